@@ -1,0 +1,102 @@
+"""OpenAI, and every server that speaks its Chat Completions wire (https://platform.openai.com/docs/api-reference/chat)."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Unpack
+
+from msgspec.structs import replace
+
+from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
+from tako.kit.completions import CompletionsDecoder, Dialect, decode_reply, encode_request, translator_for
+from tako.kit.completions.decode import decode_block
+from tako.kit.exchange import Exchange, chat_through, stream_through
+from tako.kit.http import HttpOptions, HttpProvider, check_url
+from tako.kit.keys import read_key
+from tako.translator import PartContext
+
+BASE_URL = "https://api.openai.com/v1"
+REASONING_MODELS = re.compile(r"(.*/)?(o\d|gpt-5|gpt-6|codex)")
+"""Models that count reasoning within ``max_completion_tokens`` and refuse ``max_tokens``."""
+
+
+class OpenAI(HttpProvider):
+    """A model of OpenAI, or of any compatible server by ``base_url``.
+
+    ``api_key``: the key, "$ENV:NAME", or None for OPENAI_API_KEY. ``organization`` and ``project``: ids that usage is
+    booked on. ``require_finish=False`` accepts streams of servers that end them without a finish reason and without
+    ``[DONE]``. ``reasoning_field``: the field in which a compatible server wants its own reasoning back, as in
+    "reasoning_content"; OpenAI itself wants none.
+    """
+
+    name = "openai"
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None = None,
+        base_url: str = BASE_URL,
+        organization: str | None = None,
+        project: str | None = None,
+        require_finish: bool = True,
+        reasoning_field: str | None = None,
+        **options: Unpack[HttpOptions],
+    ) -> None:
+        key = read_key(api_key, "OPENAI_API_KEY", self.name)
+        api_key = None  # a traceback with locals shows this frame
+        super().__init__(model, **options)
+        self.base_url = check_url(base_url, "base_url", self.id)
+        self.dialect = Dialect(require_finish=require_finish, reasoning_text=reasoning_field)
+        self.add_headers({"authorization": key.prefixed("Bearer ")})
+        if organization is not None:
+            self.add_headers({"openai-organization": organization})
+        if project is not None:
+            self.add_headers({"openai-project": project})
+
+    def dialect_of(self, model: str) -> Dialect:
+        """Return how this model's wire differs."""
+        if REASONING_MODELS.match(model):
+            return replace(self.dialect, max_tokens="max_completion_tokens")
+        return self.dialect
+
+
+@hookimpl
+def tako_capabilities(provider: OpenAI) -> Capabilities:
+    """Read the table that this package ships."""
+    return Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
+
+
+@hookimpl
+def tako_translator(provider: OpenAI) -> Translator:
+    """Translate as the dialect does."""
+    return translator_for(partial(decode_block, provider=provider.name), provider.dialect)
+
+
+@hookimpl
+def tako_chat(provider: OpenAI, translator: Translator) -> Chat:
+    """Ask for a whole reply."""
+    return chat_through(
+        provider,
+        partial(prepare, provider, translator),
+        partial(decode_reply, provider=provider, translator=translator),
+    )
+
+
+@hookimpl
+def tako_stream(provider: OpenAI, translator: Translator) -> Stream:
+    """Ask for a reply in Server-Sent Events."""
+    return stream_through(
+        provider,
+        partial(prepare, provider, translator),
+        lambda reply, exchange: CompletionsDecoder(provider, exchange, provider.dialect),
+    )
+
+
+async def prepare(provider: OpenAI, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
+    """Encode a request."""
+    context = PartContext(provider.name, request)
+    dialect = provider.dialect_of(request.model or provider.model)
+    body = encode_request(request, provider.model, translator, context, dialect, stream=stream)
+    return Exchange(f"{provider.base_url}/chat/completions", body, context.notices)

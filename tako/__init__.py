@@ -1,0 +1,137 @@
+"""One interface to many language models, assembled from plugins.
+
+    import tako
+
+    provider = tako.providers.OpenAI("gpt-5")
+    print(provider.blocking.chat("What is the capital of France?").text)
+
+Every name here is imported when it is first used, so that ``import tako`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tako import errors, providers
+    from tako.capabilities import Capabilities
+    from tako.errors import (
+        ConfigurationError,
+        PluginError,
+        ProviderError,
+        TakoError,
+        UnsupportedError,
+        UrlPrefetchError,
+    )
+    from tako.hooks import get_provider, hookimpl, register, unregister
+    from tako.hookspecs import Around, Chat, Stream
+    from tako.parts import ContentPart
+    from tako.provider import Provider
+    from tako.stream import ChatStream
+    from tako.translator import Translator
+    from tako.types import (
+        ChatChunk,
+        ChatRequest,
+        ChatResponse,
+        Delta,
+        End,
+        FinishReason,
+        JsonSchema,
+        Message,
+        Notice,
+        Role,
+        Tool,
+        ToolCallDelta,
+        ToolSchema,
+        Usage,
+    )
+    from tako.url_prefetch import UrlPrefetch
+
+_HOMES = {
+    "tako.capabilities": ("Capabilities",),
+    "tako.errors": (
+        "ConfigurationError",
+        "PluginError",
+        "ProviderError",
+        "TakoError",
+        "UnsupportedError",
+        "UrlPrefetchError",
+    ),
+    "tako.hooks": ("get_provider", "hookimpl", "register", "unregister"),
+    "tako.hookspecs": ("Around", "Chat", "Stream"),
+    "tako.parts": ("ContentPart",),
+    "tako.provider": ("Provider",),
+    "tako.stream": ("ChatStream",),
+    "tako.translator": ("Translator",),
+    "tako.types": (
+        "ChatChunk",
+        "ChatRequest",
+        "ChatResponse",
+        "Delta",
+        "End",
+        "FinishReason",
+        "JsonSchema",
+        "Message",
+        "Notice",
+        "Role",
+        "Tool",
+        "ToolCallDelta",
+        "ToolSchema",
+        "Usage",
+    ),
+    "tako.url_prefetch": ("UrlPrefetch",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Around",
+    "Capabilities",
+    "Chat",
+    "ChatChunk",
+    "ChatRequest",
+    "ChatResponse",
+    "ChatStream",
+    "ConfigurationError",
+    "ContentPart",
+    "Delta",
+    "End",
+    "FinishReason",
+    "JsonSchema",
+    "Message",
+    "Notice",
+    "PluginError",
+    "Provider",
+    "ProviderError",
+    "Role",
+    "Stream",
+    "TakoError",
+    "Tool",
+    "ToolCallDelta",
+    "ToolSchema",
+    "Translator",
+    "UnsupportedError",
+    "UrlPrefetch",
+    "UrlPrefetchError",
+    "Usage",
+    "errors",
+    "get_provider",
+    "hookimpl",
+    "providers",
+    "register",
+    "unregister",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("errors", "providers"):
+        return import_module(f"tako.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'tako' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

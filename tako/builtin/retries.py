@@ -1,0 +1,98 @@
+"""Retries: only for errors that are ``retryable``, and never once a chunk has been delivered."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, TypeVar
+
+from tako.errors import ProviderError
+from tako.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from tako.hookspecs import Around, Chat, Stream
+    from tako.provider import Provider
+    from tako.types import ChatRequest, ChatResponse, Chunk
+
+FIRST_WAIT = 0.2
+LONGEST_WAIT = 20.0
+LONGEST_RETRY_AFTER = 60.0
+"""Seconds. A vendor that asks for a longer pause than this gets none: the error is raised at once."""
+
+T = TypeVar("T")
+
+
+@hookimpl(wrapper=True)
+def tako_chat(provider: Provider) -> Around[Chat]:
+    """Repeat a call that failed for a reason that passes."""
+    inner = yield
+
+    async def chat(request: ChatRequest) -> ChatResponse:
+        try:
+            return await inner(request)
+        except ProviderError as error:
+            failure = error
+        return await _repeat(lambda: inner(request), provider, failure)
+
+    return chat
+
+
+@hookimpl(wrapper=True)
+def tako_stream(provider: Provider) -> Around[Stream]:
+    """Repeat a stream that failed before its first chunk."""
+    inner = yield
+
+    async def begin(request: ChatRequest) -> tuple[AsyncGenerator[Chunk, None], Chunk | None]:
+        chunks = inner(request)
+        try:
+            return chunks, await anext(chunks, None)
+        except BaseException:
+            await chunks.aclose()
+            raise
+
+    async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        failure = None
+        try:
+            chunks, first = await begin(request)
+        except ProviderError as error:
+            failure = error
+        if failure is not None:
+            chunks, first = await _repeat(lambda: begin(request), provider, failure)
+        async with aclosing(chunks):
+            if first is not None:
+                yield first
+            async for chunk in chunks:
+                yield chunk
+
+    return stream
+
+
+async def _repeat(call: Callable[[], Awaitable[T]], provider: Provider, failure: ProviderError) -> T:
+    """Call again after a failure, as often as the provider allows; stamina is set up only when something failed."""
+    if provider.max_retries <= 0 or _pause(failure) is False:
+        raise failure
+    import stamina
+
+    async for attempt in stamina.retry_context(
+        on=_pause,
+        attempts=provider.max_retries + 1,
+        timeout=None,
+        wait_initial=FIRST_WAIT,
+        wait_max=LONGEST_WAIT,
+        wait_jitter=FIRST_WAIT,
+    ):
+        with attempt:
+            if attempt.num == 1:
+                raise failure  # the first attempt has been made: stamina only waits after it
+            return await call()
+    raise failure
+
+
+def _pause(error: Exception) -> bool | float:
+    """Say whether to call again: False, True (after stamina's own wait), or the seconds that the vendor asked for."""
+    if not isinstance(error, ProviderError) or not error.retryable:
+        return False
+    if error.retry_after is None:
+        return True
+    return error.retry_after if error.retry_after <= LONGEST_RETRY_AFTER else False

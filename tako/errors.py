@@ -1,0 +1,215 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    TakoError
+    ├─ ConfigurationError        a missing key, a bad option; raised before the network
+    ├─ PluginError               missing, broken, disabled, ambiguous, or lacks a hook
+    ├─ UnsupportedError          strict=True and the provider cannot carry something
+    ├─ UrlPrefetchError          the URL policy or the fetch refused an image
+    └─ ProviderError             .provider .model .status_code .code .request_id .retry_after .body .retryable
+       ├─ BadRequestError            400 422
+       │  └─ ContextLengthError
+       ├─ AuthenticationError        401
+       ├─ PermissionDeniedError      403
+       ├─ NotFoundError              404
+       ├─ RateLimitError             429
+       ├─ ServerError                5xx
+       │  └─ OverloadedError         503 529
+       ├─ ContentFilterError
+       ├─ TransportError             no reply, or only a part of one
+       │  └─ ProviderTimeoutError
+       └─ ResponseError              a reply that cannot be understood
+          └─ StreamTruncatedError    .partial
+
+``except TakoError`` catches all of it, and nothing of the libraries underneath comes out bare: the original exception
+is the ``__cause__``. Every error is one sentence that says what happened, to which provider and model, and what to do::
+
+    try:
+        response = await provider.chat("Hello")
+    except tako.errors.RateLimitError as error:
+        await asyncio.sleep(error.retry_after or 1.0)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from tako.types import ChatResponse
+
+
+class TakoError(Exception):
+    """The root of every error that tako raises on purpose."""
+
+
+class ConfigurationError(TakoError):
+    """An option, a key or a request that cannot be right; raised before the network."""
+
+
+class PluginError(TakoError):
+    """A plugin is missing, broken, disabled or ambiguous, or lacks a hook."""
+
+
+class UnsupportedError(TakoError):
+    """The request is strict and the provider cannot carry something of it.
+
+    ``notices`` are the ones that the reply of a lenient request would have had.
+    """
+
+    def __init__(self, message: str, *, notices: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.notices = notices
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class UrlPrefetchError(TakoError):
+    """The URL policy refused an image's address, or the fetch of it failed.
+
+    ``rule`` is a stable name of the rule that refused, ``host`` the URL's host, ``option`` the setting that would permit
+    it (None where nothing does). The text never holds the answer's body nor an address that was resolved.
+    """
+
+    def __init__(
+        self, message: str, *, rule: str = "fetch", host: str | None = None, option: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.host = host
+        self.option = option
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class ProviderError(TakoError):
+    """A call reached for a provider and failed.
+
+    ``status_code`` is the HTTP status (None where there was no reply); an error event inside a stream that began with
+    200 has the status that its code stands for. ``code`` is the vendor's own word. ``retry_after`` is in seconds.
+    ``body`` is the beginning of the reply as text, secrets taken out. ``notices`` say what was odd about the reply.
+    """
+
+    retryable: bool = False
+    default_status: ClassVar[int | None] = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        status_code: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        body: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.model = model
+        self.status_code = status_code
+        self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.body = body
+
+    def __str__(self) -> str:
+        """Return one sentence: who, what, and the ids that a vendor's support will ask for."""
+        who = ":".join(filter(None, (self.provider, self.model)))
+        facts = [str(self.status_code) if self.status_code else "", self.code or ""]
+        what = " ".join(fact for fact in facts if fact and fact not in self.args[0])
+        tail = f" (request {self.request_id})" if self.request_id else ""
+        return ": ".join(filter(None, (who, what, self.args[0]))) + tail
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class BadRequestError(ProviderError):
+    """The vendor refused the request as it stands (400, 422)."""
+
+    default_status = 400
+
+
+class ContextLengthError(BadRequestError):
+    """The request is longer than the model's context window."""
+
+
+class AuthenticationError(ProviderError):
+    """The key or the credentials are not accepted (401)."""
+
+    default_status = 401
+
+
+class PermissionDeniedError(ProviderError):
+    """The credentials are good, but not for this (403)."""
+
+    default_status = 403
+
+
+class NotFoundError(ProviderError):
+    """No such model, deployment or path (404)."""
+
+    default_status = 404
+
+
+class RateLimitError(ProviderError):
+    """Too many requests or tokens (429); ``retry_after`` holds the seconds to wait where the vendor says."""
+
+    retryable = True
+    default_status = 429
+
+
+class ServerError(ProviderError):
+    """The vendor failed (5xx, and 408 and 409, which are the vendor's moment too)."""
+
+    retryable = True
+    default_status = 500
+
+
+class OverloadedError(ServerError):
+    """The vendor has no capacity at the moment (503, 529)."""
+
+    default_status = 503
+
+
+class ContentFilterError(ProviderError):
+    """The vendor's content policy refused the prompt."""
+
+    default_status = 400
+
+
+class TransportError(ProviderError):
+    """No reply: the host is unknown or unreachable, TLS failed, or the connection broke before the reply was whole."""
+
+    retryable = True
+
+
+class ProviderTimeoutError(TransportError):
+    """Nothing came for longer than ``timeout`` (or ``connect_timeout``) seconds."""
+
+
+class ResponseError(ProviderError):
+    """A reply that cannot be understood: not JSON, of another shape, or over a size limit."""
+
+
+class StreamTruncatedError(ResponseError):
+    """A stream ended before the vendor said that it was done; ``partial`` is the reply as far as it came.
+
+    Tool calls whose arguments had not been finished are not in ``partial``.
+    """
+
+    def __init__(self, message: str, *, partial: ChatResponse | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.partial = partial
+
+
+def _rebuild(cls: type[TakoError], args: tuple[Any, ...], state: dict[str, Any]) -> TakoError:
+    """Make an error again from its parts, for pickle; keyword-only parameters defeat the default way."""
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error

@@ -1,0 +1,176 @@
+"""The default transport on asyncio: aiohttp's connection pool, without its session's comforts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from functools import cache
+from typing import TYPE_CHECKING
+
+import aiohttp
+import certifi
+from yarl import URL
+
+from tako.errors import ProviderTimeoutError, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+    from tako.kit.wire import HttpRequest
+
+KEEP_ALIVE = 60.0
+"""Seconds that an idle connection is kept."""
+HEADER_LIMIT = 64 * 1024
+"""Bytes of one header line; aiohttp's own 8 KB refuses replies that vendors do send."""
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    """Return the process's TLS settings: certifi's roots, or what SSL_CERT_FILE and SSL_CERT_DIR name."""
+    if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
+        return ssl.create_default_context()
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+class AiohttpTransport:
+    """Connections of one event loop. ``max_connections=0`` sets no limit."""
+
+    def __init__(self, *, max_connections: int, proxy: str | None, trust_env: bool) -> None:
+        self._proxy = proxy
+        self._pooled = max_connections > 0
+        self._urls: dict[str, URL] = {}
+        self._timeouts: dict[tuple[float, float], aiohttp.ClientTimeout] = {}
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=max_connections,
+                ssl=tls(),
+                keepalive_timeout=KEEP_ALIVE,
+                resolver=aiohttp.ThreadedResolver(),
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=trust_env,
+            max_line_size=HEADER_LIMIT,
+            max_field_size=HEADER_LIMIT,
+        )
+        self._lifetime = self._until_the_loop_ends()
+
+    async def _until_the_loop_ends(self) -> AsyncGenerator[None, None]:
+        """Close the pool when asyncio shuts its generators down, so that nobody has to remember `aclose`."""
+        try:
+            yield
+        finally:
+            await self._session.close()
+
+    async def start(self) -> AiohttpTransport:
+        """Tie the pool to the running loop."""
+        await anext(self._lifetime)
+        return self
+
+    async def send(self, request: HttpRequest) -> AiohttpReply:
+        """Send a request; the reply's body is still to be read."""
+        try:
+            response = await self._session.request(
+                request.method,
+                self._url(request.url),
+                headers=request.headers,
+                data=request.body,
+                allow_redirects=False,
+                proxy=self._proxy,
+                timeout=self._timeout(request),
+            )
+        except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError) as error:
+            failure = translated(error, request)
+        else:
+            return AiohttpReply(response, request)
+        raise failure  # outside of the handler, so that what aiohttp raised does not ride along as its context
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._lifetime.aclose()
+        await self._session.close()
+
+    def _url(self, text: str) -> URL:
+        """Parse a URL once, as it is: what is percent-encoded stays so."""
+        url = self._urls.get(text)
+        if url is None:
+            if len(self._urls) > 1000:  # noqa: PLR2004 - whoever makes a URL per call must not fill the memory
+                self._urls.clear()
+            url = self._urls[text] = URL(text, encoded=True)
+        return url
+
+    def _timeout(self, request: HttpRequest) -> aiohttp.ClientTimeout:
+        key = (request.timeout, request.connect_timeout)
+        timeout = self._timeouts.get(key)
+        if timeout is None:
+            timeout = self._timeouts[key] = aiohttp.ClientTimeout(
+                total=None,
+                # waiting for a slot of a limited pool is no fault of the network
+                connect=None if self._pooled else request.connect_timeout,
+                sock_connect=request.connect_timeout,
+                sock_read=request.timeout,
+            )
+        return timeout
+
+
+class AiohttpReply:
+    """A reply of aiohttp's."""
+
+    def __init__(self, response: aiohttp.ClientResponse, request: HttpRequest) -> None:
+        self.status = response.status
+        self._response = response
+        self._request = request
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers."""
+        return self._response.headers
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Iterate over what comes, as it comes."""
+        try:
+            while data := await self._response.content.readany():
+                yield data
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+            failure = translated(error, self._request)
+        else:
+            return
+        raise failure
+
+    async def aclose(self) -> None:
+        """Keep the connection if the body is complete, else close it."""
+        self._response.close()
+
+
+def translated(error: Exception, request: HttpRequest) -> TransportError:
+    """Say what failed in our words. The cause loses its traceback, whose frames hold the headers."""
+    host = request.url.split("/", 3)[2]
+    made: TransportError
+    if isinstance(error, (aiohttp.ServerTimeoutError, asyncio.TimeoutError)):
+        if isinstance(error, (aiohttp.ConnectionTimeoutError)) or "connect" in type(error).__name__.lower():
+            text = f"connecting to {host} took longer than connect_timeout={request.connect_timeout:g} s"
+        else:
+            text = f"nothing came from {host} for timeout={request.timeout:g} s"
+        made = ProviderTimeoutError(text)
+    elif isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError)):
+        made = TransportError(f"TLS with {host} failed: {_reason(error)}")
+    elif isinstance(error, aiohttp.ClientConnectorDNSError):
+        made = TransportError(f"the host {host} cannot be found; check the base URL")
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        made = TransportError(f"cannot connect to {host}: {_reason(error)}")
+    elif isinstance(error, (aiohttp.InvalidURL, ValueError)):
+        made = TransportError(f"{host} cannot be asked: {_reason(error)}")
+        made.retryable = False
+    else:
+        made = TransportError(f"the connection to {host} broke: {_reason(error)}")
+    if not isinstance(error, aiohttp.ClientResponseError):  # that one carries the request's headers
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        made.__cause__ = error
+    return made
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "os_error", None) or error
+    text = getattr(reason, "strerror", None) or getattr(reason, "message", None) or str(reason)
+    return " ".join(str(text).split()) or type(error).__name__

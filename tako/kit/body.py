@@ -1,0 +1,113 @@
+"""Reading bodies: decompressed and bounded, whatever the server sends."""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+
+from tako.errors import ResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
+
+    from tako.kit.wire import HttpReply
+
+ACCEPTED = "gzip, deflate"
+PIECE = 256 * 1024
+"""Bytes that are decompressed at a time, so that a bomb is noticed before it is in memory."""
+
+T = TypeVar("T")
+
+
+async def read_pieces(reply: HttpReply, cap: int) -> AsyncGenerator[bytes, None]:
+    """Iterate over a body, decompressed. Raises ResponseError past ``cap`` bytes, before or after decompression."""
+    inflate = _inflater(reply)
+    seen = 0
+    async with aclosing(cast("AsyncGenerator[bytes, None]", reply.pieces())) as pieces:
+        async for raw in pieces:
+            seen += len(raw)
+            if seen > cap:
+                raise too_large(cap)
+            if inflate is None:
+                yield raw
+            else:
+                for piece in inflate.feed(raw, cap):
+                    yield piece
+
+
+async def read_whole(reply: HttpReply, cap: int) -> bytes:
+    """Read a whole body; see ``read_pieces``."""
+    return b"".join([piece async for piece in read_pieces(reply, cap)])
+
+
+async def read_start(reply: HttpReply, cap: int) -> bytes:
+    """Read at most the first ``cap`` bytes of a body."""
+    pieces: list[bytes] = []
+    size = 0
+    async with aclosing(read_pieces(reply, 1 << 62)) as source:
+        async for piece in source:
+            pieces.append(piece)
+            size += len(piece)
+            if size >= cap:
+                break
+    return b"".join(pieces)[:cap]
+
+
+def decode_json(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Decode JSON into the decoder's type; raises ResponseError with the path of what does not fit."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        problem: Exception = error
+        text = f"the reply has another shape than expected: {error}"
+    except (msgspec.DecodeError, UnicodeError) as error:
+        problem = error
+        text = f"the reply is not JSON ({error}): {excerpt(data)}"
+    except RecursionError as error:
+        problem = error
+        text = "the reply is JSON nested too deeply"
+    raise ResponseError(text, body=data[:4096].decode("utf-8", "replace")) from problem
+
+
+def excerpt(data: bytes) -> str:
+    """Return the beginning of a body as one line, for an error's text."""
+    text = " ".join(data[:200].decode("utf-8", "replace").split())
+    return repr(text[:80]) if text else "an empty body"
+
+
+def too_large(cap: int) -> ResponseError:
+    """Say that a reply is over its limit."""
+    return ResponseError(f"the reply is larger than max_reply_bytes={cap}")
+
+
+class _Inflater:
+    """One gzip or zlib body."""
+
+    def __init__(self) -> None:
+        self._zlib: Any = zlib.decompressobj(wbits=47)  # 32 + 15: gzip or zlib, by its header
+        self._size = 0
+
+    def feed(self, raw: bytes, cap: int) -> Iterator[bytes]:
+        while raw:
+            try:
+                piece = self._zlib.decompress(raw, PIECE)
+            except zlib.error as error:
+                raise ResponseError(f"the reply's compression is broken: {error}") from error
+            raw = self._zlib.unconsumed_tail
+            self._size += len(piece)
+            if self._size > cap:
+                raise too_large(cap)
+            if piece:
+                yield piece
+
+
+def _inflater(reply: HttpReply) -> _Inflater | None:
+    coding = reply.headers.get("content-encoding", "").strip().lower()
+    if coding in ("", "identity"):
+        return None
+    if coding in ("gzip", "x-gzip", "deflate"):
+        return _Inflater()
+    raise ResponseError(f"the reply is compressed as {coding!r}, which was not asked for")

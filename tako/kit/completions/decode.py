@@ -1,0 +1,84 @@
+"""A whole Chat Completions reply."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+
+from tako.errors import ResponseError
+from tako.fold import arguments
+from tako.kit.body import decode_json, excerpt
+from tako.kit.completions.dialect import finish_reason
+from tako.kit.completions.shapes import REPLY, Call, Content, content_text, fragment
+from tako.kit.failures import facts_of
+from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
+from tako.types import ChatResponse, Message, Role, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tako.kit.exchange import Exchange
+    from tako.kit.http import HttpProvider
+    from tako.translator import Translator
+
+
+def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, translator: Translator) -> ChatResponse:
+    """Read a reply; raises ResponseError where it is none, and the error that it reports where it does."""
+    reply = decode_json(body, REPLY)
+    choice = reply.choices[0] if reply.choices else None
+    error = reply.error or (choice and choice.error)
+    if error:
+        raise provider.failure(facts_of({"error": error}), body=body.decode("utf-8", "replace"))
+    if choice is None or choice.message is None:
+        raise ResponseError(f"the reply has no choices: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
+    parts = [part for block in blocks(choice.message) if (part := translator.decode(block)) is not None]
+    calls = any(isinstance(part, ToolCallPart) for part in parts)
+    return ChatResponse(
+        message=Message(Role.ASSISTANT, parts),
+        finish_reason=finish_reason(choice.finish_reason, has_calls=calls),
+        usage=reply.usage.usage() if reply.usage else Usage(),
+        model=reply.model or exchange.body.get("model", ""),
+        id=reply.id or "",
+        notices=exchange.notices,
+        raw=msgspec.json.decode(body),
+    )
+
+
+def blocks(message: Content) -> Iterator[dict[str, Any]]:
+    """List a message's blocks: ``{"type": "reasoning" | "text", "text"}`` and calls as the wire has them."""
+    text, thoughts = content_text(message.content)
+    thoughts = thoughts or message.reasoning_content or message.reasoning or ""
+    if thoughts:
+        yield {"type": "reasoning", "text": thoughts}
+    if text or message.refusal:
+        yield {"type": "text", "text": text or message.refusal}
+    calls = message.tool_calls or ([Call(function=message.function_call)] if message.function_call else [])
+    used: set[str] = set()
+    for call in calls:
+        function = call.function
+        if function is not None:
+            id = call.id if call.id and call.id not in used else mint_id()
+            used.add(id)
+            inner = {"name": function.name or "", "arguments": fragment(function.arguments)}
+            yield {"type": "function", "id": id, "function": inner}
+
+
+def decode_block(block: Any, provider: str) -> Part | None:
+    """Return the part that a block stands for."""
+    match block.get("type"):
+        case "text":
+            return TextPart(block["text"])
+        case "reasoning":
+            return ReasoningPart(block["text"], provider=provider)
+        case "function":
+            function = block["function"]
+            return ToolCallPart(block["id"], function["name"], arguments(function["arguments"]))
+        case _:
+            return None
+
+
+def mint_id() -> str:
+    """Make an id for a call that came without one."""
+    return f"call_{uuid4().hex[:24]}"

@@ -1,0 +1,236 @@
+"""A ChatRequest as a Chat Completions body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako import notices
+from tako.kit.completions.dialect import Dialect
+from tako.kit.exchange import merge
+from tako.kit.images import image_address, inline_image, is_data_url
+from tako.parts import ContentPart, ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.translator import PartContext, Translator
+from tako.types import ChatRequest, JsonSchema, Message, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+EFFORTS = ((2048, "low"), (8192, "medium"))
+"""Token budgets up to which an effort stands for them; beyond the last it is "high"."""
+
+
+def encode_request(
+    request: ChatRequest, model: str, translator: Translator, context: PartContext, dialect: Dialect, *, stream: bool
+) -> dict[str, Any]:
+    """Make the body of a request; what cannot be carried is noted in the context."""
+    body: dict[str, Any] = {"model": request.model or model, "messages": list(_messages(request, translator, context))}
+    context.path = ""
+    for name, value in _parameters(request, context, dialect):
+        body[name] = value
+    if stream:
+        body["stream"] = True
+        if dialect.stream_usage:
+            body["stream_options"] = {"include_usage": True}
+    return merge(body, request.extra) if request.extra else body
+
+
+def encode_parts(message: Message, i: int, translator: Translator, context: PartContext) -> list[tuple[Part, Any]]:
+    """Encode the parts of message ``i`` and pair each with its block; parts that have none are noted, never lost."""
+    context.message = message
+    encoded: list[tuple[Part, Any]] = []
+    for j, part in enumerate(message.parts):
+        context.path = f"messages[{i}].content[{j}]"
+        before = len(context.notices)
+        block = translator.encode(part, context)
+        if block is not None:
+            encoded.append((part, block))
+        elif len(context.notices) == before:
+            context.notice(notices.UNSUPPORTED_PART, f"a {type(part).__name__} was left out")
+    return encoded
+
+
+def translator_for(decode: Callable[[Any], Part | None], dialect: Dialect | None = None) -> Translator:
+    """Make the dialect's translator."""
+    dialect = dialect or Dialect()
+
+    def encode(part: Part, context: PartContext) -> Any:
+        return encode_part(part, context, dialect)
+
+    return Translator(encode, decode)
+
+
+def encode_part(part: Part, context: PartContext, dialect: Dialect) -> Any:
+    """Return the block of one part: content, a tool call, or a whole message for a tool result."""
+    match part:
+        case TextPart():
+            return _text(part, context)
+        case ImagePart() | ImageUrlPart():
+            return _image(part, context)
+        case ToolCallPart():
+            text = part.args if isinstance(part.args, str) else msgspec.json.encode(part.args).decode()
+            return {"id": part.id, "type": "function", "function": {"name": part.name, "arguments": text}}
+        case ToolResultPart():
+            return _result(part, context)
+        case ReasoningPart():
+            return _reasoning(part, context, dialect)
+        case _:  # a part of a later version, or of a plugin that wraps the translator
+            return None
+
+
+def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
+    if not part.text:
+        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        return None
+    return {"type": "text", "text": part.text}
+
+
+def _image(part: ImagePart | ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
+    if isinstance(part, ImageUrlPart) and not is_data_url(part):
+        url = image_address(part, context)
+        return {"type": "image_url", "image_url": {"url": url}} if url is not None else None
+    inline = inline_image(part, context)
+    if inline is None:
+        return None
+    return {"type": "image_url", "image_url": {"url": f"data:{inline[0]};base64,{inline[1]}"}}
+
+
+def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:
+    if part.is_error:
+        context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text went out without it")
+    return {"role": "tool", "tool_call_id": part.id, "content": result_text(part, context)}
+
+
+def result_text(part: ToolResultPart, context: PartContext) -> str:
+    """Return a tool result as text, for wires that take nothing else: a str as it is, parts joined, others as JSON."""
+    result = part.result
+    if isinstance(result, str):
+        return result
+    if not (isinstance(result, list) and result and all(isinstance(item, ContentPart) for item in result)):
+        return msgspec.json.encode(result).decode()
+    texts: list[str] = []
+    for k, item in enumerate(result):
+        if isinstance(item, TextPart):
+            texts.append(item.text)
+        else:
+            context.notice(
+                notices.MISPLACED_PART, f"a {type(item).__name__} in a tool result was left out", f"{context.path}.result[{k}]"
+            )
+    return "".join(texts)
+
+
+def _reasoning(part: ReasoningPart, context: PartContext, dialect: Dialect) -> dict[str, Any] | None:
+    if part.provider != context.provider:
+        context.notice(notices.FOREIGN_STATE, f"reasoning of {part.provider or 'unknown origin'} was left out")
+        return None
+    if dialect.reasoning_text is None:
+        context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: the wire takes none back")
+        return None
+    return {dialect.reasoning_text: part.text}
+
+
+def _messages(request: ChatRequest, translator: Translator, context: PartContext) -> Iterator[dict[str, Any]]:
+    for i, message in enumerate(request.messages):
+        content: list[Any] = []
+        calls: list[Any] = []
+        other: dict[str, Any] = {}
+        for j, (part, block) in enumerate(encode_parts(message, i, translator, context)):
+            if block.get("role") == "tool":
+                yield block
+            elif not _fits(block, message.role):
+                context.notice(
+                    notices.MISPLACED_PART,
+                    f"a {type(part).__name__} cannot stand in a {message.role} message",
+                    f"messages[{i}].content[{j}]",
+                )
+            elif block.get("type") == "function":
+                calls.append(block)
+            elif "type" in block:
+                content.append(block)
+            else:
+                other.update(block)
+        if content or calls:
+            yield {"role": _role(message.role), **_content(content), **other, **({"tool_calls": calls} if calls else {})}
+
+
+def _fits(block: dict[str, Any], role: Role) -> bool:
+    """Images are the user's, calls and reasoning the assistant's; text may stand anywhere."""
+    kind = block.get("type")
+    if kind == "image_url":
+        return role in (Role.USER, Role.TOOL)
+    return kind == "text" or role is Role.ASSISTANT or kind not in (None, "function")
+
+
+def _role(role: Role) -> str:
+    """What stands beside the results in a tool message is the user's."""
+    return "user" if role is Role.TOOL else role.value
+
+
+def _content(blocks: list[Any]) -> dict[str, Any]:
+    """Text alone is a string, which every server takes; anything else an array in source order."""
+    if not blocks:
+        return {}
+    if all(block.get("type") == "text" and len(block) == 2 for block in blocks):  # noqa: PLR2004 - type and text
+        return {"content": "".join([block["text"] for block in blocks])}
+    return {"content": blocks}
+
+
+def _parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
+    if request.tools:
+        yield "tools", [_tool(tool.name, tool.description, tool.input_schema) for tool in request.tools]
+    if request.tool_choice is not None:
+        if request.tools:
+            yield "tool_choice", _choice(request.tool_choice, dialect)
+        else:
+            context.notice(notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: there are no tools", "tool_choice")
+    for name in ("temperature", "top_p"):
+        value = getattr(request, name)
+        if value is not None and dialect.sampling:
+            yield name, value
+        elif value is not None:
+            context.notice(notices.UNSUPPORTED_PARAMETER, f"this model takes no {name}", name)
+    if request.max_tokens is not None:
+        yield dialect.max_tokens, request.max_tokens
+    if request.stop:
+        yield "stop", request.stop
+    if request.seed is not None:
+        yield dialect.seed, request.seed
+    if request.response_format is not None:
+        yield "response_format", _format(request.response_format)
+    if request.reasoning is not None:
+        yield from _effort(request.reasoning, context, dialect)
+    if request.metadata:
+        if dialect.metadata:
+            yield "metadata", request.metadata
+        else:
+            context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no metadata", "metadata")
+
+
+def _tool(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    function = {"name": name, "description": description, "parameters": schema}
+    return {"type": "function", "function": {key: value for key, value in function.items() if value != ""}}
+
+
+def _choice(choice: str, dialect: Dialect) -> Any:
+    if choice == "required":
+        return dialect.required
+    return choice if choice in ("auto", "none") else {"type": "function", "function": {"name": choice}}
+
+
+def _format(wanted: str | JsonSchema) -> dict[str, Any]:
+    if isinstance(wanted, str):
+        return {"type": "json_object"}
+    schema = {"name": wanted.name, "schema": wanted.schema, "strict": wanted.strict}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _effort(wanted: int | str, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
+    if dialect.reasoning_effort is None:
+        context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no reasoning effort", "reasoning")
+        return
+    if isinstance(wanted, int):
+        effort = next((word for limit, word in EFFORTS if wanted <= limit), "high")
+        context.notice(notices.CHANGED_PARAMETER, f"a budget of {wanted} tokens went out as {effort!r}", "reasoning")
+        wanted = effort
+    yield dialect.reasoning_effort, wanted

@@ -1,0 +1,125 @@
+"""The few fields of Chat Completions replies that tako uses; everything else is ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tako.types import Usage
+
+
+class Function(Struct):
+    """A call's function: arguments are JSON text, or (some servers) the object itself."""
+
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+
+
+class Call(Struct):
+    """A whole call, or a piece of one."""
+
+    index: int | None = None
+    id: str | None = None
+    function: Function | None = None
+
+
+class Content(Struct):
+    """A message, or a delta of one. Content may be a list of chunks (Mistral)."""
+
+    content: str | list[dict[str, Any]] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[Call] | None = None
+    function_call: Function | None = None
+
+
+class Choice(Struct):
+    """One of ``n`` alternatives; tako reads the first."""
+
+    delta: Content | None = None
+    message: Content | None = None
+    finish_reason: str | None = None
+    index: int | None = 0
+    error: Any = None
+
+
+class PromptDetails(Struct):
+    """Parts of the prompt's count."""
+
+    cached_tokens: int | None = None
+
+
+class CompletionDetails(Struct):
+    """Parts of the completion's count."""
+
+    reasoning_tokens: int | None = None
+
+
+class Count(Struct):
+    """Usage as the dialect has it; Mistral counts cached tokens in a field of its own, DeepSeek in another."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+    num_cached_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    def usage(self) -> Usage:
+        """Count as tako does."""
+        prompt = self.prompt_tokens_details or PromptDetails()
+        completion = self.completion_tokens_details or CompletionDetails()
+        return Usage(
+            self.prompt_tokens or 0,
+            self.completion_tokens or 0,
+            prompt.cached_tokens or self.num_cached_tokens or self.prompt_cache_hit_tokens or 0,
+            0,  # cache writes are billed as any input here; who reports them does so in ``raw``
+            completion.reasoning_tokens or self.reasoning_tokens or 0,
+        )
+
+
+class Groq(Struct):
+    """Groq's own field."""
+
+    usage: Count | None = None
+
+
+class Reply(Struct):
+    """A whole reply, or one chunk of a stream."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: list[Choice] | None = None
+    usage: Count | None = None
+    error: Any = None
+    x_groq: Groq | None = None
+
+
+REPLY = msgspec.json.Decoder(Reply)
+
+
+def content_text(content: str | list[dict[str, Any]] | None) -> tuple[str, str]:
+    """Take content apart into text and reasoning; lists hold ``text`` and ``thinking`` chunks."""
+    if not isinstance(content, list):
+        return content or "", ""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for block in content:
+        if block.get("type") == "thinking":
+            inner = block.get("thinking")
+            pieces = inner if isinstance(inner, list) else [{"text": inner}]
+            thoughts += [str(piece["text"]) for piece in pieces if isinstance(piece, dict) and piece.get("text")]
+        elif isinstance(block.get("text"), str):
+            texts.append(block["text"])
+    return "".join(texts), "".join(thoughts)
+
+
+def fragment(arguments: str | dict[str, Any] | None) -> str:
+    """Return arguments as JSON text."""
+    if isinstance(arguments, dict):
+        return msgspec.json.encode(arguments).decode()
+    return arguments or ""

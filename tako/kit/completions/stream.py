@@ -1,0 +1,118 @@
+"""A streamed Chat Completions reply."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tako import notices
+from tako.errors import ResponseError, StreamTruncatedError
+from tako.kit.body import decode_json
+from tako.kit.completions.calls import CallIndex
+from tako.kit.completions.dialect import Dialect, finish_reason
+from tako.kit.completions.shapes import REPLY, Call, content_text
+from tako.kit.failures import facts_of
+from tako.kit.sse import SseDecoder
+from tako.types import Chunk, Delta, End, Notice, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tako.kit.completions.shapes import Content, Count, Reply
+    from tako.kit.exchange import Exchange
+    from tako.kit.http import HttpProvider
+    from tako.kit.sse import Event
+
+
+class CompletionsDecoder:
+    """Turns Server-Sent Events of the dialect into chunks.
+
+    A finish reason or ``[DONE]`` ends the stream in order. Usage is the last that came, wherever it stood.
+    """
+
+    def __init__(self, provider: HttpProvider, exchange: Exchange, dialect: Dialect | None = None) -> None:
+        self.ended = False
+        self._provider = provider
+        self._exchange = exchange
+        self._dialect = dialect or Dialect()
+        self._sse = SseDecoder(provider.max_event_bytes)
+        self._calls = CallIndex()
+        self._count: Count | None = None
+        self._finish: str | None = None
+        self._id = ""
+        self._model = ""
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Yield the deltas that these bytes complete."""
+        return self._chunks(self._sse.feed(data))
+
+    def finish(self, *, clean: bool) -> Iterator[Chunk]:
+        """Yield what is left, the End last."""
+        try:
+            yield from self._chunks(self._sse.flush())
+        except ResponseError as error:
+            raise StreamTruncatedError("the stream ended in the middle of an event") from error
+        if self._finish is None and not self.ended and (self._dialect.require_finish or not clean):
+            raise StreamTruncatedError("the stream ended without a finish reason and without [DONE]")
+        yield self._end()
+
+    def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
+        for event in events:
+            if event.data == b"[DONE]":
+                self.ended = True
+                return
+            reply = self._reply(event)
+            if reply.usage is not None:
+                self._count = reply.usage
+            if not reply.choices:
+                continue
+            choice = reply.choices[0]
+            if choice.delta is not None and not choice.index:  # other indexes are other answers to the same question
+                yield from self._deltas(choice.delta)
+            if choice.finish_reason:
+                self._finish = choice.finish_reason
+            if not self._id:
+                self._id, self._model = reply.id or "", reply.model or ""
+
+    def _reply(self, event: Event) -> Reply:
+        """Decode one event; raises the error that it reports."""
+        try:
+            reply = REPLY.decode(event.data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            reply = decode_json(event.data, REPLY)  # says what is wrong, as a tako error
+        if reply.error or event.event == "error":
+            said = facts_of(msgspec.json.decode(event.data))
+            raise self._provider.failure(said, body=event.data.decode("utf-8", "replace"))
+        if reply.x_groq is not None and reply.x_groq.usage is not None:
+            self._count = reply.x_groq.usage
+        return reply
+
+    def _deltas(self, delta: Content) -> Iterator[Delta]:
+        content = delta.content
+        thoughts = delta.reasoning_content or delta.reasoning
+        if content.__class__ is list:
+            content, inner = content_text(content)
+            thoughts = inner or thoughts
+        if thoughts:
+            yield Delta(reasoning=thoughts)
+        if content:
+            yield Delta(content)  # type: ignore[arg-type]  # the list has been taken apart above
+        if delta.refusal:
+            yield Delta(delta.refusal)
+        if delta.tool_calls:
+            yield Delta(tool_calls=[self._calls.piece(call) for call in delta.tool_calls])
+        if delta.function_call is not None:
+            yield Delta(tool_calls=[self._calls.piece(Call(index=0, function=delta.function_call))])
+
+    def _end(self) -> End:
+        said = list(self._exchange.notices)
+        if self._finish is None and not self._calls:
+            said.append(Notice(notices.FINISH_MISSING, "the stream ended without a finish reason", "", self._provider.name))
+        return End(
+            finish_reason(self._finish, has_calls=bool(self._calls)),
+            self._count.usage() if self._count is not None else Usage(),
+            self._model or self._exchange.body.get("model", ""),
+            self._id,
+            said,
+        )

@@ -1,0 +1,165 @@
+"""One request and its reply: what every HTTP plugin's chat and stream do, given how to encode and decode."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+import msgspec
+from msgspec import Struct
+
+from tako.errors import (
+    ConfigurationError,
+    ProviderTimeoutError,
+    ResponseError,
+    StreamTruncatedError,
+    TransportError,
+    UnsupportedError,
+)
+from tako.kit.body import excerpt, read_pieces, read_start
+from tako.types import ChatRequest, ChatResponse, Chunk, End, Notice
+
+if TYPE_CHECKING:
+    from tako.hookspecs import Chat, Stream
+    from tako.kit.http import HttpProvider
+    from tako.kit.wire import HttpReply
+
+PATIENCE = 5
+"""How many times ``timeout`` a stream may go on with keep-alives alone."""
+LINGER = 0.05
+"""Seconds to wait for the end of a body after the vendor's terminator, so that its connection can be used again."""
+
+
+class Exchange(Struct):
+    """A request, encoded: where it goes, its JSON, and what it could not carry."""
+
+    url: str
+    body: Any
+    notices: list[Notice] = []
+    headers: dict[str, str] = {}
+
+
+class StreamDecoder(Protocol):
+    """Turns the bytes of one streamed reply into chunks."""
+
+    ended: bool
+    """Whether the vendor's terminator has come."""
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Yield the deltas that these bytes complete; raises what an error event stands for."""
+        ...
+
+    def finish(self, *, clean: bool) -> Iterator[Chunk]:
+        """Yield what is left when the body is over, the End last; raises StreamTruncatedError if it is not complete.
+
+        ``clean`` tells a body that ended from a connection that broke.
+        """
+        ...
+
+
+Prepare = Callable[[ChatRequest, bool], Awaitable[Exchange]]
+Decode = Callable[[bytes, Exchange], ChatResponse]
+MakeDecoder = Callable[["HttpReply", Exchange], StreamDecoder]
+
+
+def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Chat:
+    """Make a chat function: ``prepare(request, False)`` encodes, ``decode(body, exchange)`` reads the reply."""
+
+    async def chat(request: ChatRequest) -> ChatResponse:
+        exchange = await prepare(request, False)
+        refuse_if_strict(request, exchange.notices, provider)
+        _, body = await provider.fetch(exchange.url, encode(exchange.body), headers=exchange.headers)
+        return decode(body, exchange)
+
+    return chat
+
+
+def stream_through(provider: HttpProvider, prepare: Prepare, decoder: MakeDecoder) -> Stream:
+    """Make a stream function: ``prepare(request, True)`` encodes, ``decoder(reply, exchange)`` reads the reply."""
+
+    async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        exchange = await prepare(request, True)
+        refuse_if_strict(request, exchange.notices, provider)
+        async with provider.open(exchange.url, encode(exchange.body), headers=exchange.headers) as reply:
+            await _refuse_pages(reply)
+            decoding = decoder(reply, exchange)
+            failure = None
+            async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
+                try:
+                    moved = monotonic()
+                    async for data in pieces:
+                        chunk = None
+                        for chunk in decoding.feed(data):
+                            yield chunk
+                        if decoding.ended:
+                            break
+                        now = monotonic()
+                        if chunk is not None:
+                            moved = now
+                        elif now - moved > provider.timeout * PATIENCE:
+                            raise ProviderTimeoutError(
+                                f"nothing but keep-alives came for {PATIENCE} x timeout={provider.timeout:g} s"
+                            )
+                except TransportError as error:
+                    if isinstance(error, ProviderTimeoutError):
+                        raise
+                    failure = error
+                for chunk in _finish(decoding, failure):
+                    yield chunk
+                await _linger(pieces)
+
+    return stream
+
+
+def encode(body: Any) -> bytes:
+    """Encode a body as JSON; raises ConfigurationError on values that JSON does not have."""
+    try:
+        return msgspec.json.encode(body)
+    except (TypeError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
+        raise ConfigurationError(f"the request holds a value that JSON cannot carry: {error}") from error
+
+
+def merge(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    """Merge ``extra`` into a body, last: objects into objects, anything else replaces."""
+    merged = body.copy()
+    for key, value in extra.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: HttpProvider) -> None:
+    """Raise UnsupportedError where a strict request would lose something."""
+    if request.strict and notices:
+        lost = "; ".join(f"{notice.path}: {notice.message}" if notice.path else notice.message for notice in notices)
+        raise UnsupportedError(f"{provider.id} cannot carry all of this strict request: {lost}", notices=tuple(notices))
+
+
+async def _refuse_pages(reply: HttpReply) -> None:
+    """A proxy's page with status 200 is no stream."""
+    if reply.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml")):
+        start = await read_start(reply, 4096)
+        raise ResponseError(
+            f"the reply is an HTML page, not a stream: {excerpt(start)}", body=start.decode("utf-8", "replace")
+        )
+
+
+def _finish(decoding: StreamDecoder, failure: TransportError | None) -> Iterator[Chunk]:
+    """Finish decoding; a connection that broke before the end is the cause of the truncation."""
+    try:
+        yield from decoding.finish(clean=failure is None)
+    except StreamTruncatedError as error:
+        if failure is None:
+            raise
+        raise StreamTruncatedError(f"{error.args[0]}: {failure.args[0]}") from failure
+
+
+async def _linger(pieces: AsyncGenerator[bytes, None]) -> None:
+    """Read on to the end of the body, shortly."""
+    with anyio.move_on_after(LINGER):
+        with suppress(TransportError, ResponseError):
+            async for _ in pieces:
+                pass

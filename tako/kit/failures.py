@@ -1,0 +1,210 @@
+"""From a vendor's refusal to an error class: by its code and its status, never by the text of its message."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tako.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ContentFilterError,
+    ContextLengthError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    ProviderError,
+    ProviderTimeoutError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+)
+
+CODES: Mapping[str, type[ProviderError]] = {
+    "api_error": ServerError,
+    "authentication_error": AuthenticationError,
+    "billing_error": PermissionDeniedError,
+    "content_filter": ContentFilterError,
+    "content_policy_violation": ContentFilterError,
+    "context_length_exceeded": ContextLengthError,
+    "insufficient_quota": RateLimitError,
+    "internal_error": ServerError,
+    "internal_server_error": ServerError,
+    "invalid_api_key": AuthenticationError,
+    "invalid_request_error": BadRequestError,
+    "model_not_found": NotFoundError,
+    "not_found_error": NotFoundError,
+    "overloaded": OverloadedError,
+    "overloaded_error": OverloadedError,
+    "permission_error": PermissionDeniedError,
+    "rate_limit_error": RateLimitError,
+    "rate_limit_exceeded": RateLimitError,
+    "server_error": ServerError,
+    "service_unavailable": OverloadedError,
+    "timeout_error": ProviderTimeoutError,
+    "tokens": RateLimitError,
+}
+"""Codes and types that several vendors share."""
+
+LASTING = frozenset({"insufficient_quota", "billing_error"})
+"""Codes that waiting does not cure, whatever their status."""
+
+REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-typhoon-request-id", "cf-ray")
+LONGEST_BODY = 4096
+LONGEST_MESSAGE = 2000
+
+
+class Facts(Struct):
+    """What a vendor said of a failure. ``codes`` go from the most to the least specific."""
+
+    message: str = ""
+    codes: list[str] = []
+    status: int | None = None
+    retry_after: float | None = None
+
+
+def by_status(status: int) -> type[ProviderError]:
+    """Return the class of an HTTP status."""
+    exact: dict[int, type[ProviderError]] = {
+        400: BadRequestError,
+        401: AuthenticationError,
+        403: PermissionDeniedError,
+        404: NotFoundError,
+        408: ServerError,
+        409: ServerError,
+        413: BadRequestError,
+        422: BadRequestError,
+        429: RateLimitError,
+        503: OverloadedError,
+        529: OverloadedError,
+    }
+    if status in exact:
+        return exact[status]
+    if status >= 500:  # noqa: PLR2004 - RFC 9110
+        return ServerError
+    return BadRequestError if status >= 400 else ResponseError  # noqa: PLR2004 - RFC 9110
+
+
+def make_error(
+    facts: Facts, *, codes: Mapping[str, type[ProviderError]], status: int | None, headers: Mapping[str, str], body: str
+) -> ProviderError:
+    """Make the error that the facts stand for. The vendor's code decides, else the status."""
+    known = [table[code] for code in facts.codes for table in (codes, CODES) if code in table]
+    status = facts.status if status is None else status
+    cls = _fitting(known, status) or (by_status(status) if status else ProviderError)
+    code = next(iter(facts.codes), None)
+    error = cls(
+        facts.message[:LONGEST_MESSAGE] or (f"HTTP {status}" if status else "the vendor reported an error"),
+        status_code=status if status is not None else cls.default_status,
+        code=code,
+        request_id=next((headers[name] for name in REQUEST_IDS if name in headers), None),
+        retry_after=facts.retry_after if facts.retry_after is not None else retry_after(headers),
+        body=body[:LONGEST_BODY],
+    )
+    if any(code in LASTING for code in facts.codes):
+        error.retryable = False
+    return error
+
+
+def _fitting(known: list[type[ProviderError]], status: int | None) -> type[ProviderError] | None:
+    """Pick the first class by code that refines the status, or contradicts a status that says nothing."""
+    if status is None or status < 400:  # noqa: PLR2004 - RFC 9110
+        return known[0] if known else None
+    general = by_status(status)
+    for cls in known:
+        if issubclass(cls, general) or cls is ContentFilterError or (general is BadRequestError and status == 400):  # noqa: PLR2004
+            return cls
+    return None
+
+
+def read_facts(body: bytes) -> Facts:
+    """Read an error's body in any of the shapes that vendors and their proxies use; plain text is the message.
+
+    Known shapes: ``{"error": {"message", "type", "code"}}`` (OpenAI, Anthropic, Google), a list of one of those,
+    ``{"error": "text", "code"}`` (xAI, Ollama), ``{"message", "type", "code"}`` (Mistral, AWS), ``{"detail": "text"}``
+    and ``{"detail": [{"loc", "msg"}]}`` (FastAPI), ``{"statusCode", "message"}`` (Azure's gateway), HTML.
+    """
+    try:
+        return facts_of(msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeError):
+        text = " ".join(body[:LONGEST_MESSAGE].decode("utf-8", "replace").split())
+        return Facts("the reply is an HTML page" if text[:15].lower().startswith(("<!doctype", "<html")) else text)
+
+
+def facts_of(value: Any) -> Facts:
+    """Read an error that is JSON already."""
+    if isinstance(value, list) and value:
+        return facts_of(value[0])
+    if not isinstance(value, dict):
+        return Facts(str(value) if value else "")
+    inner = value.get("error", value)
+    if isinstance(inner, str):
+        return Facts(inner, _codes(value.get("code"), value.get("type")), _status(value.get("code")))
+    if not isinstance(inner, dict):
+        inner = value
+    message = inner.get("message") or inner.get("msg") or inner.get("detail") or value.get("detail") or ""
+    codes = _codes(inner.get("code"), inner.get("type"), inner.get("status"), _inner_code(inner))
+    status = _status(inner.get("code"), inner.get("status_code"), inner.get("statusCode"))
+    return Facts(_text(message), codes, status)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read how many seconds to wait: ``retry-after-ms``, or Retry-After in seconds or as a date (RFC 9110, 10.2.3).
+
+    Nonsense, negative and endless values are None.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        text = headers.get(name)
+        if text is None:
+            continue
+        try:
+            seconds = float(text) * unit
+        except ValueError:
+            seconds = _until(text)
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    return None
+
+
+def _until(text: str) -> float:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return math.nan
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def _codes(*found: Any) -> list[str]:
+    return [str(code) for code in found if code not in (None, "", False) and isinstance(code, (str, int))]
+
+
+def _inner_code(inner: dict[str, Any]) -> Any:
+    """Azure puts the reason of a content filter one level down."""
+    deeper = inner.get("innererror")
+    return deeper.get("code") if isinstance(deeper, dict) else None
+
+
+def _status(*found: Any) -> int | None:
+    for code in found:
+        number = int(code) if isinstance(code, str) and code.isdecimal() else code
+        if isinstance(number, int) and 400 <= number < 600:  # noqa: PLR2004 - RFC 9110
+            return number
+    return None
+
+
+def _text(message: Any) -> str:
+    if isinstance(message, str):
+        return message
+    if isinstance(message, list):
+        parts = [item for item in message if isinstance(item, dict)]
+        return "; ".join(
+            f"{'.'.join(str(step) for step in item.get('loc', []))}: {item.get('msg', '')}".strip(": ") for item in parts
+        )
+    return msgspec.json.encode(message).decode()

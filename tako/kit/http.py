@@ -1,0 +1,247 @@
+"""Providers behind HTTP: options, headers, connections, and one way to send."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import threading
+import weakref
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
+from urllib.parse import urlsplit
+
+from tako.errors import ConfigurationError, ProviderError
+from tako.kit.body import ACCEPTED, read_start, read_whole
+from tako.kit.failures import Facts, make_error, read_facts
+from tako.kit.keys import Secret
+from tako.kit.wire import HttpHeaders, HttpReply, HttpRequest, Transport
+from tako.provider import Provider
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from tako.capabilities import Capabilities
+
+MIB = 1024 * 1024
+USER_AGENT = "tako/0.1"
+_SENSITIVE = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class HttpOptions(TypedDict, total=False):
+    """The options that all HTTP providers share.
+
+    ``timeout``: the longest silence between bytes, in seconds. ``connect_timeout``: for a new connection, in seconds.
+    ``max_retries``: calls after the first. ``http_client``: an ``httpx.AsyncClient`` or one that quacks like it;
+    ``transport``: any ``httpx.AsyncBaseTransport``; both stay the caller's to close. ``proxy``: a URL. ``trust_env``:
+    take proxies from the environment. ``headers``: sent with every request, over tako's own. ``capabilities``: instead
+    of the looked-up ones. ``max_connections``: of one event loop; 0 is no limit. ``max_event_bytes``,
+    ``max_reply_bytes``: caps of one event and of a whole reply, before and after decompression.
+    """
+
+    timeout: float
+    connect_timeout: float
+    max_retries: int
+    http_client: Any
+    transport: Any
+    proxy: str | None
+    trust_env: bool
+    headers: Mapping[str, str]
+    capabilities: Capabilities | None
+    max_connections: int
+    max_event_bytes: int
+    max_reply_bytes: int
+
+
+class HttpProvider(Provider):
+    """A provider whose vendor is asked over HTTP. A plugin's class takes ``**options: Unpack[HttpOptions]``."""
+
+    default_timeout: ClassVar[float] = 120.0
+    codes: ClassVar[Mapping[str, type[ProviderError]]] = {}
+    """The vendor's own error codes; the ones that several share are known."""
+
+    def __init__(self, model: str, **options: Unpack[HttpOptions]) -> None:
+        super().__init__(model, capabilities=options.get("capabilities"))
+        self.timeout = self._positive(options.get("timeout", self.default_timeout), "timeout")
+        self.connect_timeout = self._positive(options.get("connect_timeout", 10.0), "connect_timeout")
+        self.max_retries = options.get("max_retries", 2)
+        self.max_event_bytes = options.get("max_event_bytes", 16 * MIB)
+        self.max_reply_bytes = options.get("max_reply_bytes", 64 * MIB)
+        self.secrets: list[Secret] = []
+        self._http_client = options.get("http_client")
+        self._transport = options.get("transport")
+        self._connection = {
+            "max_connections": options.get("max_connections", 0),
+            "proxy": options.get("proxy"),
+            "trust_env": options.get("trust_env", False),
+        }
+        self._headers: dict[str, str | Secret] = {}
+        self._plain: HttpHeaders | None = None
+        self.add_headers({"content-type": "application/json", "accept-encoding": ACCEPTED, "user-agent": USER_AGENT})
+        self._user_headers: dict[str, str | Secret] = {}
+        self.add_headers(options.get("headers", {}), last=True)
+        self._transports: weakref.WeakKeyDictionary[Any, Transport] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def add_headers(self, headers: Mapping[str, str | Secret], *, last: bool = False) -> None:
+        """Set headers that go with every request; ``last`` ones, the user's, win over all others.
+
+        Raises ConfigurationError on what HTTP cannot carry.
+        """
+        table = self._user_headers if last else self._headers
+        for name, value in headers.items():
+            if not _TOKEN.fullmatch(name):
+                raise ConfigurationError(f"{self.id}: {name!r} is no header name")
+            secret = value if isinstance(value, Secret) else Secret(value) if _SENSITIVE.search(name) else None
+            if secret is not None:
+                self.secrets.append(secret)
+            problem = (secret or Secret(str(value))).problem
+            if problem is not None and (secret is not None or problem != "is empty"):
+                value = None  # a traceback with locals shows this frame
+                raise ConfigurationError(f"{self.id}: the header {name} {problem}")
+            table[name.lower()] = value if secret is None else secret
+        self._plain = None
+
+    @property
+    def _sent_headers(self) -> HttpHeaders:
+        """All headers as text, in a dict that does not show them."""
+        if self._plain is None:
+            all_headers = {**self._headers, **self._user_headers}
+            self._plain = HttpHeaders(
+                {name: value.reveal() if isinstance(value, Secret) else value for name, value in all_headers.items()}
+            )
+        return self._plain
+
+    async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
+        """Return headers that depend on the request or the time, as signatures and short-lived tokens do."""
+        return {}
+
+    def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
+        """Read what the vendor says of a failure; override where it says it in headers."""
+        return read_facts(body)
+
+    @asynccontextmanager
+    async def open(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = "POST"
+    ) -> AsyncGenerator[HttpReply, None]:
+        """Send a request; within the block its reply has status 200 and is still to be read.
+
+        Raises the error that any other status stands for, or a TransportError.
+        """
+        sent = HttpHeaders({**self._sent_headers, **(headers or {}), **await self.authorize(method, url, body)})
+        request = HttpRequest(method, url, sent, body, self.timeout, self.connect_timeout)
+        transport = await self._transport_here()
+        reply = await transport.send(request)
+        try:
+            if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110
+                raise await self._refusal(reply)
+            yield reply
+        finally:
+            await reply.aclose()
+
+    async def fetch(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = "POST"
+    ) -> tuple[HttpReply, bytes]:
+        """Send a request and read the whole reply, of status 200; raises as ``open`` does."""
+        async with self.open(url, body, headers=headers, method=method) as reply:
+            return reply, await read_whole(reply, self.max_reply_bytes)
+
+    def failure(self, facts: Facts, *, status: int | None = None, body: str = "") -> ProviderError:
+        """Make the error for what a vendor reports inside a reply of status 200."""
+        error = make_error(self._without_secrets(facts), codes=self.codes, status=status, headers={}, body=body)
+        error.body = self.hide(error.body or "") or None
+        return error
+
+    def hide(self, text: str) -> str:
+        """Take all secrets out of a text."""
+        for secret in self.secrets:
+            text = secret.hide(text)
+        return text
+
+    async def aclose(self) -> None:
+        """Close the connections that belong to the running event loop."""
+        with self._lock:
+            transport = self._transports.pop(_loop_key(), None)
+        if transport is not None:
+            await transport.aclose()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to a process: connections, locks, bound functions, and the text of keys."""
+        state = self.__dict__.copy()
+        for name in ("_transports", "_lock", "_handlers", "_plain"):
+            state.pop(name)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _handlers=None, _plain=None, _transports=weakref.WeakKeyDictionary(), _lock=threading.Lock())
+
+    def _without_secrets(self, facts: Facts) -> Facts:
+        return Facts(self.hide(facts.message), facts.codes, facts.status, facts.retry_after)
+
+    async def _refusal(self, reply: HttpReply) -> ProviderError:
+        body = await read_start(reply, MIB)
+        facts = self._without_secrets(self.error_facts(reply, body))
+        if 300 <= reply.status < 400:  # noqa: PLR2004 - RFC 9110
+            facts = Facts("the server redirects elsewhere, which is never followed; correct the base URL")
+        text = self.hide(body[: 2 * 4096].decode("utf-8", "replace"))
+        return make_error(facts, codes=self.codes, status=reply.status, headers=reply.headers, body=text)
+
+    async def _transport_here(self) -> Transport:
+        """Return the transport of the running event loop; connections never cross loops."""
+        key = _loop_key()
+        transport = self._transports.get(key)
+        if transport is None:
+            transport = await self._make_transport()
+            with self._lock:
+                transport = self._transports.setdefault(key, transport)
+        return transport
+
+    async def _make_transport(self) -> Transport:
+        if self._http_client is not None:
+            from tako.kit.httpx_transport import ClientTransport
+
+            return ClientTransport(self._http_client)
+        if self._transport is not None or not isinstance(_loop_key(), asyncio.AbstractEventLoop):
+            from tako.kit.httpx_transport import HttpxTransport
+
+            return HttpxTransport(self._transport, **self._connection)
+        from tako.kit.aiohttp_transport import AiohttpTransport
+
+        return await AiohttpTransport(**self._connection).start()
+
+    def _positive(self, value: float, option: str) -> float:
+        if not isinstance(value, (int, float)) or not value > 0:
+            raise ConfigurationError(f"{self.id}: {option} is a number of seconds above 0, not {value!r}")
+        return float(value)
+
+
+def check_url(url: str, option: str, owner: str) -> str:
+    """Check a base URL and return it without a slash at its end; raises ConfigurationError."""
+    problem = "" if isinstance(url, str) else "it is not text"
+    try:
+        parts = urlsplit(url)
+        port_ok = parts.port is None or parts.port > 0
+    except (ValueError, AttributeError) as error:
+        problem = problem or str(error)
+    else:
+        if parts.scheme not in ("http", "https") or not parts.hostname or not port_ok:
+            problem = "an address like https://api.example.com/v1 is expected"
+        elif parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f]", url):
+            problem = "it must end with the path, without spaces"
+        elif parts.username or parts.password:
+            problem = "it must hold no credentials"
+            url = url.replace(parts.netloc, parts.hostname)
+    if problem:
+        raise ConfigurationError(f"{owner}: {option}={url!r} is no base URL: {problem}")
+    return url.rstrip("/")
+
+
+def _loop_key() -> Any:
+    """Return what stands for the running event loop, of whichever library."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        trio = sys.modules["trio"]
+        return trio.lowlevel.current_trio_token()

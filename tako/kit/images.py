@@ -1,0 +1,48 @@
+"""Images on their way out: data URLs taken apart, types and base64 checked, every refusal noted."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tako import notices
+from tako.parts import IMAGE_TYPES, ImagePart, ImageUrlPart
+
+if TYPE_CHECKING:
+    from tako.translator import PartContext
+
+_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]+)*;base64,", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_SPACE = re.compile(r"\s")
+
+
+def inline_image(part: ImagePart | ImageUrlPart, context: PartContext) -> tuple[str, str] | None:
+    """Return the type and the bare base64 of an image, or None with a notice; the payload is copied at most once."""
+    given, text = (part.mime or "", part.data_b64) if isinstance(part, ImagePart) else (part.mime or "", part.url)
+    prefix = _DATA_URL.match(text, 0, 200)
+    mime = given.strip().lower() or (prefix[1].lower() if prefix else "")
+    if mime not in IMAGE_TYPES:
+        hint = "; say image/jpeg" if mime == "image/jpg" else ""
+        context.notice(notices.UNSUPPORTED_MEDIA_TYPE, f"an image of type {mime or 'unknown'!r} was left out{hint}")
+        return None
+    data = text[prefix.end() :] if prefix else text
+    if _SPACE.search(data):
+        data = _SPACE.sub("", data)
+    if len(data) % 4 or not _BASE64.fullmatch(data):
+        context.notice(notices.INVALID_IMAGE, f"an {mime} was left out: its base64 is broken")
+        return None
+    return mime, data
+
+
+def image_address(part: ImageUrlPart, context: PartContext, schemes: tuple[str, ...] = ("https", "http")) -> str | None:
+    """Return an image's URL if its scheme is one that the vendor fetches, or None with a notice."""
+    scheme = part.url.partition(":")[0].lower()
+    if scheme in schemes and part.url.partition("://")[2]:
+        return part.url
+    context.notice(notices.UNSUPPORTED_URL, f"an image was left out: {scheme[:20]!r} is no address the vendor fetches")
+    return None
+
+
+def is_data_url(part: ImageUrlPart) -> bool:
+    """Tell an image that is given by URL but holds its own bytes."""
+    return part.url[:5].lower() == "data:"

@@ -1,0 +1,117 @@
+"""What an answer may be: status 200, one of the four image types, as long as it says, and no longer than the policy."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from tako.kit.prefetch.rules import Refusal
+from tako.parts import IMAGE_TYPES, ImagePart, image_type
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import httpcore
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+_HEAD = 12
+"""Bytes that tell the four types apart."""
+
+_MEDIA_TYPE = re.compile(rb"([a-z]+/[a-z]+)[ \t]*(?:;[\x20-\x7e\t]*)?", re.IGNORECASE)
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+
+
+def redirect_of(response: httpcore.Response) -> bytes | None:
+    """Return the Location of a redirect, None for any other answer; raise Refusal unless there is exactly one."""
+    if response.status not in REDIRECTS:
+        return None
+    locations = _values(response, b"location")
+    if len(locations) != 1:
+        raise Refusal("redirect", "a redirect has to name one address")
+    return locations[0]
+
+
+async def read_image(response: httpcore.Response, max_bytes: int, hang_up: Callable[[], Awaitable[None]]) -> ImagePart:
+    """Check the status and the headers, then read, check and encode the body. Memory: under 2 x ``max_bytes``."""
+    if response.status != 200:  # noqa: PLR2004 - OK
+        raise Refusal("status", f"the answer's status is {response.status}, not 200")
+    _check_framing(response, max_bytes)
+    declared = _declared_type(response)
+    encoder = _Encoder()
+    refusal: Refusal | None = None
+    try:
+        async for chunk in response.aiter_stream():
+            refusal = refusal or encoder.feed(chunk, declared, max_bytes)
+            if refusal:  # httpcore's generators are let run out, which they do at once: trio warns of abandoned ones
+                await hang_up()
+    except Exception:
+        if not refusal:
+            raise
+    if refusal or (refusal := encoder.mismatch(declared)):
+        raise refusal
+    return ImagePart(declared, encoder.finish())
+
+
+def _check_framing(response: httpcore.Response, max_bytes: int) -> None:
+    """Refuse codings, two ways to tell the length, and a length over the cap before a byte of the body is read."""
+    if any(value.lower() != b"identity" for value in _values(response, b"content-encoding")):
+        raise Refusal("coding", "the answer has a content coding, which was not asked for")
+    lengths = _values(response, b"content-length")
+    codings = _values(response, b"transfer-encoding")
+    if lengths and codings:
+        raise Refusal("protocol", "the answer has both Content-Length and Transfer-Encoding")
+    if codings and [value.lower() for value in codings] != [b"chunked"]:
+        raise Refusal("coding", "the answer has a transfer coding, which was not asked for")
+    if len(set(lengths)) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
+        raise Refusal("protocol", "the answer's Content-Length is not a number")
+    if lengths and int(lengths[0]) > max_bytes:
+        raise Refusal("length", f"the image is larger than {max_bytes} bytes", option="max_bytes")
+
+
+def _declared_type(response: httpcore.Response) -> str:
+    values = _values(response, b"content-type")
+    media_type = _MEDIA_TYPE.fullmatch(values[0]) if len(values) == 1 else None
+    declared = media_type[1].decode("ascii").lower() if media_type else ""
+    if declared not in IMAGE_TYPES:
+        raise Refusal("type", f"the answer's Content-Type is none of {', '.join(IMAGE_TYPES)}")
+    return declared
+
+
+def _values(response: httpcore.Response, name: bytes) -> list[bytes]:
+    return [value for key, value in response.headers if key.lower() == name]
+
+
+class _Encoder:
+    """Encodes as the bytes come, so that the image is never held twice: three bytes of it are four characters."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._head = b""
+        self._rest = b""
+        self._text = StringIO()
+
+    def feed(self, chunk: bytes, declared: str, max_bytes: int) -> Refusal | None:
+        """Take in a piece of the body; return what is wrong with it."""
+        self._size += len(chunk)
+        if self._size > max_bytes:
+            return Refusal("length", f"the image is larger than {max_bytes} bytes", option="max_bytes")
+        self._head = (self._head + chunk[:_HEAD])[:_HEAD]
+        data = self._rest + chunk
+        whole = len(data) - len(data) % 3
+        self._rest = data[whole:]
+        self._text.write(binascii.b2a_base64(data[:whole], newline=False).decode("ascii"))
+        return self.mismatch(declared) if self._size >= _HEAD else None
+
+    def mismatch(self, declared: str) -> Refusal | None:
+        """Return the refusal of a body whose first bytes are of another type, or of none."""
+        if image_type(self._head) == declared:
+            return None
+        return Refusal("magic", f"the answer is declared as {declared}, and its first bytes are not those of one")
+
+    def finish(self) -> str:
+        """Return the whole of it as base64."""
+        self._text.write(binascii.b2a_base64(self._rest, newline=False).decode("ascii"))
+        return self._text.getvalue()

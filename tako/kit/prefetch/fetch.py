@@ -1,0 +1,173 @@
+"""The fetch itself: the deadline, the hops, the audit log, and one kind of error for whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import httpcore
+
+from tako.errors import ConfigurationError, UrlPrefetchError
+from tako.kit.prefetch.answer import read_image, redirect_of
+from tako.kit.prefetch.network import GuardedBackend, Network, tls_context
+from tako.kit.prefetch.rules import Refusal
+from tako.kit.prefetch.url import Url, follow, parse_url, shown_host
+from tako.parts import IMAGE_TYPES, ImagePart
+from tako.url_prefetch import UrlPrefetch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_REDIRECTS = 5
+MAX_AT_ONCE = 8
+"""Fetches of one request that run at the same time; each may hold 2 x max_bytes."""
+
+_SYSTEM = Network()
+_ACCEPT = ", ".join(IMAGE_TYPES)
+_log = logging.getLogger("tako.prefetch")
+
+
+async def fetch_image(url: str, policy: UrlPrefetch, *, network: Network = _SYSTEM) -> ImagePart:
+    """Fetch one image, or raise UrlPrefetchError, whose ``rule`` and ``option`` say what refused and what would permit.
+
+    Runs on asyncio and trio. Each hop is a record of the logger ``tako.prefetch`` (host, verdict, rule, milliseconds).
+    ``network`` is for tests. The error holds nothing of the answer, no address that was resolved, and no cause: what
+    the libraries underneath raise is full of both.
+    """
+    _check_policy(policy)
+    trail = _Trail(url)
+    outcome = await _outcome(url, policy, network, trail)
+    if isinstance(outcome, Refusal):
+        raise outcome.as_error(trail.asked, trail.hops)
+    return outcome
+
+
+async def fetch_images(urls: Sequence[str], policy: UrlPrefetch, *, network: Network = _SYSTEM) -> list[ImagePart]:
+    """Fetch the images of one request at the same time, each URL once; the list is in the order of ``urls``.
+
+    The first refusal cancels the rest and is the UrlPrefetchError that is raised.
+    """
+    _check_policy(policy)
+    images: dict[str, ImagePart] = {}
+    refused: list[UrlPrefetchError] = []
+    limiter = anyio.CapacityLimiter(MAX_AT_ONCE)
+
+    async def fetch(url: str) -> None:
+        async with limiter:
+            try:
+                images[url] = await fetch_image(url, policy, network=network)
+            except UrlPrefetchError as error:
+                refused.append(error)
+                group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for url in dict.fromkeys(urls):
+            group.start_soon(fetch, url)
+    if refused:
+        raise refused[0]
+    return [images[url] for url in urls]
+
+
+async def _outcome(url: str, policy: UrlPrefetch, network: Network, trail: _Trail) -> ImagePart | Refusal:
+    """Return what became of it; a refusal is returned, so that no other exception is the context of the error."""
+    try:
+        with anyio.fail_after(policy.timeout):
+            image = await _follow(parse_url(url), policy, network, trail)
+    except Exception as error:  # noqa: BLE001 - whatever the libraries underneath raise may hold the answer
+        refusal = _refusal(error, policy)
+        trail.verdict("refused", refusal.rule)
+        return refusal
+    except BaseException:
+        trail.verdict("cancelled", None)
+        raise
+    trail.verdict("fetched", None)
+    return image
+
+
+async def _follow(url: Url, policy: UrlPrefetch, network: Network, trail: _Trail) -> ImagePart:
+    """Ask, and ask again where a redirect leads; every hop passes every rule."""
+    while True:
+        trail.host = str(url.host)
+        answer = await _ask(url, policy, network)
+        if isinstance(answer, ImagePart):
+            return answer
+        if trail.hops == MAX_REDIRECTS:
+            raise Refusal("redirects", f"there are more than {MAX_REDIRECTS} redirects")
+        url = follow(url, answer)
+        trail.verdict("redirected", None)
+        trail.hops += 1
+
+
+async def _ask(url: Url, policy: UrlPrefetch, network: Network) -> ImagePart | bytes:
+    """Make one request on a connection of its own; return the image, or the Location of a redirect."""
+    if url.scheme != "https" and not policy.allow_http:
+        raise Refusal("http", "its URL is not https", option="allow_http=True")
+    backend = GuardedBackend(url.host, policy, network)
+    parts = httpcore.URL(scheme=url.scheme, host=str(url.host), port=url.port, target=url.target)
+    headers = [("Host", url.authority), ("Accept", _ACCEPT), ("Accept-Encoding", "identity")]
+    connection = httpcore.AsyncHTTPConnection(
+        parts.origin,
+        ssl_context=_tls() if url.scheme == "https" else None,
+        http1=True,
+        http2=False,
+        network_backend=backend,
+    )
+    try:
+        async with connection.stream("GET", parts, headers=headers) as response:
+            location = redirect_of(response)
+            return await read_image(response, policy.max_bytes, backend.aclose) if location is None else location
+    finally:
+        await backend.aclose()
+
+
+def _tls() -> ssl.SSLContext:
+    try:
+        return tls_context()
+    except OSError:  # SSLError is one
+        raise Refusal("tls", "the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read") from None
+
+
+def _refusal(error: Exception, policy: UrlPrefetch) -> Refusal:
+    """Say what an exception means, in words of our own."""
+    match error:
+        case Refusal():
+            return error
+        case TimeoutError():
+            return Refusal("timeout", f"it took longer than {policy.timeout:g} s", option="timeout")
+        case httpcore.ConnectError():  # TCP is dialled by GuardedBackend, which lets none out: what is left is TLS
+            cause = error.__cause__
+            reason = cause.verify_message.partition(",")[0] if isinstance(cause, ssl.SSLCertVerificationError) else ""
+            return Refusal("tls", f"no TLS connection could be made{reason and f': {reason}'}")
+        case httpcore.NetworkError() | OSError():
+            return Refusal("connect", "the connection broke")
+        case _:
+            return Refusal("protocol", "the answer is not valid HTTP")
+
+
+def _check_policy(policy: object) -> None:
+    if not isinstance(policy, UrlPrefetch):
+        raise ConfigurationError(f"the policy of a fetch is a UrlPrefetch, not {type(policy).__name__}")
+
+
+class _Trail:
+    """Where a fetch is, for the audit log and the error. ``asked`` is the host of the URL that the caller gave."""
+
+    def __init__(self, url: object) -> None:
+        self.asked = self.host = shown_host(url)
+        self.hops = 0
+        self._since = time.perf_counter()
+
+    def verdict(self, verdict: str, rule: str | None) -> None:
+        """Log the end of a hop, and begin the next."""
+        now = time.perf_counter()
+        milliseconds = round((now - self._since) * 1000, 1)
+        self._since = now
+        _log.log(
+            logging.WARNING if verdict == "refused" else logging.INFO,
+            "host=%s verdict=%s rule=%s milliseconds=%s",
+            *(self.host, verdict, rule or "-", milliseconds),
+            extra={"host": self.host, "verdict": verdict, "rule": rule, "milliseconds": milliseconds},
+        )

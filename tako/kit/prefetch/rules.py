@@ -1,0 +1,51 @@
+"""Every reason for which the pre-fetch refuses, under a stable name."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from tako.errors import UrlPrefetchError
+
+Rule = Literal[
+    "url",
+    "scheme",
+    "userinfo",
+    "host",
+    "port",
+    "http",
+    "dns",
+    "address",
+    "metadata",
+    "connect",
+    "tls",
+    "timeout",
+    "protocol",
+    "redirect",
+    "redirects",
+    "status",
+    "length",
+    "coding",
+    "type",
+    "magic",
+]
+"""The names; `UrlPrefetchError.rule` and the audit log's `rule` hold one of them. docs/prefetch.md explains each."""
+
+RULES: tuple[str, ...] = get_args(Rule)
+
+
+class Refusal(Exception):  # noqa: N818 - it is what was decided; fetch.py makes the error of it
+    """A rule's verdict on its way out. ``why`` is ours: it holds nothing of the answer and no resolved address."""
+
+    def __init__(self, rule: Rule, why: str, *, option: str | None = None, others: str = "") -> None:
+        super().__init__(why)
+        self.rule = rule
+        self.why = why
+        self.option = option
+        self.others = others
+
+    def as_error(self, host: str, hops: int) -> UrlPrefetchError:
+        """Make the error that the caller sees. ``host`` is that of the URL that the caller gave, at every hop."""
+        where = f"after redirect {hops} (the log tako.prefetch names each hop) " if hops else ""
+        permit = f"; {self.option}{self.others} would permit it" if self.option else ""
+        text = f"cannot fetch the image from {host or 'its URL'}: {where}{self.why} (rule: {self.rule}){permit}"
+        return UrlPrefetchError(text, rule=self.rule, host=host or None, option=self.option)

@@ -1,0 +1,60 @@
+"""What a request and a reply are to a transport: the seam between tako and HTTP libraries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class HttpHeaders(dict[str, str]):
+    """Headers to send. Its repr shows names alone, since values may be keys."""
+
+    def __repr__(self) -> str:
+        return f"HttpHeaders({', '.join(self)})"
+
+
+class HttpRequest(Struct, frozen=True):
+    """A request to send. Times are in seconds: ``timeout`` is the longest silence, connecting has its own limit."""
+
+    method: str
+    url: str
+    headers: HttpHeaders
+    body: bytes
+    timeout: float
+    connect_timeout: float
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {self.url.partition('?')[0]}>"
+
+
+class HttpReply(Protocol):
+    """A reply whose body has not been read."""
+
+    status: int
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; looked up in any case."""
+        ...
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Iterate over the raw body as it comes; raises TransportError where the connection breaks."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go: the connection is kept if the body was read to its end, and closed at once if not."""
+        ...
+
+
+class Transport(Protocol):
+    """Sends requests. It follows no redirects, keeps no cookies and adds no credentials."""
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        """Send and return as soon as the reply's headers are there; raises TransportError."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...

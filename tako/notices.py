@@ -1,0 +1,32 @@
+"""The codes of notices: what of a request a wire could not carry, and what was odd about a reply."""
+
+from __future__ import annotations
+
+CHANGED_PARAMETER = "changed_parameter"
+EMPTY_TEXT = "empty_text"
+ERROR_FLAG = "error_flag"
+FINISH_MISSING = "finish_missing"
+FOREIGN_STATE = "foreign_state"
+INVALID_IMAGE = "invalid_image"
+MISPLACED_PART = "misplaced_part"
+UNKNOWN_CALL = "unknown_call"
+UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+UNSUPPORTED_PARAMETER = "unsupported_parameter"
+UNSUPPORTED_PART = "unsupported_part"
+UNSUPPORTED_URL = "unsupported_url"
+
+MEANINGS = {
+    CHANGED_PARAMETER: "A parameter went out in another form, since the vendor has no such word.",
+    EMPTY_TEXT: "A text part without text was left out; vendors refuse those.",
+    ERROR_FLAG: "A tool result went out without its error mark; the wire has none.",
+    FINISH_MISSING: "The vendor ended the reply without saying why.",
+    FOREIGN_STATE: "Reasoning or opaque state of another provider was left out; only its own goes back.",
+    INVALID_IMAGE: "An image was left out: its base64 or its data URL is broken.",
+    MISPLACED_PART: "A part was left out: it cannot stand in a message of this role.",
+    UNKNOWN_CALL: "A tool result was left out: no earlier call has its id.",
+    UNSUPPORTED_MEDIA_TYPE: "An image was left out: its type is none that the provider takes.",
+    UNSUPPORTED_PARAMETER: "A parameter was left out: the provider, or this model, has no such thing.",
+    UNSUPPORTED_PART: "A part was left out: the wire has no place for its kind.",
+    UNSUPPORTED_URL: "An image was left out: nothing may fetch its address.",
+}
+"""Every code, and what it means. A code never changes its meaning; new ones may come."""

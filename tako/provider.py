@@ -1,0 +1,116 @@
+"""The object that an application holds."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from msgspec import Struct
+
+from tako.hooks import PLUGINS
+from tako.request import as_request
+from tako.stream import ChatStream
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tako.blocking import Blocking
+    from tako.capabilities import Capabilities
+    from tako.hookspecs import Chat, Stream
+    from tako.translator import Translator
+    from tako.types import ChatRequest, ChatResponse, Message
+
+
+class Handlers(Struct, frozen=True):
+    """What the hooks returned for one provider, and the generation of plugins that it holds for."""
+
+    generation: int
+    translator: Translator
+    chat: Chat
+    stream: Stream
+
+
+class Provider:
+    """A model behind one vendor's API.
+
+    A plugin subclasses it in the module that implements the hooks for it. ``name`` is the id's prefix, as the entry
+    point has it. ``max_retries`` counts the calls after the first, for errors that are ``retryable``.
+    """
+
+    name: ClassVar[str] = "provider"
+    max_retries: int = 2
+
+    def __init__(self, model: str, *, capabilities: Capabilities | None = None) -> None:
+        self.model = model
+        self._given_capabilities = capabilities
+        self._handlers: Handlers | None = None
+        self._capabilities: tuple[int, Capabilities] | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.name == "provider":
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+
+    @classmethod
+    def from_id(cls, model: str, **options: Any) -> Self:
+        """Make one from the part of an id that follows the colon; ``get_provider`` calls this."""
+        return cls(model, **options) if model else cls(**options)
+
+    @property
+    def id(self) -> str:
+        """The name and the model: ``openai:gpt-5``."""
+        return f"{self.name}:{self.model}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}>"
+
+    async def chat(self, request: ChatRequest | str | list[Message]) -> ChatResponse:
+        """Answer one request. Raises a TakoError."""
+        return await self._bound().chat(as_request(request))
+
+    def stream(self, request: ChatRequest | str | list[Message]) -> ChatStream:
+        """Answer one request piece by piece; nothing is sent before the first chunk is asked for."""
+        checked = as_request(request)
+        return ChatStream(self._bound().stream(checked), self.name, checked.model or self.model)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model can do, as far as is known without asking the network."""
+        if self._given_capabilities is not None:
+            return self._given_capabilities
+        if self._capabilities is None or self._capabilities[0] != PLUGINS.generation:
+            found = PLUGINS.ask("tako_capabilities", self)
+            self._capabilities = PLUGINS.generation, found
+        return self._capabilities[1]
+
+    @property
+    def blocking(self) -> Blocking:
+        """The same methods for code without an event loop."""
+        from tako.blocking import Blocking
+
+        return Blocking(self)
+
+    async def aclose(self) -> None:
+        """Close the connections of this provider; it may be used again, and opens new ones then."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _bound(self) -> Handlers:
+        """The bound hooks: bound on first use, and again when plugins changed."""
+        if self._handlers is None or self._handlers.generation != PLUGINS.generation:
+            PLUGINS.load()
+            generation = PLUGINS.generation
+            translator = PLUGINS.ask("tako_translator", self)
+            self._handlers = Handlers(
+                generation,
+                translator,
+                PLUGINS.ask("tako_chat", self, translator=translator),
+                PLUGINS.ask("tako_stream", self, translator=translator),
+            )
+        return self._handlers

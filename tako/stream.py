@@ -1,0 +1,91 @@
+"""What ``provider.stream`` returns."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Self
+
+from tako.errors import StreamTruncatedError, TakoError
+from tako.fold import fold
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from types import TracebackType
+
+    from tako.types import ChatResponse, Chunk
+
+
+class ChatStream:
+    """The chunks of one reply: an async iterator, and a context manager that closes the connection on the way out.
+
+    ::
+
+        async with provider.stream("Tell me a story") as stream:
+            async for chunk in stream:
+                if chunk.kind == "delta" and chunk.text:
+                    print(chunk.text, end="")
+        response = await stream.response()
+
+    Chunks are kept as they pass and put together only when someone asks.
+    """
+
+    def __init__(self, chunks: AsyncGenerator[Chunk, None], provider: str, model: str) -> None:
+        self._kept: list[Chunk] = []
+        self._provider = provider
+        self._model = model
+        self._chunks = self._keep(chunks)
+
+    async def _keep(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+        keep = self._kept.append
+        async with aclosing(chunks):
+            try:
+                async for chunk in chunks:
+                    keep(chunk)
+                    yield chunk
+            except StreamTruncatedError as error:
+                error.partial = error.partial or self.partial
+                raise
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return self._chunks
+
+    async def __anext__(self) -> Chunk:
+        return await anext(self._chunks)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Leave the stream; its connection is closed at once unless the reply is complete."""
+        await self._chunks.aclose()
+
+    @property
+    def text(self) -> AsyncIterator[str]:
+        """The pieces of text alone."""
+        return self._text()
+
+    async def _text(self) -> AsyncIterator[str]:
+        async for chunk in self._chunks:
+            if chunk.kind == "delta" and chunk.text:
+                yield chunk.text
+
+    @property
+    def partial(self) -> ChatResponse:
+        """What has come so far, put together."""
+        return fold(self._kept, self._provider, self._model)
+
+    async def response(self) -> ChatResponse:
+        """Return the whole reply; what has not been read yet is read first.
+
+        Raises TakoError where the stream was left before its end: ``partial`` has what came.
+        """
+        async for _ in self._chunks:
+            pass
+        if not self._kept or self._kept[-1].kind != "end":
+            raise TakoError(f"{self._provider}:{self._model}: the stream was left before its end; see .partial")
+        return self.partial
