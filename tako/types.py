@@ -198,8 +198,6 @@ class ToolCallDelta(Struct, frozen=True, gc=False):
 class ChatChunk(Struct, frozen=True, tag_field="kind"):
     """One item of a stream: a Delta or the End, told apart by ``kind``."""
 
-    kind: ClassVar[str] = ""
-
 
 class Delta(ChatChunk, frozen=True, tag="delta"):
     """A piece of the reply, at most one of text and reasoning in it.
@@ -208,7 +206,7 @@ class Delta(ChatChunk, frozen=True, tag="delta"):
     its own where both are absent); they end that part. The fold keeps them, so that they go back unchanged.
     """
 
-    kind: ClassVar[str] = "delta"
+    kind: ClassVar[Literal["delta"]] = "delta"
     text: str | None = None
     reasoning: str | None = None
     tool_calls: list[ToolCallDelta] = []
@@ -219,7 +217,7 @@ class Delta(ChatChunk, frozen=True, tag="delta"):
 class End(ChatChunk, frozen=True, tag="end"):
     """The one last chunk; it carries what a whole reply has beside its parts."""
 
-    kind: ClassVar[str] = "end"
+    kind: ClassVar[Literal["end"]] = "end"
     finish_reason: FinishReason = FinishReason.STOP
     usage: Usage = Usage()
     model: str = ""

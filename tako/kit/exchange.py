@@ -19,6 +19,7 @@ from tako.errors import (
     TransportError,
     UnsupportedError,
 )
+from tako.fold import chunks_of
 from tako.kit.body import excerpt, read_pieces, read_start
 from tako.types import ChatRequest, ChatResponse, Chunk, End, Notice
 
@@ -77,15 +78,21 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
     return chat
 
 
-def stream_through(provider: HttpProvider, prepare: Prepare, decoder: MakeDecoder) -> Stream:
-    """Make a stream function: ``prepare(request, True)`` encodes, ``decoder(reply, exchange)`` reads the reply."""
+def stream_through(
+    provider: HttpProvider, prepare: Prepare, decoder: MakeDecoder, whole: Decode | None = None
+) -> Stream:
+    """Make a stream function: ``prepare(request, True)`` encodes, ``decoder(reply, exchange)`` reads the reply.
+
+    With ``whole``, a server that answers with one JSON document instead of a stream is understood, too.
+    """
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         exchange = await prepare(request, True)
         refuse_if_strict(request, exchange.notices, provider)
         async with provider.open(exchange.url, encode(exchange.body), headers=exchange.headers) as reply:
             await _refuse_pages(reply)
-            decoding = decoder(reply, exchange)
+            plain = whole is not None and reply.headers.get("content-type", "").lower().startswith("application/json")
+            decoding = _Whole(whole, exchange) if whole and plain else decoder(reply, exchange)
             failure = None
             async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
                 try:
@@ -136,6 +143,26 @@ def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: Http
     if request.strict and notices:
         lost = "; ".join(f"{notice.path}: {notice.message}" if notice.path else notice.message for notice in notices)
         raise UnsupportedError(f"{provider.id} cannot carry all of this strict request: {lost}", notices=tuple(notices))
+
+
+class _Whole:
+    """A reply that came in one piece where a stream was asked for."""
+
+    ended = False
+
+    def __init__(self, decode: Decode, exchange: Exchange) -> None:
+        self._decode = decode
+        self._exchange = exchange
+        self._pieces: list[bytes] = []
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        self._pieces.append(data)
+        return iter(())
+
+    def finish(self, *, clean: bool) -> Iterator[Chunk]:
+        if not clean:
+            raise StreamTruncatedError("the reply ended early")
+        yield from chunks_of(self._decode(b"".join(self._pieces), self._exchange))
 
 
 async def _refuse_pages(reply: HttpReply) -> None:

@@ -60,9 +60,9 @@ class SseDecoder:
 
         Raises `ResponseError` for an event over the cap.
         """
-        # bytes.find costs half of what the operator `in` does
         if self._start is not None:
             self._start, data = strip_bom(self._start + data)
+        # `find`, because the operator `in` costs twice as much on bytes
         lines = self._split(data) if self._midline else data.split(b"\n") if data.find(b"\r") < 0 else self._lines(data)
         if len(data) > self._cap < max(map(len, lines)):
             raise too_large("an event", self._cap)

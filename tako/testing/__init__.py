@@ -1,0 +1,1 @@
+"""For the tests of plugins: scripted servers over real sockets, and plugins registered for one test alone."""

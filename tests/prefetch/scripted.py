@@ -1,5 +1,6 @@
 """A network under the guard: a resolver by table, and connections in memory that record what was dialled."""
 
+# ruff: noqa: ASYNC109 - the timeouts are in the signatures of httpcore
 from __future__ import annotations
 
 import socket

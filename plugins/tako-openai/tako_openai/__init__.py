@@ -90,7 +90,8 @@ def tako_stream(provider: OpenAI, translator: Translator) -> Stream:
     return stream_through(
         provider,
         partial(prepare, provider, translator),
-        lambda reply, exchange: CompletionsDecoder(provider, exchange, provider.dialect),
+        lambda _, exchange: CompletionsDecoder(provider, exchange, provider.dialect),
+        partial(decode_reply, provider=provider, translator=translator),
     )
 
 

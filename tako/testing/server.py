@@ -1,0 +1,199 @@
+"""A scripted HTTP server on loopback, in a thread of its own: tests may be async, blocking, or both.
+
+::
+
+    with serve(reply(json={"ok": True})) as server:
+        provider = OpenAI("m", api_key="k", base_url=server.url)
+        ...
+        assert server.requests[0].json["model"] == "m"
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct
+
+Ending = Literal["end", "cut", "reset", "hang"]
+
+
+class Received(Struct):
+    """A request as it came. Header names are in lower case."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return msgspec.json.decode(self.body)
+
+
+class Reply(Struct):
+    """What to answer; make one with ``reply``."""
+
+    pieces: list[bytes]
+    status: int
+    headers: dict[str, str]
+    pause: float
+    ending: Ending
+    delay: float
+
+
+Script = Reply | Callable[[Received], Reply]
+
+
+def reply(
+    body: bytes | str | Iterable[bytes] = b"",
+    *,
+    json: Any = None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    pause: float = 0.0,
+    ending: Ending = "end",
+    delay: float = 0.0,
+) -> Reply:
+    """Script one answer: a body, pieces of one (each its own HTTP chunk), or JSON.
+
+    ``pause`` is in seconds between pieces, ``delay`` before the status line. ``ending`` says what follows the last
+    piece: the proper "end" of the body, a "cut" (the connection closes before it), a "reset", or a "hang" until the
+    client leaves.
+    """
+    kind = "application/json"
+    if json is not None:
+        body = msgspec.json.encode(json)
+    elif not isinstance(body, (bytes, str)):
+        kind = "text/event-stream"
+    pieces = [body.encode()] if isinstance(body, str) else [body] if isinstance(body, bytes) else list(body)
+    return Reply(pieces, status, {"content-type": kind, **(headers or {})}, pause, ending, delay)
+
+
+def sse(*events: Any, done: bool = True) -> list[bytes]:
+    """Make the pieces of an event stream: values become JSON data lines, bytes go as they are; ``[DONE]`` ends it."""
+    made = [event if isinstance(event, bytes) else b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events]
+    return [*made, b"data: [DONE]\n\n"] if done else made
+
+
+class Server:
+    """What a test sees of a running server."""
+
+    def __init__(self, script: list[Script]) -> None:
+        self.url = ""
+        self.requests: list[Received] = []
+        self.connections = 0
+        """Connections that were ever opened."""
+        self.open = 0
+        """Connections that are open now."""
+        self.left_early = 0
+        """Replies that the client did not wait for."""
+        self._script = script
+
+    def next_reply(self, request: Received) -> Reply:
+        """Take the next answer; the last one is given for ever."""
+        made = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        return made(request) if callable(made) else made
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        self.connections += 1
+        self.open += 1
+        try:
+            while (request := await _read(reader)) is not None:
+                self.requests.append(request)
+                if not await self._answer(self.next_reply(request), reader, writer):
+                    break
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self.open -= 1
+            writer.close()
+
+    async def _answer(self, made: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Send one reply; returns whether the connection goes on."""
+        await asyncio.sleep(made.delay)
+        head = "".join(f"{name}: {value}\r\n" for name, value in made.headers.items())
+        writer.write(f"HTTP/1.1 {made.status} X\r\n{head}transfer-encoding: chunked\r\n\r\n".encode())
+        gone = asyncio.ensure_future(_gone(reader))
+        try:
+            for piece in made.pieces:
+                writer.write(b"%x\r\n%s\r\n" % (len(piece), piece) if piece else b"")
+                await writer.drain()
+                if made.pause:
+                    await asyncio.wait([gone], timeout=made.pause)
+                if gone.done():
+                    self.left_early += 1
+                    return False
+            if made.ending == "hang":
+                await gone
+                self.left_early += 1
+            elif made.ending == "reset":
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
+            elif made.ending == "end":
+                writer.write(b"0\r\n\r\n")
+                await writer.drain()
+        except ConnectionError:
+            self.left_early += 1
+        finally:
+            gone.cancel()
+            with suppress(asyncio.CancelledError, ConnectionError):
+                await gone
+        return made.ending == "end"
+
+
+@contextmanager
+def serve(*script: Script) -> Iterator[Server]:
+    """Run a server that gives these answers in turn, the last one for ever, whatever is asked."""
+    server = Server(list(script))
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    listening = asyncio.run_coroutine_threadsafe(asyncio.start_server(server.handle, "127.0.0.1", 0), loop).result()
+    server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    try:
+        yield server
+    finally:
+        asyncio.run_coroutine_threadsafe(_shut(listening), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _gone(reader: asyncio.StreamReader) -> None:
+    """Wait until the client has closed, without taking bytes of its next request."""
+    while not reader.at_eof() and reader.exception() is None:
+        await asyncio.sleep(0.005)
+
+
+async def _shut(listening: asyncio.Server) -> None:
+    listening.close()
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+async def _read(reader: asyncio.StreamReader) -> Received | None:
+    """Read one request, or None where the client has closed."""
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except asyncio.IncompleteReadError:
+        return None
+    line, *rest = head[:-4].split("\r\n")
+    method, target, _ = line.split(" ")
+    path, _, query = target.partition("?")
+    headers = {name.lower(): value.strip() for name, _, value in (header.partition(":") for header in rest)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Received(method, path, dict(parse_qsl(query, keep_blank_values=True)), headers, body)
+
