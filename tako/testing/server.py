@@ -113,8 +113,8 @@ class Server:
                 self.requests.append(request)
                 if not await self._answer(self.next_reply(request), reader, writer):
                     break
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client left, or the test is over
         finally:
             self.open -= 1
             writer.close()

@@ -1,0 +1,1 @@
+"""Any JSON-over-HTTP endpoint as a tako provider, by template."""

@@ -1,0 +1,1 @@
+"""Local models through Ollama's own API for tako."""

@@ -1,0 +1,1 @@
+"""Plain Python callables as tako providers."""

@@ -1,0 +1,1 @@
+"""Gemini on Google Cloud's Vertex AI for tako."""

@@ -1,0 +1,37 @@
+"""Every page is run: its Python blocks, and the hidden blocks between them that stand in for a vendor.
+
+A block in an HTML comment that begins with `test` is not shown to readers; it is run where it stands. All blocks of a
+page share one namespace, and the environment is put back afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
+BLOCK = re.compile(r"^```python\n(.*?)^```$|^<!-- test\n(.*?)^-->$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path) -> list[tuple[int, str]]:
+    """The code of a page, each block with the line it begins on."""
+    text = page.read_text(encoding="utf-8")
+    return [(text[: found.start()].count("\n") + 1, found[1] or found[2]) for found in BLOCK.finditer(text)]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = os.environ.copy()
+    with ExitStack() as stack:
+        stack.callback(os.environ.update, before)
+        stack.callback(os.environ.clear)
+        namespace = {"__name__": "__page__", "stack": stack}
+        for line, code in blocks(page):
+            exec(compile("\n" * line + code, str(page), "exec"), namespace)
+    assert namespace
