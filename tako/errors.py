@@ -68,8 +68,8 @@ class UnsupportedError(TakoError):
 class UrlPrefetchError(TakoError):
     """The URL policy refused an image's address, or the fetch of it failed.
 
-    ``rule`` is a stable name of the rule that refused, ``host`` the URL's host, ``option`` the setting that would permit
-    it (None where nothing does). The text never holds the answer's body nor an address that was resolved.
+    ``rule`` is a stable name of the rule that refused, ``host`` the URL's host, ``option`` the setting that would
+    permit it (None where nothing does). The text never holds the answer's body nor an address that was resolved.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class UrlPrefetchError(TakoError):
 class ProviderError(TakoError):
     """A call reached for a provider and failed.
 
-    ``status_code`` is the HTTP status (None where there was no reply); an error event inside a stream that began with
-    200 has the status that its code stands for. ``code`` is the vendor's own word. ``retry_after`` is in seconds.
-    ``body`` is the beginning of the reply as text, secrets taken out. ``notices`` say what was odd about the reply.
+    ``status_code`` is the HTTP status (None where there was no reply); an error event inside a stream that
+    began with 200 has the status that its code stands for. ``code`` is the vendor's own word. ``retry_after``
+    is in seconds. ``body`` is the beginning of the reply as text, secrets taken out.
     """
 
     retryable: bool = False

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import msgspec
 
 from tako.parts import ContentPart, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Role, ToolCallDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def fold(chunks: Iterable[Chunk], provider: str, model: str) -> ChatResponse:
@@ -23,13 +25,11 @@ def fold(chunks: Iterable[Chunk], provider: str, model: str) -> ChatResponse:
     message = Message(Role.ASSISTANT, folding.parts(partial=end is None))
     if end is None:
         return ChatResponse(message, FinishReason.ERROR, model=model)
-    return ChatResponse(
-        message, end.finish_reason, end.usage, end.model or model, end.id, list(end.notices), end.raw
-    )
+    return ChatResponse(message, end.finish_reason, end.usage, end.model or model, end.id, list(end.notices), end.raw)
 
 
 def chunks_of(response: ChatResponse) -> list[Chunk]:
-    """Take a whole reply apart: one delta where a delta can hold it all, more where opaque state needs them; the End."""
+    """Take a whole reply apart: one delta, or more where opaque state or the order needs them, and the End."""
     deltas: list[Delta] = []
     calls = 0
     for part in response.message.parts:
@@ -41,9 +41,7 @@ def chunks_of(response: ChatResponse) -> list[Chunk]:
             text = part.args if isinstance(part.args, str) else msgspec.json.encode(part.args).decode()
             deltas.append(Delta(tool_calls=[ToolCallDelta(calls, part.id, part.name, text, part.signature)]))
             calls += 1
-    end = End(
-        response.finish_reason, response.usage, response.model, response.id, list(response.notices), response.raw
-    )
+    end = End(response.finish_reason, response.usage, response.model, response.id, list(response.notices), response.raw)
     return [*_merged(deltas), end]
 
 

@@ -12,7 +12,6 @@ import sys
 import threading
 import traceback
 import warnings
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -22,6 +21,7 @@ from tako.discovery import find_provider, plugin_entries, provider_entries
 from tako.errors import ConfigurationError, PluginError, TakoError
 
 if TYPE_CHECKING:
+    from types import ModuleType
     from tako.discovery import Entry
     from tako.provider import Provider
 

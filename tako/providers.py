@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as _t
 
 if _t.TYPE_CHECKING:
-    from tako.provider import Provider as _Provider
     from tako_anthropic import Anthropic as Anthropic
     from tako_azure_openai import AzureOpenAI as AzureOpenAI
     from tako_bedrock import Bedrock as Bedrock
@@ -20,6 +19,8 @@ if _t.TYPE_CHECKING:
     from tako_openai import OpenAI as OpenAI
     from tako_python import PythonProvider as PythonProvider
     from tako_vertex import Vertex as Vertex
+
+    from tako.provider import Provider as _Provider
 
 
 def __getattr__(name: str) -> type[_Provider]:

@@ -123,7 +123,7 @@ class ChatRequest(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """Tokens. The input counts all of the prompt, the output all that was generated; the other three are parts of those."""
+    """Tokens: the input counts all of the prompt, the output all that was generated; the others are parts of those."""
 
     input_tokens: int = 0
     output_tokens: int = 0

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 @hookimpl(wrapper=True, tryfirst=True)
 def tako_chat(provider: Provider) -> Around[Chat]:
     """Let nothing out but a response or a TakoError that knows its provider."""
-    inner = _callable((yield), "tako_chat", provider)
+    inner: Chat = _callable((yield), "tako_chat", provider)
 
     async def chat(request: ChatRequest) -> ChatResponse:
         try:
             return await inner(request)
         except TakoError as error:
-            raise _named(error, provider, request)
+            _name(error, provider, request)
+            raise
 
     return chat
 
@@ -34,7 +35,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 @hookimpl(wrapper=True, tryfirst=True)
 def tako_stream(provider: Provider) -> Around[Stream]:
     """Check the order of the chunks and name the provider in what is raised."""
-    inner = _callable((yield), "tako_stream", provider)
+    inner: Stream = _callable((yield), "tako_stream", provider)
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         chunks = inner(request)
@@ -49,20 +50,20 @@ def tako_stream(provider: Provider) -> Around[Stream]:
                         raise ResponseError("the plugin sent a chunk after the end of the stream")
                     ended = chunk.kind == "end"
                     yield chunk
+                if not ended:
+                    raise StreamTruncatedError("the stream ended before the vendor said so")
             except TakoError as error:
-                raise _named(error, provider, request)
-        if not ended:
-            raise _named(StreamTruncatedError("the stream ended before the vendor said so"), provider, request)
+                _name(error, provider, request)
+                raise
 
     return stream
 
 
-def _named(error: TakoError, provider: Provider, request: ChatRequest) -> TakoError:
+def _name(error: TakoError, provider: Provider, request: ChatRequest) -> None:
     """Fill in who failed, where a plugin did not say."""
     if isinstance(error, ProviderError):
         error.provider = error.provider or provider.name
         error.model = error.model or request.model or provider.model
-    return error
 
 
 def _callable(bound: Any, hook: str, provider: Provider) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import ssl
 from functools import cache
@@ -80,7 +79,7 @@ class AiohttpTransport:
                 proxy=self._proxy,
                 timeout=self._timeout(request),
             )
-        except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = translated(error, request)
         else:
             return AiohttpReply(response, request)
@@ -132,7 +131,7 @@ class AiohttpReply:
         try:
             while data := await self._response.content.readany():
                 yield data
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             failure = translated(error, self._request)
         else:
             return
@@ -147,8 +146,8 @@ def translated(error: Exception, request: HttpRequest) -> TransportError:
     """Say what failed in our words. The cause loses its traceback, whose frames hold the headers."""
     host = request.url.split("/", 3)[2]
     made: TransportError
-    if isinstance(error, (aiohttp.ServerTimeoutError, asyncio.TimeoutError)):
-        if isinstance(error, (aiohttp.ConnectionTimeoutError)) or "connect" in type(error).__name__.lower():
+    if isinstance(error, (aiohttp.ServerTimeoutError, TimeoutError)):
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
             text = f"connecting to {host} took longer than connect_timeout={request.connect_timeout:g} s"
         else:
             text = f"nothing came from {host} for timeout={request.timeout:g} s"

@@ -8,11 +8,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
-import msgspec
 from msgspec import Struct
 
 from tako.errors import (
-    ConfigurationError,
     ProviderTimeoutError,
     ResponseError,
     StreamTruncatedError,
@@ -21,7 +19,8 @@ from tako.errors import (
 )
 from tako.fold import chunks_of
 from tako.kit.body import excerpt, read_pieces, read_start
-from tako.types import ChatRequest, ChatResponse, Chunk, End, Notice
+from tako.kit.encoding import encode
+from tako.types import ChatRequest, ChatResponse, Chunk, Notice
 
 if TYPE_CHECKING:
     from tako.hookspecs import Chat, Stream
@@ -119,23 +118,6 @@ def stream_through(
                 await _linger(pieces)
 
     return stream
-
-
-def encode(body: Any) -> bytes:
-    """Encode a body as JSON; raises ConfigurationError on values that JSON does not have."""
-    try:
-        return msgspec.json.encode(body)
-    except (TypeError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
-        raise ConfigurationError(f"the request holds a value that JSON cannot carry: {error}") from error
-
-
-def merge(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-    """Merge ``extra`` into a body, last: objects into objects, anything else replaces."""
-    merged = body.copy()
-    for key, value in extra.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: HttpProvider) -> None:

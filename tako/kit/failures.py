@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +24,10 @@ from tako.errors import (
     ResponseError,
     ServerError,
 )
+from tako.kit.loose import as_array, as_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CODES: Mapping[str, type[ProviderError]] = {
     "api_error": ServerError,
@@ -139,18 +142,20 @@ def read_facts(body: bytes) -> Facts:
 
 def facts_of(value: Any) -> Facts:
     """Read an error that is JSON already."""
-    if isinstance(value, list) and value:
-        return facts_of(value[0])
-    if not isinstance(value, dict):
+    array = as_array(value)
+    if array:
+        return facts_of(array[0])
+    outer = as_object(value)
+    if outer is None:
         return Facts(str(value) if value else "")
-    inner = value.get("error", value)
+    inner = outer.get("error", outer)
     if isinstance(inner, str):
-        return Facts(inner, _codes(value.get("code"), value.get("type")), _status(value.get("code")))
-    if not isinstance(inner, dict):
-        inner = value
-    message = inner.get("message") or inner.get("msg") or inner.get("detail") or value.get("detail") or ""
-    codes = _codes(inner.get("code"), inner.get("type"), inner.get("status"), _inner_code(inner))
-    status = _status(inner.get("code"), inner.get("status_code"), inner.get("statusCode"))
+        return Facts(inner, _codes(outer.get("code"), outer.get("type")), _status(outer.get("code")))
+    said = as_object(inner) or outer
+    message = said.get("message") or said.get("msg") or said.get("detail") or outer.get("detail") or ""
+    deeper = as_object(said.get("innererror")) or {}  # Azure puts the reason of a content filter one level down
+    codes = _codes(said.get("code"), said.get("type"), said.get("status"), deeper.get("code"))
+    status = _status(said.get("code"), said.get("status_code"), said.get("statusCode"))
     return Facts(_text(message), codes, status)
 
 
@@ -185,12 +190,6 @@ def _codes(*found: Any) -> list[str]:
     return [str(code) for code in found if code not in (None, "", False) and isinstance(code, (str, int))]
 
 
-def _inner_code(inner: dict[str, Any]) -> Any:
-    """Azure puts the reason of a content filter one level down."""
-    deeper = inner.get("innererror")
-    return deeper.get("code") if isinstance(deeper, dict) else None
-
-
 def _status(*found: Any) -> int | None:
     for code in found:
         number = int(code) if isinstance(code, str) and code.isdecimal() else code
@@ -202,9 +201,9 @@ def _status(*found: Any) -> int | None:
 def _text(message: Any) -> str:
     if isinstance(message, str):
         return message
-    if isinstance(message, list):
-        parts = [item for item in message if isinstance(item, dict)]
-        return "; ".join(
-            f"{'.'.join(str(step) for step in item.get('loc', []))}: {item.get('msg', '')}".strip(": ") for item in parts
-        )
-    return msgspec.json.encode(message).decode()
+    items = [item for item in map(as_object, as_array(message) or []) if item is not None]
+    if not items:
+        return msgspec.json.encode(message).decode()
+    return "; ".join(
+        [f"{'.'.join(map(str, item.get('loc') or []))}: {item.get('msg', '')}".strip(": ") for item in items]
+    )

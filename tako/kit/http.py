@@ -7,7 +7,6 @@ import re
 import sys
 import threading
 import weakref
-from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from tako.kit.wire import HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import AsyncGenerator
 
     from tako.capabilities import Capabilities
@@ -55,6 +55,14 @@ class HttpOptions(TypedDict, total=False):
     max_reply_bytes: int
 
 
+class Connection(TypedDict):
+    """What a transport of ours is made with."""
+
+    max_connections: int
+    proxy: str | None
+    trust_env: bool
+
+
 class HttpProvider(Provider):
     """A provider whose vendor is asked over HTTP. A plugin's class takes ``**options: Unpack[HttpOptions]``."""
 
@@ -72,11 +80,11 @@ class HttpProvider(Provider):
         self.secrets: list[Secret] = []
         self._http_client = options.get("http_client")
         self._transport = options.get("transport")
-        self._connection = {
-            "max_connections": options.get("max_connections", 0),
-            "proxy": options.get("proxy"),
-            "trust_env": options.get("trust_env", False),
-        }
+        self._connection = Connection(
+            max_connections=options.get("max_connections", 0),
+            proxy=options.get("proxy"),
+            trust_env=options.get("trust_env", False),
+        )
         self._headers: dict[str, str | Secret] = {}
         self._plain: HttpHeaders | None = None
         self.add_headers({"content-type": "application/json", "accept-encoding": ACCEPTED, "user-agent": USER_AGENT})
@@ -99,7 +107,7 @@ class HttpProvider(Provider):
                 self.secrets.append(secret)
             problem = (secret or Secret(str(value))).problem
             if problem is not None and (secret is not None or problem != "is empty"):
-                value = None  # a traceback with locals shows this frame
+                del value, headers  # a traceback with locals shows this frame
                 raise ConfigurationError(f"{self.id}: the header {name} {problem}")
             table[name.lower()] = value if secret is None else secret
         self._plain = None
@@ -175,7 +183,8 @@ class HttpProvider(Provider):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _handlers=None, _plain=None, _transports=weakref.WeakKeyDictionary(), _lock=threading.Lock())
+        fresh = {"_transports": weakref.WeakKeyDictionary(), "_lock": threading.Lock()}
+        self.__dict__.update(state, _handlers=None, _plain=None, **fresh)
 
     def _without_secrets(self, facts: Facts) -> Facts:
         return Facts(self.hide(facts.message), facts.codes, facts.status, facts.retry_after)

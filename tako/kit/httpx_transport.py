@@ -130,8 +130,7 @@ def translated(error: Exception, request: HttpRequest) -> TransportError:
         made = TransportError(f"the connection to {host} broke: {reason}")
         made.retryable = "TransportError" in names or isinstance(error, OSError)
     error.__traceback__ = error.__context__ = error.__cause__ = None
-    if hasattr(error, "_request"):
-        error._request = None  # noqa: SLF001 - httpx keeps the request, and with it the headers
+    vars(error).pop("_request", None)  # httpx keeps the request there, and with it the headers
     made.__cause__ = error
     return made
 

@@ -14,7 +14,7 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 from urllib.parse import parse_qsl
@@ -153,7 +153,7 @@ class Server:
 
 
 @contextmanager
-def serve(*script: Script) -> Iterator[Server]:
+def serve(*script: Script) -> Generator[Server, None, None]:
     """Run a server that gives these answers in turn, the last one for ever, whatever is asked."""
     server = Server(list(script))
     loop = asyncio.new_event_loop()
@@ -172,7 +172,7 @@ def serve(*script: Script) -> Iterator[Server]:
 
 async def _gone(reader: asyncio.StreamReader) -> None:
     """Wait until the client has closed, without taking bytes of its next request."""
-    while not reader.at_eof() and reader.exception() is None:
+    while not reader.at_eof() and reader.exception() is None:  # noqa: ASYNC110 - a StreamReader has no event for it
         await asyncio.sleep(0.005)
 
 
@@ -196,4 +196,3 @@ async def _read(reader: asyncio.StreamReader) -> Received | None:
     headers = {name.lower(): value.strip() for name, _, value in (header.partition(":") for header in rest)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Received(method, path, dict(parse_qsl(query, keep_blank_values=True)), headers, body)
-

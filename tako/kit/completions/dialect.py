@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 
 from msgspec import Struct
 
 from tako.types import FinishReason
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": FinishReason.STOP,

@@ -8,11 +8,11 @@ import msgspec
 
 from tako import notices
 from tako.kit.completions.dialect import Dialect
-from tako.kit.exchange import merge
+from tako.kit.encoding import encode_parts, merge
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.parts import ContentPart, ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tako.translator import PartContext, Translator
-from tako.types import ChatRequest, JsonSchema, Message, Role
+from tako.types import ChatRequest, JsonSchema, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,28 +27,12 @@ def encode_request(
     """Make the body of a request; what cannot be carried is noted in the context."""
     body: dict[str, Any] = {"model": request.model or model, "messages": list(_messages(request, translator, context))}
     context.path = ""
-    for name, value in _parameters(request, context, dialect):
-        body[name] = value
+    body.update(_parameters(request, context, dialect))
     if stream:
         body["stream"] = True
         if dialect.stream_usage:
             body["stream_options"] = {"include_usage": True}
     return merge(body, request.extra) if request.extra else body
-
-
-def encode_parts(message: Message, i: int, translator: Translator, context: PartContext) -> list[tuple[Part, Any]]:
-    """Encode the parts of message ``i`` and pair each with its block; parts that have none are noted, never lost."""
-    context.message = message
-    encoded: list[tuple[Part, Any]] = []
-    for j, part in enumerate(message.parts):
-        context.path = f"messages[{i}].content[{j}]"
-        before = len(context.notices)
-        block = translator.encode(part, context)
-        if block is not None:
-            encoded.append((part, block))
-        elif len(context.notices) == before:
-            context.notice(notices.UNSUPPORTED_PART, f"a {type(part).__name__} was left out")
-    return encoded
 
 
 def translator_for(decode: Callable[[Any], Part | None], dialect: Dialect | None = None) -> Translator:
@@ -114,9 +98,8 @@ def result_text(part: ToolResultPart, context: PartContext) -> str:
         if isinstance(item, TextPart):
             texts.append(item.text)
         else:
-            context.notice(
-                notices.MISPLACED_PART, f"a {type(item).__name__} in a tool result was left out", f"{context.path}.result[{k}]"
-            )
+            where = f"{context.path}.result[{k}]"
+            context.notice(notices.MISPLACED_PART, f"a {type(item).__name__} in a tool result was left out", where)
     return "".join(texts)
 
 
@@ -151,7 +134,12 @@ def _messages(request: ChatRequest, translator: Translator, context: PartContext
             else:
                 other.update(block)
         if content or calls:
-            yield {"role": _role(message.role), **_content(content), **other, **({"tool_calls": calls} if calls else {})}
+            yield {
+                "role": _role(message.role),
+                **_content(content),
+                **other,
+                **({"tool_calls": calls} if calls else {}),
+            }
 
 
 def _fits(block: dict[str, Any], role: Role) -> bool:
@@ -184,6 +172,18 @@ def _parameters(request: ChatRequest, context: PartContext, dialect: Dialect) ->
             yield "tool_choice", _choice(request.tool_choice, dialect)
         else:
             context.notice(notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: there are no tools", "tool_choice")
+    yield from _sampling(request, context, dialect)
+    if request.response_format is not None:
+        yield "response_format", _format(request.response_format)
+    if request.reasoning is not None:
+        yield from _effort(request.reasoning, context, dialect)
+    if request.metadata and dialect.metadata:
+        yield "metadata", request.metadata
+    elif request.metadata:
+        context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no metadata", "metadata")
+
+
+def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
     for name in ("temperature", "top_p"):
         value = getattr(request, name)
         if value is not None and dialect.sampling:
@@ -196,15 +196,6 @@ def _parameters(request: ChatRequest, context: PartContext, dialect: Dialect) ->
         yield "stop", request.stop
     if request.seed is not None:
         yield dialect.seed, request.seed
-    if request.response_format is not None:
-        yield "response_format", _format(request.response_format)
-    if request.reasoning is not None:
-        yield from _effort(request.reasoning, context, dialect)
-    if request.metadata:
-        if dialect.metadata:
-            yield "metadata", request.metadata
-        else:
-            context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no metadata", "metadata")
 
 
 def _tool(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:

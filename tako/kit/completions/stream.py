@@ -108,7 +108,9 @@ class CompletionsDecoder:
     def _end(self) -> End:
         said = list(self._exchange.notices)
         if self._finish is None and not self._calls:
-            said.append(Notice(notices.FINISH_MISSING, "the stream ended without a finish reason", "", self._provider.name))
+            said.append(
+                Notice(notices.FINISH_MISSING, "the stream ended without a finish reason", "", self._provider.name)
+            )
         return End(
             finish_reason(self._finish, has_calls=bool(self._calls)),
             self._count.usage() if self._count is not None else Usage(),

@@ -1,0 +1,48 @@
+"""From a request to JSON: parts to blocks, and bodies put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako import notices
+from tako.errors import ConfigurationError
+from tako.kit.loose import as_object
+
+if TYPE_CHECKING:
+    from tako.parts import Part
+    from tako.translator import PartContext, Translator
+    from tako.types import Message
+
+
+def encode_parts(message: Message, i: int, translator: Translator, context: PartContext) -> list[tuple[Part, Any]]:
+    """Encode the parts of message ``i`` and pair each with its block; parts that have none are noted, never lost."""
+    context.message = message
+    encoded: list[tuple[Part, Any]] = []
+    for j, part in enumerate(message.parts):
+        context.path = f"messages[{i}].content[{j}]"
+        before = len(context.notices)
+        block = translator.encode(part, context)
+        if block is not None:
+            encoded.append((part, block))
+        elif len(context.notices) == before:
+            context.notice(notices.UNSUPPORTED_PART, f"a {type(part).__name__} was left out")
+    return encoded
+
+
+def encode(body: Any) -> bytes:
+    """Encode a body as JSON; raises ConfigurationError on values that JSON does not have."""
+    try:
+        return msgspec.json.encode(body)
+    except (TypeError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
+        raise ConfigurationError(f"the request holds a value that JSON cannot carry: {error}") from error
+
+
+def merge(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    """Merge ``extra`` into a body, last: objects into objects, anything else replaces."""
+    merged = body.copy()
+    for key, value in extra.items():
+        old, new = as_object(merged.get(key)), as_object(value)
+        merged[key] = merge(old, new) if old is not None and new is not None else value
+    return merged
