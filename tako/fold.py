@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -142,7 +142,7 @@ class _Call:
 
 def _unfinished(part: ContentPart) -> bool:
     """Tell a call that may have been cut: only a whole JSON object cannot be the beginning of a longer one."""
-    return isinstance(part, ToolCallPart) and not (isinstance(part.args, dict) and part.args)
+    return isinstance(part, ToolCallPart) and (part.args == {} or not isinstance(part.args, dict))
 
 
 def _merged(deltas: list[Delta]) -> list[Delta]:

@@ -22,6 +22,7 @@ from tako.errors import ConfigurationError, PluginError, TakoError
 
 if TYPE_CHECKING:
     from types import ModuleType
+
     from tako.discovery import Entry
     from tako.provider import Provider
 

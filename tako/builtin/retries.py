@@ -32,8 +32,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
         try:
             return await inner(request)
         except ProviderError as error:
-            failure = error
-        return await _repeat(lambda: inner(request), provider, failure)
+            return await _repeat(lambda: inner(request), provider, error)
 
     return chat
 
@@ -52,13 +51,10 @@ def tako_stream(provider: Provider) -> Around[Stream]:
             raise
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        failure = None
         try:
             chunks, first = await begin(request)
         except ProviderError as error:
-            failure = error
-        if failure is not None:
-            chunks, first = await _repeat(lambda: begin(request), provider, failure)
+            chunks, first = await _repeat(lambda: begin(request), provider, error)
         async with aclosing(chunks):
             if first is not None:
                 yield first

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tako import notices
 from tako.errors import ConfigurationError
-from tako.kit.loose import as_object
+from tako.kit.loose import as_array, as_object
+from tako.parts import ContentPart, Part, ToolResultPart
 
 if TYPE_CHECKING:
-    from tako.parts import Part
     from tako.translator import PartContext, Translator
     from tako.types import Message
 
@@ -29,6 +30,22 @@ def encode_parts(message: Message, i: int, translator: Translator, context: Part
         elif len(context.notices) == before:
             context.notice(notices.UNSUPPORTED_PART, f"a {type(part).__name__} was left out")
     return encoded
+
+
+def result_parts(part: ToolResultPart) -> list[Part] | None:
+    """Return a tool result's parts where it is a list of parts, or None where it is any other JSON value.
+
+    A result that went through JSON has its parts as objects; they are recognised by their tags.
+    """
+    items = as_array(part.result)
+    if not items:
+        return None
+    if all(isinstance(item, ContentPart) for item in items):
+        return items
+    if all((as_object(item) or {}).get("type") in ("text", "image", "image_url") for item in items):
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(items, list[Part])
+    return None
 
 
 def encode(body: Any) -> bytes:

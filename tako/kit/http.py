@@ -19,8 +19,7 @@ from tako.kit.wire import HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from tako.capabilities import Capabilities
 
@@ -183,7 +182,7 @@ class HttpProvider(Provider):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        fresh = {"_transports": weakref.WeakKeyDictionary(), "_lock": threading.Lock()}
+        fresh: dict[str, Any] = {"_transports": weakref.WeakKeyDictionary(), "_lock": threading.Lock()}
         self.__dict__.update(state, _handlers=None, _plain=None, **fresh)
 
     def _without_secrets(self, facts: Facts) -> Facts:

@@ -12,7 +12,7 @@ def as_object(value: Any) -> dict[str, Any] | None:
 
 def as_array(value: Any) -> list[Any] | None:
     """Return a JSON array as one, or None where the value is something else."""
-    return cast("list[Any]", value) if isinstance(value, list) else None
+    return value if isinstance(value, list) else None  # pyright: ignore[reportUnknownVariableType] - items are Any
 
 
 def text_of(value: Any) -> str:

@@ -8,9 +8,9 @@ import msgspec
 
 from tako import notices
 from tako.kit.completions.dialect import Dialect
-from tako.kit.encoding import encode_parts, merge
+from tako.kit.encoding import encode_parts, merge, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
-from tako.parts import ContentPart, ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tako.translator import PartContext, Translator
 from tako.types import ChatRequest, JsonSchema, Role
 
@@ -88,13 +88,11 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:
 
 def result_text(part: ToolResultPart, context: PartContext) -> str:
     """Return a tool result as text, for wires that take nothing else: a str as it is, parts joined, others as JSON."""
-    result = part.result
-    if isinstance(result, str):
-        return result
-    if not (isinstance(result, list) and result and all(isinstance(item, ContentPart) for item in result)):
-        return msgspec.json.encode(result).decode()
+    items = result_parts(part)
+    if items is None:
+        return part.result if isinstance(part.result, str) else msgspec.json.encode(part.result).decode()
     texts: list[str] = []
-    for k, item in enumerate(result):
+    for k, item in enumerate(items):
         if isinstance(item, TextPart):
             texts.append(item.text)
         else:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from tako.kit.loose import as_array, as_object, text_of
 from tako.types import Usage
 
 
@@ -111,8 +112,8 @@ def content_text(content: str | list[dict[str, Any]] | None) -> tuple[str, str]:
     for block in content:
         if block.get("type") == "thinking":
             inner = block.get("thinking")
-            pieces = inner if isinstance(inner, list) else [{"text": inner}]
-            thoughts += [str(piece["text"]) for piece in pieces if isinstance(piece, dict) and piece.get("text")]
+            pieces = [as_object(piece) or {} for piece in as_array(inner) or [{"text": inner}]]
+            thoughts += [text_of(piece.get("text")) for piece in pieces]
         elif isinstance(block.get("text"), str):
             texts.append(block["text"])
     return "".join(texts), "".join(thoughts)
