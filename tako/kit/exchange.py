@@ -110,8 +110,6 @@ def stream_through(
                                 f"nothing but keep-alives came for {PATIENCE} x timeout={provider.timeout:g} s"
                             )
                 except TransportError as error:
-                    if isinstance(error, ProviderTimeoutError):
-                        raise
                     failure = error
                 for chunk in _finish(decoding, failure):
                     yield chunk
@@ -157,12 +155,14 @@ async def _refuse_pages(reply: HttpReply) -> None:
 
 
 def _finish(decoding: StreamDecoder, failure: TransportError | None) -> Iterator[Chunk]:
-    """Finish decoding; a connection that broke before the end is the cause of the truncation."""
+    """Finish decoding; a connection that broke or fell silent before the end is the cause of what is missing."""
     try:
         yield from decoding.finish(clean=failure is None)
     except StreamTruncatedError as error:
         if failure is None:
             raise
+        if isinstance(failure, ProviderTimeoutError):
+            raise failure from error
         raise StreamTruncatedError(f"{error.args[0]}: {failure.args[0]}") from failure
 
 

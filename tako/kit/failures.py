@@ -19,7 +19,6 @@ from tako.errors import (
     OverloadedError,
     PermissionDeniedError,
     ProviderError,
-    ProviderTimeoutError,
     RateLimitError,
     ResponseError,
     ServerError,
@@ -50,7 +49,7 @@ CODES: Mapping[str, type[ProviderError]] = {
     "rate_limit_exceeded": RateLimitError,
     "server_error": ServerError,
     "service_unavailable": OverloadedError,
-    "timeout_error": ProviderTimeoutError,
+    "timeout_error": ServerError,
     "tokens": RateLimitError,
 }
 """Codes and types that several vendors share."""

@@ -98,7 +98,12 @@ def check_address(address: Address, host: str | Address, policy: UrlPrefetch) ->
     if isinstance(address, IPv6Address) and address.scope_id is not None:
         raise Refusal("address", "its address has a zone")
     if any(_is_shut(form, host, policy, lists) for form in _disguised(address)):
-        raise Refusal("metadata", "its address is a cloud's metadata service", option="allow_cidrs")
+        raise Refusal(
+            "metadata",
+            "its address is a cloud's metadata service",
+            option="allow_cidrs",
+            remedy="that address in allow_cidrs",
+        )
     if _is_listed(host, policy.allow_hosts):
         return
     for form in _judged(address):
@@ -106,14 +111,17 @@ def check_address(address: Address, host: str | Address, policy: UrlPrefetch) ->
             continue
         if not any(form in network for network in _PRIVATE):
             raise Refusal(
-                "address", "its address is not globally reachable", option="allow_hosts", others=" or allow_cidrs"
+                "address",
+                "its address is not globally reachable",
+                option="allow_hosts",
+                remedy="an entry in allow_hosts or allow_cidrs",
             )
         if not policy.allow_private_ips:
             raise Refusal(
                 "address",
                 "its address is a private one",
                 option="allow_private_ips=True",
-                others=", or an entry in allow_hosts or allow_cidrs,",
+                remedy="an entry in allow_hosts or allow_cidrs, or allow_private_ips=True,",
             )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from io import StringIO
 from typing import TYPE_CHECKING
 
 from tako.kit.prefetch.rules import Refusal
@@ -40,19 +39,23 @@ async def read_image(response: httpcore.Response, max_bytes: int, hang_up: Calla
         raise Refusal("status", f"the answer's status is {response.status}, not 200")
     _check_framing(response, max_bytes)
     declared = _declared_type(response)
-    encoder = _Encoder()
+    body = _Body(declared, max_bytes)
+    text = ""
     refusal: Refusal | None = None
     try:
         async for chunk in response.aiter_stream():
-            refusal = refusal or encoder.feed(chunk, declared, max_bytes)
+            refusal = refusal or body.wrong_with(chunk)
             if refusal:  # httpcore's generators are let run out, which they do at once: trio warns of abandoned ones
                 await hang_up()
+            else:
+                text += body.encode(chunk)  # a local string grows in place: the image is never held twice
     except Exception:
         if not refusal:
             raise
-    if refusal or (refusal := encoder.mismatch(declared)):
+    if refusal or (refusal := body.mismatch()):
         raise refusal
-    return ImagePart(declared, encoder.finish())
+    text += body.encode(b"", last=True)
+    return ImagePart(declared, text)
 
 
 def _check_framing(response: httpcore.Response, max_bytes: int) -> None:
@@ -68,7 +71,7 @@ def _check_framing(response: httpcore.Response, max_bytes: int) -> None:
     if len(set(lengths)) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
         raise Refusal("protocol", "the answer's Content-Length is not a number")
     if lengths and int(lengths[0]) > max_bytes:
-        raise Refusal("length", f"the image is larger than {max_bytes} bytes", option="max_bytes")
+        raise _too_long(max_bytes)
 
 
 def _declared_type(response: httpcore.Response) -> str:
@@ -80,38 +83,42 @@ def _declared_type(response: httpcore.Response) -> str:
     return declared
 
 
+def _too_long(max_bytes: int) -> Refusal:
+    why = f"the image is larger than {max_bytes} bytes"
+    return Refusal("length", why, option="max_bytes", remedy="a larger max_bytes")
+
+
 def _values(response: httpcore.Response, name: bytes) -> list[bytes]:
     return [value for key, value in response.headers if key.lower() == name]
 
 
-class _Encoder:
-    """Encodes as the bytes come, so that the image is never held twice: three bytes of it are four characters."""
+class _Body:
+    """Checks a body as it comes, and encodes it piece by piece: three bytes are four characters."""
 
-    def __init__(self) -> None:
+    def __init__(self, declared: str, max_bytes: int) -> None:
+        self._declared = declared
+        self._max_bytes = max_bytes
         self._size = 0
         self._head = b""
         self._rest = b""
-        self._text = StringIO()
 
-    def feed(self, chunk: bytes, declared: str, max_bytes: int) -> Refusal | None:
-        """Take in a piece of the body; return what is wrong with it."""
+    def wrong_with(self, chunk: bytes) -> Refusal | None:
+        """Count a piece; return what is wrong with the body so far."""
         self._size += len(chunk)
-        if self._size > max_bytes:
-            return Refusal("length", f"the image is larger than {max_bytes} bytes", option="max_bytes")
+        if self._size > self._max_bytes:
+            return _too_long(self._max_bytes)
         self._head = (self._head + chunk[:_HEAD])[:_HEAD]
-        data = self._rest + chunk
-        whole = len(data) - len(data) % 3
-        self._rest = data[whole:]
-        self._text.write(binascii.b2a_base64(data[:whole], newline=False).decode("ascii"))
-        return self.mismatch(declared) if self._size >= _HEAD else None
+        return self.mismatch() if len(self._head) == _HEAD else None
 
-    def mismatch(self, declared: str) -> Refusal | None:
+    def mismatch(self) -> Refusal | None:
         """Return the refusal of a body whose first bytes are of another type, or of none."""
-        if image_type(self._head) == declared:
+        if image_type(self._head) == self._declared:
             return None
-        return Refusal("magic", f"the answer is declared as {declared}, and its first bytes are not those of one")
+        return Refusal("magic", f"the answer is declared as {self._declared}, and its first bytes are not those of one")
 
-    def finish(self) -> str:
-        """Return the whole of it as base64."""
-        self._text.write(binascii.b2a_base64(self._rest, newline=False).decode("ascii"))
-        return self._text.getvalue()
+    def encode(self, chunk: bytes, *, last: bool = False) -> str:
+        """Return what of the body can be encoded by now."""
+        data = self._rest + chunk
+        whole = len(data) if last else len(data) - len(data) % 3
+        self._rest = data[whole:]
+        return binascii.b2a_base64(data[:whole], newline=False).decode("ascii")

@@ -28,6 +28,7 @@ MAX_AT_ONCE = 8
 _SYSTEM = Network()
 _ACCEPT = ", ".join(IMAGE_TYPES)
 _log = logging.getLogger("tako.prefetch")
+_log.addHandler(logging.NullHandler())  # a program that has set up no logging hears of refusals by the error alone
 
 
 async def fetch_image(url: str, policy: UrlPrefetch, *, network: Network = _SYSTEM) -> ImagePart:
@@ -136,7 +137,8 @@ def _refusal(error: Exception, policy: UrlPrefetch) -> Refusal:
         case Refusal():
             return error
         case TimeoutError():
-            return Refusal("timeout", f"it took longer than {policy.timeout:g} s", option="timeout")
+            why = f"it took longer than {policy.timeout:g} s"
+            return Refusal("timeout", why, option="timeout", remedy="a longer timeout")
         case httpcore.ConnectError():  # TCP is dialled by GuardedBackend, which lets none out: what is left is TLS
             cause = error.__cause__
             reason = cause.verify_message.partition(",")[0] if isinstance(cause, ssl.SSLCertVerificationError) else ""

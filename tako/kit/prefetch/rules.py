@@ -34,18 +34,21 @@ RULES: tuple[str, ...] = get_args(Rule)
 
 
 class Refusal(Exception):  # noqa: N818 - it is what was decided; fetch.py makes the error of it
-    """A rule's verdict on its way out. ``why`` is ours: it holds nothing of the answer and no resolved address."""
+    """A rule's verdict on its way out. ``why`` is ours: it holds nothing of the answer and no resolved address.
 
-    def __init__(self, rule: Rule, why: str, *, option: str | None = None, others: str = "") -> None:
+    ``option`` is what `UrlPrefetchError.option` will be, ``remedy`` the same in words where there is more to say.
+    """
+
+    def __init__(self, rule: Rule, why: str, *, option: str | None = None, remedy: str = "") -> None:
         super().__init__(why)
         self.rule = rule
         self.why = why
         self.option = option
-        self.others = others
+        self.remedy = remedy or option
 
     def as_error(self, host: str, hops: int) -> UrlPrefetchError:
         """Make the error that the caller sees. ``host`` is that of the URL that the caller gave, at every hop."""
         where = f"after redirect {hops} (the log tako.prefetch names each hop) " if hops else ""
-        permit = f"; {self.option}{self.others} would permit it" if self.option else ""
+        permit = f"; {self.remedy} would permit it" if self.remedy else ""
         text = f"cannot fetch the image from {host or 'its URL'}: {where}{self.why} (rule: {self.rule}){permit}"
         return UrlPrefetchError(text, rule=self.rule, host=host or None, option=self.option)
