@@ -78,7 +78,6 @@ def find_key(given: str | Secret | None, variable: str, owner: str) -> Secret | 
         if not os.environ.get(variable):
             raise ConfigurationError(f"{owner} reads its key from {variable}, which is not set")
     source = "api_key" if given is not None else variable
-    source = "api_key" if given is not None else variable
     secret = Secret(given if given is not None else os.environ.get(variable, ""), variable)
     if given is None and secret.problem == "is empty":
         return None

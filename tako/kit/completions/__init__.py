@@ -5,8 +5,8 @@ differs says how in a ``Dialect``.
 """
 
 from tako.kit.completions.decode import decode_reply
-from tako.kit.completions.dialect import Dialect
+from tako.kit.completions.dialect import Dialect, for_openai
 from tako.kit.completions.encode import encode_request, translator_for
 from tako.kit.completions.stream import CompletionsDecoder
 
-__all__ = ["CompletionsDecoder", "Dialect", "decode_reply", "encode_request", "translator_for"]
+__all__ = ["CompletionsDecoder", "Dialect", "decode_reply", "encode_request", "for_openai", "translator_for"]

@@ -11,7 +11,7 @@ from tako.errors import ResponseError
 from tako.fold import arguments
 from tako.kit.body import decode_json, excerpt
 from tako.kit.completions.dialect import finish_reason
-from tako.kit.completions.shapes import REPLY, Call, Content, content_text, fragment
+from tako.kit.completions.shapes import REPLY, Call, Content, content_blocks, fragment
 from tako.kit.failures import facts_of
 from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
 from tako.types import ChatResponse, Message, Role, Usage
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tako.kit.exchange import Exchange
-    from tako.kit.http import HttpProvider
+    from tako.kit.failures import Reporter
     from tako.translator import Translator
 
 
-def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, translator: Translator) -> ChatResponse:
+def decode_reply(body: bytes, exchange: Exchange, provider: Reporter, translator: Translator) -> ChatResponse:
     """Read a reply; raises ResponseError where it is none, and the error that it reports where it does."""
     reply = decode_json(body, REPLY)
     choice = reply.choices[0] if reply.choices else None
-    error = reply.error or (choice and choice.error)
+    error = {"error": choice.error} if choice and choice.error else msgspec.json.decode(body) if reply.failed else None
     if error:
-        raise provider.failure(facts_of({"error": error}), body=body.decode("utf-8", "replace"))
+        raise provider.failure(facts_of(error), body=body.decode("utf-8", "replace"))
     if choice is None or choice.message is None:
         raise ResponseError(f"the reply has no choices: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     parts = [part for block in blocks(choice.message) if (part := translator.decode(block)) is not None]
@@ -48,12 +48,14 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
 
 def blocks(message: Content) -> Iterator[dict[str, Any]]:
     """List a message's blocks: ``{"type": "reasoning" | "text", "text"}`` and calls as the wire has them."""
-    text, thoughts = content_text(message.content)
-    thoughts = thoughts or message.reasoning_content or message.reasoning or ""
-    if thoughts:
+    content = content_blocks(message.content)
+    kinds = {block["type"] for block in content}
+    thoughts = message.reasoning_content or message.reasoning
+    if thoughts and "reasoning" not in kinds:
         yield {"type": "reasoning", "text": thoughts}
-    if text or message.refusal:
-        yield {"type": "text", "text": text or message.refusal}
+    yield from content
+    if message.refusal and "text" not in kinds:
+        yield {"type": "text", "text": message.refusal}
     calls = message.tool_calls or ([Call(function=message.function_call)] if message.function_call else [])
     used: set[str] = set()
     for call in calls:
@@ -71,7 +73,7 @@ def decode_block(block: Any, provider: str) -> Part | None:
         case "text":
             return TextPart(block["text"])
         case "reasoning":
-            return ReasoningPart(block["text"], provider=provider)
+            return ReasoningPart(block["text"], block.get("signature"), provider)
         case "function":
             function = block["function"]
             return ToolCallPart(block["id"], function["name"], arguments(function["arguments"]))

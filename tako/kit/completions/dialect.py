@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tako.types import FinishReason
 
@@ -44,6 +46,15 @@ class Dialect(Struct, frozen=True, kw_only=True):
     reasoning_text: str | None = None
     sampling: bool = True
     require_finish: bool = True
+
+
+REASONING_MODELS = re.compile(r"(.*/)?(o\d|gpt-5|gpt-6|codex)")
+"""OpenAI's models that count reasoning within ``max_completion_tokens`` and refuse ``max_tokens``, by name."""
+
+
+def for_openai(dialect: Dialect, model: str) -> Dialect:
+    """Return how the wire of one of OpenAI's models differs, wherever it is served."""
+    return replace(dialect, max_tokens="max_completion_tokens") if REASONING_MODELS.match(model) else dialect
 
 
 def finish_reason(word: str | None, *, has_calls: bool) -> FinishReason:

@@ -97,26 +97,45 @@ class Reply(Struct):
     choices: list[Choice] | None = None
     usage: Count | None = None
     error: Any = None
+    object: Any = None
     x_groq: Groq | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether this reports an error: under ``error``, or as ``{"object": "error", …}`` (Mistral, vLLM)."""
+        return bool(self.error) or self.object == "error"
 
 
 REPLY = msgspec.json.Decoder(Reply)
 
 
-def content_text(content: str | list[dict[str, Any]] | None) -> tuple[str, str]:
-    """Take content apart into text and reasoning; lists hold ``text`` and ``thinking`` chunks."""
+def content_blocks(content: str | list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Take content apart into blocks of ``text`` and ``reasoning``, in order, neighbours of one kind joined.
+
+    Lists hold ``text`` and ``thinking`` chunks (https://docs.mistral.ai/capabilities/reasoning); a thinking chunk may
+    have a ``signature``, which ends its block. Other chunks are left to ``raw``.
+    """
     if not isinstance(content, list):
-        return content or "", ""
-    texts: list[str] = []
-    thoughts: list[str] = []
-    for block in content:
-        if block.get("type") == "thinking":
-            inner = block.get("thinking")
-            pieces = [as_object(piece) or {} for piece in as_array(inner) or [{"text": inner}]]
-            thoughts += [text_of(piece.get("text")) for piece in pieces]
-        elif isinstance(block.get("text"), str):
-            texts.append(block["text"])
-    return "".join(texts), "".join(thoughts)
+        return [{"type": "text", "text": content}] if content else []
+    made: list[dict[str, Any]] = []
+    for chunk in content:
+        thinks = chunk.get("type") == "thinking"
+        text = _thoughts(chunk.get("thinking")) if thinks else text_of(chunk.get("text"))
+        signature = text_of(chunk.get("signature")) if thinks else ""
+        kind = "reasoning" if thinks else "text"
+        if made and made[-1]["type"] == kind and "signature" not in made[-1]:
+            made[-1]["text"] += text
+        elif text or signature:
+            made.append({"type": kind, "text": text})
+        if signature:
+            made[-1]["signature"] = signature
+    return made
+
+
+def _thoughts(thinking: Any) -> str:
+    """Join the text of a thinking chunk, which is a list of chunks or (some servers) the text itself."""
+    pieces = [as_object(piece) or {} for piece in as_array(thinking) or [{"text": thinking}]]
+    return "".join([text_of(piece.get("text")) for piece in pieces])
 
 
 def fragment(arguments: str | dict[str, Any] | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -11,7 +11,7 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
 from tako.kit.completions.calls import CallIndex
 from tako.kit.completions.dialect import Dialect, finish_reason
-from tako.kit.completions.shapes import REPLY, Call, content_text
+from tako.kit.completions.shapes import REPLY, Call, content_blocks
 from tako.kit.failures import facts_of
 from tako.kit.sse import SseDecoder
 from tako.types import Chunk, Delta, End, Notice, Usage
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tako.kit.completions.shapes import Content, Count, Reply
     from tako.kit.exchange import Exchange
-    from tako.kit.http import HttpProvider
+    from tako.kit.failures import Reporter
     from tako.kit.sse import Event
 
 
@@ -31,7 +31,7 @@ class CompletionsDecoder:
     A finish reason or ``[DONE]`` ends the stream in order. Usage is the last that came, wherever it stood.
     """
 
-    def __init__(self, provider: HttpProvider, exchange: Exchange, dialect: Dialect | None = None) -> None:
+    def __init__(self, provider: Reporter, exchange: Exchange, dialect: Dialect | None = None) -> None:
         self.ended = False
         self._provider = provider
         self._exchange = exchange
@@ -42,6 +42,7 @@ class CompletionsDecoder:
         self._finish: str | None = None
         self._id = ""
         self._model = ""
+        self._signature: str | None = None
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
@@ -55,6 +56,7 @@ class CompletionsDecoder:
             raise StreamTruncatedError("the stream ended in the middle of an event") from error
         if self._finish is None and not self.ended and (self._dialect.require_finish or not clean):
             raise StreamTruncatedError("the stream ended without a finish reason and without [DONE]")
+        yield from self._signed()
         yield self._end()
 
     def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
@@ -81,7 +83,7 @@ class CompletionsDecoder:
             reply = REPLY.decode(event.data)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             reply = decode_json(event.data, REPLY)  # says what is wrong, as a tako error
-        if reply.error or event.event == "error":
+        if reply.failed or event.event == "error":
             said = facts_of(msgspec.json.decode(event.data))
             raise self._provider.failure(said, body=event.data.decode("utf-8", "replace"))
         if reply.x_groq is not None and reply.x_groq.usage is not None:
@@ -91,19 +93,37 @@ class CompletionsDecoder:
     def _deltas(self, delta: Content) -> Iterator[Delta]:
         content = delta.content
         thoughts = delta.reasoning_content or delta.reasoning
-        if content.__class__ is list:
-            content, inner = content_text(content)
-            thoughts = inner or thoughts
+        if isinstance(content, list):
+            yield from self._listed(content)
+            content = None
         if thoughts:
             yield Delta(reasoning=thoughts)
+        if self._signature is not None and (content or delta.tool_calls):
+            yield from self._signed()
         if content:
-            yield Delta(content)  # type: ignore[arg-type]  # the list has been taken apart above
+            yield Delta(content)
         if delta.refusal:
             yield Delta(delta.refusal)
         if delta.tool_calls:
             yield Delta(tool_calls=[self._calls.piece(call) for call in delta.tool_calls])
         if delta.function_call is not None:
             yield Delta(tool_calls=[self._calls.piece(Call(index=0, function=delta.function_call))])
+
+    def _listed(self, content: list[dict[str, Any]]) -> Iterator[Delta]:
+        """Yield the deltas of content that is a list of chunks."""
+        for block in content_blocks(content):
+            signature = block.get("signature")
+            if block["type"] == "text" or (signature and self._signature not in (None, signature)):
+                yield from self._signed()
+            if block["text"]:
+                yield Delta(block["text"]) if block["type"] == "text" else Delta(reasoning=block["text"])
+            self._signature = signature or self._signature
+
+    def _signed(self) -> Iterator[Delta]:
+        """End the reasoning with its signature, once all of it has come: each piece of it may carry the signature."""
+        if self._signature is not None:
+            yield Delta(signature=self._signature)
+            self._signature = None
 
     def _end(self) -> End:
         said = list(self._exchange.notices)
