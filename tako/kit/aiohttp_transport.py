@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
+import weakref
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -53,18 +55,12 @@ class AiohttpTransport:
             max_line_size=HEADER_LIMIT,
             max_field_size=HEADER_LIMIT,
         )
-        self._lifetime = self._until_the_loop_ends()
-
-    async def _until_the_loop_ends(self) -> AsyncGenerator[None, None]:
-        """Close the pool when asyncio shuts its generators down, so that nobody has to remember `aclose`."""
-        try:
-            yield
-        finally:
-            await self._session.close()
+        self._lifetime = _until_the_loop_ends(self._session)
 
     async def start(self) -> AiohttpTransport:
-        """Tie the pool to the running loop."""
+        """Tie the pool to the running loop: it closes with `aclose`, with the loop, or when nobody holds it."""
         await anext(self._lifetime)
+        weakref.finalize(self, _close_soon, asyncio.get_running_loop(), self._lifetime).atexit = False
         return self
 
     async def send(self, request: HttpRequest) -> AiohttpReply:
@@ -88,7 +84,6 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._lifetime.aclose()
-        await self._session.close()
 
     def _url(self, text: str) -> URL:
         """Parse a URL once, as it is: what is percent-encoded stays so."""
@@ -140,6 +135,23 @@ class AiohttpReply:
     async def aclose(self) -> None:
         """Keep the connection if the body is complete, else close it."""
         self._response.close()
+
+
+async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    """Close a pool when asyncio shuts its generators down, so that nobody has to remember `aclose`."""
+    try:
+        yield
+    finally:
+        await session.close()
+
+
+def _close_soon(loop: asyncio.AbstractEventLoop, lifetime: AsyncGenerator[None, None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(lambda: loop.create_task(_close(lifetime)))
+
+
+async def _close(lifetime: AsyncGenerator[None, None]) -> None:
+    await lifetime.aclose()
 
 
 def translated(error: Exception, request: HttpRequest) -> TransportError:

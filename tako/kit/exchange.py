@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tako.hookspecs import Chat, Stream
     from tako.kit.http import HttpProvider
     from tako.kit.wire import HttpReply
+    from tako.provider import Provider
 
 PATIENCE = 5
 """How many times ``timeout`` a stream may go on with keep-alives alone."""
@@ -118,7 +119,7 @@ def stream_through(
     return stream
 
 
-def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: HttpProvider) -> None:
+def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: Provider) -> None:
     """Raise UnsupportedError where a strict request would lose something."""
     if request.strict and notices:
         lost = "; ".join(f"{notice.path}: {notice.message}" if notice.path else notice.message for notice in notices)

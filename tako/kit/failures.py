@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -69,6 +69,21 @@ class Facts(Struct):
     codes: list[str] = []
     status: int | None = None
     retry_after: float | None = None
+
+
+class Reporter(Protocol):
+    """What a decoder asks of a provider, over whatever transport: its name, its cap, and its errors."""
+
+    @property
+    def name(self) -> str:
+        """The id's prefix."""
+
+    @property
+    def max_event_bytes(self) -> int:
+        """The cap of one event."""
+
+    def failure(self, facts: Facts, *, status: int | None = None, body: str = "") -> ProviderError:
+        """Make the error for what a vendor reports inside a reply."""
 
 
 def by_status(status: int) -> type[ProviderError]:

@@ -6,7 +6,6 @@ import asyncio
 import re
 import sys
 import threading
-import weakref
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -89,7 +88,7 @@ class HttpProvider(Provider):
         self.add_headers({"content-type": "application/json", "accept-encoding": ACCEPTED, "user-agent": USER_AGENT})
         self._user_headers: dict[str, str | Secret] = {}
         self.add_headers(options.get("headers", {}), last=True)
-        self._transports: weakref.WeakKeyDictionary[Any, Transport] = weakref.WeakKeyDictionary()
+        self._transports: dict[Any, Transport] = {}  # by event loop
         self._lock = threading.Lock()
 
     def add_headers(self, headers: Mapping[str, str | Secret], *, last: bool = False) -> None:
@@ -182,7 +181,7 @@ class HttpProvider(Provider):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        fresh: dict[str, Any] = {"_transports": weakref.WeakKeyDictionary(), "_lock": threading.Lock()}
+        fresh: dict[str, Any] = {"_transports": {}, "_lock": threading.Lock()}
         self.__dict__.update(state, _handlers=None, _plain=None, **fresh)
 
     def _without_secrets(self, facts: Facts) -> Facts:
@@ -204,6 +203,8 @@ class HttpProvider(Provider):
             transport = await self._make_transport()
             with self._lock:
                 transport = self._transports.setdefault(key, transport)
+                for ended in [loop for loop in self._transports if loop is not key and _is_over(loop)]:
+                    del self._transports[ended]
         return transport
 
     async def _make_transport(self) -> Transport:
@@ -244,6 +245,11 @@ def check_url(url: str, option: str, owner: str) -> str:
     if problem:
         raise ConfigurationError(f"{owner}: {option}={url!r} is no base URL: {problem}")
     return url.rstrip("/")
+
+
+def _is_over(loop: Any) -> bool:
+    """Whether an event loop will never run again."""
+    return isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed()
 
 
 def _loop_key() -> Any:

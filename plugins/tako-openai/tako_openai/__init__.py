@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import os
 from functools import partial
 from typing import Unpack
 
-from msgspec.structs import replace
-
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
-from tako.kit.completions import CompletionsDecoder, Dialect, decode_reply, encode_request, translator_for
+from tako.kit.completions import CompletionsDecoder, Dialect, decode_reply, encode_request, for_openai, translator_for
 from tako.kit.completions.decode import decode_block
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
@@ -17,14 +15,13 @@ from tako.kit.keys import read_key
 from tako.translator import PartContext
 
 BASE_URL = "https://api.openai.com/v1"
-REASONING_MODELS = re.compile(r"(.*/)?(o\d|gpt-5|gpt-6|codex)")
-"""Models that count reasoning within ``max_completion_tokens`` and refuse ``max_tokens``."""
 
 
 class OpenAI(HttpProvider):
     """A model of OpenAI, or of any compatible server by ``base_url``.
 
-    ``api_key``: the key, "$ENV:NAME", or None for OPENAI_API_KEY. ``organization`` and ``project``: ids that usage is
+    ``api_key``: the key, "$ENV:NAME", or None for OPENAI_API_KEY. ``base_url``: None reads OPENAI_BASE_URL, and is
+    https://api.openai.com/v1 where that is not set. ``organization`` and ``project``: ids that usage is
     booked on. ``require_finish=False`` accepts streams of servers that end them without a finish reason and without
     ``[DONE]``. ``reasoning_field``: the field in which a compatible server wants its own reasoning back, as in
     "reasoning_content"; OpenAI itself wants none.
@@ -37,7 +34,7 @@ class OpenAI(HttpProvider):
         model: str,
         *,
         api_key: str | None = None,
-        base_url: str = BASE_URL,
+        base_url: str | None = None,
         organization: str | None = None,
         project: str | None = None,
         require_finish: bool = True,
@@ -47,7 +44,7 @@ class OpenAI(HttpProvider):
         key = read_key(api_key, "OPENAI_API_KEY", self.name)
         api_key = None  # a traceback with locals shows this frame
         super().__init__(model, **options)
-        self.base_url = check_url(base_url, "base_url", self.id)
+        self.base_url = check_url(base_url or os.environ.get("OPENAI_BASE_URL") or BASE_URL, "base_url", self.id)
         self.dialect = Dialect(require_finish=require_finish, reasoning_text=reasoning_field)
         self.add_headers({"authorization": key.prefixed("Bearer ")})
         if organization is not None:
@@ -57,9 +54,7 @@ class OpenAI(HttpProvider):
 
     def dialect_of(self, model: str) -> Dialect:
         """Return how this model's wire differs."""
-        if REASONING_MODELS.match(model):
-            return replace(self.dialect, max_tokens="max_completion_tokens")
-        return self.dialect
+        return for_openai(self.dialect, model)
 
 
 @hookimpl
