@@ -1,1 +1,179 @@
-"""GGUF models in process, by llama.cpp, for tako."""
+"""GGUF models in process, by llama.cpp (https://github.com/ggml-org/llama.cpp), without a server or a key."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
+from tako.errors import BadRequestError, ConfigurationError, ContextLengthError, ProviderError, ServerError, TakoError
+from tako.kit.completions import CompletionsDecoder, decode_reply
+from tako.kit.exchange import Exchange, refuse_if_strict
+from tako.kit.failures import Facts, make_error
+from tako.provider import Provider
+from tako_llamacpp import embedded, wire
+from tako_llamacpp.engine import Engine, Setting, engine_for
+from tako_llamacpp.gguf import read_header
+from tako_llamacpp.worker import Worker, in_thread
+
+if TYPE_CHECKING:
+    from tako.types import ChatResponse, Chunk
+
+
+class LlamaCpp(Provider):
+    """A model that runs in this process: the path of a GGUF file, or the small one that a package carries.
+
+    ``n_threads``: threads that compute; more of them than idle cores make llama.cpp many times slower. ``n_ctx``: the
+    context in tokens, prompt and answer together; 0 is the model's own, which is also the most that is used. Loading
+    happens at the first call, once per process for each model and setting; ``aclose`` lets go of it.
+    """
+
+    name = "llamacpp"
+    max_retries = 0  # what fails in this process fails again
+    max_event_bytes = 16 * 1024 * 1024
+    codes: ClassVar[Mapping[str, type[ProviderError]]] = {"exceed_context_size_error": ContextLengthError}
+
+    def __init__(
+        self,
+        model: str = embedded.MODEL,
+        *,
+        n_threads: int = 1,
+        n_ctx: int = 4096,
+        capabilities: Capabilities | None = None,
+    ) -> None:
+        super().__init__(model, capabilities=capabilities)
+        self.path = find_model(model, self.id)
+        self.header = read_header(self.path, self.id)
+        longest = self.header.context_length
+        self.n_ctx = min(_count(n_ctx, "n_ctx", self.id, 0) or longest or 0, longest or n_ctx)
+        self.n_threads = _count(n_threads, "n_threads", self.id, 1)
+        self._engine: Engine | None = None
+
+    @classmethod
+    def ready(cls) -> bool:
+        """Whether the named model is installed; ``tako`` chats with it where no other model is chosen."""
+        return embedded.find_embedded() is not None
+
+    @classmethod
+    def setup(cls, say: Callable[[str], None]) -> str:
+        """Install the named model for this user and return where it is; ``tako setup embedded`` calls this."""
+        return str(embedded.setup(say))
+
+    async def load(self) -> Engine:
+        """Load the model unless it is loaded already; the event loop goes on meanwhile."""
+        engine = self._engine
+        if engine is None or not engine.mine:
+            setting = Setting(self.path, self.model, self.n_ctx, self.n_threads)
+            engine = self._engine = await in_thread(partial(engine_for, setting))
+        return engine
+
+    async def generate(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """Answer a Chat Completions body in chunks, after the calls that came before; raises a ProviderError."""
+        engine = await self.load()
+        async with engine.queue():
+            worker = Worker[dict[str, Any]](partial(engine.answer, body))
+            del engine  # a stream that is left alone keeps no model in memory
+            try:
+                async with aclosing(worker.items()) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            except TakoError:
+                raise
+            except (ValueError, TypeError) as error:
+                raise BadRequestError(f"llama.cpp refuses the request: {error}") from error
+            except Exception as error:
+                raise ServerError(f"llama.cpp failed: {error}") from error
+
+    def failure(self, facts: Facts, *, status: int | None = None, body: str = "") -> ProviderError:
+        """Make the error that llama.cpp reports."""
+        facts.codes = [code for code in facts.codes if not code.isdigit()]  # the first is the status
+        return make_error(facts, codes=self.codes, status=status, headers={}, body=body)
+
+    async def aclose(self) -> None:
+        """Let go of the model; its memory is free when no other provider holds it."""
+        held = [self._engine]
+        self._engine = None
+        if held != [None]:
+            await in_thread(held.clear)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to a process."""
+        return {**self.__dict__, "_engine": None, "_handlers": None}
+
+
+@hookimpl
+def tako_capabilities(provider: LlamaCpp) -> Capabilities:
+    """Read them from the model's own header."""
+    return Capabilities(
+        max_context_tokens=provider.n_ctx or None,
+        supports_tools=wire.takes_tools(provider.header),
+        supports_json_mode=True,
+        usd_per_input_mtok=0.0,
+        usd_per_output_mtok=0.0,
+    )
+
+
+@hookimpl
+def tako_translator(provider: LlamaCpp) -> Translator:
+    """Translate as the Chat Completions dialect does, without images."""
+    return wire.translator(provider.name, provider.header)
+
+
+@hookimpl
+def tako_chat(provider: LlamaCpp, translator: Translator) -> Chat:
+    """Ask for a whole reply, in chunks underneath: only between chunks can llama.cpp be stopped."""
+
+    async def chat(request: ChatRequest) -> ChatResponse:
+        exchange = _prepare(provider, translator, request)
+        async with aclosing(provider.generate(exchange.body)) as chunks:
+            whole = wire.joined([chunk async for chunk in chunks])
+        return decode_reply(whole, exchange, provider, translator)
+
+    return chat
+
+
+@hookimpl
+def tako_stream(provider: LlamaCpp, translator: Translator) -> Stream:
+    """Ask for a reply in chunks."""
+
+    async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        exchange = _prepare(provider, translator, request)
+        decoding = CompletionsDecoder(provider, exchange, wire.dialect(provider.header))
+        async with aclosing(provider.generate(exchange.body)) as chunks:
+            async for data in chunks:
+                for chunk in decoding.feed(wire.event(data)):
+                    yield chunk
+        for chunk in decoding.finish(clean=True):
+            yield chunk
+
+    return stream
+
+
+def _prepare(provider: LlamaCpp, translator: Translator, request: ChatRequest) -> Exchange:
+    exchange = wire.encode(request, provider.model, translator, provider.name, provider.header)
+    refuse_if_strict(request, exchange.notices, provider)
+    return exchange
+
+
+def find_model(model: str, owner: str) -> Path:
+    """Find a model's file by its name or path; raises ConfigurationError where there is none."""
+    if model == embedded.MODEL:
+        found = embedded.find_embedded()
+        if found is None:
+            raise ConfigurationError(embedded.MISSING)
+        return found
+    path = Path(model).expanduser()
+    if not path.is_file():
+        raise ConfigurationError(
+            f"{owner}: there is no file {model}; a path to a .gguf file is expected, or {embedded.MODEL}"
+        )
+    return path.absolute()
+
+
+def _count(value: int, option: str, owner: str, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigurationError(f"{owner}: {option} is a whole number from {least}, not {value!r}")
+    return value
