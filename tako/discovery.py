@@ -70,7 +70,7 @@ def find_provider(key: str) -> Entry | None:
     free = [entry for entry in claims if entry.barred is None]
     if claims and not free:
         raise PluginError(f"provider {key!r} is {claims[0].barred}")
-    if len(free) > 1:
+    if len({entry.distribution for entry in free}) > 1:  # one may have several names for its class
         free = [_preferred(free[0].name, free)]
     return free[0] if free else None
 
@@ -89,7 +89,8 @@ def _preferred(name: str, claims: list[Entry]) -> Entry:
 
 def _installed(group: str) -> list[Entry]:
     entries = [Entry(point) for point in entry_points(group=group)]
-    return sorted(entries, key=lambda entry: (entry.name, entry.distribution))
+    # by value rather than by distribution, whose name would have to be read from a file
+    return sorted(entries, key=lambda entry: (entry.name, entry.point.value))
 
 
 def _names(variable: str) -> list[str]:

@@ -8,27 +8,38 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from tako import hookspecs
+from tako.capabilities import Capabilities
 from tako.discovery import find_provider, plugin_entries, provider_entries
 from tako.errors import ConfigurationError, PluginError, TakoError
+from tako.translator import Translator
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from types import FrameType
 
     from tako.discovery import Entry
     from tako.provider import Provider
 
 hookimpl = pluggy.HookimplMarker("tako")
 
+Named = Sequence[tuple[str, object]]
+
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("tako_"))
+
+for _hook in HOOKS:  # marked here, so that no other module needs pluggy
+    pluggy.HookspecMarker("tako")(getattr(hookspecs, _hook), firstresult=True)
+
+_KINDS: dict[str, type] = {"tako_capabilities": Capabilities, "tako_translator": Translator}
+"""What hooks return that do not return functions."""
 
 
 class PluginWarning(UserWarning):
@@ -36,12 +47,18 @@ class PluginWarning(UserWarning):
 
 
 class Hooks(pluggy.PluginManager):
-    """A plugin manager that refuses what pluggy would accept and then misbehave on."""
+    """A plugin manager that refuses what pluggy would accept and then misbehave on.
 
-    def __init__(self, plugins: list[tuple[str, object]]) -> None:
+    ``inner`` are the plugins that stand innermost whatever they say of themselves, ``general`` the ones that may be
+    left out when they fail.
+    """
+
+    def __init__(self, inner: Named = (), built_in: Named = (), general: Named = (), outermost: Named = ()) -> None:
         super().__init__("tako")
         self.add_hookspecs(hookspecs)
-        for name, plugin in plugins:
+        self.general = [name for name, _ in general]
+        self._inner = [plugin for _, plugin in inner]
+        for name, plugin in (*inner, *built_in, *general, *outermost):
             self.register(plugin, name)
 
     def register(self, plugin: object, name: str | None = None) -> str | None:
@@ -58,7 +75,7 @@ class Hooks(pluggy.PluginManager):
         where = f"plugin {name or plugin!r}: {attribute}"
         if options is None:
             function = getattr(plugin, attribute, None) if attribute in HOOKS else None
-            if inspect.isfunction(function) and not hasattr(function, "tako_spec"):
+            if inspect.isroutine(function) and not hasattr(function, "tako_spec"):
                 raise PluginError(f"{where} is named like a hook but lacks @tako.hookimpl")
             return
         hook = options.get("specname") or attribute
@@ -71,28 +88,44 @@ class Hooks(pluggy.PluginManager):
             raise PluginError(f"{where} is async; a hook is a plain def that returns an async function")
         if options.get("hookwrapper"):
             raise PluginError(f"{where} is an old-style wrapper; use @hookimpl(wrapper=True)")
-        takes = inspect.signature(function).parameters.values()
-        known = inspect.signature(getattr(hookspecs, hook)).parameters
-        for parameter in takes:
-            if parameter.kind is parameter.KEYWORD_ONLY:
-                raise PluginError(f"{where} has the keyword-only parameter {parameter.name}, which would get nothing")
-            if parameter.name not in known:
-                raise PluginError(f"{where} has the parameter {parameter.name}; {hook} offers {', '.join(known)}")
+        if inspect.isgeneratorfunction(function) and not options.get("wrapper"):
+            raise PluginError(f"{where} yields, so it is a wrapper: use @hookimpl(wrapper=True)")
+        _check_parameters(function, hook, where)
 
-    def ask(self, hook: str, **arguments: object) -> Any:
-        """Ask one hook; the first plugin that does not decline wins."""
-        return getattr(self.hook, hook)(**arguments)
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        """Read what a plugin says of an implementation; a provider's own stand innermost, so that others override."""
+        options = super().parse_hookimpl_opts(plugin, name)
+        if options is not None and any(plugin is one for one in self._inner):
+            options["tryfirst"] = False
+        return options
 
-    def culprit(self, error: BaseException) -> str | None:
-        """Name the plugin whose implementation raised: the last one in the traceback."""
-        owners = {
-            impl.function.__code__: impl.plugin_name
-            for hook in HOOKS
-            for impl in getattr(self.hook, hook).get_hookimpls()
-            if hasattr(impl.function, "__code__")
-        }
-        found = [owners.get(frame.f_code) for frame, _ in traceback.walk_tb(error.__traceback__)]
-        return next((name for name in reversed(found) if name), None)
+    def ask(self, hook: str, arguments: dict[str, object], without: str | None = None) -> Any:
+        """Ask one hook, all plugins or all but one; the first that does not decline wins.
+
+        Raises WrongResultError where what comes of it is of another kind than the hook promises.
+        """
+        found = self.subset_hook_caller(hook, [self.get_plugin(without)] if without else [])(**arguments)
+        wanted = _KINDS.get(hook)
+        if not (isinstance(found, wanted) if wanted else callable(found)):
+            if inspect.iscoroutine(found):
+                found.close()
+            what = f"a {wanted.__name__}" if wanted else "an async function"
+            raise WrongResultError(f"it must return {what}, not {_kind(found)}")
+        return found
+
+    def culprit(self, hook: str, arguments: dict[str, object], error: Exception) -> str | None:
+        """Name the plugin that made a hook fail: the last one in the traceback, else the one without which it works."""
+        frames = [] if isinstance(error, WrongResultError) else [*traceback.walk_tb(error.__traceback__)]
+        impls = getattr(self.hook, hook).get_hookimpls()
+        for frame, _ in reversed(frames):
+            for impl in impls:
+                if _runs(impl.function, frame):
+                    return str(impl.plugin_name)
+        for name in reversed(self.general):
+            with suppress(Exception):
+                self.ask(hook, arguments, without=name)
+                return name
+        return None
 
     def chain(self, hook: str) -> list[tuple[str, bool]]:
         """Name the plugins of a hook in the order they are asked, outermost first, and whether each is a wrapper."""
@@ -110,20 +143,22 @@ class Plugins:
         self._classes: dict[str, type[Provider]] = {}
         self._managers: dict[type[Provider], tuple[int, Hooks]] = {}
         self._loaded = False
+        self._loading: set[int] = set()  # the threads that are importing general plugins
         self._lock = threading.RLock()
 
     def register(self, plugin: object, name: str | None = None) -> None:
         """Add a general plugin that is not packaged: a module, or any object with hook implementations."""
         label = name or getattr(plugin, "__name__", None) or f"{type(plugin).__name__}-{id(plugin):x}"
+        Hooks(general=[(label, plugin)])  # raises what is wrong with it before anything changes
         with self._lock:
-            if plugin in self._general.values() or label in self._general:
+            if label in self._general or any(plugin is known for known in self._general.values()):
                 raise PluginError(f"plugin {label!r} is registered already")
-            Hooks([(label, plugin)])  # raises what is wrong with it before anything changes
             self._general[label] = plugin
             self.generation += 1
 
     def unregister(self, plugin: object) -> None:
         """Remove a plugin (the object, or its name)."""
+        self.load()
         with self._lock:
             labels = [name for name, known in self._general.items() if known is plugin or name == plugin]
             if not labels:
@@ -132,19 +167,33 @@ class Plugins:
             self.generation += 1
 
     def load(self) -> None:
-        """Import the installed general plugins, once; a broken one is recorded, warned about, and left out."""
+        """Import the installed general plugins, once; a broken one is recorded, warned about, and left out.
+
+        Imports run outside of the lock: a module that is being imported in another thread may be waiting for it.
+        """
+        me = threading.get_ident()
+        if self._loaded or me in self._loading:
+            return
+        self._loading.add(me)
+        try:
+            found = [(entry, _outcome(entry)) for entry in plugin_entries() if entry.barred is None]
+        finally:
+            self._loading.discard(me)
+        warned: list[str] = []
         with self._lock:
             if self._loaded:
                 return
-            self._loaded = True
-            for entry in plugin_entries():
-                if entry.barred is not None:
-                    continue
+            for entry, (plugin, failure) in found:
                 label = entry.name if entry.name not in self._general else f"{entry.distribution}:{entry.name}"
                 try:
-                    self.register(entry.point.load(), label)
+                    if failure is not None:
+                        raise failure
+                    self.register(plugin, label)
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad plugin must not take the others down
-                    self._fail(label, error, f" of {entry.distribution} {entry.version}")
+                    warned.append(self._fail(label, error, f" of {entry.distribution} {entry.version}"))
+            self._loaded = True
+        for text in warned:
+            warnings.warn(text, PluginWarning, stacklevel=2)
 
     def provider_class(self, key: str) -> type[Provider]:
         """Import the provider of that name ("openai") or class ("OpenAI"), once."""
@@ -154,20 +203,16 @@ class Plugins:
         entry = find_provider(key)
         if entry is None:
             raise UnknownProviderError(_unknown(key))
-        with self._lock:
-            self._classes[key] = found = self._import(entry)
-        return found
+        return self._classes.setdefault(key, self._import(entry))
 
     def _import(self, entry: Entry) -> type[Provider]:
-        from tako.provider import Provider
-
         owner = f"provider {entry.name!r} of {entry.distribution} {entry.version}"
         try:
             found = entry.point.load()
         except (Exception, SystemExit) as error:
             self.failed[entry.name] = "".join(traceback.format_exception(error))
             raise PluginError(f"{owner} could not be imported: {_one_line(error)}") from error
-        if not (isinstance(found, type) and issubclass(found, Provider)):
+        if not (isinstance(found, type) and hasattr(found, "own_plugins")):
             raise PluginError(f"{owner}: {entry.point.value} is no subclass of tako.Provider")
         return found
 
@@ -177,45 +222,50 @@ class Plugins:
         with self._lock:
             generation, hooks = self._managers.get(cls, (-1, None))
             if hooks is None or generation != self.generation:
-                from tako.builtin import BUILTINS
-
-                own = [(module.__name__, module) for module in defining_modules(cls)]
-                hooks = Hooks([*own, *BUILTINS, *self._general.items()])
+                own = cls.own_plugins()
+                inner = [module for _, module in own["inner"]]
+                general = [(name, it) for name, it in self._general.items() if not any(it is one for one in inner)]
+                hooks = Hooks(**own, general=general)
                 self._managers[cls] = self.generation, hooks
             return hooks
 
     def ask(self, hook: str, provider: Provider, **arguments: object) -> Any:
         """Ask one hook for a provider; a general plugin that raises is left out from then on."""
+        arguments["provider"] = provider
         while True:
             hooks = self.hooks(type(provider))
             try:
-                return hooks.ask(hook, provider=provider, **arguments)
+                return hooks.ask(hook, arguments)
             except Exception as error:
-                culprit = hooks.culprit(error)
-                with self._lock:
-                    if culprit not in self._general:
-                        if isinstance(error, TakoError):
-                            raise
-                        raise PluginError(f"{provider.id}: {hook} failed: {_one_line(error)}") from error
-                    self.unregister(culprit)
-                    self._fail(culprit, error, f" in {hook}")
+                culprit = hooks.culprit(hook, arguments, error)
+                if culprit is None or culprit not in hooks.general:
+                    if isinstance(error, TakoError) and not isinstance(error, WrongResultError):
+                        raise
+                    raise PluginError(f"{provider.id}: {hook} failed: {_one_line(error)}") from error
+                self._drop(culprit, error, f" in {hook}")
 
-    def _fail(self, label: str, error: BaseException, where: str) -> None:
-        self.failed[label] = "".join(traceback.format_exception(error))
-        text = f"tako left out plugin {label!r}{where}: {_one_line(error)} (`tako providers` shows more)"
+    def _drop(self, label: str, error: Exception, where: str) -> None:
+        """Leave a general plugin out, unless another thread has been faster."""
+        with self._lock:
+            if label not in self._general:
+                return
+            del self._general[label]
+            self.generation += 1
+            text = self._fail(label, error, where)
         warnings.warn(text, PluginWarning, stacklevel=2)
+
+    def _fail(self, label: str, error: BaseException, where: str) -> str:
+        """Record a failure and return the warning about it."""
+        self.failed[label] = "".join(traceback.format_exception(error))
+        return f"tako left out plugin {label!r}{where}: {_one_line(error)} (`tako providers` shows more)"
+
+
+class WrongResultError(PluginError):
+    """A hook returned something else than it promises."""
 
 
 class UnknownProviderError(PluginError, AttributeError):
     """Nothing installed provides that name."""
-
-
-def defining_modules(cls: type[Provider]) -> list[ModuleType]:
-    """List the modules that define a provider class and its bases, base first; they hold its hooks."""
-    from tako.provider import Provider
-
-    chain = [base for base in reversed(cls.__mro__) if issubclass(base, Provider) and base is not Provider]
-    return list(dict.fromkeys(sys.modules[base.__module__] for base in chain))
 
 
 def get_provider(id: str, **options: Any) -> Provider:
@@ -230,7 +280,46 @@ def get_provider(id: str, **options: Any) -> Provider:
         return cls.from_id(model, **options)
     except TypeError as error:
         text = str(error).replace(f"{cls.__name__}.__init__() ", "")
-        raise ConfigurationError(f"{id}: {cls.__name__} {text}") from None
+        failure: TakoError = ConfigurationError(f"{id}: {cls.__name__} {text}")
+    except TakoError as error:
+        failure = error.with_traceback(None)
+    options.clear()  # a traceback with locals shows this frame, and keys are options
+    raise failure
+
+
+def _check_parameters(function: Any, hook: str, where: str) -> None:
+    """Refuse parameters that would get nothing."""
+    known = list(inspect.signature(getattr(hookspecs, hook)).parameters)
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            raise PluginError(f"{where} has the keyword-only parameter {parameter.name}, which would get nothing")
+        if parameter.name not in known:
+            hint = f"{hook} offers {', '.join(known)}"
+            hint = "register an instance of the class" if parameter.name == "self" else hint
+            raise PluginError(f"{where} has the parameter {parameter.name}; {hint}")
+        if parameter.default is not parameter.empty:
+            raise PluginError(f"{where} has a default for {parameter.name}, which would get nothing else")
+
+
+def _outcome(entry: Entry) -> tuple[object, BaseException | None]:
+    """Import a plugin: itself, or why it cannot be."""
+    try:
+        return entry.point.load(), None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad plugin must not take the others down
+        return None, error
+
+
+def _runs(function: Any, frame: FrameType) -> bool:
+    """Tell whether a frame runs this very function: same code, same ``self``, same closure."""
+    code = frame.f_code
+    if getattr(function, "__code__", None) is not code:
+        return False
+    here = frame.f_locals
+    owner = getattr(function, "__self__", None)
+    if owner is not None and here.get(code.co_varnames[0], owner) is not owner:
+        return False
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    return all(here.get(name, cell.cell_contents) is cell.cell_contents for name, cell in cells)
 
 
 def _unknown(key: str) -> str:
@@ -239,6 +328,10 @@ def _unknown(key: str) -> str:
     close = difflib.get_close_matches(key, names, 1)
     hint = f"did you mean {close[0]!r}?" if close else f"pip install tako-{key.lower()} may provide it"
     return f"no provider {key!r} is installed (installed: {', '.join(names) or 'none'}); {hint}"
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
 
 
 def _one_line(error: BaseException) -> str:

@@ -17,8 +17,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, TypeVar
 
-from pluggy import HookspecMarker
-
 from tako.types import ChatRequest, ChatResponse, Chunk
 
 if TYPE_CHECKING:
@@ -34,10 +32,7 @@ Stream = Callable[[ChatRequest], AsyncGenerator[Chunk, None]]
 Around = Generator[None, T, T]
 """What a wrapper returns: it yields once, is sent the inner value, and returns its own."""
 
-hookspec = HookspecMarker("tako")
 
-
-@hookspec(firstresult=True)
 def tako_capabilities(provider: Provider) -> Capabilities | None:
     """Return what the provider's model can do.
 
@@ -53,7 +48,6 @@ def tako_capabilities(provider: Provider) -> Capabilities | None:
     """
 
 
-@hookspec(firstresult=True)
 def tako_translator(provider: Provider) -> Translator | None:
     """Return the pair of functions that turn parts into the vendor's blocks and back.
 
@@ -73,7 +67,6 @@ def tako_translator(provider: Provider) -> Translator | None:
     """
 
 
-@hookspec(firstresult=True)
 def tako_chat(provider: Provider, translator: Translator) -> Chat | None:
     """Return the coroutine function that answers one request.
 
@@ -94,7 +87,6 @@ def tako_chat(provider: Provider, translator: Translator) -> Chat | None:
     """
 
 
-@hookspec(firstresult=True)
 def tako_stream(provider: Provider, translator: Translator) -> Stream | None:
     """Return the async generator function that answers one request in chunks: deltas, then one End.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+ADDED_TURN = "added_turn"
 CHANGED_PARAMETER = "changed_parameter"
+CHANGED_PART = "changed_part"
 EMPTY_TEXT = "empty_text"
 ERROR_FLAG = "error_flag"
 FINISH_MISSING = "finish_missing"
 FOREIGN_STATE = "foreign_state"
 INVALID_IMAGE = "invalid_image"
 MISPLACED_PART = "misplaced_part"
+UNANSWERED_CALL = "unanswered_call"
 UNKNOWN_CALL = "unknown_call"
 UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
 UNSUPPORTED_PARAMETER = "unsupported_parameter"
@@ -16,13 +19,16 @@ UNSUPPORTED_PART = "unsupported_part"
 UNSUPPORTED_URL = "unsupported_url"
 
 MEANINGS = {
+    ADDED_TURN: "A turn was put in between two others: the vendor refuses their order.",
     CHANGED_PARAMETER: "A parameter went out in another form, since the vendor has no such word.",
+    CHANGED_PART: "A part went out in another form, since the wire cannot carry it as it is.",
     EMPTY_TEXT: "A text part without text was left out; vendors refuse those.",
     ERROR_FLAG: "A tool result went out without its error mark; the wire has none.",
     FINISH_MISSING: "The vendor ended the reply without saying why.",
     FOREIGN_STATE: "Reasoning or opaque state of another provider was left out; only its own goes back.",
     INVALID_IMAGE: "An image was left out: its base64 or its data URL is broken.",
     MISPLACED_PART: "A part was left out: it cannot stand in a message of this role.",
+    UNANSWERED_CALL: "A tool call was left out: no result follows it, and the vendor refuses such calls.",
     UNKNOWN_CALL: "A tool result was left out: no earlier call has its id.",
     UNSUPPORTED_MEDIA_TYPE: "An image was left out: its type is none that the provider takes.",
     UNSUPPORTED_PARAMETER: "A parameter was left out: the provider, or this model, has no such thing.",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from msgspec import Struct
 
-from tako.hooks import PLUGINS
+from tako.builtin import BUILT_IN, OUTERMOST
+from tako.hooks import PLUGINS, Named
 from tako.request import as_request
 from tako.stream import ChatStream
 
@@ -56,6 +58,14 @@ class Provider:
         """Make one from the part of an id that follows the colon; ``get_provider`` calls this."""
         return cls(model, **options) if model else cls(**options)
 
+    @classmethod
+    def own_plugins(cls) -> dict[str, Named]:
+        """List what every provider of this class has: the modules that define it and its bases, and the built-ins."""
+        chain = [base for base in reversed(cls.__mro__) if issubclass(base, Provider) and base is not Provider]
+        names = dict.fromkeys(base.__module__ for base in chain)
+        modules = [(f"provider {name}", sys.modules[name]) for name in names]
+        return {"inner": modules, "built_in": BUILT_IN, "outermost": OUTERMOST}
+
     @property
     def id(self) -> str:
         """The name and the model: ``openai:gpt-5``."""
@@ -79,8 +89,9 @@ class Provider:
         if self._given_capabilities is not None:
             return self._given_capabilities
         if self._capabilities is None or self._capabilities[0] != PLUGINS.generation:
-            found = PLUGINS.ask("tako_capabilities", self)
-            self._capabilities = PLUGINS.generation, found
+            PLUGINS.load()
+            generation = PLUGINS.generation  # before asking, since a plugin may come meanwhile
+            self._capabilities = generation, PLUGINS.ask("tako_capabilities", self)
         return self._capabilities[1]
 
     @property

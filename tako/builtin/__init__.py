@@ -1,13 +1,10 @@
 """Behaviour that tako ships through its own public hooks: each module here is an ordinary plugin.
 
-They stand between the module that defines a provider and the general plugins. What is outermost comes last.
+They stand between the module that defines a provider and the general plugins; only the checks of the streaming contract
+stand outside of everyone. What is outermost comes last.
 """
 
 from tako.builtin import defaults, guard, integrity, retries
 
-BUILTINS: list[tuple[str, object]] = [
-    ("tako.defaults", defaults),
-    ("tako.retries", retries),
-    ("tako.guard", guard),
-    ("tako.integrity", integrity),
-]
+BUILT_IN: list[tuple[str, object]] = [("tako.defaults", defaults), ("tako.retries", retries), ("tako.guard", guard)]
+OUTERMOST: list[tuple[str, object]] = [("tako.integrity", integrity)]
