@@ -1,0 +1,251 @@
+"""A streamed reply (https://platform.claude.com/docs/en/build-with-claude/streaming)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from tako.errors import ResponseError, StreamTruncatedError
+from tako.kit.body import decode_json
+from tako.kit.completions.decode import mint_id
+from tako.kit.loose import as_object, text_of
+from tako.kit.sse import SseDecoder
+from tako.types import Chunk, Delta, End, ToolCallDelta
+from tako_anthropic.reply import Count, finish_reason, reported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tako.kit.exchange import Exchange
+    from tako.kit.http import HttpProvider
+    from tako.kit.sse import Event
+
+EVENTS = frozenset(
+    (
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "error",
+    )
+)
+"""The events that are read; ``ping`` and whatever comes new are passed over."""
+
+
+class Piece(Struct, gc=False):
+    """The delta of a content block."""
+
+    type: str
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+    signature: str = ""
+    citation: Any = None
+
+
+class BlockDelta(Struct, gc=False):
+    """A ``content_block_delta`` event."""
+
+    delta: Piece
+    index: int = 0
+
+
+BLOCK_DELTA = msgspec.json.Decoder(BlockDelta)
+OBJECT = msgspec.json.Decoder(dict[str, Any])
+
+
+class MessagesDecoder:
+    """Turns the events of one reply into chunks. ``message_stop`` ends it, nothing else does.
+
+    Blocks that tako has no part for (tools that the server runs, their results, and what comes new) are put together
+    again and stand in ``End.raw["content"]`` in the vendor's own shape, with their ``index``.
+    """
+
+    def __init__(self, provider: HttpProvider, exchange: Exchange) -> None:
+        self.ended = False
+        self._provider = provider
+        self._exchange = exchange
+        self._sse = SseDecoder(provider.max_event_bytes)
+        self._message: dict[str, Any] = {}
+        self._usage: dict[str, Any] = {}
+        self._calls: dict[int, _Call] = {}
+        self._call_ids: set[str] = set()
+        self._signatures: dict[int, str] = {}
+        self._others: dict[int, dict[str, Any]] = {}
+        self._json: dict[int, list[str]] = {}
+        self._silent: set[int] = set()
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Yield the deltas that these bytes complete."""
+        return self._chunks(self._sse.feed(data))
+
+    def finish(self, *, clean: bool) -> Iterator[Chunk]:
+        """Yield what is left, the End last."""
+        try:
+            yield from self._chunks(self._sse.flush())
+        except ResponseError as error:
+            raise StreamTruncatedError("the stream ended in the middle of an event") from error
+        if not self.ended:
+            raise StreamTruncatedError("the stream ended without message_stop")
+        yield self._end()
+
+    def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
+        for event in events:
+            if event.event == "content_block_delta":
+                try:
+                    read = BLOCK_DELTA.decode(event.data)
+                except (msgspec.DecodeError, UnicodeError, RecursionError):
+                    read = self._unusual_delta(event.data)
+                piece = read.delta
+                if piece.type == "text_delta" and not self._silent:
+                    if piece.text:
+                        yield Delta(piece.text)
+                else:
+                    yield from self._delta(read.index, piece)
+            elif event.event != "ping":
+                yield from self._event(event)
+                if self.ended:
+                    return
+
+    def _event(self, event: Event) -> Iterator[Chunk]:
+        """Read any event but the frequent ones; its type is told by its name or, where a proxy lost that, inside."""
+        if event.event not in EVENTS and event.event != "message":
+            return
+        if event.data == b"[DONE]":  # not the API's; compatible servers send it after the end
+            return
+        frame = decode_json(event.data, OBJECT)
+        match frame.get("type", event.event):
+            case "content_block_start":
+                yield from self._start(_index(frame), as_object(frame.get("content_block")) or {})
+            case "content_block_delta":
+                read = decode_json(event.data, BLOCK_DELTA)
+                yield from self._delta(read.index, read.delta)
+            case "content_block_stop":
+                yield from self._stop(_index(frame))
+            case "message_start":
+                self._message = as_object(frame.get("message")) or {}
+                self._count(self._message.get("usage"))
+            case "message_delta":
+                self._message.update(as_object(frame.get("delta")) or {})
+                self._count(frame.get("usage"))
+            case "message_stop":
+                self.ended = True
+            case "error":
+                raise reported(frame.get("error"), self._provider, event.data)
+            case _:
+                pass
+
+    def _start(self, index: int, block: dict[str, Any]) -> Iterator[Delta]:
+        match block.get("type"):
+            case "text":
+                if text := text_of(block.get("text")):
+                    yield Delta(text)
+            case "thinking":
+                if text := text_of(block.get("thinking")):
+                    yield Delta(reasoning=text)
+                if isinstance(block.get("signature"), str):
+                    self._signatures[index] = block["signature"]
+            case "redacted_thinking":
+                yield Delta(data=block)
+            case "tool_use":
+                yield self._call(index, block)
+            case _:
+                self._others[index] = block
+                self._silent.add(index)
+
+    def _call(self, index: int, block: dict[str, Any]) -> Delta:
+        id = text_of(block.get("id"))
+        if not id or id in self._call_ids:
+            id = mint_id()
+        self._call_ids.add(id)
+        call = self._calls[index] = _Call(len(self._call_ids) - 1, block.get("input"))
+        return Delta(tool_calls=[ToolCallDelta(call.position, id, text_of(block.get("name")))])
+
+    def _delta(self, index: int, piece: Piece) -> Iterator[Delta]:
+        """Read a piece of any block; kinds that are new are passed over, as are those of blocks that are kept aside."""
+        if index in self._silent:
+            if piece.partial_json:
+                self._json.setdefault(index, []).append(piece.partial_json)
+            return
+        match piece.type:
+            case "text_delta":
+                yield Delta(piece.text)
+            case "input_json_delta":
+                call = self._calls.get(index)
+                if call is not None and piece.partial_json:
+                    call.begun = True
+                    yield Delta(tool_calls=[ToolCallDelta(call.position, None, None, piece.partial_json)])
+            case "thinking_delta" if piece.thinking:
+                yield Delta(reasoning=piece.thinking)
+            case "signature_delta":
+                self._signatures[index] = self._signatures.get(index, "") + piece.signature
+            case "citations_delta":
+                cited = self._others.setdefault(index, {"type": "text", "citations": []})
+                cited["citations"].append(piece.citation)
+            case _:
+                pass
+
+    def _stop(self, index: int) -> Iterator[Delta]:
+        """End a block: its signature closes its part, and arguments that came whole at its start are handed over."""
+        self._silent.discard(index)
+        signature = self._signatures.pop(index, None)
+        if signature is not None:
+            yield Delta(reasoning="", signature=signature)
+        call = self._calls.pop(index, None)
+        if call is not None and not call.begun and call.given:
+            text = msgspec.json.encode(call.given).decode()
+            yield Delta(tool_calls=[ToolCallDelta(call.position, None, None, text)])
+        pieces = self._json.pop(index, None)
+        if pieces:
+            text = "".join(pieces)
+            try:
+                self._others[index]["input"] = msgspec.json.decode(text)
+            except msgspec.DecodeError:
+                self._others[index]["input"] = text
+
+    def _unusual_delta(self, data: bytes) -> BlockDelta:
+        """Read a delta that does not fit: of a new kind it may have any shape, of a known one it is an error."""
+        frame = decode_json(data, OBJECT)
+        kind = text_of((as_object(frame.get("delta")) or {}).get("type"))
+        if kind in ("text_delta", "thinking_delta", "input_json_delta", "signature_delta"):
+            return decode_json(data, BLOCK_DELTA)  # says what does not fit
+        return BlockDelta(Piece("unknown"), _index(frame))
+
+    def _count(self, usage: Any) -> None:
+        """Usage is cumulative, and any of its fields may come late, or at the start alone."""
+        self._usage.update({name: value for name, value in (as_object(usage) or {}).items() if value is not None})
+
+    def _end(self) -> End:
+        try:
+            usage = msgspec.convert(self._usage, Count).usage()
+        except msgspec.ValidationError as error:
+            raise ResponseError(f"the reply's usage has another shape than expected: {error}") from error
+        said = list(self._exchange.notices)
+        word = text_of(self._message.get("stop_reason"))
+        others = [{"index": index, **block} for index, block in sorted(self._others.items())]
+        return End(
+            finish_reason(word, said, self._provider, bool(self._call_ids)),
+            usage,
+            text_of(self._message.get("model")) or self._exchange.body.get("model", ""),
+            text_of(self._message.get("id")),
+            said,
+            {**self._message, "usage": self._usage, "content": others},
+        )
+
+
+class _Call:
+    """A call that is open, and the arguments that came with its beginning."""
+
+    def __init__(self, position: int, given: Any) -> None:
+        self.position = position
+        self.given = given
+        self.begun = False
+
+
+def _index(frame: dict[str, Any]) -> int:
+    index = frame.get("index")
+    return index if isinstance(index, int) else 0
