@@ -1,1 +1,157 @@
-"""Local models through Ollama's own API for tako."""
+"""Ollama, by its own API (https://docs.ollama.com/api/chat): local models, and its cloud."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
+
+import msgspec
+
+from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
+from tako.errors import NotFoundError, ProviderError, TransportError
+from tako.kit.encoding import encode, merge
+from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
+from tako.kit.http import HttpOptions, HttpProvider
+from tako.kit.keys import find_key
+from tako.translator import PartContext
+from tako_ollama.host import find_host
+from tako_ollama.images import fetch_in
+from tako_ollama.reply import ChatDecoder, decode_block, decode_reply
+from tako_ollama.show import read_show
+from tako_ollama.wire import encode_body, encode_part
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from tako.kit.wire import HttpReply
+
+UNREACHABLE = ("ClientConnectorError", "ConnectError")
+"""What aiohttp and httpx call a connection that was not made."""
+
+
+class Ollama(HttpProvider):
+    """A model of an Ollama server.
+
+    ``base_url``: the server, in any form that OLLAMA_HOST may have; None reads OLLAMA_HOST, and is
+    http://localhost:11434 where that is not set. ``api_key``: for the cloud or a proxy, as Bearer; None reads
+    OLLAMA_API_KEY, and sends none where that is not set. ``url_prefetch``: whether tako fetches images by their URLs,
+    and by which policy. ``keep_alive``: how long the model stays loaded, as in "5m", seconds, or -1 for ever.
+    ``options``: of the model, as in ``{"num_ctx": 8192}``; what the request says wins. ``timeout`` is 600 s unless
+    it is given, since a model may take minutes to load.
+    """
+
+    name = "ollama"
+    default_timeout = 600.0
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        url_prefetch: bool | UrlPrefetch = False,
+        keep_alive: str | float | None = None,
+        options: Mapping[str, Any] | None = None,
+        **http: Unpack[HttpOptions],
+    ) -> None:
+        key = find_key(api_key, "OLLAMA_API_KEY", self.name)
+        api_key = None  # a traceback with locals shows this frame
+        super().__init__(model, **http)
+        self.base_url = find_host(base_url, self.id)
+        self.url_prefetch = UrlPrefetch.of(url_prefetch)
+        self.keep_alive = keep_alive
+        self.options = dict(options or {})
+        self.discovered: Capabilities | None = None
+        if key is not None:
+            self.add_headers({"authorization": key.prefixed("Bearer ")})
+
+    async def discover(self) -> Capabilities:
+        """Ask the server what the model can do, and remember it. Raises ProviderError."""
+        _, body = await self.fetch(f"{self.base_url}/api/show", encode({"model": self.model}))
+        self.discovered = read_show(body, self.options, KNOWN)
+        self._capabilities = None
+        return self.capabilities
+
+    @asynccontextmanager
+    async def open(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = "POST"
+    ) -> AsyncGenerator[HttpReply, None]:
+        """Send a request; what a local server's user can do about a failure stands in its text."""
+        opened = False
+        try:
+            async with super().open(url, body, headers=headers, method=method) as reply:
+                opened = True
+                yield reply
+        except ProviderError as error:
+            if not opened:
+                advise(error, body)
+                error.provider = error.provider or self.name
+            raise
+
+
+KNOWN = Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
+"""What the wire carries; ``discover`` asks what the model makes of it."""
+
+
+@hookimpl
+def tako_capabilities(provider: Ollama) -> Capabilities:
+    """Say what the server said when it was asked, else what the wire carries."""
+    return provider.discovered or KNOWN
+
+
+@hookimpl
+def tako_translator(provider: Ollama) -> Translator:
+    """Translate parts into fragments of messages, and back."""
+    return Translator(
+        partial(encode_part, fetches=provider.url_prefetch is not None), partial(decode_block, provider=provider.name)
+    )
+
+
+@hookimpl
+def tako_chat(provider: Ollama, translator: Translator) -> Chat:
+    """Ask for a whole reply."""
+    return chat_through(
+        provider,
+        partial(prepare, provider, translator),
+        partial(decode_reply, provider=provider, translator=translator),
+    )
+
+
+@hookimpl
+def tako_stream(provider: Ollama, translator: Translator) -> Stream:
+    """Ask for a reply in lines; a whole reply is a line, too."""
+    return stream_through(
+        provider, partial(prepare, provider, translator), lambda _, exchange: ChatDecoder(provider, exchange)
+    )
+
+
+async def prepare(provider: Ollama, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
+    """Encode a request; images named by URL are fetched once nothing else stands against sending it."""
+    context = PartContext(provider.name, request)
+    body = encode_body(
+        request,
+        translator,
+        context,
+        model=request.model or provider.model,
+        stream=stream,
+        options=provider.options,
+        keep_alive=provider.keep_alive,
+    )
+    if provider.url_prefetch is not None:
+        refuse_if_strict(request, context.notices, provider)
+        await fetch_in(body["messages"], provider.url_prefetch, translator, context)
+    body = merge(body, request.extra) if request.extra else body
+    return Exchange(f"{provider.base_url}/api/chat", body, context.notices)
+
+
+def advise(error: ProviderError, body: bytes) -> None:
+    """Add what to do to an error's text, by its status and its cause."""
+    advice = ""
+    if isinstance(error, NotFoundError):
+        model = msgspec.json.decode(body).get("model")
+        advice = f"`ollama pull {model}` gets the model"
+    elif isinstance(error, TransportError) and type(error.__cause__).__name__ in UNREACHABLE:
+        advice = "`ollama serve` starts Ollama, OLLAMA_HOST or base_url say where it is"
+    if advice:
+        error.args = (f"{error.args[0]}; {advice}",)

@@ -1,0 +1,247 @@
+"""A ChatRequest as the body of ``/api/chat`` (https://docs.ollama.com/api/chat).
+
+A block is a fragment of a message, ``{"content": "Hello"}`` or ``{"images": ["…"]}``, and the fragments of one are put
+together; a tool result is a message of its own, ``{"role": "tool", …}``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako import notices
+from tako.fold import arguments
+from tako.kit.encoding import encode, encode_parts, result_parts
+from tako.kit.images import image_address, inline_image, is_data_url
+from tako.kit.loose import as_object
+from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.types import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tako.translator import PartContext, Translator
+    from tako.types import ChatRequest, Message
+
+Block = dict[str, Any]
+
+
+def encode_body(
+    request: ChatRequest,
+    translator: Translator,
+    context: PartContext,
+    *,
+    model: str,
+    stream: bool,
+    options: Mapping[str, Any],
+    keep_alive: str | float | None,
+) -> Block:
+    """Make the body, without the request's ``extra``; images that are to be fetched stand in it as objects."""
+    body: Block = {"model": model, "messages": _messages(request, translator, context), "stream": stream}
+    context.path = ""
+    body.update(_parameters(request, context))
+    chosen = {**options, **_options(request)}
+    if chosen:
+        body["options"] = chosen
+    if keep_alive is not None:
+        body["keep_alive"] = keep_alive
+    return body
+
+
+def encode_part(part: Part, context: PartContext, *, fetches: bool) -> Block | None:
+    """Return the block of one part. ``fetches``: images may be named by URL, since tako will fetch them."""
+    block: Block | None = None  # for a part of a later version, or of a plugin that wraps the translator
+    match part:
+        case TextPart():
+            block = _text(part, context)
+        case ImagePart():
+            block = _inline(part, context)
+        case ImageUrlPart():
+            block = _inline(part, context) if is_data_url(part) else _address(part, context, fetches=fetches)
+        case ToolCallPart():
+            block = {"tool_calls": [{"function": {"name": part.name, "arguments": _arguments(part, context)}}]}
+        case ToolResultPart():
+            block = _result(part, context, fetches=fetches)
+        case ReasoningPart():
+            block = _thinking(part, context)
+    return block
+
+
+def _text(part: TextPart, context: PartContext) -> Block | None:
+    if not part.text:
+        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        return None
+    return {"content": part.text}
+
+
+def _inline(part: ImagePart | ImageUrlPart, context: PartContext) -> Block | None:
+    inline = inline_image(part, context)
+    return {"images": [inline[1]]} if inline is not None else None
+
+
+def _address(part: ImageUrlPart, context: PartContext, *, fetches: bool) -> Block | None:
+    if not fetches:
+        text = "an image was left out: Ollama fetches none; url_prefetch=True lets tako fetch it"
+        context.notice(notices.UNSUPPORTED_URL, text)
+        return None
+    url = image_address(part, context)
+    return {"images": [{"url": url, "path": context.path}]} if url is not None else None
+
+
+def _arguments(part: ToolCallPart, context: PartContext) -> Block:
+    """Return the arguments as the object that the wire wants, whatever the model made of them."""
+    args = arguments(part.args) if isinstance(part.args, str) else part.args
+    found = as_object(args)
+    if found is None:
+        context.notice(notices.CHANGED_PART, "arguments that are no object went out as {'arguments': …}")
+        return {"arguments": args}
+    return found
+
+
+def _result(part: ToolResultPart, context: PartContext, *, fetches: bool) -> Block:
+    """Return a whole message; its ``tool_name`` is put in where the earlier call is known."""
+    if part.is_error:
+        context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text went out without it")
+    message: Block = {"role": "tool", "content": ""}
+    inner = result_parts(part)
+    if inner is None:
+        message["content"] = part.result if isinstance(part.result, str) else encode(part.result).decode()
+        return message
+    path = context.path
+    for k, item in enumerate(inner):
+        context.path = f"{path}.result[{k}]"
+        if isinstance(item, (TextPart, ImagePart, ImageUrlPart)):
+            _join(message, encode_part(item, context, fetches=fetches) or {})
+        else:
+            context.notice(notices.MISPLACED_PART, f"a {type(item).__name__} in a tool result was left out")
+    context.path = path
+    return message
+
+
+def _thinking(part: ReasoningPart, context: PartContext) -> Block | None:
+    if part.provider != context.provider:
+        context.notice(notices.FOREIGN_STATE, f"reasoning of {part.provider or 'unknown origin'} was left out")
+    elif not part.text:
+        context.notice(notices.EMPTY_TEXT, "reasoning without text was left out")
+    else:
+        return {"thinking": part.text}
+    return None
+
+
+def _messages(request: ChatRequest, translator: Translator, context: PartContext) -> list[Block]:
+    thread = _Thread()
+    for i, message in enumerate(request.messages):
+        made: Block = {"role": "user" if message.role is Role.TOOL else message.role.value, "content": ""}
+        empty = True
+        for part, block in encode_parts(message, i, translator, context):
+            if isinstance(part, ToolCallPart):
+                thread.know(part)
+            if block.get("role") == "tool":
+                thread.answer(part, block)
+            elif not _fits(block, message.role):
+                context.notice(
+                    notices.MISPLACED_PART,
+                    f"a {type(part).__name__} cannot stand in a {message.role} message",
+                    f"messages[{i}].content[{_position(message, part)}]",
+                )
+            else:
+                _join(made, block)
+                empty = False
+        if not empty:
+            thread.say(made)
+    return thread.messages()
+
+
+def _position(message: Message, part: Part) -> int:
+    return next(j for j, known in enumerate(message.parts) if known is part)
+
+
+def _fits(block: Block, role: Role) -> bool:
+    """Images are the user's, calls and reasoning the assistant's; text may stand anywhere."""
+    if "images" in block:
+        return role in (Role.USER, Role.TOOL)
+    return role is Role.ASSISTANT or not ("tool_calls" in block or "thinking" in block)
+
+
+def _join(message: Block, fragment: Block) -> None:
+    """Add a fragment: text to text, lists to lists."""
+    for key, value in fragment.items():
+        message[key] = message[key] + value if key in message and key != "role" else value
+
+
+class _Thread:
+    """The messages of a body. The wire pairs results with calls by their order alone, so that they go in call order."""
+
+    def __init__(self) -> None:
+        self._said: list[Block] = []
+        self._results: list[tuple[int, Block]] = []
+        self._calls: dict[str, tuple[int, str]] = {}
+        self._count = 0
+
+    def know(self, call: ToolCallPart) -> None:
+        self._count += 1
+        self._calls[call.id] = self._count, call.name
+
+    def answer(self, part: Part, block: Block) -> None:
+        """Put a result where its call stands among those of its turn; the name is found from the call."""
+        order, name = self._calls.get(part.id if isinstance(part, ToolResultPart) else "", (self._count, ""))
+        self._results.append((order, {"role": "tool", "tool_name": name, **block} if name else block))
+
+    def say(self, message: Block) -> None:
+        self._flush()
+        self._said.append(message)
+
+    def messages(self) -> list[Block]:
+        self._flush()
+        return self._said
+
+    def _flush(self) -> None:
+        self._said += [block for _, block in sorted(self._results, key=lambda pair: pair[0])]
+        self._results.clear()
+
+
+def _options(request: ChatRequest) -> Block:
+    """Return the model's parameters, which stand in ``options``."""
+    found = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "seed": request.seed,
+        "num_predict": request.max_tokens,
+        "stop": request.stop or None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _parameters(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, Any]]:
+    if request.tools and request.tool_choice != "none":
+        yield "tools", [_tool(tool.name, tool.description, tool.input_schema) for tool in request.tools]
+    if request.tool_choice == "none" and request.tools:
+        context.notice(
+            notices.CHANGED_PARAMETER, "tool_choice 'none' went out as a request without tools", "tool_choice"
+        )
+    elif request.tool_choice not in (None, "auto", "none"):
+        context.notice(
+            notices.UNSUPPORTED_PARAMETER, "Ollama lets the model choose; tool_choice was left out", "tool_choice"
+        )
+    if request.response_format is not None:
+        yield (
+            "format",
+            request.response_format if isinstance(request.response_format, str) else request.response_format.schema,
+        )
+    if request.reasoning is not None:
+        yield "think", _think(request.reasoning, context)
+    if request.metadata:
+        context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no metadata", "metadata")
+
+
+def _tool(name: str, description: str, schema: Block) -> Block:
+    function = {"name": name, "description": description, "parameters": {"type": "object", **schema}}
+    return {"type": "function", "function": {key: value for key, value in function.items() if value != ""}}
+
+
+def _think(wanted: int | str, context: PartContext) -> bool | str:
+    """Return an effort as it is; the wire knows no budgets, so any but 0 is thinking as such."""
+    if isinstance(wanted, str):
+        return wanted
+    if wanted:
+        context.notice(notices.CHANGED_PARAMETER, f"a budget of {wanted} tokens went out as think=true", "reasoning")
+    return wanted > 0
