@@ -54,7 +54,7 @@ CODES: Mapping[str, type[ProviderError]] = {
 }
 """Codes and types that several vendors share."""
 
-LASTING = frozenset({"insufficient_quota", "billing_error"})
+LASTING = frozenset({"insufficient_quota", "billing_error", "ModelErrorException", "ServiceQuotaExceededException"})
 """Codes that waiting does not cure, whatever their status."""
 
 REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-typhoon-request-id", "cf-ray")
@@ -111,10 +111,11 @@ def by_status(status: int) -> type[ProviderError]:
 def make_error(
     facts: Facts, *, codes: Mapping[str, type[ProviderError]], status: int | None, headers: Mapping[str, str], body: str
 ) -> ProviderError:
-    """Make the error that the facts stand for. The vendor's code decides, else the status."""
-    known = [table[code] for code in facts.codes for table in (codes, CODES) if code in table]
+    """Make the error that the facts stand for: by the vendor's own ``codes``, by a shared code, by the status."""
+    own = next((codes[code] for code in facts.codes if code in codes), None)
+    shared = [CODES[code] for code in facts.codes if code in CODES]
     status = facts.status if status is None else status
-    cls = _fitting(known, status) or (by_status(status) if status else ProviderError)
+    cls = own or _fitting(shared, status) or (by_status(status) if status else ProviderError)
     code = next(iter(facts.codes), None)
     error = cls(
         facts.message[:LONGEST_MESSAGE] or (f"HTTP {status}" if status else "the vendor reported an error"),
@@ -169,7 +170,7 @@ def facts_of(value: Any) -> Facts:
     message = said.get("message") or said.get("msg") or said.get("detail") or outer.get("detail") or ""
     deeper = as_object(said.get("innererror")) or {}  # Azure puts the reason of a content filter one level down
     codes = _codes(said.get("code"), said.get("type"), said.get("status"), deeper.get("code"))
-    status = _status(said.get("code"), said.get("status_code"), said.get("statusCode"))
+    status = _status(*(said.get(name) for name in ("code", "status_code", "statusCode", "raw_status_code")))
     return Facts(_text(message), codes, status)
 
 
@@ -215,6 +216,9 @@ def _status(*found: Any) -> int | None:
 def _text(message: Any) -> str:
     if isinstance(message, str):
         return message
+    wrapped = as_object(message)
+    if wrapped is not None and "detail" in wrapped:  # Mistral wraps what FastAPI says
+        return _text(wrapped["detail"])
     items = [item for item in map(as_object, as_array(message) or []) if item is not None]
     if not items:
         return msgspec.json.encode(message).decode()
