@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import Struct
+
+from tako.types import Cost, Usage
+
+MTOK = Decimal(1_000_000)
 
 
 class Capabilities(Struct, frozen=True, kw_only=True):
     """What one model can do.
 
-    Sizes are in tokens, prices in US dollars per million tokens; None where a value is not known.
+    Sizes are in tokens, prices in US dollars per million tokens; None where a value is not known. ``origins`` says of
+    fields where their values are from, as in ``{"max_context_tokens": "tako-openai 0.1.0, gpt-5, 2026-11-01"}``.
     """
 
     max_context_tokens: int | None = None
@@ -21,3 +28,27 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     usd_per_cached_mtok: float | None = None
     usd_per_cache_write_mtok: float | None = None
     origins: dict[str, str] = {}
+
+    def cost(self, usage: Usage) -> Cost | None:
+        """Return what a usage costs, exactly; None where a price that it needs is not known, or no tokens are.
+
+        Cached reads and cache writes have prices of their own; the rest of the input has the plain one.
+        """
+        if not usage.total:
+            return None
+        plain = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
+        parts = [
+            _price(plain, self.usd_per_input_mtok),
+            _price(usage.output_tokens, self.usd_per_output_mtok),
+            _price(usage.cached_tokens, self.usd_per_cached_mtok),
+            _price(usage.cache_write_tokens, self.usd_per_cache_write_mtok),
+        ]
+        known = [part for part in parts if part is not None]
+        return Cost(*known) if len(known) == len(parts) else None
+
+
+def _price(tokens: int, usd_per_mtok: float | None) -> Decimal | None:
+    """Price some tokens; none cost nothing, whatever their price."""
+    if not tokens:
+        return Decimal(0)
+    return None if usd_per_mtok is None else tokens * Decimal(str(usd_per_mtok)) / MTOK

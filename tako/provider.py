@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tako.builtin import BUILT_IN, OUTERMOST
+from tako.errors import TakoError
 from tako.hooks import PLUGINS, Named
 from tako.request import as_request
 from tako.stream import ChatStream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from tako.blocking import Blocking
@@ -50,6 +54,8 @@ class Provider:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            setattr(cls, "__init__", _discreet(cls.__init__))  # noqa: B010 - a plain assignment is refused by mypy
         if cls.name == "provider":
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
 
@@ -76,12 +82,15 @@ class Provider:
 
     async def chat(self, request: ChatRequest | str | list[Message]) -> ChatResponse:
         """Answer one request. Raises a TakoError."""
-        return await self._bound().chat(as_request(request))
+        checked = as_request(request)
+        return self._priced(checked, await self._bound().chat(checked))
 
     def stream(self, request: ChatRequest | str | list[Message]) -> ChatStream:
         """Answer one request piece by piece; nothing is sent before the first chunk is asked for."""
         checked = as_request(request)
-        return ChatStream(self._bound().stream(checked), self.name, checked.model or self.model)
+        return ChatStream(
+            self._bound().stream(checked), self.name, checked.model or self.model, partial(self._priced, checked)
+        )
 
     @property
     def capabilities(self) -> Capabilities:
@@ -93,6 +102,10 @@ class Provider:
             generation = PLUGINS.generation  # before asking, since a plugin may come meanwhile
             self._capabilities = generation, PLUGINS.ask("tako_capabilities", self)
         return self._capabilities[1]
+
+    async def discover(self) -> Capabilities:
+        """Ask the server what the model can do, where it can tell, and remember the answer."""
+        return self.capabilities
 
     @property
     def blocking(self) -> Blocking:
@@ -112,16 +125,42 @@ class Provider:
     ) -> None:
         await self.aclose()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what the plugins of this process made."""
+        return {**self.__dict__, "_handlers": None, "_capabilities": None}
+
+    def _priced(self, request: ChatRequest, response: ChatResponse) -> ChatResponse:
+        """Add what a response cost; one of another model than the provider's own has no known price."""
+        if response.cost is not None or request.model not in (None, self.model):
+            return response
+        cost = self.capabilities.cost(response.usage)
+        return response if cost is None else replace(response, cost=cost)
+
     def _bound(self) -> Handlers:
         """The bound hooks: bound on first use, and again when plugins changed."""
-        if self._handlers is None or self._handlers.generation != PLUGINS.generation:
+        handlers = self._handlers
+        while handlers is None or handlers.generation != PLUGINS.generation:
             PLUGINS.load()
-            generation = PLUGINS.generation
+            generation = PLUGINS.generation  # before asking, since a plugin may come or be left out meanwhile
             translator = PLUGINS.ask("tako_translator", self)
-            self._handlers = Handlers(
-                generation,
-                translator,
-                PLUGINS.ask("tako_chat", self, translator=translator),
-                PLUGINS.ask("tako_stream", self, translator=translator),
-            )
-        return self._handlers
+            chat = PLUGINS.ask("tako_chat", self, translator=translator)
+            stream = PLUGINS.ask("tako_stream", self, translator=translator)
+            self._handlers = handlers = Handlers(generation, translator, chat, stream)
+        return handlers
+
+
+def _discreet(init: Callable[..., None]) -> Callable[..., None]:
+    """Keep a constructor's frames, whose locals are keys and headers, out of the tracebacks of tako's errors."""
+
+    @wraps(init)
+    def discreet(*args: Any, **options: Any) -> None:
+        try:
+            return init(*args, **options)
+        except TakoError as error:
+            failure: BaseException = error.with_traceback(None)
+        except BaseException as error:  # noqa: BLE001 - a plugin's own mistake keeps its traceback
+            failure = error
+        args, options = (), {}  # this frame shows nothing either
+        raise failure
+
+    return discreet

@@ -9,7 +9,7 @@ from tako.errors import StreamTruncatedError, TakoError
 from tako.fold import fold
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from types import TracebackType
 
     from tako.types import ChatResponse, Chunk
@@ -29,10 +29,17 @@ class ChatStream:
     Chunks are kept as they pass and put together only when someone asks.
     """
 
-    def __init__(self, chunks: AsyncGenerator[Chunk, None], provider: str, model: str) -> None:
+    def __init__(
+        self,
+        chunks: AsyncGenerator[Chunk, None],
+        provider: str,
+        model: str,
+        price: Callable[[ChatResponse], ChatResponse],
+    ) -> None:
         self._kept: list[Chunk] = []
         self._provider = provider
         self._model = model
+        self._price = price
         self._chunks = self._keep(chunks)
 
     async def _keep(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
@@ -77,7 +84,7 @@ class ChatStream:
     @property
     def partial(self) -> ChatResponse:
         """What has come so far, put together."""
-        return fold(self._kept, self._provider, self._model)
+        return self._price(fold(self._kept, self._provider, self._model))
 
     async def response(self) -> ChatResponse:
         """Return the whole reply; what has not been read yet is read first.

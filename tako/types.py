@@ -7,10 +7,12 @@ one version of tako wrote, the next (and the one before) can read.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from tako.parts import ContentPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
@@ -26,6 +28,9 @@ class Role(StrEnum):
     User = USER
     Assistant = ASSISTANT
     Tool = TOOL
+
+
+_ROLES: dict[str, Role] = {role.value: role for role in Role}
 
 
 class FinishReason(StrEnum):
@@ -44,6 +49,11 @@ class Message(Struct, frozen=True):
 
     role: Role
     content: str | list[Part]
+
+    def __post_init__(self) -> None:
+        """Take the plain word for a role; one that is none is found when the request is checked."""
+        if self.role.__class__ is not Role and self.role in _ROLES:
+            force_setattr(self, "role", _ROLES[self.role])
 
     @property
     def parts(self) -> list[Part]:
@@ -146,6 +156,28 @@ class Usage(Struct, frozen=True):
         )
 
 
+class Cost(Struct, frozen=True):
+    """What a reply cost, in US dollars, by kind of token; ``total`` is the sum."""
+
+    input: Decimal = Decimal(0)
+    output: Decimal = Decimal(0)
+    cached: Decimal = Decimal(0)
+    cache_write: Decimal = Decimal(0)
+
+    @property
+    def total(self) -> Decimal:
+        """All of it."""
+        return self.input + self.output + self.cached + self.cache_write
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.cache_write + other.cache_write,
+        )
+
+
 class Notice(Struct, frozen=True):
     """Something of the request that the wire could not carry as it was, or of the reply that was odd.
 
@@ -159,7 +191,11 @@ class Notice(Struct, frozen=True):
 
 
 class ChatResponse(Struct, frozen=True):
-    """A whole reply. ``raw`` is the vendor's own body, decoded, of a call that was not streamed."""
+    """A whole reply.
+
+    ``raw`` is the vendor's own body, decoded, of a call that was not streamed. ``cost`` is None where a price that it
+    needs is not known.
+    """
 
     message: Message
     finish_reason: FinishReason = FinishReason.STOP
@@ -168,6 +204,7 @@ class ChatResponse(Struct, frozen=True):
     id: str = ""
     notices: list[Notice] = []
     raw: Any = None
+    cost: Cost | None = None
 
     @property
     def text(self) -> str:
@@ -234,6 +271,7 @@ __all__ = [
     "ChatResponse",
     "Chunk",
     "ContentPart",
+    "Cost",
     "Delta",
     "End",
     "FinishReason",
