@@ -69,15 +69,18 @@ def read_key(given: str | Secret | None, variable: str, owner: str) -> Secret:
     return secret
 
 
-def find_key(given: str | Secret | None, variable: str, owner: str) -> Secret | None:
-    """Read a key like ``read_key``, but return None where neither an argument nor the environment has one."""
+def find_key(given: str | Secret | None, variable: str, owner: str, *, option: str = "api_key") -> Secret | None:
+    """Read a key like ``read_key``, but return None where neither an argument nor the environment has one.
+
+    ``option`` names the argument in errors.
+    """
     if isinstance(given, Secret):
         return given
     if given is not None and given.startswith(ENVIRONMENT):
         variable, given = given.removeprefix(ENVIRONMENT), None
         if not os.environ.get(variable):
             raise ConfigurationError(f"{owner} reads its key from {variable}, which is not set")
-    source = "api_key" if given is not None else variable
+    source = option if given is not None else variable
     secret = Secret(given if given is not None else os.environ.get(variable, ""), variable)
     if given is None and secret.problem == "is empty":
         return None

@@ -1,0 +1,50 @@
+"""What Azure's content filter says of a streamed reply (https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from tako.kit.completions import CompletionsDecoder
+from tako.kit.loose import as_array, as_object
+
+if TYPE_CHECKING:
+    from tako.kit.completions.shapes import Reply
+    from tako.kit.sse import Event
+    from tako.types import End
+
+
+class AzureDecoder(CompletionsDecoder):
+    """The dialect's decoder; it keeps the filter's results, which come in chunks beside the text, for ``End.raw``.
+
+    They stand there as in the body of a whole reply: ``raw["prompt_filter_results"]`` and
+    ``raw["choices"][0]["content_filter_results"]``, the last ones that came.
+    """
+
+    _prompt = b""
+    _completion = b""
+
+    def _reply(self, event: Event) -> Reply:
+        data = event.data
+        if b'"prompt_filter_results"' in data:
+            self._prompt = data
+        if b'"content_filter_results"' in data and b'"choices":[]' not in data and b'_results":{}' not in data:
+            self._completion = data  # kept as it is: to decode each would cost as much as the dialect does
+        return super()._reply(event)
+
+    def _end(self) -> End:
+        prompt = _decoded(self._prompt).get("prompt_filter_results")
+        choices = as_array(_decoded(self._completion).get("choices")) or [None]
+        completion = (as_object(choices[0]) or {}).get("content_filter_results")
+        raw: dict[str, Any] = {}
+        if prompt:
+            raw["prompt_filter_results"] = prompt
+        if completion:
+            raw["choices"] = [{"content_filter_results": completion}]
+        return replace(super()._end(), raw=raw or None)
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    return as_object(msgspec.json.decode(data)) or {} if data else {}
