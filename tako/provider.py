@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from msgspec import Struct
