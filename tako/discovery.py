@@ -79,7 +79,7 @@ def _preferred(name: str, claims: list[Entry]) -> Entry:
     """Pick the one that TAKO_PREFER names."""
     wanted = dict(pair.split("=", 1) for pair in _names("TAKO_PREFER") if "=" in pair).get(name)
     chosen = [entry for entry in claims if wanted and _normal(entry.distribution) == _normal(wanted)]
-    if len(chosen) == 1:
+    if chosen:
         return chosen[0]
     owners = " and ".join(sorted(f"{entry.distribution} {entry.version}" for entry in claims))
     raise PluginError(

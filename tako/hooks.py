@@ -179,21 +179,24 @@ class Plugins:
             found = [(entry, _outcome(entry)) for entry in plugin_entries() if entry.barred is None]
         finally:
             self._loading.discard(me)
-        warned: list[str] = []
         with self._lock:
             if self._loaded:
                 return
-            for entry, (plugin, failure) in found:
-                label = entry.name if entry.name not in self._general else f"{entry.distribution}:{entry.name}"
-                try:
-                    if failure is not None:
-                        raise failure
-                    self.register(plugin, label)
-                except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad plugin must not take the others down
-                    warned.append(self._fail(label, error, f" of {entry.distribution} {entry.version}"))
+            warned = [text for entry, plugin in found if (text := self._admit(entry, plugin)) is not None]
             self._loaded = True
         for text in warned:
             warnings.warn(text, PluginWarning, stacklevel=2)
+
+    def _admit(self, entry: Entry, plugin: object) -> str | None:
+        """Register an installed plugin, or record why not and return the warning about it."""
+        label = entry.name if entry.name not in self._general else f"{entry.distribution}:{entry.name}"
+        failure = plugin if isinstance(plugin, BaseException) else None
+        try:
+            if failure is None:
+                self.register(plugin, label)
+        except Exception as error:  # noqa: BLE001 - one bad plugin must not take the others down
+            failure = error
+        return self._fail(label, failure, f" of {entry.distribution} {entry.version}") if failure is not None else None
 
     def provider_class(self, key: str) -> type[Provider]:
         """Import the provider of that name ("openai") or class ("OpenAI"), once."""
@@ -301,12 +304,12 @@ def _check_parameters(function: Any, hook: str, where: str) -> None:
             raise PluginError(f"{where} has a default for {parameter.name}, which would get nothing else")
 
 
-def _outcome(entry: Entry) -> tuple[object, BaseException | None]:
-    """Import a plugin: itself, or why it cannot be."""
+def _outcome(entry: Entry) -> object:
+    """Import a plugin: itself, or the exception that says why it cannot be."""
     try:
-        return entry.point.load(), None
+        return entry.point.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad plugin must not take the others down
-        return None, error
+        return error
 
 
 def _runs(function: Any, frame: FrameType) -> bool:

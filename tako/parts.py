@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from msgspec import Struct, StructMeta
+from msgspec import Struct, StructMeta, convert
+from msgspec.structs import force_setattr
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -120,6 +121,12 @@ class ToolResultPart(ContentPart, frozen=True, tag="tool_result"):
     is_error: bool = False
     cache: bool = False
 
+    def __post_init__(self) -> None:
+        """Read parts again that were serialised; they are told from a vendor's blocks by having all of our fields."""
+        result = self.result
+        if isinstance(result, list) and result and all(isinstance(item, dict) and _is_part(item) for item in result):
+            force_setattr(self, "result", convert(result, list[Part]))
+
 
 class ReasoningPart(ContentPart, frozen=True, tag="reasoning"):
     """What the model thought. It goes back only to the ``provider`` (its name, as in "anthropic") that minted it."""
@@ -131,6 +138,14 @@ class ReasoningPart(ContentPart, frozen=True, tag="reasoning"):
 
 
 Part = TextPart | ImagePart | ImageUrlPart | ToolCallPart | ToolResultPart | ReasoningPart
+
+
+_FIELDS = {cls.__struct_config__.tag: {"type", *cls.__struct_fields__} for cls in get_args(Part)}
+
+
+def _is_part(item: dict[str, Any]) -> bool:
+    kind = item.get("type")
+    return isinstance(kind, str) and kind in _FIELDS and item.keys() >= _FIELDS[kind]
 
 
 def image_type(head: bytes) -> str | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def tako_stream(provider: Provider) -> Around[Stream]:
     """Where the model cannot stream, or nobody implements it, answer by one call of ``chat``."""
     inner = yield
+    if inner is not None and (not callable(inner) or provider.capabilities.supports_streaming):
+        return inner
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         if request.strict:
@@ -27,4 +29,4 @@ def tako_stream(provider: Provider) -> Around[Stream]:
         for chunk in chunks_of(await provider.chat(request)):
             yield chunk
 
-    return inner if inner is not None and provider.capabilities.supports_streaming else stream
+    return stream

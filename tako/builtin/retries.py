@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeVar
 
+from tako.builtin.integrity import answering, streaming
 from tako.errors import ProviderError
 from tako.hooks import hookimpl
 
@@ -27,10 +28,12 @@ T = TypeVar("T")
 def tako_chat(provider: Provider) -> Around[Chat]:
     """Repeat a call that failed for a reason that passes."""
     inner = yield
+    if not callable(inner):
+        return inner
 
     async def chat(request: ChatRequest) -> ChatResponse:
         try:
-            return await inner(request)
+            return await answering(inner, request, provider)
         except ProviderError as error:
             return await _repeat(lambda: inner(request), provider, error)
 
@@ -41,9 +44,11 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 def tako_stream(provider: Provider) -> Around[Stream]:
     """Repeat a stream that failed before its first chunk."""
     inner = yield
+    if not callable(inner):
+        return inner
 
     async def begin(request: ChatRequest) -> tuple[AsyncGenerator[Chunk, None], Chunk | None]:
-        chunks = inner(request)
+        chunks = streaming(inner, request, provider)
         try:
             return chunks, await anext(chunks, None)
         except BaseException:

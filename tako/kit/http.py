@@ -175,8 +175,8 @@ class HttpProvider(Provider):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a process: connections, locks, bound functions, and the text of keys."""
-        state = self.__dict__.copy()
-        for name in ("_transports", "_lock", "_handlers", "_plain"):
+        state = super().__getstate__()
+        for name in ("_transports", "_lock", "_plain"):
             state.pop(name)
         return state
 
