@@ -1,0 +1,134 @@
+"""What the command takes. Parsing imports no part of tako that it does not need."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+EXITS = "exit codes: 0 well; 1 a call or a check failed; 2 usage, configuration or plugins; 130 interrupted"
+CHAT = """\
+examples:
+  tako chat "What is the capital of France?"
+  tako chat -m openai:gpt-5 --image photo.jpg "What is this?"
+  git diff | tako chat -m anthropic:claude-sonnet-4-5 --system "Write a commit message." -
+  tako chat                       a conversation (on a terminal)
+"""
+
+
+class UsageError(Exception):
+    """The arguments are wrong; the text says how, in one line."""
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (`{self.prog} --help` shows what is possible)")
+
+
+def parse(arguments: Sequence[str]) -> Namespace:
+    """Parse; the result's ``run`` is the function that carries the command out. Raises UsageError."""
+    parser = _Parser("tako", description="Chat with any language model, and see what is installed.", epilog=EXITS)
+    parser.add_argument("--version", action="store_true", help="say which version of tako this is")
+    _debug(parser)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for add in (_chat, _providers, _doctor, _capabilities, _setup):
+        _debug(add(commands))
+    options = parser.parse_args(arguments)
+    if options.version:
+        options.run = _version
+    elif "run" not in options:
+        parser.print_help()
+        raise UsageError('which command? (`tako chat "Hello"` is a beginning)')
+    return options
+
+
+def _chat(commands: Any) -> ArgumentParser:
+    parser = _command(commands, "chat", "ask a model; without a prompt on a terminal: a conversation", epilog=CHAT)
+    parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="what to ask; - reads it from standard input")
+    _model(parser, flag=True)
+    parser.add_argument(
+        "--image", action="append", default=[], metavar="FILE|URL", help="an image to look at; may be repeated"
+    )
+    parser.add_argument("--system", metavar="TEXT", help="an instruction that goes before the conversation")
+    parser.add_argument("--no-stream", dest="stream", action="store_false", help="wait for the whole answer")
+    parser.add_argument("--json", action="store_true", help="print the whole response as JSON")
+    return parser
+
+
+def _providers(commands: Any) -> ArgumentParser:
+    parser = _command(commands, "providers", "list the installed providers and plugins, and why one is broken")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _doctor(commands: Any) -> ArgumentParser:
+    parser = _command(commands, "doctor", "check each provider: its plugin, its key, and whether its endpoint answers")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these providers")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _capabilities(commands: Any) -> ArgumentParser:
+    parser = _command(commands, "capabilities", "show what a model can do and cost, and where each value is from")
+    _model(parser, flag=False)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _setup(commands: Any) -> ArgumentParser:
+    parser = _command(commands, "setup", "download the embedded model for this user, once")
+    parser.add_argument("what", choices=["embedded"], help="the small model that runs in process (93 MB)")
+    return parser
+
+
+def _command(commands: Any, name: str, text: str, epilog: str | None = None) -> ArgumentParser:
+    parser: ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=epilog,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=_late(name))
+    return parser
+
+
+def _model(parser: ArgumentParser, *, flag: bool) -> None:
+    if flag:
+        parser.add_argument(
+            "-m", "--model", metavar="ID", help='as in "openai:gpt-5"; else TAKO_MODEL, else the embedded model'
+        )
+    else:
+        parser.add_argument("model", metavar="ID", help='as in "openai:gpt-5"')
+    parser.add_argument(
+        "-o",
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the provider; may be repeated",
+    )
+
+
+def _debug(parser: ArgumentParser) -> None:
+    parser.add_argument("--debug", action="store_true", default=SUPPRESS, help="show tracebacks")
+
+
+def _late(name: str) -> Callable[[Namespace], int]:
+    """Return a command's function, whose module is imported when it is called."""
+
+    def run(options: Namespace) -> int:
+        code: int = import_module(f"tako.cli.{name}").run(options)
+        return code
+
+    return run
+
+
+def _version(options: Namespace) -> int:
+    from importlib.metadata import version
+
+    print(f"tako {version('tako-core')}")  # noqa: T201 - a command prints
+    return 0

@@ -1,0 +1,46 @@
+"""``tako capabilities``: what a model can do and cost, and where each value is from."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako.cli.models import make
+from tako.cli.table import show
+from tako.errors import ConfigurationError
+from tako.hooks import PLUGINS
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from tako.provider import Provider
+
+
+def run(options: Namespace) -> int:
+    """Carry out the command; the network is not asked."""
+    provider = _make(options.model, options.option)
+    known = msgspec.structs.asdict(provider.capabilities)
+    origins: dict[str, str] = known.pop("origins", {})
+    rows: list[dict[str, Any]] = [
+        {
+            "capability": name,
+            "value": "unknown" if value is None and not options.json else value,
+            "origin": origins.get(name, ""),
+        }
+        for name, value in known.items()
+    ]
+    show(rows, as_json=options.json)
+    return 0
+
+
+def _make(id: str, options: list[str]) -> Provider:
+    """Make a provider that will not be called: a key that is missing is no obstacle."""
+    try:
+        return make(id, options)
+    except ConfigurationError:
+        parameters = inspect.signature(PLUGINS.provider_class(id.partition(":")[0])).parameters
+        if "api_key" not in parameters or any(option.startswith("api_key=") for option in options):
+            raise
+        return make(id, [*options, "api_key=unused"])

@@ -1,0 +1,140 @@
+"""``tako chat``: one question, or a conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako.cli.arguments import UsageError
+from tako.cli.models import EMBEDDED, choose, make
+from tako.cli.run import complain
+from tako.cli.screen import Screen, is_terminal, waiting
+from tako.parts import ContentPart
+from tako.types import ChatRequest, FinishReason, Message
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from tako.provider import Provider
+    from tako.types import ChatResponse, Part
+
+BRIEF = "Be brief."
+"""What the embedded model is told where nobody says otherwise: with its template's own instruction it rambles."""
+
+
+class Session:
+    """A provider, how it is asked, and what was said so far."""
+
+    def __init__(self, provider: Provider, options: Namespace) -> None:
+        self.provider = provider
+        self.options = options
+        small = provider.name == EMBEDDED and provider.model == type(provider).from_id("").model
+        system = BRIEF if options.system is None and small else options.system
+        self.temperature = 0.0 if small else None  # of a model this small only the likeliest words make sense
+        self.history: list[Message] = [Message.system(system)] if system else []
+
+    async def ask(self, message: Message) -> ChatResponse:
+        """Send a turn and show the answer; the history grows once it is whole."""
+        request = ChatRequest([*self.history, message], temperature=self.temperature)
+        await self._load()
+        response = await (self._streamed(request) if self.options.stream else self._whole(request))
+        self.history += [message, response.message]
+        self._remark(response)
+        return response
+
+    async def _load(self) -> None:
+        """Load a model that runs in process, visibly."""
+        load: Any = getattr(self.provider, "load", None)
+        if load is not None:
+            async with waiting(f"loading {self.provider.model}", always=True):
+                await load()
+
+    async def _whole(self, request: ChatRequest) -> ChatResponse:
+        async with waiting(f"waiting for {self.provider.id}"):
+            response = await self.provider.chat(request)
+        if self.options.json:
+            _print_json(response)
+        else:
+            with Screen() as screen:
+                screen.add(response.text)
+        return response
+
+    async def _streamed(self, request: ChatRequest) -> ChatResponse:
+        async with self.provider.stream(request) as stream:
+            pieces = stream.text
+            async with waiting(f"waiting for {self.provider.id}"):
+                first = await anext(pieces, "")
+            with Screen() as screen:
+                screen.add(first)
+                async for text in pieces:
+                    screen.add(text)
+            return await stream.response()
+
+    def _remark(self, response: ChatResponse) -> None:
+        """Say on stderr what a reader of the text alone would not notice."""
+        if self.options.json:
+            return
+        for notice in response.notices:
+            complain(f"tako: {notice.path}: {notice.message}" if notice.path else f"tako: {notice.message}")
+        if response.finish_reason is FinishReason.LENGTH:
+            complain("tako: the answer was cut: it reached the limit of tokens")
+        elif not response.text:
+            complain(f"tako: the answer has no text (it ended with {response.finish_reason})")
+
+
+def run(options: Namespace) -> int:
+    """Carry out the command."""
+    if options.json:
+        options.stream = False
+    prompt = _prompt(options.prompt)
+    id, fallback = choose(options.model)
+    session = Session(make(id, options.option), options)
+    if fallback:
+        complain(f"tako: no model was chosen, so a small one in this process answers ({session.provider.id}); see -m")
+    if prompt is None:
+        from tako.cli.talk import talk
+
+        return talk(session, [_image(given) for given in options.image])
+    content: str | list[Part] = prompt
+    if options.image:
+        content = [*[_image(given) for given in options.image], *([ContentPart.text(prompt)] if prompt else [])]
+    asyncio.run(_once(session, Message.user(content)))
+    return 0
+
+
+async def _once(session: Session, message: Message) -> None:
+    async with session.provider:
+        await session.ask(message)
+
+
+def _prompt(words: list[str]) -> str | None:
+    """Return what to ask, or None for a conversation."""
+    if not words and is_terminal(sys.stdin):
+        return None
+    text = " ".join(words) if words and words != ["-"] else sys.stdin.read().strip("\n")
+    if not text.strip():
+        raise UsageError('there is nothing to ask: tako chat "your question", or - to read it from standard input')
+    return text
+
+
+def _image(given: str) -> Part:
+    if given.partition(":")[0].lower() in ("http", "https", "data", "gs"):
+        return ContentPart.image_url(given)
+    try:
+        return ContentPart.image_file(Path(given).expanduser())
+    except OSError as error:
+        raise UsageError(f"--image {given}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UsageError(f"--image {error}") from error
+
+
+def _print_json(response: ChatResponse) -> None:
+    data = msgspec.json.encode(response, enc_hook=str)
+    if is_terminal(sys.stdout):
+        data = msgspec.json.format(data, indent=2)
+    sys.stdout.write(data.decode() + "\n")
+    sys.stdout.flush()

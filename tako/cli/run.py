@@ -1,0 +1,86 @@
+"""Start, run, and end: whatever happens comes out as an exit code and at most one line on stderr.
+
+Exit codes: 0 all is well; 1 a call failed, or a check found something broken; 2 usage, configuration, or a plugin that
+is missing; 70 a bug of tako; 130 interrupted; 141 the reader of the output went away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FAILED = 1
+MISUSED = 2
+BUG = 70
+INTERRUPTED = 130
+NO_READER = 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (else the process's own) and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: complain(f"tako: {message}")
+            code = _run(given)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        return NO_READER
+    return code
+
+
+def complain(text: str) -> None:
+    """Write one line to stderr; control characters that came from elsewhere never reach the terminal."""
+    from tako.cli.screen import printable
+
+    with suppress(BrokenPipeError):
+        print(printable(" ".join(text.split())), file=sys.stderr, flush=True)  # noqa: T201 - a command prints
+
+
+def _run(given: list[str]) -> int:
+    from tako.cli.arguments import UsageError, parse
+    from tako.errors import ProviderError, TakoError
+
+    debug = "--debug" in given
+    try:
+        options = parse(given)
+        code: int = options.run(options)
+    except SystemExit as finished:  # --help and --version
+        return finished.code if isinstance(finished.code, int) else 0
+    except UsageError as error:
+        complain(f"tako: {error}")
+        return MISUSED
+    except TakoError as error:
+        _explain(error, debug=debug)
+        return FAILED if isinstance(error, ProviderError) else MISUSED
+    except KeyboardInterrupt:
+        complain("tako: interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort: a line that says it is our fault
+        _explain(error, debug=debug, what=f"a bug, {type(error).__name__}")
+        return BUG
+    return code
+
+
+def _explain(error: BaseException, *, debug: bool, what: str = "") -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    hint = " (--debug shows the traceback)" if what and not debug else ""
+    complain(": ".join(filter(None, ("tako", what, str(error)))) + hint)
+
+
+def _forget_output() -> None:
+    """Let the interpreter's last flush go nowhere instead of to a reader that is gone."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,34 @@
+"""Columns of text, and JSON, for the commands that list."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+
+from tako.cli.screen import printable
+
+
+def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Print rows with the same keys: JSON, or columns with a heading; what is empty in all rows has no column."""
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n")
+        return
+    names = [name for name in (rows[0] if rows else {}) if any(row[name] not in ("", None) for row in rows)]
+    lines = [
+        [name.replace("_", " ").upper() for name in names],
+        *([_cell(row[name]) for name in names] for row in rows),
+    ]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
+    for line in lines:
+        padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        sys.stdout.write("  ".join(padded).rstrip() + "\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return printable(" ".join(str(value).split()))
