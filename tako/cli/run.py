@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: complain(f"tako: {message}")
+            warnings.showwarning = _warn
             code = _run(given)
             sys.stdout.flush()
     except BrokenPipeError:
@@ -42,6 +42,11 @@ def complain(text: str) -> None:
 
     with suppress(BrokenPipeError):
         print(printable(" ".join(text.split())), file=sys.stderr, flush=True)  # noqa: T201 - a command prints
+
+
+def _warn(message: object, *_: object, **__: object) -> None:
+    """Show a warning as one line, without the place in our code."""
+    complain(f"tako: {message}")
 
 
 def _run(given: list[str]) -> int:

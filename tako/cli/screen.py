@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from contextlib import asynccontextmanager
+from shutil import get_terminal_size
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -67,7 +68,8 @@ class _Markdown:
         from rich.console import Console
         from rich.live import Live
 
-        self._console = Console(highlight=False)
+        width = max(20, get_terminal_size().columns - 2)  # room for the ^C that a terminal echoes
+        self._console = Console(highlight=False, width=width)
         self._live: Any = Live(console=self._console, auto_refresh=False, transient=True)
         self._tail = ""
         self._drawn = 0.0

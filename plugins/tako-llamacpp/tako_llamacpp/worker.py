@@ -1,25 +1,38 @@
 """Blocking work in a thread of its own, for an event loop that wants its results one by one.
 
-The threads are daemons: a process that ends does not wait for a prompt that nobody wants any more.
+A process that ends tells its threads to stop and waits for them: one that is still inside llama.cpp when the interpreter
+goes would abort the process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
 AHEAD = 64
 """How many items the thread may be ahead of the loop."""
 
 T = TypeVar("T")
+
+_running: dict[threading.Thread, Callable[[], None]] = {}
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Stop what still runs; this waits for the word, or the prompt, that llama.cpp is at."""
+    for thread, leave in list(_running.items()):
+        leave()
+        thread.join()
 
 
 class Worker(Generic[T]):
@@ -40,7 +53,9 @@ class Worker(Generic[T]):
 
     async def items(self) -> AsyncGenerator[T, None]:
         """Iterate over what the thread puts, then raise what it raised. Leaving tells the thread to stop."""
-        threading.Thread(target=self._run, name="tako-llamacpp", daemon=True).start()
+        thread = threading.Thread(target=self._run, name="tako-llamacpp", daemon=True)
+        _running[thread] = self.leave
+        thread.start()
         try:
             while True:
                 self._arrived = anyio.Event()
@@ -53,10 +68,14 @@ class Worker(Generic[T]):
                     break
                 await self._arrived.wait()
         finally:
-            self._left = True
-            self._room.release()
+            self.leave()
         if self._failure is not None:
             raise self._failure
+
+    def leave(self) -> None:
+        """Tell the thread that nobody wants more."""
+        self._left = True
+        self._room.release()
 
     def _run(self) -> None:
         try:
@@ -66,6 +85,7 @@ class Worker(Generic[T]):
         del self._work  # it may hold the last reference to a model
         self._done = True
         self._wake()
+        _running.pop(threading.current_thread(), None)
 
     def _put(self, item: T) -> bool:
         self._room.acquire()
