@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tako import errors, providers
     from tako.capabilities import Capabilities
+    from tako.conductor import Conductor
     from tako.errors import (
         ConfigurationError,
         PluginError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "tako.capabilities": ("Capabilities",),
+    "tako.conductor": ("Conductor",),
     "tako.errors": (
         "ConfigurationError",
         "PluginError",
@@ -92,6 +94,7 @@ __all__ = [
     "ChatRequest",
     "ChatResponse",
     "ChatStream",
+    "Conductor",
     "ConfigurationError",
     "ContentPart",
     "Delta",
