@@ -15,8 +15,7 @@ botocore returns, refuses all that botocore refuses, and takes a tenth of the ti
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import msgspec
@@ -24,13 +23,16 @@ import msgspec
 from tako.errors import ResponseError
 from tako.kit.lines import too_large
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 PRELUDE = 12
 """Bytes of a prelude with its CRC."""
 SMALLEST = 16
 """Bytes of a message without headers and without a payload."""
 LONGEST_HEADERS = 128 * 1024
 LONGEST_PAYLOAD = 24 * 1024 * 1024
-"""Bytes; both are botocore's limits. ``max_event_bytes`` is a third, over the whole message."""
+"""Bytes; both are botocore's limits. ``max_event_bytes`` caps a payload, too."""
 
 _KNOWN = 64  # header blocks a decoder remembers, and ...
 _KNOWN_BYTES = 512  # ... the longest that it remembers
@@ -55,7 +57,7 @@ _BYTES = 6
 class EventMessage(msgspec.Struct, frozen=True, gc=False):
     """One message: its headers, which several messages may share, and its payload as it came."""
 
-    headers: Mapping[str, Any]
+    headers: dict[str, Any]
     payload: bytes
 
 
@@ -67,17 +69,17 @@ class EventStreamDecoder:
     """
 
     def __init__(self, max_event_bytes: int = 16 * 1024 * 1024) -> None:
-        self._cap = max_event_bytes
+        self._payload = min(max_event_bytes, LONGEST_PAYLOAD)
         self._rest = bytearray()
         self._wanted = PRELUDE  # bytes to wait for: the prelude, then all of the message
-        self._headers: dict[bytes, Mapping[str, Any]] = {}  # header blocks repeat, so each is read once
+        self._headers: dict[bytes, dict[str, Any]] = {}  # header blocks repeat, so each is read once
 
     @property
     def pending(self) -> bool:
         """Whether a message has begun and not ended: the stream is cut if its body ends now."""
         return bool(self._rest)
 
-    def feed(self, data: bytes) -> Iterator[EventMessage]:
+    def feed(self, data: bytes) -> Iterator[EventMessage]:  # noqa: C901 - a call a message would double its cost
         """Yield the messages that these bytes complete, in order; iterate to the end before the next `feed`.
 
         Raises `ResponseError` for a CRC that does not fit, for lengths over a cap, and for headers that are none.
@@ -98,10 +100,8 @@ class EventStreamDecoder:
             total, headers_size, checksum = _read_prelude(data, at)
             if crc32(view[at : at + 8]) != checksum:
                 raise ResponseError("the event stream is damaged, or is none: the CRC of a prelude does not fit")
-            if headers_size > LONGEST_HEADERS or total > self._cap or headers_size > total - SMALLEST:
+            if not 0 <= total - headers_size - SMALLEST <= self._payload or headers_size > LONGEST_HEADERS:
                 raise self._refusal(total, headers_size)
-            if total - headers_size - SMALLEST > LONGEST_PAYLOAD:
-                raise too_large("an event", LONGEST_PAYLOAD)
             if size - at < total:
                 self._wanted = total
                 break
@@ -121,9 +121,11 @@ class EventStreamDecoder:
     def _refusal(self, total: int, headers_size: int) -> ResponseError:
         if headers_size > total - SMALLEST:
             return ResponseError("the event stream is malformed: the headers of a message are longer than the message")
-        return too_large("an event", self._cap) if total > self._cap else too_large("headers", LONGEST_HEADERS)
+        if headers_size > LONGEST_HEADERS:
+            return too_large("headers", LONGEST_HEADERS)
+        return too_large("an event", self._payload)
 
-    def _read(self, block: bytes) -> Mapping[str, Any]:
+    def _read(self, block: bytes) -> dict[str, Any]:
         try:
             headers = read_headers(block)
         except (ValueError, IndexError, struct.error) as error:

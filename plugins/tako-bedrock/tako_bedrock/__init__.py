@@ -1,1 +1,192 @@
-"""AWS Bedrock's Converse API for tako."""
+"""AWS Bedrock's Converse API (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html)."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from urllib.parse import quote
+
+import anyio.to_thread
+
+from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
+from tako.errors import AuthenticationError, ConfigurationError, ProviderError
+from tako.kit.encoding import merge
+from tako.kit.exchange import chat_through, refuse_if_strict, stream_through
+from tako.kit.http import HttpOptions, HttpProvider, check_url
+from tako.kit.keys import find_key
+from tako.translator import PartContext
+from tako_bedrock.blocks import decode_block, encode_part
+from tako_bedrock.credentials import Account, Session
+from tako_bedrock.failures import CODES, EXPIRED, refusal_facts
+from tako_bedrock.reply import ConverseExchange, decode_reply
+from tako_bedrock.request import encode_request, fetch_images
+from tako_bedrock.signing import check_bearer, signature
+from tako_bedrock.stream import ConverseDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from tako.kit.failures import Facts
+    from tako.kit.wire import HttpReply
+
+BEARER = "AWS_BEARER_TOKEN_BEDROCK"
+LARGE = 1024 * 1024
+"""Bytes of a body from which on signing it, which hashes it, is a thread's work."""
+
+
+class Bedrock(HttpProvider):
+    """A model on Bedrock: a model id, an inference profile, or an ARN of either.
+
+    ``region``, ``profile_name``: as boto3 takes them; by default what boto3 finds. ``endpoint_url``: instead of the
+    endpoint that botocore resolves; a path is kept. ``session``: a ``boto3.Session`` of your own. ``url_prefetch``:
+    whether tako fetches images by their URLs, and by which policy. A bearer key in AWS_BEARER_TOKEN_BEDROCK is used
+    instead of AWS credentials. boto3 is imported at the first call, and works in threads.
+    """
+
+    name = "bedrock"
+    codes: ClassVar[Mapping[str, type[ProviderError]]] = CODES
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        region: str | None = None,
+        profile_name: str | None = None,
+        endpoint_url: str | None = None,
+        session: Session | None = None,
+        url_prefetch: bool | UrlPrefetch = False,
+        **options: Unpack[HttpOptions],
+    ) -> None:
+        super().__init__(model, **options)
+        if session is not None and profile_name is not None:
+            raise ConfigurationError(f"{self.id}: a session has its profile; give session= or profile_name=, not both")
+        self.region = region
+        self.profile_name = profile_name
+        self.endpoint_url = check_url(endpoint_url, "endpoint_url", self.id) if endpoint_url is not None else None
+        self.url_prefetch = UrlPrefetch.of(url_prefetch)
+        self._session = session
+        self._bearer = find_key(None, BEARER, self.id)
+        if self._bearer is not None:
+            self.secrets.append(self._bearer)
+            if self.endpoint_url is not None:
+                check_bearer(self.endpoint_url, self.id)
+        self.account = self._account()
+
+    async def endpoint(self) -> str:
+        """Return the base URL of requests; raises ConfigurationError where no region is set."""
+        if self.endpoint_url is not None and not self._signs:
+            return self.endpoint_url
+        return (await self.account.place()).endpoint
+
+    async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
+        """Sign a request, or put the bearer key in; an ``authorization`` among the user's headers is left alone."""
+        if self._bearer is not None and "authorization" not in self._user_headers:
+            check_bearer(url, self.id)
+            return {"authorization": self._bearer.prefixed("Bearer ").reveal()}
+        if not self._signs:
+            return {}
+        place = await self.account.place()
+        held = await self.account.held()
+        headers = self._sent_headers
+        signed = {name: headers[name] for name in ("content-type", *self._user_headers)}
+        if len(body) < LARGE:
+            return signature(held.keys, place.region, method, url, body, signed)
+        return await anyio.to_thread.run_sync(signature, held.keys, place.region, method, url, body, signed)
+
+    def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
+        """Read the error's name from the headers."""
+        return refusal_facts(reply.headers, body)
+
+    @asynccontextmanager
+    async def open(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = "POST"
+    ) -> AsyncGenerator[HttpReply, None]:
+        """Send a request; where the credentials have expired, find new ones once and send it once more."""
+        held = await self.account.held() if self._signs else None
+        async with AsyncExitStack() as stack:
+            try:
+                reply = await stack.enter_async_context(super().open(url, body, headers=headers, method=method))
+            except AuthenticationError as error:
+                if held is None or error.code not in EXPIRED or not await self.account.renew(held):
+                    source = BEARER if held is None else f"the source {held.method!r}"
+                    error.args = (f"{error.args[0]} (the credentials are of {source}; renew or correct them)",)
+                    raise
+                reply = await stack.enter_async_context(super().open(url, body, headers=headers, method=method))
+            yield reply
+
+    def hide(self, text: str) -> str:
+        """Take all secrets out of a text; a signature's refusal quotes the session token."""
+        return self.account.hide(super().hide(text))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the account, whose credentials belong to this process."""
+        if self._session is not None:
+            raise ConfigurationError(f"{self.id}: a boto3 session cannot travel in a pickle; use profile_name=")
+        state = super().__getstate__()
+        state.pop("account")
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.account = self._account()
+
+    @property
+    def _signs(self) -> bool:
+        return self._bearer is None and "authorization" not in self._user_headers
+
+    def _account(self) -> Account:
+        return Account(
+            self.id,
+            region=self.region,
+            profile_name=self.profile_name,
+            endpoint_url=self.endpoint_url,
+            session=self._session,
+        )
+
+
+@hookimpl
+def tako_capabilities(provider: Bedrock) -> Capabilities:
+    """Say what Converse carries."""
+    return Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
+
+
+@hookimpl
+def tako_translator(provider: Bedrock) -> Translator:
+    """Translate between parts and content blocks."""
+    return Translator(
+        partial(encode_part, fetches=provider.url_prefetch is not None), partial(decode_block, provider=provider.name)
+    )
+
+
+@hookimpl
+def tako_chat(provider: Bedrock, translator: Translator) -> Chat:
+    """Ask for a whole reply (Converse)."""
+    return chat_through(
+        provider,
+        partial(prepare, provider, translator),
+        partial(decode_reply, translator=translator, provider=provider.name),
+    )
+
+
+@hookimpl
+def tako_stream(provider: Bedrock, translator: Translator) -> Stream:
+    """Ask for a reply in an event stream (ConverseStream)."""
+    return stream_through(
+        provider,
+        partial(prepare, provider, translator),
+        lambda _, exchange: ConverseDecoder(provider, exchange),
+        partial(decode_reply, translator=translator, provider=provider.name),
+    )
+
+
+async def prepare(provider: Bedrock, translator: Translator, request: ChatRequest, stream: bool) -> ConverseExchange:
+    """Encode a request; nothing touches the network before it is known what cannot be carried."""
+    context = PartContext(provider.name, request)
+    model = request.model or provider.model
+    body = encode_request(request, model, translator, context)
+    refuse_if_strict(request, context.notices, provider)
+    if provider.url_prefetch is not None:
+        await fetch_images(body, provider.url_prefetch, translator, context)
+    url = f"{await provider.endpoint()}/model/{quote(model, safe='')}/converse{'-stream' if stream else ''}"
+    return ConverseExchange(url, merge(body, request.extra), context.notices, model=model)

@@ -1,0 +1,124 @@
+"""A ChatRequest as the body of Converse and ConverseStream, which are the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako import notices
+from tako.kit.encoding import merge
+from tako.kit.loose import as_object
+from tako.types import JsonSchema
+from tako_bedrock.reasoning import reasoning
+from tako_bedrock.turns import Turn, arrange, content_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tako.translator import PartContext, Translator
+    from tako.types import ChatRequest, Tool
+    from tako.url_prefetch import UrlPrefetch
+
+EMPTY_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
+
+
+def encode_request(request: ChatRequest, model: str, translator: Translator, context: PartContext) -> dict[str, Any]:
+    """Make the body of a request, all but ``extra``; what cannot be carried is noted in the context."""
+    system, turns = arrange(request, model, translator, context)
+    body: dict[str, Any] = {}
+    if system:
+        body["system"] = content_of(system)
+    body["messages"] = [{"role": turn.role, "content": turn.blocks()} for turn in turns]
+    if inference := dict(_inference(request)):
+        body["inferenceConfig"] = inference
+    if tools := _tools(request, turns, context):
+        body["toolConfig"] = tools
+    if request.metadata:
+        body["requestMetadata"] = request.metadata
+    if isinstance(request.response_format, JsonSchema):
+        body["outputConfig"] = {"textFormat": _format(request.response_format)}
+    elif request.response_format is not None:
+        text = "response_format was left out: Converse has no JSON mode without a schema; give a JsonSchema"
+        context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format")
+    if request.seed is not None:
+        context.notice(notices.UNSUPPORTED_PARAMETER, "seed was left out: Converse has none", "seed")
+    if request.reasoning is not None:
+        forced = bool({"any", "tool"} & body.get("toolConfig", {}).get("toolChoice", {}).keys())
+        body = merge(body, reasoning(request.reasoning, model, context, forced=forced))
+    return body
+
+
+async def fetch_images(body: dict[str, Any], policy: UrlPrefetch, translator: Translator, context: PartContext) -> None:
+    """Put the images in whose places ``{"image": {"url", "path"}}`` holds; they are fetched at the same time.
+
+    Each goes through the translator as the ImagePart that it now is. Raises UrlPrefetchError.
+    """
+    places = [(content, place) for message in body["messages"] for content, place in _places(message["content"])]
+    if not places:
+        return
+    from tako.kit.prefetch import fetch_images
+
+    images = await fetch_images([place["image"]["url"] for _, place in places], policy)
+    for (content, place), image in zip(places, images, strict=True):
+        context.path = place["image"]["path"]
+        block = translator.encode(image, context)
+        at = next(k for k, held in enumerate(content) if held is place)
+        content[at : at + 1] = [block] if block is not None else []
+
+
+def _places(content: list[dict[str, Any]]) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any]]]:
+    for block in content:
+        if "url" in (as_object(block.get("image")) or {}):
+            yield content, block
+        if "toolResult" in block:
+            yield from _places(block["toolResult"]["content"])
+
+
+def _inference(request: ChatRequest) -> Iterator[tuple[str, Any]]:
+    for name, value in (
+        ("maxTokens", request.max_tokens),
+        ("temperature", request.temperature),
+        ("topP", request.top_p),
+        ("stopSequences", request.stop or None),
+    ):
+        if value is not None:
+            yield name, value
+
+
+def _tools(request: ChatRequest, turns: list[Turn], context: PartContext) -> dict[str, Any]:
+    """Declare the tools. A history with calls is refused without them, even where none may be called."""
+    called = {block["toolUse"]["name"]: None for turn in turns for block in turn.blocks() if "toolUse" in block}
+    choice = request.tool_choice
+    if choice == "none" and request.tools:
+        text = "Converse cannot forbid tools: they went along, since the history has calls"
+        if not called:
+            text = "Converse cannot forbid tools: they were left out"
+        context.notice(notices.CHANGED_PARAMETER, text, "tool_choice")
+        return {"tools": [_tool(tool) for tool in request.tools]} if called else {}
+    if request.tools:
+        config: dict[str, Any] = {"tools": [_tool(tool) for tool in request.tools]}
+        if choice is not None and choice != "auto":  # auto is the default, and some models take no choice at all
+            config["toolChoice"] = {"any": {}} if choice == "required" else {"tool": {"name": choice}}
+        return config
+    if choice is not None:
+        context.notice(notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: there are no tools", "tool_choice")
+    if not called or "toolConfig" in request.extra:
+        return {}
+    text = "the tools that were called so far were declared: Converse refuses a history with calls without them"
+    context.notice(notices.CHANGED_PARAMETER, text, "tools")
+    return {"tools": [{"toolSpec": {"name": name, "inputSchema": {"json": EMPTY_SCHEMA}}} for name in called]}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    spec: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        spec["description"] = tool.description
+    schema = tool.input_schema if "type" in tool.input_schema else {"type": "object", **tool.input_schema}
+    spec["inputSchema"] = {"json": schema}
+    return {"toolSpec": spec}
+
+
+def _format(wanted: JsonSchema) -> dict[str, Any]:
+    schema = {"schema": msgspec.json.encode(wanted.schema).decode(), "name": wanted.name}
+    return {"type": "json_schema", "structure": {"jsonSchema": schema}}

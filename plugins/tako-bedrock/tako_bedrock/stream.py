@@ -1,0 +1,222 @@
+"""A streamed reply of ConverseStream."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from tako.errors import ResponseError, StreamTruncatedError
+from tako.kit.body import decode_json
+from tako.kit.completions.decode import mint_id
+from tako.kit.eventstream import EventStreamDecoder
+from tako.types import Chunk, Delta, End, ToolCallDelta, Usage
+from tako_bedrock.blocks import REDACTED, SERVER_TOOL
+from tako_bedrock.failures import exception_facts
+from tako_bedrock.reply import ConverseExchange, Count, finish_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tako.kit.eventstream import EventMessage
+    from tako.kit.exchange import Exchange
+    from tako.kit.failures import Reporter
+
+
+class CallStart(Struct, rename="camel", gc=False):
+    """The beginning of a call."""
+
+    tool_use_id: str | None = None
+    name: str | None = None
+    type: str | None = None
+
+
+class StartBody(Struct, rename="camel", gc=False):
+    """What a block begins with; text and reasoning have no beginning."""
+
+    tool_use: CallStart | None = None
+
+
+class Start(Struct, rename="camel", gc=False):
+    """``contentBlockStart``."""
+
+    content_block_index: int = 0
+    start: StartBody | None = None
+
+
+class CallPiece(Struct, gc=False):
+    """A piece of a call's arguments, as text."""
+
+    input: str | None = None
+
+
+class ReasoningPiece(Struct, rename="camel", gc=False):
+    """A piece of reasoning, or of its opaque state; ``redacted_content`` is base64."""
+
+    text: str | None = None
+    signature: str | None = None
+    redacted_content: str | None = None
+
+
+class DeltaBody(Struct, rename="camel", gc=False):
+    """One of these, or something that tako does not read: citations, images, results of the vendor's own tools."""
+
+    text: str | None = None
+    tool_use: CallPiece | None = None
+    reasoning_content: ReasoningPiece | None = None
+
+
+class BlockDelta(Struct, rename="camel", gc=False):
+    """``contentBlockDelta``."""
+
+    content_block_index: int = 0
+    delta: DeltaBody | None = None
+
+
+class Stop(Struct, rename="camel", gc=False):
+    """``messageStop``."""
+
+    stop_reason: str | None = None
+
+
+class Metadata(Struct, gc=False):
+    """``metadata``, which comes after ``messageStop``."""
+
+    usage: Count | None = None
+
+
+START = msgspec.json.Decoder(Start)
+DELTA = msgspec.json.Decoder(BlockDelta)
+STOP = msgspec.json.Decoder(Stop)
+METADATA = msgspec.json.Decoder(Metadata)
+EXCEPTIONS = ("exception", "error")
+
+T = TypeVar("T")
+
+
+class ConverseDecoder:
+    """Turns an event stream into chunks.
+
+    ``messageStop`` ends the reply, ``metadata`` with the usage follows, and then the body ends: it is read to its end,
+    since bytes left over are the beginning of something that was cut.
+    """
+
+    def __init__(self, provider: Reporter, exchange: Exchange) -> None:
+        self.ended = False
+        self._provider = provider
+        self._exchange = exchange
+        self._messages = EventStreamDecoder(provider.max_event_bytes)
+        self._calls: dict[
+            int, int | None
+        ] = {}  # positions of calls by their blocks; None for those of the vendor's side
+        self._ids: set[str] = set()
+        self._block = -1  # the block that the opaque state below belongs to
+        self._signature: list[str] = []
+        self._redacted: list[str] = []
+        self._stopped = False
+        self._reason: str | None = None
+        self._count: Count | None = None
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Yield the deltas that these bytes complete."""
+        for message in self._messages.feed(data):
+            headers = message.headers
+            if headers.get(":message-type") in EXCEPTIONS:
+                facts = exception_facts(message)
+                raise self._provider.failure(facts, body=message.payload.decode("utf-8", "replace"))
+            match headers.get(":event-type"):
+                case "contentBlockDelta":
+                    yield from self._delta(_read(message, DELTA))
+                case "contentBlockStart":
+                    yield from self._start(_read(message, START))
+                case "contentBlockStop":
+                    yield from self._state()
+                case "messageStop":
+                    yield from self._state()
+                    self._stopped = True
+                    self._reason = _read(message, STOP).stop_reason
+                case "metadata":
+                    self._count = _read(message, METADATA).usage
+                case _:
+                    pass  # messageStart says nothing new; types to come are not fatal
+
+    def finish(self, *, clean: bool) -> Iterator[Chunk]:
+        """Yield the End."""
+        if self._messages.pending:
+            raise StreamTruncatedError("the stream ended in the middle of an event")
+        if not self._stopped:
+            raise StreamTruncatedError("the stream ended without messageStop")
+        if not clean and self._count is None:
+            raise StreamTruncatedError("the connection broke after messageStop, before the metadata")
+        said = list(self._exchange.notices)
+        has_calls = any(position is not None for position in self._calls.values())
+        yield End(
+            finish_reason(self._reason, said, self._provider.name, has_calls=has_calls),
+            self._count.usage() if self._count is not None else Usage(),
+            self._exchange.model if isinstance(self._exchange, ConverseExchange) else "",
+            notices=said,
+        )
+
+    def _delta(self, event: BlockDelta) -> Iterator[Delta]:
+        delta = event.delta
+        if delta is None:
+            return
+        if delta.text:
+            yield Delta(delta.text)
+        elif delta.tool_use is not None:
+            if event.content_block_index not in self._calls:
+                raise ResponseError("a piece of a tool call came before the call's beginning")
+            position = self._calls[event.content_block_index]
+            if position is not None and delta.tool_use.input:
+                yield Delta(tool_calls=[ToolCallDelta(position, None, None, delta.tool_use.input)])
+        elif delta.reasoning_content is not None:
+            yield from self._thought(event.content_block_index, delta.reasoning_content)
+
+    def _start(self, event: Start) -> Iterator[Delta]:
+        call = event.start.tool_use if event.start is not None else None
+        if call is None:
+            return
+        if call.type == SERVER_TOOL:
+            self._calls[event.content_block_index] = None
+            return
+        position = sum(known is not None for known in self._calls.values())
+        self._calls[event.content_block_index] = position
+        id = call.tool_use_id if call.tool_use_id and call.tool_use_id not in self._ids else mint_id()
+        self._ids.add(id)
+        yield Delta(tool_calls=[ToolCallDelta(position, id, call.name or "")])
+
+    def _thought(self, block: int, piece: ReasoningPiece) -> Iterator[Delta]:
+        if block != self._block:
+            yield from self._state()
+            self._block = block
+        if piece.text:
+            yield Delta(reasoning=piece.text)
+        if piece.signature:
+            self._signature.append(piece.signature)
+        if piece.redacted_content:
+            self._redacted.append(piece.redacted_content)
+
+    def _state(self) -> Iterator[Delta]:
+        """Close a block of reasoning with its opaque state, whole."""
+        if self._signature:
+            yield Delta(reasoning="", signature="".join(self._signature))
+            self._signature = []
+        if self._redacted:
+            yield Delta(data={REDACTED: _joined(self._redacted)})
+            self._redacted = []
+
+
+def _read(message: EventMessage, decoder: msgspec.json.Decoder[T]) -> T:
+    try:
+        return decoder.decode(message.payload)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return decode_json(message.payload, decoder)  # says what is wrong, as a tako error
+
+
+def _joined(pieces: list[Any]) -> str:
+    """Join base64 texts; each has padding of its own."""
+    return (
+        pieces[0] if len(pieces) == 1 else b64encode(b"".join([b64decode(piece) for piece in pieces])).decode("ascii")
+    )
