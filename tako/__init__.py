@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tako import errors, providers
     from tako.capabilities import Capabilities
     from tako.conductor import Conductor
+    from tako.config import load_config
     from tako.errors import (
         ConfigurationError,
         PluginError,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "tako.capabilities": ("Capabilities",),
     "tako.conductor": ("Conductor",),
+    "tako.config": ("load_config",),
     "tako.errors": (
         "ConfigurationError",
         "PluginError",
@@ -120,6 +122,7 @@ __all__ = [
     "errors",
     "get_provider",
     "hookimpl",
+    "load_config",
     "providers",
     "register",
     "unregister",
