@@ -1,1 +1,117 @@
-"""Plain Python callables as tako providers."""
+"""Plain Python callables as providers: whatever answers a ChatRequest is a model."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Self
+
+from tako import Capabilities, Chat, Stream, hookimpl
+from tako.errors import ConfigurationError
+from tako.provider import Provider
+from tako_python.answers import LastChunk, as_chunk, as_response
+from tako_python.calling import ask, items_of
+from tako_python.loading import load
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from tako.types import ChatRequest, ChatResponse, Chunk
+
+
+class PythonProvider(Provider):
+    """A model that is a callable.
+
+    ``id``: what it is called; it is the provider's id and its model. ``chat(request)``, a function or a coroutine
+    function, returns a ChatResponse, a str, or a dict ``{"text", "input_tokens"?, "output_tokens"?, "tool_calls"?}``.
+    ``stream(request)`` is an async or plain generator function of chunks, of str, or of dicts in the schema of chunks;
+    without it a stream is one call of ``chat``. What is not async runs in a worker thread. ``max_context_tokens`` is
+    what the capabilities say, unless ``capabilities`` says it all. Nothing is tried again.
+    """
+
+    name = "python"
+    max_retries = 0  # a callable that asks another provider has its retries already
+
+    def __init__(
+        self,
+        id: str,
+        chat: Callable[[ChatRequest], Any],
+        *,
+        stream: Callable[[ChatRequest], Any] | None = None,
+        max_context_tokens: int | None = 32_000,
+        capabilities: Capabilities | None = None,
+    ) -> None:
+        if not isinstance(id, str) or not id:
+            raise ConfigurationError(f"PythonProvider: id is a name, not {id!r}")
+        for option, value in (("chat", chat), ("stream", stream)):
+            if not callable(value) and (option, value) != ("stream", None):
+                raise ConfigurationError(f"{id}: {option} is a callable that takes a ChatRequest, not {_kind(value)}")
+        super().__init__(id, capabilities=capabilities)
+        self.chat_callable = chat
+        self.stream_callable = stream
+        self.max_context_tokens = max_context_tokens
+        self._id = id
+
+    @classmethod
+    def from_id(cls, model: str, **options: Any) -> Self:
+        """Make one from ``package.module:function``, which is imported; ``stream`` may be given in that form, too.
+
+        Raises ConfigurationError where the import fails or finds no callable.
+        """
+        if "chat" in options:
+            return cls(model, **options) if model else cls(**options)
+        if isinstance(options.get("stream"), str):
+            options["stream"] = load(options["stream"])
+        made = cls(model, load(model), **options)
+        made._id = f"{cls.name}:{model}"  # so that `get_provider(provider.id)` finds it again
+        return made
+
+    @property
+    def id(self) -> str:
+        """The id as it was given."""
+        return self._id
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the bound functions; the callables are pickled by their names, as all functions are."""
+        return {**self.__dict__, "_handlers": None}
+
+
+@hookimpl
+def tako_capabilities(provider: PythonProvider) -> Capabilities:
+    """Say what is known of a callable."""
+    return Capabilities(
+        max_context_tokens=provider.max_context_tokens, supports_streaming=provider.stream_callable is not None
+    )
+
+
+@hookimpl
+def tako_chat(provider: PythonProvider) -> Chat:
+    """Call ``chat``."""
+
+    async def chat(request: ChatRequest) -> ChatResponse:
+        return as_response(await ask(provider.chat_callable, request), provider.model)
+
+    return chat
+
+
+@hookimpl
+def tako_stream(provider: PythonProvider) -> Stream | None:
+    """Iterate over ``stream``, if there is one; a generator that ends without an End gets one."""
+    callable_ = provider.stream_callable
+    if callable_ is None:
+        return None
+
+    async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        last = LastChunk(provider.model)
+        async with aclosing(items_of(callable_, request)) as items:
+            async for item in items:
+                chunk = as_chunk(item)
+                last.see(chunk)
+                yield chunk
+        if not last.seen:
+            yield last.chunk()
+
+    return stream
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

@@ -1,0 +1,129 @@
+"""Calling what may be async or not: plain callables and generators run in worker threads, never on the event loop."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from tako.errors import ProviderError, ResponseError, TakoError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterator
+
+    from tako.types import ChatRequest
+
+CLOSING = 1.0
+"""Seconds to wait for a plain generator to close; one that is busy for longer closes when it is next done."""
+DONE = object()
+
+
+async def ask(function: Callable[[ChatRequest], Any], request: ChatRequest) -> Any:
+    """Call a function and return its result. Raises a ProviderError from whatever it raises, unless that is ours."""
+    with named_failures(function):
+        if is_async(function):
+            return await function(request)
+        result = await in_thread(function, request)
+        return await result if inspect.isawaitable(result) else result
+
+
+async def items_of(function: Callable[[ChatRequest], Any], request: ChatRequest) -> AsyncGenerator[Any, None]:
+    """Iterate over what a generator function yields; leaving early closes its generator. Raises as ``ask`` does."""
+    made = function(request) if _makes_generator(function) else await ask(function, request)
+    async with aclosing(_drained(made, function)) as items:
+        while True:
+            with named_failures(function):
+                item = await anext(items, DONE)
+            if item is DONE:
+                return
+            yield item
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Tell a coroutine function, or an object whose ``__call__`` is one."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - the method itself is looked at
+
+
+async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function in a worker thread; a caller that is cancelled leaves at once."""
+
+    def call() -> Any:
+        try:
+            return function(*args)
+        except StopIteration as error:  # a future cannot hold it
+            raise RuntimeError("StopIteration was raised outside of a generator") from error
+
+    return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+
+
+@contextmanager
+def named_failures(function: Callable[..., Any]) -> Generator[None]:
+    """Turn what the callable raises into a ProviderError with that cause; TakoErrors pass."""
+    try:
+        yield
+    except TakoError:
+        raise
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+        raise ProviderError(f"{name_of(function)} raised {text}") from error
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return what a callable is called in errors."""
+    return getattr(function, "__qualname__", None) or type(function).__qualname__
+
+
+def _makes_generator(function: Callable[..., Any]) -> bool:
+    """Tell a function that only makes a generator, and does no work before that is iterated."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _drained(made: Any, function: Callable[..., Any]) -> AsyncGenerator[Any, None]:
+    """Iterate over what the function made, whichever kind it is, and close it at the end."""
+    if hasattr(made, "__aiter__"):
+        return _awaited(made, function)
+    if hasattr(made, "__iter__") and not isinstance(made, (str, bytes, dict)):
+        return _pulled(_Pull(iter(made)), function)
+    kind: str = type(made).__name__  # pyright: ignore[reportUnknownArgumentType] - anything may be returned
+    raise ResponseError(f"{name_of(function)} returned a {kind}; stream= is a generator function, async or not")
+
+
+async def _awaited(made: AsyncIterable[Any], function: Callable[..., Any]) -> AsyncGenerator[Any, None]:
+    try:
+        async for item in made:
+            yield item
+    finally:
+        if inspect.isasyncgen(made):
+            with named_failures(function):
+                await made.aclose()
+
+
+async def _pulled(pull: _Pull, function: Callable[..., Any]) -> AsyncGenerator[Any, None]:
+    try:
+        while (item := await in_thread(pull.step)) is not DONE:
+            yield item
+    finally:
+        with named_failures(function), anyio.move_on_after(CLOSING, shield=True):
+            await in_thread(pull.close)
+
+
+class _Pull:
+    """A plain iterator that worker threads advance one step at a time, as far as somebody asks and no further."""
+
+    def __init__(self, iterator: Iterator[Any]) -> None:
+        self._iterator = iterator
+        self._lock = threading.Lock()
+
+    def step(self) -> Any:
+        with self._lock:
+            return next(self._iterator, DONE)
+
+    def close(self) -> None:
+        """Close a generator, once the step that may be under way is over."""
+        with self._lock:
+            if inspect.isgenerator(self._iterator):
+                self._iterator.close()

@@ -1,0 +1,313 @@
+"""What `stream` may be and may yield."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+import tako
+from tako.errors import ContentFilterError, ProviderError, ResponseError, UnsupportedError
+from tako_python import PythonProvider
+
+
+def never(request):
+    raise AssertionError("chat was called")
+
+
+def stream_of(stream, chat=never):
+    """Run a stream to its end; returns its chunks and the folded reply."""
+
+    async def main():
+        async with PythonProvider("mine", chat, stream=stream).stream("Hello") as running:
+            chunks = [chunk async for chunk in running]
+        return chunks, await running.response()
+
+    return asyncio.run(main())
+
+
+async def in_pieces(request):
+    yield "Hel"
+    yield tako.Delta("lo")
+    yield {"kind": "delta", "text": "!"}
+
+
+def test_str_deltas_and_dicts_are_chunks_and_the_end_is_added() -> None:
+    chunks, response = stream_of(in_pieces)
+    assert [chunk.kind for chunk in chunks] == ["delta", "delta", "delta", "end"]
+    assert (response.text, response.finish_reason, response.model) == ("Hello!", "stop", "mine")
+
+
+def test_a_plain_generator_function_streams_from_a_worker_thread() -> None:
+    threads = set()
+
+    def stream(request):
+        for word in request.messages[0].text, "there":
+            threads.add(threading.current_thread())
+            yield word
+
+    _, response = stream_of(stream)
+    assert response.text == "Hellothere"
+    assert threading.current_thread() not in threads
+
+
+def test_anything_that_can_be_iterated_will_do() -> None:
+    async def coroutine(request):
+        return in_pieces(request)
+
+    assert stream_of(lambda request: ["a", "b"])[1].text == "ab"
+    assert stream_of(lambda request: in_pieces(request))[1].text == "Hello!"
+    assert stream_of(coroutine)[1].text == "Hello!"
+
+
+def test_an_end_of_its_own_is_the_end() -> None:
+    def stream(request):
+        yield "Hi"
+        yield {"kind": "end", "finish_reason": "length", "usage": {"input_tokens": 2, "output_tokens": 1}}
+
+    chunks, response = stream_of(stream)
+    assert [chunk.kind for chunk in chunks] == ["delta", "end"]
+    assert (response.finish_reason, response.usage.total) == ("length", 3)
+
+
+def test_calls_in_fragments_end_with_tool_calls() -> None:
+    def stream(request):
+        yield {"tool_calls": [{"index": 0, "id": "c1", "name": "weather", "arguments_fragment": '{"city": '}]}
+        yield {"tool_calls": [{"index": 0, "arguments_fragment": '"Paris"}'}]}
+
+    _, response = stream_of(stream)
+    assert response.finish_reason == "tool_calls"
+    assert [(call.id, call.args) for call in response.tool_calls] == [("c1", {"city": "Paris"})]
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        (5, "stream yielded a int; a chunk, a str or a dict like a chunk is expected"),
+        ({"kind": "delta", "txt": "Hi"}, "stream yielded a dict with 'txt'; it may have data, kind, reasoning"),
+        ({"kind": "stop"}, "'kind' is 'stop'; 'delta' or 'end' is expected"),
+        ({"kind": ["end"]}, "'kind' is ['end']"),
+        ({"text": 5}, "no chunk: Expected `str | null`, got `int` - at `$.text`"),
+    ],
+)
+def test_a_wrong_chunk_is_one_clear_error(item: object, text: str) -> None:
+    with pytest.raises(ResponseError) as caught:
+        stream_of(lambda request: [item])
+    assert str(caught.value).startswith("python:mine: ")
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("made", [None, "text", {"a": 1}, 7])
+def test_a_function_that_makes_no_generator_is_one_clear_error(made: object) -> None:
+    with pytest.raises(ResponseError, match=f"returned a {type(made).__name__}; stream= is a generator function"):
+        stream_of(lambda request: made)
+
+
+def test_a_chunk_after_the_end_is_refused() -> None:
+    with pytest.raises(ResponseError, match="after the end"):
+        stream_of(lambda request: [tako.End(), "more"])
+
+
+def test_what_a_generator_raises_is_the_cause_of_a_provider_error_after_what_came() -> None:
+    problem = KeyError("weights")
+
+    def plain(request):
+        yield "Hi"
+        raise problem
+
+    async def asynchronous(request):
+        yield "Hi"
+        raise problem
+
+    async def main(stream):
+        running = PythonProvider("mine", never, stream=stream).stream("Hello")
+        with pytest.raises(ProviderError) as caught:
+            async for _ in running:
+                pass
+        return running.partial.text, caught.value
+
+    for stream in (plain, asynchronous):
+        text, error = asyncio.run(main(stream))
+        assert text == "Hi"
+        assert error.__cause__ is problem
+        assert str(error) == f"python:mine: {stream.__qualname__} raised KeyError: 'weights'"
+
+
+def test_a_tako_error_of_a_generator_passes() -> None:
+    def stream(request):
+        yield "Hi"
+        raise ContentFilterError("no")
+
+    with pytest.raises(ContentFilterError, match="^python:mine: no"):
+        stream_of(stream)
+
+
+def test_the_loop_goes_on_while_a_plain_generator_blocks() -> None:
+    may_go = threading.Event()
+
+    def stream(request):
+        assert may_go.wait(5)
+        yield "Hi"
+
+    async def main():
+        running = PythonProvider("mine", never, stream=stream).stream("Hello")
+        first = asyncio.ensure_future(anext(running))
+        await asyncio.sleep(0.05)
+        assert not first.done()
+        may_go.set()
+        assert (await first).text == "Hi"
+        return await running.response()
+
+    assert asyncio.run(main()).text == "Hi"
+
+
+def test_a_plain_generator_is_never_ahead_of_who_reads_it() -> None:
+    made = []
+
+    def stream(request):
+        for number in range(1000):
+            made.append(number)
+            yield str(number)
+
+    async def main():
+        async with PythonProvider("mine", never, stream=stream).stream("Hello") as running:
+            await anext(running)
+            await anext(running)
+            await asyncio.sleep(0.05)
+            return len(made)
+
+    assert asyncio.run(main()) == 2
+
+
+def test_leaving_early_closes_the_generator() -> None:
+    closed = []
+
+    def plain(request):
+        try:
+            while True:
+                yield "more"
+        finally:
+            closed.append("plain")
+
+    async def asynchronous(request):
+        try:
+            while True:
+                yield "more"
+        finally:
+            await asyncio.sleep(0)
+            closed.append("async")
+
+    async def main(stream):
+        async with PythonProvider("mine", never, stream=stream).stream("Hello") as running:
+            assert (await anext(running)).text == "more"
+        return list(closed)
+
+    assert asyncio.run(main(plain)) == ["plain"]
+    assert asyncio.run(main(asynchronous)) == ["plain", "async"]
+
+
+def test_cancelling_while_a_plain_generator_blocks_returns_soon_and_closes_it_later() -> None:
+    may_end, closed, began = threading.Event(), threading.Event(), threading.Event()
+
+    def stream(request):
+        try:
+            began.set()
+            may_end.wait(10)
+            yield "late"
+        finally:
+            closed.set()
+
+    async def main():
+        async def read():
+            async with PythonProvider("mine", never, stream=stream).stream("Hello") as running:
+                await anext(running)
+
+        task = asyncio.ensure_future(read())
+        while not began.is_set():
+            await asyncio.sleep(0.001)
+        start = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        took = time.monotonic() - start
+        may_end.set()
+        return took
+
+    assert asyncio.run(main()) < 3
+    assert closed.wait(5)
+
+
+def test_a_failure_while_closing_is_named_too() -> None:
+    def stream(request):
+        try:
+            yield "Hi"
+            yield "more"
+        finally:
+            raise ValueError("cannot close")
+
+    async def main():
+        running = PythonProvider("mine", never, stream=stream).stream("Hello")
+        await anext(running)
+        with pytest.raises(ProviderError, match="raised ValueError: cannot close"):
+            await running.aclose()
+
+    asyncio.run(main())
+
+
+def test_without_stream_a_stream_is_one_call_of_chat() -> None:
+    provider = PythonProvider("mine", lambda request: {"text": "Hi", "output_tokens": 1})
+    assert provider.capabilities.supports_streaming is False
+
+    async def main():
+        async with provider.stream("Hello") as running:
+            chunks = [chunk async for chunk in running]
+        return chunks
+
+    delta, end = asyncio.run(main())
+    assert (delta.text, end.usage.output_tokens) == ("Hi", 1)
+
+
+def test_without_stream_a_strict_stream_is_refused() -> None:
+    async def main():
+        request = tako.ChatRequest([tako.Message.user("Hi")], strict=True)
+        async with PythonProvider("mine", never).stream(request) as running:
+            await anext(running)
+
+    with pytest.raises(UnsupportedError, match="cannot stream"):
+        asyncio.run(main())
+
+
+def test_capabilities_say_what_is_known_unless_they_are_given() -> None:
+    known = PythonProvider("mine", never, stream=in_pieces).capabilities
+    assert (known.supports_streaming, known.max_context_tokens) == (True, 32_000)
+    assert PythonProvider("mine", never, max_context_tokens=10).capabilities.max_context_tokens == 10
+    given = tako.Capabilities(supports_tools=True, supports_streaming=False)
+    assert PythonProvider("mine", never, stream=in_pieces, capabilities=given).capabilities is given
+
+
+def test_many_streams_at_once_do_not_wait_for_one_another() -> None:
+    def stream(request):
+        for _ in range(3):
+            time.sleep(0.01)
+            yield "x"
+
+    async def main():
+        provider = PythonProvider("mine", never, stream=stream)
+        return await asyncio.gather(*[provider.stream("Hello").response() for _ in range(20)])
+
+    began = time.monotonic()
+    assert [response.text for response in asyncio.run(main())] == ["xxx"] * 20
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_both_event_loops_serve(anyio_backend: str) -> None:
+    def stream(request):
+        yield "Hi"
+
+    provider = PythonProvider("mine", lambda request: "Hello", stream=stream)
+    assert (await provider.chat("?")).text == "Hello"
+    async with provider.stream("?") as running:
+        assert [chunk.kind async for chunk in running] == ["delta", "end"]
