@@ -13,23 +13,26 @@ from tako.kit.loose import as_array, as_object
 from tako.parts import ContentPart, Part, ToolResultPart
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tako.translator import PartContext, Translator
     from tako.types import Message
 
 
-def encode_parts(message: Message, i: int, translator: Translator, context: PartContext) -> list[tuple[Part, Any]]:
-    """Encode the parts of message ``i`` and pair each with its block; parts that have none are noted, never lost."""
+def encode_parts(message: Message, i: int, translator: Translator, context: PartContext) -> Iterator[tuple[Part, Any]]:
+    """Encode the parts of message ``i`` and pair each with its block; parts that have none are noted, never lost.
+
+    While a pair is looked at, ``context.path`` is that part's: what is noted then is noted of it.
+    """
     context.message = message
-    encoded: list[tuple[Part, Any]] = []
     for j, part in enumerate(message.parts):
         context.path = f"messages[{i}].content[{j}]"
         before = len(context.notices)
         block = translator.encode(part, context)
         if block is not None:
-            encoded.append((part, block))
+            yield part, block
         elif len(context.notices) == before:
             context.notice(notices.UNSUPPORTED_PART, f"a {type(part).__name__} was left out")
-    return encoded
 
 
 def result_parts(part: ToolResultPart) -> list[Part] | None:

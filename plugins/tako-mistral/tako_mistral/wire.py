@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tako.kit.completions import Dialect
 
 BRIDGE = "OK."
-"""What the model is given to have said between tool results and whatever else follows them."""
+"""What the model is given to have said between tool results and a turn of the user's."""
 WIRE_ID = re.compile(r"[a-zA-Z0-9]{9}")
 """The only ids of calls that Mistral takes (error 3280 otherwise)."""
 ALPHABET = string.digits + string.ascii_letters
@@ -42,9 +42,9 @@ def translator_of(provider: str, dialect: Dialect) -> Translator:
 def arrange(messages: list[dict[str, Any]], context: PartContext) -> list[dict[str, Any]]:
     """Make encoded messages ones that Mistral takes; what it adds is noted.
 
-    Ids of calls that others minted are replaced, in calls and results alike. After tool results only the model may
-    speak, so that a turn of its own is put in where somebody else does. A last message of the model's is the beginning
-    of the reply, and marked as such.
+    Ids of calls that others minted are replaced, in calls and results alike. Some models refuse a user's turn straight
+    after tool results (error 3230), so that one of the model's is put in between. A last message of the model's is the
+    beginning of the reply, and marked as such.
     """
     arranged = list(_bridged(messages, context))
     mapped = wire_ids(_ids(arranged))
@@ -88,8 +88,8 @@ def _thinking(part: ReasoningPart, context: PartContext) -> dict[str, Any] | Non
 def _bridged(messages: list[dict[str, Any]], context: PartContext) -> Iterator[dict[str, Any]]:
     last = ""
     for message in messages:
-        if last == "tool" and message["role"] not in ("tool", "assistant"):
-            what = f"{BRIDGE!r} was put in as the model's turn between tool results and a {message['role']} message"
+        if last == "tool" and message["role"] == "user":
+            what = f"{BRIDGE!r} was put in as the model's turn between tool results and the user's"
             context.notice(notices.ADDED_TURN, what, "messages")
             yield {"role": "assistant", "content": BRIDGE}
         last = message["role"]

@@ -116,15 +116,12 @@ def _messages(request: ChatRequest, translator: Translator, context: PartContext
         content: list[Any] = []
         calls: list[Any] = []
         other: dict[str, Any] = {}
-        for j, (part, block) in enumerate(encode_parts(message, i, translator, context)):
+        for part, block in encode_parts(message, i, translator, context):
             if block.get("role") == "tool":
                 yield block
             elif not _fits(block, message.role):
-                context.notice(
-                    notices.MISPLACED_PART,
-                    f"a {type(part).__name__} cannot stand in a {message.role} message",
-                    f"messages[{i}].content[{j}]",
-                )
+                what = f"a {type(part).__name__} cannot stand in a {message.role} message"
+                context.notice(notices.MISPLACED_PART, what)
             elif block.get("type") == "function":
                 calls.append(block)
             elif "type" in block:

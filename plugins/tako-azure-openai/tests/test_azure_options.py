@@ -1,0 +1,327 @@
+"""Where a request goes, and with which credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import tako
+from tako.errors import AuthenticationError, ConfigurationError
+from tako.providers import AzureOpenAI
+from tako.testing.server import Received, Server, reply, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+ANSWER = {
+    "id": "chatcmpl-1",
+    "model": "gpt-4o-2024-11-20",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello."}}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 2},
+}
+VARIABLES = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "OPENAI_API_VERSION")
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def asked(server: Server, request: tako.ChatRequest | str = "Hi", **options: Any) -> Received:
+    """What one chat puts on the wire."""
+    AzureOpenAI(**{"endpoint": server.url, "api_key": "k-123456", **options}).blocking.chat(request)
+    return server.requests[-1]
+
+
+def test_a_deployment_is_quoted_in_the_path_and_its_name_stays_in_the_body() -> None:
+    with serve(reply(json=ANSWER)) as server:
+        request = asked(server, deployment="my deploy/1")
+    assert request.path == "/openai/deployments/my%20deploy%2F1/chat/completions"
+    assert request.query == {"api-version": "2024-10-21"}
+    assert request.headers["api-key"] == "k-123456"
+    assert "authorization" not in request.headers
+    assert request.json == {"model": "my deploy/1", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def test_an_id_names_the_deployment() -> None:
+    provider = tako.get_provider("azure-openai:prod", endpoint="https://x.openai.azure.com", api_key="k")
+    assert isinstance(provider, AzureOpenAI)
+    assert (provider.id, provider.model, provider.deployment) == ("azure-openai:prod", "prod", "prod")
+
+
+def test_a_deployment_given_by_keyword_is_the_model() -> None:
+    assert AzureOpenAI(endpoint="https://x.openai.azure.com", deployment="prod", api_key="k").model == "prod"
+
+
+@pytest.mark.parametrize("version", ["v1", "preview", "latest"])
+def test_the_v1_form_has_no_deployment_in_its_path_and_takes_the_key_as_bearer(version: str) -> None:
+    with serve(reply(json=ANSWER)) as server:
+        request = asked(server, model="gpt-5", deployment="prod", api_version=version)
+    assert request.path == "/openai/v1/chat/completions"
+    assert request.query == ({} if version == "v1" else {"api-version": version})
+    assert request.headers["authorization"] == "Bearer k-123456"
+    assert "api-key" not in request.headers
+    assert request.json["model"] == "prod"
+
+
+@pytest.mark.parametrize("suffix", ["/openai/v1", "/openai/v1/"])
+def test_an_endpoint_that_ends_with_the_v1_path_asks_there(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
+    with serve(reply(json=ANSWER)) as server:
+        request = asked(server, model="prod", endpoint=server.url + suffix)
+    assert (request.path, request.query) == ("/openai/v1/chat/completions", {})
+
+
+def test_a_prefix_of_the_endpoint_is_kept() -> None:
+    with serve(reply(json=ANSWER)) as server:
+        request = asked(server, model="m", endpoint=server.url + "/gateway/azure/")
+    assert request.path == "/gateway/azure/openai/deployments/m/chat/completions"
+
+
+def test_a_request_may_name_another_deployment() -> None:
+    with serve(reply(json=ANSWER)) as server:
+        request = asked(server, tako.ChatRequest([tako.Message.user("Hi")], model="other"), model="prod")
+    assert request.path == "/openai/deployments/other/chat/completions"
+    assert request.json["model"] == "other"
+
+
+def test_the_model_says_which_words_a_deployment_takes() -> None:
+    asking = tako.ChatRequest([tako.Message.user("Hi")], max_tokens=9)
+    with serve(reply(json=ANSWER)) as server:
+        assert asked(server, asking, deployment="prod").json["max_tokens"] == 9
+        assert asked(server, asking, deployment="prod", model="gpt-5-mini").json["max_completion_tokens"] == 9
+        assert asked(server, asking, model="o4-mini").json["max_completion_tokens"] == 9
+
+
+def test_versions_that_know_no_stream_options_get_none() -> None:
+    chunks = [b'data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n', b"data: [DONE]\n\n"]
+    with serve(reply(chunks)) as server:
+        for version in ("2024-02-01", "2024-10-21"):
+            provider = AzureOpenAI("m", endpoint=server.url, api_key="k", api_version=version)
+            assert [chunk.kind for chunk in provider.blocking.stream("Hi")] == ["delta", "end"]
+    first, second = (request.json for request in server.requests)
+    assert "stream_options" not in first
+    assert second["stream_options"] == {"include_usage": True}
+
+
+def test_the_environment_is_read_as_azures_own_client_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k-environment")
+    monkeypatch.setenv("OPENAI_API_VERSION", "2025-01-01-preview")
+    with serve(reply(json=ANSWER)) as server:
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url)
+        request = asked(server, model="m", endpoint=None, api_key=None)
+        assert (request.headers["api-key"], request.query["api-version"]) == ("k-environment", "2025-01-01-preview")
+        monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "t-environment")
+        request = asked(server, model="m", endpoint=None, api_key=None)
+        assert request.headers["authorization"] == "Bearer t-environment"
+        assert "api-key" not in request.headers
+        request = asked(server, model="m", endpoint=None, api_key="k-argument")
+        assert request.headers["api-key"] == "k-argument"
+        assert "authorization" not in request.headers
+        request = asked(server, model="m", api_version="2024-06-01")
+        assert request.query == {"api-version": "2024-06-01"}
+
+
+def test_a_token_goes_out_as_bearer_also_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_TOKEN", "t-654321")
+    with serve(reply(json=ANSWER)) as server:
+        assert asked(server, model="m", api_key=None, token="t-1234").headers["authorization"] == "Bearer t-1234"
+        request = asked(server, model="m", api_key=None, token="$ENV:MY_TOKEN", api_version="v1")
+        assert request.headers["authorization"] == "Bearer t-654321"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"model": "m", "endpoint": None}, "AZURE_OPENAI_ENDPOINT"),
+        ({"model": "m", "api_key": None}, "AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN"),
+        ({}, "deployment="),
+        ({"model": "m", "endpoint": "x.openai.azure.com"}, "endpoint="),
+        ({"model": "m", "endpoint": "https://x.openai.azure.com/?api-version=1"}, "endpoint="),
+        ({"model": "m", "token": "t"}, "one of api_key, token and token_provider"),
+        ({"model": "m", "token_provider": lambda: "t"}, "one of api_key, token and token_provider"),
+        ({"model": "m", "api_key": None, "token": "a\nb"}, "token holds a line break"),
+    ],
+)
+def test_what_cannot_be_right_fails_before_the_network(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        AzureOpenAI(**{"endpoint": "https://x.openai.azure.com", "api_key": "k", **options})
+
+
+def test_a_blocking_token_provider_is_asked_before_each_request_in_another_thread() -> None:
+    threads: list[threading.Thread] = []
+
+    def token() -> str:
+        threads.append(threading.current_thread())
+        return f"token-{len(threads)}"
+
+    async def main() -> None:
+        async with AzureOpenAI("m", endpoint=server.url, token_provider=token) as provider:
+            await provider.chat("Hi")
+            await provider.chat("Hi")
+        assert threading.current_thread() not in threads
+
+    with serve(reply(json=ANSWER)) as server:
+        asyncio.run(main())
+    assert [request.headers["authorization"] for request in server.requests] == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_a_retry_asks_for_a_token_again() -> None:
+    tokens = iter(["old-token", "new-token"])
+    with serve(reply(json={"error": {"message": "later"}}, status=503), reply(json=ANSWER)) as server:
+        AzureOpenAI("m", endpoint=server.url, token_provider=lambda: next(tokens)).blocking.chat("Hi")
+    assert [request.headers["authorization"] for request in server.requests] == ["Bearer old-token", "Bearer new-token"]
+
+
+async def from_coroutine() -> str:
+    """A token provider of azure.identity.aio's kind."""
+    await asyncio.sleep(0)
+    return "t-coroutine"
+
+
+def returning_coroutine() -> Coroutine[Any, Any, str]:
+    """A plain function in front of an async one."""
+    return from_coroutine()
+
+
+class Credential:
+    """An object that is called by an async method."""
+
+    async def __call__(self) -> str:
+        return "t-object"
+
+
+@pytest.mark.parametrize(
+    ("provider", "token"),
+    [(from_coroutine, "t-coroutine"), (returning_coroutine, "t-coroutine"), (Credential(), "t-object")],
+    ids=["coroutine function", "function that returns a coroutine", "object"],
+)
+def test_a_token_provider_may_be_async(provider: Callable[[], Any], token: str) -> None:
+    with serve(reply(json=ANSWER)) as server:
+        AzureOpenAI("m", endpoint=server.url, token_provider=provider).blocking.chat("Hi")
+    assert server.requests[0].headers["authorization"] == f"Bearer {token}"
+
+
+@pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "async"])
+def test_calls_that_start_together_ask_for_one_token(blocking: bool) -> None:
+    asked_for: list[int] = []
+
+    def slow() -> str:
+        asked_for.append(1)
+        time.sleep(0.05)
+        return "shared"
+
+    async def slow_async() -> str:
+        asked_for.append(1)
+        await asyncio.sleep(0.05)
+        return "shared"
+
+    async def main() -> None:
+        provider = AzureOpenAI("m", endpoint=server.url, token_provider=slow if blocking else slow_async)
+        async with provider:
+            await asyncio.gather(*[provider.chat("Hi") for _ in range(20)])
+
+    with serve(reply(json=ANSWER)) as server:
+        asyncio.run(main())
+    assert len(asked_for) == 1
+    assert len(server.requests) == 20
+
+
+def test_a_cancelled_call_leaves_the_others_their_token() -> None:
+    release = threading.Event()
+    asked_for: list[int] = []
+
+    def slow() -> str:
+        asked_for.append(1)
+        release.wait(5)
+        return "good"
+
+    async def main() -> None:
+        async with AzureOpenAI("m", endpoint=server.url, token_provider=slow) as provider:
+            first = asyncio.create_task(provider.chat("Hi"))
+            await asyncio.sleep(0.02)
+            second = asyncio.create_task(provider.chat("Hi"))
+            await asyncio.sleep(0.02)
+            first.cancel()
+            await asyncio.sleep(0.02)
+            release.set()
+            assert (await second).text == "Hello."
+            assert first.cancelled()
+
+    with serve(reply(json=ANSWER)) as server:
+        asyncio.run(main())
+    assert len(asked_for) == 2
+
+
+def broken() -> str:
+    """A token provider without credentials."""
+    raise LookupError("no credentials found")
+
+
+@pytest.mark.parametrize(
+    ("provider", "told"),
+    [
+        (broken, "LookupError: no credentials found"),
+        (lambda: None, "returned a NoneType"),
+        (lambda: "", "is empty"),
+        (lambda: "a\r\nx: y", "holds a line break"),
+    ],
+)
+def test_a_token_provider_that_fails_is_an_authentication_error(provider: Callable[[], Any], told: str) -> None:
+    with serve(reply(json=ANSWER)) as server, pytest.raises(AuthenticationError, match=told) as caught:
+        AzureOpenAI("m", endpoint=server.url, token_provider=provider).blocking.chat("Hi")
+    assert server.requests == []
+    assert caught.value.provider == "azure-openai"
+
+
+def test_all_who_wait_see_the_failure_of_a_token_provider() -> None:
+    asked_for: list[int] = []
+
+    async def failing() -> str:
+        asked_for.append(1)
+        await asyncio.sleep(0.02)
+        raise LookupError("no credentials found")
+
+    async def main() -> list[Any]:
+        async with AzureOpenAI("m", endpoint="http://127.0.0.1:9", token_provider=failing) as provider:
+            return await asyncio.gather(*[provider.chat("Hi") for _ in range(3)], return_exceptions=True)
+
+    errors = asyncio.run(main())
+    assert [type(error) for error in errors] == [AuthenticationError] * 3
+    assert all(isinstance(error.__cause__, LookupError) for error in errors)
+    assert len(asked_for) == 1
+
+
+def test_no_credential_shows_in_repr_errors_or_pickles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "environment-key")
+
+    def echo(request: Received) -> tako.testing.server.Reply:
+        sent = request.headers.get("authorization") or request.headers["api-key"]
+        return reply(json={"error": {"message": f"bad key {sent}", "code": "401"}}, status=401)
+
+    with serve(echo) as server:
+        for options in ({"api_key": "key-secret"}, {"token": "token-secret"}, {"token_provider": minted}, {}):
+            provider = AzureOpenAI("m", endpoint=server.url, **options)
+            with pytest.raises(AuthenticationError) as caught:
+                provider.blocking.chat("Hi")
+            shown = f"{caught.value} {caught.value.body} {provider!r} {vars(provider)} {pickle.dumps(provider)!r}"
+            for secret in ("key-secret", "token-secret", "minted-secret", "environment-key"):
+                assert secret not in shown
+
+
+def minted() -> str:
+    """A token provider that can be pickled."""
+    return "minted-secret"
+
+
+def test_a_provider_with_a_token_provider_can_be_pickled() -> None:
+    with serve(reply(json=ANSWER)) as server:
+        provider = pickle.loads(pickle.dumps(AzureOpenAI("m", endpoint=server.url, token_provider=minted)))
+        assert provider.blocking.chat("Hi").text == "Hello."
+    assert server.requests[0].headers["authorization"] == "Bearer minted-secret"

@@ -1,0 +1,215 @@
+"""Replies, streams and refusals as Azure sends them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+import tako
+from tako.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ContentFilterError,
+    ContextLengthError,
+    NotFoundError,
+    ProviderError,
+    RateLimitError,
+    ServerError,
+    StreamTruncatedError,
+)
+from tako.providers import AzureOpenAI
+from tako.testing.server import Reply, reply, serve, sse
+
+SAFE = {"hate": {"filtered": False, "severity": "safe"}, "jailbreak": {"filtered": False, "detected": False}}
+PROMPT = [{"prompt_index": 0, "content_filter_results": SAFE}]
+FIRST = {"choices": [], "created": 0, "id": "", "model": "", "object": "", "prompt_filter_results": PROMPT}
+USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}
+
+
+def piece(delta: dict[str, Any], finish: str | None = None, results: Any = None) -> dict[str, Any]:
+    """One chunk of a stream."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish, "content_filter_results": results or {}}
+    return {"id": "chatcmpl-1", "model": "gpt-4o-2024-11-20", "choices": [choice]}
+
+
+def provider_at(url: str, **options: Any) -> AzureOpenAI:
+    """A provider that asks a scripted server."""
+    return AzureOpenAI("prod", endpoint=url, api_key="key-123", **{"max_retries": 0, **options})
+
+
+def test_a_reply_keeps_what_the_content_filter_said_in_raw() -> None:
+    body = {
+        "id": "chatcmpl-1",
+        "model": "gpt-4o-2024-11-20",
+        "prompt_filter_results": PROMPT,
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "content_filter_results": SAFE,
+                "message": {"role": "assistant", "content": "Hello.", "refusal": None, "annotations": []},
+            }
+        ],
+        "usage": USAGE,
+    }
+    with serve(reply(json=body)) as server:
+        response = provider_at(server.url).blocking.chat("Hi")
+    assert (response.text, response.finish_reason, response.model) == ("Hello.", "stop", "gpt-4o-2024-11-20")
+    assert response.usage == tako.Usage(7, 2, 4)
+    assert response.raw["prompt_filter_results"] == PROMPT
+    assert response.raw["choices"][0]["content_filter_results"] == SAFE
+
+
+def test_a_stream_begins_with_the_prompts_results_and_keeps_them() -> None:
+    script = sse(
+        FIRST,
+        piece({"role": "assistant", "content": ""}),
+        piece({"content": "Hel"}, results={"hate": {"filtered": False, "severity": "low"}}),
+        piece({"content": 'lo "filtered"'}, results=SAFE),
+        piece({}, "stop"),
+        {"id": "chatcmpl-1", "model": "gpt-4o-2024-11-20", "choices": [], "usage": USAGE},
+    )
+    with serve(reply(script)) as server:
+        stream = provider_at(server.url).blocking.stream("Hi")
+        *deltas, end = list(stream)
+    assert "".join(delta.text for delta in deltas) == 'Hello "filtered"'
+    assert (end.id, end.model, end.usage) == ("chatcmpl-1", "gpt-4o-2024-11-20", tako.Usage(7, 2, 4))
+    assert end.raw == {"prompt_filter_results": PROMPT, "choices": [{"content_filter_results": SAFE}]}
+
+
+def test_a_stream_without_results_has_no_raw() -> None:
+    with serve(reply(sse({"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}))) as server:
+        *_, end = list(provider_at(server.url).blocking.stream("Hi"))
+    assert end.raw is None
+
+
+def test_results_that_come_after_the_text_are_kept() -> None:
+    """With the asynchronous filter, they come in chunks without a delta."""
+    late = {
+        "choices": [{"index": 0, "finish_reason": None, "content_filter_results": SAFE, "content_filter_offsets": {}}]
+    }
+    with serve(reply(sse(FIRST, piece({"content": "Hi"}), late, piece({}, "stop")))) as server:
+        *deltas, end = list(provider_at(server.url).blocking.stream("Hi"))
+    assert [delta.text for delta in deltas] == ["Hi"]
+    assert end.raw["choices"] == [{"content_filter_results": SAFE}]
+
+
+def test_a_filtered_answer_ends_with_its_finish_reason() -> None:
+    hit = {"violence": {"filtered": True, "severity": "high"}}
+    with serve(reply(sse(FIRST, piece({"content": "Once"}), piece({}, "content_filter", hit)))) as server:
+        stream = provider_at(server.url).blocking.stream("Hi")
+        list(stream)
+        response = stream.response()
+    assert (response.text, response.finish_reason) == ("Once", "content_filter")
+    assert response.raw["choices"][0]["content_filter_results"] == hit
+
+
+def test_a_stream_that_is_cut_is_no_answer() -> None:
+    with (
+        serve(reply(sse(FIRST, piece({"content": "Hel"}), done=False), ending="cut")) as server,
+        pytest.raises(StreamTruncatedError) as caught,
+    ):
+        list(provider_at(server.url).blocking.stream("Hi"))
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hel"
+
+
+FILTERED = {
+    "message": "The response was filtered due to the prompt triggering the content management policy.",
+    "type": None,
+    "param": "prompt",
+    "code": "content_filter",
+    "status": 400,
+    "innererror": {
+        "code": "ResponsibleAIPolicyViolation",
+        "content_filter_result": {"violence": {"filtered": True, "severity": "high"}},
+    },
+}
+INNER_ONLY = {**FILTERED, "code": None, "type": "invalid_request_error"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "told"),
+    [
+        (400, {"error": FILTERED}, ContentFilterError, "The response was filtered"),
+        (400, {"error": INNER_ONLY}, ContentFilterError, "The response was filtered"),
+        (400, {"error": {"code": "context_length_exceeded", "message": "too long"}}, ContextLengthError, "too long"),
+        (400, {"error": {"code": "OperationNotSupported", "message": "not here"}}, BadRequestError, "not here"),
+        (401, {"statusCode": 401, "message": "Unauthorized", "activityId": "a-1"}, AuthenticationError, "Unauthorized"),
+        (401, {"error": {"code": "401", "message": "Access denied"}}, AuthenticationError, "Access denied"),
+        (404, {"error": {"code": "DeploymentNotFound", "message": "no such"}}, NotFoundError, "no such"),
+        (404, {"error": {"code": "404", "message": "Resource not found"}}, NotFoundError, "Resource not found"),
+        (429, {"error": {"code": "429", "message": "rate"}}, RateLimitError, "rate"),
+        (429, {"error": {"code": "RateLimitReached", "message": "rate"}}, RateLimitError, "rate"),
+        (429, {"statusCode": 429, "message": "Rate limit is exceeded."}, RateLimitError, "Rate limit is exceeded"),
+        (500, {"error": {"type": "server_error", "message": "sorry", "code": None}}, ServerError, "sorry"),
+    ],
+)
+def test_refusals_have_their_class(status: int, body: Any, kind: type[ProviderError], told: str) -> None:
+    script = reply(json=body, status=status, headers={"apim-request-id": "r-1", "retry-after": "86400"})
+    with serve(script) as server, pytest.raises(kind, match=told) as caught:
+        provider_at(server.url, max_retries=2).blocking.chat("Hi")
+    assert type(caught.value) is kind
+    assert (caught.value.status_code, caught.value.request_id) == (status, "r-1")
+    assert (caught.value.provider, caught.value.model) == ("azure-openai", "prod")
+
+
+def test_a_filtered_prompt_says_what_was_found() -> None:
+    with serve(reply(json={"error": FILTERED}, status=400)) as server, pytest.raises(ContentFilterError) as caught:
+        provider_at(server.url).blocking.chat("Hi")
+    assert caught.value.code == "content_filter"
+    found = msgspec.json.decode(caught.value.body or "")["error"]["innererror"]["content_filter_result"]
+    assert found["violence"]["filtered"] is True
+    assert caught.value.retryable is False
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_error_inside_a_stream_has_the_class_that_it_would_have_before(first: bool) -> None:
+    events = [] if first else [FIRST, piece({"content": "Hel"})]
+    with serve(reply(sse(*events, {"error": FILTERED}, done=False))) as server, pytest.raises(ContentFilterError):
+        list(provider_at(server.url).blocking.stream("Hi"))
+
+
+def test_parallel_calls_come_out_apart() -> None:
+    def call(index: int, id: str | None, name: str | None, text: str) -> dict[str, Any]:
+        function = {"arguments": text, **({"name": name} if name else {})}
+        return piece({"tool_calls": [{"index": index, "function": function, **({"id": id} if id else {})}]})
+
+    script = sse(
+        FIRST,
+        call(0, "call_a", "weather", ""),
+        call(0, None, None, '{"city":'),
+        call(1, "call_b", "weather", '{"city":"Rome"}'),
+        call(0, None, None, '"Paris"}'),
+        piece({}, "tool_calls"),
+    )
+    with serve(reply(script)) as server:
+        stream = provider_at(server.url).blocking.stream("Hi")
+        list(stream)
+        response = stream.response()
+    assert [(call.id, call.args) for call in response.tool_calls] == [
+        ("call_a", {"city": "Paris"}),
+        ("call_b", {"city": "Rome"}),
+    ]
+    assert response.finish_reason == "tool_calls"
+
+
+def test_foreign_reasoning_is_left_out_with_a_notice_and_refused_when_strict() -> None:
+    thought = tako.ContentPart.reasoning("hm", provider="mistral")
+    messages = [
+        tako.Message.user("Hi"),
+        tako.Message.assistant([thought, tako.ContentPart.text("Hello.")]),
+        tako.Message.user("Again"),
+    ]
+    answer: Reply = reply(json={"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]})
+    with serve(answer) as server:
+        response = provider_at(server.url).blocking.chat(messages)
+        assert [(notice.code, notice.path) for notice in response.notices] == [
+            ("foreign_state", "messages[1].content[0]")
+        ]
+        with pytest.raises(tako.errors.UnsupportedError):
+            provider_at(server.url).blocking.chat(tako.ChatRequest(messages, strict=True))
+    assert [message["content"] for message in server.requests[0].json["messages"]] == ["Hi", "Hello.", "Again"]
+    assert len(server.requests) == 1

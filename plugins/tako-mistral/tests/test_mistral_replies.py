@@ -1,0 +1,200 @@
+"""Replies, streams and refusals as Mistral sends them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tako
+from tako.errors import (
+    AuthenticationError,
+    BadRequestError,
+    NotFoundError,
+    OverloadedError,
+    ProviderError,
+    RateLimitError,
+    ServerError,
+    StreamTruncatedError,
+)
+from tako.parts import ReasoningPart, TextPart
+from tako.providers import Mistral
+from tako.testing.server import reply, serve, sse
+
+
+def thinking(text: str, **state: Any) -> dict[str, Any]:
+    """A thinking chunk."""
+    return {"type": "thinking", "thinking": [{"type": "text", "text": text}], **state}
+
+
+def text(text: str) -> dict[str, Any]:
+    """A text chunk."""
+    return {"type": "text", "text": text}
+
+
+def whole(content: Any, finish: str = "stop", **usage: Any) -> dict[str, Any]:
+    """A reply's body."""
+    message = {"role": "assistant", "tool_calls": None, "content": content}
+    counts = {"prompt_tokens": 31, "completion_tokens": 66, "total_tokens": 97, **usage}
+    choices = [{"index": 0, "finish_reason": finish, "message": message}]
+    return {
+        "id": "a157",
+        "object": "chat.completion",
+        "model": "mistral-small-latest",
+        "usage": counts,
+        "choices": choices,
+    }
+
+
+def piece(content: Any, finish: str | None = None, **more: Any) -> dict[str, Any]:
+    """A chunk of a stream, with its padding."""
+    choice = {"index": 0, "delta": {"content": content, **more}, "finish_reason": finish}
+    return {"id": "7bfa", "model": "mistral-small-latest", "choices": [choice], "p": "abcdefghijklmnop"}
+
+
+def chatted(*script: Any, **options: Any) -> tako.ChatResponse:
+    """The reply to a scripted body."""
+    with serve(*script) as server:
+        return Mistral("mistral-small-latest", base_url=server.url, api_key="k", **options).blocking.chat("Hi")
+
+
+def streamed(*events: Any, done: bool = True) -> tako.ChatResponse:
+    """The folded reply of scripted events."""
+    with serve(reply(sse(*events, done=done))) as server:
+        provider = Mistral("mistral-small-latest", base_url=server.url, api_key="k", max_retries=0)
+        stream = provider.blocking.stream("Hi")
+        list(stream)
+        return stream.response()
+
+
+def test_thinking_and_text_come_apart_in_their_order() -> None:
+    content = [
+        thinking("12 x 12", closed=True, signature="s1"),
+        text("It is "),
+        text("144."),
+        thinking("Sure?"),
+        text("Yes."),
+    ]
+    response = chatted(reply(json=whole(content)))
+    assert response.message.content == [
+        ReasoningPart("12 x 12", "s1", "mistral"),
+        TextPart("It is 144."),
+        ReasoningPart("Sure?", None, "mistral"),
+        TextPart("Yes."),
+    ]
+    assert (response.text, response.reasoning) == ("It is 144.Yes.", "12 x 12Sure?")
+
+
+def test_a_stream_switches_between_lists_and_strings() -> None:
+    response = streamed(
+        piece("", role="assistant"),
+        piece([thinking("12 ")]),
+        piece([thinking("x 12", closed=True, signature="s1")]),
+        piece([thinking("!", closed=True, signature="s1")]),
+        piece("It is "),
+        piece([text("144.")]),
+        {**piece("", "stop"), "usage": {"prompt_tokens": 10, "completion_tokens": 63, "num_cached_tokens": 5}},
+    )
+    assert response.message.content == [ReasoningPart("12 x 12!", "s1", "mistral"), TextPart("It is 144.")]
+    assert (response.finish_reason, response.usage) == ("stop", tako.Usage(10, 63, 5))
+
+
+def test_a_signature_is_kept_when_calls_or_the_end_follow_it() -> None:
+    call = {"id": "D681PevKs", "index": 0, "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
+    first = streamed(piece([thinking("Hm.", signature="s1")]), piece("", "tool_calls", tool_calls=[call]))
+    assert first.message.parts[0] == ReasoningPart("Hm.", "s1", "mistral")
+    assert [(call.id, call.args) for call in first.tool_calls] == [("D681PevKs", {"city": "Paris"})]
+    last = streamed(piece([thinking("A", signature="s1"), thinking("B", signature="s2")]), piece("", "length"))
+    assert last.message.content == [ReasoningPart("A", "s1", "mistral"), ReasoningPart("B", "s2", "mistral")]
+
+
+def test_references_are_left_to_raw() -> None:
+    content = [text("See"), {"type": "reference", "reference_ids": [1]}, text(" there.")]
+    response = chatted(reply(json=whole(content)))
+    assert response.message.content == [TextPart("See there.")]
+    assert response.raw["choices"][0]["message"]["content"] == content
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("model_length", "length"),
+        ("tool_calls", "tool_calls"),
+        ("error", "error"),
+    ],
+)
+def test_finish_reasons(word: str, reason: str) -> None:
+    assert chatted(reply(json=whole("Hi", word))).finish_reason == reason
+    assert streamed(piece("Hi", word)).finish_reason == reason
+
+
+@pytest.mark.parametrize("usage", [{"num_cached_tokens": 8}, {"prompt_tokens_details": {"cached_tokens": 8}}])
+def test_cached_tokens_are_counted_wherever_they_stand(usage: dict[str, Any]) -> None:
+    assert chatted(reply(json=whole("Hi", **usage))).usage == tako.Usage(31, 66, 8)
+
+
+def test_a_call_and_its_result_make_a_second_turn() -> None:
+    call = {"id": "null", "function": {"name": "now", "arguments": {}}}
+    first = whole("", "tool_calls")
+    first["choices"][0]["message"]["tool_calls"] = [call, call]
+    with serve(reply(json=first), reply(json=whole("Noon."))) as server:
+        provider = Mistral("m", base_url=server.url, api_key="k").blocking
+        asked = tako.Message.user("Time?")
+        response = provider.chat([asked])
+        results = [tako.Message.tool(call.id, "12:00") for call in response.tool_calls]
+        assert provider.chat([asked, response.message, *results]).text == "Noon."
+    _, calls, *answers = server.requests[1].json["messages"]
+    assert [call["id"] for call in calls["tool_calls"]] == [answer["tool_call_id"] for answer in answers]
+    assert len({answer["tool_call_id"] for answer in answers}) == 2
+
+
+def mistral_error(message: Any, type: str, code: str | None) -> dict[str, Any]:
+    """The shape of Mistral's own errors."""
+    return {"object": "error", "message": message, "type": type, "param": None, "code": code, "raw_status_code": 400}
+
+
+EXTRA = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": 1}]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "told"),
+    [
+        (401, {"detail": "Invalid API Key"}, AuthenticationError, "Invalid API Key"),
+        (422, {"detail": EXTRA}, BadRequestError, "body.seed: Extra inputs are not permitted"),
+        (
+            422,
+            mistral_error({"detail": EXTRA}, "invalid_request_error", None),
+            BadRequestError,
+            "body.seed: Extra inputs are not permitted",
+        ),
+        (400, mistral_error("Invalid model: x", "invalid_model", "1500"), NotFoundError, "Invalid model: x"),
+        (400, mistral_error("Unexpected role", "invalid_request_message_order", "3230"), BadRequestError, "Unexpected"),
+        (429, mistral_error("Rate limit exceeded", "rate_limited", "1300"), RateLimitError, "Rate limit exceeded"),
+        (503, mistral_error("capacity", "service_tier_capacity_exceeded", "3505"), OverloadedError, "capacity"),
+        (502, "<html><body>Bad gateway</body></html>", ServerError, "HTML page"),
+    ],
+)
+def test_refusals_have_their_class(status: int, body: Any, kind: type[ProviderError], told: str) -> None:
+    script = reply(body, status=status) if isinstance(body, str) else reply(json=body, status=status)
+    with pytest.raises(kind, match=told) as caught:
+        chatted(script, max_retries=0)
+    assert type(caught.value) is kind
+    assert (caught.value.status_code, caught.value.provider) == (status, "mistral")
+
+
+def test_an_error_inside_a_stream_or_a_reply_has_the_class_that_it_would_have_before() -> None:
+    error = {**mistral_error("Rate limit exceeded", "rate_limited", "1300"), "raw_status_code": 429}
+    with pytest.raises(RateLimitError, match="Rate limit exceeded") as caught:
+        streamed(piece("Hel"), error, done=False)
+    assert caught.value.status_code == 429
+    with pytest.raises(RateLimitError, match="Rate limit exceeded"):
+        chatted(reply(json=error), max_retries=0)
+
+
+def test_a_stream_without_an_end_is_truncated() -> None:
+    with pytest.raises(StreamTruncatedError) as caught:
+        streamed(piece([thinking("Hm.", signature="s1")]), piece("Hel"), done=False)
+    assert caught.value.partial is not None
+    assert (caught.value.partial.reasoning, caught.value.partial.text) == ("Hm.", "Hel")
