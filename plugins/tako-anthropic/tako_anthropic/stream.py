@@ -140,6 +140,7 @@ class MessagesDecoder:
                 pass
 
     def _start(self, index: int, block: dict[str, Any]) -> Iterator[Delta]:
+        self._silent.discard(index)
         match block.get("type"):
             case "text":
                 if text := text_of(block.get("text")):

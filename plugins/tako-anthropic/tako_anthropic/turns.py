@@ -62,6 +62,8 @@ def arrange(request: ChatRequest, translator: Translator, context: PartContext) 
             context.notice(notices.MISPLACED_PART, "it was left out: the first message must be the user's", item.path)
         if turns:
             _drop_results(turns[0], context)
+    if turns and turns[-1].role == "assistant":
+        _trim(turns[-1].items[-1], context)
     _limit_marks([*system, *(item for turn in turns for item in turn.items)], context)
     return system, turns
 
@@ -144,6 +146,14 @@ def _wire_id(id: str, used: set[str]) -> str:
         number += 1
     used.add(wanted)
     return wanted
+
+
+def _trim(item: Item, context: PartContext) -> None:
+    """Take the white space off the end of the text that the reply begins with; the API refuses it there."""
+    text = item.block.get("text")
+    if item.kind == "text" and isinstance(text, str) and text != text.rstrip():
+        item.block = {**item.block, "text": text.rstrip()}
+        context.notice(notices.CHANGED_PART, "a text that the reply goes on from lost its last white space", item.path)
 
 
 def _limit_marks(items: list[Item], context: PartContext) -> None:

@@ -1,0 +1,93 @@
+"""Whatever conversation there is: it is sent, in the order that the API accepts, and nothing is lost without a notice."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tako_anthropic import prepare, tako_translator
+
+from tako import ChatRequest, Message, Role
+from tako.parts import (
+    ImagePart,
+    ImageUrlPart,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from tako.providers import Anthropic
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+ids = st.sampled_from(["c1", "c2", "call|3", "ü", "", "c_1"])
+texts = st.text(max_size=5)
+values = st.none() | st.integers(-9, 9) | texts | st.dictionaries(texts, st.booleans(), max_size=2)
+shown = (
+    st.builds(TextPart, texts, cache=st.booleans())
+    | st.builds(ImagePart, st.sampled_from(["image/png", "image/tiff"]), st.sampled_from([PNG, "%%"]))
+    | st.builds(ImageUrlPart, st.sampled_from(["https://e.org/a.png", "ftp://e.org/a", ""]))
+)
+calls = st.builds(ToolCallPart, ids, st.sampled_from(["f", "a.b"]), values)
+results = st.builds(ToolResultPart, ids, values | st.lists(shown, max_size=2), st.booleans())
+thoughts = st.builds(
+    ReasoningPart, texts, st.sampled_from([None, "sig"]), st.sampled_from([None, "anthropic", "openai"])
+)
+messages = st.builds(
+    Message, st.sampled_from(list(Role)), texts | st.lists(shown | calls | results | thoughts, max_size=4)
+)
+rounds = st.builds(
+    lambda asked, given: [
+        Message.assistant([*given, *asked]),
+        Message(Role.TOOL, [ToolResultPart(call.id, "1") for call in asked]),
+    ],
+    st.lists(calls, min_size=1, max_size=3, unique_by=lambda call: call.id),
+    st.lists(shown | thoughts, max_size=2),
+)
+conversations = st.lists(st.lists(messages, max_size=2) | rounds, max_size=5).map(
+    lambda turns: [message for turn in turns for message in turn]
+)
+PROVIDER = Anthropic("claude-sonnet-4-5", api_key="sk-ant-123")
+
+
+def encoded(request: ChatRequest) -> tuple[dict[str, Any], list[Any]]:
+    exchange = asyncio.run(prepare(PROVIDER, tako_translator(PROVIDER), request, False))
+    return exchange.body, exchange.notices
+
+
+def blocks(content: Any) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+@settings(max_examples=150, deadline=None)
+@given(conversations)
+def test_parts_in_are_parts_on_the_wire_and_notices(conversation: list[Message]) -> None:
+    request = ChatRequest([Message.user("Hi"), *conversation])
+    body, notices = encoded(request)
+    out = sum(len(blocks(message["content"])) for message in body["messages"]) + len(blocks(body.get("system", [])))
+    changed = ("changed_part", "unsupported_parameter")  # these parts went out all the same
+    lost = [notice for notice in notices if ".result" not in notice.path and notice.code not in changed]
+    assert sum(len(message.parts) for message in request.messages) == out + len(lost)
+
+
+@settings(max_examples=150, deadline=None)
+@given(conversations)
+def test_turns_alternate_and_every_call_is_answered_first_thing_in_the_next(conversation: list[Message]) -> None:
+    body, _ = encoded(ChatRequest([Message.user("Hi"), *conversation]))
+    turns = body["messages"]
+    assert [turn["role"] for turn in turns] == [["user", "assistant"][i % 2] for i in range(len(turns))]
+    seen: set[str] = set()
+    waiting: list[str] = []
+    for turn in turns:
+        content = blocks(turn["content"])
+        assert content
+        answers = [block["tool_use_id"] for block in content if block["type"] == "tool_result"]
+        assert sorted(answers) == sorted(waiting)
+        assert all(block["type"] == "tool_result" for block in content[: len(answers)])
+        waiting = [block["id"] for block in content if block["type"] == "tool_use"]
+        assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", id) for id in waiting)
+        assert len({*waiting, *seen}) == len(waiting) + len(seen)
+        seen.update(waiting)
+    assert waiting == []

@@ -1,0 +1,355 @@
+"""Replies, streams and refusals as Anthropic sends them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+import tako
+from tako import ChatRequest, FinishReason, Message, Usage
+from tako.errors import (
+    AuthenticationError,
+    BadRequestError,
+    OverloadedError,
+    ProviderError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    StreamTruncatedError,
+)
+from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.providers import Anthropic
+from tako.testing.server import Reply, reply, serve
+
+REDACTED = {"type": "redacted_thinking", "data": "EmwKAhgB"}
+SEARCH = {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "tako"}}
+FOUND = {
+    "type": "web_search_tool_result",
+    "tool_use_id": "srv_1",
+    "content": [{"type": "web_search_result", "url": "u"}],
+}
+CONTENT = [
+    {"type": "thinking", "thinking": "Let me see.", "signature": "sig=="},
+    REDACTED,
+    SEARCH,
+    FOUND,
+    {"type": "text", "text": "Looking."},
+    {"type": "hologram", "depth": 3},
+    {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Zürich"}},
+    {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}},
+]
+USAGE = {
+    "input_tokens": 10,
+    "cache_read_input_tokens": 100,
+    "cache_creation_input_tokens": 1000,
+    "output_tokens": 50,
+    "output_tokens_details": {"thinking_tokens": 20},
+}
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-x",
+    "content": CONTENT,
+    "usage": USAGE,
+}
+PARTS = [
+    ReasoningPart("Let me see.", "sig==", "anthropic"),
+    ReasoningPart("", None, "anthropic", REDACTED),
+    TextPart("Looking."),
+    ToolCallPart("toolu_1", "weather", {"city": "Zürich"}),
+    ToolCallPart("toolu_2", "now", {}),
+]
+
+
+def event(kind: str, **fields: Any) -> bytes:
+    """One event of a stream."""
+    return f"event: {kind}\ndata: ".encode() + msgspec.json.encode({"type": kind, **fields}) + b"\n\n"
+
+
+def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[bytes]:
+    """The events of one content block."""
+    return [
+        event("content_block_start", index=index, content_block=start),
+        *[event("content_block_delta", index=index, delta=delta) for delta in deltas],
+        event("content_block_stop", index=index),
+    ]
+
+
+def text(*pieces: str, index: int = 0) -> list[bytes]:
+    return block(index, {"type": "text", "text": ""}, *[{"type": "text_delta", "text": piece} for piece in pieces])
+
+
+START = event(
+    "message_start", message={"id": "msg_1", "model": "claude-x", "content": [], "usage": {"input_tokens": 10}}
+)
+STOP = event("message_stop")
+
+
+def end(reason: str | None = "end_turn", **usage: Any) -> list[bytes]:
+    return [event("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage=usage), STOP]
+
+
+def arguments(*pieces: str) -> list[dict[str, Any]]:
+    return [{"type": "input_json_delta", "partial_json": piece} for piece in ("", *pieces)]
+
+
+STREAM = [
+    START,
+    event("ping"),
+    *block(
+        0,
+        {"type": "thinking", "thinking": "", "signature": ""},
+        {"type": "thinking_delta", "thinking": "Let me "},
+        {"type": "thinking_delta", "thinking": "see."},
+        {"type": "signature_delta", "signature": "sig=="},
+    ),
+    *block(1, REDACTED),
+    *block(2, {**SEARCH, "input": {}}, *arguments('{"query": ', '"tako"}')),
+    *block(3, FOUND),
+    *block(
+        4,
+        {"type": "text", "text": ""},
+        {"type": "text_delta", "text": "Look"},
+        {"type": "citations_delta", "citation": {"cited_text": "x"}},
+        {"type": "sparkle_delta", "text": {"not": "text"}},
+        {"type": "text_delta", "text": "ing."},
+    ),
+    event("aurora", colour="green"),
+    *block(5, {"type": "hologram", "depth": 3}, {"type": "text_delta", "text": "not for the user"}),
+    *block(
+        6, {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}, *arguments('{"city": "Zü', 'rich"}')
+    ),
+    *block(7, {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}}, *arguments()),
+    *end("tool_use", **USAGE),
+]
+
+
+def provider_at(url: str, **options: Any) -> Anthropic:
+    """A provider that asks a scripted server."""
+    return Anthropic("claude-x", api_key="sk-ant-123", base_url=url, **{"max_retries": 0, **options})
+
+
+def chat(made: Reply) -> tako.ChatResponse:
+    with serve(made) as server:
+        return provider_at(server.url).blocking.chat("Hi")
+
+
+def stream(events: list[bytes], **script: Any) -> tako.ChatResponse:
+    with serve(reply(events, **script)) as server:
+        running = provider_at(server.url).blocking.stream("Hi")
+        list(running)
+        return running.response()
+
+
+def test_a_whole_reply_has_its_parts_and_leaves_the_servers_tools_in_raw() -> None:
+    response = chat(reply(json={**MESSAGE, "stop_reason": "tool_use"}))
+    assert response.message.parts == PARTS
+    assert response.finish_reason is FinishReason.TOOL_CALLS
+    assert (response.id, response.model, response.notices) == ("msg_1", "claude-x", [])
+    assert response.raw["content"] == CONTENT
+
+
+def test_usage_counts_what_was_read_from_the_cache_and_written_to_it() -> None:
+    whole = chat(reply(json={**MESSAGE, "stop_reason": "end_turn"}))
+    assert whole.usage == Usage(1110, 50, 100, 1000, 20)
+    assert stream(STREAM).usage == whole.usage
+    late = stream([START, *text("Hi"), *end(input_tokens=None, output_tokens=2, cache_read_input_tokens=5)])
+    assert late.usage == Usage(15, 2, 5)
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_stream_gives_what_the_whole_reply_gives_however_it_is_cut(size: int) -> None:
+    body = b"".join(STREAM)
+    response = stream([body[i : i + size] for i in range(0, len(body), size)])
+    assert response.message.parts == PARTS
+    assert response.finish_reason is FinishReason.TOOL_CALLS
+    assert (response.id, response.model, response.notices) == ("msg_1", "claude-x", [])
+
+
+def test_what_tako_has_no_part_for_stands_in_the_raw_of_a_stream() -> None:
+    assert stream(STREAM).raw["content"] == [
+        {"index": 2, **SEARCH},
+        {"index": 3, **FOUND},
+        {"index": 4, "type": "text", "citations": [{"cited_text": "x"}]},
+        {"index": 5, "type": "hologram", "depth": 3},
+    ]
+
+
+def test_reasoning_of_a_stream_goes_back_byte_for_byte() -> None:
+    with serve(reply(STREAM), reply(json={**MESSAGE, "stop_reason": "end_turn"})) as server:
+        provider = provider_at(server.url)
+        running = provider.blocking.stream("Hi")
+        list(running)
+        results = [Message.tool("toolu_1", "1"), Message.tool("toolu_2", "2")]
+        response = provider.blocking.chat(ChatRequest([Message.user("Hi"), running.response().message, *results]))
+        sent = server.requests[-1].json["messages"][1]["content"]
+    assert sent == [CONTENT[0], REDACTED, CONTENT[4], CONTENT[6], CONTENT[7]]
+    assert response.notices == []
+
+
+def test_thinking_without_text_keeps_its_signature_and_leaves_the_text_before_it_alone() -> None:
+    quiet = block(
+        1, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "signature_delta", "signature": "s"}
+    )
+    response = stream([START, *text("A"), *quiet, *text("B", index=2), *end()])
+    assert response.message.parts == [TextPart("A"), ReasoningPart("", "s", "anthropic"), TextPart("B")]
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("tool_use", "tool_calls"),
+        ("refusal", "content_filter"),
+        ("pause_turn", "other"),
+        ("compaction", "other"),
+    ],
+)
+def test_every_stop_reason_has_its_meaning(word: str, reason: str) -> None:
+    assert stream([START, *text("Hi"), *end(word)]).finish_reason == reason
+    assert chat(reply(json={**MESSAGE, "stop_reason": word})).finish_reason == reason
+
+
+def test_a_reply_without_a_stop_reason_says_so() -> None:
+    whole = chat(reply(json={"id": "m", "content": []}))
+    streamed = stream([START, STOP])
+    for response in (whole, streamed):
+        assert (response.text, response.finish_reason) == ("", "other")
+        assert [notice.code for notice in response.notices] == ["finish_missing"]
+
+
+def test_calls_of_compatible_servers_get_ids_and_keep_arguments_that_came_whole() -> None:
+    start = {"type": "tool_use", "id": "", "name": "f", "input": {"x": 1}}
+    response = stream(
+        [START, *block(0, start), *block(1, {**start, "id": "c"}), *block(2, {**start, "id": "c"}), *end()]
+    )
+    assert [call.args for call in response.tool_calls] == [{"x": 1}] * 3
+    assert len({call.id for call in response.tool_calls}) == 3
+
+
+def test_events_without_names_are_told_by_their_type() -> None:
+    nameless = [piece.split(b"\n", 1)[1] for piece in [START, *text("Hel", "lo"), *end()]]
+    assert stream([*nameless, b"data: [DONE]\n\n"]).text == "Hello"
+
+
+def test_a_server_that_answers_a_stream_in_one_piece_is_understood() -> None:
+    with serve(reply(json={**MESSAGE, "stop_reason": "tool_use"})) as server:
+        running = provider_at(server.url).blocking.stream("Hi")
+        list(running)
+        assert running.response().message.parts == PARTS
+
+
+@pytest.mark.parametrize("ending", ["end", "cut", "reset"])
+@pytest.mark.parametrize("events", [[], [START, *text("Hel", "lo")], [START, *text("Hel", "lo"), end()[0]]])
+def test_only_message_stop_ends_a_stream(events: list[bytes], ending: str) -> None:
+    with serve(reply(events, ending=ending)) as server:  # type: ignore[arg-type]
+        running = provider_at(server.url).blocking.stream("Hi")
+        with pytest.raises(ProviderError) as caught:
+            list(running)
+    if events and ending != "reset":
+        assert isinstance(caught.value, StreamTruncatedError)
+        assert caught.value.partial is not None
+        assert caught.value.partial.text == "Hello"
+
+
+def test_a_stop_without_its_blank_line_is_a_stop_and_half_an_event_is_none() -> None:
+    whole = b"".join([START, *text("Hi"), *end()])
+    assert stream([whole.removesuffix(b"\n\n")]).text == "Hi"
+    with pytest.raises(StreamTruncatedError, match="middle of an event"):
+        stream([whole.removesuffix(b'p"}\n\n')])
+
+
+def test_a_call_that_is_cut_is_not_handed_over() -> None:
+    begun = block(0, {"type": "tool_use", "id": "t", "name": "f", "input": {}}, *arguments('{"a": 1'))[:-1]
+    with pytest.raises(StreamTruncatedError) as caught:
+        stream([START, *begun])
+    assert caught.value.partial is not None
+    assert caught.value.partial.tool_calls == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "cls"),
+    [
+        ("overloaded_error", 529, OverloadedError),
+        ("rate_limit_error", 429, RateLimitError),
+        ("api_error", 500, ServerError),
+        ("timeout_error", 504, ServerError),
+        ("invalid_request_error", 400, BadRequestError),
+        ("request_too_large", 413, BadRequestError),
+        ("authentication_error", 401, AuthenticationError),
+    ],
+)
+def test_an_error_has_one_class_before_and_within_a_reply(kind: str, status: int, cls: type[ProviderError]) -> None:
+    error = {"type": "error", "error": {"type": kind, "message": "It went wrong"}, "request_id": "req_1"}
+    for made in (reply(json=error, status=status), reply(json=error)):
+        with pytest.raises(ProviderError, match="It went wrong") as caught:
+            chat(made)
+        assert type(caught.value) is cls
+        assert (caught.value.status_code, caught.value.code) == (status, kind)
+    with pytest.raises(ProviderError, match="It went wrong") as caught:
+        stream([START, *text("Hi"), event("error", **{key: error[key] for key in ("error", "request_id")})])
+    assert type(caught.value) is cls
+    assert (caught.value.status_code, caught.value.code) == (status, kind)
+
+
+def test_a_proxys_text_is_an_error_of_its_status() -> None:
+    with pytest.raises(OverloadedError, match="upstream connect error"):
+        chat(reply("upstream connect error", status=503, headers={"content-type": "text/plain"}))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"content": 3}',
+        b'{"content": [], "usage": {"input_tokens": "many"}}',
+        b"<html>",
+        b"\xff",
+    ],
+)
+def test_a_reply_that_is_none_is_a_response_error(body: bytes) -> None:
+    with pytest.raises(ResponseError):
+        chat(reply(body))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'event: content_block_delta\ndata: {"delta": {"type": "text_delta", "text": 3}}\n\n',
+        b"event: content_block_delta\ndata: {oops\n\n",
+        b"event: content_block_start\ndata: [1]\n\n",
+        b"event: message_delta\ndata: \xff\n\n",
+        event("message_delta", delta={}, usage={"input_tokens": "many"}) + STOP,
+    ],
+)
+def test_an_event_that_cannot_be_read_is_a_response_error(data: bytes) -> None:
+    with pytest.raises(ResponseError):
+        stream([START, data])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        event("content_block_start", index="x", content_block=None),
+        event("content_block_start", content_block={"type": "thinking", "thinking": None, "signature": 4}),
+        event("content_block_stop"),
+        event("content_block_stop", index=99),
+        event("message_start", message=None),
+        event("message_delta", delta="odd", usage=[]),
+        event("content_block_delta", index=0, delta="odd"),
+        event("content_block_delta", index=7, delta={"type": "input_json_delta", "partial_json": "{}"}),
+        b"event: aurora\ndata: not json\n\n",
+        b"event: ping\ndata:\n\n",
+    ],
+)
+def test_odd_events_are_passed_over(odd: bytes) -> None:
+    assert stream([START, odd, *text("Hi"), *end()]).text == "Hi"
