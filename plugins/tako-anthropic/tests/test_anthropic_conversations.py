@@ -1,4 +1,4 @@
-"""Whatever conversation there is: it is sent, in the order that the API accepts, and nothing is lost without a notice."""
+"""Any conversation is sent, in the order that the API accepts, and nothing of it is lost without a notice."""
 
 from __future__ import annotations
 

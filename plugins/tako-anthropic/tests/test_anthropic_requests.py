@@ -9,7 +9,7 @@ import pytest
 import tako
 from tako import ChatRequest, ContentPart, JsonSchema, Message, Role, Tool, UnsupportedError
 from tako.errors import ConfigurationError
-from tako.parts import ReasoningPart, TextPart
+from tako.parts import Part, ReasoningPart, TextPart
 from tako.providers import Anthropic
 from tako.testing.server import reply, serve
 
@@ -169,7 +169,10 @@ def test_a_history_with_calls_declares_their_tools_even_where_the_request_has_no
 
 
 def test_arguments_that_are_no_object_go_inside_of_one(server: Server) -> None:
-    calls = [ContentPart.tool_call("a", "weather", '{"city": "Par'), ContentPart.tool_call("b", "weather", None)]
+    calls: list[Part] = [
+        ContentPart.tool_call("a", "weather", '{"city": "Par'),
+        ContentPart.tool_call("b", "weather", None),
+    ]
     messages = [Message.user("?"), Message.assistant(calls), Message.tool("a", "bad"), Message.tool("b", "1")]
     body, notices = ask(server, ChatRequest(messages, tools=[WEATHER]))
     inputs = [block["input"] for block in body["messages"][1]["content"]]
@@ -184,7 +187,7 @@ def test_the_first_message_must_be_the_users(server: Server) -> None:
 
 
 def test_images_go_inline_and_by_address(server: Server) -> None:
-    parts = [
+    parts: list[Part] = [
         ContentPart.image("image/png", f"data:image/png;base64,{PNG}"),
         ContentPart.image_url("https://example.com/cat.png"),
         ContentPart.image_url(f"data:image/png;base64,{PNG}"),
@@ -319,7 +322,8 @@ def test_a_tool_that_must_be_called_forbids_thinking(server: Server) -> None:
 def test_a_budget_is_left_out_where_the_calls_come_from_elsewhere(server: Server) -> None:
     call = ContentPart.tool_call("a", "weather", {})
     thought = ContentPart.reasoning("Hm", "sig", "anthropic")
-    for parts, thinks in (([call], False), ([thought, call], True)):
+    cases: list[tuple[list[Part], bool]] = [([call], False), ([thought, call], True)]
+    for parts, thinks in cases:
         messages = [Message.user("?"), Message.assistant(parts), Message.tool("a", "1")]
         body, _ = ask(server, ChatRequest(messages, tools=[WEATHER], reasoning=2000))
         assert ("thinking" in body) is thinks
@@ -327,7 +331,7 @@ def test_a_budget_is_left_out_where_the_calls_come_from_elsewhere(server: Server
 
 def test_reasoning_goes_back_unchanged_and_that_of_others_stays_behind(server: Server) -> None:
     redacted = {"type": "redacted_thinking", "data": "EmwK"}
-    parts = [
+    parts: list[Part] = [
         ReasoningPart("Hm", "sig==", "anthropic"),
         ReasoningPart("", None, "anthropic", redacted),
         ReasoningPart("", "sig2", "anthropic"),
