@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ADDED_TURN = "added_turn"
+BLOCKED = "blocked"
 CHANGED_PARAMETER = "changed_parameter"
 CHANGED_PART = "changed_part"
 EMPTY_TEXT = "empty_text"
@@ -20,6 +21,7 @@ UNSUPPORTED_URL = "unsupported_url"
 
 MEANINGS = {
     ADDED_TURN: "A turn was put in between two others: the vendor refuses their order.",
+    BLOCKED: "The vendor refused the prompt or stopped the reply; the message has its word for why.",
     CHANGED_PARAMETER: "A parameter went out in another form, since the vendor has no such word.",
     CHANGED_PART: "A part went out in another form, since the wire cannot carry it as it is.",
     EMPTY_TEXT: "A text part without text was left out; vendors refuse those.",

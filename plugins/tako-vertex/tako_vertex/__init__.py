@@ -1,1 +1,196 @@
-"""Gemini on Google Cloud's Vertex AI for tako."""
+"""Gemini on Google Cloud's Vertex AI (https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference)."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
+
+from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
+from tako.errors import AuthenticationError, ConfigurationError, TakoError
+from tako.kit.exchange import Exchange, chat_through, stream_through
+from tako.kit.http import HttpOptions, HttpProvider, check_url
+from tako.kit.keys import Secret, find_key
+from tako.translator import PartContext
+from tako_vertex.endpoint import LOCATION, address, host_of, model_path
+from tako_vertex.failures import CODES, google_facts
+from tako_vertex.parts import decode_block, encode_part
+from tako_vertex.reply import decode_reply
+from tako_vertex.request import encode_request
+from tako_vertex.sources import Source, check_credentials
+from tako_vertex.stream import GeminiDecoder
+from tako_vertex.tokens import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from tako.kit.failures import Facts
+    from tako.kit.wire import HttpReply
+
+
+class Vertex(HttpProvider):
+    """A Gemini model on Vertex AI.
+
+    ``project_id``: None for GOOGLE_CLOUD_PROJECT, then for the project that the credentials name. ``location``: a
+    region, "eu", "us" or "global"; None for GOOGLE_CLOUD_LOCATION, then us-central1. ``endpoint_url`` takes the place
+    of the location's host. At most one of: ``access_token``, which is never refreshed; ``credentials``, of google.auth;
+    ``service_account_file``; ``api_key``, for express mode, which has neither project nor location. None of them:
+    Google's application default credentials. Tokens and keys may be "$ENV:NAME".
+    """
+
+    name = "vertex"
+    codes = CODES
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        project_id: str | None = None,
+        location: str | None = None,
+        endpoint_url: str | None = None,
+        access_token: str | None = None,
+        credentials: Any = None,
+        service_account_file: str | os.PathLike[str] | None = None,
+        api_key: str | None = None,
+        **options: Unpack[HttpOptions],
+    ) -> None:
+        given = {
+            "access_token": access_token is not None,
+            "credentials": credentials is not None,
+            "service_account_file": service_account_file is not None,
+            "api_key": api_key is not None,
+        }
+        token = _secret(access_token, "access_token", self.name)
+        key = _secret(api_key, "api_key", self.name)
+        access_token = api_key = None  # a traceback with locals shows this frame
+        super().__init__(model, **options)
+        self.tokens: Tokens | None = None
+        _check_ways([way for way, there in given.items() if there], project_id, location, self.id)
+        self.project_id = None if key is not None else project_id or os.environ.get("GOOGLE_CLOUD_PROJECT") or None
+        self.location = "global" if key is not None else location or os.environ.get("GOOGLE_CLOUD_LOCATION") or LOCATION
+        host = host_of(self.location, self.id)
+        self.endpoint_url = host if endpoint_url is None else check_url(endpoint_url, "endpoint_url", self.id)
+        if key is not None:
+            self.add_headers({"x-goog-api-key": key})
+        elif token is not None:
+            if self.project_id is None:
+                raise _no_project(self.id)
+            self.add_headers({"authorization": token.prefixed("Bearer ")})
+        else:
+            if credentials is not None:
+                check_credentials(credentials, self.id)
+            file = os.fspath(service_account_file) if service_account_file is not None else None
+            self.tokens = Tokens(Source(self.id, credentials, file))
+        self._express = key is not None
+
+    async def url(self, model: str, *, stream: bool) -> str:
+        """Return the address of a call; may have to ask the credentials for their project."""
+        path = model_path(model)
+        project = self.project_id
+        if project is None and not self._express and not path.startswith("projects/"):
+            if self.tokens is not None:
+                await self.tokens.grant()
+                project = self.project_id = self.tokens.project
+            if project is None:
+                raise _no_project(self.id)
+        return address(self.endpoint_url, project, self.location, path, stream=stream)
+
+    async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
+        """Return the headers of a valid token."""
+        return {} if self.tokens is None else (await self.tokens.grant()).headers
+
+    def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
+        """Read google.rpc.Status."""
+        return google_facts(body)
+
+    def hide(self, text: str) -> str:
+        """Take all secrets out of a text, short-lived ones too."""
+        text = super().hide(text)
+        return text if self.tokens is None else self.tokens.hide(text)
+
+    @asynccontextmanager
+    async def open(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = "POST"
+    ) -> AsyncGenerator[HttpReply, None]:
+        """Send a request; where its token is refused, once more with the next one."""
+        send = partial(super().open, url, body, headers=headers, method=method)
+        if self.tokens is None:
+            async with send() as reply:
+                yield reply
+            return
+        used = await self.tokens.grant()
+        async with AsyncExitStack() as stack:
+            try:
+                reply = await stack.enter_async_context(send())
+            except AuthenticationError as refusal:
+                try:
+                    await self.tokens.renew(used)
+                except TakoError as failure:
+                    raise refusal from failure
+                reply = await stack.enter_async_context(send())
+            yield reply
+
+
+def _secret(given: str | None, option: str, owner: str) -> Secret | None:
+    """Read a token or a key; without one the environment is not asked, since other sources may be meant."""
+    if given is None:
+        return None
+    found = find_key(given, "", owner, option=option)
+    given = None  # a traceback with locals shows this frame
+    if found is None:
+        raise ConfigurationError(f"{owner}: {option} is empty")
+    return found
+
+
+def _check_ways(ways: list[str], project: str | None, location: str | None, owner: str) -> None:
+    if len(ways) > 1:
+        raise ConfigurationError(f"{owner}: give one of {', '.join(ways)}, not {len(ways)}")
+    if ways == ["api_key"] and (project is not None or location is not None):
+        raise ConfigurationError(f"{owner}: an api_key stands for its project: leave project_id and location out")
+
+
+def _no_project(owner: str) -> ConfigurationError:
+    return ConfigurationError(f"{owner} has no project: set GOOGLE_CLOUD_PROJECT, or pass project_id=")
+
+
+@hookimpl
+def tako_capabilities(provider: Vertex) -> Capabilities:
+    """Say what Gemini models have in common."""
+    return Capabilities(
+        max_context_tokens=1_048_576, supports_tools=True, supports_vision=True, supports_json_mode=True
+    )
+
+
+@hookimpl
+def tako_translator(provider: Vertex) -> Translator:
+    """Translate to Gemini's parts and back."""
+    return Translator(encode_part, partial(decode_block, provider=provider.name))
+
+
+@hookimpl
+def tako_chat(provider: Vertex, translator: Translator) -> Chat:
+    """Ask for a whole reply."""
+    return chat_through(
+        provider,
+        partial(prepare, provider, translator),
+        partial(decode_reply, provider=provider, translator=translator, model=provider.model),
+    )
+
+
+@hookimpl
+def tako_stream(provider: Vertex, translator: Translator) -> Stream:
+    """Ask for a reply in Server-Sent Events."""
+    return stream_through(
+        provider,
+        partial(prepare, provider, translator),
+        lambda _, exchange: GeminiDecoder(provider, exchange, provider.model),
+    )
+
+
+async def prepare(provider: Vertex, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
+    """Encode a request."""
+    context = PartContext(provider.name, request)
+    model = request.model or provider.model
+    body = encode_request(request, model, translator, context)
+    return Exchange(await provider.url(model, stream=stream), body, context.notices)

@@ -1,0 +1,51 @@
+"""Where a model is asked: hosts by location, paths by project and publisher.
+
+Source: https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations and .../start/express-mode.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from tako.errors import ConfigurationError
+
+LOCATION = "us-central1"
+MULTI_REGIONS = frozenset({"us", "eu"})
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+
+def host_of(location: str, owner: str) -> str:
+    """Return the base URL of a region ("europe-west4"), of a multi-region ("eu"), or of "global".
+
+    Raises ConfigurationError on what cannot be a part of a host name.
+    """
+    if not _NAME.fullmatch(location):
+        raise ConfigurationError(f"{owner}: location={location!r} is no location like 'us-central1', 'eu' or 'global'")
+    if location == "global":
+        return "https://aiplatform.googleapis.com"
+    if location in MULTI_REGIONS:
+        return f"https://aiplatform.{location}.rep.googleapis.com"
+    return f"https://{location}-aiplatform.googleapis.com"
+
+
+def model_path(model: str) -> str:
+    """Return a model's path, percent-encoded.
+
+    A bare name is Google's; "meta/llama-4" is another publisher's; "publishers/…", "projects/…/endpoints/…" (a tuned
+    model) are taken as they are. Raises ConfigurationError on a path that steps out of its place.
+    """
+    name = model.strip("/").removeprefix("models/")
+    if any(step in ("", ".", "..") for step in name.split("/")):
+        raise ConfigurationError(f"{model!r} is no model's name")
+    if not name.startswith(("projects/", "publishers/", "endpoints/")):
+        publisher, slash, own = name.partition("/")
+        name = f"publishers/{publisher}/models/{own}" if slash else f"publishers/google/models/{name}"
+    return quote(name, safe="/@")
+
+
+def address(base: str, project: str | None, location: str, path: str, *, stream: bool) -> str:
+    """Put the URL of a call together; without a project it is express mode's."""
+    if project is not None and not path.startswith("projects/"):
+        path = f"projects/{quote(project, safe=':')}/locations/{location}/{path}"
+    return f"{base}/v1/{path}:{'streamGenerateContent?alt=sse' if stream else 'generateContent'}"

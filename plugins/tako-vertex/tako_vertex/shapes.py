@@ -1,0 +1,145 @@
+"""The replies of generateContent and streamGenerateContent, as far as tako reads them.
+
+Source: the discovery document of aiplatform v1, GoogleCloudAiplatformV1GenerateContentResponse.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from tako.types import FinishReason, Usage
+
+P = TypeVar("P")
+
+FINISH_REASONS = {
+    "STOP": FinishReason.STOP,
+    "MAX_TOKENS": FinishReason.LENGTH,
+    "SAFETY": FinishReason.CONTENT_FILTER,
+    "RECITATION": FinishReason.CONTENT_FILTER,
+    "BLOCKLIST": FinishReason.CONTENT_FILTER,
+    "PROHIBITED_CONTENT": FinishReason.CONTENT_FILTER,
+    "SPII": FinishReason.CONTENT_FILTER,
+    "IMAGE_SAFETY": FinishReason.CONTENT_FILTER,
+    "MALFORMED_FUNCTION_CALL": FinishReason.ERROR,
+    "UNEXPECTED_TOOL_CALL": FinishReason.ERROR,
+}
+"""Gemini's words; any other is OTHER."""
+
+
+class PartialArg(Struct, rename="camel"):
+    """A value, or a piece of a string, at one place of a call's arguments; the place is a JSON path (RFC 9535)."""
+
+    json_path: str = ""
+    string_value: str | None = None
+    number_value: float | int | None = None
+    bool_value: bool | None = None
+    null_value: Any = msgspec.UNSET
+
+
+class Call(Struct, rename="camel"):
+    """A function call, or the next piece of one."""
+
+    id: str | None = None
+    name: str | None = None
+    args: Any = None
+    partial_args: list[PartialArg] | None = None
+    will_continue: bool | None = None
+
+
+class Part(Struct, rename="camel"):
+    """A part of a streamed reply. The last four are what tako has no part for; they may be signed too."""
+
+    text: str | None = None
+    thought: bool | None = None
+    thought_signature: str | None = None
+    function_call: Call | None = None
+    inline_data: Any = None
+    executable_code: Any = None
+    code_execution_result: Any = None
+    tool_call: Any = None
+    tool_response: Any = None
+
+    @property
+    def bare(self) -> bool:
+        """Whether there is nothing in it but, perhaps, a signature."""
+        return not (
+            self.inline_data
+            or self.executable_code
+            or self.code_execution_result
+            or self.tool_call
+            or self.tool_response
+        )
+
+
+class Content(Struct, Generic[P]):
+    """The parts of a candidate."""
+
+    parts: list[P] | None = None
+
+
+class Candidate(Struct, Generic[P], rename="camel"):
+    """One answer, or a piece of one; any field may be missing."""
+
+    content: Content[P] | None = None
+    finish_reason: str | None = None
+    finish_message: str | None = None
+    index: int | None = None
+
+
+class Feedback(Struct, rename="camel"):
+    """What Gemini says of the prompt."""
+
+    block_reason: str | None = None
+    block_reason_message: str | None = None
+
+
+class Count(Struct, rename="camel"):
+    """Tokens. The counts of a stream are running totals, each of which may be missing."""
+
+    prompt_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+    cached_content_token_count: int | None = None
+
+    def usage(self) -> Usage:
+        """Return what tako counts: tools' prompts are input, thoughts are output."""
+        thoughts = self.thoughts_token_count or 0
+        return Usage(
+            (self.prompt_token_count or 0) + (self.tool_use_prompt_token_count or 0),
+            (self.candidates_token_count or 0) + thoughts,
+            self.cached_content_token_count or 0,
+            0,  # caches are filled by another call, which is billed by the hour
+            thoughts,
+        )
+
+    def after(self, old: Count) -> Count:
+        """Return the totals as they are now; what these do not say is as it was."""
+        for name in self.__struct_fields__:
+            if getattr(self, name) is None:
+                setattr(self, name, getattr(old, name))
+        return self
+
+
+class Reply(Struct, Generic[P], rename="camel"):
+    """A whole reply, or one chunk of a stream."""
+
+    candidates: list[Candidate[P]] | None = None
+    prompt_feedback: Feedback | None = None
+    usage_metadata: Count | None = None
+    model_version: str | None = None
+    response_id: str | None = None
+    error: Any = None
+
+
+WHOLE: msgspec.json.Decoder[Reply[dict[str, Any]]] = msgspec.json.Decoder(Reply[dict[str, Any]])
+CHUNK: msgspec.json.Decoder[Reply[Part]] = msgspec.json.Decoder(Reply[Part])
+
+
+def finish_reason(word: str | None, *, has_calls: bool) -> FinishReason:
+    """Read a finish reason. Gemini has none for calls: they come with STOP."""
+    found = FINISH_REASONS.get(word or "", FinishReason.OTHER)
+    return FinishReason.TOOL_CALLS if has_calls and found in (FinishReason.STOP, FinishReason.OTHER) else found

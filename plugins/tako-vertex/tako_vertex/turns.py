@@ -1,0 +1,132 @@
+"""Messages as Gemini's contents: two roles that alternate, and every call answered by the turn after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako import notices
+from tako.kit.encoding import encode_parts
+from tako.parts import Part, ToolCallPart, ToolResultPart
+from tako.types import ChatRequest, Message, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tako.translator import PartContext, Translator
+
+UNSIGNED = "skip_thought_signature_validator"
+"""Google's own stand-in for the signature of a call that another model made; Gemini 3 refuses calls without one
+(https://ai.google.dev/gemini-api/docs/thought-signatures)."""
+
+Block = dict[str, Any]
+Placed = tuple[Part, Block, str]
+"""A part, its block, and its path in the request."""
+
+
+class Conversation:
+    """Puts contents together. ``newest``: the model is a Gemini 3 or later, which is stricter and takes more."""
+
+    def __init__(self, *, newest: bool) -> None:
+        self._newest = newest
+        self._system: list[Block] = []
+        self._turns: list[tuple[str, list[Placed]]] = []
+
+    def of(self, request: ChatRequest, translator: Translator, context: PartContext) -> tuple[list[Block], list[Block]]:
+        """Return the parts of the system instruction, and the contents."""
+        for i, message in enumerate(request.messages):
+            for part, block, path in _placed(message, i, translator, context):
+                self._add(message.role, (part, block, path), context)
+        contents: list[Block] = []
+        calls: list[str] = []
+        for n, (role, pairs) in enumerate(self._turns):
+            if role == "model":
+                answers = self._turns[n + 1][1] if n + 1 < len(self._turns) else []
+                parts, calls = self._model(pairs, answers, context)
+            else:
+                parts, calls = self._user(pairs, calls, context), []
+            if parts and contents and contents[-1]["role"] == role:
+                contents[-1]["parts"] += parts
+            elif parts:
+                contents.append({"role": role, "parts": parts})
+        return self._system, contents
+
+    def _add(self, role: Role, placed: Placed, context: PartContext) -> None:
+        part, block, path = placed
+        side = "model" if role is Role.ASSISTANT else "user"
+        if not _fits(block, role):
+            said = f"a {type(part).__name__} cannot stand in a {role} message"
+            context.notice(notices.MISPLACED_PART, said, path)
+        elif role is Role.SYSTEM:
+            self._system.append({"text": block["text"]})
+        elif self._turns and self._turns[-1][0] == side:
+            self._turns[-1][1].append(placed)
+        else:
+            self._turns.append((side, [placed]))
+
+    def _model(self, pairs: list[Placed], answers: list[Placed], context: PartContext) -> tuple[list[Block], list[str]]:
+        """Return the parts of a model's turn, without calls that nobody answers, and the ids of the calls."""
+        answered = [part.id for part, _, _ in answers if isinstance(part, ToolResultPart)]
+        blocks: list[Block] = []
+        calls: list[str] = []
+        unsigned: int | None = None
+        signed = False
+        for part, block, path in pairs:
+            if isinstance(part, ToolCallPart) and "functionCall" in block:
+                if part.id not in answered:
+                    context.notice(notices.UNANSWERED_CALL, "a tool call was left out: no result follows it", path)
+                    continue
+                answered.remove(part.id)
+                calls.append(part.id)
+                unsigned = len(blocks) if unsigned is None else unsigned
+                signed = signed or "thoughtSignature" in block
+            blocks.append(block)
+        if self._newest and unsigned is not None and not signed:
+            blocks[unsigned] = {**blocks[unsigned], "thoughtSignature": UNSIGNED}
+        return blocks, calls
+
+    def _user(self, pairs: list[Placed], calls: list[str], context: PartContext) -> list[Block]:
+        """Return the parts of a user's turn: first the answers, in the order of the calls."""
+        slots: list[Block | None] = [None] * len(calls)
+        extra: list[Block] = []
+        others: list[Block] = []
+        for part, block, path in pairs:
+            if "functionResponse" not in block:
+                others.append(block)
+                continue
+            answer = {**block["functionResponse"]}
+            media = [] if self._newest else answer.pop("parts", [])  # before Gemini 3, media stand beside the answer
+            made = {**block, "functionResponse": answer}
+            slot = _slot(part, calls, slots) if isinstance(part, ToolResultPart) else None
+            if slot is not None:
+                slots[slot] = made
+            elif isinstance(part, ToolResultPart):
+                said = f"a tool result was left out: no call {part.id!r} in the turn before waits for it"
+                context.notice(notices.UNKNOWN_CALL, said, path)
+                continue
+            else:  # made by a plugin that wraps the translator
+                extra.append(made)
+            others += media
+        return [*[block for block in slots if block is not None], *extra, *others]
+
+
+def _slot(part: ToolResultPart, calls: list[str], slots: list[Block | None]) -> int | None:
+    """Find the call that a result answers; calls of one id take their results in turn."""
+    return next((n for n, id in enumerate(calls) if id == part.id and slots[n] is None), None)
+
+
+def _placed(message: Message, i: int, translator: Translator, context: PartContext) -> Iterator[Placed]:
+    """Encode the parts of a message, each with its path."""
+    given = message.content
+    j = -1
+    for part, block in encode_parts(message, i, translator, context):
+        j = 0 if isinstance(given, str) else next(k for k in range(j + 1, len(given)) if given[k] is part)
+        yield part, block, f"messages[{i}].content[{j}]"
+
+
+def _fits(block: Block, role: Role) -> bool:
+    """Calls and thoughts are the model's, answers the user's, and the system speaks text."""
+    if "functionCall" in block or block.get("thought"):
+        return role is Role.ASSISTANT
+    if "functionResponse" in block:
+        return role in (Role.USER, Role.TOOL)
+    return role is not Role.SYSTEM or "text" in block
