@@ -49,10 +49,18 @@ class LoopThread:
         """Close what still lives on the loop, then end the thread."""
         if self.pid != os.getpid() or self.loop.is_closed():
             return
-        asyncio.run_coroutine_threadsafe(self.loop.shutdown_asyncgens(), self.loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(5)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
         self.loop.close()
+
+    async def _finish(self) -> None:
+        """Cancel what runs before closing generators: one that is running cannot be closed."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self.loop.shutdown_asyncgens()
 
 
 _lock = threading.Lock()
@@ -151,7 +159,8 @@ class BlockingStream:
                     raise item
                 yield item
         finally:
-            thread.run(pump.stop())
+            if not thread.loop.is_closed():  # the program is ending, and the loop has stopped the task itself
+                thread.run(pump.stop())
 
 
 class _Pump:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,8 @@ from tako_llamacpp.gguf import read_header
 from tako_llamacpp.worker import Worker, in_thread
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
     from tako.types import ChatResponse, Chunk
 
 

@@ -57,7 +57,7 @@ class Engine:
             self._server: Any = xllamacpp.Server(params)
         except RuntimeError as error:
             raise ConfigurationError(
-                f"llama.cpp cannot load {setting.path} with n_ctx={setting.n_ctx}: it is no model that it knows, or memory is short"
+                f"llama.cpp cannot load {setting.path} with n_ctx={setting.n_ctx}: an unknown kind of model, or too little memory"
             ) from error
         self._pid = os.getpid()
         self._queues: WeakKeyDictionary[Any, anyio.Lock] = WeakKeyDictionary()

@@ -1,7 +1,7 @@
 """Blocking work in a thread of its own, for an event loop that wants its results one by one.
 
-A process that ends tells its threads to stop and waits for them: one that is still inside llama.cpp when the interpreter
-goes would abort the process.
+A process that ends tells its threads to stop and waits for them: one that is still inside llama.cpp when the
+interpreter goes would abort the process.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import atexit
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
 AHEAD = 64
 """How many items the thread may be ahead of the loop."""
@@ -107,9 +107,8 @@ class Worker(Generic[T]):
 
 async def in_thread(function: Callable[[], T]) -> T:
     """Call a blocking function; a caller that is cancelled leaves at once, and the result is dropped."""
-    async for result in Worker[T](lambda put: put(function())).items():
-        return result
-    raise AssertionError("a worker ended without a result")  # it puts one, or raises
+    async with aclosing(Worker[T](lambda put: put(function())).items()) as results:
+        return await anext(results)
 
 
 def running_loop() -> Any:

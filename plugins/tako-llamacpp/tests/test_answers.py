@@ -1,0 +1,205 @@
+"""A real model answers, in process."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tako import ChatRequest, ContentPart, JsonSchema, Message, Tool, errors
+from tako.providers import LlamaCpp
+from tako_llamacpp import engine
+
+if TYPE_CHECKING:
+    from tako.types import ChatResponse
+
+FRANCE = ChatRequest(
+    [Message.system("Be brief."), Message.user("What is the capital of France?")], temperature=0.0, max_tokens=30
+)
+STORY = ChatRequest([Message.user("Tell me a very long story.")], temperature=0.0, max_tokens=2000)
+PARIS = "The capital of France is Paris."
+
+
+def test_it_answers_and_counts(model: LlamaCpp) -> None:
+    response = model.blocking.chat(FRANCE)
+    assert response.text == PARIS
+    assert response.finish_reason == "stop"
+    assert (response.usage.input_tokens, response.usage.output_tokens) == (24, 8)
+    assert response.model == "smollm2-135m-instruct"
+    assert response.raw["choices"][0]["message"]["content"] == PARIS
+    assert response.notices == []
+
+
+def test_it_streams_word_by_word_to_the_same_answer(model: LlamaCpp) -> None:
+    with model.blocking.stream(FRANCE) as stream:
+        pieces = list(stream.text)
+    assert len(pieces) > 4
+    response = stream.response()
+    assert response.text == "".join(pieces) == PARIS
+    assert response.usage.total == 32
+
+
+def test_a_schema_is_held_by_grammar(model: LlamaCpp) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 20}, "big": {"type": "boolean"}},
+        "required": ["city", "big"],
+        "additionalProperties": False,
+    }
+    asked = ChatRequest(FRANCE.messages, temperature=0.0, response_format=JsonSchema("answer", schema))
+    answer = json.loads(model.blocking.chat(asked).text)
+    assert set(answer) == {"city", "big"}
+    assert isinstance(answer["big"], bool)
+
+
+def test_what_it_cannot_take_is_noted_or_refused_when_strict(model: LlamaCpp) -> None:
+    parts = [ContentPart.image("image/png", "AAAA"), ContentPart.text("What is the capital of France?")]
+    asked = ChatRequest(
+        [Message.system("Be brief."), Message.user(parts)],
+        model="other",
+        temperature=0.0,
+        tools=[Tool("weather")],
+        tool_choice="required",
+        reasoning="low",
+        metadata={"a": "b"},
+    )
+    response = model.blocking.chat(asked)
+    assert response.text == PARIS
+    assert [notice.path for notice in response.notices] == [
+        "model",
+        "tools",
+        "messages[1].content[0]",
+        "reasoning",
+        "metadata",
+    ]
+    strict = ChatRequest(asked.messages, strict=True)
+    with pytest.raises(errors.UnsupportedError, match="image"):
+        model.blocking.chat(strict)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("request_", "kind", "says"),
+    [
+        (ChatRequest([Message.user("hello " * 6000)]), errors.ContextLengthError, "exceeds the available context"),
+        (ChatRequest([Message.user("x")], extra={"temperature": "hot"}), errors.BadRequestError, "must be number"),
+        (
+            ChatRequest([Message.user("x")], response_format=JsonSchema("a", {"type": "nonsense"})),
+            errors.BadRequestError,
+            "nonsense",
+        ),
+    ],
+)
+def test_a_refusal_is_the_same_error_either_way(
+    model: LlamaCpp, request_: ChatRequest, kind: type[errors.ProviderError], says: str, *, streamed: bool
+) -> None:
+    with pytest.raises(kind, match=says) as raised:
+        model.blocking.stream(request_).response() if streamed else model.blocking.chat(request_)
+    assert raised.value.provider == "llamacpp"
+    assert not raised.value.retryable
+    assert not (raised.value.code or "").isdigit()
+
+
+def test_leaving_a_stream_or_cancelling_a_call_frees_the_model_at_once(model: LlamaCpp) -> None:
+    async def main() -> ChatResponse:
+        async with LlamaCpp() as provider:
+            async with provider.stream(STORY) as stream:
+                await anext(stream)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await provider.chat(STORY)
+            return await provider.chat(FRANCE)
+
+    began = time.monotonic()
+    assert asyncio.run(main()).text == PARIS
+    assert time.monotonic() - began < 8  # the two stories alone would take half a minute each
+
+
+def test_the_loop_goes_on_and_calls_wait_for_one_another(model: LlamaCpp) -> None:
+    async def main() -> tuple[list[str], int]:
+        provider = LlamaCpp()
+        asked = [asyncio.ensure_future(provider.chat(FRANCE)) for _ in range(4)]
+        waiting = asyncio.ensure_future(provider.chat(STORY))
+        ticks = 0
+        while not all(task.done() for task in asked):
+            await asyncio.sleep(0.005)
+            ticks += 1
+        waiting.cancel()
+        return [task.result().text for task in asked], ticks
+
+    texts, ticks = asyncio.run(main())
+    assert texts == [PARIS] * 4
+    assert ticks > 10
+
+
+def test_a_reader_who_pauses_holds_the_model_back(model: LlamaCpp) -> None:
+    from tako_llamacpp.worker import AHEAD, Worker
+
+    made: list[int] = []
+
+    def work(put: object) -> None:
+        for number in range(10 * AHEAD):
+            made.append(number)
+            if put(number):  # type: ignore[operator]
+                return
+
+    async def main() -> None:
+        async with aclosing(Worker[int](work).items()) as items:
+            assert await anext(items) == 0
+            await asyncio.sleep(0.1)
+            assert AHEAD <= len(made) <= AHEAD + 2
+            assert [await anext(items) for _ in range(2 * AHEAD)] == list(range(1, 2 * AHEAD + 1))
+
+    asyncio.run(main())
+    time.sleep(0.05)
+    assert len(made) < 10 * AHEAD
+
+
+def test_it_is_loaded_once_and_freed_when_the_last_provider_closes(model: LlamaCpp) -> None:
+    async def load(provider: LlamaCpp) -> None:
+        await provider.load()
+
+    async def main() -> None:
+        first, second = LlamaCpp(n_ctx=512), LlamaCpp(n_ctx=512)
+        before = len(engine._engines)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(load(first))
+            tasks.create_task(load(second))
+        assert first._engine is second._engine is not None
+        assert len(engine._engines) == before + 1
+        await first.aclose()
+        assert len(engine._engines) == before + 1
+        await second.aclose()
+        gc.collect()
+        assert len(engine._engines) == before
+        assert (await first.chat(FRANCE)).text == PARIS  # a closed provider may be used again
+        await first.aclose()
+
+    asyncio.run(main())
+
+
+def test_it_answers_after_fork_and_a_program_may_end_in_the_middle() -> None:
+    script = """
+import os, sys
+from tako.providers import LlamaCpp
+provider = LlamaCpp()
+assert provider.blocking.chat("Hi").text
+if os.fork() == 0:
+    from tako import ChatRequest, Message
+    print(provider.blocking.chat(ChatRequest([Message.system("Be brief."), Message.user(
+        "What is the capital of France?")], temperature=0.0)).text, flush=True)
+    os._exit(0)
+assert os.wait()[1] == 0
+stream = provider.blocking.stream("Tell me a very long story.")
+next(stream)
+assert {"httpx", "aiohttp"}.isdisjoint(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, PARIS, "")

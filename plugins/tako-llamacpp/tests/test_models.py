@@ -1,0 +1,122 @@
+"""Finding a model, and reading what it is."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from tako import Capabilities, ConfigurationError, get_provider
+from tako.providers import LlamaCpp
+from tako_llamacpp import embedded, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def test_its_capabilities_are_those_of_the_file_and_the_settings(model: LlamaCpp) -> None:
+    assert model.capabilities.max_context_tokens == 4096
+    assert LlamaCpp(n_ctx=0).capabilities.max_context_tokens == 8192
+    assert LlamaCpp(n_ctx=100_000).n_ctx == 8192
+    assert model.capabilities.supports_json_mode
+    assert not model.capabilities.supports_tools
+    assert not model.capabilities.supports_vision
+    assert LlamaCpp(capabilities=Capabilities(supports_tools=True)).capabilities.supports_tools
+
+
+def test_any_gguf_file_is_a_model(gguf: Callable[..., Path]) -> None:
+    path = gguf(
+        tokenizer__ggml__tokens=["a", "bc"],
+        general__architecture="qwen2",
+        qwen2__context_length=2048,
+        tokenizer__chat_template="{% if tools %}{{ tools }}{% endif %}",
+    )
+    provider = get_provider(f"llamacpp:{path}")
+    assert isinstance(provider, LlamaCpp)
+    assert provider.n_ctx == 2048
+    assert provider.capabilities.supports_tools
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "there is no file"),
+        (b"", "cannot be read"),
+        (b"nope" * 9, "no GGUF"),
+        (b"GGUF" + b"\xff" * 40, "cannot be read"),
+    ],
+)
+def test_what_is_no_model_is_refused_at_once(tmp_path: Path, content: bytes | None, says: str) -> None:
+    path = tmp_path / "x.gguf"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=says):
+        LlamaCpp(str(path))
+
+
+def test_a_header_without_a_model_fails_when_it_is_loaded(gguf: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigurationError, match="cannot load"):
+        LlamaCpp(str(gguf(general__architecture="llama"))).blocking.chat("Hello")
+
+
+@pytest.mark.parametrize("options", [{"n_ctx": -1}, {"n_threads": 0}, {"n_ctx": "4096"}, {"n_threads": True}])
+def test_settings_are_checked(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match="is a whole number"):
+        get_provider("llamacpp:", **options)
+
+
+def test_without_the_model_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(embedded, "DISTRIBUTION", "llm-that-is-not-installed")
+    assert not LlamaCpp.ready()
+    with pytest.raises(ConfigurationError, match="tako setup embedded"):
+        LlamaCpp()
+
+
+def test_a_changed_file_is_noticed_and_a_good_one_is_read_once(
+    model: LlamaCpp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    embedded.check(model.path)
+    record = msgspec.json.decode((embedded.cache_folder() / "verified.json").read_bytes())
+    assert record[1] == model.path.stat().st_size
+    copy = tmp_path / embedded.FILE
+    copy.write_bytes(b"GGUF, but another one")
+    with pytest.raises(ConfigurationError, match="sha256"):
+        embedded.check(copy)
+
+
+def test_it_travels_in_a_pickle_without_what_is_loaded(model: LlamaCpp) -> None:
+    twin = pickle.loads(pickle.dumps(model))
+    assert twin.id == model.id
+    assert twin._engine is None
+
+
+def test_chunks_of_calls_are_joined_by_index() -> None:
+    def chunk(**delta: object) -> dict[str, object]:
+        return {"id": "x", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+
+    chunks = [
+        chunk(role="assistant", content=None),
+        chunk(reasoning_content="hm"),
+        chunk(tool_calls=[{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{"}}]),
+        chunk(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]),
+        chunk(tool_calls=[{"index": 1, "function": {"arguments": "}"}}]),
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+        {"choices": [], "usage": {"prompt_tokens": 3}},
+    ]
+    whole = msgspec.json.decode(wire.joined(chunks))
+    assert whole["choices"][0]["finish_reason"] == "tool_calls"
+    assert whole["usage"] == {"prompt_tokens": 3}
+    assert whole["choices"][0]["message"] == {
+        "role": "assistant",
+        "content": "",
+        "reasoning_content": "hm",
+        "tool_calls": [
+            {"type": "function", "id": "a", "function": {"name": "f", "arguments": "{}"}},
+            {"type": "function", "id": "b", "function": {"name": "g", "arguments": "{}"}},
+        ],
+    }
