@@ -6,13 +6,15 @@ import asyncio
 import re
 import sys
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from tako.errors import ConfigurationError, ProviderError
 from tako.kit.body import ACCEPTED, read_start, read_whole
 from tako.kit.failures import Facts, make_error, read_facts
+from tako.kit.flight import SingleFlight
 from tako.kit.keys import Secret
 from tako.kit.wire import HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
@@ -200,7 +202,12 @@ class HttpProvider(Provider):
         key = _loop_key()
         transport = self._transports.get(key)
         if transport is None:
-            transport = await self._make_transport()
+            default = (
+                self._http_client is None and self._transport is None and isinstance(key, asyncio.AbstractEventLoop)
+            )
+            if default and not _IMPORTED.is_set():
+                await _IMPORTING.result()
+            transport = self._transports.get(key) or await self._make_transport()
             with self._lock:
                 transport = self._transports.setdefault(key, transport)
                 for ended in [loop for loop in self._transports if loop is not key and _is_over(loop)]:
@@ -245,6 +252,17 @@ def check_url(url: str, option: str, owner: str) -> str:
     if problem:
         raise ConfigurationError(f"{owner}: {option}={url!r} is no base URL: {problem}")
     return url.rstrip("/")
+
+
+def _import_aiohttp() -> None:
+    """Import aiohttp, which takes as long as many calls do, and read the roots of TLS."""
+    with suppress(Exception):  # whoever needs it next is told
+        import_module("tako.kit.aiohttp_transport").tls()
+    _IMPORTED.set()
+
+
+_IMPORTED = threading.Event()
+_IMPORTING = SingleFlight(_import_aiohttp)
 
 
 def _is_over(loop: Any) -> bool:

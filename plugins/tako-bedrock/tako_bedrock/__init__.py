@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from urllib.parse import quote
 
-import anyio.to_thread
+from anyio import to_thread
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, ProviderError
@@ -92,7 +92,7 @@ class Bedrock(HttpProvider):
         signed = {name: headers[name] for name in ("content-type", *self._user_headers)}
         if len(body) < LARGE:
             return signature(held.keys, place.region, method, url, body, signed)
-        return await anyio.to_thread.run_sync(signature, held.keys, place.region, method, url, body, signed)
+        return await to_thread.run_sync(signature, held.keys, place.region, method, url, body, signed)
 
     def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
         """Read the error's name from the headers."""
