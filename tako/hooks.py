@@ -56,8 +56,9 @@ class Hooks(pluggy.PluginManager):
     def __init__(self, inner: Named = (), built_in: Named = (), general: Named = (), outermost: Named = ()) -> None:
         super().__init__("tako")
         self.add_hookspecs(hookspecs)
-        self.general = [name for name, _ in general]
+        self.general = dict(general)
         self._inner = [plugin for _, plugin in inner]
+        self._parts = (inner, built_in, outermost)
         for name, plugin in (*inner, *built_in, *general, *outermost):
             self.register(plugin, name)
 
@@ -99,12 +100,12 @@ class Hooks(pluggy.PluginManager):
             options["tryfirst"] = False
         return options
 
-    def ask(self, hook: str, arguments: dict[str, object], without: str | None = None) -> Any:
-        """Ask one hook, all plugins or all but one; the first that does not decline wins.
+    def ask(self, hook: str, arguments: dict[str, object]) -> Any:
+        """Ask one hook; the first plugin that does not decline wins.
 
         Raises WrongResultError where what comes of it is of another kind than the hook promises.
         """
-        found = self.subset_hook_caller(hook, [self.get_plugin(without)] if without else [])(**arguments)
+        found = getattr(self.hook, hook)(**arguments)
         wanted = _KINDS.get(hook)
         if not (isinstance(found, wanted) if wanted else callable(found)):
             if inspect.iscoroutine(found):
@@ -118,12 +119,18 @@ class Hooks(pluggy.PluginManager):
         frames = [] if isinstance(error, WrongResultError) else [*traceback.walk_tb(error.__traceback__)]
         impls = getattr(self.hook, hook).get_hookimpls()
         for frame, _ in reversed(frames):
+            if str(frame.f_globals.get("__name__")).startswith(
+                "pluggy."
+            ):  # it failed there; what is further out looked on
+                break
             for impl in impls:
                 if _runs(impl.function, frame):
                     return str(impl.plugin_name)
+        inner, built_in, outermost = self._parts
         for name in reversed(self.general):
+            others = [(other, plugin) for other, plugin in self.general.items() if other != name]
             with suppress(Exception):
-                self.ask(hook, arguments, without=name)
+                Hooks(inner, built_in, others, outermost).ask(hook, arguments)
                 return name
         return None
 
