@@ -29,8 +29,9 @@ HEADER_LIMIT = 64 * 1024
 @cache
 def tls() -> ssl.SSLContext:
     """Return the process's TLS settings: certifi's roots, or what SSL_CERT_FILE and SSL_CERT_DIR name."""
-    if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
-        return ssl.create_default_context()
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if file or folder:
+        return ssl.create_default_context(cafile=file, capath=folder)
     return ssl.create_default_context(cafile=certifi.where())
 
 

@@ -85,6 +85,12 @@ def dns() -> Iterator[Case]:
         dead=(PUBLIC,),
         dialled=(PUBLIC,),
     )
+    quick = {"timeout": 0.05}
+    yield named(
+        "a silent address", PUBLIC, "timeout", policy=quick, silent=(PUBLIC,), dialled=(PUBLIC,), option="timeout"
+    )
+    both = (PUBLIC, PUBLIC6)
+    yield named("fail-over from a silent address", both, None, policy={"timeout": 0.1}, silent=(PUBLIC,), dialled=both)
     many = [f"93.184.216.{n}" for n in range(1, 40)]
     yield named("forty dead addresses", many, "connect", dead=tuple(many), dialled=tuple(many[:8]))
 

@@ -146,8 +146,8 @@ def urls() -> Iterator[Case]:
         yield Case(f"port: {port!r}", f"https://images.example:{port}/", rule, dns=_names())
     for url in SCHEMES:
         yield Case(f"scheme: {url}", url, "scheme", HTTP, _names())
-    for name, (url, rule) in TRICKS.items():
-        yield Case(f"url: {name}", url, rule, HTTP, _names(), dialled=() if rule else (PUBLIC,))
+    for name, (url, refused) in TRICKS.items():
+        yield Case(f"url: {name}", url, refused, HTTP, _names(), dialled=() if refused else (PUBLIC,))
     yield Case("http", "http://images.example/", "http", dns=_names(), option="allow_http=True")
     yield Case("http permitted", "http://images.example/", None, HTTP, _names(), dialled=(PUBLIC,))
     yield Case("loopback with a trailing dot", "http://127.0.0.1./", "address", HTTP)
@@ -200,9 +200,9 @@ def redirects() -> Iterator[Case]:
         yield hops(f"second redirect: {name}", second, rule, PUBLIC, PUBLIC6)
     yield hops("no Location", [redirect()], "redirect", PUBLIC)
     yield hops("two Locations", [redirect("https://next.example/", "https://next.example/")], "redirect", PUBLIC)
-    for count, rule in {5: None, 6: "redirects", 50: "redirects"}.items():
+    for count, ended in {5: None, 6: "redirects", 50: "redirects"}.items():
         answers = [*[redirect(f"/{n}") for n in range(count)], answer()]
-        yield hops(f"{count} redirects", answers, rule, *([PUBLIC] * 6))
+        yield hops(f"{count} redirects", answers, ended, *([PUBLIC] * 6))
     yield hops("a circle", [redirect("#")], "redirects", *([PUBLIC] * 6))
     for location in ("/b", "b", "../b", "?b", "#b", ".", "Ã¼", "./b/../c"):
         yield hops(f"relative: {location}", [redirect(location), answer()], None, PUBLIC, PUBLIC)

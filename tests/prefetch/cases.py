@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from .scripted import CANARY, Dialled, Scripted, answer
+import anyio
+
+from .scripted import CANARY, Dialled, Scripted, ScriptedStream, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ PUBLIC = "93.184.216.34"
 PUBLIC6 = "2606:2800:220:1:248:1893:25c8:1946"
 METADATA = "169.254.169.254"
 HTTP = {"allow_http": True}
+PATIENCE = 1.0
+"""Seconds in which every case has to end; the deadlines in the table are far shorter."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Case:
     answers: Sequence[bytes | Sequence[bytes]] = ()
     dialled: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
     option: str | None = None
 
     def __str__(self) -> str:
@@ -38,19 +42,34 @@ class Case:
 
 async def failing(case: Case, fetch: Callable[..., Any], policy: Callable[..., Any]) -> str | None:
     """Run a case against a guard; return what is wrong, or None. The guard is given, so that a broken one can be."""
-    world = Scripted(case.dns, case.answers, dead=case.dead)
-    try:
-        image = await fetch(case.url, policy(**case.policy), network=world.network)
-    except Exception as error:  # noqa: BLE001 - a broken guard may raise anything
-        wrong = _wrong_refusal(case, error)
-    else:
-        wrong = None if case.rule is None else f"was fetched: {image!r}"
+    world = Scripted(case.dns, case.answers, dead=case.dead, silent=case.silent)
+    wrong: str | None = "did not end"
+    with anyio.move_on_after(PATIENCE):
+        try:
+            image = await fetch(case.url, policy(**case.policy), network=world.network)
+        except Exception as error:  # noqa: BLE001 - a broken guard may raise anything
+            wrong = _wrong_refusal(case, error)
+        else:
+            wrong = None if case.rule is None else f"was fetched: {image!r}"
     dialled = [ip_address(each.address) for each in world.dialled]
     if dialled != [ip_address(address) for address in case.dialled]:
         return f"dialled {dialled}, not {case.dialled}"
     if any(not stream.closed for stream in world.streams):
         return "left a connection open"
-    return wrong
+    return wrong or next(filter(None, (_wrong_request(stream) for stream in world.streams)), None)
+
+
+def _wrong_request(stream: ScriptedStream) -> str | None:
+    """Tell what a request holds beside the request line, Host and the two Accept headers, or what TLS was asked for."""
+    lines = stream.request.decode("ascii").split("\r\n")
+    names = [line.partition(":")[0].lower() for line in lines[1:-2]]
+    if names != ["host", "accept", "accept-encoding"] or not lines[0].startswith("GET /"):
+        return f"sends {lines}"
+    host = lines[1].removeprefix("Host: ")
+    named = host.rpartition("]")[0].removeprefix("[") or host.partition(":")[0]
+    if stream.tls_name not in (None, named):
+        return f"asks {stream.tls_name} for its certificate, and {named} for the image"
+    return None
 
 
 def _wrong_refusal(case: Case, error: Exception) -> str | None:
@@ -60,7 +79,7 @@ def _wrong_refusal(case: Case, error: Exception) -> str | None:
         return f"refused by {error!r}, not by {case.rule}"
     if case.option is not None and getattr(error, "option", "") != case.option:
         return f"names the option {getattr(error, 'option', '')}, not {case.option}"
-    text = "".join(traceback.format_exception(error)) + repr(error) + repr(error.__dict__)
+    text = f"{error} {error!r} {error.__dict__}"
     if error.__context__ is not None or error.__cause__ is not None:
         return "carries another exception along"
     if CANARY.decode() in text:

@@ -51,7 +51,7 @@ class Scripted(httpcore.AsyncNetworkBackend):
     """Answers the n-th connection with the n-th of ``answers`` (the last one again after that).
 
     ``dns`` maps a name to its addresses, or to several lists of them: one for each lookup. ``dead`` addresses refuse
-    connections; ``silent`` ones never answer.
+    connections; ``silent`` ones never answer. ``stalls``: a connection stays open when all is said.
     """
 
     def __init__(
@@ -60,11 +60,13 @@ class Scripted(httpcore.AsyncNetworkBackend):
         answers: Sequence[bytes | Sequence[bytes]] = (),
         dead: Iterable[str] = (),
         silent: Iterable[str] = (),
+        stalls: bool = False,
     ) -> None:
         self.dns = dns or {}
         self.answers = answers or (answer(),)
         self.dead = frozenset(dead)
         self.silent = frozenset(silent)
+        self.stalls = stalls
         self.dialled: list[Dialled] = []
         self.lookups: list[str] = []
         self.streams: list[ScriptedStream] = []
@@ -90,16 +92,17 @@ class Scripted(httpcore.AsyncNetworkBackend):
         if host in self.silent:
             await anyio.sleep_forever()
         script = self.answers[min(len(self.streams), len(self.answers) - 1)]
-        stream = ScriptedStream([script] if isinstance(script, bytes) else list(script))
+        stream = ScriptedStream([script] if isinstance(script, bytes) else list(script), stalls=self.stalls)
         self.streams.append(stream)
         return stream
 
 
 class ScriptedStream(httpcore.AsyncNetworkStream):
-    """A connection that says its lines whatever it is asked, then ends."""
+    """A connection that says its lines whatever it is asked, then ends (or does not)."""
 
-    def __init__(self, script: list[bytes]) -> None:
+    def __init__(self, script: list[bytes], *, stalls: bool = False) -> None:
         self.script = script
+        self.stalls = stalls
         self.request = b""
         self.tls_name: str | None = None
         self.closed = False
@@ -107,6 +110,8 @@ class ScriptedStream(httpcore.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self.closed:
             raise httpcore.ReadError("CANARY-9d1f: closed")
+        if not self.script and self.stalls:
+            await anyio.sleep_forever()
         if not self.script:
             return b""
         piece, rest = self.script[0][:max_bytes], self.script[0][max_bytes:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,8 @@ from tako.kit.prefetch import Network
 from .cases import PUBLIC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import ssl
+    from collections.abc import Callable, Generator
 
 
 class Server:
@@ -54,7 +54,7 @@ class Server:
 
 
 @contextmanager
-def serving(handler: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+def serving(handler: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Generator[Server]:
     """Serve on a free port of 127.0.0.1."""
     server = Server(handler, tls)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,0 +1,186 @@
+"""What tako-openai puts on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tako import ChatRequest, ChatResponse, ContentPart, JsonSchema, Message, Role, Tool, UnsupportedError
+from tako.errors import ConfigurationError
+from tako.testing.server import Server, reply, serve
+from tako_openai import OpenAI
+
+ANSWER = reply(json={"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]})
+PIXEL = "iVBORw0KGgo="
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
+
+
+def ask(request: ChatRequest | str, model: str = "gpt-4o", **options: Any) -> tuple[Server, ChatResponse]:
+    with serve(ANSWER) as server:
+        provider = OpenAI(model, api_key="sk-test", base_url=f"{server.url}/v1", **options)
+        return server, provider.blocking.chat(request)
+
+
+def body(request: ChatRequest, **options: Any) -> Any:
+    return ask(request, **options)[0].requests[0].json
+
+
+def user(*parts: Any, **parameters: Any) -> ChatRequest:
+    return ChatRequest([Message(Role.USER, list(parts))], **parameters)
+
+
+def test_a_request_goes_to_chat_completions_with_the_key_and_the_ids() -> None:
+    server, _ = ask("Hello", organization="org-1", project="proj-1", headers={"x-extra": "1"})
+    sent = server.requests[0]
+    assert (sent.method, sent.path) == ("POST", "/v1/chat/completions")
+    assert sent.headers["authorization"] == "Bearer sk-test"
+    assert (sent.headers["openai-organization"], sent.headers["openai-project"]) == ("org-1", "proj-1")
+    assert sent.headers["x-extra"] == "1"
+    assert sent.json == {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def test_text_alone_is_a_string_and_mixed_content_an_array_in_source_order() -> None:
+    text, url = ContentPart.text("What is this?"), ContentPart.image_url("https://example.com/a.png")
+    inline = ContentPart.image("image/png", f"data:image/png;base64,{PIXEL}")
+    assert body(user(text))["messages"] == [{"role": "user", "content": "What is this?"}]
+    assert body(user(inline, text, url))["messages"][0]["content"] == [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+    ]
+
+
+def test_calls_and_results_keep_their_pairs_and_each_result_is_a_message() -> None:
+    conversation = [
+        Message.user("Weather?"),
+        Message.assistant(
+            [
+                ContentPart.text("Looking."),
+                ContentPart.tool_call("a", "weather", {"city": "Rome"}),
+                ContentPart.tool_call("b", "weather", "{bro"),
+            ]
+        ),
+        Message(Role.TOOL, [ContentPart.tool_result("a", "18 °C"), ContentPart.tool_result("b", {"error": 1})]),
+    ]
+    assert body(ChatRequest(conversation))["messages"][1:] == [
+        {
+            "role": "assistant",
+            "content": "Looking.",
+            "tool_calls": [
+                {"id": "a", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Rome"}'}},
+                {"id": "b", "type": "function", "function": {"name": "weather", "arguments": "{bro"}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "a", "content": "18 °C"},
+        {"role": "tool", "tool_call_id": "b", "content": '{"error":1}'},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choice", "wire"),
+    [
+        ("auto", "auto"),
+        ("none", "none"),
+        ("required", "required"),
+        ("weather", {"type": "function", "function": {"name": "weather"}}),
+    ],
+)
+def test_tools_and_the_choice_among_them(choice: str, wire: Any) -> None:
+    sent = body(user(ContentPart.text("?"), tools=[Tool("weather", "Tells it", SCHEMA)], tool_choice=choice))
+    function = {"name": "weather", "description": "Tells it", "parameters": SCHEMA}
+    assert sent["tools"] == [{"type": "function", "function": function}]
+    assert sent["tool_choice"] == wire
+
+
+def test_parameters_have_their_words() -> None:
+    parameters: dict[str, Any] = {"temperature": 0.2, "top_p": 0.9, "max_tokens": 64, "stop": ["END"], "seed": 7}
+    sent = body(user(ContentPart.text("?"), **parameters, metadata={"k": "v"}, extra={"user": "u", "seed": 8}))
+    assert {key: sent[key] for key in ("temperature", "top_p", "max_tokens", "stop", "seed", "metadata", "user")} == {
+        "temperature": 0.2,
+        "top_p": 0.9,
+        "max_tokens": 64,
+        "stop": ["END"],
+        "seed": 8,
+        "metadata": {"k": "v"},
+        "user": "u",
+    }
+
+
+@pytest.mark.parametrize("model", ["o3-mini", "gpt-5", "openai/gpt-5-mini", "o4"])
+def test_reasoning_models_take_their_limit_as_max_completion_tokens(model: str) -> None:
+    sent = body(user(ContentPart.text("?"), max_tokens=64), model=model)
+    assert sent["max_completion_tokens"] == 64
+    assert "max_tokens" not in sent
+
+
+def test_output_of_one_shape() -> None:
+    assert body(user(ContentPart.text("?"), response_format="json"))["response_format"] == {"type": "json_object"}
+    wanted = JsonSchema("place", SCHEMA, strict=False)
+    assert body(user(ContentPart.text("?"), response_format=wanted))["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "place", "schema": SCHEMA, "strict": False},
+    }
+
+
+def test_a_budget_of_reasoning_becomes_an_effort_with_a_notice() -> None:
+    server, response = ask(user(ContentPart.text("?"), reasoning=4000))
+    assert server.requests[0].json["reasoning_effort"] == "medium"
+    assert [(notice.code, notice.path) for notice in response.notices] == [("changed_parameter", "reasoning")]
+
+
+def test_what_the_wire_cannot_carry_is_noticed_or_refused() -> None:
+    bitmap, empty = ContentPart.image("image/bmp", PIXEL), ContentPart.text("")
+    broken, bucket = ContentPart.image("image/png", "?!"), ContentPart.image_url("gs://bucket/a.png")
+    foreign = ContentPart.reasoning("hm", "sig", "anthropic")
+    request = ChatRequest(
+        [Message.user([bitmap, empty, broken, bucket, ContentPart.text("Hi")]), Message.assistant([foreign])]
+    )
+    server, response = ask(request)
+    assert server.requests[0].json["messages"] == [{"role": "user", "content": "Hi"}]
+    assert [(notice.code, notice.path) for notice in response.notices] == [
+        ("unsupported_media_type", "messages[0].content[0]"),
+        ("empty_text", "messages[0].content[1]"),
+        ("invalid_image", "messages[0].content[2]"),
+        ("unsupported_url", "messages[0].content[3]"),
+        ("foreign_state", "messages[1].content[0]"),
+    ]
+    with serve(ANSWER) as silent, pytest.raises(UnsupportedError, match="openai:m cannot carry") as refused:
+        strict = ChatRequest(request.messages, strict=True)
+        OpenAI("m", api_key="k", base_url=silent.url).blocking.chat(strict)
+    assert silent.requests == []
+    assert len(refused.value.notices) == 5
+
+
+def test_a_compatible_server_gets_its_own_reasoning_back_where_it_wants_it() -> None:
+    own = ContentPart.reasoning("hm", provider="openai")
+    request = ChatRequest([Message.user("?"), Message.assistant([own, ContentPart.text("so")]), Message.user("!")])
+    assert body(request, reasoning_field="reasoning_content")["messages"][1] == {
+        "role": "assistant",
+        "content": "so",
+        "reasoning_content": "hm",
+    }
+    server, response = ask(request)
+    assert server.requests[0].json["messages"][1] == {"role": "assistant", "content": "so"}
+    assert [notice.code for notice in response.notices] == ["unsupported_part"]
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "ftp://host/v1", "http://", "http://host:99999/v1", "http://user:pw@host", "http://h/v1?x=1"]
+)
+def test_a_base_url_that_is_none_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="base_url") as refused:
+        OpenAI("m", api_key="k", base_url=url)
+    assert "pw" not in str(refused.value)
+
+
+def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
+        OpenAI("m")
+    with pytest.raises(ConfigurationError, match="MY_KEY"):
+        OpenAI("m", api_key="$ENV:MY_KEY")
+    monkeypatch.setenv("MY_KEY", "sk-mine")
+    with serve(ANSWER) as server:
+        OpenAI("m", api_key="$ENV:MY_KEY", base_url=server.url).blocking.chat("Hi")
+    assert server.requests[0].headers["authorization"] == "Bearer sk-mine"
