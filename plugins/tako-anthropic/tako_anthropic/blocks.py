@@ -124,7 +124,7 @@ def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | No
         return None
     if part.data is not None:
         return part.data
-    if part.signature is None:
+    if not part.signature:  # "" comes from thinking that was cut, and from servers that sign nothing
         context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: without its signature it is not taken back")
         return None
     return {"type": "thinking", "thinking": part.text, "signature": part.signature}

@@ -27,10 +27,10 @@ class Model(Struct, frozen=True, kw_only=True):
 UNKNOWN = Model()
 CURRENT = Model(budget=False, samples=False, quiet=True)
 FAMILIES = (
-    (re.compile(r"claude-(instant|[12]\b|3-(opus|sonnet|haiku)|3-5)"), Model(budget=False, effort=False)),
-    (re.compile(r"claude-3-7"), Model(effort=False)),
-    (re.compile(r"claude-(opus|sonnet)-4-6"), Model()),
-    (re.compile(r"claude-opus-4-[78]"), CURRENT),
+    (re.compile(r"claude-(instant|[12]\b|3-(opus|sonnet|haiku)|3[-.]5)"), Model(budget=False, effort=False)),
+    (re.compile(r"claude-3[-.]7"), Model(effort=False)),
+    (re.compile(r"claude-(opus|sonnet)-4[-.]6"), Model()),
+    (re.compile(r"claude-opus-4[-.][78]"), CURRENT),
     (re.compile(r"claude-(opus|sonnet|haiku)-4"), Model(effort=False)),
     (re.compile(r"claude-"), CURRENT),
 )

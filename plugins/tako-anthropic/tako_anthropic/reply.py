@@ -76,6 +76,7 @@ class Reply(Struct):
     stop_reason: str | None = None
     usage: Count | None = None
     error: Any = None
+    request_id: str | None = None
 
 
 REPLY = msgspec.json.Decoder(Reply)
@@ -85,7 +86,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     """Read a reply; raises ResponseError where it is none, and the error that it reports where it does."""
     reply = decode_json(body, REPLY)
     if reply.error:
-        raise reported(reply.error, provider, body)
+        raise reported(reply.error, reply.request_id, provider, body)
     if reply.content is None:
         raise ResponseError(f"the reply has no content: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     parts = [part for block in reply.content if (part := translator.decode(block)) is not None]
@@ -111,8 +112,10 @@ def finish_reason(word: str | None, said: list[Notice], provider: HttpProvider, 
     return FinishReason.OTHER
 
 
-def reported(error: Any, provider: HttpProvider, body: bytes) -> ProviderError:
+def reported(error: Any, request_id: str | None, provider: HttpProvider, body: bytes) -> ProviderError:
     """Make the error that a reply of status 200 reports, of the class that it has when its status says so."""
     facts = facts_of({"error": error})
     status = next((STATUSES[code] for code in facts.codes if code in STATUSES), None)
-    return provider.failure(facts, status=status, body=body.decode("utf-8", "replace"))
+    failure = provider.failure(facts, status=status, body=body.decode("utf-8", "replace"))
+    failure.request_id = request_id
+    return failure

@@ -135,7 +135,7 @@ class MessagesDecoder:
             case "message_stop":
                 self.ended = True
             case "error":
-                raise reported(frame.get("error"), self._provider, event.data)
+                raise reported(frame.get("error"), text_of(frame.get("request_id")) or None, self._provider, event.data)
             case _:
                 pass
 

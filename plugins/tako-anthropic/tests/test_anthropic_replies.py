@@ -295,7 +295,7 @@ def test_an_error_has_one_class_before_and_within_a_reply(kind: str, status: int
     with pytest.raises(ProviderError, match="It went wrong") as caught:
         stream([START, *text("Hi"), event("error", **{key: error[key] for key in ("error", "request_id")})])
     assert type(caught.value) is cls
-    assert (caught.value.status_code, caught.value.code) == (status, kind)
+    assert (caught.value.status_code, caught.value.code, caught.value.request_id) == (status, kind, "req_1")
 
 
 def test_a_proxys_text_is_an_error_of_its_status() -> None:

@@ -301,6 +301,13 @@ def test_a_budget_leaves_room_for_the_answer(server: Server) -> None:
         (NEW, "odd", {}, True),
         (OLD, 0, {}, True),
         ("claude-3-5-haiku-latest", "high", {}, True),
+        (
+            "anthropic/claude-opus-4.7",
+            "xhigh",
+            {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "xhigh"}},
+            False,
+        ),
+        ("some-other", 2000, {"thinking": {"type": "enabled", "budget_tokens": 2000}}, False),
     ],
 )
 def test_reasoning_is_in_the_words_of_the_model(
