@@ -85,8 +85,9 @@ class Ollama(HttpProvider):
                 yield reply
         except ProviderError as error:
             if not opened:
-                advise(error, body)
                 error.provider = error.provider or self.name
+                error.model = error.model or msgspec.json.decode(body).get("model")
+                advise(error)
             raise
 
 
@@ -145,12 +146,11 @@ async def prepare(provider: Ollama, translator: Translator, request: ChatRequest
     return Exchange(f"{provider.base_url}/api/chat", body, context.notices)
 
 
-def advise(error: ProviderError, body: bytes) -> None:
+def advise(error: ProviderError) -> None:
     """Add what to do to an error's text, by its status and its cause."""
     advice = ""
     if isinstance(error, NotFoundError):
-        model = msgspec.json.decode(body).get("model")
-        advice = f"`ollama pull {model}` gets the model"
+        advice = f"`ollama pull {error.model}` gets the model"
     elif isinstance(error, TransportError) and type(error.__cause__).__name__ in UNREACHABLE:
         advice = "`ollama serve` starts Ollama, OLLAMA_HOST or base_url say where it is"
     if advice:

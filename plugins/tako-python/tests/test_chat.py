@@ -8,11 +8,11 @@ import threading
 import time
 
 import pytest
+from tako_python import PythonProvider
 
 import tako
 from tako.errors import ConfigurationError, ProviderError, RateLimitError, ResponseError
 from tako.parts import ToolCallPart
-from tako_python import PythonProvider
 
 
 def ask(chat, request="Hello"):
@@ -40,7 +40,7 @@ def test_a_coroutine_function_answers_with_a_str() -> None:
 def test_objects_partials_and_functions_that_return_awaitables_are_callables_too() -> None:
     assert ask(Callable()).text == "from an object"
     assert ask(functools.partial(coroutine_function)).text == "Hello!"
-    assert ask(lambda request: coroutine_function(request)).text == "Hello!"
+    assert ask(lambda request, suffix="": coroutine_function(request)).text == "Hello!"
 
 
 def test_a_plain_function_runs_in_a_worker_thread_while_the_loop_goes_on() -> None:
@@ -54,8 +54,8 @@ def test_a_plain_function_runs_in_a_worker_thread_while_the_loop_goes_on() -> No
 
     async def main():
         task = asyncio.ensure_future(PythonProvider("mine", chat).chat("Hello"))
-        while not threads:
-            await asyncio.sleep(0.001)  # the loop turns although `chat` blocks
+        await asyncio.sleep(0.05)  # the loop turns although `chat` blocks
+        assert threads
         may_go.set()
         return await task
 
@@ -122,7 +122,7 @@ def test_a_chat_response_without_a_model_gets_the_providers() -> None:
     ],
 )
 def test_a_wrong_answer_is_one_clear_error(answer: object, text: str) -> None:
-    with pytest.raises(ResponseError, match="^python:mine: ") as caught:
+    with pytest.raises(ResponseError, match=r"^python:mine: ") as caught:
         ask(lambda request: answer)
     assert text in str(caught.value)
 

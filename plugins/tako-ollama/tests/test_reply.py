@@ -1,0 +1,289 @@
+"""Whole replies and streams, as servers of all ages send them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tako_ollama import Ollama
+from tako_ollama.reply import ChatDecoder
+
+import tako
+from tako import notices
+from tako.errors import (
+    AuthenticationError,
+    ProviderError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    StreamTruncatedError,
+)
+from tako.kit.exchange import Exchange
+from tako.testing.server import reply, serve
+
+COUNTS = {"prompt_eval_count": 26, "eval_count": 30}
+DONE = {
+    "model": "m:latest",
+    "message": {"role": "assistant", "content": ""},
+    "done": True,
+    "done_reason": "stop",
+    **COUNTS,
+}
+
+
+def line(value) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+def says(**message) -> bytes:
+    return line({"model": "m:latest", "message": {"role": "assistant", **message}, "done": False})
+
+
+def call(name, arguments, **more):
+    return {"function": {"name": name, "arguments": arguments}, **more}
+
+
+def chat(answer):
+    with serve(reply(json=answer)) as server:
+        return Ollama("m", base_url=server.url, max_retries=0).blocking.chat("Hi")
+
+
+def stream(*lines, ending="end", **options):
+    """Stream these lines; returns the chunks and the reply."""
+
+    async def main(url):
+        async with Ollama("m", base_url=url, max_retries=0, **options).stream("Hi") as running:
+            chunks = [chunk async for chunk in running]
+        return chunks, await running.response()
+
+    with serve(reply(list(lines), headers={"content-type": "application/x-ndjson"}, ending=ending)) as server:
+        return asyncio.run(main(server.url))
+
+
+def test_a_whole_reply() -> None:
+    message = {"role": "assistant", "content": "Hello", "thinking": "Greet.", "images": None}
+    answer = {**DONE, "message": message, "total_duration": 5}
+    response = chat(answer)
+    assert (response.text, response.reasoning, response.finish_reason) == ("Hello", "Greet.", "stop")
+    assert (response.usage, response.model, response.notices) == (tako.Usage(26, 30), "m:latest", [])
+    assert response.raw == answer
+    assert response.message.parts[0].provider == "ollama"
+
+
+def test_a_stream_of_thinking_text_and_calls_on_lines_that_are_not_done() -> None:
+    chunks, response = stream(
+        says(content="", thinking="Two "),
+        says(content="", thinking="cities."),
+        says(content="Checking"),
+        says(tool_calls=[call("weather", {"city": "Paris"}, id="c1")]),
+        says(content="", tool_calls=[call("weather", {"city": "Rome"}, id="c1"), call("time", {})]),
+        line(DONE),
+    )
+    assert [chunk.kind for chunk in chunks] == ["delta"] * 5 + ["end"]
+    assert (response.reasoning, response.text, response.finish_reason) == ("Two cities.", "Checking", "tool_calls")
+    assert [(made.name, made.args) for made in response.tool_calls] == [
+        ("weather", {"city": "Paris"}),
+        ("weather", {"city": "Rome"}),
+        ("time", {}),
+    ]
+    ids = [made.id for made in response.tool_calls]
+    assert (ids[0], len(set(ids)), all(ids)) == ("c1", 3, True)
+    assert (response.usage, response.model) == (tako.Usage(26, 30), "m:latest")
+
+
+def test_an_index_that_is_wrong_or_repeated_mixes_no_calls_up() -> None:
+    calls = [{"function": {"index": 0, "name": name, "arguments": {"n": name}}} for name in ("a", "b")]
+    _, response = stream(says(tool_calls=calls), says(tool_calls=calls[:1]), line(DONE))
+    assert [made.args["n"] for made in response.tool_calls] == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "args"),
+    [
+        ({"a": [1, "é\u2028"]}, {"a": [1, "é\u2028"]}),
+        (None, {}),
+        ('{"a": 1}', {"a": 1}),
+        ('{"a": ', '{"a": '),
+        ({}, {}),
+    ],
+)
+def test_arguments_are_read_alike_whole_and_streamed(arguments, args) -> None:
+    message = {"role": "assistant", "content": "", "tool_calls": [call("f", arguments)]}
+    for response in (chat({**DONE, "message": message}), stream(line({**DONE, "message": message}))[1]):
+        assert [made.args for made in response.tool_calls] == [args]
+        assert response.finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("word", "reason", "said"),
+    [
+        ("stop", "stop", []),
+        ("length", "length", []),
+        ("load", "other", []),
+        ("unload", "other", []),
+        ("new_word", "other", []),
+        (None, "stop", [notices.FINISH_MISSING]),
+    ],
+)
+def test_every_reason_to_end_is_read_alike_whole_and_streamed(word, reason, said) -> None:
+    answer = {**DONE, "message": {"content": "Hi"}, "done_reason": word}
+    for response in (chat(answer), stream(line(answer))[1]):
+        assert (response.finish_reason, [notice.code for notice in response.notices]) == (reason, said)
+
+
+def test_an_answer_that_is_cut_by_length_says_so_even_with_calls() -> None:
+    message = {"content": "", "tool_calls": [call("f", {})]}
+    assert chat({**DONE, "message": message, "done_reason": "length"}).finish_reason == "length"
+
+
+def test_a_last_line_without_message_counts_or_line_end_is_an_end() -> None:
+    _, response = stream(says(content="Hi"), line({"model": "m", "done": True})[:-1])
+    assert (response.text, response.usage, response.finish_reason) == ("Hi", tako.Usage(), "stop")
+
+
+def test_a_stream_without_a_line_that_is_done_is_truncated_with_what_came() -> None:
+    for ending in ("end", "cut", "reset"):
+        with pytest.raises(StreamTruncatedError) as caught:
+            stream(says(content="Hel"), says(content="lo"), ending=ending)
+        assert caught.value.partial.text == "Hello"
+        assert not caught.value.partial.tool_calls
+
+
+def test_a_stream_that_is_cut_at_any_byte_is_never_a_success() -> None:
+    body = says(content="Hé") + says(tool_calls=[call("f", {"a": 1})]) + line(DONE)
+    provider = Ollama("m", base_url="127.0.0.1:1")
+    for size in range(len(body) - 1):  # with all but the last line's end it is whole
+        decoder = ChatDecoder(provider, Exchange("", {}))
+        with pytest.raises(StreamTruncatedError):
+            [*decoder.feed(body[:size]), *decoder.finish(clean=True)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 400), max_size=6))
+def test_a_stream_reads_the_same_however_it_is_split(cuts) -> None:
+    body = b"\xef\xbb\xbf" + says(content="Hé\u2028!", thinking="ü") + b"\r\n\n" + line(DONE) + says(content="late")
+    decoder = ChatDecoder(Ollama("m", base_url="127.0.0.1:1"), Exchange("", {}))
+    edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    chunks = []
+    for start, end in pairwise(edges):
+        chunks += decoder.feed(body[start:end])
+        if decoder.ended:
+            break
+    chunks += decoder.finish(clean=True)
+    assert [chunk.text for chunk in chunks if chunk.kind == "delta" and chunk.text] == ["Hé\u2028!"]
+    assert [chunk.reasoning for chunk in chunks if chunk.kind == "delta" and chunk.reasoning] == ["ü"]
+    assert chunks[-1].kind == "end"
+
+
+def test_an_error_line_after_status_200_is_what_a_500_is() -> None:
+    problem = {"error": "model runner has unexpectedly stopped"}
+    for attempt in (
+        lambda: chat(problem),
+        lambda: stream(says(content="Hi"), line(problem)),
+        lambda: stream(line(problem)),
+    ):
+        with pytest.raises(ServerError, match=r"^ollama:m: 500: model runner has unexpectedly stopped$") as caught:
+            attempt()
+        assert caught.value.status_code == 500
+        assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("problem", "kind"),
+    [
+        ({"error": "slow down", "status": 429}, RateLimitError),
+        ({"error": "who?", "StatusCode": 401, "Status": "401 Unauthorized"}, AuthenticationError),
+        ({"error": {"message": "slow down", "type": "rate_limit_error"}}, RateLimitError),
+    ],
+)
+def test_an_error_line_that_says_more_is_of_that_class(problem, kind) -> None:
+    for attempt in (lambda: chat(problem), lambda: stream(line(problem))):
+        with pytest.raises(ProviderError) as caught:
+            attempt()
+        assert type(caught.value) is kind
+
+
+def test_an_error_before_the_stream_has_the_class_of_its_status_and_is_tried_again() -> None:
+    memory = reply(json={"error": "model requires more system memory"}, status=500)
+    with serve(memory, reply(json={**DONE, "message": {"content": "Hi"}})) as server:
+        assert Ollama("m", base_url=server.url).blocking.chat("Hi").text == "Hi"
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"not json\n",
+        b"[]\n",
+        b'{"message": "text"}\n',
+        b'{"message": {"content": 5}}\n',
+        b'{"done": "yes"}\n',
+        b'"\xff"\n',
+    ],
+)
+def test_what_is_no_reply_is_a_response_error(body: bytes) -> None:
+    with pytest.raises(ResponseError):
+        stream(body, line(DONE))
+    with serve(reply(body)) as server, pytest.raises(ResponseError):
+        Ollama("m", base_url=server.url).blocking.chat("Hi")
+
+
+def test_a_whole_reply_without_a_message_is_none() -> None:
+    with pytest.raises(ResponseError, match="no message"):
+        chat({"status": "ok"})
+
+
+def test_a_page_of_a_proxy_is_no_reply() -> None:
+    page = reply("<!doctype html><p>Sign in", headers={"content-type": "text/html"})
+    with serve(page) as server:
+        provider = Ollama("m", base_url=server.url)
+        with pytest.raises(ResponseError, match="HTML"):
+            asyncio.run(provider.stream("Hi").response())
+
+
+def test_a_server_that_answers_in_one_piece_where_a_stream_was_asked_for_is_understood() -> None:
+    with serve(reply(json={**DONE, "message": {"content": "Hi"}})) as server:
+        assert asyncio.run(Ollama("m", base_url=server.url).stream("Hi").response()).text == "Hi"
+
+
+def test_a_line_that_never_ends_is_refused() -> None:
+    with pytest.raises(ResponseError, match="2000 bytes"):
+        stream(b'{"message": {"content": "' + b"x" * 3000, max_event_bytes=2000)
+
+
+def test_leaving_early_closes_the_connection() -> None:
+    async def main(server):
+        async with Ollama("m", base_url=server.url).stream("Hi") as running:
+            await anext(running)
+        for _ in range(200):
+            if server.left_early:
+                break
+            await asyncio.sleep(0.01)
+
+    pieces = [says(content="Hi")]
+    with serve(reply(pieces, headers={"content-type": "application/x-ndjson"}, ending="hang")) as server:
+        asyncio.run(main(server))
+        assert server.left_early == 1
+
+
+def test_a_plugin_may_change_how_a_block_is_read() -> None:
+    class Loud:
+        @tako.hookimpl(wrapper=True)
+        def tako_translator(self):
+            inner = yield
+
+            def decode(block):
+                return inner.decode({"content": block["content"].upper()} if "content" in block else block)
+
+            return tako.Translator(encode=inner.encode, decode=decode)
+
+    loud = Loud()
+    tako.register(loud)
+    try:
+        assert chat({**DONE, "message": {"content": "hi", "thinking": "hm"}}).text == "HI"
+    finally:
+        tako.unregister(loud)
