@@ -39,6 +39,14 @@ def provider_at(url: str, **options: Any) -> AzureOpenAI:
     return AzureOpenAI("prod", endpoint=url, api_key="key-123", **{"max_retries": 0, **options})
 
 
+def streamed(*events: Any, done: bool = True) -> tuple[str, tako.types.End]:
+    """The text and the end of a stream of these events."""
+    with serve(reply(sse(*events, done=done))) as server:
+        *deltas, end = list(provider_at(server.url).blocking.stream("Hi"))
+    assert isinstance(end, tako.types.End)
+    return "".join(delta.text or "" for delta in deltas if isinstance(delta, tako.types.Delta)), end
+
+
 def test_a_reply_keeps_what_the_content_filter_said_in_raw() -> None:
     body = {
         "id": "chatcmpl-1",
@@ -63,7 +71,7 @@ def test_a_reply_keeps_what_the_content_filter_said_in_raw() -> None:
 
 
 def test_a_stream_begins_with_the_prompts_results_and_keeps_them() -> None:
-    script = sse(
+    text, end = streamed(
         FIRST,
         piece({"role": "assistant", "content": ""}),
         piece({"content": "Hel"}, results={"hate": {"filtered": False, "severity": "low"}}),
@@ -71,17 +79,13 @@ def test_a_stream_begins_with_the_prompts_results_and_keeps_them() -> None:
         piece({}, "stop"),
         {"id": "chatcmpl-1", "model": "gpt-4o-2024-11-20", "choices": [], "usage": USAGE},
     )
-    with serve(reply(script)) as server:
-        stream = provider_at(server.url).blocking.stream("Hi")
-        *deltas, end = list(stream)
-    assert "".join(delta.text for delta in deltas) == 'Hello "filtered"'
+    assert text == 'Hello "filtered"'
     assert (end.id, end.model, end.usage) == ("chatcmpl-1", "gpt-4o-2024-11-20", tako.Usage(7, 2, 4))
     assert end.raw == {"prompt_filter_results": PROMPT, "choices": [{"content_filter_results": SAFE}]}
 
 
 def test_a_stream_without_results_has_no_raw() -> None:
-    with serve(reply(sse({"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}))) as server:
-        *_, end = list(provider_at(server.url).blocking.stream("Hi"))
+    _, end = streamed({"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]})
     assert end.raw is None
 
 
@@ -90,9 +94,8 @@ def test_results_that_come_after_the_text_are_kept() -> None:
     late = {
         "choices": [{"index": 0, "finish_reason": None, "content_filter_results": SAFE, "content_filter_offsets": {}}]
     }
-    with serve(reply(sse(FIRST, piece({"content": "Hi"}), late, piece({}, "stop")))) as server:
-        *deltas, end = list(provider_at(server.url).blocking.stream("Hi"))
-    assert [delta.text for delta in deltas] == ["Hi"]
+    text, end = streamed(FIRST, piece({"content": "Hi"}), late, piece({}, "stop"))
+    assert text == "Hi"
     assert end.raw["choices"] == [{"content_filter_results": SAFE}]
 
 

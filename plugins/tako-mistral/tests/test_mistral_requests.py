@@ -13,7 +13,7 @@ from tako_mistral.wire import wire_ids
 import tako
 from tako import ChatRequest, ContentPart, Message
 from tako.errors import ConfigurationError, UnsupportedError
-from tako.parts import TextPart
+from tako.parts import Part, TextPart
 from tako.providers import Mistral
 from tako.testing.server import Received, Reply, Server, reply, serve
 from tako.types import Role
@@ -131,7 +131,7 @@ def test_magistral_takes_no_effort() -> None:
 
 def test_images_go_by_data_url_and_by_address() -> None:
     png = "iVBORw0KGgo="
-    parts = [
+    parts: list[Part] = [
         ContentPart.text("Compare"),
         ContentPart.image("image/png", png),
         ContentPart.image_url("https://example.com/a.png"),
@@ -184,7 +184,7 @@ def test_an_id_that_looks_like_the_short_form_of_another_is_no_trouble() -> None
 
 
 def test_own_reasoning_goes_back_as_a_thinking_chunk_and_foreign_reasoning_stays_out() -> None:
-    parts = [
+    parts: list[Part] = [
         ContentPart.reasoning("Let me see.", "sig", "mistral"),
         ContentPart.reasoning("Hm.", None, "mistral"),
         ContentPart.reasoning("Secret.", "x", "anthropic"),
@@ -304,4 +304,4 @@ def test_any_conversation_goes_out_and_no_part_is_lost(
     assert on_the_wire(wire) == sum(1 for part in kept if not isinstance(part, TextPart))
     sent_text = str([message.get("content") for message in wire])
     assert all(repr(part.text)[1:-1] in sent_text for part in kept if isinstance(part, TextPart))
-    assert not any(isinstance(parts[path], TextPart) and parts[path].text for path in lost)
+    assert not any(part.text for path, part in parts.items() if isinstance(part, TextPart) and path in lost)
