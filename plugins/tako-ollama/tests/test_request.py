@@ -52,7 +52,7 @@ def test_parameters_go_in_options_over_those_of_the_provider_and_extra_wins_last
         seed=7,
         max_tokens=10,
         stop=["END"],
-        extra={"options": {"top_k": 3, "seed": 8}, "truncate": False},
+        extra={"options": {"top_k": 3, "seed": 8}, "keep_alive": "1h"},
     )
     body, said = sent(request, options={"num_ctx": 8192, "temperature": 1.0}, keep_alive="5m")
     assert body["options"] == {
@@ -64,7 +64,7 @@ def test_parameters_go_in_options_over_those_of_the_provider_and_extra_wins_last
         "stop": ["END"],
         "top_k": 3,
     }
-    assert (body["keep_alive"], body["truncate"], said) == ("5m", False, [])
+    assert (body["keep_alive"], said) == ("1h", [])
 
 
 def test_format_is_json_or_the_schema_itself() -> None:
