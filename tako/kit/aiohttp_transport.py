@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 import weakref
-from functools import cache
 from typing import TYPE_CHECKING
 
 import aiohttp
-import certifi
 from yarl import URL
 
-from tako.errors import ProviderTimeoutError, TransportError
+from tako.errors import ConfigurationError, ProviderTimeoutError, TransportError
+from tako.kit.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -24,15 +22,6 @@ KEEP_ALIVE = 60.0
 """Seconds that an idle connection is kept."""
 HEADER_LIMIT = 64 * 1024
 """Bytes of one header line; aiohttp's own 8 KB refuses replies that vendors do send."""
-
-
-@cache
-def tls() -> ssl.SSLContext:
-    """Return the process's TLS settings: certifi's roots, or what SSL_CERT_FILE and SSL_CERT_DIR name."""
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if file or folder:
-        return ssl.create_default_context(cafile=file, capath=folder)
-    return ssl.create_default_context(cafile=certifi.where())
 
 
 class AiohttpTransport:
@@ -46,7 +35,7 @@ class AiohttpTransport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=max_connections,
-                ssl=tls(),
+                ssl=_tls(),
                 keepalive_timeout=KEEP_ALIVE,
                 resolver=aiohttp.ThreadedResolver(),
             ),
@@ -136,6 +125,15 @@ class AiohttpReply:
     async def aclose(self) -> None:
         """Keep the connection if the body is complete, else close it."""
         self._response.close()
+
+
+def _tls() -> ssl.SSLContext:
+    try:
+        return tls_context()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read: {error}"
+        ) from error
 
 
 async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:

@@ -72,6 +72,8 @@ class HttpProvider(Provider):
 
     def __init__(self, model: str, **options: Unpack[HttpOptions]) -> None:
         super().__init__(model, capabilities=options.get("capabilities"))
+        for unknown in options.keys() - HttpOptions.__annotations__.keys():
+            raise ConfigurationError(f"{self.id}: {type(self).__name__} has no option {unknown!r}")
         self.timeout = self._positive(options.get("timeout", self.default_timeout), "timeout")
         self.connect_timeout = self._positive(options.get("connect_timeout", 10.0), "connect_timeout")
         self.max_retries = options.get("max_retries", 2)

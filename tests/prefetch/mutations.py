@@ -19,7 +19,7 @@ import anyio
 
 import tako.kit.prefetch
 import tako.url_prefetch
-from tako.kit.prefetch.network import tls_context
+from tako.kit.tls import tls_context
 
 from . import attack_addresses, attack_answers, attack_urls
 from .cases import failing

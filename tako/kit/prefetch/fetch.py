@@ -12,9 +12,10 @@ import httpcore
 
 from tako.errors import ConfigurationError, UrlPrefetchError
 from tako.kit.prefetch.answer import read_image, redirect_of
-from tako.kit.prefetch.network import GuardedBackend, Network, tls_context
+from tako.kit.prefetch.network import GuardedBackend, Network
 from tako.kit.prefetch.rules import Refusal
 from tako.kit.prefetch.url import Url, follow, parse_url, shown_host
+from tako.kit.tls import tls_context
 from tako.parts import IMAGE_TYPES, ImagePart
 from tako.url_prefetch import UrlPrefetch
 

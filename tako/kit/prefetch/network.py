@@ -6,17 +6,13 @@ The guard is an httpcore network backend: httpcore asks it for a connection to t
 
 from __future__ import annotations
 
-import os
 import socket
-import ssl
 from contextlib import suppress
-from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import anyio.to_thread
-import certifi
 import httpcore
 
 from tako.kit.prefetch.addresses import check_address
@@ -116,17 +112,3 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         if not addresses:
             raise Refusal("dns", "its name does not resolve")
         return addresses
-
-
-def tls_context() -> ssl.SSLContext:
-    """Return the client context: certifi's roots, or what SSL_CERT_FILE and SSL_CERT_DIR name in their stead.
-
-    Raises OSError where the variables name nothing that can be read.
-    """
-    return _tls_context(os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None)
-
-
-@lru_cache(maxsize=4)
-def _tls_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
-    """Make a context, once for each setting: it costs 25 ms."""
-    return ssl.create_default_context(cafile=cafile if cafile or capath else certifi.where(), capath=capath)
