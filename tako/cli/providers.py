@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def run(options: Namespace) -> int:
     """Carry out the command; exit code 1 where something is broken."""
-    rows = [_provider(entry) for entry in provider_entries()]
-    rows += _plugins()
+    plugins = _plugins()  # first, since they take part in whether a provider is sound
+    rows = [_provider(entry) for entry in provider_entries()] + plugins
     show(rows, as_json=options.json)
     if "debug" in options:
         for name, trace in PLUGINS.failed.items():

@@ -46,7 +46,8 @@ def complain(text: str) -> None:
 
 def _warn(message: object, *_: object, **__: object) -> None:
     """Show a warning as one line, without the place in our code."""
-    complain(f"tako: {message}")
+    text = str(message)
+    complain(text if text.startswith("tako ") else f"tako: {text}")
 
 
 def _run(given: list[str]) -> int:

@@ -6,6 +6,7 @@ import os
 import secrets
 import threading
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -18,7 +19,6 @@ from tako_llamacpp.worker import running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 N_PARALLEL = 1
 """Calls that are answered at a time; more wait in a queue. Several at once would share the context and the core."""
@@ -57,7 +57,8 @@ class Engine:
             self._server: Any = xllamacpp.Server(params)
         except RuntimeError as error:
             raise ConfigurationError(
-                f"llama.cpp cannot load {setting.path} with n_ctx={setting.n_ctx}: an unknown kind of model, or too little memory"
+                f"llama.cpp cannot load {setting.path}: an unknown kind of model, or too little memory "
+                f"for n_ctx={setting.n_ctx}"
             ) from error
         self._pid = os.getpid()
         self._queues: WeakKeyDictionary[Any, anyio.Lock] = WeakKeyDictionary()

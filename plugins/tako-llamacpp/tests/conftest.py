@@ -4,9 +4,9 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
+from tako_llamacpp import embedded
 
 from tako.providers import LlamaCpp
-from tako_llamacpp import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

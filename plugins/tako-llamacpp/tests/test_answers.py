@@ -12,13 +12,13 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
+from tako_llamacpp import engine
 
 from tako import ChatRequest, ContentPart, JsonSchema, Message, Tool, errors
 from tako.providers import LlamaCpp
-from tako_llamacpp import engine
 
 if TYPE_CHECKING:
-    from tako.types import ChatResponse
+    from tako.types import ChatResponse, Part
 
 FRANCE = ChatRequest(
     [Message.system("Be brief."), Message.user("What is the capital of France?")], temperature=0.0, max_tokens=30
@@ -60,7 +60,7 @@ def test_a_schema_is_held_by_grammar(model: LlamaCpp) -> None:
 
 
 def test_what_it_cannot_take_is_noted_or_refused_when_strict(model: LlamaCpp) -> None:
-    parts = [ContentPart.image("image/png", "AAAA"), ContentPart.text("What is the capital of France?")]
+    parts: list[Part] = [ContentPart.image("image/png", "AAAA"), ContentPart.text("What is the capital of France?")]
     asked = ChatRequest(
         [Message.system("Be brief."), Message.user(parts)],
         model="other",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from tako_llamacpp import embedded, wire
 
 from tako import Capabilities, ConfigurationError, get_provider
 from tako.providers import LlamaCpp
-from tako_llamacpp import embedded, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,10 +96,10 @@ def test_it_travels_in_a_pickle_without_what_is_loaded(model: LlamaCpp) -> None:
 
 
 def test_chunks_of_calls_are_joined_by_index() -> None:
-    def chunk(**delta: object) -> dict[str, object]:
+    def chunk(**delta: Any) -> dict[str, Any]:
         return {"id": "x", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
 
-    chunks = [
+    chunks: list[dict[str, Any]] = [
         chunk(role="assistant", content=None),
         chunk(reasoning_content="hm"),
         chunk(tool_calls=[{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{"}}]),

