@@ -250,9 +250,9 @@ def check_url(url: str, option: str, owner: str) -> str:
             problem = "it must end with the path, without spaces"
         elif parts.username or parts.password:
             problem = "it must hold no credentials"
-            url = url.replace(parts.netloc, parts.hostname)
     if problem:
-        raise ConfigurationError(f"{owner}: {option}={url!r} is no base URL: {problem}")
+        shown = re.sub(r"//[^/]*@", "//", url) if isinstance(url, str) else url  # without the credentials it may hold
+        raise ConfigurationError(f"{owner}: {option}={shown!r} is no base URL: {problem}")
     return url.rstrip("/")
 
 

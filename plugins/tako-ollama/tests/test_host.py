@@ -47,7 +47,10 @@ def test_ollama_host_is_read_as_ollama_reads_it(text: str, url: str, monkeypatch
         assert Ollama("m", base_url=text).base_url == url
 
 
-@pytest.mark.parametrize("text", ["ftp://gpu-box", "gpu-box:port", "gpu box", "http://user:pw@gpu-box:1", "a:99999"])
+@pytest.mark.parametrize(
+    "text",
+    ["ftp://gpu-box", "gpu-box:port", "gpu box", "http://user:pw@gpu-box:1", "http://user:pw@gpu-box:port", "a:99999"],
+)
 def test_what_is_no_address_is_refused_with_the_name_of_the_variable(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
