@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import weakref
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -22,6 +23,8 @@ KEEP_ALIVE = 60.0
 """Seconds that an idle connection is kept."""
 HEADER_LIMIT = 64 * 1024
 """Bytes of one header line; aiohttp's own 8 KB refuses replies that vendors do send."""
+LARGE = 1024 * 1024
+"""Bytes of a body beyond which aiohttp wants a file, which it sends piece by piece."""
 
 
 class AiohttpTransport:
@@ -60,7 +63,7 @@ class AiohttpTransport:
                 request.method,
                 self._url(request.url),
                 headers=request.headers,
-                data=request.body,
+                data=request.body if len(request.body) <= LARGE else BytesIO(request.body),
                 allow_redirects=False,
                 proxy=self._proxy,
                 timeout=self._timeout(request),

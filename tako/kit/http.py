@@ -259,7 +259,8 @@ def check_url(url: str, option: str, owner: str) -> str:
 def _import_aiohttp() -> None:
     """Import aiohttp, which takes as long as many calls do, and read the roots of TLS."""
     with suppress(Exception):  # whoever needs it next is told
-        import_module("tako.kit.aiohttp_transport").tls()
+        import_module("tako.kit.aiohttp_transport")
+        import_module("tako.kit.tls").tls_context()
     _IMPORTED.set()
 
 

@@ -1,0 +1,362 @@
+"""Credentials come from boto3's chain, off the loop, once for all who ask; STS and instance metadata are on loopback."""
+
+import asyncio
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from botocore.credentials import RefreshableCredentials
+
+from tako.errors import AuthenticationError, ConfigurationError, TransportError
+from tako.testing.server import reply, serve
+from tako_bedrock import Bedrock
+
+ANSWER = {"output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}}, "stopReason": "end_turn"}
+STS = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{key}</AccessKeyId>
+<SecretAccessKey>secret-of-{key}</SecretAccessKey><SessionToken>token-of-{key}</SessionToken>
+<Expiration>{until}</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
+
+
+def until(seconds):
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def key_of(request):
+    return request.headers["authorization"].partition("Credential=")[2].partition("/")[0]
+
+
+class Vendors:
+    """Bedrock, STS and instance metadata in one server: credentials are numbered, and live for `lives` seconds each."""
+
+    def __init__(self, *lives):
+        self.lives = list(lives)
+        self.issued = 0
+        self.asked = []
+        self.expired = set()
+        self.broken = False
+        self.pause = 0.05
+
+    def __call__(self, request):
+        if request.path.startswith("/model/"):
+            self.asked.append(key_of(request))
+            if key_of(request) in self.expired:
+                error = {"x-amzn-errortype": "ExpiredTokenException:http://internal.amazon.com/coral/"}
+                return reply(json={"message": "The security token has expired"}, status=403, headers=error)
+            return reply(json=ANSWER)
+        if request.path == "/latest/api/token":
+            return reply("metadata-token")
+        if request.path.endswith("/security-credentials/"):
+            return reply("the-role")
+        if self.broken:
+            return reply("broken", status=500 if request.method == "GET" else 400)
+        self.issued += 1
+        key, life = f"AKID{self.issued}", self.lives.pop(0) if len(self.lives) > 1 else self.lives[0]
+        if request.method == "GET":
+            found = {"AccessKeyId": key, "SecretAccessKey": f"secret-of-{key}", "Token": f"token-of-{key}"}
+            found |= {"Code": "Success", "Expiration": until(life)}
+            return reply(json=found, delay=self.pause)
+        text = STS.format(key=key, until=until(life))
+        return reply(text, headers={"content-type": "text/xml"}, delay=self.pause)
+
+
+@pytest.fixture(params=["sts", "imds"])
+def source(request, aws, tmp_path):
+    """Set the environment up for one of two sources, which `Vendors` plays."""
+    aws.delenv("AWS_ACCESS_KEY_ID")
+    aws.delenv("AWS_SECRET_ACCESS_KEY")
+
+    def at(url):
+        if request.param == "imds":
+            aws.setenv("AWS_EC2_METADATA_DISABLED", "false")
+            aws.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)
+            return
+        (tmp_path / "token").write_text("web-identity")
+        aws.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+        aws.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
+        aws.setenv("AWS_ENDPOINT_URL_STS", url)
+
+    return at
+
+
+def run(scenario, vendors, source, **options):
+    with serve(vendors) as server:
+        source(server.url)
+
+        async def main():
+            async with Bedrock("m", region="us-east-1", endpoint_url=server.url, max_retries=0, **options) as provider:
+                await scenario(provider)
+
+        asyncio.run(main())
+
+
+async def hundred(provider):
+    return await asyncio.gather(*[provider.chat("Hello") for _ in range(100)])
+
+
+def test_a_hundred_cold_calls_load_credentials_once(source):
+    vendors = Vendors(3600)
+    run(hundred, vendors, source)
+    assert vendors.issued == 1
+    assert vendors.asked == ["AKID1"] * 100
+
+
+def test_a_hundred_calls_refresh_ended_credentials_once(source):
+    vendors = Vendors(2, 3600)
+
+    async def scenario(provider):
+        await provider.chat("Hello")
+        provider.account._held.source._expiry_time = datetime.now(UTC) - timedelta(seconds=1)  # the clock goes on
+        await hundred(provider)
+
+    run(scenario, vendors, source)
+    assert vendors.issued == 2
+    assert vendors.asked == ["AKID1"] + ["AKID2"] * 100
+
+
+@pytest.mark.parametrize("source", ["sts"], indirect=True)  # botocore itself extends what metadata gives
+def test_calls_go_on_with_valid_credentials_while_one_refresh_runs(source):
+    vendors = Vendors(300, 3600)
+
+    async def scenario(provider):
+        await provider.chat("Hello")
+        provider.account._not_before = 0.0  # a minute has passed
+        vendors.pause = 0.5
+        await hundred(provider)
+        assert set(vendors.asked) == {"AKID1"}
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            await provider.chat("Hello")
+            if vendors.asked[-1] == "AKID2":
+                break
+
+    run(scenario, vendors, source)
+    assert vendors.issued == 2
+    assert vendors.asked[-1] == "AKID2"
+
+
+@pytest.mark.parametrize("source", ["sts"], indirect=True)  # botocore itself extends what metadata gives
+def test_a_refresh_that_fails_does_not_fail_calls_that_hold_valid_credentials(source):
+    vendors = Vendors(300)
+
+    async def scenario(provider):
+        await provider.chat("Hello")
+        vendors.broken = True
+        provider.account._not_before = 0.0
+        await hundred(provider)
+        await asyncio.sleep(0.2)
+        await hundred(provider)
+
+    run(scenario, vendors, source)
+    assert set(vendors.asked) == {"AKID1"}
+
+
+def test_expired_credentials_are_renewed_once_and_each_call_is_made_once_more(source):
+    vendors = Vendors(3600)
+    vendors.expired = {"AKID1"}
+    run(hundred, vendors, source)
+    assert vendors.issued == 2
+    assert vendors.asked.count("AKID1") <= 100
+    assert vendors.asked.count("AKID2") == 100
+
+
+def test_credentials_that_stay_expired_are_an_authentication_error(source):
+    vendors = Vendors(3600)
+    vendors.expired = {"AKID1", "AKID2"}
+
+    async def scenario(provider):
+        with pytest.raises(AuthenticationError, match="security token has expired"):
+            await provider.chat("Hello")
+
+    run(scenario, vendors, source)
+    assert vendors.asked == ["AKID1", "AKID2"]
+
+
+def test_expired_keys_of_the_environment_are_named(aws):
+    vendors = Vendors(1)
+    vendors.expired = {"AKIDEXAMPLE"}
+
+    async def scenario(provider):
+        with pytest.raises(AuthenticationError, match=r"source 'env'; renew or correct them") as caught:
+            await provider.chat("Hello")
+        assert caught.value.code == "ExpiredTokenException"
+        assert "\n" not in str(caught.value)
+
+    run(scenario, vendors, lambda _: None)
+    assert vendors.asked == ["AKIDEXAMPLE"]
+
+
+def test_a_session_of_ones_own_is_used_and_renewed(aws):
+    vendors = Vendors(1)
+    vendors.expired = {"AKIDold"}
+    made = []
+
+    def refresh():
+        made.append("AKIDnew")
+        return {"access_key": "AKIDnew", "secret_key": "s", "token": "t", "expiry_time": until(3600)}
+
+    session = boto3.Session(region_name="us-east-1")
+    session._session._credentials = RefreshableCredentials(
+        "AKIDold", "s", "t", datetime.now(UTC) + timedelta(hours=1), refresh, "of my own"
+    )
+    run(hundred, vendors, lambda _: None, session=session)
+    assert made == ["AKIDnew"]
+    assert vendors.asked[-1] == "AKIDnew"
+
+
+def test_a_profile_names_keys_and_region(aws, tmp_path):
+    aws.delenv("AWS_ACCESS_KEY_ID")
+    aws.delenv("AWS_SECRET_ACCESS_KEY")
+    (tmp_path / "credentials").write_text("[work]\naws_access_key_id = AKIDwork\naws_secret_access_key = s\n")
+    (tmp_path / "config").write_text("[profile work]\nregion = eu-west-3\n")
+    vendors = Vendors(1)
+    with serve(vendors) as server:
+        Bedrock("m", profile_name="work", endpoint_url=server.url).blocking.chat("Hello")
+        assert "/eu-west-3/bedrock/" in server.requests[0].headers["authorization"]
+    assert vendors.asked == ["AKIDwork"]
+
+
+def test_no_credentials_are_told_before_the_vendor_is_called(aws):
+    aws.delenv("AWS_ACCESS_KEY_ID")
+    aws.delenv("AWS_SECRET_ACCESS_KEY")
+    with serve(reply(json=ANSWER)) as server:
+        provider = Bedrock("m", region="us-east-1", endpoint_url=server.url)
+        with pytest.raises(ConfigurationError) as caught:
+            provider.blocking.chat("Hello")
+    assert not server.requests
+    assert "tried the environment, the profile 'default'" in str(caught.value)
+    assert "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "text"),
+    [
+        ({}, {}, "has no AWS region: tried AWS_DEFAULT_REGION, the profile 'default' and AWS_REGION"),
+        ({"AWS_PROFILE": "gone"}, {"region": "us-east-1"}, r"config profile \(gone\) could not be found"),
+        ({}, {"region": "not a region"}, "region 'not a region'.*|.*not a region"),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, {"region": "us-east-1"}, "Partial credentials.*AWS_SECRET_ACCESS_KEY"),
+    ],
+    ids=["no region", "no such profile", "no such region", "half a pair"],
+)
+def test_a_wrong_setting_is_a_configuration_error_of_one_line(aws, settings, options, text):
+    for name, value in settings.items():
+        aws.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=text) as caught:
+        Bedrock("m", **options).blocking.chat("Hello")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_source_that_refuses_is_an_authentication_error_that_names_it(aws, source):
+    vendors = Vendors(1)
+    vendors.broken = True
+    with serve(vendors) as server:
+        source(server.url)
+        provider = Bedrock("m", region="us-east-1", endpoint_url=server.url, max_retries=0)
+        with pytest.raises((AuthenticationError, ConfigurationError), match="AWS credentials") as caught:
+            provider.blocking.chat("Hello")
+    assert not vendors.asked
+    assert "\n" not in str(caught.value)
+
+
+def test_a_source_that_cannot_be_reached_is_a_transport_error(aws, tmp_path):
+    aws.delenv("AWS_ACCESS_KEY_ID")
+    (tmp_path / "token").write_text("web-identity")
+    aws.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    aws.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
+    aws.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    aws.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(TransportError, match="could not be had") as caught:
+        Bedrock("m", region="us-east-1", max_retries=0).blocking.chat("Hello")
+    assert caught.value.provider == "bedrock"
+
+
+def test_the_region_may_stand_in_aws_region(aws):
+    aws.setenv("AWS_REGION", "eu-north-1")
+    assert asyncio.run(Bedrock("m").endpoint()) == "https://bedrock-runtime.eu-north-1.amazonaws.com"
+
+
+def test_a_session_excludes_a_profile(aws):
+    with pytest.raises(ConfigurationError, match="not both"):
+        Bedrock("m", session=boto3.Session(region_name="us-east-1"), profile_name="work")
+
+
+def test_a_slow_source_does_not_hold_the_loop_up(source):
+    vendors = Vendors(3600)
+    vendors.pause = 0.5
+    longest = 0.0
+
+    async def watched(provider):
+        nonlocal longest
+        await asyncio.sleep(0)
+        calls = asyncio.ensure_future(hundred(provider))
+        while not calls.done():
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - before)
+        await calls
+
+    run(watched, vendors, source)
+    assert longest < 0.4
+
+
+def test_boto3_is_imported_by_the_first_call_alone(aws):
+    code = (
+        "import sys, tako_bedrock; p = tako_bedrock.Bedrock('m', region='us-east-1'); p.capabilities; repr(p);"
+        "print(any(name.partition('.')[0] in ('boto3', 'botocore', 'aiohttp', 'httpx') for name in sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_threads_and_loops_share_one_load(source):
+    vendors = Vendors(3600)
+    with serve(vendors) as server:
+        source(server.url)
+        provider = Bedrock("m", region="us-east-1", endpoint_url=server.url)
+
+        async def one():
+            await provider.chat("Hello")
+            await provider.aclose()
+
+        threads = [threading.Thread(target=lambda: asyncio.run(one())) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert vendors.issued == 1
+    assert len(vendors.asked) == 8
+
+
+def test_secrets_are_in_no_repr_pickle_or_error(aws):
+    secret = "wJalrXUtnFEMI-bPxRfiCYEXAMPLEKEY"
+    aws.setenv("AWS_SESSION_TOKEN", "SESSION+TOKEN")
+    error = {"x-amzn-errortype": "InvalidSignatureException"}
+    quoted = {"message": f"The Canonical String was x-amz-security-token:SESSION+TOKEN and not {secret}"}
+    with serve(reply(json=quoted, status=403, headers=error)) as server:
+        provider = Bedrock("m", region="us-east-1", endpoint_url=server.url)
+        with pytest.raises(AuthenticationError) as caught:
+            provider.blocking.chat("Hello")
+    shown = [
+        str(caught.value),
+        repr(vars(caught.value)),
+        repr(provider),
+        repr(vars(provider)),
+        repr(vars(provider.account)),
+    ]
+    shown += [repr(provider.account._held), str(pickle.dumps(provider))]
+    assert not [text for text in shown if secret in text or "SESSION+TOKEN" in text]
+
+
+def test_a_pickled_provider_finds_its_credentials_again(aws):
+    with serve(Vendors(1)) as server:
+        provider = Bedrock("m", region="us-east-1", endpoint_url=server.url)
+        provider.blocking.chat("Hello")
+        again = pickle.loads(pickle.dumps(provider))
+        assert again.blocking.chat("Hello").text == "Hi"
+    with pytest.raises(ConfigurationError, match="cannot travel in a pickle"):
+        pickle.dumps(Bedrock("m", session=boto3.Session(region_name="us-east-1")))
