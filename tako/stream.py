@@ -36,22 +36,12 @@ class ChatStream:
         model: str,
         price: Callable[[ChatResponse], ChatResponse],
     ) -> None:
-        self._kept: list[Chunk] = []
-        self._provider = provider
-        self._model = model
-        self._price = price
-        self._chunks = self._keep(chunks)
-
-    async def _keep(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
-        keep = self._kept.append
-        async with aclosing(chunks):
-            try:
-                async for chunk in chunks:
-                    keep(chunk)
-                    yield chunk
-            except StreamTruncatedError as error:
-                error.partial = error.partial or self.partial
-                raise
+        kept: list[Chunk] = []
+        self._id = f"{provider}:{model}"
+        self._kept = kept
+        self._put_together: Callable[[], ChatResponse] = lambda: price(fold(kept, provider, model))
+        # nothing in here refers to self: a loop that is left with `break` frees the stream, and that closes it
+        self._chunks = _keeping(chunks, kept, self._put_together)
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
         return self._chunks
@@ -84,7 +74,7 @@ class ChatStream:
     @property
     def partial(self) -> ChatResponse:
         """What has come so far, put together."""
-        return self._price(fold(self._kept, self._provider, self._model))
+        return self._put_together()
 
     async def response(self) -> ChatResponse:
         """Return the whole reply; what has not been read yet is read first.
@@ -94,5 +84,19 @@ class ChatStream:
         async for _ in self._chunks:
             pass
         if not self._kept or self._kept[-1].kind != "end":
-            raise TakoError(f"{self._provider}:{self._model}: the stream was left before its end; see .partial")
+            raise TakoError(f"{self._id}: the stream was left before its end; see .partial")
         return self.partial
+
+
+async def _keeping(
+    chunks: AsyncGenerator[Chunk, None], kept: list[Chunk], put_together: Callable[[], ChatResponse]
+) -> AsyncGenerator[Chunk, None]:
+    keep = kept.append
+    async with aclosing(chunks):
+        try:
+            async for chunk in chunks:
+                keep(chunk)
+                yield chunk
+        except StreamTruncatedError as error:
+            error.partial = error.partial or put_together()
+            raise

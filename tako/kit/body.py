@@ -84,7 +84,7 @@ def too_large(cap: int) -> ResponseError:
 
 
 class _Inflater:
-    """One gzip or zlib body."""
+    """One zlib body, or one gzip body of any number of members."""
 
     def __init__(self) -> None:
         self._zlib: Any = zlib.decompressobj(wbits=47)  # 32 + 15: gzip or zlib, by its header
@@ -92,11 +92,13 @@ class _Inflater:
 
     def feed(self, raw: bytes, cap: int) -> Iterator[bytes]:
         while raw:
+            if self._zlib.eof:  # RFC 1952, 2.2: members simply follow one another
+                self._zlib = zlib.decompressobj(wbits=47)
             try:
                 piece = self._zlib.decompress(raw, PIECE)
             except zlib.error as error:
                 raise ResponseError(f"the reply's compression is broken: {error}") from error
-            raw = self._zlib.unconsumed_tail
+            raw = self._zlib.unconsumed_tail or self._zlib.unused_data
             self._size += len(piece)
             if self._size > cap:
                 raise too_large(cap)
