@@ -77,12 +77,10 @@ def decode_block(block: Any, provider: str) -> Part | None:
 
 def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     """Keep a text without text where it carries a signature: Gemini signs such parts, too."""
-    before = len(context.notices)
     signed = _signature(part, context)
     if part.text or signed:
         return {"text": part.text, **signed}
-    if len(context.notices) == before:
-        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+    context.notice(notices.EMPTY_TEXT, "an empty text was left out")
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tako.errors import AuthenticationError, ConfigurationError, TakoError, TransportError
 
@@ -59,7 +59,7 @@ class Source:
         except Exception as error:  # noqa: BLE001 - credentials= may be of any class and raise anything
             if old is None and credentials.token is not None and not _over(credentials):
                 return credentials
-            raise self._explained(error) from error.with_traceback(None)  # its frames hold keys
+            raise self._explained(error) from _bare(error)
         return credentials
 
     def _found(self) -> Any:
@@ -69,7 +69,7 @@ class Source:
             except TakoError:
                 raise
             except Exception as error:  # noqa: BLE001 - a broken file raises whatever its parser raises
-                raise self._explained(error) from error.with_traceback(None)  # its frames hold keys
+                raise self._explained(error) from _bare(error)
         return self._credentials
 
     def _find(self) -> Any:
@@ -92,8 +92,7 @@ class Source:
         """Say in one line which source failed, why, and what to set."""
         from google.auth import exceptions
 
-        first: object = next(iter(error.args), error)
-        text = " ".join(str(first).split())[:300].rstrip(".") or type(error).__name__
+        text = " ".join(_said(error).split())[:300].rstrip(".") or type(error).__name__
         if isinstance(error, exceptions.DefaultCredentialsError) and self._file is None and VARIABLE not in os.environ:
             return ConfigurationError(
                 f"{self._owner} found no Google credentials in {VARIABLE} (which is not set), gcloud's application "
@@ -114,10 +113,25 @@ class Source:
 def check_credentials(credentials: Any, owner: str) -> None:
     """Raise ConfigurationError on what is no credentials object of google.auth."""
     if not all(hasattr(credentials, name) for name in ("refresh", "apply", "token", "valid")):
-        hint = "; google.auth.default() returns a pair, pass its first" if isinstance(credentials, tuple) else ""
-        raise ConfigurationError(
-            f"{owner}: credentials= is an object of google.auth.credentials, not {type(credentials).__name__}{hint}"
-        )
+        kind = type(credentials).__name__
+        hint = "; google.auth.default() returns a pair, pass its first" if kind == "tuple" else ""
+        raise ConfigurationError(f"{owner}: credentials= is an object of google.auth.credentials, not {kind}{hint}")
+
+
+def _bare(error: Exception) -> Exception:
+    """Take the tracebacks off an error and all that led to it: their frames hold keys."""
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
+
+
+def _said(error: BaseException) -> str:
+    """google-auth puts the text first, and the vendor's whole answer after it."""
+    return str(cast("object", error.args[0])) if error.args else ""
 
 
 def _carries(credentials: Any, old: Mapping[str, str] | None) -> bool:

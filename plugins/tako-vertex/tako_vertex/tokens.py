@@ -127,7 +127,7 @@ class Tokens:
             self._renew(grant, seen)
         except TakoError:
             if self._grant is grant:
-                self._grant = replace(grant, renew_at=time() + PAUSE)
+                self._grant = replace(grant, renew_at=min(time() + PAUSE, grant.expires_at))
         finally:
             self._renewing = False
 

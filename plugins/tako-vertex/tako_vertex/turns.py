@@ -37,7 +37,7 @@ class Conversation:
             for part, block, path in _placed(message, i, translator, context):
                 self._add(message.role, (part, block, path), context)
         contents: list[Block] = []
-        calls: list[str] = []
+        calls: list[tuple[str, str]] = []
         for n, (role, pairs) in enumerate(self._turns):
             if role == "model":
                 answers = self._turns[n + 1][1] if n + 1 < len(self._turns) else []
@@ -63,11 +63,13 @@ class Conversation:
         else:
             self._turns.append((side, [placed]))
 
-    def _model(self, pairs: list[Placed], answers: list[Placed], context: PartContext) -> tuple[list[Block], list[str]]:
-        """Return the parts of a model's turn, without calls that nobody answers, and the ids of the calls."""
+    def _model(
+        self, pairs: list[Placed], answers: list[Placed], context: PartContext
+    ) -> tuple[list[Block], list[tuple[str, str]]]:
+        """Return the parts of a model's turn, without calls that nobody answers, and the calls' ids and names."""
         answered = [part.id for part, _, _ in answers if isinstance(part, ToolResultPart)]
         blocks: list[Block] = []
-        calls: list[str] = []
+        calls: list[tuple[str, str]] = []
         unsigned: int | None = None
         signed = False
         for part, block, path in pairs:
@@ -76,7 +78,7 @@ class Conversation:
                     context.notice(notices.UNANSWERED_CALL, "a tool call was left out: no result follows it", path)
                     continue
                 answered.remove(part.id)
-                calls.append(part.id)
+                calls.append((part.id, block["functionCall"].get("name", "")))
                 unsigned = len(blocks) if unsigned is None else unsigned
                 signed = signed or "thoughtSignature" in block
             blocks.append(block)
@@ -84,7 +86,7 @@ class Conversation:
             blocks[unsigned] = {**blocks[unsigned], "thoughtSignature": UNSIGNED}
         return blocks, calls
 
-    def _user(self, pairs: list[Placed], calls: list[str], context: PartContext) -> list[Block]:
+    def _user(self, pairs: list[Placed], calls: list[tuple[str, str]], context: PartContext) -> list[Block]:
         """Return the parts of a user's turn: first the answers, in the order of the calls."""
         slots: list[Block | None] = [None] * len(calls)
         extra: list[Block] = []
@@ -94,10 +96,13 @@ class Conversation:
                 others.append(block)
                 continue
             answer = {**block["functionResponse"]}
-            media = [] if self._newest else answer.pop("parts", [])  # before Gemini 3, media stand beside the answer
+            media: list[Block] = (
+                [] if self._newest else answer.pop("parts", [])
+            )  # before Gemini 3, media stand beside the answer
             made = {**block, "functionResponse": answer}
             slot = _slot(part, calls, slots) if isinstance(part, ToolResultPart) else None
             if slot is not None:
+                answer["name"] = calls[slot][1]
                 slots[slot] = made
             elif isinstance(part, ToolResultPart):
                 said = f"a tool result was left out: no call {part.id!r} in the turn before waits for it"
@@ -109,9 +114,9 @@ class Conversation:
         return [*[block for block in slots if block is not None], *extra, *others]
 
 
-def _slot(part: ToolResultPart, calls: list[str], slots: list[Block | None]) -> int | None:
+def _slot(part: ToolResultPart, calls: list[tuple[str, str]], slots: list[Block | None]) -> int | None:
     """Find the call that a result answers; calls of one id take their results in turn."""
-    return next((n for n, id in enumerate(calls) if id == part.id and slots[n] is None), None)
+    return next((n for n, (id, _) in enumerate(calls) if id == part.id and slots[n] is None), None)
 
 
 def _placed(message: Message, i: int, translator: Translator, context: PartContext) -> Iterator[Placed]:

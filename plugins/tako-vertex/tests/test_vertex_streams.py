@@ -1,0 +1,206 @@
+"""What tako-vertex makes of streams, however their bytes are cut."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tako_vertex import Vertex
+from tako_vertex.array import ArrayDecoder
+
+from tako import ChatResponse, FinishReason, Usage, errors
+from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.testing.server import reply, serve, sse
+
+
+def chunk(*parts: Any, **candidate: Any) -> dict[str, Any]:
+    return {"candidates": [{"content": {"role": "model", "parts": list(parts)}, **candidate}]}
+
+
+STORY = [
+    {**chunk({"text": "hm", "thought": True}), "usageMetadata": {"promptTokenCount": 5}, "responseId": "r"},
+    chunk({"text": 'Grüße \u2028 "{[\\'}),
+    chunk({"text": "!"}),
+    chunk({"functionCall": {"name": "f", "args": {"a": [1, {"b": "}"}]}}, "thoughtSignature": "s1"}),
+    {
+        **chunk({"text": "", "thoughtSignature": "s2"}, finishReason="STOP"),
+        "usageMetadata": {"candidatesTokenCount": 7, "thoughtsTokenCount": 2},
+        "modelVersion": "v",
+    },
+]
+PARTS = [
+    ReasoningPart("hm", None, "vertex"),
+    TextPart('Grüße \u2028 "{[\\!'),
+    ToolCallPart("?", "f", {"a": [1, {"b": "}"}]}, "s1", "vertex"),
+    TextPart("", "s2", "vertex"),
+]
+
+
+def as_sse(items: list[Any]) -> bytes:
+    return b"".join(sse(*items, done=False)).replace(b"\n", b"\r\n")
+
+
+def as_array(items: list[Any]) -> bytes:
+    return b"[" + b"\n,\r\n".join(map(msgspec.json.encode, items)) + b"]\n"
+
+
+def read(body: bytes | list[bytes], content_type: str = "text/event-stream", **options: Any) -> ChatResponse:
+    async def main() -> ChatResponse:
+        pieces = [body] if isinstance(body, bytes) else body
+        with serve(reply(pieces, headers={"content-type": content_type}, **options)) as server:
+            provider = Vertex("m", project_id="p", access_token="t", endpoint_url=server.url, max_retries=0)
+            async with provider, provider.stream("Hello") as stream:
+                response = await stream.response()
+            assert server.requests[0].path.endswith(":streamGenerateContent")
+            assert server.requests[0].query == {"alt": "sse"}
+            return response
+
+    return asyncio.run(main())
+
+
+def parts_of(response: ChatResponse) -> list[Any]:
+    return [
+        msgspec.structs.replace(part, id="?") if isinstance(part, ToolCallPart) else part
+        for part in response.message.parts
+    ]
+
+
+@pytest.mark.parametrize("framing", ["sse", "array", "objects"])
+def test_a_stream_is_understood_in_pieces_of_one_byte(framing: str) -> None:
+    forms: dict[str, Any] = {
+        "sse": as_sse,
+        "array": as_array,
+        "objects": lambda items: b"\n".join(map(msgspec.json.encode, items)),
+    }
+    kind = "text/event-stream" if framing == "sse" else "application/json; charset=UTF-8"
+    body = forms[framing](STORY)
+    for made in (body, b"\xef\xbb\xbf\n\n" + body):
+        response = read([made[i : i + 1] for i in range(len(made))], kind)
+        assert parts_of(response) == PARTS
+        assert (response.finish_reason, response.id) == (FinishReason.TOOL_CALLS, "r")
+        assert response.usage == Usage(5, 9, 0, 0, 2)
+
+
+@pytest.mark.parametrize("form", [as_sse, as_array])
+def test_a_stream_that_ends_early_is_truncated_wherever_that_is(form: Any) -> None:
+    body = form([*STORY[:-1], {**STORY[-1], "last": "x"}])
+    for end in range(0, len(body) - 12, 41):
+        with pytest.raises(errors.StreamTruncatedError) as caught:
+            read(body[:end])
+        assert caught.value.partial is not None
+    with pytest.raises(errors.StreamTruncatedError):
+        read(form(STORY[:-1]), ending="reset")
+
+
+TEXT = st.text('"\\{}[], \u2028é', max_size=5)
+
+
+@given(st.lists(st.dictionaries(TEXT, TEXT | st.lists(TEXT | st.dictionaries(TEXT, TEXT)))), st.data())
+@settings(max_examples=40, deadline=None)
+def test_an_array_is_cut_into_its_items_wherever_its_bytes_are_cut(items: list[Any], data: st.DataObject) -> None:
+    body = data.draw(st.sampled_from([msgspec.json.encode(items), msgspec.json.format(msgspec.json.encode(items))]))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8)))
+    decoder = ArrayDecoder()
+    found = [item for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True) for item in decoder.feed(body[a:b])]
+    assert [msgspec.json.decode(item) for item in found] == items
+    assert decoder.ended
+    assert not decoder.pending
+
+
+def test_an_array_is_bounded_and_nothing_but_objects() -> None:
+    decoder = ArrayDecoder(100)
+    decoder.feed(b'[{"a":"' + b"x" * 90)
+    with pytest.raises(errors.ResponseError, match="100 bytes"):
+        decoder.feed(b"xxxxxxxxxx")
+    for wrong in (b"[1", b"[[", b'["a"', b"{}]", b"[{}x"):
+        with pytest.raises(errors.ResponseError, match="neither events nor an array"):
+            ArrayDecoder().feed(wrong)
+
+
+@pytest.mark.parametrize("form", [as_sse, as_array])
+@pytest.mark.parametrize("listed", [False, True])
+def test_an_error_within_a_stream_is_the_error_it_would_have_been_before_it(form: Any, listed: bool) -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2s"}]
+    said: Any = {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED", "details": details}}
+    items = [said] if listed and form is as_array else [STORY[0], [said] if listed else said]
+    with pytest.raises(errors.RateLimitError, match="slow down") as caught:
+        read(form(items))
+    assert (caught.value.code, caught.value.retry_after) == ("RESOURCE_EXHAUSTED", 2.0)
+
+
+def test_a_refused_prompt_ends_a_stream_in_order() -> None:
+    response = read(as_sse([{"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}}]))
+    assert (response.finish_reason, response.usage.input_tokens) == (FinishReason.CONTENT_FILTER, 3)
+    assert [notice.code for notice in response.notices] == ["blocked"]
+
+
+def call(**fields: Any) -> dict[str, Any]:
+    return chunk({"functionCall": fields})
+
+
+def test_arguments_in_pieces_are_put_together_at_their_paths() -> None:
+    response = read(
+        as_sse(
+            [
+                chunk({"functionCall": {"name": "f", "id": "g", "willContinue": True}, "thoughtSignature": "s"}),
+                call(
+                    partialArgs=[{"jsonPath": "$.city", "stringValue": "Par", "willContinue": True}], willContinue=True
+                ),
+                call(partialArgs=[{"jsonPath": "$.city", "stringValue": "is"}], willContinue=True),
+                call(
+                    partialArgs=[
+                        {"jsonPath": "$.days[0].n", "numberValue": 2},
+                        {"jsonPath": "$.days[1]['the \\'key\\'']", "boolValue": True},
+                        {"jsonPath": '$["x.y"]', "nullValue": "NULL_VALUE"},
+                        {"jsonPath": "$.days[999999999999]", "stringValue": ""},
+                    ],
+                    willContinue=True,
+                ),
+                call(),
+                call(name="now"),
+                call(name="f", args={"a": 1}),
+                chunk(finishReason="STOP"),
+            ]
+        )
+    )
+    first, second, third = response.tool_calls
+    args = {"city": "Paris", "days": [{"n": 2}, {"the 'key'": True}, ""], "x.y": None}
+    assert first == ToolCallPart("g", "f", args, "s", "vertex")
+    assert (second.name, second.args, third.args) == ("now", {}, {"a": 1})
+    assert len({first.id, second.id, third.id}) == 3
+
+
+def test_arguments_that_were_cut_are_never_handed_over_as_whole() -> None:
+    begun = [
+        call(name="f", willContinue=True),
+        call(partialArgs=[{"jsonPath": "$.a", "stringValue": "x", "willContinue": True}], willContinue=True),
+    ]
+    response = read(as_sse([*begun, chunk(finishReason="MAX_TOKENS")]))
+    assert response.finish_reason is FinishReason.LENGTH
+    assert response.tool_calls[0].args == '{"a":"x"'
+    with pytest.raises(errors.StreamTruncatedError) as caught:
+        read(as_sse(begun))
+    assert caught.value.partial is not None
+    assert caught.value.partial.tool_calls == []
+
+
+def test_arguments_of_any_depth_neither_crash_nor_hang() -> None:
+    deep = "$" + ".a" * 5000
+    with pytest.raises(errors.ResponseError, match="levels"):
+        read(as_sse([call(name="f", partialArgs=[{"jsonPath": deep, "stringValue": "x"}]), chunk(finishReason="STOP")]))
+
+
+def test_an_image_in_a_stream_is_noticed() -> None:
+    image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    response = read(as_sse([chunk({"text": "Here:"}, image, finishReason="STOP")]))
+    assert (response.text, [notice.code for notice in response.notices]) == ("Here:", ["unsupported_part"])
+
+
+@pytest.mark.parametrize("body", [b"", b"\n\n \n", b"data: {nonsense}\n\n", b"data: 1\n\n", b"not json"])
+def test_what_is_no_stream_is_a_response_error(body: bytes) -> None:
+    with pytest.raises(errors.ResponseError):
+        read(body)
