@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from tako import notices
 from tako.kit.completions.dialect import Dialect
-from tako.kit.encoding import encode_parts, merge, result_parts
+from tako.kit.completions.turns import arrange
+from tako.kit.encoding import encode, merge, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tako.translator import PartContext, Translator
-from tako.types import ChatRequest, JsonSchema, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tako.types import ChatRequest, JsonSchema
 
 EFFORTS = ((2048, "low"), (8192, "medium"))
 """Token budgets up to which an effort stands for them; beyond the last it is "high"."""
@@ -25,8 +26,7 @@ def encode_request(
     request: ChatRequest, model: str, translator: Translator, context: PartContext, dialect: Dialect, *, stream: bool
 ) -> dict[str, Any]:
     """Make the body of a request; what cannot be carried is noted in the context."""
-    body: dict[str, Any] = {"model": request.model or model, "messages": list(_messages(request, translator, context))}
-    context.path = ""
+    body: dict[str, Any] = {"model": request.model or model, "messages": arrange(request, translator, context)}
     body.update(_parameters(request, context, dialect))
     if stream:
         body["stream"] = True
@@ -37,12 +37,7 @@ def encode_request(
 
 def translator_for(decode: Callable[[Any], Part | None], dialect: Dialect | None = None) -> Translator:
     """Make the dialect's translator."""
-    dialect = dialect or Dialect()
-
-    def encode(part: Part, context: PartContext) -> Any:
-        return encode_part(part, context, dialect)
-
-    return Translator(encode, decode)
+    return Translator(partial(encode_part, dialect=dialect or Dialect()), decode)
 
 
 def encode_part(part: Part, context: PartContext, dialect: Dialect) -> Any:
@@ -53,7 +48,7 @@ def encode_part(part: Part, context: PartContext, dialect: Dialect) -> Any:
         case ImagePart() | ImageUrlPart():
             return _image(part, context)
         case ToolCallPart():
-            text = part.args if isinstance(part.args, str) else msgspec.json.encode(part.args).decode()
+            text = part.args if isinstance(part.args, str) else encode(part.args).decode()
             return {"id": part.id, "type": "function", "function": {"name": part.name, "arguments": text}}
         case ToolResultPart():
             return _result(part, context)
@@ -90,7 +85,7 @@ def result_text(part: ToolResultPart, context: PartContext) -> str:
     """Return a tool result as text, for wires that take nothing else: a str as it is, parts joined, others as JSON."""
     items = result_parts(part)
     if items is None:
-        return part.result if isinstance(part.result, str) else msgspec.json.encode(part.result).decode()
+        return part.result if isinstance(part.result, str) else encode(part.result).decode()
     texts: list[str] = []
     for k, item in enumerate(items):
         if isinstance(item, TextPart):
@@ -108,55 +103,10 @@ def _reasoning(part: ReasoningPart, context: PartContext, dialect: Dialect) -> d
     if dialect.reasoning_text is None:
         context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: the wire takes none back")
         return None
+    if not part.text:
+        context.notice(notices.EMPTY_TEXT, "reasoning without text was left out")
+        return None
     return {dialect.reasoning_text: part.text}
-
-
-def _messages(request: ChatRequest, translator: Translator, context: PartContext) -> Iterator[dict[str, Any]]:
-    for i, message in enumerate(request.messages):
-        content: list[Any] = []
-        calls: list[Any] = []
-        other: dict[str, Any] = {}
-        for part, block in encode_parts(message, i, translator, context):
-            if block.get("role") == "tool":
-                yield block
-            elif not _fits(block, message.role):
-                what = f"a {type(part).__name__} cannot stand in a {message.role} message"
-                context.notice(notices.MISPLACED_PART, what)
-            elif block.get("type") == "function":
-                calls.append(block)
-            elif "type" in block:
-                content.append(block)
-            else:
-                other.update(block)
-        if content or calls:
-            yield {
-                "role": _role(message.role),
-                **_content(content),
-                **other,
-                **({"tool_calls": calls} if calls else {}),
-            }
-
-
-def _fits(block: dict[str, Any], role: Role) -> bool:
-    """Images are the user's, calls and reasoning the assistant's; text may stand anywhere."""
-    kind = block.get("type")
-    if kind == "image_url":
-        return role in (Role.USER, Role.TOOL)
-    return kind == "text" or role is Role.ASSISTANT or kind not in (None, "function")
-
-
-def _role(role: Role) -> str:
-    """What stands beside the results in a tool message is the user's."""
-    return "user" if role is Role.TOOL else role.value
-
-
-def _content(blocks: list[Any]) -> dict[str, Any]:
-    """Text alone is a string, which every server takes; anything else an array in source order."""
-    if not blocks:
-        return {}
-    if all(block.get("type") == "text" and len(block) == 2 for block in blocks):  # noqa: PLR2004 - type and text
-        return {"content": "".join([block["text"] for block in blocks])}
-    return {"content": blocks}
 
 
 def _parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
