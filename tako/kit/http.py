@@ -30,14 +30,13 @@ _SENSITIVE = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-class HttpOptions(TypedDict, total=False):
-    """The options that all HTTP providers share.
+class TransportOptions(TypedDict, total=False):
+    """The options that say how requests travel.
 
     ``timeout``: the longest silence between bytes, in seconds. ``connect_timeout``: for a new connection, in seconds.
     ``max_retries``: calls after the first. ``http_client``: an ``httpx.AsyncClient`` or one that quacks like it;
     ``transport``: any ``httpx.AsyncBaseTransport``; both stay the caller's to close. ``proxy``: a URL. ``trust_env``:
-    take proxies from the environment. ``headers``: sent with every request, over tako's own. ``capabilities``: instead
-    of the looked-up ones. ``max_connections``: of one event loop; 0 is no limit. ``max_event_bytes``,
+    take proxies from the environment. ``max_connections``: of one event loop; 0 is no limit. ``max_event_bytes``,
     ``max_reply_bytes``: caps of one event and of a whole reply, before and after decompression.
     """
 
@@ -48,11 +47,19 @@ class HttpOptions(TypedDict, total=False):
     transport: Any
     proxy: str | None
     trust_env: bool
-    headers: Mapping[str, str]
-    capabilities: Capabilities | None
     max_connections: int
     max_event_bytes: int
     max_reply_bytes: int
+
+
+class HttpOptions(TransportOptions, total=False):
+    """The options that all HTTP providers share: those of the transport, and two of their own.
+
+    ``headers``: sent with every request, over tako's own. ``capabilities``: instead of the looked-up ones.
+    """
+
+    headers: Mapping[str, str]
+    capabilities: Capabilities | None
 
 
 class Connection(TypedDict):
