@@ -49,7 +49,7 @@ class Call(Struct, rename="camel"):
     will_continue: bool | None = None
 
 
-class Part(Struct, rename="camel"):
+class Part(Struct, rename="camel", omit_defaults=True):
     """A part of a streamed reply. The last four are what tako has no part for; they may be signed too."""
 
     text: str | None = None
@@ -87,6 +87,19 @@ class Candidate(Struct, Generic[P], rename="camel"):
     finish_reason: str | None = None
     finish_message: str | None = None
     index: int | None = None
+    citation_metadata: Any = None
+    grounding_metadata: Any = None
+    url_context_metadata: Any = None
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        """What it rests on, as far as it says so: citations, search results, pages."""
+        found = {
+            "citationMetadata": self.citation_metadata,
+            "groundingMetadata": self.grounding_metadata,
+            "urlContextMetadata": self.url_context_metadata,
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
 class Feedback(Struct, rename="camel"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -40,6 +40,8 @@ class GeminiDecoder:
         self._last: Reply[Part] | None = None
         self._final: Candidate[Part] | None = None
         self._notices: list[Notice] = []
+        self._odd: list[Any] = []
+        self._sources: dict[str, Any] = {}
         self._id = ""
         self._model = model
 
@@ -65,7 +67,14 @@ class GeminiDecoder:
             self._model,
             self._id,
             [*self._exchange.notices, *self._notices, *oddities(self._last, self._final, self._provider.name)],
+            self._raw(),
         )
+
+    def _raw(self) -> Any:
+        """Return what tako has no part for, where a whole reply's ``raw`` has it: code that was run, and sources."""
+        if not self._odd and not self._sources:
+            return None
+        return {"candidates": [{"content": {"parts": self._odd}, **self._sources}]}
 
     def _chunks(self, frames: list[bytes]) -> Iterator[Chunk]:
         for data in frames:
@@ -78,6 +87,8 @@ class GeminiDecoder:
                 if candidate.content is not None:
                     for part in candidate.content.parts or ():
                         yield from self._deltas(part)
+                if candidate.grounding_metadata or candidate.citation_metadata or candidate.url_context_metadata:
+                    self._sources.update(candidate.sources)
                 if candidate.finish_reason:
                     self._last, self._final = reply, candidate
 
@@ -109,9 +120,11 @@ class GeminiDecoder:
                 yield Delta(reasoning=part.text or "", signature=signature)
             else:
                 yield Delta(part.text or "", signature=signature)
-        elif part.inline_data is not None:
-            said = "an image or a sound came, which a stream cannot carry; ask without streaming"
-            self._notices.append(Notice(notices.UNSUPPORTED_PART, said, "", self._provider.name))
+        elif not part.bare:
+            self._odd.append(msgspec.to_builtins(part))
+            if part.inline_data is not None:
+                said = "an image or a sound came, which a stream has no chunk for: it is in the end's raw"
+                self._notices.append(Notice(notices.UNSUPPORTED_PART, said, "", self._provider.name))
 
 
 class Frames:

@@ -194,10 +194,16 @@ def test_arguments_of_any_depth_neither_crash_nor_hang() -> None:
         read(as_sse([call(name="f", partialArgs=[{"jsonPath": deep, "stringValue": "x"}]), chunk(finishReason="STOP")]))
 
 
-def test_an_image_in_a_stream_is_noticed() -> None:
+def test_what_a_stream_has_no_chunk_for_is_in_its_raw() -> None:
     image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
-    response = read(as_sse([chunk({"text": "Here:"}, image, finishReason="STOP")]))
+    code = {"executableCode": {"code": "1", "language": "PYTHON"}, "thoughtSignature": "s"}
+    grounding = {"webSearchQueries": ["q"]}
+    response = read(
+        as_sse([chunk({"text": "Here:"}, image), chunk(code, finishReason="STOP", groundingMetadata=grounding)])
+    )
     assert (response.text, [notice.code for notice in response.notices]) == ("Here:", ["unsupported_part"])
+    assert response.raw == {"candidates": [{"content": {"parts": [image, code]}, "groundingMetadata": grounding}]}
+    assert read(as_sse(STORY)).raw is None
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n \n", b"data: {nonsense}\n\n", b"data: 1\n\n", b"not json"])
