@@ -131,9 +131,16 @@ class Count(Struct, rename="camel"):
 
     def after(self, old: Count) -> Count:
         """Return the totals as they are now; what these do not say is as it was."""
-        for name in self.__struct_fields__:
-            if getattr(self, name) is None:
-                setattr(self, name, getattr(old, name))
+        if self.prompt_token_count is None:  # spelled out, since every chunk of a stream comes here
+            self.prompt_token_count = old.prompt_token_count
+        if self.tool_use_prompt_token_count is None:
+            self.tool_use_prompt_token_count = old.tool_use_prompt_token_count
+        if self.candidates_token_count is None:
+            self.candidates_token_count = old.candidates_token_count
+        if self.thoughts_token_count is None:
+            self.thoughts_token_count = old.thoughts_token_count
+        if self.cached_content_token_count is None:
+            self.cached_content_token_count = old.cached_content_token_count
         return self
 
 

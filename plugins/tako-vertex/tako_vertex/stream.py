@@ -86,7 +86,10 @@ class GeminiDecoder:
                     continue
                 if candidate.content is not None:
                     for part in candidate.content.parts or ():
-                        yield from self._deltas(part)
+                        if part.text and not part.thought and part.thought_signature is None:
+                            yield Delta(part.text)  # nearly all of them, so without the detour
+                        else:
+                            yield from self._deltas(part)
                 if candidate.grounding_metadata or candidate.citation_metadata or candidate.url_context_metadata:
                     self._sources.update(candidate.sources)
                 if candidate.finish_reason:
