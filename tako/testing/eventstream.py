@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CONTENT_TYPE = {"content-type": "application/vnd.amazon.eventstream"}
 """The headers of a reply that is an event stream."""

@@ -123,7 +123,8 @@ def _pair(turns: list[Turn], not_id: re.Pattern[str], context: PartContext) -> N
     """Match calls with results, give them ids that the API takes, and leave out what has no counterpart."""
     used: set[str] = set()
     waiting: list[Item] = []
-    for turn, following in zip(turns, [*turns[1:], Turn("user", [])], strict=True):
+    followers = [*turns[1:], Turn("user", [])]
+    for turn, following in zip(turns, followers, strict=False):  # of no turns, none
         results = [item for item in turn.items if item.kind == "toolResult"]
         _drop(turn, [item for item in results if not any(item is wanted for wanted in waiting)], context)
         waiting = []

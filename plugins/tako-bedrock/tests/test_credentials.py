@@ -1,4 +1,4 @@
-"""Credentials come from boto3's chain, off the loop, once for all who ask; STS and instance metadata are on loopback."""
+"""Credentials come from boto3's chain, off the loop, once for all; STS and instance metadata are on loopback."""
 
 import asyncio
 import pickle
@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 from botocore.credentials import RefreshableCredentials
+from tako_bedrock import Bedrock
 
 from tako.errors import AuthenticationError, ConfigurationError, TransportError
 from tako.testing.server import reply, serve
-from tako_bedrock import Bedrock
 
 ANSWER = {"output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}}, "stopReason": "end_turn"}
 STS = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
@@ -43,12 +43,15 @@ class Vendors:
         self.pause = 0.05
 
     def __call__(self, request):
-        if request.path.startswith("/model/"):
-            self.asked.append(key_of(request))
-            if key_of(request) in self.expired:
-                error = {"x-amzn-errortype": "ExpiredTokenException:http://internal.amazon.com/coral/"}
-                return reply(json={"message": "The security token has expired"}, status=403, headers=error)
-            return reply(json=ANSWER)
+        if not request.path.startswith("/model/"):
+            return self.issue(request)
+        self.asked.append(key_of(request))
+        if key_of(request) in self.expired:
+            error = {"x-amzn-errortype": "ExpiredTokenException:http://internal.amazon.com/coral/"}
+            return reply(json={"message": "The security token has expired"}, status=403, headers=error)
+        return reply(json=ANSWER)
+
+    def issue(self, request):
         if request.path == "/latest/api/token":
             return reply("metadata-token")
         if request.path.endswith("/security-credentials/"):

@@ -9,11 +9,11 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from tako_bedrock import Bedrock
 
 import tako
 from tako.errors import ConfigurationError
 from tako.testing.server import reply, serve
-from tako_bedrock import Bedrock
 
 ANSWER = {"output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}}, "stopReason": "end_turn"}
 SECRET = "wJalrXUtnFEMI-bPxRfiCYEXAMPLEKEY"

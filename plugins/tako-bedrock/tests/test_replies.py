@@ -1,0 +1,252 @@
+"""What comes out of replies, whole and streamed, and of refusals."""
+
+import asyncio
+
+import pytest
+from tako_bedrock import Bedrock
+
+from tako import errors
+from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.testing.eventstream import CONTENT_TYPE, event, exception, frame
+from tako.testing.server import reply, serve
+from tako.types import FinishReason, Usage
+
+USAGE = {"inputTokens": 10, "outputTokens": 5, "cacheReadInputTokens": 3, "cacheWriteInputTokens": 2}
+START = event("messageStart", {"role": "assistant", "p": "abc"})
+STOP = event("messageStop", {"stopReason": "end_turn", "p": "a"})
+METADATA = event("metadata", {"usage": USAGE, "metrics": {"latencyMs": 1}, "p": "ab"})
+
+
+def text(value, block=0):
+    return event("contentBlockDelta", {"contentBlockIndex": block, "delta": {"text": value}, "p": "abcd"})
+
+
+def thought(block, **content):
+    return event("contentBlockDelta", {"contentBlockIndex": block, "delta": {"reasoningContent": content}})
+
+
+def call(block, id, name, *pieces, **more):
+    start = {"toolUse": {"toolUseId": id, "name": name, **more}}
+    deltas = [{"contentBlockIndex": block, "delta": {"toolUse": {"input": piece}}} for piece in pieces]
+    made = [event("contentBlockStart", {"contentBlockIndex": block, "start": start})]
+    return [*made, *[event("contentBlockDelta", delta) for delta in deltas], block_stop(block)]
+
+
+def block_stop(block):
+    return event("contentBlockStop", {"contentBlockIndex": block, "p": "x"})
+
+
+def stream(*pieces, size=None, **script):
+    """Ask for a stream of these bytes, in pieces of a size."""
+    data = b"".join(pieces)
+    cut = [data[at : at + size] for at in range(0, len(data), size)] if size else [data]
+    with serve(reply(cut, headers=CONTENT_TYPE, **script)) as server:
+
+        async def main():
+            async with Bedrock("m", region="us-east-1", endpoint_url=server.url, max_retries=0) as provider:
+                chunks = provider.stream("Hello")
+                return await chunks.response()
+
+        return asyncio.run(main())
+
+
+def chat(json, **script):
+    with serve(reply(json=json, **script)) as server:
+        return Bedrock("m", region="us-east-1", endpoint_url=server.url, max_retries=0).blocking.chat("Hello")
+
+
+CONTENT = [
+    {"reasoningContent": {"reasoningText": {"text": "Hm", "signature": "sig"}}},
+    {"reasoningContent": {"redactedContent": "c2Vj"}},
+    {"text": "Looking"},
+    {"toolUse": {"toolUseId": "t1", "name": "f", "input": {"a": 1}}},
+    {"toolUse": {"toolUseId": "t2", "name": "g", "input": {}}},
+]
+STREAMED = [
+    START,
+    thought(0, text="H"),
+    thought(0, text="m"),
+    thought(0, signature="sig"),
+    block_stop(0),
+    thought(1, redactedContent="c2Vj"),
+    block_stop(1),
+    text("Look", 2),
+    text("ing", 2),
+    block_stop(2),
+    *call(3, "t1", "f", "", '{"a"', ": 1}"),
+    *call(4, "t2", "g", ""),
+    event("messageStop", {"stopReason": "tool_use"}),
+    METADATA,
+]
+PARTS = [
+    ReasoningPart("Hm", "sig", "bedrock"),
+    ReasoningPart("", None, "bedrock", {"redactedContent": "c2Vj"}),
+    TextPart("Looking"),
+    ToolCallPart("t1", "f", {"a": 1}),
+    ToolCallPart("t2", "g", {}),
+]
+
+
+def test_a_whole_reply():
+    body = {"output": {"message": {"role": "assistant", "content": CONTENT}}, "stopReason": "tool_use", "usage": USAGE}
+    response = chat(body)
+    assert response.message.content == PARTS
+    assert response.finish_reason is FinishReason.TOOL_CALLS
+    assert response.usage == Usage(15, 5, 3, 2)
+    assert (response.model, response.raw) == ("m", body)
+
+
+@pytest.mark.parametrize("size", [None, 1, 7, 100])
+def test_a_streamed_reply_in_any_pieces_is_the_same(size):
+    response = stream(*STREAMED, size=size)
+    assert response.message.content == PARTS
+    assert response.finish_reason is FinishReason.TOOL_CALLS
+    assert response.usage == Usage(15, 5, 3, 2)
+    assert response.model == "m"
+
+
+def test_reasoning_that_has_only_a_signature_is_no_part_of_the_text_before_it():
+    response = stream(
+        text("Well."), block_stop(0), thought(1, signature="si"), thought(1, signature="g"), block_stop(1), STOP
+    )
+    assert response.message.content == [TextPart("Well."), ReasoningPart("", "sig", "bedrock")]
+
+
+def test_tools_of_the_vendors_side_are_no_calls():
+    response = stream(*call(0, "s1", "search", "{}", type="server_tool_use"), text("Found", 1), STOP, METADATA)
+    assert response.message.content == [TextPart("Found")]
+    whole = {"toolUse": {"toolUseId": "s1", "name": "search", "input": {}, "type": "server_tool_use"}}
+    response = chat({"output": {"message": {"content": [whole, {"text": "Found"}]}}, "stopReason": "end_turn"})
+    assert response.message.content == [TextPart("Found")]
+
+
+def test_citations_hold_text_and_unknown_blocks_are_kept_in_raw():
+    cited = {"citationsContent": {"content": [{"text": "As "}, {"text": "written"}], "citations": [{"title": "T"}]}}
+    response = chat({"output": {"message": {"content": [cited, {"hologram": {"x": 1}}]}}, "stopReason": "end_turn"})
+    assert response.message.content == [TextPart("As written")]
+    assert response.raw["output"]["message"]["content"][1] == {"hologram": {"x": 1}}
+
+
+def test_unknown_events_and_deltas_are_passed_over():
+    odd = event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"citation": {"title": "T"}}})
+    assert stream(event("initial-response", {}), odd, text("Hi"), event("hologram", [1]), STOP, METADATA).text == "Hi"
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("guardrail_intervened", FinishReason.CONTENT_FILTER),
+        ("content_filtered", FinishReason.CONTENT_FILTER),
+        ("max_tokens", FinishReason.LENGTH),
+        ("model_context_window_exceeded", FinishReason.LENGTH),
+        ("stop_sequence", FinishReason.STOP),
+        ("malformed_tool_use", FinishReason.ERROR),
+        ("something_new", FinishReason.OTHER),
+    ],
+)
+def test_stop_reasons(word, reason):
+    assert stream(text("x"), event("messageStop", {"stopReason": word}), METADATA).finish_reason is reason
+
+
+def test_a_body_that_ends_after_message_stop_is_complete_without_usage():
+    assert stream(START, text("Hi"), STOP).usage == Usage()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "script"),
+    [
+        ([START, text("Hi"), block_stop(0)], {}),
+        ([START, text("Hi"), STOP, METADATA, b"\0\0\0"], {}),
+        ([START, text("Hi"), STOP[:-1]], {}),
+        ([START, text("Hi"), STOP], {"ending": "cut"}),
+        ([START, text("Hi")], {"ending": "reset"}),
+    ],
+    ids=["no messageStop", "bytes left over", "half an event", "cut before the metadata", "reset"],
+)
+def test_a_stream_that_is_cut_is_truncated_and_has_what_came(pieces, script):
+    with pytest.raises(errors.StreamTruncatedError) as caught:
+        stream(*pieces, size=None if script.get("ending") != "reset" else 50, pause=0.01, **script)
+    assert caught.value.partial.text == "Hi"
+
+
+def test_every_cut_of_a_stream_is_truncated_or_complete_never_short():
+    data = b"".join([START, text("Hi"), block_stop(0), STOP, METADATA])
+    complete = {len(data), len(data) - len(METADATA)}
+    for at in range(0, len(data) + 1, 13):
+        if at not in complete:
+            with pytest.raises(errors.StreamTruncatedError):
+                stream(data[:at])
+
+
+def test_a_damaged_frame_is_a_response_error():
+    raw = bytearray(b"".join([START, text("Hi"), STOP, METADATA]))
+    raw[len(START) + 40] ^= 1
+    with pytest.raises(errors.ResponseError, match="damaged"):
+        stream(bytes(raw))
+
+
+@pytest.mark.parametrize(
+    ("name", "cls", "status", "retryable"),
+    [
+        ("throttlingException", errors.RateLimitError, 429, True),
+        ("validationException", errors.BadRequestError, 400, False),
+        ("internalServerException", errors.ServerError, 500, True),
+        ("serviceUnavailableException", errors.OverloadedError, 503, True),
+        ("modelStreamErrorException", errors.ServerError, 424, True),
+        ("modelTimeoutException", errors.ServerError, 408, True),
+    ],
+)
+def test_an_exception_in_a_stream_has_its_class(name, cls, status, retryable):
+    with pytest.raises(cls, match="Slow down") as caught:
+        stream(START, text("Hi"), exception(name, "Slow down"))
+    assert (caught.value.status_code, caught.value.retryable) == (status, retryable)
+    assert caught.value.code == name[0].upper() + name[1:]
+
+
+def test_an_error_frame_has_its_code_in_headers():
+    headers = {":message-type": "error", ":error-code": "InternalFailure", ":error-message": "Broken"}
+    with pytest.raises(errors.ServerError, match="Broken"):
+        stream(START, frame(headers, b""))
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "cls", "retryable"),
+    [
+        (429, "ThrottlingException", errors.RateLimitError, True),
+        (429, "ModelNotReadyException", errors.RateLimitError, True),
+        (400, "ValidationException", errors.BadRequestError, False),
+        (400, "ServiceQuotaExceededException", errors.RateLimitError, False),
+        (403, "AccessDeniedException", errors.PermissionDeniedError, False),
+        (403, "UnrecognizedClientException", errors.AuthenticationError, False),
+        (403, "InvalidSignatureException", errors.AuthenticationError, False),
+        (404, "ResourceNotFoundException", errors.NotFoundError, False),
+        (408, "ModelTimeoutException", errors.ServerError, True),
+        (424, "ModelErrorException", errors.ServerError, False),
+        (500, "InternalServerException", errors.ServerError, True),
+        (503, "ServiceUnavailableException", errors.OverloadedError, True),
+    ],
+)
+@pytest.mark.parametrize("where", ["header", "body"])
+def test_a_refusal_has_the_class_of_its_name(status, name, cls, retryable, where):
+    headers = {"x-amzn-requestid": "r-1"}
+    body = {"message": "No."}
+    if where == "header":
+        headers["x-amzn-errortype"] = f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/"
+    else:
+        body["__type"] = f"com.amazon.coral.service#{name}"
+    with pytest.raises(cls, match=r"No\.") as caught:
+        chat(body, status=status, headers=headers)
+    assert type(caught.value) is cls
+    assert (caught.value.code, caught.value.status_code, caught.value.request_id) == (name, status, "r-1")
+    assert caught.value.retryable is retryable
+
+
+def test_a_message_with_a_capital_is_read_too():
+    with pytest.raises(errors.PermissionDeniedError, match="not authorized"):
+        chat({"Message": "User is not authorized"}, status=403)
+
+
+@pytest.mark.parametrize("body", [{}, {"output": None}, {"output": {}}, []])
+def test_a_reply_without_a_message_is_a_response_error(body):
+    with pytest.raises(errors.ResponseError):
+        chat(body)
