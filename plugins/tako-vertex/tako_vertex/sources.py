@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
+from datetime import UTC
+from time import time
 from typing import TYPE_CHECKING, Any, cast
 
 from tako.errors import AuthenticationError, ConfigurationError, TakoError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
@@ -57,7 +61,7 @@ class Source:
             with Session() as session:
                 credentials.refresh(Request(session=session))
         except Exception as error:  # noqa: BLE001 - credentials= may be of any class and raise anything
-            if old is None and credentials.token is not None and not _over(credentials):
+            if old is None and credentials.token is not None and end_of(credentials.expiry) > time():
                 return credentials
             raise self._explained(error) from _bare(error)
         return credentials
@@ -110,9 +114,16 @@ class Source:
         return type(self), (self._owner, LOST if self._given is not None else None, self._file)
 
 
+def end_of(expiry: datetime | None) -> float:
+    """Read google-auth's times, which are UTC without saying so, as Unix time."""
+    if expiry is None:
+        return math.inf
+    return (expiry if expiry.tzinfo else expiry.replace(tzinfo=UTC)).timestamp()
+
+
 def check_credentials(credentials: Any, owner: str) -> None:
     """Raise ConfigurationError on what is no credentials object of google.auth."""
-    if not all(hasattr(credentials, name) for name in ("refresh", "apply", "token", "valid")):
+    if not all(hasattr(credentials, name) for name in ("refresh", "apply", "token", "expiry", "valid")):
         kind = type(credentials).__name__
         hint = "; google.auth.default() returns a pair, pass its first" if kind == "tuple" else ""
         raise ConfigurationError(f"{owner}: credentials= is an object of google.auth.credentials, not {kind}{hint}")
@@ -139,9 +150,3 @@ def _carries(credentials: Any, old: Mapping[str, str] | None) -> bool:
     headers: dict[str, str] = {}
     credentials.apply(headers)
     return old is not None and headers == old
-
-
-def _over(credentials: Any) -> bool:
-    from google.auth.credentials import TokenState
-
-    return credentials.token_state is TokenState.INVALID
