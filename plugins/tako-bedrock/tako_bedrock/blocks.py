@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -30,6 +31,8 @@ SERVER_TOOL = "server_tool_use"
 """The type of a call that the vendor's side runs itself."""
 FORMATS = {"jpg": "jpeg", **{mime.removeprefix("image/"): mime.removeprefix("image/") for mime in IMAGE_TYPES}}
 """Suffixes of files, and the formats that they stand for."""
+
+_IN_S3 = re.compile(r"s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?")  # the API's own pattern
 
 
 def encode_part(part: Part, context: PartContext, *, fetches: bool = False) -> dict[str, Any] | None:
@@ -111,7 +114,7 @@ def _image(part: ImagePart | ImageUrlPart, context: PartContext, *, fetches: boo
     if isinstance(part, ImagePart) or is_data_url(part):
         return _inline(part, context)
     scheme = part.url.partition(":")[0].lower()
-    if scheme == "s3":
+    if _IN_S3.fullmatch(part.url):
         return _in_s3(part, context)
     if scheme in ("https", "http") and fetches:
         return {"image": {"url": part.url, "path": context.path}}
