@@ -104,7 +104,8 @@ def _merged(turns: list[Turn]) -> list[Turn]:
 def _pair(turns: list[Turn], context: PartContext) -> None:
     """Match calls with results, give them ids that the API takes, and leave out what has no counterpart."""
     used: set[str] = set()
-    for turn, following in zip(turns, [*turns[1:], Turn("user", [])], strict=True):
+    followers = [*turns[1:], Turn("user", [])]
+    for turn, following in zip(turns, followers, strict=False):  # of no turns, none
         if turn.role == "user":
             if turn is turns[0]:
                 _drop_results(turn, context)

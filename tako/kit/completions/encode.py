@@ -88,10 +88,12 @@ def result_text(part: ToolResultPart, context: PartContext) -> str:
         return part.result if isinstance(part.result, str) else encode(part.result).decode()
     texts: list[str] = []
     for k, item in enumerate(items):
-        if isinstance(item, TextPart):
+        where = f"{context.path}.result[{k}]"
+        if isinstance(item, TextPart) and item.text:
             texts.append(item.text)
+        elif isinstance(item, TextPart):
+            context.notice(notices.EMPTY_TEXT, "an empty text in a tool result was left out", where)
         else:
-            where = f"{context.path}.result[{k}]"
             context.notice(notices.MISPLACED_PART, f"a {type(item).__name__} in a tool result was left out", where)
     return "".join(texts)
 

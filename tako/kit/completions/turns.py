@@ -90,8 +90,11 @@ def _join(fields: dict[str, Any], more: dict[str, Any]) -> None:
     """Add fields of a message: text to text, lists to lists."""
     for key, value in more.items():
         known = fields.get(key)
-        both = isinstance(known, str) and isinstance(value, str), None not in (as_array(known), as_array(value))
-        fields[key] = known + value if any(both) else value
+        old, new = as_array(known), as_array(value)
+        if isinstance(known, str) and isinstance(value, str):
+            fields[key] = known + value
+        else:
+            fields[key] = [*old, *new] if old is not None and new is not None else value
 
 
 def _paired(turn: list[Said], context: PartContext) -> Iterator[dict[str, Any]]:

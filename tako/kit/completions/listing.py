@@ -1,0 +1,119 @@
+"""What ``/models`` tells, in the words of the servers that speak the Chat Completions dialect.
+
+OpenAI itself lists ids alone. vLLM, llama.cpp, LM Studio, Groq, Fireworks, Together, Mistral and OpenRouter say more, each
+in its own way (https://docs.vllm.ai, https://github.com/ggml-org/llama.cpp/tree/master/tools/server,
+https://openrouter.ai/docs/api-reference/list-available-models, https://docs.mistral.ai/api/endpoint/models).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako.capabilities import MTOK
+from tako.errors import ProviderError
+from tako.kit.body import decode_json
+from tako.kit.loose import as_array, as_object
+
+if TYPE_CHECKING:
+    from tako.kit.http import HttpProvider
+
+CONTEXT = (
+    "loaded_context_length",
+    "max_model_len",
+    "context_length",
+    "context_window",
+    "max_context_length",
+    "max_input_tokens",
+)
+"""Fields that hold the context's length, the one that holds now before the one that could."""
+PRICES = {
+    "prompt": "usd_per_input_mtok",
+    "completion": "usd_per_output_mtok",
+    "input_cache_read": "usd_per_cached_mtok",
+    "input_cache_write": "usd_per_cache_write_mtok",
+}
+"""OpenRouter's, in dollars per token, as text."""
+
+_ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+
+async def ask_listing(provider: HttpProvider, url: str) -> dict[str, Any]:
+    """Ask a server for its models and return the fields of Capabilities that it tells of the provider's own.
+
+    Raises ProviderError.
+    """
+    try:
+        _, body = await provider.fetch(url, b"", method="GET")
+        return read_listing(decode_json(body, _ANY), provider.model)
+    except ProviderError as error:
+        error.provider = error.provider or provider.name
+        error.model = error.model or provider.model
+        raise
+
+
+def read_listing(listing: Any, model: str) -> dict[str, Any]:
+    """Read the fields of Capabilities that a listing has for a model; none where it does not list the model."""
+    outer = as_object(listing) or {}
+    entries = [entry for item in as_array(outer.get("data", listing)) or [] if (entry := as_object(item))]
+    named = [entry for entry in entries if entry.get("id") == model or model in (as_array(entry.get("aliases")) or [])]
+    chosen = named or entries[:1] * (len(entries) == 1)  # a server of one model calls it as it likes
+    if not chosen:
+        return {}
+    more = [entry for item in as_array(outer.get("models")) or [] if (entry := as_object(item))]  # llama.cpp's
+    words = {word for entry in (chosen[0], *more[: len(entries) == 1]) for word in _words(entry)}
+    found = {"max_context_tokens": _context(chosen[0]), **_abilities(chosen[0], words), **_prices(chosen[0])}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _context(entry: dict[str, Any]) -> int | None:
+    meta, top = as_object(entry.get("meta")) or {}, as_object(entry.get("top_provider")) or {}
+    sizes = [meta.get("n_ctx"), meta.get("n_ctx_train"), top.get("context_length"), *map(entry.get, CONTEXT)]
+    return next((size for size in sizes if isinstance(size, int) and not isinstance(size, bool) and size > 0), None)
+
+
+def _words(entry: dict[str, Any]) -> set[str]:
+    """Return the abilities that an entry lists as words."""
+    return {word for word in as_array(entry.get("capabilities")) or [] if isinstance(word, str)}
+
+
+def _abilities(entry: dict[str, Any], words: set[str]) -> dict[str, Any]:
+    """Read flags, lists of inputs and parameters, and words; a list that lacks something says no."""
+    flags = {**entry, **(as_object(entry.get("capabilities")) or {})}
+    found: dict[str, Any] = {}
+    for name, fields in {
+        "supports_tools": ("function_calling", "supports_tools"),
+        "supports_vision": ("vision", "supports_image_input"),
+    }.items():
+        said = [flags[field] for field in fields if isinstance(flags.get(field), bool)]
+        found[name] = said[0] if said else None
+    parameters = as_array(entry.get("supported_parameters"))
+    if parameters is not None:
+        found["supports_tools"] = "tools" in parameters
+        found["supports_json_mode"] = "response_format" in parameters or "structured_outputs" in parameters
+    inputs = as_array((as_object(entry.get("architecture")) or {}).get("input_modalities"))
+    if inputs is not None:
+        found["supports_vision"] = "image" in inputs
+    if "tool_use" in words:
+        found["supports_tools"] = True
+    if "multimodal" in words or entry.get("type") == "vlm":
+        found["supports_vision"] = True
+    return found
+
+
+def _prices(entry: dict[str, Any]) -> dict[str, Any]:
+    """Read prices per token; where a call costs something beside its tokens there are none."""
+    pricing = as_object(entry.get("pricing")) or {}
+    found = {name: _per_mtok(pricing.get(word)) for word, name in PRICES.items()}
+    return {} if _per_mtok(pricing.get("request")) else found
+
+
+def _per_mtok(price: Any) -> float | None:
+    """Return a price per million tokens; negative ones stand for "it depends"."""
+    try:
+        value = Decimal(price) if isinstance(price, str) else None
+    except InvalidOperation:
+        return None
+    return float(value * MTOK) if value is not None and value.is_finite() and value >= 0 else None
