@@ -17,6 +17,7 @@ from tako.kit.tls import tls_context
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
+    from tako.kit.keys import Secret
     from tako.kit.wire import HttpRequest
 
 KEEP_ALIVE = 60.0
@@ -30,7 +31,7 @@ LARGE = 1024 * 1024
 class AiohttpTransport:
     """Connections of one event loop. ``max_connections=0`` sets no limit."""
 
-    def __init__(self, *, max_connections: int, proxy: str | None, trust_env: bool) -> None:
+    def __init__(self, *, max_connections: int, proxy: Secret | None, trust_env: bool) -> None:
         self._proxy = proxy
         self._pooled = max_connections > 0
         self._urls: dict[str, URL] = {}
@@ -65,11 +66,13 @@ class AiohttpTransport:
                 headers=request.headers,
                 data=request.body if len(request.body) <= LARGE else BytesIO(request.body),
                 allow_redirects=False,
-                proxy=self._proxy,
+                proxy=self._proxy.reveal() if self._proxy else None,
                 timeout=self._timeout(request),
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = translated(error, request)
+            failure: BaseException = translated(error, request)
+        except BaseException as error:  # noqa: BLE001 - cancelled, most often; aiohttp's frames hold the headers
+            failure = error.with_traceback(None)
         else:
             return AiohttpReply(response, request)
         raise failure  # outside of the handler, so that what aiohttp raised does not ride along as its context

@@ -11,6 +11,7 @@ import anyio
 from msgspec import Struct
 
 from tako.errors import (
+    ProviderError,
     ProviderTimeoutError,
     ResponseError,
     StreamTruncatedError,
@@ -73,7 +74,11 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
         exchange = await prepare(request, False)
         refuse_if_strict(request, exchange.notices, provider)
         _, body = await provider.fetch(exchange.url, encode(exchange.body), headers=exchange.headers)
-        return decode(body, exchange)
+        try:
+            return decode(body, exchange)
+        except ProviderError as error:
+            provider.clean(error)
+            raise
 
     return chat
 

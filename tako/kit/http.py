@@ -66,7 +66,7 @@ class Connection(TypedDict):
     """What a transport of ours is made with."""
 
     max_connections: int
-    proxy: str | None
+    proxy: Secret | None
     trust_env: bool
 
 
@@ -91,7 +91,7 @@ class HttpProvider(Provider):
         self._transport = options.get("transport")
         self._connection = Connection(
             max_connections=options.get("max_connections", 0),
-            proxy=options.get("proxy"),
+            proxy=_secret(options.get("proxy")),
             trust_env=options.get("trust_env", False),
         )
         self._headers: dict[str, str | Secret] = {}
@@ -155,6 +155,9 @@ class HttpProvider(Provider):
             if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110
                 raise await self._refusal(reply)
             yield reply
+        except ProviderError as error:
+            self.clean(error)
+            raise
         finally:
             await reply.aclose()
 
@@ -176,6 +179,12 @@ class HttpProvider(Provider):
         for secret in self.secrets:
             text = secret.hide(text)
         return text
+
+    def clean(self, error: ProviderError) -> None:
+        """Take all secrets out of an error, where a reply has repeated them."""
+        error.args = tuple(self.hide(text) if isinstance(text, str) else text for text in error.args)
+        error.body = self.hide(error.body) if error.body else error.body
+        error.code = self.hide(error.code) if error.code else error.code
 
     async def aclose(self) -> None:
         """Close the connections that belong to the running event loop."""
@@ -287,3 +296,8 @@ def _loop_key() -> Any:
     except RuntimeError:
         trio = sys.modules["trio"]
         return trio.lowlevel.current_trio_token()
+
+
+def _secret(text: str | None) -> Secret | None:
+    """A proxy's URL may hold a password."""
+    return Secret(text) if text is not None else None

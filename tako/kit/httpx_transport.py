@@ -11,6 +11,7 @@ from tako.errors import ProviderTimeoutError, TransportError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from tako.kit.keys import Secret
     from tako.kit.wire import HttpRequest
 
 CLOSING = 2.0
@@ -20,14 +21,16 @@ CLOSING = 2.0
 class HttpxTransport:
     """Sends through an ``httpx.AsyncBaseTransport``: one that the user gave, or httpx's own."""
 
-    def __init__(self, transport: Any | None, *, max_connections: int, proxy: str | None, trust_env: bool) -> None:
+    def __init__(self, transport: Any | None, *, max_connections: int, proxy: Secret | None, trust_env: bool) -> None:
         import httpx
 
         self._owned = transport is None
         self._make = httpx.Request
         if transport is None:
             limits = httpx.Limits(max_connections=max_connections or None, keepalive_expiry=60.0)
-            transport = httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, trust_env=trust_env)
+            transport = httpx.AsyncHTTPTransport(
+                limits=limits, proxy=proxy.reveal() if proxy else None, trust_env=trust_env
+            )
         self._transport = transport
 
     async def send(self, request: HttpRequest) -> HttpxReply:
@@ -42,7 +45,9 @@ class HttpxTransport:
         try:
             response = await self._transport.handle_async_request(made)
         except Exception as error:  # noqa: BLE001 - any transport, any exception
-            failure = translated(error, request)
+            failure: BaseException = translated(error, request)
+        except BaseException as error:  # noqa: BLE001 - cancelled, most often; httpx's frames hold the headers
+            failure = error.with_traceback(None)
         else:
             return HttpxReply(response, request)
         raise failure
@@ -71,7 +76,9 @@ class ClientTransport:
         try:
             response = await self._client.send(made, stream=True, follow_redirects=False)
         except Exception as error:  # noqa: BLE001 - any client, any exception
-            failure = translated(error, request)
+            failure: BaseException = translated(error, request)
+        except BaseException as error:  # noqa: BLE001 - cancelled, most often; httpx's frames hold the headers
+            failure = error.with_traceback(None)
         else:
             return HttpxReply(response, request)
         raise failure

@@ -121,10 +121,12 @@ class Server:
 
     async def _answer(self, made: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Send one reply; returns whether the connection goes on."""
-        await asyncio.sleep(made.delay)
+        gone = asyncio.ensure_future(_gone(reader))
+        if made.delay and gone in (await asyncio.wait([gone], timeout=made.delay))[0]:
+            self.left_early += 1
+            return False
         head = "".join(f"{name}: {value}\r\n" for name, value in made.headers.items())
         writer.write(f"HTTP/1.1 {made.status} X\r\n{head}transfer-encoding: chunked\r\n\r\n".encode())
-        gone = asyncio.ensure_future(_gone(reader))
         try:
             for piece in made.pieces:
                 writer.write(b"%x\r\n%s\r\n" % (len(piece), piece) if piece else b"")
