@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PAUSE = 60.0
 """Seconds between attempts to refresh credentials that are still valid."""
 CONVERSE = "/model/m/converse"
+SHORTEST = 3
+"""Characters up to which nothing is a secret that could be taken out of a text."""
 
 T = TypeVar("T")
 
@@ -63,7 +65,7 @@ class Keys:
     def hide(self, text: str) -> str:
         """Return a text with the secret ones taken out."""
         for secret in (self.secret_key, self.token):
-            text = text.replace(secret, "***") if secret else text
+            text = text.replace(secret, "***") if secret and len(secret) > SHORTEST else text
         return text
 
 
@@ -113,8 +115,10 @@ class Account:
         self._held: Held | None = None
         self._not_before = 0.0
         self._placing = SingleFlight(self._find_place, "tako-bedrock")
-        self._loading = SingleFlight(self._load, "tako-bedrock")
-        self._refreshing = SingleFlight(self._refresh, "tako-bedrock")
+        self._loading = SingleFlight(lambda: self._held or self._load(), "tako-bedrock")  # who comes late finds it done
+        self._preparing = SingleFlight(self._refresh, "tako-bedrock")
+        self._refreshing = SingleFlight(self._refresh_ended, "tako-bedrock")
+        self._refused: Held | None = None
         self._renewing = SingleFlight(self._renew, "tako-bedrock")
 
     async def place(self) -> Place:
@@ -133,12 +137,13 @@ class Account:
             return await _fresh(self._refreshing.result())
         if monotonic() >= self._not_before:
             self._not_before = monotonic() + PAUSE
-            self._refreshing.begin()
+            self._preparing.begin()
         return held
 
     async def renew(self, held: Held) -> bool:
         """Replace credentials that the vendor refused as expired; returns whether there are others now."""
-        if self._held is held:
+        if self._held is not None and self._held.keys.same(held.keys):
+            self._refused = held
             try:
                 await self._renewing.result()
             except TakoError:
@@ -172,6 +177,8 @@ class Account:
         return session
 
     def _find_place(self) -> Place:
+        if self._place is not None:
+            return self._place
         session = self._open()
         region = self._region or session.region_name or os.environ.get("AWS_REGION")
         if not region:
@@ -208,12 +215,19 @@ class Account:
         self._held = Held(held.source, keys)
         return self._held
 
+    def _refresh_ended(self) -> Held:
+        held = self._held
+        return held if held is not None and not held.ending(0) else self._refresh()
+
     def _renew(self) -> Held:
         """Find credentials again although botocore takes those at hand for valid."""
+        held, refused_ones = self._held, self._refused
+        if held is not None and refused_ones is not None and not held.keys.same(refused_ones.keys):
+            return held
         if self._given is None:
             self._session = None  # a new session reads files and the environment again, and has no cache
             return self._load()
-        source: Any = self._held.source if self._held is not None else None
+        source: Any = held.source if held is not None else None
         if hasattr(source, "_protected_refresh"):
             try:
                 with source._refresh_lock:  # noqa: SLF001 - the only way to it: botocore refreshes by the clock alone
