@@ -25,48 +25,57 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tako.conductor import Conductor
 from tako.errors import ConfigurationError, TakoError
-from tako.hooks import get_provider
+from tako.hooks import PLUGINS, get_provider
+from tako.options import find_secret, fit, is_table, options_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tako.provider import Provider
 
 VARIABLE = "TAKO_CONFIG"
 NAME = "tako.toml"
-_SECRET = re.compile(r"(^|_)(key|token|secret|password)$|authorization", re.IGNORECASE)
 
 
 class ProviderTable(Struct, frozen=True):
-    """One ``[providers.NAME]``: which provider, which model, and its options."""
+    """One ``[providers.NAME]``: which provider, which model, and its options. ``id`` is the provider's."""
 
     use: str
     model: str = ""
     options: dict[str, Any] = {}
 
+    @property
+    def id(self) -> str:
+        """What ``get_provider`` takes."""
+        return f"{self.use}:{self.model}" if self.model else self.use
 
-class ConductorTable(Struct, frozen=True, forbid_unknown_fields=True):
+    def __repr__(self) -> str:
+        return f"<{self.id} with {', '.join(self.options) or 'no options'}>"  # their values may be secrets
+
+
+class ConductorTable(Struct, frozen=True):
     """``[conductor]``: workers and coordinator by the names of providers; the rest as ``Conductor`` takes it."""
 
-    workers: dict[str, str]
+    workers: Annotated[dict[str, str], Meta(min_length=1)]
     coordinator: str | None = None
-    max_steps: int = 8
-    max_fanout: int = 4
-    worker_timeout: float = 60.0
+    max_steps: Annotated[int, Meta(ge=1)] = 8
+    max_fanout: Annotated[int, Meta(ge=1)] = 4
+    worker_timeout: Annotated[float, Meta(gt=0)] = 60.0
     fail_fast: bool = False
     system: str | None = None
 
 
-class _File(Struct, frozen=True, forbid_unknown_fields=True):
+class _File(Struct, frozen=True):
     providers: dict[str, dict[str, Any]] = {}
     default: str | None = None
     conductor: ConductorTable | None = None
@@ -81,36 +90,47 @@ class Config(Struct, frozen=True):
     default: str | None = None
     conductor_table: ConductorTable | None = None
 
-    def provider(self, name: str | None = None) -> Provider:
-        """Make the provider of that name, or the default one. Raises ConfigurationError with file and key."""
+    def provider(self, name: str | None = None, **options: Any) -> Provider:
+        """Make the provider of that name, or the default one; ``options`` go over those of the file.
+
+        Raises ConfigurationError, or what the provider raises, with file and key.
+        """
         wanted = name if name is not None else self.default
         if wanted is None:
-            raise ConfigurationError(f"{self.path}: default is not set; it names one of the providers")
+            raise ConfigurationError(f"{self.path}: default is not set; it names {_one_of(self.providers)}")
         table = self.providers.get(wanted)
         if table is None:
-            known = ", ".join(self.providers) or "none"
-            raise ConfigurationError(f"{self.path}: there is no [providers.{wanted}] (providers: {known})")
+            raise ConfigurationError(f"{self.path}: there is no [providers.{wanted}], only {_one_of(self.providers)}")
+        where = f"{self.path}: providers.{wanted}"
         try:
-            return get_provider(f"{table.use}:{table.model}", **table.options)
+            return get_provider(table.id, **{**_fitted(table, where), **options})
         except TakoError as error:
-            raise type(error)(f"{self.path}: providers.{wanted}: {error}") from error
+            error.args = (error.args[0] if str(error.args[0]).startswith(where) else f"{where}: {error.args[0]}",)
+            failure = error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001 - a constructor that chokes on a value that it did not check
+            failure = ConfigurationError(f"{where}: {table.id} takes no such options: {type(error).__name__}: {error}")
+        options.clear()  # a traceback with locals shows this frame
+        raise failure
 
     def conductor(self) -> Conductor:
         """Make the Conductor; one name is one provider object. Raises ConfigurationError with file and key."""
         table = self.conductor_table
         if table is None:
-            raise ConfigurationError(f"{self.path}: there is no [conductor]")
+            raise ConfigurationError(f"{self.path}: [conductor] is missing; its workers name {_one_of(self.providers)}")
         names = [*table.workers.values(), *([table.coordinator] if table.coordinator else [])]
         made = {name: self.provider(name) for name in dict.fromkeys(names)}
-        return Conductor(
-            {role: made[name] for role, name in table.workers.items()},
-            made[table.coordinator] if table.coordinator else None,
-            max_steps=table.max_steps,
-            max_fanout=table.max_fanout,
-            worker_timeout=table.worker_timeout,
-            fail_fast=table.fail_fast,
-            system=table.system,
-        )
+        try:
+            return Conductor(
+                {role: made[name] for role, name in table.workers.items()},
+                made[table.coordinator] if table.coordinator else None,
+                max_steps=table.max_steps,
+                max_fanout=table.max_fanout,
+                worker_timeout=table.worker_timeout,
+                fail_fast=table.fail_fast,
+                system=table.system,
+            )
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self.path}: conductor: {error}") from error
 
 
 def load_config(path: str | os.PathLike[str] | None = None) -> Config:
@@ -131,11 +151,11 @@ def find_config(path: str | os.PathLike[str] | None = None) -> Path | None:
     """
     named = path if path is not None else os.environ.get(VARIABLE) or None
     if named is not None:
-        if not Path(named).is_file():
-            raise ConfigurationError(
-                f"there is no configuration at {named}" + (f" ({VARIABLE})" if path is None else "")
-            )
-        return Path(named)
+        given = Path(named).expanduser()
+        if not given.is_file():
+            from_where = f" ({VARIABLE})" if path is None else ""
+            raise ConfigurationError(f"{named}: there is no such file{from_where}; a configuration is expected there")
+        return given
     return next((place for place in (Path(NAME), user_config()) if place.is_file()), None)
 
 
@@ -152,11 +172,23 @@ def user_config() -> Path:
 
 def _read(path: Path) -> Config:
     try:
-        file = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
+        return _decode(path)
+    except ConfigurationError as error:
+        failure = error.with_traceback(None)  # its frames may hold secrets
+    failure.__context__ = None
+    raise failure
+
+
+def _decode(path: Path) -> Config:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        _check_keys(path, "", data, _File)
+        _check_keys(path, "conductor.", data.get("conductor"), ConductorTable)
+        file = msgspec.convert(data, _File)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not TOML: {error}") from None
     except (OSError, UnicodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {_plain(error)}") from None
     providers = {name: _table(path, name, table, file.allow_secrets) for name, table in file.providers.items()}
@@ -165,28 +197,46 @@ def _read(path: Path) -> Config:
     return config
 
 
+def _check_keys(path: Path, where: str, table: Any, kind: type[Struct]) -> None:
+    """Refuse keys that mean nothing."""
+    known = [field.name for field in msgspec.structs.fields(kind)]
+    unknown = next((key for key in table if key not in known), None) if is_table(table) else None
+    if unknown is not None:
+        raise ConfigurationError(f"{path}: {where}{unknown}: there is no such key (known: {', '.join(known)})")
+
+
 def _table(path: Path, name: str, table: dict[str, Any], allow_secrets: bool) -> ProviderTable:
     where = f"{path}: providers.{name}"
     rest = dict(table)
     use, model = rest.pop("use", None), rest.pop("model", "")
-    if not isinstance(use, str) or not isinstance(model, str):
-        raise ConfigurationError(f'{where}: use and model are text: use = "openai", model = "gpt-5"')
-    if not allow_secrets:
-        _refuse_secrets(where, rest)
+    for key, value in (("use", use), ("model", model)):
+        if not isinstance(value, str):
+            raise ConfigurationError(f'{where}.{key} is missing or no text: use = "openai", model = "gpt-5"')
+    if not use or (":" in use and model):
+        raise ConfigurationError(f'{where}.use names a provider, as in "openai", or provider and model: "openai:gpt-5"')
+    secret = None if allow_secrets else find_secret(rest)
+    if secret is not None:
+        raise ConfigurationError(
+            f'{where}{secret} holds a secret itself; name a variable, as in "$ENV:NAME", or set allow_secrets = true'
+        )
     return ProviderTable(use, model, rest)
 
 
-def _refuse_secrets(where: str, options: dict[str, Any]) -> None:
-    """Keep keys out of files: they are named by their environment variables."""
-    for key, value in options.items():
-        inner = cast("dict[str, Any]", value) if isinstance(value, dict) else None
-        if inner is not None:
-            _refuse_secrets(f"{where}.{key}", inner)
-        elif isinstance(value, str) and _SECRET.search(key) and not value.startswith("$"):
-            del value
-            raise ConfigurationError(
-                f'{where}.{key} holds a secret itself; write {key} = "$ENV:NAME", or set allow_secrets = true'
-            )
+def _fitted(table: ProviderTable, where: str) -> dict[str, Any]:
+    """Check the options of a table against those of its provider; raises ConfigurationError with the key."""
+    known = options_of(PLUGINS.provider_class(table.use.partition(":")[0]))
+    if known is None:
+        return dict(table.options)
+    made: dict[str, Any] = {}
+    for key, value in table.options.items():
+        if key not in known:
+            names = ", ".join(name for name in known if name != "model")
+            raise ConfigurationError(f"{where}.{key}: {table.use} has no such option (known: {names})")
+        try:
+            made[key] = fit(value, key, known[key])
+        except ValueError as error:
+            raise ConfigurationError(f"{where}.{key}{error}") from None
+    return made
 
 
 def _check_names(config: Config) -> None:
@@ -198,8 +248,12 @@ def _check_names(config: Config) -> None:
         used |= {f"conductor.workers.{role}": name for role, name in table.workers.items()}
     for key, name in used.items():
         if name is not None and name not in config.providers:
-            known = ", ".join(config.providers) or "none"
-            raise ConfigurationError(f"{config.path}: {key} = {name!r} names no provider (providers: {known})")
+            raise ConfigurationError(f"{config.path}: {key} = {name!r} is none; it names {_one_of(config.providers)}")
+
+
+def _one_of(providers: Iterable[str]) -> str:
+    names = ", ".join(providers)
+    return f"one of the [providers]: {names}" if names else "one of the [providers], of which there are none"
 
 
 def _plain(error: msgspec.ValidationError) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
-from tako.conductor.events import Event, Final, RunResult
+from tako.conductor.events import COORDINATOR, Event, RunResult
 from tako.conductor.running import Run
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, TakoError
 from tako.request import as_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping
     from types import TracebackType
 
     from tako.provider import Provider
@@ -44,11 +44,14 @@ class Conductor:
         fail_fast: bool = False,
         system: str | None = None,
     ) -> None:
-        if not workers:
-            raise ConfigurationError("a Conductor needs at least one worker")
-        for name, value in (("max_steps", max_steps), ("max_fanout", max_fanout), ("worker_timeout", worker_timeout)):
-            if not value > 0:
-                raise ConfigurationError(f"Conductor: {name} is a number above 0, not {value!r}")
+        _check_members(workers, coordinator)
+        for name, value in (("max_steps", max_steps), ("max_fanout", max_fanout)):
+            if type(value) is not int or value < 1:
+                raise ConfigurationError(f"Conductor: {name} is a whole number above 0, not {value!r}")
+        if isinstance(worker_timeout, bool) or not isinstance(worker_timeout, (int, float)) or not worker_timeout > 0:
+            raise ConfigurationError(
+                f"Conductor: worker_timeout is a number of seconds above 0, not {worker_timeout!r}"
+            )
         self.workers = dict(workers)
         self.coordinator = coordinator
         self.max_steps = max_steps
@@ -70,13 +73,19 @@ class Conductor:
             return await events.result()
 
     def stream(self, prompt: ChatRequest | str | list[Message]) -> RunStream:
-        """Have a task done and watch: an async iterator of events, the last of them ``Final``."""
-        return RunStream(Run(self, as_request(prompt)).events())
+        """Have a task done and watch: an async iterator of events, the last of them ``Final``; or it raises.
+
+        Nothing is asked of anyone before the first event is.
+        """
+        return RunStream(Run(self, as_request(prompt)))
 
     async def aclose(self) -> None:
         """Close the connections of all providers."""
-        for provider in {id(it): it for it in (*self.workers.values(), self.coordinator) if it is not None}.values():
-            await provider.aclose()
+        async with AsyncExitStack() as stack:  # one that fails keeps none of the others from closing
+            for provider in {
+                id(it): it for it in (*self.workers.values(), self.coordinator) if it is not None
+            }.values():
+                stack.push_async_callback(provider.aclose)
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,19 +99,15 @@ class Conductor:
 class RunStream:
     """The events of one run: an async iterator, and a context manager that cancels the workers on the way out."""
 
-    def __init__(self, events: AsyncGenerator[Event, None]) -> None:
-        self._result: RunResult | None = None
-        self._events = self._keep(events)
-
-    async def _keep(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, Final):
-                    self._result = event.result
-                yield event
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._events = run.events()  # nothing in there refers to self: a loop that is left with `break` ends the run
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._events
+
+    async def __anext__(self) -> Event:
+        return await anext(self._events)
 
     async def __aenter__(self) -> Self:
         return self
@@ -117,9 +122,26 @@ class RunStream:
         await self._events.aclose()
 
     async def result(self) -> RunResult:
-        """Return what the run leaves, once it is over."""
+        """Return what the run leaves, once it is over; events that have not been read yet are read first.
+
+        Raises TakoError where the run was left before its end.
+        """
         async for _ in self._events:
             pass
-        if self._result is None:
-            raise ConfigurationError("the run was left before its end")
-        return self._result
+        if self._run.result is None:
+            raise TakoError("the run was left before its end")
+        return self._run.result
+
+
+def _check_members(workers: Mapping[str, Provider], coordinator: Provider | None) -> None:
+    """Refuse what cannot be asked, and a role whose share would be taken for the coordinator's."""
+    if not workers:
+        raise ConfigurationError("a Conductor needs at least one worker")
+    if coordinator is not None and COORDINATOR in workers:
+        raise ConfigurationError(f"Conductor: the role {COORDINATOR!r} is the coordinator's own")
+    members = {f"the worker {role!r}": provider for role, provider in workers.items()}
+    if coordinator is not None:
+        members["the coordinator"] = coordinator
+    for who, provider in members.items():
+        if not hasattr(provider, "chat"):
+            raise ConfigurationError(f"Conductor: {who} is a {type(provider).__name__}, not a Provider")

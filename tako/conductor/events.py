@@ -14,31 +14,42 @@ COORDINATOR = "coordinator"
 
 
 class WorkerResult(Struct, frozen=True):
-    """What came of one worker's task: a response, or the error that it failed with. ``seconds`` it took."""
+    """What came of one worker's task: a response, or the error (a TakoError) that it failed with.
+
+    Neither is there where nobody waited for it, because another worker was first. ``seconds`` it took. ``partial`` is
+    the text that had come before it failed or was stopped.
+    """
 
     role: str
     task: str
     response: ChatResponse | None = None
     error: Any = None
     seconds: float = 0.0
+    partial: str = ""
 
     @property
     def text(self) -> str:
         """The text of the response; "" where there is none."""
         return self.response.text if self.response is not None else ""
 
+    @property
+    def state(self) -> Literal["done", "failed", "stopped"]:
+        """How it ended."""
+        return "done" if self.response is not None else "failed" if self.error is not None else "stopped"
+
 
 class Step(Struct, frozen=True):
-    """One plan and what its workers made of it, in the plan's order."""
+    """One plan and what its workers made of it: a result for each of its assignments, in its order."""
 
     plan: Plan
     results: list[WorkerResult]
 
 
 class RunResult(Struct, frozen=True):
-    """What a run leaves: its text, its steps, and what it used by role (the coordinator's share under its own name).
+    """What a run leaves: its text, its steps, and what it used by role (the coordinator's share under "coordinator").
 
-    ``complete`` is False where ``max_steps`` ended it.
+    Replies count; what a worker used before it failed is not known. A role's cost is None where a price of it is not
+    known. ``complete`` is False where ``max_steps`` ended it.
     """
 
     text: str
@@ -78,7 +89,7 @@ class WorkerStarted(Struct, frozen=True, tag_field="kind", tag="worker_start"):
 
 
 class WorkerDelta(Struct, frozen=True, tag_field="kind", tag="worker_delta"):
-    """A worker says something."""
+    """A worker says something. One that does not stream says it all at once."""
 
     kind: ClassVar[Literal["worker_delta"]] = "worker_delta"
     step: int
@@ -88,7 +99,7 @@ class WorkerDelta(Struct, frozen=True, tag_field="kind", tag="worker_delta"):
 
 
 class WorkerEnded(Struct, frozen=True, tag_field="kind", tag="worker_end"):
-    """A worker is done, or has failed."""
+    """A worker is done, has failed, or was stopped; every start has its end."""
 
     kind: ClassVar[Literal["worker_end"]] = "worker_end"
     step: int

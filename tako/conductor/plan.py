@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tako.conductor.events import WorkerResult
+    from tako.types import Tool
 
-_FENCE = re.compile(r"```[a-zA-Z]*\s*\n(.*?)```", re.DOTALL)
+TRIES = 32
+"""Braces at which the object of a plan may begin; prose has some of its own."""
+_DECODER = json.JSONDecoder()
 
 
 class Assignment(Struct, frozen=True):
@@ -45,9 +48,9 @@ class MalformedPlanError(ValueError):
 def read_plan(text: str, roles: Collection[str], tools: Collection[str]) -> Plan:
     """Read a plan, out of code fences and surrounding prose; raises MalformedPlanError."""
     try:
-        plan = msgspec.json.decode(find_json(text) or text, type=Plan)
-    except msgspec.DecodeError as error:
-        raise MalformedPlanError(f"it is not the JSON of a plan: {error}") from None
+        plan = msgspec.convert(_find_object(text), type=Plan)
+    except msgspec.ValidationError as error:
+        raise MalformedPlanError(f"it is JSON, but no plan: {error}") from None
     if not plan.workers:
         raise MalformedPlanError("it names no workers")
     for assignment in plan.workers:
@@ -59,28 +62,57 @@ def read_plan(text: str, roles: Collection[str], tools: Collection[str]) -> Plan
     return plan
 
 
-def find_json(text: str) -> str | None:
-    """Find the object in a text, or None where there is none: in a code fence, or from the first brace to the last."""
-    fenced = _FENCE.search(text)
-    inner = fenced[1] if fenced else text
-    start, end = inner.find("{"), inner.rfind("}")
-    return inner[start : end + 1] if 0 <= start < end else None
+def read_next(text: str, roles: Collection[str], tools: Collection[str]) -> Plan | None:
+    """Read what follows results: a plan, or None for an answer; raises MalformedPlanError where it tries to be a plan.
+
+    An answer may quote JSON that has workers, so a text tries to be a plan only if it has nothing else in it.
+    """
+    try:
+        return read_plan(text, roles, tools)
+    except MalformedPlanError:
+        bare = text.strip()
+        if bare.startswith("```") and bare.endswith("```"):
+            bare = bare.partition("\n")[2].strip()
+        if bare.startswith("{") and '"workers"' in bare:
+            raise
+        return None
 
 
-def looks_like_a_plan(text: str) -> bool:
-    """Tell a plan, be it a broken one, from an answer."""
-    found = find_json(text)
-    return found is not None and '"workers"' in found
+def _find_object(text: str) -> Any:
+    """Find the first object that has workers, else the first one; raises MalformedPlanError where there is none."""
+    first: Any = None
+    problem = "it has no JSON object in it"
+    start = text.find("{")
+    for _ in range(TRIES):
+        if start < 0:
+            break
+        try:
+            found, end = _DECODER.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            problem = problem if "no JSON object" not in problem else f"its JSON is broken: {error}"
+            end = start + 1
+        except RecursionError:
+            raise MalformedPlanError("its JSON is nested too deeply") from None
+        else:
+            first = found if first is None else first
+            if "workers" in found:
+                return found
+        start = text.find("{", end)
+    if first is None:
+        raise MalformedPlanError(problem)
+    return first
 
 
-def instructions(roles: Collection[str], tools: Collection[str], system: str | None) -> str:
+def instructions(roles: Collection[str], tools: Collection[Tool], system: str | None) -> str:
     """Say what a coordinator is to do."""
+    known = [f"- {tool.name}: {tool.description}" if tool.description else f"- {tool.name}" for tool in tools]
+    handed = ', "tools": ["<tool>"]' if tools else ""
     lines = [
         "You coordinate workers that cannot see this conversation. Split the user's task among them.",
         f"The workers are: {', '.join(roles)}.",
-        f"Tools that you may hand them: {', '.join(tools)}." if tools else "",
+        *(["Tools that you may hand them:", *known] if known else []),
         "Answer with one JSON object and nothing else:",
-        '{"workers": [{"name": "<worker>", "task": "<all that it needs to know>"}],',
+        f'{{"workers": [{{"name": "<worker>", "task": "<all that it needs to know>"{handed}}}],',
         ' "join_strategy": "all" or "any", "next_step": "summarise" or "halt"}',
         'join_strategy: wait for all workers, or for the first that succeeds. next_step: "summarise" brings their',
         'results back to you; "halt" makes them the answer.',
@@ -89,32 +121,40 @@ def instructions(roles: Collection[str], tools: Collection[str], system: str | N
     return "\n".join(line for line in lines if line)
 
 
-def feedback(problem: MalformedPlanError) -> str:
-    """Say what was wrong with a plan."""
-    return f"That is no plan: {problem}. Answer with the JSON object of the plan and nothing else."
+def feedback(problem: MalformedPlanError, *, answered: bool) -> str:
+    """Say what was wrong with a plan; once there are results the coordinator may also answer."""
+    or_answer = ", or with the answer to the user's task in plain text" if answered else " and nothing else"
+    return f"That is no plan: {problem}. Answer with the JSON object of the plan{or_answer}."
 
 
 def report(results: list[WorkerResult], *, last: bool) -> str:
     """Hand the workers' results to the coordinator."""
     told = [
-        f"<result worker={result.role!r} failed={result.response is None}>\n"
-        f"{result.text if result.response is not None else result.error}\n</result>"
+        f"<result worker={json.dumps(result.role)} state={json.dumps(result.state)}>\n{_told(result)}\n</result>"
         for result in results
     ]
     more = "" if last else " If more work is needed, answer with another plan instead."
     return "\n".join([*told, f"These are the workers' results. Answer the user's task with them, in plain text.{more}"])
 
 
-def plan_schema(roles: Collection[str]) -> JsonSchema:
-    """Return the schema of a plan, for coordinators that can be held to one."""
+def _told(result: WorkerResult) -> str:
+    """Say what came of one task: text and calls, or the error and what had come before it."""
+    if result.response is None:
+        so_far = f"Its answer so far: {result.partial}" if result.partial else ""
+        return "\n".join(filter(None, (str(result.error or "Another worker was first."), so_far)))
+    calls = [f"calls {call.name} with {msgspec.json.encode(call.args).decode()}" for call in result.response.tool_calls]
+    return "\n".join(filter(None, (result.text, *calls)))
+
+
+def plan_schema(roles: Collection[str], tools: Collection[str]) -> JsonSchema:
+    """Return the schema of a plan, for coordinators that can be held to one; strict modes want all of it required."""
+    fields: dict[str, Any] = {"name": {"type": "string", "enum": list(roles)}, "task": {"type": "string"}}
+    if tools:
+        fields["tools"] = {"type": "array", "items": {"type": "string", "enum": list(tools)}}
     assignment: dict[str, Any] = {
         "type": "object",
-        "properties": {
-            "name": {"type": "string", "enum": list(roles)},
-            "task": {"type": "string"},
-            "tools": {"type": "array", "items": {"type": "string"}},
-        },
-        "required": ["name", "task", "tools"],
+        "properties": fields,
+        "required": list(fields),
         "additionalProperties": False,
     }
     properties = {

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
+from msgspec.structs import replace
 
-from tako.conductor.events import (
-    COORDINATOR,
-    Event,
-    Final,
-    Planned,
-    RunResult,
-    Step,
-    WorkerDelta,
-    WorkerEnded,
-    WorkerResult,
-    WorkerStarted,
-)
+from tako.conductor.detached import Detached
+from tako.conductor.events import COORDINATOR, Event, Final, Planned, RunResult, Step, WorkerResult
 from tako.conductor.plan import (
     Assignment,
     MalformedPlanError,
     Plan,
     feedback,
     instructions,
-    looks_like_a_plan,
     plan_schema,
+    read_next,
     read_plan,
     report,
 )
-from tako.errors import ProviderTimeoutError, ResponseError, TakoError
-from tako.types import ChatRequest, ChatResponse, Cost, Message, Usage
+from tako.conductor.work import Work
+from tako.errors import ConfigurationError, ResponseError, TakoError
+from tako.parts import ContentPart, ImagePart, ImageUrlPart
+from tako.types import ChatRequest, ChatResponse, Cost, Message, Role, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -43,151 +35,132 @@ if TYPE_CHECKING:
 
 AHEAD = 64
 """Events that the workers may be ahead of whoever watches."""
+UNFIT = {
+    "model": "each provider has its own",
+    "tool_choice": "the coordinator hands out the tools",
+    "response_format": "the coordinator writes plans and texts",
+    "stop": "it would cut plans",
+    "extra": "each vendor has its own",
+}
+"""What a request cannot say where a coordinator splits it, and why."""
 
 
 class Run:
-    """One run; ``events`` is called once."""
+    """One run; ``events`` is called once. ``result`` is there once it is over."""
 
     def __init__(self, conductor: Conductor, request: ChatRequest) -> None:
+        _check(request, split=conductor.coordinator is not None)
         self.conductor = conductor
         self.request = request
         self.tools = {tool.name: tool for tool in request.tools}
+        self.images = [
+            part
+            for message in request.messages
+            if message.role is Role.USER
+            for part in message.parts
+            if isinstance(part, (ImagePart, ImageUrlPart))
+        ]
         self.steps: list[Step] = []
         self.usage: dict[str, Usage] = {}
         self.cost: dict[str, Cost | None] = {}
-        self.send, self.receive = anyio.create_memory_object_stream[Event | TakoError](AHEAD)
+        self.result: RunResult | None = None
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Drive the run and hand out its events; leaving cancels it."""
-        failure = None
-        async with anyio.create_task_group() as group, self.receive:
-            group.start_soon(self._drive, self.send)
-            try:
-                async for event in self.receive:
-                    if isinstance(event, TakoError):
-                        failure = event
-                    else:
-                        yield event
-            except GeneratorExit:  # not through the group, which would wrap it
-                group.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+        """Drive the run and hand out its events; leaving cancels it and waits until nothing is left of it."""
+        send, receive = anyio.create_memory_object_stream[Event](AHEAD)
 
-    async def _drive(self, send: MemoryObjectSendStream[Event | TakoError]) -> None:
-        async with send:
-            try:
-                await send.send(Final(await self._conduct()))
-            except TakoError as error:
-                await send.send(error)
+        async def drive() -> None:
+            with send:
+                result = await self._conduct(send)
+                self.result = result
+                await send.send(Final(result))
 
-    async def _conduct(self) -> RunResult:
+        with send, receive:
+            driving = Detached(drive)
+            try:
+                async for event in receive:
+                    yield event
+            finally:
+                receive.close()  # first: an event that must not be lost is sent whether the run is cancelled or not
+                await driving.stop()
+            driving.check()
+        if self.result is None:
+            raise TakoError("the run was cancelled")
+
+    async def _conduct(self, send: MemoryObjectSendStream[Event]) -> RunResult:
         """Go step by step until there is an answer."""
         coordinator = self.conductor.coordinator
         if coordinator is None:
-            task = "\n".join(message.text for message in self.request.messages)
-            plan = Plan([Assignment(role, task) for role in self.conductor.workers], next_step="halt")
-            return self._result(_joined(await self._step(plan)))
-        roles = list(self.conductor.workers)
-        system = Message.system(instructions(roles, list(self.tools), self.conductor.system))
-        messages = [system, *self.request.messages]
-        said = await self._say(coordinator, messages, planning=True)
-        for step in range(self.conductor.max_steps):
-            plan = await self._plan(coordinator, messages, said)
-            results = await self._step(plan)
+            task = "\n".join(message.text for message in self.request.messages if message.role is Role.USER)
+            everyone = Plan([Assignment(role, task) for role in self.conductor.workers], next_step="halt")
+            return self._result(_joined(await self._step(everyone, send)))
+        lead = Lead(self, coordinator)
+        plan = await lead.first_plan()
+        for step in range(1, self.conductor.max_steps + 1):
+            results = await self._step(plan, send)
             if plan.next_step == "halt":
                 return self._result(_joined(results))
-            last = step + 1 == self.conductor.max_steps
-            messages.append(Message.user(report(results, last=last)))
-            said = await self._say(coordinator, messages, planning=False)
-            if not looks_like_a_plan(said):
-                return self._result(said)
+            following = await lead.hear(results, last=step == self.conductor.max_steps)
+            if following is None:
+                return self._result(lead.said)
+            if isinstance(following, MalformedPlanError) or step == self.conductor.max_steps:
+                break
+            plan = following
         return self._result(_joined(self.steps[-1].results), complete=False)
 
-    async def _plan(self, coordinator: Provider, messages: list[Message], said: str) -> Plan:
-        """Read a plan; a malformed one goes back to the coordinator once."""
-        roles = list(self.conductor.workers)
-        try:
-            return read_plan(said, roles, list(self.tools))
-        except MalformedPlanError as problem:
-            messages.append(Message.user(feedback(problem)))
-        said = await self._say(coordinator, messages, planning=True)
-        try:
-            return read_plan(said, roles, list(self.tools))
-        except MalformedPlanError as problem:
-            text = f"the coordinator gave no plan that can be followed, twice: {problem}"
-            raise ResponseError(text, provider=coordinator.name, model=coordinator.model, body=said) from problem
-
-    async def _say(self, coordinator: Provider, messages: list[Message], *, planning: bool) -> str:
-        """Ask the coordinator and remember its answer."""
-        held = planning and coordinator.capabilities.supports_json_mode
-        schema = plan_schema(list(self.conductor.workers)) if held else None
-        response = await coordinator.chat(ChatRequest(list(messages), response_format=schema))
-        self._count(COORDINATOR, response)
-        messages.append(Message.assistant(response.text or "(nothing)"))
-        return response.text
-
-    async def _step(self, plan: Plan) -> list[WorkerResult]:
-        """Fan a plan out and join it; the results are in the plan's order."""
+    async def _step(self, plan: Plan, send: MemoryObjectSendStream[Event]) -> list[WorkerResult]:
+        """Fan a plan out and join it; the results are in the plan's order, one for each assignment."""
         number = len(self.steps)
-        await self.send.send(Planned(number, plan))
-        results: dict[int, WorkerResult] = {}
-        failure: list[TakoError] = []
+        await send.send(Planned(number, plan))
+        works = [
+            Work(
+                self.conductor.workers[assignment.name],
+                assignment,
+                request=self._request,
+                send=send,
+                place=(number, index),
+                limit=self.conductor.worker_timeout,
+            )
+            for index, assignment in enumerate(plan.workers)
+        ]
         limiter = anyio.CapacityLimiter(self.conductor.max_fanout)
+        failure: list[TakoError] = []
         async with anyio.create_task_group() as group:
 
-            async def work(index: int, assignment: Assignment) -> None:
+            async def do(work: Work) -> None:
                 async with limiter:
-                    result = await self._work(number, index, assignment)
-                results[index] = result
-                await self.send.send(WorkerEnded(number, index, assignment.name, result))
-                if isinstance(result.error, TakoError) and self.conductor.fail_fast:
+                    await work.run()
+                result = work.result
+                if result.response is not None:
+                    self.count(result.role, result.response)
+                await work.end()
+                if result.error is not None and self.conductor.fail_fast:
                     failure.append(result.error)
                     group.cancel_scope.cancel()
                 elif result.response is not None and plan.join_strategy == "any":
                     group.cancel_scope.cancel()
 
-            for index, assignment in enumerate(plan.workers):
-                group.start_soon(work, index, assignment)
+            for work in works:
+                group.start_soon(do, work)
+        for work in works:
+            await work.end()  # those that nobody waited for
         if failure:
             raise failure[0]
-        done = [results[index] for index in sorted(results)]
-        self.steps.append(Step(plan, done))
-        return done
+        results = [work.result for work in works]
+        self.steps.append(Step(plan, results))
+        return results
 
-    async def _work(self, step: int, index: int, assignment: Assignment) -> WorkerResult:
-        """Have one task done, within its time."""
-        role, task = assignment.name, assignment.task
-        await self.send.send(WorkerStarted(step, index, role, task))
-        worker = self.conductor.workers[role]
-        request = ChatRequest([Message.user(task)], tools=[self.tools[name] for name in assignment.tools])
-        began = monotonic()
-        try:
-            with anyio.fail_after(self.conductor.worker_timeout):
-                response = await self._ask(worker, request, step, index, role)
-        except TimeoutError:
-            limit = self.conductor.worker_timeout
-            error: TakoError = ProviderTimeoutError(
-                f"the worker {role!r} took longer than worker_timeout={limit:g} s",
-                provider=worker.name,
-                model=worker.model,
-            )
-        except TakoError as failure:
-            error = failure
-        else:
-            self._count(role, response)
-            return WorkerResult(role, task, response, seconds=monotonic() - began)
-        return WorkerResult(role, task, error=error, seconds=monotonic() - began)
+    def _request(self, worker: Provider, assignment: Assignment) -> ChatRequest:
+        """Make what a worker is asked: its task, the tools it was handed, the images if it can see them."""
+        if self.conductor.coordinator is None:
+            return self.request
+        task = Message.user(assignment.task)
+        if self.images and worker.capabilities.supports_vision:
+            task = Message.user([*self.images, ContentPart.text(assignment.task)])
+        return replace(self.request, messages=[task], tools=[self.tools[name] for name in assignment.tools])
 
-    async def _ask(self, worker: Provider, request: ChatRequest, step: int, index: int, role: str) -> ChatResponse:
-        """Stream where the worker can, so that whoever watches sees it work."""
-        if not worker.capabilities.supports_streaming:
-            return await worker.chat(request)
-        async with worker.stream(request) as stream:
-            async for text in stream.text:
-                await self.send.send(WorkerDelta(step, index, role, text))
-            return await stream.response()
-
-    def _count(self, role: str, response: ChatResponse) -> None:
+    def count(self, role: str, response: ChatResponse) -> None:
+        """Add what a reply used to its role's share."""
         self.usage[role] = self.usage.get(role, Usage()) + response.usage
         before = self.cost.get(role, Cost())
         self.cost[role] = None if before is None or response.cost is None else before + response.cost
@@ -196,11 +169,77 @@ class Run:
         return RunResult(text, self.steps, self.usage, self.cost, complete)
 
 
+class Lead:
+    """The coordinator of one run, and what it and the run have said to each other."""
+
+    def __init__(self, run: Run, provider: Provider) -> None:
+        self.run = run
+        self.provider = provider
+        self.roles = list(run.conductor.workers)
+        self.said = ""
+        system = instructions(self.roles, run.request.tools, run.conductor.system)
+        self.messages = [Message.system(system), *run.request.messages]
+
+    async def first_plan(self) -> Plan:
+        """Ask for a plan; a malformed one goes back once."""
+        await self._ask(planning=True)
+        try:
+            return read_plan(self.said, self.roles, self.run.tools)
+        except MalformedPlanError as problem:
+            self.messages.append(Message.user(feedback(problem, answered=False)))
+        await self._ask(planning=True)
+        try:
+            return read_plan(self.said, self.roles, self.run.tools)
+        except MalformedPlanError as problem:
+            raise self._gave_up(problem) from problem
+
+    async def hear(self, results: list[WorkerResult], *, last: bool) -> Plan | MalformedPlanError | None:
+        """Hand the results over; the coordinator answers (None) or plans again.
+
+        A malformed plan goes back to it once, unless it was the ``last`` word that it had.
+        """
+        self.messages.append(Message.user(report(results, last=last)))
+        await self._ask(planning=False)
+        try:
+            return read_next(self.said, self.roles, self.run.tools)
+        except MalformedPlanError as problem:
+            if last:
+                return problem
+            self.messages.append(Message.user(feedback(problem, answered=True)))
+        await self._ask(planning=False)
+        try:
+            return read_next(self.said, self.roles, self.run.tools)
+        except MalformedPlanError as problem:
+            raise self._gave_up(problem) from problem
+
+    async def _ask(self, *, planning: bool) -> None:
+        """Ask the coordinator and remember its answer; a plan is asked for by its schema where that is possible."""
+        held = planning and self.provider.capabilities.supports_json_mode
+        schema = plan_schema(self.roles, self.run.tools) if held else None
+        asked = replace(self.run.request, messages=list(self.messages), tools=[], response_format=schema)
+        response = await self.provider.chat(asked)
+        self.run.count(COORDINATOR, response)
+        self.said = response.text
+        self.messages.append(Message.assistant(self.said or "(nothing)"))
+
+    def _gave_up(self, problem: MalformedPlanError) -> ResponseError:
+        text = f"the coordinator gave no plan that can be followed, twice in a row: {problem}"
+        return ResponseError(text, provider=self.provider.name, model=self.provider.model, body=self.said)
+
+
+def _check(request: ChatRequest, *, split: bool) -> None:
+    """Refuse what a run would have to leave out."""
+    for name, why in UNFIT.items():
+        value: Any = getattr(request, name)
+        if value not in (None, [], {}) and (split or name == "model"):
+            raise ConfigurationError(f"a request to several providers has no {name}: {why}")
+
+
 def _joined(results: list[WorkerResult]) -> str:
     """Make the workers' answers the answer; raises the first error where all of them failed."""
     good = [result for result in results if result.response is not None]
     if not good:
-        raise results[0].error
+        raise next(result.error for result in results if result.error is not None)
     if len(good) == 1:
         return good[0].text
     return "\n\n".join(f"{result.role}:\n{result.text}" for result in good)

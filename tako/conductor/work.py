@@ -1,0 +1,116 @@
+"""One task of a plan, in the hands of a worker."""
+
+from __future__ import annotations
+
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import anyio
+
+from tako.conductor.events import Event, WorkerDelta, WorkerEnded, WorkerResult, WorkerStarted
+from tako.errors import ProviderError, ProviderTimeoutError, TakoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio.streams.memory import MemoryObjectSendStream
+
+    from tako.conductor.plan import Assignment
+    from tako.provider import Provider
+    from tako.types import ChatRequest, ChatResponse
+
+
+class Work:
+    """Asks a worker and tells of it; ``result`` is what came of it, at any time.
+
+    ``request`` makes what the worker is asked, ``place`` is the step and the place in its plan, ``limit`` in seconds.
+    """
+
+    def __init__(
+        self,
+        worker: Provider,
+        assignment: Assignment,
+        *,
+        request: Callable[[Provider, Assignment], ChatRequest],
+        send: MemoryObjectSendStream[Event],
+        place: tuple[int, int],
+        limit: float,
+    ) -> None:
+        self.worker = worker
+        self.assignment = assignment
+        self.open = False
+        self._request = request
+        self._send = send
+        self._step, self._index = place
+        self._limit = limit
+        self._began = self._ended = 0.0
+        self._partial = ""
+        self._response: ChatResponse | None = None
+        self._error: TakoError | None = None
+
+    @property
+    def result(self) -> WorkerResult:
+        """What came of it so far."""
+        seconds = max(0.0, self._ended - self._began)
+        name, task = self.assignment.name, self.assignment.task
+        return WorkerResult(name, task, self._response, self._error, seconds, self._partial)
+
+    async def run(self) -> None:
+        """Have the task done within its time; an error is a result, too."""
+        with anyio.CancelScope(shield=True):  # every start has its end
+            await self._send.send(WorkerStarted(self._step, self._index, self.assignment.name, self.assignment.task))
+        self.open = True
+        self._began = self._ended = monotonic()
+        try:
+            with anyio.move_on_after(self._limit) as scope:
+                self._response = await self._ask(scope)
+        except TakoError as error:
+            self._error = error
+        except Exception as error:  # noqa: BLE001 - one worker's mistake is not the end of the others
+            self._error = self._failure(ProviderError, f"the worker failed: {type(error).__name__}: {error}")
+            self._error.__cause__ = error
+        else:
+            if self._response is None:
+                text = f"the worker {self.assignment.name!r} took longer than worker_timeout={self._limit:g} s"
+                self._error = self._failure(ProviderTimeoutError, text)
+        finally:
+            self._ended = monotonic()
+
+    async def end(self) -> None:
+        """Tell that the task is over, if it was begun."""
+        if self.open:
+            self.open = False
+            with anyio.CancelScope(shield=True):
+                await self._send.send(WorkerEnded(self._step, self._index, self.assignment.name, self.result))
+
+    async def _ask(self, scope: anyio.CancelScope) -> ChatResponse:
+        """Stream where the worker can, so that whoever watches sees it work."""
+        request = self._request(self.worker, self.assignment)
+        if not self.worker.capabilities.supports_streaming:
+            response = await self.worker.chat(request)
+            if response.text:
+                await self._tell(response.text, scope)
+            return response
+        async with self.worker.stream(request) as stream:
+            try:
+                async for text in stream.text:
+                    await self._tell(text, scope)
+                return await stream.response()
+            except BaseException:
+                self._partial = stream.partial.text
+                raise
+
+    async def _tell(self, text: str, scope: anyio.CancelScope) -> None:
+        """Pass a piece on; time in which nobody takes it is not the worker's."""
+        event = WorkerDelta(self._step, self._index, self.assignment.name, text)
+        try:
+            self._send.send_nowait(event)
+        except anyio.WouldBlock:
+            limit, began = scope.deadline, anyio.current_time()
+            scope.deadline = inf
+            await self._send.send(event)
+            scope.deadline = limit + anyio.current_time() - began
+
+    def _failure(self, kind: type[ProviderError], text: str) -> ProviderError:
+        return kind(text, provider=self.worker.name, model=self.worker.model)

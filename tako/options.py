@@ -1,0 +1,103 @@
+"""The options that a provider takes, by its constructor; whether values from a file fit them, or are secrets."""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import re
+import sys
+import typing
+from typing import TYPE_CHECKING, Any, ForwardRef, TypeGuard, get_args
+
+import msgspec
+
+from tako.capabilities import Capabilities
+from tako.url_prefetch import UrlPrefetch
+
+if TYPE_CHECKING:
+    from tako.provider import Provider
+
+TABLES: dict[str, type] = {"capabilities": Capabilities, "url_prefetch": UrlPrefetch}
+"""Options that are objects in Python; in a file each is a table of its fields."""
+
+_SECRET = re.compile(r"(^|[_-])(key|token|secret|password|passwd|auth|cookie)$|authorization", re.IGNORECASE)
+_NAMED = re.compile(r"(\w+ )?\$(ENV:)?[A-Za-z_]\w*")
+"""A secret's place in the environment, perhaps after the scheme of a header: ``Bearer $TOKEN``."""
+_IN_URL = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#@]*:[^/?#@$]+@", re.IGNORECASE)
+
+
+def is_table(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Tell a table of a file, whose keys are text."""
+    return isinstance(value, dict)
+
+
+def options_of(cls: type[Provider]) -> dict[str, Any] | None:
+    """Return the names of a provider's options with their types (Any where one cannot be told); None: not known."""
+    own = inspect.unwrap(cls.__init__)
+    names = {**vars(typing), **vars(collections.abc), **vars(sys.modules[cls.__module__])}
+    names |= {"Capabilities": Capabilities, "UrlPrefetch": UrlPrefetch, **getattr(own, "__globals__", {})}
+    found: dict[str, Any] = {}
+    for parameter in list(inspect.signature(cls).parameters.values()):
+        declared = _type(parameter.annotation, names)
+        if parameter.kind is parameter.VAR_KEYWORD:
+            unpacked = next(iter(get_args(declared)), None)
+            fields: dict[str, Any] | None = getattr(unpacked, "__annotations__", None)
+            if fields is None:
+                return None
+            there = {**names, **vars(sys.modules[str(getattr(unpacked, "__module__", cls.__module__))])}
+            found |= {name: _type(annotation, there) for name, annotation in fields.items()}
+        elif parameter.kind is not parameter.VAR_POSITIONAL:
+            found[parameter.name] = declared
+    return found
+
+
+def fit(value: Any, name: str, declared: Any) -> Any:
+    """Make of a file's value what the option is; raises ValueError with what was expected, without the value."""
+    table = TABLES.get(name)
+    if table is not None and is_table(value):
+        fields = [field.name for field in msgspec.structs.fields(table)]
+        unknown = next((key for key in value if key not in fields), None)
+        if unknown is not None:
+            raise ValueError(f".{unknown}: there is no such field (known: {', '.join(fields)})")
+        declared = table
+    try:
+        fitted = msgspec.convert(value, declared)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$")
+        raise ValueError(f"{place.rstrip('`')}: {text}") from None
+    except (TypeError, NotImplementedError):  # a type that msgspec does not know is the provider's to check
+        return value
+    return fitted if declared is table else value
+
+
+def find_secret(value: Any, key: str = "") -> str | None:
+    """Find a secret in an option's value, nested in any way; returns the path to it, or None."""
+    if is_table(value):
+        named = value.get("name") if isinstance(value.get("value"), str) else None  # {name = "…", value = "…"}
+        inner = [(f".{name}", str(named or name) if name == "value" else name, value[name]) for name in value]
+    elif _is_list(value):
+        pair = len(value) == 2 and all(isinstance(one, str) for one in value)  # noqa: PLR2004 - ["name", "value"]
+        inner = [(f"[{i}]", value[0] if pair and i else key, one) for i, one in enumerate(value)]
+    else:
+        secret = isinstance(value, str) and _SECRET.search(key) and not _NAMED.fullmatch(value)
+        return "" if secret or (isinstance(value, str) and _IN_URL.match(value)) else None
+    for place, name, one in inner:
+        found = find_secret(one, name)
+        if found is not None:
+            return place + found
+    return None
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def _type(annotation: Any, names: dict[str, Any]) -> Any:
+    """Evaluate an annotation; Any where a name of it is there for type checkers alone."""
+    text = annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else annotation
+    if not isinstance(text, str):
+        return text
+    try:
+        return eval(text, dict(names))  # noqa: S307 - the text is the source of a class that is imported already
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        return Any
