@@ -1,0 +1,1 @@
+"""A response cache on disk for every tako provider."""

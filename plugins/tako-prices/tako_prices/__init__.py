@@ -1,0 +1,1 @@
+"""Prices and context windows from genai-prices for every tako provider."""
