@@ -7,6 +7,7 @@ keep whatever they are given: what a provider cannot carry is found when it is s
 from __future__ import annotations
 
 import base64
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 """The MIME types that every provider with vision takes."""
+_UNKNOWN_TYPE = f"not an image of a known type ({', '.join(IMAGE_TYPES)}): give mime= if it is one"
+_PIECE = 3 * 1024 * 256
+"""Bytes of a file that are read at once, so that it is never in memory beside its base64 (3 bytes, 4 letters)."""
 
 
 class _Constructors(StructMeta):
@@ -42,7 +46,7 @@ class _Constructors(StructMeta):
         """
         found = mime or image_type(data)
         if found is None:
-            raise ValueError(f"not an image of a known type ({', '.join(IMAGE_TYPES)}): give mime= if it is one")
+            raise ValueError(_UNKNOWN_TYPE)
         return ImagePart(found, base64.b64encode(data).decode("ascii"))
 
     def image_file(cls, path: str | PathLike[str], mime: str | None = None) -> ImagePart:
@@ -50,10 +54,15 @@ class _Constructors(StructMeta):
 
         Raises OSError where the file cannot be read and ValueError where it is no image.
         """
-        try:
-            return cls.image_bytes(Path(path).read_bytes(), mime)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+        encoded = BytesIO()
+        with Path(path).open("rb") as file:
+            found = mime or image_type(file.read(12))
+            if found is None:
+                raise ValueError(f"{path}: {_UNKNOWN_TYPE}")
+            file.seek(0)
+            while piece := file.read(_PIECE):
+                encoded.write(base64.b64encode(piece))
+        return ImagePart(found, encoded.getvalue().decode("ascii"))
 
     def tool_call(cls, id: str, name: str, args: Any) -> ToolCallPart:
         """Make a tool call; ``args`` is parsed JSON (or the text itself where it could not be parsed)."""

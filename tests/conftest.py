@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tako import Provider, hookimpl
+from tako import Provider, get_provider, hookimpl
 from tako.hooks import PLUGINS
 
 if TYPE_CHECKING:
@@ -50,3 +50,65 @@ def register() -> Iterator[Callable[..., None]]:
     for label in set(PLUGINS._general) - set(before):
         PLUGINS.unregister(label)
     PLUGINS.failed = failed
+
+
+MODELS = {
+    "openai": "gpt-4o",
+    "azure-openai": "gpt-4o",
+    "anthropic": "claude-sonnet-4-5",
+    "mistral": "mistral-large-latest",
+    "ollama": "llava",
+    "bedrock": "anthropic.claude-3-5-sonnet-20240620-v1:0",
+    "vertex": "gemini-2.5-flash",
+}
+
+
+@pytest.fixture
+def vendors(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """Return the names of the seven vendors; their keys are as good as set."""
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bedrock-key")
+    return tuple(MODELS)
+
+
+@pytest.fixture
+def at(vendors: tuple[str, ...]) -> Callable[..., Provider]:
+    """Return a maker of providers: a vendor's name, the address that stands in for the vendor's, and any options."""
+
+    def make(name: str, url: str, **options: Any) -> Provider:
+        places: dict[str, dict[str, Any]] = {
+            "openai": {"api_key": "sk-test", "base_url": f"{url}/v1"},
+            "azure-openai": {"api_key": "azure-test", "endpoint": url},
+            "anthropic": {"api_key": "sk-ant-test", "base_url": url},
+            "mistral": {"api_key": "mistral-test", "base_url": f"{url}/v1"},
+            "ollama": {"base_url": url},
+            "bedrock": {"region": "us-east-1", "endpoint_url": url},
+            "vertex": {"access_token": "ya29.test", "project_id": "p", "endpoint_url": url},
+        }
+        model = options.pop("model", MODELS[name])
+        return get_provider(f"{name}:{model}", **places[name], **options)
+
+    return make
+
+
+@pytest.fixture
+def answers() -> dict[str, Any]:
+    """Return what each vendor says to anything: the text "ok"."""
+    completion = {"choices": [{"message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}]}
+    said = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "ok"}]}
+    return {
+        "openai": completion,
+        "azure-openai": completion,
+        "mistral": completion,
+        "anthropic": {**said, "id": "msg_1", "model": "claude", "stop_reason": "end_turn", "usage": {}},
+        "ollama": {
+            "model": "llava",
+            "message": {"role": "assistant", "content": "ok"},
+            "done": True,
+            "done_reason": "stop",
+        },
+        "bedrock": {
+            "output": {"message": {"role": "assistant", "content": [{"text": "ok"}]}},
+            "stopReason": "end_turn",
+        },
+        "vertex": {"candidates": [{"content": {"role": "model", "parts": [{"text": "ok"}]}, "finishReason": "STOP"}]},
+    }

@@ -64,7 +64,7 @@ class AiohttpTransport:
                 request.method,
                 self._url(request.url),
                 headers=request.headers,
-                data=request.body if len(request.body) <= LARGE else BytesIO(request.body),
+                data=request.body if len(request.body) <= LARGE else _Body(request.body),
                 allow_redirects=False,
                 proxy=self._proxy.reveal() if self._proxy else None,
                 timeout=self._timeout(request),
@@ -102,6 +102,13 @@ class AiohttpTransport:
                 sock_read=request.timeout,
             )
         return timeout
+
+
+class _Body(BytesIO):
+    """A body to send piece by piece. aiohttp asks for its buffer to know its size; BytesIO's own makes a copy."""
+
+    def getbuffer(self) -> memoryview:
+        return memoryview(self.getvalue())
 
 
 class AiohttpReply:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from io import BytesIO
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
     from tako.translator import PartContext, Translator
     from tako.types import Message
+
+LONG = 1024 * 1024
+"""Characters from which on a string is long."""
+_LONG = f"long-string-{token_hex(16)}"
 
 
 def encode_parts(message: Message, i: int, translator: Translator, context: PartContext) -> Iterator[tuple[Part, Any]]:
@@ -51,12 +57,41 @@ def result_parts(part: ToolResultPart) -> list[Part] | None:
     return None
 
 
-def encode(body: Any) -> bytes:
-    """Encode a body as JSON; raises ConfigurationError on values that JSON does not have."""
+def encode(body: Any, *, large: bool = False) -> bytes:
+    """Encode a body as JSON; raises ConfigurationError on values that JSON does not have.
+
+    ``large``: there may be strings as long as images are. They are copied once then; msgspec's buffer grows to half as
+    much again.
+    """
+    long: list[str] = []
     try:
-        return msgspec.json.encode(body)
+        encoded = msgspec.json.encode(_without_long(body, long) if large else body)
     except (TypeError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
         raise ConfigurationError(f"the request holds a value that JSON cannot carry: {error}") from error
+    if not long:
+        return encoded
+    whole = BytesIO()
+    start, *rest = encoded.split(_LONG.encode())
+    whole.write(start)
+    for text, piece in zip(long, rest, strict=True):
+        for at in range(0, len(text), LONG):
+            whole.write(text[at : at + LONG].encode())
+        whole.write(piece)
+    return whole.getvalue()
+
+
+def _without_long(value: Any, long: list[str]) -> Any:
+    """Put a mark in the place of each long string that JSON has as it is; the body itself stays unchanged."""
+    if isinstance(value, str):
+        if len(value) < LONG or not (value.isascii() and value.isprintable()) or '"' in value or "\\" in value:
+            return value
+        long.append(value)
+        return _LONG
+    if isinstance(value, dict):
+        return {key: _without_long(inner, long) for key, inner in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
+    if isinstance(value, list):
+        return [_without_long(inner, long) for inner in value]  # pyright: ignore[reportUnknownVariableType] - any JSON
+    return value
 
 
 def merge(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from tako.errors import (
 from tako.fold import chunks_of
 from tako.kit.body import excerpt, read_pieces, read_start
 from tako.kit.encoding import encode
+from tako.parts import ReasoningPart, TextPart, ToolCallPart
 from tako.types import ChatRequest, ChatResponse, Chunk, Notice
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
     async def chat(request: ChatRequest) -> ChatResponse:
         exchange = await prepare(request, False)
         refuse_if_strict(request, exchange.notices, provider)
-        _, body = await provider.fetch(exchange.url, encode(exchange.body), headers=exchange.headers)
+        _, body = await provider.fetch(exchange.url, _encoded(exchange, request), headers=exchange.headers)
         try:
             return decode(body, exchange)
         except ProviderError as error:
@@ -94,7 +95,7 @@ def stream_through(
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         exchange = await prepare(request, True)
         refuse_if_strict(request, exchange.notices, provider)
-        async with provider.open(exchange.url, encode(exchange.body), headers=exchange.headers) as reply:
+        async with provider.open(exchange.url, _encoded(exchange, request), headers=exchange.headers) as reply:
             await _refuse_pages(reply)
             plain = whole is not None and reply.headers.get("content-type", "").lower().startswith("application/json")
             decoding = _Whole(whole, exchange) if whole and plain else decoder(reply, exchange)
@@ -129,6 +130,13 @@ def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: Prov
     if request.strict and notices:
         lost = "; ".join(f"{notice.path}: {notice.message}" if notice.path else notice.message for notice in notices)
         raise UnsupportedError(f"{provider.id} cannot carry all of this strict request: {lost}", notices=tuple(notices))
+
+
+def _encoded(exchange: Exchange, request: ChatRequest) -> bytes:
+    """Encode a body, in a way that pays where images or results are in it."""
+    small = (TextPart, ToolCallPart, ReasoningPart)
+    lists = [message.content for message in request.messages if not isinstance(message.content, str)]
+    return encode(exchange.body, large=any(not isinstance(part, small) for parts in lists for part in parts))
 
 
 class _Whole:
