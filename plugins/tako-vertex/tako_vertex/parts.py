@@ -165,8 +165,10 @@ def _result_content(parts: list[Part], context: PartContext) -> tuple[str, list[
     path = context.path
     for k, part in enumerate(parts):
         context.path = f"{path}.result[{k}]"
-        if isinstance(part, TextPart):
+        if isinstance(part, TextPart) and part.text:
             texts.append(part.text)
+        elif isinstance(part, TextPart):
+            context.notice(notices.EMPTY_TEXT, "an empty text in a tool result was left out")
         elif isinstance(part, (ImagePart, ImageUrlPart)):
             block = encode_part(part, context)
             if block is not None:
