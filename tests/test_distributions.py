@@ -87,8 +87,9 @@ class Environment:
         }
         others = "cache,otel,prices,record"  # this repository's own general plugins, which the environment sees too
         off = ",".join(filter(None, (others, variables.get("TAKO_DISABLE_PLUGINS"))))
+        ours = [path.name.partition("-")[0] for path in self.wheels.iterdir()]
         program = (
-            "import json, sys, warnings\nresult = {}\n"
+            f"import json, sys, warnings\nours = {ours}\nresult = {{}}\n"
             + "\n".join(map(textwrap.dedent, code))
             + "\nprint(json.dumps(result))"
         )

@@ -1,0 +1,110 @@
+"""What application developers write; checked by mypy and pyright, strictly, and never run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import assert_type
+
+import tako
+from tako import (
+    Capabilities,
+    ChatRequest,
+    ChatResponse,
+    ChatStream,
+    ContentPart,
+    Delta,
+    End,
+    FinishReason,
+    JsonSchema,
+    Message,
+    Notice,
+    Provider,
+    Role,
+    Tool,
+    UrlPrefetch,
+    Usage,
+)
+from tako.errors import ProviderError, RateLimitError, StreamTruncatedError
+from tako.parts import ToolCallPart
+
+
+async def call() -> None:
+    provider = tako.providers.OpenAI("gpt-5", api_key="$ENV:KEY", timeout=30, headers={"x-team": "a"}, max_retries=3)
+    assert_type(provider, tako.providers.OpenAI)
+    response = await provider.chat("hello")
+    assert_type(response, ChatResponse)
+    assert_type(response.text, str)
+    assert_type(response.tool_calls, list[ToolCallPart])
+    assert_type(response.usage, Usage)
+    assert_type(response.usage.total, int)
+    assert_type(response.finish_reason, FinishReason)
+    assert_type(response.notices, list[Notice])
+    assert_type(provider.capabilities, Capabilities)
+    assert_type(tako.get_provider("anthropic:claude", api_key="k"), Provider)
+
+
+async def ask_in_full(provider: Provider) -> ChatResponse:
+    return await provider.chat(
+        ChatRequest(
+            [
+                Message.system("Be brief."),
+                Message(Role.USER, [ContentPart.text("What is this?"), ContentPart.image("image/png", "…")]),
+                Message.assistant([ContentPart.tool_call("1", "look", {"at": "it"})]),
+                Message.tool("1", {"seen": True}),
+            ],
+            tools=[Tool("look", "Look at it", {"type": "object"})],
+            tool_choice="auto",
+            temperature=0.0,
+            max_tokens=100,
+            stop=["\n"],
+            response_format=JsonSchema("answer", {"type": "object"}),
+            reasoning="low",
+            extra={"user": "me"},
+            strict=True,
+        )
+    )
+
+
+async def stream(provider: Provider) -> None:
+    async with provider.stream([Message.user("hi")]) as chunks:
+        assert_type(chunks, ChatStream)
+        async for chunk in chunks:
+            if chunk.kind == "delta":
+                assert_type(chunk, Delta)
+                assert_type(chunk.text, str | None)
+            else:
+                assert_type(chunk, End)
+                assert_type(chunk.usage, Usage)
+    assert_type(await chunks.response(), ChatResponse)
+    async for text in provider.stream("hi").text:
+        assert_type(text, str)
+
+
+def block(provider: Provider, said: list[object]) -> None:
+    assert_type(provider.blocking.chat("hi"), ChatResponse)
+    with provider.blocking.stream("hi") as chunks:
+        for chunk in chunks:
+            match chunk:
+                case Delta(text=str() as text):
+                    said.append(text)
+                case End(usage=usage):
+                    said.append(usage.total)
+                case _:
+                    pass
+        assert_type(chunks.response(), ChatResponse)
+
+
+async def fail(provider: Provider) -> None:
+    try:
+        await provider.chat("hi")
+    except RateLimitError as error:
+        assert_type(error.retry_after, float | None)
+        await asyncio.sleep(error.retry_after or 1)
+    except StreamTruncatedError as error:
+        assert_type(error.partial, ChatResponse | None)
+    except ProviderError as error:
+        assert_type(error.status_code, int | None)
+        assert_type(error.retryable, bool)
+
+
+policy = UrlPrefetch(timeout=3.0, allow_hosts=("*.example.com",))
