@@ -1,1 +1,200 @@
-"""Any JSON-over-HTTP endpoint as a tako provider, by template."""
+"""Any JSON-over-HTTP endpoint as a provider: described by a template and pointers, in Python or as a file of data."""
+
+from __future__ import annotations
+
+import re
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+
+import msgspec
+from msgspec.structs import replace
+
+from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
+from tako.errors import ConfigurationError
+from tako.kit.exchange import Exchange, chat_through, stream_through
+from tako.kit.failures import Facts, read_facts
+from tako.kit.http import HttpProvider, TransportOptions
+from tako.translator import PartContext
+from tako_http_generic.asking import Asking
+from tako_http_generic.endpoint import Options, Reader, read_codes
+from tako_http_generic.file import naming, settings_of
+from tako_http_generic.headers import read_headers
+from tako_http_generic.reply import decode_block, decode_reply
+from tako_http_generic.request import ENCODERS
+from tako_http_generic.settings import NdJson, OpenAiSse, StreamConfig, ToolCalls, read_setting
+from tako_http_generic.stream import PointerDecoder, StreamReader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from tako.kit.wire import HttpReply
+    from tako_http_generic.file import Readable
+    from tako_http_generic.headers import Headers
+    from tako_http_generic.pointers import Pointers
+
+__all__ = ["EXAMPLES", "HttpGeneric", "NdJson", "OpenAiSse", "ToolCalls"]
+
+EXAMPLES = files("tako_http_generic") / "examples"
+"""Endpoints that ship as data: ``anthropic.toml``, ``cohere.toml``, ``ollama.toml``, ``openai.toml``."""
+OWN = Options.__annotations__.keys() - TransportOptions.__annotations__.keys()
+
+
+class HttpGeneric(HttpProvider):
+    """A model behind an endpoint that takes JSON and answers with JSON.
+
+    ``id``: the name of the provider; with the model it is ``.id``. ``url``: the whole address; ``{{ model }}`` in it is
+    the model. ``body_template``: JSON in which a string such as ``"{{ messages }}"`` stands for a value.
+    ``response_text_pointer``: where a reply has its text, as a JSON pointer (RFC 6901) or a list of them, the first
+    that leads to something counting; it may lead to an array of content blocks. ``headers``: pairs or a mapping,
+    ``$NAME`` in a value is read from the environment. ``stream_config``: OpenAiSse, NdJson, or a dict with ``kind``;
+    without it nothing is streamed. ``usage_pointer``, ``finish_reason_pointer``, ``tool_calls`` (ToolCalls, or a
+    pointer to calls in the shape of Chat Completions): where those stand. ``error_pointer``: what makes a reply of
+    status 200 an error if there is anything; "/error" by default. The rest is in ``Options``.
+    """
+
+    name = "http-generic"
+
+    def __init__(
+        self,
+        id: str,
+        model: str,
+        url: str,
+        body_template: Any,
+        response_text_pointer: Pointers = "/text",
+        *,
+        headers: Headers = (),
+        stream_config: StreamConfig | Mapping[str, Any] | None = None,
+        capabilities: Capabilities | Mapping[str, Any] | None = None,
+        usage_pointer: Pointers | None = None,
+        finish_reason_pointer: Pointers | None = None,
+        tool_calls: ToolCalls | Mapping[str, Any] | str | None = None,
+        error_pointer: Pointers | None = None,
+        method: str = "POST",
+        **options: Unpack[Options],
+    ) -> None:
+        self.__dict__["name"] = _checked_id(id)  # every object has its own; the class has one for all
+        rest: dict[str, Any] = {name: value for name, value in options.items() if name not in OWN}
+        super().__init__(_checked_model(model, id), **rest)
+        own = cast("Options", {name: value for name, value in options.items() if name in OWN})
+        self.add_headers(read_headers(headers, self.id), last=True)
+        self.method = _checked_method(method, self.id)
+        stream = read_setting(stream_config, StreamConfig, f"{self.id}: stream_config")
+        calls = read_setting(tool_calls, ToolCalls | str, f"{self.id}: tool_calls")
+        self.reader = Reader(
+            self.id,
+            own,
+            text=response_text_pointer,
+            usage=usage_pointer,
+            finish=finish_reason_pointer,
+            tool_calls=calls,
+            error=error_pointer,
+        )
+        self.stream_reader = StreamReader(stream, self.id, self.reader.error_place) if stream is not None else None
+        self.asking = Asking(self.id, url, body_template, own)
+        self.url = url
+        self.__dict__["codes"] = read_codes(own.get("error_codes", {}), self.id)
+        given = read_setting(capabilities, Capabilities, f"{self.id}: capabilities")
+        if given is not None:
+            self._given_capabilities = given if stream is not None else replace(given, supports_streaming=False)
+
+    @classmethod
+    def from_id(cls, model: str, **options: Any) -> Self:
+        """Make one by name: ``get_provider("http-generic:MODEL", file="acme.toml")``, or with all of its parameters."""
+        file = options.pop("file", None)
+        if file is not None:
+            return cls.from_file(file, model or None, **options)
+        return cls(options.pop("id", cls.name), model, **options)
+
+    @classmethod
+    def from_file(cls, path: Readable, model: str | None = None, **options: Any) -> Self:
+        """Make one from a TOML or JSON file of the same parameters; ``options`` win over the file.
+
+        Raises ConfigurationError with the file, the path within it, and what is wrong.
+        """
+        with naming(path):
+            return cls(**settings_of(path, model, options))
+
+    @asynccontextmanager
+    async def open(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = ""
+    ) -> AsyncGenerator[HttpReply, None]:
+        """Send a request with this endpoint's method."""
+        async with super().open(url, body, headers=headers, method=method or self.method) as reply:
+            yield reply
+
+    def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
+        """Read what the endpoint says of a failure, and its status, which ``error_codes`` may name too."""
+        try:
+            facts = self.reader.facts(msgspec.json.decode(body))
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            facts = read_facts(body)
+        if str(reply.status) in self.codes:
+            facts.codes = [*facts.codes, str(reply.status)]
+        return facts
+
+
+@hookimpl
+def tako_capabilities(provider: HttpGeneric) -> Capabilities:
+    """Say what the template and the settings can carry; what the model can do, ``capabilities=`` says."""
+    slots = provider.asking.slots(stream=False)
+    return Capabilities(
+        supports_streaming=provider.stream_reader is not None,
+        supports_tools=bool(slots & {"tools", "request"}) and provider.reader.calls is not None,
+        supports_json_mode=bool(slots & {"response_format", "request"}),
+    )
+
+
+@hookimpl
+def tako_translator(provider: HttpGeneric) -> Translator:
+    """Translate into the shape of ``messages_format``."""
+    return Translator(ENCODERS[provider.asking.shape], partial(decode_block, provider=provider.name))
+
+
+@hookimpl
+def tako_chat(provider: HttpGeneric, translator: Translator) -> Chat:
+    """Ask for a whole reply."""
+    return chat_through(
+        provider,
+        partial(prepare, provider, translator),
+        partial(decode_reply, provider=provider, translator=translator),
+    )
+
+
+@hookimpl
+def tako_stream(provider: HttpGeneric, translator: Translator) -> Stream | None:
+    """Ask for a stream, where there is one; lines of JSON may call themselves JSON, so they are always a stream."""
+    reader = provider.stream_reader
+    if reader is None:
+        return None
+    return stream_through(
+        provider,
+        partial(prepare, provider, translator),
+        lambda _, exchange: PointerDecoder(provider, exchange, reader),
+        None if reader.lines else partial(decode_reply, provider=provider, translator=translator),
+    )
+
+
+async def prepare(provider: HttpGeneric, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
+    """Encode a request."""
+    context = PartContext(provider.name, request)
+    return provider.asking.exchange(request, provider.model, translator, context, stream=stream)
+
+
+def _checked_id(id: str) -> str:
+    if not isinstance(id, str) or not re.fullmatch(r"[^\s:]+", id):
+        raise ConfigurationError(f"HttpGeneric: id={id!r} is no name; one without spaces and colons is expected")
+    return id
+
+
+def _checked_model(model: str, id: str) -> str:
+    if not isinstance(model, str) or not model:
+        raise ConfigurationError(f"{id}: no model is named; write {id}:MODEL, or pass model=")
+    return model
+
+
+def _checked_method(method: str, owner: str) -> str:
+    if not isinstance(method, str) or not re.fullmatch(r"[A-Z]+", method):
+        raise ConfigurationError(f"{owner}: method={method!r} is no HTTP method; POST is the usual one")
+    return method

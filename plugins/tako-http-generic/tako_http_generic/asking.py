@@ -1,0 +1,69 @@
+"""How an endpoint is asked: its addresses and templates, compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako import notices
+from tako.errors import ConfigurationError
+from tako.kit.encoding import merge
+from tako.kit.loose import as_object
+from tako_http_generic.endpoint import Address
+from tako_http_generic.request import Asked, values_of
+from tako_http_generic.settings import FORMATS
+from tako_http_generic.template import PLACEHOLDERS, Template
+
+if TYPE_CHECKING:
+    from tako import ChatRequest
+    from tako.translator import PartContext, Translator
+    from tako_http_generic.endpoint import Options
+    from tako_http_generic.settings import Format
+
+NO_DEFAULT = ("request", "model", "messages", "stream")
+
+
+class Asking:
+    """Makes requests. ``shape`` is the one of messages, tools and their kin."""
+
+    def __init__(self, owner: str, url: str, body: Any, options: Options) -> None:
+        query = options.get("query", {})
+        stream_url = options.get("stream_url")
+        stream_body = options.get("stream_body_template")
+        self.shape: Format = options.get("messages_format", "tako")
+        if self.shape not in FORMATS:
+            raise ConfigurationError(
+                f"{owner}: messages_format={self.shape!r} is not known (known: {', '.join(FORMATS)})"
+            )
+        self._address = Address(url, query, "url", owner)
+        self._template = Template(body, f"{owner}: body_template")
+        self._stream_address = Address(stream_url, query, "stream_url", owner) if stream_url else self._address
+        self._stream_template = self._template
+        if stream_body is not None:
+            self._stream_template = Template(stream_body, f"{owner}: stream_body_template")
+        self._defaults = dict(options.get("defaults", {}))
+        for name in self._defaults:
+            if name not in PLACEHOLDERS or name in NO_DEFAULT:
+                known = ", ".join([known for known in PLACEHOLDERS if known not in NO_DEFAULT])
+                raise ConfigurationError(f"{owner}: defaults.{name} stands for no placeholder (known: {known})")
+        Template(list(self._defaults.values()), f"{owner}: defaults")  # checks that they are JSON
+
+    def slots(self, *, stream: bool) -> set[str]:
+        """Return the placeholders that a request fills."""
+        template, address = self._parts(stream)
+        return template.slots | address.slots
+
+    def exchange(
+        self, request: ChatRequest, model: str, translator: Translator, context: PartContext, *, stream: bool
+    ) -> Asked:
+        """Encode a request."""
+        template, address = self._parts(stream)
+        values = values_of(request, model, translator, context, slots=template.slots | address.slots, shape=self.shape)
+        body = template.render({**self._defaults, **values, "stream": stream})
+        if request.extra and as_object(body) is None:
+            context.notice(notices.UNSUPPORTED_PARAMETER, "extra was left out: the body is no object", "extra")
+        elif request.extra:
+            body = merge(body, request.extra)
+        return Asked(address.of(values["model"]), body, context.notices, model=values["model"])
+
+    def _parts(self, stream: bool) -> tuple[Template, Address]:
+        return (self._stream_template, self._stream_address) if stream else (self._template, self._address)

@@ -1,0 +1,90 @@
+"""The Chat Completions shape of messages and parameters, and Ollama's, which differs from it in three places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako import notices
+from tako.kit.completions import encode_request
+from tako.kit.completions.dialect import Dialect
+from tako.kit.completions.encode import encode_part
+from tako.kit.images import is_data_url
+from tako.kit.loose import as_array, as_object
+from tako.parts import ImageUrlPart, Part, ToolCallPart, ToolResultPart
+
+if TYPE_CHECKING:
+    from tako import ChatRequest
+    from tako.translator import PartContext, Translator
+
+DIALECT = Dialect()
+FIELDS = {DIALECT.max_tokens: "max_tokens", DIALECT.reasoning_effort: "reasoning"}
+
+
+def encode_openai(part: Part, context: PartContext) -> Any:
+    """Return the block of one part."""
+    return encode_part(part, context, DIALECT)
+
+
+def encode_ollama(part: Part, context: PartContext) -> Any:
+    """Return the block of one part; Ollama fetches no images, and takes arguments as objects."""
+    if isinstance(part, ImageUrlPart) and not is_data_url(part):
+        context.notice(notices.UNSUPPORTED_URL, "an image was left out: the server fetches none; send its bytes")
+        return None
+    block = encode_part(part, context, DIALECT)
+    if isinstance(part, ToolCallPart) and block is not None:
+        args = as_object(part.args)
+        if args is None and part.args not in (None, ""):
+            context.notice(notices.CHANGED_PART, "arguments that are no JSON object went out inside of one")
+            args = {"arguments": part.args}
+        block["function"]["arguments"] = args or {}
+    if isinstance(part, ToolResultPart) and block is not None:
+        name = _called(part.id, context)
+        return {**block, "tool_name": name} if name is not None else block
+    return block
+
+
+def openai_values(request: ChatRequest, translator: Translator, context: PartContext, *, split: bool) -> dict[str, Any]:
+    """Return messages and parameters as Chat Completions has them."""
+    body = encode_request(request, "", translator, context, DIALECT, stream=False)
+    values = {FIELDS.get(name, name): value for name, value in body.items() if name != "model"}
+    if split:
+        system = [message for message in values["messages"] if message["role"] == "system"]
+        values["messages"] = [message for message in values["messages"] if message["role"] != "system"]
+        if system:
+            values["system"] = "\n\n".join(_text(message.get("content")) for message in system)
+    return values
+
+
+def ollama_values(request: ChatRequest, translator: Translator, context: PartContext, *, split: bool) -> dict[str, Any]:
+    """Return messages with their images beside the text, as bare base64."""
+    values = openai_values(request, translator, context, split=split)
+    values["messages"] = [_beside(message) for message in values["messages"]]
+    wanted = values.get("response_format")
+    if wanted is not None:
+        values["response_format"] = wanted["json_schema"]["schema"] if "json_schema" in wanted else "json"
+    return values
+
+
+def _beside(message: dict[str, Any]) -> dict[str, Any]:
+    blocks = as_array(message.get("content"))
+    if blocks is None:
+        return message
+    images = [block["image_url"]["url"].partition(",")[2] for block in blocks if block.get("type") == "image_url"]
+    return {**message, "content": _text(blocks), **({"images": images} if images else {})}
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join([block["text"] for block in as_array(content) or [] if block.get("type") == "text"])
+
+
+def _called(id: str, context: PartContext) -> str | None:
+    """Find the name of the tool that a result answers to."""
+    calls = [
+        part
+        for message in context.request.messages
+        for part in message.parts
+        if isinstance(part, ToolCallPart) and part.id == id
+    ]
+    return calls[-1].name if calls else None

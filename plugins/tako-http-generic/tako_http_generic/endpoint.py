@@ -1,0 +1,130 @@
+"""An endpoint's settings, compiled: pointers into its replies, its address, its words and its codes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from tako import errors
+from tako.errors import ConfigurationError, ProviderError
+from tako.kit.failures import Facts, facts_of
+from tako.kit.http import TransportOptions, check_url
+from tako.kit.loose import text_of
+from tako_http_generic.calls import CallReader
+from tako_http_generic.pointers import Paths
+from tako_http_generic.usage import WORDS, Counter, read_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tako.types import FinishReason
+    from tako_http_generic.pointers import Pointers
+    from tako_http_generic.settings import Format, ToolCalls
+
+_MARK = re.compile(r"\{\{\s*(.*?)\s*\}\}")
+
+
+class Options(TransportOptions, total=False):
+    """What else says how an endpoint is asked and read.
+
+    ``messages_format``: the shape of messages, tools and their kin: "tako", "openai", "anthropic" or "ollama".
+    ``defaults``: values for placeholders that a request has none for, as ``{"max_tokens": 4096}``.
+    ``stream_body_template``, ``stream_url``: instead of the others where a stream is asked for. ``query``: parameters
+    that are added to the URL. ``reasoning_pointer``, ``id_pointer``, ``model_pointer``: where those stand in a reply.
+    ``finish_reasons``: the endpoint's words to tako's; the usual ones are known. ``finish_from_calls``: a reply with
+    calls that ends with "stop" ends with "tool_calls". ``usage_fields``: tako's counts to pointers that start where
+    ``usage_pointer`` leads; the usual ones are known. ``error_codes``: an error's status or code to the name of its
+    class in ``tako.errors``. ``error_message_pointer``, ``error_code_pointer``: where an error says what and which.
+    """
+
+    messages_format: Format
+    defaults: Mapping[str, Any]
+    stream_body_template: Any
+    stream_url: str | None
+    query: Mapping[str, str]
+    reasoning_pointer: Pointers | None
+    id_pointer: Pointers | None
+    model_pointer: Pointers | None
+    finish_reasons: Mapping[str, str]
+    finish_from_calls: bool
+    usage_fields: Mapping[str, str | list[str]]
+    error_codes: Mapping[str, str]
+    error_message_pointer: Pointers | None
+    error_code_pointer: Pointers | None
+
+
+class Reader:
+    """Where everything stands in a whole reply; streams share its words and counts."""
+
+    def __init__(
+        self,
+        owner: str,
+        options: Options,
+        *,
+        text: Pointers,
+        usage: Pointers | None,
+        finish: Pointers | None,
+        tool_calls: ToolCalls | str | None,
+        error: Pointers | None,
+    ) -> None:
+        def compiled(option: str, given: Pointers | None) -> Paths | None:
+            return None if given is None else Paths(given, f"{owner}: {option}")
+
+        self.text = Paths(text, f"{owner}: response_text_pointer")
+        self.usage = compiled("usage_pointer", usage)
+        self.finish = compiled("finish_reason_pointer", finish)
+        self.reasoning = compiled("reasoning_pointer", options.get("reasoning_pointer"))
+        self.id = compiled("id_pointer", options.get("id_pointer", "/id"))
+        self.model = compiled("model_pointer", options.get("model_pointer", "/model"))
+        self.calls = CallReader(tool_calls, f"{owner}: tool_calls") if tool_calls is not None else None
+        self.error_place = error or "/error"
+        self.error = Paths(self.error_place, f"{owner}: error_pointer")
+        self.counter = Counter(options.get("usage_fields", {}), owner)
+        self.words: dict[str, FinishReason] = {**WORDS, **read_words(options.get("finish_reasons", {}), owner)}
+        self.trust_calls = options.get("finish_from_calls", False)
+        self._message = compiled("error_message_pointer", options.get("error_message_pointer"))
+        self._code = compiled("error_code_pointer", options.get("error_code_pointer"))
+
+    def facts(self, doc: Any, reported: Any = None) -> Facts:
+        """Read what an error says; ``reported`` is what a pointer has found already."""
+        said = reported or self.error.get(doc)
+        usual = said is None or self.error_place == "/error"
+        facts = facts_of(doc) if usual else facts_of({"error": said})
+        message = text_of(self._message.get(doc)) if self._message is not None else ""
+        code = self._code.get(doc) if self._code is not None else None
+        codes = [str(code)] if isinstance(code, (str, int)) and code != "" else []
+        return Facts(message or facts.message, [*codes, *facts.codes], facts.status, facts.retry_after)
+
+
+class Address:
+    """A URL in which ``{{ model }}`` may stand, with what is added to it."""
+
+    def __init__(self, url: Any, query: Mapping[str, str], option: str, owner: str) -> None:
+        """Check it; raises ConfigurationError."""
+        base, asked, given = url.partition("?") if isinstance(url, str) else (url, "", "")
+        marks: list[str] = _MARK.findall(url) if isinstance(url, str) else []
+        if any(mark != "model" for mark in marks):
+            raise ConfigurationError(f"{owner}: {option}={url!r} has another placeholder than {{{{ model }}}}")
+        check_url(_MARK.sub("model", base) if isinstance(base, str) else base, option, owner)
+        if re.search(r"[\s\x00-\x1f\x7f#]", _MARK.sub("", given)):
+            raise ConfigurationError(f"{owner}: {option}={url!r} has a query with a space, a # or a control character")
+        self.slots = {"model"} if marks else set[str]()
+        self._url = base
+        self._query = "&".join(filter(None, [given if asked else "", urlencode(query)]))
+
+    def of(self, model: str) -> str:
+        """Return the URL for a model."""
+        url = f"{self._url}?{self._query}" if self._query else self._url
+        return _MARK.sub(lambda _: quote(model, safe=""), url) if self.slots else url
+
+
+def read_codes(given: Mapping[str, str], owner: str) -> dict[str, type[ProviderError]]:
+    """Return error classes by status or code; raises ConfigurationError on a name that is no such class."""
+    read: dict[str, type[ProviderError]] = {}
+    for code, name in given.items():
+        found = getattr(errors, name, None) if isinstance(name, str) else None
+        if not (isinstance(found, type) and issubclass(found, ProviderError)):
+            raise ConfigurationError(f"{owner}: error_codes.{code} is {name!r}, no class of a ProviderError")
+        read[str(code)] = found
+    return read

@@ -1,0 +1,83 @@
+"""Header values from the environment: ``$NAME`` is a variable, ``$$`` a dollar."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from tako.errors import ConfigurationError
+from tako.kit.keys import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_DOLLAR = re.compile(r"\$(\$|[A-Za-z_][A-Za-z0-9_]*)?")
+
+Headers = Mapping[str, str] | list[tuple[str, str]] | tuple[tuple[str, str], ...]
+"""Headers as pairs, or as a mapping."""
+
+
+class FromEnvironment(Secret):
+    """A header whose value holds variables. It is never shown; pickled, it is the template alone."""
+
+    __slots__ = ("_template", "_values")
+
+    def __init__(self, template: str, values: Mapping[str, str]) -> None:
+        text = _DOLLAR.sub(lambda found: "$" if found[1] == "$" else values[found[1]], template)
+        super().__init__(text, ", ".join(values))
+        self._template = template
+        self._values = dict(values)
+
+    def hide(self, text: str) -> str:
+        """Return a text with every variable's value taken out."""
+        for value in self._values.values():
+            text = Secret(value).hide(text)
+        return text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self._template,)
+
+
+def read_headers(given: Headers, owner: str) -> dict[str, str | Secret]:
+    """Resolve headers; raises ConfigurationError that names the header and what is wrong, never a value."""
+    read: dict[str, str | Secret] = {}
+    for name, value in _pairs(given, owner):
+        if name.lower() in read:
+            raise ConfigurationError(f"{owner}: the header {name} is given twice")
+        read[name.lower()] = _resolve(value, f"{owner}: the header {name}")
+    return read
+
+
+def _pairs(given: Any, owner: str) -> Iterable[tuple[str, str]]:
+    try:
+        return msgspec.convert(
+            list(cast("Mapping[Any, Any]", given).items()) if isinstance(given, Mapping) else given,
+            list[tuple[str, str]],
+        )
+    except msgspec.ValidationError as error:
+        text = f"{owner}: headers are pairs of texts (name, value), or a mapping of them: {error}"
+    raise ConfigurationError(text)
+
+
+def _resolve(value: str, where: str) -> str | Secret:
+    names = [found[1] for found in _DOLLAR.finditer(value)]
+    if None in names:
+        raise ConfigurationError(f"{where} has a $ without a name: write $$ for a dollar, $NAME for a variable")
+    variables = [name for name in names if name != "$"]
+    missing = [name for name in variables if not os.environ.get(name)]
+    if missing:
+        raise ConfigurationError(f"{where} reads {', '.join(missing)}, which is not set")
+    if variables:
+        return FromEnvironment(value, {name: os.environ[name] for name in variables})
+    return value.replace("$$", "$")
+
+
+def _again(template: str) -> FromEnvironment:
+    """Read the variables of this process; one that is not set is found out when the header is sent."""
+    names = {found[1] for found in _DOLLAR.finditer(template)} - {"$"}
+    values = {name: os.environ.get(name, "") for name in names}
+    return FromEnvironment(template if all(values.values()) else "", values)

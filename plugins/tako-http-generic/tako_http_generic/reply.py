@@ -1,0 +1,144 @@
+"""A whole reply, read by pointers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako import notices
+from tako.errors import ResponseError
+from tako.fold import arguments
+from tako.kit.body import decode_json, excerpt
+from tako.kit.completions.decode import mint_id
+from tako.kit.loose import as_array, as_object, text_of
+from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
+from tako.types import ChatResponse, FinishReason, Message, Notice, Role, Usage
+from tako_http_generic.pointers import Paths, describe
+from tako_http_generic.request import asked_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tako.kit.exchange import Exchange
+    from tako.translator import Translator
+    from tako_http_generic import HttpGeneric
+
+ANY = msgspec.json.Decoder()
+NO_TEXT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR)
+"""Endings that may leave a reply without its text."""
+
+
+def decode_reply(body: bytes, exchange: Exchange, provider: HttpGeneric, translator: Translator) -> ChatResponse:
+    """Read a reply; raises ResponseError where it is none, and the error that it reports where it does."""
+    doc = decode_json(body, ANY)
+    reader = provider.reader
+    if reader.error.get(doc):
+        raise provider.failure(reader.facts(doc), body=body.decode("utf-8", "replace"))
+    parts = [part for block in _blocks(doc, provider) if (part := translator.decode(block)) is not None]
+    finish, said = _ending(doc, provider, parts)
+    if not parts and finish not in NO_TEXT:
+        problem = reader.text.problem(doc)
+        if problem is not None:
+            raise ResponseError(
+                f"response_text_pointer {problem}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace")
+            )
+    counts = reader.usage.get(doc) if reader.usage is not None else None
+    return ChatResponse(
+        message=Message(Role.ASSISTANT, parts),
+        finish_reason=finish,
+        usage=reader.counter.usage(counts) if counts is not None else Usage(),
+        model=_word(reader.model, doc) or asked_model(exchange, provider),
+        id=_word(reader.id, doc),
+        notices=[*exchange.notices, *said],
+        raw=doc,
+    )
+
+
+def decode_block(block: Any, provider: str) -> Part | None:
+    """Return the part of one block: ``text``, ``reasoning`` or ``function``, as Chat Completions has calls."""
+    match block.get("type"):
+        case "text":
+            return TextPart(block["text"])
+        case "reasoning":
+            return ReasoningPart(block["text"], block.get("signature"), provider, block.get("data"))
+        case "function":
+            return ToolCallPart(block["id"], block["function"]["name"], arguments(block["function"]["arguments"]))
+        case _:
+            return None
+
+
+def finish_reason(word: Any, words: dict[str, FinishReason], *, has_calls: bool, trust_calls: bool) -> FinishReason:
+    """Read a finish reason; where there is none, calls speak for themselves."""
+    if not isinstance(word, str) or not word:
+        return FinishReason.TOOL_CALLS if has_calls else FinishReason.OTHER
+    reason = words.get(word) or words.get(word.lower(), FinishReason.OTHER)
+    return FinishReason.TOOL_CALLS if trust_calls and has_calls and reason is FinishReason.STOP else reason
+
+
+def content_blocks(value: Any, place: str) -> Iterator[dict[str, Any]]:
+    """Take content apart: text, or an array of content blocks, as Anthropic, Cohere and Mistral have them.
+
+    Raises ResponseError where it is neither. Blocks of other kinds are left to ``raw``.
+    """
+    if value is None or isinstance(value, str):
+        if value:
+            yield {"type": "text", "text": value}
+        return
+    items = as_array(value)
+    if items is None and as_object(value) is None:
+        raise ResponseError(f"{place} leads to {describe(value)}, which is no text")
+    for item in items if items is not None else [value]:
+        block = as_object(item) or {"type": "text", "text": item}
+        match block.get("type", "text"):
+            case "text" | "output_text" if text_of(block.get("text")):
+                yield {"type": "text", "text": block["text"]}
+            case "thinking":
+                yield {
+                    "type": "reasoning",
+                    "text": thoughts(block.get("thinking")),
+                    "signature": text_of(block.get("signature")) or None,
+                }
+            case "redacted_thinking":
+                yield {"type": "reasoning", "text": "", "data": block}
+            case _:
+                pass
+
+
+def thoughts(value: Any) -> str:
+    """Return reasoning as text; some servers have it in pieces."""
+    pieces = as_array(value)
+    if pieces is None:
+        return text_of(value)
+    return "".join([text_of((as_object(piece) or {"text": piece}).get("text")) for piece in pieces])
+
+
+def _blocks(doc: Any, provider: HttpGeneric) -> Iterator[dict[str, Any]]:
+    reader = provider.reader
+    content = list(content_blocks(reader.text.get(doc), "response_text_pointer"))
+    if reader.reasoning is not None and all(block["type"] != "reasoning" for block in content):
+        reasoning = thoughts(reader.reasoning.get(doc))
+        if reasoning:
+            yield {"type": "reasoning", "text": reasoning}
+    yield from content
+    used: set[str] = set()
+    for found in reader.calls.read(reader.calls.place.get(doc)) if reader.calls is not None else ():
+        id = found.id if found.id and found.id not in used else mint_id()
+        used.add(id)
+        yield {"type": "function", "id": id, "function": {"name": found.name, "arguments": found.arguments}}
+
+
+def _ending(doc: Any, provider: HttpGeneric, parts: list[Part]) -> tuple[FinishReason, list[Notice]]:
+    reader = provider.reader
+    has_calls = any(isinstance(part, ToolCallPart) for part in parts)
+    if reader.finish is None:  # the endpoint has no word for it
+        return (FinishReason.TOOL_CALLS if has_calls else FinishReason.STOP), []
+    word = reader.finish.get(doc)
+    reason = finish_reason(word, reader.words, has_calls=has_calls, trust_calls=reader.trust_calls)
+    if word or has_calls:
+        return reason, []
+    return reason, [Notice(notices.FINISH_MISSING, "the reply has no finish reason", "", provider.name)]
+
+
+def _word(paths: Paths | None, doc: Any) -> str:
+    return text_of(paths.get(doc)) if paths is not None else ""

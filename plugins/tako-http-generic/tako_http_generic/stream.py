@@ -1,0 +1,213 @@
+"""A streamed reply, read by pointers: Server-Sent Events or NDJSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako import notices
+from tako.errors import ResponseError, StreamTruncatedError
+from tako.kit.body import decode_json
+from tako.kit.completions.calls import CallIndex
+from tako.kit.completions.shapes import Call, Function
+from tako.kit.loose import as_object, text_of
+from tako.kit.ndjson import NdJsonDecoder
+from tako.kit.sse import Event, SseDecoder
+from tako.types import Chunk, Delta, End, Notice
+from tako_http_generic.calls import CallReader
+from tako_http_generic.pointers import Finder, Paths
+from tako_http_generic.reply import ANY, content_blocks, finish_reason, thoughts
+from tako_http_generic.request import asked_model
+from tako_http_generic.settings import NdJson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tako.kit.exchange import Exchange
+    from tako_http_generic import HttpGeneric
+    from tako_http_generic.calls import Found
+    from tako_http_generic.settings import StreamConfig
+
+
+class StreamReader:
+    """A stream's settings, compiled once for all of its replies."""
+
+    def __init__(self, config: StreamConfig, owner: str, error: str | list[str]) -> None:
+        where = f"{owner}: stream_config"
+        calls = config.tool_calls
+        self.calls = CallReader(calls, f"{where}.tool_calls") if calls is not None else None
+        named = {
+            name: getattr(config, f"{name}_pointer")
+            for name in ("content", "finish_reason", "usage", "reasoning", "signature", "id", "model")
+        }
+        named["error"] = config.error_pointer or error
+        named["done"] = config.done_pointer if isinstance(config, NdJson) else None
+        paths = {
+            name: Paths(given, f"{where}.{name}_pointer") if given is not None else None
+            for name, given in named.items()
+        }
+        self.where = [(f"where {text}", wanted) for text, wanted in config.where.items()]
+        paths.update({f"where {text}": Paths(text, f"{where}.where") for text in config.where})
+        paths["calls"] = self.calls.place if self.calls is not None else None
+        self.first = Finder(paths)
+        self.others = Finder({name: given for name, given in paths.items() if name not in ("id", "model")})
+        self.lines = isinstance(config, NdJson)
+        self.marker = config.stop_marker
+        self.marker_data = config.stop_marker.encode() if config.stop_marker else None
+        self.require_marker = config.require_marker
+        self.require_finish = config.require_finish
+
+
+class PointerDecoder:
+    """Turns the bytes of one reply into chunks.
+
+    What ends a reply in order is a finish reason, the stop marker, or a line that says that it is the last. Reading
+    goes on to the end of the body all the same, unless the marker has come: usage may follow.
+    """
+
+    def __init__(self, provider: HttpGeneric, exchange: Exchange, reader: StreamReader) -> None:
+        self.ended = False
+        self._provider = provider
+        self._exchange = exchange
+        self._reader = reader
+        self._find = reader.first.find
+        self._sse = SseDecoder(provider.max_event_bytes)
+        self._ndjson = NdJsonDecoder(provider.max_event_bytes)
+        self._calls = CallIndex()
+        self._indexes: set[int] = set()
+        self._counts: dict[str, Any] = {}
+        self._finish = ""
+        self._done = False
+        self._id = ""
+        self._model = ""
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Yield the deltas that these bytes complete."""
+        return self._chunks(self._events(data))
+
+    def finish(self, *, clean: bool) -> Iterator[Chunk]:
+        """Yield what is left, the End last."""
+        try:
+            yield from self._chunks(self._rest())
+        except ResponseError as error:
+            raise StreamTruncatedError("the stream ended in the middle of an event") from error
+        reader = self._reader
+        enough = self.ended or (not reader.require_marker and bool(self._finish or self._done))
+        if not enough and (reader.require_finish or reader.require_marker or not clean):
+            what = "its stop marker" if reader.require_marker else "a finish reason"
+            raise StreamTruncatedError(f"the stream ended without {what}")
+        yield self._end()
+
+    def _events(self, data: bytes) -> Iterable[Event]:
+        if self._reader.lines:
+            return [Event("message", line) for line in self._ndjson.feed(data)]
+        return self._sse.feed(data)
+
+    def _rest(self) -> Iterable[Event]:
+        if self._reader.lines:
+            return [Event("message", line) for line in self._ndjson.flush()]
+        return self._sse.flush()
+
+    def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
+        reader = self._reader
+        for event in events:
+            if event.data == reader.marker_data:
+                self.ended = True
+                return
+            try:
+                doc = ANY.decode(event.data)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                doc = self._odd(event)
+            found = self._find(doc)
+            if "error" in found or event.event == "error":
+                raise self._provider.failure(
+                    self._provider.reader.facts(doc, reported=found.get("error")),
+                    body=event.data.decode("utf-8", "replace"),
+                )
+            for name, wanted in reader.where:
+                if name in found and found[name] != wanted:
+                    found = {"usage": found["usage"]} if "usage" in found else {}
+            if len(found) == 1 and isinstance(content := found.get("content"), str):
+                yield Delta(content)
+            elif found:
+                yield from self._read(found)
+            if event.event == reader.marker:
+                self.ended = True
+                return
+
+    def _odd(self, event: Event) -> Any:
+        """An error may be plain text; anything else that is no JSON is a reply that cannot be understood."""
+        if event.event == "error":
+            return event.data.decode("utf-8", "replace")
+        return decode_json(event.data, ANY)
+
+    def _read(self, found: dict[str, Any]) -> Iterator[Delta]:
+        if "reasoning" in found:
+            reasoning = thoughts(found["reasoning"])
+            if reasoning:
+                yield Delta(reasoning=reasoning)
+        if "signature" in found:
+            yield Delta(reasoning="", signature=text_of(found["signature"]))
+        content = found.get("content")
+        if content is not None:
+            if isinstance(content, str):
+                yield Delta(content)
+            else:
+                yield from _listed(content)
+        if "calls" in found and self._reader.calls is not None:
+            pieces = [
+                self._calls.piece(call)
+                for item in self._reader.calls.read(found["calls"])
+                if (call := self._call(item)) is not None
+            ]
+            if pieces:
+                yield Delta(tool_calls=pieces)
+        if "usage" in found:
+            counts = as_object(found["usage"]) or {}
+            self._counts.update({name: value for name, value in counts.items() if value is not None})
+        self._finish = text_of(found.get("finish_reason")) or self._finish
+        self._done = self._done or found.get("done") is True
+        if "id" in found or "model" in found:
+            self._id = self._id or text_of(found.get("id"))
+            self._model = self._model or text_of(found.get("model"))
+            self._find = self._reader.others.find if self._id and self._model else self._find
+
+    def _call(self, found: Found) -> Call | None:
+        """Return a fragment in the shape that calls are counted by; pieces of something that is no call are none."""
+        if found.index is not None and not found.whole:
+            if not (found.id or found.name) and found.index not in self._indexes:
+                return None
+            self._indexes.add(found.index)
+        index = None if found.whole else found.index
+        return Call(index, found.id or None, Function(found.name or None, found.arguments))
+
+    def _end(self) -> End:
+        reader = self._provider.reader
+        said = list(self._exchange.notices)
+        has_calls = bool(self._calls)
+        if not self._finish and not has_calls and not self._done:
+            text = "the stream ended without a finish reason"
+            said.append(Notice(notices.FINISH_MISSING, text, "", self._provider.name))
+        reason = finish_reason(
+            self._finish or ("stop" if self._done else ""),
+            reader.words,
+            has_calls=has_calls,
+            trust_calls=reader.trust_calls or not self._finish,
+        )
+        return End(
+            reason,
+            reader.counter.usage(self._counts),
+            self._model or asked_model(self._exchange, self._provider),
+            self._id,
+            said,
+        )
+
+
+def _listed(content: Any) -> Iterator[Delta]:
+    """Yield the deltas of content that is an array of blocks."""
+    for block in content_blocks(content, "content_pointer"):
+        if block["type"] == "text":
+            yield Delta(block["text"])
+        else:
+            yield Delta(reasoning=block["text"], signature=block.get("signature"), data=block.get("data"))
