@@ -1,4 +1,4 @@
-"""Plugins as packages: wheels are built, installed in an environment of their own, called by name, and taken out again."""
+"""Plugins as packages: wheels are built, installed in an environment of their own, called by name, uninstalled."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import subprocess
 import sys
 import textwrap
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 PROVIDER = """
     from tako import ChatResponse, Message, Provider, hookimpl
@@ -143,7 +142,7 @@ GOOD_GENERAL = """
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """Install a good provider, one broken at import, one that sleeps then, and two that claim one name."""
     made = Environment(tmp_path_factory.mktemp("environment"))
     folder = made.wheels
@@ -162,7 +161,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
         wheel(folder, "tako-twin-b", provider("twin", "Twin", "b"), providers="twin = tako_twin_b:Twin"),
         wheel(folder, "tako-odd", "Odd = 3", providers="odd = tako_odd:Odd"),
     )
-    yield made
+    return made
 
 
 ASK = """
@@ -352,10 +351,8 @@ def test_an_uninstalled_provider_is_gone(environment: Environment) -> None:
 
 def test_a_plugin_that_uses_tako_while_it_is_imported_by_another_thread_does_no_harm(environment: Environment) -> None:
     wanted = textwrap.dedent(provider("mine", "Mine", "mine")).replace("class Mine(Provider)", "class Mine(Good)")
-    code = (
-        "import time\nimport tako\nfrom tako.providers import Good\ntime.sleep(0.3)\ntako.register(object(), 'at import')\n"
-        + wanted
-    )
+    uses = "import time\nimport tako\nfrom tako.providers import Good\ntime.sleep(0.3)\ntako.register(object(), 'x')\n"
+    code = uses + wanted
     environment.install(wheel(environment.wheels, "tako-mine", code, providers="mine = tako_mine:Mine"))
     try:
         said = environment.run(
@@ -363,7 +360,8 @@ def test_a_plugin_that_uses_tako_while_it_is_imported_by_another_thread_does_no_
             """
         import threading
         said = []
-        threads = [threading.Thread(target=lambda: said.append(ask("mine:m"))), threading.Thread(target=lambda: __import__("tako_mine"))]
+        waits = [lambda: said.append(ask("mine:m")), lambda: __import__("tako_mine")]
+        threads = [threading.Thread(target=wait) for wait in waits]
         for thread in threads:
             thread.daemon = True
             thread.start()

@@ -190,9 +190,8 @@ def test_a_vendor_that_echoes_the_key_does_not_make_us_repeat_it(work: Callable[
 def test_a_reply_that_echoes_the_key_with_status_200_is_cleaned_too(
     script: Any, work: Callable[[OpenAI], None]
 ) -> None:
-    with serve(script) as server:
-        with pytest.raises(ProviderError) as caught:
-            work(provider(server.url))
+    with serve(script) as server, pytest.raises(ProviderError) as caught:
+        work(provider(server.url))
     for one in chain(caught.value):
         hidden(f"{one} {one!r} {vars(one)}")
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -316,7 +317,7 @@ def test_a_client_that_quacks_like_httpx_will_do() -> None:
 
     class Response:
         status_code = 200
-        headers: dict[str, str] = {}
+        headers = MappingProxyType[str, str]({})
         stream = Stream()
 
         async def aclose(self) -> None:
@@ -423,9 +424,9 @@ def test_the_netrc_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -
 )
 def test_every_status_has_its_class(status: int, error: type[ProviderError]) -> None:
     body = {"error": {"message": "the vendor's words"}}
-    with serve(reply(json=body, status=status, headers={"x-request-id": "req-1"})) as server:
-        with pytest.raises(ProviderError) as caught:
-            asyncio.run(provider(server).chat("hi"))
+    script = reply(json=body, status=status, headers={"x-request-id": "req-1"})
+    with serve(script) as server, pytest.raises(ProviderError) as caught:
+        asyncio.run(provider(server).chat("hi"))
     failure = caught.value
     assert type(failure) is error
     assert (failure.status_code, failure.request_id, failure.provider, failure.model) == (
@@ -471,7 +472,7 @@ def test_an_unreachable_host_is_named() -> None:
 
 
 def test_an_unknown_host_is_named() -> None:
-    with pytest.raises(TransportError, match="the host no-such-host.invalid cannot be found"):
+    with pytest.raises(TransportError, match=r"the host no-such-host\.invalid cannot be found"):
         asyncio.run(OpenAI("m", api_key="k", base_url="http://no-such-host.invalid/v1", max_retries=0).chat("hi"))
 
 
@@ -496,9 +497,9 @@ def test_a_base_url_that_is_none_is_refused_before_any_request(base_url: Any) ->
 
 @pytest.mark.parametrize("ending", ["cut", "reset"])
 def test_a_whole_reply_that_breaks_off_is_a_transport_error(ending: Any) -> None:
-    with serve(reply([b'{"choices"'], ending=ending)) as server:
-        with pytest.raises(TransportError, match="broke") as caught:
-            asyncio.run(provider(server).chat("hi"))
+    script = reply([b'{"choices"'], ending=ending)
+    with serve(script) as server, pytest.raises(TransportError, match="broke") as caught:
+        asyncio.run(provider(server).chat("hi"))
     assert caught.value.retryable
 
 

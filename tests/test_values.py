@@ -82,7 +82,9 @@ def test_a_value_survives_json_and_pickle(value: Any, kind: Any) -> None:
 
 def test_a_request_of_an_older_and_of_a_newer_version_is_read() -> None:
     old = b'{"messages": [{"role": "user", "content": "hi"}]}'
-    new = b'{"messages": [{"role": "user", "content": [{"type": "text", "text": "hi", "mood": 1}], "at": 2}], "later": {}}'
+    new = (
+        b'{"messages": [{"role": "user", "content": [{"type": "text", "text": "hi", "new": 1}], "at": 2}], "later": {}}'
+    )
     assert msgspec.json.decode(old, type=ChatRequest) == ChatRequest([Message.user("hi")])
     assert msgspec.json.decode(new, type=ChatRequest) == ChatRequest([Message.user([TextPart("hi")])])
 
