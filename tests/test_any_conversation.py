@@ -230,13 +230,13 @@ def marked(conversation: list[tuple[Role, list[Any]]]) -> Iterator[Marked]:
 
 
 def strings(value: Any) -> Iterator[str]:
-    """All strings of a body, keys too."""
+    """All strings of a body, keys too, but for the name that Ollama's results have from their calls."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield key
-            yield from strings(inner)
+            yield from strings(inner if key != "tool_name" else None)
     elif isinstance(value, list):
         for inner in value:
             yield from strings(inner)

@@ -133,6 +133,8 @@ def _messages(request: ChatRequest, translator: Translator, context: PartContext
         made: Block = {"role": "user" if message.role is Role.TOOL else message.role.value, "content": ""}
         empty = True
         for part, block in encode_parts(message, i, translator, context):
+            if isinstance(part, ToolCallPart):
+                thread.know(part)
             if block.get("role") == "tool":
                 thread.answer(part, block)
             elif not _fits(block, message.role):
@@ -142,8 +144,6 @@ def _messages(request: ChatRequest, translator: Translator, context: PartContext
                     f"messages[{i}].content[{_position(message, part)}]",
                 )
             else:
-                if isinstance(part, ToolCallPart):
-                    thread.know(part)
                 _join(made, block)
                 empty = False
         if not empty:
