@@ -34,7 +34,7 @@ def parse(arguments: Sequence[str]) -> Namespace:
     parser.add_argument("--version", action="store_true", help="say which version of tako this is")
     _debug(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for add in (_chat, _providers, _doctor, _capabilities, _setup):
+    for add in (_chat, _providers, _doctor, _capabilities, _plugins, _new_plugin, _setup):
         _debug(add(commands))
     options = parser.parse_args(arguments)
     if options.version:
@@ -75,6 +75,27 @@ def _capabilities(commands: Any) -> ArgumentParser:
     parser = _command(commands, "capabilities", "show what a model can do and cost, and where each value is from")
     _model(parser, flag=False)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _plugins(commands: Any) -> ArgumentParser:
+    parser = _command(commands, "plugins", "show who takes part in each hook of each provider, the outermost first")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these providers")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _new_plugin(commands: Any) -> ArgumentParser:
+    parser = _command(commands, "new-plugin", "write a new provider as a distribution, with its tests")
+    parser.add_argument("name", metavar="NAME", help='what ids begin with, as in "acme" for acme:MODEL')
+    parser.add_argument(
+        "--dialect",
+        choices=["json", "completions"],
+        default="json",
+        help="what the wire begins as: a small one of JSON, all of it shown; or Chat Completions, from tako's kit",
+    )
+    parser.add_argument("--class", dest="class_name", metavar="CLASS", help="the class, as the vendor spells itself")
+    parser.add_argument("--into", default=".", metavar="FOLDER", help="where the new folder goes; else here")
     return parser
 
 
@@ -121,7 +142,7 @@ def _late(name: str) -> Callable[[Namespace], int]:
     """Return a command's function, whose module is imported when it is called."""
 
     def run(options: Namespace) -> int:
-        code: int = import_module(f"tako.cli.{name}").run(options)
+        code: int = import_module(f"tako.cli.{name.replace('-', '_')}").run(options)
         return code
 
     return run

@@ -1,0 +1,123 @@
+"""``tako new-plugin``: a whole distribution with a provider in it, and the tests that it passes."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import shutil
+import sys
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from tako.cli.arguments import UsageError
+from tako.discovery import provider_entries
+from tako.hookspecs import VERSION
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
+
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+LONGEST = 40
+TAKEN = {"core", "plugin", "provider"}
+"""Names whose distribution would be tako's own, or that say nothing."""
+
+
+def run(options: Namespace) -> int:
+    """Carry out the command. Nothing is written unless everything can be."""
+    names = names_for(options.name, options.class_name)
+    made = {place: render(text, names) for place, text in templates(options.dialect, names)}
+    root = Path(options.into).expanduser() / names["distribution"]
+    write(root, made)
+    lines = [f"{root} is ready:", *(f"  {place}" for place in sorted(made)), ""]
+    lines += [
+        "Next:",
+        f"  cd {root}",
+        "  uv run pytest",
+        "  uv run mypy",
+        f"  then make {names['package']}/ your vendor's",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def names_for(name: str, class_name: str | None = None) -> dict[str, str]:
+    """Return what the templates call things. Raises UsageError where the name cannot be one."""
+    if not NAME.fullmatch(name) or len(name) > LONGEST:
+        hint = _hint(name)
+        what = "lower-case letters, digits and single dashes, a letter first"
+        raise UsageError(f"{name!r} is no name for a provider: {what}{f'; {hint!r} would be one' if hint else ''}")
+    if name in TAKEN or name.startswith("tako-"):
+        raise UsageError(
+            f"{name!r} is no name for a provider; the distribution becomes tako-{name.removeprefix('tako-')}"
+        )
+    owner = next((entry for entry in provider_entries() if entry.name == name), None)
+    if owner is not None:
+        raise UsageError(f"there is a provider {name!r} already: {owner.distribution} {owner.version}")
+    cls = class_name or "".join(word[:1].upper() + word[1:] for word in name.split("-"))
+    if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", cls) or keyword.iskeyword(cls):
+        raise UsageError(f"{cls!r} is no name for the class; --class AcmeAI would be one")
+    return {
+        "name": name,
+        "cls": cls,
+        "distribution": f"tako-{name}",
+        "package": f"tako_{name.replace('-', '_')}",
+        "variable": f"{name.replace('-', '_').upper()}_API_KEY",
+        "hooks": str(VERSION),
+        "core": ".".join(version("tako-core").split(".")[:2]),
+    }
+
+
+def templates(dialect: str, names: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each file's place in the distribution and its template."""
+    scaffold = files("tako.cli") / "scaffold"
+    for part in ("every", dialect):
+        for place, text in _walk(scaffold / part, ""):
+            yield place.replace("PACKAGE", names["package"]), text
+
+
+def render(text: str, names: dict[str, str]) -> str:
+    """Fill a template in."""
+    clash = re.search(rf"^from \S+ import .*\b{names['cls']}\b", text, re.MULTILINE)
+    if clash is not None:
+        raise UsageError(
+            f"the class cannot be called {names['cls']}: the code imports that name; choose one with --class"
+        )
+    return Template(text).substitute(names)
+
+
+def write(root: Path, made: dict[str, str]) -> None:
+    """Write all files below a folder that must not be there yet; what cannot be finished is taken away again."""
+    try:
+        root.mkdir()
+    except FileExistsError:
+        raise UsageError(f"{root} is there already; nothing was written") from None
+    except OSError as error:
+        raise UsageError(f"{root} cannot be made: {error.strerror or error}") from error
+    try:
+        for place, text in made.items():
+            path = root / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        shutil.rmtree(root, ignore_errors=True)
+        raise UsageError(f"{root} cannot be written: {error.strerror or error}") from error
+
+
+def _walk(folder: Traversable, above: str) -> Iterator[tuple[str, str]]:
+    """Yield all templates below a folder; the ending ``.in`` keeps them from being taken for code."""
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.is_dir():
+            yield from _walk(item, f"{above}{item.name}/")
+        elif item.name.endswith(".in"):
+            yield above + item.name.removesuffix(".in"), item.read_text(encoding="utf-8")
+
+
+def _hint(name: str) -> str:
+    """Return the nearest name that would do, or ""."""
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:LONGEST].strip("-").removeprefix("tako-")
+    return words if NAME.fullmatch(words) else ""

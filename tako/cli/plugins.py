@@ -1,0 +1,97 @@
+"""``tako plugins``: for each provider, who stands in the chain of each hook, and from where."""
+
+from __future__ import annotations
+
+from importlib.metadata import packages_distributions, version
+from typing import TYPE_CHECKING, Any
+
+from tako.cli.arguments import UsageError
+from tako.cli.providers import state
+from tako.cli.run import FAILED
+from tako.cli.table import show
+from tako.discovery import plugin_entries, provider_entries
+from tako.hooks import HOOKS, PLUGINS
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from tako.discovery import Entry
+
+Source = tuple[str, str]
+"""A distribution and its version."""
+
+
+def run(options: Namespace) -> int:
+    """Carry out the command; exit code 1 where one of the providers is broken."""
+    PLUGINS.load()
+    entries = provider_entries()
+    unknown = set(options.names) - {entry.name for entry in entries}
+    if unknown:
+        known = ", ".join(entry.name for entry in entries)
+        raise UsageError(f"no provider {min(unknown)!r} is installed (installed: {known})")
+    found = [chains(entry) for entry in entries if not options.names or entry.name in options.names]
+    if options.json:
+        show(found, as_json=True)
+    else:
+        show([row for one in found for row in _rows(one)], as_json=False)
+    return FAILED if any(one["state"] in ("broken", "ambiguous") for one in found) else 0
+
+
+def chains(entry: Entry) -> dict[str, Any]:
+    """Return a provider's chains: by hook, its plugins in the order in which they are asked, the outermost first."""
+    sound, why = state(entry)
+    row: dict[str, Any] = {"provider": entry.name, "distribution": entry.distribution, "version": entry.version}
+    row |= {"state": sound, "why": why, "hooks": {}}
+    if sound == "ok":
+        cls = PLUGINS.provider_class(entry.name)
+        own = cls.own_plugins()
+        inner = {name for name, _ in own["inner"]}
+        hooks = PLUGINS.hooks(cls)
+        sources = {name: _owner(name.removeprefix("provider "), entry) for name in inner} | _sources()
+        for hook in HOOKS:
+            row["hooks"][hook] = [
+                _link(plugin, wraps, plugin in inner, plugin in hooks.general, sources)
+                for plugin, wraps in hooks.chain(hook)
+            ]
+    return row
+
+
+def _link(plugin: str, wraps: bool, own: bool, general: bool, sources: dict[str, Source]) -> dict[str, str]:
+    """Describe one plugin's part: it wraps, it overrides, it is the provider's own, or what holds without one."""
+    role = "wraps" if wraps else "overrides" if general else "provider" if own else "default"
+    core = sources["tako"]
+    distribution, version = sources.get(plugin, ("", "") if general else core)
+    return {"plugin": plugin, "role": role, "distribution": distribution, "version": version}
+
+
+def _owner(module: str, entry: Entry) -> Source:
+    """Say where a module of a provider comes from: its own distribution, or that of a class which it extends."""
+    top = module.partition(".")[0]
+    if top == entry.point.module.partition(".")[0]:
+        return entry.distribution, entry.version
+    owner = next(iter(packages_distributions().get(top, ())), "")
+    return (owner, version(owner)) if owner else ("", "")
+
+
+def _sources() -> dict[str, Source]:
+    """Say where general plugins come from, by the names under which they are registered; and tako itself."""
+    found: dict[str, Source] = {"tako": ("tako-core", version("tako-core"))}
+    for entry in reversed(plugin_entries()):
+        source = entry.distribution, entry.version
+        found[f"{entry.distribution}:{entry.name}"] = found[entry.name] = source
+    return found
+
+
+def _rows(one: dict[str, Any]) -> list[dict[str, Any]]:
+    """Make lines of a table: what a line shares with the one above is left blank."""
+    names = ("provider", "hook", "plugin", "role", "distribution", "version", "why")
+    if not one["hooks"]:
+        said = {"role": one["state"], "distribution": one["distribution"], "version": one["version"], "why": one["why"]}
+        return [dict.fromkeys(names, "") | {"provider": one["provider"]} | said]
+    rows: list[dict[str, Any]] = []
+    for hook, links in one["hooks"].items():
+        for link in links:
+            first = link is links[0]
+            where = {"provider": "" if rows else one["provider"], "hook": hook if first else ""}
+            rows.append(dict.fromkeys(names, "") | where | link)
+    return rows

@@ -1,0 +1,48 @@
+"""Plugins and cores of different ages: the version of the hooks that a plugin may say it was written for.
+
+A module (or object) with hooks may set ``tako_hooks = 1``: the ``tako.hookspecs.VERSION`` that it was written for.
+Every core serves its own version and all before it; a plugin that is newer is refused with the core that it asks for.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+
+from tako import hookspecs
+from tako.errors import PluginError
+
+ATTRIBUTE = "tako_hooks"
+_CORE = re.compile(r"tako[-_.]core\s*(?:\[[^]]*\])?\s*\(?([^;)]*)", re.IGNORECASE)
+
+
+def check_version(plugin: object, where: str) -> None:
+    """Refuse a plugin that was written for later hooks than these; raises PluginError that says what to install."""
+    wanted = getattr(plugin, ATTRIBUTE, None)
+    if wanted is None:
+        return
+    if type(wanted) is not int or wanted < 1:
+        raise PluginError(f"{where}: {ATTRIBUTE} is {wanted!r}; it is the version of the hooks, a number from 1 on")
+    if wanted > hookspecs.VERSION:
+        raise PluginError(
+            f"{where} is written for version {wanted} of tako's hooks, and {_this_core()} has version "
+            f"{hookspecs.VERSION}: install a newer tako-core{_asked_for(plugin)}"
+        )
+
+
+def _this_core() -> str:
+    try:
+        return f"tako-core {version('tako-core')}"
+    except PackageNotFoundError:
+        return "this core"
+
+
+def _asked_for(plugin: object) -> str:
+    """Say which core the plugin's own distribution asks for, where one ships it and says so."""
+    module = getattr(plugin, "__name__", None) or type(plugin).__module__
+    for owner in packages_distributions().get(str(module).partition(".")[0], ()):
+        for requirement in requires(owner) or ():
+            found = _CORE.match(requirement)
+            if found is not None and found[1].strip():
+                return f" ({owner} {version(owner)} asks for tako-core{found[1].strip()})"
+    return ""
