@@ -170,11 +170,11 @@ def test_impersonation_is_a_matter_of_the_credentials() -> None:
 
 def test_a_token_near_its_end_is_replaced_while_calls_go_on() -> None:
     async def main() -> None:
-        with serve(google(lifetime=1)) as server:
+        with serve(google(lifetime=5)) as server:  # replaced from the middle of its life on
             async with Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url) as provider:
                 assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 20))
                 assert fetched(server) == 1
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(2.6)
                 assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 100))
                 await asyncio.sleep(0.2)
                 assert fetched(server) == 2
@@ -186,15 +186,15 @@ def test_a_token_near_its_end_is_replaced_while_calls_go_on() -> None:
 
 def test_a_refresh_that_fails_does_not_fail_calls_that_hold_a_valid_token() -> None:
     async def main() -> None:
-        with serve(google(lifetime=3, broken=True)) as server:
+        with serve(google(lifetime=4, broken=True)) as server:
             async with Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url) as provider:
                 await provider.chat("Hello")
-                await asyncio.sleep(1.55)
+                await asyncio.sleep(2.1)
                 for _ in range(3):
                     assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 25))
                     await asyncio.sleep(0.05)
                 assert fetched(server) == 2
-                await asyncio.sleep(1.4)
+                await asyncio.sleep(1.9)
                 failed = await many(provider, 100)
                 assert {type(failure) for failure in failed} == {errors.AuthenticationError}
                 assert "credentials=" in str(failed[0])
