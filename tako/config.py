@@ -183,7 +183,11 @@ def _decode(path: Path) -> Config:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         _check_keys(path, "", data, _File)
-        _check_keys(path, "conductor.", data.get("conductor"), ConductorTable)
+        conductor = data.get("conductor")
+        _check_keys(path, "conductor.", conductor, ConductorTable)
+        _check_values(path, "providers", data.get("providers"), dict, 'a table: [providers.NAME] with use = "openai"')
+        if is_table(conductor):
+            _check_values(path, "conductor.workers", conductor.get("workers"), str, "a name of one of the [providers]")
         file = msgspec.convert(data, _File)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not TOML: {error}") from None
@@ -203,6 +207,13 @@ def _check_keys(path: Path, where: str, table: Any, kind: type[Struct]) -> None:
     unknown = next((key for key in table if key not in known), None) if is_table(table) else None
     if unknown is not None:
         raise ConfigurationError(f"{path}: {where}{unknown}: there is no such key (known: {', '.join(known)})")
+
+
+def _check_values(path: Path, where: str, table: Any, kind: type, expected: str) -> None:
+    """Refuse values of another kind; msgspec would not say under which key they are."""
+    for key, value in table.items() if is_table(table) else ():
+        if not isinstance(value, kind):
+            raise ConfigurationError(f"{path}: {where}.{key}: expected {expected}, got {type(value).__name__}")
 
 
 def _table(path: Path, name: str, table: dict[str, Any], allow_secrets: bool) -> ProviderTable:
