@@ -1,0 +1,200 @@
+"""Plugins and cores of different ages. tests/frozen holds a wheel of version 1: it never changes, and always works."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
+
+import pytest
+
+from tako import Capabilities, PluginError, hookimpl, hookspecs
+from tako.compatibility import check_version
+from tako.hooks import Hooks
+from tako.testing.dialects import COMPLETIONS, Script, scripted
+from tako.testing.environments import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FROZEN = Path(__file__).parent / "frozen" / "tako_frozen-1.0-py3-none-any.whl"
+SHA256 = "996ff75912df1c52843b388a22283373bddf4a19e20b383f7261c5b71b48eced"
+OURS = "cache,otel,prices,record"
+"""This repository's own general plugins, which the environment sees too."""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    made = Environment(tmp_path_factory.mktemp("environment"))
+    made.install(FROZEN)
+    return made
+
+
+@hookimpl
+def able(provider: Any) -> Capabilities:
+    return Capabilities()
+
+
+def plugin(version: Any) -> SimpleNamespace:
+    return SimpleNamespace(tako_capabilities=hookimpl(specname="tako_capabilities")(able), tako_hooks=version)
+
+
+def test_the_frozen_wheel_is_the_one_that_was_frozen() -> None:
+    assert hashlib.sha256(FROZEN.read_bytes()).hexdigest() == SHA256
+    assert FROZEN.stat().st_size < 10_000
+    with ZipFile(FROZEN) as wheel:
+        code = [wheel.read(name).decode() for name in wheel.namelist() if name.endswith(".py")]
+    assert len(code) == 3
+    assert all("\ntako_hooks = 1\n" in text for text in code)
+
+
+def test_a_provider_of_version_1_does_all_it_did(environment: Environment) -> None:
+    found = environment.run(
+        """
+        import tako
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            provider = tako.get_provider("frozen:")
+            text = tako.ContentPart.text("black ice")
+            image = tako.ContentPart.image("image/png", "AAAA")
+            seen = [tako.Message.user([text, image])]
+            whole = provider.blocking.chat(seen)
+            result["chat"] = [whole.text, whole.id, whole.model, whole.usage.total, whole.raw, str(whole.cost.total)]
+            result["notices"] = [[notice.code, notice.path, notice.provider] for notice in whole.notices]
+            stream = provider.blocking.stream("a b c")
+            result["texts"] = [chunk.text for chunk in stream if chunk.kind == "delta"]
+            result["end"] = stream.response().notices[0].code
+            tool = tako.Tool("dig")
+            asked = tako.ChatRequest([tako.Message.user("dig")], tools=[tool], model="snow")
+            calls = [provider.blocking.chat(asked), provider.blocking.stream(asked).response()]
+            result["calls"] = [[c.tool_calls[0].name, c.tool_calls[0].args, c.finish_reason, c.model] for c in calls]
+            result["context"] = provider.capabilities.max_context_tokens
+            result["option"] = tako.providers.Frozen("ice", prefix="> ").blocking.chat("hm").text
+            try:
+                provider.blocking.chat(tako.ChatRequest(seen, strict=True))
+            except tako.UnsupportedError as error:
+                result["strict"] = len(error.notices)
+        """,
+        TAKO_DISABLE_PLUGINS=f"{OURS},frozen-around",
+    )
+    assert found == {
+        "chat": ["black ice", "id-1", "ice", 7, [{"said": "black ice"}], "0.000011"],
+        "notices": [["unsupported_part", "messages[0].content[1]", "frozen"]],
+        "texts": ["a", "b", "c"],
+        "end": "frozen_words",
+        "calls": [["dig", {"n": 1}, "tool_calls", "snow"]] * 2,
+        "context": 1000,
+        "option": "> hm",
+        "strict": 1,
+    }
+
+
+def test_an_around_of_version_1_goes_around_every_hook(environment: Environment) -> None:
+    found = environment.run(
+        """
+        import tako
+        provider = tako.get_provider("frozen:")
+        result["chat"] = [provider.blocking.chat("fire").text, provider.blocking.chat("fire").id]
+        result["stream"] = provider.blocking.stream("fire").response().text
+        result["vision"] = provider.capabilities.supports_vision
+        result["failed"] = tako.hooks.PLUGINS.failed
+        """,
+        TAKO_DISABLE_PLUGINS=OURS,
+    )
+    assert found == {"chat": ["ice", "id-1+around"], "stream": "ICE", "vision": True, "failed": {}}
+
+
+def test_an_http_provider_of_version_1_speaks_by_the_kit_of_today(environment: Environment) -> None:
+    ask = """
+        import tako
+        provider = tako.get_provider("frozen-http:large", api_key="cold", base_url=result_url)
+        asked = tako.ChatRequest([tako.Message.user("hi")], max_tokens=5)
+        result["chat"] = provider.blocking.chat(asked).text
+        result["stream"] = provider.blocking.stream(asked).response().text
+        result["usage"] = provider.blocking.stream(asked).response().usage.total
+        provider = tako.get_provider("frozen-http:large", api_key="cold", base_url=result_url, max_retries=0)
+        try:
+            provider.blocking.chat("again")
+        except tako.errors.RateLimitError as error:
+            result["error"] = [error.provider, error.status_code, error.retry_after]
+    """
+    said = Script(text="Hello there.")
+    refusal = COMPLETIONS.refuse(429, headers={"retry-after": "7"})
+    with scripted("completions", said, said, said, refusal) as server:
+        found = environment.run(f"result_url = {server.url!r}", ask, TAKO_DISABLE_PLUGINS=OURS)
+    assert found["chat"] == "Hello there."
+    assert found["stream"] == "HELLO THERE."
+    assert found["usage"] == 18
+    assert found["error"] == ["frozen-http", 429, 7.0]
+    sent = server.requests[0]
+    assert (sent.path, sent.headers["authorization"]) == ("/chat/completions", "Bearer cold")
+    assert (sent.json["max_completion_tokens"], sent.json["metadata"]) == (5, {"frozen": "yes"})
+
+
+def test_what_names_no_version_or_one_that_is_served_is_taken() -> None:
+    for version in (None, *range(1, hookspecs.VERSION + 1)):
+        assert Hooks(general=[("it", plugin(version))]).chain("tako_capabilities") == [("it", False)]
+
+
+def test_a_plugin_for_later_hooks_is_refused_with_what_to_install(
+    vendor: Callable[..., Any], register: Callable[..., None]
+) -> None:
+    later = hookspecs.VERSION + 1
+    with pytest.raises(PluginError, match=r"^plugin 'new' is written for version \d .* install a newer tako-core$"):
+        register(plugin(later), "new")
+    cls = vendor(tako_capabilities=able)
+    sys.modules[cls.__module__].tako_hooks = later  # type: ignore[attr-defined]
+    with pytest.raises(PluginError, match=r"written for version \d of tako's hooks, and tako-core .* has version 1"):
+        cls("m").blocking.chat("hi")
+
+
+@pytest.mark.parametrize("nonsense", [0, -1, "1", 1.0, True])
+def test_a_version_that_is_none_is_refused(nonsense: Any) -> None:
+    with pytest.raises(PluginError, match=r"tako_hooks is .*; it is the version of the hooks"):
+        check_version(plugin(nonsense), "plugin 'odd'")
+
+
+def wheel(folder: Path, name: str, module: str, points: str) -> Path:
+    """Build a wheel that was made for later hooks."""
+    info = f"{name}-9.0.dist-info"
+    path = folder / f"{name}-9.0-py3-none-any.whl"
+    needs = "Requires-Dist: tako-core[http] >=5.2 ; python_version > '3'\n"
+    with ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", module)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.0\n{needs}")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/entry_points.txt", points)
+        archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    return path
+
+
+def test_an_installed_plugin_for_later_hooks_names_the_core_that_it_asks_for(environment: Environment) -> None:
+    provider = "from tako import Provider\ntako_hooks = 7\nclass Soon(Provider):\n    name = 'soon'\n"
+    environment.install(
+        wheel(environment.wheels, "tako_soon", provider, "[tako.providers]\nsoon = tako_soon:Soon\n"),
+        wheel(environment.wheels, "tako_late", "tako_hooks = 7\n", "[tako.plugins]\nlate = tako_late\n"),
+    )
+    found = environment.run(
+        """
+        import tako
+        try:
+            tako.get_provider("soon:m")
+        except tako.PluginError as error:
+            result["provider"] = str(error)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            result["said"] = tako.get_provider("frozen:").blocking.chat("fine").text
+        result["warned"] = [str(warning.message) for warning in caught]
+        """,
+        TAKO_DISABLE_PLUGINS=OURS,
+    )
+    environment.uninstall("tako_soon", "tako_late")
+    asks = "install a newer tako-core (tako_{} 9.0 asks for tako-core>=5.2)"
+    assert found["provider"].startswith("provider 'soon' of tako_soon 9.0 is written for version 7 of tako's hooks")
+    assert found["provider"].endswith(asks.format("soon"))
+    assert found["said"] == "fine"
+    assert len(found["warned"]) == 1
+    assert asks.format("late") in found["warned"][0]
