@@ -24,7 +24,7 @@ class Entry:
     def __init__(self, point: EntryPoint) -> None:
         self.point = point
         self.name = point.name
-        self.attr = point.attr or point.module
+        self.attr = (point.attr or point.module).rpartition(".")[2]  # of a class within another, the inner name
         self.group = point.group
 
     @cached_property

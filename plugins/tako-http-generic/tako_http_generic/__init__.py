@@ -95,17 +95,25 @@ class HttpGeneric(HttpProvider):
         self.asking = Asking(self.id, url, body_template, own)
         self.url = url
         self.__dict__["codes"] = read_codes(own.get("error_codes", {}), self.id)
+        self.known: dict[str, Any] = {}
         given = read_setting(capabilities, Capabilities, f"{self.id}: capabilities")
-        if given is not None:
+        if isinstance(capabilities, Capabilities):
             self._given_capabilities = given if stream is not None else replace(given, supports_streaming=False)
+        elif capabilities is not None:
+            self.known = {name: getattr(given, name) for name in capabilities}
 
     @classmethod
     def from_id(cls, model: str, **options: Any) -> Self:
-        """Make one by name: ``get_provider("http-generic:MODEL", file="acme.toml")``, or with all of its parameters."""
+        """Make one by name: ``get_provider("http-generic:MODEL", file="acme.toml")``, or with all of its parameters.
+
+        ``name`` stands for the ``id`` of the constructor.
+        """
         file = options.pop("file", None)
+        if "name" in options and file is not None:
+            options["id"] = options.pop("name")
         if file is not None:
             return cls.from_file(file, model or None, **options)
-        return cls(options.pop("id", cls.name), model, **options)
+        return cls(options.pop("name", cls.name), model, **options)
 
     @classmethod
     def from_file(cls, path: Readable, model: str | None = None, **options: Any) -> Self:
@@ -120,8 +128,8 @@ class HttpGeneric(HttpProvider):
     async def open(
         self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = ""
     ) -> AsyncGenerator[HttpReply, None]:
-        """Send a request with this endpoint's method."""
-        async with super().open(url, body, headers=headers, method=method or self.method) as reply:
+        """Send a request; whatever the method is that is asked for, it is this endpoint's own."""
+        async with super().open(url, body, headers=headers, method=self.method) as reply:
             yield reply
 
     def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
@@ -137,13 +145,16 @@ class HttpGeneric(HttpProvider):
 
 @hookimpl
 def tako_capabilities(provider: HttpGeneric) -> Capabilities:
-    """Say what the template and the settings can carry; what the model can do, ``capabilities=`` says."""
+    """Say what the settings tell, and assume that the model can do what they carry; images are not assumed."""
     slots = provider.asking.slots(stream=False)
-    return Capabilities(
-        supports_streaming=provider.stream_reader is not None,
+    streams = provider.stream_reader is not None
+    assumed = Capabilities(
         supports_tools=bool(slots & {"tools", "request"}) and provider.reader.calls is not None,
         supports_json_mode=bool(slots & {"response_format", "request"}),
     )
+    origins = dict.fromkeys(provider.known, "capabilities of the endpoint")
+    told = {**provider.known, "supports_streaming": streams and provider.known.get("supports_streaming", True)}
+    return replace(assumed, **told, origins={**origins, "supports_streaming": "stream_config"})
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -53,11 +53,9 @@ def read_headers(given: Headers, owner: str) -> dict[str, str | Secret]:
 
 
 def _pairs(given: Any, owner: str) -> Iterable[tuple[str, str]]:
+    pairs: Any = list(given.items()) if hasattr(given, "items") else given
     try:
-        return msgspec.convert(
-            list(cast("Mapping[Any, Any]", given).items()) if isinstance(given, Mapping) else given,
-            list[tuple[str, str]],
-        )
+        return msgspec.convert(pairs, list[tuple[str, str]])
     except msgspec.ValidationError as error:
         text = f"{owner}: headers are pairs of texts (name, value), or a mapping of them: {error}"
     raise ConfigurationError(text)

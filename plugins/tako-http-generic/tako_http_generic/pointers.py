@@ -37,7 +37,7 @@ class Path:
     def get(self, doc: Any) -> Any:
         """Return what the pointer leads to, or None where it leads nowhere (or to null)."""
         for key, index in self.steps:
-            kind: type[Any] = type(doc)
+            kind = doc.__class__
             if kind is dict:
                 doc = doc.get(key)
             elif kind is list and index is not None:
@@ -50,7 +50,7 @@ class Path:
         """Say where a pointer that leads nowhere breaks off, and what is there; None where it leads somewhere."""
         so_far = ""
         for key, index in self.steps:
-            kind: type[Any] = type(doc)
+            kind = doc.__class__
             if kind is dict and key in doc:
                 doc = doc[key]
             elif kind is list and index is not None and index < len(doc):
@@ -143,7 +143,7 @@ class Finder:
 
 
 def _walk(node: _Node, value: Any, found: dict[str, Any]) -> None:
-    kind: type[Any] = type(value)  # what JSON decodes to has no subclasses
+    kind = value.__class__  # what JSON decodes to has no subclasses
     if kind is dict:
         get = value.get
         for key, _, slot in node.ends:

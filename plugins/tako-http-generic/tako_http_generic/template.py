@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -72,7 +72,8 @@ class Template:
         fields = as_object(node)
         if fields is not None:
             return {self._key(key, where): self._compile(value, f"{where}/{key}") for key, value in fields.items()}
-        items = as_array(node) if not isinstance(node, tuple) else list(cast("tuple[Any, ...]", node))
+        kind = node.__class__
+        items: list[Any] | None = [*node] if kind is tuple else as_array(node)
         if items is not None:
             return [self._compile(item, f"{where}/{i}") for i, item in enumerate(items)]
         _check_json(node, where)

@@ -1,0 +1,178 @@
+"""What is wrong with the settings is said in one line, before the network, with the place."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tako_http_generic import EXAMPLES, HttpGeneric, NdJson, OpenAiSse, ToolCalls
+
+from tako import Capabilities
+from tako.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+URL = "https://gateway.example/chat"
+BODY = {"m": "{{ messages }}"}
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"body_template": {"a": ["{{ mesages }}"]}}, "body_template/a/0: there is no placeholder '{{ mesages }}'"),
+        (
+            {"body_template": {"a": "Say: {{ model }}"}},
+            "body_template/a: 'Say: {{ model }}' is more than a placeholder",
+        ),
+        ({"body_template": {"{{ model }}": 1}}, "body_template has a placeholder as the key '{{ model }}'"),
+        ({"body_template": {"a": {1: 2}}}, "body_template/a has the key 1; keys of JSON objects are text"),
+        ({"body_template": {"a": {1, 2}}}, "body_template/a is a set, which JSON does not have"),
+        ({"body_template": {"a": float("nan")}}, "body_template/a is nan, which JSON does not have"),
+        ({"body_template": {"a": "\ud800"}}, "body_template/a cannot be JSON: "),
+        ({"body_template": LOOP}, "body_template is nested too deeply"),
+        ({"stream_body_template": {"a": "{{ x }}"}}, "stream_body_template/a: there is no placeholder '{{ x }}'"),
+        ({"response_text_pointer": "text"}, "response_text_pointer='text' is no JSON pointer: "),
+        ({"response_text_pointer": "/a/~2"}, "response_text_pointer='/a/~2' is no JSON pointer: "),
+        ({"response_text_pointer": []}, "response_text_pointer is an empty list"),
+        ({"usage_pointer": ["/a", "b"]}, "usage_pointer='b' is no JSON pointer: "),
+        ({"tool_calls": "calls"}, "tool_calls.pointer='calls' is no JSON pointer: "),
+        ({"tool_calls": {"place": "/a"}}, "tool_calls: Object contains unknown field `place`"),
+        ({"stream_config": {"kind": "sse"}}, "stream_config: Invalid value 'sse' - at `$.kind`"),
+        ({"stream_config": {"kind": "ndjson"}}, "stream_config: Object missing required field `content_pointer`"),
+        ({"stream_config": NdJson(content_pointer="x")}, "stream_config.content_pointer='x' is no JSON pointer"),
+        ({"stream_config": ToolCalls(pointer="/a")}, "stream_config is a ToolCalls, which does not belong there"),
+        ({"capabilities": {"max_tokens": 5}}, "capabilities has no 'max_tokens' (known: max_context_tokens, "),
+        ({"headers": [("X-A", "a\nb")]}, "the header x-a holds a line break or another control character"),
+        ({"headers": {"X A": "b"}}, "'x a' is no header name"),
+        ({"headers": [("X-A", "$NOT_SET_9")]}, "the header X-A reads NOT_SET_9, which is not set"),
+        ({"headers": [("X-A", "5 $")]}, "the header X-A has a $ without a name: write $$ for a dollar"),
+        ({"headers": [("X-A", "a"), ("x-a", "b")]}, "the header x-a is given twice"),
+        ({"headers": [("X-A",)]}, "headers are pairs of texts (name, value)"),
+        ({"url": "ftp://x/y"}, "url='ftp://x/y' is no base URL"),
+        ({"url": "https://h/{{ user }}"}, "has another placeholder than {{ model }}"),
+        ({"url": "https://h/a?b c"}, "has a query with a space"),
+        ({"method": "post it"}, "method='post it' is no HTTP method"),
+        (
+            {"messages_format": "gemini"},
+            "messages_format='gemini' is not known (known: tako, openai, anthropic, ollama)",
+        ),
+        ({"finish_reasons": {"x": "done"}}, "finish_reasons.x is 'done', none of stop, length"),
+        ({"error_codes": {"429": "TooMany"}}, "error_codes.429 is 'TooMany', no class of a ProviderError"),
+        ({"error_codes": {"429": "ConfigurationError"}}, "error_codes.429 is 'ConfigurationError', no class"),
+        ({"usage_fields": {"tokens": "/a"}}, "usage_fields has 'tokens' (known: input_tokens"),
+        ({"defaults": {"mood": 1}}, "defaults.mood stands for no placeholder"),
+        ({"timeout": 0}, "timeout is a number of seconds above 0"),
+        ({"colour": "red"}, "HttpGeneric has no option 'colour'"),
+    ],
+)
+def test_bad_settings_are_one_line_with_the_provider_and_the_place(changes: dict[str, Any], said: str) -> None:
+    settings = {"id": "acme", "model": "large", "url": URL, "body_template": BODY, **changes}
+    with pytest.raises(ConfigurationError, match=re.escape(said)) as raised:
+        HttpGeneric(**settings)
+    assert str(raised.value).startswith("acme:large: ")
+    assert "\n" not in str(raised.value)
+
+
+def test_an_id_is_a_name_and_a_model_is_named() -> None:
+    for bad in ("", "a:b", "a b"):
+        with pytest.raises(ConfigurationError, match="is no name"):
+            HttpGeneric(bad, "m", URL, BODY)
+    with pytest.raises(ConfigurationError, match="acme: no model is named; write acme:MODEL"):
+        HttpGeneric("acme", "", URL, BODY)
+
+
+def test_capabilities_are_told_or_follow_from_the_settings() -> None:
+    assert HttpGeneric("a", "m", URL, BODY).capabilities.supports_tools is False
+    full = HttpGeneric("a", "m", URL, {**BODY, "t": "{{ tools }}"}, tool_calls="/calls", stream_config=OpenAiSse())
+    assert (full.capabilities.supports_tools, full.capabilities.supports_streaming) == (True, True)
+    patched = HttpGeneric("a", "m", URL, BODY, capabilities={"max_context_tokens": 9, "supports_vision": True})
+    assert (patched.capabilities.max_context_tokens, patched.capabilities.supports_vision) == (9, True)
+    whole = HttpGeneric("a", "m", URL, BODY, capabilities=Capabilities(max_context_tokens=9))
+    assert (whole.capabilities.max_context_tokens, whole.capabilities.supports_streaming) == (9, False)
+
+
+TOML = """
+id = "acme"
+model = "large"
+url = "https://gateway.example/chat"
+response_text_pointer = "/answer"
+headers = [["x-team", "blue"]]
+[body_template]
+messages = "{{ messages }}"
+[stream_config]
+kind = "ndjson"
+content_pointer = "/piece"
+finish_reason_pointer = "/end"
+[capabilities]
+max_context_tokens = 1000
+"""
+
+
+def test_a_file_is_the_same_in_toml_and_json(tmp_path: Path) -> None:
+    (tmp_path / "acme.toml").write_text(TOML)
+    data = {
+        "id": "acme",
+        "model": "large",
+        "url": "https://gateway.example/chat",
+        "body_template": {"messages": "{{ messages }}"},
+        "stream_config": {"kind": "ndjson", "content_pointer": "/piece", "finish_reason_pointer": "/end"},
+        "capabilities": {"max_context_tokens": 1000},
+    }
+    (tmp_path / "acme.json").write_text(json.dumps(data))
+    for name in ("acme.toml", "acme.json"):
+        provider = HttpGeneric.from_file(tmp_path / name)
+        assert provider.id == "acme:large"
+        assert provider.capabilities.max_context_tokens == 1000
+        assert provider.capabilities.supports_streaming is True
+        assert HttpGeneric.from_file(str(tmp_path / name), "small", timeout=5).id == "acme:small"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('url = "https://gateway.example/chat"\n', ""), "Object missing required field `url`"),
+        (('"large"', "5"), "Expected `str`, got `int` - at `$.model`"),
+        (("max_context", "context"), "capabilities has no 'context_tokens'"),
+        (('"/piece"', "3"), "- at `$.stream_config.content_pointer`"),
+        (('"ndjson"', '"lines"'), "Invalid value 'lines' - at `$.stream_config.kind`"),
+        (("{{ messages }}", "{{ message }}"), "acme:large: body_template/messages: there is no placeholder"),
+        (('"/answer"', '"answer"'), "acme:large: response_text_pointer='answer' is no JSON pointer"),
+        (("blue", "$NOT_SET_9"), "acme:large: the header x-team reads NOT_SET_9, which is not set"),
+        (("[body_template]", "[body_template"), "cannot be parsed: "),
+        (('id = "acme"', 'id = "acme"\ncolour = "red"'), "Object contains unknown field `colour`"),
+    ],
+)
+def test_what_is_wrong_with_a_file_names_the_file_and_the_place(
+    tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
+    path = tmp_path / "acme.toml"
+    path.write_text(TOML.replace(*change))
+    with pytest.raises(ConfigurationError, match=re.escape(said)) as raised:
+        HttpGeneric.from_file(path)
+    assert str(raised.value).startswith(f"{path}")
+    assert str(raised.value).count(str(path)) == 1
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_cannot_be_read_or_is_no_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.toml cannot be read: No such file"):
+        HttpGeneric.from_file(tmp_path / "none.toml")
+    (tmp_path / "bad.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(ConfigurationError, match=r"bad\.json cannot be parsed: "):
+        HttpGeneric.from_file(tmp_path / "bad.json")
+
+
+def test_what_ships_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "CO_API_KEY"):
+        monkeypatch.setenv(name, "k")
+    names = sorted(file.name for file in EXAMPLES.iterdir() if file.name.endswith(".toml"))
+    assert names == ["anthropic.toml", "cohere.toml", "ollama.toml", "openai.toml"]
+    for name in names:
+        provider = HttpGeneric.from_file(EXAMPLES / name, "m")
+        assert provider.capabilities.supports_streaming
+        assert provider.capabilities.supports_tools
