@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 import threading
 import traceback
 import warnings
@@ -19,6 +20,7 @@ import pluggy
 
 from tako import hookspecs
 from tako.capabilities import Capabilities
+from tako.compatibility import check_version
 from tako.discovery import find_provider, plugin_entries, provider_entries
 from tako.errors import ConfigurationError, PluginError, TakoError
 from tako.translator import Translator
@@ -64,6 +66,7 @@ class Hooks(pluggy.PluginManager):
 
     def register(self, plugin: object, name: str | None = None) -> str | None:
         """Check a plugin and add it; raises PluginError with a reason that its author can act on."""
+        check_version(plugin, f"plugin {name or plugin!r}")
         for attribute in dir(plugin):
             self._check(plugin, attribute, name)
         try:
@@ -224,6 +227,7 @@ class Plugins:
             raise PluginError(f"{owner} could not be imported: {_one_line(error)}") from error
         if not (isinstance(found, type) and hasattr(found, "own_plugins")):
             raise PluginError(f"{owner}: {entry.point.value} is no subclass of tako.Provider")
+        check_version(sys.modules.get(found.__module__), owner)
         return found
 
     def hooks(self, cls: type[Provider]) -> Hooks:
