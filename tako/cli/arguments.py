@@ -15,6 +15,7 @@ examples:
   tako chat "What is the capital of France?"
   tako chat -m openai:gpt-5 --image photo.jpg "What is this?"
   git diff | tako chat -m anthropic:claude-sonnet-4-5 --system "Write a commit message." -
+  tako chat -m code "Hello"       a provider that tako.toml names
   tako chat                       a conversation (on a terminal)
 """
 
@@ -34,7 +35,7 @@ def parse(arguments: Sequence[str]) -> Namespace:
     parser.add_argument("--version", action="store_true", help="say which version of tako this is")
     _debug(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for add in (_chat, _providers, _doctor, _capabilities, _plugins, _new_plugin, _setup):
+    for add in (_chat, _conduct, _providers, _doctor, _capabilities, _plugins, _new_plugin, _setup):
         _debug(add(commands))
     options = parser.parse_args(arguments)
     if options.version:
@@ -49,12 +50,21 @@ def _chat(commands: Any) -> ArgumentParser:
     parser = _command(commands, "chat", "ask a model; without a prompt on a terminal: a conversation", epilog=CHAT)
     parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="what to ask; - reads it from standard input")
     _model(parser, flag=True)
+    _config(parser)
     parser.add_argument(
         "--image", action="append", default=[], metavar="FILE|URL", help="an image to look at; may be repeated"
     )
     parser.add_argument("--system", metavar="TEXT", help="an instruction that goes before the conversation")
     parser.add_argument("--no-stream", dest="stream", action="store_false", help="wait for the whole answer")
     parser.add_argument("--json", action="store_true", help="print the whole response as JSON")
+    return parser
+
+
+def _conduct(commands: Any) -> ArgumentParser:
+    parser = _command(commands, "conduct", "have the Conductor of tako.toml split a task among several models")
+    parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="the task; - reads it from standard input")
+    _config(parser)
+    parser.add_argument("--json", action="store_true", help="print the whole result as JSON")
     return parser
 
 
@@ -120,7 +130,10 @@ def _command(commands: Any, name: str, text: str, epilog: str | None = None) -> 
 def _model(parser: ArgumentParser, *, flag: bool) -> None:
     if flag:
         parser.add_argument(
-            "-m", "--model", metavar="ID", help='as in "openai:gpt-5"; else TAKO_MODEL, else the embedded model'
+            "-m",
+            "--model",
+            metavar="ID",
+            help='as in "openai:gpt-5", or a name of tako.toml; else TAKO_MODEL, its default, or the embedded model',
         )
     else:
         parser.add_argument("model", metavar="ID", help='as in "openai:gpt-5"')
@@ -131,6 +144,12 @@ def _model(parser: ArgumentParser, *, flag: bool) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="an option of the provider; may be repeated",
+    )
+
+
+def _config(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", help="the configuration; else TAKO_CONFIG, ./tako.toml, or the user's own"
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.cli.arguments import UsageError
-from tako.cli.models import EMBEDDED, choose, make
+from tako.cli.models import EMBEDDED, pick
 from tako.cli.run import complain
 from tako.cli.screen import Screen, is_terminal, waiting
 from tako.parts import ContentPart
@@ -90,9 +90,9 @@ def run(options: Namespace) -> int:
     """Carry out the command."""
     if options.json:
         options.stream = False
-    prompt = _prompt(options.prompt)
-    id, fallback = choose(options.model)
-    session = Session(make(id, options.option), options)
+    prompt = read_prompt(options.prompt)
+    provider, fallback = pick(options.model, options.option, options.config)
+    session = Session(provider, options)
     if fallback:
         complain(f"tako: no model was chosen, so a small one in this process answers ({session.provider.id}); see -m")
     if prompt is None:
@@ -111,7 +111,7 @@ async def _once(session: Session, message: Message) -> None:
         await session.ask(message)
 
 
-def _prompt(words: list[str]) -> str | None:
+def read_prompt(words: list[str]) -> str | None:
     """Return what to ask, or None for a conversation."""
     if not words and is_terminal(sys.stdin):
         return None

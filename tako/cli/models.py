@@ -14,26 +14,46 @@ from tako.errors import ConfigurationError, PluginError
 from tako.hooks import PLUGINS, get_provider
 
 if TYPE_CHECKING:
+    from tako.config import Config
     from tako.provider import Provider
 
 EMBEDDED = "llamacpp"
 """The name of the provider whose default model runs in process, without a key."""
 
 
-def choose(given: str | None) -> tuple[str, bool]:
-    """Return the id of the model to use, and whether it is the embedded one that nobody asked for.
+def pick(given: str | None, options: list[str], path: str | None = None) -> tuple[Provider, bool]:
+    """Make the provider to use, and say whether it is the embedded one that nobody asked for.
 
+    ``given``, else the default of the file at ``path``, else TAKO_MODEL, else the default of the tako.toml that is
+    found, else the embedded model. A name without a colon is one of the file's providers if there is one of that name.
     Raises ConfigurationError where there is none, saying what to do.
     """
-    for chosen in (given, os.environ.get("TAKO_MODEL")):
-        if chosen:
-            return chosen, False
-    if embedded_ready():
-        return EMBEDDED, True
+    wanted = given or (None if path is not None else os.environ.get("TAKO_MODEL")) or None
+    if wanted is not None and ":" in wanted and path is None:
+        return make(wanted, options), False  # a file that is broken is no obstacle
+    from tako.config import find_config, load_config
+
+    config = load_config(path) if find_config(path) is not None else None
+    if wanted is not None:
+        return (_configured(config, wanted, options) if config is not None else None) or make(wanted, options), False
+    if config is not None and config.default is not None:
+        configured = _configured(config, config.default, options)
+        if configured is not None:
+            return configured, False
+    if path is None and embedded_ready():
+        return make(EMBEDDED, options), True
+    if path is not None:
+        raise ConfigurationError(f"{path}: default is not set, and no -m names one of its providers")
     raise ConfigurationError(
-        'no model is chosen: pass -m (as in -m openai:gpt-5), set TAKO_MODEL, or run "pip install tako-llamacpp" and '
-        '"tako setup embedded" for a small model that needs no key'
+        "no model is chosen: pass -m (as in -m openai:gpt-5), set TAKO_MODEL or a default in tako.toml, or run "
+        '"pip install tako-llamacpp" and "tako setup embedded" for a small model that needs no key'
     )
+
+
+def _configured(config: Config, name: str, options: list[str]) -> Provider | None:
+    """Make a provider of the file, or None where it has none of that name."""
+    table = config.providers.get(name)
+    return None if table is None else config.provider(name, **read_options(table.id, options))
 
 
 def embedded_ready() -> bool:

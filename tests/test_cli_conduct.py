@@ -1,0 +1,281 @@
+"""`tako conduct`, and tako.toml under `tako chat`: the answer on stdout, who does what on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tako.cli import main
+from tako.testing.server import Received, Reply, Server, reply, serve, sse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TAKO = [sys.executable, "-m", "tako.cli"]
+PLAN = {
+    "workers": [{"name": "code", "task": "Write it"}, {"name": "math", "task": "Prove it"}],
+    "join_strategy": "all",
+    "next_step": "summarise",
+}
+FILE = """
+default = "lead"
+[providers.lead]
+use = "openai:lead"
+base_url = "{url}/lead"
+max_retries = 0
+[providers.code]
+use = "openai:coder"
+base_url = "{url}/code"
+max_retries = 0
+[providers.math]
+use = "openai:mathematician"
+base_url = "{url}/math"
+max_retries = 0
+[conductor]
+coordinator = "lead"
+workers = {{ code = "code", math = "math" }}
+"""
+
+
+class Vendor:
+    """Answers by path; what the coordinator says comes in turn."""
+
+    def __init__(self) -> None:
+        self.plans = [json.dumps(PLAN), "It is **proved**."]
+        self.answers: dict[str, Reply] = {
+            "code": reply(sse(piece("x = "), piece("1"), piece(finish="stop"))),
+            "math": reply(json={"error": {"message": "out of\x1b]0;title\x07 chalk"}}, status=400),
+        }
+
+    def __call__(self, received: Received) -> Reply:
+        who = received.path.split("/")[1]
+        if who != "lead":
+            return self.answers[who]
+        text = self.plans.pop(0)
+        if received.json.get("stream"):
+            return reply(sse(piece(text), piece(finish="stop")))
+        message = {"role": "assistant", "content": text}
+        usage = {"prompt_tokens": 20, "completion_tokens": 10}
+        return reply(json={"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage})
+
+
+def piece(text: str | None = None, finish: str | None = None) -> dict[str, Any]:
+    return {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
+
+
+@pytest.fixture
+def vendor() -> Vendor:
+    return Vendor()
+
+
+@pytest.fixture
+def server(vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    for name in list(os.environ):
+        if name.startswith(("OPENAI_", "TAKO_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-to-be-shown")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    monkeypatch.chdir(tmp_path)
+    with serve(vendor) as running:
+        (tmp_path / "work.toml").write_text(FILE.format(url=running.url))
+        yield running
+
+
+def test_the_answer_is_on_stdout_and_the_progress_in_lines_on_stderr(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["conduct", "-c", "work.toml", "Prove", "that"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "It is **proved**.\n"
+    lines = err.splitlines()
+    assert lines[0] == "tako: step 1: code, math (all, then summarise)"
+    assert {"tako: code: Write it", "tako: math: Prove it"} <= set(lines)
+    assert any(re.match(r"tako: code: done in \d\.\d s, \d+ tokens", line) for line in lines)
+    assert any("math: failed after" in line and "out of" in line for line in lines)
+    assert lines[-1] == "tako: 1 step, 60 tokens"
+    assert "\x1b" not in err
+    assert all(line.startswith("tako: ") for line in lines)
+    assert server.requests[0].json["messages"][-1] == {"role": "user", "content": "Prove that"}
+
+
+def test_json_is_the_whole_result(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conduct", "--config", "work.toml", "--json", "Prove that"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["text"] == "It is **proved**."
+    assert result["usage_by_role"]["coordinator"]["input_tokens"] == 40
+    code, math = result["steps"][0]["results"]
+    assert code["response"]["message"]["content"][0]["text"] == "x = 1"
+    assert "chalk" in math["error"]
+
+
+def test_the_file_is_found_and_the_task_may_come_from_a_pipe(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAKO_CONFIG", str(tmp_path / "work.toml"))
+    done = subprocess.run([*TAKO, "conduct", "-"], input="Prove that\n", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "It is **proved**.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["conduct", "Hello"], "no configuration: neither TAKO_CONFIG nor ./tako.toml"),
+        (["conduct", "-c", "gone.toml", "Hello"], "gone.toml: there is no such file"),
+        (["conduct", "-c", "chat.toml", "Hello"], "chat.toml: [conductor] is missing"),
+        (["conduct", "-c", "broken.toml", "Hello"], "broken.toml: defualt: there is no such key"),
+        (["chat", "-c", "gone.toml", "Hello"], "gone.toml: there is no such file"),
+        (["chat", "-c", "nothing.toml", "Hello"], "nothing.toml: default is not set"),
+        (["chat", "-c", "work.toml", "-m", "law", "Hello"], "no provider 'law' is installed"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_exit_code_2(
+    arguments: list[str], says: str, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "chat.toml").write_text('[providers.a]\nuse = "ollama:m"')
+    (tmp_path / "broken.toml").write_text('defualt = "a"')
+    (tmp_path / "nothing.toml").write_text("")
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert says in err
+
+
+def test_a_run_that_fails_exits_with_1(server: Server, vendor: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
+    vendor.plans = ["nonsense", "more nonsense"]
+    assert main(["conduct", "-c", "work.toml", "Hello"]) == 1
+    assert "gave no plan" in capsys.readouterr().err
+
+
+def test_a_run_without_an_end_says_so(server: Server, vendor: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
+    vendor.plans = [json.dumps(PLAN)] * 9
+    assert main(["conduct", "-c", "work.toml", "Hello"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "x = 1\n"
+    assert "max_steps is reached" in err
+    assert "tako: step 8: " in err
+
+
+def test_on_a_terminal_the_workers_are_seen_at_work(server: Server, vendor: Vendor) -> None:
+    pieces = [piece(f"word{n} ") for n in range(12)]
+    vendor.answers["code"] = reply(sse(*pieces, piece(finish="stop")), pause=0.1)
+    screen = Terminal([*TAKO, "conduct", "-c", "work.toml", "Prove that"])
+    assert screen.process.wait(timeout=20) == 0
+    screen.close()
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.text)
+    assert "planning" in plain
+    assert "step 1: code, math (all, then summarise)" in plain
+    frames = re.findall(r"code +\d\.\d s +(word0[^\r\n]*)", plain)
+    assert len(set(frames)) > 3
+    assert re.search(r"✓ code +done in 1\.\d s", plain)
+    assert re.search(r"✗ math +failed", plain)
+    assert "It is proved." in plain
+    assert "]0;title" not in plain.replace("\N{REPLACEMENT CHARACTER}]0;title", "")
+
+
+def test_ctrl_c_stops_all_workers(server: Server, vendor: Vendor) -> None:
+    for who in ("code", "math"):
+        vendor.answers[who] = reply(sse(piece("On and on "), done=False), ending="hang")
+    process = subprocess.Popen(
+        [*TAKO, "conduct", "-c", "work.toml", "Hello"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    until(lambda: len(server.requests) == 3)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (130, "")
+    assert err.endswith("tako: interrupted\n")
+    assert "Traceback" not in err
+    until(lambda: server.open == 0)
+
+
+# --- tako.toml under `tako chat`
+
+
+def asked(server: Server) -> str:
+    return str(server.requests[-1].json["model"])
+
+
+def test_chat_takes_the_default_of_the_file_and_names_of_it(
+    server: Server, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vendor.plans = ["Hi."] * 5
+    vendor.answers["math"] = vendor.answers["code"]
+    (tmp_path / "work.toml").rename(tmp_path / "tako.toml")
+    assert main(["chat", "Hello"]) == 0
+    assert asked(server) == "lead"
+    assert main(["chat", "-m", "code", "Hello"]) == 0
+    assert asked(server) == "coder"
+    monkeypatch.setenv("TAKO_MODEL", "math")
+    assert main(["chat", "Hello"]) == 0
+    assert asked(server) == "mathematician"
+    assert main(["chat", "-c", "tako.toml", "Hello"]) == 0
+    assert asked(server) == "lead"
+    assert main(["chat", "-m", "code", "-o", "organization=12345", "Hello"]) == 0
+    assert server.requests[-1].headers["openai-organization"] == "12345"
+    assert "no model was chosen" not in capsys.readouterr().err
+
+
+def test_an_id_needs_no_file_and_a_broken_one_is_no_obstacle_to_it(
+    server: Server, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tako.toml").write_text("broken")
+    assert main(["chat", "-m", "openai:other", "-o", f"base_url={server.url}/code", "Hello"]) == 0
+    assert asked(server) == "other"
+    assert main(["chat", "-m", "code", "Hello"]) == 2
+    monkeypatch.setenv("TAKO_MODEL", "openai:other")
+    assert main(["chat", "-o", f"base_url={server.url}/code", "Hello"]) == 0
+
+
+def test_a_file_without_a_default_leaves_the_choice_as_it_was(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tako.toml").write_text("")
+    monkeypatch.setenv("TAKO_DISABLE_PLUGINS", "llamacpp")
+    assert main(["chat", "Hello"]) == 2
+    assert "a default in tako.toml" in capsys.readouterr().err
+
+
+def until(holds: Any) -> None:
+    limit = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+class Terminal:
+    """A program on a pseudo-terminal."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.master, slave = pty.openpty()
+        self.text = ""
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
+        os.close(slave)
+        self.reading = threading.Thread(target=self.read)
+        self.reading.start()
+
+    def read(self) -> None:
+        while True:
+            try:
+                data = os.read(self.master, 4096)
+            except OSError:
+                return
+            if not data:
+                return
+            self.text += data.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        self.reading.join(5)
+        os.close(self.master)
