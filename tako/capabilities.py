@@ -14,8 +14,10 @@ MTOK = Decimal(1_000_000)
 class Capabilities(Struct, frozen=True, kw_only=True):
     """What one model can do.
 
-    Sizes are in tokens, prices in US dollars per million tokens; None where a value is not known. ``origins`` says of
-    fields where their values are from, as in ``{"max_context_tokens": "tako-openai 0.1.0, gpt-5, 2026-11-01"}``.
+    Sizes are in tokens, prices in US dollars per million tokens; None where a value is not known. The prices hold for
+    prompts of up to ``prices_up_to_tokens``; longer ones have others. ``origins`` says of fields where their values are
+    from, as in ``{"max_context_tokens": "tako-openai 0.1.0: gpt-5 (2026-11-22, https://...)"}``; "" is an assumption,
+    as is a field that is missing beside others. ``provider.capability_origins()`` knows of plugins and users, too.
     """
 
     max_context_tokens: int | None = None
@@ -27,6 +29,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     usd_per_output_mtok: float | None = None
     usd_per_cached_mtok: float | None = None
     usd_per_cache_write_mtok: float | None = None
+    prices_up_to_tokens: int | None = None
     origins: dict[str, str] = {}
 
     def cost(self, usage: Usage) -> Cost | None:
@@ -34,9 +37,10 @@ class Capabilities(Struct, frozen=True, kw_only=True):
 
         Cached reads and cache writes have prices of their own; the rest of the input has the plain one.
         """
-        if not usage.total:
-            return None
         plain = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
+        limit = self.prices_up_to_tokens
+        if not usage.total or plain < 0 or (limit is not None and usage.input_tokens > limit):
+            return None
         parts = [
             _price(plain, self.usd_per_input_mtok),
             _price(usage.output_tokens, self.usd_per_output_mtok),

@@ -12,6 +12,9 @@ FINISH_MISSING = "finish_missing"
 FOREIGN_STATE = "foreign_state"
 INVALID_IMAGE = "invalid_image"
 MISPLACED_PART = "misplaced_part"
+MODEL_LACKS_JSON_MODE = "model_lacks_json_mode"
+MODEL_LACKS_TOOLS = "model_lacks_tools"
+MODEL_LACKS_VISION = "model_lacks_vision"
 UNANSWERED_CALL = "unanswered_call"
 UNKNOWN_CALL = "unknown_call"
 UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -30,6 +33,9 @@ MEANINGS = {
     FOREIGN_STATE: "Reasoning or opaque state of another provider was left out; only its own goes back.",
     INVALID_IMAGE: "An image was left out: its base64 or its data URL is broken.",
     MISPLACED_PART: "A part was left out: it cannot stand in a message of this role.",
+    MODEL_LACKS_JSON_MODE: "JSON was asked of a model known to have no such mode; the request went out as it is.",
+    MODEL_LACKS_TOOLS: "Tools were offered to a model known to have none; the request went out as it is.",
+    MODEL_LACKS_VISION: "An image was sent to a model known to see none; the request went out as it is.",
     UNANSWERED_CALL: "A tool call was left out: no result follows it, and the vendor refuses such calls.",
     UNKNOWN_CALL: "A tool result was left out: no earlier call has its id.",
     UNSUPPORTED_MEDIA_TYPE: "An image was left out: its type is none that the provider takes.",

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tako.builtin import BUILT_IN, OUTERMOST
 from tako.errors import TakoError
 from tako.hooks import PLUGINS, Named
+from tako.provenance import trace
 from tako.request import as_request
 from tako.stream import ChatStream
 
@@ -51,6 +52,7 @@ class Provider:
         self._given_capabilities = capabilities
         self._handlers: Handlers | None = None
         self._capabilities: tuple[int, Capabilities] | None = None
+        self._origins: tuple[int, dict[str, str]] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -103,9 +105,21 @@ class Provider:
             self._capabilities = generation, PLUGINS.ask("tako_capabilities", self)
         return self._capabilities[1]
 
+    def capability_origins(self) -> dict[str, str]:
+        """Say who set each value of ``capabilities`` that is known; one that is missing here is an assumption."""
+        PLUGINS.load()
+        generation = PLUGINS.generation
+        if self._origins is None or self._origins[0] != generation:
+            self._origins = generation, trace(self, self._given_capabilities)
+        return self._origins[1]
+
     async def discover(self) -> Capabilities:
         """Ask the server what the model can do, where it can tell, and remember the answer."""
         return self.capabilities
+
+    def refresh(self) -> None:
+        """Ask the hooks again at the next use; for providers that have learned something, as by ``discover``."""
+        self._handlers = self._capabilities = self._origins = None
 
     @property
     def blocking(self) -> Blocking:
@@ -127,7 +141,7 @@ class Provider:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what the plugins of this process made."""
-        return {**self.__dict__, "_handlers": None, "_capabilities": None}
+        return {**self.__dict__, "_handlers": None, "_capabilities": None, "_origins": None}
 
     def _priced(self, request: ChatRequest, response: ChatResponse) -> ChatResponse:
         """Add what a response cost; one of another model than the provider's own has no known price."""

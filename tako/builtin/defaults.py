@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @hookimpl(trylast=True)
 def tako_capabilities() -> Capabilities:
     """Know nothing: no limits, no abilities."""
-    return Capabilities(supports_streaming=False)
+    return Capabilities(supports_streaming=False, origins={"supports_streaming": ""})
 
 
 @hookimpl(trylast=True)

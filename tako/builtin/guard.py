@@ -2,27 +2,118 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from tako import notices
 from tako.errors import UnsupportedError
 from tako.fold import chunks_of
 from tako.hooks import hookimpl
+from tako.parts import ImagePart, ImageUrlPart, ToolResultPart
+from tako.types import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable
 
-    from tako.hookspecs import Around, Stream
+    from tako.hookspecs import Around, Chat, Stream
     from tako.provider import Provider
-    from tako.types import ChatRequest, Chunk
+    from tako.types import ChatRequest, ChatResponse, Chunk
+
+IMAGES = (ImagePart, ImageUrlPart)
+
+
+@hookimpl(wrapper=True)
+def tako_chat(provider: Provider) -> Around[Chat]:
+    """Say in the response what was asked of a model that is known to have no such thing."""
+    inner = yield
+    if not callable(inner):
+        return inner
+
+    def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
+        lacks = missing(provider, request)
+        return _noting_chat(inner, request, lacks) if lacks else inner(request)
+
+    return chat
 
 
 @hookimpl(wrapper=True)
 def tako_stream(provider: Provider) -> Around[Stream]:
     """Where the model cannot stream, or nobody implements it, answer by one call of ``chat``."""
     inner = yield
-    if inner is not None and (not callable(inner) or provider.capabilities.supports_streaming):
+    if inner is not None and not callable(inner):
         return inner
+    if inner is None or not provider.capabilities.supports_streaming:
+        return _through_chat(provider)
 
+    def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        lacks = missing(provider, request)
+        return _noting_stream(inner, request, lacks) if lacks else inner(request)
+
+    return stream
+
+
+def missing(provider: Provider, request: ChatRequest) -> list[Notice]:
+    """List what the request needs and the model is known not to have; a mere assumption is no knowledge.
+
+    Raises UnsupportedError where the request is strict. Nothing is known of another model than the provider's own.
+    """
+    known = provider.capabilities
+    lacks: list[tuple[str, str, str, str]] = []
+    if request.tools and not known.supports_tools:
+        lacks.append(("supports_tools", notices.MODEL_LACKS_TOOLS, "tools", "tools are offered to {}, which has none"))
+    if request.response_format is not None and not known.supports_json_mode:
+        text = "JSON is asked of {}, which has no such mode"
+        lacks.append(("supports_json_mode", notices.MODEL_LACKS_JSON_MODE, "response_format", text))
+    if not known.supports_vision and (path := _image_path(request)):
+        lacks.append(("supports_vision", notices.MODEL_LACKS_VISION, path, "an image goes to {}, which sees none"))
+    if not lacks or request.model not in (None, provider.model):
+        return []
+    origins = provider.capability_origins()
+    found = [
+        Notice(code, f"{text.format(provider.id)} ({origins[field]})", path, provider.name)
+        for field, code, path, text in lacks
+        if field in origins
+    ]
+    if request.strict and found:
+        lost = "; ".join(f"{notice.path}: {notice.message}" for notice in found)
+        raise UnsupportedError(
+            f"{provider.id} cannot do all that this strict request asks: {lost}", notices=tuple(found)
+        )
+    return found
+
+
+def _image_path(request: ChatRequest) -> str:
+    """Return where the first image is, or "" where there is none."""
+    for i, message in enumerate(request.messages):
+        if not isinstance(message.content, str):
+            for j, part in enumerate(message.content):
+                inside: Any = part.result if isinstance(part, ToolResultPart) else part
+                ones: list[Any] = [*inside] if isinstance(inside, list) else [inside]
+                if any(isinstance(one, IMAGES) for one in ones):
+                    return f"messages[{i}].content[{j}]"
+    return ""
+
+
+def _joined(lacks: list[Notice], said: list[Notice]) -> list[Notice]:
+    """Put the notices together; what the encoding has noted at the same place needs no second word."""
+    places = {notice.path for notice in said}
+    return [*(notice for notice in lacks if notice.path not in places), *said]
+
+
+async def _noting_chat(inner: Chat, request: ChatRequest, lacks: list[Notice]) -> ChatResponse:
+    response = await inner(request)
+    return replace(response, notices=_joined(lacks, response.notices))
+
+
+async def _noting_stream(inner: Stream, request: ChatRequest, lacks: list[Notice]) -> AsyncGenerator[Chunk, None]:
+    async with aclosing(inner(request)) as chunks:
+        async for chunk in chunks:
+            yield replace(chunk, notices=_joined(lacks, chunk.notices)) if chunk.kind == "end" else chunk
+
+
+def _through_chat(provider: Provider) -> Stream:
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         if request.strict:
             raise UnsupportedError(f"{provider.id} cannot stream, and the request is strict")

@@ -22,12 +22,13 @@ def run(options: Namespace) -> int:
     """Carry out the command; the network is not asked."""
     provider = _make(options.model, options.option)
     known = msgspec.structs.asdict(provider.capabilities)
-    origins: dict[str, str] = known.pop("origins", {})
+    known.pop("origins")
+    origins = provider.capability_origins()
     rows: list[dict[str, Any]] = [
         {
             "capability": name,
             "value": "unknown" if value is None and not options.json else value,
-            "origin": origins.get(name, ""),
+            "origin": origins.get(name, "" if value is None else "assumed"),
         }
         for name, value in known.items()
     ]

@@ -11,6 +11,7 @@ from tako.errors import BadRequestError, ConfigurationError, ServerError
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import read_key
+from tako.kit.models import ModelTable
 from tako.translator import PartContext
 from tako_anthropic.blocks import decode_block, encode_part
 from tako_anthropic.reply import decode_reply
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BASE_URL = "https://api.anthropic.com"
+TABLE = ModelTable(__name__)
 
 
 class Anthropic(HttpProvider):
@@ -66,8 +68,8 @@ def _from_environment() -> tuple[str, str]:
 
 @hookimpl
 def tako_capabilities(provider: Anthropic) -> Capabilities:
-    """Say what all of Anthropic's models do."""
-    return Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
+    """Read the table that this package ships."""
+    return TABLE.find(provider.model)
 
 
 @hookimpl

@@ -14,6 +14,7 @@ from tako.kit.completions.decode import decode_block
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import Secret, find_key
+from tako.kit.models import ModelTable
 from tako.translator import PartContext
 from tako_azure_openai.entra import TokenProvider, TokenSource
 from tako_azure_openai.filters import AzureDecoder
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tako.errors import ProviderError
 
+TABLE = ModelTable(__name__)
 API_VERSION = "2024-10-21"
 """The last dated version that is generally available."""
 V1_VERSIONS = ("v1", "preview", "latest")
@@ -124,8 +126,8 @@ class AzureOpenAI(HttpProvider):
 
 @hookimpl
 def tako_capabilities(provider: AzureOpenAI) -> Capabilities:
-    """Say what OpenAI's chat models have in common."""
-    return Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
+    """Read the table that this package ships, by ``model``; a deployment may be named like no model."""
+    return TABLE.find(provider.model)
 
 
 @hookimpl

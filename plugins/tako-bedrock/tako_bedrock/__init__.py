@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
@@ -15,6 +16,7 @@ from tako.kit.encoding import merge
 from tako.kit.exchange import chat_through, refuse_if_strict, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import find_key
+from tako.kit.models import ModelTable
 from tako.translator import PartContext
 from tako_bedrock.blocks import decode_block, encode_part
 from tako_bedrock.credentials import Account, Session
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from tako.kit.wire import HttpReply
 
 BEARER = "AWS_BEARER_TOKEN_BEDROCK"
+TABLE = ModelTable(__name__)
 LARGE = 1024 * 1024
 """Bytes of a body from which on signing it, which hashes it, is a thread's work."""
 
@@ -147,8 +150,8 @@ class Bedrock(HttpProvider):
 
 @hookimpl
 def tako_capabilities(provider: Bedrock) -> Capabilities:
-    """Say what Converse carries."""
-    return Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
+    """Read the table that this package ships."""
+    return TABLE.find(table_id(provider.model))
 
 
 @hookimpl
@@ -178,6 +181,12 @@ def tako_stream(provider: Bedrock, translator: Translator) -> Stream:
         lambda _, exchange: ConverseDecoder(provider, exchange),
         partial(decode_reply, translator=translator, provider=provider.name),
     )
+
+
+def table_id(model: str) -> str:
+    """Return a model's id without what says where it runs: an ARN's head, an inference profile's region."""
+    name = model.rpartition("/")[2]
+    return re.sub(r"^(?:[a-z]{2}|us-gov|apac|global)\.", "", name)
 
 
 async def prepare(provider: Bedrock, translator: Translator, request: ChatRequest, stream: bool) -> ConverseExchange:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tako.types import ChatResponse, Chunk
 
 
+PRICES = ("usd_per_input_mtok", "usd_per_output_mtok", "usd_per_cached_mtok", "usd_per_cache_write_mtok")
+
+
 class LlamaCpp(Provider):
     """A model that runs in this process: the path of a GGUF file, or the small one that a package carries.
 
@@ -108,13 +111,17 @@ class LlamaCpp(Provider):
 @hookimpl
 def tako_capabilities(provider: LlamaCpp) -> Capabilities:
     """Read them from the model's own header."""
-    return Capabilities(
-        max_context_tokens=provider.n_ctx or None,
-        supports_tools=wire.takes_tools(provider.header),
-        supports_json_mode=True,
-        usd_per_input_mtok=0.0,
-        usd_per_output_mtok=0.0,
-    )
+    header = f"the header of {provider.path.name}"
+    found: dict[str, tuple[Any, str]] = {
+        "max_context_tokens": (provider.n_ctx or None, f"{header}, at most n_ctx"),
+        "supports_streaming": (True, "tako-llamacpp"),
+        "supports_tools": (wire.takes_tools(provider.header), f"the chat template in {header}"),
+        "supports_vision": (False, "tako-llamacpp carries text alone"),
+        "supports_json_mode": (True, "llama.cpp's grammars"),
+        **dict.fromkeys(PRICES, (0.0, "it runs in this process")),
+    }
+    values: dict[str, Any] = {name: value for name, (value, _) in found.items()}
+    return Capabilities(**values, origins={name: origin for name, (_, origin) in found.items()})
 
 
 @hookimpl

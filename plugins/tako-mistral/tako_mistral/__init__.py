@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from msgspec.structs import replace
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import NotFoundError, OverloadedError, RateLimitError
 from tako.kit.completions import CompletionsDecoder, Dialect, decode_reply, encode_request
+from tako.kit.completions.listing import ask_listing
 from tako.kit.encoding import merge
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import read_key
+from tako.kit.models import ModelTable, refine
 from tako.translator import PartContext
 from tako_mistral.wire import arrange, translator_of
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from tako.errors import ProviderError
 
 BASE_URL = "https://api.mistral.ai/v1"
+TABLE = ModelTable(__name__)
 DIALECT = Dialect(seed="random_seed", required="any", stream_usage=False)
 
 
@@ -57,17 +60,24 @@ class Mistral(HttpProvider):
         self.base_url = check_url(base_url, "base_url", self.id)
         given = {"safe_prompt": safe_prompt, "random_seed": random_seed}
         self.defaults = {name: value for name, value in given.items() if value is not None}
+        self.discovered: dict[str, Any] = {}
         self.add_headers({"authorization": key.prefixed("Bearer ")})
 
     def dialect_of(self, model: str) -> Dialect:
         """Return how this model's wire differs: Magistral always reasons and takes no effort."""
         return replace(DIALECT, reasoning_effort=None) if "magistral" in model else DIALECT
 
+    async def discover(self) -> Capabilities:
+        """Ask Mistral for its models, and remember what it says of this one. Raises ProviderError."""
+        self.discovered = await ask_listing(self, f"{self.base_url}/models")
+        self.refresh()
+        return self.capabilities
+
 
 @hookimpl
 def tako_capabilities(provider: Mistral) -> Capabilities:
-    """Say what Mistral's chat models have in common."""
-    return Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
+    """Read the table that this package ships, and what the server said when it was asked."""
+    return refine(TABLE.find(provider.model), provider.discovered, f"{provider.base_url}/models")
 
 
 @hookimpl

@@ -70,7 +70,7 @@ class Ollama(HttpProvider):
         """Ask the server what the model can do, and remember it. Raises ProviderError."""
         _, body = await self.fetch(f"{self.base_url}/api/show", encode({"model": self.model}))
         self.discovered = read_show(body, self.options, KNOWN)
-        self._capabilities = None
+        self.refresh()
         return self.capabilities
 
     @asynccontextmanager
@@ -91,7 +91,13 @@ class Ollama(HttpProvider):
             raise
 
 
-KNOWN = Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
+WIRE = "Ollama's API"
+KNOWN = Capabilities(
+    supports_tools=True,
+    supports_vision=True,
+    supports_json_mode=True,
+    origins={"supports_streaming": WIRE, "supports_tools": "", "supports_vision": "", "supports_json_mode": WIRE},
+)
 """What the wire carries; ``discover`` asks what the model makes of it."""
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Unpack
+from typing import Any, Unpack
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.kit.completions import CompletionsDecoder, Dialect, decode_reply, encode_request, for_openai, translator_for
 from tako.kit.completions.decode import decode_block
+from tako.kit.completions.listing import ask_listing
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import read_key
+from tako.kit.models import ModelTable, refine
 from tako.translator import PartContext
 
 BASE_URL = "https://api.openai.com/v1"
+TABLE = ModelTable(__name__)
 
 
 class OpenAI(HttpProvider):
@@ -45,6 +48,7 @@ class OpenAI(HttpProvider):
         api_key = None  # a traceback with locals shows this frame
         super().__init__(model, **options)
         self.base_url = check_url(base_url or os.environ.get("OPENAI_BASE_URL") or BASE_URL, "base_url", self.id)
+        self.discovered: dict[str, Any] = {}
         self.dialect = Dialect(require_finish=require_finish, reasoning_text=reasoning_field)
         self.add_headers({"authorization": key.prefixed("Bearer ")})
         if organization is not None:
@@ -56,11 +60,20 @@ class OpenAI(HttpProvider):
         """Return how this model's wire differs."""
         return for_openai(self.dialect, model)
 
+    async def discover(self) -> Capabilities:
+        """Ask the server for its models, and remember what it says of this one. Raises ProviderError.
+
+        OpenAI itself says nothing but that the model is there; other servers say how long its context is, and more.
+        """
+        self.discovered = await ask_listing(self, f"{self.base_url}/models")
+        self.refresh()
+        return self.capabilities
+
 
 @hookimpl
 def tako_capabilities(provider: OpenAI) -> Capabilities:
-    """Read the table that this package ships."""
-    return Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
+    """Read the table that this package ships, and what the server said when it was asked."""
+    return refine(TABLE.find(provider.model), provider.discovered, f"{provider.base_url}/models")
 
 
 @hookimpl

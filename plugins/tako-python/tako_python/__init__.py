@@ -78,8 +78,11 @@ class PythonProvider(Provider):
 @hookimpl
 def tako_capabilities(provider: PythonProvider) -> Capabilities:
     """Say what is known of a callable."""
+    said = "PythonProvider"
     return Capabilities(
-        max_context_tokens=provider.max_context_tokens, supports_streaming=provider.stream_callable is not None
+        max_context_tokens=provider.max_context_tokens,
+        supports_streaming=provider.stream_callable is not None,
+        origins={"max_context_tokens": said, "supports_streaming": said},  # the callable may do more than is known
     )
 
 

@@ -12,6 +12,7 @@ from tako.errors import AuthenticationError, ConfigurationError, TakoError
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import Secret, find_key
+from tako.kit.models import ModelTable
 from tako.translator import PartContext
 from tako_vertex.endpoint import LOCATION, address, host_of, model_path
 from tako_vertex.failures import CODES, google_facts
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     from tako.kit.failures import Facts
     from tako.kit.wire import HttpReply
+
+
+TABLE = ModelTable(__name__)
 
 
 class Vertex(HttpProvider):
@@ -156,10 +160,8 @@ def _no_project(owner: str) -> ConfigurationError:
 
 @hookimpl
 def tako_capabilities(provider: Vertex) -> Capabilities:
-    """Say what Gemini models have in common."""
-    return Capabilities(
-        max_context_tokens=1_048_576, supports_tools=True, supports_vision=True, supports_json_mode=True
-    )
+    """Read the table that this package ships; a tuned model is not in it."""
+    return TABLE.find(provider.model.rpartition("/")[2])
 
 
 @hookimpl

@@ -1,7 +1,7 @@
 """What ``/models`` tells, in the words of the servers that speak the Chat Completions dialect.
 
-OpenAI itself lists ids alone. vLLM, llama.cpp, LM Studio, Groq, Fireworks, Together, Mistral and OpenRouter say more, each
-in its own way (https://docs.vllm.ai, https://github.com/ggml-org/llama.cpp/tree/master/tools/server,
+OpenAI itself lists ids alone. vLLM, llama.cpp, LM Studio, Groq, Fireworks, Together, Mistral and OpenRouter say more,
+each in its own way (https://docs.vllm.ai, https://github.com/ggml-org/llama.cpp/tree/master/tools/server,
 https://openrouter.ai/docs/api-reference/list-available-models, https://docs.mistral.ai/api/endpoint/models).
 """
 

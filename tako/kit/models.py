@@ -1,0 +1,139 @@
+"""Tables of models: data that a plugin ships as ``models.toml`` beside its ``__init__``, dated and with its sources.
+
+::
+
+    source = "https://example.com/docs/models"   # of all rows that name no other
+    date = 2026-11-22                            # when the values were looked up there
+
+    [default]                                    # of models that the table does not know; assumptions, not facts
+    supports_tools = true
+
+    [[model]]
+    id = "acme-2"                                # also of acme-2-2026-01-31, acme-2-latest, acme-2@001
+    max_context_tokens = 200_000
+    supports_vision = false
+    usd_per_input_mtok = 1.25
+
+The names are those of ``Capabilities``. What a row leaves out is the default's; a price that is not known is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date as Date  # noqa: N812 - a field is called date
+from functools import cached_property
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from tako.capabilities import Capabilities
+from tako.errors import PluginError
+
+_VERSION = re.compile(
+    r"(?:[-@:](?:\d{4}-\d\d-\d\d|\d{3,8}|v\d+(?::\d+)?|latest|default|stable|(?:preview|exp)(?:-\d\d-\d{2,4})?)|:\d+k)*"
+)
+"""What may follow a row's id: dates and versions, aliases. Any other word makes it another model."""
+
+
+class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a table says of models."""
+
+    source: str = ""
+    date: Date | None = None
+    max_context_tokens: int | None = None
+    supports_streaming: bool | None = None
+    supports_tools: bool | None = None
+    supports_vision: bool | None = None
+    supports_json_mode: bool | None = None
+    usd_per_input_mtok: float | None = None
+    usd_per_output_mtok: float | None = None
+    usd_per_cached_mtok: float | None = None
+    usd_per_cache_write_mtok: float | None = None
+    prices_up_to_tokens: int | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The fields of Capabilities that it has."""
+        return {name: value for name, value in asdict(self).items() if value is not None and name not in OWN}
+
+
+class Row(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a table says of one model, and its versions."""
+
+    id: str
+
+
+OWN = ("id", "source", "date")
+ABILITIES = ("supports_streaming", "supports_tools", "supports_vision", "supports_json_mode")
+
+
+class Sheet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole file."""
+
+    source: str = ""
+    date: Date | None = None
+    default: Entry = Entry()
+    model: list[Row] = []
+
+
+class ModelTable:
+    """The table of one package, read when it is first asked: ``TABLE = ModelTable(__name__)``."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        self._found: dict[str, Capabilities] = {}
+
+    def find(self, model: str) -> Capabilities:
+        """Return what the table says of a model: its row, by the longest id that fits, over the default.
+
+        ``origins`` names the row, its date and its source; what is only the default's has "". Raises PluginError where
+        the file is broken.
+        """
+        if model not in self._found:
+            row = self.row(model)
+            values = row.values if row is not None else {}
+            where = f"{self._owner}: {row.id} ({row.date}, {row.source})" if row is not None else ""
+            assumed = {name: value for name, value in self._sheet.default.values.items() if name not in values}
+            origins = {**dict.fromkeys(ABILITIES, ""), **dict.fromkeys(values, where)}
+            self._found[model] = Capabilities(**assumed, **values, origins=origins)
+        return self._found[model]
+
+    def row(self, model: str) -> Row | None:
+        """Return the row of a model, or None where the table does not know it."""
+        name = model.lower()
+        rows = [row for row in self.rows if name.startswith(row.id) and _VERSION.fullmatch(name, len(row.id))]
+        return max(rows, key=lambda row: len(row.id), default=None)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """All rows, each with its source and its date."""
+        sheet = self._sheet
+        return [replace(row, source=row.source or sheet.source, date=row.date or sheet.date) for row in sheet.model]
+
+    @cached_property
+    def _sheet(self) -> Sheet:
+        import tomllib
+        from importlib.resources import files
+
+        try:
+            text = files(self.package).joinpath("models.toml").read_text(encoding="utf-8")
+            return msgspec.convert(tomllib.loads(text), Sheet)
+        except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
+            raise PluginError(f"{self.package}: models.toml is broken: {error}") from error
+
+    @cached_property
+    def _owner(self) -> str:
+        from importlib.metadata import PackageNotFoundError, version
+
+        name = self.package.replace("_", "-")
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            return name
+
+
+def refine(known: Capabilities, found: dict[str, Any], origin: str) -> Capabilities:
+    """Put what a server said over what a table says."""
+    return replace(known, **found, origins={**known.origins, **dict.fromkeys(found, origin)}) if found else known

@@ -1,0 +1,57 @@
+"""Who set what: each known value of a provider's capabilities, and where it is from."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tako.capabilities import Capabilities
+from tako.hooks import PLUGINS, Hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tako.provider import Provider
+
+FIELDS = tuple(name for name in Capabilities.__struct_fields__ if name != "origins")
+GIVEN = "given as capabilities="
+HOOK = "tako_capabilities"
+
+
+def trace(provider: Provider, given: Capabilities | None) -> dict[str, str]:
+    """Return, by field, who set the values that are known.
+
+    That is the user; or a general plugin, found by asking without it and with it; or whatever the provider's own hook
+    names in ``origins``: a row of its table, a server. A hook that names none speaks for all that it says.
+    """
+    if given is not None:
+        return dict.fromkeys(_known(given, FIELDS), GIVEN)
+    origins: dict[str, str] = {}
+    before = Capabilities()
+    for plugin, after in _steps(provider):
+        if not plugin:
+            cls = type(provider)
+            origins = after.origins or dict.fromkeys(FIELDS, f"{cls.__module__}.{cls.__qualname__}")
+        else:
+            changed = [name for name in FIELDS if getattr(after, name) != getattr(before, name)]
+            news = {name: text for name, text in after.origins.items() if text and before.origins.get(name) != text}
+            said = {name: f"plugin {plugin}: {text}" for name, text in news.items()}
+            origins = {**origins, **dict.fromkeys(changed, f"plugin {plugin}"), **said}
+        before = after
+    return {name: origins[name] for name in _known(before, FIELDS) if origins.get(name)}
+
+
+def _steps(provider: Provider) -> Iterator[tuple[str, Capabilities]]:
+    """Ask without the general plugins, named "", then with one more of them each time."""
+    hooks, own = PLUGINS.hooks(type(provider)), provider.own_plugins()
+    yield "", Hooks(**own).ask(HOOK, {"provider": provider})
+    asked = [name for name, _ in hooks.chain(HOOK)]
+    added: list[tuple[str, object]] = []
+    for name in [name for name in hooks.general if name in asked]:
+        added.append((name, hooks.general[name]))
+        with suppress(Exception):  # one that needs a later one shows with that
+            yield name, Hooks(**own, general=added).ask(HOOK, {"provider": provider})
+
+
+def _known(capabilities: Capabilities, names: Iterable[str]) -> list[str]:
+    return [name for name in names if getattr(capabilities, name) is not None]
