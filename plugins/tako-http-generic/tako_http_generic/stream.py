@@ -76,6 +76,7 @@ class PointerDecoder:
         self._ndjson = NdJsonDecoder(provider.max_event_bytes)
         self._calls = CallIndex()
         self._indexes: set[int] = set()
+        self._whole: set[str] = set()  # the ids of calls that came whole: another one with such an id is another call
         self._counts: dict[str, Any] = {}
         self._finish = ""
         self._done = False
@@ -179,8 +180,12 @@ class PointerDecoder:
             if not (found.id or found.name) and found.index not in self._indexes:
                 return None
             self._indexes.add(found.index)
-        index = None if found.whole else found.index
-        return Call(index, found.id or None, Function(found.name or None, found.arguments))
+        function = Function(found.name or None, found.arguments)
+        if not found.whole:
+            return Call(found.index, found.id or None, function)
+        again = found.id in self._whole
+        self._whole.add(found.id)
+        return Call(None, None if again else found.id or None, function)
 
     def _end(self) -> End:
         reader = self._provider.reader

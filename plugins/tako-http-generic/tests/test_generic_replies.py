@@ -525,3 +525,15 @@ def test_notices_of_the_request_are_on_the_reply_of_both_faces() -> None:
         provider = acme(server, stream_config=LINES)
         for response in (provider.blocking.stream(request).response(), provider.blocking.chat(request)):
             assert sorted(notice.code for notice in response.notices) == ["empty_text", "unsupported_parameter"]
+
+
+def test_whole_calls_of_a_stream_are_calls_of_their_own_whatever_their_ids() -> None:
+    calls = ToolCalls(pointer="/calls", name_pointer="/n", arguments_pointer="/a")
+    config = msgspec.structs.replace(LINES, tool_calls=calls)
+    body = lines(
+        {"calls": [{"id": "x", "n": "f", "a": {}}]},
+        {"calls": [{"id": "x", "n": "f", "a": {"b": 1}}, {"n": "g", "a": {}}]},
+    )
+    response = streamed(reply(body + lines({"why": "tool_calls"})), stream_config=config)
+    assert [(call.name, call.args) for call in response.tool_calls] == [("f", {}), ("f", {"b": 1}), ("g", {})]
+    assert len({call.id for call in response.tool_calls}) == 3
