@@ -27,10 +27,10 @@ class Conductor:
         response = await conductor.ask("code", "Write quicksort in Python")
         result = await conductor.run("Prove it right, and write it down")
 
-    ``max_steps``: plans in one run. ``max_fanout``: workers at once. ``worker_timeout``: seconds that one task may
-    take. ``fail_fast``: the first worker that fails ends the run with its error; otherwise errors go back to the
-    coordinator. ``system``: what to tell the coordinator beside its instructions. Without a coordinator a run asks all
-    workers the same, and their answers are the result.
+    ``max_steps``: plans in one run. ``max_fanout``: workers at once, in one run. ``worker_timeout``: seconds that one
+    task may take; time in which nobody reads the events does not count. ``fail_fast``: the first worker that fails ends
+    the run with its error; otherwise errors go back to the coordinator. ``system``: what to tell the coordinator beside
+    its instructions. Without a coordinator a run asks all workers the same, and their answers are the result.
     """
 
     def __init__(
