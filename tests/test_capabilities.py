@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tako import Capabilities, PluginError, Usage, hookimpl, providers
+from tako.cli import main
 from tako.kit.models import ModelTable, refine
 from tako.testing.server import reply, serve
 from tako.types import Cost
@@ -326,7 +328,7 @@ def test_responses_and_streams_say_what_they_cost() -> None:
     usage = {"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": 400}}
     whole = reply(json={"choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}], "usage": usage})
 
-    async def main(url: str) -> None:
+    async def ask(url: str) -> None:
         async with providers.OpenAI("gpt-4.1-2025-04-14", api_key="k", base_url=url) as provider:
             for response in (await provider.chat("Hi"), await provider.stream("Hi").response()):
                 assert response.cost is not None
@@ -338,7 +340,7 @@ def test_responses_and_streams_say_what_they_cost() -> None:
                 assert (await unpriced.chat("Hi")).cost is None
 
     with serve(whole, whole, whole) as server:
-        asyncio.run(main(server.url))
+        asyncio.run(ask(server.url))
 
 
 def test_capabilities_never_ask_the_network() -> None:
@@ -348,3 +350,15 @@ def test_capabilities_never_ask_the_network() -> None:
             assert provider.capabilities.supports_tools
             assert provider.capability_origins() is not None
     assert server.connections == 0
+
+
+def test_the_command_shows_values_and_origins(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["capabilities", "anthropic:claude-opus-5-5", "--json"]) == 0
+    rows = {row["capability"]: (row["value"], row["origin"]) for row in json.loads(capsys.readouterr().out)}
+    value, origin = rows["max_context_tokens"]
+    assert value == 1_000_000
+    assert origin.startswith("tako-anthropic ")
+    assert "claude-opus-5-5 (20" in origin
+    assert "https://platform.claude.com/" in origin
+    assert rows["supports_streaming"] == (True, "assumed")
+    assert rows["prices_up_to_tokens"] == (None, "")

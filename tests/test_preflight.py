@@ -184,9 +184,13 @@ def test_where_nothing_is_missing_no_layer_is_added(acme: type[Provider]) -> Non
     """The guard hands the inner call and the inner stream on as they are."""
     provider = acme("m", capabilities=Capabilities(supports_streaming=True))
     for hook in (guard.tako_chat, guard.tako_stream):
-        given: list[object] = []
+        given = object()
+
+        def inner(request: ChatRequest, given: object = given) -> object:
+            return given
+
         around: Any = hook(provider)
         next(around)
         with pytest.raises(StopIteration) as bound:
-            around.send(lambda request, given=given: given.append(object()) or given[-1])
-        assert bound.value.value(ChatRequest([Message.user("Hi")])) is given[0]
+            around.send(inner)
+        assert bound.value.value(ChatRequest([Message.user("Hi")])) is given
