@@ -362,6 +362,21 @@ def test_a_program_that_ends_in_the_middle_of_a_run_ends(vendors: Vendors) -> No
     until(lambda: vendors.server.open == 0)
 
 
+def test_a_run_whose_tasks_are_cancelled_behind_its_back_is_no_short_success(vendors: Vendors) -> None:
+    vendors.answers["/openai/chat/completions"] = completions("never", ending="hang")
+
+    async def main() -> None:
+        async with vendors.conductor() as conductor:
+            run = conductor.stream("Do it")
+            await speaks(run)
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            with pytest.raises(TakoError, match="the run was cancelled"):
+                await run.result()
+
+    asyncio.run(main())
+
+
 # --- callables as workers: limits that are counted
 
 
@@ -608,6 +623,13 @@ def test_halt_makes_the_results_the_answer_and_asks_no_more() -> None:
     result = run(Conductor({"a": Worker("A").provider, "b": Worker("B").provider}, lead.provider))
     assert result.text == "a:\nA\n\nb:\nB"
     assert len(lead.heard) == 1
+
+
+def test_in_a_later_step_twice_malformed_is_an_error_too() -> None:
+    lead = Lead(plan("a: on", then="summarise"), '{"workers": [', '{"workers": 5}')
+    with pytest.raises(ResponseError, match="twice"):
+        run(Conductor({"a": Worker().provider}, lead.provider))
+    assert "in plain text" in lead.heard[2].messages[-1].text
 
 
 @pytest.mark.parametrize("last", [plan("a: on", then="summarise"), '{"workers": ['])

@@ -230,6 +230,19 @@ def test_errors_keep_their_class_and_what_they_know(
     assert f"{path}: providers.a: slow down" in str(caught.value)
 
 
+def test_a_constructor_that_chokes_is_told_with_file_and_key(
+    write: Callable[[str], Path], vendor: Callable[..., type[Provider]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(self: Any, model: str, **options: Any) -> None:
+        raise AttributeError("'int' object has no attribute 'items'")
+
+    cls = type("Acme", (vendor(),), {"__init__": init, "__module__": __name__})
+    monkeypatch.setattr(tako.hooks.PLUGINS, "_classes", {**tako.hooks.PLUGINS._classes, "acme": cls})
+    path = write('[providers.a]\nuse = "acme"\nmodel = "m"\nthings = 5')
+    with pytest.raises(ConfigurationError, match=r"some\.toml: providers\.a: acme:m takes no such options: Attribute"):
+        load_config(path).provider("a")
+
+
 # --- secrets
 
 

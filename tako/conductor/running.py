@@ -103,9 +103,8 @@ class Run:
             following = await lead.hear(results, last=step == self.conductor.max_steps)
             if following is None:
                 return self._result(lead.said)
-            if isinstance(following, MalformedPlanError) or step == self.conductor.max_steps:
-                break
-            plan = following
+            if isinstance(following, Plan):
+                plan = following
         return self._result(_joined(self.steps[-1].results), complete=False)
 
     async def _step(self, plan: Plan, send: MemoryObjectSendStream[Event]) -> list[WorkerResult]:
