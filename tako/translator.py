@@ -18,12 +18,14 @@ class PartContext:
     in ``messages[0].content[2]``.
     """
 
-    __slots__ = ("message", "notices", "path", "provider", "request")
+    __slots__ = ("encode", "message", "notices", "path", "provider", "request")
 
     def __init__(self, provider: str, request: ChatRequest) -> None:
         self.provider = provider
         self.request = request
         self.message: Message | None = None
+        self.encode: Encode | None = None
+        """The translator's own ``encode``, wraps of plugins included, for parts inside of parts."""
         self.path = ""
         self.notices: list[Notice] = []
 

@@ -31,6 +31,7 @@ def encode_parts(message: Message, i: int, translator: Translator, context: Part
     While a pair is looked at, ``context.path`` is that part's: what is noted then is noted of it.
     """
     context.message = message
+    context.encode = translator.encode
     for j, part in enumerate(message.parts):
         context.path = f"messages[{i}].content[{j}]"
         before = len(context.notices)
@@ -55,6 +56,22 @@ def result_parts(part: ToolResultPart) -> list[Part] | None:
         with suppress(msgspec.ValidationError):
             return msgspec.convert(items, list[Part])
     return None
+
+
+def encode_inner(parts: list[Part], context: PartContext, *, fits: tuple[type[Part], ...]) -> list[Any]:
+    """Encode the parts inside a tool result, each by the whole translator; those that do not fit there are noted."""
+    path, inner = context.path, context.encode
+    blocks: list[Any] = []
+    for k, part in enumerate(parts):
+        context.path = f"{path}.result[{k}]"
+        before = len(context.notices)
+        block = inner(part, context) if inner is not None and isinstance(part, fits) else None
+        if block is not None:
+            blocks.append(block)
+        elif len(context.notices) == before:
+            context.notice(notices.MISPLACED_PART, f"a {type(part).__name__} cannot stand in a tool result")
+    context.path = path
+    return blocks
 
 
 def encode(body: Any, *, large: bool = False) -> bytes:

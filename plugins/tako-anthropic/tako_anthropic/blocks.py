@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.kit.completions.decode import mint_id
-from tako.kit.encoding import encode, result_parts
+from tako.kit.encoding import encode, encode_inner, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.kit.loose import as_object
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -105,17 +105,7 @@ def _result_content(part: ToolResultPart, context: PartContext) -> str | list[di
     parts = result_parts(part)
     if parts is None:
         return encode(part.result).decode()
-    path = context.path
-    content: list[dict[str, Any]] = []
-    for k, inner in enumerate(parts):
-        context.path = f"{path}.result[{k}]"
-        block = encode_part(inner, context) if isinstance(inner, (TextPart, ImagePart, ImageUrlPart)) else None
-        if block is not None:
-            content.append(block)
-        elif not isinstance(inner, (TextPart, ImagePart, ImageUrlPart)):
-            context.notice(notices.MISPLACED_PART, f"a {type(inner).__name__} cannot stand in a tool result")
-    context.path = path
-    return content
+    return encode_inner(parts, context, fits=(TextPart, ImagePart, ImageUrlPart))
 
 
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:

@@ -10,11 +10,12 @@ from tako.kit.encoding import merge
 from tako.types import JsonSchema
 from tako_anthropic.models import Model, model_of
 from tako_anthropic.thinking import decide
-from tako_anthropic.turns import Item, Turn, arrange
+from tako_anthropic.turns import arrange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tako.kit.turns import Item, Turn
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest, Tool
 

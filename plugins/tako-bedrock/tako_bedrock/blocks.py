@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tako import notices
 from tako.kit.completions.decode import mint_id
-from tako.kit.encoding import encode, result_parts
+from tako.kit.encoding import encode, encode_inner, result_parts
 from tako.kit.images import inline_image, is_data_url
 from tako.kit.loose import as_array, as_object, text_of
 from tako.parts import (
@@ -48,7 +48,7 @@ def encode_part(part: Part, context: PartContext, *, fetches: bool = False) -> d
         case ToolCallPart():
             return {"toolUse": {"toolUseId": part.id, "name": part.name, "input": _input(part.args, context)}}
         case ToolResultPart():
-            return _result(part, context, fetches=fetches)
+            return _result(part, context)
         case ReasoningPart():
             return _reasoning(part, context)
         case _:  # a part of a later version, or of a plugin that wraps the translator
@@ -145,14 +145,14 @@ def _input(args: Any, context: PartContext) -> dict[str, Any]:
     return {"arguments": args}
 
 
-def _result(part: ToolResultPart, context: PartContext, *, fetches: bool) -> dict[str, Any]:
-    result: dict[str, Any] = {"toolUseId": part.id, "content": _result_content(part, context, fetches=fetches)}
+def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:
+    result: dict[str, Any] = {"toolUseId": part.id, "content": _result_content(part, context)}
     if part.is_error:
         result["status"] = "error"
     return {"toolResult": result}
 
 
-def _result_content(part: ToolResultPart, context: PartContext, *, fetches: bool) -> list[dict[str, Any]]:
+def _result_content(part: ToolResultPart, context: PartContext) -> list[dict[str, Any]]:
     """A str as text, an object as JSON, parts as blocks; the API takes no other JSON, so that goes as text."""
     if isinstance(part.result, str):
         return [{"text": part.result}] if part.result.strip() else []
@@ -161,18 +161,7 @@ def _result_content(part: ToolResultPart, context: PartContext, *, fetches: bool
     parts = result_parts(part)
     if parts is None:
         return [{"text": encode(part.result).decode()}]
-    path = context.path
-    content: list[dict[str, Any]] = []
-    for k, inner in enumerate(parts):
-        context.path = f"{path}.result[{k}]"
-        if isinstance(inner, (TextPart, ImagePart, ImageUrlPart)):
-            block = encode_part(inner, context, fetches=fetches)
-            if block is not None:
-                content.append(block)
-        else:
-            context.notice(notices.MISPLACED_PART, f"a {type(inner).__name__} cannot stand in a tool result")
-    context.path = path
-    return content
+    return encode_inner(parts, context, fits=(TextPart, ImagePart, ImageUrlPart))
 
 
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:

@@ -11,11 +11,12 @@ from tako.kit.encoding import merge
 from tako.kit.loose import as_object
 from tako.types import JsonSchema
 from tako_bedrock.reasoning import reasoning
-from tako_bedrock.turns import Turn, arrange, content_of
+from tako_bedrock.turns import arrange, content_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tako.kit.turns import Turn
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest, Tool
     from tako.url_prefetch import UrlPrefetch
@@ -29,7 +30,7 @@ def encode_request(request: ChatRequest, model: str, translator: Translator, con
     body: dict[str, Any] = {}
     if system:
         body["system"] = content_of(system)
-    body["messages"] = [{"role": turn.role, "content": turn.blocks()} for turn in turns]
+    body["messages"] = [{"role": turn.role, "content": content_of(turn.items)} for turn in turns]
     if inference := dict(_inference(request)):
         body["inferenceConfig"] = inference
     if tools := _tools(request, turns, context):
@@ -88,7 +89,9 @@ def _inference(request: ChatRequest) -> Iterator[tuple[str, Any]]:
 
 def _tools(request: ChatRequest, turns: list[Turn], context: PartContext) -> dict[str, Any]:
     """Declare the tools. A history with calls is refused without them, even where none may be called."""
-    called = {block["toolUse"]["name"]: None for turn in turns for block in turn.blocks() if "toolUse" in block}
+    called = {
+        block["toolUse"]["name"]: None for turn in turns for block in content_of(turn.items) if "toolUse" in block
+    }
     choice = request.tool_choice
     if choice == "none" and request.tools:
         text = "Converse cannot forbid tools: they went along, since the history has calls"
