@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
 from decimal import Decimal
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tako import Capabilities, PluginError, Usage, hookimpl, providers
+from tako import Around, Capabilities, PluginError, Usage, hookimpl, providers
 from tako.cli import main
 from tako.kit.models import ModelTable, refine
 from tako.testing.server import reply, serve
@@ -57,7 +58,8 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Mode
         package.mkdir(exist_ok=True)
         (package / "__init__.py").touch()
         (package / "models.toml").write_text(text, encoding="utf-8")
-        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        importlib.invalidate_caches()
         monkeypatch.delitem(sys.modules, "tako_acme", raising=False)
         return ModelTable("tako_acme")
 
@@ -135,13 +137,15 @@ def test_a_plugin_that_changes_a_value_is_its_origin(
 
     class Patch:
         @hookimpl(wrapper=True)
-        def tako_capabilities(self) -> Any:
-            return msgspec.structs.replace((yield), max_context_tokens=7)
+        def tako_capabilities(self) -> Around[Capabilities]:
+            known = yield
+            return msgspec.structs.replace(known, max_context_tokens=7)
 
     class Teach:
         @hookimpl(wrapper=True)
-        def tako_capabilities(self) -> Any:
-            return msgspec.structs.replace((yield), supports_vision=True, usd_per_cached_mtok=0.1)
+        def tako_capabilities(self) -> Around[Capabilities]:
+            known = yield
+            return msgspec.structs.replace(known, supports_vision=True, usd_per_cached_mtok=0.1)
 
     provider = vendor(tako_capabilities=tako_capabilities)("acme-2")
     assert provider.capability_origins()["max_context_tokens"].startswith("tako-acme: acme-2")
@@ -272,7 +276,7 @@ def test_discover_reads_what_each_kind_of_server_lists(server: str) -> None:
 def test_plugins_and_users_stand_over_what_was_discovered(register: Callable[..., None]) -> None:
     class Patch:
         @hookimpl(wrapper=True)
-        def tako_capabilities(self) -> Any:
+        def tako_capabilities(self) -> Around[Capabilities]:
             known = yield
             return msgspec.structs.replace(known, max_context_tokens=(known.max_context_tokens or 0) // 2)
 

@@ -1,4 +1,4 @@
-"""The tables that plugins ship: whole, dated, with sources. To write the page: ``python tests/test_model_tables.py``."""
+"""The tables that plugins ship: dated, with sources. To write the page: ``python tests/test_model_tables.py``."""
 
 from __future__ import annotations
 
