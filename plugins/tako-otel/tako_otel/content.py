@@ -1,0 +1,61 @@
+"""What is said, in the conventions' shapes: JSON text of a list of messages, each a role and its parts.
+
+https://github.com/open-telemetry/semantic-conventions/blob/main/docs/gen-ai/gen-ai-input-messages.json
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+
+if TYPE_CHECKING:
+    from tako.types import ChatRequest, ChatResponse, Message
+
+
+def input_messages(request: ChatRequest) -> str:
+    """Return the conversation, instructions in their places."""
+    return _text([_message(message) for message in request.messages])
+
+
+def output_messages(response: ChatResponse) -> str:
+    """Return the reply."""
+    return _text([{**_message(response.message), "finish_reason": response.finish_reason.value}])
+
+
+def tool_definitions(request: ChatRequest) -> str:
+    """Return the tools that are offered."""
+    return _text(
+        [
+            {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.input_schema}
+            for tool in request.tools
+        ]
+    )
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {"role": str(message.role), "parts": [_part(part) for part in message.parts]}
+
+
+def _part(part: Part) -> dict[str, Any]:  # noqa: PLR0911 - one for each kind
+    match part:
+        case TextPart():
+            return {"type": "text", "content": part.text}
+        case ReasoningPart():
+            return {"type": "reasoning", "content": part.text}
+        case ToolCallPart():
+            return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": part.args}
+        case ToolResultPart():
+            return {"type": "tool_call_response", "id": part.id, "response": part.result}
+        case ImagePart():
+            return {"type": "blob", "modality": "image", "mime_type": part.mime, "content": part.data_b64}
+        case ImageUrlPart():
+            return {"type": "uri", "modality": "image", "mime_type": part.mime, "uri": part.url}
+        case _:  # a part that a plugin has added
+            return {"type": type(part).__struct_config__.tag}
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=repr).decode()

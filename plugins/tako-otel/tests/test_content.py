@@ -1,0 +1,41 @@
+"""What is said, in the conventions' shapes."""
+
+from __future__ import annotations
+
+import json
+
+from tako_otel.content import input_messages, tool_definitions
+
+from tako import ChatRequest, ContentPart, Message, Tool
+
+
+def test_every_part_has_the_shape_of_the_conventions() -> None:
+    request = ChatRequest(
+        [
+            Message.system("Be brief."),
+            Message.user([ContentPart.image("image/png", "QUJD"), ContentPart.image_url("https://e.example/a.png")]),
+            Message.assistant([ContentPart.reasoning("hm"), ContentPart.tool_call("c1", "look", {"at": 1})]),
+            Message.tool("c1", [ContentPart.text("a cat")]),
+        ]
+    )
+    said = json.loads(input_messages(request))
+    assert [message["role"] for message in said] == ["system", "user", "assistant", "tool"]
+    assert [part for message in said for part in message["parts"]][1:5] == [
+        {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "QUJD"},
+        {"type": "uri", "modality": "image", "mime_type": None, "uri": "https://e.example/a.png"},
+        {"type": "reasoning", "content": "hm"},
+        {"type": "tool_call", "id": "c1", "name": "look", "arguments": {"at": 1}},
+    ]
+    assert said[3]["parts"][0]["type"] == "tool_call_response"
+    assert said[3]["parts"][0]["response"][0]["text"] == "a cat"
+
+
+def test_values_that_are_no_json_do_not_stop_a_call() -> None:
+    assert "object at" in input_messages(ChatRequest([Message.tool("c1", {"it": object()})]))
+
+
+def test_tools_are_told_as_functions() -> None:
+    request = ChatRequest([Message.user("hi")], tools=[Tool("look", "Looks.", {"type": "object"})])
+    assert json.loads(tool_definitions(request)) == [
+        {"type": "function", "name": "look", "description": "Looks.", "parameters": {"type": "object"}}
+    ]

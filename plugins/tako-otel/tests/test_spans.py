@@ -1,0 +1,244 @@
+"""Spans by the GenAI semantic conventions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tako_otel
+from opentelemetry import trace
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
+from opentelemetry.semconv.attributes import error_attributes, server_attributes
+from opentelemetry.trace import SpanKind, StatusCode
+from tako_otel import attributes
+
+from tako import ChatRequest, ChatResponse, Delta, End, FinishReason, JsonSchema, Message, Usage
+from tako.errors import RateLimitError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from tako.types import Chunk
+
+USAGE = Usage(input_tokens=100, output_tokens=20, cached_tokens=60, cache_write_tokens=10, reasoning_tokens=5)
+ANSWER = ChatResponse(Message.assistant("Paris."), FinishReason.STOP, USAGE, model="acme-1-2026", id="reply-1")
+
+
+async def answer(request: ChatRequest) -> ChatResponse:
+    return ANSWER
+
+
+async def chunks(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    yield Delta("Par")
+    yield Delta("is.")
+    yield End(FinishReason.STOP, USAGE, "acme-1-2026", "reply-1")
+
+
+def registry() -> set[str]:
+    """All names that the registry of the conventions has."""
+    found: set[str] = set()
+    for module in (gen_ai_attributes, error_attributes, server_attributes):
+        found |= {value for name, value in vars(module).items() if name.isupper() and isinstance(value, str)}
+    return found
+
+
+def test_a_call_of_any_provider_is_a_span_of_the_conventions(told: Any, acme: Any) -> None:
+    acme(chat=answer, base_url="https://api.acme.example/v1").blocking.chat("Which city?")
+    span = told.span
+    assert (span.name, span.kind, span.status.status_code) == ("chat acme-1", SpanKind.CLIENT, StatusCode.UNSET)
+    assert dict(span.attributes) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "acme",
+        "gen_ai.request.model": "acme-1",
+        "server.address": "api.acme.example",
+        "server.port": 443,
+        "gen_ai.response.id": "reply-1",
+        "gen_ai.response.model": "acme-1-2026",
+        "gen_ai.response.finish_reasons": ("stop",),
+        "gen_ai.usage.input_tokens": 100,
+        "gen_ai.usage.output_tokens": 20,
+        "gen_ai.usage.cache_read.input_tokens": 60,
+        "gen_ai.usage.cache_creation.input_tokens": 10,
+        "gen_ai.usage.reasoning.output_tokens": 5,
+    }
+
+
+def test_the_parameters_of_a_request_are_on_its_span(told: Any, acme: Any) -> None:
+    request = ChatRequest(
+        [Message.user("hi")],
+        model="acme-2",
+        temperature=1,
+        top_p=0.5,
+        max_tokens=7,
+        stop=["END"],
+        seed=3,
+        response_format=JsonSchema("city", {}),
+    )
+    acme(chat=answer).blocking.chat(request)
+    wanted = {
+        "gen_ai.request.model": "acme-2",
+        "gen_ai.request.temperature": 1.0,
+        "gen_ai.request.top_p": 0.5,
+        "gen_ai.request.max_tokens": 7,
+        "gen_ai.request.stop_sequences": ("END",),
+        "gen_ai.request.seed": 3,
+        "gen_ai.output.type": "json",
+    }
+    assert told.span.name == "chat acme-2"
+    assert dict(told.span.attributes).items() >= wanted.items()
+    assert isinstance(told.span.attributes["gen_ai.request.temperature"], float)
+
+
+def test_every_name_stands_in_the_registry_of_the_conventions() -> None:
+    ours = {value for name, value in vars(attributes).items() if name.isupper() and isinstance(value, str)}
+    assert ours - {attributes.CHAT} <= registry()
+    values = gen_ai_attributes.GenAiProviderNameValues
+    assert set(attributes.WELL_KNOWN.values()) < {value.value for value in values}
+    assert {"openai", "anthropic"} < {value.value for value in values}  # the ones whose names are tako's own
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("openai", "openai"),
+        ("anthropic", "anthropic"),
+        ("azure-openai", "azure.ai.openai"),
+        ("bedrock", "aws.bedrock"),
+        ("vertex", "gcp.vertex_ai"),
+        ("mistral", "mistral_ai"),
+        ("ollama", "ollama"),
+    ],
+)
+def test_vendors_have_the_names_of_the_conventions(
+    name: str, known: str, told: Any, acme: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acme, "name", name)
+    acme(chat=answer).blocking.chat("hi")
+    assert told.span.attributes["gen_ai.provider.name"] == known
+
+
+def test_a_stream_is_a_span_that_has_what_its_end_says(told: Any, acme: Any) -> None:
+    stream = acme(stream=chunks, base_url="http://127.0.0.1:8080").blocking.stream("Which city?")
+    assert stream.response().text == "Paris."
+    found = dict(told.span.attributes)
+    assert 0 < found.pop("gen_ai.response.time_to_first_chunk") < 5
+    assert found == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "acme",
+        "gen_ai.request.model": "acme-1",
+        "gen_ai.request.stream": True,
+        "server.address": "127.0.0.1",
+        "server.port": 8080,
+        "gen_ai.response.id": "reply-1",
+        "gen_ai.response.model": "acme-1-2026",
+        "gen_ai.response.finish_reasons": ("stop",),
+        "gen_ai.usage.input_tokens": 100,
+        "gen_ai.usage.output_tokens": 20,
+        "gen_ai.usage.cache_read.input_tokens": 60,
+        "gen_ai.usage.cache_creation.input_tokens": 10,
+        "gen_ai.usage.reasoning.output_tokens": 5,
+    }
+
+
+def test_a_stream_that_is_left_early_ends_its_span_without_an_error(told: Any, acme: Any) -> None:
+    async def main() -> None:
+        async with acme(stream=chunks).stream("Which city?") as stream:
+            async for _ in stream:
+                break
+        assert told.span.status.status_code is StatusCode.UNSET
+        assert "gen_ai.response.finish_reasons" not in told.span.attributes
+        assert "error.type" not in told.span.attributes
+
+    asyncio.run(main())
+
+
+def test_a_provider_that_cannot_stream_has_one_span_all_the_same(told: Any, acme: Any) -> None:
+    assert acme(chat=answer).blocking.stream("Which city?").response().text == "Paris."
+    assert told.span.attributes["gen_ai.request.stream"] is True
+    assert len(told.measurements["gen_ai.client.operation.duration"]) == 1
+
+
+def test_errors_are_told_by_class_and_code_and_never_by_their_text(told: Any, acme: Any) -> None:
+    async def refuse(request: ChatRequest) -> ChatResponse:
+        raise RateLimitError("you said: my secret plan", status_code=429, code="slow_down")
+
+    with pytest.raises(RateLimitError):
+        acme(chat=refuse).blocking.chat("my secret plan")
+    assert told.span.attributes["error.type"] == "RateLimitError"
+    assert told.span.status.status_code is StatusCode.ERROR
+    assert told.span.status.description == "429 slow_down"
+    assert "secret" not in told.span.to_json()
+
+
+def test_a_stream_that_breaks_has_the_error_on_its_span(told: Any, acme: Any) -> None:
+    async def cut(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        yield Delta("Par")
+        raise RateLimitError("enough", status_code=429)
+
+    with pytest.raises(RateLimitError):
+        acme(stream=cut).blocking.stream("Which city?").response()
+    assert told.span.attributes["error.type"] == "RateLimitError"
+
+
+def test_a_call_that_is_cancelled_ends_its_span(told: Any, acme: Any) -> None:
+    async def never(request: ChatRequest) -> ChatResponse:
+        await asyncio.sleep(60)
+        return ANSWER
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(acme(chat=never).chat("hi"), 0.01)
+
+    asyncio.run(main())
+    assert told.span.attributes["error.type"] == "CancelledError"
+
+
+def test_spans_nest_and_no_context_leaks_out_of_a_stream(told: Any, acme: Any) -> None:
+    tracer = told.tracer_provider.get_tracer("test")
+
+    async def asking(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        with tracer.start_as_current_span("POST"):
+            await asyncio.sleep(0)
+        yield Delta("Paris.")
+        yield End()
+
+    async def main() -> None:
+        with tracer.start_as_current_span("app") as app:
+            first, second = acme("one", stream=asking).stream("hi"), acme("two", stream=asking).stream("hi")
+            for stream in (first, second, first, second):  # taken in turns
+                await anext(stream)
+                assert trace.get_current_span() is app
+            await first.aclose()
+            await second.aclose()
+
+    asyncio.run(main())
+    spans = {span.name: span for span in told.spans}
+    of = {span.context.span_id: span.name for span in told.spans}
+    posts = [of[span.parent.span_id] for span in told.spans if span.name == "POST"]
+    assert posts == ["chat one", "chat two"]
+    assert {of[spans[name].parent.span_id] for name in ("chat one", "chat two")} == {"app"}
+
+
+def test_content_is_captured_only_when_asked_for(told: Any, acme: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = acme(chat=answer, stream=chunks)
+    provider.blocking.chat("Which city?")
+    assert "Which city?" not in told.span.to_json()
+    assert "Paris." not in told.span.to_json()
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
+    provider.blocking.chat("Which city?")
+    provider.blocking.stream("Which city?").response()
+    for span in told.spans[1:]:
+        assert span.attributes["gen_ai.input.messages"] == (
+            '[{"role":"user","parts":[{"type":"text","content":"Which city?"}]}]'
+        )
+        assert span.attributes["gen_ai.output.messages"] == (
+            '[{"role":"assistant","parts":[{"type":"text","content":"Paris."}],"finish_reason":"stop"}]'
+        )
+
+
+def test_the_option_decides_over_the_environment(told: Any, acme: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
+    tako_otel.configure(tracer_provider=told.tracer_provider, meter_provider=told.meter_provider, capture_content=False)
+    acme(chat=answer).blocking.chat("Which city?")
+    assert "gen_ai.input.messages" not in told.span.attributes
