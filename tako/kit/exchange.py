@@ -79,6 +79,7 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
             return decode(body, exchange)
         except ProviderError as error:
             provider.clean(error)
+            del body  # a traceback with locals shows this frame, and a vendor may have repeated the key
             raise
 
     return chat
@@ -97,8 +98,7 @@ def stream_through(
         refuse_if_strict(request, exchange.notices, provider)
         async with provider.open(exchange.url, _encoded(exchange, request), headers=exchange.headers) as reply:
             await _refuse_pages(reply)
-            plain = whole is not None and reply.headers.get("content-type", "").lower().startswith("application/json")
-            decoding = _Whole(whole, exchange) if whole and plain else decoder(reply, exchange)
+            decoding = _Whole(whole, exchange) if whole and _is_json(reply) else decoder(reply, exchange)
             failure = None
             async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
                 try:
@@ -109,16 +109,16 @@ def stream_through(
                             yield chunk
                         if decoding.ended:
                             break
-                        now = monotonic()
-                        if chunk is not None:
-                            moved = now
-                        elif now - moved > provider.timeout * PATIENCE:
-                            raise ProviderTimeoutError(
-                                f"nothing but keep-alives came for {PATIENCE} x timeout={provider.timeout:g} s"
-                            )
-                except TransportError as error:
+                        moved = monotonic() if chunk is not None else _patient(moved, provider.timeout)
+                    for chunk in decoding.finish(clean=True):
+                        yield chunk
+                except ProviderError as error:
+                    provider.clean(error)
+                    data = b""  # a traceback with locals shows this frame, and a vendor may have repeated the key
+                    if not isinstance(error, TransportError):
+                        raise
                     failure = error
-                for chunk in _finish(decoding, failure):
+                for chunk in _finish(decoding, failure) if failure is not None else ():
                     yield chunk
                 await _linger(pieces)
 
@@ -159,6 +159,17 @@ class _Whole:
         yield from chunks_of(self._decode(b"".join(self._pieces), self._exchange))
 
 
+def _is_json(reply: HttpReply) -> bool:
+    return reply.headers.get("content-type", "").lower().startswith("application/json")
+
+
+def _patient(moved: float, timeout: float) -> float:
+    """Return when a stream last moved; raises ProviderTimeoutError where that is too long ago."""
+    if monotonic() - moved > timeout * PATIENCE:
+        raise ProviderTimeoutError(f"nothing but keep-alives came for {PATIENCE} x timeout={timeout:g} s")
+    return moved
+
+
 async def _refuse_pages(reply: HttpReply) -> None:
     """A proxy's page with status 200 is no stream."""
     if reply.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml")):
@@ -168,13 +179,11 @@ async def _refuse_pages(reply: HttpReply) -> None:
         )
 
 
-def _finish(decoding: StreamDecoder, failure: TransportError | None) -> Iterator[Chunk]:
+def _finish(decoding: StreamDecoder, failure: TransportError) -> Iterator[Chunk]:
     """Finish decoding; a connection that broke or fell silent before the end is the cause of what is missing."""
     try:
-        yield from decoding.finish(clean=failure is None)
+        yield from decoding.finish(clean=False)
     except StreamTruncatedError as error:
-        if failure is None:
-            raise
         if isinstance(failure, ProviderTimeoutError):
             raise failure from error
         raise StreamTruncatedError(f"{error.args[0]}: {failure.args[0]}") from failure

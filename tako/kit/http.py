@@ -181,10 +181,15 @@ class HttpProvider(Provider):
         return text
 
     def clean(self, error: ProviderError) -> None:
-        """Take all secrets out of an error, where a reply has repeated them."""
-        error.args = tuple(self.hide(text) if isinstance(text, str) else text for text in error.args)
-        error.body = self.hide(error.body) if error.body else error.body
-        error.code = self.hide(error.code) if error.code else error.code
+        """Take all secrets out of an error and its causes, where a reply has repeated them, and all frames with it."""
+        shown: BaseException | None = error
+        while shown is not None:
+            shown.args = tuple(self.hide(text) if isinstance(text, str) else text for text in shown.args)
+            if isinstance(shown, ProviderError):
+                shown.body = self.hide(shown.body) if shown.body else shown.body
+                shown.code = self.hide(shown.code) if shown.code else shown.code
+            shown.__traceback__ = None
+            shown = shown.__cause__ or shown.__context__
 
     async def aclose(self) -> None:
         """Close the connections that belong to the running event loop."""

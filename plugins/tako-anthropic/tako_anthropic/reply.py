@@ -10,11 +10,15 @@ from msgspec import Struct
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_json, excerpt
+from tako.kit.completions.decode import mint_id
 from tako.kit.failures import facts_of
+from tako.kit.loose import as_object, text_of
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Notice, Role, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tako.errors import ProviderError
     from tako.kit.exchange import Exchange
     from tako.kit.http import HttpProvider
@@ -89,7 +93,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
         raise reported(reply.error, reply.request_id, provider, body)
     if reply.content is None:
         raise ResponseError(f"the reply has no content: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
-    parts = [part for block in reply.content if (part := translator.decode(block)) is not None]
+    parts = [part for block in _unique(reply.content) if (part := translator.decode(block)) is not None]
     said = list(exchange.notices)
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
@@ -100,6 +104,21 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
         notices=said,
         raw=msgspec.json.decode(body),
     )
+
+
+def _unique(blocks: list[Any]) -> Iterator[Any]:
+    """Give every call an id that no other has."""
+    used: set[str] = set()
+    for block in blocks:
+        call = as_object(block) or {}
+        if call.get("type") != "tool_use":
+            yield block
+            continue
+        id = text_of(call.get("id"))
+        if not id or id in used:
+            id = mint_id()
+        used.add(id)
+        yield {**call, "id": id}
 
 
 def finish_reason(word: str | None, said: list[Notice], provider: HttpProvider, has_calls: bool) -> FinishReason:
