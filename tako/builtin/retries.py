@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import aclosing
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from tako.builtin.integrity import answering, streaming
@@ -75,6 +77,7 @@ async def _repeat(call: Callable[[], Awaitable[T]], provider: Provider, failure:
         raise failure
     import stamina
 
+    _quiet()
     async for attempt in stamina.retry_context(
         on=_pause,
         attempts=provider.max_retries + 1,
@@ -88,6 +91,12 @@ async def _repeat(call: Callable[[], Awaitable[T]], provider: Provider, failure:
                 raise failure  # the first attempt has been made: stamina only waits after it
             return await call()
     raise failure
+
+
+@cache
+def _quiet() -> None:
+    """Keep stamina's log records from stderr in programs that configure no logging; the others still get them."""
+    logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 def _pause(error: Exception) -> bool | float:
