@@ -51,6 +51,7 @@ class PromptDetails(Struct):
     """Parts of the prompt's count."""
 
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class CompletionDetails(Struct):
@@ -78,7 +79,7 @@ class Count(Struct):
             self.prompt_tokens or 0,
             self.completion_tokens or 0,
             prompt.cached_tokens or self.num_cached_tokens or self.prompt_cache_hit_tokens or 0,
-            0,  # cache writes are billed as any input here; who reports them does so in ``raw``
+            prompt.cache_write_tokens or 0,
             completion.reasoning_tokens or self.reasoning_tokens or 0,
         )
 
