@@ -38,7 +38,7 @@ def image_address(part: ImageUrlPart, context: PartContext, schemes: tuple[str, 
     """Return an image's URL if its scheme is one that the vendor fetches, or None with a notice."""
     scheme = part.url.partition(":")[0].lower()
     if scheme in schemes and part.url.partition("://")[2]:
-        return part.url
+        return scheme + part.url[len(scheme) :]
     context.notice(notices.UNSUPPORTED_URL, f"an image was left out: {scheme[:20]!r} is no address the vendor fetches")
     return None
 

@@ -171,6 +171,6 @@ def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | No
     if part.data is not None:
         return {"reasoningContent": part.data}
     text: dict[str, Any] = {"text": part.text}
-    if part.signature is not None:
+    if part.signature:
         text["signature"] = part.signature
     return {"reasoningContent": {"reasoningText": text}}

@@ -85,7 +85,7 @@ def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
 
 
 def _signature(part: TextPart | ToolCallPart, context: PartContext) -> dict[str, str]:
-    if part.signature is None:
+    if not part.signature:
         return {}
     if part.provider == context.provider:
         return {"thoughtSignature": part.signature}
@@ -97,11 +97,11 @@ def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | No
     if part.provider != context.provider:
         context.notice(notices.FOREIGN_STATE, f"reasoning of {part.provider or 'unknown origin'} was left out")
         return None
-    if not part.text and part.signature is None:
+    if not part.text and not part.signature:
         context.notice(notices.EMPTY_TEXT, "reasoning without text and signature was left out")
         return None
     block: dict[str, Any] = {"text": part.text, "thought": True}
-    return block if part.signature is None else {**block, "thoughtSignature": part.signature}
+    return {**block, "thoughtSignature": part.signature} if part.signature else block
 
 
 def _inline(part: ImagePart | ImageUrlPart, context: PartContext) -> dict[str, Any] | None:

@@ -48,7 +48,7 @@ def encode_part(part: Part, context: PartContext, dialect: Dialect) -> Any:
         case ImagePart() | ImageUrlPart():
             return _image(part, context)
         case ToolCallPart():
-            text = part.args if isinstance(part.args, str) else encode(part.args).decode()
+            text = part.args or "{}" if isinstance(part.args, str) else encode(part.args).decode()
             return {"id": part.id, "type": "function", "function": {"name": part.name, "arguments": text}}
         case ToolResultPart():
             return _result(part, context)
