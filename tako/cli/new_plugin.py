@@ -53,7 +53,7 @@ def names_for(name: str, class_name: str | None = None) -> dict[str, str]:
         raise UsageError(f"{name!r} is no name for a provider: {what}{f'; {hint!r} would be one' if hint else ''}")
     if name in TAKEN or name.startswith("tako-"):
         raise UsageError(
-            f"{name!r} is no name for a provider; the distribution becomes tako-{name.removeprefix('tako-')}"
+            f"{name!r} is no name for a provider; its distribution gets the tako- by itself, and is no core"
         )
     owner = next((entry for entry in provider_entries() if entry.name == name), None)
     if owner is not None:
@@ -84,9 +84,7 @@ def render(text: str, names: dict[str, str]) -> str:
     """Fill a template in."""
     clash = re.search(rf"^from \S+ import .*\b{names['cls']}\b", text, re.MULTILINE)
     if clash is not None:
-        raise UsageError(
-            f"the class cannot be called {names['cls']}: the code imports that name; choose one with --class"
-        )
+        raise UsageError(f"the class cannot be {names['cls']}, a name that its module imports; choose one with --class")
     return Template(text).substitute(names)
 
 

@@ -1,0 +1,173 @@
+"""`tako new-plugin`: what it writes passes its own tests, the suite and mypy, and is used by name once installed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tako.cli import main
+from tako.testing.environments import Environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OURS = "cache,otel,prices,record"
+"""This repository's own general plugins, which the environment sees too."""
+FILES = {
+    ".github/workflows/ci.yml",
+    ".gitignore",
+    "README.md",
+    "pyproject.toml",
+    "tako_acme/__init__.py",
+    "tako_acme/py.typed",
+    "tako_acme/wire.py",
+    "tests/test_conformance.py",
+    "tests/test_wire.py",
+}
+
+
+def written(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def build(source: Path, into: Path) -> Path:
+    """Build a wheel with what uv has in its cache; only where that lacks the build backend it asks the index."""
+    for offline in ("1", "0"):
+        command = [sys.executable, "-m", "uv", "build", "-q", "--wheel", "-o", str(into), str(source)]
+        done = subprocess.run(command, check=False, capture_output=True, env={**os.environ, "UV_OFFLINE": offline})
+        if done.returncode == 0:
+            break
+    assert done.returncode == 0, done.stderr
+    return next(into.glob("*.whl"))
+
+
+def test_a_new_plugin_is_complete_passes_everything_and_is_used_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new-plugin", "acme", "--into", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert main(["new-plugin", "emca", "--dialect", "completions", "--into", str(tmp_path)]) == 0
+    acme, emca = tmp_path / "tako-acme", tmp_path / "tako-emca"
+    assert written(acme) == FILES | {"tests/vendor.py"}
+    assert all(f"  {name}\n" in said for name in written(acme))
+    assert written(emca) == {name.replace("acme", "emca") for name in FILES}
+    environment = Environment(tmp_path)
+    environment.install(*[build(root, environment.wheels) for root in (acme, emca)])
+    pytest_run = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no"]
+    types = ["-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "mypy"), "tako_acme", "tests", f"{emca}/tako_emca"]
+    with ThreadPoolExecutor() as pool:
+        off = {"TAKO_DISABLE_PLUGINS": OURS}
+        call = partial(environment.call, variables=off)
+        runs = {
+            "acme": pool.submit(call, *pytest_run, cwd=acme),
+            "emca": pool.submit(call, *pytest_run, cwd=emca),
+            "types": pool.submit(call, *types, cwd=acme),
+        }
+    for name, run in runs.items():
+        done = run.result()
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+    for name in ("acme", "emca"):
+        passed = int(runs[name].result().stdout.split(" passed")[0].split()[-1])
+        assert passed > 70, runs[name].result().stdout
+    use_by_name(environment, acme)
+
+
+def use_by_name(environment: Environment, root: Path) -> None:
+    """Ask the installed provider from the command, and from Python."""
+    found = environment.run(
+        f"sys.path.insert(0, {str(root / 'tests')!r})",
+        """
+        import io, contextlib, os
+        from vendor import Vendor
+        from tako.testing.dialects import Script
+        from tako.cli import main
+        import tako
+        os.environ["ACME_API_KEY"] = "test"
+        with Vendor().serve(Script(text="By name.")) as server:
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                result["code"] = main(["chat", "-m", "acme:large", "-o", f"base_url={server.url}", "Hello"])
+            result["out"] = out.getvalue()
+            result["python"] = tako.providers.Acme("large", base_url=server.url).blocking.chat("Hello").text
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            result["plugins"] = main(["plugins", "acme", "--json"])
+        result["chains"] = out.getvalue()
+        """,
+        TAKO_DISABLE_PLUGINS=OURS,
+    )
+    assert (found["code"], found["out"], found["python"]) == (0, "By name.\n", "By name.")
+    chains = json.loads(found["chains"])[0]
+    assert (chains["provider"], chains["distribution"], chains["version"]) == ("acme", "tako-acme", "0.1.0")
+
+
+def test_names_are_spelled_everywhere_as_they_should_be(tmp_path: Path) -> None:
+    assert main(["new-plugin", "acme-labs", "--class", "AcmeAI", "--into", str(tmp_path)]) == 0
+    root = tmp_path / "tako-acme-labs"
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert project["name"] == "tako-acme-labs"
+    assert project["entry-points"] == {"tako.providers": {"acme-labs": "tako_acme_labs:AcmeAI"}}
+    code = (root / "tako_acme_labs" / "__init__.py").read_text()
+    assert "class AcmeAI(HttpProvider):" in code
+    assert 'name = "acme-labs"' in code
+    assert "ACME_LABS_API_KEY" in code
+    for path in root.rglob("*.py"):
+        ast.parse(path.read_text())
+    assert "$" not in code.replace('"$ENV:NAME"', "")
+    assert "${{ matrix.python }}" in (root / ".github" / "workflows" / "ci.yml").read_text()
+
+
+def test_nothing_is_ever_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tako-acme").mkdir()
+    (tmp_path / "tako-acme" / "mine.txt").write_text("precious")
+    assert main(["new-plugin", "acme", "--into", str(tmp_path)]) == 2
+    assert "is there already; nothing was written" in capsys.readouterr().err
+    assert written(tmp_path) == {"tako-acme/mine.txt"}
+    (tmp_path / "tako-other").write_text("a file")
+    assert main(["new-plugin", "other", "--into", str(tmp_path)]) == 2
+    assert main(["new-plugin", "acme", "--into", str(tmp_path / "nowhere")]) == 2
+    assert "cannot be made" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["Acme"],
+            "'Acme' is no name for a provider: lower-case letters, digits and single dashes, a letter first; 'acme'",
+        ),
+        (["acme_labs"], "'acme-labs' would be one"),
+        (["../acme"], "'acme' would be one"),
+        (["9lives"], "'lives' would be one"),
+        (["a--b"], "no name for a provider"),
+        (["acme-"], "no name for a provider"),
+        ([""], "no name for a provider"),
+        (["é"], "no name for a provider"),
+        (["a" * 41], "no name for a provider"),
+        (["tako-acme"], "gets the tako- by itself"),
+        (["core"], "no core"),
+        (["openai"], "there is a provider 'openai' already: tako-openai"),
+        (["chat"], "the class cannot be Chat"),
+        (["none"], "'None' is no name for the class"),
+        (["acme", "--class", "acme"], "'acme' is no name for the class"),
+        (["acme", "--class", "HttpProvider"], "the class cannot be HttpProvider"),
+        (["acme", "--dialect", "smoke"], "invalid choice: 'smoke'"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_before_anything_is_written(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new-plugin", *arguments, "--into", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
