@@ -67,8 +67,9 @@ def _link(plugin: str, wraps: bool, own: bool, general: bool, sources: dict[str,
 def _owner(module: str, entry: Entry) -> Source:
     """Say where a module of a provider comes from: its own distribution, or that of a class which it extends."""
     top = module.partition(".")[0]
-    if top == entry.point.module.partition(".")[0]:
-        return entry.distribution, entry.version
+    for known in (entry, *provider_entries()):
+        if top == known.point.module.partition(".")[0]:
+            return known.distribution, known.version
     owner = next(iter(packages_distributions().get(top, ())), "")
     return (owner, version(owner)) if owner else ("", "")
 

@@ -1,0 +1,133 @@
+"""`tako plugins`: who takes part in each hook of a provider, in which order, and from which distribution."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tako import Capabilities, hookimpl
+from tako.cli import main
+from tako.discovery import provider_entries
+from tako.hooks import HOOKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+GENERAL = """
+from tako import Capabilities, hookimpl
+
+@hookimpl
+def tako_capabilities(provider):
+    return Capabilities() if provider.model == "m" else None
+
+@hookimpl(wrapper=True)
+def tako_chat(provider):
+    return (yield)
+"""
+EXTENDED = "from tako_openai import OpenAI\nclass Mine(OpenAI):\n    name = 'mine'\n"
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """An environment with a general plugin, a provider that extends another's class, and a broken one."""
+    for name, version, points, code in (
+        ("tako-general", "2.5", "[tako.plugins]\ngeneral = tako_general\n", GENERAL),
+        ("tako-mine", "1.2", "[tako.providers]\nmine = tako_mine:Mine\n", EXTENDED),
+        ("tako-broken", "0.3", "[tako.providers]\nbroken = tako_broken:Broken\n", "1 / 0\n"),
+    ):
+        module = name.replace("-", "_")
+        info = tmp_path / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(points)
+        (tmp_path / f"{module}.py").write_text(code)
+    return {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+
+def tako(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tako.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=30)
+
+
+def chains(name: str, env: dict[str, str]) -> dict[str, list[tuple[str, ...]]]:
+    """Return a provider's chains as tuples of plugin, role, distribution, version."""
+    done = tako("plugins", name, "--json", env=env)
+    assert done.returncode == 0, done.stderr
+    [row] = json.loads(done.stdout)
+    assert list(row["hooks"]) == list(HOOKS)
+    return {hook: [tuple(link.values()) for link in links] for hook, links in row["hooks"].items()}
+
+
+def test_a_chain_shows_wrappers_overrides_the_provider_and_the_defaults_in_order(installed: dict[str, str]) -> None:
+    found = chains("openai", installed)
+    core = ("tako-core", "0.1.0")
+    assert found["tako_chat"] == [
+        ("tako.integrity", "wraps", *core),
+        ("general", "wraps", "tako-general", "2.5"),
+        ("tako.guard", "wraps", *core),
+        ("tako.retries", "wraps", *core),
+        ("provider tako_openai", "provider", "tako-openai", "0.1.0"),
+        ("tako.defaults", "default", *core),
+    ]
+    assert found["tako_capabilities"] == [
+        ("general", "overrides", "tako-general", "2.5"),
+        ("provider tako_openai", "provider", "tako-openai", "0.1.0"),
+        ("tako.defaults", "default", *core),
+    ]
+
+
+def test_a_plugin_that_is_off_takes_no_part(installed: dict[str, str]) -> None:
+    found = chains("openai", {**installed, "TAKO_DISABLE_PLUGINS": "general,cache,otel,prices,record"})
+    assert not [link for links in found.values() for link in links if link[0] == "general"]
+
+
+def test_what_a_class_has_from_another_distribution_is_that_ones(installed: dict[str, str]) -> None:
+    found = chains("mine", installed)["tako_translator"]
+    assert found[0] == ("provider tako_openai", "provider", "tako-openai", "0.1.0")
+    done = tako("plugins", "mine", env=installed)
+    assert done.stdout.splitlines()[1].split()[:2] == ["mine", "tako_capabilities"]
+
+
+def test_a_broken_provider_is_named_with_the_reason(installed: dict[str, str]) -> None:
+    done = tako("plugins", env=installed)
+    assert done.returncode == 1
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("broken")]
+    assert line.split()[:5] == ["broken", "broken", "tako-broken", "0.3", "ZeroDivisionError:"]
+    done = tako("plugins", "broken", "--json", env=installed)
+    row: dict[str, Any] = json.loads(done.stdout)[0]
+    assert (row["state"], row["hooks"]) == ("broken", {})
+
+
+def test_every_installed_provider_is_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins"]) == 0
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["PROVIDER", "HOOK", "PLUGIN", "ROLE", "DISTRIBUTION", "VERSION"]
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == [
+        entry.name for entry in provider_entries()
+    ]
+
+
+def test_a_plugin_that_the_program_registered_has_no_distribution(
+    register: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Here:
+        @hookimpl
+        def tako_capabilities(self) -> Capabilities:
+            return Capabilities()
+
+    register(Here(), "here")
+    assert main(["plugins", "openai", "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)
+    link = {"plugin": "here", "role": "overrides", "distribution": "", "version": ""}
+    assert row["hooks"]["tako_capabilities"][0] == link
+
+
+def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", "nope"]) == 2
+    assert "no provider 'nope' is installed (installed: anthropic" in capsys.readouterr().err
