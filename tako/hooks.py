@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 hookimpl = pluggy.HookimplMarker("tako")
 
 Named = Sequence[tuple[str, object]]
+Registered = tuple[dict[str, object], dict[str, str], "dict[str, type[Provider]]"]
+"""General plugins, tracebacks of failures, and provider classes, by their names."""
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("tako_"))
 
@@ -174,6 +176,25 @@ class Plugins:
             if not labels:
                 raise PluginError(f"plugin {plugin!r} is not registered")
             del self._general[labels[0]]
+            self.generation += 1
+
+    def install(self, name: str, cls: type[Provider]) -> None:
+        """Let a name stand for a provider class that no distribution brings."""
+        with self._lock:
+            self._classes[name] = cls
+
+    def snapshot(self) -> Registered:
+        """Return what is registered, has failed, and was imported by name, for ``restore``."""
+        self.load()
+        with self._lock:
+            return dict(self._general), dict(self.failed), dict(self._classes)
+
+    def restore(self, registered: Registered) -> None:
+        """Go back to what ``snapshot`` returned; tests are isolated by that."""
+        with self._lock:
+            general, failed, classes = registered
+            self._general, self.failed, self._classes = dict(general), dict(failed), dict(classes)
+            self._managers.clear()
             self.generation += 1
 
     def load(self) -> None:

@@ -1,0 +1,15 @@
+"""What every provider promises, of this one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tako.testing import ProviderSuite
+from tako_mistral import Mistral
+
+
+class TestMistral(ProviderSuite):
+    dialect = "completions"
+
+    def provider(self, base_url: str, **options: Any) -> Mistral:
+        return Mistral("mistral-large-latest", api_key=self.secret, base_url=base_url, **options)

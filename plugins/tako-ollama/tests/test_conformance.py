@@ -1,0 +1,15 @@
+"""What every provider promises, of this one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tako.testing import ProviderSuite
+from tako_ollama import Ollama
+
+
+class TestOllama(ProviderSuite):
+    dialect = "ollama"
+
+    def provider(self, base_url: str, **options: Any) -> Ollama:
+        return Ollama("llava", api_key=self.secret, base_url=base_url, **options)

@@ -1,0 +1,15 @@
+"""What every provider promises, of this one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tako.testing import ProviderSuite
+from tako_vertex import Vertex
+
+
+class TestVertex(ProviderSuite):
+    dialect = "gemini"
+
+    def provider(self, base_url: str, **options: Any) -> Vertex:
+        return Vertex("gemini-2.5-flash", access_token=self.secret, project_id="p", endpoint_url=base_url, **options)

@@ -1,0 +1,140 @@
+"""What a dialect is: how a vendor's server writes what a script says, and reads what a client asks."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec import Struct
+
+from tako.testing.script import Script
+from tako.testing.server import Received, Reply, Server, reply, serve
+from tako.types import FinishReason, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from tako.testing.server import Ending
+
+    Answer = Script | Reply | Callable[[Received], "Script | Reply"]
+
+
+class Seen(Struct, frozen=True):
+    """Something of a request as it went over the wire.
+
+    ``kind`` is "text", "image" (``value`` is bare base64), "image_url", "call", "result" or "reasoning"; ``role`` is
+    "system", "user" or "assistant". Results have the ``id`` of their call, or the ``name`` where the wire has no ids.
+    """
+
+    kind: str
+    role: str
+    value: Any
+    id: str = ""
+    name: str = ""
+    mime: str = ""
+
+
+class Asked(Struct, frozen=True):
+    """A request, read: the model, the parts in wire order, the tools' schemas by their names, and the parameters."""
+
+    model: str
+    parts: list[Seen]
+    tools: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
+
+    def of(self, kind: str) -> list[Seen]:
+        """Return the parts of one kind."""
+        return [part for part in self.parts if part.kind == kind]
+
+
+class Dialect:
+    """A wire. An author whose vendor speaks another one subclasses this, and gives an object of it to the suite.
+
+    ``traits`` say what the wire has: "reasoning", "state" (opaque state that goes back), "cached", "cache_writes" and
+    "reasoning_tokens" (counts), "argument_text" (arguments are text, in pieces), "call_ids", "names" (a reply says its
+    model). ``words`` are the finish reasons that it knows.
+    """
+
+    name: ClassVar[str] = "author's own"
+    content_type: ClassVar[str] = "text/event-stream"
+    traits: ClassVar[frozenset[str]] = frozenset()
+    words: ClassVar[Mapping[FinishReason, str]] = {}
+    http: ClassVar[bool] = True
+
+    def streams(self, request: Received) -> bool:
+        """Whether the client asks for a stream."""
+        return bool(request.json.get("stream"))
+
+    def whole(self, script: Script) -> Any:
+        """Return the JSON of a whole reply."""
+        raise TypeError(f"{type(self).__name__} has no method whole(script)")
+
+    def events(self, script: Script) -> list[bytes]:
+        """Return the events of a streamed reply, each as it goes over the wire."""
+        raise TypeError(f"{type(self).__name__} has no method events(script)")
+
+    def complete_after(self, events: Sequence[bytes]) -> int:
+        """Count the events after which the reply is complete, whatever follows."""
+        return len(events)
+
+    def refusal(self, status: int, message: str) -> Any:
+        """Return the JSON of an error."""
+        return {"error": {"message": message}}
+
+    def refusal_headers(self, status: int) -> dict[str, str]:
+        """Return the headers that an error has beside its body."""
+        return {}
+
+    def error_event(self, status: int, message: str) -> bytes:
+        """Return the event that reports an error after status 200."""
+        raise TypeError(f"{type(self).__name__} has no method error_event(status, message)")
+
+    def read(self, request: Received) -> Asked:
+        """Read a request."""
+        raise TypeError(f"{type(self).__name__} has no method read(request)")
+
+    # What is made of those.
+
+    def word(self, script: Script) -> str:
+        """Return the vendor's word for how a reply ends."""
+        return script.word if script.word is not None else self.words[script.ending]
+
+    def counted(self, usage: Usage) -> Usage:
+        """Return what of a usage this wire can say."""
+        return Usage(
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_tokens if "cached" in self.traits else 0,
+            usage.cache_write_tokens if "cache_writes" in self.traits else 0,
+            usage.reasoning_tokens if "reasoning_tokens" in self.traits else 0,
+        )
+
+    def pieces(self, body: Sequence[bytes], *, ending: Ending = "end", pause: float = 0.0) -> Reply:
+        """Script a stream of these bytes."""
+        return reply(body, headers={"content-type": self.content_type}, ending=ending, pause=pause)
+
+    def stream(self, script: Script, *, ending: Ending = "end", pause: float = 0.0) -> Reply:
+        """Script a streamed reply."""
+        return self.pieces(self.events(script), ending=ending, pause=pause)
+
+    def refuse(self, status: int, message: str = "no", headers: Mapping[str, str] | None = None) -> Reply:
+        """Script an error."""
+        sent = {**self.refusal_headers(status), **(headers or {})}
+        return reply(json=self.refusal(status, message), status=status, headers=sent)
+
+    def answer(self, given: Answer) -> Callable[[Received], Reply]:
+        """Make an answer that is whole or streamed, as the client asks."""
+
+        def answer(request: Received) -> Reply:
+            said = given(request) if callable(given) else given
+            if isinstance(said, Reply):
+                return said
+            return self.stream(said) if self.streams(request) else reply(json=self.whole(said))
+
+        return answer
+
+    @contextmanager
+    def serve(self, *answers: Answer) -> Generator[Server, None, None]:
+        """Run a server on loopback that gives these answers in turn, the last one for ever."""
+        with serve(*[self.answer(given) for given in answers]) as server:
+            yield server

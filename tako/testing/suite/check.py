@@ -1,0 +1,86 @@
+"""What a check is, how its outcome is told, and the words in which it fails."""
+
+from __future__ import annotations
+
+import re
+import unittest
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+ABILITIES = {
+    "scripted": "its answers can be scripted: there is a dialect",
+    "http": "it speaks over HTTP, so that replies can be cut, refused and redirected",
+    "streaming": "replies come in pieces",
+    "tools": "tools can be offered and called",
+    "images": "images go out inline",
+    "reasoning": "reasoning comes apart from the text",
+    "state": "opaque state of the vendor's goes back",
+    "notices": "what the wire cannot carry is left out with a notice",
+    "retries": "calls that failed for a reason that passes are repeated",
+    "key": "it has a key, which nobody may see",
+    "pickle": "the provider itself can be pickled",
+}
+"""What a provider may lack. ``not_applicable`` takes these names, or the names of single checks, each with a reason."""
+
+
+class NotApplicable(unittest.SkipTest):
+    """A check does not apply, for the reason that the author gave (pytest takes it for a skip)."""
+
+
+class CheckFailed(AssertionError):
+    """A promise is broken; the text says which and how."""
+
+
+class Check(Struct, frozen=True):
+    """One check: ``promise`` is what it proves, ``needs`` the abilities without which it does not apply."""
+
+    name: str
+    promise: str
+    needs: tuple[str, ...]
+    group: str
+    body: Any
+
+
+CHECKS: dict[str, Check] = {}
+"""Every check of the suite, in order. What is in here must be in a suite, as it is."""
+
+
+def check(*needs: str) -> Callable[[Callable[[Any], Awaitable[None]]], Callable[[Any], None]]:
+    """Make a check of an async method: a plain test method that runs it on an event loop of its own."""
+
+    def mark(body: Callable[[Any], Awaitable[None]]) -> Callable[[Any], None]:
+        name = body.__name__.removeprefix("test_")
+        group = body.__module__.rpartition(".")[2]
+        made = Check(name, re.sub(r"\s+", " ", body.__doc__ or "").strip(), needs, group, body)
+        CHECKS[name] = made
+
+        def run(self: Any) -> None:
+            self.run_check(made)
+
+        run.__name__, run.__qualname__, run.__doc__ = body.__name__, body.__qualname__, body.__doc__
+        run.__module__ = body.__module__
+        return run
+
+    return mark
+
+
+def expect(holds: object, said: str) -> None:
+    """Fail with what is said unless it holds."""
+    if not holds:
+        raise CheckFailed(said)
+
+
+def expect_equal(found: Any, wanted: Any, what: str) -> None:
+    """Fail where two values differ, showing both."""
+    if found != wanted:
+        raise CheckFailed(f"{what}: found {shortened(found)}, wanted {shortened(wanted)}")
+
+
+def shortened(value: Any) -> str:
+    """Return a value's repr, its middle left out where it is long."""
+    text = repr(value)
+    return text if len(text) <= 600 else f"{text[:300]} … {text[-300:]}"  # noqa: PLR2004 - fits a screen

@@ -1,0 +1,129 @@
+"""One implementation for every way of calling: blocking, in several event loops, fifty at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from tako.testing.script import Script
+from tako.testing.suite.check import check, expect, expect_equal
+from tako.testing.suite.harness import Harness, within
+from tako.types import ChatRequest, Message
+
+if TYPE_CHECKING:
+    from tako.provider import Provider
+    from tako.testing.server import Received, Reply
+
+MANY = 50
+DELAY = 0.1
+"""Seconds that a scripted vendor takes over each of many calls."""
+STALL = 0.5
+"""Seconds for which the event loop may stand still under fifty calls, on a machine with other work to do."""
+
+
+class Concurrency(Harness):
+    """Who calls, and when."""
+
+    @check()
+    async def test_blocking(self) -> None:
+        """The blocking face answers as the async one does, whole and in pieces, also within a running loop."""
+        async with self.asking(Script(text="Hello there, how are you?")) as (provider, _):
+            whole, folded = await provider.chat(self.hello), await provider.stream(self.hello).response()
+
+            def ask() -> None:
+                expect_equal(provider.blocking.chat(self.hello).message, whole.message, "blocking.chat, against chat")
+                with provider.blocking.stream(self.hello) as stream:
+                    text = "".join(stream.text)
+                expect_equal(text, folded.text, "the text of blocking.stream, against stream")
+                expect_equal(stream.response().usage, folded.usage, "the usage of blocking.stream")
+                provider.blocking.close()
+
+            await asyncio.to_thread(ask)
+
+    @check()
+    async def test_two_loops(self) -> None:
+        """One provider serves event loops one after the other, and at the same time."""
+        async with self.asking(Script(text="Hello.")) as (provider, _):
+            wanted = (await provider.chat(self.hello)).text
+
+            async def ask() -> str:
+                found = await provider.chat(self.hello)
+                streamed = await provider.stream(self.hello).response()
+                expect_equal(streamed.text, found.text, "a stream in another loop")
+                await provider.aclose()
+                return found.text
+
+            def run() -> str:
+                return asyncio.run(ask())
+
+            for _ in range(2):
+                expect_equal(await asyncio.to_thread(run), wanted, "the answer in a loop after another one has ended")
+            found = await asyncio.gather(asyncio.to_thread(run), asyncio.to_thread(run), ask())
+            expect_equal(found, [wanted] * 3, "the answers in three loops at once")
+
+    @check("scripted")
+    async def test_many_at_once(self) -> None:
+        """Fifty calls at once run side by side, without stalling the event loop, and each gets its own answer."""
+        requests = [ChatRequest([Message.user(f"number {n}.")]) for n in range(MANY)]
+
+        def echo(request: Received) -> Reply | Script:
+            script = Script(text="You said " + self.vendor.read(request).of("text")[-1].value)
+            return replace(self.vendor.answer(script)(request), delay=DELAY) if self.vendor.http else script
+
+        async with self.asking(echo) as (provider, _):
+            await self.ways(provider, requests[0])  # whatever is imported or looked up once
+            for way in self.calls(provider, requests[0]):
+                began = time.perf_counter()
+                stalls: list[float] = []
+                watch = asyncio.ensure_future(_watch(stalls))
+                asked = [self.calls(provider, request)[way]() for request in requests]
+                found = await within(MANY * DELAY, asyncio.gather(*asked), f"{way}: {MANY} calls of {DELAY} s at once")
+                watch.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watch
+                took = time.perf_counter() - began
+                for request, response in zip(requests, found, strict=True):
+                    expect_equal(response.text, f"You said {request.messages[0].text}", f"{way}: the answer among many")
+                expect(
+                    took < MANY * DELAY / 2,
+                    f"{way}: {MANY} calls of {DELAY} s each took {took:.1f} s: one after the other",
+                )
+                worst = max(stalls, default=took)  # a loop that never came round to the timer stood still all along
+                expect(worst < STALL, f"{way}: the event loop stood still for {worst:.2f} s")
+
+    @check("scripted", "streaming")
+    async def test_streams_side_by_side(self) -> None:
+        """Two streams of one provider that are read in turn do not mix."""
+        texts = ["one two three four five", "uno due tre quattro cinque"]
+
+        def answer(request: Received) -> Script:
+            return Script(text=texts[int(self.vendor.read(request).of("text")[-1].value)])
+
+        async with self.asking(answer) as (provider, _):
+            expect_equal(await _in_turn(provider, 2), texts, "the texts of two streams read in turn")
+
+
+async def _in_turn(provider: Provider, count: int) -> list[str]:
+    streams = [provider.stream(str(n)) for n in range(count)]
+    found = ["" for _ in streams]
+    going = set(range(count))
+    while going:
+        for n in sorted(going):
+            chunk = await anext(streams[n], None)
+            if chunk is None:
+                going.discard(n)
+            elif chunk.kind == "delta":
+                found[n] += chunk.text or ""
+    return found
+
+
+async def _watch(stalls: list[float]) -> None:
+    """Note how late a timer of 5 ms is."""
+    while True:
+        began = time.perf_counter()
+        await asyncio.sleep(0.005)
+        stalls.append(time.perf_counter() - began - 0.005)

@@ -1,0 +1,117 @@
+"""Connections: closed when somebody leaves, and none is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from tako.errors import TakoError
+from tako.testing.script import Script
+from tako.testing.server import reply
+from tako.testing.suite.check import check, expect, expect_equal
+from tako.testing.suite.harness import Harness, left, settle, within
+
+TEXT = "Hello there, how are you?"
+PROMPT = 2.0
+"""Seconds in which a connection must be closed."""
+
+
+class Connections(Harness):
+    """Who leaves, closes the door."""
+
+    def _held(self) -> Any:
+        """A stream that goes on to its last event, and then stays open."""
+        if not self.vendor.http:
+            return Script(text=TEXT)
+        events = self.vendor.events(Script(text=TEXT))
+        return self.vendor.pieces(events[: self.vendor.complete_after(events) - 1], ending="hang")
+
+    @check("scripted")
+    async def test_cancel_chat(self) -> None:
+        """A call that is cancelled closes its connection at once."""
+        async with self.asking(reply([], ending="hang", headers={"content-type": "application/json"})) as (
+            provider,
+            server,
+        ):
+            task = asyncio.ensure_future(provider.chat(self.hello))
+            await settle(lambda: bool(server.requests), "the request did not arrive")
+            await within(PROMPT, left(task), "cancelling a call")
+            await settle(lambda: server.left_early == 1, "the connection of a cancelled call stayed open", PROMPT)
+
+    @check("scripted", "streaming")
+    async def test_cancel_stream(self) -> None:
+        """A stream whose reader is cancelled closes its connection at once."""
+        async with self.asking(self._held()) as (provider, server):
+            begun = asyncio.Event()
+
+            async def read() -> None:
+                async with provider.stream(self.hello) as stream:
+                    async for _ in stream:
+                        begun.set()
+                        if not self.vendor.http:
+                            await asyncio.Event().wait()
+
+            task = asyncio.ensure_future(read())
+            await within(3.0, begun.wait(), "the first chunk")
+            await within(PROMPT, left(task), "cancelling a stream")
+            await settle(lambda: server.left_early == 1, "the connection of a cancelled stream stayed open", PROMPT)
+
+    @check("scripted", "streaming")
+    async def test_early_exit(self) -> None:
+        """A stream that is left early, by ``async with`` or by ``aclose``, closes its connection at once."""
+        async with self.asking(self._held()) as (provider, server):
+            async with provider.stream(self.hello) as stream:
+                await anext(stream)
+            await settle(lambda: server.left_early == 1, "leaving `async with` early left the connection open", PROMPT)
+            stream = provider.stream(self.hello)
+            await anext(stream)
+            await within(PROMPT, stream.aclose(), "closing a stream")
+            await settle(lambda: server.left_early == 2, "aclose() left the connection open", PROMPT)  # noqa: PLR2004 - the second
+
+    @check("scripted", "streaming")
+    async def test_early_exit_blocking(self) -> None:
+        """A blocking stream that is left early closes its connection, too."""
+        async with self.asking(self._held()) as (provider, server):
+
+            def leave() -> None:
+                with provider.blocking.stream(self.hello) as stream:
+                    next(stream)
+                provider.blocking.close()
+
+            await within(5.0, asyncio.to_thread(leave), "leaving a blocking stream")
+            await settle(lambda: server.left_early == 1 or not self.vendor.http,
+                         "leaving a blocking stream early left the connection open", PROMPT)  # fmt: skip
+            await settle(lambda: server.open == 0, "leaving a blocking stream early left it running", PROMPT)
+
+    @check("scripted", "http")
+    async def test_no_leaks(self) -> None:
+        """Calls and streams in turn, good ones and failed ones, leave no more than one connection open."""
+        bad = self.vendor.refuse(400)
+        for answer in (Script(text="ok"), bad, self.vendor.pieces([b"x"], ending="cut")):
+            async with self.asking(answer, max_retries=0) as (provider, server):
+                for _ in range(5):
+                    for call in self.calls(provider, self.hello).values():
+                        with suppress(TakoError):
+                            await call()
+                await settle(
+                    lambda: server.open <= 1, f"{server.open} connections stayed open after calls in turn", PROMPT
+                )  # noqa: B023 - called here
+
+    @check("scripted", "http")
+    async def test_aclose(self) -> None:
+        """``aclose`` closes every connection, and the provider can be used again."""
+        async with self.asking(Script(text="ok")) as (provider, server):
+            await asyncio.gather(*[provider.chat(self.hello) for _ in range(5)])
+            await provider.aclose()
+            await settle(lambda: server.open == 0, "connections stayed open after aclose()", PROMPT)
+            expect_equal((await provider.chat(self.hello)).text, "ok", "a call after aclose()")
+
+    @check("scripted", "http")
+    async def test_context_manager(self) -> None:
+        """Leaving ``async with provider`` closes its connections."""
+        with self.vendor.serve(Script(text="ok")) as server:
+            async with self.provider(server.url) as provider:
+                await self.ways(provider, self.hello)
+            await settle(lambda: server.open == 0, "connections stayed open after `async with provider`", PROMPT)
+            expect(server.requests, "nothing was asked")

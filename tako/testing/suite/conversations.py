@@ -1,0 +1,226 @@
+"""Requests: every part goes out or is noted, and what came back can go out again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako.errors import UnsupportedError
+from tako.parts import ContentPart, Part, TextPart
+from tako.testing.script import Call, Script
+from tako.testing.suite.check import CheckFailed, NotApplicable, check, expect, expect_equal
+from tako.testing.suite.harness import Harness, error_of
+from tako.types import ChatRequest, JsonSchema, Message, Tool
+
+if TYPE_CHECKING:
+    from tako.testing.dialects.dialect import Asked
+    from tako.types import ChatResponse, Notice
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+TIFF = "SUkqAAgAAAAAAAAAbWFya2Vy"
+WEATHER = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
+PARAMETERS: dict[str, Any] = {"temperature": 0.5, "top_p": 0.96, "max_tokens": 77, "stop": ["END"], "seed": 5}
+LOSSY = ChatRequest([Message.user([ContentPart.text("What is this?"), ContentPart.image("image/tiff", TIFF)])])
+
+
+class Conversations(Harness):
+    """What goes out."""
+
+    @check("scripted")
+    async def test_conversation(self) -> None:
+        """All turns go out, in order and by their roles, each of them once."""
+        said = [("system", "Be brief-0."), ("user", "First-1?"), ("assistant", "Answer-2."), ("user", "Second-3?")]
+        makers = {"system": Message.system, "user": Message.user, "assistant": Message.assistant}
+        async with self.asking(Script(text="ok")) as (provider, server):
+            await self.ways(provider, ChatRequest([makers[role](text) for role, text in said]))
+            for request in server.requests:
+                seen = self.vendor.read(request).of("text")
+                expect_equal([(part.role, part.value) for part in seen], said, "the turns on the wire")
+
+    @check("scripted", "notices")
+    async def test_parameters(self) -> None:
+        """Temperature, top_p, max_tokens, stop and seed go out with their values, or notices say that they cannot."""
+        async with self.asking(Script(text="ok")) as (provider, server):
+            carried: set[str] = set()
+            for way, response in (await self.ways(provider, ChatRequest([Message.user("Hi")], **PARAMETERS))).items():
+                for request in server.requests:
+                    found = self.vendor.read(request).parameters
+                    carried = found.keys() & PARAMETERS.keys()
+                    for name in carried:
+                        expect_equal(found[name], PARAMETERS[name], f"{way}: {name} on the wire")
+                    _accounted(PARAMETERS.keys() - carried, response.notices, way)
+        self.observe("parameters", ", ".join(sorted(carried)))
+
+    @check("scripted", "notices")
+    async def test_response_format(self) -> None:
+        """A JSON schema goes out, or a notice says that it cannot."""
+        schema = JsonSchema("answer", {"type": "object", "properties": {"marker_7f": {"type": "string"}}})
+        async with self.asking(Script(text="{}")) as (provider, server):
+            for way, response in (
+                await self.ways(provider, ChatRequest([Message.user("Hi")], response_format=schema))
+            ).items():
+                there = b"marker_7f" in server.requests[-1].body
+                _accounted(set() if there else {"response_format"}, response.notices, way)
+        self.observe("JSON schema", "sent" if there else "left out with a notice")
+
+    @check("scripted", "http")
+    async def test_extra(self) -> None:
+        """``extra`` is merged into the body last: it can add, and it can replace."""
+        extra = {"conformance_extra": {"a": {"b": 1}}}
+        async with self.asking(Script(text="ok")) as (provider, server):
+            await self.ways(provider, ChatRequest([Message.user("Hi")], extra=extra))
+            for request in server.requests:
+                expect_equal(request.json.get("conformance_extra"), {"a": {"b": 1}}, "extra on the wire")
+
+    @check("scripted", "notices")
+    async def test_parts_add_up(self) -> None:
+        """Every part of a request is on the wire, or a notice at its place says that it is not; none raises."""
+        conversation, markers = _all_parts()
+        async with self.asking(Script(text="ok")) as (provider, server):
+            for way, response in (await self.ways(provider, ChatRequest(conversation, tools=[WEATHER]))).items():
+                body = server.requests[-1].body.decode()
+                for path, marker in markers.items():
+                    noted = any(notice.path.startswith(path) for notice in response.notices)
+                    expect(marker in body or noted, f"{way}: {path} ({marker}) was lost without a notice")
+                    expect(body.count(marker) < 2, f"{way}: {path} ({marker}) went out twice")  # noqa: PLR2004 - twice
+
+    @check("scripted", "notices")
+    async def test_notices(self) -> None:
+        """What the wire cannot carry is left out with a notice: code, text, path and provider, also of a stream."""
+        async with self.asking(Script(text="ok")) as (provider, server):
+            for way, response in (await self.ways(provider, LOSSY)).items():
+                said = [notice for notice in response.notices if notice.path.startswith("messages[0].content[1]")]
+                expect(said, f"{way}: an image that no vendor takes was left out without a notice")
+                for notice in said:
+                    expect(notice.code and notice.message, f"{way}: {notice!r} has no code or no text")
+                    expect_equal(notice.provider, provider.name, f"{way}: the provider of a notice")
+            expect(not any(TIFF.encode() in request.body for request in server.requests), "the noted image went out")
+
+    @check("scripted", "notices")
+    async def test_strict(self) -> None:
+        """With ``strict`` what would be left out is an UnsupportedError before the network, with the notices on it."""
+        async with self.asking(Script(text="ok")) as (provider, server):
+            for way, call in self.calls(provider, msgspec.structs.replace(LOSSY, strict=True)).items():
+                error = await error_of(call, f"{way}: a strict request that loses an image")
+                if not isinstance(error, UnsupportedError):
+                    raise CheckFailed(f"{way}: a strict request that loses an image is a {type(error).__name__}")
+                expect(error.notices, f"{way}: the UnsupportedError has no notices")
+            expect_equal(len(server.requests), 0, "requests that went out in spite of strict")
+
+    @check("scripted")
+    async def test_strict_without_loss(self) -> None:
+        """A strict request that loses nothing is answered like any other."""
+        asked = ChatRequest([Message.user("Hi")], strict=True)
+        async with self.asking(Script(text="ok")) as (provider, _):
+            for way, response in (await self.ways(provider, asked)).items():
+                expect_equal(response.text, "ok", f"{way}: the answer to a strict request")
+
+    @check("notices")
+    async def test_foreign_state(self) -> None:
+        """Reasoning of another provider stays behind, with a notice."""
+        thought = ContentPart.reasoning("foreign-thought", "foreign-signature", "some-other-vendor")
+        history = [Message.user("Hi"), Message.assistant([thought, TextPart("Hello.")]), *self.hello.messages]
+        async with self.asking(Script(text="ok")) as (provider, server):
+            for way, response in (
+                await self.ways(provider, msgspec.structs.replace(self.hello, messages=history))
+            ).items():
+                _accounted({"messages[1].content[0]"}, response.notices, way)
+            expect(not any(b"foreign-" in request.body for request in server.requests), "foreign reasoning went out")
+
+    @check("scripted", "tools")
+    async def test_history(self) -> None:
+        """A reply with calls goes back after a journey through JSON, each result with its call."""
+        calls = (Call("weather", {"city": "Rome"}, "call_A1"), Call("weather", {"city": "Oslo"}, "call_B2"))
+        async with self.asking(Script(text="I look.", calls=calls)) as (provider, server):
+            first = await self.ways(provider, ChatRequest([Message.user("Weather?")], tools=[WEATHER]))
+            for way, response in first.items():
+                answer = await provider.chat(_follow_up(response))
+                asked = self.vendor.read(server.requests[-1])
+                expect_equal([call.value for call in asked.of("call")], [call.args for call in calls], f"{way}: calls")
+                _check_pairs(asked, way)
+                expect_equal(answer.notices, [], f"{way}: notices on the way back")
+
+    @check("scripted", "state", "tools", "reasoning")
+    async def test_opaque_state(self) -> None:
+        """Opaque state of the vendor's goes back unchanged, from a whole reply and from a stream."""
+        if "state" not in self.vendor.traits:
+            raise NotApplicable("this wire has no opaque state")
+        script = Script(
+            text="I look.",
+            reasoning="Rome it is.",
+            signature="c3RhdGUtbWFya2Vy",
+            calls=(Call("weather", {"city": "Rome"}, "call_A1"),),
+        )
+        async with self.asking(script) as (provider, server):
+            for way, response in (
+                await self.ways(provider, ChatRequest([Message.user("Weather?")], tools=[WEATHER]))
+            ).items():
+                await provider.chat(_follow_up(response))
+                count = server.requests[-1].body.count(b"c3RhdGUtbWFya2Vy")
+                expect_equal(count, 1, f"{way}: how often the state went back")
+
+
+def _accounted(paths: set[str], said: list[Notice], way: str) -> None:
+    for path in paths:
+        expect(any(notice.path.startswith(path) for notice in said), f"{way}: {path} was lost without a notice")
+
+
+def _follow_up(response: ChatResponse) -> ChatRequest:
+    """Send a reply back with the results of its calls, as an application does that keeps its history as JSON."""
+    message = msgspec.json.decode(msgspec.json.encode(response.message), type=Message)
+    expect_equal(message, response.message, "a message after a journey through JSON")
+    results = [Message.tool(call.id, f"result of {call.args['city']}") for call in response.tool_calls]
+    return ChatRequest([Message.user("Weather?"), message, *results], tools=[WEATHER])
+
+
+def _check_pairs(asked: Asked, way: str) -> None:
+    calls, results = asked.of("call"), asked.of("result")
+    expect_equal(len(results), len(calls), f"{way}: results on the wire")
+    expect_equal([part.id for part in results], [part.id for part in calls], f"{way}: ids of results, against calls'")
+    for call, result in zip(calls, results, strict=True):
+        said = msgspec.json.encode(result.value).decode()
+        expect(call.value["city"] in said, f"{way}: the result of {call.value} is {said}")
+
+
+def _all_parts() -> tuple[list[Message], dict[str, str]]:
+    """Return a conversation of every kind of part, and a marker of each by its path."""
+    head: list[Part] = [TextPart("marker-text-1"), ContentPart.image("image/png", PIXEL), TextPart("marker-text-2")]
+    images: list[Part] = [
+        ContentPart.image("image/tiff", TIFF),
+        ContentPart.image("image/jpeg", "not base64!"),
+        ContentPart.image_url("https://example.com/marker-url.png"),
+        ContentPart.image_url("ftp://example.com/marker-ftp.png"),
+        TextPart(""),
+    ]
+    said: list[Part] = [
+        ContentPart.reasoning("marker-reasoning", None, "some-other-vendor"),
+        TextPart("marker-text-3"),
+        ContentPart.tool_call("call_A1", "weather", {"city": "marker-args"}),
+    ]
+    lost: list[Part] = [ContentPart.tool_result("no-such-call", "marker-orphan"), TextPart("marker-text-4")]
+    conversation = [
+        Message.system("marker-system"),
+        Message.user([*head, *images]),
+        Message.assistant(said),
+        Message.tool("call_A1", {"sky": "marker-result"}),
+        Message.user(lost),
+    ]
+    markers = {
+        "messages[0].content[0]": "marker-system",
+        "messages[1].content[0]": "marker-text-1",
+        "messages[1].content[1]": PIXEL,
+        "messages[1].content[2]": "marker-text-2",
+        "messages[1].content[3]": TIFF,
+        "messages[1].content[4]": "not base64!",
+        "messages[1].content[5]": "marker-url",
+        "messages[1].content[6]": "marker-ftp",
+        "messages[1].content[7]": "a text without text",
+        "messages[2].content[0]": "marker-reasoning",
+        "messages[2].content[1]": "marker-text-3",
+        "messages[2].content[2]": "marker-args",
+        "messages[3].content[0]": "marker-result",
+        "messages[4].content[0]": "marker-orphan",
+        "messages[4].content[1]": "marker-text-4",
+    }
+    return conversation, markers

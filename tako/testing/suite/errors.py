@@ -1,0 +1,165 @@
+"""Failures: every status has its class, before and within a reply, and nothing goes where it was not sent."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+from tako.errors import (
+    AuthenticationError,
+    BadRequestError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    ProviderError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    TransportError,
+)
+from tako.testing.script import Script
+from tako.testing.server import reply, serve
+from tako.testing.suite.check import CheckFailed, check, expect, expect_equal
+from tako.testing.suite.harness import Harness, error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+CLASSES: dict[int, type[ProviderError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    408: ServerError,
+    409: ServerError,
+    422: BadRequestError,
+    429: RateLimitError,
+    500: ServerError,
+    502: ServerError,
+    503: OverloadedError,
+    529: OverloadedError,
+}
+IN_STREAMS = (400, 401, 403, 404, 429, 500, 503)
+
+
+class Errors(Harness):
+    """What can go wrong."""
+
+    @check("scripted", "http")
+    async def test_error_classes(self) -> None:
+        """Every status is the error of its class, with the status, the provider, the model and the vendor's words."""
+        for status, cls in CLASSES.items():
+            async with self.asking(self.vendor.refuse(status, "the vendor's words"), max_retries=0) as (provider, _):
+                for way, call in self.calls(provider, self.hello).items():
+                    error = await provider_error(call, f"{way}: status {status}")
+                    expect_equal(type(error), cls, f"{way}: the class of status {status}")
+                    expect_equal(error.status_code, status, f"{way}: .status_code")
+                    expect_equal((error.provider, error.model), (provider.name, provider.model), f"{way}: who failed")
+                    expect_equal(
+                        error.retryable,
+                        issubclass(cls, (RateLimitError, ServerError)),
+                        f"{way}: .retryable of {status}",
+                    )
+                    expect("the vendor's words" in str(error), f"{way}: the vendor's message is not in {str(error)!r}")
+
+    @check("scripted", "http")
+    async def test_error_bodies(self) -> None:
+        """An error is of its class whatever its body is: a page, plain text, nothing, or broken JSON."""
+        for body in ("<html><body>Bad Gateway</body></html>", "upstream connect error", "", '{"error": {"mess'):
+            for status in (403, 500):
+                async with self.asking(reply(body, status=status), max_retries=0) as (provider, _):
+                    for way, call in self.calls(provider, self.hello).items():
+                        error = await provider_error(call, f"{way}: status {status} with the body {body!r}")
+                        expect_equal(type(error), CLASSES[status], f"{way}: status {status} with the body {body!r}")
+
+    @check("scripted", "http")
+    async def test_retry_after(self) -> None:
+        """Retry-After is read in seconds and as a date, and retry-after-ms in milliseconds; nonsense is None."""
+        date = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+        cases = {"retry-after": ("7", 7.0), "retry-after-ms": ("1500", 1.5), "Retry-After": (date, 99.0)}
+        for name, (value, wanted) in cases.items():
+            async with self.asking(self.vendor.refuse(429, headers={name: value}), max_retries=0) as (provider, _):
+                for way, call in self.calls(provider, self.hello).items():
+                    error = await provider_error(call, f"{way}: 429 with {name}: {value}")
+                    found = error.retry_after
+                    expect(
+                        found is not None and abs(found - wanted) <= 3,
+                        f"{way}: .retry_after of {name}: {value} is {found}",
+                    )  # noqa: PLR2004 - seconds that a test may take
+        async with self.asking(self.vendor.refuse(429, headers={"retry-after": "soon"}), max_retries=0) as (
+            provider,
+            _,
+        ):
+            error = await provider_error(lambda: provider.chat(self.hello), "429 with Retry-After: soon")
+            expect_equal(error.retry_after, None, ".retry_after of nonsense")
+
+    @check("scripted", "http")
+    async def test_not_json(self) -> None:
+        """A reply of status 200 that is none (a page, nothing, noise) is a ResponseError, never an empty success."""
+        page = {"content-type": "text/html"}
+        for made in (
+            reply("<html>Sign in to the WiFi</html>", headers=page),
+            reply("", headers=page),
+            reply(b"\x00\xff\x00 noise \n\n", headers={"content-type": self.vendor.content_type}),
+        ):
+            async with self.asking(made, max_retries=0) as (provider, _):
+                for way, call in self.calls(provider, self.hello).items():
+                    what = f"{way}: {made.pieces} with status 200"
+                    expect(isinstance(await provider_error(call, what), ResponseError), f"{what} is no ResponseError")
+
+    @check("scripted", "http", "streaming")
+    async def test_error_events(self) -> None:
+        """An error that a stream reports after status 200 is of the class that its status has, at once or midway."""
+        start = self.vendor.events(Script(text="Hello there."))
+        start = start[: self.vendor.complete_after(start) - 1]
+        for status in IN_STREAMS:
+            event = self.vendor.error_event(status, "the vendor's words")
+            for before in ([], start):
+                what = f"an error event of {status} after {len(before)} events"
+                async with self.asking(self.vendor.pieces([*before, event]), max_retries=0) as (provider, _):
+                    error = await provider_error(lambda: provider.stream(self.hello).response(), what)  # noqa: B023 - called here
+                expect_equal(type(error), CLASSES[status], f"the class of {what}")
+                expect("the vendor's words" in str(error), f"the message of {what} is lost: {error}")
+
+    @check("scripted", "http")
+    async def test_redirects(self) -> None:
+        """A redirect is never followed: prompt and key go to nobody else."""
+        with serve(reply(json={})) as elsewhere:
+            for status in (301, 302, 303, 307, 308):
+                moved = reply("", status=status, headers={"location": f"{elsewhere.url}/v1"})
+                async with self.asking(moved, max_retries=0) as (provider, _):
+                    for way, call in self.calls(provider, self.hello).items():
+                        await provider_error(call, f"{way}: a redirect ({status})")
+            expect_equal(len(elsewhere.requests), 0, "requests that followed a redirect")
+
+    @check("scripted", "http")
+    async def test_unreachable(self) -> None:
+        """A server that is not there is a TransportError."""
+        with serve(reply(json={})) as gone:
+            url = gone.url
+        provider = self.provider(url, max_retries=0)
+        for way, call in self.calls(provider, self.hello).items():
+            error = await provider_error(call, f"{way}: nobody listens")
+            expect(isinstance(error, TransportError), f"{way}: nobody listens is a {type(error).__name__}")
+        await provider.aclose()
+
+    @check("scripted", "http")
+    async def test_errors_pickle(self) -> None:
+        """An error survives pickling with all of its facts, as worker processes need it."""
+        async with self.asking(self.vendor.refuse(429, headers={"retry-after": "7"}), max_retries=0) as (provider, _):
+            for way, call in self.calls(provider, self.hello).items():
+                error = await provider_error(call, f"{way}: status 429")
+                again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+                facts = [(type(one), str(one), one.status_code, one.retry_after) for one in (error, again)]
+                expect_equal(facts[1], facts[0], f"{way}: a pickled error")
+
+
+async def provider_error(call: Callable[[], Any], what: str) -> ProviderError:
+    """Return the ProviderError that a call raises."""
+    error = await error_of(call, what)
+    if not isinstance(error, ProviderError):
+        raise CheckFailed(f"{what}: a {type(error).__name__} is no ProviderError: {error}")
+    return error

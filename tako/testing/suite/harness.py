@@ -1,0 +1,223 @@
+"""What all checks stand on: the author's declarations, a provider before a scripted vendor, and the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tako.errors import TakoError
+from tako.testing.dialects import find_dialect
+from tako.testing.dialects.dialect import Dialect
+from tako.testing.server import Server
+from tako.testing.suite.check import ABILITIES, CHECKS, CheckFailed, NotApplicable, expect
+from tako.testing.summary import Report, Result
+from tako.types import ChatRequest, Message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+
+    from tako.provider import Provider
+    from tako.testing.dialects.dialect import Answer
+    from tako.testing.suite.check import Check
+    from tako.types import ChatResponse, Chunk
+
+SECRET = "sk-conformance-c0ffee5ca1ab1e"  # noqa: S105 - nobody's
+PATIENCE = 60.0
+"""Seconds after which a check has hung."""
+
+
+class Live(Dialect):
+    """In the place of a vendor that cannot be scripted."""
+
+    name = "none"
+    http = False
+
+    @contextmanager
+    def serve(self, *answers: Answer) -> Generator[Server, None, None]:
+        """Serve nothing."""
+        yield Server([])
+
+
+class Harness:
+    """What an author declares, and what checks use."""
+
+    dialect: ClassVar[str | Dialect | None] = None
+    """What the scripted server speaks: a name, an object of the author's, or None where nothing can be scripted."""
+    not_applicable: ClassVar[Mapping[str, str]] = {}
+    """Abilities that the provider lacks, or single checks that do not apply, each with the reason."""
+    environment: ClassVar[Mapping[str, str]] = {}
+    """Environment variables that are set during each check."""
+    secret: ClassVar[str] = SECRET
+    """The key that ``provider`` should use; checks look for it in places where it must not be."""
+    hello: ClassVar[ChatRequest] = ChatRequest([Message.user("Say hello.")])
+    """A request to which any answer will do; where nothing can be scripted, one with an answer that stays the same."""
+    report: ClassVar[Report]
+
+    def provider(self, base_url: str, **options: Any) -> Provider:
+        """Make the provider with its vendor at this address; the author's to write.
+
+        ``options`` are those of HttpOptions that a check needs: pass them on.
+        """
+        raise TypeError(f"{type(self).__name__} has no method provider(self, base_url, **options)")
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith("tako.testing.suite"):
+            return
+        tampered = cls.tampered()
+        if tampered:
+            raise TypeError(f"{cls.__name__}: {', '.join(tampered)} cannot be overridden or deleted; a check that does"
+                            " not apply is stated in not_applicable, with a reason")  # fmt: skip
+        unknown = cls.not_applicable.keys() - CHECKS.keys() - ABILITIES.keys()
+        if unknown:
+            raise TypeError(f"{cls.__name__}: not_applicable names {sorted(unknown)}, which is no check and no ability")
+        for name, reason in cls.not_applicable.items():
+            if not (isinstance(reason, str) and len(reason.split()) > 1):
+                raise TypeError(f"{cls.__name__}: not_applicable says of {name!r} only {reason!r}; give the reason")
+        cls.report = Report(cls.__name__)
+
+    @classmethod
+    def tampered(cls) -> list[str]:
+        """Name the checks that are not the suite's own any more."""
+        found = []
+        for name, known in CHECKS.items():
+            method = getattr(cls, f"test_{name}", None)
+            code = getattr(method, "__closure__", None) or ()
+            if not any(cell.cell_contents is known for cell in code):
+                found.append(f"test_{name}")
+        machinery = ("run_check", "reason_against", "tampered", "_surroundings")
+        return found + [name for name in machinery if _function(cls, name) is not _function(Harness, name)]
+
+    @property
+    def vendor(self) -> Dialect:
+        """The dialect, as an object."""
+        return Live() if self.dialect is None else find_dialect(self.dialect)
+
+    @property
+    def streaming(self) -> bool:
+        """Whether replies come in pieces."""
+        return "streaming" not in self.not_applicable
+
+    def reason_against(self, check: Check) -> str | None:
+        """Say why a check does not apply, or None."""
+        return next(
+            (self.not_applicable[name] for name in (check.name, *check.needs) if name in self.not_applicable), None
+        )
+
+    def run_check(self, check: Check) -> None:
+        """Run one check and note its outcome in the report."""
+        began = time.perf_counter()
+        outcome, reason = "failed", ""
+        try:
+            stated = self.reason_against(check)
+            if stated is not None:
+                raise NotApplicable(stated)
+            with self._surroundings():
+                asyncio.run(_in_time(check.body(self)))
+            outcome = "passed"
+        except NotApplicable as error:
+            outcome, reason = "not applicable", str(error)
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".replace(self.secret, "***")
+            raise
+        finally:
+            self.report.add(
+                Result(check.name, check.group, check.promise, outcome, reason, time.perf_counter() - began)
+            )
+
+    def observe(self, name: str, value: str) -> None:
+        """Note for the summary what has been seen of the provider."""
+        self.report.observed[name] = value
+
+    @asynccontextmanager
+    async def asking(self, *answers: Answer, **options: Any) -> AsyncGenerator[tuple[Provider, Server], None]:
+        """Stand the provider before a vendor that gives these answers in turn, the last one for ever."""
+        with self.vendor.serve(*answers) as server:
+            provider = self.provider(server.url, **options)
+            self.report.provider = provider.id
+            self.report.dialect = self.vendor.name
+            try:
+                yield provider, server
+            finally:
+                await provider.aclose()
+
+    async def ways(self, provider: Provider, request: ChatRequest) -> dict[str, ChatResponse]:
+        """Answer a request whole, and in pieces that are folded."""
+        found = {"chat": await provider.chat(request)}
+        if self.streaming:
+            found["stream"] = await provider.stream(request).response()
+        return found
+
+    def calls(self, provider: Provider, request: ChatRequest) -> dict[str, Callable[[], Any]]:
+        """Return the ways of asking, not asked yet."""
+        found: dict[str, Callable[[], Any]] = {"chat": lambda: provider.chat(request)}
+        if self.streaming:
+            found["stream"] = lambda: provider.stream(request).response()
+        return found
+
+    @contextmanager
+    def _surroundings(self) -> Generator[None, None, None]:
+        before = {name: os.environ.get(name) for name in self.environment}
+        os.environ.update(self.environment)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+async def chunks_of(provider: Provider, request: ChatRequest) -> list[Chunk]:
+    """Stream, and keep every chunk."""
+    async with provider.stream(request) as stream:
+        return [chunk async for chunk in stream]
+
+
+async def error_of(call: Callable[[], Any], what: str) -> TakoError:
+    """Return the error that a call raises; fails where it succeeds, or raises what is none of tako's."""
+    try:
+        answer = await call()
+    except TakoError as error:
+        return error
+    except Exception as error:
+        raise CheckFailed(f"{what}: a bare {type(error).__name__} came out, not a TakoError: {error}") from error
+    raise CheckFailed(f"{what}: it passed for a success: {getattr(answer, 'message', answer)!r}")
+
+
+async def settle(holds: Callable[[], bool], what: str, seconds: float = 2.0) -> None:
+    """Wait until something holds."""
+    until = time.monotonic() + seconds
+    while not holds() and time.monotonic() < until:
+        await asyncio.sleep(0.005)
+    expect(holds(), what)
+
+
+async def within(seconds: float, work: Any, what: str) -> Any:
+    """Wait for work; fails where it takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError as error:
+        raise CheckFailed(f"{what} took longer than {seconds:g} s") from error
+
+
+async def left(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and see it out."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _in_time(work: Any) -> None:
+    await within(PATIENCE, work, "the check")
+
+
+def _function(cls: type, name: str) -> Any:
+    found = getattr(cls, name)
+    return getattr(found, "__func__", found)

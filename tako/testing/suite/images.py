@@ -1,0 +1,55 @@
+"""Images, in both shapes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tako.parts import ContentPart, TextPart
+from tako.testing.script import Script
+from tako.testing.suite.check import check, expect, expect_equal
+from tako.testing.suite.conversations import PIXEL
+from tako.testing.suite.harness import Harness
+from tako.types import ChatRequest, Message
+
+if TYPE_CHECKING:
+    from tako.parts import Part
+
+URL = "https://example.com/picture.png"
+
+
+class Images(Harness):
+    """What a model may see."""
+
+    @check("scripted", "images")
+    async def test_inline_images(self) -> None:
+        """Base64 and data URLs go out as the same image, with their type, and the text around them stays."""
+        shown: list[Part] = [
+            TextPart("before"),
+            ContentPart.image("image/png", PIXEL),
+            ContentPart.image("image/png", f"data:image/png;base64,{PIXEL}"),
+            ContentPart.image_url(f"data:image/png;base64,{PIXEL}"),
+            TextPart("after"),
+        ]
+        async with self.asking(Script(text="ok")) as (provider, server):
+            for way, response in (await self.ways(provider, ChatRequest([Message.user(shown)]))).items():
+                expect_equal(response.notices, [], f"{way}: notices on images that every vendor takes")
+            for request in server.requests:
+                asked = self.vendor.read(request)
+                found = [image.value.rpartition(",")[2] for image in asked.of("image")]
+                expect_equal(found, [PIXEL] * 3, "the images on the wire")
+                expect({image.mime for image in asked.of("image")} <= {"image/png", ""}, "an image has another type")
+                texts = "".join(seen.value for seen in asked.of("text"))
+                expect_equal(texts, "beforeafter", "the text around images")
+        self.observe("images", "inline")
+
+    @check("scripted", "images")
+    async def test_image_urls(self) -> None:
+        """An image by its URL goes out as that, or is left out with a notice."""
+        asked: list[Part] = [TextPart("What?"), ContentPart.image_url(URL)]
+        async with self.asking(Script(text="ok")) as (provider, server):
+            for way, response in (await self.ways(provider, ChatRequest([Message.user(asked)]))).items():
+                seen = [part.value for part in self.vendor.read(server.requests[-1]).of("image_url")]
+                noted = any(notice.path.startswith("messages[0].content[1]") for notice in response.notices)
+                expect(seen == [URL] or noted, f"{way}: an image by URL was lost without a notice")
+                expect(not (seen and noted), f"{way}: an image by URL went out and was noted as left out")
+        self.observe("image URLs", "sent" if seen else "left out with a notice")

@@ -1,0 +1,82 @@
+"""Giant events, and silence."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from tako.errors import ProviderTimeoutError, ResponseError
+from tako.testing.script import Script
+from tako.testing.server import reply
+from tako.testing.suite.check import check, expect, expect_equal
+from tako.testing.suite.errors import provider_error
+from tako.testing.suite.harness import Harness
+
+if TYPE_CHECKING:
+    from tako.testing.server import Reply
+
+LARGE = 2 * 1024 * 1024
+SILENCE = 0.4
+"""Seconds of the timeout that is tried."""
+
+
+class Limits(Harness):
+    """What is too much, or too little."""
+
+    @check("scripted", "http")
+    async def test_giant_events(self) -> None:
+        """An event of megabytes arrives whole, and costs no more than its size."""
+        text = "0123456789abcdef" * (LARGE // 16)
+        async with self.asking(Script(text=text, split=LARGE)) as (provider, _):
+            began = time.perf_counter()
+            for way, response in (await self.ways(provider, self.hello)).items():
+                expect(response.text == text, f"{way}: {LARGE} characters in one event did not arrive whole")
+            took = time.perf_counter() - began
+        expect(took < 5.0, f"two replies of {LARGE} bytes took {took:.1f} s")  # noqa: PLR2004 - seconds, ample
+
+    @check("scripted", "http", "streaming")
+    async def test_event_cap(self) -> None:
+        """An event over ``max_event_bytes`` is a ResponseError as soon as it is over it."""
+        events = self.vendor.events(Script(text="x" * LARGE, split=LARGE))
+        body = b"".join(events)
+        endless = self.vendor.pieces(
+            [body[at : at + 16384] for at in range(0, len(body) - 16384, 16384)], ending="hang"
+        )
+        async with self.asking(endless, max_event_bytes=65536, max_retries=0) as (provider, _):
+            error = await provider_error(lambda: provider.stream(self.hello).response(), "an event over the cap")
+        expect(isinstance(error, ResponseError), f"an event over the cap is a {type(error).__name__}: {error}")
+
+    @check("scripted", "http")
+    async def test_idle_timeout(self) -> None:
+        """Silence longer than ``timeout`` is a ProviderTimeoutError: before the reply, within it, and in a stream."""
+        events = self.vendor.events(Script(text="Hello there."))
+        silent = reply([], headers={"content-type": "application/json"}, ending="hang")
+        held = self.vendor.pieces(events[: self.vendor.complete_after(events) - 1], ending="hang")
+        cases = [
+            ("before the reply", reply(json={}, delay=5.0), "chat"),
+            ("before the reply", reply(json={}, delay=5.0), "stream"),
+            ("within a reply", silent, "chat"),
+            ("within a stream", held, "stream"),
+        ]
+        await asyncio.gather(*[self._in_silence(f"{way}: silence {what}", made, way) for what, made, way in cases])
+
+    async def _in_silence(self, what: str, made: Reply, way: str) -> None:
+        async with self.asking(made, timeout=SILENCE, max_retries=0) as (provider, _):
+            call = self.calls(provider, self.hello).get(way)
+            if call is None:
+                return
+            began = time.perf_counter()
+            error = await provider_error(call, what)
+            took = time.perf_counter() - began
+        expect(isinstance(error, ProviderTimeoutError), f"{what} is a {type(error).__name__}: {error}")
+        expect(SILENCE / 2 < took < SILENCE + 2, f"{what}: timeout={SILENCE} took {took:.1f} s")  # noqa: PLR2004 - seconds
+
+    @check("scripted", "http", "streaming")
+    async def test_slow_but_alive(self) -> None:
+        """``timeout`` is the longest silence, not the length of the answer: a slow stream that goes on is whole."""
+        script = Script(text="Hello there, how are you?", split=2)
+        slow = self.vendor.stream(script, pause=2 * SILENCE / len(self.vendor.events(script)))
+        async with self.asking(slow, timeout=SILENCE, max_retries=0) as (provider, _):
+            response = await provider.stream(self.hello).response()
+        expect_equal(response.text, script.text, "a slow stream")

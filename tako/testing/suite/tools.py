@@ -1,0 +1,134 @@
+"""Tools: offered, called, called in parallel, and their arguments in any split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tako.errors import StreamTruncatedError
+from tako.testing.script import Call, Script
+from tako.testing.suite.check import CheckFailed, NotApplicable, check, expect, expect_equal
+from tako.testing.suite.harness import Harness, chunks_of, error_of
+from tako.types import ChatRequest, Delta, FinishReason, Message, Tool
+
+if TYPE_CHECKING:
+    from tako.types import Chunk
+
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string", "description": "a town"}}, "required": ["city"]}
+ASKED = ChatRequest([Message.user("Weather?")], tools=[Tool("weather", "Tells the weather.", SCHEMA), Tool("time")])
+
+
+class Tools(Harness):
+    """What a model may call."""
+
+    @check("scripted", "tools")
+    async def test_tools_are_offered(self) -> None:
+        """Tools go out with their names and schemas."""
+        async with self.asking(Script(text="ok")) as (provider, server):
+            await self.ways(provider, ASKED)
+            for request in server.requests:
+                found = self.vendor.read(request).tools
+                expect_equal(sorted(found), ["time", "weather"], "the tools on the wire")
+                expect_equal(found["weather"]["properties"], SCHEMA["properties"], "a tool's schema on the wire")
+
+    @check("scripted", "tools", "notices")
+    async def test_tool_choice(self) -> None:
+        """``tool_choice`` goes out, or a notice says that it cannot."""
+        sent = []
+        for choice in ("required", "weather"):
+            asked = ChatRequest(ASKED.messages, tools=ASKED.tools, tool_choice=choice)
+            async with self.asking(Script(text="ok")) as (provider, server):
+                for way, response in (await self.ways(provider, asked)).items():
+                    there = "tool_choice" in self.vendor.read(server.requests[-1]).parameters
+                    noted = any(notice.path == "tool_choice" for notice in response.notices)
+                    expect(there or noted, f"{way}: tool_choice={choice!r} was lost without a notice")
+                    sent.append(there)
+        self.observe("tool_choice", "sent" if all(sent) else "left out with a notice")
+
+    @check("scripted", "tools")
+    async def test_tool_call(self) -> None:
+        """A call arrives with its id, its name and its parsed arguments, and is the finish reason."""
+        call = Call("weather", {"city": "Köln", "deep": {"a": [1, None, True, 2.5]}}, "call_A1")
+        async with self.asking(Script(calls=(call,))) as (provider, _):
+            for way, response in (await self.ways(provider, ASKED)).items():
+                expect_equal(len(response.tool_calls), 1, f"{way}: the number of calls")
+                part = response.tool_calls[0]
+                expect_equal((part.id, part.name, part.args), ("call_A1", "weather", call.args), f"{way}: the call")
+                expect_equal(response.finish_reason, FinishReason.TOOL_CALLS, f"{way}: the finish reason of a call")
+
+    @check("scripted", "tools")
+    async def test_text_beside_calls(self) -> None:
+        """Text that comes before calls is kept, and the calls too."""
+        script = Script(text="I will look.", calls=(Call("weather", {"city": "Rome"}, "call_A1"),))
+        async with self.asking(script) as (provider, _):
+            for way, response in (await self.ways(provider, ASKED)).items():
+                expect_equal(response.text, "I will look.", f"{way}: the text beside a call")
+                expect_equal(len(response.tool_calls), 1, f"{way}: the number of calls beside text")
+
+    @check("scripted", "tools")
+    async def test_parallel_calls(self) -> None:
+        """Calls at once stay apart and in order, be they of one tool, and though their pieces alternate."""
+        cities = ["Rome", "Oslo", "Lima"]
+        calls = tuple(Call("weather", {"city": city}, f"call_{city}") for city in cities)
+        async with self.asking(Script(calls=calls, split=3, interleave=True)) as (provider, _):
+            for way, response in (await self.ways(provider, ASKED)).items():
+                found = [call.args for call in response.tool_calls]
+                expect_equal(found, [{"city": city} for city in cities], f"{way}: the arguments of parallel calls")
+                expect_equal(
+                    [call.id for call in response.tool_calls], [call.id for call in calls], f"{way}: their ids"
+                )
+            if self.streaming:
+                expect_equal(_indexes(await chunks_of(provider, ASKED)), [0, 1, 2], "the indexes of parallel calls")
+
+    @check("scripted", "tools", "http")
+    async def test_call_ids(self) -> None:
+        """Every call has an id of its own, whether the vendor sends none or the same one twice."""
+        for id in ("", "call_dup"):
+            calls = (Call("weather", {"city": "Rome"}, id), Call("time", {"zone": "UTC"}, id))
+            async with self.asking(Script(calls=calls)) as (provider, _):
+                for way, response in (await self.ways(provider, ASKED)).items():
+                    ids = [call.id for call in response.tool_calls]
+                    expect(
+                        len(ids) == len(set(ids)) == len(calls) and all(ids),
+                        f"{way}: ids of calls are not unique: {ids}",
+                    )
+                    expect_equal([call.name for call in response.tool_calls], ["weather", "time"], f"{way}: the names")
+
+    @check("scripted", "tools", "streaming")
+    async def test_arguments_split(self) -> None:
+        """Streamed arguments are put together whatever the pieces are."""
+        args = {"city": 'Kö"ln\n世界 👩‍👧', "n": -1.5e10, "list": [{"a": {}}, [], ""]}
+        for split in (1, 2, 3, 7, 1000):
+            script = Script(calls=(Call("weather", args, "call_A1"), Call("time", {}, "call_B2")), split=split)
+            async with self.asking(script) as (provider, _):
+                response = await provider.stream(ASKED).response()
+            expect_equal([call.args for call in response.tool_calls], [args, {}], f"arguments in pieces of {split}")
+
+    @check("scripted", "tools")
+    async def test_arguments_invalid(self) -> None:
+        """Arguments that are no JSON are handed over as the text that they are, neither repaired nor dropped."""
+        if "argument_text" not in self.vendor.traits:
+            raise NotApplicable("arguments are objects on this wire, which are valid or no reply at all")
+        text = '{"city": "Ro'
+        async with self.asking(Script(calls=(Call("weather", text, "call_A1"),))) as (provider, _):
+            for way, response in (await self.ways(provider, ASKED)).items():
+                expect_equal([call.args for call in response.tool_calls], [text], f"{way}: arguments that are no JSON")
+
+    @check("scripted", "http", "tools", "streaming")
+    async def test_cut_call(self) -> None:
+        """A call whose arguments are cut is never handed over: the stream fails, and the partial reply is without it."""
+        calls = (Call("weather", {"city": "Rome", "days": 3}, "call_A1"), Call("time", {"zone": "UTC"}, "call_B2"))
+        events = self.vendor.events(Script(text="I look.", calls=calls, split=4))
+        whole = {call.id: call.args for call in calls}
+        for count in range(2, self.vendor.complete_after(events) - 1):
+            async with self.asking(self.vendor.pieces(events[:count], ending="cut"), max_retries=0) as (provider, _):
+                error = await error_of(lambda: provider.stream(ASKED).response(), f"a stream cut after event {count}")  # noqa: B023 - called here
+            if not isinstance(error, StreamTruncatedError) or error.partial is None:
+                raise CheckFailed(
+                    f"a stream cut after event {count} is a {type(error).__name__} without a partial reply"
+                )
+            for call in error.partial.tool_calls:
+                expect_equal(call.args, whole.get(call.id), f"a cut call was handed over after event {count}")
+
+
+def _indexes(chunks: list[Chunk]) -> list[int]:
+    return sorted({piece.index for chunk in chunks if isinstance(chunk, Delta) for piece in chunk.tool_calls})

@@ -1,0 +1,107 @@
+"""Replies that are cut: never a short success."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako.errors import StreamTruncatedError, TransportError
+from tako.testing.script import Call, Script
+from tako.testing.server import reply
+from tako.testing.suite.check import CheckFailed, check, expect, expect_equal
+from tako.testing.suite.errors import provider_error
+from tako.testing.suite.harness import Harness
+from tako.types import ChatRequest, Message
+
+if TYPE_CHECKING:
+    from tako.provider import Provider
+    from tako.testing.server import Ending, Received, Reply
+
+AT_ONCE = 25
+"""Streams that are cut at the same time."""
+
+
+class Truncation(Harness):
+    """What comes in part."""
+
+    @check("scripted", "http", "streaming")
+    async def test_truncated_events(self) -> None:
+        """A stream that ends before its terminator, whichever event was the last and however the connection ends, is a
+        StreamTruncatedError with the reply as far as it came."""  # noqa: D209 - one sentence
+        calls = (Call("weather", {"city": "Rome"}, "call_A1"),) if "tools" not in self.not_applicable else ()
+        script = Script(text="Hello there, how are you?", calls=calls, split=8)
+        events = self.vendor.events(script)
+        complete = self.vendor.complete_after(events)
+        endings: tuple[Ending, ...] = ("end", "cut", "reset")
+        cases = [(count, ending) for count in range(complete) for ending in endings]
+        answers = [self.vendor.pieces(events[:count], ending=ending) for count, ending in cases]
+        async with self.asking(*answers, script, max_retries=0) as (provider, _):
+            for count, ending in cases:
+                await _cut(provider, self.hello, script, f"a stream with the ending {ending!r} after {count} of {complete} events",
+                           all_text=count == complete - 1 and ending != "reset", nothing=count == 0)  # fmt: skip
+
+    @check("scripted", "http", "streaming")
+    async def test_truncated_bytes(self) -> None:
+        """A short stream that is cut after any number of bytes is a StreamTruncatedError, or whole."""
+        script = Script(text="Hi é", usage=None)
+        events = self.vendor.events(script)
+        body = b"".join(events[: self.vendor.complete_after(events)])
+        enough = len(body.rstrip())
+        running = asyncio.Semaphore(AT_ONCE)
+
+        def answer(request: Received) -> Reply:
+            count = int(self.vendor.read(request).of("text")[-1].value)
+            return self.vendor.pieces([body[:count]] if count else [], ending=_ending(count))
+
+        async with self.asking(answer, max_retries=0) as (provider, _):
+
+            async def cut(count: int) -> None:
+                what = f"a stream with the ending {_ending(count)!r} after {count} of {len(body)} bytes"
+                asked = ChatRequest([Message.user(str(count))])
+                async with running:
+                    if count < enough:
+                        await _cut(provider, asked, script, what, nothing=count == 0)
+                        return
+                    try:
+                        response = await provider.stream(asked).response()
+                    except StreamTruncatedError:
+                        return
+                    expect_equal(response.text, script.text, what)
+
+            await asyncio.gather(*[cut(count) for count in range(len(body))])
+
+    @check("scripted", "http")
+    async def test_truncated_chat(self) -> None:
+        """A whole reply that is cut, by the connection or within its JSON, is an error."""
+        body = msgspec.json.encode(self.vendor.whole(Script(text="Hello there.")))
+        endings: tuple[Ending, ...] = ("end", "cut", "reset")
+        for count in (0, 1, len(body) // 2, len(body) - 1):
+            for ending in endings:
+                async with self.asking(reply(body[:count], ending=ending), max_retries=0) as (provider, _):
+                    await provider_error(
+                        lambda: provider.chat(self.hello), f"{count} of {len(body)} bytes, then {ending!r}"
+                    )  # noqa: B023 - called here
+
+
+def _ending(count: int) -> Ending:
+    return "cut" if count % 2 else "end"
+
+
+async def _cut(
+    provider: Provider, request: Any, script: Script, what: str, *, all_text: bool = False, nothing: bool = False
+) -> None:
+    error = await provider_error(lambda: provider.stream(request).response(), what)
+    if nothing and isinstance(error, TransportError):
+        return
+    if not isinstance(error, StreamTruncatedError):
+        raise CheckFailed(f"{what} is a {type(error).__name__}, no StreamTruncatedError: {error}")
+    if error.partial is None:
+        raise CheckFailed(f"{what}: the error has no partial reply")
+    text = error.partial.text
+    expect(script.text.startswith(text), f"{what}: the partial text is {text!r}")
+    if all_text:
+        expect_equal(text, script.text, f"{what}: the partial text")
+    whole = [call.args for call in script.calls]
+    expect(all(call.args in whole for call in error.partial.tool_calls), f"{what}: a cut call is in the partial reply")
