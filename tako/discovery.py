@@ -16,6 +16,7 @@ from tako.errors import PluginError
 
 PROVIDERS = "tako.providers"
 PLUGINS = "tako.plugins"
+COMMANDS = "tako.commands"
 
 
 class Entry:
@@ -59,6 +60,11 @@ def provider_entries() -> list[Entry]:
 def plugin_entries() -> list[Entry]:
     """List the installed general plugins, in the order in which they are loaded."""
     return _installed(PLUGINS)
+
+
+def command_entries() -> list[Entry]:
+    """List the subcommands that distributions add to the ``tako`` command, by name; nothing is imported."""
+    return _installed(COMMANDS)
 
 
 def find_provider(key: str) -> Entry | None:

@@ -37,6 +37,8 @@ def parse(arguments: Sequence[str]) -> Namespace:
     commands = parser.add_subparsers(metavar="COMMAND")
     for add in (_chat, _conduct, _providers, _doctor, _capabilities, _plugins, _new_plugin, _setup):
         _debug(add(commands))
+    if next((word for word in arguments if not word.startswith("-")), None) not in commands.choices:
+        _installed_commands(commands)
     options = parser.parse_args(arguments)
     if options.version:
         options.run = _version
@@ -125,6 +127,46 @@ def _command(commands: Any, name: str, text: str, epilog: str | None = None) -> 
     )
     parser.set_defaults(run=_late(name))
     return parser
+
+
+class _Added(_Parser):
+    """The parser of a command of another distribution, which is imported when the command is used."""
+
+    entries: list[Any] = []  # noqa: RUF012 - every parser gets its own
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self.entries:
+            _fill(self, self.entries)
+            self.entries = []
+        return super().parse_known_args(args, namespace)
+
+
+def _installed_commands(commands: Any) -> None:
+    """Add the commands of the entry points ``tako.commands`` by their names; tako's own names are taken."""
+    from tako.discovery import command_entries
+
+    claims: dict[str, list[Any]] = {}
+    for entry in command_entries():
+        if entry.barred is None and entry.name not in commands.choices:
+            claims.setdefault(entry.name, []).append(entry)
+    for name, entries in claims.items():
+        owners = " and ".join(sorted({entry.distribution for entry in entries}))
+        parser = commands.add_parser(name, help=f"from {owners}")
+        parser.__class__ = _Added
+        parser.entries = entries
+        _debug(parser)
+
+
+def _fill(parser: ArgumentParser, entries: list[Any]) -> None:
+    """Import a command and let it add its arguments. Raises PluginError."""
+    from tako.errors import PluginError
+
+    if len({entry.distribution for entry in entries}) > 1:
+        raise PluginError(f"the command {entries[0].name!r} is claimed by {' and '.join(map(repr, entries))}")
+    try:
+        entries[0].point.load()(parser)
+    except Exception as error:
+        raise PluginError(f"the command of {entries[0]!r} is broken: {type(error).__name__}: {error}") from error
 
 
 def _model(parser: ArgumentParser, *, flag: bool) -> None:

@@ -12,6 +12,7 @@ from tako.cli.arguments import UsageError
 from tako.discovery import find_provider
 from tako.errors import ConfigurationError, PluginError
 from tako.hooks import PLUGINS, get_provider
+from tako.options import TABLES, fit
 
 if TYPE_CHECKING:
     from tako.config import Config
@@ -82,6 +83,11 @@ def read_options(id: str, options: list[str]) -> dict[str, Any]:
         if not equals or not key.isidentifier():
             raise UsageError(f"an option is KEY=VALUE, as in -o timeout=30, not {key!r}")
         read[key] = text if _takes_text(id, key) else _value(text)
+        if key in TABLES:
+            try:
+                read[key] = fit(read[key], key, Any)
+            except ValueError as error:
+                raise UsageError(f"the option {key}{error}") from None
     return read
 
 

@@ -1,0 +1,154 @@
+"""From a row of columns to a request. Cells fill places; they never make any."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako.errors import ConfigurationError
+from tako.parts import ContentPart
+from tako.types import ChatRequest, JsonSchema, Message
+from tako_map.values import RowError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tako.parts import Part
+
+MIB = 1024 * 1024
+LARGEST = 32 * MIB
+"""Characters or bytes of one row; more than any vendor takes in a request."""
+USUAL = ("messages", "prompt", "text")
+"""Columns that are what to ask where no template says so, the first that is there."""
+_PLACE = re.compile(r"\{\{\s*(\w[\w .-]*?)\s*\}\}|\{(\w[\w .-]*)\}")
+
+
+class Prompt:
+    """How a row becomes a request.
+
+    ``template`` holds places, ``{column}`` or ``{{ column }}``; all other braces are text. A place is filled once with
+    the cell's text, so that a cell which looks like a place, a role or JSON stays text within the one user message.
+    """
+
+    def __init__(
+        self,
+        template: str | None = None,
+        *,
+        system: str | None = None,
+        schema: JsonSchema | None = None,
+        image_column: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.template = template
+        self.image_column = image_column
+        self._before = [Message.system(system)] if system else []
+        self._schema = schema
+        self._max_tokens = max_tokens
+        self._temperature = temperature
+        self._folder = folder or Path()
+        self._pieces: list[str] = []
+        self._names: list[str] = []
+        at = 0
+        for place in _PLACE.finditer(template or ""):
+            self._pieces.append((template or "")[at : place.start()])
+            self._names.append(place[1] or place[2])
+            at = place.end()
+        self._end = (template or "")[at:]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that every row must have; none are known without a template."""
+        return list(dict.fromkeys([*self._names, *([self.image_column] if self.image_column else [])]))
+
+    def request(self, cells: Any) -> ChatRequest:
+        """Make the request of one row. Raises RowError."""
+        content: Any
+        if isinstance(cells, str):
+            cells = {"prompt": cells}
+        if self.template is not None:
+            content = "".join([*self._filled(cells), self._end])
+        else:
+            name = next((name for name in USUAL if cells.get(name) is not None), None)
+            if name is None:
+                wanted = ", ".join(repr(name) for name in USUAL)
+                raise RowError(f"there is no template, and none of the columns {wanted} ({_known(cells)})")
+            content = cells[name]
+            if name == "messages":
+                return self._made(_messages(content))
+            content = _text(content)
+        if len(content) > LARGEST:
+            raise RowError(f"the row has {len(content):,} characters; {LARGEST:,} are the most")
+        if self.image_column:
+            parts: list[Part] = [self._image(_cell(cells, self.image_column))]
+            content = [*parts, ContentPart.text(content)]
+        return self._made([Message.user(content)])
+
+    def _filled(self, cells: Mapping[str, Any]) -> list[str]:
+        filled: list[str] = []
+        for piece, name in zip(self._pieces, self._names, strict=True):
+            cell = cells.get(name)
+            filled += (piece, cell if cell.__class__ is str else _text(_cell(cells, name)))
+        return filled
+
+    def _made(self, messages: list[Message]) -> ChatRequest:
+        return ChatRequest(
+            [*self._before, *messages],
+            max_tokens=self._max_tokens,
+            temperature=self._temperature,
+            response_format=self._schema,
+        )
+
+    def _image(self, cell: Any) -> Part:
+        """Make a part of an address, a file's path (from the input's folder) or an image's bytes."""
+        try:
+            if isinstance(cell, bytes):
+                return ContentPart.image_bytes(cell)
+            if str(cell).partition(":")[0].lower() in ("http", "https", "data", "gs"):
+                return ContentPart.image_url(str(cell))
+            return ContentPart.image_file(self._folder / str(cell))
+        except (OSError, ValueError) as error:
+            raise RowError(f"column {self.image_column!r}: {error}") from error
+
+
+def read_schema(path: Path) -> JsonSchema:
+    """Read a JSON Schema from a file. Raises ConfigurationError."""
+    try:
+        schema = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        raise ConfigurationError(f"--schema {path}: {error.strerror or error}") from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ConfigurationError(f"--schema {path}: no JSON Schema: {error}") from error
+    return JsonSchema(re.sub(r"[^A-Za-z0-9_-]", "_", path.stem), schema)
+
+
+def _cell(cells: Mapping[str, Any], name: str) -> Any:
+    cell = cells.get(name)
+    if cell is None:
+        what = f"the column {name!r} is null" if name in cells else f"there is no column {name!r} ({_known(cells)})"
+        raise RowError(what)
+    return cell
+
+
+def _text(cell: Any) -> str:
+    """Write a cell as text: text as it is, all else as JSON."""
+    return cell if isinstance(cell, str) else msgspec.json.encode(cell, enc_hook=str).decode()
+
+
+def _messages(cell: Any) -> list[Message]:
+    try:
+        if isinstance(cell, str):
+            return msgspec.json.decode(cell, type=list[Message])
+        return msgspec.convert(cell, list[Message])
+    except msgspec.ValidationError as error:
+        raise RowError(f"the column 'messages' is no list of messages: {error}") from error
+    except msgspec.DecodeError as error:
+        raise RowError(f"the column 'messages' is no JSON: {error}") from error
+
+
+def _known(cells: Mapping[str, Any]) -> str:
+    return f"columns: {', '.join(cells)}"

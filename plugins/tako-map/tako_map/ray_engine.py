@@ -1,0 +1,95 @@
+"""Ray: named actors on a cluster that is there, or on one that is started here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import ray as _ray  # type: ignore[import-not-found,unused-ignore]  # an extra; not there where types are checked
+
+from tako_map.driver import WorkerLostError
+from tako_map.session import Spec, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+ray: Any = _ray
+CALLS = 1000
+"""Calls that one actor may have at once; the driver's pace stays below it."""
+
+
+@asynccontextmanager
+async def cluster(address: str | None, workers: int | None) -> AsyncGenerator[RayCluster, None]:
+    """Connect to a cluster (``auto``, ``ray://host:10001``), or start one here."""
+    began = not ray.is_initialized()
+    if began:
+        there = {"address": address} if address is not None else {"num_cpus": workers, "include_dashboard": False}
+        await asyncio.to_thread(ray.init, log_to_driver=False, logging_level="error", **there)
+    made = RayCluster(workers)
+    try:
+        yield made
+    finally:
+        if began:
+            await asyncio.to_thread(ray.shutdown)
+
+
+class RayCluster:
+    """As many actors as the cluster has CPUs (or ``workers``), each by its name; a lost one gets a successor."""
+
+    def __init__(self, workers: int | None) -> None:
+        self._wanted = workers
+        self._run = uuid4().hex[:8]
+        self._next = 0
+        self._names: set[str] = set()
+        self._lost: set[str] = set()
+
+    async def workers(self) -> set[str]:
+        """Name the actors that there should be; the lost ones are replaced."""
+        cpus = await asyncio.to_thread(ray.cluster_resources)
+        wanted = self._wanted or int(cpus.get("CPU", os.cpu_count() or 1))
+        self._names -= self._lost
+        self._lost.clear()
+        while len(self._names) < wanted:
+            self._names.add(f"tako-map-{self._run}-{self._next}")
+            self._next += 1
+        return set(self._names)
+
+    async def open(self, worker: str, spec: Spec) -> tuple[RaySession, list[str]]:
+        """Make the actor. Raises what importing or making it there raises."""
+        remote = ray.remote(Worker).options(
+            name=worker, num_cpus=1, max_restarts=0, max_concurrency=CALLS, scheduling_strategy="SPREAD"
+        )
+        actor = remote.remote(spec)
+        session = RaySession(actor, worker, self._lost)
+        try:
+            return session, await actor.lacks.remote()
+        except ray.exceptions.RayActorError as error:
+            self._lost.add(worker)
+            raise WorkerLostError from error
+
+
+class RaySession:
+    """A named actor."""
+
+    def __init__(self, actor: Any, name: str, lost: set[str]) -> None:
+        self._actor = actor
+        self._name = name
+        self._lost = lost
+
+    async def chat(self, request: bytes) -> bytes:
+        """Make one call in the actor."""
+        try:
+            answer: bytes = await self._actor.chat.remote(request)
+        except ray.exceptions.RayActorError as error:
+            self._lost.add(self._name)
+            raise WorkerLostError from error
+        return answer
+
+    async def close(self) -> None:
+        """Close the provider and end the actor."""
+        with suppress(ray.exceptions.RayError):
+            await self._actor.close.remote()
+        ray.kill(self._actor)
