@@ -16,7 +16,7 @@ from tako.kit.body import ACCEPTED, read_start, read_whole
 from tako.kit.failures import Facts, make_error, read_facts
 from tako.kit.flight import SingleFlight
 from tako.kit.keys import Secret
-from tako.kit.wire import HttpHeaders, HttpReply, HttpRequest, Transport
+from tako.kit.wire import AROUND, HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
 
 if TYPE_CHECKING:
@@ -150,6 +150,8 @@ class HttpProvider(Provider):
         sent = HttpHeaders({**self._sent_headers, **(headers or {}), **await self.authorize(method, url, body)})
         request = HttpRequest(method, url, sent, body, self.timeout, self.connect_timeout)
         transport = await self._transport_here()
+        for wrap in AROUND:
+            transport = wrap(transport, self)
         reply = await transport.send(request)
         try:
             if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from tako.kit.http import HttpProvider
 
 
 class HttpHeaders(dict[str, str]):
@@ -60,3 +62,10 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Close all connections."""
         ...
+
+
+AROUND: list[Callable[[Transport, HttpProvider], Transport]] = []
+"""What stands around the transports of all providers of this process, the last one outermost: recorders, and tests.
+
+Each is asked for every request and returns the transport to send it through; ``aclose`` is never called on that.
+"""

@@ -1,0 +1,68 @@
+"""No secret gets onto a tape."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import tako_record
+from hypothesis import given
+from hypothesis import strategies as st
+from tako_record.entries import Base64
+from tako_record.scrub import Scrubber
+
+from tako import ChatRequest, Message
+from tako.kit.keys import Secret
+from tako.kit.wire import HttpHeaders, HttpRequest
+from tako.testing.server import reply, serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = "acme-key-0123456789"
+LOOKALIKES = [
+    "sk-proj-abcdefghijklmnop1234",
+    "AKIAIOSFODNN7EXAMPLE",
+    "AIzaSyA-1234567890abcdefghijklmnopqrstu",
+    "ya29.a0AfH6SMB-abc",
+    "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+    "eyJhbGciOiJI.eyJzdWIiOiIx.SflKxwRJSMeKKF2QT4",
+]
+
+
+def test_neither_headers_nor_url_nor_bodies_keep_a_secret(acme: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    said = {"text": f"your key is {KEY}", "access_token": "opaque-and-new", "refresh_token": "opaque-too"}
+    headers = {"set-cookie": "session=abc-cookie", "openai-organization": "org-of-mine", "x-request-id": "r-1"}
+    request = ChatRequest([Message.user(f"my key is {KEY}")], extra={"api_key": "in-the-body", "also": LOOKALIKES})
+    with serve(reply(json=said, headers=headers)) as server, tako_record.cassette(tape):
+        provider = acme(server.url, headers={"Authorization": "Bearer other-secret-1", "x-trace": "private-value"})
+        provider.blocking.chat(request)
+    text = tape.read_text(encoding="utf-8")
+    secrets = [KEY, "opaque", "abc-cookie", "org-of-mine", "in-the-body", "in-the-url", "other-secret", "private-value"]
+    assert [secret for secret in [*secrets, "20260101T000000Z", *LOOKALIKES] if secret in text] == []
+    assert "r-1" in text
+    assert "v=1" in text
+    with tako_record.cassette(tape, mode="replay"):  # with another key, and without the one in the header
+        again = ChatRequest([Message.user("my key is another-key-42")], extra=request.extra)
+        assert "your key is ***" in acme(server.url, api_key="another-key-42").blocking.chat(again).text
+
+
+@given(st.lists(st.integers(0, 60), max_size=6))
+def test_a_secret_that_lies_across_pieces_is_hidden_and_the_pieces_keep_their_places(cuts: list[int]) -> None:
+    body = b"data: one " + KEY.encode() + b" two \xff three\n\n"
+    places = [0, *sorted(cuts), len(body)]
+    pieces = [body[start:end] for start, end in pairwise(places)]
+    shown = Scrubber([Secret(KEY)]).pieces(pieces)
+    clean = [piece.base64 if isinstance(piece, Base64) else piece.encode() for piece in shown]
+    assert [len(piece) for piece in clean] == [len(piece) for piece in pieces]
+    assert b"".join(clean) == body.replace(KEY.encode(), b"*" * len(KEY))
+
+
+def test_bodies_that_are_no_json_are_written_down_as_what_they_are() -> None:
+    scrubber = Scrubber([])
+    for body, field in ((b"", (None, None, None)), (b"hello", (None, "hello", None)), (b"\xff", (None, None, b"\xff"))):
+        request = HttpRequest("POST", "https://user:pass@acme.example/x#f", HttpHeaders(), body, 1.0, 1.0)
+        asked = scrubber.asked(request)
+        assert asked.body == field
+        assert asked.url == "https://acme.example/x"

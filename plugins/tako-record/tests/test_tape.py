@@ -1,0 +1,247 @@
+"""What was recorded comes again, without a network."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tako_record
+import trio
+
+import tako
+from tako import ChatRequest, Message
+from tako.errors import ConfigurationError, RateLimitError, StreamTruncatedError, TransportError
+from tako.testing.server import reply, serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PIECES = [b"one\n", b"tw", "o ä\n".encode(), b"\xc3", b"\xa4\n", b".\n"]
+
+
+def entries(path: Path) -> list[dict[str, Any]]:
+    """The lines of a tape, without the first."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+
+
+def test_a_call_is_recorded_and_then_answered_without_the_vendor(acme: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "deep" / "tape.jsonl"
+    with serve(reply(json={"text": "Paris."})) as server, tako_record.cassette(tape):
+        provider = acme(server.url)
+        assert provider.blocking.chat("Which city?").text == "Paris."
+    with tako_record.cassette(tape, mode="replay"):  # the server is gone
+        assert provider.blocking.chat("Which city?").text == "Paris."
+    (entry,) = entries(tape)
+    assert entry["request"]["method"] == "POST"
+    assert entry["request"]["json"] == {"prompt": "Which city?", "stream": False}
+    assert entry["reply"]["pieces"] == ['{"text":"Paris."}']
+
+
+def test_a_stream_comes_again_in_the_very_same_pieces(acme: Any, lines: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    with serve(reply(PIECES, pause=0.01)) as server, tako_record.cassette(tape):
+        provider = acme(server.url)
+        first = provider.blocking.stream("hi").response().text
+        seen = list(lines.fed)
+        assert len(seen) > 1
+    with tako_record.cassette(tape, mode="replay"):
+        assert provider.blocking.stream("hi").response().text == first
+    assert lines.fed == seen
+
+
+def test_a_reply_that_was_compressed_is_readable_on_the_tape(acme: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    body = gzip.compress(b'{"text":"Paris."}')
+    headers = {"content-encoding": "gzip", "content-type": "application/json"}
+    with serve(reply(body, headers=headers)) as server, tako_record.cassette(tape):
+        provider = acme(server.url)
+        assert provider.blocking.chat("hi").text == "Paris."
+    with tako_record.cassette(tape, mode="replay"):
+        assert provider.blocking.chat("hi").text == "Paris."
+    assert "Paris." in tape.read_text(encoding="utf-8")
+
+
+def test_a_request_that_is_not_on_the_tape_is_named(acme: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    with serve(reply(json={"text": "ok"})) as server:
+        provider = acme(server.url)
+        with tako_record.cassette(tape):
+            provider.blocking.chat("Which city?")
+        with tako_record.cassette(tape, mode="replay") as played:
+            with pytest.raises(ConfigurationError, match=r"acme:acme-1: POST .*/say.* differs at \$\.prompt"):
+                provider.blocking.chat("Which country?")
+            assert len(played.unplayed) == 1
+            provider.blocking.chat("Which city?")
+            assert played.unplayed == []
+            with pytest.raises(ConfigurationError, match="once more: it was recorded 1 times"):
+                provider.blocking.chat("Which city?")
+        assert len(server.requests) == 1
+
+
+def test_equal_requests_are_answered_in_the_order_of_the_recording(acme: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    with serve(reply(json={"text": "first"}), reply(json={"text": "second"})) as server:
+        provider = acme(server.url)
+        with tako_record.cassette(tape):
+            assert [provider.blocking.chat("hi").text for _ in range(2)] == ["first", "second"]
+    with tako_record.cassette(tape, mode="replay"):
+        assert [provider.blocking.chat("hi").text for _ in range(2)] == ["first", "second"]
+
+
+def test_bodies_are_compared_as_values_whatever_the_order_of_their_keys(acme: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    with serve(reply(json={"text": "ok"})) as server, tako_record.cassette(tape):
+        provider = acme(server.url)
+        provider.blocking.chat(ChatRequest([Message.user("hi")], extra={"a": 1, "b": {"c": 2.0, "d": 3}}))
+    with tako_record.cassette(tape, mode="replay"):
+        provider.blocking.chat(ChatRequest([Message.user("hi")], extra={"b": {"d": 3, "c": 2.0}, "a": 1}))
+
+
+def test_auto_records_what_the_tape_lacks_and_record_begins_anew(acme: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    with serve(reply(json={"text": "ok"})) as server:
+        provider = acme(server.url)
+        for prompts in (["a"], ["a", "b"]):
+            with tako_record.cassette(tape):
+                for prompt in prompts:
+                    provider.blocking.chat(prompt)
+        assert [entry["request"]["json"]["prompt"] for entry in entries(tape)] == ["a", "b"]
+        assert len(server.requests) == 2
+        with tako_record.cassette(tape, mode="record"):
+            provider.blocking.chat("c")
+        assert [entry["request"]["json"]["prompt"] for entry in entries(tape)] == ["c"]
+
+
+def test_errors_retries_and_their_headers_come_again(acme: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    busy = reply(json={"error": {"message": "slow down"}}, status=429, headers={"retry-after": "0.01"})
+    with serve(busy, reply(json={"text": "ok"}), busy) as server, tako_record.cassette(tape):
+        provider = acme(server.url, max_retries=1)
+        assert provider.blocking.chat("hi").text == "ok"
+        with pytest.raises(RateLimitError):
+            provider.blocking.chat("hi")
+    with tako_record.cassette(tape, mode="replay"):
+        assert provider.blocking.chat("hi").text == "ok"
+        with pytest.raises(RateLimitError) as caught:
+            provider.blocking.chat("hi")
+    assert caught.value.retry_after == 0.01
+
+
+def test_a_stream_that_was_cut_is_cut_again_and_no_connection_is_none_again(acme: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    with serve(reply([b"one\n"], ending="cut")) as server, tako_record.cassette(tape):
+        provider = acme(server.url, max_retries=0)
+        with pytest.raises(StreamTruncatedError):
+            provider.blocking.stream("hi").response()
+    with tako_record.cassette(tape), pytest.raises(TransportError):  # nobody listens there any more
+        provider.blocking.chat("hi")
+    with tako_record.cassette(tape, mode="replay"):
+        with pytest.raises(StreamTruncatedError) as caught:
+            provider.blocking.stream("hi").response()
+        assert caught.value.partial.text == "one"
+        with pytest.raises(TransportError, match="cannot connect"):
+            provider.blocking.chat("hi")
+
+
+def test_a_stream_that_was_left_has_no_more_than_what_was_read(acme: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    with serve(reply([b"one\n", b"two\n"], pause=0.05, ending="hang")) as server, tako_record.cassette(tape):
+        provider = acme(server.url)
+        with provider.blocking.stream("hi") as stream:
+            assert next(iter(stream)).text == "one"
+    with tako_record.cassette(tape, mode="replay"), pytest.raises(StreamTruncatedError, match="was left here"):
+        provider.blocking.stream("hi").response()
+
+
+def test_trio_replays_what_asyncio_recorded(acme: Any, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+
+    async def ask(provider: Any) -> str:
+        async with provider:
+            return (await provider.chat("hi")).text
+
+    with serve(reply(json={"text": "ok"})) as server, tako_record.cassette(tape):
+        provider = acme(server.url)
+        assert asyncio.run(ask(provider)) == "ok"
+    with tako_record.cassette(tape, mode="replay"):
+        assert trio.run(ask, provider) == "ok"
+
+
+def test_what_is_no_tape_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConfigurationError, match=r"no tape .* to replay"),
+        tako_record.cassette(tmp_path / "x", "replay"),
+    ):
+        pass
+    with pytest.raises(ConfigurationError, match="auto, record, replay"), tako_record.cassette(tmp_path / "x", "play"):  # type: ignore[arg-type]
+        pass
+    (tmp_path / "other.txt").write_text("hello")
+    with pytest.raises(ConfigurationError, match="is no tape"), tako_record.cassette(tmp_path / "other.txt"):
+        pass
+    (tmp_path / "cut.jsonl").write_text('{"tako_record":1}\n{"request":')
+    with pytest.raises(ConfigurationError, match=r"cut\.jsonl, line 2"), tako_record.cassette(tmp_path / "cut.jsonl"):
+        pass
+
+
+def test_without_a_cassette_nothing_is_recorded(acme: Any, tmp_path: Path) -> None:
+    with serve(reply(json={"text": "ok"})) as server:
+        with tako_record.cassette(tmp_path / "tape.jsonl"):
+            pass
+        assert acme(server.url).blocking.chat("hi").text == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_environment_records_one_tape_for_each_test(
+    acme: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAKO_RECORD_DIR", str(tmp_path))
+    tako.register(tako_record)
+    try:
+        with serve(reply(json={"text": "ok"})) as server:
+            provider = acme(server.url)
+            provider.blocking.chat("hi")
+    finally:
+        tako.unregister(tako_record)
+    (tape,) = tmp_path.iterdir()
+    assert "test_the_environment_records_one_tape_for_each_test" in tape.name
+    assert len(entries(tape)) == 1
+
+
+PROGRAM = """
+import sys, tempfile
+import tako
+from tako.hooks import hookimpl
+
+class Echo(tako.Provider):
+    name = "echo"
+
+@hookimpl
+def tako_chat():
+    async def chat(request):
+        return tako.ChatResponse(tako.Message.assistant("ok"))
+    return chat
+
+Echo("m").blocking.chat("hi")
+print(sorted(name for name in sys.modules if name.startswith(("tako_record", "tako.kit"))))
+"""
+
+
+def test_installed_is_idle_until_the_environment_says_where_to_record(tmp_path: Path) -> None:
+    environment = {**os.environ, "TAKO_DISABLE_PLUGINS": "cache,otel,prices"}
+    environment.pop("TAKO_RECORD_DIR", None)
+    for directory, found in (({}, False), ({"TAKO_RECORD_DIR": str(tmp_path)}, True)):
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            capture_output=True,
+            text=True,
+            env={**environment, **directory},
+            check=True,
+        )
+        assert "'tako_record'" in done.stdout
+        assert ("tako_record.recording" in done.stdout) is found
