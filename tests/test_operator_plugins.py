@@ -109,3 +109,25 @@ def test_card_numbers_that_a_tool_found_stay_at_home(
         at(name, server.url).blocking.chat(turns)
     assert b"4111" not in server.requests[0].body
     assert b"It is [card]." in server.requests[0].body
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_parts_inside_of_results_come_by_as_well(
+    name: str, at: Callable[..., Provider], answers: dict[str, Any], register: Callable[..., None]
+) -> None:
+    register(plugin("Redact"), "redact")
+    register(plugin("Avif"), "avif")
+    seen = [ContentPart.text("It says 4111111111111111."), ContentPart.image_bytes(avif(), "image/avif")]
+    turns = [
+        Message.user("What do you see?"),
+        Message.assistant([ContentPart.tool_call("call_0001", "camera", {})]),
+        Message.tool("call_0001", seen),
+    ]
+    with serve(reply(json=answers[name])) as server:
+        response = at(name, server.url).blocking.chat(turns)
+    body = server.requests[0].json
+    assert "It says [card]." in str(body)
+    if name in ("openai", "azure-openai", "mistral"):
+        assert [notice.code for notice in response.notices] == [notices.MISPLACED_PART]
+    else:
+        assert png_in(body).size == (3, 2)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.fold import arguments
-from tako.kit.encoding import encode, encode_parts, result_parts
+from tako.kit.encoding import encode, encode_inner, encode_parts, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.kit.loose import as_object
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -60,7 +60,7 @@ def encode_part(part: Part, context: PartContext, *, fetches: bool) -> Block | N
         case ToolCallPart():
             block = {"tool_calls": [{"function": {"name": part.name, "arguments": _arguments(part, context)}}]}
         case ToolResultPart():
-            block = _result(part, context, fetches=fetches)
+            block = _result(part, context)
         case ReasoningPart():
             block = _thinking(part, context)
     return block
@@ -97,7 +97,7 @@ def _arguments(part: ToolCallPart, context: PartContext) -> Block:
     return found
 
 
-def _result(part: ToolResultPart, context: PartContext, *, fetches: bool) -> Block:
+def _result(part: ToolResultPart, context: PartContext) -> Block:
     """Return a whole message; its ``tool_name`` is put in where the earlier call is known."""
     if part.is_error:
         context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text went out without it")
@@ -106,14 +106,8 @@ def _result(part: ToolResultPart, context: PartContext, *, fetches: bool) -> Blo
     if inner is None:
         message["content"] = part.result if isinstance(part.result, str) else encode(part.result).decode()
         return message
-    path = context.path
-    for k, item in enumerate(inner):
-        context.path = f"{path}.result[{k}]"
-        if isinstance(item, (TextPart, ImagePart, ImageUrlPart)):
-            _join(message, encode_part(item, context, fetches=fetches) or {})
-        else:
-            context.notice(notices.MISPLACED_PART, f"a {type(item).__name__} in a tool result was left out")
-    context.path = path
+    for block in encode_inner(inner, context, fits=(TextPart, ImagePart, ImageUrlPart)):
+        _join(message, block)
     return message
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tako import notices
-from tako.kit.encoding import result_parts
+from tako.kit.encoding import encode_inner, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.kit.loose import as_object, text_of
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -160,23 +160,9 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None
 
 
 def _result_content(parts: list[Part], context: PartContext) -> tuple[str, list[dict[str, Any]]]:
-    texts: list[str] = []
-    media: list[dict[str, Any]] = []
-    path = context.path
-    for k, part in enumerate(parts):
-        context.path = f"{path}.result[{k}]"
-        if isinstance(part, TextPart) and part.text:
-            texts.append(part.text)
-        elif isinstance(part, TextPart):
-            context.notice(notices.EMPTY_TEXT, "an empty text in a tool result was left out")
-        elif isinstance(part, (ImagePart, ImageUrlPart)):
-            block = encode_part(part, context)
-            if block is not None:
-                media.append(block)
-        else:
-            context.notice(notices.MISPLACED_PART, f"a {type(part).__name__} in a tool result was left out")
-    context.path = path
-    return "".join(texts), media
+    blocks = encode_inner(parts, context, fits=(TextPart, ImagePart, ImageUrlPart))
+    media = [block for block in blocks if "text" not in block]
+    return "".join([block["text"] for block in blocks if "text" in block]), media
 
 
 def _called(id: str, context: PartContext) -> str | None:

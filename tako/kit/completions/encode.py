@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.turns import arrange
-from tako.kit.encoding import encode, merge, result_parts
+from tako.kit.encoding import encode, encode_inner, merge, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tako.translator import PartContext, Translator
@@ -86,16 +86,8 @@ def result_text(part: ToolResultPart, context: PartContext) -> str:
     items = result_parts(part)
     if items is None:
         return part.result if isinstance(part.result, str) else encode(part.result).decode()
-    texts: list[str] = []
-    for k, item in enumerate(items):
-        where = f"{context.path}.result[{k}]"
-        if isinstance(item, TextPart) and item.text:
-            texts.append(item.text)
-        elif isinstance(item, TextPart):
-            context.notice(notices.EMPTY_TEXT, "an empty text in a tool result was left out", where)
-        else:
-            context.notice(notices.MISPLACED_PART, f"a {type(item).__name__} in a tool result was left out", where)
-    return "".join(texts)
+    blocks = encode_inner(items, context, fits=(TextPart,))
+    return "".join([block.get("text", "") for block in blocks])
 
 
 def _reasoning(part: ReasoningPart, context: PartContext, dialect: Dialect) -> dict[str, Any] | None:
