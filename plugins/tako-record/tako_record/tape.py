@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.errors import ConfigurationError
+from tako.kit.loose import as_array, as_object
 from tako_record.entries import Asked, Entry, Failed, Played
 
 if TYPE_CHECKING:
@@ -106,13 +107,9 @@ def _read(path: Path) -> list[Entry]:
 def _difference(recorded: Any, asked: Any, path: str) -> str:
     """Return where two JSON values differ first, or "" where they do not."""
     pairs: list[tuple[str, Any, Any]] = []
-    if isinstance(recorded, dict) and isinstance(asked, dict):
-        one: dict[str, Any] = recorded
-        other: dict[str, Any] = asked
+    if (one := as_object(recorded)) is not None and (other := as_object(asked)) is not None:
         pairs = [(f"{path}.{key}", one.get(key), other.get(key)) for key in {**one, **other}]
-    elif isinstance(recorded, list) and isinstance(asked, list):
-        first: list[Any] = recorded
-        second: list[Any] = asked
+    elif (first := as_array(recorded)) is not None and (second := as_array(asked)) is not None:
         pairs = [(f"{path}[{i}]", *items) for i, items in enumerate(zip_longest(first, second))]
     elif recorded != asked:
         return path
