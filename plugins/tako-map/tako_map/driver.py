@@ -77,7 +77,7 @@ class Driver:
         return take
 
     async def _work(self, take: Any) -> None:
-        at_hand = isinstance(take, Iterator)
+        at_hand = hasattr(take, "__next__")
         pace = self._pace
         await pace.enter()
         while self.stopped is None:

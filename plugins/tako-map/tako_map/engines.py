@@ -18,13 +18,14 @@ from tako.errors import ConfigurationError, PluginError
 from tako.hooks import get_provider
 from tako.options import find_secret
 from tako.provider import Provider
+from tako.types import ChatResponse
 from tako_map.driver import Chat, WorkerLostError
 from tako_map.session import Spec, installed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from tako.types import ChatRequest, ChatResponse
+    from tako.types import ChatRequest
 
 LOOK = 0.5
 """Seconds between two looks at which workers there are."""

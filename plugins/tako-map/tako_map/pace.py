@@ -125,7 +125,8 @@ class Budget:
         self._settled = asyncio.Event()
         self._reserved: dict[int, float] = {}
         self._number = 0
-        self._likely_output = 256.0
+        self._seen = 0
+        self._likely_output = 256.0  # until some have been seen
         self._longest_output = OUTPUT_TOKENS
         self._dearest = 1.0  # how far a call has been above its estimate
 
@@ -173,7 +174,8 @@ class Budget:
         self.spent += reserved if usd is None else usd
         if usage is not None and usage.total:
             self._next_token += (usage.total - estimate.tokens) * self._per_token
-            self._likely_output += (usage.output_tokens - self._likely_output) * 0.1
+            self._seen += 1
+            self._likely_output += (usage.output_tokens - self._likely_output) * max(0.05, 1 / self._seen)
             self._longest_output = max(self._longest_output, usage.output_tokens * 3 // 2)
         if usd and estimate.usd:
             self._dearest = max(self._dearest, self._dearest * usd / estimate.usd)

@@ -91,8 +91,8 @@ class Prompt:
     def _filled(self, cells: Mapping[str, Any]) -> list[str]:
         filled: list[str] = []
         for piece, name in zip(self._pieces, self._names, strict=True):
-            cell = cells.get(name)
-            filled += (piece, cell if cell.__class__ is str else _text(_cell(cells, name)))
+            filled.append(piece)
+            filled.append(_text(_cell(cells, name)))
         return filled
 
     def _made(self, messages: list[Message]) -> ChatRequest:

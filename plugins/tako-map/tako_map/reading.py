@@ -115,7 +115,7 @@ class Source:
             self._read = lambda: file.tell() / size if not file.closed else 1.0
             yield from self._lines(file) if suffix in JSON_LINES else self._table(file, suffix)
 
-    def _lines(self, file: BufferedReader) -> Iterator[Cells]:
+    def _lines(self, file: BufferedReader[FileIO]) -> Iterator[Cells]:
         decode = msgspec.json.Decoder().decode
         named = self._key is not None
         number = 0
@@ -140,7 +140,7 @@ class Source:
                 named = True
             yield number, cells, None
 
-    def _table(self, file: BufferedReader, suffix: str) -> Iterator[Cells]:
+    def _table(self, file: BufferedReader[FileIO], suffix: str) -> Iterator[Cells]:
         csv.field_size_limit(LARGEST)
         lines = _Decoded(file)
         reader = csv.reader(lines, delimiter="\t" if suffix == ".tsv" else ",")
@@ -193,7 +193,7 @@ class Source:
 class _Decoded:
     """Lines as text; what is no UTF-8 is noted, so that the row is left out and the next one is read."""
 
-    def __init__(self, file: BufferedReader) -> None:
+    def __init__(self, file: BufferedReader[FileIO]) -> None:
         self._file = file
         self.fault = ""
 
@@ -211,7 +211,7 @@ class _Decoded:
             return line.decode(errors="replace")
 
 
-def _rest(file: BufferedReader) -> int:
+def _rest(file: BufferedReader[FileIO]) -> int:
     """Pass over the rest of a line; returns its bytes."""
     size = 0
     while piece := file.readline(1 << 20):

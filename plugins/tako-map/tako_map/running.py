@@ -219,11 +219,11 @@ def run(
 def _rows(requests: Any, prompt: Prompt, key: str | None) -> Iterator[Row] | AsyncIterator[Row]:
     if isinstance(requests, (str, PathLike)):
         return Source(Path(cast("str", requests)), prompt, key=key)
-    if isinstance(requests, AsyncIterable):
-        return _async_rows(cast("AsyncIterable[Any]", requests), prompt, key)
-    if not isinstance(requests, Iterable):
+    if hasattr(requests, "__aiter__"):
+        return _async_rows(requests, prompt, key)
+    if not hasattr(requests, "__iter__"):
         raise ConfigurationError(f"requests are a file or an iterable of requests, not a {type(requests).__name__}")
-    items = cast("Iterable[Any]", requests)
+    items: Iterable[Any] = requests
     return (_row(number, given, prompt, key) for number, given in enumerate(items, 1))
 
 
@@ -249,7 +249,7 @@ def _row(number: int, given: Any, prompt: Prompt, key: str | None) -> Row:
 
 
 def _is_pair(given: Any) -> TypeGuard[tuple[Any, Any]]:
-    return isinstance(given, tuple) and len(cast("tuple[Any, ...]", given)) == PAIR
+    return isinstance(given, tuple) and len(given) == PAIR  # pyright: ignore[reportUnknownArgumentType] - a tuple of anything
 
 
 def _is_mapping(given: Any) -> TypeGuard[Mapping[str, Any]]:

@@ -1,0 +1,264 @@
+"""`tako map`: nothing lost, nothing twice, and a clear line for what is wrong."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import random
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tako.cli import main
+from tako.testing.server import Received, Reply, reply, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Lines = "Callable[[Path], list[dict[str, Any]]]"
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+def ok(text: str = "ok", **more: Any) -> Reply:
+    return reply(json={"text": text, **more})
+
+
+def tako_map(url: str, path: Path, out: Path, *more: str, prompt: str = "{text}") -> int:
+    model = ["-m", "toy:m", "--option", f"url={url}"]
+    return main(["map", *model, str(path), "-o", str(out), "--prompt", prompt, *more])
+
+
+def test_killed_at_any_moment_the_same_command_finishes_with_each_key_once(
+    rows: Any, start: Any, lines: Any, tmp_path: Path
+) -> None:
+    out, count, concurrency, kills = tmp_path / "out.jsonl", 400, 8, 3
+    path = rows(count)
+    chance = random.Random(7)  # noqa: S311 - not for secrets
+    with serve(reply(json={"text": "ok"}, delay=0.01)) as server:
+        arguments = ["-m", "toy:m", "--option", f"url={server.url}", str(path), "-o", str(out)]
+        arguments += ["--prompt", "{text}", "--concurrency", str(concurrency)]
+        for _ in range(kills):
+            start(*arguments).kill_after(chance.uniform(0.55, 0.9))
+        with out.open("ab") as file:
+            file.write(b'{"key": "k1", "ro')  # as a kill within a write would leave it
+        code, said = start(*arguments).end()
+    found = lines(out)
+    assert code == 0, said
+    assert "torn" in said
+    assert sorted(one["key"] for one in found) == sorted(f"k{i}" for i in range(count))
+    assert len(server.requests) <= count + kills * concurrency
+
+
+def test_parquet_shards_hold_each_key_once_across_stops(rows: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with serve(ok()) as server:
+        assert tako_map(server.url, rows(30), out) == 0
+        (out / "part-00001.jsonl").write_text('{"key":"k30","row":31,"text":"ok","data":{"a":1},"cost":0.5}\n{"key"')
+        (out / "part-00000.jsonl").write_text('{"key":"k0","row":1}\n')  # what a kill leaves between file and journal
+        assert tako_map(server.url, rows(40), out) == 0
+    table = pq.read_table(out)
+    assert sorted(table["key"].to_pylist()) == sorted(f"k{i}" for i in range(40))
+    assert sorted(path.name for path in out.iterdir()) == ["part-00000.parquet", "part-00001.parquet"]
+    assert len(server.requests) == 39
+    assert '{"a":1}' in table["data"].to_pylist()
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out"])
+def test_a_failed_row_is_a_row_with_its_error_and_is_asked_again_when_told(
+    rows: Any, lines: Any, tmp_path: Path, name: str
+) -> None:
+    out, bad = tmp_path / name, [True]
+
+    def answer(request: Received) -> Reply:
+        return reply(status=400) if bad[0] and b"thing 3" in request.body else ok()
+
+    def results() -> dict[str, Any]:
+        found = lines(out) if out.is_file() else pq.read_table(out).to_pylist()
+        assert len({one["key"] for one in found}) == len(found)
+        return {one["key"]: one for one in found}
+
+    with serve(answer) as server:
+        assert tako_map(server.url, rows(5), out) == 1
+        assert results()["k3"]["error"]["type"] == "BadRequestError"
+        assert tako_map(server.url, rows(5), out) == 0
+        assert len(server.requests) == 5
+        bad[0] = False
+        assert tako_map(server.url, rows(5), out, "--retry-failed") == 0
+    assert len(results()) == 5
+    assert results()["k3"]["text"] == "ok"
+    assert len(server.requests) == 6
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(rows: Any, start: Any, lines: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    with serve(reply(json={"text": "ok"}, delay=0.02)) as server:
+        arguments = ["-m", "toy:m", "--option", f"url={server.url}", str(rows(5000)), "-o", str(out)]
+        command = start(*arguments, "--prompt", "{text}", "--concurrency", "4")
+        while len(server.requests) < 40:
+            time.sleep(0.01)
+        code, said = command.interrupt()
+    assert code == 130
+    assert "the same command goes on from here" in said
+    assert "Traceback" not in said
+    assert len(lines(out)) >= 30
+
+
+def test_what_is_wrong_with_a_row_is_one_line_and_the_rest_is_done(
+    lines: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    good = b'{"id": "a", "text": "fine"}\n'
+    huge = b'{"id": "huge", "text": "' + b"x" * (50 << 20) + b'"}\n'
+    bad = [b'{"id": "b"}\n', b'{"id": "c", "text": \n', good, b'{"id": "d", "text": "\xe9t\xe9"}\n', b"[1]\n", huge]
+    path.write_bytes(b"\xef\xbb\xbf" + good + b"".join(bad) + b'{"id": "z", "text": "last"}')
+    with serve(ok()) as server:
+        assert tako_map(server.url, path, out) == 1
+    said = capsys.readouterr().err.splitlines()
+    for number, words in {
+        2: "no column 'text'",
+        3: "broken JSON",
+        4: "the key 'a' was there before",
+        5: "not UTF-8",
+        6: "not a list",
+        7: "52,428,827 bytes",
+    }.items():
+        told = [line for line in said if f"row {number}:" in line]
+        assert len(told) == 1, (number, said)
+        assert words in told[0]
+    assert {one["key"]: one["text"] for one in lines(out) if one["error"] is None} == {"a": "ok", "z": "ok"}
+    assert len(server.requests) == 2
+
+
+def test_what_is_wrong_with_a_row_of_csv_is_one_line_too(
+    lines: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    rows = [b"id,text,more", b"a,\xe9t\xe9,1", b"b,fine,2", b"c", b'd,"two\nlines",3', b"e,x,y,z", b"b,again,4"]
+    path.write_bytes(b"\r\n".join(rows) + b"\r\nhuge," + b"x" * (50 << 20) + b",9\r\nlast,fine,5\r\n")
+    with serve(ok()) as server:
+        assert tako_map(server.url, path, out) == 1
+    said = capsys.readouterr().err
+    assert [said.count(f"row {number}:") for number in range(1, 9)] == [1, 0, 1, 0, 1, 1, 1, 0]
+    assert "not UTF-8 (byte 0xe9 at 3)" in said
+    assert {one["key"] for one in lines(out) if one["error"] is None} == {"b", "d", "last"}
+    assert b"two\\nlines" in b"".join(request.body for request in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("in.csv", b"id,other\n1,2\n", "there is no column 'text' (columns: id, other)"),
+        ("in.csv", "id,text\n".encode("utf-16"), "it is UTF-16; save it as UTF-8"),
+        ("in.parquet", b"PAR0", "no Parquet"),
+        ("in.xlsx", b"", "rows are read from"),
+    ],
+)
+def test_what_is_wrong_with_a_whole_file_is_said_before_anything_is_asked(
+    name: str, content: bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with serve(ok()) as server:
+        assert tako_map(server.url, tmp_path / name, tmp_path / "out.jsonl") == 2
+    assert words in capsys.readouterr().err
+    assert not server.requests
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl"])
+def test_an_empty_file_is_no_failure(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with serve(ok()) as server:
+        assert tako_map(server.url, tmp_path / name, tmp_path / "out.jsonl") == 0
+    assert "there are no rows" in capsys.readouterr().err
+    assert (tmp_path / "out.jsonl").read_bytes() == b""
+
+
+def test_an_output_that_is_something_else_is_left_alone(
+    rows: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = rows(3)
+    before = path.read_bytes()
+    with serve(ok()) as server:
+        assert tako_map(server.url, path, path) == 2
+    assert "choose another file" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert not server.requests
+
+
+def test_two_runs_never_write_one_output(rows: Any, start: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    hold = threading.Event()
+
+    def answer(_: Received) -> Reply:
+        hold.wait(10)
+        return ok()
+
+    with serve(answer) as server:
+        arguments = ["-m", "toy:m", "--option", f"url={server.url}", str(rows(1)), "-o", str(out), "--prompt", "{text}"]
+        first = start(*arguments)
+        while not server.requests:
+            time.sleep(0.01)
+        code, said = start(*arguments).end()
+        hold.set()
+        assert first.end()[0] == 0
+    assert code == 2
+    assert "another run" in said
+
+
+def test_parquet_rows_with_images_in_bytes(tmp_path: Path, lines: Any) -> None:
+    import pyarrow as pa
+
+    png = b"\x89PNG\r\n\x1a\n" + b"0" * 16
+    path, out = tmp_path / "in.parquet", tmp_path / "out.jsonl"
+    pq.write_table(pa.table({"id": [1, 2], "text": ["a", "b"], "image": [png, b"no image"], "more": [0, 0]}), path)
+    with serve(ok()) as server:
+        assert tako_map(server.url, path, out, "--image-column", "image") == 1
+    parts = server.requests[0].json["messages"][0]["content"]
+    assert [part["type"] for part in parts] == ["image", "text"]
+    assert parts[0]["data_b64"] == base64.b64encode(png).decode()
+    assert {one["key"]: one["error"] and one["error"]["type"] for one in lines(out)} == {"1": None, "2": "RowError"}
+
+
+def test_answers_by_a_schema_are_read_and_one_that_is_no_json_is_an_error(
+    rows: Any, tmp_path: Path, lines: Any
+) -> None:
+    schema, out = tmp_path / "label.json", tmp_path / "out.jsonl"
+    schema.write_text(json.dumps({"type": "object", "properties": {"label": {"type": "string"}}}))
+    with serve(ok('{"label": "x"}'), ok("no json")) as server:
+        assert tako_map(server.url, rows(2), out, "--schema", str(schema), "--concurrency", "1") == 1
+    assert server.requests[0].json["response_format"]["name"] == "label"
+    first, second = lines(out)
+    assert first["data"] == {"label": "x"}
+    assert second["error"]["type"] == "ResponseError"
+    assert second["text"] == "no json"
+
+
+def test_max_cost_counts_what_earlier_runs_have_spent(
+    rows: Any, tmp_path: Path, lines: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    limit = ["--max-cost", "0.002", "--max-tokens", "50"]
+    with serve(ok(**{"in": 20, "out": 50})) as server:
+        assert tako_map(server.url, rows(100), out, *limit) == 1
+        done = len(lines(out))
+        assert "could cost more than is left of 0.002 USD" in capsys.readouterr().err
+        assert tako_map(server.url, rows(100), out, *limit) == 1
+    assert 20 < done <= 28
+    assert sum(one["cost"] for one in lines(out)) <= 0.002
+    assert len(lines(out)) == done
+
+
+def test_the_help_names_the_command_without_importing_it_and_csv_stays_csv(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["map", "--help"]) == 0
+    assert "--retry-failed" in capsys.readouterr().out
+    with (tmp_path / "in.tsv").open("w", newline="") as file:
+        csv.writer(file, delimiter="\t").writerows([["id", "text"], ["1", "a,b"]])
+    with serve(ok()) as server:
+        assert tako_map(server.url, tmp_path / "in.tsv", tmp_path / "out.jsonl") == 0
+    assert server.requests[0].json["messages"][0]["content"] == "a,b"
