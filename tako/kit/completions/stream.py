@@ -60,35 +60,51 @@ class CompletionsDecoder:
         yield self._end()
 
     def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
+        decode = REPLY.decode
         for event in events:
-            if event.data == b"[DONE]":
-                self.ended = True
-                return
-            reply = self._reply(event)
-            if reply.usage is not None:
-                self._count = reply.usage
+            try:
+                reply = decode(event.data)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                if event.data == b"[DONE]":
+                    self.ended = True
+                    return
+                reply = decode_json(event.data, REPLY)  # says what is wrong, as a tako error
+            if reply.usage or reply.x_groq or reply.error or reply.object == "error" or event.event == "error":
+                self._look(event, reply)
             if not reply.choices:
                 continue
             choice = reply.choices[0]
-            if choice.delta is not None and not choice.index:  # other indexes are other answers to the same question
-                yield from self._deltas(choice.delta)
+            delta = choice.delta
+            if delta is not None and not choice.index:  # other indexes are other answers to the same question
+                content = delta.content
+                # the usual delta has text and nothing else; one look at each field is cheaper than a generator
+                if (
+                    content.__class__ is str
+                    and content
+                    and delta.tool_calls is None
+                    and delta.reasoning_content is None
+                    and delta.reasoning is None
+                    and delta.refusal is None
+                    and delta.function_call is None
+                    and self._signature is None
+                ):
+                    yield Delta(content)
+                else:
+                    yield from self._deltas(delta)
             if choice.finish_reason:
                 self._finish = choice.finish_reason
             if not self._id:
                 self._id, self._model = reply.id or "", reply.model or ""
 
-    def _reply(self, event: Event) -> Reply:
-        """Decode one event; raises the error that it reports."""
-        try:
-            reply = REPLY.decode(event.data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            reply = decode_json(event.data, REPLY)  # says what is wrong, as a tako error
+    def _look(self, event: Event, reply: Reply) -> None:
+        """Raise the error that an event reports, and keep its usage."""
         if reply.failed or event.event == "error":
             said = facts_of(msgspec.json.decode(event.data))
             raise self._provider.failure(said, body=event.data.decode("utf-8", "replace"))
-        if reply.x_groq is not None and reply.x_groq.usage is not None:
+        if reply.usage is not None:
+            self._count = reply.usage
+        elif reply.x_groq is not None and reply.x_groq.usage is not None:
             self._count = reply.x_groq.usage
-        return reply
 
     def _deltas(self, delta: Content) -> Iterator[Delta]:
         content = delta.content
