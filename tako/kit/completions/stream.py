@@ -79,7 +79,7 @@ class CompletionsDecoder:
                 content = delta.content
                 # the usual delta has text and nothing else; one look at each field is cheaper than a generator
                 if (
-                    content.__class__ is str
+                    isinstance(content, str)
                     and content
                     and delta.tool_calls is None
                     and delta.reasoning_content is None
