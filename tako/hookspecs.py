@@ -8,8 +8,8 @@ The first plugin that does not answer None wins; the one registered last is aske
 - To go **around**, write a wrapper: ``inner = yield`` is what would have been used. Skip it, call it twice, edit what
   goes in or comes out, see its exceptions and every chunk.
 
-An implementation names only the parameters that it uses. ``VERSION`` is that of this contract: it grows when plugins can
-ask for what an older core does not have. A plugin may say which one it was written for (``tako_hooks = 1`` in the
+An implementation names only the parameters that it uses. ``VERSION`` is that of this contract: it grows when plugins
+can ask for what an older core does not have. A plugin may say which one it was written for (``tako_hooks = 1`` in the
 module with its hooks): an older core refuses it with a clear word, and every later one serves it.
 """
 
