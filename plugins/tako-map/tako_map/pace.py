@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -159,14 +160,21 @@ class Budget:
             self._number += 1
             ticket = self._number
             self._reserved[ticket] = estimate.usd
-            now = self._clock()
-            due = max(self._next_request, self._next_token)
-            if due > now:
-                await asyncio.sleep(due - now)
-                now = self._clock()
+            now = await self._due()
             self._next_request = max(self._next_request, now - max(LATE, self._per_request)) + self._per_request
             self._next_token = max(self._next_token, now - LATE) + estimate.tokens * self._per_token
             return ticket
+
+    async def _due(self) -> float:
+        """Wait until there is room in the minute; returns the time. Calls that need less than was taken make room."""
+        while (wait := max(self._next_request, self._next_token) - (now := self._clock())) > 0:
+            if self._next_request >= self._next_token:
+                await asyncio.sleep(wait)
+                continue
+            self._settled.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), wait)
+        return now
 
     def settle(self, ticket: int, estimate: Estimate, usage: Usage | None, usd: float | None) -> None:
         """Put the truth in the place of the estimate; ``usd=None``: not known, so the estimate stands."""

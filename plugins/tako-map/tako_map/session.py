@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from contextlib import suppress
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -13,6 +15,9 @@ from tako.blocking import loop_thread
 from tako.discovery import find_provider, plugin_entries
 from tako.errors import ProviderError, TakoError
 from tako.hooks import get_provider
+
+if TYPE_CHECKING:
+    from tako.provider import Provider
 
 OURS = ("tako-core", "tako-map")
 
@@ -63,6 +68,7 @@ class Worker:
         try:
             self._provider = get_provider(spec.id, **spec.options)
             self._provider.max_retries = 0
+            _warm(self._provider)
         except TakoError as error:
             self._lacks = [str(error)]
 
@@ -87,6 +93,13 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - it is raised again by the driver
             answer = error
         return _packed(answer)
+
+
+def _warm(provider: Provider) -> None:
+    """Import what a call needs before the first one, which would come late, and with all others behind it."""
+    provider.stream("warm")  # binds the hooks; nothing is sent
+    with suppress(ImportError):
+        import_module("tako.kit.aiohttp_transport")
 
 
 def _packed(answer: Any) -> bytes:

@@ -9,16 +9,13 @@ import random
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from tako.cli import main
 from tako.testing.server import Received, Reply, reply, serve
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Lines = "Callable[[Path], list[dict[str, Any]]]"
 pytestmark = pytest.mark.usefixtures("toy")
@@ -38,7 +35,7 @@ def test_killed_at_any_moment_the_same_command_finishes_with_each_key_once(
 ) -> None:
     out, count, concurrency, kills = tmp_path / "out.jsonl", 400, 8, 3
     path = rows(count)
-    chance = random.Random(7)  # noqa: S311 - not for secrets
+    chance = random.Random(7)
     with serve(reply(json={"text": "ok"}, delay=0.01)) as server:
         arguments = ["-m", "toy:m", "--option", f"url={server.url}", str(path), "-o", str(out)]
         arguments += ["--prompt", "{text}", "--concurrency", str(concurrency)]
