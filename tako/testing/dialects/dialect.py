@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
-from tako.testing.script import Script
 from tako.testing.server import Received, Reply, Server, reply, serve
 from tako.types import FinishReason, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from tako.testing.script import Script
     from tako.testing.server import Ending
 
     Answer = Script | Reply | Callable[[Received], "Script | Reply"]

@@ -27,7 +27,7 @@ PARAMETERS = {
 
 
 class Ollama(Dialect):
-    """Arguments are objects, calls come whole on lines that are not done, and a stream is on unless it is turned off."""
+    """Arguments are objects, calls come whole on lines that are not done, and a stream is the default."""
 
     name = "ollama"
     content_type = "application/x-ndjson"

@@ -31,7 +31,7 @@ class NotApplicable(unittest.SkipTest):
     """A check does not apply, for the reason that the author gave (pytest takes it for a skip)."""
 
 
-class CheckFailed(AssertionError):
+class CheckFailed(AssertionError):  # noqa: N818 - it is an outcome
     """A promise is broken; the text says which and how."""
 
 

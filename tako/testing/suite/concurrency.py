@@ -81,17 +81,15 @@ class Concurrency(Harness):
                 stalls: list[float] = []
                 watch = asyncio.ensure_future(_watch(stalls))
                 asked = [self.calls(provider, request)[way]() for request in requests]
-                found = await within(MANY * DELAY, asyncio.gather(*asked), f"{way}: {MANY} calls of {DELAY} s at once")
+                found = await within(
+                    MANY * DELAY / 2, asyncio.gather(*asked), f"{way}: {MANY} calls at once, of {DELAY} s each,"
+                )
                 watch.cancel()
                 with suppress(asyncio.CancelledError):
                     await watch
                 took = time.perf_counter() - began
                 for request, response in zip(requests, found, strict=True):
                     expect_equal(response.text, f"You said {request.messages[0].text}", f"{way}: the answer among many")
-                expect(
-                    took < MANY * DELAY / 2,
-                    f"{way}: {MANY} calls of {DELAY} s each took {took:.1f} s: one after the other",
-                )
                 worst = max(stalls, default=took)  # a loop that never came round to the timer stood still all along
                 expect(worst < STALL, f"{way}: the event loop stood still for {worst:.2f} s")
 

@@ -96,7 +96,7 @@ class Connections(Harness):
                             await call()
                 await settle(
                     lambda: server.open <= 1, f"{server.open} connections stayed open after calls in turn", PROMPT
-                )  # noqa: B023 - called here
+                )
 
     @check("scripted", "http")
     async def test_aclose(self) -> None:

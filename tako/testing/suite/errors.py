@@ -42,6 +42,8 @@ CLASSES: dict[int, type[ProviderError]] = {
     503: OverloadedError,
     529: OverloadedError,
 }
+SLACK = 3.0
+"""Seconds that may pass between the writing of a date and its reading."""
 IN_STREAMS = (400, 401, 403, 404, 429, 500, 503)
 
 
@@ -86,9 +88,9 @@ class Errors(Harness):
                     error = await provider_error(call, f"{way}: 429 with {name}: {value}")
                     found = error.retry_after
                     expect(
-                        found is not None and abs(found - wanted) <= 3,
+                        found is not None and abs(found - wanted) <= SLACK,
                         f"{way}: .retry_after of {name}: {value} is {found}",
-                    )  # noqa: PLR2004 - seconds that a test may take
+                    )
         async with self.asking(self.vendor.refuse(429, headers={"retry-after": "soon"}), max_retries=0) as (
             provider,
             _,
@@ -120,7 +122,7 @@ class Errors(Harness):
             for before in ([], start):
                 what = f"an error event of {status} after {len(before)} events"
                 async with self.asking(self.vendor.pieces([*before, event]), max_retries=0) as (provider, _):
-                    error = await provider_error(lambda: provider.stream(self.hello).response(), what)  # noqa: B023 - called here
+                    error = await provider_error(lambda: provider.stream(self.hello).response(), what)
                 expect_equal(type(error), CLASSES[status], f"the class of {what}")
                 expect("the vendor's words" in str(error), f"the message of {what} is lost: {error}")
 

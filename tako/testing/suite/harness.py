@@ -88,7 +88,7 @@ class Harness:
             code = getattr(method, "__closure__", None) or ()
             if not any(cell.cell_contents is known for cell in code):
                 found.append(f"test_{name}")
-        machinery = ("run_check", "reason_against", "tampered", "_surroundings")
+        machinery = ("run_check", "reason_against", "tampered", "_expect_applicable", "_surroundings")
         return found + [name for name in machinery if _function(cls, name) is not _function(Harness, name)]
 
     @property
@@ -107,14 +107,17 @@ class Harness:
             (self.not_applicable[name] for name in (check.name, *check.needs) if name in self.not_applicable), None
         )
 
+    def _expect_applicable(self, check: Check) -> None:
+        stated = self.reason_against(check)
+        if stated is not None:
+            raise NotApplicable(stated)
+
     def run_check(self, check: Check) -> None:
         """Run one check and note its outcome in the report."""
         began = time.perf_counter()
         outcome, reason = "failed", ""
         try:
-            stated = self.reason_against(check)
-            if stated is not None:
-                raise NotApplicable(stated)
+            self._expect_applicable(check)
             with self._surroundings():
                 asyncio.run(_in_time(check.body(self)))
             outcome = "passed"
@@ -193,17 +196,20 @@ async def error_of(call: Callable[[], Any], what: str) -> TakoError:
 async def settle(holds: Callable[[], bool], what: str, seconds: float = 2.0) -> None:
     """Wait until something holds."""
     until = time.monotonic() + seconds
-    while not holds() and time.monotonic() < until:
+    while not holds() and time.monotonic() < until:  # noqa: ASYNC110 - another thread changes what is looked at
         await asyncio.sleep(0.005)
     expect(holds(), what)
 
 
 async def within(seconds: float, work: Any, what: str) -> Any:
     """Wait for work; fails where it takes longer."""
+    limit = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds):
+        async with limit:
             return await work
     except TimeoutError as error:
+        if not limit.expired():  # it came from within
+            raise
         raise CheckFailed(f"{what} took longer than {seconds:g} s") from error
 
 

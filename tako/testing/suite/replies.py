@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from itertools import pairwise
 
 from msgspec.structs import replace
 
@@ -12,7 +13,7 @@ from tako.testing.suite.check import check, expect, expect_equal
 from tako.testing.suite.harness import Harness, chunks_of, within
 from tako.types import ChatRequest, Delta, End, FinishReason, Message, Role, Usage
 
-UNICODE = "Grüße, 世界! 👩‍👩‍👧‍👦 \u2028\u2029\u0085\u200f שלום \t\r\n \\u0041 \"'</script> é 𝔘 \x7f\ufeff end"
+UNICODE = "Grüße, 世界! 👩‍👩‍👧‍👦 \u2028\u2029\u0085\u200f שלום \t\r\n \\u0041 \"'</script> é 𝔘 \x7f\ufeff end"  # noqa: RUF001 - the odd ones are meant
 FULL = Script(
     text="It is sunny, I think.",
     reasoning="Rome or Oslo? Both.",
@@ -98,9 +99,7 @@ class Replies(Harness):
         script = Script(text="é世👩‍👧 ok", calls=calls, split=4)
         body = b"".join(self.vendor.events(script))
         cuts = [sorted({0, *range(n + 1, len(body), WAYS), len(body)}) for n in range(WAYS)]
-        answers = [
-            self.vendor.pieces([body[a:b] for a, b in zip(at, at[1:], strict=False)], pause=0.001) for at in cuts
-        ]
+        answers = [self.vendor.pieces([body[a:b] for a, b in pairwise(at)], pause=0.001) for at in cuts]
         async with self.asking(*answers, script) as (provider, _):
             found = await asyncio.gather(*[provider.stream(self.hello).response() for _ in answers])
             whole = await provider.stream(self.hello).response()

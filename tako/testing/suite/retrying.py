@@ -20,8 +20,7 @@ class Retrying(Harness):
 
     @check("scripted", "http", "retries")
     async def test_retries(self) -> None:
-        """A failure that passes is repeated, in calls and before the first chunk of streams: statuses and broken
-        connections alike."""  # noqa: D209 - one sentence
+        """A failure that passes is repeated, in calls and in streams before their first chunk."""
         for way in self.calls(self.provider("http://127.0.0.1:9"), self.hello):
             broken = reply(b"", ending="reset", status=503, headers=SOON)
             for fails in ((503, 429), (500,), (None,)):

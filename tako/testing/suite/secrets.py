@@ -82,8 +82,7 @@ class Secrets(Harness):
 
     @check("scripted", "http", "key")
     async def test_key_in_errors(self) -> None:
-        """No error shows the key: not its text, its fields, its causes, its pickle, nor its traceback with locals,
-        even where the vendor repeats the key."""  # noqa: D209 - one sentence
+        """No error shows the key, even where the vendor repeats it: not in text, pickle or traceback with locals."""
         echo = f"wrong key {self.secret} in Authorization"
         with serve(reply("")) as gone:
             nobody = gone.url

@@ -115,13 +115,13 @@ class Tools(Harness):
 
     @check("scripted", "http", "tools", "streaming")
     async def test_cut_call(self) -> None:
-        """A call whose arguments are cut is never handed over: the stream fails, and the partial reply is without it."""
+        """A call whose arguments are cut is never handed over: the stream fails, its partial reply is without it."""
         calls = (Call("weather", {"city": "Rome", "days": 3}, "call_A1"), Call("time", {"zone": "UTC"}, "call_B2"))
         events = self.vendor.events(Script(text="I look.", calls=calls, split=4))
         whole = {call.id: call.args for call in calls}
         for count in range(2, self.vendor.complete_after(events) - 1):
             async with self.asking(self.vendor.pieces(events[:count], ending="cut"), max_retries=0) as (provider, _):
-                error = await error_of(lambda: provider.stream(ASKED).response(), f"a stream cut after event {count}")  # noqa: B023 - called here
+                error = await error_of(lambda: provider.stream(ASKED).response(), f"a stream cut after event {count}")
             if not isinstance(error, StreamTruncatedError) or error.partial is None:
                 raise CheckFailed(
                     f"a stream cut after event {count} is a {type(error).__name__} without a partial reply"

@@ -28,8 +28,7 @@ class Truncation(Harness):
 
     @check("scripted", "http", "streaming")
     async def test_truncated_events(self) -> None:
-        """A stream that ends before its terminator, whichever event was the last and however the connection ends, is a
-        StreamTruncatedError with the reply as far as it came."""  # noqa: D209 - one sentence
+        """A stream that ends before its terminator, however, is a StreamTruncatedError with what came so far."""
         calls = (Call("weather", {"city": "Rome"}, "call_A1"),) if "tools" not in self.not_applicable else ()
         script = Script(text="Hello there, how are you?", calls=calls, split=8)
         events = self.vendor.events(script)
@@ -39,8 +38,9 @@ class Truncation(Harness):
         answers = [self.vendor.pieces(events[:count], ending=ending) for count, ending in cases]
         async with self.asking(*answers, script, max_retries=0) as (provider, _):
             for count, ending in cases:
-                await _cut(provider, self.hello, script, f"a stream with the ending {ending!r} after {count} of {complete} events",
-                           all_text=count == complete - 1 and ending != "reset", nothing=count == 0)  # fmt: skip
+                what = f"a stream with the ending {ending!r} after {count} of {complete} events"
+                last = count == complete - 1 and ending != "reset"
+                await _cut(provider, self.hello, script, what, all_text=last, nothing=count == 0)
 
     @check("scripted", "http", "streaming")
     async def test_truncated_bytes(self) -> None:
@@ -82,7 +82,7 @@ class Truncation(Harness):
                 async with self.asking(reply(body[:count], ending=ending), max_retries=0) as (provider, _):
                     await provider_error(
                         lambda: provider.chat(self.hello), f"{count} of {len(body)} bytes, then {ending!r}"
-                    )  # noqa: B023 - called here
+                    )
 
 
 def _ending(count: int) -> Ending:
