@@ -11,9 +11,10 @@ from tako.kit.completions import CompletionsDecoder
 from tako.kit.loose import as_array, as_object
 
 if TYPE_CHECKING:
-    from tako.kit.completions.shapes import Reply
+    from collections.abc import Iterator
+
     from tako.kit.sse import Event
-    from tako.types import End
+    from tako.types import Chunk, End
 
 
 class AzureDecoder(CompletionsDecoder):
@@ -26,13 +27,14 @@ class AzureDecoder(CompletionsDecoder):
     _prompt = b""
     _completion = b""
 
-    def _reply(self, event: Event) -> Reply:
-        data = event.data
-        if b'"prompt_filter_results"' in data:
-            self._prompt = data
-        if b'"content_filter_results"' in data and b'"choices":[]' not in data and b'_results":{}' not in data:
-            self._completion = data  # kept as it is: to decode each would cost as much as the dialect does
-        return super()._reply(event)
+    def _chunks(self, events: list[Event]) -> Iterator[Chunk]:
+        for event in events:
+            data = event.data
+            if b'"prompt_filter_results"' in data:
+                self._prompt = data
+            if b'"content_filter_results"' in data and b'"choices":[]' not in data and b'_results":{}' not in data:
+                self._completion = data  # kept as it is: to decode each would cost as much as the dialect does
+        return super()._chunks(events)
 
     def _end(self) -> End:
         prompt = _decoded(self._prompt).get("prompt_filter_results")

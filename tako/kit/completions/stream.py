@@ -17,7 +17,7 @@ from tako.kit.sse import SseDecoder
 from tako.types import Chunk, Delta, End, Notice, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tako.kit.completions.shapes import Content, Count, Reply
     from tako.kit.exchange import Exchange
@@ -59,7 +59,7 @@ class CompletionsDecoder:
         yield from self._signed()
         yield self._end()
 
-    def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
+    def _chunks(self, events: list[Event]) -> Iterator[Chunk]:
         decode = REPLY.decode
         for event in events:
             try:
