@@ -8,8 +8,7 @@ import json
 import random
 import threading
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +16,9 @@ import pytest
 from tako.cli import main
 from tako.testing.server import Received, Reply, reply, serve
 
-Lines = "Callable[[Path], list[dict[str, Any]]]"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 pytestmark = pytest.mark.usefixtures("toy")
 
 

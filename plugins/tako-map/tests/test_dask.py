@@ -10,6 +10,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import distributed
 import pytest
 import tako_map
 
@@ -19,7 +20,6 @@ from tako.testing.server import Received, Reply, reply, serve
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-distributed = pytest.importorskip("distributed", reason="the extra dask")
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("toy"), pytest.mark.filterwarnings("default")]
 
 
@@ -55,9 +55,7 @@ def vendor(allowed: int, seconds: float, served: dict[str, int], refused: list[s
     return answer
 
 
-async def test_four_workers_of_which_one_is_killed_and_another_is_added_deliver_each_key_once_within_the_budget() -> (
-    None
-):
+async def test_each_key_comes_once_within_the_budget_although_one_of_four_workers_is_killed_and_one_added() -> None:
     count, allowed, window = 500, 250, 2.5  # seconds in the vendor's minute
     served: dict[str, int] = {}
     refused: list[str] = []
