@@ -1,0 +1,261 @@
+"""The same request is asked once; another one is another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tako_cache
+import trio
+
+import tako
+from tako import (
+    ChatRequest,
+    ChatResponse,
+    ContentPart,
+    Delta,
+    End,
+    FinishReason,
+    Message,
+    Notice,
+    Role,
+    ToolCallDelta,
+    Usage,
+)
+from tako.errors import ServerError, StreamTruncatedError
+from tako.kit.keys import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RESPONSE = ChatResponse(
+    Message(
+        Role.ASSISTANT,
+        [
+            ContentPart.reasoning("hm", "signed", "acme", {"opaque": [1, None]}),
+            ContentPart.text("Paris, ä."),
+            ContentPart.tool_call("c1", "look", {"at": 1.5, "deep": {"b": [True]}}),
+        ],
+    ),
+    FinishReason.TOOL_CALLS,
+    Usage(100, 20, 60, 10, 5),
+    "acme-1-2026",
+    "reply-1",
+    [Notice("x", "odd")],
+    {"vendor": ["body"]},
+)
+CHUNKS = [
+    Delta(reasoning="hm", signature="signed", data={"opaque": [1]}),
+    Delta("Par"),
+    Delta("is."),
+    Delta(tool_calls=[ToolCallDelta(0, "c1", "look", '{"at"'), ToolCallDelta(1, "c2", "look", "{}")]),
+    Delta(tool_calls=[ToolCallDelta(0, arguments_fragment=":1}")]),
+    End(FinishReason.TOOL_CALLS, Usage(100, 20), "acme-1-2026", "reply-1", [Notice("x", "odd")]),
+]
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[tako_cache.Cache]:
+    made = tako_cache.Cache(tmp_path / "replies")
+    tako.register(made)
+    yield made
+    tako.unregister(made)
+
+
+def test_an_equal_request_is_answered_from_the_disk_with_an_equal_response(cache: Any, acme: Any) -> None:
+    provider = acme(response=RESPONSE)
+    first, second = provider.blocking.chat("Which city?"), provider.blocking.chat("Which city?")
+    assert first == second == RESPONSE
+    assert (provider.asked, cache.hits, cache.misses) == (1, 1, 1)
+    assert acme(response=None).blocking.chat("Which city?") == RESPONSE  # another object, the same provider
+
+
+def test_a_stream_is_replayed_chunk_by_chunk(cache: Any, acme: Any) -> None:
+    provider = acme(chunks=CHUNKS)
+    for _ in range(2):
+        assert list(provider.blocking.stream("Which city?")) == CHUNKS
+    assert provider.asked == 1
+
+
+def test_chat_and_stream_of_one_request_are_kept_apart(cache: Any, acme: Any) -> None:
+    provider = acme(response=RESPONSE, chunks=CHUNKS)
+    provider.blocking.chat("Which city?")
+    assert list(provider.blocking.stream("Which city?")) == CHUNKS
+    assert provider.asked == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ChatRequest([Message.user("Which country?")]),
+        ChatRequest([Message.user("Which city?")], model="acme-2"),
+        ChatRequest([Message.user("Which city?")], temperature=0.0),
+        ChatRequest([Message.user("Which city?")], seed=1),
+        ChatRequest([Message.user("Which city?")], extra={"top_k": 1}),
+        ChatRequest([Message.system("Be brief."), Message.user("Which city?")]),
+    ],
+)
+def test_any_difference_in_the_request_is_another_request(other: ChatRequest, cache: Any, acme: Any) -> None:
+    provider = acme(response=RESPONSE)
+    provider.blocking.chat("Which city?")
+    provider.blocking.chat(other)
+    assert provider.asked == 2
+
+
+def test_the_order_of_keys_is_no_difference(cache: Any, acme: Any) -> None:
+    provider = acme(response=RESPONSE)
+    for extra in ({"a": 1, "b": 2}, {"b": 2, "a": 1}):
+        provider.blocking.chat(ChatRequest([Message.user("hi")], extra=extra))
+    assert provider.asked == 1
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{"model": "acme-2"}, {"base_url": "https://other.example"}, {"key": Secret("key-two")}, {"call": lambda: 2}],
+    ids=lambda others: next(iter(others)),
+)
+def test_providers_that_differ_share_nothing(others: dict[str, Any], cache: Any, acme: Any) -> None:
+    settings = {"base_url": "https://acme.example", "key": Secret("key-one"), "call": lambda: 1}
+    first, second = acme(response=RESPONSE, **settings), acme(response=RESPONSE, **{**settings, **others})
+    for provider in (first, second, acme(response=RESPONSE, **settings)):
+        provider.blocking.chat("hi")
+    assert (first.asked, second.asked, cache.hits) == (1, 1, 1)
+
+
+def test_functions_that_close_over_other_values_are_others(cache: Any, acme: Any) -> None:
+    def closing_over(value: Any) -> Any:
+        return lambda: value
+
+    providers = [acme(response=RESPONSE, call=closing_over(value)) for value in ("a", "b")]
+    for provider in providers:
+        provider.blocking.chat("hi")
+    assert [provider.asked for provider in providers] == [1, 1]
+
+
+def test_errors_are_not_kept(cache: Any, acme: Any) -> None:
+    provider = acme(response=ServerError("down"))
+    for _ in range(2):
+        with pytest.raises(ServerError):
+            provider.blocking.chat("hi")
+    provider._answers.response = ChatResponse(Message.assistant("half"), FinishReason.ERROR)
+    for _ in range(2):
+        provider.blocking.chat("hi")
+    assert provider.asked == 4
+
+
+def test_streams_that_break_or_are_left_are_not_kept(cache: Any, acme: Any) -> None:
+    provider = acme(chunks=[Delta("Par"), StreamTruncatedError("cut")])
+    for _ in range(2):
+        with pytest.raises(StreamTruncatedError):
+            provider.blocking.stream("hi").response()
+    assert provider.asked == 2
+    provider = acme(chunks=CHUNKS, base_url="another")
+    for _ in range(2):
+        with provider.blocking.stream("hi") as stream:
+            next(iter(stream))
+    assert provider.asked == 2
+    provider.blocking.stream("hi").response()
+    provider.blocking.stream("hi").response()
+    assert provider.asked == 3
+
+
+def test_what_json_would_change_is_not_kept(cache: Any, acme: Any) -> None:
+    odd = ChatResponse(Message.assistant("ok"), raw={1: (2,)})
+    provider = acme(response=odd)
+    assert [provider.blocking.chat("hi") for _ in range(2)] == [odd, odd]
+    assert provider.asked == 2
+    unheard = ChatRequest([Message.tool("c1", {"it": object()})])
+    assert [provider.blocking.chat(unheard) for _ in range(2)] == [odd, odd]
+
+
+def test_plugins_around_it_edit_what_comes_from_it_too(cache: Any, acme: Any) -> None:
+    class Shout:
+        @tako.hookimpl(wrapper=True)
+        def tako_stream(self, provider: Any) -> Any:
+            inner = yield
+
+            async def stream(request: Any) -> Any:
+                async for chunk in inner(request):
+                    yield Delta(chunk.text.upper()) if chunk.kind == "delta" and chunk.text else chunk
+
+            return stream
+
+    provider, shout = acme(chunks=[Delta("paris"), End()]), Shout()
+    provider.blocking.stream("hi").response()
+    tako.register(shout)
+    try:
+        assert provider.blocking.stream("hi").response().text == "PARIS"
+    finally:
+        tako.unregister(shout)
+    assert provider.blocking.stream("hi").response().text == "paris"
+    assert provider.asked == 1
+
+
+def test_the_disk_works_in_other_threads_on_either_event_loop(
+    cache: Any, acme: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sqlite3
+
+    threads = set()
+    connect = sqlite3.connect
+
+    def watched(*args: Any, **options: Any) -> Any:
+        threads.add(threading.get_ident())
+        return connect(*args, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    provider = acme(response=RESPONSE)
+    assert asyncio.run(provider.chat("hi")) == RESPONSE
+    assert trio.run(provider.chat, "hi") == RESPONSE
+    assert provider.asked == 1
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+def test_clear_forgets(cache: Any, acme: Any) -> None:
+    provider = acme(response=RESPONSE)
+    provider.blocking.chat("hi")
+    cache.clear()
+    provider.blocking.chat("hi")
+    assert provider.asked == 2
+
+
+PROGRAM = """
+import sys
+import tako
+from tako.hooks import hookimpl
+
+class Echo(tako.Provider):
+    name = "echo"
+    asked = 0
+
+@hookimpl
+def tako_chat():
+    async def chat(request):
+        Echo.asked += 1
+        return tako.ChatResponse(tako.Message.assistant("ok"))
+    return chat
+
+provider = Echo("m")
+provider.blocking.chat("hi")
+provider.blocking.chat("hi")
+print(Echo.asked, "diskcache" in sys.modules, "tako_cache" in sys.modules)
+"""
+
+
+def test_installed_is_idle_until_the_environment_names_a_directory(tmp_path: Path) -> None:
+    environment = {**os.environ, "TAKO_DISABLE_PLUGINS": "otel,prices,record"}
+    environment.pop("TAKO_CACHE_DIR", None)
+    for given, printed in (
+        ({}, "2 False True"),
+        ({"TAKO_CACHE_DIR": str(tmp_path / "replies"), "TAKO_CACHE_EXPIRE": "60"}, "1 True True"),
+    ):
+        program = [sys.executable, "-c", PROGRAM]
+        done = subprocess.run(program, capture_output=True, text=True, env={**environment, **given}, check=True)
+        assert done.stdout.strip() == printed
