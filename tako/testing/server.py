@@ -97,12 +97,18 @@ class Server:
         """Connections that are open now."""
         self.left_early = 0
         """Replies that the client did not wait for."""
+        self.failures: list[Exception] = []
+        """What callables in the script raised; the client sees a connection that breaks."""
         self._script = script
 
     def next_reply(self, request: Received) -> Reply:
         """Take the next answer; the last one is given for ever."""
         made = self._script.pop(0) if len(self._script) > 1 else self._script[0]
-        return made(request) if callable(made) else made
+        try:
+            return made(request) if callable(made) else made
+        except Exception as error:
+            self.failures.append(error)
+            raise
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""

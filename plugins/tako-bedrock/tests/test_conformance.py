@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
+
+from tako_bedrock import Bedrock
 
 from tako.testing import ProviderSuite
 from tako.testing.suite import SECRET
-from tako_bedrock import Bedrock
 
 
 class TestBedrock(ProviderSuite):
     dialect = "converse"
-    environment = {"AWS_BEARER_TOKEN_BEDROCK": SECRET}
+    environment: ClassVar = {"AWS_BEARER_TOKEN_BEDROCK": SECRET}
 
     def provider(self, base_url: str, **options: Any) -> Bedrock:
         return Bedrock("anthropic.claude-sonnet-4-5-v1:0", region="us-east-1", endpoint_url=base_url, **options)

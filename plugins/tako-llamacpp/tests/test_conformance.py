@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TestLlamaCpp(ProviderSuite):
-    not_applicable = {
+    not_applicable: ClassVar = {
         "scripted": "a real model answers, and says what it likes",
         "http": "it runs in this process",
         "images": "models in process see none",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tako.testing import ProviderSuite
 from tako_mistral import Mistral
+
+from tako.testing import ProviderSuite
 
 
 class TestMistral(ProviderSuite):

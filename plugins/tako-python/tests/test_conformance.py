@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
+
+from tako_python import PythonProvider
 
 from tako.testing import ProviderSuite
 from tako.testing.dialects import stage_at
-from tako_python import PythonProvider
 
 
 class TestPythonProvider(ProviderSuite):
     dialect = "in process"
-    not_applicable = {
+    not_applicable: ClassVar = {
         "http": "there is no wire: callables answer",
         "key": "there is nobody to show a key to",
         "notices": "callables take every part of a request as it is",

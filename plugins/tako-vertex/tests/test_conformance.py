@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tako.testing import ProviderSuite
 from tako_vertex import Vertex
+
+from tako.testing import ProviderSuite
 
 
 class TestVertex(ProviderSuite):

@@ -147,6 +147,8 @@ class Harness:
                 yield provider, server
             finally:
                 await provider.aclose()
+                if server.failures:  # the vendor's side went wrong, which explains whatever the provider made of it
+                    raise server.failures[0]
 
     async def ways(self, provider: Provider, request: ChatRequest) -> dict[str, ChatResponse]:
         """Answer a request whole, and in pieces that are folded."""
