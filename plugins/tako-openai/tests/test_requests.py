@@ -69,7 +69,7 @@ def test_calls_and_results_keep_their_pairs_and_each_result_is_a_message() -> No
             "content": "Looking.",
             "tool_calls": [
                 {"id": "a", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Rome"}'}},
-                {"id": "b", "type": "function", "function": {"name": "weather", "arguments": "{bro"}},
+                {"id": "b", "type": "function", "function": {"name": "weather", "arguments": '{"arguments":"{bro"}'}},
             ],
         },
         {"role": "tool", "tool_call_id": "a", "content": "18 °C"},

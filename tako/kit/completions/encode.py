@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tako import notices
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.turns import arrange
@@ -48,14 +50,26 @@ def encode_part(part: Part, context: PartContext, dialect: Dialect) -> Any:
         case ImagePart() | ImageUrlPart():
             return _image(part, context)
         case ToolCallPart():
-            text = part.args or "{}" if isinstance(part.args, str) else encode(part.args).decode()
-            return {"id": part.id, "type": "function", "function": {"name": part.name, "arguments": text}}
+            function = {"name": part.name, "arguments": _arguments(part.args, context)}
+            return {"id": part.id, "type": "function", "function": function}
         case ToolResultPart():
             return _result(part, context)
         case ReasoningPart():
             return _reasoning(part, context, dialect)
         case _:  # a part of a later version, or of a plugin that wraps the translator
             return None
+
+
+def _arguments(args: Any, context: PartContext) -> str:
+    """Return arguments as JSON text; text that is none goes out inside an object, since servers parse it."""
+    if not isinstance(args, str):
+        return encode(args).decode()
+    try:
+        msgspec.json.decode(args or "{}")
+    except (msgspec.DecodeError, UnicodeError):
+        context.notice(notices.CHANGED_PART, "arguments that are not JSON went out inside an object")
+        return encode({"arguments": args}).decode()
+    return args or "{}"
 
 
 def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
