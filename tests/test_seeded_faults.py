@@ -686,7 +686,7 @@ class UnicodeBrokenAtSplits(Plugin):
 
 
 class LinesSplitLikeText(Plugin):
-    caught_by, told = "unicode", ""
+    caught_by, told = "unicode", "the reply is not JSON"
 
     def decoder(self, provider: Acme, exchange: Exchange) -> Any:
         class Splitting(CompletionsDecoder):

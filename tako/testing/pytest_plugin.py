@@ -87,7 +87,7 @@ def tako_plugins() -> Generator[Isolated, None, None]:
         yield plugins
 
 
-def _pairs(given: list[str], option: str) -> dict[str, str]:
+def _pairs(given: Any, option: str) -> dict[str, str]:
     for pair in given:
         if "=" not in pair:
             raise pytest.UsageError(f"{option}={pair}: NAME=VALUE is expected")

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,8 @@ class Report(Struct):
     suite: str
     provider: str = ""
     dialect: str = ""
-    results: dict[str, Result] = field(default_factory=dict)
-    observed: dict[str, str] = field(default_factory=dict)
+    results: dict[str, Result] = {}
+    observed: dict[str, str] = {}
 
     def add(self, result: Result) -> None:
         """Take an outcome in; a later one of the same check replaces it."""

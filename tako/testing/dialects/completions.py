@@ -30,6 +30,7 @@ PARAMETERS = {
     "reasoning_effort": "reasoning",
     "metadata": "metadata",
 }
+ROLES = {"developer": "system", "tool": "user"}
 TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -132,14 +133,17 @@ def _usage(usage: Usage) -> dict[str, Any]:
 
 def _seen(messages: list[dict[str, Any]]) -> Iterator[Seen]:
     for message in messages:
-        role = {"developer": "system", "tool": "user"}.get(message["role"], message["role"])
+        role: str = ROLES.get(message["role"]) or message["role"]
         content = message.get("content")
         if message["role"] == "tool":
             yield Seen("result", role, content, message["tool_call_id"])
             continue
         if message.get("reasoning_content"):
             yield Seen("reasoning", role, message["reasoning_content"])
-        for block in content if isinstance(content, list) else [{"type": "text", "text": content}] if content else ():
+        blocks: list[dict[str, Any]] = (
+            [{"type": "text", "text": content}] if content and isinstance(content, str) else content or []
+        )
+        for block in blocks:
             yield _block(block, role)
         for call in message.get("tool_calls") or ():
             args = msgspec.json.decode(call["function"]["arguments"])

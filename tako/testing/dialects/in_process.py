@@ -130,5 +130,6 @@ def _seen(part: Any, role: Role) -> Seen:
     values = ("text", "data_b64", "url", "args", "result")
     value = next((fields[name] for name in values if name in fields), None)
     side = "user" if role is Role.TOOL else role.value
-    kind = "image" if str(value).startswith("data:image/") else kinds.get(fields["type"], fields["type"])
+    kind: str = kinds.get(fields["type"]) or fields["type"]
+    kind = "image" if str(value).startswith("data:image/") else kind
     return Seen(kind, side, value, fields.get("id", ""), fields.get("name", ""), fields.get("mime") or "")

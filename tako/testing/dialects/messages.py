@@ -65,7 +65,7 @@ class Messages(Dialect):
     def events(self, script: Script) -> list[bytes]:
         """Return ``message_start``, the blocks, ``message_delta`` and ``message_stop``."""
         started = {} if script.usage is None else {**_input(script.usage), "output_tokens": 1}
-        message = {**_head(script), "content": [], "stop_reason": None, "usage": started}
+        message: dict[str, Any] = {**_head(script), "content": [], "stop_reason": None, "usage": started}
         made = [event("message_start", message=message), event("ping")]
         index = 0
         if script.reasoning:

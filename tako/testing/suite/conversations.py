@@ -56,6 +56,7 @@ class Conversations(Harness):
     async def test_response_format(self) -> None:
         """A JSON schema goes out, or a notice says that it cannot."""
         schema = JsonSchema("answer", {"type": "object", "properties": {"marker_7f": {"type": "string"}}})
+        there = False
         async with self.asking(Script(text="{}")) as (provider, server):
             for way, response in (
                 await self.ways(provider, ChatRequest([Message.user("Hi")], response_format=schema))

@@ -154,7 +154,7 @@ class Errors(Harness):
         async with self.asking(self.vendor.refuse(429, headers={"retry-after": "7"}), max_retries=0) as (provider, _):
             for way, call in self.calls(provider, self.hello).items():
                 error = await provider_error(call, f"{way}: status 429")
-                again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+                again: ProviderError = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
                 facts = [(type(one), str(one), one.status_code, one.retry_after) for one in (error, again)]
                 expect_equal(facts[1], facts[0], f"{way}: a pickled error")
 

@@ -82,7 +82,7 @@ class Harness:
     @classmethod
     def tampered(cls) -> list[str]:
         """Name the checks that are not the suite's own any more."""
-        found = []
+        found: list[str] = []
         for name, known in CHECKS.items():
             method = getattr(cls, f"test_{name}", None)
             code = getattr(method, "__closure__", None) or ()

@@ -46,6 +46,7 @@ class Images(Harness):
     async def test_image_urls(self) -> None:
         """An image by its URL goes out as that, or is left out with a notice."""
         asked: list[Part] = [TextPart("What?"), ContentPart.image_url(URL)]
+        seen: list[str] = []
         async with self.asking(Script(text="ok")) as (provider, server):
             for way, response in (await self.ways(provider, ChatRequest([Message.user(asked)]))).items():
                 seen = [part.value for part in self.vendor.read(server.requests[-1]).of("image_url")]

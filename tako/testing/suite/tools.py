@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tako.errors import StreamTruncatedError
 from tako.testing.script import Call, Script
@@ -33,7 +33,7 @@ class Tools(Harness):
     @check("scripted", "tools", "notices")
     async def test_tool_choice(self) -> None:
         """``tool_choice`` goes out, or a notice says that it cannot."""
-        sent = []
+        sent: list[bool] = []
         for choice in ("required", "weather"):
             asked = ChatRequest(ASKED.messages, tools=ASKED.tools, tool_choice=choice)
             async with self.asking(Script(text="ok")) as (provider, server):
@@ -96,7 +96,7 @@ class Tools(Harness):
     @check("scripted", "tools", "streaming")
     async def test_arguments_split(self) -> None:
         """Streamed arguments are put together whatever the pieces are."""
-        args = {"city": 'Kö"ln\n世界 👩‍👧', "n": -1.5e10, "list": [{"a": {}}, [], ""]}
+        args: dict[str, Any] = {"city": 'Kö"ln\n世界 👩‍👧', "n": -1.5e10, "list": [{"a": {}}, [], ""]}
         for split in (1, 2, 3, 7, 1000):
             script = Script(calls=(Call("weather", args, "call_A1"), Call("time", {}, "call_B2")), split=split)
             async with self.asking(script) as (provider, _):

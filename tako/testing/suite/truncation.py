@@ -34,7 +34,7 @@ class Truncation(Harness):
         events = self.vendor.events(script)
         complete = self.vendor.complete_after(events)
         endings: tuple[Ending, ...] = ("end", "cut", "reset")
-        cases = [(count, ending) for count in range(complete) for ending in endings]
+        cases: list[tuple[int, Ending]] = [(count, ending) for count in range(complete) for ending in endings]
         answers = [self.vendor.pieces(events[:count], ending=ending) for count, ending in cases]
         async with self.asking(*answers, script, max_retries=0) as (provider, _):
             for count, ending in cases:
