@@ -1,0 +1,29 @@
+"""A provider with any name, any address and any table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tako import Capabilities, Provider, hookimpl
+
+
+class Acme(Provider):
+    """Knows of its model what it is told."""
+
+    def __init__(self, model: str, *, name: str = "acme", base_url: str | None = None, **known: Any) -> None:
+        self.__dict__["name"] = name
+        super().__init__(model, capabilities=known.pop("given", None))
+        self.base_url = base_url
+        self.known = Capabilities(**known)
+
+
+@hookimpl
+def tako_capabilities(provider: Acme) -> Capabilities:
+    return provider.known
+
+
+@pytest.fixture
+def acme() -> type[Acme]:
+    return Acme
