@@ -46,7 +46,7 @@ def prices_of(model: ModelInfo) -> dict[str, Any]:
     conditional = model.prices if isinstance(model.prices, list) else []
     if any(isinstance(price.constraint, TimeOfDateConstraint) for price in conditional):
         return {}
-    theirs = vars(model.getprices_of(datetime.now(UTC))) if model.prices else {}
+    theirs = vars(model.get_prices(datetime.now(UTC))) if model.prices else {}
     if any(theirs.get(name) is not None for name in APART):
         return {}
     values: dict[str, Any] = {}
