@@ -55,9 +55,10 @@ class Job:
         settings = _settings(options)
         self._output = open_output(options.output)
         self._spent = 0.0
+        self._unpriced = (0, 0)  # tokens of rows whose exact cost is not known
         self._open(retry_failed=options.retry_failed)
-        self._run = Run(self._source, replace(settings, spent=self._spent))
-        self.progress = Progress(lambda: self._source.fraction, self._cost)
+        self._run = Run(self._source, replace(settings, spent=self._spent, unpriced=self._unpriced))
+        self.progress = Progress(lambda: self._source.fraction, self._cost, lambda: self._run.pace.in_flight)
         self.interrupted = False
 
     async def run(self) -> None:
@@ -98,6 +99,8 @@ class Job:
             for one in self._output.known(forget_failed=retry_failed):
                 self._known.add(one.key)
                 self._spent += one.cost or 0.0
+                if one.cost is None:
+                    self._unpriced = self._unpriced[0] + one.input_tokens, self._unpriced[1] + one.output_tokens
         except BaseException:
             _abandon(self._output)
             raise

@@ -106,7 +106,7 @@ class Shards:
         for part in self._parts():
             failed = False
             try:
-                for batch in parquet.ParquetFile(part).iter_batches(columns=["key", "row", "error", "cost"]):
+                for batch in parquet.ParquetFile(part).iter_batches(columns=list(Known.__struct_fields__)):
                     for one in msgspec.convert(batch.to_pylist(), list[Known]):
                         failed = failed or one.error is not None
                         if not (forget_failed and one.error is not None):

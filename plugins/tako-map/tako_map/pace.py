@@ -142,10 +142,15 @@ class Budget:
         if self.max_cost is None or self._prices is None:
             return Estimate(size + (request.max_tokens or self._likely_output), 0.0)
         output = request.max_tokens or self._longest_output
+        return Estimate(size + self._likely_output, (self.price(size, output) or 0.0) * self._dearest)
+
+    def price(self, input_tokens: int, output_tokens: int) -> float | None:
+        """Price tokens as they cost at most, cached ones too; None where the prices are not known."""
         known = self._prices
-        dearer = max(known.usd_per_input_mtok or 0.0, known.usd_per_cache_write_mtok or 0.0)
-        price = size * dearer + output * (known.usd_per_output_mtok or 0.0)
-        return Estimate(size + self._likely_output, price / 1e6 * self._dearest)
+        if known is None or known.usd_per_input_mtok is None or known.usd_per_output_mtok is None:
+            return None
+        dearer = max(known.usd_per_input_mtok, known.usd_per_cache_write_mtok or 0.0)
+        return (input_tokens * dearer + output_tokens * known.usd_per_output_mtok) / 1e6
 
     async def admit(self, estimate: Estimate) -> int | None:
         """Wait for a place in the minute and for money; returns a ticket, or None where the money is gone."""
@@ -179,6 +184,8 @@ class Budget:
     def settle(self, ticket: int, estimate: Estimate, usage: Usage | None, usd: float | None) -> None:
         """Put the truth in the place of the estimate; ``usd=None``: not known, so the estimate stands."""
         reserved = self._reserved.pop(ticket)
+        if usd is None and usage is not None and usage.total:
+            usd = self.price(usage.input_tokens, usage.output_tokens)
         self.spent += reserved if usd is None else usd
         if usage is not None and usage.total:
             self._next_token += (usage.total - estimate.tokens) * self._per_token

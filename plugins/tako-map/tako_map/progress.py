@@ -25,12 +25,13 @@ WINDOW = 30.0
 class Progress:
     """Counts what is delivered and shows it. ``fraction`` says how much of the input has been read."""
 
-    def __init__(self, fraction: Callable[[], float], spent: Callable[[], float]) -> None:
+    def __init__(self, fraction: Callable[[], float], spent: Callable[[], float], in_flight: Callable[[], int]) -> None:
         self.done = self.failed = self.refused = 0
         self.input_tokens = self.output_tokens = 0
         self.cost = 0.0
         self._fraction = fraction
         self._spent = spent
+        self._in_flight = in_flight
         self._began = monotonic()
         self._begun_at: float | None = None
         self._past: deque[tuple[float, int, int]] = deque([(self._began, 0, 0)])
@@ -112,12 +113,16 @@ class Progress:
         Console(stderr=True).print(table)
 
     def _left(self) -> float | None:
-        """Estimate the seconds that are left, from the part of the input that has been read."""
-        if self._begun_at is None:
+        """Estimate the seconds that are left: the rows that are under way, and as many as the rest of the input has."""
+        answered, under_way = self.done + self.failed, self._in_flight()
+        if self._begun_at is None or not answered:
             return None
         read = self._fraction()
         part = read - self._begun_at
-        return self.seconds / part * (1.0 - read) if part > 1e-3 else None  # noqa: PLR2004 - too little to tell
+        if part < 1e-3:  # noqa: PLR2004 - too little to tell
+            return None
+        rows = under_way + (answered + under_way) * (1.0 - read) / part
+        return rows * self.seconds / answered
 
 
 def _clock(seconds: float) -> str:

@@ -46,6 +46,8 @@ class Known(Struct, frozen=True):
     row: int
     error: Any = None
     cost: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 def record(result: Result, *, as_json: bool) -> Record:

@@ -41,6 +41,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tpm: float | None = None
     max_cost: float | None = None
     spent: float = 0.0
+    unpriced: tuple[int, int] = (0, 0)
     concurrency: int = 64
     attempts: int = 8
 
@@ -70,6 +71,7 @@ class Run:
         self.budget = Budget(
             rpm=settings.rpm, tpm=settings.tpm, max_cost=settings.max_cost, spent=settings.spent, prices=prices
         )
+        self.budget.spent += self.budget.price(*settings.unpriced) or 0.0
         opened = open_chat(
             settings.engine, settings.provider, dict(settings.options), settings.address, settings.workers
         )
