@@ -1,4 +1,4 @@
-"""For all tests: the general plugins of this repository are installed, but each is switched on by its own tests alone."""
+"""For all tests: this repository's general plugins are installed, but each is switched on by its own tests alone."""
 
 import os
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from msgspec import Struct, StructMeta, convert
 from msgspec.structs import force_setattr
@@ -132,9 +132,11 @@ class ToolResultPart(ContentPart, frozen=True, tag="tool_result"):
 
     def __post_init__(self) -> None:
         """Read parts again that were serialised; they are told from a vendor's blocks by having all of our fields."""
-        result = self.result
-        if isinstance(result, list) and result and all(isinstance(item, dict) and _is_part(item) for item in result):
-            force_setattr(self, "result", convert(result, list[Part]))
+        if not isinstance(self.result, list):
+            return
+        items = cast("list[Any]", self.result)
+        if items and all(isinstance(item, dict) and _is_part(cast("dict[str, Any]", item)) for item in items):
+            force_setattr(self, "result", convert(items, list[Part]))
 
 
 class ReasoningPart(ContentPart, frozen=True, tag="reasoning"):

@@ -13,9 +13,11 @@ from msgspec.structs import replace
 from tako.builtin import BUILT_IN, OUTERMOST
 from tako.errors import TakoError
 from tako.hooks import PLUGINS, Named
+from tako.hookspecs import Chat, Stream
 from tako.provenance import trace
 from tako.request import as_request
 from tako.stream import ChatStream
+from tako.translator import Translator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
     from tako.blocking import Blocking
     from tako.capabilities import Capabilities
-    from tako.hookspecs import Chat, Stream
-    from tako.translator import Translator
     from tako.types import ChatRequest, ChatResponse, Message
 
 

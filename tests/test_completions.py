@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tako_openai import OpenAI
 
 from tako import ChatResponse, errors
 from tako.parts import ToolCallPart
 from tako.testing.server import reply, serve, sse
 from tako.types import Usage
-from tako_openai import OpenAI
 
 
 def streamed(*events: Any, done: bool = True, **options: Any) -> ChatResponse:
@@ -294,7 +295,7 @@ def test_blank_lines_before_a_body_are_no_part_of_it() -> None:
 def test_text_survives_any_cutting_of_the_bytes(texts: list[str], cuts: list[int]) -> None:
     data = b"".join(sse(*[delta(content=text) for text in texts], STOP))
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    pieces = [data[start:end] for start, end in zip(places, places[1:], strict=False) if end > start]
+    pieces = [data[start:end] for start, end in pairwise(places) if end > start]
     with serve(reply(pieces)) as server:
         response = OpenAI("m", api_key="k", base_url=server.url).blocking.stream("Hi").response()
     assert response.text == "".join(texts)

@@ -77,13 +77,16 @@ class Reporter(Protocol):
     @property
     def name(self) -> str:
         """The id's prefix."""
+        ...
 
     @property
     def max_event_bytes(self) -> int:
         """The cap of one event."""
+        ...
 
     def failure(self, facts: Facts, *, status: int | None = None, body: str = "") -> ProviderError:
         """Make the error for what a vendor reports inside a reply."""
+        ...
 
 
 def by_status(status: int) -> type[ProviderError]:

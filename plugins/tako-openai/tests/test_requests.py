@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tako_openai import OpenAI
 
 from tako import ChatRequest, ChatResponse, ContentPart, JsonSchema, Message, Role, Tool, UnsupportedError
 from tako.errors import ConfigurationError
 from tako.testing.server import Server, reply, serve
-from tako_openai import OpenAI
 
 ANSWER = reply(json={"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]})
 PIXEL = "iVBORw0KGgo="
@@ -145,8 +145,8 @@ def test_what_the_wire_cannot_carry_is_noticed_or_refused() -> None:
         ("unsupported_url", "messages[0].content[3]"),
         ("foreign_state", "messages[1].content[0]"),
     ]
+    strict = ChatRequest(request.messages, strict=True)
     with serve(ANSWER) as silent, pytest.raises(UnsupportedError, match="openai:m cannot carry") as refused:
-        strict = ChatRequest(request.messages, strict=True)
         OpenAI("m", api_key="k", base_url=silent.url).blocking.chat(strict)
     assert silent.requests == []
     assert len(refused.value.notices) == 5
