@@ -48,11 +48,11 @@ class TapedTransport:
         self.below = below
         self._tape = tape
         self._provider = provider
-        self._scrubber = Scrubber(provider.secrets)
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Answer from the tape; or send, and write down what comes of it."""
-        asked = self._scrubber.asked(request)
+        scrubber = Scrubber(self._provider.secrets, request.headers)
+        asked = scrubber.asked(request)
         found = self._tape.find(asked) if self._tape.mode != "record" else None
         if isinstance(found, Failed):
             raise found.error()
@@ -63,11 +63,11 @@ class TapedTransport:
         try:
             reply = await self.below.send(request)
         except TransportError as error:
-            text = self._scrubber.hide(str(error.args[0]))
+            text = self._provider.hide(scrubber.hide(str(error.args[0])))
             timeout = isinstance(error, ProviderTimeoutError)
             self._tape.write(asked, Failed(text, timeout=timeout, retryable=error.retryable))
             raise
-        return RecordedReply(reply, asked, self._tape, self._scrubber)
+        return RecordedReply(reply, asked, self._tape, scrubber)
 
     async def aclose(self) -> None:
         """Close the transport underneath."""

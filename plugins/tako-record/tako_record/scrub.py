@@ -25,6 +25,8 @@ HIDDEN = "***"
 HARMLESS = {"accept", "accept-encoding", "content-type", "user-agent", "anthropic-version", "anthropic-beta"}
 """Headers of requests whose values are written down."""
 SENSITIVE_HEADER = re.compile(r"auth|api-?key|secret|cookie|password|credential|session|security|organization|project")
+CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret|cookie|password|credential")
+"""Headers of requests whose values are secrets wherever else they stand, those of short-lived tokens, too."""
 SENSITIVE_PARAMETER = re.compile(r"key|token|secret|sig|auth|credential|password|^x-amz-|^x-goog-", re.IGNORECASE)
 FIELDS = (
     "access_token|refresh_token|id_token|session_token|security_token|client_secret|private_key|secret_access_key|"
@@ -43,10 +45,12 @@ LOOKS = re.compile(
 
 
 class Scrubber:
-    """Scrubs what one provider sends and receives."""
+    """Scrubs what one provider sends and receives; ``headers`` are those of the request."""
 
-    def __init__(self, secrets: Iterable[Secret]) -> None:
-        texts = sorted({secret.reveal().removeprefix("Bearer ") for secret in secrets}, key=len, reverse=True)
+    def __init__(self, secrets: Iterable[Secret], headers: Mapping[str, str] | None = None) -> None:
+        sent = [value for name, value in (headers or {}).items() if CREDENTIAL_HEADER.search(name.lower())]
+        given = [*sent, *(secret.reveal() for secret in secrets)]
+        texts = sorted({text.removeprefix("Bearer ") for text in given}, key=len, reverse=True)
         known = [re.escape(text) for text in texts if len(text) > 3]  # noqa: PLR2004 - too short to be one
         self._known = re.compile("|".join(known)) if known else None
 

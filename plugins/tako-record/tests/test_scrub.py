@@ -66,3 +66,14 @@ def test_bodies_that_are_no_json_are_written_down_as_what_they_are() -> None:
         asked = scrubber.asked(request)
         assert asked.body == field
         assert asked.url == "https://acme.example/x"
+
+
+def test_a_token_that_only_the_request_had_is_hidden_wherever_the_reply_repeats_it(acme: Any, tmp_path: Path) -> None:
+    class Signing(acme):
+        async def authorize(self, method: str, url: str, body: bytes) -> dict[str, str]:
+            return {"X-Amz-Security-Token": "short-lived-token"}
+
+    tape = tmp_path / "tape.jsonl"
+    with serve(reply(json={"text": "no short-lived-token here"})) as server, tako_record.cassette(tape):
+        Signing(server.url).blocking.chat("hi")
+    assert "short-lived" not in tape.read_text(encoding="utf-8")
