@@ -38,7 +38,7 @@ async def test_two_actors_of_which_one_is_killed_deliver_each_key_once_within_th
             past.popleft()
         if len(past) >= allowed:
             refused.append(text)
-            return reply(status=429, headers={"retry-after": "1"})
+            return reply(status=429, headers={"retry-after": f"{window - (now - past[0]):.3f}"})
         past.append(now)
         served.append(text)
         return reply(json={"text": text}, delay=0.05)

@@ -129,8 +129,13 @@ class Fleet:
         """Make one call somewhere. Raises what the provider raises, or WorkerLostError."""
         while not self._links:
             await self._some()
-        link = min(self._links.values(), key=_calls)
-        return await link.chat(request)
+        name, link = min(self._links.items(), key=_calls)
+        try:
+            return await link.chat(request)
+        except WorkerLostError:
+            if self._links.get(name) is link:  # or the calls that follow would all go there, where none are under way
+                self._links.pop(name).lose()
+            raise
 
     async def look(self) -> None:
         """See who comes and goes, for ever."""
@@ -234,5 +239,5 @@ class Link:
             self._lost.set_result(None)
 
 
-def _calls(link: Link) -> int:
-    return link.calls
+def _calls(item: tuple[str, Link]) -> int:
+    return item[1].calls

@@ -47,7 +47,7 @@ def vendor(allowed: int, seconds: float, served: dict[str, int], refused: list[s
             past.popleft()
         if len(past) >= allowed:
             refused.append(text)
-            return reply(status=429, headers={"retry-after": "1"})
+            return reply(status=429, headers={"retry-after": f"{seconds - (now - past[0]):.3f}"})
         past.append(now)
         served[text] = served.get(text, 0) + 1
         return reply(json={"text": text}, delay=0.05)
