@@ -132,9 +132,8 @@ class ToolResultPart(ContentPart, frozen=True, tag="tool_result"):
 
     def __post_init__(self) -> None:
         """Read parts again that were serialised; they are told from a vendor's blocks by having all of our fields."""
-        if not isinstance(self.result, list):
-            return
-        items = cast("list[Any]", self.result)
+        result: Any = self.result
+        items: list[Any] = result if isinstance(result, list) else []
         if items and all(isinstance(item, dict) and _is_part(cast("dict[str, Any]", item)) for item in items):
             force_setattr(self, "result", convert(items, list[Part]))
 

@@ -54,7 +54,7 @@ def _check_message(message: Any, path: str) -> None:
         return
     if not isinstance(content, list):
         raise ConfigurationError(f"{path}.content is a {_kind(content)}, neither a str nor a list of parts")
-    for j, part in enumerate(cast("list[Any]", content)):
+    for j, part in enumerate(content):
         if not isinstance(part, ContentPart):
             raise ConfigurationError(f"{path}.content[{j}] is a {_kind(part)}, not a part: use ContentPart.text(…)")
 
@@ -82,7 +82,7 @@ def _check_options(request: ChatRequest) -> None:
 def _check_items(items: Any, kind: type, path: str) -> None:
     if not isinstance(items, list):
         raise ConfigurationError(f"{path} is a {_kind(items)}, not a list")
-    for i, item in enumerate(cast("list[Any]", items)):
+    for i, item in enumerate(items):
         if not isinstance(item, kind):
             raise ConfigurationError(f"{path}[{i}] is a {_kind(item)}, not a {kind.__name__}")
 

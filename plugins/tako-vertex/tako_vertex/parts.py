@@ -160,7 +160,9 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None
 
 
 def _result_content(parts: list[Part], context: PartContext) -> tuple[str, list[dict[str, Any]]]:
-    blocks = encode_inner(parts, context, fits=(TextPart, ImagePart, ImageUrlPart))
+    # a result has no place for signatures, so a text that is nothing but one is empty there
+    plain = [TextPart(part.text) if isinstance(part, TextPart) else part for part in parts]
+    blocks = encode_inner(plain, context, fits=(TextPart, ImagePart, ImageUrlPart))
     media = [block for block in blocks if "text" not in block]
     return "".join([block["text"] for block in blocks if "text" in block]), media
 
