@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from msgspec import Struct, StructMeta, convert
 from msgspec.structs import force_setattr
+
+from tako.loose import as_array, as_object
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -132,9 +134,8 @@ class ToolResultPart(ContentPart, frozen=True, tag="tool_result"):
 
     def __post_init__(self) -> None:
         """Read parts again that were serialised; they are told from a vendor's blocks by having all of our fields."""
-        result: Any = self.result
-        items: list[Any] = result if isinstance(result, list) else []
-        if items and all(isinstance(item, dict) and _is_part(cast("dict[str, Any]", item)) for item in items):
+        items = as_array(self.result)
+        if items and all(_is_part(as_object(item) or {}) for item in items):
             force_setattr(self, "result", convert(items, list[Part]))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from tako.errors import ConfigurationError
+from tako.loose import as_array
 from tako.parts import ContentPart
 from tako.types import ChatRequest, JsonSchema, Message, Role, Tool
 
@@ -52,9 +53,10 @@ def _check_message(message: Any, path: str) -> None:
     content: Any = message.content
     if isinstance(content, str):
         return
-    if not isinstance(content, list):
+    parts = as_array(content)
+    if parts is None:
         raise ConfigurationError(f"{path}.content is a {_kind(content)}, neither a str nor a list of parts")
-    for j, part in enumerate(content):
+    for j, part in enumerate(parts):
         if not isinstance(part, ContentPart):
             raise ConfigurationError(f"{path}.content[{j}] is a {_kind(part)}, not a part: use ContentPart.text(…)")
 
@@ -80,9 +82,10 @@ def _check_options(request: ChatRequest) -> None:
 
 
 def _check_items(items: Any, kind: type, path: str) -> None:
-    if not isinstance(items, list):
+    array = as_array(items)
+    if array is None:
         raise ConfigurationError(f"{path} is a {_kind(items)}, not a list")
-    for i, item in enumerate(items):
+    for i, item in enumerate(array):
         if not isinstance(item, kind):
             raise ConfigurationError(f"{path}[{i}] is a {_kind(item)}, not a {kind.__name__}")
 

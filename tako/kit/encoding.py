@@ -11,7 +11,7 @@ import msgspec
 
 from tako import notices
 from tako.errors import ConfigurationError
-from tako.kit.loose import as_array, as_object
+from tako.loose import as_array, as_object
 from tako.parts import ContentPart, Part, ToolResultPart
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from tako.errors import (
     ResponseError,
     ServerError,
 )
-from tako.kit.loose import as_array, as_object
+from tako.loose import as_array, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

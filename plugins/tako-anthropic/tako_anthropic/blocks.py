@@ -8,7 +8,7 @@ from tako import notices
 from tako.kit.completions.decode import mint_id
 from tako.kit.encoding import encode, encode_inner, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
-from tako.kit.loose import as_object
+from tako.loose import as_object
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tako.errors import ResponseError
 from tako.kit.body import decode_json, excerpt
 from tako.kit.completions.decode import mint_id
 from tako.kit.failures import facts_of
-from tako.kit.loose import as_object, text_of
+from tako.loose import as_object, text_of
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Notice, Role, Usage
 

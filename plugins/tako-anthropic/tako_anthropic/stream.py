@@ -10,8 +10,8 @@ from msgspec import Struct
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
 from tako.kit.completions.decode import mint_id
-from tako.kit.loose import as_object, text_of
 from tako.kit.sse import SseDecoder
+from tako.loose import as_object, text_of
 from tako.types import Chunk, Delta, End, ToolCallDelta
 from tako_anthropic.reply import Count, finish_reason, reported
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tako.kit.completions import CompletionsDecoder
-from tako.kit.loose import as_array, as_object
+from tako.loose import as_array, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from tako import notices
 from tako.kit.completions.decode import mint_id
 from tako.kit.encoding import encode, encode_inner, result_parts
 from tako.kit.images import inline_image, is_data_url
-from tako.kit.loose import as_array, as_object, text_of
+from tako.loose import as_array, as_object, text_of
 from tako.parts import (
     IMAGE_TYPES,
     ImagePart,

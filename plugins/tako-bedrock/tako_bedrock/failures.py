@@ -20,7 +20,7 @@ from tako.errors import (
     ServerError,
 )
 from tako.kit.failures import Facts, read_facts
-from tako.kit.loose import as_object, text_of
+from tako.loose import as_object, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

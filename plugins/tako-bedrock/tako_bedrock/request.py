@@ -8,7 +8,7 @@ import msgspec
 
 from tako import notices
 from tako.kit.encoding import merge
-from tako.kit.loose import as_object
+from tako.loose import as_object
 from tako.types import JsonSchema
 from tako_bedrock.reasoning import reasoning
 from tako_bedrock.turns import arrange, content_of

@@ -8,7 +8,7 @@ from tako import JsonSchema, Role, notices
 from tako.kit.encoding import encode as to_json
 from tako.kit.encoding import encode_parts, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
-from tako.kit.loose import as_object
+from tako.loose import as_object
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.errors import ConfigurationError
 from tako.kit.encoding import merge
-from tako.kit.loose import as_object
+from tako.loose import as_object
 from tako_http_generic.endpoint import Address
 from tako_http_generic.request import Asked, values_of
 from tako_http_generic.settings import FORMATS

@@ -9,7 +9,7 @@ from tako.kit.completions import encode_request
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.encode import encode_part
 from tako.kit.images import is_data_url
-from tako.kit.loose import as_array, as_object
+from tako.loose import as_array, as_object
 from tako.parts import ImageUrlPart, Part, ToolCallPart, ToolResultPart
 
 if TYPE_CHECKING:

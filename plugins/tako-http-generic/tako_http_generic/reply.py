@@ -11,7 +11,7 @@ from tako.errors import ResponseError
 from tako.fold import arguments
 from tako.kit.body import decode_json, excerpt
 from tako.kit.completions.decode import mint_id
-from tako.kit.loose import as_array, as_object, text_of
+from tako.loose import as_array, as_object, text_of
 from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Notice, Role, Usage
 from tako_http_generic.pointers import Paths, describe

@@ -11,9 +11,9 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
 from tako.kit.completions.calls import CallIndex
 from tako.kit.completions.shapes import Call, Function
-from tako.kit.loose import as_object, text_of
 from tako.kit.ndjson import NdJsonDecoder
 from tako.kit.sse import Event, SseDecoder
+from tako.loose import as_object, text_of
 from tako.types import Chunk, Delta, End, Notice
 from tako_http_generic.calls import CallReader
 from tako_http_generic.pointers import Finder, Paths

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from tako.errors import ConfigurationError
-from tako.kit.loose import as_array, as_object
+from tako.loose import as_array, as_object
 
 PLACEHOLDERS = (
     "request",

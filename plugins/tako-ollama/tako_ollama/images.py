@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.kit.loose import as_object
+from tako.loose import as_object
 
 if TYPE_CHECKING:
     from tako.translator import PartContext, Translator

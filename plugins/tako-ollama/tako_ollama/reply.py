@@ -13,8 +13,8 @@ from tako.fold import arguments
 from tako.kit.body import decode_json, excerpt
 from tako.kit.completions.decode import mint_id
 from tako.kit.failures import facts_of
-from tako.kit.loose import as_object
 from tako.kit.ndjson import NdJsonDecoder
+from tako.loose import as_object
 from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
 from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Notice, Role, ToolCallDelta, Usage
 

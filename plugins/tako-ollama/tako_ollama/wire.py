@@ -12,7 +12,7 @@ from tako import notices
 from tako.fold import arguments
 from tako.kit.encoding import encode, encode_inner, encode_parts, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
-from tako.kit.loose import as_object
+from tako.loose import as_object
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tako.types import Role
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tako.errors import ResponseError
 from tako.fold import arguments
-from tako.kit.loose import as_array, as_object
+from tako.loose import as_array, as_object
 from tako.parts import Part, TextPart, ToolCallPart
 from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Role, Usage
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.errors import ResponseError
-from tako.kit.loose import as_array, as_object
+from tako.loose import as_array, as_object
 from tako.types import ToolCallDelta
 from tako_vertex.parts import mint_id
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 from tako import notices
 from tako.kit.encoding import encode_inner, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
-from tako.kit.loose import as_object, text_of
+from tako.loose import as_object, text_of
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tako.types import Role
 

@@ -9,7 +9,7 @@ import msgspec
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_json, excerpt
-from tako.kit.loose import as_array, as_object, text_of
+from tako.loose import as_array, as_object, text_of
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Notice, Role, Usage
 from tako_vertex.failures import facts_in

@@ -15,7 +15,7 @@ import msgspec
 from tako.capabilities import MTOK
 from tako.errors import ProviderError
 from tako.kit.body import decode_json
-from tako.kit.loose import as_array, as_object
+from tako.loose import as_array, as_object
 
 if TYPE_CHECKING:
     from tako.kit.http import HttpProvider

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tako.kit.loose import as_array, as_object, text_of
+from tako.loose import as_array, as_object, text_of
 from tako.types import Usage
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tako import notices
 from tako.kit.encoding import encode_parts
-from tako.kit.loose import as_array
+from tako.loose import as_array
 from tako.types import Role
 
 if TYPE_CHECKING:
