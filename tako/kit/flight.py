@@ -51,9 +51,16 @@ class SingleFlight(Generic[T]):
 
     def _run(self, future: Future[T]) -> None:
         try:
-            future.set_result(self._work())
+            result = self._work()
         except BaseException as error:  # noqa: BLE001 - it is the waiters' to see
+            self._land()
             future.set_exception(error)
+        else:
+            self._land()
+            future.set_result(result)
+
+    def _land(self) -> None:
+        """Be over before anyone hears of it: whoever asks because of this result wants another run."""
         with self._lock:
             self._running = None
 
