@@ -9,9 +9,16 @@ from urllib.parse import quote
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import ConfigurationError, ContentFilterError, NotFoundError, OverloadedError, RateLimitError
-from tako.kit.completions import Dialect, decode_reply, encode_request, for_openai, translator_for
+from tako.kit.completions import (
+    Dialect,
+    chat_completions,
+    encode_request,
+    for_openai,
+    stream_completions,
+    translator_for,
+)
 from tako.kit.completions.decode import decode_block
-from tako.kit.exchange import Exchange, chat_through, stream_through
+from tako.kit.exchange import Exchange
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import Secret, find_key
 from tako.kit.models import ModelTable
@@ -139,21 +146,14 @@ def tako_translator(provider: AzureOpenAI) -> Translator:
 @hookimpl
 def tako_chat(provider: AzureOpenAI, translator: Translator) -> Chat:
     """Ask for a whole reply."""
-    return chat_through(
-        provider,
-        partial(prepare, provider, translator),
-        partial(decode_reply, provider=provider, translator=translator),
-    )
+    return chat_completions(provider, translator, partial(prepare, provider, translator))
 
 
 @hookimpl
 def tako_stream(provider: AzureOpenAI, translator: Translator) -> Stream:
     """Ask for a reply in Server-Sent Events."""
-    return stream_through(
-        provider,
-        partial(prepare, provider, translator),
-        lambda _, exchange: AzureDecoder(provider, exchange, provider.dialect),
-        partial(decode_reply, provider=provider, translator=translator),
+    return stream_completions(
+        provider, translator, partial(prepare, provider, translator), provider.dialect, AzureDecoder
     )
 
 

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import NotFoundError, OverloadedError, RateLimitError
-from tako.kit.completions import CompletionsDecoder, Dialect, decode_reply, encode_request
+from tako.kit.completions import Dialect, chat_completions, encode_request, stream_completions
 from tako.kit.completions.listing import ask_listing
 from tako.kit.encoding import merge
-from tako.kit.exchange import Exchange, chat_through, stream_through
+from tako.kit.exchange import Exchange
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import read_key
 from tako.kit.models import ModelTable, refine
@@ -89,22 +89,13 @@ def tako_translator(provider: Mistral) -> Translator:
 @hookimpl
 def tako_chat(provider: Mistral, translator: Translator) -> Chat:
     """Ask for a whole reply."""
-    return chat_through(
-        provider,
-        partial(prepare, provider, translator),
-        partial(decode_reply, provider=provider, translator=translator),
-    )
+    return chat_completions(provider, translator, partial(prepare, provider, translator))
 
 
 @hookimpl
 def tako_stream(provider: Mistral, translator: Translator) -> Stream:
     """Ask for a reply in Server-Sent Events."""
-    return stream_through(
-        provider,
-        partial(prepare, provider, translator),
-        lambda _, exchange: CompletionsDecoder(provider, exchange, DIALECT),
-        partial(decode_reply, provider=provider, translator=translator),
-    )
+    return stream_completions(provider, translator, partial(prepare, provider, translator), DIALECT)
 
 
 async def prepare(provider: Mistral, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:

@@ -7,10 +7,17 @@ from functools import partial
 from typing import Any, Unpack
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
-from tako.kit.completions import CompletionsDecoder, Dialect, decode_reply, encode_request, for_openai, translator_for
+from tako.kit.completions import (
+    Dialect,
+    chat_completions,
+    encode_request,
+    for_openai,
+    stream_completions,
+    translator_for,
+)
 from tako.kit.completions.decode import decode_block
 from tako.kit.completions.listing import ask_listing
-from tako.kit.exchange import Exchange, chat_through, stream_through
+from tako.kit.exchange import Exchange
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import read_key
 from tako.kit.models import ModelTable, refine
@@ -85,22 +92,13 @@ def tako_translator(provider: OpenAI) -> Translator:
 @hookimpl
 def tako_chat(provider: OpenAI, translator: Translator) -> Chat:
     """Ask for a whole reply."""
-    return chat_through(
-        provider,
-        partial(prepare, provider, translator),
-        partial(decode_reply, provider=provider, translator=translator),
-    )
+    return chat_completions(provider, translator, partial(prepare, provider, translator))
 
 
 @hookimpl
 def tako_stream(provider: OpenAI, translator: Translator) -> Stream:
     """Ask for a reply in Server-Sent Events."""
-    return stream_through(
-        provider,
-        partial(prepare, provider, translator),
-        lambda _, exchange: CompletionsDecoder(provider, exchange, provider.dialect),
-        partial(decode_reply, provider=provider, translator=translator),
-    )
+    return stream_completions(provider, translator, partial(prepare, provider, translator), provider.dialect)
 
 
 async def prepare(provider: OpenAI, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
     from tako.kit.exchange import Exchange
     from tako.kit.failures import Reporter
+    from tako.kit.http import HttpProvider
     from tako.translator import Translator
 
 
-def decode_reply(body: bytes, exchange: Exchange, provider: Reporter, translator: Translator) -> ChatResponse:
+def decode_reply(
+    body: bytes, exchange: Exchange, provider: Reporter | HttpProvider, translator: Translator
+) -> ChatResponse:
     """Read a reply; raises ResponseError where it is none, and the error that it reports where it does."""
     reply = decode_json(body, REPLY)
     choice = reply.choices[0] if reply.choices else None

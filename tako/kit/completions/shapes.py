@@ -11,14 +11,14 @@ from tako.loose import as_array, as_object, text_of
 from tako.types import Usage
 
 
-class Function(Struct):
+class Function(Struct, gc=False):
     """A call's function: arguments are JSON text, or (some servers) the object itself."""
 
     name: str | None = None
     arguments: str | dict[str, Any] | None = None
 
 
-class Call(Struct):
+class Call(Struct, gc=False):
     """A whole call, or a piece of one."""
 
     index: int | None = None
@@ -26,7 +26,7 @@ class Call(Struct):
     function: Function | None = None
 
 
-class Content(Struct):
+class Content(Struct, gc=False):
     """A message, or a delta of one. Content may be a list of chunks (Mistral)."""
 
     content: str | list[dict[str, Any]] | None = None
@@ -37,7 +37,7 @@ class Content(Struct):
     function_call: Function | None = None
 
 
-class Choice(Struct):
+class Choice(Struct, gc=False):
     """One of ``n`` alternatives; tako reads the first."""
 
     delta: Content | None = None
@@ -47,20 +47,20 @@ class Choice(Struct):
     error: Any = None
 
 
-class PromptDetails(Struct):
+class PromptDetails(Struct, gc=False):
     """Parts of the prompt's count."""
 
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
 
 
-class CompletionDetails(Struct):
+class CompletionDetails(Struct, gc=False):
     """Parts of the completion's count."""
 
     reasoning_tokens: int | None = None
 
 
-class Count(Struct):
+class Count(Struct, gc=False):
     """Usage as the dialect has it; Mistral counts cached tokens in a field of its own, DeepSeek in another."""
 
     prompt_tokens: int | None = None
@@ -84,13 +84,13 @@ class Count(Struct):
         )
 
 
-class Groq(Struct):
+class Groq(Struct, gc=False):
     """Groq's own field."""
 
     usage: Count | None = None
 
 
-class Reply(Struct):
+class Reply(Struct, gc=False):
     """A whole reply, or one chunk of a stream."""
 
     id: str | None = None

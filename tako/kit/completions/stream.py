@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tako.kit.completions.shapes import Content, Count, Reply
     from tako.kit.exchange import Exchange
     from tako.kit.failures import Reporter
+    from tako.kit.http import HttpProvider
     from tako.kit.sse import Event
 
 
@@ -31,7 +32,7 @@ class CompletionsDecoder:
     A finish reason or ``[DONE]`` ends the stream in order. Usage is the last that came, wherever it stood.
     """
 
-    def __init__(self, provider: Reporter, exchange: Exchange, dialect: Dialect | None = None) -> None:
+    def __init__(self, provider: Reporter | HttpProvider, exchange: Exchange, dialect: Dialect | None = None) -> None:
         self.ended = False
         self._provider = provider
         self._exchange = exchange
