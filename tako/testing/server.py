@@ -23,6 +23,11 @@ import msgspec
 from msgspec import Struct
 
 Ending = Literal["end", "cut", "reset", "hang"]
+Condition = Callable[[], bool]
+"""What a server waits for; asked every few milliseconds, in the server's thread."""
+Piece = bytes | Condition
+POLL = 0.005
+"""Seconds between two looks at what is waited for."""
 
 
 class Received(Struct):
@@ -43,39 +48,40 @@ class Received(Struct):
 class Reply(Struct):
     """What to answer; make one with ``reply``."""
 
-    pieces: list[bytes]
+    pieces: list[Piece]
     status: int
     headers: dict[str, str]
     pause: float
     ending: Ending
-    delay: float
+    delay: float | Condition
 
 
 Script = Reply | Callable[[Received], Reply]
 
 
 def reply(
-    body: bytes | str | Iterable[bytes] = b"",
+    body: bytes | str | Iterable[Piece] = b"",
     *,
     json: Any = None,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
     pause: float = 0.0,
     ending: Ending = "end",
-    delay: float = 0.0,
+    delay: float | Condition = 0.0,
 ) -> Reply:
     """Script one answer: a body, pieces of one (each its own HTTP chunk), or JSON.
 
-    ``pause`` is in seconds between pieces, ``delay`` before the status line. ``ending`` says what follows the last
-    piece: the proper "end" of the body, a "cut" (the connection closes before it), a "reset", or a "hang" until the
-    client leaves.
+    A callable among the pieces holds the rest back until it returns True, so that no clock decides what comes first.
+    ``pause`` is in seconds between pieces, ``delay`` before the status line, where a callable may stand, too.
+    ``ending`` says what follows the last piece: the proper "end" of the body, a "cut" (the connection closes before
+    it), a "reset", or a "hang" until the client leaves.
     """
     kind = "application/json"
     if json is not None:
         body = msgspec.json.encode(json)
     elif not isinstance(body, (bytes, str)):
         kind = "text/event-stream"
-    pieces = [body.encode()] if isinstance(body, str) else [body] if isinstance(body, bytes) else list(body)
+    pieces: list[Piece] = [body.encode()] if isinstance(body, str) else [body] if isinstance(body, bytes) else [*body]
     return Reply(pieces, status, {"content-type": kind, **(headers or {})}, pause, ending, delay)
 
 
@@ -128,17 +134,20 @@ class Server:
     async def _answer(self, made: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Send one reply; returns whether the connection goes on."""
         gone = asyncio.ensure_future(_gone(reader))
-        if made.delay and gone in (await asyncio.wait([gone], timeout=made.delay))[0]:
+        if made.delay and not await _waited(made.delay, gone):
             self.left_early += 1
             return False
         head = "".join(f"{name}: {value}\r\n" for name, value in made.headers.items())
         writer.write(f"HTTP/1.1 {made.status} X\r\n{head}transfer-encoding: chunked\r\n\r\n".encode())
         try:
             for piece in made.pieces:
-                writer.write(b"%x\r\n%s\r\n" % (len(piece), piece) if piece else b"")
-                await writer.drain()
-                if made.pause:
-                    await asyncio.wait([gone], timeout=made.pause)
+                if callable(piece):
+                    await _waited(piece, gone)
+                else:
+                    writer.write(b"%x\r\n%s\r\n" % (len(piece), piece) if piece else b"")
+                    await writer.drain()
+                    if made.pause:
+                        await asyncio.wait([gone], timeout=made.pause)
                 if gone.done():
                     self.left_early += 1
                     return False
@@ -181,7 +190,17 @@ def serve(*script: Script) -> Generator[Server, None, None]:
 async def _gone(reader: asyncio.StreamReader) -> None:
     """Wait until the client has closed, without taking bytes of its next request."""
     while not reader.at_eof() and reader.exception() is None:  # noqa: ASYNC110 - a StreamReader has no event for it
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(POLL)
+
+
+async def _waited(what: float | Condition, gone: asyncio.Future[None]) -> bool:
+    """Wait for seconds, or for what must hold; returns whether the client is still there."""
+    if not callable(what):
+        await asyncio.wait([gone], timeout=what)
+    else:
+        while not what() and not gone.done():
+            await asyncio.wait([gone], timeout=POLL)
+    return not gone.done()
 
 
 async def _shut(listening: asyncio.Server) -> None:

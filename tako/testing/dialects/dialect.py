@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from tako.testing.script import Script
-    from tako.testing.server import Ending
+    from tako.testing.server import Ending, Piece
 
     Answer = Script | Reply | Callable[[Received], "Script | Reply"]
 
@@ -109,7 +109,7 @@ class Dialect:
             usage.reasoning_tokens if "reasoning_tokens" in self.traits else 0,
         )
 
-    def pieces(self, body: Sequence[bytes], *, ending: Ending = "end", pause: float = 0.0) -> Reply:
+    def pieces(self, body: Sequence[Piece], *, ending: Ending = "end", pause: float = 0.0) -> Reply:
         """Script a stream of these bytes."""
         return reply(body, headers={"content-type": self.content_type}, ending=ending, pause=pause)
 

@@ -84,8 +84,7 @@ class Stage(Server):
         said = given(seen) if callable(given) else given
         if isinstance(said, Script):
             return said
-        await asyncio.sleep(said.delay)  # what else a reply of HTTP holds has no meaning here
-        if said.ending == "hang":
+        if said.ending == "hang":  # what else a reply of HTTP holds has no meaning here
             await asyncio.Event().wait()
         return Script(text="ok")
 

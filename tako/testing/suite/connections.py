@@ -13,8 +13,6 @@ from tako.testing.suite.check import check, expect, expect_equal
 from tako.testing.suite.harness import Harness, left, settle, within
 
 TEXT = "Hello there, how are you?"
-PROMPT = 2.0
-"""Seconds in which a connection must be closed."""
 
 
 class Connections(Harness):
@@ -35,9 +33,11 @@ class Connections(Harness):
             server,
         ):
             task = asyncio.ensure_future(provider.chat(self.hello))
-            await settle(lambda: bool(server.requests), "the request did not arrive")
-            await within(PROMPT, left(task), "cancelling a call")
-            await settle(lambda: server.left_early == 1, "the connection of a cancelled call stayed open", PROMPT)
+            await settle(self.patience, lambda: bool(server.requests), "the request did not arrive")
+            await within(self.patience, left(task), "cancelling a call")
+            await settle(
+                self.patience, lambda: server.left_early == 1, "the connection of a cancelled call stayed open"
+            )
 
     @check("scripted", "streaming")
     async def test_cancel_stream(self) -> None:
@@ -53,9 +53,11 @@ class Connections(Harness):
                             await asyncio.Event().wait()
 
             task = asyncio.ensure_future(read())
-            await within(3.0, begun.wait(), "the first chunk")
-            await within(PROMPT, left(task), "cancelling a stream")
-            await settle(lambda: server.left_early == 1, "the connection of a cancelled stream stayed open", PROMPT)
+            await within(self.patience, begun.wait(), "the first chunk")
+            await within(self.patience, left(task), "cancelling a stream")
+            await settle(
+                self.patience, lambda: server.left_early == 1, "the connection of a cancelled stream stayed open"
+            )
 
     @check("scripted", "streaming")
     async def test_early_exit(self) -> None:
@@ -63,11 +65,13 @@ class Connections(Harness):
         async with self.asking(self._held()) as (provider, server):
             async with provider.stream(self.hello) as stream:
                 await anext(stream)
-            await settle(lambda: server.left_early == 1, "leaving `async with` early left the connection open", PROMPT)
+            await settle(
+                self.patience, lambda: server.left_early == 1, "leaving `async with` early left the connection open"
+            )
             stream = provider.stream(self.hello)
             await anext(stream)
-            await within(PROMPT, stream.aclose(), "closing a stream")
-            await settle(lambda: server.left_early == 2, "aclose() left the connection open", PROMPT)  # noqa: PLR2004 - the second
+            await within(self.patience, stream.aclose(), "closing a stream")
+            await settle(self.patience, lambda: server.left_early == 2, "aclose() left the connection open")  # noqa: PLR2004 - the second
 
     @check("scripted", "streaming")
     async def test_early_exit_blocking(self) -> None:
@@ -79,10 +83,10 @@ class Connections(Harness):
                     next(stream)
                 provider.blocking.close()
 
-            await within(5.0, asyncio.to_thread(leave), "leaving a blocking stream")
-            await settle(lambda: server.left_early == 1 or not self.vendor.http,
-                         "leaving a blocking stream early left the connection open", PROMPT)  # fmt: skip
-            await settle(lambda: server.open == 0, "leaving a blocking stream early left it running", PROMPT)
+            await within(self.patience, asyncio.to_thread(leave), "leaving a blocking stream")
+            await settle(self.patience, lambda: server.left_early == 1 or not self.vendor.http,
+                         "leaving a blocking stream early left the connection open")  # fmt: skip
+            await settle(self.patience, lambda: server.open == 0, "leaving a blocking stream early left it running")
 
     @check("scripted", "http")
     async def test_no_leaks(self) -> None:
@@ -95,7 +99,7 @@ class Connections(Harness):
                         with suppress(TakoError):
                             await call()
                 await settle(
-                    lambda: server.open <= 1, f"{server.open} connections stayed open after calls in turn", PROMPT
+                    self.patience, lambda: server.open <= 1, "more than one connection stayed open after calls in turn"
                 )
 
     @check("scripted", "http")
@@ -104,7 +108,7 @@ class Connections(Harness):
         async with self.asking(Script(text="ok")) as (provider, server):
             await asyncio.gather(*[provider.chat(self.hello) for _ in range(5)])
             await provider.aclose()
-            await settle(lambda: server.open == 0, "connections stayed open after aclose()", PROMPT)
+            await settle(self.patience, lambda: server.open == 0, "connections stayed open after aclose()")
             expect_equal((await provider.chat(self.hello)).text, "ok", "a call after aclose()")
 
     @check("scripted", "http")
@@ -113,5 +117,5 @@ class Connections(Harness):
         with self.vendor.serve(Script(text="ok")) as server:
             async with self.provider(server.url) as provider:
                 await self.ways(provider, self.hello)
-            await settle(lambda: server.open == 0, "connections stayed open after `async with provider`", PROMPT)
+            await settle(self.patience, lambda: server.open == 0, "connections stayed open after `async with provider`")
             expect(server.requests, "nothing was asked")

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tako.types import ChatResponse, Chunk
 
 SECRET = "sk-conformance-c0ffee5ca1ab1e"  # noqa: S105 - nobody's
-PATIENCE = 60.0
-"""Seconds after which a check has hung."""
 
 
 class Live(Dialect):
@@ -52,6 +50,8 @@ class Harness:
     """Environment variables that are set during each check."""
     secret: ClassVar[str] = SECRET
     """The key that ``provider`` should use; checks look for it in places where it must not be."""
+    patience: ClassVar[float] = 30.0
+    """Seconds after which a check gives up on what does not happen; what happens late passes all the same."""
     hello: ClassVar[ChatRequest] = ChatRequest([Message.user("Say hello.")])
     """A request to which any answer will do; where nothing can be scripted, one with an answer that stays the same."""
     report: ClassVar[Report]
@@ -119,7 +119,7 @@ class Harness:
         try:
             self._expect_applicable(check)
             with self._surroundings():
-                asyncio.run(_in_time(check.body(self)))
+                asyncio.run(within(10 * self.patience, check.body(self), "the check"))
             outcome = "passed"
         except NotApplicable as error:
             outcome, reason = "not applicable", str(error)
@@ -195,8 +195,8 @@ async def error_of(call: Callable[[], Any], what: str) -> TakoError:
     raise CheckFailed(f"{what}: it passed for a success: {getattr(answer, 'message', answer)!r}")
 
 
-async def settle(holds: Callable[[], bool], what: str, seconds: float = 2.0) -> None:
-    """Wait until something holds."""
+async def settle(seconds: float, holds: Callable[[], bool], what: str) -> None:
+    """Wait until something holds; fails where it takes longer."""
     until = time.monotonic() + seconds
     while not holds() and time.monotonic() < until:  # noqa: ASYNC110 - another thread changes what is looked at
         await asyncio.sleep(0.005)
@@ -220,10 +220,6 @@ async def left(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-async def _in_time(work: Any) -> None:
-    await within(PATIENCE, work, "the check")
 
 
 def _function(cls: type, name: str) -> Any:

@@ -78,7 +78,7 @@ class Replies(Harness):
         events = self.vendor.events(Script(text="Hello there, how are you?"))
         held = self.vendor.pieces(events[: self.vendor.complete_after(events) - 1], ending="hang")
         async with self.asking(held) as (provider, _), aclosing(provider.stream(self.hello)) as stream:
-            chunk = await within(3.0, anext(stream), "the first piece, while the rest was held back,")
+            chunk = await within(self.patience, anext(stream), "the first piece, while the rest was held back,")
         expect(isinstance(chunk, Delta), "the first chunk is no Delta")
 
     @check("scripted")
