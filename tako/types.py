@@ -52,7 +52,7 @@ class Message(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Take the plain word for a role; one that is none is found when the request is checked."""
-        if self.role.__class__ is not Role and self.role in _ROLES:
+        if self.role.__class__ is not Role and isinstance(self.role, str) and self.role in _ROLES:
             force_setattr(self, "role", _ROLES[self.role])
 
     @property
@@ -68,19 +68,19 @@ class Message(Struct, frozen=True):
         return "".join([part.text for part in self.content if isinstance(part, TextPart)])
 
     @classmethod
-    def system(cls, content: str | list[Part]) -> Message:
-        """Make an instruction to the model."""
-        return cls(Role.SYSTEM, content)
+    def system(cls, text: str | list[Part]) -> Message:
+        """Make an instruction to the model; ``text`` may be a list of parts, too."""
+        return cls(Role.SYSTEM, text)
 
     @classmethod
-    def user(cls, content: str | list[Part]) -> Message:
-        """Make the user's turn."""
-        return cls(Role.USER, content)
+    def user(cls, text: str | list[Part]) -> Message:
+        """Make the user's turn; ``text`` may be a list of parts, too."""
+        return cls(Role.USER, text)
 
     @classmethod
-    def assistant(cls, content: str | list[Part]) -> Message:
-        """Make the model's turn, as from an earlier reply."""
-        return cls(Role.ASSISTANT, content)
+    def assistant(cls, text: str | list[Part]) -> Message:
+        """Make the model's turn, as from an earlier reply; ``text`` may be a list of parts, too."""
+        return cls(Role.ASSISTANT, text)
 
     @classmethod
     def tool(cls, id: str, result: Any, *, is_error: bool = False) -> Message:
@@ -232,11 +232,7 @@ class ToolCallDelta(Struct, frozen=True, gc=False):
     signature: str | None = None
 
 
-class ChatChunk(Struct, frozen=True, tag_field="kind"):
-    """One item of a stream: a Delta or the End, told apart by ``kind``."""
-
-
-class Delta(ChatChunk, frozen=True, tag="delta"):
+class Delta(Struct, frozen=True, tag_field="kind", tag="delta"):
     """A piece of the reply, at most one of text and reasoning in it.
 
     ``signature`` and ``data`` are opaque vendor state of the part that this text or reasoning belongs to (of a part of
@@ -251,7 +247,7 @@ class Delta(ChatChunk, frozen=True, tag="delta"):
     data: dict[str, Any] | None = None
 
 
-class End(ChatChunk, frozen=True, tag="end"):
+class End(Struct, frozen=True, tag_field="kind", tag="end"):
     """The one last chunk; it carries what a whole reply has beside its parts."""
 
     kind: ClassVar[Literal["end"]] = "end"
@@ -263,7 +259,9 @@ class End(ChatChunk, frozen=True, tag="end"):
     raw: Any = None
 
 
-Chunk = Delta | End
+ChatChunk = Delta | End
+"""One item of a stream, told apart by ``kind``."""
+Chunk = ChatChunk
 
 __all__ = [
     "ChatChunk",
