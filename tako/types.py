@@ -232,7 +232,7 @@ class ToolCallDelta(Struct, frozen=True, gc=False):
     signature: str | None = None
 
 
-class Delta(Struct, frozen=True, tag_field="kind", tag="delta"):
+class Delta(Struct, frozen=True, gc=False, tag_field="kind", tag="delta"):
     """A piece of the reply, at most one of text and reasoning in it.
 
     ``signature`` and ``data`` are opaque vendor state of the part that this text or reasoning belongs to (of a part of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.cli.models import make
+from tako.cli.models import pick, resolve
 from tako.cli.table import show
 from tako.errors import ConfigurationError
 from tako.hooks import PLUGINS
@@ -36,12 +36,14 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _make(id: str, options: list[str]) -> Provider:
+def _make(given: str, options: list[str]) -> Provider:
     """Make a provider that will not be called: a key that is missing is no obstacle."""
     try:
-        return make(id, options)
+        return pick(given, options)[0]
     except ConfigurationError:
-        parameters = inspect.signature(PLUGINS.provider_class(id.partition(":")[0])).parameters
-        if "api_key" not in parameters or any(option.startswith("api_key=") for option in options):
+        name = resolve(given).partition(":")[0]
+        if "api_key" not in inspect.signature(PLUGINS.provider_class(name)).parameters or any(
+            option.startswith("api_key=") for option in options
+        ):
             raise
-        return make(id, [*options, "api_key=unused"])
+        return pick(given, [*options, "api_key=unused"])[0]

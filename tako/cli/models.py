@@ -51,6 +51,16 @@ def pick(given: str | None, options: list[str], path: str | None = None) -> tupl
     )
 
 
+def resolve(given: str) -> str:
+    """Return the id that a name of the tako.toml which is found stands for; any other text is an id itself."""
+    from tako.config import find_config, load_config
+
+    if ":" in given or find_config() is None:
+        return given
+    table = load_config().providers.get(given)
+    return given if table is None else table.id
+
+
 def _configured(config: Config, name: str, options: list[str]) -> Provider | None:
     """Make a provider of the file, or None where it has none of that name."""
     table = config.providers.get(name)

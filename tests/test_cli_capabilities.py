@@ -1,0 +1,51 @@
+"""`tako capabilities NAME`: the names of tako.toml are models, too."""
+
+from pathlib import Path
+
+import pytest
+
+from tako.cli import main
+
+CONFIG = """
+[providers.clever]
+use = "anthropic"
+model = "claude-sonnet-4-5"
+
+[providers.mine]
+use = "openai"
+model = "gpt-5"
+capabilities = { max_context_tokens = 1234 }
+
+[providers.wrong]
+use = "openai"
+model = "gpt-5"
+timeout = -1
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tako.toml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    for key in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(key, raising=False)
+
+
+def test_a_name_of_the_file_stands_for_its_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["capabilities", "clever"]) == 0
+    assert "claude-sonnet-4-5" in capsys.readouterr().out
+
+
+def test_what_the_file_says_of_it_wins(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["capabilities", "mine"]) == 0
+    assert "1234" in capsys.readouterr().out
+
+
+def test_a_bad_option_of_the_file_is_named_with_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["capabilities", "wrong"]) == 2
+    assert "providers.wrong" in capsys.readouterr().err
+
+
+def test_an_id_is_no_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["capabilities", "openai:gpt-5"]) == 0
+    assert "1234" not in capsys.readouterr().out
