@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, TakoError
+from tako.kit.checks import check_text, given
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import Secret, find_key
@@ -51,7 +52,7 @@ class Vertex(HttpProvider):
         model: str,
         *,
         project_id: str | None = None,
-        location: str | None = None,
+        location: str | None = LOCATION,
         endpoint_url: str | None = None,
         access_token: str | None = None,
         credentials: Any = None,
@@ -59,20 +60,25 @@ class Vertex(HttpProvider):
         api_key: str | None = None,
         **options: Unpack[HttpOptions],
     ) -> None:
-        given = {
+        ways = {
             "access_token": access_token is not None,
             "credentials": credentials is not None,
             "service_account_file": service_account_file is not None,
             "api_key": api_key is not None,
         }
+        location = given(location)
         token = _secret(access_token, "access_token", self.name)
         key = _secret(api_key, "api_key", self.name)
         access_token = api_key = None  # a traceback with locals shows this frame
         super().__init__(model, **options)
+        check_text(project_id, "project_id", self.id)
+        check_text(location, "location", self.id)
         self.tokens: Tokens | None = None
-        _check_ways([way for way, there in given.items() if there], project_id, location, self.id)
+        _check_ways([way for way, there in ways.items() if there], project_id, location, self.id)
         self.project_id = None if key is not None else project_id or os.environ.get("GOOGLE_CLOUD_PROJECT") or None
-        self.location = "global" if key is not None else location or os.environ.get("GOOGLE_CLOUD_LOCATION") or LOCATION
+        self.location = (
+            "global" if key is not None else location or os.environ.get("GOOGLE_CLOUD_LOCATION") or str(LOCATION)
+        )
         host = host_of(self.location, self.id)
         self.endpoint_url = host if endpoint_url is None else check_url(endpoint_url, "endpoint_url", self.id)
         if key is not None:

@@ -9,8 +9,9 @@ import re
 from urllib.parse import quote
 
 from tako.errors import ConfigurationError
+from tako.kit.checks import Default
 
-LOCATION = "us-central1"
+LOCATION = Default("us-central1")
 MULTI_REGIONS = frozenset({"us", "eu"})
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 

@@ -9,20 +9,25 @@ from __future__ import annotations
 import copy
 import math
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from tako.errors import ConfigurationError, TakoError
+from tako.errors import AuthenticationError, ConfigurationError, TakoError
 from tako.kit.flight import SingleFlight
 from tako.kit.keys import Secret
 from tako.kit.wire import HttpHeaders
 from tako_vertex.sources import Source, end_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 EARLY = 225.0
 """Seconds before its end at which a token is replaced, as google-auth does it; half the rest of a shorter one."""
 PAUSE = 10.0
 """Seconds until the next try to replace a token that is still valid."""
+REST = 1.0
+"""Seconds for which Google's refusal answers calls without a valid token: asked at once, it would refuse again."""
 
 
 class Grant(Struct, frozen=True, eq=False):
@@ -36,11 +41,14 @@ class Grant(Struct, frozen=True, eq=False):
 class Tokens:
     """The tokens of one provider, from one source; safe to use from several event loops and threads."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, clock: Callable[[], float] = time) -> None:
         self._source = source
+        self._clock = clock
         self._grant: Grant | None = None
         self._old: Grant | None = None
         self._pause_until = 0.0
+        self._refusal: AuthenticationError | None = None
+        self._refused_until = 0.0
         self._secrets: list[Secret] = []
         self._flight = SingleFlight(self._fetch, "tako-vertex-token")
 
@@ -53,7 +61,7 @@ class Tokens:
         """Return a valid grant; raises the TakoError that says why there is none."""
         grant = self._grant
         if grant is not None:
-            now = time()
+            now = self._clock()
             if now < grant.renew_at:
                 return grant
             if now < grant.expires_at:
@@ -67,6 +75,8 @@ class Tokens:
         """Return another grant than ``old``. One refresh serves all who ask at once, and so does its failure."""
         if self._grant is not None and self._grant is not old:
             return self._grant
+        if self._refusal is not None and self._clock() < self._refused_until:
+            raise copy.copy(self._refusal) from self._refusal.__cause__
         self._old = old
         try:
             return await self._flight.result()
@@ -86,8 +96,11 @@ class Tokens:
             return old
         try:
             self._grant = made = self._granted(old)
-        except TakoError:
-            self._pause_until = time() + PAUSE
+        except TakoError as error:
+            now = self._clock()
+            self._pause_until = now + PAUSE
+            if isinstance(error, AuthenticationError):  # other failures are retried, at the pace of retries
+                self._refused_until, self._refusal = now + REST, error
             raise
         return made
 
@@ -98,7 +111,7 @@ class Tokens:
         end = end_of(credentials.expiry)
         if credentials.token:
             self._secrets = [*self._secrets[-1:], Secret(_text(credentials.token))]
-        return Grant(headers, end - min(EARLY, max(end - time(), 0.0) / 2) if end < math.inf else end, end)
+        return Grant(headers, end - min(EARLY, max(end - self._clock(), 0.0) / 2) if end < math.inf else end, end)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._source,)

@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from google.auth.credentials import Credentials
 from google.auth.impersonated_credentials import Credentials as Impersonated
 from google.oauth2.credentials import Credentials as UserCredentials
 from tako_vertex import Vertex
+from tako_vertex.sources import Source
+from tako_vertex.tokens import EARLY, Tokens
 
 from tako import ChatResponse, errors
 from tako.testing.server import Received, Reply, Server, reply, serve
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 ANSWER = reply(json={"candidates": [{"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}]})
 REFUSAL = reply(json={"error": {"code": 401, "message": "no", "status": "UNAUTHENTICATED"}}, status=401)
 TOKEN = "/token"
+HOUR = 3600
+HANG = 120.0
+"""Seconds after which a test that waits for something fails."""
 
 
 @pytest.fixture(autouse=True)
@@ -45,21 +51,44 @@ def private_key() -> str:
     return key.private_bytes(*form).decode()
 
 
-def google(*, lifetime: int = 3600, refuse: tuple[str, ...] = (), delay: float = 0.0, broken: bool = False) -> Any:
-    """Answer as the token endpoint (each time with a new token) and as the model, which refuses some."""
-    count = 0
+class Google:
+    """Answers as the token endpoint (each time with a new token) and as the model, which refuses some.
 
-    def answer(request: Received) -> Reply:
-        nonlocal count
-        if request.path == TOKEN:
-            count += 1
-            if broken and count > 1:
-                return reply(json={"error": "invalid_grant", "error_description": "Account deleted"}, status=400)
-            token = {"access_token": f"ya29.token-{count}", "expires_in": lifetime, "token_type": "Bearer"}
-            return reply(json=token, delay=delay)
-        return REFUSAL if request.headers["authorization"].removeprefix("Bearer ") in refuse else ANSWER
+    The token that comes n-th is good for n hours. After ``good`` tokens there are no more. While ``gate`` is shut, a
+    token is asked for but does not come.
+    """
 
-    return answer
+    def __init__(self, *, refuse: tuple[str, ...] = (), good: int = 1000) -> None:
+        self.refuse = refuse
+        self.good = good
+        self.count = 0
+        self.asked = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, request: Received) -> Reply:
+        if request.path != TOKEN:
+            token = request.headers["authorization"].removeprefix("Bearer ")
+            return REFUSAL if token in self.refuse else ANSWER
+        self.count += 1
+        self.asked.set()
+        assert self.gate.wait(HANG)
+        if self.count > self.good:
+            return reply(json={"error": "invalid_grant", "error_description": "Account deleted"}, status=400)
+        hours = {"access_token": f"ya29.token-{self.count}", "expires_in": HOUR * self.count, "token_type": "Bearer"}
+        return reply(json=hours)
+
+
+class Clock:
+    """Unix time, which a test may set forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self._began = time.time()
+
+    def __call__(self) -> float:
+        """Stand still unless a test says otherwise."""
+        return self._began + self.ahead
 
 
 def fetched(server: Server) -> int:
@@ -92,37 +121,46 @@ async def many(provider: Vertex, count: int) -> list[ChatResponse | BaseExceptio
     return await asyncio.gather(*[provider.chat("Hello") for _ in range(count)], return_exceptions=True)
 
 
-async def stall(started: list[float]) -> None:
-    """Note the longest pause of the loop."""
-    last = time.perf_counter()
-    while True:
-        await asyncio.sleep(0.001)
-        now = time.perf_counter()
-        started.append(now - last)
-        last = now
+def timed(server: Server, clock: Clock) -> Vertex:
+    """Make a provider whose tokens go by that clock."""
+    provider = Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url)
+    provider.tokens = Tokens(Source(provider.id, user(server)), clock)
+    return provider
+
+
+async def until(event: threading.Event) -> None:
+    """Let the loop run until it has happened."""
+    assert await asyncio.to_thread(event.wait, HANG)
+
+
+async def landed() -> None:
+    """Let the loop run until no token is being fetched."""
+    while threads := [thread for thread in threading.enumerate() if thread.name == "tako-vertex-token"]:
+        await asyncio.to_thread(threads[0].join, HANG)
 
 
 def test_a_hundred_cold_calls_fetch_one_token_and_do_not_block_the_loop(private_key: str, tmp_path: Path) -> None:
     async def main() -> None:
-        with serve(google(delay=0.1)) as server:
+        google = Google()
+        google.gate.clear()
+        with serve(google) as server:
             file = account(server, private_key, tmp_path / "a.json")
             async with Vertex("m", service_account_file=file, endpoint_url=server.url) as provider:
-                pauses: list[float] = []
-                watch = asyncio.create_task(stall(pauses))
-                answers = await many(provider, 100)
-                watch.cancel()
+                calls = asyncio.create_task(many(provider, 100))
+                await until(google.asked)
+                google.gate.set()  # which only a loop that runs on can do
+                answers = await calls
             assert [getattr(answer, "text", answer) for answer in answers] == ["ok"] * 100
-            assert fetched(server) == 1
-            calls = [request for request in server.requests if request.path != TOKEN]
-            assert {request.headers["authorization"] for request in calls} == {"Bearer ya29.token-1"}
-            assert calls[0].path.startswith("/v1/projects/file-project/")
-            assert max(pauses) < 0.5
+            assert google.count == 1
+            sent = [request for request in server.requests if request.path != TOKEN]
+            assert {request.headers["authorization"] for request in sent} == {"Bearer ya29.token-1"}
+            assert sent[0].path.startswith("/v1/projects/file-project/")
 
     asyncio.run(main())
 
 
 def test_one_provider_in_several_loops_fetches_one_token() -> None:
-    with serve(google()) as server:
+    with serve(Google()) as server:
         provider = Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url)
         for _ in range(3):
             assert provider.blocking.chat("Hello").text == "ok"
@@ -133,7 +171,7 @@ def test_one_provider_in_several_loops_fetches_one_token() -> None:
 def test_default_credentials_are_found_by_their_variable(
     private_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serve(google()) as server:
+    with serve(Google()) as server:
         file = account(server, private_key, tmp_path / "a.json")
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
         assert Vertex("m", endpoint_url=server.url).blocking.chat("Hello").text == "ok"
@@ -141,7 +179,7 @@ def test_default_credentials_are_found_by_their_variable(
 
 
 def test_the_project_that_is_billed_for_user_credentials_goes_along() -> None:
-    with serve(google()) as server:
+    with serve(Google()) as server:
         credentials = user(server, quota_project_id="billed")
         Vertex("m", project_id="p", credentials=credentials, endpoint_url=server.url).blocking.chat("Hello")
         assert server.requests[-1].headers["x-goog-user-project"] == "billed"
@@ -153,7 +191,7 @@ def test_impersonation_is_a_matter_of_the_credentials() -> None:
     def answer(request: Received) -> Reply:
         if "generateAccessToken" in request.path:
             return reply(json={"accessToken": "ya29.impersonated", "expireTime": until})
-        made: Reply = google()(request)
+        made: Reply = Google()(request)
         return made
 
     with serve(answer) as server:
@@ -170,43 +208,45 @@ def test_impersonation_is_a_matter_of_the_credentials() -> None:
 
 def test_a_token_near_its_end_is_replaced_while_calls_go_on() -> None:
     async def main() -> None:
-        with serve(google(lifetime=5)) as server:  # replaced from the middle of its life on
-            async with Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url) as provider:
+        google, clock = Google(), Clock()
+        with serve(google) as server:
+            async with timed(server, clock) as provider:
                 assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 20))
-                assert fetched(server) == 1
-                await asyncio.sleep(2.6)
+                assert google.count == 1
+                clock.ahead = HOUR - EARLY + 1
                 assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 100))
-                await asyncio.sleep(0.2)
-                assert fetched(server) == 2
+                await landed()
                 await provider.chat("Hello")
                 assert server.requests[-1].headers["authorization"] == "Bearer ya29.token-2"
+                assert google.count == 2
 
     asyncio.run(main())
 
 
 def test_a_refresh_that_fails_does_not_fail_calls_that_hold_a_valid_token() -> None:
     async def main() -> None:
-        with serve(google(lifetime=4, broken=True)) as server:
-            async with Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url) as provider:
+        google, clock = Google(good=1), Clock()
+        with serve(google) as server:
+            async with timed(server, clock) as provider:
                 await provider.chat("Hello")
-                await asyncio.sleep(2.1)
+                clock.ahead = HOUR - EARLY + 1
                 for _ in range(3):
                     assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 25))
-                    await asyncio.sleep(0.05)
-                assert fetched(server) == 2
-                await asyncio.sleep(1.9)
+                await landed()
+                assert google.count == 2
+                clock.ahead = HOUR + HANG
                 failed = await many(provider, 100)
                 assert {type(failure) for failure in failed} == {errors.AuthenticationError}
                 assert "credentials=" in str(failed[0])
                 assert "invalid_grant" in str(failed[0])
-                assert fetched(server) == 3
+                assert google.count == 3
 
     asyncio.run(main())
 
 
 def test_a_token_that_is_refused_is_replaced_once_for_all_and_the_calls_are_repeated_once() -> None:
     async def main() -> None:
-        with serve(google(refuse=("ya29.token-1",))) as server:
+        with serve(Google(refuse=("ya29.token-1",))) as server:
             async with Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url) as provider:
                 assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 100))
                 assert fetched(server) == 2
@@ -217,7 +257,7 @@ def test_a_token_that_is_refused_is_replaced_once_for_all_and_the_calls_are_repe
 
 
 def test_credentials_that_are_refused_for_good_are_tried_twice() -> None:
-    with serve(google(refuse=("ya29.token-1", "ya29.token-2"))) as server:
+    with serve(Google(refuse=("ya29.token-1", "ya29.token-2"))) as server:
         provider = Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url)
         with pytest.raises(errors.AuthenticationError, match="UNAUTHENTICATED"):
             provider.blocking.chat("Hello")
@@ -226,14 +266,19 @@ def test_credentials_that_are_refused_for_good_are_tried_twice() -> None:
 
 def test_a_caller_who_leaves_does_not_take_the_token_along() -> None:
     async def main() -> None:
-        with serve(google(delay=0.3)) as server:
+        google = Google()
+        google.gate.clear()
+        with serve(google) as server:
             async with Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url) as provider:
-                began = time.perf_counter()
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(provider.chat("Hello"), 0.1)
-                assert time.perf_counter() - began < 0.25
-                assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 10))
-                assert fetched(server) == 1
+                leaving = asyncio.create_task(provider.chat("Hello"))
+                await until(google.asked)
+                leaving.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await leaving
+                staying = asyncio.create_task(many(provider, 10))
+                google.gate.set()
+                assert all(isinstance(answer, ChatResponse) for answer in await staying)
+                assert google.count == 1
 
     asyncio.run(main())
 
@@ -250,7 +295,7 @@ def one_line(provider: Vertex, kind: type[errors.TakoError], *said: str) -> None
 def test_what_is_wrong_with_credentials_is_said_with_their_source(
     private_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serve(google()) as server:
+    with serve(Google()) as server:
         url = server.url
         file = account(server, private_key, tmp_path / "a.json", token_uri="http://127.0.0.1:9/token")
     missing, broken = tmp_path / "missing.json", tmp_path / "broken.json"
@@ -268,7 +313,7 @@ def test_what_is_wrong_with_credentials_is_said_with_their_source(
 
 
 def test_credentials_that_know_no_project_need_one() -> None:
-    with serve(google()) as server:
+    with serve(Google()) as server:
         provider = Vertex("m", credentials=user(server), endpoint_url=server.url)
         one_line(provider, errors.ConfigurationError, "GOOGLE_CLOUD_PROJECT", "project_id=")
 
@@ -277,7 +322,7 @@ def test_tokens_are_shown_nowhere(private_key: str, tmp_path: Path) -> None:
     said = reply(
         json={"error": {"code": 400, "message": "ya29.token-1 is odd", "status": "INVALID_ARGUMENT"}}, status=400
     )
-    answer = google()
+    answer = Google()
     with serve(lambda request: answer(request) if request.path == TOKEN else said) as server:
         file = account(server, private_key, tmp_path / "a.json")
         provider = Vertex("m", service_account_file=file, endpoint_url=server.url)
@@ -292,7 +337,7 @@ def test_tokens_are_shown_nowhere(private_key: str, tmp_path: Path) -> None:
 def test_a_pickled_provider_finds_its_credentials_again_but_not_those_it_was_given(
     private_key: str, tmp_path: Path
 ) -> None:
-    with serve(google()) as server:
+    with serve(Google()) as server:
         file = account(server, private_key, tmp_path / "a.json")
         again = pickle.loads(pickle.dumps(Vertex("m", service_account_file=file, endpoint_url=server.url)))
         assert again.blocking.chat("Hello").text == "ok"
@@ -308,31 +353,30 @@ class Odd(Credentials):
 
 
 def test_credentials_of_any_class_may_fail_in_any_way() -> None:
-    with serve(google()) as server:
+    with serve(Google()) as server:
         odd: Any = Odd  # as above
         provider = Vertex("m", project_id="p", credentials=odd(), endpoint_url=server.url)
         one_line(provider, errors.ConfigurationError, "vault", "credentials=")
 
 
 METADATA = """
-import asyncio, json, sys, time
+import asyncio, json, sys, threading
+
 import tako_vertex
+
 assert not [name for name in sys.modules if name.startswith("google.auth")], "google-auth is imported too early"
+importing = set()
+
+def watch(event, args):
+    if event == "import" and args[0].startswith(("google.auth", "requests")):
+        importing.add(threading.current_thread().name)
+
+sys.addaudithook(watch)
 
 async def main():
-    pauses, last = [], time.perf_counter()
-    async def watch():
-        nonlocal last
-        while True:
-            await asyncio.sleep(0.001)
-            now = time.perf_counter()
-            pauses.append(now - last)
-            last = now
     async with tako_vertex.Vertex("m", endpoint_url=sys.argv[1]) as provider:
-        task = asyncio.create_task(watch())
         answers = await asyncio.gather(*[provider.chat("Hello") for _ in range(100)])
-        task.cancel()
-    print(json.dumps({"ok": sum(answer.text == "ok" for answer in answers), "stall": max(pauses)}))
+    print(json.dumps({"ok": sum(answer.text == "ok" for answer in answers), "importing": sorted(importing)}))
 
 asyncio.run(main())
 """
@@ -343,7 +387,7 @@ def test_a_hundred_cold_calls_ask_the_metadata_server_once(tmp_path: Path) -> No
         flavour = {"metadata-flavor": "Google", "content-type": "application/json"}
         if request.path.endswith("/token"):
             token = {"access_token": "ya29.vm", "expires_in": 3600, "token_type": "Bearer"}
-            return reply(json=token, headers=flavour, delay=0.1)
+            return reply(json=token, headers=flavour)
         if request.path.endswith("/project-id"):
             return reply("vm-project", headers={**flavour, "content-type": "text/plain"})
         if "/service-accounts/" in request.path:
@@ -362,7 +406,7 @@ def test_a_hundred_cold_calls_ask_the_metadata_server_once(tmp_path: Path) -> No
         assert {request.headers["authorization"] for request in calls} == {"Bearer ya29.vm"}
         assert calls[0].path.startswith("/v1/projects/vm-project/")
         assert len([request for request in server.requests if request.path.endswith("/token")]) == 1
-        assert said["stall"] < 0.5
+        assert said["importing"] == ["tako-vertex-token"]
 
 
 NOTHING = """
