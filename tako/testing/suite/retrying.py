@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tako.errors import ProviderError, TakoError
 from tako.testing.script import Script
 from tako.testing.server import reply
-from tako.testing.suite.check import check, expect, expect_equal
+from tako.testing.suite.check import CheckFailed, check, expect, expect_equal
 from tako.testing.suite.errors import provider_error
 from tako.testing.suite.harness import Harness
 
@@ -36,7 +36,10 @@ class Retrying(Harness):
         broken = reply(b"", ending="reset", status=503, headers=SOON)
         answers = [broken if status is None else self.vendor.refuse(status, headers=SOON) for status in fails]
         async with self.asking(*answers, Script(text="ok"), max_retries=2) as (provider, server):
-            response = await self.calls(provider, self.hello)[way]()
+            try:
+                response = await self.calls(provider, self.hello)[way]()
+            except ProviderError as error:
+                raise CheckFailed(f"{way}: {fails} failed and was not tried again: {error}") from error
             expect_equal(response.text, "ok", f"{way}: the answer after {fails}")
             expect_equal(len(server.requests), len(fails) + 1, f"{way}: requests, where {fails} failed")
 

@@ -1,0 +1,172 @@
+"""Faults in what is made of a reply."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from tako.errors import StreamTruncatedError
+from tako.fold import fold
+from tako.kit.completions import CompletionsDecoder
+from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.types import ChatResponse, Delta, End, FinishReason, Usage
+
+from .acme import Acme, Plugin
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
+
+    from tako import ChatRequest, Stream
+    from tako.kit.exchange import Exchange
+    from tako.types import Chunk
+
+
+class SwallowedTruncation(Plugin):
+    caught_by, told = "truncated_events", "it passed for a success"
+
+    def decoder(self, provider: Acme, exchange: Exchange) -> Any:
+        class Lenient(CompletionsDecoder):
+            def finish(self, *, clean: bool) -> Iterator[Chunk]:
+                try:
+                    yield from super().finish(clean=clean)
+                except StreamTruncatedError:
+                    yield End()
+
+        return Lenient(provider, exchange)
+
+
+class MergedParallelCalls(Plugin):
+    caught_by, told = "parallel_calls", "arguments of parallel calls"
+
+    def chunk(self, chunk: Chunk) -> Chunk:
+        if isinstance(chunk, Delta) and chunk.tool_calls:
+            return replace(chunk, tool_calls=[replace(piece, index=0) for piece in chunk.tool_calls])
+        return chunk
+
+
+class LostUsage(Plugin):
+    caught_by, told = "usage", "stream: the usage"
+
+    def chunk(self, chunk: Chunk) -> Chunk:
+        return replace(chunk, usage=Usage()) if isinstance(chunk, End) else chunk
+
+
+class CachedNotCounted(Plugin):
+    caught_by, told = "usage", "cached_tokens=0"
+
+    def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
+        return replace(response, usage=replace(response.usage, cached_tokens=0))
+
+
+class CutCallHandedOver(Plugin):
+    caught_by, told = "cut_call", "a cut call was handed over"
+
+    def stream(self, inner: Stream, provider: Acme) -> Stream:
+        async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+            seen: list[Chunk] = []
+            try:
+                async for chunk in inner(request):
+                    seen.append(chunk)
+                    yield chunk
+            except StreamTruncatedError as error:
+                error.partial = fold([*seen, End()], provider.name, provider.model)
+                raise
+
+        return stream
+
+
+class ArgumentsRepaired(Plugin):
+    caught_by, told = "arguments_invalid", "arguments that are no JSON"
+
+    def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
+        parts = response.message.parts
+        made = [
+            replace(part, args={}) if isinstance(part, ToolCallPart) and isinstance(part.args, str) else part
+            for part in parts
+        ]
+        return replace(response, message=replace(response.message, content=made))
+
+
+class IdsNotUnique(Plugin):
+    caught_by, told = "call_ids", "ids of calls are not unique"
+
+    def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
+        raw = iter(response.raw["choices"][0]["message"].get("tool_calls", ()))
+        made = [
+            replace(part, id=next(raw).get("id", "")) if isinstance(part, ToolCallPart) else part
+            for part in response.message.parts
+        ]
+        return replace(response, message=replace(response.message, content=made))
+
+
+class UnicodeBrokenAtSplits(Plugin):
+    caught_by, told = "splits", "came byte by byte"
+
+    def decoder(self, provider: Acme, exchange: Exchange) -> Any:
+        class Hasty(CompletionsDecoder):
+            def feed(self, data: bytes) -> Iterator[Chunk]:
+                return super().feed(data.decode("utf-8", "replace").encode())
+
+        return Hasty(provider, exchange)
+
+
+class LinesSplitLikeText(Plugin):
+    caught_by, told = "unicode", "the reply is not JSON"
+
+    def decoder(self, provider: Acme, exchange: Exchange) -> Any:
+        class Splitting(CompletionsDecoder):
+            def feed(self, data: bytes) -> Iterator[Chunk]:
+                return super().feed(
+                    "\n".join(data.decode("utf-8", "replace").splitlines()).encode() + b"\n" * data.endswith(b"\n")
+                )
+
+        return Splitting(provider, exchange)
+
+
+class FinishAlwaysStop(Plugin):
+    caught_by, told = "finish_reasons", "the finish reason"
+    also = ("tool_call",)
+
+    def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
+        return replace(response, finish_reason=FinishReason.STOP)
+
+
+class ChatAndStreamDiffer(Plugin):
+    caught_by, told = "folded_stream_is_chat", "id of the folded stream"
+
+    def chunk(self, chunk: Chunk) -> Chunk:
+        return replace(chunk, id="") if isinstance(chunk, End) else chunk
+
+
+class TextLostAtTheEnd(Plugin):
+    caught_by, told = "stream", "the text of the pieces"
+
+    def stream(self, inner: Stream, provider: Acme) -> Stream:
+        async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+            held: Chunk | None = None
+            async with aclosing(inner(request)) as chunks:
+                async for chunk in chunks:
+                    if held is not None and not (isinstance(chunk, End) and isinstance(held, Delta) and held.text):
+                        yield held
+                    held = chunk
+            if held is not None:
+                yield held
+
+        return stream
+
+
+class ReasoningMixedIntoText(Plugin):
+    caught_by, told = "reasoning", "the text beside reasoning"
+
+    def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
+        made = [TextPart(part.text) if isinstance(part, ReasoningPart) else part for part in response.message.parts]
+        return replace(response, message=replace(response.message, content=made))
+
+
+class NothingPickles(Plugin):
+    caught_by, told = "values_pickle", "pickle"
+
+    def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
+        return replace(response, raw=lambda: response.raw)

@@ -1,0 +1,13 @@
+"""A plugin with one bug at a time in what it says and reads: the suite's named check finds it, for the right reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from . import keys, replies, requests
+from .acme import Plugin, expect_caught, faults_of
+
+
+@pytest.mark.parametrize("fault", faults_of(replies, requests, keys), ids=lambda fault: fault.__name__)
+def test_a_fault_is_caught_by_its_check(fault: type[Plugin]) -> None:
+    expect_caught(fault)
