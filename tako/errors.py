@@ -118,7 +118,7 @@ class ProviderError(TakoError):
 
     def __str__(self) -> str:
         """Return one sentence: who, what, and the ids that a vendor's support will ask for."""
-        who = ":".join(filter(None, (self.provider, self.model)))
+        who = ":".join([str(name) for name in (self.provider, self.model) if name])
         facts = [str(self.status_code) if self.status_code else "", self.code or ""]
         what = " ".join(fact for fact in facts if fact and fact not in self.args[0])
         tail = f" (request {self.request_id})" if self.request_id else ""

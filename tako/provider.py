@@ -11,7 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tako.builtin import BUILT_IN, OUTERMOST
-from tako.errors import TakoError
+from tako.capabilities import Capabilities
+from tako.errors import ConfigurationError, TakoError
 from tako.hooks import PLUGINS, Named
 from tako.hookspecs import Chat, Stream
 from tako.provenance import trace
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tako.blocking import Blocking
-    from tako.capabilities import Capabilities
     from tako.types import ChatRequest, ChatResponse, Message
 
 
@@ -48,6 +48,11 @@ class Provider:
     max_retries: int = 2
 
     def __init__(self, model: str, *, capabilities: Capabilities | None = None) -> None:
+        if not isinstance(model, str) or not model.isprintable():
+            raise ConfigurationError(f"{self.name}: model is a name, not {model!r}")
+        if capabilities is not None and not isinstance(capabilities, Capabilities):
+            kind = type(capabilities).__name__
+            raise ConfigurationError(f"{self.name}:{model}: capabilities is a tako.Capabilities, not a {kind}")
         self.model = model
         self._given_capabilities = capabilities
         self._handlers: Handlers | None = None

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tako.errors import ConfigurationError, ProviderError
 from tako.kit.body import ACCEPTED, read_start, read_whole
+from tako.kit.checks import check_transport_options
 from tako.kit.failures import Facts, make_error, read_facts
 from tako.kit.flight import SingleFlight
 from tako.kit.keys import Secret
@@ -81,8 +82,9 @@ class HttpProvider(Provider):
         super().__init__(model, capabilities=options.get("capabilities"))
         for unknown in options.keys() - HttpOptions.__annotations__.keys():
             raise ConfigurationError(f"{self.id}: {type(self).__name__} has no option {unknown!r}")
-        self.timeout = self._positive(options.get("timeout", self.default_timeout), "timeout")
-        self.connect_timeout = self._positive(options.get("connect_timeout", 10.0), "connect_timeout")
+        check_transport_options(options, self.id)
+        self.timeout = float(options.get("timeout", self.default_timeout))
+        self.connect_timeout = float(options.get("connect_timeout", 10.0))
         self.max_retries = options.get("max_retries", 2)
         self.max_event_bytes = options.get("max_event_bytes", 16 * MIB)
         self.max_reply_bytes = options.get("max_reply_bytes", 64 * MIB)
@@ -109,12 +111,14 @@ class HttpProvider(Provider):
         """
         table = self._user_headers if last else self._headers
         for name, value in headers.items():
-            if not _TOKEN.fullmatch(name):
+            if not isinstance(name, str) or not _TOKEN.fullmatch(name):
                 raise ConfigurationError(f"{self.id}: {name!r} is no header name")
+            if not isinstance(value, (str, Secret)):
+                raise ConfigurationError(f"{self.id}: the header {name} is a {type(value).__name__}, not a str")
             secret = value if isinstance(value, Secret) else Secret(value) if _SENSITIVE.search(name) else None
             if secret is not None:
                 self.secrets.append(secret)
-            problem = (secret or Secret(str(value))).problem
+            problem = (value if isinstance(value, Secret) else Secret(value)).problem
             if problem is not None and (secret is not None or problem != "is empty"):
                 del value, headers  # a traceback with locals shows this frame
                 raise ConfigurationError(f"{self.id}: the header {name} {problem}")
@@ -252,20 +256,17 @@ class HttpProvider(Provider):
 
         return await AiohttpTransport(**self._connection).start()
 
-    def _positive(self, value: float, option: str) -> float:
-        if not isinstance(value, (int, float)) or not value > 0:
-            raise ConfigurationError(f"{self.id}: {option} is a number of seconds above 0, not {value!r}")
-        return float(value)
-
 
 def check_url(url: str, option: str, owner: str) -> str:
     """Check a base URL and return it without a slash at its end; raises ConfigurationError."""
-    problem = "" if isinstance(url, str) else "it is not text"
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{owner}: {option}={url!r} is no base URL: it is not text")
+    problem = ""
     try:
         parts = urlsplit(url)
         port_ok = parts.port is None or parts.port > 0
-    except (ValueError, AttributeError) as error:
-        problem = problem or str(error)
+    except ValueError as error:
+        problem = str(error)
     else:
         if parts.scheme not in ("http", "https") or not parts.hostname or not port_ok:
             problem = "an address like https://api.example.com/v1 is expected"
@@ -274,7 +275,7 @@ def check_url(url: str, option: str, owner: str) -> str:
         elif parts.username or parts.password:
             problem = "it must hold no credentials"
     if problem:
-        shown = re.sub(r"//[^/]*@", "//", url) if isinstance(url, str) else url  # without the credentials it may hold
+        shown = re.sub(r"//[^/]*@", "//", url)  # without the credentials it may hold
         raise ConfigurationError(f"{owner}: {option}={shown!r} is no base URL: {problem}")
     return url.rstrip("/")
 

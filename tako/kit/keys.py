@@ -76,6 +76,10 @@ def find_key(given: str | Secret | None, variable: str, owner: str, *, option: s
     """
     if isinstance(given, Secret):
         return given
+    if given is not None and not isinstance(given, str):
+        kind = type(given).__name__
+        given = None  # a traceback with locals shows this frame
+        raise ConfigurationError(f"{owner}: {option} is a {kind}, not a str")
     if given is not None and given.startswith(ENVIRONMENT):
         variable, given = given.removeprefix(ENVIRONMENT), None
         if not os.environ.get(variable):

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import ConfigurationError, ContentFilterError, NotFoundError, OverloadedError, RateLimitError
+from tako.kit.checks import Default, check_text, given
 from tako.kit.completions import (
     Dialect,
     chat_completions,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tako.errors import ProviderError
 
 TABLE = ModelTable(__name__)
-API_VERSION = "2024-10-21"
+API_VERSION = Default("2024-10-21")
 """The last dated version that is generally available."""
 V1_VERSIONS = ("v1", "preview", "latest")
 """Names that stand for the v1 form of the API, which has no dates."""
@@ -66,18 +67,18 @@ class AzureOpenAI(HttpProvider):
         *,
         endpoint: str | None = None,
         deployment: str | None = None,
-        api_version: str | None = None,
+        api_version: str | None = API_VERSION,
         api_key: str | None = None,
         token: str | None = None,
         token_provider: TokenProvider | None = None,
         **options: Unpack[HttpOptions],
     ) -> None:
-        given = [api_key is not None, token is not None, token_provider is not None]
+        ways = [api_key is not None, token is not None, token_provider is not None]
         source = TokenSource(token_provider) if token_provider is not None else None
-        bearer = None if given[0] or given[2] else find_key(token, "AZURE_OPENAI_AD_TOKEN", self.name, option="token")
+        bearer = None if ways[0] or ways[2] else find_key(token, "AZURE_OPENAI_AD_TOKEN", self.name, option="token")
         key = None if bearer or source else find_key(api_key, "AZURE_OPENAI_API_KEY", self.name)
         api_key = token = None  # a traceback with locals shows this frame
-        if sum(given) > 1:
+        if sum(ways) > 1:
             raise ConfigurationError(f"{self.name} takes one of api_key, token and token_provider")
         if not (key or bearer or source):
             raise ConfigurationError(
@@ -87,9 +88,11 @@ class AzureOpenAI(HttpProvider):
         if not (deployment or model):
             raise ConfigurationError(f"{self.name} needs deployment=, the name of a model's deployment")
         super().__init__(model or deployment or "", **options)
+        check_text(deployment, "deployment", self.id)
+        check_text(api_version, "api_version", self.id)
         self.deployment = deployment or self.model
         self._tokens = source
-        self._locate(endpoint, api_version or os.environ.get("OPENAI_API_VERSION") or API_VERSION)
+        self._locate(endpoint, given(api_version) or os.environ.get("OPENAI_API_VERSION") or str(API_VERSION))
         self._identify(key, bearer)
 
     def _locate(self, endpoint: str | None, api_version: str) -> None:

@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, ProviderError
+from tako.kit.checks import check_text
 from tako.kit.encoding import merge
 from tako.kit.exchange import chat_through, refuse_if_strict, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
@@ -64,6 +65,8 @@ class Bedrock(HttpProvider):
         super().__init__(model, **options)
         if session is not None and profile_name is not None:
             raise ConfigurationError(f"{self.id}: a session has its profile; give session= or profile_name=, not both")
+        check_text(region, "region", self.id)
+        check_text(profile_name, "profile_name", self.id)
         self.region = region
         self.profile_name = profile_name
         self.endpoint_url = check_url(endpoint_url, "endpoint_url", self.id) if endpoint_url is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -16,8 +17,6 @@ from tako_http_generic.pointers import Paths
 from tako_http_generic.usage import WORDS, Counter, read_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tako.types import FinishReason
     from tako_http_generic.pointers import Pointers
     from tako_http_generic.settings import Format, ToolCalls
@@ -109,6 +108,8 @@ class Address:
         check_url(_MARK.sub("model", base) if isinstance(base, str) else base, option, owner)
         if re.search(r"[\s\x00-\x1f\x7f#]", _MARK.sub("", given)):
             raise ConfigurationError(f"{owner}: {option}={url!r} has a query with a space, a # or a control character")
+        if not isinstance(query, Mapping):
+            raise ConfigurationError(f"{owner}: query is a {type(query).__name__}, not a dict")
         self.slots = {"model"} if marks else set[str]()
         self._url = base
         self._query = "&".join(filter(None, [given if asked else "", urlencode(query)]))

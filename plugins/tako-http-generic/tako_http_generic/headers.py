@@ -56,7 +56,7 @@ def _pairs(given: Any, owner: str) -> Iterable[tuple[str, str]]:
     pairs: Any = list(given.items()) if hasattr(given, "items") else given
     try:
         return msgspec.convert(pairs, list[tuple[str, str]])
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:
         text = f"{owner}: headers are pairs of texts (name, value), or a mapping of them: {error}"
     raise ConfigurationError(text)
 

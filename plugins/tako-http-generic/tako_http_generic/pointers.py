@@ -67,6 +67,8 @@ class Paths:
     __slots__ = ("paths",)
 
     def __init__(self, given: Pointers, where: str) -> None:
+        if not isinstance(given, (str, list, tuple)):
+            raise ConfigurationError(f"{where} is a {type(given).__name__}, neither a JSON pointer nor a list of them")
         texts = [given] if isinstance(given, str) else list(given)
         if not texts:
             raise ConfigurationError(f"{where} is an empty list; give a JSON pointer")

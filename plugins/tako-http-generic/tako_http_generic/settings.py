@@ -98,7 +98,7 @@ def read_setting(given: Any, kind: Any, where: str) -> Any:
             raise ConfigurationError(f"{where} has no {unknown[0]!r} (known: {known})")
     try:
         return msgspec.convert(given, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:
         raise ConfigurationError(f"{where}: {error}") from None
 
 

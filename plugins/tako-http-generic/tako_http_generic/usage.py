@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from tako.errors import ConfigurationError
 from tako.kit.completions.dialect import FINISH_REASONS
 from tako.loose import as_object
 from tako.types import FinishReason, Usage
 from tako_http_generic.pointers import Path
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 WORDS: Mapping[str, FinishReason] = {
     **FINISH_REASONS,
@@ -97,6 +95,8 @@ class Counter:
 
 def read_words(given: Mapping[str, Any], owner: str) -> dict[str, FinishReason]:
     """Check a map of finish reasons; raises ConfigurationError on one that tako does not have."""
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"{owner}: finish_reasons is a {type(given).__name__}, not a dict")
     read: dict[str, FinishReason] = {}
     for word, reason in given.items():
         try:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import NotFoundError, OverloadedError, RateLimitError
+from tako.kit.checks import check_kind
 from tako.kit.completions import Dialect, chat_completions, encode_request, stream_completions
 from tako.kit.completions.listing import ask_listing
 from tako.kit.encoding import merge
@@ -58,6 +59,8 @@ class Mistral(HttpProvider):
         api_key = None  # a traceback with locals shows this frame
         super().__init__(model, **options)
         self.base_url = check_url(base_url, "base_url", self.id)
+        check_kind(safe_prompt, bool, "safe_prompt", self.id, "True or False")
+        check_kind(random_seed, int, "random_seed", self.id, "an int")
         given = {"safe_prompt": safe_prompt, "random_seed": random_seed}
         self.defaults = {name: value for name, value in given.items() if value is not None}
         self.discovered: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
@@ -10,19 +11,20 @@ import msgspec
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import NotFoundError, ProviderError, TransportError
+from tako.kit.checks import check_kind
 from tako.kit.encoding import encode, merge
 from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
 from tako.kit.http import HttpOptions, HttpProvider
 from tako.kit.keys import find_key
 from tako.translator import PartContext
-from tako_ollama.host import find_host
+from tako_ollama.host import BASE_URL, find_host
 from tako_ollama.images import fetch_in
 from tako_ollama.reply import ChatDecoder, decode_block, decode_reply
 from tako_ollama.show import read_show
 from tako_ollama.wire import encode_body, encode_part
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator
 
     from tako.kit.wire import HttpReply
 
@@ -48,7 +50,7 @@ class Ollama(HttpProvider):
         self,
         model: str,
         *,
-        base_url: str | None = None,
+        base_url: str | None = BASE_URL,
         api_key: str | None = None,
         url_prefetch: bool | UrlPrefetch = False,
         keep_alive: str | float | None = None,
@@ -60,6 +62,8 @@ class Ollama(HttpProvider):
         super().__init__(model, **http)
         self.base_url = find_host(base_url, self.id)
         self.url_prefetch = UrlPrefetch.of(url_prefetch)
+        check_kind(keep_alive, (str, int, float), "keep_alive", self.id, 'a time as in "5m", or a number of seconds')
+        check_kind(options, Mapping, "options", self.id, "a dict")
         self.keep_alive = keep_alive
         self.options = dict(options or {})
         self.discovered: Capabilities | None = None

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 
+from tako.kit.checks import Default, given
 from tako.kit.http import check_url
 
-BASE_URL = "http://localhost:11434"
+BASE_URL = Default("http://localhost:11434")
 PORT = "11434"
 CLOUD = "ollama.com"
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - read, not bound
 """What a server listens on, and where a client on the same machine finds it."""
 
 
-def find_host(given: str | None, owner: str) -> str:
+def find_host(base_url: str | None, owner: str) -> str:
     """Return the base URL: as given, from OLLAMA_HOST, or the local server's. Raises ConfigurationError."""
-    if given is not None:
-        return read_host(given, "base_url", owner)
+    if given(base_url) is not None:
+        return read_host(given(base_url), "base_url", owner)
     text = os.environ.get("OLLAMA_HOST", "")
-    return read_host(text, "OLLAMA_HOST", owner) if text.strip() else BASE_URL
+    return read_host(text, "OLLAMA_HOST", owner) if text.strip() else str(BASE_URL)
 
 
 def read_host(text: str, option: str, owner: str) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Unpack
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
+from tako.kit.checks import Default, check_text, given
 from tako.kit.completions import (
     Dialect,
     chat_completions,
@@ -23,15 +24,15 @@ from tako.kit.keys import read_key
 from tako.kit.models import ModelTable, refine
 from tako.translator import PartContext
 
-BASE_URL = "https://api.openai.com/v1"
+BASE_URL = Default("https://api.openai.com/v1")
 TABLE = ModelTable(__name__)
 
 
 class OpenAI(HttpProvider):
     """A model of OpenAI, or of any compatible server by ``base_url``.
 
-    ``api_key``: the key, "$ENV:NAME", or None for OPENAI_API_KEY. ``base_url``: None reads OPENAI_BASE_URL, and is
-    https://api.openai.com/v1 where that is not set. ``organization`` and ``project``: ids that usage is
+    ``api_key``: the key, "$ENV:NAME", or None for OPENAI_API_KEY. ``base_url``: OPENAI_BASE_URL goes before the
+    default. ``organization`` and ``project``: ids that usage is
     booked on. ``require_finish=False`` accepts streams of servers that end them without a finish reason and without
     ``[DONE]``. ``reasoning_field``: the field in which a compatible server wants its own reasoning back, as in
     "reasoning_content"; OpenAI itself wants none.
@@ -44,7 +45,7 @@ class OpenAI(HttpProvider):
         model: str,
         *,
         api_key: str | None = None,
-        base_url: str | None = None,
+        base_url: str | None = BASE_URL,
         organization: str | None = None,
         project: str | None = None,
         require_finish: bool = True,
@@ -54,7 +55,10 @@ class OpenAI(HttpProvider):
         key = read_key(api_key, "OPENAI_API_KEY", self.name)
         api_key = None  # a traceback with locals shows this frame
         super().__init__(model, **options)
-        self.base_url = check_url(base_url or os.environ.get("OPENAI_BASE_URL") or BASE_URL, "base_url", self.id)
+        self.base_url = check_url(given(base_url) or os.environ.get("OPENAI_BASE_URL") or BASE_URL, "base_url", self.id)
+        check_text(organization, "organization", self.id)
+        check_text(project, "project", self.id)
+        check_text(reasoning_field, "reasoning_field", self.id)
         self.discovered: dict[str, Any] = {}
         self.dialect = Dialect(require_finish=require_finish, reasoning_text=reasoning_field)
         self.add_headers({"authorization": key.prefixed("Bearer ")})

@@ -45,6 +45,8 @@ class PythonProvider(Provider):
         for option, value in (("chat", chat), ("stream", stream)):
             if not callable(value) and (option, value) != ("stream", None):
                 raise ConfigurationError(f"{id}: {option} is a callable that takes a ChatRequest, not {_kind(value)}")
+        if max_context_tokens is not None and (type(max_context_tokens) is not int or max_context_tokens < 1):
+            raise ConfigurationError(f"{id}: max_context_tokens is a number of tokens, not {max_context_tokens!r}")
         super().__init__(id, capabilities=capabilities)
         self.chat_callable = chat
         self.stream_callable = stream

@@ -1,0 +1,97 @@
+"""Options of providers, checked when they are given: one line that says which option holds what instead of what."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from tako.errors import ConfigurationError
+from tako.kit.keys import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Default(str):
+    """A default that the vendor's own environment variable goes before; a signature shows it as the text that it is."""
+
+    __slots__ = ()
+
+
+def given(value: Any) -> Any:
+    """Return an option, or None where nobody gave it and its ``Default`` stands there."""
+    return None if isinstance(value, Default) else value
+
+
+def check_kind(value: Any, kind: type | tuple[type, ...], option: str, owner: str, words: str) -> None:
+    """Refuse an option of another type than ``kind`` (None is for "not given"); ``words`` say what is expected.
+
+    Raises ConfigurationError, which shows the type and never the value: it may be a secret in the wrong place.
+    """
+    if value is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+        raise ConfigurationError(f"{owner}: {option} is {words}, not a {type(value).__name__}")
+
+
+def check_text(value: Any, option: str, owner: str) -> None:
+    """Refuse an option that is no text; None is for "not given". Raises ConfigurationError."""
+    check_kind(value, str, option, owner, "a str")
+
+
+def check_transport_options(options: Mapping[str, Any], owner: str) -> None:
+    """Check what all HTTP providers take, as far as it is given. Raises ConfigurationError with the option's name."""
+    for option, (fits, words) in _EXPECTED.items():
+        if option in options and not fits(options[option]):
+            value = options[option]
+            shown = repr(value) if isinstance(value, (int, float)) or value is None else f"a {type(value).__name__}"
+            raise ConfigurationError(f"{owner}: {option} is {words}, not {shown}")
+
+
+def _is_seconds(value: Any) -> bool:
+    return _is_number(value) and (0 < value <= sys.float_info.max or value == inf)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_size(value: Any) -> bool:
+    return _is_count(value) and value > 0
+
+
+def _is_client(value: Any) -> bool:
+    return value is None or (hasattr(value, "send") and hasattr(value, "build_request"))
+
+
+def _is_transport(value: Any) -> bool:
+    return value is None or hasattr(value, "handle_async_request")
+
+
+def _is_proxy(value: Any) -> bool:
+    return value is None or isinstance(value, (str, Secret))
+
+
+def _is_headers(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+_SECONDS = (_is_seconds, "a number of seconds above 0")
+_BYTES = (_is_size, "a number of bytes above 0")
+_EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "timeout": _SECONDS,
+    "connect_timeout": _SECONDS,
+    "max_retries": (_is_count, "a number of calls, 0 or more"),
+    "max_connections": (_is_count, "a number of connections, 0 for no limit"),
+    "max_event_bytes": _BYTES,
+    "max_reply_bytes": _BYTES,
+    "http_client": (_is_client, "an httpx.AsyncClient, or one that has its `send` and `build_request`"),
+    "transport": (_is_transport, "an httpx.AsyncBaseTransport"),
+    "proxy": (_is_proxy, "a URL"),
+    "trust_env": (lambda value: isinstance(value, bool), "True or False"),
+    "headers": (_is_headers, "a dict of names and values"),
+}
