@@ -11,9 +11,10 @@ from tako.errors import BadRequestError, ConfigurationError, ServerError
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import read_key
+from tako.kit.messages import encode_part
 from tako.kit.models import ModelTable
 from tako.translator import PartContext
-from tako_anthropic.blocks import decode_block, encode_part
+from tako_anthropic.blocks import decode_block
 from tako_anthropic.reply import decode_reply
 from tako_anthropic.request import encode_request
 from tako_anthropic.stream import MessagesDecoder

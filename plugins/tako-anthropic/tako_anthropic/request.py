@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.kit.encoding import merge
+from tako.kit.messages import arrange, content, encode_tool
 from tako.types import JsonSchema
 from tako_anthropic.models import Model, model_of
 from tako_anthropic.thinking import decide
-from tako_anthropic.turns import arrange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tako.kit.turns import Item, Turn
+    from tako.kit.turns import Turn
     from tako.translator import PartContext, Translator
-    from tako.types import ChatRequest, Tool
+    from tako.types import ChatRequest
 
 NO_SAMPLING = "2026-10-21"
 """The first API version that answers 400 to temperature, top_p and top_k."""
@@ -42,8 +42,8 @@ def encode_request(
     asked = default_max_tokens if request.max_tokens is None else request.max_tokens
     body: dict[str, Any] = {"model": name, "max_tokens": asked}
     if system:
-        body["system"] = _content(system)
-    body["messages"] = [{"role": turn.role, "content": _content(turn.items)} for turn in turns]
+        body["system"] = content(system)
+    body["messages"] = [{"role": turn.role, "content": content(turn.items)} for turn in turns]
     body.update(_tools(request, turns, context))
     choice = body.get("tool_choice", {}).get("type")
     body.update(decide(request, model_of(name), context, forced=choice in FORCED, open_calls=_open_calls(turns)))
@@ -56,17 +56,9 @@ def encode_request(
     return merge(body, request.extra) if request.extra else body
 
 
-def _content(items: list[Item]) -> str | list[dict[str, Any]]:
-    """One plain text is a string, anything else an array."""
-    first = items[0].block
-    if len(items) == 1 and first.keys() == {"type", "text"} and first["type"] == "text":
-        return str(first["text"])
-    return [item.block for item in items]
-
-
 def _tools(request: ChatRequest, turns: list[Turn], context: PartContext) -> Iterator[tuple[str, Any]]:
     if request.tools:
-        yield "tools", [_tool(tool) for tool in request.tools]
+        yield "tools", [encode_tool(tool) for tool in request.tools]
         if request.tool_choice is not None:
             words = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
             yield "tool_choice", words.get(request.tool_choice) or {"type": "tool", "name": request.tool_choice}
@@ -79,14 +71,6 @@ def _tools(request: ChatRequest, turns: list[Turn], context: PartContext) -> Ite
         names = {(_NOT_NAME.sub("_", name) or "tool")[:128]: None for name in called}
         yield "tools", [{"name": name, "input_schema": {"type": "object"}} for name in names]
         yield "tool_choice", {"type": "none"}
-
-
-def _tool(tool: Tool) -> dict[str, Any]:
-    made: dict[str, Any] = {"name": tool.name}
-    if tool.description:
-        made["description"] = tool.description
-    made["input_schema"] = tool.input_schema if "type" in tool.input_schema else {"type": "object", **tool.input_schema}
-    return made
 
 
 def _open_calls(turns: list[Turn]) -> bool:

@@ -8,6 +8,7 @@ from msgspec.structs import fields, replace
 
 from tako import ChatRequest, Role, notices
 from tako.kit.exchange import Exchange
+from tako.kit.messages import encode_part
 from tako_http_generic import anthropic, completions, native
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ SHAPES: Mapping[Format, Shape] = {
 ENCODERS: Mapping[Format, Encode] = {
     "tako": native.encode,
     "openai": completions.encode_openai,
-    "anthropic": anthropic.encode,
+    "anthropic": encode_part,
     "ollama": completions.encode_ollama,
 }
 """From a part to its block."""

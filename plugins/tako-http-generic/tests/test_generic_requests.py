@@ -192,6 +192,29 @@ def test_messages_in_the_anthropic_shape_alternate_and_results_come_first() -> N
     }
 
 
+def test_the_anthropic_shape_pairs_calls_with_results_and_notes_what_has_no_counterpart() -> None:
+    calls = [ContentPart.tool_call("a|1", "weather", {}), ContentPart.tool_call("c2", "weather", {})]
+    request = ChatRequest(
+        [
+            Message.user("Weather?"),
+            Message.assistant(calls),
+            Message.tool("a|1", [ContentPart.text("map"), ContentPart.image("image/png", PIXEL)]),
+            Message.tool("c9", "?"),
+        ],
+        tools=[Tool("weather", "", {})],
+    )
+    provider = made({"m": "{{ messages }}", "t": "{{ tools }}"}, messages_format="anthropic")
+    body = sent(provider, request)
+    assert body["t"] == [{"name": "weather", "input_schema": {"type": "object"}}]
+    assert body["m"][1]["content"] == [{"type": "tool_use", "id": "a_1", "name": "weather", "input": {}}]
+    (answer,) = body["m"][2]["content"]
+    assert (answer["tool_use_id"], [block["type"] for block in answer["content"]]) == ("a_1", ["text", "image"])
+    assert sorted(noted(provider, request)) == [
+        ("unanswered_call", "messages[1].content[1]"),
+        ("unknown_call", "messages[3].content[0]"),
+    ]
+
+
 def test_messages_in_the_ollama_shape_have_images_beside_the_text_and_arguments_as_objects() -> None:
     assert sent(made({"m": "{{ messages }}"}, messages_format="ollama"), FULL)["m"][1:] == [
         {"role": "user", "content": "What is this?", "images": [PIXEL]},
@@ -324,6 +347,10 @@ def test_a_plugin_changes_one_mapping_and_leaves_the_rest() -> None:
     register(plugin)
     try:
         assert sent(made({"m": "{{ messages }}"}), "hi") == {"m": [{"role": "user", "content": "HI"}]}
+        answered = [ContentPart.tool_call("c1", "weather", {})], [ContentPart.text("rain")]
+        request = ChatRequest([Message.user("hi"), Message.assistant(answered[0]), Message.tool("c1", answered[1])])
+        for shape in ("anthropic", "openai"):  # parts inside of results, too
+            assert "RAIN" in str(sent(made({"m": "{{ messages }}"}, messages_format=shape), request))
     finally:
         unregister(plugin)
 

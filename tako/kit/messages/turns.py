@@ -1,4 +1,4 @@
-"""Messages in the order that the API accepts."""
+"""Messages in the order that the API accepts, and what they look like."""
 
 from __future__ import annotations
 
@@ -53,6 +53,14 @@ def arrange(request: ChatRequest, translator: Translator, context: PartContext) 
         if not item.cached:
             item.block = {key: value for key, value in item.block.items() if key != "cache_control"}
     return system, turns
+
+
+def content(items: list[Item]) -> str | list[dict[str, Any]]:
+    """Return the content of a turn, or the system's: one plain text is a string, anything else an array."""
+    first = items[0].block
+    if len(items) == 1 and first.keys() == {"type", "text"} and first["type"] == "text":
+        return str(first["text"])
+    return [item.block for item in items]
 
 
 def _trim(item: Item, context: PartContext) -> None:
