@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from importlib import import_module
 from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tako.kit.models import ModelTable
-
-if TYPE_CHECKING:
-    from tako.kit.models import Row
+from tako.kit.models import ModelTable, Row
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "capabilities.md"
+NEW_YEAR = date(2027, 1, 1)
 MARK = "<!-- the tables are made"
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("plugins/*/tako_*/models.toml"))
 BEDROCK = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -33,7 +30,7 @@ def test_every_row_has_a_source_and_a_date(package: str) -> None:
         assert row.source.startswith("https://"), row
         assert row.date is not None, row
         assert row.date >= date(2025, 1, 1), row
-        prices = [value for name, value in row.values.items() if name.startswith("usd_")]
+        prices = [value for name, value in row.values(date.min).items() if name.startswith("usd_")]
         assert all(price >= 0 for price in prices), row
         assert (row.usd_per_input_mtok is None) == (row.usd_per_output_mtok is None), row
 
@@ -49,6 +46,12 @@ def test_no_model_is_claimed_by_two_rows(package: str) -> None:
             assert version in ids or table.row(version) == row
     for one, other in permutations(table.rows, 2):
         assert table.row(one.id) != other
+
+
+def test_prices_that_have_lapsed_are_none() -> None:
+    row = Row(id="acme-2", supports_tools=True, usd_per_input_mtok=1.0, prices_up_to_tokens=9, prices_through=NEW_YEAR)
+    assert row.values(NEW_YEAR) == {"supports_tools": True, "usd_per_input_mtok": 1.0, "prices_up_to_tokens": 9}
+    assert row.values(NEW_YEAR + timedelta(days=1)) == {"supports_tools": True}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -104,8 +107,13 @@ def page() -> str:
 
 
 def _line(row: Row) -> str:
-    lacks = [name.removeprefix("supports_").replace("_", " ") for name, value in row.values.items() if value is False]
+    lacks = [
+        name.removeprefix("supports_").replace("_", " ")
+        for name, value in row.values(date.min).items()
+        if value is False
+    ]
     limit = f" (to {row.prices_up_to_tokens:,})" if row.prices_up_to_tokens else ""
+    limit += f" (through {row.prices_through})" if row.prices_through else ""
     prices = [row.usd_per_input_mtok, row.usd_per_output_mtok, row.usd_per_cached_mtok, row.usd_per_cache_write_mtok]
     shown = ["" if price is None else f"{price:g}" for price in prices]
     shown[0] += limit

@@ -13,6 +13,7 @@
     max_context_tokens = 200_000
     supports_vision = false
     usd_per_input_mtok = 1.25
+    prices_through = 2026-12-31                  # the last day of introductory prices; none is known after it
 
 The names are those of ``Capabilities``. What a row leaves out is the default's; a price that is not known is left out.
 """
@@ -52,11 +53,12 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     usd_per_cached_mtok: float | None = None
     usd_per_cache_write_mtok: float | None = None
     prices_up_to_tokens: int | None = None
+    prices_through: Date | None = None
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """The fields of Capabilities that it has."""
-        return {name: value for name, value in asdict(self).items() if value is not None and name not in OWN}
+    def values(self, today: Date) -> dict[str, Any]:
+        """Return the fields of Capabilities that it has; prices that have lapsed are none."""
+        left_out = OWN if self.prices_through is None or today <= self.prices_through else (*OWN, *PRICES)
+        return {name: value for name, value in asdict(self).items() if value is not None and name not in left_out}
 
 
 class Row(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +67,8 @@ class Row(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: str
 
 
-OWN = ("id", "source", "date")
+OWN = ("id", "source", "date", "prices_through")
+PRICES = tuple(name for name in Entry.__struct_fields__ if name.startswith(("usd_", "prices_")))
 ABILITIES = ("supports_streaming", "supports_tools", "supports_vision", "supports_json_mode")
 
 
@@ -93,9 +96,10 @@ class ModelTable:
         """
         if model not in self._found:
             row = self.row(model)
-            values = row.values if row is not None else {}
+            today = Date.today()  # noqa: DTZ011 - vendors name a day, and no zone of time
+            values = row.values(today) if row is not None else {}
             where = f"{self._owner}: {row.id} ({row.date}, {row.source})" if row is not None else ""
-            assumed = {name: value for name, value in self._sheet.default.values.items() if name not in values}
+            assumed = {name: value for name, value in self._sheet.default.values(today).items() if name not in values}
             origins = {**dict.fromkeys(ABILITIES, ""), **dict.fromkeys(values, where)}
             self._found[model] = Capabilities(**assumed, **values, origins=origins)
         return self._found[model]
