@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from tako.testing.server import Reply
+
 CLASSES: dict[int, type[ProviderError]] = {
     400: BadRequestError,
     401: AuthenticationError,
@@ -51,8 +53,10 @@ class Errors(Harness):
     @check("scripted", "http")
     async def test_error_classes(self) -> None:
         """Every status is the error of its class, with the status, the provider, the model and the vendor's words."""
-        for status, cls in CLASSES.items():
-            async with self.asking(self.vendor.refuse(status, "the vendor's words"), max_retries=0) as (provider, _):
+        said: list[Reply] = []
+        async with self.asking(lambda _: said[-1], max_retries=0) as (provider, _):
+            for status, cls in CLASSES.items():
+                said.append(self.vendor.refuse(status, "the vendor's words"))
                 for way, call in self.calls(provider, self.hello).items():
                     error = await provider_error(call, f"{way}: status {status}")
                     expect_equal(type(error), cls, f"{way}: the class of status {status}")
@@ -117,22 +121,23 @@ class Errors(Harness):
         """An error that a stream reports after status 200 is of the class that its status has, at once or midway."""
         start = self.vendor.events(Script(text="Hello there."))
         start = start[: self.vendor.complete_after(start) - 1]
-        for status in IN_STREAMS:
-            event = self.vendor.error_event(status, "the vendor's words")
-            for before in ([], start):
+        said: list[Reply] = []
+        async with self.asking(lambda _: said[-1], max_retries=0) as (provider, _):
+            for status, before in [(status, before) for status in IN_STREAMS for before in ([], start)]:
+                said.append(self.vendor.pieces([*before, self.vendor.error_event(status, "the vendor's words")]))
                 what = f"an error event of {status} after {len(before)} events"
-                async with self.asking(self.vendor.pieces([*before, event]), max_retries=0) as (provider, _):
-                    error = await provider_error(lambda: provider.stream(self.hello).response(), what)
+                error = await provider_error(lambda: provider.stream(self.hello).response(), what)
                 expect_equal(type(error), CLASSES[status], f"the class of {what}")
                 expect("the vendor's words" in str(error), f"the message of {what} is lost: {error}")
 
     @check("scripted", "http")
     async def test_redirects(self) -> None:
         """A redirect is never followed: prompt and key go to nobody else."""
+        said: list[Reply] = []
         with serve(reply(json={})) as elsewhere:
-            for status in (301, 302, 303, 307, 308):
-                moved = reply("", status=status, headers={"location": f"{elsewhere.url}/v1"})
-                async with self.asking(moved, max_retries=0) as (provider, _):
+            async with self.asking(lambda _: said[-1], max_retries=0) as (provider, _):
+                for status in (301, 302, 303, 307, 308):
+                    said.append(reply("", status=status, headers={"location": f"{elsewhere.url}/v1"}))
                     for way, call in self.calls(provider, self.hello).items():
                         await provider_error(call, f"{way}: a redirect ({status})")
             expect_equal(len(elsewhere.requests), 0, "requests that followed a redirect")

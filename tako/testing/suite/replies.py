@@ -133,8 +133,10 @@ class Replies(Harness):
         if self.vendor.http:
             scripts.append(Script(text="ok", word="SOME_NEW_REASON"))
             wanted.append(FinishReason.OTHER)
-        for script, reason in zip(scripts, wanted, strict=True):
-            async with self.asking(script) as (provider, _):
+        said: list[Script] = []
+        async with self.asking(lambda _: said[-1]) as (provider, _):
+            for script, reason in zip(scripts, wanted, strict=True):
+                said.append(script)
                 for way, response in (await self.ways(provider, self.hello)).items():
                     expect_equal(response.finish_reason, reason, f"{way}: the finish reason")
         self.observe("finish reasons", ", ".join(self.vendor.words))

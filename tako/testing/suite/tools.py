@@ -119,15 +119,17 @@ class Tools(Harness):
         calls = (Call("weather", {"city": "Rome", "days": 3}, "call_A1"), Call("time", {"zone": "UTC"}, "call_B2"))
         events = self.vendor.events(Script(text="I look.", calls=calls, split=4))
         whole = {call.id: call.args for call in calls}
-        for count in range(2, self.vendor.complete_after(events) - 1):
-            async with self.asking(self.vendor.pieces(events[:count], ending="cut"), max_retries=0) as (provider, _):
+        cuts = range(2, self.vendor.complete_after(events) - 1)
+        answers = [self.vendor.pieces(events[:count], ending="cut") for count in cuts]
+        async with self.asking(*answers, Script(), max_retries=0) as (provider, _):
+            for count in cuts:
                 error = await error_of(lambda: provider.stream(ASKED).response(), f"a stream cut after event {count}")
-            if not isinstance(error, StreamTruncatedError) or error.partial is None:
-                raise CheckFailed(
-                    f"a stream cut after event {count} is a {type(error).__name__} without a partial reply"
-                )
-            for call in error.partial.tool_calls:
-                expect_equal(call.args, whole.get(call.id), f"a cut call was handed over after event {count}")
+                if not isinstance(error, StreamTruncatedError) or error.partial is None:
+                    raise CheckFailed(
+                        f"a stream cut after event {count} is a {type(error).__name__} without a partial reply"
+                    )
+                for call in error.partial.tool_calls:
+                    expect_equal(call.args, whole.get(call.id), f"a cut call was handed over after event {count}")
 
 
 def _indexes(chunks: list[Chunk]) -> list[int]:

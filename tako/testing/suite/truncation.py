@@ -77,12 +77,13 @@ class Truncation(Harness):
         """A whole reply that is cut, by the connection or within its JSON, is an error."""
         body = msgspec.json.encode(self.vendor.whole(Script(text="Hello there.")))
         endings: tuple[Ending, ...] = ("end", "cut", "reset")
-        for count in (0, 1, len(body) // 2, len(body) - 1):
-            for ending in endings:
-                async with self.asking(reply(body[:count], ending=ending), max_retries=0) as (provider, _):
-                    await provider_error(
-                        lambda: provider.chat(self.hello), f"{count} of {len(body)} bytes, then {ending!r}"
-                    )
+        said: list[Reply] = []
+        async with self.asking(lambda _: said[-1], max_retries=0) as (provider, _):
+            for count in (0, 1, len(body) // 2, len(body) - 1):
+                for ending in endings:
+                    said.append(reply(body[:count], ending=ending))
+                    what = f"{count} of {len(body)} bytes, then {ending!r}"
+                    await provider_error(lambda: provider.chat(self.hello), what)
 
 
 def _ending(count: int) -> Ending:
