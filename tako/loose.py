@@ -18,3 +18,10 @@ def as_array(value: Any) -> list[Any] | None:
 def text_of(value: Any) -> str:
     """Return a JSON string as one, or "" where the value is something else."""
     return value if isinstance(value, str) else ""
+
+
+def count_of(value: Any) -> int:
+    """Return a count of tokens, 0 where the value is none; some servers write counts as floats."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return 0
+    return int(value) if 0 < value < 1 << 62 else 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import zlib
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
 from tako.errors import ResponseError
+from tako.kit.lines import BOM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -20,6 +22,10 @@ PIECE = 256 * 1024
 """Bytes that are decompressed at a time, so that a bomb is noticed before it is in memory."""
 
 T = TypeVar("T")
+
+_ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+_ESCAPES = re.compile(rb"(?i)\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(ud[89a-f][0-9a-f]{2})|.)")
+"""Escapes of JSON strings; the group is half of a pair of surrogates, without the other half."""
 
 
 async def read_pieces(reply: HttpReply, cap: int) -> AsyncGenerator[bytes, None]:
@@ -57,19 +63,34 @@ async def read_start(reply: HttpReply, cap: int) -> bytes:
 
 
 def decode_json(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Decode JSON into the decoder's type; raises ResponseError with the path of what does not fit."""
+    """Decode JSON into the decoder's type; raises ResponseError with the path of what does not fit.
+
+    A byte order mark is passed over. Half a surrogate pair, which servers send that cut text into UTF-16 units, becomes
+    U+FFFD: strict JSON has no such text, and losing a reply to half an emoji would be worse.
+    """
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
         problem: Exception = error
         text = f"the reply has another shape than expected: {error}"
     except (msgspec.DecodeError, UnicodeError) as error:
+        with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+            return decoder.decode(_ESCAPES.sub(_escape, data.removeprefix(BOM)))
         problem = error
         text = f"the reply is not JSON ({error}): {excerpt(data)}"
     except RecursionError as error:
         problem = error
         text = "the reply is JSON nested too deeply"
     raise ResponseError(text, body=data[:4096].decode("utf-8", "replace")) from problem
+
+
+def decode_any(data: bytes) -> Any:
+    """Decode JSON of any shape; raises ResponseError where it is none."""
+    return decode_json(data, _ANY)
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if found[1] else found[0]
 
 
 def excerpt(data: bytes) -> str:

@@ -21,6 +21,7 @@ from tako.errors import (
 from tako.fold import chunks_of
 from tako.kit.body import excerpt, read_pieces, read_start
 from tako.kit.encoding import encode
+from tako.kit.lines import BOM
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
 from tako.types import ChatRequest, ChatResponse, Chunk, Notice
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 5
 """How many times ``timeout`` a stream may go on with keep-alives alone."""
+BLANK = b" \t\r\n" + BOM
+EVENTS = "text/event-stream"
 LINGER = 0.05
 """Seconds to wait for the end of a body after the vendor's terminator, so that its connection can be used again."""
 
@@ -48,8 +51,10 @@ class Exchange(Struct):
 class StreamDecoder(Protocol):
     """Turns the bytes of one streamed reply into chunks."""
 
-    ended: bool
-    """Whether the vendor's terminator has come."""
+    @property
+    def ended(self) -> bool:
+        """Whether the vendor's terminator has come."""
+        ...
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete; raises what an error event stands for."""
@@ -98,7 +103,7 @@ def stream_through(
         refuse_if_strict(request, exchange.notices, provider)
         async with provider.open(exchange.url, _encoded(exchange, request), headers=exchange.headers) as reply:
             await _refuse_pages(reply)
-            decoding = _Whole(whole, exchange) if whole and _is_json(reply) else decoder(reply, exchange)
+            decoding = decoder(reply, exchange) if whole is None else _Either(decoder, whole, reply, exchange)
             failure = None
             async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
                 try:
@@ -159,8 +164,33 @@ class _Whole:
         yield from chunks_of(self._decode(b"".join(self._pieces), self._exchange))
 
 
-def _is_json(reply: HttpReply) -> bool:
-    return reply.headers.get("content-type", "").lower().startswith("application/json")
+class _Either:
+    """A stream, or a whole reply in its place; where both may be, the first byte that is no white space tells.
+
+    Servers get the type wrong both ways: events as ``application/json``, and one document as ``text/event-stream``.
+    """
+
+    def __init__(self, decoder: MakeDecoder, whole: Decode, reply: HttpReply, exchange: Exchange) -> None:
+        self._stream = decoder(reply, exchange)
+        self._whole = _Whole(whole, exchange)
+        kind = reply.headers.get("content-type", "").lower()
+        self._chosen: StreamDecoder | None = None if kind.startswith(("application/json", EVENTS)) else self._stream
+        self._expected: StreamDecoder = self._stream if kind.startswith(EVENTS) else self._whole
+
+    @property
+    def ended(self) -> bool:
+        return self._chosen is not None and self._chosen.ended
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        if self._chosen is None:
+            start = data.lstrip(BLANK)
+            if not start:
+                return iter(())
+            self._chosen = self._whole if start.startswith((b"{", b"[")) else self._stream
+        return self._chosen.feed(data)
+
+    def finish(self, *, clean: bool) -> Iterator[Chunk]:
+        return (self._chosen or self._expected).finish(clean=clean)
 
 
 def _patient(moved: float, timeout: float) -> float:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import msgspec
-
 from tako.errors import ResponseError
 from tako.fold import arguments
-from tako.kit.body import decode_json, excerpt
+from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.completions.dialect import finish_reason
-from tako.kit.completions.shapes import REPLY, Call, Content, content_blocks, fragment
+from tako.kit.completions.shapes import REPLY, Call, Content, content_blocks, fragment, image_blocks, usage_of
 from tako.kit.failures import facts_of
-from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
-from tako.types import ChatResponse, Message, Role, Usage
+from tako.loose import text_of
+from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart
+from tako.types import ChatResponse, Message, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +29,8 @@ def decode_reply(
 ) -> ChatResponse:
     """Read a reply; raises ResponseError where it is none, and the error that it reports where it does."""
     reply = decode_json(body, REPLY)
-    choice = reply.choices[0] if reply.choices else None
-    error = {"error": choice.error} if choice and choice.error else msgspec.json.decode(body) if reply.failed else None
+    choice = next((found for found in reply.choices or () if not found.index), None)
+    error = {"error": choice.error} if choice and choice.error else decode_any(body) if reply.failed else None
     if error:
         raise provider.failure(facts_of(error), body=body.decode("utf-8", "replace"))
     if choice is None or choice.message is None:
@@ -41,11 +40,11 @@ def decode_reply(
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
         finish_reason=finish_reason(choice.finish_reason, has_calls=calls),
-        usage=reply.usage.usage() if reply.usage else Usage(),
-        model=reply.model or exchange.body.get("model", ""),
-        id=reply.id or "",
+        usage=usage_of(reply.counts),
+        model=text_of(reply.model) or exchange.body.get("model", ""),
+        id=text_of(reply.id),
         notices=exchange.notices,
-        raw=msgspec.json.decode(body),
+        raw=decode_any(body),
     )
 
 
@@ -59,10 +58,11 @@ def blocks(message: Content) -> Iterator[dict[str, Any]]:
     yield from content
     if message.refusal and "text" not in kinds:
         yield {"type": "text", "text": message.refusal}
+    yield from image_blocks(message.images)
     calls = message.tool_calls or ([Call(function=message.function_call)] if message.function_call else [])
     used: set[str] = set()
     for call in calls:
-        function = call.function
+        function = call.called
         if function is not None:
             id = call.id if call.id and call.id not in used else mint_id()
             used.add(id)
@@ -77,6 +77,10 @@ def decode_block(block: Any, provider: str) -> Part | None:
             return TextPart(block["text"])
         case "reasoning":
             return ReasoningPart(block["text"], block.get("signature"), provider)
+        case "image_url":
+            url = block["image_url"]["url"]
+            head, _, data = url.partition(";base64,")
+            return ImagePart(head.removeprefix("data:"), data) if data else ImageUrlPart(url)
         case "function":
             function = block["function"]
             return ToolCallPart(block["id"], function["name"], arguments(function["arguments"]))

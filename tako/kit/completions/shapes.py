@@ -7,110 +7,109 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tako.loose import as_array, as_object, text_of
+from tako.loose import as_array, as_object, count_of, text_of
 from tako.types import Usage
 
 
 class Function(Struct, gc=False):
-    """A call's function: arguments are JSON text, or (some servers) the object itself."""
+    """A call's function: arguments are JSON text, or (some servers) the value itself."""
 
     name: str | None = None
-    arguments: str | dict[str, Any] | None = None
+    arguments: Any = None
+
+
+class Custom(Struct, gc=False):
+    """A call of one of OpenAI's custom tools, whose input is text of any kind."""
+
+    name: str | None = None
+    input: str | None = None
 
 
 class Call(Struct, gc=False):
     """A whole call, or a piece of one."""
 
-    index: int | None = None
+    index: Any = None
     id: str | None = None
     function: Function | None = None
+    custom: Custom | None = None
+
+    @property
+    def called(self) -> Function | None:
+        """What is called, be it a function or a custom tool."""
+        if self.function is None and self.custom is not None:
+            return Function(self.custom.name, self.custom.input)
+        return self.function
 
 
 class Content(Struct, gc=False):
     """A message, or a delta of one. Content may be a list of chunks (Mistral)."""
 
-    content: str | list[dict[str, Any]] | None = None
+    content: str | list[Any] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
     tool_calls: list[Call] | None = None
     function_call: Function | None = None
+    images: list[Any] | None = None
 
 
 class Choice(Struct, gc=False):
-    """One of ``n`` alternatives; tako reads the first."""
+    """One of ``n`` alternatives; tako reads the first. Moonshot counts the tokens here."""
 
     delta: Content | None = None
     message: Content | None = None
     finish_reason: str | None = None
     index: int | None = 0
     error: Any = None
-
-
-class PromptDetails(Struct, gc=False):
-    """Parts of the prompt's count."""
-
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class CompletionDetails(Struct, gc=False):
-    """Parts of the completion's count."""
-
-    reasoning_tokens: int | None = None
-
-
-class Count(Struct, gc=False):
-    """Usage as the dialect has it; Mistral counts cached tokens in a field of its own, DeepSeek in another."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: PromptDetails | None = None
-    completion_tokens_details: CompletionDetails | None = None
-    num_cached_tokens: int | None = None
-    prompt_cache_hit_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-    def usage(self) -> Usage:
-        """Count as tako does."""
-        prompt = self.prompt_tokens_details or PromptDetails()
-        completion = self.completion_tokens_details or CompletionDetails()
-        return Usage(
-            self.prompt_tokens or 0,
-            self.completion_tokens or 0,
-            prompt.cached_tokens or self.num_cached_tokens or self.prompt_cache_hit_tokens or 0,
-            prompt.cache_write_tokens or 0,
-            completion.reasoning_tokens or self.reasoning_tokens or 0,
-        )
-
-
-class Groq(Struct, gc=False):
-    """Groq's own field."""
-
-    usage: Count | None = None
+    usage: Any = None
 
 
 class Reply(Struct, gc=False):
-    """A whole reply, or one chunk of a stream."""
+    """A whole reply, or one chunk of a stream. What nothing hangs on may have any shape."""
 
-    id: str | None = None
-    model: str | None = None
+    id: Any = None
+    model: Any = None
     choices: list[Choice] | None = None
-    usage: Count | None = None
+    usage: Any = None
     error: Any = None
     object: Any = None
-    x_groq: Groq | None = None
+    x_groq: Any = None
 
     @property
     def failed(self) -> bool:
         """Whether this reports an error: under ``error``, or as ``{"object": "error", …}`` (Mistral, vLLM)."""
         return bool(self.error) or self.object == "error"
 
+    @property
+    def counts(self) -> dict[str, Any] | None:
+        """The counts of tokens, wherever they stand, or None where there are none."""
+        groq = as_object(self.x_groq) or {}
+        places = (self.usage, groq.get("usage"), *[choice.usage for choice in self.choices or ()])
+        return next((found for place in places if (found := as_object(place))), None)
+
 
 REPLY = msgspec.json.Decoder(Reply)
 
 
-def content_blocks(content: str | list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+def usage_of(counts: dict[str, Any] | None) -> Usage:
+    """Count as tako does; what is no number is 0.
+
+    Cached tokens stand among the details, or in fields of Mistral's, of Together's and Moonshot's, and of DeepSeek's.
+    """
+    found = counts or {}
+    prompt = as_object(found.get("prompt_tokens_details")) or {}
+    completion = as_object(found.get("completion_tokens_details")) or {}
+    own = [count_of(found.get(name)) for name in ("num_cached_tokens", "cached_tokens", "prompt_cache_hit_tokens")]
+    return Usage(
+        count_of(found.get("prompt_tokens")),
+        count_of(found.get("completion_tokens")),
+        count_of(prompt.get("cached_tokens")) or next(filter(None, own), 0),
+        count_of(prompt.get("cache_write_tokens")),
+        count_of(completion.get("reasoning_tokens")) or count_of(found.get("reasoning_tokens")),
+    )
+
+
+def content_blocks(content: str | list[Any] | None) -> list[dict[str, Any]]:
     """Take content apart into blocks of ``text`` and ``reasoning``, in order, neighbours of one kind joined.
 
     Lists hold ``text`` and ``thinking`` chunks (https://docs.mistral.ai/capabilities/reasoning); a thinking chunk may
@@ -119,7 +118,7 @@ def content_blocks(content: str | list[dict[str, Any]] | None) -> list[dict[str,
     if not isinstance(content, list):
         return [{"type": "text", "text": content}] if content else []
     made: list[dict[str, Any]] = []
-    for chunk in content:
+    for chunk in filter(None, map(as_object, content)):
         thinks = chunk.get("type") == "thinking"
         text = _thoughts(chunk.get("thinking")) if thinks else text_of(chunk.get("text"))
         signature = text_of(chunk.get("signature")) if thinks else ""
@@ -139,8 +138,14 @@ def _thoughts(thinking: Any) -> str:
     return "".join([text_of(piece.get("text")) for piece in pieces])
 
 
-def fragment(arguments: str | dict[str, Any] | None) -> str:
+def image_blocks(images: list[Any] | None) -> list[dict[str, Any]]:
+    """List the images that a model drew (OpenRouter's form, https://openrouter.ai/docs), as requests have them."""
+    found = [as_object((as_object(image) or {}).get("image_url")) or {} for image in images or ()]
+    return [{"type": "image_url", "image_url": image} for image in found if text_of(image.get("url"))]
+
+
+def fragment(arguments: Any) -> str:
     """Return arguments as JSON text."""
-    if isinstance(arguments, dict):
-        return msgspec.json.encode(arguments).decode()
-    return arguments or ""
+    if isinstance(arguments, str):
+        return arguments
+    return "" if arguments is None else msgspec.json.encode(arguments).decode()

@@ -8,28 +8,33 @@ import msgspec
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
-from tako.kit.body import decode_json
+from tako.kit.body import decode_any, decode_json
 from tako.kit.completions.calls import CallIndex
 from tako.kit.completions.dialect import Dialect, finish_reason
-from tako.kit.completions.shapes import REPLY, Call, content_blocks
-from tako.kit.failures import facts_of
+from tako.kit.completions.shapes import REPLY, Call, Choice, Reply, content_blocks, image_blocks, usage_of
+from tako.kit.failures import facts_of, read_facts
 from tako.kit.sse import SseDecoder
-from tako.types import Chunk, Delta, End, Notice, Usage
+from tako.loose import text_of
+from tako.types import Chunk, Delta, End, Notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tako.kit.completions.shapes import Content, Count, Reply
+    from tako.errors import ProviderError
+    from tako.kit.completions.shapes import Content
     from tako.kit.exchange import Exchange
     from tako.kit.failures import Reporter
     from tako.kit.http import HttpProvider
     from tako.kit.sse import Event
 
+NOTHING = Choice()
+
 
 class CompletionsDecoder:
     """Turns Server-Sent Events of the dialect into chunks.
 
-    A finish reason or ``[DONE]`` ends the stream in order. Usage is the last that came, wherever it stood.
+    A finish reason or ``[DONE]`` ends the stream in order. Usage is the last that came, wherever it stood. Images stand
+    in ``End.raw``, where a whole reply has them.
     """
 
     def __init__(self, provider: Reporter | HttpProvider, exchange: Exchange, dialect: Dialect | None = None) -> None:
@@ -39,11 +44,12 @@ class CompletionsDecoder:
         self._dialect = dialect or Dialect()
         self._sse = SseDecoder(provider.max_event_bytes)
         self._calls = CallIndex()
-        self._count: Count | None = None
+        self._counts: dict[str, Any] | None = None
         self._finish: str | None = None
         self._id = ""
         self._model = ""
         self._signature: str | None = None
+        self._images: list[dict[str, Any]] = []
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
@@ -60,23 +66,24 @@ class CompletionsDecoder:
         yield from self._signed()
         yield self._end()
 
-    def _chunks(self, events: list[Event]) -> Iterator[Chunk]:
+    def _chunks(self, events: list[Event]) -> Iterator[Chunk]:  # noqa: C901 - a call a chunk would cost too much
         decode = REPLY.decode
         for event in events:
             try:
                 reply = decode(event.data)
             except (msgspec.DecodeError, UnicodeError, RecursionError):
-                if event.data == b"[DONE]":
-                    self.ended = True
+                reply = self._odd(event)
+                if self.ended:
                     return
-                reply = decode_json(event.data, REPLY)  # says what is wrong, as a tako error
             if reply.usage or reply.x_groq or reply.error or reply.object == "error" or event.event == "error":
                 self._look(event, reply)
             if not reply.choices:
                 continue
             choice = reply.choices[0]
+            if choice.index or choice.error:
+                choice = self._first(event, reply.choices)
             delta = choice.delta
-            if delta is not None and not choice.index:  # other indexes are other answers to the same question
+            if delta is not None:
                 content = delta.content
                 # the usual delta has text and nothing else; one look at each field is cheaper than a generator
                 if (
@@ -87,6 +94,7 @@ class CompletionsDecoder:
                     and delta.reasoning is None
                     and delta.refusal is None
                     and delta.function_call is None
+                    and delta.images is None
                     and self._signature is None
                 ):
                     yield Delta(content)
@@ -94,18 +102,35 @@ class CompletionsDecoder:
                     yield from self._deltas(delta)
             if choice.finish_reason:
                 self._finish = choice.finish_reason
+                self._counts = reply.counts or self._counts
             if not self._id:
-                self._id, self._model = reply.id or "", reply.model or ""
+                self._id, self._model = text_of(reply.id), text_of(reply.model) or self._model
 
     def _look(self, event: Event, reply: Reply) -> None:
         """Raise the error that an event reports, and keep its usage."""
         if reply.failed or event.event == "error":
-            said = facts_of(msgspec.json.decode(event.data))
+            raise self._failure(event, decode_any(event.data))
+        self._counts = reply.counts or self._counts
+
+    def _first(self, event: Event, choices: list[Choice]) -> Choice:
+        """Find the first answer: other indexes are other answers to the same question. Raises what went wrong in it."""
+        choice = next((found for found in choices if not found.index), NOTHING)
+        if choice.error:
+            raise self._failure(event, {"error": choice.error})
+        return choice
+
+    def _odd(self, event: Event) -> Reply:
+        """Read an event that is no chunk: the end, an error, or a keep-alive; raises what else it is."""
+        self.ended = event.data.startswith(b"[DONE]")
+        if event.event == "error":
+            said = read_facts(event.data)
             raise self._provider.failure(said, body=event.data.decode("utf-8", "replace"))
-        if reply.usage is not None:
-            self._count = reply.usage
-        elif reply.x_groq is not None and reply.x_groq.usage is not None:
-            self._count = reply.x_groq.usage
+        if self.ended or event.event != "message" or not event.data.strip():
+            return Reply()
+        return decode_json(event.data, REPLY)  # says what is wrong, as a tako error
+
+    def _failure(self, event: Event, value: Any) -> ProviderError:
+        return self._provider.failure(facts_of(value), body=event.data.decode("utf-8", "replace"))
 
     def _deltas(self, delta: Content) -> Iterator[Delta]:
         content = delta.content
@@ -121,8 +146,9 @@ class CompletionsDecoder:
             yield Delta(content)
         if delta.refusal:
             yield Delta(delta.refusal)
+        self._images += image_blocks(delta.images)
         if delta.tool_calls:
-            yield Delta(tool_calls=[self._calls.piece(call) for call in delta.tool_calls])
+            yield Delta(tool_calls=self._calls.pieces(delta.tool_calls))
         if delta.function_call is not None:
             yield Delta(tool_calls=[self._calls.piece(Call(index=0, function=delta.function_call))])
 
@@ -148,10 +174,14 @@ class CompletionsDecoder:
             said.append(
                 Notice(notices.FINISH_MISSING, "the stream ended without a finish reason", "", self._provider.name)
             )
+        if self._images:
+            text = "an image came, which a stream has no chunk for: it is in the end's raw"
+            said.append(Notice(notices.UNSUPPORTED_PART, text, "", self._provider.name))
         return End(
             finish_reason(self._finish, has_calls=bool(self._calls)),
-            self._count.usage() if self._count is not None else Usage(),
+            usage_of(self._counts),
             self._model or self._exchange.body.get("model", ""),
             self._id,
             said,
+            {"choices": [{"message": {"images": self._images}}]} if self._images else None,
         )

@@ -1,0 +1,211 @@
+"""What some servers of the Chat Completions dialect make of it: shapes that OpenAI's own replies never have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tako_openai import OpenAI
+
+from tako import ChatResponse, FinishReason, errors
+from tako.parts import ImagePart, ImageUrlPart, TextPart, ToolCallPart
+from tako.testing.server import reply, serve, sse
+from tako.types import Usage
+
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+
+
+def ask_stream(*pieces: bytes, **scripted: Any) -> ChatResponse:
+    with serve(reply(list(pieces), **scripted)) as server:
+        return OpenAI("m", api_key="k", base_url=server.url, max_retries=0).blocking.stream("Hi").response()
+
+
+def streamed(*events: Any) -> ChatResponse:
+    return ask_stream(*sse(*events))
+
+
+def whole(body: Any, **scripted: Any) -> ChatResponse:
+    scripted = {"json": body, **scripted} if not isinstance(body, bytes) else {"body": body, **scripted}
+    with serve(reply(**scripted)) as server:
+        return OpenAI("m", api_key="k", base_url=server.url, max_retries=0).blocking.chat("Hi")
+
+
+def delta(finish: str | None = None, index: int = 0, **fields: Any) -> dict[str, Any]:
+    return {"id": "c1", "model": "m-1", "choices": [{"index": index, "delta": fields, "finish_reason": finish}]}
+
+
+def call(arguments: Any = "", **fields: Any) -> dict[str, Any]:
+    name = fields.pop("name", None)
+    return {**fields, "function": {"arguments": arguments, **({"name": name} if name else {})}}
+
+
+def message(**fields: Any) -> dict[str, Any]:
+    return {"choices": [{"message": {"role": "assistant", **fields}, "finish_reason": "stop"}]}
+
+
+STOP = delta("stop")
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"prompt_tokens": 8, "completion_tokens": 2, "cached_tokens": 6}, Usage(8, 2, 6)),
+        ({"prompt_tokens": 8.0, "completion_tokens": 2.0}, Usage(8, 2)),
+        ({"prompt_tokens": 8, "completion_tokens": "many", "prompt_tokens_details": []}, Usage(8)),
+        ({"prompt_tokens": -3, "completion_tokens": 2}, Usage(0, 2)),
+        ("none", Usage()),
+        ([], Usage()),
+    ],
+    ids=["Together's cached tokens", "floats", "odd fields", "negative", "text", "a list"],
+)
+def test_counts_of_any_shape_are_read_as_far_as_they_are_counts(usage: Any, counted: Usage) -> None:
+    assert whole({**message(content="Hi"), "usage": usage}).usage == counted
+    assert streamed(delta(content="Hi"), {**STOP, "usage": usage}).usage == counted
+
+
+def test_counts_in_the_choice_are_read_where_there_are_no_others() -> None:
+    counted = {"prompt_tokens": 8, "completion_tokens": 2}
+    inside = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": counted}]}
+    assert streamed(delta(content="Hi"), inside).usage == Usage(8, 2)
+    assert streamed(inside, {"choices": [], "usage": {"prompt_tokens": 9}}).usage == Usage(9)
+
+
+def test_a_last_chunk_without_counts_takes_none_away() -> None:
+    assert streamed({**STOP, "usage": {"prompt_tokens": 8}}, {"choices": [], "usage": {}}).usage == Usage(8)
+
+
+def test_an_id_or_a_model_of_another_type_is_no_reason_to_lose_a_reply() -> None:
+    odd = {**delta(content="Hi"), "id": 17, "model": None}
+    assert streamed(odd, {**STOP, "id": 17, "model": None}).text == "Hi"
+    assert whole({**message(content="Hi"), "id": 17, "model": {}}).id == ""
+
+
+def test_calls_without_index_and_id_are_told_apart_by_their_place() -> None:
+    response = streamed(
+        delta(tool_calls=[call(id="a", name="f"), call(id="b", name="g")]),
+        delta(tool_calls=[call('{"x":'), call('{"y":')]),
+        delta(tool_calls=[call("1}"), call("2}")]),
+        STOP,
+    )
+    assert response.tool_calls == [ToolCallPart("a", "f", {"x": 1}), ToolCallPart("b", "g", {"y": 2})]
+
+
+@pytest.mark.parametrize("index", [None, 0, "zero"])
+def test_calls_without_arguments_that_follow_each_other_stay_apart(index: Any) -> None:
+    response = streamed(
+        delta(tool_calls=[call("", id="a", name="f", index=index)]),
+        delta(tool_calls=[call("", id="b", name="g", index=index)]),
+        STOP,
+    )
+    assert response.tool_calls == [ToolCallPart("a", "f", {}), ToolCallPart("b", "g", {})]
+
+
+def test_nameless_ids_and_indexes_leave_calls_of_one_delta_apart() -> None:
+    response = streamed(delta(tool_calls=[call("", name="f"), call("", name="f"), call("{}", name="g")]), STOP)
+    assert [(part.name, part.args) for part in response.tool_calls] == [("f", {}), ("f", {}), ("g", {})]
+    assert len({part.id for part in response.tool_calls}) == 3
+
+
+def test_an_index_that_changes_within_a_call_does_not_cut_it() -> None:
+    response = streamed(
+        delta(tool_calls=[call('{"x":', id="a", name="f", index=0)]),
+        delta(tool_calls=[call("1}", id="a", index=1)]),
+        STOP,
+    )
+    assert response.tool_calls == [ToolCallPart("a", "f", {"x": 1})]
+
+
+def test_the_input_of_a_custom_tool_is_the_argument_of_its_call() -> None:
+    made = {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
+    assert whole(message(content=None, tool_calls=[made])).tool_calls == [ToolCallPart("a", "sql", "select 1")]
+    rest = {"index": 0, "custom": {"input": " 1"}}
+    first = {**made, "index": 0, "custom": {"name": "sql", "input": "select"}}
+    assert streamed(delta(tool_calls=[first]), delta(tool_calls=[rest]), STOP).tool_calls == [
+        ToolCallPart("a", "sql", "select 1")
+    ]
+
+
+def test_arguments_that_are_a_list_are_kept() -> None:
+    assert whole(message(tool_calls=[call([], id="a", name="f")])).tool_calls == [ToolCallPart("a", "f", [])]
+
+
+def test_other_answers_to_the_same_question_are_passed_over_wherever_they_stand() -> None:
+    both = {"choices": [delta(content="no", index=1)["choices"][0], delta(content="yes")["choices"][0]]}
+    response = streamed(both, delta("stop"), delta("length", index=1))
+    assert (response.text, response.finish_reason) == ("yes", FinishReason.STOP)
+    swapped = [{"index": 1, "message": {"content": "no"}}, {"index": 0, "message": {"content": "yes"}}]
+    assert whole({"choices": swapped}).text == "yes"
+
+
+@pytest.mark.parametrize(
+    ("event", "cls"),
+    [
+        ({"choices": [{"index": 0, "delta": {}, "error": {"code": 429, "message": "slow"}}]}, errors.RateLimitError),
+        (b"event: error\ndata: slow down\n\n", errors.ProviderError),
+        (b'event: error\ndata: "slow down"\n\n', errors.ProviderError),
+        (b'event: error\ndata: {"message": "slow", "code": 429}\n\n', errors.RateLimitError),
+    ],
+    ids=["in the choice", "plain text", "JSON text", "without error"],
+)
+def test_an_error_within_a_stream_may_have_any_shape(event: Any, cls: type[errors.ProviderError]) -> None:
+    first = b"".join(sse(delta(content="Hi"), done=False))
+    with pytest.raises(cls, match="slow") as failed:
+        ask_stream(first, event if isinstance(event, bytes) else b"".join(sse(event)))
+    assert type(failed.value) is cls
+
+
+@pytest.mark.parametrize(
+    "odd", [b"data:\n\n", b"data:  \n\n", b"event: ping\ndata: now\n\n", b"event: ping\ndata: {}\n\n", b": ping\n\n"]
+)
+def test_keep_alives_of_any_shape_are_passed_over(odd: bytes) -> None:
+    assert ask_stream(odd, *sse(delta(content="Hi"), done=False), odd, *sse(STOP)).text == "Hi"
+
+
+def test_white_space_after_done_is_no_part_of_it() -> None:
+    assert ask_stream(*sse(delta(content="Hi"), done=False), b"data: [DONE] \n\n").text == "Hi"
+
+
+def test_half_an_emoji_is_marked_and_the_rest_of_the_reply_is_kept() -> None:
+    halves = [rb'{"choices":[{"delta":{"content":"a\ud83d"}}]}', rb'{"choices":[{"delta":{"content":"\\ud83d b"}}]}']
+    events = [b"data: " + half + b"\n\n" for half in halves]
+    assert ask_stream(*events, *sse(STOP)).text == "a\N{REPLACEMENT CHARACTER}\\ud83d b"
+    body = rb'{"choices":[{"message":{"content":"\ud83d\ude00 \ud83d"},"finish_reason":"stop"}]}'
+    assert whole(body).text == "\N{GRINNING FACE} \N{REPLACEMENT CHARACTER}"
+
+
+def test_a_byte_order_mark_before_a_body_is_no_part_of_it() -> None:
+    body = b'\xef\xbb\xbf{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
+    response = whole(body)
+    assert (response.text, response.raw["choices"][0]["finish_reason"]) == ("Hi", "stop")
+
+
+def test_events_that_call_themselves_one_document_are_read_as_events() -> None:
+    pieces = [b"\n", *sse(delta(content="Hi"), STOP)]
+    assert ask_stream(*pieces, headers={"content-type": "application/json"}).text == "Hi"
+
+
+@pytest.mark.parametrize("blank", [b"", b"\n\n ", b"\xef\xbb\xbf"])
+def test_one_document_that_calls_itself_events_is_read_as_one(blank: bytes) -> None:
+    body = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
+    assert ask_stream(blank, body, headers={"content-type": "text/event-stream"}).text == "Hi"
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+def test_an_empty_body_is_no_reply_whatever_it_calls_itself(kind: str) -> None:
+    with pytest.raises(errors.ResponseError):
+        ask_stream(b"\n", headers={"content-type": kind})
+
+
+def test_images_that_a_model_drew_are_parts_of_the_reply() -> None:
+    images = [{"type": "image_url", "image_url": {"url": url}} for url in (PIXEL, "https://img.example/a.png")]
+    response = whole(message(content="Here:", images=images))
+    drawn = [ImagePart("image/png", "iVBORw0KGgo="), ImageUrlPart("https://img.example/a.png")]
+    assert response.message.parts == [TextPart("Here:"), *drawn]
+
+
+def test_images_of_a_stream_are_in_the_raw_end_with_a_notice() -> None:
+    image = {"type": "image_url", "image_url": {"url": PIXEL}}
+    response = streamed(delta(content="Here:", images=[image]), STOP)
+    assert response.text == "Here:"
+    assert [notice.code for notice in response.notices] == ["unsupported_part"]
+    assert response.raw["choices"][0]["message"]["images"] == [image]
