@@ -78,33 +78,32 @@ class Planned(Struct, frozen=True, tag_field="kind", tag="plan"):
     plan: Plan
 
 
-class WorkerStarted(Struct, frozen=True, tag_field="kind", tag="worker_start"):
-    """A worker begins its task. ``worker`` is its place in the plan."""
+class WorkerEvent(Struct, frozen=True, tag_field="kind"):
+    """What happens to one task of a plan. ``worker`` is its place in the plan; a role may have several."""
 
-    kind: ClassVar[Literal["worker_start"]] = "worker_start"
     step: int
     worker: int
     role: str
+
+
+class WorkerStarted(WorkerEvent, frozen=True, tag="worker_start"):
+    """A worker begins its task."""
+
+    kind: ClassVar[Literal["worker_start"]] = "worker_start"
     task: str
 
 
-class WorkerDelta(Struct, frozen=True, tag_field="kind", tag="worker_delta"):
+class WorkerDelta(WorkerEvent, frozen=True, tag="worker_delta"):
     """A worker says something. One that does not stream says it all at once."""
 
     kind: ClassVar[Literal["worker_delta"]] = "worker_delta"
-    step: int
-    worker: int
-    role: str
     text: str
 
 
-class WorkerEnded(Struct, frozen=True, tag_field="kind", tag="worker_end"):
+class WorkerEnded(WorkerEvent, frozen=True, tag="worker_end"):
     """A worker is done, has failed, or was stopped; every start has its end."""
 
     kind: ClassVar[Literal["worker_end"]] = "worker_end"
-    step: int
-    worker: int
-    role: str
     result: WorkerResult
 
 

@@ -56,6 +56,8 @@ def read_plan(text: str, roles: Collection[str], tools: Collection[str]) -> Plan
     for assignment in plan.workers:
         if assignment.name not in roles:
             raise MalformedPlanError(f"there is no worker {assignment.name!r}; the workers are {', '.join(roles)}")
+        if not assignment.task.strip():
+            raise MalformedPlanError(f"the task of {assignment.name!r} is empty")
         unknown = [name for name in assignment.tools if name not in tools]
         if unknown:
             raise MalformedPlanError(f"there is no tool {unknown[0]!r}; the tools are {', '.join(tools) or 'none'}")
@@ -93,6 +95,8 @@ def _find_object(text: str) -> Any:
             end = start + 1
         except RecursionError:
             raise MalformedPlanError("its JSON is nested too deeply") from None
+        except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+            raise MalformedPlanError("its JSON has a number of too many digits") from None
         else:
             first = found if first is None else first
             if "workers" in found:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 AHEAD = 64
 """Events that the workers may be ahead of whoever watches."""
+CANCELLED = "the run was cancelled"
 UNFIT = {
     "model": "each provider has its own",
     "tool_choice": "the coordinator hands out the tools",
@@ -61,6 +62,8 @@ class Run:
             if isinstance(part, (ImagePart, ImageUrlPart))
         ]
         self.steps: list[Step] = []
+        self.answers: list[WorkerResult] = []
+        """The results of the last step, or the one that was first where "any" would do."""
         self.usage: dict[str, Usage] = {}
         self.cost: dict[str, Cost | None] = {}
         self.result: RunResult | None = None
@@ -85,7 +88,7 @@ class Run:
                 await driving.stop()
             driving.check()
         if self.result is None:
-            raise TakoError("the run was cancelled")
+            raise TakoError(CANCELLED)
 
     async def _conduct(self, send: MemoryObjectSendStream[Event]) -> RunResult:
         """Go step by step until there is an answer."""
@@ -93,19 +96,20 @@ class Run:
         if coordinator is None:
             task = "\n".join(message.text for message in self.request.messages if message.role is Role.USER)
             everyone = Plan([Assignment(role, task) for role in self.conductor.workers], next_step="halt")
-            return self._result(_joined(await self._step(everyone, send)))
+            await self._step(everyone, send)
+            return self._result(_joined(self.answers))
         lead = Lead(self, coordinator)
         plan = await lead.first_plan()
         for step in range(1, self.conductor.max_steps + 1):
             results = await self._step(plan, send)
             if plan.next_step == "halt":
-                return self._result(_joined(results))
+                return self._result(_joined(self.answers))
             following = await lead.hear(results, last=step == self.conductor.max_steps)
             if following is None:
                 return self._result(lead.said)
             if isinstance(following, Plan):
                 plan = following
-        return self._result(_joined(self.steps[-1].results), complete=False)
+        return self._result(_joined(self.answers), complete=False)
 
     async def _step(self, plan: Plan, send: MemoryObjectSendStream[Event]) -> list[WorkerResult]:
         """Fan a plan out and join it; the results are in the plan's order, one for each assignment."""
@@ -124,20 +128,22 @@ class Run:
         ]
         limiter = anyio.CapacityLimiter(self.conductor.max_fanout)
         failure: list[TakoError] = []
+        winners: list[WorkerResult] = []
         async with anyio.create_task_group() as group:
 
             async def do(work: Work) -> None:
                 async with limiter:
                     await work.run()
                 result = work.result
-                if result.response is not None:
-                    self.count(result.role, result.response)
-                await work.end()
-                if result.error is not None and self.conductor.fail_fast:
+                if failure or winners:
+                    pass  # it was done in the moment in which it was stopped
+                elif result.error is not None and self.conductor.fail_fast:
                     failure.append(result.error)
-                    group.cancel_scope.cancel()
                 elif result.response is not None and plan.join_strategy == "any":
-                    group.cancel_scope.cancel()
+                    winners.append(result)
+                if failure or winners:
+                    group.cancel_scope.cancel()  # before it is told, which takes as long as the watcher does
+                await work.end()
 
             for work in works:
                 group.start_soon(do, work)
@@ -146,8 +152,17 @@ class Run:
         if failure:
             raise failure[0]
         results = [work.result for work in works]
+        if not winners and any(result.state == "stopped" for result in results):
+            raise TakoError(CANCELLED)
+        self._account(results)
         self.steps.append(Step(plan, results))
+        self.answers = winners or results
         return results
+
+    def _account(self, results: list[WorkerResult]) -> None:
+        for result in results:
+            if result.response is not None:
+                self.count(result.role, result.response)
 
     def _request(self, worker: Provider, assignment: Assignment) -> ChatRequest:
         """Make what a worker is asked: its task, the tools it was handed, the images if it can see them."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import anyio
@@ -45,7 +45,7 @@ class Work:
         self._step, self._index = place
         self._limit = limit
         self._began = self._ended = 0.0
-        self._partial = ""
+        self._texts: list[str] = []
         self._response: ChatResponse | None = None
         self._error: TakoError | None = None
 
@@ -54,28 +54,33 @@ class Work:
         """What came of it so far."""
         seconds = max(0.0, self._ended - self._began)
         name, task = self.assignment.name, self.assignment.task
-        return WorkerResult(name, task, self._response, self._error, seconds, self._partial)
+        if self._response is not None:  # whatever befell it afterwards: it was paid for
+            return WorkerResult(name, task, self._response, None, seconds)
+        return WorkerResult(name, task, None, self._error, seconds, "".join(self._texts))
 
     async def run(self) -> None:
         """Have the task done within its time; an error is a result, too."""
         with anyio.CancelScope(shield=True):  # every start has its end
             await self._send.send(WorkerStarted(self._step, self._index, self.assignment.name, self.assignment.task))
         self.open = True
-        self._began = self._ended = monotonic()
+        self._began = self._ended = anyio.current_time()
         try:
             with anyio.move_on_after(self._limit) as scope:
-                self._response = await self._ask(scope)
+                await self._ask(scope)
         except TakoError as error:
             self._error = error
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            self._fail(error)  # it waited for something that somebody else has cancelled
         except Exception as error:  # noqa: BLE001 - one worker's mistake is not the end of the others
-            self._error = self._failure(ProviderError, f"the worker failed: {type(error).__name__}: {error}")
-            self._error.__cause__ = error
+            self._fail(error)
         else:
             if self._response is None:
                 text = f"the worker {self.assignment.name!r} took longer than worker_timeout={self._limit:g} s"
                 self._error = self._failure(ProviderTimeoutError, text)
         finally:
-            self._ended = monotonic()
+            self._ended = anyio.current_time()
 
     async def end(self) -> None:
         """Tell that the task is over, if it was begun."""
@@ -84,22 +89,20 @@ class Work:
             with anyio.CancelScope(shield=True):
                 await self._send.send(WorkerEnded(self._step, self._index, self.assignment.name, self.result))
 
-    async def _ask(self, scope: anyio.CancelScope) -> ChatResponse:
+    async def _ask(self, scope: anyio.CancelScope) -> None:
         """Stream where the worker can, so that whoever watches sees it work."""
         request = self._request(self.worker, self.assignment)
         if not self.worker.capabilities.supports_streaming:
-            response = await self.worker.chat(request)
-            if response.text:
-                await self._tell(response.text, scope)
-            return response
+            self._response = await self.worker.chat(request)
+            if self._response.text:
+                with anyio.CancelScope(shield=True):  # a reply that has come is told, even where it is too late
+                    await self._tell(self._response.text, scope)
+            return
         async with self.worker.stream(request) as stream:
-            try:
-                async for text in stream.text:
-                    await self._tell(text, scope)
-                return await stream.response()
-            except BaseException:
-                self._partial = stream.partial.text
-                raise
+            async for text in stream.text:
+                self._texts.append(text)
+                await self._tell(text, scope)
+            self._response = await stream.response()
 
     async def _tell(self, text: str, scope: anyio.CancelScope) -> None:
         """Pass a piece on; time in which nobody takes it is not the worker's."""
@@ -112,5 +115,19 @@ class Work:
             await self._send.send(event)
             scope.deadline = limit + anyio.current_time() - began
 
+    def _fail(self, error: BaseException) -> None:
+        text = f"the worker failed: {type(error).__name__}: {error}".removesuffix(": ")
+        self._error = self._failure(ProviderError, text)
+        self._error.__cause__ = error
+
     def _failure(self, kind: type[ProviderError], text: str) -> ProviderError:
         return kind(text, provider=self.worker.name, model=self.worker.model)
+
+
+def _is_cancelled() -> bool:
+    """Tell whether it is this task that is cancelled; on trio it never is by asyncio's exception."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return task is not None and task.cancelling() > 0

@@ -205,10 +205,11 @@ async def _waited(what: float | Condition, gone: asyncio.Future[None]) -> bool:
 
 async def _shut(listening: asyncio.Server) -> None:
     listening.close()
-    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)  # what was just accepted has a socket, and its task begins now: cancelled before, it leaks
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _read(reader: asyncio.StreamReader) -> Received | None:

@@ -1,0 +1,54 @@
+"""Event loops whose time passes only while everybody waits for it: hours take no time, and nobody is late by accident.
+
+What runs on them waits for nothing but time and one another: no sockets, no threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from trio.testing import MockClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BACKENDS = ("asyncio", "trio")
+
+
+class Skipping(selectors.DefaultSelector):
+    """A selector that does not wait for a time to come, but has it come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.skipped = 0.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is None or timeout <= 0:
+            return super().select(timeout)
+        found = super().select(0)
+        if not found:
+            self.skipped += timeout
+        return found
+
+
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """An event loop with that selector; its clock stands still otherwise."""
+
+    def __init__(self) -> None:
+        self.selector = Skipping()
+        super().__init__(self.selector)
+
+    def time(self) -> float:
+        return self.selector.skipped
+
+
+def in_no_time(main: Callable[[], Any], backend: str) -> Any:
+    """Run an async function on a loop with such a clock."""
+    options: dict[str, dict[str, Any]] = {
+        "asyncio": {"loop_factory": SkippingLoop},
+        "trio": {"clock": MockClock(autojump_threshold=0)},
+    }
+    return anyio.run(main, backend=backend, backend_options=options[backend])

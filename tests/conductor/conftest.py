@@ -1,0 +1,21 @@
+"""The vendors, running."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tako.testing.server import serve
+
+from .vendors import Vendors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def vendors() -> Iterator[Vendors]:
+    made = Vendors()
+    with serve(made) as made.server:
+        yield made
