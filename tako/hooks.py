@@ -309,17 +309,24 @@ def get_provider(id: str, **options: Any) -> Provider:
     Raises PluginError where nothing of that name is installed or it is broken, and ConfigurationError where the
     options do not fit.
     """
+    if not isinstance(id, str) or not id.partition(":")[0]:
+        raise PluginError(f"a provider's id is text, as in 'openai:gpt-5', not {id!r}")
     name, _, model = id.partition(":")
-    cls = PLUGINS.provider_class(name)
     try:
-        return cls.from_id(model, **options)
-    except TypeError as error:
-        text = str(error).replace(f"{cls.__name__}.__init__() ", "")
-        failure: TakoError = ConfigurationError(f"{id}: {cls.__name__} {text}")
+        cls = PLUGINS.provider_class(name)
+        return _made(cls, id, model, options)
     except TakoError as error:
         failure = error.with_traceback(None)
     options.clear()  # a traceback with locals shows this frame, and keys are options
     raise failure
+
+
+def _made(cls: type[Provider], id: str, model: str, options: dict[str, Any]) -> Provider:
+    try:
+        return cls.from_id(model, **options)
+    except TypeError as error:
+        text = str(error).replace(f"{cls.__name__}.__init__() ", "")
+        raise ConfigurationError(f"{id}: {cls.__name__} {text}") from None
 
 
 def _check_parameters(function: Any, hook: str, where: str) -> None:
