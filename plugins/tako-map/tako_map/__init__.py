@@ -7,6 +7,6 @@
 """
 
 from tako_map.running import Run, run
-from tako_map.values import Result, RowError
+from tako_map.values import AnswerError, Result, RowError
 
-__all__ = ["Result", "RowError", "Run", "run"]
+__all__ = ["AnswerError", "Result", "RowError", "Run", "run"]

@@ -40,6 +40,8 @@ def command(parser: ArgumentParser) -> None:
     pace = parser.add_argument_group("how fast, and for how much")
     pace.add_argument("--rpm", type=float, metavar="N", help="requests a minute, of all workers together")
     pace.add_argument("--tpm", type=float, metavar="N", help="tokens a minute, of all workers together")
+    shared = "runs on one cluster with the same one share --rpm and --tpm (the id of the model)"
+    pace.add_argument("--budget", metavar="NAME", help=shared)
     pace.add_argument("--max-cost", type=float, metavar="USD", help="stop before this is exceeded; OUT's cost counts")
     pace.add_argument("--concurrency", type=int, default=64, metavar="N", help="the most calls at once (64)")
     pace.add_argument("--attempts", type=int, default=8, metavar="N", help="the most calls for one row (8)")

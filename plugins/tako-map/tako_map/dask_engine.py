@@ -1,20 +1,28 @@
-"""Dask: one actor in each worker process of a cluster that is there, or of a LocalCluster."""
+"""Dask: one actor in each worker process of a cluster that is there, or of a LocalCluster, and one for each budget."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import distributed as _distributed
 
+from tako.errors import PluginError
 from tako_map.driver import WorkerLostError
+from tako_map.quota import Ask, Grant, Quota
 from tako_map.session import Spec, Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 distributed: Any = _distributed  # its types are partly unknown
+LOST = (OSError, RuntimeError, KeyError, distributed.KilledWorker)
+"""How Dask says that an actor is gone."""
+PATIENCE = 5.0
+"""Seconds for making an actor; where its worker is gone by then, another one is tried."""
+TRIES = 50
 
 
 @asynccontextmanager
@@ -40,6 +48,7 @@ class DaskCluster:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._budget: DaskBudget | None = None
 
     async def workers(self) -> set[str]:
         """List the workers that the scheduler has."""
@@ -56,6 +65,56 @@ class DaskCluster:
         except (OSError, distributed.KilledWorker) as error:
             raise WorkerLostError from error
 
+    async def ask(self, budget: str, workers: set[str], ask: Ask) -> Grant:
+        """Ask the actor that holds a budget."""
+        if self._budget is None:
+            self._budget = DaskBudget(self._client, budget)
+        return await self._budget.ask(workers, ask)
+
+
+class DaskBudget:
+    """The actor that all runs with one budget ask: it has a key that they share, and goes when the last run does.
+
+    One that was lost with its worker has a successor by the next number. Who has seen it lost keeps hold of its key, so
+    that those who come later see the same and arrive at the same successor.
+    """
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+        self._made: list[Any] = []
+        self._actor: Any = None
+        self._making = asyncio.Lock()
+
+    async def ask(self, workers: set[str], ask: Ask) -> Grant:
+        """Ask it; where it is gone, the next one."""
+        for _ in range(TRIES):
+            try:
+                actor = self._actor or await self._find(workers)
+                grant: Grant = await actor.ask(ask)
+            except LOST:
+                await self._check()
+            else:
+                return grant
+        raise PluginError(f"no Dask worker holds the budget {self._name!r}")
+
+    async def _find(self, workers: set[str]) -> Any:
+        """Make the actor, or find it that another run has made."""
+        async with self._making:
+            if self._actor is None:
+                key = f"tako-map-budget-{self._name}-{len(self._made)}"
+                on = {"workers": list(workers), "allow_other_workers": False}
+                self._made.append(self._client.submit(Quota, key=key, actor=True, **on))
+                with self._client.as_current():  # or it would lean on the client of another run in this process
+                    self._actor = await asyncio.wait_for(self._made[-1], PATIENCE)  # TimeoutError is an OSError
+            return self._actor
+
+    async def _check(self) -> None:
+        """See whether the actor is lost, or only out of reach for now."""
+        await asyncio.sleep(0.1)
+        if self._made[-1].status not in ("finished", "pending"):
+            self._actor = None
+
 
 class DaskSession:
     """An actor; it lives as long as its future is held."""
@@ -68,7 +127,7 @@ class DaskSession:
         """Make one call in the worker."""
         try:
             answer: bytes = await self._actor.chat(request)
-        except (OSError, RuntimeError, KeyError) as error:  # how Dask says that the actor is gone
+        except LOST as error:
             raise WorkerLostError from error
         return answer
 

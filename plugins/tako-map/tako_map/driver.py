@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -21,16 +21,18 @@ from tako.errors import (
 )
 from tako.request import as_request
 from tako.types import ChatRequest, ChatResponse
-from tako_map.pace import Budget, Estimate, Pace
-from tako_map.values import Result, Row
+from tako_map.pace import Pace, now
+from tako_map.values import AnswerError, Result, Row
+
+if TYPE_CHECKING:
+    from tako_map.answers import Answers
+    from tako_map.budget import Budget, Estimate
 
 LONGEST_PAUSE = 600.0
 """Seconds. A vendor that asks for a longer one ends the run, which can go on later."""
 FIRST_WAIT, LONGEST_WAIT = 0.25, 20.0
 NOBODY = (PermissionDeniedError, NotFoundError)
 """Errors that, before any success, will be the same for every row."""
-
-NOTHING = Estimate(0.0, 0.0)
 
 Chat = Callable[[ChatRequest], Awaitable[ChatResponse]]
 Deliver = Callable[[Result], Awaitable[None] | None]
@@ -46,12 +48,22 @@ class Driver:
     No row is read before there is a place for its call, and a place is free once its result has been delivered.
     """
 
-    def __init__(self, chat: Chat, deliver: Deliver, *, pace: Pace, budget: Budget, attempts: int) -> None:
+    def __init__(
+        self,
+        chat: Chat,
+        deliver: Deliver,
+        *,
+        pace: Pace,
+        budget: Budget,
+        attempts: int = 8,
+        answers: Answers | None = None,
+    ) -> None:
         self._chat = chat
         self._deliver = deliver
         self._pace = pace
         self._budget = budget
         self._attempts = attempts
+        self._answers = answers
         self._succeeded = False
         self._reading = asyncio.Lock()
         self.stopped: BaseException | str | None = None
@@ -119,25 +131,34 @@ class Driver:
                     return None
                 self._succeeded = True
                 self._pace.succeeded()
-                seconds = monotonic() - began
-                cost = response.cost
-                return Result(row.key, row.number, response, None, response.usage, cost, attempts + 1, seconds)
+                return self._answered(row, response, attempts + 1, monotonic() - began)
+
+    def _answered(self, row: Row, response: ChatResponse, attempts: int, seconds: float) -> Result:
+        usage, cost = response.usage, response.cost
+        data = None
+        if self._answers is not None:
+            try:
+                data = self._answers.read(response)
+            except AnswerError as error:
+                error.__traceback__ = error.__cause__ = None
+                return Result(row.key, row.number, None, error, usage, cost, attempts, seconds)
+        return Result(row.key, row.number, response, None, usage, cost, attempts, seconds, data)
 
     async def _call(self, given: Any) -> ChatResponse | None:
         """Make one call when its time has come; None where it will not come."""
         request = as_request(given)
         pace, budget = self._pace, self._budget
-        ticket, estimate = 0, None
         if pace.paused_until:
             await pace.pause_over()
+        ticket = estimate = None
         if not budget.idle:
             estimate = budget.estimate(request)
             ticket = await self._admitted(estimate)
         if self.stopped is not None:
-            if ticket:
-                budget.settle(ticket, estimate or NOTHING, None, 0.0)
+            if ticket is not None and estimate is not None:
+                budget.withdraw(ticket, estimate)
             return None
-        began = monotonic()
+        began = now()
         usage = usd = None
         try:
             response = await self._chat(request)
@@ -145,24 +166,25 @@ class Driver:
             usd = float(response.cost.total) if response.cost is not None else None
         except ProviderError as error:
             usd = 0.0 if error.status_code is not None else None  # who got no reply may have to pay for one
-            pace.failed(error, began)
+            if pace.failed(error, began):
+                budget.leases.tell()
             raise
         finally:
-            if estimate is not None:
+            if ticket is not None and estimate is not None:
                 budget.settle(ticket, estimate, usage, usd)
         return response
 
-    async def _admitted(self, estimate: Estimate) -> int:
+    async def _admitted(self, estimate: Estimate) -> int | None:
         """Wait for the budget, and for pauses that began meanwhile; stops the run where the money is gone."""
         while True:
             ticket = await self._budget.admit(estimate)
             if ticket is None:
                 limit = self._budget.max_cost
                 self._stop(f"the next row could cost more than is left of {limit} USD ({self._budget.spent:.6f} spent)")
-                return 0
-            if self._pace.paused_until <= monotonic():
+                return None
+            if self._pace.paused_until <= now():
                 return ticket
-            self._budget.settle(ticket, estimate, None, 0.0)
+            self._budget.withdraw(ticket, estimate)
             await self._pace.pause_over()
 
     def _hopeless(self, error: ProviderError) -> bool:

@@ -1,7 +1,8 @@
 """Where calls are made: in this process, or in workers that an engine has started.
 
-The process that drives a run keeps the pace, the budgets and the results; a worker makes calls, one for each that it is
-sent, and knows nothing else. So a worker may come and go at any time.
+The process that drives a run keeps the rows and the results; a worker makes calls, one for each that it is sent, and
+knows nothing else. So a worker may come and go at any time. The budgets of a minute stand on the cluster, in an actor
+that all runs with the same budget ask, each for many calls at once; see ``quota``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import pickle
 import warnings
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tako.errors import ConfigurationError, PluginError
 from tako.hooks import get_provider
@@ -20,12 +21,15 @@ from tako.options import find_secret
 from tako.provider import Provider
 from tako.types import ChatResponse
 from tako_map.driver import Chat, WorkerLostError
+from tako_map.pace import now
+from tako_map.quota import Ask, Asker, Grant, Quota
 from tako_map.session import Spec, installed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from tako.types import ChatRequest
+    from tako_map.settings import Settings
 
 LOOK = 0.5
 """Seconds between two looks at which workers there are."""
@@ -56,28 +60,39 @@ class Cluster(Protocol):
         """Start a session on a worker; returns it, and what the worker lacks."""
         ...
 
+    async def ask(self, budget: str, workers: set[str], ask: Ask) -> Grant:
+        """Ask the actor that holds a budget; where there is none, it is made on one of these workers."""
+        ...
+
+
+class Engine(NamedTuple):
+    """What an engine does for a run: calls, and places in the minute (``shared`` with other runs, or the run's own)."""
+
+    chat: Chat
+    ask: Asker
+    shared: bool
+
 
 @asynccontextmanager
-async def open_chat(
-    engine: str, provider: str | Provider, options: dict[str, Any], address: str | None, workers: int | None
-) -> AsyncGenerator[Chat, None]:
-    """Open an engine: "local", "dask" or "ray". Raises ConfigurationError or PluginError where it cannot be used."""
+async def open_engine(settings: Settings) -> AsyncGenerator[Engine, None]:
+    """Open "local", "dask" or "ray". Raises ConfigurationError or PluginError where it cannot be used."""
+    engine, provider, options = settings.engine, settings.provider, dict(settings.options)
     if engine == "local":
         async with _local(provider, options) as chat:
-            yield chat
+            yield Engine(chat, _own_quota(), shared=False)
         return
     if engine not in ("dask", "ray"):
         raise ConfigurationError(f"engine {engine!r} is none of local, dask and ray")
     spec = _travelling(provider, options, engine)
     try:
-        opened = import_module(f"tako_map.{engine}_engine").cluster(address, workers)
+        opened = import_module(f"tako_map.{engine}_engine").cluster(settings.address, settings.workers)
     except ImportError as error:
         raise ConfigurationError(f'engine {engine!r} needs pip install "tako-map[{engine}]" ({error})') from error
     async with opened as cluster:
-        fleet = Fleet(cluster, spec)
+        fleet = Fleet(cluster, spec, settings.budget or spec.id)
         looking = asyncio.create_task(fleet.look())
         try:
-            yield fleet.chat
+            yield Engine(fleet.chat, fleet.ask, shared=True)
         finally:
             looking.cancel()
             await asyncio.wait([looking])
@@ -98,6 +113,15 @@ async def _local(provider: str | Provider, options: dict[str, Any]) -> AsyncGene
         yield used.chat
 
 
+def _own_quota() -> Asker:
+    quota = Quota(now)
+
+    async def ask(ask: Ask) -> Grant:
+        return quota.ask(ask)
+
+    return ask
+
+
 def _travelling(provider: str | Provider, options: dict[str, Any], engine: str) -> Spec:
     """Say what workers are to make: an id and options, never a key."""
     if isinstance(provider, Provider):
@@ -116,9 +140,10 @@ def _travelling(provider: str | Provider, options: dict[str, Any], engine: str) 
 class Fleet:
     """The sessions of a cluster. A call goes to the one with the fewest; those of a lost worker are made again."""
 
-    def __init__(self, cluster: Cluster, spec: Spec) -> None:
+    def __init__(self, cluster: Cluster, spec: Spec, budget: str) -> None:
         self._cluster = cluster
         self._spec = spec
+        self._budget = budget
         self._links: dict[str, Link] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._unfit: dict[str, str] = {}
@@ -136,6 +161,15 @@ class Fleet:
             if self._links.get(name) is link:  # or the calls that follow would all go there, where none are under way
                 self._links.pop(name).lose()
             raise
+
+    async def ask(self, ask: Ask) -> Grant:
+        """Ask for places in the minute. Raises Unusable."""
+        while not self._links:
+            await self._some()
+        try:
+            return await self._cluster.ask(self._budget, set(self._links), ask)
+        except Exception as error:
+            raise Unusable(error) from error
 
     async def look(self) -> None:
         """See who comes and goes, for ever."""

@@ -16,13 +16,15 @@ from tako.cli.run import FAILED, INTERRUPTED, complain
 from tako.config import find_config, load_config
 from tako.errors import ConfigurationError, TakoError
 from tako.options import fit
+from tako_map.answers import Answers
 from tako_map.keyset import KeySet
 from tako_map.output import open_output
 from tako_map.progress import Progress
 from tako_map.prompt import Prompt, read_schema
 from tako_map.reading import Source
 from tako_map.record import record
-from tako_map.running import Run, Settings
+from tako_map.running import Run
+from tako_map.settings import Settings
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -37,7 +39,6 @@ class Job:
 
     def __init__(self, options: Namespace) -> None:
         schema = read_schema(Path(options.schema)) if options.schema else None
-        self._as_json = schema is not None
         self._input = Path(options.input)
         prompt = Prompt(
             options.prompt,
@@ -46,13 +47,13 @@ class Job:
             image_column=options.image_column,
             max_tokens=options.max_tokens,
             temperature=options.temperature,
-            folder=self._input.parent,
         )
+        prompt.folder = self._input.parent
         if options.prompt is not None and not prompt.columns:
             raise UsageError("--prompt has no place for a column: write {column} where its text goes")
         self._known = KeySet()
         self._source = Source(self._input, prompt, key=options.key, known=self._known)
-        settings = _settings(options)
+        settings = _settings(options, Answers(schema) if schema is not None else None)
         self._output = open_output(options.output)
         self._spent = 0.0
         self._unpriced = (0, 0)  # tokens of rows whose exact cost is not known
@@ -116,7 +117,7 @@ class Job:
         if result.key is None:
             self.progress.refused += 1
             return
-        made = record(result, as_json=self._as_json)
+        made = record(result)
         self._output.write(made)
         self.progress.count(made)
 
@@ -134,11 +135,7 @@ def run(options: Namespace) -> int:
     return job.report()
 
 
-def _settings(options: Namespace) -> Settings:
-    for name in ("rpm", "tpm", "concurrency", "attempts", "workers"):
-        given = getattr(options, name)
-        if given is not None and given <= 0:
-            raise UsageError(f"--{name} is {given}; it must be more than 0")
+def _settings(options: Namespace, answers: Answers | None) -> Settings:
     provider, provider_options = _chosen(options)
     return Settings(
         provider=provider,
@@ -151,6 +148,8 @@ def _settings(options: Namespace) -> Settings:
         max_cost=options.max_cost,
         concurrency=options.concurrency,
         attempts=options.attempts,
+        budget=options.budget,
+        answers=answers,
     )
 
 

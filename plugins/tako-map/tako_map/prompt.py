@@ -31,6 +31,7 @@ class Prompt:
 
     ``template`` holds places, ``{column}`` or ``{{ column }}``; all other braces are text. A place is filled once with
     the cell's text, so that a cell which looks like a place, a role or JSON stays text within the one user message.
+    ``folder`` is where the paths of images begin.
     """
 
     def __init__(
@@ -42,15 +43,14 @@ class Prompt:
         image_column: str | None = None,
         max_tokens: int | None = None,
         temperature: float | None = None,
-        folder: Path | None = None,
     ) -> None:
         self.template = template
         self.image_column = image_column
+        self.folder = Path()
         self._before = [Message.system(system)] if system else []
         self._schema = schema
         self._max_tokens = max_tokens
         self._temperature = temperature
-        self._folder = folder or Path()
         self._pieces: list[str] = []
         self._names: list[str] = []
         at = 0
@@ -110,7 +110,7 @@ class Prompt:
                 return ContentPart.image_bytes(cell)
             if str(cell).partition(":")[0].lower() in ("http", "https", "data", "gs"):
                 return ContentPart.image_url(str(cell))
-            return ContentPart.image_file(self._folder / str(cell))
+            return ContentPart.image_file(self.folder / str(cell))
         except (OSError, ValueError) as error:
             raise RowError(f"column {self.image_column!r}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Ray: named actors on a cluster that is there, or on one that is started here."""
+"""Ray: named actors on a cluster that is there, or on one that is started here, and one for each budget."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from uuid import uuid4
 
 import ray as _ray  # type: ignore[import-not-found,unused-ignore]  # an extra; not there where types are checked
 
+from tako.errors import PluginError
 from tako_map.driver import WorkerLostError
+from tako_map.quota import Ask, Grant, Quota
 from tako_map.session import Spec, Worker
 
 if TYPE_CHECKING:
@@ -19,20 +21,26 @@ if TYPE_CHECKING:
 ray: Any = _ray
 CALLS = 1000
 """Calls that one actor may have at once; the driver's pace stays below it."""
+NAMESPACE = "tako-map"
+TRIES = 50
+_users = 0  # runs in this process that use the Ray which the first of them has started
 
 
 @asynccontextmanager
 async def cluster(address: str | None, workers: int | None) -> AsyncGenerator[RayCluster, None]:
     """Connect to a cluster (``auto``, ``ray://host:10001``), or start one here."""
+    global _users  # noqa: PLW0603 - Ray itself is one for the process
     began = not ray.is_initialized()
     if began:
         there = {"address": address} if address is not None else {"num_cpus": workers, "include_dashboard": False}
         await asyncio.to_thread(ray.init, log_to_driver=False, logging_level="error", **there)
-    made = RayCluster(workers)
+    ours = began or _users > 0
+    _users += ours
     try:
-        yield made
+        yield RayCluster(workers)
     finally:
-        if began:
+        _users -= ours
+        if ours and not _users:
             await asyncio.to_thread(ray.shutdown)
 
 
@@ -45,6 +53,7 @@ class RayCluster:
         self._next = 0
         self._names: set[str] = set()
         self._lost: set[str] = set()
+        self._budget: Any = None
 
     async def workers(self) -> set[str]:
         """Name the actors that there should be; the lost ones are replaced."""
@@ -69,6 +78,28 @@ class RayCluster:
         except ray.exceptions.RayActorError as error:
             self._lost.add(worker)
             raise WorkerLostError from error
+
+    async def ask(self, budget: str, workers: set[str], ask: Ask) -> Grant:
+        """Ask the actor that holds a budget: by its name, so that other runs find it, and made where there is none.
+
+        Ray starts it again when it dies, and ends it with the run that has made it; the others then make the next.
+        """
+        for _ in range(TRIES):
+            try:
+                if self._budget is None:
+                    self._budget = await asyncio.to_thread(_budget_actor, budget)
+                grant: Grant = await self._budget.ask.remote(ask)
+            except ray.exceptions.RayActorError:
+                self._budget = None
+                await asyncio.sleep(0.1)
+            else:
+                return grant
+        raise PluginError(f"no Ray actor holds the budget {budget!r}")
+
+
+def _budget_actor(name: str) -> Any:
+    options = {"name": f"budget {name}", "namespace": NAMESPACE, "get_if_exists": True}
+    return ray.remote(Quota).options(num_cpus=0, max_restarts=-1, **options).remote()
 
 
 class RaySession:

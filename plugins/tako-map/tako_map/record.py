@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Struct
 
-from tako.errors import ResponseError
-from tako.types import FinishReason
 from tako_map.driver import Reason, reason_of
+from tako_map.values import AnswerError
 
 if TYPE_CHECKING:
     from tako_map.values import Result
@@ -50,23 +48,17 @@ class Known(Struct, frozen=True):
     output_tokens: int = 0
 
 
-def record(result: Result, *, as_json: bool) -> Record:
-    """Make the record of a result; with ``as_json`` an answer that is no JSON is an error, and keeps its text."""
+def record(result: Result) -> Record:
+    """Make the record of a result; an answer that does not fit its schema is an error, and keeps its text."""
     error = reason_of(result.error) if result.error is not None else None
     usage, response = result.usage, result.response
-    data = None
-    if response is not None and as_json:
-        try:
-            data = msgspec.json.decode(response.text)
-        except (msgspec.DecodeError, UnicodeError) as wrong:
-            cut = response.finish_reason is FinishReason.LENGTH
-            what = "it was cut at the limit of tokens" if cut else str(wrong)
-            error = reason_of(ResponseError(f"the answer is no JSON: {what}"))
+    if isinstance(result.error, AnswerError):
+        response = result.error.response
     return Record(
         str(result.key),
         result.row,
         response.text if response is not None else None,
-        data,
+        result.data,
         error,
         response.finish_reason.value if response is not None and error is None else None,
         response.model if response is not None else None,

@@ -9,41 +9,26 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
-from msgspec import Struct
-
 from tako.blocking import loop_thread
 from tako.errors import ConfigurationError, TakoError
 from tako.hooks import get_provider
 from tako.provider import Provider
 from tako.types import ChatRequest, JsonSchema, Message
+from tako_map.answers import Answers
+from tako_map.budget import Budget
 from tako_map.driver import Deliver, Driver
-from tako_map.engines import Unusable, open_chat
-from tako_map.pace import Budget, Pace
+from tako_map.engines import Unusable, open_engine
+from tako_map.pace import Pace
 from tako_map.prompt import Prompt
+from tako_map.quota import Leases
 from tako_map.reading import Source
+from tako_map.settings import Settings
 from tako_map.values import Result, Row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
 PAIR = 2
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    """How a run is carried out; see ``run``."""
-
-    provider: str | Provider
-    options: dict[str, Any] = {}
-    engine: str = "local"
-    address: str | None = None
-    workers: int | None = None
-    rpm: float | None = None
-    tpm: float | None = None
-    max_cost: float | None = None
-    spent: float = 0.0
-    unpriced: tuple[int, int] = (0, 0)
-    concurrency: int = 64
-    attempts: int = 8
 
 
 class Run:
@@ -68,17 +53,21 @@ class Run:
         """Carry the run out, handing every result to a function as soon as it is there."""
         settings = self._settings
         prices = _prices(settings) if settings.max_cost is not None else None
-        self.budget = Budget(
-            rpm=settings.rpm, tpm=settings.tpm, max_cost=settings.max_cost, spent=settings.spent, prices=prices
-        )
-        self.budget.spent += self.budget.price(*settings.unpriced) or 0.0
-        opened = open_chat(
-            settings.engine, settings.provider, dict(settings.options), settings.address, settings.workers
-        )
         try:
-            async with opened as chat:
-                self._driver = Driver(chat, deliver, pace=self.pace, budget=self.budget, attempts=settings.attempts)
-                await self._driver.run(self._rows)
+            async with open_engine(settings) as engine:
+                leases = Leases(engine.ask, self.pace, rpm=settings.rpm, tpm=settings.tpm)
+                self.budget = Budget(leases, max_cost=settings.max_cost, spent=settings.spent, prices=prices)
+                self.budget.spent += self.budget.price(*settings.unpriced) or 0.0
+                self._driver = Driver(
+                    engine.chat,
+                    deliver,
+                    pace=self.pace,
+                    budget=self.budget,
+                    attempts=settings.attempts,
+                    answers=settings.answers,
+                )
+                async with leases.open(shared=engine.shared):
+                    await self._driver.run(self._rows)
         except Unusable as unusable:
             raise unusable.args[0] from None
 
@@ -170,6 +159,7 @@ def run(
     rpm: float | None = None,
     tpm: float | None = None,
     max_cost: float | None = None,
+    budget: str | None = None,
     concurrency: int = 64,
     attempts: int = 8,
 ) -> Run:
@@ -181,18 +171,14 @@ def run(
     iterables, text in files. A plain iterable is advanced on the event loop: one that waits should be async.
     ``provider`` is an id, whose ``options`` are the provider's, or an object; clusters need the id.
 
-    ``rpm`` and ``tpm`` are budgets a minute, ``max_cost`` one in US dollars, for the whole run, wherever its workers
-    are. ``concurrency`` is the most calls at once, in all; ``attempts`` the most for one row. ``workers`` counts the
-    processes of a cluster that is started here.
+    ``rpm`` and ``tpm`` are budgets a minute, wherever the workers are; runs on one cluster share those of one name,
+    ``budget`` (the provider's id). ``max_cost`` is one of the run, in US dollars; ``concurrency`` is the most calls at
+    once, ``attempts`` the most for one row. ``workers`` counts the processes of a cluster that is started here. An
+    answer that does not match ``schema`` is an AnswerError.
 
     Raises ConfigurationError and PluginError; while iterating, also what would be the same for every row (a key that is
     not accepted). What one row meets is in its result.
     """
-    for name, value in {"rpm": rpm, "tpm": tpm, "concurrency": concurrency, "attempts": attempts}.items():
-        if value is not None and value <= 0:
-            raise ConfigurationError(f"{name} is {value}; it must be more than 0")
-    if max_cost is not None and max_cost < 0:
-        raise ConfigurationError(f"max_cost is {max_cost}; it cannot be less than 0")
     settings = Settings(
         provider=provider,
         options=options or {},
@@ -204,23 +190,20 @@ def run(
         max_cost=max_cost,
         concurrency=concurrency,
         attempts=attempts,
+        budget=budget,
+        answers=Answers(schema) if schema is not None else None,
     )
-    folder = Path(requests).parent if isinstance(requests, (str, PathLike)) else None
     filled = Prompt(
-        prompt,
-        system=system,
-        schema=schema,
-        image_column=image_column,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        folder=folder,
+        prompt, system=system, schema=schema, image_column=image_column, max_tokens=max_tokens, temperature=temperature
     )
     return Run(_rows(requests, filled, key), settings)
 
 
 def _rows(requests: Any, prompt: Prompt, key: str | None) -> Iterator[Row] | AsyncIterator[Row]:
     if isinstance(requests, (str, PathLike)):
-        return Source(Path(cast("str", requests)), prompt, key=key)
+        path = Path(cast("str", requests))
+        prompt.folder = path.parent
+        return Source(path, prompt, key=key)
     if hasattr(requests, "__aiter__"):
         return _async_rows(requests, prompt, key)
     if not hasattr(requests, "__iter__"):

@@ -6,12 +6,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from tako.errors import ConfigurationError, TakoError
+from tako.errors import ConfigurationError, ResponseError, TakoError
 from tako.types import ChatResponse, Cost, Usage
 
 
 class RowError(ConfigurationError):
     """A row of the input that nothing can be asked with: broken, too large, or without a column that is needed."""
+
+
+class AnswerError(ResponseError):
+    """An answer that is no JSON, or does not fit the schema. ``response`` is what came, and has to be paid for."""
+
+    def __init__(self, message: str, *, response: ChatResponse | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.response = response
 
 
 class Row(Struct, frozen=True):
@@ -28,10 +36,11 @@ class Row(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """What became of one row: a response or an error, never both.
+    """What became of one row: a response or an error, never both; an AnswerError holds the response that it is about.
 
     ``usage`` and ``cost`` are those of the response (``cost`` is None where a price is not known). ``attempts`` counts
-    the calls that were made for the row, and ``seconds`` runs from the first of them to the end, waiting included.
+    the calls that were made for the row, and ``seconds`` runs from the first of them to the end, waiting included. With
+    a schema ``data`` is the answer as JSON values.
     """
 
     key: Any
@@ -42,6 +51,7 @@ class Result(Struct, frozen=True):
     cost: Cost | None = None
     attempts: int = 0
     seconds: float = 0.0
+    data: Any = None
 
     @property
     def text(self) -> str:

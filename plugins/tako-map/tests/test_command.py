@@ -231,7 +231,7 @@ def test_answers_by_a_schema_are_read_and_one_that_is_no_json_is_an_error(
     assert server.requests[0].json["response_format"]["name"] == "label"
     first, second = lines(out)
     assert first["data"] == {"label": "x"}
-    assert second["error"]["type"] == "ResponseError"
+    assert second["error"]["type"] == "AnswerError"
     assert second["text"] == "no json"
 
 
