@@ -276,7 +276,8 @@ def test_a_secret_in_the_file_is_refused_and_not_shown(line: str, key: str, writ
     "line", ['api_key = "$ENV:MY_KEY"', 'headers = { authorization = "Bearer $MY_KEY" }', "default_max_tokens = 5"]
 )
 def test_a_variable_that_holds_one_is_fine(line: str, write: Callable[[str], Path]) -> None:
-    load_config(write(f'[providers.a]\nuse = "anthropic"\nmodel = "m"\n{line}\n'))
+    config = load_config(write(f'[providers.a]\nuse = "anthropic"\nmodel = "m"\n{line}\n'))
+    assert config.provider("a", **({} if "api_key" in line else {"api_key": "k"})).id == "anthropic:m"
 
 
 def test_where_options_fail_no_secret_is_in_the_traceback(write: Callable[[str], Path]) -> None:

@@ -1,0 +1,74 @@
+"""The specifications are the reference: every hook has an example, and it runs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from contextlib import aclosing
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from tako import ChatRequest, ChatResponse, Delta, Message, Translator, hookimpl, hookspecs
+from tako.hooks import HOOKS
+from tako.parts import TextPart
+
+from .made import ask, listen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tako import Provider
+
+    Vendor = Callable[..., type[Provider]]
+    Register = Callable[..., None]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_example_of_every_hook_runs(hook: str, vendor: Vendor, register: Register) -> None:
+    example = inspect.getdoc(getattr(hookspecs, hook)).partition("::\n\n")[2]
+    code = textwrap.dedent(example)
+    assert f"def {hook}(" in code
+    ast.parse(code)
+    namespace: dict[str, Any] = {
+        "hookimpl": hookimpl,
+        "msgspec": msgspec,
+        "TextPart": TextPart,
+        "Translator": Translator,
+        "Delta": Delta,
+        "aclosing": aclosing,
+    }
+    exec(code, namespace)
+    asked: list[str] = []
+
+    def echo(translator: Translator) -> Any:
+        async def chat(request: ChatRequest) -> ChatResponse:
+            asked.append(request.messages[0].text)
+            text = translator.encode(request.messages[0].parts[0], None).text
+            return ChatResponse(Message.assistant(text))
+
+        return chat
+
+    register(SimpleNamespace(**{hook: namespace[hook]}))
+    provider = vendor(tako_chat=echo)("gpt-5")
+    provider_id = vendor("openai", tako_chat=echo)("gpt-5")
+    match hook:
+        case "tako_capabilities":
+            assert provider_id.capabilities.max_context_tokens == 100_000
+            assert provider.capabilities.max_context_tokens is None
+        case "tako_translator":
+            assert ask(provider, "my password is hunter2") == "my password is ***"
+        case "tako_chat":
+            assert [ask(provider, "q"), ask(provider, "q")] == ["q", "q"]
+            assert asked == ["q"]
+        case "tako_stream":
+            assert listen(provider, "shout") == ["SHOUT"]
+
+
+def test_every_hook_has_a_reference_and_an_example() -> None:
+    assert HOOKS == ("tako_capabilities", "tako_translator", "tako_chat", "tako_stream")
+    for hook in HOOKS:
+        assert "@hookimpl" in (inspect.getdoc(getattr(hookspecs, hook)) or "")
