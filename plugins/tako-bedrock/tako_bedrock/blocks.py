@@ -72,10 +72,16 @@ def decode_block(block: Any, provider: str) -> Part | None:
             return TextPart(text) if text else None
         case "image":
             image = as_object(found["image"]) or {}
-            data = text_of((as_object(image.get("source")) or {}).get("bytes"))
-            return ImagePart(f"image/{image.get('format')}", data) if data else None
+            return _picture(as_object(image.get("source")) or {}, f"image/{image.get('format')}")
         case _:
             return None
+
+
+def _picture(source: dict[str, Any], mime: str) -> ImagePart | ImageUrlPart | None:
+    data, place = text_of(source.get("bytes")), text_of((as_object(source.get("s3Location")) or {}).get("uri"))
+    if data:
+        return ImagePart(mime, data)
+    return ImageUrlPart(place, mime) if place else None
 
 
 def _call(call: dict[str, Any]) -> ToolCallPart | None:

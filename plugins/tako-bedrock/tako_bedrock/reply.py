@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from tako import notices
 from tako.errors import ResponseError
-from tako.kit.body import decode_json, excerpt
+from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.completions.decode import mint_id
 from tako.kit.exchange import Exchange
-from tako.loose import as_object
+from tako.loose import as_object, count_of
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Notice, Role, Usage
 
@@ -42,20 +42,6 @@ class ConverseExchange(Exchange):
     model: str = ""
 
 
-class Count(Struct, rename="camel"):
-    """Usage as the API has it: the input without what was read from the cache or written to it."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_write_input_tokens: int | None = None
-
-    def usage(self) -> Usage:
-        """Count as tako does."""
-        read, written = self.cache_read_input_tokens or 0, self.cache_write_input_tokens or 0
-        return Usage((self.input_tokens or 0) + read + written, self.output_tokens or 0, read, written)
-
-
 class Said(Struct):
     """The message of a reply."""
 
@@ -73,7 +59,7 @@ class Reply(Struct, rename="camel"):
 
     output: Output | None = None
     stop_reason: str | None = None
-    usage: Count | None = None
+    usage: Any = None
 
 
 REPLY = msgspec.json.Decoder(Reply)
@@ -92,10 +78,19 @@ def decode_reply(body: bytes, exchange: Exchange, translator: Translator, provid
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
         finish_reason=finish_reason(reply.stop_reason, said, provider, has_calls=has_calls),
-        usage=reply.usage.usage() if reply.usage is not None else Usage(),
+        usage=usage_of(reply.usage),
         model=exchange.model if isinstance(exchange, ConverseExchange) else "",
         notices=said,
-        raw=msgspec.json.decode(body),
+        raw=decode_any(body),
+    )
+
+
+def usage_of(value: Any) -> Usage:
+    """Count as tako does: the API leaves what was read from the cache or written to it out of the input."""
+    counts = as_object(value) or {}
+    read, written = count_of(counts.get("cacheReadInputTokens")), count_of(counts.get("cacheWriteInputTokens"))
+    return Usage(
+        count_of(counts.get("inputTokens")) + read + written, count_of(counts.get("outputTokens")), read, written
     )
 
 

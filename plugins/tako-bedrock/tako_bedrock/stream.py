@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
 from tako.kit.completions.decode import mint_id
 from tako.kit.eventstream import EventStreamDecoder
-from tako.types import Chunk, Delta, End, ToolCallDelta, Usage
+from tako.types import Chunk, Delta, End, Notice, ToolCallDelta
+from tako_bedrock.asides import Asides, joined
 from tako_bedrock.blocks import REDACTED, SERVER_TOOL
 from tako_bedrock.failures import exception_facts
-from tako_bedrock.reply import ConverseExchange, Count, finish_reason
+from tako_bedrock.reply import ConverseExchange, finish_reason, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,8 @@ class StartBody(Struct, rename="camel", gc=False):
     """What a block begins with; text and reasoning have no beginning."""
 
     tool_use: CallStart | None = None
+    tool_result: Any = None
+    image: Any = None
 
 
 class Start(Struct, rename="camel", gc=False):
@@ -61,11 +64,14 @@ class ReasoningPiece(Struct, rename="camel", gc=False):
 
 
 class DeltaBody(Struct, rename="camel", gc=False):
-    """One of these, or something that tako does not read: citations, images, results of the vendor's own tools."""
+    """One of these; the last three are for what tako has no part for."""
 
     text: str | None = None
     tool_use: CallPiece | None = None
     reasoning_content: ReasoningPiece | None = None
+    citation: Any = None
+    image: Any = None
+    tool_result: Any = None
 
 
 class BlockDelta(Struct, rename="camel", gc=False):
@@ -79,12 +85,14 @@ class Stop(Struct, rename="camel", gc=False):
     """``messageStop``."""
 
     stop_reason: str | None = None
+    additional_model_response_fields: Any = None
 
 
 class Metadata(Struct, gc=False):
     """``metadata``, which comes after ``messageStop``."""
 
-    usage: Count | None = None
+    usage: Any = None
+    trace: Any = None
 
 
 START = msgspec.json.Decoder(Start)
@@ -100,7 +108,8 @@ class ConverseDecoder:
     """Turns an event stream into chunks.
 
     ``messageStop`` ends the reply, ``metadata`` with the usage follows, and then the body ends: it is read to its end,
-    since bytes left over are the beginning of something that was cut.
+    since bytes left over are the beginning of something that was cut. What tako has no part for stands in ``End.raw``,
+    where a whole reply has it: images, citations, tools that ran on the vendor's side, traces of guardrails.
     """
 
     def __init__(self, provider: Reporter, exchange: Exchange) -> None:
@@ -117,7 +126,9 @@ class ConverseDecoder:
         self._redacted: list[str] = []
         self._stopped = False
         self._reason: str | None = None
-        self._count: Count | None = None
+        self._usage: Any = None
+        self._asides = Asides()
+        self._more: dict[str, Any] = {}
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
@@ -136,9 +147,13 @@ class ConverseDecoder:
                 case "messageStop":
                     yield from self._state()
                     self._stopped = True
-                    self._reason = _read(message, STOP).stop_reason
+                    stop = _read(message, STOP)
+                    self._reason = stop.stop_reason
+                    self._keep("additionalModelResponseFields", stop.additional_model_response_fields)
                 case "metadata":
-                    self._count = _read(message, METADATA).usage
+                    metadata = _read(message, METADATA)
+                    self._usage = metadata.usage
+                    self._keep("trace", metadata.trace)
                 case _:
                     pass  # messageStart says nothing new; types to come are not fatal
 
@@ -148,16 +163,26 @@ class ConverseDecoder:
             raise StreamTruncatedError("the stream ended in the middle of an event")
         if not self._stopped:
             raise StreamTruncatedError("the stream ended without messageStop")
-        if not clean and self._count is None:
+        if not clean and self._usage is None:
             raise StreamTruncatedError("the connection broke after messageStop, before the metadata")
         said = list(self._exchange.notices)
         has_calls = any(position is not None for position in self._calls.values())
+        if self._asides.images:
+            text = "an image came, which a stream has no chunk for: it is in the end's raw"
+            said.append(Notice(notices.UNSUPPORTED_PART, text, "", self._provider.name))
+        if content := self._asides.content:
+            self._keep("output", {"message": {"role": "assistant", "content": content}})
         yield End(
             finish_reason(self._reason, said, self._provider.name, has_calls=has_calls),
-            self._count.usage() if self._count is not None else Usage(),
+            usage_of(self._usage),
             self._exchange.model if isinstance(self._exchange, ConverseExchange) else "",
             notices=said,
+            raw=self._more or None,
         )
+
+    def _keep(self, name: str, value: Any) -> None:
+        if value is not None:
+            self._more[name] = value
 
     def _delta(self, event: BlockDelta) -> Iterator[Delta]:
         delta = event.delta
@@ -169,20 +194,38 @@ class ConverseDecoder:
             if event.content_block_index not in self._calls:
                 raise ResponseError("a piece of a tool call came before the call's beginning")
             position = self._calls[event.content_block_index]
-            if position is not None and delta.tool_use.input:
+            if position is None:
+                self._asides.input(event.content_block_index, delta.tool_use.input or "")
+            elif delta.tool_use.input:
                 yield Delta(tool_calls=[ToolCallDelta(position, None, None, delta.tool_use.input)])
         elif delta.reasoning_content is not None:
             yield from self._thought(event.content_block_index, delta.reasoning_content)
+        else:
+            self._aside(event.content_block_index, delta)
+
+    def _aside(self, index: int, delta: DeltaBody) -> None:
+        if delta.citation is not None:
+            self._asides.citation(index, delta.citation)
+        if delta.image is not None:
+            self._asides.image(index, delta.image)
+        if delta.tool_result is not None:
+            self._asides.result(index, delta.tool_result)
 
     def _start(self, event: Start) -> Iterator[Delta]:
-        call = event.start.tool_use if event.start is not None else None
+        index, start = event.content_block_index, event.start or StartBody()
+        call = start.tool_use
+        if start.image is not None:
+            self._asides.begin(index, "image", start.image)
+        if start.tool_result is not None:
+            self._asides.begin(index, "toolResult", start.tool_result)
         if call is None:
             return
         if call.type == SERVER_TOOL:
-            self._calls[event.content_block_index] = None
+            self._calls[index] = None
+            self._asides.begin(index, "toolUse", msgspec.to_builtins(call))
             return
         position = sum(known is not None for known in self._calls.values())
-        self._calls[event.content_block_index] = position
+        self._calls[index] = position
         id = call.tool_use_id if call.tool_use_id and call.tool_use_id not in self._ids else mint_id()
         self._ids.add(id)
         yield Delta(tool_calls=[ToolCallDelta(position, id, call.name or "")])
@@ -204,7 +247,7 @@ class ConverseDecoder:
             yield Delta(reasoning="", signature="".join(self._signature))
             self._signature = []
         if self._redacted:
-            yield Delta(data={REDACTED: _joined(self._redacted)})
+            yield Delta(data={REDACTED: joined(self._redacted)})
             self._redacted = []
 
 
@@ -213,10 +256,3 @@ def _read(message: EventMessage, decoder: msgspec.json.Decoder[T]) -> T:
         return decoder.decode(message.payload)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return decode_json(message.payload, decoder)  # says what is wrong, as a tako error
-
-
-def _joined(pieces: list[Any]) -> str:
-    """Join base64 texts; each has padding of its own."""
-    return (
-        pieces[0] if len(pieces) == 1 else b64encode(b"".join([b64decode(piece) for piece in pieces])).decode("ascii")
-    )
