@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator
@@ -165,6 +165,10 @@ class BlockingStream:
 
     def __next__(self) -> Chunk:
         return next(self._chunks)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: a stream is bound to its connection."""
+        raise TypeError("a stream cannot be pickled or copied; its response can: `stream.response()`")
 
     def __enter__(self) -> Self:
         return self

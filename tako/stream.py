@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from tako.errors import StreamTruncatedError, TakoError
 from tako.fold import fold
@@ -48,6 +48,10 @@ class ChatStream:
 
     async def __anext__(self) -> Chunk:
         return await anext(self._chunks)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: a stream is bound to its connection."""
+        raise TypeError(f"{self._id}: a stream cannot be pickled or copied; `await stream.response()` can")
 
     async def __aenter__(self) -> Self:
         return self
