@@ -15,14 +15,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import anyio
-
 import tako.kit.prefetch
 import tako.url_prefetch
 from tako.kit.tls import tls_context
 
 from . import attack_addresses, attack_answers, attack_urls
 from .cases import failing
+from .clock import run
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -271,7 +270,7 @@ def broken(mutation: Mutation, folder: Path) -> Generator[tuple[Any, Any]]:
 def catch(mutation: Mutation) -> str | None:
     """Return the case that catches a mutation, with what it says, or None."""
 
-    async def run(fetch: Any, policy: Any) -> str | None:
+    async def find(fetch: Any, policy: Any) -> str | None:
         for case in cases_for(mutation):
             wrong = await failing(case, fetch, policy)
             if wrong:
@@ -279,7 +278,7 @@ def catch(mutation: Mutation) -> str | None:
         return None
 
     with tempfile.TemporaryDirectory() as folder, broken(mutation, Path(folder)) as (fetch, policy):
-        return anyio.run(run, fetch, policy)
+        return run(find, fetch, policy)
 
 
 def main() -> int:

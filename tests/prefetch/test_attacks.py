@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import anyio
 import pytest
 
 from tako.kit.prefetch import fetch_image
@@ -12,21 +11,22 @@ from tako.url_prefetch import UrlPrefetch
 
 from . import attack_addresses, attack_answers, attack_urls
 from .cases import Case, failing
+from .clock import run
 
 CASES = (*attack_addresses.CASES, *attack_urls.CASES, *attack_answers.CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_guard_holds(case: Case) -> None:
-    assert anyio.run(failing, case, fetch_image, UrlPrefetch) is None
+    assert run(failing, case, fetch_image, UrlPrefetch) is None
 
 
 def test_the_guard_holds_on_trio() -> None:
-    async def run() -> dict[str, str]:
+    async def main() -> dict[str, str]:
         found = {case.name: await failing(case, fetch_image, UrlPrefetch) for case in CASES}
         return {name: wrong for name, wrong in found.items() if wrong}
 
-    assert anyio.run(run, backend="trio") == {}
+    assert run(main, backend="trio") == {}
 
 
 def test_the_list_is_long_and_each_of_its_names_is_one_case() -> None:

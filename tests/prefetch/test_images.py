@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import httpcore
 
-POLICY = UrlPrefetch(timeout=5)
+POLICY = UrlPrefetch(timeout=60)
 BACKENDS = ("asyncio", "trio")
 
 
