@@ -7,11 +7,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import anyio
 import anyio.to_thread
-from anyio.lowlevel import RunVar
 
 from tako.errors import AuthenticationError, TakoError
+from tako.kit.flight import TaskFlight
 from tako.kit.keys import Secret
 from tako.kit.wire import HttpHeaders
 
@@ -32,12 +31,12 @@ class TokenSource:
         self._provider = provider
         call = getattr(provider, "__call__", None)  # noqa: B004 - an object may be called by an async method
         self._is_async = inspect.iscoroutinefunction(provider) or inspect.iscoroutinefunction(call)
-        self._flight: RunVar[_Flight | None] = RunVar("tako_azure_openai.flight", None)
+        self._flight = TaskFlight(self._fetch)
         self._recent: deque[Secret] = deque(maxlen=REMEMBERED)
 
     async def headers(self) -> HttpHeaders:
         """Return the header of one request; raises AuthenticationError where the provider fails."""
-        return HttpHeaders({"authorization": "Bearer " + (await self._token()).reveal()})
+        return HttpHeaders({"authorization": "Bearer " + (await self._flight.result()).reveal()})
 
     def hide(self, text: str) -> str:
         """Return a text with the tokens of late taken out."""
@@ -48,30 +47,11 @@ class TokenSource:
     def __reduce__(self) -> tuple[Any, ...]:
         return TokenSource, (self._provider,)
 
-    async def _token(self) -> Secret:
-        while (flight := self._flight.get()) is not None:
-            await flight.over.wait()
-            if flight.token is not None:
-                return flight.token
-            if flight.failure is not None:
-                raise AuthenticationError(flight.failure.args[0]) from flight.failure.__cause__
-        return await self._lead()
-
-    async def _lead(self) -> Secret:
-        """Ask on behalf of all who come while the answer is not there; if this task is cancelled, the next one asks."""
-        flight = _Flight()
-        mark = self._flight.set(flight)
-        try:
-            flight.token = _checked(await self._ask())
-        except AuthenticationError as error:
-            flight.failure = error
-            raise
-        finally:
-            self._flight.reset(mark)
-            flight.over.set()
-        if flight.token.reveal() not in [secret.reveal() for secret in self._recent]:
-            self._recent.append(flight.token)
-        return flight.token
+    async def _fetch(self) -> Secret:
+        token = _checked(await self._ask())
+        if token.reveal() not in [secret.reveal() for secret in self._recent]:
+            self._recent.append(token)
+        return token
 
     async def _ask(self) -> object:
         try:
@@ -84,15 +64,6 @@ class TokenSource:
             raise
         except Exception as error:
             raise AuthenticationError(f"the token provider failed with {type(error).__name__}: {error}") from error
-
-
-class _Flight:
-    """One question to the token provider."""
-
-    def __init__(self) -> None:
-        self.over = anyio.Event()
-        self.token: Secret | None = None
-        self.failure: AuthenticationError | None = None
 
 
 def _checked(given: object) -> Secret:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +23,7 @@ ANSWER = {
     "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello."}}],
     "usage": {"prompt_tokens": 3, "completion_tokens": 2},
 }
+HANG = 120.0
 VARIABLES = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "OPENAI_API_VERSION")
 
 
@@ -208,55 +208,69 @@ def test_a_token_provider_may_be_async(provider: Callable[[], Any], token: str) 
     assert server.requests[0].headers["authorization"] == f"Bearer {token}"
 
 
-@pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "async"])
-def test_calls_that_start_together_ask_for_one_token(blocking: bool) -> None:
-    asked_for: list[int] = []
+class Held:
+    """A token provider whose token comes while its gate is open."""
 
-    def slow() -> str:
-        asked_for.append(1)
-        time.sleep(0.05)
+    def __init__(self) -> None:
+        self.asked_for = 0
+        self.asked, self.gate = threading.Event(), threading.Event()
+        self.gate.set()
+
+    async def calls(self, provider: AzureOpenAI, count: int) -> list[asyncio.Task[tako.ChatResponse]]:
+        """Return calls that wait for one token; a first one goes ahead, so that nothing else holds them up."""
+        await provider.chat("Hi")
+        self.gate.clear()
+        self.asked.clear()
+        self.asked_for = 0
+        calls = [asyncio.create_task(provider.chat("Hi")) for _ in range(count)]
+        assert await asyncio.to_thread(self.asked.wait, HANG)
+        return calls
+
+    def blocking(self) -> str:
+        self.asked_for += 1
+        self.asked.set()
+        assert self.gate.wait(HANG)
         return "shared"
 
-    async def slow_async() -> str:
-        asked_for.append(1)
-        await asyncio.sleep(0.05)
+    async def coroutine(self) -> str:
+        self.asked_for += 1
+        self.asked.set()
+        await asyncio.to_thread(self.gate.wait, HANG)
         return "shared"
+
+
+@pytest.mark.parametrize("kind", ["blocking", "coroutine"])
+def test_calls_that_start_together_ask_for_one_token(kind: str) -> None:
+    held = Held()
 
     async def main() -> None:
-        provider = AzureOpenAI("m", endpoint=server.url, token_provider=slow if blocking else slow_async)
-        async with provider:
-            await asyncio.gather(*[provider.chat("Hi") for _ in range(20)])
+        async with AzureOpenAI("m", endpoint=server.url, token_provider=getattr(held, kind)) as provider:
+            calls = await held.calls(provider, 20)
+            held.gate.set()
+            await asyncio.gather(*calls)
 
     with serve(reply(json=ANSWER)) as server:
         asyncio.run(main())
-    assert len(asked_for) == 1
-    assert len(server.requests) == 20
+    assert held.asked_for == 1
+    assert [request.headers["authorization"] for request in server.requests] == ["Bearer shared"] * 21
 
 
-def test_a_cancelled_call_leaves_the_others_their_token() -> None:
-    release = threading.Event()
-    asked_for: list[int] = []
-
-    def slow() -> str:
-        asked_for.append(1)
-        release.wait(5)
-        return "good"
+@pytest.mark.parametrize("kind", ["blocking", "coroutine"])
+def test_a_cancelled_call_leaves_the_others_their_token(kind: str) -> None:
+    held = Held()
 
     async def main() -> None:
-        async with AzureOpenAI("m", endpoint=server.url, token_provider=slow) as provider:
-            first = asyncio.create_task(provider.chat("Hi"))
-            await asyncio.sleep(0.02)
-            second = asyncio.create_task(provider.chat("Hi"))
-            await asyncio.sleep(0.02)
+        async with AzureOpenAI("m", endpoint=server.url, token_provider=getattr(held, kind)) as provider:
+            first, second = await held.calls(provider, 2)
             first.cancel()
-            await asyncio.sleep(0.02)
-            release.set()
-            assert (await second).text == "Hello."
+            await asyncio.wait([first])
             assert first.cancelled()
+            held.gate.set()
+            assert (await second).text == "Hello."
 
     with serve(reply(json=ANSWER)) as server:
         asyncio.run(main())
-    assert len(asked_for) == 2
+    assert held.asked_for == 1
 
 
 def broken() -> str:
@@ -285,11 +299,14 @@ def test_all_who_wait_see_the_failure_of_a_token_provider() -> None:
 
     async def failing() -> str:
         asked_for.append(1)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)  # the others come
         raise LookupError("no credentials found")
 
     async def main() -> list[Any]:
         async with AzureOpenAI("m", endpoint="http://127.0.0.1:9", token_provider=failing) as provider:
+            with pytest.raises(AuthenticationError):
+                await provider.chat("Hi")  # so that nothing else holds the others up
+            asked_for.clear()
             return await asyncio.gather(*[provider.chat("Hi") for _ in range(3)], return_exceptions=True)
 
     errors = asyncio.run(main())

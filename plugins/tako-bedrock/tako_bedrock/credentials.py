@@ -1,33 +1,31 @@
 """What boto3 finds: the region, the endpoint and the credentials. It blocks, so it works in a thread of its own.
 
-boto3 is imported here, on first use. Credentials that end are refreshed before they do, while calls go on with those
-that still hold; a call waits only for credentials when it has none that are valid.
+boto3 is imported here, on first use.
 """
 
 from __future__ import annotations
 
 import os
-from copy import copy
 from importlib import import_module
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
 from tako.errors import TakoError
 from tako.kit.flight import SingleFlight
+from tako.kit.lease import Lease, Stage
 from tako_bedrock.sources import missing, missing_region, refused, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Callable
 
-PAUSE = 60.0
-"""Seconds between attempts to refresh credentials that are still valid."""
+THREAD = "tako-bedrock"
+YOUNG = 60.0
+"""Seconds for which credentials are left alone: some sources give ones that botocore would refresh from the start."""
 CONVERSE = "/model/m/converse"
 SHORTEST = 3
 """Characters up to which nothing is a secret that could be taken out of a text."""
-
-T = TypeVar("T")
 
 
 class Session(Protocol):
@@ -77,10 +75,11 @@ class Place(Struct, frozen=True):
 
 
 class Held(Struct, frozen=True):
-    """The credentials in use: boto3's object, and its keys when they were last read."""
+    """The credentials in use: boto3's object, and its keys as they were read at a time of the account's clock."""
 
     source: Any
     keys: Keys
+    read_at: float
 
     @property
     def method(self) -> str:
@@ -94,7 +93,7 @@ class Held(Struct, frozen=True):
 
 
 class Account:
-    """The region, endpoint and credentials of one provider. Every method that may block has its single flight."""
+    """The region, endpoint and credentials of one provider."""
 
     def __init__(
         self,
@@ -104,76 +103,71 @@ class Account:
         profile_name: str | None,
         endpoint_url: str | None,
         session: Session | None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._owner = owner
         self._region = region
         self._profile = profile_name
         self._endpoint = endpoint_url
         self._given = session
+        self._clock = clock
         self._session: Session | None = session
         self._place: Place | None = None
-        self._held: Held | None = None
-        self._not_before = 0.0
-        self._placing = SingleFlight(self._find_place, "tako-bedrock")
-        self._loading = SingleFlight(lambda: self._held or self._load(), "tako-bedrock")  # who comes late finds it done
-        self._preparing = SingleFlight(self._refresh, "tako-bedrock")
-        self._refreshing = SingleFlight(self._refresh_ended, "tako-bedrock")
+        self._placing = SingleFlight(self._find_place, THREAD)
         self._refused: Held | None = None
-        self._renewing = SingleFlight(self._renew, "tako-bedrock")
+        self._lease = Lease(self._fetch, self._stage, name=THREAD, clock=clock)
 
     async def place(self) -> Place:
         """Return where requests go; raises ConfigurationError where no region is set."""
         place = self._place
-        return place if place is not None else await _fresh(self._placing.result())
+        return place if place is not None else await self._placing.result()
 
     async def held(self) -> Held:
         """Return valid credentials; raises ConfigurationError, AuthenticationError or TransportError."""
-        held = self._held
-        if held is None:
-            return await _fresh(self._loading.result())
-        if not held.ending():
-            return self._reread(held)
-        if held.ending(0):
-            return await _fresh(self._refreshing.result())
-        if monotonic() >= self._not_before:
-            self._not_before = monotonic() + PAUSE
-            self._preparing.begin()
-        return held
+        held = await self._lease.get()
+        return held if self._given is None or held.ending() else self._reread(held)
 
     async def renew(self, held: Held) -> bool:
         """Replace credentials that the vendor refused as expired; returns whether there are others now."""
-        if self._held is not None and self._held.keys.same(held.keys):
-            self._refused = held
-            try:
-                await self._renewing.result()
-            except TakoError:
-                return False
-        return self._held is not None and not self._held.keys.same(held.keys)
+        self._refused = held
+        try:
+            return await self._lease.replace(held) is not held
+        except TakoError:
+            return False
 
     def hide(self, text: str) -> str:
         """Take the credentials out of a text."""
-        return self._held.keys.hide(text) if self._held is not None else text
+        held = self._lease.held
+        return held.keys.hide(text) if held is not None else text
 
     def _reread(self, held: Held) -> Held:
         """Read the keys of a session that others use, too: who shares it may have refreshed them."""
-        if self._given is None or not hasattr(held.source, "refresh_needed"):
-            return held
-        keys = Keys(held.source.get_frozen_credentials())
-        if keys.same(held.keys):
-            return held
-        self._held = Held(held.source, keys)
-        return self._held
+        if hasattr(held.source, "refresh_needed"):
+            self._lease.held = held = self._read(held.source, held)
+        return held
+
+    def _read(self, source: Any, old: Held | None) -> Held:
+        """Return the keys that a source has now; the old ones if they are the same."""
+        keys = Keys(source.get_frozen_credentials())
+        return old if old is not None and keys.same(old.keys) else Held(source, keys, self._clock())
+
+    def _stage(self, held: Held) -> Stage:
+        if not held.ending():
+            return Stage.GOOD
+        if held.ending(0):
+            return Stage.ENDED
+        return Stage.ENDING if self._clock() >= held.read_at + YOUNG else Stage.GOOD
 
     def _open(self) -> Session:
         """Return the session, made on first use."""
-        if self._session is None:
+        session = self._session
+        if session is None:
             try:
                 boto3: Any = import_module("boto3")
-                self._session = boto3.Session(profile_name=self._profile, region_name=self._region)
+                made: Session = boto3.Session(profile_name=self._profile, region_name=self._region)
             except Exception as error:  # noqa: BLE001 - botocore's and configparser's errors have no common root
                 raise translated(error, self._owner, self._profile) from error.with_traceback(None)
-        session = self._session
-        assert session is not None
+            self._session = session = made
         return session
 
     def _find_place(self) -> Place:
@@ -190,51 +184,39 @@ class Account:
         self._place = place
         return place
 
-    def _load(self) -> Held:
+    def _fetch(self, old: Held | None) -> Held:
+        """Find credentials, or let botocore refresh what is about to end."""
+        if old is None:
+            return self._load(None)
+        if old is self._refused:
+            return self._renewed(old)
+        try:
+            return self._read(old.source, old)
+        except Exception as error:  # noqa: BLE001 - as above
+            raise refused(error, self._owner, self._profile, old.method) from error.with_traceback(None)
+
+    def _load(self, old: Held | None) -> Held:
         session = self._open()
         try:
             source = session.get_credentials()
-            keys = Keys(source.get_frozen_credentials()) if source is not None else None
+            held = self._read(source, old) if source is not None else None
         except Exception as error:  # noqa: BLE001 - as above, and whatever a credential process raises
             raise refused(error, self._owner, self._profile) from error.with_traceback(None)
-        if keys is None or not keys.access_key or not keys.secret_key:
+        if held is None or not held.keys.access_key or not held.keys.secret_key:
             raise missing(self._owner, self._profile)
-        self._not_before = monotonic() + PAUSE
-        self._held = Held(source, keys)
-        return self._held
+        return held
 
-    def _refresh(self) -> Held:
-        """Let botocore refresh what is about to end."""
-        held = self._held
-        if held is None:
-            return self._load()
-        try:
-            keys = Keys(held.source.get_frozen_credentials())
-        except Exception as error:  # noqa: BLE001 - as above
-            raise refused(error, self._owner, self._profile, held.method) from error.with_traceback(None)
-        self._held = Held(held.source, keys)
-        return self._held
-
-    def _refresh_ended(self) -> Held:
-        held = self._held
-        return held if held is not None and not held.ending(0) else self._refresh()
-
-    def _renew(self) -> Held:
+    def _renewed(self, old: Held) -> Held:
         """Find credentials again although botocore takes those at hand for valid."""
-        held, refused_ones = self._held, self._refused
-        if held is not None and refused_ones is not None and not held.keys.same(refused_ones.keys):
-            return held
         if self._given is None:
             self._session = None  # a new session reads files and the environment again, and has no cache
-            return self._load()
-        source: Any = held.source if held is not None else None
-        if hasattr(source, "_protected_refresh"):
+        elif hasattr(old.source, "_protected_refresh"):
             try:
-                with source._refresh_lock:  # noqa: SLF001 - the only way to it: botocore refreshes by the clock alone
-                    source._protected_refresh(is_mandatory=True)  # noqa: SLF001 - as above
+                with old.source._refresh_lock:  # noqa: SLF001 - the only way to it: botocore refreshes by the clock alone
+                    old.source._protected_refresh(is_mandatory=True)  # noqa: SLF001 - as above
             except Exception as error:  # noqa: BLE001 - as above
                 raise refused(error, self._owner, self._profile) from error.with_traceback(None)
-        return self._load()
+        return self._load(old)
 
 
 def _resolved(session: Session, region: str) -> Place:
@@ -247,12 +229,3 @@ def _resolved(session: Session, region: str) -> Place:
         return Place(url.partition("?")[0].removesuffix(CONVERSE), client.meta.region_name)
     finally:
         client.close()
-
-
-async def _fresh(work: Awaitable[T]) -> T:
-    """Wait for a flight; everyone who waited gets an error of their own, for tracebacks grow as they are raised."""
-    try:
-        return await work
-    except TakoError as error:
-        failure, cause = copy(error), error.__cause__
-    raise failure from cause

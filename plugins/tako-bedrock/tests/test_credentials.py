@@ -5,13 +5,13 @@ import pickle
 import subprocess
 import sys
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
 from botocore.credentials import RefreshableCredentials
 from tako_bedrock import Bedrock
+from tako_bedrock.credentials import THREAD, YOUNG, Account
 
 from tako.errors import AuthenticationError, ConfigurationError, TransportError
 from tako.testing.server import reply, serve
@@ -23,6 +23,10 @@ STS = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc
 <Expiration>{until}</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
 
 
+HANG = 120.0
+"""Seconds after which a test that waits for something fails."""
+
+
 def until(seconds):
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -32,7 +36,10 @@ def key_of(request):
 
 
 class Vendors:
-    """Bedrock, STS and instance metadata in one server: credentials are numbered, and live for `lives` seconds each."""
+    """Bedrock, STS and instance metadata in one server: credentials are numbered, and live for `lives` seconds each.
+
+    While `gate` is shut, credentials are asked for but do not come.
+    """
 
     def __init__(self, *lives):
         self.lives = list(lives)
@@ -40,7 +47,9 @@ class Vendors:
         self.asked = []
         self.expired = set()
         self.broken = False
-        self.pause = 0.05
+        self.refused = 0
+        self.gate, self.waiting = threading.Event(), threading.Event()
+        self.gate.set()
 
     def __call__(self, request):
         if not request.path.startswith("/model/"):
@@ -57,15 +66,17 @@ class Vendors:
         if request.path.endswith("/security-credentials/"):
             return reply("the-role")
         if self.broken:
+            self.refused += 1
             return reply("broken", status=500 if request.method == "GET" else 400)
         self.issued += 1
+        self.waiting.set()
         key, life = f"AKID{self.issued}", self.lives.pop(0) if len(self.lives) > 1 else self.lives[0]
         if request.method == "GET":
             found = {"AccessKeyId": key, "SecretAccessKey": f"secret-of-{key}", "Token": f"token-of-{key}"}
             found |= {"Code": "Success", "Expiration": until(life)}
-            return reply(json=found, delay=self.pause)
+            return reply(json=found, delay=self.gate.is_set)
         text = STS.format(key=key, until=until(life))
-        return reply(text, headers={"content-type": "text/xml"}, delay=self.pause)
+        return reply(text, headers={"content-type": "text/xml"}, delay=self.gate.is_set)
 
 
 @pytest.fixture(params=["sts", "imds"])
@@ -78,6 +89,7 @@ def source(request, aws, tmp_path):
         if request.param == "imds":
             aws.setenv("AWS_EC2_METADATA_DISABLED", "false")
             aws.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)
+            aws.setenv("AWS_METADATA_SERVICE_TIMEOUT", str(int(HANG)))
             return
         (tmp_path / "token").write_text("web-identity")
         aws.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
@@ -87,12 +99,24 @@ def source(request, aws, tmp_path):
     return at
 
 
-def run(scenario, vendors, source, **options):
+class Clock:
+    """Stands still unless a test says otherwise."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def run(scenario, vendors, source, clock=None, **options):
     with serve(vendors) as server:
         source(server.url)
 
         async def main():
             async with Bedrock("m", region="us-east-1", endpoint_url=server.url, max_retries=0, **options) as provider:
+                if clock is not None:
+                    place = {"region": "us-east-1", "profile_name": None, "endpoint_url": server.url, "session": None}
+                    provider.account = Account(provider.id, **place, clock=clock)
                 await scenario(provider)
 
         asyncio.run(main())
@@ -102,6 +126,12 @@ async def hundred(provider):
     return await asyncio.gather(*[provider.chat("Hello") for _ in range(100)])
 
 
+async def landed():
+    """Let the loop run until no credentials are being fetched."""
+    while threads := [thread for thread in threading.enumerate() if thread.name == THREAD]:
+        await asyncio.to_thread(threads[0].join, HANG)
+
+
 def test_a_hundred_cold_calls_load_credentials_once(source):
     vendors = Vendors(3600)
     run(hundred, vendors, source)
@@ -109,54 +139,77 @@ def test_a_hundred_cold_calls_load_credentials_once(source):
     assert vendors.asked == ["AKID1"] * 100
 
 
+async def end(provider):
+    """Let the credentials end; the clock of botocore cannot be set, and it keeps ones of more than 15 minutes."""
+    held = await provider.account.held()
+    held.source._expiry_time = datetime.now(UTC) - timedelta(seconds=1)
+
+
 def test_a_hundred_calls_refresh_ended_credentials_once(source):
-    vendors = Vendors(2, 3600)
+    vendors = Vendors(600, 3600)
 
     async def scenario(provider):
         await provider.chat("Hello")
-        provider.account._held.source._expiry_time = datetime.now(UTC) - timedelta(seconds=1)  # the clock goes on
+        await end(provider)
         await hundred(provider)
 
-    run(scenario, vendors, source)
+    run(scenario, vendors, source, Clock())
     assert vendors.issued == 2
     assert vendors.asked == ["AKID1"] + ["AKID2"] * 100
 
 
 @pytest.mark.parametrize("source", ["sts"], indirect=True)  # botocore itself extends what metadata gives
 def test_calls_go_on_with_valid_credentials_while_one_refresh_runs(source):
-    vendors = Vendors(300, 3600)
+    vendors, clock = Vendors(600, 3600), Clock()
 
     async def scenario(provider):
-        await provider.chat("Hello")
-        provider.account._not_before = 0.0  # a minute has passed
-        vendors.pause = 0.5
+        await hundred(provider)
+        assert vendors.issued == 1
+        clock.now += YOUNG
+        vendors.gate.clear()
         await hundred(provider)
         assert set(vendors.asked) == {"AKID1"}
-        for _ in range(100):
-            await asyncio.sleep(0.02)
-            await provider.chat("Hello")
-            if vendors.asked[-1] == "AKID2":
-                break
+        vendors.gate.set()
+        await landed()
+        await provider.chat("Hello")
 
-    run(scenario, vendors, source)
+    run(scenario, vendors, source, clock)
     assert vendors.issued == 2
     assert vendors.asked[-1] == "AKID2"
 
 
 @pytest.mark.parametrize("source", ["sts"], indirect=True)  # botocore itself extends what metadata gives
 def test_a_refresh_that_fails_does_not_fail_calls_that_hold_valid_credentials(source):
-    vendors = Vendors(300)
+    vendors, clock = Vendors(600), Clock()
 
     async def scenario(provider):
         await provider.chat("Hello")
         vendors.broken = True
-        provider.account._not_before = 0.0
+        clock.now += YOUNG
         await hundred(provider)
-        await asyncio.sleep(0.2)
+        await landed()
         await hundred(provider)
 
-    run(scenario, vendors, source)
-    assert set(vendors.asked) == {"AKID1"}
+    run(scenario, vendors, source, clock)
+    assert vendors.refused == 1
+    assert vendors.asked == ["AKID1"] * 201
+
+
+@pytest.mark.parametrize("source", ["sts"], indirect=True)  # as above
+def test_ended_credentials_that_cannot_be_refreshed_fail_a_hundred_calls_after_one_attempt(source):
+    vendors = Vendors(600)
+
+    async def scenario(provider):
+        await provider.chat("Hello")
+        await end(provider)
+        vendors.broken = True
+        calls = [provider.chat("Hello") for _ in range(100)]
+        failed = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(failure) for failure in failed} == {AuthenticationError}
+
+    run(scenario, vendors, source, Clock())
+    assert vendors.refused == 1
+    assert vendors.asked == ["AKID1"]
 
 
 def test_expired_credentials_are_renewed_once_and_each_call_is_made_once_more(source):
@@ -291,21 +344,17 @@ def test_a_session_excludes_a_profile(aws):
 
 def test_a_slow_source_does_not_hold_the_loop_up(source):
     vendors = Vendors(3600)
-    vendors.pause = 0.5
-    longest = 0.0
+    vendors.gate.clear()
 
     async def watched(provider):
-        nonlocal longest
-        await asyncio.sleep(0)
         calls = asyncio.ensure_future(hundred(provider))
-        while not calls.done():
-            before = time.perf_counter()
-            await asyncio.sleep(0.001)
-            longest = max(longest, time.perf_counter() - before)
+        assert await asyncio.to_thread(vendors.waiting.wait, HANG)
+        assert not calls.done()
+        vendors.gate.set()  # which only a loop that runs on can do
         await calls
 
     run(watched, vendors, source)
-    assert longest < 0.4
+    assert vendors.asked == ["AKID1"] * 100
 
 
 def test_boto3_is_imported_by_the_first_call_alone(aws):
@@ -351,7 +400,7 @@ def test_secrets_are_in_no_repr_pickle_or_error(aws):
         repr(vars(provider)),
         repr(vars(provider.account)),
     ]
-    shown += [repr(provider.account._held), str(pickle.dumps(provider))]
+    shown += [repr(asyncio.run(provider.account.held())), str(pickle.dumps(provider))]
     assert not [text for text in shown if secret in text or "SESSION+TOKEN" in text]
 
 

@@ -1,21 +1,19 @@
 """Google's access tokens: found, refreshed and shared without blocking the event loop.
 
-google-auth is imported by the thread that needs it first. Whoever has a valid token uses it; near its end one thread
-gets the next one while calls go on, and only calls without a valid token wait: together, for one refresh.
+google-auth is imported by the thread that needs it first.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from time import time
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from tako.errors import AuthenticationError, ConfigurationError, TakoError
-from tako.kit.flight import SingleFlight
+from tako.errors import ConfigurationError
 from tako.kit.keys import Secret
+from tako.kit.lease import Lease, Stage
 from tako.kit.wire import HttpHeaders
 from tako_vertex.sources import Source, end_of
 
@@ -24,10 +22,6 @@ if TYPE_CHECKING:
 
 EARLY = 225.0
 """Seconds before its end at which a token is replaced, as google-auth does it; half the rest of a shorter one."""
-PAUSE = 10.0
-"""Seconds until the next try to replace a token that is still valid."""
-REST = 1.0
-"""Seconds for which Google's refusal answers calls without a valid token: asked at once, it would refuse again."""
 
 
 class Grant(Struct, frozen=True, eq=False):
@@ -39,18 +33,16 @@ class Grant(Struct, frozen=True, eq=False):
 
 
 class Tokens:
-    """The tokens of one provider, from one source; safe to use from several event loops and threads."""
+    """The tokens of one provider, from one source; safe to use from several event loops and threads.
+
+    ``clock`` gives Unix time.
+    """
 
     def __init__(self, source: Source, clock: Callable[[], float] = time) -> None:
         self._source = source
         self._clock = clock
-        self._grant: Grant | None = None
-        self._old: Grant | None = None
-        self._pause_until = 0.0
-        self._refusal: AuthenticationError | None = None
-        self._refused_until = 0.0
         self._secrets: list[Secret] = []
-        self._flight = SingleFlight(self._fetch, "tako-vertex-token")
+        self._lease = Lease(self._fetch, self._stage, name="tako-vertex-token", clock=clock)
 
     @property
     def project(self) -> str | None:
@@ -59,29 +51,11 @@ class Tokens:
 
     async def grant(self) -> Grant:
         """Return a valid grant; raises the TakoError that says why there is none."""
-        grant = self._grant
-        if grant is not None:
-            now = self._clock()
-            if now < grant.renew_at:
-                return grant
-            if now < grant.expires_at:
-                if now >= self._pause_until:
-                    self._old = grant
-                    self._flight.begin()
-                return grant
-        return await self.renew(grant)
+        return await self._lease.get()
 
-    async def renew(self, old: Grant | None) -> Grant:
-        """Return another grant than ``old``. One refresh serves all who ask at once, and so does its failure."""
-        if self._grant is not None and self._grant is not old:
-            return self._grant
-        if self._refusal is not None and self._clock() < self._refused_until:
-            raise copy.copy(self._refusal) from self._refusal.__cause__
-        self._old = old
-        try:
-            return await self._flight.result()
-        except TakoError as error:
-            raise copy.copy(error) from error.__cause__  # each caller has a traceback of its own
+    async def renew(self, old: Grant) -> Grant:
+        """Return another grant than one that was refused; raises like ``grant``."""
+        return await self._lease.replace(old)
 
     def hide(self, text: str) -> str:
         """Take the tokens out of a text."""
@@ -89,22 +63,14 @@ class Tokens:
             text = secret.hide(text)
         return text
 
-    def _fetch(self) -> Grant:
-        """Get the next grant, in a thread that may wait."""
-        old = self._grant
-        if old is not None and old is not self._old:  # somebody was faster
-            return old
-        try:
-            self._grant = made = self._granted(old)
-        except TakoError as error:
-            now = self._clock()
-            self._pause_until = now + PAUSE
-            if isinstance(error, AuthenticationError):  # other failures are retried, at the pace of retries
-                self._refused_until, self._refusal = now + REST, error
-            raise
-        return made
+    def _stage(self, grant: Grant) -> Stage:
+        now = self._clock()
+        if now < grant.renew_at:
+            return Stage.GOOD
+        return Stage.ENDING if now < grant.expires_at else Stage.ENDED
 
-    def _granted(self, old: Grant | None) -> Grant:
+    def _fetch(self, old: Grant | None) -> Grant:
+        """Get the next grant, in a thread that may wait."""
         headers = HttpHeaders()
         credentials = self._source.refreshed(old.headers if old is not None else None)
         credentials.apply(headers)

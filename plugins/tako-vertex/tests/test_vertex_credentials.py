@@ -72,11 +72,10 @@ class Google:
             return REFUSAL if token in self.refuse else ANSWER
         self.count += 1
         self.asked.set()
-        assert self.gate.wait(HANG)
         if self.count > self.good:
             return reply(json={"error": "invalid_grant", "error_description": "Account deleted"}, status=400)
         hours = {"access_token": f"ya29.token-{self.count}", "expires_in": HOUR * self.count, "token_type": "Bearer"}
-        return reply(json=hours)
+        return reply(json=hours, delay=self.gate.is_set)
 
 
 class Clock:
@@ -214,7 +213,9 @@ def test_a_token_near_its_end_is_replaced_while_calls_go_on() -> None:
                 assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 20))
                 assert google.count == 1
                 clock.ahead = HOUR - EARLY + 1
+                google.gate.clear()
                 assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 100))
+                google.gate.set()
                 await landed()
                 await provider.chat("Hello")
                 assert server.requests[-1].headers["authorization"] == "Bearer ya29.token-2"
@@ -397,6 +398,7 @@ def test_a_hundred_cold_calls_ask_the_metadata_server_once(tmp_path: Path) -> No
     with serve(answer) as server:
         host = server.url.removeprefix("http://")
         environment = {**os.environ, "HOME": str(tmp_path), "GCE_METADATA_HOST": host, "GCE_METADATA_IP": host}
+        environment["GCE_METADATA_TIMEOUT"] = str(int(HANG))
         command = [sys.executable, "-c", METADATA, server.url]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
