@@ -151,7 +151,7 @@ def find_config(path: str | os.PathLike[str] | None = None) -> Path | None:
     """
     named = path if path is not None else os.environ.get(VARIABLE) or None
     if named is not None:
-        given = Path(named).expanduser()
+        given = Path(os.path.expanduser(named))  # noqa: PTH111 - Path's raises where ~ is nobody's
         if not given.is_file():
             from_where = f" ({VARIABLE})" if path is None else ""
             raise ConfigurationError(f"{named}: there is no such file{from_where}; a configuration is expected there")

@@ -326,7 +326,8 @@ def _made(cls: type[Provider], id: str, model: str, options: dict[str, Any]) -> 
         return cls.from_id(model, **options)
     except TypeError as error:
         text = str(error).replace(f"{cls.__name__}.__init__() ", "")
-        raise ConfigurationError(f"{id}: {cls.__name__} {text}") from None
+        hint = "" if model else f"; the model is a part of the id: {id.partition(':')[0]}:MODEL"
+        raise ConfigurationError(f"{id}: {cls.__name__} {text}{hint}") from None
 
 
 def _check_parameters(function: Any, hook: str, where: str) -> None:

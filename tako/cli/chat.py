@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -115,7 +115,11 @@ def read_prompt(words: list[str]) -> str | None:
     """Return what to ask, or None for a conversation."""
     if not words and is_terminal(sys.stdin):
         return None
-    text = " ".join(words) if words and words != ["-"] else sys.stdin.read().strip("\n")
+    try:
+        text = " ".join(words) if words and words != ["-"] else sys.stdin.read().strip("\n")
+        text.encode()
+    except UnicodeError as error:
+        raise UsageError(f"what is asked is no UTF-8 text: {error}") from error
     if not text.strip():
         raise UsageError('there is nothing to ask: tako chat "your question", or - to read it from standard input')
     return text
@@ -125,7 +129,7 @@ def _image(given: str) -> Part:
     if given.partition(":")[0].lower() in ("http", "https", "data", "gs"):
         return ContentPart.image_url(given)
     try:
-        return ContentPart.image_file(Path(given).expanduser())
+        return ContentPart.image_file(os.path.expanduser(given))  # noqa: PTH111 - Path's raises where ~ is nobody's
     except OSError as error:
         raise UsageError(f"--image {given}: {error.strerror or error}") from error
     except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
 import shutil
 import sys
@@ -31,7 +32,7 @@ def run(options: Namespace) -> int:
     """Carry out the command. Nothing is written unless everything can be."""
     names = names_for(options.name, options.class_name)
     made = {place: render(text, names) for place, text in templates(options.dialect, names)}
-    root = Path(options.into).expanduser() / names["distribution"]
+    root = Path(os.path.expanduser(options.into)) / names["distribution"]  # noqa: PTH111 - Path's raises where ~ is nobody's
     write(root, made)
     lines = [f"{root} is ready:", *(f"  {place}" for place in sorted(made)), ""]
     lines += [

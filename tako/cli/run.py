@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ NO_READER = 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (else the process's own) and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _have_streams()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
@@ -33,7 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_output()
         return NO_READER
+    except OSError as error:  # the last of the output
+        _forget_output()
+        complain(f"tako: the output cannot be written: {error.strerror or error}")
+        return FAILED
     return code
+
+
+def _have_streams() -> None:
+    """Let what was closed (`>&-`) read and write nothing, and no character be one that cannot be shown."""
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115, PTH123 - open as long as the process is
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    reconfigure: Any = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
 
 
 def complain(text: str) -> None:
@@ -72,8 +87,9 @@ def _run(given: list[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the last resort: a line that says it is our fault
-        _explain(error, debug=debug, what=f"a bug, {type(error).__name__}")
-        return BUG
+        outside = isinstance(error, OSError)  # a full disk, a file that may not be read
+        _explain(error, debug=debug, what="" if outside else f"a bug, {type(error).__name__}")
+        return FAILED if outside else BUG
     return code
 
 

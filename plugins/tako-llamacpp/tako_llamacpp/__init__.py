@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -173,7 +174,7 @@ def find_model(model: str, owner: str) -> Path:
         if found is None:
             raise ConfigurationError(embedded.MISSING)
         return found
-    path = Path(model).expanduser()
+    path = Path(os.path.expanduser(model))  # noqa: PTH111 - Path's raises where ~ is nobody's
     if not path.is_file():
         raise ConfigurationError(
             f"{owner}: there is no file {model}; a path to a .gguf file is expected, or {embedded.MODEL}"
