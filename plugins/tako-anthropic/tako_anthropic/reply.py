@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from tako import notices
 from tako.errors import ResponseError
-from tako.kit.body import decode_json, excerpt
+from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.completions.decode import mint_id
 from tako.kit.failures import facts_of
-from tako.loose import as_object, text_of
+from tako.loose import as_object, count_of, text_of
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Notice, Role, Usage
 
@@ -49,36 +49,14 @@ STATUSES = {
 """The status that an error type has when it comes before the reply (https://platform.claude.com/docs/en/api/errors)."""
 
 
-class OutputDetails(Struct):
-    """A part of the output's count."""
-
-    thinking_tokens: int | None = None
-
-
-class Count(Struct):
-    """Usage as the API has it: the input without what was read from the cache or written to it."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    output_tokens_details: OutputDetails | None = None
-
-    def usage(self) -> Usage:
-        """Count as tako does."""
-        read, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
-        thinking = self.output_tokens_details.thinking_tokens if self.output_tokens_details else 0
-        return Usage((self.input_tokens or 0) + read + written, self.output_tokens or 0, read, written, thinking or 0)
-
-
 class Reply(Struct):
     """The fields of a reply that tako reads."""
 
-    id: str | None = None
-    model: str | None = None
+    id: Any = None
+    model: Any = None
     content: list[Any] | None = None
     stop_reason: str | None = None
-    usage: Count | None = None
+    usage: Any = None
     error: Any = None
     request_id: str | None = None
 
@@ -98,11 +76,26 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
         finish_reason=finish_reason(reply.stop_reason, said, provider, any(isinstance(p, ToolCallPart) for p in parts)),
-        usage=reply.usage.usage() if reply.usage else Usage(),
-        model=reply.model or exchange.body.get("model", ""),
-        id=reply.id or "",
+        usage=usage_of(reply.usage),
+        model=text_of(reply.model) or exchange.body.get("model", ""),
+        id=text_of(reply.id),
         notices=said,
-        raw=msgspec.json.decode(body),
+        raw=decode_any(body),
+    )
+
+
+def usage_of(value: Any) -> Usage:
+    """Count as tako does: the API leaves what was read from the cache or written to it out of the input."""
+    counts = as_object(value) or {}
+    read = count_of(counts.get("cache_read_input_tokens"))
+    written = count_of(counts.get("cache_creation_input_tokens"))
+    details = as_object(counts.get("output_tokens_details")) or {}
+    return Usage(
+        count_of(counts.get("input_tokens")) + read + written,
+        count_of(counts.get("output_tokens")),
+        read,
+        written,
+        count_of(details.get("thinking_tokens")),
     )
 
 

@@ -11,9 +11,9 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
 from tako.kit.completions.decode import mint_id
 from tako.kit.sse import SseDecoder
-from tako.loose import as_object, text_of
+from tako.loose import as_array, as_object, text_of
 from tako.types import Chunk, Delta, End, ToolCallDelta
-from tako_anthropic.reply import Count, finish_reason, reported
+from tako_anthropic.reply import finish_reason, reported, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,6 +45,8 @@ class Piece(Struct, gc=False):
     partial_json: str = ""
     signature: str = ""
     citation: Any = None
+    content: Any = None
+    encrypted_content: Any = None
 
 
 class BlockDelta(Struct, gc=False):
@@ -99,7 +101,7 @@ class MessagesDecoder:
                 try:
                     read = BLOCK_DELTA.decode(event.data)
                 except (msgspec.DecodeError, UnicodeError, RecursionError):
-                    read = self._unusual_delta(event.data)
+                    read = self._any_delta(event.data)
                 piece = read.delta
                 if piece.type == "text_delta" and not self._silent:
                     if piece.text:
@@ -115,22 +117,23 @@ class MessagesDecoder:
         """Read any event but the frequent ones; its type is told by its name or, where a proxy lost that, inside."""
         if event.event not in EVENTS and event.event != "message":
             return
-        if event.data == b"[DONE]":  # not the API's; compatible servers send it after the end
+        if event.data.startswith(b"[DONE]") or not event.data.strip():  # not the API's, but compatible servers'
             return
         frame = decode_json(event.data, OBJECT)
         match frame.get("type", event.event):
             case "content_block_start":
                 yield from self._start(_index(frame), as_object(frame.get("content_block")) or {})
             case "content_block_delta":
-                read = decode_json(event.data, BLOCK_DELTA)
+                read = self._any_delta(event.data)
                 yield from self._delta(read.index, read.delta)
             case "content_block_stop":
                 yield from self._stop(_index(frame))
             case "message_start":
                 self._message = as_object(frame.get("message")) or {}
                 self._count(self._message.get("usage"))
+                yield from self._given(as_array(self._message.get("content")) or [])
             case "message_delta":
-                self._message.update(as_object(frame.get("delta")) or {})
+                self._message.update(_said(frame.get("delta")))
                 self._count(frame.get("usage"))
             case "message_stop":
                 self.ended = True
@@ -171,6 +174,8 @@ class MessagesDecoder:
         if index in self._silent:
             if piece.partial_json:
                 self._json.setdefault(index, []).append(piece.partial_json)
+            if piece.type == "compaction_delta":
+                self._others[index] |= {"content": piece.content, "encrypted_content": piece.encrypted_content}
             return
         match piece.type:
             case "text_delta":
@@ -208,8 +213,18 @@ class MessagesDecoder:
             except msgspec.DecodeError:
                 self._others[index]["input"] = text
 
-    def _unusual_delta(self, data: bytes) -> BlockDelta:
-        """Read a delta that does not fit: of a new kind it may have any shape, of a known one it is an error."""
+    def _given(self, blocks: list[Any]) -> Iterator[Delta]:
+        """Read blocks that a message begins with, as after tools that ran on the vendor's side between two turns."""
+        for index, block in enumerate(blocks):
+            yield from self._start(index, as_object(block) or {})
+            yield from self._stop(index)
+
+    def _any_delta(self, data: bytes) -> BlockDelta:
+        """Read a delta; of a new kind it may have any shape, one of a known kind that does not fit is an error."""
+        try:
+            return BLOCK_DELTA.decode(data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            pass
         frame = decode_json(data, OBJECT)
         kind = text_of((as_object(frame.get("delta")) or {}).get("type"))
         if kind in ("text_delta", "thinking_delta", "input_json_delta", "signature_delta"):
@@ -218,19 +233,15 @@ class MessagesDecoder:
 
     def _count(self, usage: Any) -> None:
         """Usage is cumulative, and any of its fields may come late, or at the start alone."""
-        self._usage.update({name: value for name, value in (as_object(usage) or {}).items() if value is not None})
+        self._usage.update(_said(usage))
 
     def _end(self) -> End:
-        try:
-            usage = msgspec.convert(self._usage, Count).usage()
-        except msgspec.ValidationError as error:
-            raise ResponseError(f"the reply's usage has another shape than expected: {error}") from error
         said = list(self._exchange.notices)
         word = text_of(self._message.get("stop_reason"))
         others = [{"index": index, **block} for index, block in sorted(self._others.items())]
         return End(
             finish_reason(word, said, self._provider, bool(self._call_ids)),
-            usage,
+            usage_of(self._usage),
             text_of(self._message.get("model")) or self._exchange.body.get("model", ""),
             text_of(self._message.get("id")),
             said,
@@ -245,6 +256,11 @@ class _Call:
         self.position = position
         self.given = given
         self.begun = False
+
+
+def _said(fields: Any) -> dict[str, Any]:
+    """Return the fields that say something: what comes later as null takes back nothing."""
+    return {name: value for name, value in (as_object(fields) or {}).items() if value is not None}
 
 
 def _index(frame: dict[str, Any]) -> int:
