@@ -1,5 +1,9 @@
-"""For all tests: this repository's general plugins are installed, but each is switched on by its own tests alone."""
+"""For all tests: no general plugin of this repository is on but by its own tests, and no property test has a clock."""
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 os.environ.setdefault("TAKO_DISABLE_PLUGINS", "cache,otel,prices,record")
+settings.register_profile("tako", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tako")

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tako.conductor.plan import MalformedPlanError, read_next, read_plan
@@ -60,7 +60,6 @@ def test_the_length_of_a_text_does_not_multiply_the_work_of_reading_it(repeated:
 
 
 @given(st.text(), st.text())
-@settings(deadline=None)
 def test_any_text_is_a_plan_or_says_why_not(before: str, after: str) -> None:
     for text in (before, before + plan("a: go") + after):
         try:

@@ -110,7 +110,7 @@ COUNTS = st.tuples(st.integers(0, 10_000), st.integers(1, 10_000))
     priced=st.booleans(),
     failing=st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_usage_and_cost_of_a_run_are_the_sums_of_its_replies(
     plans: list[list[tuple[str, tuple[int, int]]]], lead_counts: tuple[int, int], *, priced: bool, failing: bool
 ) -> None:
