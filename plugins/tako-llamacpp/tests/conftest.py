@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 import struct
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tako_llamacpp import embedded
 
+from tako import ChatRequest, Message
 from tako.providers import LlamaCpp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+HANG = 120.0
 
 
 @pytest.fixture(scope="session")
@@ -19,9 +24,52 @@ def model() -> Iterator[LlamaCpp]:
     if not LlamaCpp.ready():  # an environment with this plugin alone fetches it the way a pip user does
         embedded.setup(print)
     provider = LlamaCpp()
-    provider.blocking.chat("Hello")
+    provider.blocking.chat(ChatRequest([Message.user("Hello")], max_tokens=1))
     yield provider
     provider.blocking.close()
+
+
+class Watched:
+    """The real model behind a wrapper that counts the words of each call, and stands still in one on demand."""
+
+    def __init__(self, engine: Any) -> None:
+        self.provider = LlamaCpp()
+        self.words: list[int] = []
+        self.most_at_once = 0
+        self.holds = 0, 0
+        """The number of a call, and the word of it at which the model stands still until the gate is open."""
+        self.gate = threading.Event()
+        self._stands = threading.Event()
+        self._running = 0
+        self._engine = engine
+        self.mine, self.queue = engine.mine, engine.queue
+        inside: Any = self.provider
+        inside._engine = self
+
+    async def stands(self) -> None:
+        """Let the loop run until the model stands still."""
+        assert await asyncio.to_thread(self._stands.wait, HANG)
+
+    def answer(self, body: dict[str, Any], put: Callable[[dict[str, Any]], bool]) -> None:
+        number = len(self.words)
+        self.words.append(0)
+        self._running += 1
+        self.most_at_once = max(self.most_at_once, self._running)
+
+        def counting(chunk: dict[str, Any]) -> bool:
+            self.words[number] += 1
+            if (number, self.words[number]) == self.holds:
+                self._stands.set()
+                assert self.gate.wait(HANG)
+            return put(chunk)
+
+        self._engine.answer(body, counting)
+        self._running -= 1
+
+
+@pytest.fixture
+def watched(model: LlamaCpp) -> Watched:
+    return Watched(model._engine)
 
 
 @pytest.fixture

@@ -7,18 +7,24 @@ import gc
 import json
 import subprocess
 import sys
-import time
+import threading
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tako_llamacpp import engine
+from tako_llamacpp.worker import AHEAD, Worker
 
 from tako import ChatRequest, ContentPart, JsonSchema, Message, Tool, errors
 from tako.providers import LlamaCpp
 
 if TYPE_CHECKING:
-    from tako.types import ChatResponse, Part
+    from collections.abc import Callable
+
+    from tako.types import Part
+
+
+HANG = 120.0
 
 FRANCE = ChatRequest(
     [Message.system("Be brief."), Message.user("What is the capital of France?")], temperature=0.0, max_tokens=30
@@ -107,59 +113,67 @@ def test_a_refusal_is_the_same_error_either_way(
     assert not (raised.value.code or "").isdigit()
 
 
-def test_leaving_a_stream_or_cancelling_a_call_frees_the_model_at_once(model: LlamaCpp) -> None:
-    async def main() -> ChatResponse:
-        async with LlamaCpp() as provider:
+def test_leaving_a_stream_or_cancelling_a_call_frees_the_model_at_once(watched: Any) -> None:
+    async def main() -> None:
+        async with watched.provider as provider:
             async with provider.stream(STORY) as stream:
                 await anext(stream)
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.3):
-                    await provider.chat(STORY)
-            return await provider.chat(FRANCE)
+            calling = asyncio.create_task(provider.chat(STORY))
+            await watched.stands()
+            calling.cancel()
+            await asyncio.wait([calling])  # although the model is in the middle of a word
+            assert calling.cancelled()
+            watched.gate.set()
+            assert (await provider.chat(FRANCE)).text == PARIS
 
-    began = time.monotonic()
-    assert asyncio.run(main()).text == PARIS
-    assert time.monotonic() - began < 8  # the two stories alone would take half a minute each
-
-
-def test_the_loop_goes_on_and_calls_wait_for_one_another(model: LlamaCpp) -> None:
-    async def main() -> tuple[list[str], int]:
-        provider = LlamaCpp()
-        asked = [asyncio.ensure_future(provider.chat(FRANCE)) for _ in range(4)]
-        waiting = asyncio.ensure_future(provider.chat(STORY))
-        ticks = 0
-        while not all(task.done() for task in asked):
-            await asyncio.sleep(0.005)
-            ticks += 1
-        waiting.cancel()
-        return [task.result().text for task in asked], ticks
-
-    texts, ticks = asyncio.run(main())
-    assert texts == [PARIS] * 4
-    assert ticks > 10
+    watched.holds = 1, 5
+    asyncio.run(main())
+    left, cancelled, _ = watched.words
+    assert left <= AHEAD + 3
+    assert cancelled == 5
 
 
-def test_a_reader_who_pauses_holds_the_model_back(model: LlamaCpp) -> None:
-    from tako_llamacpp.worker import AHEAD, Worker
+def test_the_loop_goes_on_and_calls_wait_for_one_another(watched: Any) -> None:
+    async def main() -> list[str]:
+        async with watched.provider as provider:
+            calls = [asyncio.create_task(provider.chat(FRANCE)) for _ in range(4)]
+            await watched.stands()
+            assert watched.words == [2]  # and the other three have not begun
+            watched.gate.set()  # which only a loop that runs on can do
+            return [response.text for response in await asyncio.gather(*calls)]
 
-    made: list[int] = []
+    watched.holds = 0, 2
+    assert asyncio.run(main()) == [PARIS] * 4
+    assert len(watched.words) == 4
+    assert watched.most_at_once == 1
 
-    def work(put: object) -> None:
+
+def test_a_reader_who_pauses_holds_the_model_back() -> None:
+    made, read = [0], [0]
+    furthest = 0
+
+    def work(put: Callable[[int], bool]) -> None:
+        nonlocal furthest
         for number in range(10 * AHEAD):
-            made.append(number)
-            if put(number):  # type: ignore[operator]
+            made[0] = number + 1
+            furthest = max(furthest, made[0] - read[0])
+            if put(number):
                 return
 
     async def main() -> None:
         async with aclosing(Worker[int](work).items()) as items:
-            assert await anext(items) == 0
-            await asyncio.sleep(0.1)
-            assert AHEAD <= len(made) <= AHEAD + 2
-            assert [await anext(items) for _ in range(2 * AHEAD)] == list(range(1, 2 * AHEAD + 1))
+            for number in range(3 * AHEAD):
+                assert await anext(items) == number
+                read[0] = number + 1
+                while number % AHEAD == 0 and made[0] - read[0] < AHEAD:  # noqa: ASYNC110 - as far as it may get ahead
+                    await asyncio.sleep(0.001)
 
     asyncio.run(main())
-    time.sleep(0.05)
-    assert len(made) < 10 * AHEAD
+    for thread in threading.enumerate():
+        if thread.name == "tako-llamacpp":
+            thread.join(HANG)
+    assert AHEAD <= furthest <= AHEAD + 2
+    assert made[0] <= 4 * AHEAD + 2
 
 
 def test_it_is_loaded_once_and_freed_when_the_last_provider_closes(model: LlamaCpp) -> None:
@@ -188,18 +202,18 @@ def test_it_is_loaded_once_and_freed_when_the_last_provider_closes(model: LlamaC
 def test_it_answers_after_fork_and_a_program_may_end_in_the_middle() -> None:
     script = """
 import os, sys
+from tako import ChatRequest, Message
 from tako.providers import LlamaCpp
 provider = LlamaCpp()
-assert provider.blocking.chat("Hi").text
+assert provider.blocking.chat(ChatRequest([Message.user("Hi")], max_tokens=2)).text
 if os.fork() == 0:
-    from tako import ChatRequest, Message
-    print(provider.blocking.chat(ChatRequest([Message.system("Be brief."), Message.user(
-        "What is the capital of France?")], temperature=0.0)).text, flush=True)
+    france = [Message.system("Be brief."), Message.user("What is the capital of France?")]
+    print(provider.blocking.chat(ChatRequest(france, temperature=0.0)).text, flush=True)
     os._exit(0)
 assert os.wait()[1] == 0
 stream = provider.blocking.stream("Tell me a very long story.")
 next(stream)
 assert {"httpx", "aiohttp"}.isdisjoint(sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, PARIS, "")

@@ -20,7 +20,7 @@ class TestLlamaCpp(ProviderSuite):
         "images": "models in process see none",
         "tools": "the chat template of the embedded model has no place for them",
     }
-    hello = ChatRequest([Message.system("Be brief."), Message.user("Say hello.")], temperature=0.0, max_tokens=12)
+    hello = ChatRequest([Message.system("Be brief."), Message.user("Say hello.")], temperature=0.0, max_tokens=4)
 
     @pytest.fixture(autouse=True)
     def loaded(self, model: LlamaCpp) -> None:

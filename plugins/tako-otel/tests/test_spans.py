@@ -183,12 +183,18 @@ def test_a_stream_that_breaks_has_the_error_on_its_span(told: Any, acme: Any) ->
 
 def test_a_call_that_is_cancelled_ends_its_span(told: Any, acme: Any) -> None:
     async def never(request: ChatRequest) -> ChatResponse:
-        await asyncio.sleep(60)
+        began.set()
+        await asyncio.Event().wait()
         return ANSWER
 
     async def main() -> None:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(acme(chat=never).chat("hi"), 0.01)
+        call = asyncio.create_task(acme(chat=never).chat("hi"))
+        await began.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    began = asyncio.Event()
 
     asyncio.run(main())
     assert told.span.attributes["error.type"] == "CancelledError"

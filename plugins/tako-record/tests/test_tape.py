@@ -20,6 +20,7 @@ from tako.errors import ConfigurationError, RateLimitError, StreamTruncatedError
 from tako.testing.server import reply, serve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PIECES = [b"one\n", b"tw", "o ä\n".encode(), b"\xc3", b"\xa4\n", b".\n"]
@@ -45,14 +46,19 @@ def test_a_call_is_recorded_and_then_answered_without_the_vendor(acme: Any, tmp_
 
 def test_a_stream_comes_again_in_the_very_same_pieces(acme: Any, lines: Any, tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
-    with serve(reply(PIECES, pause=0.01)) as server, tako_record.cassette(tape):
+    lines.fed = []
+
+    def read(number: int) -> Callable[[], bool]:
+        return lambda: len(lines.fed) >= number
+
+    script = [part for number, piece in enumerate(PIECES) for part in (read(number), piece)]
+    with serve(reply(script)) as server, tako_record.cassette(tape):
         provider = acme(server.url)
         first = provider.blocking.stream("hi").response().text
-        seen = list(lines.fed)
-        assert len(seen) > 1
+        assert lines.fed == PIECES
     with tako_record.cassette(tape, mode="replay"):
         assert provider.blocking.stream("hi").response().text == first
-    assert lines.fed == seen
+    assert lines.fed == PIECES
 
 
 def test_a_reply_that_was_compressed_is_readable_on_the_tape(acme: Any, tmp_path: Path) -> None:
@@ -151,10 +157,12 @@ def test_a_stream_that_was_cut_is_cut_again_and_no_connection_is_none_again(acme
 
 def test_a_stream_that_was_left_has_no_more_than_what_was_read(acme: Any, tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
-    with serve(reply([b"one\n", b"two\n"], pause=0.05, ending="hang")) as server, tako_record.cassette(tape):
+    left: list[str] = []
+    with serve(reply([b"one\n", lambda: bool(left), b"two\n"], ending="hang")) as server, tako_record.cassette(tape):
         provider = acme(server.url)
         with provider.blocking.stream("hi") as stream:
             assert next(iter(stream)).text == "one"
+        left.append("now")
     with tako_record.cassette(tape, mode="replay"), pytest.raises(StreamTruncatedError, match="was left here"):
         provider.blocking.stream("hi").response()
 
