@@ -5,24 +5,23 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
-import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tako.cli import main
 from tako.testing.server import Server, reply, serve, sse
+from tako.testing.waiting import PATIENCE, until
+
+from .terminals import TAKO, Terminal, interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TAKO = [sys.executable, "-m", "tako.cli"]
 PIXEL = b"\x89PNG\r\n\x1a\n" + b"\0" * 16
 
 
@@ -214,23 +213,19 @@ def test_a_vendors_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[
 
 
 def test_ctrl_c_stops_the_request_and_exits_with_130() -> None:
-    with serve(reply(sse(piece("On and on "), done=False), ending="hang")) as server:
-        process = subprocess.Popen(
-            [*TAKO, "chat", "-m", "openai:m", "-o", f"base_url={server.url}", "Hello"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
+    def has_begun(process: Any) -> None:
         assert process.stdout.read(9) == "On and on"
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
+
+    with serve(reply(sse(piece("On and on "), done=False), ending="hang")) as server:
+        command = ["chat", "-m", "openai:m", "-o", f"base_url={server.url}", "Hello"]
+        code, out, err = interrupted(*command, when=has_begun)
         until(lambda: server.open == 0)
-    assert (process.returncode, out.strip(), err) == (130, "", "tako: interrupted\n")
+    assert (code, out.strip(), err) == (130, "", "tako: interrupted\n")
 
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
-    endless = reply([b"data: " + json.dumps(piece("word " * 50)).encode() + b"\n\n"] * 2000, pause=0.001)
+    """The pipe holds less than there is to say, so that the command cannot be done before the reader leaves."""
+    endless = reply([b"data: " + json.dumps(piece("word " * 1000)).encode() + b"\n\n"] * 200)
     with serve(endless) as server:
         process = subprocess.Popen(
             [*TAKO, "chat", "-m", "openai:m", "-o", f"base_url={server.url}", "Hello"],
@@ -240,7 +235,7 @@ def test_a_reader_that_leaves_ends_it_quietly() -> None:
         assert process.stdout is not None
         assert process.stdout.read(4) == b"word"
         process.stdout.close()
-        assert process.wait(timeout=10) == 141
+        assert process.wait(PATIENCE) == 141
         assert process.stderr is not None
         assert process.stderr.read() == b""
         process.stderr.close()
@@ -248,24 +243,25 @@ def test_a_reader_that_leaves_ends_it_quietly() -> None:
 
 def test_on_a_terminal_markdown_is_rendered_and_a_conversation_remembers() -> None:
     with serve(reply(STREAM), reply(sse(piece("You said hi."), piece(finish="stop")))) as server:
-        screen = Terminal([*TAKO, "chat", "-m", "openai:m", "-o", f"base_url={server.url}"])
+        screen = Terminal("chat", "-m", "openai:m", "-o", f"base_url={server.url}")
         screen.type("hi\n")
         screen.wait_for("42")
         screen.type("again\n")
         screen.wait_for("You said hi.")
         screen.type("\x04")
-        assert screen.process.wait(timeout=10) == 0
-        screen.close()
+        assert screen.close() == 0
     assert "**42**" not in screen.text
     assert [message["role"] for message in server.requests[1].json["messages"]] == ["user", "assistant", "user"]
 
 
 def test_the_embedded_model_answers_where_no_other_is_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(threading.enumerate())
     assert main(["chat", "What is the capital of France?"]) == 0
     said = capsys.readouterr()
     assert said.out == "The capital of France is Paris.\n"
     assert "no model was chosen" in said.err
     assert "loading" in said.err
+    until(lambda: not set(threading.enumerate()) - before)  # its threads go with the command
 
 
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:
@@ -276,44 +272,3 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     assert said.err.startswith("tako: ")
     assert "Traceback" not in said.err
     return said.err
-
-
-def until(holds: Any) -> None:
-    limit = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < limit
-        time.sleep(0.01)
-
-
-class Terminal:
-    """A program on a pseudo-terminal."""
-
-    def __init__(self, command: list[str]) -> None:
-        self.master, slave = pty.openpty()
-        self.text = ""
-        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
-        os.close(slave)
-        self.reading = threading.Thread(target=self.read)
-        self.reading.start()
-
-    def read(self) -> None:
-        while True:
-            try:
-                data = os.read(self.master, 4096)
-            except OSError:
-                return
-            if not data:
-                return
-            self.text += data.decode("utf-8", "replace")
-
-    def type(self, text: str) -> None:
-        until(lambda: self.text.rstrip().endswith(">"))
-        os.write(self.master, text.encode())
-
-    def wait_for(self, text: str) -> None:
-        until(lambda: text in self.text)
-
-    def close(self) -> None:
-        self.reading.join(5)
-        os.close(self.master)

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import signal
 import subprocess
-import sys
-import threading
-import time
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tako.cli import main
 from tako.testing.server import Received, Reply, Server, reply, serve, sse
+from tako.testing.waiting import until
+
+from .terminals import TAKO, Terminal, interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TAKO = [sys.executable, "-m", "tako.cli"]
 PLAN = {
     "workers": [{"name": "code", "task": "Write it"}, {"name": "math", "task": "Prove it"}],
     "join_strategy": "all",
@@ -168,17 +167,19 @@ def test_a_run_without_an_end_says_so(server: Server, vendor: Vendor, capsys: py
 
 
 def test_on_a_terminal_the_workers_are_seen_at_work(server: Server, vendor: Vendor) -> None:
-    pieces = [piece(f"word{n} ") for n in range(12)]
-    vendor.answers["code"] = reply(sse(*pieces, piece(finish="stop")), pause=0.1)
-    screen = Terminal([*TAKO, "conduct", "-c", "work.toml", "Prove that"])
-    assert screen.process.wait(timeout=20) == 0
-    screen.close()
+    """Each word is held back until the one before it has been on the screen."""
+    events = sse(*[piece(f"word{n} ") for n in range(4)], piece(finish="stop"))
+    seen = [partial(lambda word: word in screen.text, f"word{n}") for n in range(4)]
+    vendor.answers["code"] = reply([*chain(*zip(events, seen, strict=False)), *events[4:]])
+    screen = Terminal("conduct", "-c", "work.toml", "Prove that", columns=100)
+    assert screen.close() == 0
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.text)
     assert "planning" in plain
     assert "step 1: code, math (all, then summarise)" in plain
-    frames = re.findall(r"code +\d\.\d s +(word0[^\r\n]*)", plain)
-    assert len(set(frames)) > 3
-    assert re.search(r"✓ code +done in 1\.\d s", plain)
+    frames = [frame.split() for frame in re.findall(r"code +\d+\.\d s +(word0[^\r\n]*)", plain)]
+    for count in range(1, 5):
+        assert [f"word{n}" for n in range(count)] in frames
+    assert re.search(r"✓ code +done in \d+\.\d s", plain)
     assert re.search(r"✗ math +failed", plain)
     assert "It is proved." in plain
     assert "]0;title" not in plain.replace("\N{REPLACEMENT CHARACTER}]0;title", "")
@@ -187,14 +188,9 @@ def test_on_a_terminal_the_workers_are_seen_at_work(server: Server, vendor: Vend
 def test_ctrl_c_stops_all_workers(server: Server, vendor: Vendor) -> None:
     for who in ("code", "math"):
         vendor.answers[who] = reply(sse(piece("On and on "), done=False), ending="hang")
-    process = subprocess.Popen(
-        [*TAKO, "conduct", "-c", "work.toml", "Hello"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    until(lambda: len(server.requests) == 3)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
-    assert (process.returncode, out) == (130, "")
+    everyone_is_asked = partial(until, lambda: len(server.requests) == 3)
+    code, out, err = interrupted("conduct", "-c", "work.toml", "Hello", when=lambda _: everyone_is_asked())
+    assert (code, out) == (130, "")
     assert err.endswith("tako: interrupted\n")
     assert "Traceback" not in err
     until(lambda: server.open == 0)
@@ -245,37 +241,3 @@ def test_a_file_without_a_default_leaves_the_choice_as_it_was(
     monkeypatch.setenv("TAKO_DISABLE_PLUGINS", "llamacpp")
     assert main(["chat", "Hello"]) == 2
     assert "a default in tako.toml" in capsys.readouterr().err
-
-
-def until(holds: Any) -> None:
-    limit = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < limit
-        time.sleep(0.01)
-
-
-class Terminal:
-    """A program on a pseudo-terminal."""
-
-    def __init__(self, command: list[str]) -> None:
-        self.master, slave = pty.openpty()
-        self.text = ""
-        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
-        os.close(slave)
-        self.reading = threading.Thread(target=self.read)
-        self.reading.start()
-
-    def read(self) -> None:
-        while True:
-            try:
-                data = os.read(self.master, 4096)
-            except OSError:
-                return
-            if not data:
-                return
-            self.text += data.decode("utf-8", "replace")
-
-    def close(self) -> None:
-        self.reading.join(5)
-        os.close(self.master)

@@ -14,6 +14,7 @@ from tako import Capabilities, hookimpl
 from tako.cli import main
 from tako.discovery import provider_entries
 from tako.hooks import HOOKS
+from tako.testing.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +48,13 @@ def installed(tmp_path: Path) -> dict[str, str]:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         (info / "entry_points.txt").write_text(points)
         (tmp_path / f"{module}.py").write_text(code)
-    return {**os.environ, "PYTHONPATH": str(tmp_path)}
+    allowed = "tako-general,tako-mine,tako-broken,tako-openai"  # what has nothing to do with it is not imported
+    return {**os.environ, "PYTHONPATH": str(tmp_path), "TAKO_ALLOW_PLUGINS": allowed}
 
 
 def tako(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tako.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=PATIENCE)
 
 
 def chains(name: str, env: dict[str, str]) -> dict[str, list[tuple[str, ...]]]:
