@@ -46,12 +46,12 @@ def chunks_of(response: ChatResponse) -> list[Chunk]:
 
 
 def arguments(text: str) -> Any:
-    """Parse the arguments of a call: {} where there are none, the text itself where it is not JSON."""
+    """Parse the arguments of a call: {} where there are none, the text itself where it is none that can be read."""
     if not text:
         return {}
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return text
 
 

@@ -209,3 +209,15 @@ def test_images_of_a_stream_are_in_the_raw_end_with_a_notice() -> None:
     assert response.text == "Here:"
     assert [notice.code for notice in response.notices] == ["unsupported_part"]
     assert response.raw["choices"][0]["message"]["images"] == [image]
+
+
+def test_arguments_that_are_nested_too_deep_stay_text() -> None:
+    deep = '{"a":' * 5000 + "1" + "}" * 5000
+    assert streamed(delta(tool_calls=[call(deep, id="a", name="f", index=0)]), STOP).tool_calls[0].args == deep
+    assert whole(message(tool_calls=[call(deep, id="a", name="f")])).tool_calls[0].args == deep
+
+
+@pytest.mark.parametrize("body", [b"[" * 5000, b"[" * 900 + b"]" * 900, b'{"error":' * 5000])
+def test_a_refusal_that_is_nested_too_deep_has_the_class_of_its_status(body: bytes) -> None:
+    with pytest.raises(errors.ServerError):
+        whole(body, status=500)

@@ -153,16 +153,15 @@ def read_facts(body: bytes) -> Facts:
     """
     try:
         return facts_of(msgspec.json.decode(body))
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         text = " ".join(body[:LONGEST_MESSAGE].decode("utf-8", "replace").split())
         return Facts("the reply is an HTML page" if text[:15].lower().startswith(("<!doctype", "<html")) else text)
 
 
 def facts_of(value: Any) -> Facts:
     """Read an error that is JSON already."""
-    array = as_array(value)
-    if array:
-        return facts_of(array[0])
+    while array := as_array(value):
+        value = array[0]
     outer = as_object(value)
     if outer is None:
         return Facts(str(value) if value else "")

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from tako.errors import ResponseError, StreamTruncatedError
+from tako.fold import arguments
 from tako.kit.body import decode_json
 from tako.kit.completions.decode import mint_id
 from tako.kit.sse import SseDecoder
@@ -207,11 +208,7 @@ class MessagesDecoder:
             yield Delta(tool_calls=[ToolCallDelta(call.position, None, None, text)])
         pieces = self._json.pop(index, None)
         if pieces:
-            text = "".join(pieces)
-            try:
-                self._others[index]["input"] = msgspec.json.decode(text)
-            except msgspec.DecodeError:
-                self._others[index]["input"] = text
+            self._others[index]["input"] = arguments("".join(pieces))
 
     def _given(self, blocks: list[Any]) -> Iterator[Delta]:
         """Read blocks that a message begins with, as after tools that ran on the vendor's side between two turns."""

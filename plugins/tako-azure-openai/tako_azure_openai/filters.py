@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec.structs import replace
 
+from tako.kit.body import decode_any
 from tako.kit.completions import CompletionsDecoder
 from tako.loose import as_array, as_object
 
@@ -49,4 +49,4 @@ class AzureDecoder(CompletionsDecoder):
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
-    return as_object(msgspec.json.decode(data)) or {} if data else {}
+    return as_object(decode_any(data)) or {} if data else {}

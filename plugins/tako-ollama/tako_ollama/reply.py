@@ -10,11 +10,11 @@ from msgspec import Struct
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import arguments
-from tako.kit.body import decode_json, excerpt
+from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.completions.decode import mint_id
 from tako.kit.failures import facts_of
 from tako.kit.ndjson import NdJsonDecoder
-from tako.loose import as_object
+from tako.loose import as_object, count_of, text_of
 from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
 from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Notice, Role, ToolCallDelta, Usage
 
@@ -58,15 +58,15 @@ class Line(Struct):
     message: Said | None = None
     done: bool | None = None
     done_reason: str | None = None
-    model: str | None = None
-    prompt_eval_count: int | None = None
-    eval_count: int | None = None
+    model: Any = None
+    prompt_eval_count: Any = None
+    eval_count: Any = None
     error: Any = None
 
     @property
     def usage(self) -> Usage:
         """The counts; a prompt that was in the server's cache may have none."""
-        return Usage(self.prompt_eval_count or 0, self.eval_count or 0)
+        return Usage(count_of(self.prompt_eval_count), count_of(self.eval_count))
 
 
 LINE = msgspec.json.Decoder(Line)
@@ -85,9 +85,9 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
         message=Message(Role.ASSISTANT, parts),
         finish_reason=reason,
         usage=line.usage,
-        model=line.model or exchange.body.get("model", ""),
+        model=text_of(line.model) or exchange.body.get("model", ""),
         notices=[*exchange.notices, *odd],
-        raw=msgspec.json.decode(body),
+        raw=decode_any(body),
     )
 
 
@@ -135,7 +135,7 @@ def finish_reason(word: str | None, provider: str, *, calls: bool) -> tuple[Fini
 
 def reported(data: bytes, provider: HttpProvider) -> ProviderError:
     """Make the error that ``{"error": "text"}`` stands for within status 200: what a 500 does, unless it says more."""
-    value = as_object(msgspec.json.decode(data)) or {}
+    value = as_object(decode_any(data)) or {}
     facts = facts_of(value)
     said = [value.get(name) for name in ("status", "status_code", "StatusCode")]
     status = next((code for code in said if isinstance(code, int) and 400 <= code < 600), facts.status)  # noqa: PLR2004
@@ -203,5 +203,5 @@ class ChatDecoder:
     def _end(self) -> End:
         line = self._last
         reason, odd = finish_reason(line.done_reason, self._provider.name, calls=bool(self._ids))
-        model = line.model or self._exchange.body.get("model", "")
+        model = text_of(line.model) or self._exchange.body.get("model", "")
         return End(reason, line.usage, model, "", [*self._exchange.notices, *odd])

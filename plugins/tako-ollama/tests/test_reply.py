@@ -287,3 +287,11 @@ def test_a_plugin_may_change_how_a_block_is_read() -> None:
         assert chat({**DONE, "message": {"content": "hi", "thinking": "hm"}}).text == "HI"
     finally:
         tako.unregister(loud)
+
+
+@pytest.mark.parametrize("counts", [{"prompt_eval_count": 3.0, "eval_count": 2}, {"prompt_eval_count": "3"}, {}])
+def test_counts_of_odd_shapes_are_no_reason_to_lose_a_reply(counts) -> None:
+    done = {"message": {"content": "Hi"}, "done": True, "done_reason": "stop", "model": None, **counts}
+    counted = tako.Usage(3, 2) if "eval_count" in counts else tako.Usage()
+    assert chat(done).usage == counted
+    assert stream(line(done))[1].usage == counted

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tako import notices
 from tako.errors import ResponseError
-from tako.kit.body import decode_json, excerpt
+from tako.kit.body import decode_any, decode_json, excerpt
 from tako.loose import as_array, as_object, text_of
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Notice, Role, Usage
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
     from tako.kit.exchange import Exchange
     from tako.kit.http import HttpProvider
     from tako.translator import Translator
-
-_ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
 def decode_reply(
@@ -48,7 +44,7 @@ def decode_reply(
         model=reply.model_version or model,
         id=reply.response_id or "",
         notices=[*exchange.notices, *oddities(reply, candidate, provider.name)],
-        raw=_ANY.decode(body),
+        raw=decode_any(body),
     )
 
 
@@ -57,7 +53,7 @@ def raise_error(body: bytes, provider: HttpProvider) -> None:
     start = body.find(b'"error"')
     if start < 0 and not body.lstrip().startswith(b"["):
         return
-    value = decode_json(body, _ANY)
+    value = decode_any(body)
     for item in map(as_object, as_array(value) or [value]):
         if item is not None and item.get("error"):
             raise provider.failure(facts_in(item), body=body.decode("utf-8", "replace"))

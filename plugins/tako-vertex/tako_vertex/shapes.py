@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
+from tako.loose import count_of
 from tako.types import FinishReason, Usage
 
 P = TypeVar("P")
@@ -50,13 +51,14 @@ class Call(Struct, rename="camel"):
 
 
 class Part(Struct, rename="camel", omit_defaults=True):
-    """A part of a streamed reply. The last four are what tako has no part for; they may be signed too."""
+    """A part of a streamed reply. The last five are what tako has no part for; they may be signed too."""
 
     text: str | None = None
     thought: bool | None = None
     thought_signature: str | None = None
     function_call: Call | None = None
     inline_data: Any = None
+    file_data: Any = None
     executable_code: Any = None
     code_execution_result: Any = None
     tool_call: Any = None
@@ -67,6 +69,7 @@ class Part(Struct, rename="camel", omit_defaults=True):
         """Whether there is nothing in it but, perhaps, a signature."""
         return not (
             self.inline_data
+            or self.file_data
             or self.executable_code
             or self.code_execution_result
             or self.tool_call
@@ -112,19 +115,19 @@ class Feedback(Struct, rename="camel"):
 class Count(Struct, rename="camel"):
     """Tokens. The counts of a stream are running totals, each of which may be missing."""
 
-    prompt_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    cached_content_token_count: int | None = None
+    prompt_token_count: Any = None
+    tool_use_prompt_token_count: Any = None
+    candidates_token_count: Any = None
+    thoughts_token_count: Any = None
+    cached_content_token_count: Any = None
 
     def usage(self) -> Usage:
         """Return what tako counts: tools' prompts are input, thoughts are output."""
-        thoughts = self.thoughts_token_count or 0
+        thoughts = count_of(self.thoughts_token_count)
         return Usage(
-            (self.prompt_token_count or 0) + (self.tool_use_prompt_token_count or 0),
-            (self.candidates_token_count or 0) + thoughts,
-            self.cached_content_token_count or 0,
+            count_of(self.prompt_token_count) + count_of(self.tool_use_prompt_token_count),
+            count_of(self.candidates_token_count) + thoughts,
+            count_of(self.cached_content_token_count),
             0,  # caches are filled by another call, which is billed by the hour
             thoughts,
         )

@@ -30,7 +30,7 @@ class _Open:
         """Whether its arguments are whole JSON."""
         try:
             msgspec.json.decode("".join(self.texts))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             return False
         return True
 

@@ -1,0 +1,55 @@
+"""Replies of Gemini's that are rarer, and counts of odd shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tako_vertex import Vertex
+
+from tako import ChatResponse, Usage
+from tako.parts import TextPart
+from tako.testing.server import Reply, reply, serve, sse
+
+PDF = {"fileData": {"mimeType": "application/pdf", "fileUri": "gs://b/a.pdf"}}
+
+
+def chunk(*parts: Any, **more: Any) -> dict[str, Any]:
+    return {"candidates": [{"content": {"role": "model", "parts": list(parts)}, "finishReason": "STOP"}], **more}
+
+
+def stream(answer: Reply) -> ChatResponse:
+    with serve(answer) as server:
+        provider = Vertex("m", project_id="p", access_token="t", endpoint_url=server.url, max_retries=0)
+        return provider.blocking.stream("Hello").response()
+
+
+def chat(answer: Reply) -> ChatResponse:
+    with serve(answer) as server:
+        provider = Vertex("m", project_id="p", access_token="t", endpoint_url=server.url, max_retries=0)
+        return provider.blocking.chat("Hello")
+
+
+@pytest.mark.parametrize(
+    ("counts", "counted"),
+    [
+        ({"promptTokenCount": 3.0, "candidatesTokenCount": 2, "thoughtsTokenCount": None}, Usage(3, 2)),
+        ({"promptTokenCount": "many", "candidatesTokenCount": 2}, Usage(0, 2)),
+    ],
+)
+def test_counts_of_odd_shapes_are_no_reason_to_lose_a_reply(counts: Any, counted: Usage) -> None:
+    said = chunk({"text": "Hi"}, usageMetadata=counts)
+    assert chat(reply(json=said)).usage == counted
+    assert stream(reply(sse(said, done=False))).usage == counted
+
+
+def test_files_are_kept_in_raw_whole_and_streamed() -> None:
+    for response in (chat(reply(json=chunk({"text": "Hi"}, PDF))), stream(reply(sse(chunk({"text": "Hi"}, PDF))[:1]))):
+        assert response.message.parts == [TextPart("Hi")]
+        assert PDF in response.raw["candidates"][0]["content"]["parts"]
+
+
+def test_half_an_emoji_and_a_byte_order_mark_are_no_reason_to_lose_a_reply() -> None:
+    body = rb'{"candidates":[{"content":{"parts":[{"text":"a\ud83d"}]},"finishReason":"STOP"}]}'
+    assert chat(reply(b"\xef\xbb\xbf" + body)).text == "a\N{REPLACEMENT CHARACTER}"
+    assert stream(reply([b"data: " + body + b"\n\n"])).text == "a\N{REPLACEMENT CHARACTER}"
