@@ -65,7 +65,7 @@ def fit(value: Any, name: str, declared: Any) -> Any:
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$")
         raise ValueError(f"{place.rstrip('`')}: {text}") from None
-    except (TypeError, NotImplementedError):  # a type that msgspec does not know is the provider's to check
+    except (TypeError, RuntimeError):  # a type that msgspec does not know is the provider's to check
         return value
     return fitted if declared is table else value
 

@@ -34,7 +34,7 @@ class ToolCalls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     where: dict[str, Any] = {}
 
 
-class OpenAiSse(Struct, frozen=True, kw_only=True, tag_field="kind", tag="openai_sse", forbid_unknown_fields=True):
+class OpenAiSse(Struct, frozen=True, tag_field="kind", tag="openai_sse", forbid_unknown_fields=True):
     """Server-Sent Events with JSON in them; the defaults are those of Chat Completions.
 
     A finish reason, or an event whose data or name is ``stop_marker``, ends the reply in order; with
@@ -59,7 +59,7 @@ class OpenAiSse(Struct, frozen=True, kw_only=True, tag_field="kind", tag="openai
     where: dict[str, Any] = field(default_factory=lambda: {"/choices/0/index": 0})
 
 
-class NdJson(Struct, frozen=True, kw_only=True, tag_field="kind", tag="ndjson", forbid_unknown_fields=True):
+class NdJson(Struct, frozen=True, tag_field="kind", tag="ndjson", forbid_unknown_fields=True):
     """One JSON document a line.
 
     A finish reason ends the reply in order, and so does a line in which ``done_pointer`` leads to true; the body is
