@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from tako.kit.encoding import merge
 from tako.kit.exchange import chat_through, refuse_if_strict, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import find_key
+from tako.kit.lease import sent_again
 from tako.kit.models import ModelTable
 from tako.translator import PartContext
 from tako_bedrock.blocks import decode_block, encode_part
@@ -110,15 +111,15 @@ class Bedrock(HttpProvider):
     ) -> AsyncGenerator[HttpReply, None]:
         """Send a request; where the credentials have expired, find new ones once and send it once more."""
         held = await self.account.held() if self._signs else None
-        async with AsyncExitStack() as stack:
-            try:
-                reply = await stack.enter_async_context(super().open(url, body, headers=headers, method=method))
-            except AuthenticationError as error:
-                if held is None or error.code not in EXPIRED or not await self.account.renew(held):
-                    source = BEARER if held is None else f"the source {held.method!r}"
-                    error.args = (f"{error.args[0]} (the credentials are of {source}; renew or correct them)",)
-                    raise
-                reply = await stack.enter_async_context(super().open(url, body, headers=headers, method=method))
+
+        async def renewed(refusal: AuthenticationError) -> bool:
+            if held is not None and refusal.code in EXPIRED and await self.account.renew(held):
+                return True
+            source = BEARER if held is None else f"the source {held.method!r}"
+            refusal.args = (f"{refusal.args[0]} (the credentials are of {source}; renew or correct them)",)
+            return False
+
+        async with sent_again(partial(super().open, url, body, headers=headers, method=method), renewed) as reply:
             yield reply
 
     def hide(self, text: str) -> str:

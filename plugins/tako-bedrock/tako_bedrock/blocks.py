@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tako import notices
+from tako.kit.arguments import as_arguments
 from tako.kit.completions.decode import mint_id
 from tako.kit.encoding import encode, encode_inner, result_parts
 from tako.kit.images import inline_image, is_data_url
@@ -46,7 +47,7 @@ def encode_part(part: Part, context: PartContext, *, fetches: bool = False) -> d
         case ImagePart() | ImageUrlPart():
             return _image(part, context, fetches=fetches)
         case ToolCallPart():
-            return {"toolUse": {"toolUseId": part.id, "name": part.name, "input": _input(part.args, context)}}
+            return {"toolUse": {"toolUseId": part.id, "name": part.name, "input": as_arguments(part.args, context)}}
         case ToolResultPart():
             return _result(part, context)
         case ReasoningPart():
@@ -138,17 +139,6 @@ def _in_s3(part: ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
         context.notice(notices.UNSUPPORTED_MEDIA_TYPE, "an image in S3 was left out: give its mime type")
         return None
     return {"image": {"format": kind, "source": {"s3Location": {"uri": part.url}}}}
-
-
-def _input(args: Any, context: PartContext) -> dict[str, Any]:
-    """Return arguments as the object that the wire wants; what is none is wrapped, so that nothing of it is lost."""
-    found = as_object(args)
-    if found is not None:
-        return found
-    if args is None or args == "":
-        return {}
-    context.notice(notices.CHANGED_PART, "arguments that are no JSON object went out inside of one")
-    return {"arguments": args}
 
 
 def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:

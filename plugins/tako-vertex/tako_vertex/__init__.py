@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -13,6 +13,7 @@ from tako.kit.checks import check_text, given
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import Secret, find_key
+from tako.kit.lease import sent_again
 from tako.kit.models import ModelTable
 from tako.translator import PartContext
 from tako_vertex.endpoint import LOCATION, address, host_of, model_path
@@ -129,16 +130,15 @@ class Vertex(HttpProvider):
             async with send() as reply:
                 yield reply
             return
-        used = await self.tokens.grant()
-        async with AsyncExitStack() as stack:
+        tokens, used = self.tokens, await self.tokens.grant()
+
+        async def renewed(refusal: AuthenticationError) -> bool:
             try:
-                reply = await stack.enter_async_context(send())
-            except AuthenticationError as refusal:
-                try:
-                    await self.tokens.renew(used)
-                except TakoError as failure:
-                    raise refusal from failure
-                reply = await stack.enter_async_context(send())
+                return await tokens.renew(used) is not used
+            except TakoError as failure:
+                raise refusal from failure
+
+        async with sent_again(send, renewed) as reply:
             yield reply
 
 

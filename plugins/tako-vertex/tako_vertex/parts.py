@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tako import notices
+from tako.kit.arguments import as_arguments
 from tako.kit.encoding import encode_inner, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.loose import as_object, text_of
@@ -127,10 +128,7 @@ def _file(part: ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
 
 
 def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
-    args = as_object(part.args)
-    if args is None:
-        context.notice(notices.CHANGED_PART, "a call's arguments are no object and went out within one")
-        args = {"arguments": part.args}
+    args = as_arguments(part.args, context)
     return {"functionCall": {**_id(part.id), "name": part.name, "args": args}, **_signature(part, context)}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.kit.arguments import as_arguments
 from tako.kit.encoding import encode, encode_inner, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
-from tako.loose import as_object
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
         case ImagePart() | ImageUrlPart():
             block = _image(part, context)
         case ToolCallPart():
-            block = {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part.args, context)}
+            block = {"type": "tool_use", "id": part.id, "name": part.name, "input": as_arguments(part.args, context)}
         case ToolResultPart():
             block = _result(part, context)
         case ReasoningPart():
@@ -59,17 +59,6 @@ def _image(part: ImagePart | ImageUrlPart, context: PartContext) -> dict[str, An
     if inline is None:
         return None
     return {"type": "image", "source": {"type": "base64", "media_type": inline[0], "data": inline[1]}}
-
-
-def _input(args: Any, context: PartContext) -> dict[str, Any]:
-    """Return arguments as the object that the wire wants; what is none is wrapped, so that nothing of it is lost."""
-    found = as_object(args)
-    if found is not None:
-        return found
-    if args is None or args == "":
-        return {}
-    context.notice(notices.CHANGED_PART, "arguments that are no JSON object went out inside of one")
-    return {"arguments": args}
 
 
 def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:

@@ -1,0 +1,22 @@
+"""A call's arguments, on wires that want an object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako import notices
+from tako.loose import as_object
+
+if TYPE_CHECKING:
+    from tako.translator import PartContext
+
+
+def as_arguments(args: Any, context: PartContext) -> dict[str, Any]:
+    """Return arguments as an object; what is none is wrapped, so that nothing of it is lost."""
+    found = as_object(args)
+    if found is not None:
+        return found
+    if args is None or args == "":
+        return {}
+    context.notice(notices.CHANGED_PART, "arguments that are no JSON object went out inside of one")
+    return {"arguments": args}
