@@ -46,6 +46,10 @@ _KINDS: dict[str, type] = {"tako_capabilities": Capabilities, "tako_translator":
 """What hooks return that do not return functions."""
 
 
+_NO_PLUGINS = (str, bytes, int, float, tuple, list, dict, set)
+"""What has no hooks, though it may have been meant to name or to hold a plugin."""
+
+
 class PluginWarning(UserWarning):
     """A plugin was left out; everything else works."""
 
@@ -161,6 +165,8 @@ class Plugins:
     def register(self, plugin: object, name: str | None = None) -> None:
         """Add a general plugin that is not packaged: a module, or any object with hook implementations."""
         label = name or getattr(plugin, "__name__", None) or f"{type(plugin).__name__}-{id(plugin):x}"
+        if plugin is None or isinstance(plugin, _NO_PLUGINS):
+            raise PluginError(f"a plugin is a module, or an object with hooks, not {plugin!r}")
         Hooks(general=[(label, plugin)])  # raises what is wrong with it before anything changes
         with self._lock:
             if label in self._general or any(plugin is known for known in self._general.values()):

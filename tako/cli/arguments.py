@@ -134,7 +134,7 @@ class _Added(_Parser):
 
     entries: list[Any] = []  # noqa: RUF012 - every parser gets its own
 
-    # pyright: argparse overloads it
+    # argparse overloads it, for which pyright needs:
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self.entries:
             _fill(self, self.entries)
