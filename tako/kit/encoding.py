@@ -15,7 +15,7 @@ from tako.loose import as_array, as_object
 from tako.parts import ContentPart, Part, ToolResultPart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tako.translator import PartContext, Translator
     from tako.types import Message
@@ -40,6 +40,28 @@ def encode_parts(message: Message, i: int, translator: Translator, context: Part
             yield part, block
         elif len(context.notices) == before:
             context.notice(notices.UNSUPPORTED_PART, f"a {type(part).__name__} was left out")
+
+
+def refuse_empty(messages: Sequence[Any], context: PartContext) -> None:
+    """Raise ConfigurationError where nothing of a request is left to send: every vendor refuses that, less clearly.
+
+    A strict request that lost something is left to the UnsupportedError that it gets anyway.
+    """
+    if messages or (context.request.strict and context.notices):
+        return
+    lost = "; ".join([f"{notice.path}: {notice.message}" for notice in context.notices if notice.path])
+    raise ConfigurationError(f"{context.provider} has nothing to send: {lost or 'the messages are empty'}")
+
+
+def speak_as_user(system: Sequence[Any], context: PartContext) -> None:
+    """Note that the system's text goes out as the user's turn: there is no other, and the wire needs one.
+
+    Raises as ``refuse_empty`` does where there is no such text either.
+    """
+    refuse_empty(system, context)
+    if system:
+        text = "the system's text went out as the user's: the API wants a turn of the user's, and there is none"
+        context.notice(notices.CHANGED_PART, text, "messages")
 
 
 def result_parts(part: ToolResultPart) -> list[Part] | None:

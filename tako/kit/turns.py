@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from tako import notices
-from tako.kit.encoding import encode_parts
+from tako.kit.encoding import encode_parts, speak_as_user
 from tako.types import Role
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Blocks(Struct, frozen=True):
     ``kind_of`` names a block's kind; ``only`` says in whose turns kinds may stand (others in either), ``system`` which
     may stand in the system text. ``call`` and ``result`` are the kinds of calls and their results; ``id_of`` and
     ``with_id`` read and write the id that pairs them. ``not_id`` matches a character that no id may have,
-    ``longest_id`` counts the characters of one.
+    ``longest_id`` counts the characters of one. ``not_last``: kinds that no turn of the model's may end with.
     """
 
     kind_of: Callable[[Block], str]
@@ -44,6 +44,7 @@ class Blocks(Struct, frozen=True):
     with_id: Callable[[Block, str], Block]
     not_id: re.Pattern[str]
     longest_id: int = 64
+    not_last: frozenset[str] = frozenset()
 
 
 class Item(Struct, eq=False):
@@ -70,6 +71,10 @@ def arrange(
     system = [item for role, item in items if role == "system"]
     turns = _merged([Turn(role, [item]) for role, item in items if role != "system"], blocks)
     _pair(turns, context, blocks)
+    for turn in turns:
+        while turn.items and turn.items[-1].kind in blocks.not_last:
+            text = "it was left out: the model's turn may not end with it"
+            context.notice(notices.MISPLACED_PART, text, turn.items.pop().path)
     turns = _merged([turn for turn in turns if turn.items], blocks)
     while turns and (turns[0].role == "assistant" or not turns[0].items):
         for item in turns.pop(0).items:
@@ -78,6 +83,17 @@ def arrange(
             _drop(turns[0], [item for item in turns[0].items if item.kind == blocks.result], context, blocks)
     context.path = ""
     return system, turns
+
+
+def with_user(system: list[Item], turns: list[Turn], context: PartContext) -> tuple[list[Item], list[Turn]]:
+    """Return what is arranged with a turn of the user's: without any, the system's text is the user's, which is noted.
+
+    Raises ConfigurationError where there is nothing to say at all.
+    """
+    if turns:
+        return system, turns
+    speak_as_user(system, context)
+    return [], [Turn("user", system)] if system else []
 
 
 def unmark(system: list[Item], turns: list[Turn], most: int, context: PartContext) -> None:

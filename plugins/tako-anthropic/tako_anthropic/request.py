@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.kit.encoding import merge
 from tako.kit.messages import arrange, content, encode_tool
+from tako.kit.turns import with_user
 from tako.types import JsonSchema
 from tako_anthropic.models import Model, model_of
 from tako_anthropic.thinking import decide
@@ -36,7 +37,7 @@ def encode_request(
     stream: bool,
 ) -> dict[str, Any]:
     """Make the body of a request; what cannot be carried is noted in the context."""
-    system, turns = arrange(request, translator, context)
+    system, turns = with_user(*arrange(request, translator, context), context)
     context.path = ""
     name = request.model or model
     asked = default_max_tokens if request.max_tokens is None else request.max_tokens
@@ -102,6 +103,11 @@ def _sampling(
             reason = "this model refuses it"
         elif thinking and not (value == 1 if name == "temperature" else 0.95 <= value <= 1):  # noqa: PLR2004 - documented
             reason = "it must be 1 beside thinking" if name == "temperature" else "it must be 0.95 to 1 beside thinking"
+        elif value > 1:
+            said = f"{name} went out as 1: the API takes 0 to 1, and {value} was asked for"
+            context.notice(notices.CHANGED_PARAMETER, said, name)
+            yield name, 1.0
+            continue
         else:
             yield name, value
             continue

@@ -83,6 +83,7 @@ def test_turns_alternate_and_every_call_is_answered_first_thing_in_the_next(conv
     for turn in turns:
         content = blocks(turn["content"])
         assert content
+        assert turn["role"] == "user" or content[-1]["type"] != "thinking"
         answers = [block["tool_use_id"] for block in content if block["type"] == "tool_result"]
         assert sorted(answers) == sorted(waiting)
         assert all(block["type"] == "tool_result" for block in content[: len(answers)])

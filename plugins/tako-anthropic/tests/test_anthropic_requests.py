@@ -268,6 +268,11 @@ def test_sampling_is_left_out_where_the_version_or_the_model_refuses_it(
         ask(server, ChatRequest([Message.user("?")], temperature=0.2, strict=True), model, version=version)
 
 
+def test_a_temperature_beyond_1_goes_out_as_1(server: Server) -> None:
+    body, notices = ask(server, ChatRequest([Message.user("?")], temperature=1.7))
+    assert (body["temperature"], notices) == (1, [("changed_parameter", "temperature")])
+
+
 def test_a_budget_leaves_room_for_the_answer(server: Server) -> None:
     body, notices = ask(
         server, ChatRequest([Message.user("?")], reasoning=2000, max_tokens=500, temperature=0.5, top_p=0.96)

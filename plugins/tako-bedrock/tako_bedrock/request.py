@@ -8,6 +8,7 @@ import msgspec
 
 from tako import notices
 from tako.kit.encoding import merge
+from tako.kit.turns import with_user
 from tako.loose import as_object
 from tako.types import JsonSchema
 from tako_bedrock.reasoning import reasoning
@@ -26,7 +27,7 @@ EMPTY_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
 
 def encode_request(request: ChatRequest, model: str, translator: Translator, context: PartContext) -> dict[str, Any]:
     """Make the body of a request, all but ``extra``; what cannot be carried is noted in the context."""
-    system, turns = arrange(request, model, translator, context)
+    system, turns = with_user(*arrange(request, model, translator, context), context)
     body: dict[str, Any] = {}
     if system:
         body["system"] = content_of(system)

@@ -54,7 +54,7 @@ BLOCKS = Blocks(
     with_id=_with_id,
     not_id=re.compile(r"[^a-zA-Z0-9_.:-]"),
 )
-CLAUDE = replace(BLOCKS, not_id=_NOT_CLAUDE_ID)
+CLAUDE = replace(BLOCKS, not_id=_NOT_CLAUDE_ID, not_last=frozenset({"reasoningContent"}))
 
 
 def arrange(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.kit.completions import translator_for
 from tako.kit.completions.decode import decode_block
+from tako.kit.encoding import speak_as_user
 from tako.parts import Part, ReasoningPart
 from tako.translator import PartContext, Translator
 from tako.types import Role
@@ -43,10 +44,11 @@ def arrange(messages: list[dict[str, Any]], context: PartContext) -> list[dict[s
     """Make encoded messages ones that Mistral takes; what it adds is noted.
 
     Ids of calls that others minted are replaced, in calls and results alike. Some models refuse a user's turn straight
-    after tool results (error 3230), so that one of the model's is put in between. A last message of the model's is the
-    beginning of the reply, and marked as such.
+    after tool results (error 3230), so that one of the model's is put in between. The system's text may neither follow
+    the model's turn or a result nor come last. A last message of the model's is the beginning of the reply, and marked
+    as such.
     """
-    arranged = list(_bridged(messages, context))
+    arranged = list(_bridged(_led(messages, context), context))
     mapped = wire_ids(_ids(arranged))
     for message in arranged:
         if message["role"] == "tool":
@@ -83,6 +85,23 @@ def _thinking(part: ReasoningPart, context: PartContext) -> dict[str, Any] | Non
     texts = [{"type": "text", "text": part.text}] if part.text else []
     signature = {"signature": part.signature} if part.signature is not None else {}
     return {"type": "thinking", "thinking": texts, "closed": True, **signature}
+
+
+def _led(messages: list[dict[str, Any]], context: PartContext) -> list[dict[str, Any]]:
+    """Move the system's messages up to where they may stand; if there is nothing else, they are the user's."""
+    if all(message["role"] == "system" for message in messages):
+        speak_as_user(messages, context)
+        return [{**message, "role": "user"} for message in messages]
+    led: list[dict[str, Any]] = []
+    for i, message in enumerate(messages):
+        at = len(led)
+        if message["role"] == "system":
+            while at and led[at - 1]["role"] in ("assistant", "tool"):
+                at -= 1
+            if at == len(led) and all(later["role"] == "system" for later in messages[i:]):
+                at -= 1
+        led.insert(at, message)
+    return led
 
 
 def _bridged(messages: list[dict[str, Any]], context: PartContext) -> Iterator[dict[str, Any]]:

@@ -110,6 +110,28 @@ def test_parameters_go_out_in_mistrals_words() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("roles", "wire"),
+    [
+        ("user assistant system user", "user system assistant user"),
+        ("user system", "system user"),
+        ("user user system system", "user system system user"),
+        ("user assistant system", "user system assistant"),
+    ],
+)
+def test_the_systems_text_moves_up_to_where_it_may_stand(roles: str, wire: str) -> None:
+    body, notices = sent([Message(Role(role), role) for role in roles.split()])
+    assert " ".join([message["role"] for message in body["messages"]]) == wire
+    assert notices == []
+
+
+def test_the_systems_text_does_not_part_results_from_what_is_made_of_them() -> None:
+    call, result = ContentPart.tool_call("D681PevKs", "now", {}), Message.tool("D681PevKs", "12:00")
+    body, notices = sent([Message.user("?"), Message.assistant([call]), result, Message.system("Be brief.")])
+    assert [message["role"] for message in body["messages"]] == ["user", "system", "assistant", "tool"]
+    assert notices == []
+
+
 def test_a_request_has_its_seed_before_the_providers() -> None:
     assert sent("Hi", random_seed=1, safe_prompt=False)[0]["random_seed"] == 1
     assert sent("Hi", safe_prompt=False)[0]["safe_prompt"] is False
@@ -295,7 +317,7 @@ def test_any_conversation_goes_out_and_no_part_is_lost(
     lenient: tuple[Server, Mistral], messages: list[Message]
 ) -> None:
     server, provider = lenient
-    response = provider.blocking.chat(messages)
+    response = provider.blocking.chat([*messages, Message.user("?")])
     parts = {f"messages[{i}].content[{j}]": part for i, m in enumerate(messages) for j, part in enumerate(m.parts)}
     lost = {notice.path for notice in response.notices if notice.code not in ("added_turn", "error_flag")}
     assert lost <= set(parts)

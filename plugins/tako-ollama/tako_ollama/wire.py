@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.fold import arguments
-from tako.kit.encoding import encode, encode_inner, encode_parts, result_parts
+from tako.kit.completions.parameters import effort_of
+from tako.kit.encoding import encode, encode_inner, encode_parts, refuse_empty, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.loose import as_object
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -38,7 +39,8 @@ def encode_body(
     """Make the body, without the request's ``extra``; images that are to be fetched stand in it as objects."""
     body: Block = {"model": model, "messages": _messages(request, translator, context), "stream": stream}
     context.path = ""
-    body.update(_parameters(request, context))
+    refuse_empty(body["messages"], context)
+    body.update(_parameters(request, context, model))
     chosen = {**options, **_options(request)}
     if chosen:
         body["options"] = chosen
@@ -205,7 +207,7 @@ def _options(request: ChatRequest) -> Block:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _parameters(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, Any]]:
+def _parameters(request: ChatRequest, context: PartContext, model: str) -> Iterator[tuple[str, Any]]:
     if request.tools and request.tool_choice != "none":
         yield "tools", [_tool(tool.name, tool.description, tool.input_schema) for tool in request.tools]
     if request.tool_choice == "none" and request.tools:
@@ -222,7 +224,7 @@ def _parameters(request: ChatRequest, context: PartContext) -> Iterator[tuple[st
             request.response_format if isinstance(request.response_format, str) else request.response_format.schema,
         )
     if request.reasoning is not None:
-        yield "think", _think(request.reasoning, context)
+        yield "think", _think(request.reasoning, context, model)
     if request.metadata:
         context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no metadata", "metadata")
 
@@ -232,10 +234,13 @@ def _tool(name: str, description: str, schema: Block) -> Block:
     return {"type": "function", "function": {key: value for key, value in function.items() if value != ""}}
 
 
-def _think(wanted: int | str, context: PartContext) -> bool | str:
-    """Return an effort as it is; the wire knows no budgets, so any but 0 is thinking as such."""
+def _think(wanted: int | str, context: PartContext, model: str) -> bool | str:
+    """Return an effort as it is; a budget, which the wire does not know, as thinking (gpt-oss wants an effort)."""
     if isinstance(wanted, str):
-        return wanted
-    if wanted:
-        context.notice(notices.CHANGED_PARAMETER, f"a budget of {wanted} tokens went out as think=true", "reasoning")
-    return wanted > 0
+        return wanted if wanted != "none" else False
+    if wanted <= 0:
+        return False
+    think = effort_of(wanted) if "gpt-oss" in model else True
+    said = f"a budget of {wanted} tokens went out as think={'true' if think is True else think}"
+    context.notice(notices.CHANGED_PARAMETER, said, "reasoning")
+    return think

@@ -75,16 +75,18 @@ def test_format_is_json_or_the_schema_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "think", "said"),
+    ("model", "wanted", "think", "said"),
     [
-        ("low", "low", []),
-        ("high", "high", []),
-        (0, False, []),
-        (2000, True, [(notices.CHANGED_PARAMETER, "reasoning")]),
+        ("qwen3", "low", "low", []),
+        ("qwen3", "high", "high", []),
+        ("qwen3", "none", False, []),
+        ("qwen3", 0, False, []),
+        ("qwen3", 2000, True, [(notices.CHANGED_PARAMETER, "reasoning")]),
+        ("gpt-oss:20b", 5000, "medium", [(notices.CHANGED_PARAMETER, "reasoning")]),
     ],
 )
-def test_efforts_go_as_they_are_and_budgets_as_thinking(wanted, think, said) -> None:
-    body, found = body_of([tako.Message.user("Hi")], reasoning=wanted)
+def test_efforts_go_as_they_are_and_budgets_as_thinking_or_as_the_effort_of_gpt_oss(model, wanted, think, said) -> None:
+    body, found = body_of([tako.Message.user("Hi")], model=model, reasoning=wanted)
     assert body["think"] == think
     assert type(body["think"]) is type(think)
     assert codes(found) == said
@@ -346,6 +348,7 @@ def placed(messages) -> int:
 @given(conversations, st.booleans())
 def test_any_conversation_is_encoded_and_every_part_is_on_the_wire_or_noted(messages, fetches) -> None:
     singles = [tako.Message(message.role, [part]) for message in messages for part in message.parts]
+    singles.append(tako.Message.user("?"))
     request = tako.ChatRequest(singles)
     context = PartContext("ollama", request)
     translator = tako.Translator(lambda part, context: encode_part(part, context, fetches=fetches), lambda block: None)

@@ -124,9 +124,77 @@ def test_output_of_one_shape() -> None:
 
 
 def test_a_budget_of_reasoning_becomes_an_effort_with_a_notice() -> None:
-    server, response = ask(user(ContentPart.text("?"), reasoning=4000))
+    server, response = ask(user(ContentPart.text("?"), reasoning=4000), model="gpt-5")
     assert server.requests[0].json["reasoning_effort"] == "medium"
     assert [(notice.code, notice.path) for notice in response.notices] == [("changed_parameter", "reasoning")]
+
+
+@pytest.mark.parametrize(
+    ("model", "least"), [("o3-mini", "low"), ("gpt-5-mini", "minimal"), ("gpt-5.2", "none"), ("qwen3", "none")]
+)
+def test_a_budget_of_nothing_is_the_least_effort_that_a_model_takes(model: str, least: str) -> None:
+    assert body(user(ContentPart.text("?"), reasoning=0), model=model)["reasoning_effort"] == least
+
+
+STOPS = list("abcdef")
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "sampling", "stops"),
+    [
+        ("gpt-4o", False, True, 4),
+        ("gpt-4.1-mini", False, True, 4),
+        ("gpt-5-chat-latest", False, True, 4),
+        ("o1", True, False, 4),
+        ("openai/o3-mini", True, False, 4),
+        ("o4-mini", True, False, 0),
+        ("gpt-5", True, False, 0),
+        ("gpt-5-nano-2025-08-07", True, False, 0),
+        ("gpt-5.2", True, False, 0),
+        ("gpt-oss-120b", True, True, 6),
+        ("deepseek-chat", True, True, 6),
+    ],
+)
+def test_what_a_model_of_openais_refuses_is_left_out_and_noted(
+    model: str, effort: bool, sampling: bool, stops: int
+) -> None:
+    request = user(ContentPart.text("?"), reasoning="low", temperature=0.2, top_p=0.9, stop=STOPS)
+    server, response = ask(request, model=model)
+    sent = server.requests[0].json
+    assert sent.get("reasoning_effort") == ("low" if effort else None)
+    assert [sent.get("temperature"), sent.get("top_p")] == ([0.2, 0.9] if sampling else [None, None])
+    assert sent.get("stop", []) == STOPS[:stops]
+    changed = {"stop"} if stops < len(STOPS) else set()
+    expected = changed | (set() if effort else {"reasoning"}) | (set() if sampling else {"temperature", "top_p"})
+    assert {notice.path for notice in response.notices} == expected
+
+
+def test_later_models_sample_where_no_effort_is_asked_for() -> None:
+    for reasoning in (None, "none"):
+        request = user(ContentPart.text("?"), reasoning=reasoning, temperature=0.2, top_p=0.9)
+        sent = body(request, model="gpt-5.2")
+        assert (sent["temperature"], sent["top_p"]) == (0.2, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("schema", "wire"),
+    [
+        ({}, {"type": "object", "properties": {}}),
+        ({"type": "object"}, {"type": "object", "properties": {}}),
+        ({"properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}}),
+        (SCHEMA, SCHEMA),
+    ],
+)
+def test_a_tool_without_parameters_has_the_schema_of_an_object_without_properties(schema: Any, wire: Any) -> None:
+    sent = body(user(ContentPart.text("?"), tools=[Tool("now", "", schema)]))
+    assert sent["tools"] == [{"type": "function", "function": {"name": "now", "parameters": wire}}]
+
+
+@pytest.mark.parametrize(("name", "wire"), [("Person, émigré", "Person___migr_"), ("", "schema"), ("x" * 70, "x" * 64)])
+def test_the_name_of_a_schema_goes_out_as_servers_take_it(name: str, wire: str) -> None:
+    server, response = ask(user(ContentPart.text("?"), response_format=JsonSchema(name, SCHEMA)))
+    assert server.requests[0].json["response_format"]["json_schema"]["name"] == wire
+    assert [(notice.code, notice.path) for notice in response.notices] == [("changed_parameter", "response_format")]
 
 
 def test_what_the_wire_cannot_carry_is_noticed_or_refused() -> None:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.kit.encoding import merge
+from tako.kit.encoding import merge, speak_as_user
 from tako.types import ChatRequest, JsonSchema
 from tako_vertex.turns import Conversation
 
@@ -29,6 +29,9 @@ def encode_request(request: ChatRequest, model: str, translator: Translator, con
     """Make the body of a request; what cannot be carried is noted in the context."""
     generation = generation_of(model)
     system, contents = Conversation(newest=generation >= (3, 0)).of(request, translator, context)
+    if not contents:
+        speak_as_user(system, context)
+        system, contents = [], [{"role": "user", "parts": system}]
     body: dict[str, Any] = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -32,9 +32,11 @@ class Dialect(Struct, frozen=True, kw_only=True):
 
     ``max_tokens`` and ``seed`` name the fields of those parameters. ``required`` is the word for "call some tool".
     ``stream_usage``: ask for usage by ``stream_options``. ``metadata``: the wire has it. ``reasoning_effort``: the
-    field of the effort, None where there is none. ``reasoning_text``: the field of an assistant message that takes its
-    own reasoning back, None where the wire has none. ``sampling``: temperature and top_p are taken.
-    ``require_finish``: a stream without a finish reason and without ``[DONE]`` is truncated.
+    field of the effort, None where there is none; ``least_effort``: its word for a budget of 0. ``reasoning_text``: the
+    field of an assistant message that takes its own reasoning back, None where the wire has none. ``sampling``:
+    temperature and top_p are taken; ``sampling_beside_effort``: also where an effort is asked for. ``stops``: the most
+    stop sequences, None where there is no such limit. ``require_finish``: a stream without a finish reason and without
+    ``[DONE]`` is truncated.
     """
 
     max_tokens: str = "max_tokens"
@@ -43,18 +45,36 @@ class Dialect(Struct, frozen=True, kw_only=True):
     stream_usage: bool = True
     metadata: bool = True
     reasoning_effort: str | None = "reasoning_effort"
+    least_effort: str = "none"
     reasoning_text: str | None = None
     sampling: bool = True
+    sampling_beside_effort: bool = True
+    stops: int | None = None
     require_finish: bool = True
 
 
-REASONING_MODELS = re.compile(r"(.*/)?(o\d|gpt-5|gpt-6|codex)")
-"""OpenAI's models that count reasoning within ``max_completion_tokens`` and refuse ``max_tokens``, by name."""
+_OWN_LIMIT = {"max_tokens": "max_completion_tokens"}
+OPENAI_MODELS: tuple[tuple[re.Pattern[str], Mapping[str, Any]], ...] = (
+    (re.compile(r"gpt-5(\.\d+)?-chat"), {**_OWN_LIMIT, "reasoning_effort": None, "stops": 4}),
+    (re.compile(r"o1|o3-mini"), {**_OWN_LIMIT, "least_effort": "low", "sampling": False, "stops": 4}),
+    (re.compile(r"o\d"), {**_OWN_LIMIT, "least_effort": "low", "sampling": False, "stops": 0}),
+    (re.compile(r"gpt-5(?!\.)"), {**_OWN_LIMIT, "least_effort": "minimal", "sampling": False, "stops": 0}),
+    (re.compile(r"gpt-[5-9]|codex"), {**_OWN_LIMIT, "sampling_beside_effort": False, "stops": 0}),
+    (re.compile(r"gpt-[34]|chatgpt-"), {"reasoning_effort": None, "stops": 4}),
+)
+"""What OpenAI's models differ in, by the beginning of their names; the first that matches decides.
+
+Models that reason count that within ``max_completion_tokens`` and refuse ``max_tokens``, sampling (from gpt-5.1 on only
+beside an effort), and, all but the first of them, ``stop``; the others know no effort
+(https://platform.openai.com/docs/guides/reasoning and .../api-reference/chat/create, November 2026).
+"""
 
 
 def for_openai(dialect: Dialect, model: str) -> Dialect:
-    """Return how the wire of one of OpenAI's models differs, wherever it is served."""
-    return replace(dialect, max_tokens="max_completion_tokens") if REASONING_MODELS.match(model) else dialect
+    """Return how the wire of one of OpenAI's models differs, wherever it is served ("openai/gpt-5")."""
+    name = model.rpartition("/")[2]
+    changes = next((changes for pattern, changes in OPENAI_MODELS if pattern.match(name)), None)
+    return replace(dialect, **changes) if changes else dialect
 
 
 def finish_reason(word: str | None, *, has_calls: bool) -> FinishReason:

@@ -9,19 +9,17 @@ import msgspec
 
 from tako import notices
 from tako.kit.completions.dialect import Dialect
+from tako.kit.completions.parameters import parameters
 from tako.kit.completions.turns import arrange
-from tako.kit.encoding import encode, encode_inner, merge, result_parts
+from tako.kit.encoding import encode, encode_inner, merge, refuse_empty, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tako.translator import PartContext, Translator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from tako.types import ChatRequest, JsonSchema
-
-EFFORTS = ((2048, "low"), (8192, "medium"))
-"""Token budgets up to which an effort stands for them; beyond the last it is "high"."""
+    from tako.types import ChatRequest
 
 
 def encode_request(
@@ -29,7 +27,8 @@ def encode_request(
 ) -> dict[str, Any]:
     """Make the body of a request; what cannot be carried is noted in the context."""
     body: dict[str, Any] = {"model": request.model or model, "messages": arrange(request, translator, context)}
-    body.update(_parameters(request, context, dialect))
+    refuse_empty(body["messages"], context)
+    body.update(parameters(request, context, dialect))
     if stream:
         body["stream"] = True
         if dialect.stream_usage:
@@ -115,66 +114,3 @@ def _reasoning(part: ReasoningPart, context: PartContext, dialect: Dialect) -> d
         context.notice(notices.EMPTY_TEXT, "reasoning without text was left out")
         return None
     return {dialect.reasoning_text: part.text}
-
-
-def _parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
-    if request.tools:
-        yield "tools", [_tool(tool.name, tool.description, tool.input_schema) for tool in request.tools]
-    if request.tool_choice is not None:
-        if request.tools:
-            yield "tool_choice", _choice(request.tool_choice, dialect)
-        else:
-            context.notice(notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: there are no tools", "tool_choice")
-    yield from _sampling(request, context, dialect)
-    if request.response_format is not None:
-        yield "response_format", _format(request.response_format)
-    if request.reasoning is not None:
-        yield from _effort(request.reasoning, context, dialect)
-    if request.metadata and dialect.metadata:
-        yield "metadata", request.metadata
-    elif request.metadata:
-        context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no metadata", "metadata")
-
-
-def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
-    for name in ("temperature", "top_p"):
-        value = getattr(request, name)
-        if value is not None and dialect.sampling:
-            yield name, value
-        elif value is not None:
-            context.notice(notices.UNSUPPORTED_PARAMETER, f"this model takes no {name}", name)
-    if request.max_tokens is not None:
-        yield dialect.max_tokens, request.max_tokens
-    if request.stop:
-        yield "stop", request.stop
-    if request.seed is not None:
-        yield dialect.seed, request.seed
-
-
-def _tool(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    function = {"name": name, "description": description, "parameters": schema}
-    return {"type": "function", "function": {key: value for key, value in function.items() if value != ""}}
-
-
-def _choice(choice: str, dialect: Dialect) -> Any:
-    if choice == "required":
-        return dialect.required
-    return choice if choice in ("auto", "none") else {"type": "function", "function": {"name": choice}}
-
-
-def _format(wanted: str | JsonSchema) -> dict[str, Any]:
-    if isinstance(wanted, str):
-        return {"type": "json_object"}
-    schema = {"name": wanted.name, "schema": wanted.schema, "strict": wanted.strict}
-    return {"type": "json_schema", "json_schema": schema}
-
-
-def _effort(wanted: int | str, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
-    if dialect.reasoning_effort is None:
-        context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no reasoning effort", "reasoning")
-        return
-    if isinstance(wanted, int):
-        effort = next((word for limit, word in EFFORTS if wanted <= limit), "high")
-        context.notice(notices.CHANGED_PARAMETER, f"a budget of {wanted} tokens went out as {effort!r}", "reasoning")
-        wanted = effort
-    yield dialect.reasoning_effort, wanted

@@ -37,6 +37,7 @@ BLOCKS = Blocks(
     with_id=_with_id,
     not_id=re.compile(r"[^a-zA-Z0-9_-]"),
     longest_id=256,
+    not_last=frozenset({"thinking", "redacted_thinking"}),
 )
 
 

@@ -1,0 +1,107 @@
+"""A request's tools and parameters in the dialect's words."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tako import notices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tako.kit.completions.dialect import Dialect
+    from tako.translator import PartContext
+    from tako.types import ChatRequest, JsonSchema
+
+EFFORTS = ((2048, "low"), (8192, "medium"))
+"""Token budgets up to which an effort stands for them; beyond the last it is "high"."""
+LONGEST_NAME = 64
+"""Characters that the name of a JSON Schema may have."""
+_NOT_NAME = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
+    """Yield the fields that carry a request's tools and parameters; what the dialect has no word for is noted."""
+    if request.tools:
+        yield "tools", [_tool(tool.name, tool.description, tool.input_schema) for tool in request.tools]
+    if request.tool_choice is not None:
+        if request.tools:
+            yield "tool_choice", _choice(request.tool_choice, dialect)
+        else:
+            context.notice(notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: there are no tools", "tool_choice")
+    yield from _sampling(request, context, dialect)
+    if request.response_format is not None:
+        yield "response_format", _format(request.response_format, context)
+    if request.reasoning is not None:
+        yield from _effort(request.reasoning, context, dialect)
+    if request.metadata and dialect.metadata:
+        yield "metadata", request.metadata
+    elif request.metadata:
+        context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no metadata", "metadata")
+
+
+def effort_of(budget: int) -> str:
+    """Return the effort that stands for a budget in tokens, on wires that know words alone."""
+    return next((word for limit, word in EFFORTS if budget <= limit), "high")
+
+
+def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
+    thinks = request.reasoning not in (None, "none") and not dialect.sampling_beside_effort
+    samples, beside = dialect.sampling and not thinks, " beside an effort" if thinks else ""
+    for name in ("temperature", "top_p"):
+        value = getattr(request, name)
+        if value is not None and samples:
+            yield name, value
+        elif value is not None:
+            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: this model takes none{beside}", name)
+    if request.max_tokens is not None:
+        yield dialect.max_tokens, request.max_tokens
+    if request.stop:
+        yield from _stops(request.stop, context, dialect.stops)
+    if request.seed is not None:
+        yield dialect.seed, request.seed
+
+
+def _stops(texts: list[str], context: PartContext, most: int | None) -> Iterator[tuple[str, list[str]]]:
+    if most == 0:
+        context.notice(notices.UNSUPPORTED_PARAMETER, "stop was left out: this model takes none", "stop")
+        return
+    if most is not None and len(texts) > most:
+        context.notice(notices.CHANGED_PARAMETER, f"only the first {most} stop sequences went out", "stop")
+    yield "stop", texts[:most]
+
+
+def _tool(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    if schema.get("type", "object") == "object" and not ("type" in schema and "properties" in schema):
+        schema = {"type": "object", "properties": {}, **schema}  # OpenAI refuses schemas without either
+    function = {"name": name, "description": description, "parameters": schema}
+    return {"type": "function", "function": {key: value for key, value in function.items() if value != ""}}
+
+
+def _choice(choice: str, dialect: Dialect) -> Any:
+    if choice == "required":
+        return dialect.required
+    return choice if choice in ("auto", "none") else {"type": "function", "function": {"name": choice}}
+
+
+def _format(wanted: str | JsonSchema, context: PartContext) -> dict[str, Any]:
+    if isinstance(wanted, str):
+        return {"type": "json_object"}
+    name = (_NOT_NAME.sub("_", wanted.name) or "schema")[:LONGEST_NAME]
+    if name != wanted.name:
+        said = f"the schema's name went out as {name!r}: servers take 64 letters, digits, _ and -"
+        context.notice(notices.CHANGED_PARAMETER, said, "response_format")
+    schema = {"name": name, "schema": wanted.schema, "strict": wanted.strict}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _effort(wanted: int | str, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
+    if dialect.reasoning_effort is None:
+        context.notice(notices.UNSUPPORTED_PARAMETER, "reasoning was left out: this model takes no effort", "reasoning")
+        return
+    if isinstance(wanted, int):
+        effort = effort_of(wanted) if wanted > 0 else dialect.least_effort
+        context.notice(notices.CHANGED_PARAMETER, f"a budget of {wanted} tokens went out as {effort!r}", "reasoning")
+        wanted = effort
+    yield dialect.reasoning_effort, wanted
