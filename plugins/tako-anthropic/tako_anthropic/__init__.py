@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import BadRequestError, ConfigurationError, ServerError
+from tako.kit.checks import Default, check_text, given
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
 from tako.kit.keys import read_key
@@ -22,15 +23,15 @@ from tako_anthropic.stream import MessagesDecoder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BASE_URL = "https://api.anthropic.com"
+BASE_URL = Default("https://api.anthropic.com")
 TABLE = ModelTable(__name__)
 
 
 class Anthropic(HttpProvider):
     """A model of Anthropic's, or of any server that speaks the Messages API by ``base_url``.
 
-    ``api_key``: the key, "$ENV:NAME", or None for ANTHROPIC_API_KEY. ``base_url``: without the ``/v1``; None is
-    ANTHROPIC_BASE_URL, else https://api.anthropic.com. ``default_max_tokens``: sent where a request has no
+    ``api_key``: the key, "$ENV:NAME", or None for ANTHROPIC_API_KEY. ``base_url``: without the ``/v1``;
+    ANTHROPIC_BASE_URL goes before the default. ``default_max_tokens``: sent where a request has no
     ``max_tokens``, since the API insists on one. ``version``: the API version (a date); from 2026-10-21 on there are no
     sampling parameters. ``beta``: names of beta features that every request asks for.
     """
@@ -43,7 +44,7 @@ class Anthropic(HttpProvider):
         model: str,
         *,
         api_key: str | None = None,
-        base_url: str | None = None,
+        base_url: str | None = BASE_URL,
         default_max_tokens: int = 4096,
         version: str = "2023-06-01",
         beta: Sequence[str] = (),
@@ -52,15 +53,19 @@ class Anthropic(HttpProvider):
         key = read_key(api_key, "ANTHROPIC_API_KEY", self.name)
         api_key = None  # a traceback with locals shows this frame
         super().__init__(model, **options)
-        if not isinstance(default_max_tokens, int) or default_max_tokens < 1:
+        if type(default_max_tokens) is not int or default_max_tokens < 1:
             raise ConfigurationError(f"{self.id}: default_max_tokens is a number of tokens, not {default_max_tokens!r}")
-        given, option = (base_url, "base_url") if base_url is not None else _from_environment()
-        self.base_url = check_url(given, option, self.id)
+        check_text(version, "version", self.id)
+        url, option = (given(base_url), "base_url") if given(base_url) is not None else _from_environment()
+        self.base_url = check_url(url, option, self.id)
         self.default_max_tokens = default_max_tokens
         self.version = version
         self.add_headers({"x-api-key": key, "anthropic-version": version})
-        if beta:
-            self.add_headers({"anthropic-beta": beta if isinstance(beta, str) else ",".join(beta)})
+        names = [beta] if isinstance(beta, str) else beta
+        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+            raise ConfigurationError(f"{self.id}: beta is a list of names, not {beta!r}")
+        if names:
+            self.add_headers({"anthropic-beta": ",".join(names)})
 
 
 def _from_environment() -> tuple[str, str]:
