@@ -5,7 +5,8 @@
     provider = tako.providers.OpenAI("gpt-5")
     print(provider.blocking.chat("What is the capital of France?").text)
 
-Every name here is imported when it is first used, so that ``import tako`` costs next to nothing.
+Every name here is imported when it is first used, so that ``import tako`` costs next to nothing. The rest of the tree
+of errors is here, too (``tako.RateLimitError``), though `__all__` leaves it to ``tako.errors``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tako.capabilities import Capabilities
     from tako.conductor import Conductor
     from tako.config import load_config
+    from tako.errors import AuthenticationError as AuthenticationError
+    from tako.errors import BadRequestError as BadRequestError
     from tako.errors import (
         ConfigurationError,
         PluginError,
@@ -26,6 +29,17 @@ if TYPE_CHECKING:
         UnsupportedError,
         UrlPrefetchError,
     )
+    from tako.errors import ContentFilterError as ContentFilterError
+    from tako.errors import ContextLengthError as ContextLengthError
+    from tako.errors import NotFoundError as NotFoundError
+    from tako.errors import OverloadedError as OverloadedError
+    from tako.errors import PermissionDeniedError as PermissionDeniedError
+    from tako.errors import ProviderTimeoutError as ProviderTimeoutError
+    from tako.errors import RateLimitError as RateLimitError
+    from tako.errors import ResponseError as ResponseError
+    from tako.errors import ServerError as ServerError
+    from tako.errors import StreamTruncatedError as StreamTruncatedError
+    from tako.errors import TransportError as TransportError
     from tako.hooks import get_provider, hookimpl, register, unregister
     from tako.hookspecs import Around, Chat, Stream
     from tako.parts import ContentPart
@@ -132,9 +146,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in ("errors", "providers"):
         return import_module(f"tako.{name}")
-    if name not in _HOME:
+    home = _HOME.get(name) or ("tako.errors" if name.endswith("Error") else "")
+    value = getattr(import_module(home), name, None) if home else None
+    if value is None:
         raise AttributeError(f"module 'tako' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 
