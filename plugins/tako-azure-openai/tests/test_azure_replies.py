@@ -17,10 +17,9 @@ from tako.errors import (
     ProviderError,
     RateLimitError,
     ServerError,
-    StreamTruncatedError,
 )
 from tako.providers import AzureOpenAI
-from tako.testing.server import Reply, reply, serve, sse
+from tako.testing.server import reply, serve, sse
 
 SAFE = {"hate": {"filtered": False, "severity": "safe"}, "jailbreak": {"filtered": False, "detected": False}}
 PROMPT = [{"prompt_index": 0, "content_filter_results": SAFE}]
@@ -109,16 +108,6 @@ def test_a_filtered_answer_ends_with_its_finish_reason() -> None:
     assert response.raw["choices"][0]["content_filter_results"] == hit
 
 
-def test_a_stream_that_is_cut_is_no_answer() -> None:
-    with (
-        serve(reply(sse(FIRST, piece({"content": "Hel"}), done=False), ending="cut")) as server,
-        pytest.raises(StreamTruncatedError) as caught,
-    ):
-        list(provider_at(server.url).blocking.stream("Hi"))
-    assert caught.value.partial is not None
-    assert caught.value.partial.text == "Hel"
-
-
 FILTERED = {
     "message": "The response was filtered due to the prompt triggering the content management policy.",
     "type": None,
@@ -173,46 +162,3 @@ def test_an_error_inside_a_stream_has_the_class_that_it_would_have_before(first:
     events = [] if first else [FIRST, piece({"content": "Hel"})]
     with serve(reply(sse(*events, {"error": FILTERED}, done=False))) as server, pytest.raises(ContentFilterError):
         list(provider_at(server.url).blocking.stream("Hi"))
-
-
-def test_parallel_calls_come_out_apart() -> None:
-    def call(index: int, id: str | None, name: str | None, text: str) -> dict[str, Any]:
-        function = {"arguments": text, **({"name": name} if name else {})}
-        return piece({"tool_calls": [{"index": index, "function": function, **({"id": id} if id else {})}]})
-
-    script = sse(
-        FIRST,
-        call(0, "call_a", "weather", ""),
-        call(0, None, None, '{"city":'),
-        call(1, "call_b", "weather", '{"city":"Rome"}'),
-        call(0, None, None, '"Paris"}'),
-        piece({}, "tool_calls"),
-    )
-    with serve(reply(script)) as server:
-        stream = provider_at(server.url).blocking.stream("Hi")
-        list(stream)
-        response = stream.response()
-    assert [(call.id, call.args) for call in response.tool_calls] == [
-        ("call_a", {"city": "Paris"}),
-        ("call_b", {"city": "Rome"}),
-    ]
-    assert response.finish_reason == "tool_calls"
-
-
-def test_foreign_reasoning_is_left_out_with_a_notice_and_refused_when_strict() -> None:
-    thought = tako.ContentPart.reasoning("hm", provider="mistral")
-    messages = [
-        tako.Message.user("Hi"),
-        tako.Message.assistant([thought, tako.ContentPart.text("Hello.")]),
-        tako.Message.user("Again"),
-    ]
-    answer: Reply = reply(json={"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]})
-    with serve(answer) as server:
-        response = provider_at(server.url).blocking.chat(messages)
-        assert [(notice.code, notice.path) for notice in response.notices] == [
-            ("foreign_state", "messages[1].content[0]")
-        ]
-        with pytest.raises(tako.errors.UnsupportedError):
-            provider_at(server.url).blocking.chat(tako.ChatRequest(messages, strict=True))
-    assert [message["content"] for message in server.requests[0].json["messages"]] == ["Hi", "Hello.", "Again"]
-    assert len(server.requests) == 1

@@ -214,7 +214,3 @@ def test_wrong_options_are_refused_at_once(make, text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make()
     assert text in str(caught.value)
-
-
-def test_the_blocking_face_works_too() -> None:
-    assert PythonProvider("mine", coroutine_function).blocking.chat("Hi").text == "Hi!"
