@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from contextlib import asynccontextmanager
 
 import pytest
 
 from tako.errors import AuthenticationError, TransportError
-from tako.kit.lease import PACE, REST, Lease, Stage
+from tako.kit.lease import PACE, REST, Lease, Stage, sent_again
 
 HANG = 120.0
 NAME = "tako-test-lease"
@@ -158,3 +159,26 @@ async def test_callers_do_not_share_the_error_object(source):
     errors = await asyncio.gather(*[source.lease.get() for _ in range(10)], return_exceptions=True)
     assert len({id(error) for error in errors}) == 10
     assert {type(error) for error in errors} == {AuthenticationError}
+
+
+@pytest.mark.parametrize(("others", "sent"), [(True, 2), (False, 1)])
+def test_a_refused_request_is_sent_once_more_if_there_are_other_credentials(others, sent):
+    tries = []
+
+    @asynccontextmanager
+    async def send():
+        tries.append(1)
+        raise AuthenticationError("refused")
+        yield
+
+    async def renewed(refusal):
+        assert str(refusal) == "refused"
+        return others
+
+    async def main():
+        async with sent_again(send, renewed):
+            pass
+
+    with pytest.raises(AuthenticationError, match="refused"):
+        asyncio.run(main())
+    assert len(tries) == sent
