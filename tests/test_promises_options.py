@@ -80,9 +80,7 @@ def test_an_option_of_a_wrong_type_is_one_line(name: str) -> None:
                     pytest.fail(f"{name}({option}={value!r}) raised {error!r}")
 
 
-@pytest.mark.parametrize(
-    "option", ["max_retries", "timeout", "max_reply_bytes", "trust_env", "headers", "capabilities"]
-)
+@pytest.mark.parametrize("option", ["max_retries", "timeout", "max_reply_bytes", "trust_env", "headers"])
 @pytest.mark.parametrize("value", ["5", None, [5]], ids=repr)
 def test_the_option_is_named_when_it_is_given(option: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"openai:m: {option} is "):

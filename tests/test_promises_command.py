@@ -1,0 +1,123 @@
+"""`tako` where streams are closed, disks are full and bytes are no text: an exit code and at most one line, no bug."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tako.cli import main
+from tako.testing.server import Server, reply, serve, sse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNK: dict[str, Any] = {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"content": "caf\xe9"}}]}
+END: dict[str, Any] = {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with serve(reply(sse(CHUNK, END))) as running:
+        monkeypatch.setenv("OPENAI_API_KEY", "k")
+        monkeypatch.setenv("OPENAI_BASE_URL", running.url)
+        monkeypatch.delenv("TAKO_CONFIG", raising=False)
+        yield running
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1, text
+    assert "a bug" not in text
+    return text
+
+
+def test_a_closed_output_is_no_bug(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # what Python makes of `>&-`
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["chat", "-m", "openai:m", "hello"]) == 0
+    assert len(server.requests) == 1
+    for stands_in in (sys.stdout, sys.stderr):
+        stands_in.close()
+
+
+def test_a_closed_input_holds_no_question(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["chat", "-m", "openai:m"]) == 2
+    assert "there is nothing to ask" in said(capsys)
+    sys.stdin.close()  # what stood in
+    assert server.requests == []
+
+
+class FullDisk(io.StringIO):
+    """What a file on a full disk does."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("arguments", [["chat", "-m", "openai:m", "hello"], ["--version"], ["doctor", "openai"]])
+@pytest.mark.usefixtures("server")
+def test_a_full_disk_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", FullDisk())
+    assert main(arguments) == 1
+    assert os.strerror(errno.ENOSPC) in said(capsys)
+
+
+class FullAtLast(io.StringIO):
+    """A file that finds the disk full when its buffer is written."""
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_disk_that_is_full_at_the_end_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", FullAtLast())
+    assert main(["--version"]) == 1
+    assert "the output cannot be written" in said(capsys)
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_question_that_is_no_text_is_refused(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], errors: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff what?"), "utf-8", errors))
+    assert main(["chat", "-m", "openai:m", "-"]) == 2
+    assert "what is asked is no UTF-8 text" in said(capsys)
+    assert server.requests == []
+
+
+def test_an_answer_that_the_output_cannot_spell_is_shown_all_the_same(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, "ascii"))
+    assert main(["chat", "-m", "openai:m", "hello"]) == 0
+    assert shown.getvalue() == b"caf?\n"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["chat", "-m", "openai:m", "--image", "~nobody-has-this-name/x.png", "hello"],
+        ["chat", "-c", "~nobody-has-this-name/tako.toml", "hello"],
+        ["chat", "-m", "llamacpp:~nobody-has-this-name/x.gguf", "hello"],
+        ["new-plugin", "acme", "--into", "~nobody-has-this-name"],
+    ],
+    ids=["image", "config", "model", "into"],
+)
+@pytest.mark.usefixtures("server")
+def test_a_home_that_nobody_has_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "~nobody-has-this-name" in said(capsys)
