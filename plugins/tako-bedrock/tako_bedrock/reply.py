@@ -12,7 +12,7 @@ from tako.errors import ResponseError
 from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.completions.decode import mint_id
 from tako.kit.exchange import Exchange
-from tako.loose import as_object, count_of
+from tako.loose import as_object, count_of, text_of
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Notice, Role, Usage
 
@@ -106,12 +106,10 @@ def finish_reason(word: str | None, said: list[Notice], provider: str, *, has_ca
 
 def _unique(blocks: list[Any]) -> Iterator[Any]:
     """Give calls that repeat an id one of their own."""
-    used: set[Any] = set()
+    used: set[str] = set()
     for block in blocks:
         call = as_object((as_object(block) or {}).get("toolUse"))
-        if call is not None and call.get("toolUseId") in used:
-            yield {"toolUse": {**call, "toolUseId": mint_id()}}
-            continue
-        if call is not None:
-            used.add(call.get("toolUseId"))
-        yield block
+        id = text_of(call.get("toolUseId")) if call is not None else ""
+        yield {"toolUse": {**(call or {}), "toolUseId": mint_id()}} if id in used else block
+        if id:
+            used.add(id)

@@ -132,3 +132,10 @@ def test_images_of_a_whole_reply_are_parts_wherever_they_lie():
 def test_counts_of_odd_shapes_are_no_reason_to_lose_a_reply(usage, counted):
     assert chat([{"text": "Hi"}], usage=usage).usage == counted
     assert stream(delta(0, text="Hi"), STOP, event("metadata", {"usage": usage})).usage == counted
+
+
+def test_calls_whose_ids_are_none_get_one_of_their_own():
+    calls = [{"toolUse": {"toolUseId": id, "name": "f", "input": {}}} for id in (["x"], {}, None, "a", "a")]
+    ids = [call.id for call in chat(calls).tool_calls]
+    assert len(set(ids)) == 5
+    assert ids[3] == "a"

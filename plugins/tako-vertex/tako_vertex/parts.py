@@ -60,7 +60,8 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
 def decode_block(block: Any, provider: str) -> Part | None:
     """Return the part that a block of a whole reply stands for; code that Gemini ran, for one, has no counterpart."""
     fields = as_object(block) or {}
-    signature = fields.get("thoughtSignature")
+    given = fields.get("thoughtSignature")
+    signature = given if isinstance(given, str) else None
     text = text_of(fields.get("text"))
     if (call := as_object(fields.get("functionCall"))) is not None:
         args = call.get("args")

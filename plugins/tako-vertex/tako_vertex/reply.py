@@ -41,8 +41,8 @@ def decode_reply(
         message=Message(Role.ASSISTANT, parts),
         finish_reason=FinishReason.CONTENT_FILTER if candidate is None else finish_reason(word, has_calls=calls),
         usage=reply.usage_metadata.usage() if reply.usage_metadata is not None else Usage(),
-        model=reply.model_version or model,
-        id=reply.response_id or "",
+        model=text_of(reply.model_version) or model,
+        id=text_of(reply.response_id),
         notices=[*exchange.notices, *oddities(reply, candidate, provider.name)],
         raw=decode_any(body),
     )

@@ -153,8 +153,8 @@ class Reply(Struct, Generic[P], rename="camel"):
     candidates: list[Candidate[P]] | None = None
     prompt_feedback: Feedback | None = None
     usage_metadata: Count | None = None
-    model_version: str | None = None
-    response_id: str | None = None
+    model_version: Any = None
+    response_id: Any = None
     error: Any = None
 
 

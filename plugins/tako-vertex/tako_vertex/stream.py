@@ -11,6 +11,7 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
 from tako.kit.lines import strip_bom
 from tako.kit.sse import SseDecoder
+from tako.loose import text_of
 from tako.types import Chunk, Delta, End, FinishReason, Notice, Usage
 from tako_vertex.array import ArrayDecoder
 from tako_vertex.calls import CallStream
@@ -108,7 +109,7 @@ class GeminiDecoder:
         if counted is not None:
             self._count = counted if self._count is None else counted.after(self._count)
         if not self._id and reply.response_id:
-            self._id, self._model = reply.response_id, reply.model_version or self._model
+            self._id, self._model = text_of(reply.response_id), text_of(reply.model_version) or self._model
         if reply.prompt_feedback is not None and reply.prompt_feedback.block_reason and self._last is None:
             self._last = reply
         return reply

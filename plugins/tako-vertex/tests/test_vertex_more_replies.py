@@ -53,3 +53,9 @@ def test_half_an_emoji_and_a_byte_order_mark_are_no_reason_to_lose_a_reply() -> 
     body = rb'{"candidates":[{"content":{"parts":[{"text":"a\ud83d"}]},"finishReason":"STOP"}]}'
     assert chat(reply(b"\xef\xbb\xbf" + body)).text == "a\N{REPLACEMENT CHARACTER}"
     assert stream(reply([b"data: " + body + b"\n\n"])).text == "a\N{REPLACEMENT CHARACTER}"
+
+
+def test_a_signature_that_is_no_text_is_none() -> None:
+    said = chunk({"text": "Hi", "thoughtSignature": [1]}, responseId=5, modelVersion=None)
+    response = chat(reply(json=said))
+    assert (response.message.parts, response.id, response.model) == ([TextPart("Hi")], "", "m")
