@@ -9,24 +9,12 @@ from msgspec.structs import replace
 from tako import Role, notices
 from tako.kit.encoding import encode_parts
 from tako.kit.images import image_address, inline_image, is_data_url
+from tako.kit.parameters import PARAMETERS
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
 if TYPE_CHECKING:
     from tako import ChatRequest, Message
     from tako.translator import PartContext, Translator
-
-PARAMETERS = (
-    "tools",
-    "tool_choice",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stop",
-    "seed",
-    "response_format",
-    "reasoning",
-    "metadata",
-)
 
 
 def encode(part: Part, context: PartContext) -> Any:  # noqa: PLR0911 - one for each kind of part
@@ -65,7 +53,7 @@ def values(request: ChatRequest, translator: Translator, context: PartContext, *
     made: dict[str, Any] = {"messages": messages}
     if system:
         made["system"] = "\n\n".join(system)
-    for name in PARAMETERS:
+    for name in ("tools", *PARAMETERS):
         value = getattr(request, name)
         if value not in (None, [], {}):
             made[name] = value

@@ -9,6 +9,7 @@ from msgspec.structs import fields, replace
 from tako import ChatRequest, Role, notices
 from tako.kit.exchange import Exchange
 from tako.kit.messages import encode_part
+from tako.kit.parameters import PARAMETERS
 from tako_http_generic import anthropic, completions, native
 
 if TYPE_CHECKING:
@@ -18,18 +19,7 @@ if TYPE_CHECKING:
     from tako.translator import Encode, PartContext, Translator
     from tako_http_generic.settings import Format
 
-PARAMETERS = (
-    "tools",
-    "tool_choice",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stop",
-    "seed",
-    "response_format",
-    "reasoning",
-    "metadata",
-)
+FIELDS = ("tools", *PARAMETERS)
 """Fields of a request that a template may have a placeholder for; each is left out of the body if it has no value."""
 EMPTY = {field.name: field.default for field in fields(ChatRequest)}
 
@@ -87,7 +77,7 @@ def _without(request: ChatRequest, slots: set[str], context: PartContext) -> Cha
     """Leave out what the template has no place for, with a notice each."""
     changes: dict[str, Any] = {"extra": {}}
     if "request" not in slots:
-        for name in PARAMETERS:
+        for name in FIELDS:
             if name not in slots and getattr(request, name) not in (None, [], {}):
                 changes[name] = None if EMPTY[name] is None else type(getattr(request, name))()
                 context.notice(notices.UNSUPPORTED_PARAMETER, f"the template has no placeholder for {name}", name)

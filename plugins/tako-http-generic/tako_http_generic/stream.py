@@ -89,10 +89,11 @@ class PointerDecoder:
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         """Yield what is left, the End last."""
-        try:
-            yield from self._chunks(self._rest())
-        except ResponseError as error:
-            raise StreamTruncatedError("the stream ended in the middle of an event") from error
+        if not self.ended:  # what follows the terminator is nobody's
+            try:
+                yield from self._chunks(self._rest())
+            except ResponseError as error:
+                raise StreamTruncatedError("the stream ended in the middle of an event") from error
         reader = self._reader
         enough = self.ended or (not reader.require_marker and bool(self._finish or self._done))
         if not enough and (reader.require_finish or reader.require_marker or not clean):

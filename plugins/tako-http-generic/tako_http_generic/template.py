@@ -13,25 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from tako.errors import ConfigurationError
+from tako.kit.parameters import PARAMETERS
 from tako.loose import as_array, as_object
 
-PLACEHOLDERS = (
-    "request",
-    "model",
-    "messages",
-    "system",
-    "tools",
-    "tool_choice",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stop",
-    "seed",
-    "response_format",
-    "reasoning",
-    "metadata",
-    "stream",
-)
+PLACEHOLDERS = ("request", "model", "messages", "system", "tools", *PARAMETERS, "stream")
 """What a template may ask for."""
 
 _MARK = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)

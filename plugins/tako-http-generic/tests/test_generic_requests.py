@@ -193,7 +193,7 @@ def test_messages_in_the_anthropic_shape_alternate_and_results_come_first() -> N
 
 
 def test_the_anthropic_shape_pairs_calls_with_results_and_notes_what_has_no_counterpart() -> None:
-    calls = [ContentPart.tool_call("a|1", "weather", {}), ContentPart.tool_call("c2", "weather", {})]
+    calls: list[Any] = [ContentPart.tool_call("a|1", "weather", {}), ContentPart.tool_call("c2", "weather", {})]
     request = ChatRequest(
         [
             Message.user("Weather?"),
@@ -347,8 +347,8 @@ def test_a_plugin_changes_one_mapping_and_leaves_the_rest() -> None:
     register(plugin)
     try:
         assert sent(made({"m": "{{ messages }}"}), "hi") == {"m": [{"role": "user", "content": "HI"}]}
-        answered = [ContentPart.tool_call("c1", "weather", {})], [ContentPart.text("rain")]
-        request = ChatRequest([Message.user("hi"), Message.assistant(answered[0]), Message.tool("c1", answered[1])])
+        call, result = ContentPart.tool_call("c1", "weather", {}), ContentPart.tool_result("c1", [TextPart("rain")])
+        request = ChatRequest([Message.user("hi"), Message.assistant([call]), Message.user([result])])
         for shape in ("anthropic", "openai"):  # parts inside of results, too
             assert "RAIN" in str(sent(made({"m": "{{ messages }}"}, messages_format=shape), request))
     finally:
