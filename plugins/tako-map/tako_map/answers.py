@@ -69,14 +69,15 @@ def _registry(schema: JsonSchema, meta: Mapping[str, Any]) -> Any:
         contents: Any = part.contents
         refers: Any = contents.get("$ref") if is_table(contents) else None
         if isinstance(refers, str):
-            resolver.lookup(refers)
+            try:
+                resolver.lookup(refers)
+            except exceptions.Unresolvable as error:
+                what = f"refers to {refers!r}, which is not in it"
+                raise ConfigurationError(f"the schema {schema.name!r} {what}") from error
         for inner in part.subresources():
             follow(inner, resolver.in_subresource(inner))
 
-    try:
-        follow(resource, registry.resolver_with_root(resource))
-    except exceptions.Unresolvable as error:
-        raise ConfigurationError(f"the schema {schema.name!r} refers to {error.ref!r}, which is not in it") from error
+    follow(resource, registry.resolver_with_root(resource))
     return registry
 
 

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 distributed: Any = _distributed  # its types are partly unknown
 LOST = (OSError, RuntimeError, KeyError, distributed.KilledWorker)
 """How Dask says that an actor is gone."""
-PATIENCE = 5.0
+PATIENCE = 30.0
 """Seconds for making an actor; where its worker is gone by then, another one is tried."""
+LOOK = 0.1
+"""Seconds between two looks at whether an actor is still there."""
 TRIES = 50
 
 
@@ -91,11 +93,9 @@ class DaskBudget:
         for _ in range(TRIES):
             try:
                 actor = self._actor or await self._find(workers)
-                grant: Grant = await actor.ask(ask)
+                return await self._answer(actor.ask(ask))
             except LOST:
                 await self._check()
-            else:
-                return grant
         raise PluginError(f"no Dask worker holds the budget {self._name!r}")
 
     async def _find(self, workers: set[str]) -> Any:
@@ -109,11 +109,27 @@ class DaskBudget:
                     self._actor = await asyncio.wait_for(self._made[-1], PATIENCE)  # TimeoutError is an OSError
             return self._actor
 
+    async def _answer(self, question: Any) -> Grant:
+        """Wait for the answer, but not for a dead worker's, for which Dask would look half a minute."""
+        waiting = asyncio.ensure_future(question)
+        try:
+            while not waiting.done():
+                await asyncio.wait([waiting], timeout=LOOK)
+                if not waiting.done() and self._lost():
+                    raise OSError("the actor's worker is gone")
+            grant: Grant = waiting.result()
+        finally:
+            waiting.cancel()
+        return grant
+
     async def _check(self) -> None:
         """See whether the actor is lost, or only out of reach for now."""
-        await asyncio.sleep(0.1)
-        if self._made[-1].status not in ("finished", "pending"):
+        await asyncio.sleep(LOOK)
+        if self._lost():
             self._actor = None
+
+    def _lost(self) -> bool:
+        return self._made[-1].status not in ("finished", "pending")
 
 
 class DaskSession:

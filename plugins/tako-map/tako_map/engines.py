@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 LOOK = 0.5
 """Seconds between two looks at which workers there are."""
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds to wait for the first worker, or for another one where all are gone."""
 
 

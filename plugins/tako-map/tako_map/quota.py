@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MARGIN = 0.98
 """The part of a budget that is used: clocks and networks differ."""
-AHEAD = 0.25
+AHEAD = 0.5
 """Seconds ahead for which places are given: many for one question, and a pause still reaches everybody soon."""
 LATE = 0.25
 """Seconds by which a call may come late without losing its place in the minute."""

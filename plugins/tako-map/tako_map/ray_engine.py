@@ -36,9 +36,11 @@ async def cluster(address: str | None, workers: int | None) -> AsyncGenerator[Ra
         await asyncio.to_thread(ray.init, log_to_driver=False, logging_level="error", **there)
     ours = began or _users > 0
     _users += ours
+    made = RayCluster(workers)
     try:
-        yield RayCluster(workers)
+        yield made
     finally:
+        made.budget = None  # which ends the actor, or leaves it to the other runs
         _users -= ours
         if ours and not _users:
             await asyncio.to_thread(ray.shutdown)
@@ -53,7 +55,7 @@ class RayCluster:
         self._next = 0
         self._names: set[str] = set()
         self._lost: set[str] = set()
-        self._budget: Any = None
+        self.budget: Any = None
 
     async def workers(self) -> set[str]:
         """Name the actors that there should be; the lost ones are replaced."""
@@ -86,11 +88,11 @@ class RayCluster:
         """
         for _ in range(TRIES):
             try:
-                if self._budget is None:
-                    self._budget = await asyncio.to_thread(_budget_actor, budget)
-                grant: Grant = await self._budget.ask.remote(ask)
+                if self.budget is None:
+                    self.budget = await asyncio.to_thread(_budget_actor, budget)
+                grant: Grant = await self.budget.ask.remote(ask)
             except ray.exceptions.RayActorError:
-                self._budget = None
+                self.budget = None
                 await asyncio.sleep(0.1)
             else:
                 return grant

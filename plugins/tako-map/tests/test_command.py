@@ -7,7 +7,6 @@ import csv
 import json
 import random
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -32,7 +31,7 @@ def tako_map(url: str, path: Path, out: Path, *more: str, prompt: str = "{text}"
 
 
 def test_killed_at_any_moment_the_same_command_finishes_with_each_key_once(
-    rows: Any, start: Any, lines: Any, tmp_path: Path
+    rows: Any, start: Any, lines: Any, until: Any, tmp_path: Path
 ) -> None:
     out, count, concurrency, kills = tmp_path / "out.jsonl", 400, 8, 3
     path = rows(count)
@@ -41,7 +40,9 @@ def test_killed_at_any_moment_the_same_command_finishes_with_each_key_once(
         arguments = ["-m", "toy:m", "--option", f"url={server.url}", str(path), "-o", str(out)]
         arguments += ["--prompt", "{text}", "--concurrency", str(concurrency)]
         for _ in range(kills):
-            start(*arguments).kill_after(chance.uniform(0.55, 0.9))
+            command, seen = start(*arguments), len(server.requests) + chance.randint(1, 120)
+            until(lambda seen=seen: len(server.requests) >= seen)
+            command.kill()
         with out.open("ab") as file:
             file.write(b'{"key": "k1", "ro')  # as a kill within a write would leave it
         code, said = start(*arguments).end()
@@ -92,13 +93,14 @@ def test_a_failed_row_is_a_row_with_its_error_and_is_asked_again_when_told(
     assert len(server.requests) == 6
 
 
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(rows: Any, start: Any, lines: Any, tmp_path: Path) -> None:
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
+    rows: Any, start: Any, lines: Any, until: Any, tmp_path: Path
+) -> None:
     out = tmp_path / "out.jsonl"
     with serve(reply(json={"text": "ok"}, delay=0.02)) as server:
         arguments = ["-m", "toy:m", "--option", f"url={server.url}", str(rows(5000)), "-o", str(out)]
         command = start(*arguments, "--prompt", "{text}", "--concurrency", "4")
-        while len(server.requests) < 40:
-            time.sleep(0.01)
+        until(lambda: len(server.requests) >= 40)
         code, said = command.interrupt()
     assert code == 130
     assert "the same command goes on from here" in said
@@ -187,19 +189,18 @@ def test_an_output_that_is_something_else_is_left_alone(
     assert not server.requests
 
 
-def test_two_runs_never_write_one_output(rows: Any, start: Any, tmp_path: Path) -> None:
+def test_two_runs_never_write_one_output(rows: Any, start: Any, until: Any, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     hold = threading.Event()
 
     def answer(_: Received) -> Reply:
-        hold.wait(10)
+        hold.wait(60)
         return ok()
 
     with serve(answer) as server:
         arguments = ["-m", "toy:m", "--option", f"url={server.url}", str(rows(1)), "-o", str(out), "--prompt", "{text}"]
         first = start(*arguments)
-        while not server.requests:
-            time.sleep(0.01)
+        until(lambda: bool(server.requests))
         code, said = start(*arguments).end()
         hold.set()
         assert first.end()[0] == 0
@@ -221,18 +222,57 @@ def test_parquet_rows_with_images_in_bytes(tmp_path: Path, lines: Any) -> None:
     assert {one["key"]: one["error"] and one["error"]["type"] for one in lines(out)} == {"1": None, "2": "RowError"}
 
 
-def test_answers_by_a_schema_are_read_and_one_that_is_no_json_is_an_error(
-    rows: Any, tmp_path: Path, lines: Any
+LABEL = {"type": "object", "properties": {"label": {"enum": ["bug", "wish"]}}, "required": ["label"]}
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out"])
+def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_row_that_keeps_its_text_and_its_cost(
+    rows: Any, tmp_path: Path, lines: Any, name: str
 ) -> None:
-    schema, out = tmp_path / "label.json", tmp_path / "out.jsonl"
-    schema.write_text(json.dumps({"type": "object", "properties": {"label": {"type": "string"}}}))
-    with serve(ok('{"label": "x"}'), ok("no json")) as server:
-        assert tako_map(server.url, rows(2), out, "--schema", str(schema), "--concurrency", "1") == 1
-    assert server.requests[0].json["response_format"]["name"] == "label"
-    first, second = lines(out)
-    assert first["data"] == {"label": "x"}
-    assert second["error"]["type"] == "AnswerError"
-    assert second["text"] == "no json"
+    schema, out = tmp_path / "label.json", tmp_path / name
+    schema.write_text(json.dumps(LABEL))
+    replies = {0: '{"label": "bug"}', 1: "no json", 2: '{"label": "other"}', 3: "{}", 4: "[" * 5000}
+    with serve(*[ok(text) for text in replies.values()]) as server:
+        assert tako_map(server.url, rows(5), out, "--schema", str(schema), "--concurrency", "1") == 1
+        assert server.requests[0].json["response_format"]["name"] == "label"
+        assert tako_map(server.url, rows(5), out, "--schema", str(schema)) == 0  # failed rows are done, until told
+    assert len(server.requests) == 5
+    first, *others = lines(out) if out.is_file() else pq.read_table(out).to_pylist()
+    assert first["data"] in ({"label": "bug"}, '{"label":"bug"}')
+    assert first["error"] is None
+    for number, words in {
+        1: "is no JSON",
+        2: "'other' is not one of ['bug', 'wish'] at $.label",
+        3: "required",
+    }.items():
+        one = others[number - 1]
+        assert (one["text"], one["data"], one["finish_reason"]) == (replies[number], None, None)
+        assert (one["error"]["type"], one["cost"]) == ("AnswerError", pytest.approx(15e-6))
+        assert words in one["error"]["message"]
+    assert others[3]["error"]["type"] == "AnswerError"
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ("{", "no JSON Schema"),
+        ("[]", "no JSON Schema"),
+        ('{"type": "objekt"}', "'objekt' is not valid under any of the given schemas at $.type"),
+        ('{"properties": {"a": {"$ref": "#/$defs/b"}}}', "refers to '#/$defs/b', which is not in it"),
+        ('{"items": {"$ref": "http://127.0.0.1:1/x.json"}}', "refers to 'http://127.0.0.1:1/x.json'"),
+    ],
+)
+def test_a_schema_that_is_none_or_leads_elsewhere_is_refused_before_anything_is_asked_or_written(
+    rows: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], schema: str, words: str
+) -> None:
+    (tmp_path / "label.json").write_text(schema)
+    with serve(ok()) as server:
+        assert tako_map(server.url, rows(1), tmp_path / "out.jsonl", "--schema", str(tmp_path / "label.json")) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert len(said.splitlines()) == 1
+    assert not server.requests
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 def test_max_cost_counts_what_earlier_runs_have_spent(

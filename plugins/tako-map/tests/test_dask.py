@@ -1,4 +1,4 @@
-"""Dask: each key once whoever comes and goes, one budget for all workers, and keys that stay where they are."""
+"""Dask: each key once whoever comes and goes, one budget for all runs of a cluster, and keys that do not travel."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 import os
 import signal
 import time
-from collections import deque
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import dask
 import distributed
 import pytest
 import tako_map
@@ -18,98 +17,110 @@ from tako import ConfigurationError, PluginError, get_provider
 from tako.testing.server import Received, Reply, reply, serve
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import Generator
+    from pathlib import Path
 
+PROCESSES = {"distributed.worker.multiprocessing-method": "forkserver"}
+"""Workers that need not import everything, each for itself."""
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("toy"), pytest.mark.filterwarnings("default")]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+@pytest.fixture(scope="module")
+def cluster(toy_place: Path) -> Generator[Any, None, None]:
+    """Four worker processes, which come again when they die."""
+    with pytest.MonkeyPatch.context() as patch, dask.config.set(PROCESSES):
+        patch.syspath_prepend(str(toy_place))
+        with distributed.LocalCluster(n_workers=4, threads_per_worker=1, dashboard_address=None, silence_logs=50) as it:
+            yield it
 
 
-@asynccontextmanager
-async def cluster(workers: int) -> AsyncGenerator[Any, None]:
-    made = distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, dashboard_address=None, asynchronous=True, silence_logs=50
-    )
-    async with made:
-        yield made
+def budgets(cluster: Any) -> dict[str, str]:
+    """The actors that hold budgets, and the states of them."""
+    tasks = cluster.scheduler.tasks
+    return {str(key): tasks[key].state for key in list(tasks) if str(key).startswith("tako-map-budget-")}
 
 
-def vendor(allowed: int, seconds: float, served: dict[str, int], refused: list[str]) -> Any:
-    """A vendor that allows so many requests within any so many seconds."""
-    past: deque[float] = deque()
-
-    def answer(request: Received) -> Reply:
-        now, text = time.monotonic(), str(request.json["messages"][-1]["content"])
-        while past and now - past[0] > seconds:
-            past.popleft()
-        if len(past) >= allowed:
-            refused.append(text)
-            return reply(status=429, headers={"retry-after": f"{seconds - (now - past[0]):.3f}"})
-        past.append(now)
-        served[text] = served.get(text, 0) + 1
-        return reply(json={"text": text}, delay=0.05)
-
-    return answer
+async def gather(run: tako_map.Run) -> list[Any]:
+    keys: list[Any] = []
+    async for result in run:
+        assert result.error is None, result.error
+        keys.append(result.key)
+    return keys
 
 
-async def test_each_key_comes_once_although_one_of_four_workers_is_killed_and_one_added() -> None:
-    count, allowed, window = 400, 100_000, 60.0  # how a budget holds is the pace's own test: here no clock decides
-    served: dict[str, int] = {}
-    refused: list[str] = []
-    async with cluster(4) as made:
-        with serve(vendor(allowed, window, served, refused)) as server:
-            run = tako_map.run(
-                [(f"k{i}", f"k{i}") for i in range(count)],
-                "toy:m",
-                options={"url": server.url},
-                engine="dask",
-                address=made.scheduler_address,
-            )
-            keys: list[str] = []
-            async for result in run:
-                assert result.text == result.key, result.error
-                keys.append(result.key)
-                if len(keys) == count // 3:
-                    victim = next(iter(made.workers.values()))
-                    os.kill(victim.pid, signal.SIGKILL)
-                    made.scale(5)
-    assert sorted(keys) == sorted(f"k{i}" for i in range(count))
-    calls = sum(served.values())
-    assert calls - count <= 64  # what the lost worker had and had not delivered
-    assert refused == []
+@pytest.mark.usefixtures("newer_toy")
+async def test_workers_that_lack_a_plugin_say_which(cluster: Any) -> None:
+    run = tako_map.run(["a"], "toy:m", engine="dask", address=cluster.scheduler_address)
+    with pytest.raises(PluginError, match=r"no worker can be used: .*tako-toy is 1\.0, not 2\.0"):
+        await gather(run)
 
 
 async def test_workers_read_their_keys_themselves_and_a_key_in_the_options_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"options\.api_key holds a key itself, and keys do not travel"):
-        async for _ in tako_map.run(["a"], "toy:m", options={"api_key": "sk-1"}, engine="dask"):
-            pass
+        await gather(tako_map.run(["a"], "toy:m", options={"api_key": "sk-1"}, engine="dask"))
     with pytest.raises(ConfigurationError, match="pass the id"):
-        async for _ in tako_map.run(["a"], get_provider("toy"), engine="dask"):
-            pass
+        await gather(tako_map.run(["a"], get_provider("toy"), engine="dask"))
 
 
-async def test_workers_that_lack_a_plugin_say_which(toy: Any) -> None:
-    async with cluster(1) as made:
-        (toy / "tako_toy-1.0.dist-info").rename(toy / "tako_toy-2.0.dist-info")
-        metadata = toy / "tako_toy-2.0.dist-info" / "METADATA"
-        metadata.write_text(metadata.read_text().replace("Version: 1.0", "Version: 2.0"))
-        async with distributed.Client(made, asynchronous=True) as client:
-            await client.run(_see_version, "1.0")
-        run = tako_map.run(["a"], "toy:m", engine="dask", address=made.scheduler_address)
-        with pytest.raises(PluginError, match=r"no worker can be used: .*tako-toy is 1\.0, not 2\.0"):
-            await asyncio.wait_for(_all(run), 20)
+async def test_two_runs_on_a_cluster_share_one_budget_which_goes_with_the_last_of_them(cluster: Any) -> None:
+    times: list[float] = []
+    held: list[dict[str, str]] = []
+
+    def answer(_: Received) -> Reply:
+        times.append(time.monotonic())
+        if len(times) % 20 == 0:
+            held.append(budgets(cluster))
+        return reply(json={"text": "ok"})
+
+    with serve(answer) as server:
+        common: Any = {"options": {"url": server.url}, "engine": "dask", "address": cluster.scheduler_address}
+        runs = [tako_map.run(range_of(name, 80), "toy:m", rpm=6000, **common) for name in "ab"]
+        keys = await asyncio.gather(*map(gather, runs))
+    assert [sorted(some) for some in keys] == [sorted(f"{name}{i}" for i in range(80)) for name in "ab"]
+    assert times[-1] - times[0] > 159 / 98 - 0.5  # each for itself would be done in half the time
+    assert held[0] == {"tako-map-budget-toy:m-0": "memory"}
+    assert all(one == held[0] for one in held)
+    async with asyncio.timeout(60):
+        while budgets(cluster):  # noqa: ASYNC110 - the scheduler has no event for it
+            await asyncio.sleep(0.01)
 
 
-def _see_version(version: str) -> None:
-    from tako_map import session
+async def test_each_key_comes_once_although_the_worker_with_the_budget_is_killed_and_another_one_added(
+    cluster: Any,
+) -> None:
+    count, served = 400, {}
+    seen: list[dict[str, str]] = []
 
-    real = session.version
-    session.version = lambda name: version if name == "tako-toy" else real(name)
+    def answer(request: Received) -> Reply:
+        text = str(request.json["messages"][-1]["content"])
+        served[text] = served.get(text, 0) + 1
+        return reply(json={"text": text}, delay=0.05)
+
+    with serve(answer) as server:
+        common: Any = {"options": {"url": server.url}, "engine": "dask", "address": cluster.scheduler_address}
+        keys: list[str] = []
+        async for result in tako_map.run(range_of("k", count), "toy:m", rpm=60_000, **common):
+            assert result.text == result.key, result.error
+            keys.append(result.key)
+            if len(keys) in (count // 3, count):
+                seen.append(budgets(cluster))
+            if len(keys) == count // 3:
+                kill_host(cluster, *seen[0])
+                cluster.scale(5)
+    assert sorted(keys) == sorted(f"k{i}" for i in range(count))
+    assert sum(served.values()) - count <= 64  # what the lost worker had and had not delivered
+    assert seen == [
+        {"tako-map-budget-toy:m-0": "memory"},
+        {"tako-map-budget-toy:m-0": "erred", "tako-map-budget-toy:m-1": "memory"},
+    ]
 
 
-async def _all(run: Any) -> None:
-    async for _ in run:
-        pass
+def range_of(name: str, count: int) -> list[tuple[str, str]]:
+    return [(f"{name}{i}", f"{name}{i}") for i in range(count)]
+
+
+def kill_host(cluster: Any, key: str) -> None:
+    """Kill the worker process that an actor lives in."""
+    (host,) = cluster.scheduler.tasks[key].who_has
+    (nanny,) = [one for one in cluster.workers.values() if one.worker_address == host.address]
+    os.kill(nanny.pid, signal.SIGKILL)

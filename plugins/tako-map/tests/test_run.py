@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import tako_map
 from tako_map.keyset import KeySet
-from tako_map.pace import Pace
 
-from tako import ChatRequest, ConfigurationError, Message, errors, get_provider, providers
+from tako import ChatRequest, ConfigurationError, JsonSchema, Message, errors, get_provider, providers
 from tako.testing.server import Received, Reply, reply, serve
 
 if TYPE_CHECKING:
@@ -44,11 +42,6 @@ async def test_requests_come_from_iterables_and_async_iterables_with_or_without_
 
     found = await gather(tako_map.run(later(), echo()))
     assert {key: result.text for key, result in found.items()} == {1: "X", 2: "Y", 3: "Z"}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def test_without_an_event_loop_one_iterates_plainly() -> None:
@@ -125,48 +118,17 @@ async def test_a_key_that_is_refused_ends_the_run_instead_of_a_million_failures(
     assert len(server.requests) <= 8
 
 
-@pytest.mark.anyio
-@pytest.mark.usefixtures("toy")
-async def test_retry_after_holds_for_everybody() -> None:
-    times: list[float] = []
-
-    def answer(_: Received) -> Reply:
-        times.append(time.monotonic())
-        return reply(status=429, headers={"retry-after": "1"}) if len(times) == 1 else reply(json={"text": "ok"})
-
-    with serve(answer) as server:
-        run = tako_map.run([str(i) for i in range(12)], "toy", options={"url": server.url}, concurrency=2)
-        found = await gather(run)
-    assert all(result.text == "ok" for result in found.values())
-    after = [one - times[0] for one in times[1:]]
-    assert sum(1 for gap in after if gap < 0.95) <= 1  # the one that was under way
-    assert run.pace.limit < 2.5
-
-
-@pytest.mark.anyio
-async def test_concurrency_goes_down_by_half_once_a_round_and_up_by_one_a_round() -> None:
-    pace = Pace(64)
-    assert pace.limit == 16
-    began = time.monotonic()
-    for _ in range(5):
-        pace.failed(errors.RateLimitError("slow down"), began)
-    assert pace.limit == 8
-    for _ in range(8):
-        pace.succeeded()
-    assert pace.limit == pytest.approx(9, abs=0.1)
-
-
-@pytest.mark.anyio
-@pytest.mark.usefixtures("toy")
-async def test_budgets_of_requests_and_tokens_are_held_and_used() -> None:
-    for budget in ({"rpm": 6000.0}, {"tpm": 90_000.0}):  # either is a hundred calls a second, of 15 tokens each
-        with serve(reply(json={"text": "ok"})) as server:
-            began = time.monotonic()
-            run = tako_map.run([str(i) for i in range(100)], "toy", options={"url": server.url}, **budget)
-            await gather(run)
-            seconds = time.monotonic() - began
-        assert len(server.requests) == 100
-        assert 0.85 < seconds < 1.6, (budget, seconds)
+def test_an_answer_that_does_not_match_the_schema_is_an_error_that_holds_it() -> None:
+    schema = JsonSchema("label", {"type": "object", "required": ["label"]})
+    replies = providers.PythonProvider("reply", lambda request: request.messages[-1].text)
+    good, bad = tako_map.run(['{"label": 1}', "{}"], replies, schema=schema, concurrency=1)
+    assert good.data == {"label": 1}
+    assert isinstance(bad.error, tako_map.AnswerError)
+    assert bad.response is None
+    for error in (bad.error, pickle.loads(pickle.dumps(bad)).error):
+        assert error.response.text == "{}"
+        assert "'label' is a required property at $" in str(error)
+    assert bad.attempts == 1
 
 
 @pytest.mark.anyio

@@ -1,0 +1,149 @@
+"""What all tests share, those on Ray too: a provider by id that asks a vendor on loopback, and time that flies."""
+
+# ruff: noqa: INP001 - a folder of tests
+from __future__ import annotations
+
+import asyncio
+import os
+import selectors
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+PROVIDER = '''
+"""A provider for tests: posts the request to `url`, with nothing but the standard library."""
+import asyncio
+
+import msgspec
+
+from tako import Capabilities, ChatResponse, Message, Provider, Usage, errors, hookimpl
+
+KINDS = {400: errors.BadRequestError, 401: errors.AuthenticationError, 429: errors.RateLimitError}
+
+
+class Toy(Provider):
+    name = "toy"
+
+    def __init__(self, model="m", *, url="", api_key=None):
+        super().__init__(model)
+        self.url = url
+
+
+@hookimpl
+def tako_capabilities(provider):
+    return Capabilities(usd_per_input_mtok=1.0, usd_per_output_mtok=1.0, supports_json_mode=True)
+
+
+@hookimpl
+def tako_chat(provider):
+    async def chat(request):
+        status, headers, data = await post(provider.url, msgspec.json.encode(request))
+        if status != 200:
+            wait = float(headers.get("retry-after", 0)) or None
+            raise KINDS.get(status, errors.ServerError)("refused", status_code=status, retry_after=wait)
+        found = msgspec.json.decode(data)
+        return ChatResponse(Message.assistant(found["text"]), usage=Usage(found.get("in", 10), found.get("out", 5)))
+
+    return chat
+
+
+async def post(url, body):
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(b"POST / HTTP/1.1\\r\\ncontent-length: %d\\r\\n\\r\\n" % len(body) + body)
+        head = (await reader.readuntil(b"\\r\\n\\r\\n")).decode().split("\\r\\n")
+        data = b""
+        while size := int(await reader.readline(), 16):
+            data += (await reader.readexactly(size + 2))[:-2]
+    except (OSError, EOFError, asyncio.IncompleteReadError) as error:
+        raise errors.TransportError("no reply") from error
+    finally:
+        writer.close()
+    return int(head[0].split()[1]), dict(line.split(": ", 1) for line in head[1:] if line), data
+'''
+
+
+@pytest.fixture(scope="session")
+def toy_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with an installed distribution that has the provider `toy`."""
+    return _distribution(tmp_path_factory.mktemp("site"), "1.0")
+
+
+@pytest.fixture
+def toy(toy_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put `toy` where this process and its children find it."""
+    monkeypatch.syspath_prepend(str(toy_place))
+    monkeypatch.setenv("PYTHONPATH", str(toy_place))
+    return toy_place
+
+
+@pytest.fixture
+def newer_toy(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put version 2.0 of `toy` where this process finds it, and no other."""
+    monkeypatch.syspath_prepend(str(_distribution(tmp_path, "2.0")))
+
+
+def _distribution(place: Path, version: str) -> Path:
+    (place / "tako_toy.py").write_text(PROVIDER)
+    info = place / f"tako_toy-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: tako-toy\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text("[tako.providers]\ntoy = tako_toy:Toy\n")
+    return place
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run async tests on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take tako's own variables away."""
+    for name in list(os.environ):
+        if name.startswith("TAKO_") and name != "TAKO_DISABLE_PLUGINS":
+            monkeypatch.delenv(name)
+
+
+class AtOnce(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next timer when there is nothing else to do: minutes take no time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        super().__init__(Jump(self))
+
+    def time(self) -> float:
+        """Return the seconds that have passed on this clock."""
+        return self.now
+
+
+class Jump(selectors.DefaultSelector):
+    """Waits for nothing but files."""
+
+    def __init__(self, loop: AtOnce) -> None:
+        super().__init__()
+        self.loop = loop
+
+    def select(self, timeout: float | None = None) -> Any:
+        """Look what is ready; where nothing is, let the time pass."""
+        ready = super().select(0 if timeout is not None else None)
+        if not ready and timeout is not None:
+            self.loop.now += max(timeout, 0.0)
+        return ready
+
+
+@pytest.fixture
+def at_once() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Return what runs a coroutine on a clock of its own."""
+
+    def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        with asyncio.Runner(loop_factory=AtOnce) as runner:
+            return runner.run(coroutine)
+
+    return run

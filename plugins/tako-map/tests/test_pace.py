@@ -1,0 +1,269 @@
+"""The pace: budgets of a minute that are held and used, by one run or several, on a clock that no machine drives."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tako_map
+from tako_map.budget import Budget
+from tako_map.driver import Driver
+from tako_map.pace import Pace
+from tako_map.quota import Ask, Leases, Quota
+from tako_map.values import Row
+
+from tako import ChatResponse, Message, Usage, errors, providers
+
+if TYPE_CHECKING:
+    from tako import ChatRequest
+
+MINUTE = 60.0
+
+
+class Vendor:
+    """Allows so many calls (or tokens) in any minute that slides, or in each that the clock begins."""
+
+    def __init__(self, kind: str, allowed: int, *, tokens: int = 1, seed: int = 1) -> None:
+        self.kind = kind
+        self.allowed = allowed
+        self.tokens = tokens
+        self.taken: list[float] = []
+        self.refused: list[float] = []
+        self.chance = random.Random(seed)
+        self._past: deque[float] = deque()
+
+    async def chat(self, request: ChatRequest) -> ChatResponse:
+        """Be far away, now and then very far; take what is allowed, and say of the rest when to come again."""
+        await asyncio.sleep(self.chance.uniform(0.005, 0.08) if self.chance.random() < 0.99 else 0.5)
+        now = asyncio.get_running_loop().time()
+        while self._past and (now - self._past[0] >= MINUTE or (self.kind == "fixed" and self._before(now))):
+            self._past.popleft()
+        if (len(self._past) + 1) * self.tokens > self.allowed:
+            self.refused.append(now)
+            wait = MINUTE - (now - self._past[0] if self.kind == "sliding" else now % MINUTE)
+            raise errors.RateLimitError("slow down", status_code=429, retry_after=wait)
+        self._past.append(now)
+        self.taken.append(now)
+        await asyncio.sleep(self.chance.uniform(0.05, 2.0))
+        return ChatResponse(Message.assistant("ok"), usage=Usage(self.tokens - self.tokens // 3, self.tokens // 3))
+
+    def share(self) -> float:
+        """How much of what was allowed has been used, up to the last call."""
+        return len(self.taken) * self.tokens / (self.allowed * self.taken[-1] / MINUTE)
+
+    def _before(self, now: float) -> bool:
+        return self._past[0] // MINUTE != now // MINUTE
+
+
+class Machine:
+    """Drives rows with a quota that is some milliseconds away."""
+
+    def __init__(self, quota: Quota, chat: Any, *, at_once: int = 64, **limits: float) -> None:
+        self.done: list[Any] = []
+        self.pace = Pace(at_once)
+        self.quota = quota
+        self.asked = 0
+        self._chance = random.Random(7)
+        self.leases = Leases(self.ask, self.pace, **limits)
+        self._driver = Driver(chat, self.deliver, pace=self.pace, budget=Budget(self.leases))
+
+    async def ask(self, ask: Ask) -> Any:
+        self.asked += 1
+        await asyncio.sleep(self._chance.uniform(0.001, 0.02))
+        grant = self.quota.ask(ask)
+        await asyncio.sleep(self._chance.uniform(0.001, 0.02))
+        return grant
+
+    def deliver(self, result: tako_map.Result) -> None:
+        assert result.error is None, result.error
+        self.done.append(result.key)
+
+    async def run(self, rows: int) -> None:
+        async with self.leases.open(shared=True):
+            await self._driver.run(iter([Row(i, i, "a question") for i in range(rows)]))
+
+
+@pytest.mark.parametrize("kind", ["sliding", "fixed"])
+@pytest.mark.parametrize("runs", [1, 3])
+def test_of_500_a_minute_nine_tenths_are_used_and_less_than_a_hundredth_is_refused(
+    kind: str, runs: int, at_once: Any
+) -> None:
+    vendor, rows = Vendor(kind, 500), 1600  # a bit more than three minutes
+
+    async def main() -> list[Machine]:
+        quota = Quota(asyncio.get_running_loop().time)
+        machines = [Machine(quota, vendor.chat, rpm=500) for _ in range(runs)]
+        await asyncio.gather(*(machine.run(rows // runs) for machine in machines))
+        return machines
+
+    machines = at_once(main())
+    for machine in machines:
+        assert sorted(machine.done) == list(range(rows // runs))
+        assert machine.asked < 16 * vendor.taken[-1]  # questions are about many calls, and few are in vain
+    assert len(vendor.refused) < 0.01 * (len(vendor.refused) + len(vendor.taken))
+    assert vendor.share() >= 0.9
+
+
+@pytest.mark.parametrize("kind", ["sliding", "fixed"])
+def test_of_a_budget_of_tokens_nine_tenths_are_used_although_nobody_knows_how_long_answers_will_be(
+    kind: str, at_once: Any
+) -> None:
+    vendor, rows = Vendor(kind, 90_000, tokens=150), 1900
+
+    async def main() -> None:
+        await Machine(Quota(asyncio.get_running_loop().time), vendor.chat, tpm=90_000).run(rows)
+
+    at_once(main())
+    assert len(vendor.refused) < 0.01 * (len(vendor.refused) + len(vendor.taken))
+    assert vendor.share() >= 0.9
+
+
+def test_many_calls_a_second_are_not_held_up_by_questions(at_once: Any) -> None:
+    vendor, rows = Vendor("sliding", 30_000), 10_000
+
+    async def main() -> Machine:
+        machine = Machine(Quota(asyncio.get_running_loop().time), vendor.chat, at_once=2000, rpm=30_000)
+        machine.pace.limit = 2000.0  # as it is after a while
+        await machine.run(rows)
+        return machine
+
+    machine = at_once(main())
+    assert machine.asked < rows / 20
+    assert vendor.share() >= 0.9
+    assert not vendor.refused
+
+
+def test_a_run_in_this_process_holds_its_budget(at_once: Any) -> None:
+    times: list[float] = []
+
+    async def chat(_: ChatRequest) -> str:
+        times.append(asyncio.get_running_loop().time())
+        return "ok"
+
+    async def main() -> int:
+        run = tako_map.run([str(i) for i in range(101)], providers.PythonProvider("at-once", chat), rpm=6000)
+        return len([result async for result in run])
+
+    assert at_once(main()) == 101
+    assert times[-1] - times[0] == pytest.approx(1.0, abs=0.05)  # a hundred a second
+
+
+def test_a_vendor_s_pause_holds_for_all_runs_and_is_obeyed_once(at_once: Any) -> None:
+    calls: list[tuple[float, str]] = []
+
+    def vendor(name: str) -> Any:
+        async def chat(_: ChatRequest) -> ChatResponse:
+            now = asyncio.get_running_loop().time()
+            calls.append((now, name))
+            if name == "first" and sum(1 for _, who in calls if who == "first") == 5:
+                raise errors.RateLimitError("slow down", status_code=429, retry_after=30.0)
+            await asyncio.sleep(0.5)
+            return ChatResponse(Message.assistant("ok"))
+
+        return chat
+
+    async def main() -> None:
+        quota = Quota(asyncio.get_running_loop().time)
+        first = Machine(quota, vendor("first"), at_once=2, rpm=120)
+        second = Machine(quota, vendor("second"), at_once=2)  # one without a budget hears of pauses, too
+        await asyncio.gather(first.run(60), second.run(60))
+
+    at_once(main())
+    refused = [when for when, name in calls if name == "first"][4]
+    in_pause = [who for when, who in calls if refused + 2.0 < when < refused + 30.0]
+    assert in_pause == []
+    assert {who for when, who in calls if when >= refused + 30.0} == {"first", "second"}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def ask(quota: Quota, run: str, wants: int = 1000, **more: Any) -> list[float]:
+    return quota.ask(Ask(run, wants=[1.0] * wants, **more)).delays
+
+
+def test_places_are_given_evenly_and_half_a_second_ahead() -> None:
+    clock = Clock()
+    quota = Quota(clock)
+    delays = ask(quota, "a", rpm=6000 / 0.98)
+    assert delays == pytest.approx([0.01 * i for i in range(len(delays))])
+    assert delays[-1] == pytest.approx(0.5, abs=0.011)
+    assert ask(quota, "a", rpm=6000 / 0.98) == []
+    clock.now = 0.27
+    assert ask(quota, "a", rpm=6000 / 0.98)
+
+
+def test_a_place_that_is_long_in_coming_is_not_promised_but_asked_for_again() -> None:
+    clock = Clock()
+    quota = Quota(clock)
+    assert ask(quota, "a", 1, rpm=6 / 0.98) == [0.0]
+    times: list[float] = []
+    while clock.now < 59.9:
+        grant = quota.ask(Ask("a", rpm=6 / 0.98, wants=[1.0]))
+        times += [clock.now + delay for delay in grant.delays]
+        assert grant.again <= 0.25
+        clock.now += grant.again or 0.01
+    assert times == pytest.approx([10.0, 20.0, 30.0, 40.0, 50.0, 60.0], abs=0.3)
+
+
+def test_runs_take_turns_and_one_that_does_not_come_back_is_not_waited_for() -> None:
+    clock = Clock()
+    quota = Quota(clock)
+    given = {"a": 0, "b": 0, "c": 0}
+    while clock.now < 60.0:
+        for run in given if clock.now < 30.0 else ("a", "b"):
+            given[run] += len(ask(quota, run, rpm=600))
+        clock.now += 0.02
+    assert given["a"] == pytest.approx(given["b"], abs=4)
+    assert given["c"] == pytest.approx(given["a"] * 0.4, abs=6)  # a third of one half, and a half of the other
+    assert sum(given.values()) == pytest.approx(0.98 * 600, abs=12)
+
+
+def test_of_several_limits_the_lowest_holds_while_its_run_is_there() -> None:
+    clock = Clock()
+    quota = Quota(clock)
+
+    def in_ten_seconds(runs: dict[str, float]) -> int:
+        end, count = clock.now + 10.0, 0
+        while clock.now < end:
+            count += sum(len(ask(quota, run, rpm=rpm)) for run, rpm in runs.items())
+            clock.now += 0.02
+        return count
+
+    assert in_ten_seconds({"a": 600.0, "b": 6000.0}) == pytest.approx(98, abs=6)
+    clock.now += 10.0
+    assert in_ten_seconds({"b": 6000.0}) == pytest.approx(980, abs=80)
+
+
+def test_tokens_that_were_not_used_make_room_and_those_that_were_too_many_are_waited_for() -> None:
+    clock = Clock()
+    quota = Quota(clock)
+    tpm = 60_000 / 0.98  # a thousand a second
+    assert quota.ask(Ask("a", tpm=tpm, wants=[3000.0, 1.0])).delays == [0.0]
+    assert quota.ask(Ask("a", tpm=tpm, wants=[1.0])).delays == []
+    assert quota.ask(Ask("a", tpm=tpm, wants=[1.0], used=-3000.0)).delays == [0.0]
+    assert quota.ask(Ask("a", tpm=tpm, wants=[1.0], used=2000.0)).delays == []
+    clock.now = 2.1
+    assert quota.ask(Ask("a", tpm=tpm, wants=[1.0])).delays != []
+
+
+def test_concurrency_goes_down_by_half_once_a_round_and_up_by_one_a_round(at_once: Any) -> None:
+    async def main() -> None:
+        pace = Pace(64)
+        assert pace.limit == 16
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            pace.failed(errors.RateLimitError("slow down"), 0.0)  # of calls that all began together
+        assert pace.limit == 8
+        for _ in range(8):
+            pace.succeeded()
+        assert pace.limit == pytest.approx(9, abs=0.1)
+
+    at_once(main())
