@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from zipfile import ZipFile
 
-from tako.testing.environments import Environment
+from tako.testing.environments import Environment, wheel
 
 PAGE = (Path(__file__).parent.parent / "docs" / "authors.md").read_text(encoding="utf-8")
 OURS = "cache,otel,prices,record"
@@ -33,18 +32,14 @@ def test_the_files_of_the_guide_are_a_plugin_that_passes_the_suite(tmp_path: Pat
     (tests / "test_conformance.py").write_text(f"from tako_acme import Acme\nfrom vendor import Vendor\n{conformance}")
     points = re.findall(r'^\[project.entry-points."(tako.providers)"\]\n(\w+) = "(.+)"$', PAGE, re.MULTILINE)
     assert points == [("tako.providers", "acme", "tako_acme:Acme")]
-    environment = Environment(tmp_path)
-    info = "tako_acme-0.1.0.dist-info"
-    with ZipFile(environment.wheels / "tako_acme-0.1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("tako_acme/__init__.py", "\n\n".join(blocks(section("A provider"))))
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tako-acme\nVersion: 0.1.0\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/entry_points.txt", "[tako.providers]\nacme = tako_acme:Acme\n")
-        wheel.writestr(f"{info}/RECORD", "")
-    environment.install(*environment.wheels.iterdir())
+    [(group, name, value)] = points
+    environment = Environment(tmp_path, {"TAKO_DISABLE_PLUGINS": OURS})
+    code = {"tako_acme/__init__.py": "\n\n".join(blocks(section("A provider")))}
+    environment.install(wheel(environment.wheels, "tako-acme", code, {group: {name: value}}))
     run = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", "-W", "error", "tests"]
-    done = environment.call(*run, cwd=tmp_path, variables={"TAKO_DISABLE_PLUGINS": OURS})
+    done = environment.call(*run, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert int(done.stdout.split(" passed")[0].split()[-1]) > 60, done.stdout
     found = environment.run(
         f"""
         sys.path.insert(0, {str(tests)!r})
@@ -53,7 +48,6 @@ def test_the_files_of_the_guide_are_a_plugin_that_passes_the_suite(tmp_path: Pat
         from vendor import Vendor
         with Vendor().serve(Script(text="By name.")) as server:
             result = tako.get_provider("acme:large", api_key="k", base_url=server.url).blocking.chat("Hi").text
-        """,
-        TAKO_DISABLE_PLUGINS=OURS,
+        """
     )
     assert found == "By name."

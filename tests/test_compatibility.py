@@ -15,7 +15,7 @@ from tako import Capabilities, PluginError, hookimpl, hookspecs
 from tako.compatibility import check_version
 from tako.hooks import Hooks
 from tako.testing.dialects import COMPLETIONS, Script, scripted
-from tako.testing.environments import Environment
+from tako.testing.environments import Environment, wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ OURS = "cache,otel,prices,record"
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    made = Environment(tmp_path_factory.mktemp("environment"))
+    made = Environment(tmp_path_factory.mktemp("environment"), {"TAKO_DISABLE_PLUGINS": OURS})
     made.install(FROZEN)
     return made
 
@@ -101,8 +101,7 @@ def test_an_around_of_version_1_goes_around_every_hook(environment: Environment)
         result["stream"] = provider.blocking.stream("fire").response().text
         result["vision"] = provider.capabilities.supports_vision
         result["failed"] = tako.hooks.PLUGINS.failed
-        """,
-        TAKO_DISABLE_PLUGINS=OURS,
+        """
     )
     assert found == {"chat": ["ice", "id-1+around"], "stream": "ICE", "vision": True, "failed": {}}
 
@@ -124,7 +123,7 @@ def test_an_http_provider_of_version_1_speaks_by_the_kit_of_today(environment: E
     said = Script(text="Hello there.")
     refusal = COMPLETIONS.refuse(429, headers={"retry-after": "7"})
     with scripted("completions", said, said, said, refusal) as server:
-        found = environment.run(f"result_url = {server.url!r}", ask, TAKO_DISABLE_PLUGINS=OURS)
+        found = environment.run(f"result_url = {server.url!r}", ask)
     assert found["chat"] == "Hello there."
     assert found["stream"] == "HELLO THERE."
     assert found["usage"] == 18
@@ -157,25 +156,18 @@ def test_a_version_that_is_none_is_refused(nonsense: Any) -> None:
         check_version(plugin(nonsense), "plugin 'odd'")
 
 
-def wheel(folder: Path, name: str, module: str, points: str) -> Path:
-    """Build a wheel that was made for later hooks."""
-    info = f"{name}-9.0.dist-info"
-    path = folder / f"{name}-9.0-py3-none-any.whl"
-    needs = "Requires-Dist: tako-core[http] >=5.2 ; python_version > '3'\n"
-    with ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}.py", module)
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.0\n{needs}")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/entry_points.txt", points)
-        archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
-    return path
+def late(folder: Path, name: str, code: str, group: str, entry: str) -> Path:
+    """Make a wheel that was made for later hooks."""
+    needs = "Requires-Dist: tako-core[http] >=5.2 ; python_version > '3'"
+    points = {group: dict([entry.split(" = ")])}
+    return wheel(folder, name, {f"{name}.py": code}, points, version="9.0", metadata=needs)
 
 
 def test_an_installed_plugin_for_later_hooks_names_the_core_that_it_asks_for(environment: Environment) -> None:
     provider = "from tako import Provider\ntako_hooks = 7\nclass Soon(Provider):\n    name = 'soon'\n"
     environment.install(
-        wheel(environment.wheels, "tako_soon", provider, "[tako.providers]\nsoon = tako_soon:Soon\n"),
-        wheel(environment.wheels, "tako_late", "tako_hooks = 7\n", "[tako.plugins]\nlate = tako_late\n"),
+        late(environment.wheels, "tako_soon", provider, "tako.providers", "soon = tako_soon:Soon"),
+        late(environment.wheels, "tako_late", "tako_hooks = 7\n", "tako.plugins", "late = tako_late"),
     )
     found = environment.run(
         """
@@ -188,8 +180,7 @@ def test_an_installed_plugin_for_later_hooks_names_the_core_that_it_asks_for(env
             warnings.simplefilter("always")
             result["said"] = tako.get_provider("frozen:").blocking.chat("fine").text
         result["warned"] = [str(warning.message) for warning in caught]
-        """,
-        TAKO_DISABLE_PLUGINS=OURS,
+        """
     )
     environment.uninstall("tako_soon", "tako_late")
     asks = "install a newer tako-core (tako_{} 9.0 asks for tako-core>=5.2)"

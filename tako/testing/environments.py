@@ -1,16 +1,27 @@
 """Virtual environments for tests of what is installed: plugins as wheels, called by name, and taken out again.
 
+::
+
+    environment = Environment(tmp_path)
+    code = "import tako; Acme = type('Acme', (tako.Provider,), {'name': 'acme'})"
+    points = {"tako.providers": {"acme": "tako_acme:Acme"}}
+    environment.install(wheel(environment.wheels, "tako-acme", {"tako_acme.py": code}, points))
+    assert environment.run("import tako; result = tako.get_provider('acme:m').id") == "acme:m"
+
 They need uv, beside what is tested.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import site
 import subprocess
 import sys
 import textwrap
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,11 +29,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Environment:
-    """A virtual environment that sees what the running one has, tako included, beside its own packages."""
+PATIENCE = 600.0
+"""Seconds after which a program hangs; no measure of anything."""
 
-    def __init__(self, folder: Path) -> None:
+
+class Environment:
+    """A virtual environment that sees what the running one has, tako included, beside its own packages.
+
+    ``variables`` are set for all that runs in it; the caller's own ``TAKO_`` and ``PYTHON`` variables are not.
+    """
+
+    def __init__(self, folder: Path, variables: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self.variables = dict(variables or {})
         self.wheels = folder / "wheels"
         self.stderr = ""
         self._uv("venv", "-q", "--python", sys.executable, str(folder / "venv"))
@@ -62,11 +81,11 @@ class Environment:
         }
         return subprocess.run(  # noqa: S603 - a test's own arguments
             [str(self.python), *arguments],
-            env={**kept, **(variables or {})},
+            env={**kept, **self.variables, **(variables or {})},
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -77,3 +96,40 @@ class Environment:
             capture_output=True,
             env={**os.environ, "UV_OFFLINE": "1"},
         )
+
+
+def wheel(
+    folder: Path,
+    distribution: str,
+    files: Mapping[str, str],
+    points: Mapping[str, Mapping[str, str]],
+    *,
+    version: str = "1.0",
+    metadata: str = "",
+) -> Path:
+    """Write a wheel of pure Python and return its path; nothing is built, so nothing is downloaded.
+
+    ``files``: their paths and texts. ``points``: groups of entry points, each of names and objects. ``metadata``: more
+    lines for METADATA, such as ``Requires-Dist: tako-core``.
+    """
+    name = distribution.replace("-", "_")
+    info = f"{name}-{version}.dist-info"
+    groups = [[f"[{group}]", *(f"{key} = {value}" for key, value in its.items())] for group, its in points.items()]
+    lines = [f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}", metadata]
+    texts = {
+        **{path: textwrap.dedent(text) for path, text in files.items()},
+        f"{info}/METADATA": "\n".join(filter(None, lines)) + "\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tako.testing\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": "\n".join(line for group in groups for line in group) + "\n",
+    }
+    record = [f"{path},sha256={_digest(text)},{len(text.encode())}" for path, text in texts.items()]
+    texts[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,"]) + "\n"
+    made = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(made, "w") as archive:
+        for path, text in texts.items():
+            archive.writestr(path, text)
+    return made
+
+
+def _digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
