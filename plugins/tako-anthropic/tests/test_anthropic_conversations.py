@@ -61,7 +61,7 @@ def blocks(content: Any) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(conversations)
 def test_parts_in_are_parts_on_the_wire_and_notices(conversation: list[Message]) -> None:
     request = ChatRequest([Message.user("Hi"), *conversation])
@@ -72,7 +72,7 @@ def test_parts_in_are_parts_on_the_wire_and_notices(conversation: list[Message])
     assert sum(len(message.parts) for message in request.messages) == out + len(lost)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(conversations)
 def test_turns_alternate_and_every_call_is_answered_first_thing_in_the_next(conversation: list[Message]) -> None:
     body, _ = encoded(ChatRequest([Message.user("Hi"), *conversation]))

@@ -20,7 +20,6 @@ from tako.errors import (
     RateLimitError,
     ResponseError,
     ServerError,
-    StreamTruncatedError,
 )
 from tako.kit.exchange import Exchange
 from tako.testing.server import reply, serve
@@ -145,23 +144,6 @@ def test_a_last_line_without_message_counts_or_line_end_is_an_end() -> None:
     assert (response.text, response.usage, response.finish_reason) == ("Hi", tako.Usage(), "stop")
 
 
-def test_a_stream_without_a_line_that_is_done_is_truncated_with_what_came() -> None:
-    for ending in ("end", "cut", "reset"):
-        with pytest.raises(StreamTruncatedError) as caught:
-            stream(says(content="Hel"), says(content="lo"), ending=ending)
-        assert caught.value.partial.text == "Hello"
-        assert not caught.value.partial.tool_calls
-
-
-def test_a_stream_that_is_cut_at_any_byte_is_never_a_success() -> None:
-    body = says(content="Hé") + says(tool_calls=[call("f", {"a": 1})]) + line(DONE)
-    provider = Ollama("m", base_url="127.0.0.1:1")
-    for size in range(len(body) - 1):  # with all but the last line's end it is whole
-        decoder = ChatDecoder(provider, Exchange("", {}))
-        with pytest.raises(StreamTruncatedError):
-            [*decoder.feed(body[:size]), *decoder.finish(clean=True)]
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 400), max_size=6))
 def test_a_stream_reads_the_same_however_it_is_split(cuts) -> None:
@@ -207,13 +189,6 @@ def test_an_error_line_that_says_more_is_of_that_class(problem, kind) -> None:
         assert type(caught.value) is kind
 
 
-def test_an_error_before_the_stream_has_the_class_of_its_status_and_is_tried_again() -> None:
-    memory = reply(json={"error": "model requires more system memory"}, status=500)
-    with serve(memory, reply(json={**DONE, "message": {"content": "Hi"}})) as server:
-        assert Ollama("m", base_url=server.url).blocking.chat("Hi").text == "Hi"
-    assert len(server.requests) == 2
-
-
 @pytest.mark.parametrize(
     "body",
     [
@@ -237,37 +212,9 @@ def test_a_whole_reply_without_a_message_is_none() -> None:
         chat({"status": "ok"})
 
 
-def test_a_page_of_a_proxy_is_no_reply() -> None:
-    page = reply("<!doctype html><p>Sign in", headers={"content-type": "text/html"})
-    with serve(page) as server:
-        provider = Ollama("m", base_url=server.url)
-        with pytest.raises(ResponseError, match="HTML"):
-            asyncio.run(provider.stream("Hi").response())
-
-
 def test_a_server_that_answers_in_one_piece_where_a_stream_was_asked_for_is_understood() -> None:
     with serve(reply(json={**DONE, "message": {"content": "Hi"}})) as server:
         assert asyncio.run(Ollama("m", base_url=server.url).stream("Hi").response()).text == "Hi"
-
-
-def test_a_line_that_never_ends_is_refused() -> None:
-    with pytest.raises(ResponseError, match="2000 bytes"):
-        stream(b'{"message": {"content": "' + b"x" * 3000, max_event_bytes=2000)
-
-
-def test_leaving_early_closes_the_connection() -> None:
-    async def main(server):
-        async with Ollama("m", base_url=server.url).stream("Hi") as running:
-            await anext(running)
-        for _ in range(200):
-            if server.left_early:
-                break
-            await asyncio.sleep(0.01)
-
-    pieces = [says(content="Hi")]
-    with serve(reply(pieces, headers={"content-type": "application/x-ndjson"}, ending="hang")) as server:
-        asyncio.run(main(server))
-        assert server.left_early == 1
 
 
 def test_a_plugin_may_change_how_a_block_is_read() -> None:

@@ -344,7 +344,7 @@ def placed(messages) -> int:
     return count
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(conversations, st.booleans())
 def test_any_conversation_is_encoded_and_every_part_is_on_the_wire_or_noted(messages, fetches) -> None:
     singles = [tako.Message(message.role, [part]) for message in messages for part in message.parts]
