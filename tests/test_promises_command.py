@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from tako.testing.server import Server, reply, serve, sse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CHUNK: dict[str, Any] = {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"content": "caf\xe9"}}]}
 END: dict[str, Any] = {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
@@ -121,3 +123,34 @@ def test_an_answer_that_the_output_cannot_spell_is_shown_all_the_same(
 def test_a_home_that_nobody_has_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "~nobody-has-this-name" in said(capsys)
+
+
+def test_doctor_looks_for_credentials_where_a_call_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "GOOGLE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    assert main(["doctor", "bedrock", "vertex", "--json"]) == 1
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert [rows[name]["key"] for name in ("bedrock", "vertex")] == ["missing", "missing"]
+    assert "has no AWS credentials" in rows["bedrock"]["why"]
+    assert "none.json" in rows["vertex"]["why"]
+
+
+def test_doctor_says_where_signed_requests_would_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "an-id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-aws")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with serve(reply()) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url)
+        assert main(["doctor", "bedrock", "--json"]) == 0
+    text = capsys.readouterr().out
+    [row] = json.loads(text)
+    assert (row["key"], row["endpoint"]) == ("present", f"{server.url.removeprefix('http://')} reachable")
+    assert "a-secret-of-aws" not in text

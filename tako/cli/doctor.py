@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 LIMIT = 3.0
 """Seconds for connecting to one endpoint."""
+CHAIN = 20.0
+"""Seconds for finding credentials: an SDK is imported, and the places where it looks are asked."""
 ENDPOINTS = ("base_url", "endpoint_url", "endpoint", "url")
-"""The options that hold an address, as the providers name them."""
+"""The options that hold an address, as the providers name them. One whose credentials come from a chain has an async
+method ``find_credentials`` instead, which returns the address."""
 
 
 def run(options: Namespace) -> int:
@@ -65,6 +68,14 @@ async def _examine(entry: Entry) -> dict[str, Any]:
         return row
     row["key"] = "present" if getattr(provider, "secrets", ()) else "not needed"
     address = next((found for name in ENDPOINTS if isinstance(found := getattr(provider, name, None), str)), "")
+    if hasattr(provider, "find_credentials"):
+        try:
+            async with asyncio.timeout(CHAIN):
+                address = await provider.find_credentials()
+        except (TakoError, TimeoutError) as error:
+            row["key"], row["why"] = "missing", str(error) or f"no credentials were found within {CHAIN:g} s"
+            return row
+        row["key"] = "present"
     if address:
         row["endpoint"], row["why"] = await reach(address)
     return row

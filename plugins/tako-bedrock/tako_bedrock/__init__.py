@@ -86,6 +86,15 @@ class Bedrock(HttpProvider):
             return self.endpoint_url
         return (await self.account.place()).endpoint
 
+    async def find_credentials(self) -> str:
+        """Find what a call would need, and return the base URL it would go to; `tako doctor` asks.
+
+        Raises the TakoError that says what is missing.
+        """
+        if self._signs:
+            await self.account.held()
+        return await self.endpoint()
+
     async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
         """Sign a request, or put the bearer key in; an ``authorization`` among the user's headers is left alone."""
         if self._bearer is not None and "authorization" not in self._user_headers:

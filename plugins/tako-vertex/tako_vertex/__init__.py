@@ -107,6 +107,15 @@ class Vertex(HttpProvider):
                 raise _no_project(self.id)
         return address(self.endpoint_url, project, self.location, path, stream=stream)
 
+    async def find_credentials(self) -> str:
+        """Find what a call would need, and return the base URL it would go to; `tako doctor` asks.
+
+        Raises the TakoError that says what is missing.
+        """
+        if self.tokens is not None:
+            await self.tokens.grant()
+        return self.endpoint_url
+
     async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
         """Return the headers of a valid token."""
         return {} if self.tokens is None else (await self.tokens.grant()).headers
