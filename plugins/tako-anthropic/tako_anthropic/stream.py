@@ -88,10 +88,11 @@ class MessagesDecoder:
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         """Yield what is left, the End last."""
-        try:
-            yield from self._chunks(self._sse.flush())
-        except ResponseError as error:
-            raise StreamTruncatedError("the stream ended in the middle of an event") from error
+        if not self.ended:  # what follows the terminator is nobody's
+            try:
+                yield from self._chunks(self._sse.flush())
+            except ResponseError as error:
+                raise StreamTruncatedError("the stream ended in the middle of an event") from error
         if not self.ended:
             raise StreamTruncatedError("the stream ended without message_stop")
         yield self._end()
@@ -121,7 +122,7 @@ class MessagesDecoder:
         if event.data.startswith(b"[DONE]") or not event.data.strip():  # not the API's, but compatible servers'
             return
         frame = decode_json(event.data, OBJECT)
-        match frame.get("type", event.event):
+        match frame.get("type") or event.event:
             case "content_block_start":
                 yield from self._start(_index(frame), as_object(frame.get("content_block")) or {})
             case "content_block_delta":

@@ -88,6 +88,11 @@ def test_events_without_names_are_told_by_their_types_new_kinds_too() -> None:
     assert stream(START, *pieces, DELTA, STOP).text == "Hi"
 
 
+def test_events_without_types_are_told_by_their_names() -> None:
+    untyped = b'event: message_stop\ndata: {"type": null}\n\n'
+    assert stream(START, *TEXT, DELTA, untyped).text == "Hi"
+
+
 @pytest.mark.parametrize("odd", [b"data:\n\n", b"data: [DONE]\n\n", b"event: message_stop\ndata: \n\n"])
 def test_events_that_say_nothing_are_passed_over(odd: bytes) -> None:
     assert stream(START, odd, *TEXT, DELTA, STOP).text == "Hi"
