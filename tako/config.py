@@ -28,6 +28,7 @@ import os
 import sys
 import tomllib
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -150,6 +151,8 @@ def find_config(path: str | os.PathLike[str] | None = None) -> Path | None:
     Raises ConfigurationError where the given file, or the one that TAKO_CONFIG names, does not exist.
     """
     named = path if path is not None else os.environ.get(VARIABLE) or None
+    if not isinstance(named, (str, os.PathLike, NoneType)):
+        raise ConfigurationError(f"the path of a configuration is a str or a Path, not {named!r}")
     if named is not None:
         given = Path(os.path.expanduser(named))  # noqa: PTH111 - Path's raises where ~ is nobody's
         if not given.is_file():

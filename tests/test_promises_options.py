@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import tako
 from tako.errors import ConfigurationError, PluginError, TakoError
 from tako.kit.http import HttpOptions
+
+if TYPE_CHECKING:
+    from tako.provider import Provider
 
 GOOD: dict[str, dict[str, Any]] = {
     "OpenAI": {"model": "m", "api_key": "k"},
@@ -126,3 +129,30 @@ def test_an_id_without_a_model_says_where_it_goes() -> None:
 def test_a_plain_value_is_no_plugin(plugin: Any) -> None:
     with pytest.raises(PluginError, match="a plugin is a module, or an object with hooks"):
         tako.register(plugin)
+
+
+def echo() -> Provider:
+    return tako.providers.PythonProvider("py", str)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"workers": None}, "workers is a NoneType"),
+        ({"workers": {5: echo()}}, "a role is a word, not 5"),
+        ({"workers": {"": echo()}}, "a role is a word, not ''"),
+        ({"system": 5}, "system is a str, not a int"),
+        ({"fail_fast": 1}, "fail_fast is True or False, not 1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_wrong_in_a_conductor_is_named(options: dict[str, Any], words: str) -> None:
+    given: dict[str, Any] = {"workers": {"one": echo()}, **options}
+    with pytest.raises(ConfigurationError, match=words):
+        tako.Conductor(**given)
+
+
+@pytest.mark.parametrize("path", [5, b"tako.toml", []], ids=repr)
+def test_a_path_that_is_none_is_one_line(path: Any) -> None:
+    with pytest.raises(ConfigurationError, match="the path of a configuration is a str or a Path"):
+        tako.load_config(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
@@ -11,7 +12,7 @@ from tako.errors import ConfigurationError, TakoError
 from tako.request import as_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
     from types import TracebackType
 
     from tako.provider import Provider
@@ -52,6 +53,10 @@ class Conductor:
             raise ConfigurationError(
                 f"Conductor: worker_timeout is a number of seconds above 0, not {worker_timeout!r}"
             )
+        if not isinstance(fail_fast, bool):
+            raise ConfigurationError(f"Conductor: fail_fast is True or False, not {fail_fast!r}")
+        if system is not None and not isinstance(system, str):
+            raise ConfigurationError(f"Conductor: system is a str, not a {type(system).__name__}")
         self.workers = dict(workers)
         self.coordinator = coordinator
         self.max_steps = max_steps
@@ -62,7 +67,7 @@ class Conductor:
 
     async def ask(self, role: str, request: ChatRequest | str | list[Message]) -> ChatResponse:
         """Send one request to the worker of a role. Raises ConfigurationError for a role that nobody has."""
-        worker = self.workers.get(role)
+        worker = self.workers.get(role) if isinstance(role, str) else None
         if worker is None:
             raise ConfigurationError(f"no worker has the role {role!r} (roles: {', '.join(self.workers)})")
         return await worker.chat(request)
@@ -135,10 +140,15 @@ class RunStream:
 
 def _check_members(workers: Mapping[str, Provider], coordinator: Provider | None) -> None:
     """Refuse what cannot be asked, and a role whose share would be taken for the coordinator's."""
+    if not isinstance(workers, Mapping):
+        raise ConfigurationError(f"Conductor: workers is a {type(workers).__name__}, not a dict of roles and providers")
     if not workers:
         raise ConfigurationError("a Conductor needs at least one worker")
     if coordinator is not None and COORDINATOR in workers:
         raise ConfigurationError(f"Conductor: the role {COORDINATOR!r} is the coordinator's own")
+    for role in workers:
+        if not isinstance(role, str) or not role:
+            raise ConfigurationError(f"Conductor: a role is a word, not {role!r}")
     members = {f"the worker {role!r}": provider for role, provider in workers.items()}
     if coordinator is not None:
         members["the coordinator"] = coordinator
