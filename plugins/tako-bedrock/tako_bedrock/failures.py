@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.errors import (
-    AuthenticationError,
-    BadRequestError,
-    NotFoundError,
-    OverloadedError,
-    PermissionDeniedError,
-    ProviderError,
-    RateLimitError,
-    ServerError,
-)
+from tako import errors
 from tako.kit.failures import Facts, read_facts
 from tako.loose import as_object, text_of
 
@@ -27,37 +18,37 @@ if TYPE_CHECKING:
 
     from tako.kit.eventstream import EventMessage
 
-CODES: Mapping[str, type[ProviderError]] = {
-    "AccessDeniedException": PermissionDeniedError,
-    "ConflictException": ServerError,
-    "ExpiredToken": AuthenticationError,
-    "ExpiredTokenException": AuthenticationError,
-    "IncompleteSignature": AuthenticationError,
-    "IncompleteSignatureException": AuthenticationError,
-    "InternalFailure": ServerError,
-    "InternalServerException": ServerError,
-    "InvalidClientTokenId": AuthenticationError,
-    "InvalidSignatureException": AuthenticationError,
-    "MissingAuthenticationToken": AuthenticationError,
-    "MissingAuthenticationTokenException": AuthenticationError,
-    "ModelErrorException": ServerError,
-    "ModelNotReadyException": RateLimitError,
-    "ModelStreamErrorException": ServerError,
-    "ModelTimeoutException": ServerError,
-    "NotAuthorized": PermissionDeniedError,
-    "OptInRequired": PermissionDeniedError,
-    "RequestExpired": AuthenticationError,
-    "ResourceNotFoundException": NotFoundError,
-    "ServiceQuotaExceededException": RateLimitError,
-    "ServiceUnavailable": OverloadedError,
-    "ServiceUnavailableException": OverloadedError,
-    "SignatureDoesNotMatch": AuthenticationError,
-    "ThrottlingException": RateLimitError,
-    "TooManyRequestsException": RateLimitError,
-    "UnknownOperationException": NotFoundError,
-    "UnrecognizedClientException": AuthenticationError,
-    "ValidationError": BadRequestError,
-    "ValidationException": BadRequestError,
+CODES: Mapping[str, type[errors.ProviderError]] = {
+    "AccessDeniedException": errors.PermissionDeniedError,
+    "ConflictException": errors.ServerError,
+    "ExpiredToken": errors.AuthenticationError,
+    "ExpiredTokenException": errors.AuthenticationError,
+    "IncompleteSignature": errors.AuthenticationError,
+    "IncompleteSignatureException": errors.AuthenticationError,
+    "InternalFailure": errors.ServerError,
+    "InternalServerException": errors.ServerError,
+    "InvalidClientTokenId": errors.AuthenticationError,
+    "InvalidSignatureException": errors.AuthenticationError,
+    "MissingAuthenticationToken": errors.AuthenticationError,
+    "MissingAuthenticationTokenException": errors.AuthenticationError,
+    "ModelErrorException": errors.ServerError,
+    "ModelNotReadyException": errors.RateLimitError,
+    "ModelStreamErrorException": errors.ServerError,
+    "ModelTimeoutException": errors.ServerError,
+    "NotAuthorized": errors.PermissionDeniedError,
+    "OptInRequired": errors.PermissionDeniedError,
+    "RequestExpired": errors.AuthenticationError,
+    "ResourceNotFoundException": errors.NotFoundError,
+    "ServiceQuotaExceededException": errors.RateLimitError,
+    "ServiceUnavailable": errors.OverloadedError,
+    "ServiceUnavailableException": errors.OverloadedError,
+    "SignatureDoesNotMatch": errors.AuthenticationError,
+    "ThrottlingException": errors.RateLimitError,
+    "TooManyRequestsException": errors.RateLimitError,
+    "UnknownOperationException": errors.NotFoundError,
+    "UnrecognizedClientException": errors.AuthenticationError,
+    "ValidationError": errors.BadRequestError,
+    "ValidationException": errors.BadRequestError,
 }
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})

@@ -8,41 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.errors import (
-    AuthenticationError,
-    BadRequestError,
-    NotFoundError,
-    OverloadedError,
-    PermissionDeniedError,
-    ProviderError,
-    RateLimitError,
-    ServerError,
-)
+from tako import errors
 from tako.kit.failures import Facts, facts_of, read_facts
 from tako.loose import as_array, as_object, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CODES: Mapping[str, type[ProviderError]] = {
-    "ABORTED": ServerError,
-    "ACCESS_TOKEN_EXPIRED": AuthenticationError,
-    "ALREADY_EXISTS": ServerError,
-    "API_KEY_INVALID": AuthenticationError,
-    "CANCELLED": BadRequestError,
-    "DATA_LOSS": ServerError,
-    "DEADLINE_EXCEEDED": ServerError,
-    "FAILED_PRECONDITION": BadRequestError,
-    "INTERNAL": ServerError,
-    "INVALID_ARGUMENT": BadRequestError,
-    "NOT_FOUND": NotFoundError,
-    "OUT_OF_RANGE": BadRequestError,
-    "PERMISSION_DENIED": PermissionDeniedError,
-    "RESOURCE_EXHAUSTED": RateLimitError,
-    "UNAUTHENTICATED": AuthenticationError,
-    "UNAVAILABLE": OverloadedError,
-    "UNIMPLEMENTED": ServerError,
-    "UNKNOWN": ServerError,
+CODES: Mapping[str, type[errors.ProviderError]] = {
+    "ABORTED": errors.ServerError,
+    "ACCESS_TOKEN_EXPIRED": errors.AuthenticationError,
+    "ALREADY_EXISTS": errors.ServerError,
+    "API_KEY_INVALID": errors.AuthenticationError,
+    "CANCELLED": errors.BadRequestError,
+    "DATA_LOSS": errors.ServerError,
+    "DEADLINE_EXCEEDED": errors.ServerError,
+    "FAILED_PRECONDITION": errors.BadRequestError,
+    "INTERNAL": errors.ServerError,
+    "INVALID_ARGUMENT": errors.BadRequestError,
+    "NOT_FOUND": errors.NotFoundError,
+    "OUT_OF_RANGE": errors.BadRequestError,
+    "PERMISSION_DENIED": errors.PermissionDeniedError,
+    "RESOURCE_EXHAUSTED": errors.RateLimitError,
+    "UNAUTHENTICATED": errors.AuthenticationError,
+    "UNAVAILABLE": errors.OverloadedError,
+    "UNIMPLEMENTED": errors.ServerError,
+    "UNKNOWN": errors.ServerError,
 }
 """The classes of google.rpc.Code, the same before a stream and within one; and reasons that say more than it."""
 
