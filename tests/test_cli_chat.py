@@ -108,7 +108,7 @@ def test_images_come_from_files_and_addresses(
 
 
 def test_options_reach_the_provider_with_their_types(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    assert chat(server, "-o", "timeout=5", "-o", "organization=12345", "Hello") == 0
+    assert chat(server, "-o", "timeout=50", "-o", "organization=12345", "Hello") == 0
     assert server.requests[0].headers["openai-organization"] == "12345"
     for option, says in (("timeout", "KEY=VALUE"), ("nonsense=1", "nonsense"), ("timeout=soon", "timeout")):
         assert chat(server, "-o", option, "Hello") == 2

@@ -32,6 +32,8 @@ def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pyt
         stack.callback(os.environ.update, before)
         stack.callback(os.environ.clear)
         namespace = {"__name__": "__page__", "stack": stack}
+        run = []
         for line, code in blocks(page):
             exec(compile("\n" * line + code, str(page), "exec"), namespace)
-    assert namespace
+            run.append(line)
+    assert len(run) == len(re.findall(r"^(?:```python|<!-- test)$", page.read_text(encoding="utf-8"), re.MULTILINE))
