@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from tako.builtin.integrity import answering, streaming
-from tako.errors import ProviderError
+from tako.errors import ProviderError, StreamTruncatedError, TransportError
 from tako.hooks import hookimpl
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ def tako_stream(provider: Provider) -> Around[Stream]:
         chunks = streaming(inner, request, provider)
         try:
             return chunks, await anext(chunks, None)
-        except BaseException:
+        except BaseException as error:
             await chunks.aclose()
+            if isinstance(error, StreamTruncatedError) and isinstance(error.__cause__, TransportError):
+                error.retryable = True  # the connection broke, and nothing has been delivered
             raise
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:

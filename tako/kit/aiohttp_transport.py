@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import weakref
-from io import BytesIO
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -13,9 +13,12 @@ from yarl import URL
 
 from tako.errors import ConfigurationError, ProviderTimeoutError, TransportError
 from tako.kit.tls import tls_context
+from tako.kit.wire import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+    from aiohttp.abc import AbstractStreamWriter
 
     from tako.kit.keys import Secret
     from tako.kit.wire import HttpRequest
@@ -24,8 +27,10 @@ KEEP_ALIVE = 60.0
 """Seconds that an idle connection is kept."""
 HEADER_LIMIT = 64 * 1024
 """Bytes of one header line; aiohttp's own 8 KB refuses replies that vendors do send."""
-LARGE = 1024 * 1024
-"""Bytes of a body beyond which aiohttp wants a file, which it sends piece by piece."""
+PIECE = 64 * 1024
+"""Bytes of a body that are sent at a time: each has ``timeout`` to go."""
+REST = 0.05
+"""Seconds after which a connection may have been closed by a server that got tired of waiting."""
 
 
 class AiohttpTransport:
@@ -50,6 +55,7 @@ class AiohttpTransport:
             max_field_size=HEADER_LIMIT,
         )
         self._lifetime = _until_the_loop_ends(self._session)
+        self._used = 0.0
 
     async def start(self) -> AiohttpTransport:
         """Tie the pool to the running loop: it closes with `aclose`, with the loop, or when nobody holds it."""
@@ -59,22 +65,32 @@ class AiohttpTransport:
 
     async def send(self, request: HttpRequest) -> AiohttpReply:
         """Send a request; the reply's body is still to be read."""
+        if monotonic() - self._used > REST:
+            await _hear()
+        body = _Body(request.body, request.timeout) if request.body else None
         try:
-            response = await self._session.request(
-                request.method,
-                self._url(request.url),
-                headers=request.headers,
-                data=request.body if len(request.body) <= LARGE else _Body(request.body),
-                allow_redirects=False,
-                proxy=self._proxy.reveal() if self._proxy else None,
-                timeout=self._timeout(request),
-            )
+            async with asyncio.timeout(None) as limit:
+                if body is not None:
+                    body.limit = limit
+                response = await self._session.request(
+                    request.method,
+                    self._url(request.url),
+                    headers=request.headers,
+                    data=body,
+                    allow_redirects=False,
+                    proxy=self._proxy.reveal() if self._proxy else None,
+                    timeout=self._timeout(request),
+                )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure: BaseException = translated(error, request)
         except BaseException as error:  # noqa: BLE001 - cancelled, most often; aiohttp's frames hold the headers
             failure = error.with_traceback(None)
         else:
+            self._used = monotonic()
             return AiohttpReply(response, request)
+        finally:
+            if body is not None:
+                body.limit = None
         raise failure  # outside of the handler, so that what aiohttp raised does not ride along as its context
 
     async def aclose(self) -> None:
@@ -104,11 +120,44 @@ class AiohttpTransport:
         return timeout
 
 
-class _Body(BytesIO):
-    """A body to send piece by piece. aiohttp asks for its buffer to know its size; BytesIO's own makes a copy."""
+class _Body(aiohttp.Payload):
+    """A body to send piece by piece, with a limit of time for each, and for the reply's head when it is gone."""
 
-    def getbuffer(self) -> memoryview:
-        return memoryview(self.getvalue())
+    limit: asyncio.Timeout | None = None
+    """None once the reply's head is there, which may be before all of the body is gone."""
+
+    def __init__(self, body: bytes, seconds: float) -> None:
+        super().__init__(body)
+        self._size = len(body)
+        self._seconds = seconds
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return str(self._value, encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        view = memoryview(self._value)
+        transport = getattr(writer, "transport", None)
+        try:
+            for at in range(0, len(view), PIECE):
+                self._wait(self._seconds)
+                await writer.write(view[at : at + PIECE])
+            if len(view) > PIECE:  # what is left may be held back, too
+                await writer.drain()
+        except BaseException:
+            if transport is not None:
+                transport.abort()  # closing would wait until the server takes what is left
+            raise
+        self._wait(self._seconds * PATIENCE)
+
+    def _wait(self, seconds: float) -> None:
+        if self.limit is not None:
+            self.limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
+async def _hear() -> None:
+    """Let the event loop see what connections have closed in the meantime, where the program kept it from looking."""
+    for _ in range(4):  # a turn to read, one to close; twice, since TLS says good-bye before it goes
+        await asyncio.sleep(0)
 
 
 class AiohttpReply:
@@ -195,5 +244,7 @@ def translated(error: Exception, request: HttpRequest) -> TransportError:
 
 def _reason(error: Exception) -> str:
     reason = getattr(error, "os_error", None) or error
+    if isinstance(reason, aiohttp.ServerDisconnectedError):  # its text may be the head of a reply as far as it came
+        return "the server closed it"
     text = getattr(reason, "strerror", None) or getattr(reason, "message", None) or str(reason)
     return " ".join(str(text).split()) or type(error).__name__

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from tako.errors import ResponseError
+from tako.errors import ResponseError, TransportError
 from tako.kit.lines import BOM
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ ACCEPTED = "gzip, deflate"
 PIECE = 256 * 1024
 """Bytes that are decompressed at a time, so that a bomb is noticed before it is in memory."""
 
+_GZIP = b"\x1f"
+_CM_DEFLATE = 8  # RFC 1950, 2.2: the low half of zlib's first byte; no deflate data of a compressor's begins with it
+
 T = TypeVar("T")
 
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
@@ -29,7 +32,11 @@ _ESCAPES = re.compile(rb"(?i)\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(ud[89
 
 
 async def read_pieces(reply: HttpReply, cap: int) -> AsyncGenerator[bytes, None]:
-    """Iterate over a body, decompressed. Raises ResponseError past ``cap`` bytes, before or after decompression."""
+    """Iterate over a body, decompressed.
+
+    Raises ResponseError past ``cap`` bytes, before or after decompression, and TransportError where the body ends, but
+    its compression does not: then something has cut it that knows nothing of it.
+    """
     inflate = _inflater(reply)
     seen = 0
     async with aclosing(cast("AsyncGenerator[bytes, None]", reply.pieces())) as pieces:
@@ -42,6 +49,8 @@ async def read_pieces(reply: HttpReply, cap: int) -> AsyncGenerator[bytes, None]
             else:
                 for piece in inflate.feed(raw, cap):
                     yield piece
+    if inflate is not None and inflate.unfinished:
+        raise TransportError("the reply ended in the middle of its compression")
 
 
 async def read_whole(reply: HttpReply, cap: int) -> bytes:
@@ -50,15 +59,16 @@ async def read_whole(reply: HttpReply, cap: int) -> bytes:
 
 
 async def read_start(reply: HttpReply, cap: int) -> bytes:
-    """Read at most the first ``cap`` bytes of a body."""
+    """Read at most the first ``cap`` bytes of a body; of one that breaks off or cannot be read, what there is."""
     pieces: list[bytes] = []
     size = 0
-    async with aclosing(read_pieces(reply, 1 << 62)) as source:
-        async for piece in source:
-            pieces.append(piece)
-            size += len(piece)
-            if size >= cap:
-                break
+    with suppress(TransportError, ResponseError):
+        async with aclosing(read_pieces(reply, 1 << 62)) as source:
+            async for piece in source:
+                pieces.append(piece)
+                size += len(piece)
+                if size >= cap:
+                    break
     return b"".join(pieces)[:cap]
 
 
@@ -105,16 +115,27 @@ def too_large(cap: int) -> ResponseError:
 
 
 class _Inflater:
-    """One zlib body, or one gzip body of any number of members."""
+    """One gzip body of any number of members, or one zlib body, or one without zlib's header, as some servers send."""
 
-    def __init__(self) -> None:
-        self._zlib: Any = zlib.decompressobj(wbits=47)  # 32 + 15: gzip or zlib, by its header
+    def __init__(self, coding: str) -> None:
+        self._deflate = coding == "deflate"
+        self._zlib: Any = None
         self._size = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the body has begun and its end has not come."""
+        return self._zlib is not None and not self._zlib.eof
 
     def feed(self, raw: bytes, cap: int) -> Iterator[bytes]:
         while raw:
-            if self._zlib.eof:  # RFC 1952, 2.2: members simply follow one another
-                self._zlib = zlib.decompressobj(wbits=47)
+            if self._zlib is None:
+                bare = self._deflate and raw[0] & 15 != _CM_DEFLATE and not raw.startswith(_GZIP)
+                self._zlib = zlib.decompressobj(wbits=-15 if bare else 47)  # 47: 32 + 15, gzip or zlib by its header
+            elif self._zlib.eof:  # RFC 1952, 2.2: members simply follow one another; what is none is padding
+                if self._deflate or not raw.startswith(_GZIP):
+                    return
+                self._zlib = zlib.decompressobj(wbits=31)
             try:
                 piece = self._zlib.decompress(raw, PIECE)
             except zlib.error as error:
@@ -132,5 +153,5 @@ def _inflater(reply: HttpReply) -> _Inflater | None:
     if coding in ("", "identity"):
         return None
     if coding in ("gzip", "x-gzip", "deflate"):
-        return _Inflater()
+        return _Inflater(coding)
     raise ResponseError(f"the reply is compressed as {coding!r}, which was not asked for")

@@ -19,9 +19,10 @@ from tako.errors import (
     UnsupportedError,
 )
 from tako.fold import chunks_of
-from tako.kit.body import excerpt, read_pieces, read_start
+from tako.kit.body import excerpt, read_pieces
 from tako.kit.encoding import encode
 from tako.kit.lines import BOM
+from tako.kit.wire import PATIENCE
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
 from tako.types import ChatRequest, ChatResponse, Chunk, Notice
 
@@ -31,10 +32,7 @@ if TYPE_CHECKING:
     from tako.kit.wire import HttpReply
     from tako.provider import Provider
 
-PATIENCE = 5
-"""How many times ``timeout`` a stream may go on with keep-alives alone."""
 BLANK = b" \t\r\n" + BOM
-EVENTS = "text/event-stream"
 LINGER = 0.05
 """Seconds to wait for the end of a body after the vendor's terminator, so that its connection can be used again."""
 
@@ -102,19 +100,22 @@ def stream_through(
         exchange = await prepare(request, True)
         refuse_if_strict(request, exchange.notices, provider)
         async with provider.open(exchange.url, _encoded(exchange, request), headers=exchange.headers) as reply:
-            await _refuse_pages(reply)
+            page = _is_page(reply)
             decoding = decoder(reply, exchange) if whole is None else _Either(decoder, whole, reply, exchange)
             failure = None
             async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
                 try:
                     moved = monotonic()
                     async for data in pieces:
+                        page = page and _still_page(data)
                         chunk = None
                         for chunk in decoding.feed(data):
                             yield chunk
                         if decoding.ended:
                             break
                         moved = monotonic() if chunk is not None else _patient(moved, provider.timeout)
+                    if page:
+                        raise _page(b"")
                     for chunk in decoding.finish(clean=True):
                         yield chunk
                 except ProviderError as error:
@@ -165,17 +166,18 @@ class _Whole:
 
 
 class _Either:
-    """A stream, or a whole reply in its place; where both may be, the first byte that is no white space tells.
+    """A stream, or a whole reply in its place; the first byte that is no white space tells.
 
-    Servers get the type wrong both ways: events as ``application/json``, and one document as ``text/event-stream``.
+    Servers get the type wrong every way: events as ``application/json``, one document as ``text/event-stream``, and
+    either as plain text.
     """
 
     def __init__(self, decoder: MakeDecoder, whole: Decode, reply: HttpReply, exchange: Exchange) -> None:
         self._stream = decoder(reply, exchange)
         self._whole = _Whole(whole, exchange)
         kind = reply.headers.get("content-type", "").lower()
-        self._chosen: StreamDecoder | None = None if kind.startswith(("application/json", EVENTS)) else self._stream
-        self._expected: StreamDecoder = self._stream if kind.startswith(EVENTS) else self._whole
+        self._chosen: StreamDecoder | None = None
+        self._expected: StreamDecoder = self._whole if kind.startswith("application/json") else self._stream
 
     @property
     def ended(self) -> bool:
@@ -200,13 +202,24 @@ def _patient(moved: float, timeout: float) -> float:
     return moved
 
 
-async def _refuse_pages(reply: HttpReply) -> None:
-    """A proxy's page with status 200 is no stream."""
-    if reply.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml")):
-        start = await read_start(reply, 4096)
-        raise ResponseError(
-            f"the reply is an HTML page, not a stream: {excerpt(start)}", body=start.decode("utf-8", "replace")
-        )
+def _is_page(reply: HttpReply) -> bool:
+    """Whether a reply says that it is a page, as proxies send them; it is none if it begins like something else."""
+    return reply.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
+
+
+def _still_page(data: bytes) -> bool:
+    """Look at bytes of what says that it is a page: raises ResponseError where it is one."""
+    start = data.lstrip(BLANK)
+    if start.startswith(b"<"):
+        raise _page(data)
+    return not start
+
+
+def _page(data: bytes) -> ResponseError:
+    shown = data[:4096]
+    return ResponseError(
+        f"the reply is an HTML page, not a stream: {excerpt(shown)}", body=shown.decode("utf-8", "replace")
+    )
 
 
 def _finish(decoding: StreamDecoder, failure: TransportError) -> Iterator[Chunk]:

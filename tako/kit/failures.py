@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -59,6 +60,7 @@ LASTING = frozenset({"insufficient_quota", "billing_error", "ModelErrorException
 
 REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-typhoon-request-id", "cf-ray")
 LONGEST_BODY = 4096
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 LONGEST_MESSAGE = 2000
 
 
@@ -185,11 +187,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         text = headers.get(name)
         if text is None:
             continue
-        try:
-            seconds = float(text) * unit
-        except ValueError:
-            seconds = _until(text)
-        if math.isfinite(seconds) and seconds >= 0:
+        seconds = float(text) * unit if _NUMBER.fullmatch(text.strip()) else _until(text)
+        if math.isfinite(seconds):
             return seconds
     return None
 
@@ -197,7 +196,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def _until(text: str) -> float:
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a zone of twenty digits
         return math.nan
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - datetime.now(UTC)).total_seconds())

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tako.kit.http import HttpProvider
 
 
+PATIENCE = 5
+"""How many times ``timeout`` a server may go on with what says nothing: keep-alives, or interim replies (1xx)."""
+
+
 class HttpHeaders(dict[str, str]):
     """Headers to send. Its repr shows names alone, since values may be keys."""
 

@@ -57,10 +57,11 @@ class CompletionsDecoder:
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         """Yield what is left, the End last."""
-        try:
-            yield from self._chunks(self._sse.flush())
-        except ResponseError as error:
-            raise StreamTruncatedError("the stream ended in the middle of an event") from error
+        if not self.ended:  # what follows the terminator is nobody's
+            try:
+                yield from self._chunks(self._sse.flush())
+            except ResponseError as error:
+                raise StreamTruncatedError("the stream ended in the middle of an event") from error
         if self._finish is None and not self.ended and (self._dialect.require_finish or not clean):
             raise StreamTruncatedError("the stream ended without a finish reason and without [DONE]")
         yield from self._signed()
