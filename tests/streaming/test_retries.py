@@ -76,6 +76,13 @@ def test_what_will_not_pass_is_not_retried() -> None:
         ({"retry-after": "-1"}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": ""}, None),
+        ({"retry-after": "1_0"}, None),
+        ({"retry-after": "+0900"}, None),
+        ({"retry-after": "7, 8"}, None),
+        ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"}, 0),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:37 +" + "9" * 20}, None),
+        ({"retry-after": "Sun, 36 Nov 1994 28:49:37 GMT"}, None),
         ({}, None),
     ],
 )
