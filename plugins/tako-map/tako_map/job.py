@@ -80,8 +80,10 @@ class Job:
         stopped = self._run.stopped
         before = {"done before": f"{source.skipped:,}"} if source.skipped else {}
         left_out = {"left out": f"{progress.refused:,}"} if progress.refused else {}
-        total = {"cost with earlier runs": f"${self._cost():,.4f}"} if self._spent else {}
-        progress.summary({**before, **left_out, **total})
+        known = self._spent + progress.cost
+        total = {"cost with earlier runs": f"${known:,.4f}"} if self._spent else {}
+        most = {"cost at most": f"${self._cost():,.4f}"} if self._cost() > known else {}
+        progress.summary({**before, **left_out, **total, **most})
         if self.interrupted:
             complain(f"tako: stopped; {progress.done:,} rows were done now; the same command goes on from here")
             return INTERRUPTED
@@ -109,7 +111,9 @@ class Job:
             complain("tako: the last line of the output was torn; its row is done again")
 
     def _cost(self) -> float:
-        return self._spent + self.progress.cost
+        """Return what all has cost, at most: where a price is not known, the budget has an estimate."""
+        budget = self._run.budget
+        return max(self._spent + self.progress.cost, budget.spent if budget is not None else 0.0)
 
     def _deliver(self, result: Result) -> None:
         if result.attempts == 0 and isinstance(result.error, ConfigurationError):

@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 
 MARGIN = 0.98
 """The part of a budget that is used: clocks and networks differ."""
-AHEAD = 0.5
+AHEAD = 1.0
 """Seconds ahead for which places are given: many for one question, and a pause still reaches everybody soon."""
-LATE = 0.25
-"""Seconds by which a call may come late without losing its place in the minute."""
+LATE = 1.0
+"""Seconds by which a call may come late without losing its place in the minute; the margin has as many."""
 AGAIN = 0.25
 """Seconds after which a run that got no place asks again, at the latest."""
-GRACE = 0.5
+SOON = 0.02
+"""Seconds after which it asks again at the soonest."""
+GRACE = 1.0
 """Seconds by which a run may miss its turn before the others go on without it."""
 ABSENT = 5.0
 """Seconds without a word after which a run no longer counts."""
 SHARE = 1.0
 """Seconds between two exchanges of a run that asks for nothing."""
+SLACK = 0.25
+"""Seconds by which a pause has to be longer to be another one: a message takes its time, back and forth."""
 MOST = 1000
 """Calls that one question may be about."""
 
@@ -87,7 +91,7 @@ class Quota:
         self._runs = {run: seen for run, seen in self._runs.items() if now - seen[0] < ABSENT}
         per_request, per_token = self._seconds("rpm"), self._seconds("tpm")
         self._next_token += ask.used * per_token
-        if now + ask.pause > self._paused_until + LATE:  # and not for what a message takes, back and forth
+        if now + ask.pause > self._paused_until + SLACK:
             self._paused_until = now + ask.pause
         pause = max(0.0, self._paused_until - now)
         if not ask.wants:
@@ -95,7 +99,7 @@ class Quota:
             return Grant([], AGAIN, pause)
         early = self._next() - now - AHEAD / 2
         if early > 0 or not self._first(ask.run, now):
-            again = min(AGAIN, max(early, AHEAD / 10))
+            again = min(AGAIN, max(early, SOON))
             self._turns[ask.run] = now + again + GRACE  # keeps its place where it has one
             return Grant([], again, pause)
         self._turns.pop(ask.run, None)
@@ -195,7 +199,7 @@ class Leases:
         pace, time = self._pace, asyncio.get_running_loop().time
         used, self._used = self._used, 0.0
         grant = await self._ask(Ask(self._run, *self._limits, wants, used, max(0.0, pace.paused_until - time())))
-        if time() + grant.pause > pace.paused_until + LATE:
+        if time() + grant.pause > pace.paused_until + SLACK:
             pace.paused_until = time() + grant.pause
         return grant
 

@@ -153,7 +153,7 @@ class Source:
         self._check(columns)
         number = 0
         while True:
-            lines.fault = ""
+            lines.begin()
             try:
                 cells = next(reader, None)
             except csv.Error as error:
@@ -167,6 +167,9 @@ class Source:
             number += 1
             made = dict(zip(columns, cells, strict=False))
             problem = RowError(lines.fault) if lines.fault else None
+            if lines.ended:  # in the middle of a row
+                problem = RowError("a quote is never closed; the lines that follow are read as rows")
+                lines.back()
             if problem is None and len(cells) > len(columns):
                 problem = RowError(f"it has {len(cells)} cells, and the heading {len(columns)}")
             yield number, made, problem
@@ -195,7 +198,17 @@ class _Decoded:
 
     def __init__(self, file: BufferedReader[FileIO]) -> None:
         self._file = file
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a row, which may have several lines."""
         self.fault = ""
+        self.ended = False
+        self._second = 0
+
+    def back(self) -> None:
+        """Go back to the second line of the row."""
+        self._file.seek(self._second)
 
     def __iter__(self) -> Self:
         return self
@@ -203,7 +216,9 @@ class _Decoded:
     def __next__(self) -> str:
         line = self._file.readline()
         if not line:
+            self.ended = True
             raise StopIteration
+        self._second = self._second or self._file.tell()
         try:
             return line.decode()
         except UnicodeDecodeError as error:

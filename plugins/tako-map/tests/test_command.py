@@ -149,6 +149,19 @@ def test_what_is_wrong_with_a_row_of_csv_is_one_line_too(
     assert b"two\\nlines" in b"".join(request.body for request in server.requests)
 
 
+def test_a_quote_that_is_never_closed_costs_its_own_row_alone(
+    lines: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    path.write_text('id,text\na,fine\nb,"open\nc,more\nd,last')
+    with serve(ok()) as server:
+        assert tako_map(server.url, path, out) == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if "row " in line]
+    assert len(said) == 1
+    assert "row 2: a quote is never closed" in said[0]
+    assert {one["key"]: one["error"] is None for one in lines(out)} == {"a": True, "b": False, "c": True, "d": True}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

@@ -189,14 +189,14 @@ def ask(quota: Quota, run: str, wants: int = 1000, **more: Any) -> list[float]:
     return quota.ask(Ask(run, wants=[1.0] * wants, **more)).delays
 
 
-def test_places_are_given_evenly_and_half_a_second_ahead() -> None:
+def test_places_are_given_evenly_and_a_second_ahead() -> None:
     clock = Clock()
     quota = Quota(clock)
     delays = ask(quota, "a", rpm=6000 / 0.98)
     assert delays == pytest.approx([0.01 * i for i in range(len(delays))])
-    assert delays[-1] == pytest.approx(0.5, abs=0.011)
+    assert delays[-1] == pytest.approx(1.0, abs=0.011)
     assert ask(quota, "a", rpm=6000 / 0.98) == []
-    clock.now = 0.27
+    clock.now = 0.6
     assert ask(quota, "a", rpm=6000 / 0.98)
 
 
@@ -221,8 +221,8 @@ def test_runs_take_turns_and_one_that_does_not_come_back_is_not_waited_for() -> 
         for run in given if clock.now < 30.0 else ("a", "b"):
             given[run] += len(ask(quota, run, rpm=600))
         clock.now += 0.02
-    assert given["a"] == pytest.approx(given["b"], abs=4)
-    assert given["c"] == pytest.approx(given["a"] * 0.4, abs=6)  # a third of one half, and a half of the other
+    assert given["a"] == pytest.approx(given["b"], abs=12)
+    assert given["c"] == pytest.approx(given["a"] * 0.4, abs=12)  # a third of one half, and a half of the other
     assert sum(given.values()) == pytest.approx(0.98 * 600, abs=12)
 
 
@@ -237,9 +237,9 @@ def test_of_several_limits_the_lowest_holds_while_its_run_is_there() -> None:
             clock.now += 0.02
         return count
 
-    assert in_ten_seconds({"a": 600.0, "b": 6000.0}) == pytest.approx(98, abs=6)
+    assert 98 <= in_ten_seconds({"a": 600.0, "b": 6000.0}) <= 98 + 20
     clock.now += 10.0
-    assert in_ten_seconds({"b": 6000.0}) == pytest.approx(980, abs=80)
+    assert 980 <= in_ten_seconds({"b": 6000.0}) <= 980 + 2 * 98  # with a second that was free, and one ahead
 
 
 def test_tokens_that_were_not_used_make_room_and_those_that_were_too_many_are_waited_for() -> None:
