@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -38,9 +39,12 @@ def suite(**fields: Any) -> type[ProviderSuite]:
     )
 
 
-def run_pytest(where: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *PLUGIN, *arguments]
-    return subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+def run_pytest(where: Path, *arguments: str, autoload: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run pytest with tako's plugin alone; with ``autoload``, with all that are installed, as users do."""
+    plugins = PLUGIN if autoload else ["-p", "tako.testing.pytest_plugin"]
+    environment = {**os.environ, **({} if autoload else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugins, *arguments]
+    return subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("replacement", [None, lambda self: None, "text"])
@@ -135,7 +139,8 @@ def test_an_installed_provider_runs_the_suite_from_the_command_line(tmp_path: Pa
         "--tako-not-applicable=images=nobody looks",
         "--tako-summary=found.json",
         "-k",
-        "chat or images or usage",
+        "test_chat or inline_images or usage",
+        autoload=True,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "tako: openai:gpt-4o (completions)" in ran.stdout

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from . import keys, replies, requests
-from .acme import Plugin, expect_caught, faults_of
+from .acme import Plugin, faults_of, judged
 
 
 @pytest.mark.parametrize("fault", faults_of(replies, requests, keys), ids=lambda fault: fault.__name__)
 def test_a_fault_is_caught_by_its_check(fault: type[Plugin]) -> None:
-    expect_caught(fault)
+    said, others = judged(fault)
+    assert said.startswith("failed: ")
+    assert fault.told in said
+    assert others == set(fault.also)

@@ -36,10 +36,12 @@ def test_breaking_out_of_a_bare_loop_closes_it_too() -> None:
         async for _ in asked.stream("hi"):
             break
         await until_async(lambda: server.open == 0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     with serve(HANGING) as server:
         asked = provider(server)
         asyncio.run(main())
+    assert server.left_early == 1
 
 
 def test_cancelling_closes_the_connection_at_once() -> None:

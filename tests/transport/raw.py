@@ -20,9 +20,11 @@ class Raw:
     def __init__(self, says: tuple[bytes | Say, ...]) -> None:
         self.url = ""
         self.requests = 0
+        self.connections = 0
         self.says = says
 
     def serve(self, connection: socket.socket, number: int) -> None:
+        self.connections = number + 1
         said = self.says[min(number, len(self.says) - 1)]
         connection.settimeout(60)
         with suppress(OSError), connection:

@@ -63,23 +63,6 @@ def test_streams_cancelled_in_a_storm_leave_nothing_behind_either() -> None:
         asyncio.run(main())
 
 
-def test_a_connection_is_used_again_after_a_call_and_after_a_stream() -> None:
-    async def main() -> None:
-        async with provider(server) as asked:
-            for _ in range(3):
-                await asked.chat("hi")
-                slow.append(1)
-                async for _ in asked.stream("hi"):
-                    pass
-                slow.clear()
-
-    slow: list[int] = []
-    with serve(lambda received: STREAM if slow else ANSWER) as server:
-        asyncio.run(main())
-    assert len(server.requests) == 6
-    assert server.connections == 1
-
-
 @pytest.mark.parametrize("status", [400, 401, 500])
 def test_a_connection_is_used_again_after_a_refusal(status: int) -> None:
     async def main() -> None:

@@ -195,8 +195,12 @@ def test_a_refusal_whose_body_never_ends_is_one_too() -> None:
         connection.sendall(head("401 X", JSON, "content-length: 99") + b'{"error": ')
         until_left(connection)
 
-    with saying(refuse) as server, pytest.raises(AuthenticationError):
-        asked(server, timeout=0.1)
+    for seconds in (0.1, 1, 10):
+        with saying(refuse) as server, pytest.raises((AuthenticationError, ProviderTimeoutError)) as caught:
+            asked(server, timeout=seconds)
+        if type(caught.value) is AuthenticationError:  # if not, the machine took longer to bring even the status
+            return
+    raise caught.value
 
 
 def test_a_server_that_takes_nothing_of_a_large_request_is_silent() -> None:
@@ -227,6 +231,25 @@ def test_a_handshake_that_stalls_ends_with_the_limit_of_connecting() -> None:
 
 
 # --- connections that were kept
+
+
+def test_a_connection_is_used_again_after_a_call_and_after_a_stream() -> None:
+    def in_turn(connection: socket.socket) -> None:
+        while True:
+            server.read(connection)
+            connection.sendall(sized(WHOLE, JSON))
+            server.read(connection)
+            connection.sendall(head("200 OK", EVENTS, CHUNKED) + chunk(STREAM) + b"0\r\n\r\n")
+
+    async def main() -> None:
+        async with provider(server) as one:
+            for _ in range(3):
+                assert (await one.chat("hi")).text == SCRIPT.text
+                assert (await one.stream("hi").response()).text == SCRIPT.text
+
+    with saying(in_turn) as server:
+        asyncio.run(main())
+    assert (server.requests, server.connections) == (6, 1)
 
 
 def test_a_connection_that_was_closed_while_the_program_did_something_else_is_not_used() -> None:
