@@ -221,3 +221,21 @@ def test_arguments_that_are_nested_too_deep_stay_text() -> None:
 def test_a_refusal_that_is_nested_too_deep_has_the_class_of_its_status(body: bytes) -> None:
     with pytest.raises(errors.ServerError):
         whole(body, status=500)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"success": False, "errors": [{"code": 7003, "message": "no route"}]}, "no route"),
+        ({"error_code": 17, "error_msg": "daily limit"}, "daily limit"),
+        ({"error": {"type": "error", "error": {"message": "too long"}}}, " too long$"),
+        ({"error": {"code": "x", "message": ""}, "message": "outer"}, " outer$"),
+        ({"status": 500, "title": "Internal", "type": "about:blank"}, " Internal$"),
+        ({"error": ["not valid"]}, "not valid"),
+        ({"fault": {"faultstring": "quota"}}, "quota"),
+        ({}, "HTTP 500"),
+    ],
+)
+def test_what_a_refusal_says_is_in_the_error_whatever_its_shape(body: Any, text: str) -> None:
+    with pytest.raises(errors.ServerError, match=text):
+        whole(body, status=500)

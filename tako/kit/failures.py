@@ -171,7 +171,9 @@ def facts_of(value: Any) -> Facts:
     if isinstance(inner, str):
         return Facts(inner, _codes(outer.get("code"), outer.get("type")), _status(outer.get("code")))
     said = as_object(inner) or outer
-    message = said.get("message") or said.get("msg") or said.get("detail") or outer.get("detail") or ""
+    said = as_object(said.get("error")) or said  # a gateway wraps what its vendor said
+    words = [found.get(name) for found in (said, outer) for name in ("message", "Message", "msg", "detail", "title")]
+    message = next(filter(None, words), None) or (outer if any(outer.values()) else "")  # unknown shapes say it all
     deeper = as_object(said.get("innererror")) or {}  # Azure puts the reason of a content filter one level down
     codes = _codes(said.get("code"), said.get("type"), said.get("status"), deeper.get("code"))
     status = _status(*(said.get(name) for name in ("code", "status_code", "statusCode", "raw_status_code")))
