@@ -40,6 +40,11 @@ def encode_request(
     system, turns = with_user(*arrange(request, translator, context), context)
     context.path = ""
     name = request.model or model
+    known = model_of(name)
+    if turns and turns[-1].role == "assistant" and not known.goes_on:
+        for item in turns.pop().items:
+            said = "it was left out: this model does not go on from a turn of its own"
+            context.notice(notices.MISPLACED_PART, said, item.path)
     asked = default_max_tokens if request.max_tokens is None else request.max_tokens
     body: dict[str, Any] = {"model": name, "max_tokens": asked}
     if system:
@@ -47,10 +52,10 @@ def encode_request(
     body["messages"] = [{"role": turn.role, "content": content(turn.items)} for turn in turns]
     body.update(_tools(request, turns, context))
     choice = body.get("tool_choice", {}).get("type")
-    body.update(decide(request, model_of(name), context, forced=choice in FORCED, open_calls=_open_calls(turns)))
+    body.update(decide(request, known, context, forced=choice in FORCED, open_calls=_open_calls(turns)))
     if body.get("thinking", {}).get("type") == "enabled":
         _make_room(body, request, context)
-    body.update(_sampling(request, model_of(name), context, version=version, thinking="thinking" in body))
+    body.update(_sampling(request, known, context, version=version, thinking="thinking" in body))
     body = merge(body, dict(_parameters(request, context)))
     if stream:
         body["stream"] = True
@@ -94,6 +99,7 @@ def _make_room(body: dict[str, Any], request: ChatRequest, context: PartContext)
 def _sampling(
     request: ChatRequest, model: Model, context: PartContext, *, version: str, thinking: bool
 ) -> Iterator[tuple[str, float]]:
+    sampled = False
     for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
         if value is None:
             continue
@@ -101,15 +107,16 @@ def _sampling(
             reason = f"the API version {version} refuses it"
         elif not model.samples:
             reason = "this model refuses it"
+        elif sampled and not model.samples_by_both:
+            reason = "this model takes no top_p beside a temperature"
         elif thinking and not (value == 1 if name == "temperature" else 0.95 <= value <= 1):  # noqa: PLR2004 - documented
             reason = "it must be 1 beside thinking" if name == "temperature" else "it must be 0.95 to 1 beside thinking"
-        elif value > 1:
-            said = f"{name} went out as 1: the API takes 0 to 1, and {value} was asked for"
-            context.notice(notices.CHANGED_PARAMETER, said, name)
-            yield name, 1.0
-            continue
         else:
-            yield name, value
+            if value > 1:
+                said = f"{name} went out as 1: the API takes 0 to 1, and {value} was asked for"
+                context.notice(notices.CHANGED_PARAMETER, said, name)
+            sampled = True
+            yield name, min(value, 1)
             continue
         context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: {reason}", name)
 

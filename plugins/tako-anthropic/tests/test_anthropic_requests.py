@@ -251,11 +251,6 @@ def test_a_schema_goes_out_beside_an_effort(server: Server) -> None:
     assert notices == []
 
 
-def test_sampling_goes_to_models_that_sample(server: Server) -> None:
-    body, notices = ask(server, ChatRequest([Message.user("?")], temperature=0.2, top_p=0.9))
-    assert (body["temperature"], body["top_p"], notices) == (0.2, 0.9, [])
-
-
 @pytest.mark.parametrize(("model", "version"), [(OLD, "2026-10-21"), (NEW, "2023-06-01")])
 def test_sampling_is_left_out_where_the_version_or_the_model_refuses_it(
     server: Server, model: str, version: str
@@ -266,11 +261,6 @@ def test_sampling_is_left_out_where_the_version_or_the_model_refuses_it(
     assert notices == [("unsupported_parameter", "temperature"), ("unsupported_parameter", "top_p")]
     with pytest.raises(UnsupportedError, match="temperature"):
         ask(server, ChatRequest([Message.user("?")], temperature=0.2, strict=True), model, version=version)
-
-
-def test_a_temperature_beyond_1_goes_out_as_1(server: Server) -> None:
-    body, notices = ask(server, ChatRequest([Message.user("?")], temperature=1.7))
-    assert (body["temperature"], notices) == (1, [("changed_parameter", "temperature")])
 
 
 def test_a_budget_leaves_room_for_the_answer(server: Server) -> None:

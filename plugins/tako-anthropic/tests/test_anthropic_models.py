@@ -1,0 +1,74 @@
+"""What the models refuse is left out and noted, model by model."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tako_anthropic import prepare, tako_translator
+
+from tako import ChatRequest, ContentPart, Message
+from tako.providers import Anthropic
+
+HI = [Message.user("Hi")]
+
+
+def encoded(request: ChatRequest, model: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return the body that would go out, and the codes and paths of its notices."""
+    provider = Anthropic(model, api_key="sk-ant-test")
+    exchange = asyncio.run(prepare(provider, tako_translator(provider), request, False))
+    return exchange.body, [(notice.code, notice.path) for notice in exchange.notices]
+
+
+@pytest.mark.parametrize("model", ["claude-3-5-haiku-latest", "claude-sonnet-4-20250514", "claude-opus-4-0", "llama"])
+def test_early_models_sample_by_temperature_and_top_p(model: str) -> None:
+    body, notices = encoded(ChatRequest(HI, temperature=0.2, top_p=0.9), model)
+    assert (body["temperature"], body["top_p"], notices) == (0.2, 0.9, [])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "claude-opus-4-1-20250805",
+        "claude-sonnet-4-5",
+        "anthropic.claude-haiku-4-5-20251001-v1:0",
+        "claude-opus-4-6",
+        "claude-sonnet-4.6",
+    ],
+)
+def test_later_ones_by_either(model: str) -> None:
+    body, notices = encoded(ChatRequest(HI, temperature=0.2, top_p=0.9), model)
+    assert (body["temperature"], body.get("top_p"), notices) == (0.2, None, [("unsupported_parameter", "top_p")])
+    body, notices = encoded(ChatRequest(HI, top_p=0.9), model)
+    assert (body["top_p"], notices) == (0.9, [])
+
+
+def test_a_temperature_beyond_1_goes_out_as_1() -> None:
+    body, notices = encoded(ChatRequest(HI, temperature=1.7), "claude-sonnet-4-5")
+    assert (body["temperature"], notices) == (1, [("changed_parameter", "temperature")])
+
+
+BEGUN = [*HI, Message.assistant([ContentPart.text("Good"), ContentPart.text("mor")])]
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-4-5", "claude-3-7-sonnet-latest", "llama"])
+def test_early_models_go_on_from_the_beginning_of_a_reply(model: str) -> None:
+    body, notices = encoded(ChatRequest(BEGUN), model)
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant"]
+    assert notices == []
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-6", "claude-sonnet-4-6", "claude-opus-4-7", "claude-opus-5-5"])
+def test_later_models_do_not(model: str) -> None:
+    body, notices = encoded(ChatRequest(BEGUN), model)
+    assert body["messages"] == [{"role": "user", "content": "Hi"}]
+    assert notices == [("misplaced_part", "messages[1].content[0]"), ("misplaced_part", "messages[1].content[1]")]
+
+
+def test_no_turn_of_the_models_ends_with_thinking() -> None:
+    thought = ContentPart.reasoning("hm", "sig", "anthropic")
+    cut = [*HI, Message.assistant([ContentPart.text("Well"), thought]), Message.user("Go on")]
+    body, notices = encoded(ChatRequest(cut), "claude-sonnet-4-5")
+    assert body["messages"][1] == {"role": "assistant", "content": "Well"}
+    assert notices == [("misplaced_part", "messages[1].content[1]")]
