@@ -96,6 +96,11 @@ def test_a_key_of_a_wrong_type_is_not_shown() -> None:
     assert str(caught.value) == "openai: api_key is a list, not a str"
 
 
+def test_a_key_from_no_variable_is_one_line() -> None:
+    with pytest.raises(ConfigurationError, match=r"openai: api_key is '\$ENV:' without the name of a variable"):
+        tako.providers.OpenAI("m", api_key="$ENV:")
+
+
 @pytest.mark.parametrize(("name", "option"), DEFAULTS)
 def test_a_default_shows_in_the_signature_and_holds(name: str, option: str) -> None:
     cls = getattr(tako.providers, name)

@@ -82,6 +82,8 @@ def find_key(given: str | Secret | None, variable: str, owner: str, *, option: s
         raise ConfigurationError(f"{owner}: {option} is a {kind}, not a str")
     if given is not None and given.startswith(ENVIRONMENT):
         variable, given = given.removeprefix(ENVIRONMENT), None
+        if not variable:
+            raise ConfigurationError(f"{owner}: {option} is {ENVIRONMENT!r} without the name of a variable after it")
         if not os.environ.get(variable):
             raise ConfigurationError(f"{owner} reads its key from {variable}, which is not set")
     source = option if given is not None else variable
