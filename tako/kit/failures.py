@@ -141,7 +141,8 @@ def _fitting(known: list[type[ProviderError]], status: int | None) -> type[Provi
         return known[0] if known else None
     general = by_status(status)
     for cls in known:
-        if issubclass(cls, general) or cls is ContentFilterError or (general is BadRequestError and status == 400):  # noqa: PLR2004
+        plain = general is BadRequestError and status == 400  # noqa: PLR2004 - RFC 9110
+        if plain or issubclass(cls, general) or cls is ContentFilterError:
             return cls
     return None
 

@@ -138,7 +138,8 @@ def reported(data: bytes, provider: HttpProvider) -> ProviderError:
     value = as_object(decode_any(data)) or {}
     facts = facts_of(value)
     said = [value.get(name) for name in ("status", "status_code", "StatusCode")]
-    status = next((code for code in said if isinstance(code, int) and 400 <= code < 600), facts.status)  # noqa: PLR2004
+    failed = range(400, 600)  # RFC 9110
+    status = next((code for code in said if isinstance(code, int) and code in failed), facts.status)
     if status is None and not facts.codes:
         status = 500
     return provider.failure(facts, status=status, body=data.decode("utf-8", "replace"))
