@@ -239,3 +239,15 @@ def test_a_refusal_that_is_nested_too_deep_has_the_class_of_its_status(body: byt
 def test_what_a_refusal_says_is_in_the_error_whatever_its_shape(body: Any, text: str) -> None:
     with pytest.raises(errors.ServerError, match=text):
         whole(body, status=500)
+
+
+def test_the_sound_of_a_stream_is_put_together_in_the_raw_end() -> None:
+    response = streamed(
+        delta(audio={"id": "a1", "transcript": "Hel"}),
+        delta(audio={"data": "AAE=", "transcript": "lo"}),
+        delta(audio={"data": "Ag==", "expires_at": 9}),
+        STOP,
+    )
+    sound = {"id": "a1", "data": "AAEC", "transcript": "Hello", "expires_at": 9}
+    assert response.raw["choices"][0]["message"] == {"audio": sound}
+    assert [notice.code for notice in response.notices] == ["unsupported_part"]

@@ -1,8 +1,10 @@
-"""Images on their way out: data URLs taken apart, types and base64 checked, every refusal noted."""
+"""Images on their way out: data URLs taken apart, types and base64 checked, every refusal noted. And their pieces."""
 
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
+from binascii import Error
 from typing import TYPE_CHECKING
 
 from tako import notices
@@ -46,3 +48,13 @@ def image_address(part: ImageUrlPart, context: PartContext, schemes: tuple[str, 
 def is_data_url(part: ImageUrlPart) -> bool:
     """Tell an image that is given by URL but holds its own bytes."""
     return part.url[:5].lower() == "data:"
+
+
+def join_base64(pieces: list[str]) -> str:
+    """Join the base64 of a stream; each piece may have padding of its own. What is no base64 is joined as it is."""
+    found = list(filter(None, pieces))
+    try:
+        whole = b"".join([b64decode(piece) for piece in found])
+    except Error:
+        return "".join(found)
+    return found[0] if len(found) == 1 else b64encode(whole).decode("ascii")

@@ -5,11 +5,10 @@ Source: ContentBlockStart and ContentBlockDelta of the API reference.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from binascii import Error
 from typing import Any
 
 from tako.fold import arguments
+from tako.kit.images import join_base64
 from tako.loose import as_array, as_object, text_of
 
 
@@ -65,16 +64,7 @@ class Asides:
         pieces = [piece for piece in self._pieces.get(index, ()) if piece]
         if "image" in block and pieces:
             image = block["image"]
-            return {"image": {**image, "source": {**image["source"], "bytes": joined(pieces)}}}
+            return {"image": {**image, "source": {**image["source"], "bytes": join_base64(pieces)}}}
         if "toolUse" in block:
             return {"toolUse": {**block["toolUse"], "input": arguments("".join(pieces))}}
         return block
-
-
-def joined(pieces: list[str]) -> str:
-    """Join base64 texts; each has padding of its own. What is no base64 is joined as it is."""
-    try:
-        whole = b"".join([b64decode(piece) for piece in pieces])
-    except Error:
-        return "".join(pieces)
-    return pieces[0] if len(pieces) == 1 else b64encode(whole).decode("ascii")

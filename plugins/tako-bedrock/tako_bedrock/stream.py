@@ -12,8 +12,9 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
 from tako.kit.completions.decode import mint_id
 from tako.kit.eventstream import EventStreamDecoder
+from tako.kit.images import join_base64
 from tako.types import Chunk, Delta, End, Notice, ToolCallDelta
-from tako_bedrock.asides import Asides, joined
+from tako_bedrock.asides import Asides
 from tako_bedrock.blocks import REDACTED, SERVER_TOOL
 from tako_bedrock.failures import exception_facts
 from tako_bedrock.reply import ConverseExchange, finish_reason, usage_of
@@ -247,7 +248,7 @@ class ConverseDecoder:
             yield Delta(reasoning="", signature="".join(self._signature))
             self._signature = []
         if self._redacted:
-            yield Delta(data={REDACTED: joined(self._redacted)})
+            yield Delta(data={REDACTED: join_base64(self._redacted)})
             self._redacted = []
 
 

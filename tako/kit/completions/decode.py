@@ -9,7 +9,8 @@ from tako.errors import ResponseError
 from tako.fold import arguments
 from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.completions.dialect import finish_reason
-from tako.kit.completions.shapes import REPLY, Call, Content, content_blocks, fragment, image_blocks, usage_of
+from tako.kit.completions.media import image_blocks
+from tako.kit.completions.shapes import REPLY, Call, Content, content_blocks, fragment, usage_of
 from tako.kit.failures import facts_of
 from tako.loose import text_of
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart

@@ -51,6 +51,7 @@ class Content(Struct, gc=False):
     tool_calls: list[Call] | None = None
     function_call: Function | None = None
     images: list[Any] | None = None
+    audio: Any = None
 
 
 class Choice(Struct, gc=False):
@@ -136,12 +137,6 @@ def _thoughts(thinking: Any) -> str:
     """Join the text of a thinking chunk, which is a list of chunks or (some servers) the text itself."""
     pieces = [as_object(piece) or {} for piece in as_array(thinking) or [{"text": thinking}]]
     return "".join([text_of(piece.get("text")) for piece in pieces])
-
-
-def image_blocks(images: list[Any] | None) -> list[dict[str, Any]]:
-    """List the images that a model drew (OpenRouter's form, https://openrouter.ai/docs), as requests have them."""
-    found = [as_object((as_object(image) or {}).get("image_url")) or {} for image in images or ()]
-    return [{"type": "image_url", "image_url": image} for image in found if text_of(image.get("url"))]
 
 
 def fragment(arguments: Any) -> str:

@@ -11,7 +11,8 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_any, decode_json
 from tako.kit.completions.calls import CallIndex
 from tako.kit.completions.dialect import Dialect, finish_reason
-from tako.kit.completions.shapes import REPLY, Call, Choice, Reply, content_blocks, image_blocks, usage_of
+from tako.kit.completions.media import Media
+from tako.kit.completions.shapes import REPLY, Call, Choice, Reply, content_blocks, usage_of
 from tako.kit.failures import facts_of, read_facts
 from tako.kit.sse import SseDecoder
 from tako.loose import text_of
@@ -33,8 +34,8 @@ NOTHING = Choice()
 class CompletionsDecoder:
     """Turns Server-Sent Events of the dialect into chunks.
 
-    A finish reason or ``[DONE]`` ends the stream in order. Usage is the last that came, wherever it stood. Images stand
-    in ``End.raw``, where a whole reply has them.
+    A finish reason or ``[DONE]`` ends the stream in order. Usage is the last that came, wherever it stood. Images and
+    sound stand in ``End.raw``, where a whole reply has them.
     """
 
     def __init__(self, provider: Reporter | HttpProvider, exchange: Exchange, dialect: Dialect | None = None) -> None:
@@ -49,7 +50,7 @@ class CompletionsDecoder:
         self._id = ""
         self._model = ""
         self._signature: str | None = None
-        self._images: list[dict[str, Any]] = []
+        self._media = Media()
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
@@ -147,7 +148,8 @@ class CompletionsDecoder:
             yield Delta(content)
         if delta.refusal:
             yield Delta(delta.refusal)
-        self._images += image_blocks(delta.images)
+        if delta.images or delta.audio:
+            self._media.add(delta.images, delta.audio)
         if delta.tool_calls:
             yield Delta(tool_calls=self._calls.pieces(delta.tool_calls))
         if delta.function_call is not None:
@@ -175,8 +177,8 @@ class CompletionsDecoder:
             said.append(
                 Notice(notices.FINISH_MISSING, "the stream ended without a finish reason", "", self._provider.name)
             )
-        if self._images:
-            text = "an image came, which a stream has no chunk for: it is in the end's raw"
+        if self._media:
+            text = "an image or a sound came, which a stream has no chunk for: it is in the end's raw"
             said.append(Notice(notices.UNSUPPORTED_PART, text, "", self._provider.name))
         return End(
             finish_reason(self._finish, has_calls=bool(self._calls)),
@@ -184,5 +186,5 @@ class CompletionsDecoder:
             self._model or self._exchange.body.get("model", ""),
             self._id,
             said,
-            {"choices": [{"message": {"images": self._images}}]} if self._images else None,
+            {"choices": [{"message": self._media.message}]} if self._media else None,
         )
