@@ -2,8 +2,17 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("TAKO_DISABLE_PLUGINS", "cache,otel,prices,record")
 settings.register_profile("tako", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tako")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plugins() -> None:
+    """Look for general plugins now: a test that changes these variables must not be the first to do so."""
+    from tako.hooks import PLUGINS
+
+    PLUGINS.load()
