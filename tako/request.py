@@ -6,6 +6,8 @@ from math import inf
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import astuple
+
 from tako.errors import ConfigurationError
 from tako.loose import as_array, as_object
 from tako.parts import ContentPart, ImagePart, ImageUrlPart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -27,24 +29,26 @@ KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
 )
 """Fields that may be None, what else they hold, and how that is called."""
 
-_TEXT, _MAY_BE_TEXT = ((str,), "a str"), ((str, NoneType), "a str")
-_TABLE = ((dict,), "a dict")
-FIELDS: Mapping[type, Mapping[str, tuple[tuple[type, ...], str]]] = {
-    TextPart: {"text": _TEXT},
-    ImagePart: {"mime": _TEXT, "data_b64": _TEXT},
-    ImageUrlPart: {"url": _TEXT, "mime": _MAY_BE_TEXT},
-    ToolCallPart: {"id": _TEXT, "name": _TEXT, "signature": _MAY_BE_TEXT},
-    ToolResultPart: {"id": _TEXT},
-    ReasoningPart: {
-        "text": _TEXT,
-        "signature": _MAY_BE_TEXT,
-        "provider": _MAY_BE_TEXT,
-        "data": ((dict, NoneType), "a dict"),
-    },
-    Tool: {"name": _TEXT, "description": _TEXT, "input_schema": _TABLE},
-    JsonSchema: {"name": _TEXT, "schema": _TABLE},
+_MAY_BE_TEXT = (str, NoneType)
+FIELDS: Mapping[type, tuple[tuple[str, type | tuple[type, ...], str], ...]] = {
+    TextPart: (("text", str, "a str"),),
+    ImagePart: (("mime", str, "a str"), ("data_b64", str, "a str")),
+    ImageUrlPart: (("url", str, "a str"), ("mime", _MAY_BE_TEXT, "a str")),
+    ToolCallPart: (("id", str, "a str"), ("name", str, "a str"), ("signature", _MAY_BE_TEXT, "a str")),
+    ToolResultPart: (("id", str, "a str"),),
+    ReasoningPart: (
+        ("text", str, "a str"),
+        ("signature", _MAY_BE_TEXT, "a str"),
+        ("provider", _MAY_BE_TEXT, "a str"),
+        ("data", (dict, NoneType), "a dict"),
+    ),
+    Tool: (("name", str, "a str"), ("description", str, "a str"), ("input_schema", dict, "a dict")),
+    JsonSchema: (("name", str, "a str"), ("schema", dict, "a dict")),
 }
 """What is inside of parts, tools and schemas; those of plugins are theirs to check."""
+
+_PLAIN = astuple(ChatRequest([]))[1:]
+"""The options of a request that has none."""
 
 
 def as_request(given: ChatRequest | str | list[Message] | Message) -> ChatRequest:
@@ -64,39 +68,48 @@ def as_request(given: ChatRequest | str | list[Message] | Message) -> ChatReques
     if not request.messages:
         raise ConfigurationError("the request has no messages")
     for i, message in enumerate(request.messages):
-        _check_message(message, f"messages[{i}]")
+        _check_message(message, i)
     _check_options(request)
     return request
 
 
-def _check_message(message: Any, path: str) -> None:
+def _check_message(message: Any, i: int) -> None:
+    """Check a message; paths are put together only for what is wrong, since most are right."""
     if not isinstance(message, Message):
-        raise ConfigurationError(f"{path} is a {_kind(message)}, not a Message")
+        raise ConfigurationError(f"messages[{i}] is a {_kind(message)}, not a Message")
     if message.role.__class__ is not Role:
-        raise ConfigurationError(f"{path}.role is {message.role!r}, none of {', '.join(Role)}")
+        raise ConfigurationError(f"messages[{i}].role is {message.role!r}, none of {', '.join(Role)}")
     content: Any = message.content
     if isinstance(content, str):
         return
     parts = as_array(content)
     if parts is None:
-        raise ConfigurationError(f"{path}.content is a {_kind(content)}, neither a str nor a list of parts")
+        raise ConfigurationError(f"messages[{i}].content is a {_kind(content)}, neither a str nor a list of parts")
     for j, part in enumerate(parts):
-        if not isinstance(part, ContentPart):
-            raise ConfigurationError(f"{path}.content[{j}] is a {_kind(part)}, not a part: use ContentPart.text(…)")
-        _check_fields(part, f"{path}.content[{j}]")
-        if isinstance(part, ToolResultPart):
-            for k, inner in enumerate(as_array(part.result) or ()):
-                _check_fields(inner, f"{path}.content[{j}].result[{k}]")
+        if part.__class__ is TextPart and part.text.__class__ is str:
+            continue  # most are
+        wrong = _wrong_field(part)
+        if wrong is None and not isinstance(part, ContentPart):
+            wrong = f" is a {_kind(part)}, not a part: use ContentPart.text(…)"
+        if wrong is None and isinstance(part, ToolResultPart):
+            inner = [(k, _wrong_field(one)) for k, one in enumerate(as_array(part.result) or ())]
+            wrong = next((f".result[{k}]{found}" for k, found in inner if found is not None), None)
+        if wrong is not None:
+            raise ConfigurationError(f"messages[{i}].content[{j}]{wrong}")
 
 
-def _check_fields(value: Any, path: str) -> None:
-    for name, (kinds, words) in FIELDS.get(value.__class__, {}).items():
+def _wrong_field(value: Any) -> str | None:
+    """Say which field of a part, a tool or a schema holds something else than it is for; None where none does."""
+    for name, kinds, words in FIELDS.get(value.__class__, ()):
         field = getattr(value, name)
         if not isinstance(field, kinds):
-            raise ConfigurationError(f"{path}.{name} is a {_kind(field)}, not {words}")
+            return f".{name} is a {_kind(field)}, not {words}"
+    return None
 
 
 def _check_options(request: ChatRequest) -> None:
+    if astuple(request)[1:] == _PLAIN:
+        return
     for name, kinds, words in KINDS:
         value = getattr(request, name)
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
@@ -110,15 +123,16 @@ def _check_options(request: ChatRequest) -> None:
     _check_tables(request)
     if isinstance(request.response_format, str) and request.response_format != "json":
         raise ConfigurationError(f'response_format is {request.response_format!r}, neither "json" nor a JsonSchema')
-    _check_fields(request.response_format, "response_format")
+    wrong = _wrong_field(request.response_format)
+    if wrong is not None:
+        raise ConfigurationError(f"response_format{wrong}")
     if not isinstance(request.strict, bool):
         raise ConfigurationError(f"strict is a {_kind(request.strict)}, not True or False")
     _check_tools(request)
 
 
 def _check_numbers(request: ChatRequest) -> None:
-    for name in ("temperature", "top_p"):
-        value = getattr(request, name)
+    for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
         if value is not None and not -inf < value < inf:
             raise ConfigurationError(f"{name} is {value}, not a finite number")
     if request.max_tokens is not None and request.max_tokens < 0:
@@ -129,7 +143,9 @@ def _check_tools(request: ChatRequest) -> None:
     _check_items(request.tools, Tool, "tools")
     names: list[str] = []
     for i, tool in enumerate(request.tools):
-        _check_fields(tool, f"tools[{i}]")
+        wrong = _wrong_field(tool)
+        if wrong is not None:
+            raise ConfigurationError(f"tools[{i}]{wrong}")
         if tool.name in names:
             raise ConfigurationError(f"tools[{i}] has the name {tool.name!r}, as tools[{names.index(tool.name)}] has")
         names.append(tool.name)
@@ -139,8 +155,8 @@ def _check_tools(request: ChatRequest) -> None:
 
 
 def _check_tables(request: ChatRequest) -> None:
-    for name in ("metadata", "extra"):
-        value = getattr(request, name)
+    value: Any
+    for name, value in (("metadata", request.metadata), ("extra", request.extra)):
         table = as_object(value)
         if table is None:
             raise ConfigurationError(f"{name} is a {_kind(value)}, not a dict")
