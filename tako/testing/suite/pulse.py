@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TURN = 0.001
 """Seconds of a turn, on a machine with nothing else to do."""
-STOOD_STILL = 200
+STOOD_STILL = 300
 """Turns of a thread without one of the event loop, from which on the loop has stood still."""
 
 
