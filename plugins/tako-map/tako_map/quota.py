@@ -80,9 +80,7 @@ class Quota:
         self._clock = clock
         self._next_request = self._next_token = self._paused_until = clock()
         self._runs: dict[str, tuple[float, Ask]] = {}
-        self._turns: dict[
-            str, float
-        ] = {}  # runs that were sent away, in their order, and until when they are waited for
+        self._turns: dict[str, float] = {}  # runs that were sent away, in order, and until when they are waited for
 
     def ask(self, ask: Ask) -> Grant:
         """Give places to a run's first calls; none before those that were sent away earlier have had theirs."""
@@ -95,7 +93,6 @@ class Quota:
             self._paused_until = now + ask.pause
         pause = max(0.0, self._paused_until - now)
         if not ask.wants:
-            self._turns.pop(ask.run, None)
             return Grant([], AGAIN, pause)
         early = self._next() - now - AHEAD / 2
         if early > 0 or not self._first(ask.run, now):

@@ -226,6 +226,17 @@ def test_runs_take_turns_and_one_that_does_not_come_back_is_not_waited_for() -> 
     assert sum(given.values()) == pytest.approx(0.98 * 600, abs=12)
 
 
+def test_a_run_that_was_sent_away_keeps_its_turn_while_it_exchanges_pauses() -> None:
+    clock = Clock()
+    quota = Quota(clock)
+    assert ask(quota, "a", rpm=600) != []
+    assert ask(quota, "b", rpm=600) == []
+    assert ask(quota, "b", 0, rpm=600) == []
+    clock.now = 0.7
+    assert ask(quota, "a", rpm=600) == []
+    assert ask(quota, "b", rpm=600) != []
+
+
 def test_of_several_limits_the_lowest_holds_while_its_run_is_there() -> None:
     clock = Clock()
     quota = Quota(clock)
