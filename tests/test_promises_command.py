@@ -13,6 +13,7 @@ import pytest
 
 from tako.cli import main
 from tako.testing.server import Server, reply, serve, sse
+from tako.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,6 +151,7 @@ def test_doctor_says_where_signed_requests_would_go(
     with serve(reply()) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url)
         assert main(["doctor", "bedrock", "--json"]) == 0
+        until(lambda: server.connections)  # the server's own thread counts
     text = capsys.readouterr().out
     [row] = json.loads(text)
     assert (row["key"], row["endpoint"]) == ("present", f"{server.url.removeprefix('http://')} reachable")

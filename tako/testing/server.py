@@ -22,6 +22,8 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct
 
+TURNS = 8
+"""Turns of the event loop after which a connection that was accepted is being handled; asyncio takes four."""
 Ending = Literal["end", "cut", "reset", "hang"]
 Condition = Callable[[], bool]
 """What a server waits for; asked every few milliseconds, in the server's thread."""
@@ -173,7 +175,7 @@ class Server:
 def serve(*script: Script) -> Generator[Server, None, None]:
     """Run a server that gives these answers in turn, the last one for ever, whatever is asked."""
     server = Server(list(script))
-    loop = asyncio.new_event_loop()
+    loop = asyncio.SelectorEventLoop()  # whose readers can be removed, on every system
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     listening = asyncio.run_coroutine_threadsafe(asyncio.start_server(server.handle, "127.0.0.1", 0), loop).result()
@@ -204,8 +206,12 @@ async def _waited(what: float | Condition, gone: asyncio.Future[None]) -> bool:
 
 
 async def _shut(listening: asyncio.Server) -> None:
+    """Accept no more, then end what was accepted: a connection whose `handle` has not begun would leak its socket."""
+    for door in listening.sockets:
+        asyncio.get_running_loop().remove_reader(door.fileno())
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
     listening.close()
-    await asyncio.sleep(0)  # what was just accepted has a socket, and its task begins now: cancelled before, it leaks
     while others := asyncio.all_tasks() - {asyncio.current_task()}:
         for task in others:
             task.cancel()
