@@ -32,6 +32,8 @@ class Answers:
     def __init__(self, schema: JsonSchema) -> None:
         validators: Any = import_module("jsonschema.validators")  # on first use: it takes its time
         exceptions: Any = import_module("jsonschema.exceptions")
+        if not isinstance(schema.schema.get("$schema", ""), str):
+            raise ConfigurationError(f"the schema {schema.name!r} is no JSON Schema: $schema is no text")
         kind = validators.validator_for(schema.schema, default=validators.Draft202012Validator)
         try:
             kind.check_schema(schema.schema)
@@ -50,7 +52,7 @@ class Answers:
             what = ENDINGS.get(response.finish_reason, str(error))
             raise AnswerError(f"the answer is no JSON: {what}", response=response) from error
         except RecursionError as error:
-            raise AnswerError("the answer is nested too deeply", response=response) from error
+            raise AnswerError("the answer, or the schema, is nested too deeply", response=response) from error
         if wrong is not None:
             what = f"{_cut(wrong.message)} at {wrong.json_path}"
             raise AnswerError(f"the answer does not fit the schema: {what}", response=response)

@@ -270,6 +270,7 @@ def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_ro
     [
         ("{", "no JSON Schema"),
         ("[]", "no JSON Schema"),
+        ('{"$schema": 5}', "$schema is no text"),
         ('{"type": "objekt"}', "'objekt' is not valid under any of the given schemas at $.type"),
         ('{"properties": {"a": {"$ref": "#/$defs/b"}}}', "refers to '#/$defs/b', which is not in it"),
         ('{"items": {"$ref": "http://127.0.0.1:1/x.json"}}', "refers to 'http://127.0.0.1:1/x.json'"),
