@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager, suppress
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -23,27 +24,44 @@ CALLS = 1000
 """Calls that one actor may have at once; the driver's pace stays below it."""
 NAMESPACE = "tako-map"
 TRIES = 50
+CPUS = 0.1
+"""The part of a CPU that an actor asks for: calls wait most of the time, and several runs are to find room."""
 _users = 0  # runs in this process that use the Ray which the first of them has started
+_entering = Lock()
 
 
 @asynccontextmanager
 async def cluster(address: str | None, workers: int | None) -> AsyncGenerator[RayCluster, None]:
     """Connect to a cluster (``auto``, ``ray://host:10001``), or start one here."""
-    global _users  # noqa: PLW0603 - Ray itself is one for the process
-    began = not ray.is_initialized()
-    if began:
-        there = {"address": address} if address is not None else {"num_cpus": workers, "include_dashboard": False}
-        await asyncio.to_thread(ray.init, log_to_driver=False, logging_level="error", **there)
-    ours = began or _users > 0
-    _users += ours
+    ours = await asyncio.to_thread(_enter, address, workers)
     made = RayCluster(workers)
     try:
         yield made
     finally:
         made.budget = None  # which ends the actor, or leaves it to the other runs
-        _users -= ours
-        if ours and not _users:
-            await asyncio.to_thread(ray.shutdown)
+        if ours:
+            await asyncio.to_thread(_leave)
+
+
+def _enter(address: str | None, workers: int | None) -> bool:
+    """Start or join Ray where nobody has; returns whether it is to be left again."""
+    global _users  # noqa: PLW0603 - Ray itself is one for the process
+    with _entering:
+        if ray.is_initialized() and not _users:
+            return False
+        if not _users:
+            there = {"address": address} if address is not None else {"num_cpus": workers, "include_dashboard": False}
+            ray.init(log_to_driver=False, logging_level="error", **there)
+        _users += 1
+    return True
+
+
+def _leave() -> None:
+    global _users  # noqa: PLW0603 - as above
+    with _entering:
+        _users -= 1
+        if not _users:
+            ray.shutdown()
 
 
 class RayCluster:
@@ -71,7 +89,7 @@ class RayCluster:
     async def open(self, worker: str, spec: Spec) -> tuple[RaySession, list[str]]:
         """Make the actor. Raises what importing or making it there raises."""
         remote = ray.remote(Worker).options(
-            name=worker, num_cpus=1, max_restarts=0, max_concurrency=CALLS, scheduling_strategy="SPREAD"
+            name=worker, num_cpus=CPUS, max_restarts=0, max_concurrency=CALLS, scheduling_strategy="SPREAD"
         )
         actor = remote.remote(spec)
         session = RaySession(actor, worker, self._lost)
