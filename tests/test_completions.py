@@ -180,6 +180,26 @@ def test_the_old_function_call_is_a_call() -> None:
     assert [(part.name, part.args) for part in whole(body).tool_calls] == [("f", {"city": "Paris"})]
 
 
+def test_a_function_call_of_blanks_calls_nothing() -> None:
+    blank = {"name": "", "arguments": ""}
+    replies = [
+        streamed(delta(content="4", function_call=blank), delta("stop")),
+        whole({"choices": [{"message": {"content": "4", "function_call": blank}, "finish_reason": "stop"}]}),
+    ]
+    for response in replies:
+        assert (response.text, response.tool_calls, response.finish_reason) == ("4", [], "stop")
+
+
+@pytest.mark.parametrize(("total", "output"), [(330, 322), (10, 2), (None, 2)])
+def test_reasoning_that_is_counted_beside_the_completion_is_a_part_of_the_output(
+    total: int | None, output: int
+) -> None:
+    """xAI's total is the sum of all three; where reasoning is a part of the completion, it is not."""
+    usage = {"prompt_tokens": 8, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 320}}
+    found = whole({"choices": [{"message": {"content": "4"}}], "usage": {**usage, "total_tokens": total}}).usage
+    assert (found.input_tokens, found.output_tokens, found.reasoning_tokens) == (8, output, 320)
+
+
 @pytest.mark.parametrize(
     ("word", "reason"),
     [

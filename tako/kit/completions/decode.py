@@ -60,7 +60,7 @@ def blocks(message: Content) -> Iterator[dict[str, Any]]:
     if message.refusal and "text" not in kinds:
         yield {"type": "text", "text": message.refusal}
     yield from image_blocks(message.images)
-    calls = message.tool_calls or ([Call(function=message.function_call)] if message.function_call else [])
+    calls = message.tool_calls or ([Call(function=lone)] if (lone := message.lone_call) else [])
     used: set[str] = set()
     for call in calls:
         function = call.called

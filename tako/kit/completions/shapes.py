@@ -53,6 +53,12 @@ class Content(Struct, gc=False):
     images: list[Any] | None = None
     audio: Any = None
 
+    @property
+    def lone_call(self) -> Function | None:
+        """The call of servers that make one at a time; Snowflake writes a blank one where there is none."""
+        call = self.function_call
+        return call if call is not None and (call.name or call.arguments) else None
+
 
 class Choice(Struct, gc=False):
     """One of ``n`` alternatives; tako reads the first. Moonshot counts the tokens here."""
@@ -96,17 +102,21 @@ def usage_of(counts: dict[str, Any] | None) -> Usage:
     """Count as tako does; what is no number is 0.
 
     Cached tokens stand among the details, or in fields of Mistral's, of Together's and Moonshot's, and of DeepSeek's.
+    Where the total shows that reasoning was counted beside the completion (xAI), it is added to it.
     """
     found = counts or {}
     prompt = as_object(found.get("prompt_tokens_details")) or {}
     completion = as_object(found.get("completion_tokens_details")) or {}
     own = [count_of(found.get(name)) for name in ("num_cached_tokens", "cached_tokens", "prompt_cache_hit_tokens")]
+    read, written = count_of(found.get("prompt_tokens")), count_of(found.get("completion_tokens"))
+    thought = count_of(completion.get("reasoning_tokens")) or count_of(found.get("reasoning_tokens"))
+    beside = count_of(found.get("total_tokens")) == read + written + thought
     return Usage(
-        count_of(found.get("prompt_tokens")),
-        count_of(found.get("completion_tokens")),
+        read,
+        written + thought if beside else written,
         count_of(prompt.get("cached_tokens")) or next(filter(None, own), 0),
         count_of(prompt.get("cache_write_tokens")),
-        count_of(completion.get("reasoning_tokens")) or count_of(found.get("reasoning_tokens")),
+        thought,
     )
 
 

@@ -152,8 +152,8 @@ class CompletionsDecoder:
             self._media.add(delta.images, delta.audio)
         if delta.tool_calls:
             yield Delta(tool_calls=self._calls.pieces(delta.tool_calls))
-        if delta.function_call is not None:
-            yield Delta(tool_calls=[self._calls.piece(Call(index=0, function=delta.function_call))])
+        if (lone := delta.lone_call) is not None:
+            yield Delta(tool_calls=[self._calls.piece(Call(index=0, function=lone))])
 
     def _listed(self, content: list[dict[str, Any]]) -> Iterator[Delta]:
         """Yield the deltas of content that is a list of chunks."""
