@@ -74,6 +74,7 @@ class RayCluster:
         self._names: set[str] = set()
         self._lost: set[str] = set()
         self.budget: Any = None
+        self._making = asyncio.Lock()
 
     async def workers(self) -> set[str]:
         """Name the actors that there should be; the lost ones are replaced."""
@@ -104,13 +105,16 @@ class RayCluster:
 
         Ray starts it again when it dies, and ends it with the run that has made it; the others then make the next.
         """
+        actor: Any = None
         for _ in range(TRIES):
             try:
-                if self.budget is None:
-                    self.budget = await asyncio.to_thread(_budget_actor, budget)
-                grant: Grant = await self.budget.ask.remote(ask)
-            except ray.exceptions.RayActorError:
-                self.budget = None
+                async with self._making:  # the first handle is the one that the actor lives by
+                    if self.budget is None:
+                        self.budget = await asyncio.to_thread(_budget_actor, budget)
+                    actor = self.budget
+                grant: Grant = await actor.ask.remote(ask)
+            except (ray.exceptions.RayActorError, ValueError):  # the latter where it dies while it is looked for
+                self.budget = None if self.budget is actor else self.budget
                 await asyncio.sleep(0.1)
             else:
                 return grant
