@@ -241,7 +241,7 @@ def test_a_program_that_ends_in_the_middle_of_a_stream_ends_quietly(program: str
             ],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=120,
             check=False,
         )
     assert (done.returncode, done.stderr) == (0, "")

@@ -25,7 +25,7 @@ def test_a_command_is_imported_when_it_is_used_and_a_broken_one_harms_no_other(
 
     def tako(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tako.cli", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ.copy(), timeout=30)
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ.copy(), timeout=120)
 
     shown = tako("--help")
     assert shown.returncode == 0
