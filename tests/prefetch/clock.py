@@ -10,6 +10,7 @@ import selectors
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import trio
 from trio.testing import MockClock
 
 if TYPE_CHECKING:
@@ -39,6 +40,6 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
 def run(function: Callable[..., Any], *args: Any, backend: str = "asyncio") -> Any:
     """Run an async function on such a loop, or on trio's."""
-    clock = MockClock(autojump_threshold=0) if backend == "trio" else None
-    options = {"clock": clock} if clock else {"loop_factory": JumpingLoop}
-    return anyio.run(function, *args, backend=backend, backend_options=options)
+    if backend == "trio":  # not by anyio, which kept the clock from it for long
+        return trio.run(function, *args, clock=MockClock(autojump_threshold=0))
+    return anyio.run(function, *args, backend=backend, backend_options={"loop_factory": JumpingLoop})
