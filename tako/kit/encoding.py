@@ -17,6 +17,7 @@ from tako.parts import ContentPart, Part, ToolResultPart
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tako.parts import ReasoningPart
     from tako.translator import PartContext, Translator
     from tako.types import Message
 
@@ -62,6 +63,14 @@ def speak_as_user(system: Sequence[Any], context: PartContext) -> None:
     if system:
         text = "the system's text went out as the user's: the API wants a turn of the user's, and there is none"
         context.notice(notices.CHANGED_PART, text, "messages")
+
+
+def is_foreign(part: ReasoningPart, context: PartContext) -> bool:
+    """Whether reasoning is another provider's, and note that then: it goes back to no one but who minted it."""
+    if part.provider == context.provider:
+        return False
+    context.notice(notices.FOREIGN_STATE, f"reasoning of {part.provider or 'unknown origin'} was left out")
+    return True
 
 
 def result_parts(part: ToolResultPart) -> list[Part] | None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tako import notices
 from tako.kit.arguments import as_arguments
 from tako.kit.completions.decode import mint_id
-from tako.kit.encoding import encode, encode_inner, result_parts
+from tako.kit.encoding import encode, encode_inner, is_foreign, result_parts
 from tako.kit.images import inline_image, is_data_url
 from tako.loose import as_array, as_object, text_of
 from tako.parts import (
@@ -161,8 +161,7 @@ def _result_content(part: ToolResultPart, context: PartContext) -> list[dict[str
 
 
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
-    if part.provider != context.provider:
-        context.notice(notices.FOREIGN_STATE, f"reasoning of {part.provider or 'unknown origin'} was left out")
+    if is_foreign(part, context):
         return None
     if part.data is not None:
         return {"reasoningContent": part.data}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako import Role, notices
-from tako.kit.encoding import encode_parts
+from tako.kit.encoding import encode_parts, is_foreign
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.kit.parameters import PARAMETERS
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -28,8 +28,7 @@ def encode(part: Part, context: PartContext) -> Any:  # noqa: PLR0911 - one for 
         case ImagePart() | ImageUrlPart():
             inline = inline_image(part, context)
             return None if inline is None else _fields(ImagePart(*inline, cache=part.cache))
-        case ReasoningPart() if part.provider != context.provider:
-            context.notice(notices.FOREIGN_STATE, f"reasoning of {part.provider or 'unknown origin'} was left out")
+        case ReasoningPart() if is_foreign(part, context):
             return None
         case TextPart() | ToolCallPart() if part.provider not in (None, context.provider):
             return _fields(replace(part, signature=None, provider=None))

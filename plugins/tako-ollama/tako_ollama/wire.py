@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.fold import arguments
 from tako.kit.completions.parameters import effort_of
-from tako.kit.encoding import encode, encode_inner, encode_parts, refuse_empty, result_parts
+from tako.kit.encoding import encode, encode_inner, encode_parts, is_foreign, refuse_empty, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.loose import as_object
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -114,13 +114,12 @@ def _result(part: ToolResultPart, context: PartContext) -> Block:
 
 
 def _thinking(part: ReasoningPart, context: PartContext) -> Block | None:
-    if part.provider != context.provider:
-        context.notice(notices.FOREIGN_STATE, f"reasoning of {part.provider or 'unknown origin'} was left out")
-    elif not part.text:
+    if is_foreign(part, context):
+        return None
+    if not part.text:
         context.notice(notices.EMPTY_TEXT, "reasoning without text was left out")
-    else:
-        return {"thinking": part.text}
-    return None
+        return None
+    return {"thinking": part.text}
 
 
 def _messages(request: ChatRequest, translator: Translator, context: PartContext) -> list[Block]:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from tako import notices
 from tako.kit.arguments import as_arguments
-from tako.kit.encoding import encode_inner, result_parts
+from tako.kit.encoding import encode_inner, is_foreign, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.loose import as_object, text_of
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -96,8 +96,7 @@ def _signature(part: TextPart | ToolCallPart, context: PartContext) -> dict[str,
 
 
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
-    if part.provider != context.provider:
-        context.notice(notices.FOREIGN_STATE, f"reasoning of {part.provider or 'unknown origin'} was left out")
+    if is_foreign(part, context):
         return None
     if not part.text and not part.signature:
         context.notice(notices.EMPTY_TEXT, "reasoning without text and signature was left out")

@@ -11,7 +11,7 @@ from tako import notices
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.parameters import parameters
 from tako.kit.completions.turns import arrange
-from tako.kit.encoding import encode, encode_inner, merge, refuse_empty, result_parts
+from tako.kit.encoding import encode, encode_inner, is_foreign, merge, refuse_empty, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tako.translator import PartContext, Translator
@@ -104,8 +104,7 @@ def result_text(part: ToolResultPart, context: PartContext) -> str:
 
 
 def _reasoning(part: ReasoningPart, context: PartContext, dialect: Dialect) -> dict[str, Any] | None:
-    if part.provider != context.provider:
-        context.notice(notices.FOREIGN_STATE, f"reasoning of {part.provider or 'unknown origin'} was left out")
+    if is_foreign(part, context):
         return None
     if dialect.reasoning_text is None:
         context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: the wire takes none back")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.kit.arguments import as_arguments
-from tako.kit.encoding import encode, encode_inner, result_parts
+from tako.kit.encoding import encode, encode_inner, is_foreign, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
@@ -82,8 +82,7 @@ def _result_content(part: ToolResultPart, context: PartContext) -> str | list[di
 
 
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
-    if part.provider != context.provider:
-        context.notice(notices.FOREIGN_STATE, f"reasoning of {part.provider or 'unknown origin'} was left out")
+    if is_foreign(part, context):
         return None
     if part.data is not None:
         return part.data
