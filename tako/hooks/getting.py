@@ -1,0 +1,38 @@
+"""``get_provider``: a provider by its id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako.errors import ConfigurationError, PluginError, TakoError
+from tako.hooks.plugins import PLUGINS
+
+if TYPE_CHECKING:
+    from tako.provider import Provider
+
+
+def get_provider(id: str, **options: Any) -> Provider:
+    """Make a provider by name from whatever is installed: ``get_provider("openai:gpt-5", timeout=30)``.
+
+    Raises PluginError where nothing of that name is installed or it is broken, and ConfigurationError where the
+    options do not fit.
+    """
+    if not isinstance(id, str) or not id.partition(":")[0]:
+        raise PluginError(f"a provider's id is text, as in 'openai:gpt-5', not {id!r}")
+    name, _, model = id.partition(":")
+    try:
+        cls = PLUGINS.provider_class(name)
+        return _made(cls, id, model, options)
+    except TakoError as error:
+        failure = error.with_traceback(None)
+    options.clear()  # a traceback with locals shows this frame, and keys are options
+    raise failure
+
+
+def _made(cls: type[Provider], id: str, model: str, options: dict[str, Any]) -> Provider:
+    try:
+        return cls.from_id(model, **options)
+    except TypeError as error:
+        text = str(error).replace(f"{cls.__name__}.__init__() ", "")
+        hint = "" if model else f"; the model is a part of the id: {id.partition(':')[0]}:MODEL"
+        raise ConfigurationError(f"{id}: {cls.__name__} {text}{hint}") from None
