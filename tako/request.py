@@ -115,8 +115,9 @@ def _check_options(request: ChatRequest) -> None:
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
             raise ConfigurationError(f"{name} is a {_kind(value)}, not {words}")
     _check_numbers(request)
-    if request.model is not None and not request.model.isprintable():
-        raise ConfigurationError(f"model {request.model!r} holds a character that no name has")
+    if request.model is not None and not (request.model and request.model.isprintable()):
+        problem = "has a character that no name has" if request.model else "is empty; leave it out, or name one"
+        raise ConfigurationError(f"model {request.model!r} {problem}")
     _check_items(request.stop, str, "stop")
     if "" in request.stop:
         raise ConfigurationError(f"stop[{request.stop.index('')}] is empty")

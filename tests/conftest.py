@@ -85,7 +85,7 @@ def at(vendors: tuple[str, ...]) -> Callable[..., Provider]:
             "vertex": {"access_token": "ya29.test", "project_id": "p", "endpoint_url": url},
         }
         model = options.pop("model", MODELS[name])
-        return get_provider(f"{name}:{model}", **places[name], **options)
+        return get_provider(f"{name}:{model}", **{**places[name], **options})
 
     return make
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tako.errors import ConfigurationError
 from tako.kit.keys import Secret
@@ -37,6 +39,17 @@ def check_kind(value: Any, kind: type | tuple[type, ...], option: str, owner: st
 def check_text(value: Any, option: str, owner: str) -> None:
     """Refuse an option that is no text; None is for "not given". Raises ConfigurationError."""
     check_kind(value, str, option, owner, "a str")
+
+
+def path_of(name: str, option: str, owner: str, *, safe: str = "") -> str:
+    """Return a model's name, or another one, as a part of a URL's path: percent-encoded, but for what is ``safe``.
+
+    Raises ConfigurationError for one that would leave its place there: servers and proxies decode what is encoded.
+    """
+    leaves = any(step in ("", ".", "..") for step in name.split("/"))
+    if leaves or _NO_STEP.search(name) or not name.isprintable():
+        raise ConfigurationError(f"{owner}: {option}={name!r} can't be a part of an address; check the name")
+    return quote(name, safe=safe)
 
 
 def check_transport_options(options: Mapping[str, Any], owner: str) -> None:
@@ -80,6 +93,7 @@ def _is_headers(value: Any) -> bool:
     return isinstance(value, Mapping)
 
 
+_NO_STEP = re.compile(r"[?#%\\]")
 _SECONDS = (_is_seconds, "a number of seconds above 0")
 _BYTES = (_is_size, "a number of bytes above 0")
 _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {

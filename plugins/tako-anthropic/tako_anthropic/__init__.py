@@ -57,7 +57,7 @@ class Anthropic(HttpProvider):
             raise ConfigurationError(f"{self.id}: default_max_tokens is a number of tokens, not {default_max_tokens!r}")
         check_text(version, "version", self.id)
         url, option = (given(base_url), "base_url") if given(base_url) is not None else _from_environment()
-        self.base_url = check_url(url, option, self.id)
+        self.base_url = check_url(url, option, self.id, beyond="/v1(?:/messages)?")
         self.default_max_tokens = default_max_tokens
         self.version = version
         self.add_headers({"x-api-key": key, "anthropic-version": version})

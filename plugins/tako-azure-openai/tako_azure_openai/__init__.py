@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Unpack
 from urllib.parse import quote
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import ConfigurationError, ContentFilterError, NotFoundError, OverloadedError, RateLimitError
-from tako.kit.checks import Default, check_text, given
+from tako.kit.checks import Default, check_text, given, path_of
 from tako.kit.completions import (
     Dialect,
     chat_completions,
@@ -92,6 +93,7 @@ class AzureOpenAI(HttpProvider):
         check_text(api_version, "api_version", self.id)
         self.deployment = deployment or self.model
         self._tokens = source
+        path_of(self.deployment, "deployment", self.name)
         self._locate(endpoint, given(api_version) or os.environ.get("OPENAI_API_VERSION") or str(API_VERSION))
         self._identify(key, bearer)
 
@@ -101,8 +103,8 @@ class AzureOpenAI(HttpProvider):
         if not endpoint:
             raise ConfigurationError(f"{self.id} has no endpoint: set AZURE_OPENAI_ENDPOINT, or pass endpoint=")
         url = check_url(endpoint, "endpoint", self.id)
-        self.is_v1 = url.endswith("/openai/v1") or api_version in V1_VERSIONS
-        self.endpoint = url.removesuffix("/v1").removesuffix("/openai") if url.endswith("/openai/v1") else url
+        self.is_v1 = f"{url}/".find("/openai/v1/") > 0 or api_version in V1_VERSIONS
+        self.endpoint = re.sub(r"/openai(?:/.*)?$", "", url)  # people paste the address of a call
         self.api_version = api_version
         dated = not self.is_v1 and api_version[:1].isdecimal()
         self.dialect = Dialect(stream_usage=not (dated and api_version < STREAM_USAGE_SINCE))
@@ -128,7 +130,7 @@ class AzureOpenAI(HttpProvider):
     def url_of(self, deployment: str) -> str:
         """Return the address of a deployment's chat completions."""
         if not self.is_v1:
-            path = f"/openai/deployments/{quote(deployment, safe='')}/chat/completions"
+            path = f"/openai/deployments/{path_of(deployment, 'deployment', self.id)}/chat/completions"
             return f"{self.endpoint}{path}?api-version={quote(self.api_version, safe='')}"
         query = f"?api-version={self.api_version}" if self.api_version in V1_VERSIONS[1:] else ""
         return f"{self.endpoint}/openai/v1/chat/completions{query}"

@@ -6,13 +6,12 @@ import re
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
-from urllib.parse import quote
 
 from anyio import to_thread
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, ProviderError
-from tako.kit.checks import check_text
+from tako.kit.checks import check_text, path_of
 from tako.kit.encoding import merge
 from tako.kit.exchange import chat_through, refuse_if_strict, stream_through
 from tako.kit.http import HttpOptions, HttpProvider, check_url
@@ -64,13 +63,16 @@ class Bedrock(HttpProvider):
         **options: Unpack[HttpOptions],
     ) -> None:
         super().__init__(model, **options)
+        path_of(model, "model", self.name)
         if session is not None and profile_name is not None:
             raise ConfigurationError(f"{self.id}: a session has its profile; give session= or profile_name=, not both")
         check_text(region, "region", self.id)
         check_text(profile_name, "profile_name", self.id)
         self.region = region
         self.profile_name = profile_name
-        self.endpoint_url = check_url(endpoint_url, "endpoint_url", self.id) if endpoint_url is not None else None
+        if endpoint_url is not None:
+            endpoint_url = check_url(endpoint_url, "endpoint_url", self.id, beyond="/model/.*")
+        self.endpoint_url = endpoint_url
         self.url_prefetch = UrlPrefetch.of(url_prefetch)
         self._session = session
         self._bearer = find_key(None, BEARER, self.id)
@@ -210,5 +212,6 @@ async def prepare(provider: Bedrock, translator: Translator, request: ChatReques
     refuse_if_strict(request, context.notices, provider)
     if provider.url_prefetch is not None:
         await fetch_images(body, provider.url_prefetch, translator, context)
-    url = f"{await provider.endpoint()}/model/{quote(model, safe='')}/converse{'-stream' if stream else ''}"
+    place = path_of(model, "model", provider.id)
+    url = f"{await provider.endpoint()}/model/{place}/converse{'-stream' if stream else ''}"
     return ConverseExchange(url, merge(body, request.extra), context.notices, model=model)

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from tako.errors import TakoError
 from tako.kit.flight import SingleFlight
+from tako.kit.keys import Secret
 from tako.kit.lease import Lease, Stage
 from tako_bedrock.sources import missing, missing_region, refused, translated
 
@@ -24,8 +25,6 @@ THREAD = "tako-bedrock"
 YOUNG = 60.0
 """Seconds for which credentials are left alone: some sources give ones that botocore would refresh from the start."""
 CONVERSE = "/model/m/converse"
-SHORTEST = 3
-"""Characters up to which nothing is a secret that could be taken out of a text."""
 
 
 class Session(Protocol):
@@ -62,8 +61,8 @@ class Keys:
 
     def hide(self, text: str) -> str:
         """Return a text with the secret ones taken out."""
-        for secret in (self.secret_key, self.token):
-            text = text.replace(secret, "***") if secret and len(secret) > SHORTEST else text
+        for secret in filter(None, (self.secret_key, self.token)):
+            text = Secret(secret).hide(text)
         return text
 
 

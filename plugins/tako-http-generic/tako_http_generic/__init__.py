@@ -93,6 +93,7 @@ class HttpGeneric(HttpProvider):
         )
         self.stream_reader = StreamReader(stream, self.id, self.reader.error_place) if stream is not None else None
         self.asking = Asking(self.id, url, body_template, own)
+        self.asking.check(self.model)
         self.url = url
         self.__dict__["codes"] = read_codes(own.get("error_codes", {}), self.id)
         self.known: dict[str, Any] = {}

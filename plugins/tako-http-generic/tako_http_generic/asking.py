@@ -52,6 +52,11 @@ class Asking:
         template, address = self._parts(stream)
         return template.slots | address.slots
 
+    def check(self, model: str) -> None:
+        """Refuse a model that can't be in the addresses. Raises ConfigurationError."""
+        self._address.of(model)
+        self._stream_address.of(model)
+
     def exchange(
         self, request: ChatRequest, model: str, translator: Translator, context: PartContext, *, stream: bool
     ) -> Asked:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from tako import errors
 from tako.errors import ConfigurationError, ProviderError
+from tako.kit.checks import path_of
 from tako.kit.failures import Facts, facts_of
 from tako.kit.http import TransportOptions, check_url
 from tako.loose import text_of
@@ -112,12 +113,17 @@ class Address:
             raise ConfigurationError(f"{owner}: query is a {type(query).__name__}, not a dict")
         self.slots = {"model"} if marks else set[str]()
         self._url = base
+        self._owner = owner
         self._query = "&".join(filter(None, [given if asked else "", urlencode(query)]))
 
     def of(self, model: str) -> str:
         """Return the URL for a model."""
-        url = f"{self._url}?{self._query}" if self._query else self._url
-        return _MARK.sub(lambda _: quote(model, safe=""), url) if self.slots else url
+        url, query = self._url, self._query
+        if self.slots:
+            if _MARK.search(url):
+                url = _MARK.sub(path_of(model, "model", self._owner), url)
+            query = _MARK.sub(lambda _: quote(model, safe=""), query)
+        return f"{url}?{query}" if query else url
 
 
 def read_codes(given: Mapping[str, str], owner: str) -> dict[str, type[ProviderError]]:

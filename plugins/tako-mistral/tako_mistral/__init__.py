@@ -58,7 +58,7 @@ class Mistral(HttpProvider):
         key = read_key(api_key, "MISTRAL_API_KEY", self.name)
         api_key = None  # a traceback with locals shows this frame
         super().__init__(model, **options)
-        self.base_url = check_url(base_url, "base_url", self.id)
+        self.base_url = check_url(base_url, "base_url", self.id, beyond="/chat/completions")
         check_kind(safe_prompt, bool, "safe_prompt", self.id, "True or False")
         check_kind(random_seed, int, "random_seed", self.id, "an int")
         given = {"safe_prompt": safe_prompt, "random_seed": random_seed}

@@ -38,7 +38,9 @@ def read_host(text: str, option: str, owner: str) -> str:
     authority, slash, path = rest.partition("/")
     if "@" not in authority:  # credentials are for check_url to refuse
         authority = _authority(authority, "" if mark else PORT)
-    return check_url(f"{scheme}://{authority}{slash}{path}", option, owner)
+    return check_url(
+        f"{scheme}://{authority}{slash}{path}", option, owner, beyond="/api(?:/chat|/generate)?|/v1(?:/.*)?"
+    )
 
 
 def _authority(text: str, port: str) -> str:

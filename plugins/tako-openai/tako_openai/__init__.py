@@ -55,7 +55,8 @@ class OpenAI(HttpProvider):
         key = read_key(api_key, "OPENAI_API_KEY", self.name)
         api_key = None  # a traceback with locals shows this frame
         super().__init__(model, **options)
-        self.base_url = check_url(given(base_url) or os.environ.get("OPENAI_BASE_URL") or BASE_URL, "base_url", self.id)
+        base_url = given(base_url) or os.environ.get("OPENAI_BASE_URL") or BASE_URL
+        self.base_url = check_url(base_url, "base_url", self.id, beyond="/chat/completions|/responses")
         check_text(organization, "organization", self.id)
         check_text(project, "project", self.id)
         check_text(reasoning_field, "reasoning_field", self.id)

@@ -72,6 +72,7 @@ class Vertex(HttpProvider):
         key = _secret(api_key, "api_key", self.name)
         access_token = api_key = None  # a traceback with locals shows this frame
         super().__init__(model, **options)
+        model_path(model, self.name)
         check_text(project_id, "project_id", self.id)
         check_text(location, "location", self.id)
         self.tokens: Tokens | None = None
@@ -81,7 +82,9 @@ class Vertex(HttpProvider):
             "global" if key is not None else location or os.environ.get("GOOGLE_CLOUD_LOCATION") or str(LOCATION)
         )
         host = host_of(self.location, self.id)
-        self.endpoint_url = host if endpoint_url is None else check_url(endpoint_url, "endpoint_url", self.id)
+        self.endpoint_url = (
+            host if endpoint_url is None else check_url(endpoint_url, "endpoint_url", self.id, beyond="/v1(?:/.*)?")
+        )
         if key is not None:
             self.add_headers({"x-goog-api-key": key})
         elif token is not None:
@@ -97,7 +100,7 @@ class Vertex(HttpProvider):
 
     async def url(self, model: str, *, stream: bool) -> str:
         """Return the address of a call; may have to ask the credentials for their project."""
-        path = model_path(model)
+        path = model_path(model, self.id)
         project = self.project_id
         if project is None and not self._express and not path.startswith("projects/"):
             if self.tokens is not None:

@@ -6,10 +6,9 @@ Source: https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations an
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
 
 from tako.errors import ConfigurationError
-from tako.kit.checks import Default
+from tako.kit.checks import Default, path_of
 
 LOCATION = Default("us-central1")
 MULTI_REGIONS = frozenset({"us", "eu"})
@@ -30,23 +29,22 @@ def host_of(location: str, owner: str) -> str:
     return f"https://{location}-aiplatform.googleapis.com"
 
 
-def model_path(model: str) -> str:
+def model_path(model: str, owner: str) -> str:
     """Return a model's path, percent-encoded.
 
     A bare name is Google's; "meta/llama-4" is another publisher's; "publishers/…", "projects/…/endpoints/…" (a tuned
     model) are taken as they are. Raises ConfigurationError on a path that steps out of its place.
     """
     name = model.strip("/").removeprefix("models/")
-    if any(step in ("", ".", "..") for step in name.split("/")):
-        raise ConfigurationError(f"{model!r} is no model's name")
+    path = path_of(name, "model", owner, safe="/@")
     if not name.startswith(("projects/", "publishers/", "endpoints/")):
-        publisher, slash, own = name.partition("/")
-        name = f"publishers/{publisher}/models/{own}" if slash else f"publishers/google/models/{name}"
-    return quote(name, safe="/@")
+        publisher, slash, own = path.partition("/")
+        return f"publishers/{publisher}/models/{own}" if slash else f"publishers/google/models/{path}"
+    return path
 
 
 def address(base: str, project: str | None, location: str, path: str, *, stream: bool) -> str:
     """Put the URL of a call together; without a project it is express mode's."""
     if project is not None and not path.startswith("projects/"):
-        path = f"projects/{quote(project, safe=':')}/locations/{location}/{path}"
+        path = f"projects/{path_of(project, 'project_id', 'vertex', safe=':')}/locations/{location}/{path}"
     return f"{base}/v1/{path}:{'streamGenerateContent?alt=sse' if stream else 'generateContent'}"

@@ -86,7 +86,7 @@ def test_location_and_project_come_from_the_environment(monkeypatch: pytest.Monk
         ("models/gemini-x", "/v1/projects/proj/locations/us-central1/publishers/google/models/gemini-x"),
         ("endpoints/123", "/v1/projects/proj/locations/us-central1/endpoints/123"),
         ("projects/q/locations/eu/endpoints/1", "/v1/projects/q/locations/eu/endpoints/1"),
-        ("gemini?x#y", "/v1/projects/proj/locations/us-central1/publishers/google/models/gemini%3Fx%23y"),
+        ("gemini:x y", "/v1/projects/proj/locations/us-central1/publishers/google/models/gemini%3Ax%20y"),
     ],
 )
 def test_a_model_may_be_another_publishers_or_a_tuned_one(model: str, path: str) -> None:
@@ -96,8 +96,6 @@ def test_a_model_may_be_another_publishers_or_a_tuned_one(model: str, path: str)
 def test_a_request_may_name_another_model() -> None:
     server, _ = ask(ChatRequest([Message.user("Hi")], model="gemini-3-pro"))
     assert server.requests[0].path.endswith("/models/gemini-3-pro:generateContent")
-    with pytest.raises(ConfigurationError, match="no model's name"):
-        ask(ChatRequest([Message.user("Hi")], model="../../x"))
 
 
 @pytest.mark.parametrize(
