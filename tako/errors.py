@@ -33,14 +33,37 @@ is the ``__cause__``. Every error is one sentence that says what happened, to wh
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from tako.types import ChatResponse
 
+LONGEST = 2000
+"""Characters of an error's text. What a vendor wrote beyond it is in ``body``."""
+_SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]")
+"""What a terminal would obey: colours, cursor movements, window titles (ECMA-48)."""
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+"""Control characters, and those of Unicode that turn or hide the text around them."""
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """Return a text as one line that is safe to show on a terminal, at most ``longest`` characters of it."""
+    if not text.isprintable():
+        text = " ".join(_SEQUENCES.sub("", text[: 4 * longest]).split())
+        text = _HALVES.sub("\ufffd", _INVISIBLE.sub("", text))
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
 
 class TakoError(Exception):
-    """The root of every error that tako raises on purpose."""
+    """The root of every error that tako raises on purpose. Its text is one line, whatever went into it."""
+
+    def __str__(self) -> str:
+        """Return what happened, to whom, and what to do."""
+        return one_line(super().__str__())
 
 
 class ConfigurationError(TakoError):
@@ -119,10 +142,11 @@ class ProviderError(TakoError):
     def __str__(self) -> str:
         """Return one sentence: who, what, and the ids that a vendor's support will ask for."""
         who = ":".join([str(name) for name in (self.provider, self.model) if name])
+        text = one_line(str(self.args[0]) if self.args else "")
         facts = [str(self.status_code) if self.status_code else "", self.code or ""]
-        what = " ".join(fact for fact in facts if fact and fact not in self.args[0])
-        tail = f" (request {self.request_id})" if self.request_id else ""
-        return ": ".join(filter(None, (who, what, self.args[0]))) + tail
+        what = " ".join(fact for fact in facts if fact and fact not in text)
+        tail = one_line(f" (request {self.request_id})", LONGEST // 4) if self.request_id else ""
+        return one_line(": ".join(filter(None, (who, what, text))), LONGEST - len(tail)) + tail
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)

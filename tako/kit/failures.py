@@ -23,6 +23,7 @@ from tako.errors import (
     RateLimitError,
     ResponseError,
     ServerError,
+    one_line,
 )
 from tako.loose import as_array, as_object
 
@@ -59,9 +60,14 @@ LASTING = frozenset({"insufficient_quota", "billing_error", "ModelErrorException
 """Codes that waiting does not cure, whatever their status."""
 
 REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-typhoon-request-id", "cf-ray")
+PAUSES = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
+"""Headers that say how long to wait, the most exact first, and their units in seconds."""
 LONGEST_BODY = 4096
+LONGEST_MESSAGE = 1500
+LONGEST_WORD = 200
+"""Characters of a code or a request's id."""
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
-LONGEST_MESSAGE = 2000
+_STATUS = re.compile(r"[45][0-9]{2}")
 
 
 class Facts(Struct):
@@ -122,11 +128,13 @@ def make_error(
     status = facts.status if status is None else status
     cls = own or _fitting(shared, status) or (by_status(status) if status else ProviderError)
     code = next(iter(facts.codes), None)
+    request_id = next((headers[name] for name in REQUEST_IDS if name in headers), None)
+    message = one_line(facts.message, LONGEST_MESSAGE)
     error = cls(
-        facts.message[:LONGEST_MESSAGE] or (f"HTTP {status}" if status else "the vendor reported an error"),
+        message or (f"HTTP {status}" if status else "the vendor reported an error"),
         status_code=status if status is not None else cls.default_status,
-        code=code,
-        request_id=next((headers[name] for name in REQUEST_IDS if name in headers), None),
+        code=one_line(code, LONGEST_WORD) if code is not None else None,
+        request_id=one_line(request_id, LONGEST_WORD) if request_id is not None else None,
         retry_after=facts.retry_after if facts.retry_after is not None else retry_after(headers),
         body=body[:LONGEST_BODY],
     )
@@ -157,7 +165,7 @@ def read_facts(body: bytes) -> Facts:
     try:
         return facts_of(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        text = " ".join(body[:LONGEST_MESSAGE].decode("utf-8", "replace").split())
+        text = body[: 2 * LONGEST_BODY].decode("utf-8", "replace").strip()
         return Facts("the reply is an HTML page" if text[:15].lower().startswith(("<!doctype", "<html")) else text)
 
 
@@ -182,50 +190,53 @@ def facts_of(value: Any) -> Facts:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds to wait: ``retry-after-ms``, or Retry-After in seconds or as a date (RFC 9110, 10.2.3).
+    """Read how many seconds to wait, from one of ``PAUSES``: a number, or a date in Retry-After (RFC 9110, 10.2.3).
 
     Nonsense, negative and endless values are None.
     """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name)
-        if text is None:
-            continue
-        seconds = float(text) * unit if _NUMBER.fullmatch(text.strip()) else _until(text)
+    for name, unit in PAUSES:
+        text = headers.get(name, "").strip(" \t")
+        seconds = float(text) * unit if _NUMBER.fullmatch(text) else _until(text)
         if math.isfinite(seconds):
             return seconds
     return None
 
 
 def _until(text: str) -> float:
+    """Return the seconds until a date; NaN where the text isn't one."""
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # the latter for a zone of twenty digits
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return max(0.0, (date - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError, TypeError, IndexError):  # whatever the parser makes of odd bytes
         return math.nan
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
 
 
 def _codes(*found: Any) -> list[str]:
-    return [str(code) for code in found if code not in (None, "", False) and isinstance(code, (str, int))]
+    """Keep what may be a code; a number of more digits than these is none."""
+    return [str(code) for code in found if code and (isinstance(code, str) or (type(code) is int and code < 1 << 64))]
 
 
 def _status(*found: Any) -> int | None:
     for code in found:
-        number = int(code) if isinstance(code, str) and code.isdecimal() else code
+        number = int(code) if isinstance(code, str) and _STATUS.fullmatch(code) else code
         if isinstance(number, int) and 400 <= number < 600:  # noqa: PLR2004 - RFC 9110
             return number
     return None
 
 
 def _text(message: Any) -> str:
+    """Write a message of any shape as text."""
+    while (wrapped := as_object(message)) is not None and "detail" in wrapped:  # Mistral wraps what FastAPI says
+        message = wrapped["detail"]
     if isinstance(message, str):
         return message
-    wrapped = as_object(message)
-    if wrapped is not None and "detail" in wrapped:  # Mistral wraps what FastAPI says
-        return _text(wrapped["detail"])
     items = [item for item in map(as_object, as_array(message) or []) if item is not None]
-    if not items:
-        return msgspec.json.encode(message).decode()
-    return "; ".join(
-        [f"{'.'.join(map(str, item.get('loc') or []))}: {item.get('msg', '')}".strip(": ") for item in items]
-    )
+    try:
+        if not items:
+            return msgspec.json.encode(message).decode()
+        return "; ".join(
+            [f"{'.'.join(map(str, item.get('loc') or []))}: {item.get('msg', '')}".strip(": ") for item in items]
+        )
+    except (RecursionError, TypeError):  # nested without end, or a `loc` that isn't a list
+        return "the error has a shape that can't be read; see .body"

@@ -16,7 +16,7 @@ from tako.kit.body import ACCEPTED, read_start, read_whole
 from tako.kit.checks import check_transport_options
 from tako.kit.failures import Facts, make_error, read_facts
 from tako.kit.flight import SingleFlight
-from tako.kit.keys import Secret
+from tako.kit.keys import Secret, scrub
 from tako.kit.wire import AROUND, HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
 
@@ -151,12 +151,7 @@ class HttpProvider(Provider):
 
         Raises the error that any other status stands for, or a TransportError.
         """
-        sent = HttpHeaders({**self._sent_headers, **(headers or {}), **await self.authorize(method, url, body)})
-        request = HttpRequest(method, url, sent, body, self.timeout, self.connect_timeout)
-        transport = await self._transport_here()
-        for wrap in AROUND:
-            transport = wrap(transport, self)
-        reply = await transport.send(request)
+        reply = await self._send(url, body, headers, method)
         try:
             if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110
                 raise await self._refusal(reply)
@@ -167,12 +162,28 @@ class HttpProvider(Provider):
         finally:
             await reply.aclose()
 
+    async def _send(self, url: str, body: bytes, headers: Mapping[str, str] | None, method: str) -> HttpReply:
+        """Send a request; what authorizing it or a transport raises loses its secrets."""
+        try:
+            sent = HttpHeaders({**self._sent_headers, **(headers or {}), **await self.authorize(method, url, body)})
+            transport = await self._transport_here()
+            for wrap in AROUND:
+                transport = wrap(transport, self)
+            return await transport.send(HttpRequest(method, url, sent, body, self.timeout, self.connect_timeout))
+        except Exception as error:
+            self.clean(error)
+            raise
+
     async def fetch(
         self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = "POST"
     ) -> tuple[HttpReply, bytes]:
         """Send a request and read the whole reply, of status 200; raises as ``open`` does."""
-        async with self.open(url, body, headers=headers, method=method) as reply:
-            return reply, await read_whole(reply, self.max_reply_bytes)
+        try:
+            async with self.open(url, body, headers=headers, method=method) as reply:
+                return reply, await read_whole(reply, self.max_reply_bytes)
+        except BaseException as error:  # noqa: BLE001 - its frames hold the reply, which may repeat the key
+            failure = error.with_traceback(None)
+        raise failure
 
     def failure(self, facts: Facts, *, status: int | None = None, body: str = "") -> ProviderError:
         """Make the error for what a vendor reports inside a reply of status 200."""
@@ -186,16 +197,9 @@ class HttpProvider(Provider):
             text = secret.hide(text)
         return text
 
-    def clean(self, error: ProviderError) -> None:
+    def clean(self, error: BaseException) -> None:
         """Take all secrets out of an error and its causes, where a reply has repeated them, and all frames with it."""
-        shown: BaseException | None = error
-        while shown is not None:
-            shown.args = tuple(self.hide(text) if isinstance(text, str) else text for text in shown.args)
-            if isinstance(shown, ProviderError):
-                shown.body = self.hide(shown.body) if shown.body else shown.body
-                shown.code = self.hide(shown.code) if shown.code else shown.code
-            shown.__traceback__ = None
-            shown = shown.__cause__ or shown.__context__
+        scrub(error, self.hide)
 
     async def aclose(self) -> None:
         """Close the connections that belong to the running event loop."""
@@ -257,8 +261,11 @@ class HttpProvider(Provider):
         return await AiohttpTransport(**self._connection).start()
 
 
-def check_url(url: str, option: str, owner: str) -> str:
-    """Check a base URL and return it without a slash at its end; raises ConfigurationError."""
+def check_url(url: str, option: str, owner: str, *, beyond: str = "") -> str:
+    """Check a base URL and return it without a slash at its end; raises ConfigurationError.
+
+    ``beyond``: a pattern of the paths that go after the base. They are cut off, since people paste whole addresses.
+    """
     if not isinstance(url, str):
         raise ConfigurationError(f"{owner}: {option}={url!r} is no base URL: it is not text")
     problem = ""
@@ -277,7 +284,7 @@ def check_url(url: str, option: str, owner: str) -> str:
     if problem:
         shown = re.sub(r"//[^/]*@", "//", url)  # without the credentials it may hold
         raise ConfigurationError(f"{owner}: {option}={shown!r} is no base URL: {problem}")
-    return url.rstrip("/")
+    return re.sub(rf"(?:{beyond})/*$", "", url).rstrip("/")
 
 
 def _import_aiohttp() -> None:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from html import escape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, TakoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ENVIRONMENT = "$ENV:"
+SHORTEST = 4
+"""Characters that a text needs to be a secret. Shorter ones stand in other words by chance."""
+HIDDEN = "***"
+TELLING = 8
+"""Characters of a secret that tell it. This many of its beginning are hidden where a text was cut in the middle."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BREAKS = re.compile(r"[\s;,=]+")
 
 
 class Secret:
@@ -39,8 +50,19 @@ class Secret:
         return Secret(self._text, self._variable, prefix)
 
     def hide(self, text: str) -> str:
-        """Return a text with this secret taken out."""
-        return text.replace(self._text, "***") if len(self._text) > 3 else text  # noqa: PLR2004 - too short to be one
+        """Return a text with this secret taken out: as it is, escaped for URLs, JSON or HTML, or cut short."""
+        if len(self._text) < SHORTEST:
+            return text
+        words = [word for word in _BREAKS.split(self._text) if len(word) >= TELLING]  # as in "Bearer KEY"
+        forms = [form for secret in (self._text, *words) for form in _forms(secret)]
+        heads = re.compile("|".join({re.escape(form[:TELLING]) for form in forms}))
+        at = 0
+        while head := heads.search(text, at):
+            at = head.start()
+            shared = max(_shared(form, text[at : at + len(form)]) for form in forms)
+            text = f"{text[:at]}{HIDDEN}{text[at + shared :]}"
+            at += len(HIDDEN)
+        return text
 
     @property
     def problem(self) -> str | None:
@@ -98,3 +120,65 @@ def find_key(given: str | Secret | None, variable: str, owner: str, *, option: s
 
 def _again(variable: str | None, prefix: str) -> Secret:
     return Secret(os.environ.get(variable, "") if variable else "", variable, prefix)
+
+
+def _forms(secret: str) -> set[str]:
+    """List the ways in which a secret is written: as it is, and escaped for URLs, JSON and HTML."""
+    return {secret, quote(secret, safe=""), secret.replace("/", "\\/"), escape(secret)}
+
+
+def _shared(first: str, second: str) -> int:
+    """Count the characters that two texts begin with alike."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((i for i, (one, other) in pairs if one != other), min(len(first), len(second)))
+
+
+def scrub(error: BaseException, hide: Callable[[str], str]) -> None:
+    """Take secrets out of an error and of all errors behind it, and their frames, whose locals may hold them.
+
+    ``hide`` returns a text without its secrets.
+    """
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or any(one is other for other in seen):
+            continue
+        seen.append(one)
+        one.args = tuple([_hidden(value, hide) for value in one.args])
+        one.__traceback__ = None
+        for name in (*vars(one), *_FIELDS):
+            value = getattr(one, name, None)
+            ours = isinstance(one, TakoError) and not isinstance(value, str)  # a reply as far as it came, notices
+            if not ours and (hidden := _hidden(value, hide)) is not value:
+                setattr(one, name, hidden)
+        for link in ("__cause__", "__context__"):
+            behind = getattr(one, link)
+            if isinstance(behind, BaseExceptionGroup):
+                setattr(one, link, _regrouped(behind, hide))  # pyright: ignore[reportUnknownArgumentType] - of anything
+        waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+
+
+def _regrouped(error: Any, hide: Callable[[str], str]) -> Any:
+    """Return a group like this one with another message: a group's own can't be changed."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    return BaseExceptionGroup(hide(error.message), [_regrouped(one, hide) for one in error.exceptions])  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType, reportUnknownMemberType] - of anything
+
+
+_FIELDS = ("strerror", "filename", "filename2")
+"""What an OSError has beside its arguments."""
+
+
+def _hidden(value: Any, hide: Callable[[str], str]) -> Any:
+    """Return a text without secrets; what holds one, or headers, gives way to the name of its type."""
+    if isinstance(value, str):
+        return hide(value)
+    if value is None or isinstance(value, (int, float)):
+        return value
+    try:
+        shown = repr(value)
+    except Exception:  # noqa: BLE001 - anything may ride on an exception
+        shown = ""
+    clean = shown and hide(shown) == shown and not hasattr(value, "headers")
+    return value if clean else f"<{type(value).__name__}>"
