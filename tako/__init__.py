@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     )
     from tako.url_prefetch import UrlPrefetch
 
+    __version__: str
+
 _HOMES = {
     "tako.capabilities": ("Capabilities",),
     "tako.conductor": ("Conductor",),
@@ -146,6 +148,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in ("errors", "providers"):
         return import_module(f"tako.{name}")
+    if name == "__version__":  # pyproject.toml says it, and the installed metadata repeat it
+        return import_module("importlib.metadata").version("tako-core")
     home = _HOME.get(name) or ("tako.errors" if name.endswith("Error") else "")
     value = getattr(import_module(home), name, None) if home else None
     if value is None:

@@ -211,7 +211,7 @@ def _late(name: str) -> Callable[[Namespace], int]:
 
 
 def _version(options: Namespace) -> int:
-    from importlib.metadata import version
+    import tako
 
-    print(f"tako {version('tako-core')}")  # noqa: T201 - a command prints
+    print(f"tako {tako.__version__}")  # noqa: T201 - a command prints
     return 0

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import os
 import re
 import shutil
 import sys
-from importlib.metadata import version
+from importlib.metadata import distribution
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+import tako
 from tako.cli.arguments import UsageError
 from tako.discovery import provider_entries
 from tako.hookspecs import VERSION
@@ -31,8 +35,9 @@ TAKEN = {"core", "plugin", "provider"}
 def run(options: Namespace) -> int:
     """Carry out the command. Nothing is written unless everything can be."""
     names = names_for(options.name, options.class_name)
-    made = {place: render(text, names) for place, text in templates(options.dialect, names)}
     root = Path(os.path.expanduser(options.into)) / names["distribution"]  # noqa: PTH111 - Path's raises where ~ is nobody's
+    names["sources"] = sources(root)
+    made = {place: render(text, names) for place, text in templates(options.dialect, names)}
     write(root, made)
     lines = [f"{root} is ready:", *(f"  {place}" for place in sorted(made)), ""]
     lines += [
@@ -69,8 +74,19 @@ def names_for(name: str, class_name: str | None = None) -> dict[str, str]:
         "package": f"tako_{name.replace('-', '_')}",
         "variable": f"{name.replace('-', '_').upper()}_API_KEY",
         "hooks": str(VERSION),
-        "core": ".".join(version("tako-core").split(".")[:2]),
+        "core": ".".join(tako.__version__.split(".")[:2]),
     }
+
+
+def sources(root: Path) -> str:
+    """Tell uv where tako-core is if it's installed from a folder, such as a clone; otherwise the index has it."""
+    facts = json.loads(distribution("tako-core").read_text("direct_url.json") or "{}")
+    if "dir_info" not in facts:
+        return ""
+    place, root = Path(url2pathname(urlsplit(facts["url"]).path)), root.resolve()
+    path = os.path.relpath(place, root) if place in root.parents else place
+    where = json.dumps(Path(path).as_posix())  # a string is written as in TOML
+    return f"\n[tool.uv.sources]\ntako-core = {{ path = {where}, editable = true }} # remove this to use the index's\n"
 
 
 def templates(dialect: str, names: dict[str, str]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import aclosing
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tako.errors import ConfigurationError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tako.hookspecs import Around, Chat, Stream
     from tako.provider import Provider
     from tako.types import ChatRequest, ChatResponse, Chunk
+    from tako_cache.store import Store
 
 tako_hooks = 1
 
@@ -57,11 +58,16 @@ class Cache:
         inner = yield
         return self.around_stream(provider, inner) if callable(inner) else inner
 
-    def clear(self) -> None:
-        """Forget all replies; blocks while the disk works."""
+    @cached_property
+    def store(self) -> Store:
+        """Where the replies are; imported and made when it's first used."""
         from tako_cache.store import Store
 
-        Store(self.directory, self.size_limit, self.expire).clear()
+        return Store(self.directory, self.size_limit, self.expire)
+
+    def clear(self) -> None:
+        """Forget all replies; blocks while the disk works."""
+        self.store.clear()
 
     def around_chat(self, provider: Provider, inner: Chat) -> Chat:
         """Wrap a provider's chat function."""

@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from tako.types import ChatResponse, Chunk, FinishReason
 from tako_cache.identity import identify
-from tako_cache.store import Store
 
 if TYPE_CHECKING:
     from tako.provider import Provider
@@ -42,7 +41,6 @@ class Shelf(Generic[T]):
         self._cache = cache
         self._kind = kind
         self._prefix = msgspec.json.encode([VERSION, kind.name, identify(provider)])
-        self._store = Store(cache.directory, cache.size_limit, cache.expire)
 
     async def look(self, request: ChatRequest) -> tuple[bytes, T | None]:
         """Return the key of a request, b"" where it has none, and what is kept under it, None where nothing is."""
@@ -64,7 +62,7 @@ class Shelf(Generic[T]):
         except (TypeError, ValueError, OverflowError, RecursionError):
             return b"", None  # no JSON, no key; the provider says what is wrong with it
         key = hashlib.sha256(b"%b\n%b" % (self._prefix, text)).digest()
-        return key, self._decoded(self._store.get(key))
+        return key, self._decoded(self._cache.store.get(key))
 
     def _keep(self, key: bytes, reply: T) -> None:
         try:
@@ -72,7 +70,7 @@ class Shelf(Generic[T]):
         except (TypeError, ValueError, OverflowError, RecursionError):
             return
         if self._decoded(data) == reply:  # what JSON would bring back changed is not kept
-            self._store.set(key, data)
+            self._cache.store.set(key, data)
 
     def _decoded(self, data: bytes | None) -> T | None:
         """Read a reply; None where there is none, or it is not one."""

@@ -249,7 +249,7 @@ def tako_chat():
 provider = Echo("m")
 provider.blocking.chat("hi")
 provider.blocking.chat("hi")
-print(Echo.asked, "diskcache" in sys.modules, "tako_cache" in sys.modules)
+print(Echo.asked, "tako_cache.store" in sys.modules, "tako_cache" in sys.modules)
 """
 
 
