@@ -166,7 +166,7 @@ class ReasoningMixedIntoText(Plugin):
 
 
 class NothingPickles(Plugin):
-    caught_by, told = "values_pickle", "pickle"
+    caught_by, told = "values_pickle", "local object"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         return replace(response, raw=lambda: response.raw)
