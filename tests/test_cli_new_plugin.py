@@ -9,15 +9,14 @@ import sys
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tako.cli import main
+from tako.cli.new_plugin import sources
 from tako.testing.environments import Environment
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 OURS = "cache,otel,prices,record"
 """This repository's own general plugins, which the environment sees too."""
@@ -111,6 +110,27 @@ def test_names_are_spelled_everywhere_as_they_should_be(tmp_path: Path) -> None:
         ast.parse(path.read_text())
     assert "$" not in code.replace('"$ENV:NAME"', "")
     assert "${{ matrix.python }}" in (root / ".github" / "workflows" / "ci.yml").read_text()
+
+
+def tako_of(pyproject: str) -> Any:
+    return tomllib.loads(pyproject).get("tool", {}).get("uv", {}).get("sources")
+
+
+def test_a_plugin_that_is_made_in_a_clone_takes_tako_from_there(tmp_path: Path) -> None:
+    clone = Path(__file__).parent.parent
+    assert main(["new-plugin", "acme", "--into", str(tmp_path)]) == 0
+    elsewhere = (tmp_path / "tako-acme" / "pyproject.toml").read_text()
+    assert tako_of(elsewhere) == {"tako-core": {"path": clone.as_posix(), "editable": True}}
+    assert tako_of(sources(clone / "tako-acme")) == {"tako-core": {"path": "..", "editable": True}}
+    assert tako_of(sources(clone / "docs" / "tako-acme")) == {"tako-core": {"path": "../..", "editable": True}}
+
+
+def test_a_plugin_that_is_made_with_an_installed_tako_takes_it_from_the_index(tmp_path: Path) -> None:
+    environment = Environment(tmp_path, {"TAKO_DISABLE_PLUGINS": OURS})
+    environment.install(build(Path(__file__).parent.parent, environment.wheels))
+    done = environment.call("-m", "tako.cli", "new-plugin", "acme", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert tako_of((tmp_path / "tako-acme" / "pyproject.toml").read_text()) is None
 
 
 def test_nothing_is_ever_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What an index shows and an installer gets: the wheels of the core and of every plugin, built as a release builds them."""
+"""What an index shows and an installer gets: the wheels of the core and of every plugin, built as for a release."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_the_readme_stands_alone(distribution: str, wheels: dict[str, zipfile.Zi
     assert page.startswith("# ")
     assert re.search(rf'^pip install "?{distribution}', page, re.MULTILINE)
     assert "```python\n" in page
-    assert "tako" in page.split("```")[0]
+    assert "tako" in page.partition("```")[0]
     assert len(re.sub(r"<!--.*?-->", "", page, flags=re.DOTALL).split()) > 100
     links = re.findall(r"\]\((?!https://)([^)]+)\)", page)
     assert links == []  # an index has no files beside the page
@@ -110,7 +110,7 @@ def test_every_dependency_has_a_floor() -> None:
     for distribution in DISTRIBUTIONS:
         stated = project(distribution)
         lists = [stated["dependencies"], *stated.get("optional-dependencies", {}).values()]
-        needed = [each for each in sum(lists, []) if not each.startswith("tako-core[")]
+        needed = [each for some in lists for each in some if not each.startswith("tako-core[")]
         assert [each for each in needed if ">=" not in each] == [], distribution
 
 

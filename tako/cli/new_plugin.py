@@ -12,7 +12,7 @@ from importlib.metadata import distribution
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -80,12 +80,13 @@ def names_for(name: str, class_name: str | None = None) -> dict[str, str]:
 
 def sources(root: Path) -> str:
     """Tell uv where tako-core is if it's installed from a folder, such as a clone; otherwise the index has it."""
-    facts = json.loads(distribution("tako-core").read_text("direct_url.json") or "{}")
+    facts: dict[str, Any] = json.loads(distribution("tako-core").read_text("direct_url.json") or "{}")
     if "dir_info" not in facts:
         return ""
-    place, root = Path(url2pathname(urlsplit(facts["url"]).path)), root.resolve()
-    path = os.path.relpath(place, root) if place in root.parents else place
-    where = json.dumps(Path(path).as_posix())  # a string is written as in TOML
+    url: str = facts["url"]
+    folder, root = Path(url2pathname(urlsplit(url).path)).resolve(), root.resolve()
+    path = Path(os.path.relpath(folder, root)) if folder in root.parents else folder
+    where = json.dumps(path.as_posix())  # JSON writes a string as TOML does
     return f"\n[tool.uv.sources]\ntako-core = {{ path = {where}, editable = true }} # remove this to use the index's\n"
 
 

@@ -1,7 +1,7 @@
 """Bytes in one SQLite file, bounded. Blocking: call it from worker threads. The only module that imports sqlite3.
 
-Each call opens the file and closes it again, because worker threads come and go. SQLite's own locks make that safe among
-threads and processes.
+Each call opens the file and closes it again, because worker threads come and go. SQLite's own locks make that safe
+among threads and processes.
 """
 
 from __future__ import annotations

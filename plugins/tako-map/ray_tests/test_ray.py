@@ -1,6 +1,6 @@
 """Ray: each key once although an actor is killed, and one budget for all runs of a cluster.
 
-Run apart, since Ray is large: `uv run --isolated --group ray pytest plugins/tako-map/ray_tests`.
+Run apart, since Ray is large: `uv run --isolated --group dev --group ray pytest plugins/tako-map/ray_tests`.
 """
 
 from __future__ import annotations
