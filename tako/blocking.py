@@ -7,7 +7,11 @@ import atexit
 import os
 import queue
 import threading
-from contextlib import suppress
+from concurrent.futures import CancelledError as ConcurrentCancelledError
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from functools import partial
+from inspect import GEN_CREATED, getgeneratorstate
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 if TYPE_CHECKING:
@@ -24,36 +28,64 @@ AHEAD = 256
 """How many chunks the loop thread may be ahead of the caller."""
 LONGEST_PARKING = 1.0
 """Seconds that a fork waits for the loop thread to be between two callbacks."""
+LONGEST_ENDING = 5.0
+"""Seconds that the end of a stream, or of the program, waits for what refuses to be cancelled."""
 ITSELF = "the blocking face was called on its own loop thread; await the provider there"
 LOST = "this stream was begun by the process that this one was forked from, and stays there"
+ENDED = "the event loop of the blocking face has ended: it broke (a new call starts another one), or the program ends"
 
 
 class LoopThread:
-    """An event loop in a daemon thread."""
+    """An event loop in a daemon thread. It outlives whatever is raised in it."""
 
     def __init__(self) -> None:
         self.lost = False  # in a forked child: the thread stayed with the parent
         self.loop = asyncio.new_event_loop()
+        self._stopping = False
         self._leaving: set[asyncio.Task[None]] = set()
-        self.thread = threading.Thread(target=self.loop.run_forever, name="tako", daemon=True)
-        self.thread.start()
+        self._waiting: set[Callable[[BaseException], object]] = set()
+        self.thread = threading.Thread(target=self._run_loop, name="tako", daemon=True)
+        try:
+            self.thread.start()
+        except RuntimeError as error:  # too late for threads
+            self.loop.close()
+            raise RuntimeError(ENDED) from error
         atexit.register(self.stop)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing runs here any more."""
+        return self.lost or self._stopping or not self.thread.is_alive()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and wait for it; leaving early (Ctrl-C) cancels it."""
-        if self.lost or threading.current_thread() is self.thread:
+        if self.ended or threading.current_thread() is self.thread:
             work.close()
-            raise RuntimeError(LOST if self.lost else ITSELF)
+            raise RuntimeError(LOST if self.lost else ENDED if self.ended else ITSELF)
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        with self.telling(partial(_fail, future)):
+            try:
+                return future.result()
+            except ConcurrentCancelledError:  # what ran has cancelled itself
+                raise asyncio.CancelledError from None
+            finally:
+                future.cancel()
+                del future  # it refers to what it raises, whose traceback refers to this frame
+
+    @contextmanager
+    def telling(self, tell: Callable[[BaseException], object]) -> Generator[None]:
+        """Call a function should the loop break; somebody waits for it."""
+        self._waiting.add(tell)
         try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+            if self._stopping:  # it has broken in this moment
+                tell(RuntimeError(ENDED))
+            yield
+        finally:
+            self._waiting.discard(tell)
 
     def leave(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine that tidies up, wherever Python may finalise a stream: at exit, after a fork, on the loop."""
-        if self.lost or self.loop.is_closed():
+        if self.ended:
             work.close()
         elif threading.current_thread() is self.thread:
             task = self.loop.create_task(work)
@@ -64,7 +96,7 @@ class LoopThread:
 
     def park(self) -> Callable[[], object] | None:
         """Hold the thread between two callbacks, where it has no lock that a fork would copy; returns what frees it."""
-        if self.loop.is_closed() or threading.current_thread() is self.thread:
+        if self.ended or threading.current_thread() is self.thread:
             return None
         parked, free = threading.Event(), threading.Event()
 
@@ -78,14 +110,29 @@ class LoopThread:
 
     def stop(self) -> None:
         """Close what still lives on the loop, then end the thread."""
-        if self.lost or self.loop.is_closed():
+        if self.ended:
             return
-        with suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(5)
+        with suppress(TimeoutError, ConcurrentCancelledError):
+            asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(LONGEST_ENDING)
+        self._stopping = True
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(5)
+        self.thread.join(LONGEST_PARKING)
         if not self.thread.is_alive():
             self.loop.close()
+
+    def _run_loop(self) -> None:
+        """Run the loop until ``stop``. asyncio lets two exceptions out of it, which their tasks keep for who waits."""
+        while not self._stopping:
+            try:
+                self.loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                continue
+            except BaseException as error:  # noqa: BLE001 - the loop itself broke, as by a file closed under it
+                self._stopping = True
+                failure = RuntimeError(ENDED)
+                failure.__cause__ = error
+                for tell in tuple(self._waiting):  # the loop isn't closed: its files may be another's by now
+                    tell(failure)
 
     async def _finish(self) -> None:
         """Cancel what runs before closing generators: one that is running cannot be closed."""
@@ -96,28 +143,34 @@ class LoopThread:
         await self.loop.shutdown_asyncgens()
 
 
+def _fail(future: Future[Any], error: BaseException) -> None:
+    """Tell whoever waits for a result that it won't come."""
+    with suppress(InvalidStateError):
+        future.set_exception(error)
+
+
 _lock = threading.Lock()
 _thread: LoopThread | None = None
-_free: Callable[[], object] | None = None
+_forking = threading.local()
+"""What frees the loop thread after a fork, in each thread that forks."""
 
 
 def loop_thread() -> LoopThread:
-    """Return the process's loop thread; a forked child gets its own."""
+    """Return the process's loop thread; a forked child gets its own, and so does a process whose loop broke."""
     global _thread  # noqa: PLW0603 - one per process, made on first use
     with _lock:
-        if _thread is None or _thread.lost:
+        if _thread is None or _thread.ended:
             _thread = LoopThread()
         return _thread
 
 
 def _before_fork() -> None:
-    global _free  # noqa: PLW0603 - one fork at a time: the interpreter holds its lock
-    _free = _thread.park() if _thread is not None else None
+    _forking.free = _thread.park() if _thread is not None else None
 
 
 def _in_parent() -> None:
-    if _free is not None:
-        _free()
+    if _forking.free is not None:
+        _forking.free()
 
 
 def _in_child() -> None:
@@ -180,8 +233,10 @@ class BlockingStream:
 
     def close(self) -> None:
         """Leave the stream; its connection is closed unless the reply is complete."""
+        begun = getgeneratorstate(self._chunks) != GEN_CREATED
         self._chunks.close()
-        self._thread.leave(self._stream.aclose())
+        if not begun:
+            self._thread.leave(self._stream.aclose())
 
     @property
     def text(self) -> Iterator[str]:
@@ -206,14 +261,15 @@ def _drain(stream: ChatStream, thread: LoopThread) -> Generator[Chunk, None, Non
     No method, so that a stream which nobody holds any more is freed, and closed, at once.
     """
     pump = _Pump(stream, thread)
-    thread.run(pump.start())
-    try:
-        while (item := pump.take()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        thread.leave(pump.stop())
+    with thread.telling(pump.items.put):
+        thread.run(pump.start())
+        try:
+            while (item := pump.take()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            thread.leave(pump.stop())
 
 
 class _Pump:
@@ -236,11 +292,10 @@ class _Pump:
                 if self.items.qsize() >= AHEAD:
                     await self.wait()
             self.items.put(None)
-        except asyncio.CancelledError:
-            self.items.put(None)  # whoever still waits must not wait for ever
-            raise
-        except Exception as error:  # noqa: BLE001 - it is raised again in the calling thread
-            self.items.put(error)
+        except BaseException as error:
+            self.items.put(error)  # it's raised again in the calling thread
+            if isinstance(error, asyncio.CancelledError):
+                raise
 
     async def wait(self) -> None:
         self.room.clear()
@@ -259,5 +314,6 @@ class _Pump:
 
     async def stop(self) -> None:
         self.task.cancel()
-        await asyncio.wait([self.task])
-        await self.stream.aclose()
+        done, _ = await asyncio.wait([self.task], timeout=LONGEST_ENDING)
+        if done:
+            await self.stream.aclose()

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,6 +55,20 @@ def server() -> Iterator[Server]:
 def chat(server: Server | str, *arguments: str, model: str = "openai:m") -> int:
     url = server if isinstance(server, str) else server.url
     return main(["chat", "-m", model, "-o", f"base_url={url}", "-o", "max_retries=0", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "said"),
+    [(3, 3, ""), (None, 0, ""), ("out of luck", 1, "tako: out of luck\n")],
+)
+def test_a_callable_that_ends_the_program_ends_the_command(
+    ending: object, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    module = ModuleType("leaving")
+    module.__dict__["go"] = lambda request: sys.exit(ending)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "leaving", module)
+    assert main(["chat", "-m", "python:leaving:go", "hi"]) == code
+    assert capsys.readouterr() == ("", said)
 
 
 def test_the_answer_goes_to_stdout_as_it_is(server: Server, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,8 +73,8 @@ def _run(given: list[str]) -> int:
     try:
         options = parse(given)
         code: int = options.run(options)
-    except SystemExit as finished:  # --help and --version
-        return finished.code if isinstance(finished.code, int) else 0
+    except SystemExit as finished:  # --help and --version, or a callable that ends the program
+        return _ended(finished)
     except UsageError as error:
         complain(f"tako: {error}")
         return MISUSED
@@ -91,6 +91,14 @@ def _run(given: list[str]) -> int:
         _explain(error, debug=debug, what="" if outside else f"a bug, {type(error).__name__}")
         return FAILED if outside else BUG
     return code
+
+
+def _ended(finished: SystemExit) -> int:
+    """Return the exit code; text in its place is said, as Python does it."""
+    if finished.code is None or isinstance(finished.code, int):
+        return finished.code or 0
+    complain(f"tako: {finished.code}")
+    return FAILED
 
 
 def _explain(error: BaseException, *, debug: bool, what: str = "") -> None:

@@ -48,7 +48,9 @@ class Detached:
         try:
             with self._scope:
                 await self._work()
-        except Exception as error:  # noqa: BLE001 - it is raised again where the work is waited for
-            self._error = error
+        except BaseException as error:
+            if isinstance(error, (anyio.get_cancelled_exc_class(), GeneratorExit)):
+                raise
+            self._error = error  # it's raised again where the work is waited for; out of a task, it would end the loop
         finally:
             self._ended.set()

@@ -127,7 +127,7 @@ class Run:
             for index, assignment in enumerate(plan.workers)
         ]
         limiter = anyio.CapacityLimiter(self.conductor.max_fanout)
-        failure: list[TakoError] = []
+        failure: list[BaseException] = []
         winners: list[WorkerResult] = []
         async with anyio.create_task_group() as group:
 
@@ -135,10 +135,11 @@ class Run:
                 async with limiter:
                     await work.run()
                 result = work.result
+                ending = work.exit or (result.error if self.conductor.fail_fast else None)
                 if failure or winners:
                     pass  # it was done in the moment in which it was stopped
-                elif result.error is not None and self.conductor.fail_fast:
-                    failure.append(result.error)
+                elif ending is not None:
+                    failure.append(ending)
                 elif result.response is not None and plan.join_strategy == "any":
                     winners.append(result)
                 if failure or winners:

@@ -40,6 +40,8 @@ class Work:
         self.worker = worker
         self.assignment = assignment
         self.open = False
+        self.exit: BaseException | None = None
+        """What ends the program, where the worker raised that."""
         self._request = request
         self._send = send
         self._step, self._index = place
@@ -73,6 +75,8 @@ class Work:
             if _is_cancelled():
                 raise
             self._fail(error)  # it waited for something that somebody else has cancelled
+        except (SystemExit, KeyboardInterrupt) as error:
+            self.exit = error
         except Exception as error:  # noqa: BLE001 - one worker's mistake is not the end of the others
             self._fail(error)
         else:

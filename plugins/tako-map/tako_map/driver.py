@@ -77,6 +77,8 @@ class Driver:
                     group.create_task(self._work(take))
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
+        if isinstance(self.stopped, (SystemExit, KeyboardInterrupt)):
+            raise self.stopped
 
     def _taker(self, rows: Iterator[Row] | AsyncIterator[Row]) -> Callable[[], Awaitable[Row | None]] | Iterator[Row]:
         if isinstance(rows, Iterator):
@@ -124,6 +126,9 @@ class Driver:
                 if not error.retryable or attempts >= self._attempts:
                     return _failed(row, error, attempts, began)
                 await self._wait(error, attempts)
+            except (SystemExit, KeyboardInterrupt) as error:  # it ends the run, but not from a task: that ends the loop
+                self._stop(error)
+                return None
             except Exception as error:  # noqa: BLE001 - one row's trouble, whatever it is, is that row's
                 return _failed(row, error, attempts + 1, began)
             else:

@@ -90,7 +90,7 @@ class Worker:
         assert self._provider is not None
         try:
             answer: Any = await self._provider.chat(pickle.loads(request))  # noqa: S301 - from our own driver
-        except Exception as error:  # noqa: BLE001 - it is raised again by the driver
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - it is raised again by the driver
             answer = error
         return _packed(answer)
 

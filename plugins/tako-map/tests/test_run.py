@@ -55,6 +55,23 @@ async def test_a_request_that_is_none_is_one_row_s_error() -> None:
     assert (found[1].text, found[3].text) == ("A", "B")
 
 
+def leaving(request: ChatRequest) -> str:
+    if request.messages[-1].text == "bad":
+        raise SystemExit(3)
+    return "ok"
+
+
+def test_what_ends_the_program_ends_the_run_and_reaches_its_caller() -> None:
+    provider = providers.PythonProvider("leaving", leaving)
+    results = iter(tako_map.run(["a", "bad", "c"], provider, concurrency=1))
+    assert next(results).text == "ok"
+    with pytest.raises(SystemExit, match="3"):
+        next(results)
+    with pytest.raises(SystemExit):
+        asyncio.run(gather(tako_map.run(["a", "bad"], provider)))
+    assert [result.text for result in tako_map.run(["a"], echo())] == ["A"]
+
+
 @pytest.mark.anyio
 async def test_a_plugin_s_bug_is_one_row_s_error() -> None:
     def chat(request: ChatRequest) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import sys
 import threading
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_thread
 
 from tako.errors import ProviderError, ResponseError, TakoError
+from tako_python.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterator
@@ -48,28 +50,28 @@ def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - the method itself is looked at
 
 
-async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function in a worker thread; a caller that is cancelled leaves at once."""
-
-    def call() -> Any:
-        try:
-            return function(*args)
-        except StopIteration as error:  # a future cannot hold it
-            raise RuntimeError("StopIteration was raised outside of a generator") from error
-
-    return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
-
-
 @contextmanager
 def named_failures(function: Callable[..., Any]) -> Generator[None]:
-    """Turn what the callable raises into a ProviderError with that cause; TakoErrors pass."""
+    """Turn what the callable raises into a ProviderError with that cause.
+
+    TakoErrors pass, and so do cancellation and what ends a program, alone or in a group.
+    """
     try:
         yield
-    except TakoError:
-        raise
-    except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    except BaseException as error:
+        if isinstance(error, TakoError) or _ends_more(error):
+            raise
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")
         raise ProviderError(f"{name_of(function)} raised {text}") from error
+
+
+def _ends_more(error: BaseException) -> bool:
+    """Tell what ends more than the callable: the program, the task, the generator; alone or in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_ends_more, error.exceptions))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - of anything
+    trio = sys.modules.get("trio")
+    ends = (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
+    return isinstance(error, ends) or (trio is not None and isinstance(error, trio.Cancelled))
 
 
 def name_of(function: Callable[..., Any]) -> str:
