@@ -1,6 +1,11 @@
-"""For all tests: no general plugin of this repository is on but by its own tests, and no property test has a clock."""
+"""For all tests: no general plugin of this repository is on but by its own tests, and standard input is empty.
 
+No property test has a clock.
+"""
+
+import io
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,3 +21,9 @@ def _plugins() -> None:
     from tako.hooks import PLUGINS
 
     PLUGINS.load()
+
+
+@pytest.fixture(autouse=True)
+def _no_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let standard input be empty, as `< /dev/null` is: pytest's own can't be read."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO())

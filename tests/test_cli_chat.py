@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
-import sys
 import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -96,19 +94,6 @@ def test_json_is_the_whole_response(capsys: pytest.CaptureFixture[str]) -> None:
     assert response["raw"]["id"] == "x"
 
 
-def test_a_dash_reads_standard_input(
-    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("From a pipe?\n"))
-    assert chat(server, "-") == 0
-    assert server.requests[0].json["messages"][0]["content"] == "From a pipe?"
-    monkeypatch.setattr(sys, "stdin", io.StringIO("No prompt\n"))
-    assert chat(server) == 0
-    monkeypatch.setattr(sys, "stdin", io.StringIO(" \n"))
-    assert chat(server, "-") == 2
-    assert "nothing to ask" in capsys.readouterr().err
-
-
 def test_images_come_from_files_and_addresses(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,6 +123,16 @@ def test_the_model_may_come_from_the_environment(
     assert server.requests[0].json["model"] == "from-the-environment"
 
 
+@pytest.mark.parametrize("model", ["junk", "openai", ":", "openai:m"])
+def test_a_model_of_the_environment_that_cannot_be_used_is_blamed_on_its_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
+) -> None:
+    monkeypatch.setenv("TAKO_MODEL", model)
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert main(["chat", "Hello"]) == 2
+    assert f"TAKO_MODEL={model}: " in one_line(capsys)
+
+
 def test_without_a_model_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("TAKO_DISABLE_PLUGINS", "llamacpp")
     assert main(["chat", "Hello"]) == 2
@@ -149,7 +144,15 @@ def test_without_a_model_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, capsy
     [
         (["-m", "nope:m"], "no provider 'nope' is installed"),
         (["-m", "opnai:m"], "did you mean 'openai'?"),
-        (["-m", ":m"], "no model id"),
+        (["-m", ":m"], "isn't a model id"),
+        (["-m", "openai"], "openai needs a model, as in openai:MODEL"),
+        (["-m", "openai:"], "openai needs a model, as in openai:MODEL"),
+        (["-m", "openai:m", "-o", "model=x"], "model isn't an option"),
+        (
+            ["-m", "llamacpp", "-o", "nonsense=1"],
+            "has no option 'nonsense' (its options: n_threads, n_ctx, capabilities)",
+        ),
+        (["-m", "http-generic:m"], "needs the options url and body_template"),
         (["-m", "openai:m", "-o", "base_url=example"], "is no base URL"),
         (["-m", "openai:m", "-o", "api_key=$ENV:NO_SUCH_KEY"], "NO_SUCH_KEY"),
         (["-m", "openai:m", "-o", "api_key=sk-secret\nX: y"], "line break"),
@@ -163,6 +166,8 @@ def test_bad_input_is_one_line_and_exit_code_2(
     said = one_line(capsys)
     assert says in said
     assert "sk-" not in said
+    assert "argument 'nonsense'" not in said
+    assert "positional" not in said
 
 
 def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,9 +264,9 @@ def test_a_reader_that_leaves_ends_it_quietly() -> None:
 def test_on_a_terminal_markdown_is_rendered_and_a_conversation_remembers() -> None:
     with serve(reply(STREAM), reply(sse(piece("You said hi."), piece(finish="stop")))) as server:
         screen = Terminal("chat", "-m", "openai:m", "-o", f"base_url={server.url}")
-        screen.type("hi\n")
+        screen.type("hi\r")
         screen.wait_for("42")
-        screen.type("again\n")
+        screen.type("again\r")
         screen.wait_for("You said hi.")
         screen.type("\x04")
         assert screen.close() == 0

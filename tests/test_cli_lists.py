@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -180,3 +181,19 @@ def test_blocks_of_markdown_are_finished_when_nothing_can_change_them() -> None:
     assert finished("```\na\n\nb\n\nc\n") == 0
     assert finished("```\na\n\nb\n```\n\nafter") == len("```\na\n\nb\n```\n\n")
     assert printable("a\x1b[31m\x9b\r\tb\n") == "a�[31m��\tb\n"
+
+
+def test_with_nothing_installed_a_line_says_so_and_what_to_do(tmp_path: Path) -> None:
+    """A folder with the code alone: it has no metadata, so nothing counts as installed."""
+    for name in ("tako", "msgspec", "pluggy", "anyio", "stamina", "idna", "sniffio", "tenacity"):
+        spec = find_spec(name)
+        if spec is not None and spec.submodule_search_locations:
+            (tmp_path / name).symlink_to(spec.submodule_search_locations[0])
+    run = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; from tako.cli import main; sys.exit(main())"
+    for arguments in (["providers"], ["doctor"], ["plugins"]):
+        command = [sys.executable, "-I", "-S", "-c", run, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert done.stderr.startswith("tako: no provider is installed: run `pip install tako-openai`")
+        done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=PATIENCE)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")

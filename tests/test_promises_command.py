@@ -53,7 +53,7 @@ def test_a_closed_input_holds_no_question(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     assert main(["chat", "-m", "openai:m"]) == 2
-    assert "there is nothing to ask" in said(capsys)
+    assert "the prompt is empty" in said(capsys)
     sys.stdin.close()  # what stood in
     assert server.requests == []
 
@@ -96,7 +96,7 @@ def test_a_question_that_is_no_text_is_refused(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff what?"), "utf-8", errors))
     assert main(["chat", "-m", "openai:m", "-"]) == 2
-    assert "what is asked is no UTF-8 text" in said(capsys)
+    assert "isn't UTF-8 text" in said(capsys)
     assert server.requests == []
 
 

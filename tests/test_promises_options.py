@@ -126,7 +126,7 @@ def test_an_id_that_names_no_provider_is_one_line(id: Any) -> None:
 
 
 def test_an_id_without_a_model_says_where_it_goes() -> None:
-    with pytest.raises(ConfigurationError, match="the model is a part of the id: openai:MODEL"):
+    with pytest.raises(ConfigurationError, match="openai needs a model, as in openai:MODEL"):
         tako.get_provider("openai", api_key="k")
 
 

@@ -14,7 +14,8 @@ CHAT = """\
 examples:
   tako chat "What is the capital of France?"
   tako chat -m openai:gpt-5 --image photo.jpg "What is this?"
-  git diff | tako chat -m anthropic:claude-sonnet-4-5 --system "Write a commit message." -
+  git diff | tako chat -m anthropic:claude-sonnet-4-5 "Write a commit message for this diff:"
+  tako chat "Translate this into French:" - "Answer with the text alone." < letter.txt
   tako chat -m code "Hello"       a provider that tako.toml names
   tako chat                       a conversation (on a terminal)
 """
@@ -44,13 +45,15 @@ def parse(arguments: Sequence[str]) -> Namespace:
         options.run = _version
     elif "run" not in options:
         parser.print_help()
-        raise UsageError('which command? (`tako chat "Hello"` is a beginning)')
+        raise UsageError('the command is missing; try: tako chat "Hello"')
     return options
 
 
 def _chat(commands: Any) -> ArgumentParser:
     parser = _command(commands, "chat", "ask a model; without a prompt on a terminal: a conversation", epilog=CHAT)
-    parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="what to ask; - reads it from standard input")
+    parser.add_argument(
+        "prompt", nargs="*", metavar="PROMPT", help="what to ask; what is piped in goes after it, or where - stands"
+    )
     _model(parser, flag=True)
     _config(parser)
     parser.add_argument(
@@ -64,7 +67,9 @@ def _chat(commands: Any) -> ArgumentParser:
 
 def _conduct(commands: Any) -> ArgumentParser:
     parser = _command(commands, "conduct", "have the Conductor of tako.toml split a task among several models")
-    parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="the task; - reads it from standard input")
+    parser.add_argument(
+        "prompt", nargs="*", metavar="PROMPT", help="the task; what is piped in goes after it, or where - stands"
+    )
     _config(parser)
     parser.add_argument("--json", action="store_true", help="print the whole result as JSON")
     return parser

@@ -11,6 +11,7 @@ import msgspec
 
 from tako.cli.arguments import UsageError
 from tako.cli.models import EMBEDDED, pick
+from tako.cli.question import read_prompt
 from tako.cli.run import complain
 from tako.cli.screen import Screen, is_terminal, waiting
 from tako.parts import ContentPart
@@ -109,20 +110,6 @@ def run(options: Namespace) -> int:
 async def _once(session: Session, message: Message) -> None:
     async with session.provider:
         await session.ask(message)
-
-
-def read_prompt(words: list[str]) -> str | None:
-    """Return what to ask, or None for a conversation."""
-    if not words and is_terminal(sys.stdin):
-        return None
-    try:
-        text = " ".join(words) if words and words != ["-"] else sys.stdin.read().strip("\n")
-        text.encode()
-    except UnicodeError as error:
-        raise UsageError(f"what is asked is no UTF-8 text: {error}") from error
-    if not text.strip():
-        raise UsageError('there is nothing to ask: tako chat "your question", or - to read it from standard input')
-    return text
 
 
 def _image(given: str) -> Part:

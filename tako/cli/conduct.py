@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from tako.cli.arguments import UsageError
-from tako.cli.chat import read_prompt
+from tako.cli.question import read_prompt
 from tako.cli.run import complain
 from tako.cli.screen import FRAMES, Screen, is_terminal, printable
 from tako.conductor.events import Planned, WorkerDelta, WorkerEnded, WorkerStarted
@@ -32,7 +32,7 @@ def run(options: Namespace) -> int:
     """Carry out the command: the answer on stdout, the progress on stderr."""
     prompt = read_prompt(options.prompt)
     if prompt is None:
-        raise UsageError('what is the task? tako conduct "your task", or - to read it from standard input')
+        raise UsageError('the task is missing: tako conduct "your task", or pipe it in')
     conductor = load_config(options.config).conductor()
     result = asyncio.run(_watch(conductor, prompt))
     if options.json:
@@ -47,12 +47,19 @@ def run(options: Namespace) -> int:
 
 
 async def _watch(conductor: Conductor, prompt: str) -> RunResult:
-    progress = Live() if is_terminal(sys.stderr) else Lines()
+    progress = _progress()
     async with conductor, conductor.stream(prompt) as events:
         with progress:
             async for event in events:
                 progress.see(event)
             return await events.result()
+
+
+def _progress() -> Live | Lines:
+    if is_terminal(sys.stderr):
+        with suppress(ImportError):  # rich isn't installed
+            return Live()
+    return Lines()
 
 
 class Lines(AbstractContextManager[Any]):

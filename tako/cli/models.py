@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 EMBEDDED = "llamacpp"
 """The name of the provider whose default model runs in process, without a key."""
+VARIABLE = "TAKO_MODEL"
+"""The environment variable that names a model where nobody gives -m."""
 
 
 def pick(given: str | None, options: list[str], path: str | None = None) -> tuple[Provider, bool]:
@@ -29,9 +31,18 @@ def pick(given: str | None, options: list[str], path: str | None = None) -> tupl
     found, else the embedded model. A name without a colon is one of the file's providers if there is one of that name.
     Raises ConfigurationError where there is none, saying what to do.
     """
-    wanted = given or (None if path is not None else os.environ.get("TAKO_MODEL")) or None
+    variable = os.environ.get(VARIABLE) if not given and path is None else None
+    try:
+        return _pick(given or variable or None, options, path)
+    except (ConfigurationError, PluginError, UsageError) as error:
+        if variable:
+            error.args = (f"{VARIABLE}={variable}: {error}",)
+        raise
+
+
+def _pick(wanted: str | None, options: list[str], path: str | None) -> tuple[Provider, bool]:
     if wanted is not None and ":" in wanted and path is None:
-        return make(wanted, options), False  # a file that is broken is no obstacle
+        return make(wanted, options), False  # a broken file doesn't matter here
     from tako.config import find_config, load_config
 
     config = load_config(path) if find_config(path) is not None else None
@@ -81,7 +92,7 @@ def embedded_ready() -> bool:
 def make(id: str, options: list[str]) -> Provider:
     """Make a provider by its id and KEY=VALUE options; raises UsageError, or what ``get_provider`` raises."""
     if not id.partition(":")[0]:
-        raise UsageError(f"{id!r} is no model id; one looks like openai:gpt-5")
+        raise UsageError(f"{id!r} isn't a model id; one looks like openai:gpt-5")
     return get_provider(id, **read_options(id, options))
 
 

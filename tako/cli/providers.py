@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tako.cli.run import FAILED
-from tako.cli.table import show
+from tako.cli.run import FAILED, complain
+from tako.cli.table import NO_PROVIDERS, show
 from tako.discovery import find_provider, plugin_entries, provider_entries
 from tako.errors import PluginError
 from tako.hooks import PLUGINS
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 def run(options: Namespace) -> int:
     """Carry out the command; exit code 1 where something is broken."""
     plugins = _plugins()  # first, since they take part in whether a provider is sound
-    rows = [_provider(entry) for entry in provider_entries()] + plugins
+    providers = [_provider(entry) for entry in provider_entries()]
+    rows = providers + plugins
     show(rows, as_json=options.json)
+    if plugins and not providers and not options.json:
+        complain(NO_PROVIDERS)
     if "debug" in options:
         for name, trace in PLUGINS.failed.items():
             sys.stderr.write(f"\n{name}:\n{trace}")

@@ -1,4 +1,4 @@
-"""How an answer is shown: as it is in a pipe, as Markdown while it grows on a terminal."""
+"""How an answer is shown: as it is in a pipe, on a terminal as Markdown while it grows (plain text without rich)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Screen:
     """Shows one answer as it comes. Leaving it ends the line, whatever happened, so that an error stands on its own."""
 
     def __init__(self) -> None:
-        self._growing = _Markdown() if is_terminal(sys.stdout) else None
+        self._growing = _markdown() if is_terminal(sys.stdout) else None
+        self._seen = sys.stdout.isatty()
         self._last = "\n"
 
     def __enter__(self) -> Self:
@@ -46,7 +47,7 @@ class Screen:
         if self._growing is not None:
             self._growing.add(printable(text))
         elif text:
-            sys.stdout.write(text)
+            sys.stdout.write(printable(text) if self._seen else text)
             sys.stdout.flush()
             self._last = text
 
@@ -56,6 +57,14 @@ class Screen:
         elif not self._last.endswith("\n") and kind is not BrokenPipeError:
             sys.stdout.write("\n")
             sys.stdout.flush()
+
+
+def _markdown() -> _Markdown | None:
+    """Return what renders Markdown; None where rich isn't installed."""
+    try:
+        return _Markdown()
+    except ImportError:
+        return None
 
 
 class _Markdown:

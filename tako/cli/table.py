@@ -7,15 +7,27 @@ from typing import Any
 
 import msgspec
 
+from tako.cli.run import complain
 from tako.cli.screen import printable
+
+NO_PROVIDERS = (
+    "tako: no provider is installed: run `pip install tako-openai` for one vendor, or `pip install tako-llamacpp` and "
+    "`tako setup embedded` for a small model that needs no key"
+)
 
 
 def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    """Print rows with the same keys: JSON, or columns with a heading; what is empty in all rows has no column."""
+    """Print rows with the same keys: JSON, or columns with a heading; what is empty in all rows has no column.
+
+    Without rows, which are about providers, a line on stderr says that there are none.
+    """
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n")
         return
-    names = [name for name in (rows[0] if rows else {}) if any(row[name] not in ("", None) for row in rows)]
+    if not rows:
+        complain(NO_PROVIDERS)
+        return
+    names = [name for name in rows[0] if any(row[name] not in ("", None) for row in rows)]
     lines = [
         [name.replace("_", " ").upper() for name in names],
         *([_cell(row[name]) for name in names] for row in rows),

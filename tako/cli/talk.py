@@ -3,56 +3,103 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
-from contextlib import suppress
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tako.cli.editor import Editor, open_editor
+from tako.cli.question import is_text
 from tako.cli.run import complain
-from tako.errors import ProviderError, TakoError
+from tako.errors import TakoError
 from tako.parts import ContentPart
 from tako.types import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tako.cli.chat import Session
     from tako.types import Part
+
+COMMAND = re.compile(r"/[a-z?]+")
+"""What a line is that isn't for the model."""
 
 
 def talk(session: Session, images: list[Part]) -> int:
     """Ask and answer until the user leaves. An error ends a turn, not the conversation; so does Ctrl-C."""
-    with suppress(ImportError):
-        import_module("readline")  # gives `input` its editing keys and its history
-    sys.stderr.write(f"{session.provider.id}: Ctrl-D leaves, Ctrl-C stops an answer.\n")
     with asyncio.Runner() as runner:
         try:
-            while (line := _line()) is not None:
-                if line.strip():
-                    content: list[Part] = [*images, ContentPart.text(line)]
-                    images = [] if _turn(session, Message.user(content), runner) else images
+            Conversation(session, images, runner).run()
         finally:
             runner.run(session.provider.aclose())
     return 0
 
 
-def _turn(session: Session, message: Message, runner: asyncio.Runner) -> bool:
-    """Answer one line; returns whether that went well."""
-    try:
-        runner.run(session.ask(message))
-    except KeyboardInterrupt:
-        complain("tako: stopped; that turn is forgotten")
-        return False
-    except TakoError as error:
-        complain(f"tako: {error}")
-        if not isinstance(error, ProviderError):
-            raise
-        return False
-    return True
+class Conversation:
+    """What a person types, one turn after the other: a command, or a question for the model."""
 
+    def __init__(self, session: Session, images: list[Part], runner: asyncio.Runner) -> None:
+        self._session = session
+        self._images = images
+        self._runner = runner
+        self._editor: Editor = open_editor(runner)
+        self._left = False
+        self._commands: dict[str, tuple[str, Callable[[], None]]] = {
+            "/help": ("show this", self._help),
+            "/exit": ("leave, as Ctrl-D does", self._leave),
+        }
 
-def _line() -> str | None:
-    """Read a line; None where the user has left."""
-    try:
-        return input("\n> ")
-    except EOFError:
+    def run(self) -> None:
+        """Go on until the user leaves."""
+        sys.stderr.write(f"{self._session.provider.id}: /help shows what you can type; Ctrl-D leaves.\n")
+        while not self._left:
+            try:
+                self._turn(self._read())
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                self._leave()
+
+    def _read(self) -> str:
         sys.stderr.write("\n")
-        return None
+        sys.stderr.flush()
+        return self._editor.read()
+
+    def _turn(self, text: str) -> None:
+        command = COMMAND.fullmatch(text.rstrip())
+        if not text.strip():
+            return
+        if not is_text(text):
+            complain("tako: that isn't UTF-8 text; nothing was sent")
+        elif command is None:
+            self._ask(text)
+        elif command[0] in self._commands:
+            self._commands[command[0]][1]()
+        else:
+            complain(f"tako: {command[0]} isn't a command; /help lists them, and a space in front sends it as text")
+
+    def _ask(self, text: str) -> None:
+        """Answer one turn; images go with the first one that is answered."""
+        message = Message.user([*self._images, ContentPart.text(text)])
+        try:
+            with self._editor.away():
+                self._runner.run(self._session.ask(message))
+        except KeyboardInterrupt:
+            complain("tako: stopped; that turn is forgotten")
+        except TakoError as error:
+            complain(f"tako: {error}")
+        else:
+            self._images = []
+
+    def _help(self) -> None:
+        keys = {
+            "Enter": "send",
+            **self._editor.keys,
+            "Ctrl-C": "clear what you typed, or stop an answer",
+            "Ctrl-D": "leave",
+        }
+        rows = [*keys.items(), *((name, text) for name, (text, _) in self._commands.items())]
+        sys.stderr.write("".join(f"{name:<11}{text}\n" for name, text in rows))
+        sys.stderr.write("Pasted lines are one message. A line that begins with a space is never a command.\n")
+
+    def _leave(self) -> None:
+        self._left = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.errors import ConfigurationError, PluginError, TakoError
+from tako.hooks.misfit import misfit
 from tako.hooks.plugins import PLUGINS
 
 if TYPE_CHECKING:
@@ -33,6 +34,4 @@ def _made(cls: type[Provider], id: str, model: str, options: dict[str, Any]) -> 
     try:
         return cls.from_id(model, **options)
     except TypeError as error:
-        text = str(error).replace(f"{cls.__name__}.__init__() ", "")
-        hint = "" if model else f"; the model is a part of the id: {id.partition(':')[0]}:MODEL"
-        raise ConfigurationError(f"{id}: {cls.__name__} {text}{hint}") from None
+        raise ConfigurationError(misfit(cls, id, options, error)) from None
