@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
