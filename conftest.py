@@ -6,6 +6,7 @@ No property test has a clock.
 import io
 import os
 import sys
+import sysconfig
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,3 +28,10 @@ def _plugins() -> None:
 def _no_input(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let standard input be empty, as `< /dev/null` is: pytest's own can't be read."""
     monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+
+@pytest.fixture(scope="session")
+def llamacpp() -> None:
+    """For tests that run a model in this process."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        pytest.importorskip("xllamacpp", reason="xllamacpp has no wheel for free-threaded Python")

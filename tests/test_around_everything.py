@@ -120,6 +120,7 @@ def test_every_request_is_edited_and_every_delta_rewritten(
     assert server.left_early == 0
 
 
+@pytest.mark.usefixtures("llamacpp")
 def test_the_model_in_this_process_is_no_exception(around: Callable[[], None]) -> None:
     from tako.providers import LlamaCpp
 

@@ -275,6 +275,7 @@ def test_on_a_terminal_markdown_is_rendered_and_a_conversation_remembers() -> No
     assert [message["role"] for message in server.requests[1].json["messages"]] == ["user", "assistant", "user"]
 
 
+@pytest.mark.usefixtures("llamacpp")
 def test_the_embedded_model_answers_where_no_other_is_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     before = set(threading.enumerate())
     assert main(["chat", "What is the capital of France?"]) == 0

@@ -366,6 +366,7 @@ def test_vendors_change_by_editing_the_file_only(write: Callable[[str], Path]) -
             assert asyncio.run(program(path)) == f"from {expected}"
 
 
+@pytest.mark.usefixtures("llamacpp")
 def test_two_embedded_models_work_for_real(write: Callable[[str], Path]) -> None:
     path = write(
         """

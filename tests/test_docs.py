@@ -27,7 +27,11 @@ def blocks(page: Path) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_snippets_of_a_page_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if "llamacpp" in str(page.relative_to(ROOT)):
+        request.getfixturevalue("llamacpp")
     monkeypatch.chdir(tmp_path)
     before = os.environ.copy()
     with ExitStack() as stack:

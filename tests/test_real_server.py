@@ -29,7 +29,7 @@ CITY = JsonSchema(
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def address(llamacpp: None) -> Iterator[str]:
     """Run the server, on a port of its own choosing, for as long as this module's tests run."""
     xllamacpp: Any = import_module("xllamacpp")
     embedded: Any = import_module("tako_llamacpp.embedded")
