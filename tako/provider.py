@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from tako.builtin import BUILT_IN, OUTERMOST
 from tako.capabilities import Capabilities
+from tako.environment import resolve_call
 from tako.errors import ConfigurationError, TakoError
 from tako.hooks import PLUGINS, Named
 from tako.hookspecs import Chat, Stream
@@ -169,11 +170,15 @@ class Provider:
 
 
 def _discreet(init: Callable[..., None]) -> Callable[..., None]:
-    """Keep a constructor's frames, whose locals are keys and headers, out of the tracebacks of tako's errors."""
+    """Resolve ``$ENV:NAME`` in what a constructor is given, and keep its frames out of the tracebacks of tako's errors.
+
+    The locals of these frames are keys and headers.
+    """
 
     @wraps(init)
     def discreet(*args: Any, **options: Any) -> None:
         try:
+            args, options = resolve_call(init, args, options, args[0].name)
             return init(*args, **options)
         except TakoError as error:
             failure: BaseException = error.with_traceback(None)

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 from urllib.parse import urlsplit
 
+from tako.environment import read
 from tako.errors import ConfigurationError, ProviderError
 from tako.kit.body import ACCEPTED, read_start, read_whole
 from tako.kit.checks import check_transport_options
@@ -115,14 +116,15 @@ class HttpProvider(Provider):
                 raise ConfigurationError(f"{self.id}: {name!r} is no header name")
             if not isinstance(value, (str, Secret)):
                 raise ConfigurationError(f"{self.id}: the header {name} is a {type(value).__name__}, not a str")
-            secret = value if isinstance(value, Secret) else Secret(value) if _SENSITIVE.search(name) else None
-            if secret is not None:
+            secret = value if isinstance(value, Secret) else Secret.of(read(value, f"the header {name}", self.id))
+            hidden = secret is value or secret.variable is not None or _SENSITIVE.search(name) is not None
+            if hidden:
                 self.secrets.append(secret)
-            problem = (value if isinstance(value, Secret) else Secret(value)).problem
-            if problem is not None and (secret is not None or problem != "is empty"):
+            if secret.problem is not None and (hidden or secret.problem != "is empty"):
+                problem = secret.problem
                 del value, headers  # a traceback with locals shows this frame
                 raise ConfigurationError(f"{self.id}: the header {name} {problem}")
-            table[name.lower()] = value if secret is None else secret
+            table[name.lower()] = secret if hidden else value
         self._plain = None
 
     @property
@@ -315,4 +317,4 @@ def _loop_key() -> Any:
 
 def _secret(text: str | None) -> Secret | None:
     """A proxy's URL may hold a password."""
-    return Secret(text) if text is not None else None
+    return Secret.of(text) if text is not None else None

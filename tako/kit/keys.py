@@ -8,12 +8,12 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tako.environment import FromEnvironment, read
 from tako.errors import ConfigurationError, TakoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ENVIRONMENT = "$ENV:"
 SHORTEST = 4
 """Characters that a text needs to be a secret. Shorter ones stand in other words by chance."""
 HIDDEN = "***"
@@ -35,6 +35,11 @@ class Secret:
         self._text = text
         self._variable = variable
         self._prefix = prefix
+
+    @classmethod
+    def of(cls, text: str) -> Secret:
+        """Return a text as a secret; one from the environment remembers its variable."""
+        return cls(text.value, text.variable, text.prefix) if isinstance(text, FromEnvironment) else cls(text)
 
     def reveal(self) -> str:
         """Return the text itself, after its prefix; keep it out of locals of frames that may raise.
@@ -63,6 +68,11 @@ class Secret:
             text = f"{text[:at]}{HIDDEN}{text[at + shared :]}"
             at += len(HIDDEN)
         return text
+
+    @property
+    def variable(self) -> str | None:
+        """The environment variable that has it, where it was read from one."""
+        return self._variable
 
     @property
     def problem(self) -> str | None:
@@ -102,16 +112,15 @@ def find_key(given: str | Secret | None, variable: str, owner: str, *, option: s
         kind = type(given).__name__
         given = None  # a traceback with locals shows this frame
         raise ConfigurationError(f"{owner}: {option} is a {kind}, not a str")
-    if given is not None and given.startswith(ENVIRONMENT):
-        variable, given = given.removeprefix(ENVIRONMENT), None
-        if not variable:
-            raise ConfigurationError(f"{owner}: {option} is {ENVIRONMENT!r} without the name of a variable after it")
-        if not os.environ.get(variable):
-            raise ConfigurationError(f"{owner} reads its key from {variable}, which is not set")
-    source = option if given is not None else variable
-    secret = Secret(given if given is not None else os.environ.get(variable, ""), variable)
-    if given is None and secret.problem == "is empty":
-        return None
+    source = option
+    if given is None:
+        source, secret = variable, Secret(os.environ.get(variable, ""), variable)
+        if secret.problem == "is empty":
+            return None
+    elif isinstance(given := read(given, option, owner), FromEnvironment):
+        source, secret = given.variable, Secret.of(given)
+    else:
+        secret = Secret(given, variable)
     given = None  # a traceback with locals shows this frame
     if secret.problem is not None:
         raise ConfigurationError(f"{owner}: {source} {secret.problem}")

@@ -34,7 +34,8 @@ class HttpRequest(Struct, frozen=True):
     connect_timeout: float
 
     def __repr__(self) -> str:
-        return f"<{self.method} {self.url.partition('?')[0]}>"
+        shown = repr(self.url)[1:-1]  # an address may hide its keys
+        return f"<{self.method} {shown.partition('?')[0]}>"
 
 
 class HttpReply(Protocol):

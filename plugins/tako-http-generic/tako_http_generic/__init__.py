@@ -94,7 +94,8 @@ class HttpGeneric(HttpProvider):
         self.stream_reader = StreamReader(stream, self.id, self.reader.error_place) if stream is not None else None
         self.asking = Asking(self.id, url, body_template, own)
         self.asking.check(self.model)
-        self.url = url
+        self.secrets += self.asking.secrets
+        self.url = self.asking.shown
         self.__dict__["codes"] = read_codes(own.get("error_codes", {}), self.id)
         self.known: dict[str, Any] = {}
         given = read_setting(capabilities, Capabilities, f"{self.id}: capabilities")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.environment import values_in
 from tako.errors import ConfigurationError
 from tako.kit.encoding import merge
+from tako.kit.keys import Secret
 from tako.loose import as_object
-from tako_http_generic.endpoint import Address
+from tako_http_generic.address import Address
 from tako_http_generic.request import Asked, values_of
 from tako_http_generic.settings import FORMATS
 from tako_http_generic.template import PLACEHOLDERS, Template
@@ -23,7 +25,7 @@ NO_DEFAULT = ("request", "model", "messages", "stream")
 
 
 class Asking:
-    """Makes requests. ``shape`` is the one of messages, tools and their kin."""
+    """Makes requests. ``shape`` is the one of messages, tools and their kin, ``shown`` the address without its keys."""
 
     def __init__(self, owner: str, url: str, body: Any, options: Options) -> None:
         query = options.get("query", {})
@@ -40,6 +42,9 @@ class Asking:
         self._stream_template = self._template
         if stream_body is not None:
             self._stream_template = Template(stream_body, f"{owner}: stream_body_template")
+        self.shown = self._address.shown
+        self.secrets = [*self._address.secrets, *self._stream_address.secrets]
+        self.secrets += [Secret.of(value) for value in values_in([body, stream_body])]
         self._defaults = dict(options.get("defaults", {}))
         for name in self._defaults:
             if name not in PLACEHOLDERS or name in NO_DEFAULT:

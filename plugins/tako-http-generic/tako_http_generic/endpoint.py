@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
 
 from tako import errors
 from tako.errors import ConfigurationError, ProviderError
-from tako.kit.checks import path_of
 from tako.kit.failures import Facts, facts_of
-from tako.kit.http import TransportOptions, check_url
+from tako.kit.http import TransportOptions
 from tako.loose import text_of
 from tako_http_generic.calls import CallReader
 from tako_http_generic.pointers import Paths
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
     from tako.types import FinishReason
     from tako_http_generic.pointers import Pointers
     from tako_http_generic.settings import Format, ToolCalls
-
-_MARK = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 
 
 class Options(TransportOptions, total=False):
@@ -95,35 +90,6 @@ class Reader:
         code = self._code.get(doc) if self._code is not None else None
         codes = [str(code)] if isinstance(code, (str, int)) and code != "" else []
         return Facts(message or facts.message, [*codes, *facts.codes], facts.status, facts.retry_after)
-
-
-class Address:
-    """A URL in which ``{{ model }}`` may stand, with what is added to it."""
-
-    def __init__(self, url: Any, query: Mapping[str, str], option: str, owner: str) -> None:
-        """Check it; raises ConfigurationError."""
-        base, asked, given = url.partition("?") if isinstance(url, str) else (url, "", "")
-        marks: list[str] = _MARK.findall(url) if isinstance(url, str) else []
-        if any(mark != "model" for mark in marks):
-            raise ConfigurationError(f"{owner}: {option}={url!r} has another placeholder than {{{{ model }}}}")
-        check_url(_MARK.sub("model", base) if isinstance(base, str) else base, option, owner)
-        if re.search(r"[\s\x00-\x1f\x7f#]", _MARK.sub("", given)):
-            raise ConfigurationError(f"{owner}: {option}={url!r} has a query with a space, a # or a control character")
-        if not isinstance(query, Mapping):
-            raise ConfigurationError(f"{owner}: query is a {type(query).__name__}, not a dict")
-        self.slots = {"model"} if marks else set[str]()
-        self._url = base
-        self._owner = owner
-        self._query = "&".join(filter(None, [given if asked else "", urlencode(query)]))
-
-    def of(self, model: str) -> str:
-        """Return the URL for a model."""
-        url, query = self._url, self._query
-        if self.slots:
-            if _MARK.search(url):
-                url = _MARK.sub(path_of(model, "model", self._owner), url)
-            query = _MARK.sub(lambda _: quote(model, safe=""), query)
-        return f"{url}?{query}" if query else url
 
 
 def read_codes(given: Mapping[str, str], owner: str) -> dict[str, type[ProviderError]]:

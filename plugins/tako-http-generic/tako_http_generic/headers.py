@@ -62,6 +62,8 @@ def _pairs(given: Any, owner: str) -> Iterable[tuple[str, str]]:
 
 
 def _resolve(value: str, where: str) -> str | Secret:
+    if isinstance(value, FromEnvironment):  # $ENV:NAME
+        return Secret.of(value)
     names = [found[1] for found in _DOLLAR.finditer(value)]
     if None in names:
         raise ConfigurationError(f"{where} has a $ without a name: write $$ for a dollar, $NAME for a variable")

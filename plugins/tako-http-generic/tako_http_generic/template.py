@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError
 from tako.kit.parameters import PARAMETERS
 from tako.loose import as_array, as_object
@@ -52,6 +53,9 @@ class Template:
         return None if made is ABSENT else made
 
     def _compile(self, node: Any, where: str) -> Any:
+        if isinstance(node, FromEnvironment):
+            _check_json(str(node), where)
+            return node
         if isinstance(node, str):
             return self._text(node, where)
         fields = as_object(node)
@@ -90,6 +94,8 @@ class Template:
 def _render(node: Any, values: dict[str, Any]) -> Any:
     if isinstance(node, Slot):
         return values.get(node.name, ABSENT)
+    if isinstance(node, FromEnvironment):
+        return str(node)  # JSON takes plain text alone
     fields, items = as_object(node), as_array(node)
     if fields is not None:
         made = {key: _render(value, values) for key, value in fields.items()}

@@ -34,7 +34,6 @@ LOOP.append(LOOP)
         ({"body_template": {"a": {1, 2}}}, "body_template/a is a set, which JSON does not have"),
         ({"body_template": {"a": float("nan")}}, "body_template/a is nan, which JSON does not have"),
         ({"body_template": {"a": "\ud800"}}, "body_template/a cannot be JSON: "),
-        ({"body_template": LOOP}, "body_template is nested too deeply"),
         ({"stream_body_template": {"a": "{{ x }}"}}, "stream_body_template/a: there is no placeholder '{{ x }}'"),
         ({"response_text_pointer": "text"}, "response_text_pointer='text' is no JSON pointer: "),
         ({"response_text_pointer": "/a/~2"}, "response_text_pointer='/a/~2' is no JSON pointer: "),
@@ -76,6 +75,11 @@ def test_bad_settings_are_one_line_with_the_provider_and_the_place(changes: dict
         HttpGeneric(**settings)
     assert str(raised.value).startswith("acme:large: ")
     assert "\n" not in str(raised.value)
+
+
+def test_a_template_without_an_end_is_one_line() -> None:
+    with pytest.raises(ConfigurationError, match=r"^http-generic: body_template is nested too deeply, or holds itself$"):
+        HttpGeneric("acme", "m", URL, LOOP)
 
 
 def test_an_id_is_a_name_and_a_model_is_named() -> None:

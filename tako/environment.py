@@ -1,0 +1,118 @@
+"""``$ENV:NAME``: a value that stands in an environment variable, named where it is needed instead of written there.
+
+It is the whole value, or it follows one word: ``"$ENV:MY_KEY"``, ``"Bearer $ENV:MY_TOKEN"``. Constructors of providers
+resolve it in every option, however deep; requests never do.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from tako.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MARK = "$ENV:"
+REFERENCE = re.compile(r"(?P<prefix>[^\s$]+ )?\$ENV:(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
+HOW = f"write {MARK}NAME as the whole value, or after one word, as in Bearer {MARK}NAME"
+_SECRET = re.compile(r"auth|key|token|secret|cookie|passw|credential|headers|query|url|proxy|template", re.IGNORECASE)
+"""Names under which a value may be a secret: of options, and of keys within them."""
+
+
+class FromEnvironment(str):
+    """A variable's value, after a word if there was one: text, whose repr and pickle show the reference alone."""
+
+    __slots__ = ("prefix", "variable")
+    prefix: str
+    variable: str
+
+    def __new__(cls, prefix: str, variable: str) -> Self:
+        """Read the variable; raises ConfigurationError where it isn't set, as after a pickle has travelled."""
+        value = os.environ.get(variable)
+        if not value:
+            raise ConfigurationError(f"the variable {variable} is not set, and values don't travel in pickles")
+        made = super().__new__(cls, prefix + value)
+        made.prefix, made.variable = prefix, variable
+        return made
+
+    @property
+    def value(self) -> str:
+        """The variable's value alone."""
+        return self[len(self.prefix) :]
+
+    def __repr__(self) -> str:
+        return repr(f"{self.prefix}{MARK}{self.variable}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.prefix, self.variable)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+def read(text: str, where: str, owner: str) -> str:
+    """Return a text, or the ``FromEnvironment`` that it refers to. Raises ConfigurationError as ``resolve`` does."""
+    if MARK not in text or isinstance(text, FromEnvironment):
+        return text
+    if text == MARK:
+        raise ConfigurationError(f"{owner}: {where} is {MARK!r} without the name of a variable after it")
+    reference = REFERENCE.fullmatch(text)
+    if reference is None:
+        raise ConfigurationError(f"{owner}: {where} holds {MARK} in the middle of a text; {HOW}")
+    if not os.environ.get(reference["name"]):
+        raise ConfigurationError(f"{owner}: {where} names the variable {reference['name']}, which is not set")
+    return FromEnvironment(reference["prefix"] or "", reference["name"])
+
+
+def resolve(value: Any, where: str, owner: str) -> Any:
+    """Return an option's value with its references resolved; the same object where it has none.
+
+    What may be a secret, by the names on the way to it, becomes ``FromEnvironment``, all else plain text. ``where`` is
+    the option's name. Raises ConfigurationError, which names the variable and never shows a value.
+    """
+    with suppress(RecursionError):
+        return _resolve(value, where, owner)
+    raise ConfigurationError(f"{owner}: {where} is nested too deeply, or holds itself")
+
+
+def resolve_call(
+    init: Callable[..., None], args: tuple[Any, ...], options: dict[str, Any], owner: str
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Resolve what a constructor is called with. Raises as ``resolve`` does."""
+    code = getattr(inspect.unwrap(init), "__code__", None)
+    names = code.co_varnames if code is not None else ()
+    placed = [resolve(value, name, owner) for name, value in zip_longest(names[: len(args)], args, fillvalue="?")]
+    return tuple(placed), {name: resolve(value, name, owner) for name, value in options.items()}
+
+
+def values_in(value: Any) -> Iterator[FromEnvironment]:
+    """Iterate over what was resolved as a secret, however deep."""
+    if isinstance(value, FromEnvironment):
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        held = cast("Mapping[Any, Any] | list[Any] | tuple[Any, ...]", value)
+        for one in held.values() if isinstance(held, Mapping) else held:
+            yield from values_in(one)
+
+
+def _resolve(value: Any, where: str, owner: str) -> Any:
+    if isinstance(value, str):
+        text = read(value, where, owner)
+        return text if text is value or _SECRET.search(where) else str(text)
+    if isinstance(value, Mapping):
+        table = cast("Mapping[Any, Any]", value)
+        resolved = {key: _resolve(one, f"{where}.{key}", owner) for key, one in table.items()}
+        return resolved if any(resolved[key] is not one for key, one in table.items()) else table
+    if isinstance(value, (list, tuple)):
+        items = cast("list[Any] | tuple[Any, ...]", value)
+        made = [_resolve(one, f"{where}[{i}]", owner) for i, one in enumerate(items)]
+        changed = any(new is not one for new, one in zip(made, items, strict=True))
+        return (made if isinstance(items, list) else tuple(made)) if changed else items
+    return value
