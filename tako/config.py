@@ -25,62 +25,36 @@
 from __future__ import annotations
 
 import os
-import sys
-import tomllib
+import warnings
+from hashlib import sha256
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from tako import trust
+from tako.beside import Beside, read_beside, read_regular, serve, settings_path
 from tako.conductor import Conductor
 from tako.errors import ConfigurationError, TakoError
+from tako.folders import config_folder
 from tako.hooks import PLUGINS, get_provider
-from tako.options import find_secret, fit, is_table, options_of
+from tako.names import near
+from tako.options import fit, options_of
+from tako.tables import ConductorTable, ProviderTable, one_of, read_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tako.provider import Provider
 
 VARIABLE = "TAKO_CONFIG"
 NAME = "tako.toml"
+LARGEST = 1024 * 1024
+"""Bytes of the largest configuration."""
+_CHANGED = "has changed since you trusted it, so it isn't used; to see what it does now, and to trust it: tako trust"
 
 
-class ProviderTable(Struct, frozen=True):
-    """One ``[providers.NAME]``: which provider, which model, and its options. ``id`` is the provider's."""
-
-    use: str
-    model: str = ""
-    options: dict[str, Any] = {}
-
-    @property
-    def id(self) -> str:
-        """What ``get_provider`` takes."""
-        return f"{self.use}:{self.model}" if self.model else self.use
-
-    def __repr__(self) -> str:
-        return f"<{self.id} with {', '.join(self.options) or 'no options'}>"  # their values may be secrets
-
-
-class ConductorTable(Struct, frozen=True):
-    """``[conductor]``: workers and coordinator by the names of providers; the rest as ``Conductor`` takes it."""
-
-    workers: Annotated[dict[str, str], Meta(min_length=1)]
-    coordinator: str | None = None
-    max_steps: Annotated[int, Meta(ge=1)] = 8
-    max_fanout: Annotated[int, Meta(ge=1)] = 4
-    worker_timeout: Annotated[float, Meta(gt=0)] = 60.0
-    fail_fast: bool = False
-    system: str | None = None
-
-
-class _File(Struct, frozen=True):
-    providers: dict[str, dict[str, Any]] = {}
-    default: str | None = None
-    conductor: ConductorTable | None = None
-    allow_secrets: bool = False
+class UntrustedWarning(UserWarning):
+    """A tako.toml in the current folder was skipped, since nobody trusted it."""
 
 
 class Config(Struct, frozen=True):
@@ -98,13 +72,14 @@ class Config(Struct, frozen=True):
         """
         wanted = name if name is not None else self.default
         if wanted is None:
-            raise ConfigurationError(f"{self.path}: default is not set; it names {_one_of(self.providers)}")
+            raise ConfigurationError(f"{self.path}: default is not set; it names {one_of(self.providers)}")
         table = self.providers.get(wanted)
         if table is None:
-            raise ConfigurationError(f"{self.path}: there is no [providers.{wanted}], only {_one_of(self.providers)}")
+            known = f"{one_of(self.providers)}{near(wanted, self.providers)}"
+            raise ConfigurationError(f"{self.path}: there is no [providers.{wanted}], only {known}")
         where = f"{self.path}: providers.{wanted}"
         try:
-            return get_provider(table.id, **{**_fitted(table, where), **options})
+            return get_provider(table.id, **{**_fitted(table, Path(self.path).parent, where), **options})
         except TakoError as error:
             error.args = (error.args[0] if str(error.args[0]).startswith(where) else f"{where}: {error.args[0]}",)
             failure = error.with_traceback(None)
@@ -117,7 +92,7 @@ class Config(Struct, frozen=True):
         """Make the Conductor; one name is one provider object. Raises ConfigurationError with file and key."""
         table = self.conductor_table
         if table is None:
-            raise ConfigurationError(f"{self.path}: [conductor] is missing; its workers name {_one_of(self.providers)}")
+            raise ConfigurationError(f"{self.path}: [conductor] is missing; its workers name {one_of(self.providers)}")
         names = [*table.workers.values(), *([table.coordinator] if table.coordinator else [])]
         made = {name: self.provider(name) for name in dict.fromkeys(names)}
         try:
@@ -134,110 +109,139 @@ class Config(Struct, frozen=True):
             raise ConfigurationError(f"{self.path}: conductor: {error}") from error
 
 
-def load_config(path: str | os.PathLike[str] | None = None) -> Config:
-    """Read a configuration: the given file, else TAKO_CONFIG, else ./tako.toml, else the user's own.
+class Found(Struct, frozen=True):
+    """The configuration that applies, if there is one, and why one in the current folder was skipped ("" if not)."""
 
-    Raises ConfigurationError where there is none, or with file, key and what was expected where it is wrong.
+    config: Config | None = None
+    skipped: str = ""
+
+
+def load_config(path: str | os.PathLike[str] | None = None) -> Config:
+    """Read a configuration: the given file, else TAKO_CONFIG, else ./tako.toml if it is trusted, else the user's own.
+
+    One in the current folder that is not trusted is skipped with an UntrustedWarning. Raises ConfigurationError where
+    there is none, or with file, key and what was expected where it is wrong.
     """
     found = find_config(path)
-    if found is None:
-        raise ConfigurationError(f"no configuration: neither {VARIABLE} nor ./{NAME} nor {user_config()}")
-    return _read(found)
+    if found.skipped:
+        warnings.warn(f"tako: {found.skipped}", UntrustedWarning, stacklevel=2)
+    if found.config is None:
+        raise ConfigurationError(missing(found.skipped))
+    return found.config
 
 
-def find_config(path: str | os.PathLike[str] | None = None) -> Path | None:
-    """Find the configuration that ``load_config`` reads, or None where there is none.
+def missing(skipped: str = "") -> str:
+    """Say that there is no configuration, and why."""
+    places = f"neither {VARIABLE} nor ./{NAME} nor {user_config() or 'a home folder'}"
+    return f"no configuration: {skipped or places}"
 
-    Raises ConfigurationError where the given file, or the one that TAKO_CONFIG names, does not exist.
+
+def find_config(path: str | os.PathLike[str] | None = None) -> Found:
+    """Read the configuration that ``load_config`` returns, where there is one; a file is read once.
+
+    Raises ConfigurationError where the given file, or the one that TAKO_CONFIG names, does not exist, or where a file
+    is wrong.
     """
     named = path if path is not None else os.environ.get(VARIABLE) or None
     if not isinstance(named, (str, os.PathLike, NoneType)):
         raise ConfigurationError(f"the path of a configuration is a str or a Path, not {named!r}")
     if named is not None:
-        given = Path(os.path.expanduser(named))  # noqa: PTH111 - Path's raises where ~ is nobody's
-        if not given.is_file():
-            from_where = f" ({VARIABLE})" if path is None else ""
-            raise ConfigurationError(f"{named}: there is no such file{from_where}; a configuration is expected there")
-        return given
-    return next((place for place in (Path(NAME), user_config()) if place.is_file()), None)
+        return Found(_read_named(os.fspath(named), "" if path is not None else f" ({VARIABLE})"))
+    here, own = Path(NAME), user_config()
+    is_own = own is not None and trust.place_of(here) == trust.place_of(own)
+    config, skipped = (None, "") if is_own else _read_here(here)
+    return Found(config or (_read_own(own) if own is not None else None), skipped)
 
 
-def user_config() -> Path:
-    """Return where the user's own configuration lies, whether it exists or not."""
-    if sys.platform == "win32":
-        root = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Application Support"
-    else:
-        root = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return root / "tako" / NAME
+def user_config() -> Path | None:
+    """Return where the user's own configuration lies, whether it exists or not; None without a home folder."""
+    folder = config_folder()
+    return folder / NAME if folder is not None else None
 
 
-def _read(path: Path) -> Config:
+class Review(Struct, frozen=True):
+    """A file as it is trusted: what it says, its content's SHA-256, and what it names beside it."""
+
+    config: Config
+    sha256: str
+    beside: Beside
+
+
+def review(path: Path) -> Review:
+    """Read a file to see what trusting it means. Raises ConfigurationError where it is not there, or wrong."""
+    data = _read(path)
+    if data is None:
+        raise ConfigurationError(f"{path}: there is no such file")
+    return _review(path, data)
+
+
+def _review(path: Path, data: bytes) -> Review:
+    config = _parse(path, data)
+    tables = [[table.id, table.options] for table in config.providers.values()]
+    return Review(config, sha256(data).hexdigest(), read_beside(path.parent, tables))
+
+
+def _read_here(path: Path) -> tuple[Config | None, str]:
+    """Read the file of the current folder if it is trusted; else say why it is skipped."""
     try:
-        return _decode(path)
+        data = _read(path)
+        if data is None:
+            return None, ""
+        record = trust.recall(path)
+        if record is None:
+            return None, f"./{path} isn't trusted, so it isn't used; to see what it does, and to trust it: tako trust"
+        if record.sha256 != sha256(data).hexdigest():
+            return None, f"./{path} {_CHANGED}"
+        seen = _review(path, data)
+        changed = dict(record.beside.items() ^ seen.beside.hashes.items())
+        if changed:
+            return None, f"{min(changed)}, which ./{path} runs or reads, {_CHANGED}"
     except ConfigurationError as error:
-        failure = error.with_traceback(None)  # its frames may hold secrets
-    failure.__context__ = None
-    raise failure
+        return None, f"./{path} isn't used: {error}"
+    serve(seen.beside)
+    return seen.config, ""
 
 
-def _decode(path: Path) -> Config:
+def _read_own(path: Path) -> Config | None:
+    data = _read(path)
+    return _parse(path, data) if data is not None else None
+
+
+def _read_named(name: str, from_where: str) -> Config:
+    """Read a file that somebody names; it may be a pipe."""
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises where ~ is nobody's
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        _check_keys(path, "", data, _File)
-        conductor = data.get("conductor")
-        _check_keys(path, "conductor.", conductor, ConductorTable)
-        _check_values(path, "providers", data.get("providers"), dict, 'a table: [providers.NAME] with use = "openai"')
-        if is_table(conductor):
-            _check_values(path, "conductor.workers", conductor.get("workers"), str, "a name of one of the [providers]")
-        file = msgspec.convert(data, _File)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: not TOML: {error}") from None
-    except (OSError, UnicodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{path}: {_plain(error)}") from None
-    providers = {name: _table(path, name, table, file.allow_secrets) for name, table in file.providers.items()}
-    config = Config(str(path), providers, file.default, file.conductor)
-    _check_names(config)
-    return config
-
-
-def _check_keys(path: Path, where: str, table: Any, kind: type[Struct]) -> None:
-    """Refuse keys that mean nothing."""
-    known = [field.name for field in msgspec.structs.fields(kind)]
-    unknown = next((key for key in table if key not in known), None) if is_table(table) else None
-    if unknown is not None:
-        raise ConfigurationError(f"{path}: {where}{unknown}: there is no such key (known: {', '.join(known)})")
-
-
-def _check_values(path: Path, where: str, table: Any, kind: type, expected: str) -> None:
-    """Refuse values of another kind; msgspec would not say under which key they are."""
-    for key, value in table.items() if is_table(table) else ():
-        if not isinstance(value, kind):
-            raise ConfigurationError(f"{path}: {where}.{key}: expected {expected}, got {type(value).__name__}")
-
-
-def _table(path: Path, name: str, table: dict[str, Any], allow_secrets: bool) -> ProviderTable:
-    where = f"{path}: providers.{name}"
-    rest = dict(table)
-    use, model = rest.pop("use", None), rest.pop("model", "")
-    for key, value in (("use", use), ("model", model)):
-        if not isinstance(value, str):
-            raise ConfigurationError(f'{where}.{key} is missing or no text: use = "openai", model = "gpt-5"')
-    if not use or (":" in use and model):
-        raise ConfigurationError(f'{where}.use names a provider, as in "openai", or provider and model: "openai:gpt-5"')
-    secret = None if allow_secrets else find_secret(rest)
-    if secret is not None:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         raise ConfigurationError(
-            f'{where}{secret} holds a secret itself; name a variable, as in "$ENV:NAME", or set allow_secrets = true'
-        )
-    return ProviderTable(use, model, rest)
+            f"{name}: there is no such file{from_where}; a configuration is expected there"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(f"{name}: cannot be read{from_where}: {error.strerror or error}") from None
+    if len(data) > LARGEST:
+        raise ConfigurationError(f"{name} is larger than {LARGEST // 1024} KiB")
+    return _parse(path, data)
 
 
-def _fitted(table: ProviderTable, where: str) -> dict[str, Any]:
-    """Check the options of a table against those of its provider; raises ConfigurationError with the key."""
+def _read(path: Path) -> bytes | None:
+    """Read a file that is found; None where there is none. Raises ConfigurationError."""
+    try:
+        return read_regular(path, LARGEST)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _parse(path: Path, data: bytes) -> Config:
+    providers, file = read_tables(str(path), data)
+    return Config(str(path), providers, file.default, file.conductor)
+
+
+def _fitted(table: ProviderTable, folder: Path, where: str) -> dict[str, Any]:
+    """Check the options of a table against those of its provider; raises ConfigurationError with the key.
+
+    Paths of files with settings start from the folder of the configuration.
+    """
     known = options_of(PLUGINS.provider_class(table.use.partition(":")[0]))
     if known is None:
         return dict(table.options)
@@ -247,30 +251,7 @@ def _fitted(table: ProviderTable, where: str) -> dict[str, Any]:
             names = ", ".join(name for name in known if name != "model")
             raise ConfigurationError(f"{where}.{key}: {table.use} has no such option (known: {names})")
         try:
-            made[key] = fit(value, key, known[key])
+            made[key] = fit(settings_path(folder, value) or value, key, known[key])
         except ValueError as error:
             raise ConfigurationError(f"{where}.{key}{error}") from None
     return made
-
-
-def _check_names(config: Config) -> None:
-    """Refuse names of providers that are not there."""
-    table = config.conductor_table
-    used = {"default": config.default}
-    if table is not None:
-        used |= {"conductor.coordinator": table.coordinator}
-        used |= {f"conductor.workers.{role}": name for role, name in table.workers.items()}
-    for key, name in used.items():
-        if name is not None and name not in config.providers:
-            raise ConfigurationError(f"{config.path}: {key} = {name!r} is none; it names {_one_of(config.providers)}")
-
-
-def _one_of(providers: Iterable[str]) -> str:
-    names = ", ".join(providers)
-    return f"one of the [providers]: {names}" if names else "one of the [providers], of which there are none"
-
-
-def _plain(error: msgspec.ValidationError) -> str:
-    """Turn msgspec's ``… - at `$.conductor.max_steps` `` into ``conductor.max_steps: …``."""
-    text, _, place = str(error).partition(" - at `$")
-    return f"{place.rstrip('`').lstrip('.')}: {text}" if place else text

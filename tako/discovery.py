@@ -89,7 +89,7 @@ def _preferred(name: str, claims: list[Entry]) -> Entry:
         return chosen[0]
     owners = " and ".join(sorted(f"{entry.distribution} {entry.version}" for entry in claims))
     raise PluginError(
-        f"provider {name!r} is claimed by {owners}; uninstall one, or set TAKO_PREFER={name}={claims[0].distribution}"
+        f"provider {name!r} is claimed by {owners}; uninstall one, or set TAKO_PREFER={name}=DISTRIBUTION"
     )
 
 

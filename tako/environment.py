@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from tako.errors import ConfigurationError
 
@@ -97,7 +97,7 @@ def values_in(value: Any) -> Iterator[FromEnvironment]:
     if isinstance(value, FromEnvironment):
         yield value
     elif isinstance(value, (Mapping, list, tuple)):
-        held = cast("Mapping[Any, Any] | list[Any] | tuple[Any, ...]", value)
+        held: Mapping[Any, Any] | list[Any] | tuple[Any, ...] = value  # pyright: ignore[reportUnknownVariableType] - of Any
         for one in held.values() if isinstance(held, Mapping) else held:
             yield from values_in(one)
 
@@ -107,11 +107,11 @@ def _resolve(value: Any, where: str, owner: str) -> Any:
         text = read(value, where, owner)
         return text if text is value or _SECRET.search(where) else str(text)
     if isinstance(value, Mapping):
-        table = cast("Mapping[Any, Any]", value)
+        table: Mapping[Any, Any] = value  # pyright: ignore[reportUnknownVariableType] - of Any
         resolved = {key: _resolve(one, f"{where}.{key}", owner) for key, one in table.items()}
         return resolved if any(resolved[key] is not one for key, one in table.items()) else table
     if isinstance(value, (list, tuple)):
-        items = cast("list[Any] | tuple[Any, ...]", value)
+        items: list[Any] | tuple[Any, ...] = value  # pyright: ignore[reportUnknownVariableType] - of Any
         made = [_resolve(one, f"{where}[{i}]", owner) for i, one in enumerate(items)]
         changed = any(new is not one for new, one in zip(made, items, strict=True))
         return (made if isinstance(items, list) else tuple(made)) if changed else items

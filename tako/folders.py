@@ -18,7 +18,9 @@ def state_folder() -> Path | None:
     """Return the folder of what tako remembers between runs, whether it exists or not; None without a home folder."""
     if sys.platform == "win32":
         return _in_home("LOCALAPPDATA", "AppData", "Local")
-    return _in_home("", "Library", "Application Support") if _is_mac() else _in_home("XDG_STATE_HOME", ".local", "state")
+    return (
+        _in_home("", "Library", "Application Support") if _is_mac() else _in_home("XDG_STATE_HOME", ".local", "state")
+    )
 
 
 def _is_mac() -> bool:

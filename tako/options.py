@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ForwardRef, TypeGuard, get_args
 import msgspec
 
 from tako.capabilities import Capabilities
+from tako.environment import REFERENCE
 from tako.url_prefetch import UrlPrefetch
 
 if TYPE_CHECKING:
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
 TABLES: dict[str, type] = {"capabilities": Capabilities, "url_prefetch": UrlPrefetch}
 """Options that are objects in Python; in a file each is a table of its fields."""
 
-_SECRET = re.compile(r"(^|[_-])(key|token|secret|password|passwd|auth|cookie)$|authorization", re.IGNORECASE)
-_NAMED = re.compile(r"(\w+ )?\$(ENV:)?[A-Za-z_]\w*")
-"""A secret's place in the environment, perhaps after the scheme of a header: ``Bearer $TOKEN``."""
-_IN_URL = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#@]*:[^/?#@$]+@", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(^|[_-])(api)?(key|token|secret|password|passwd|auth|cookie|credentials?|sig|signature)$|authorization|apikey$",
+    re.IGNORECASE,
+)
+_DOLLAR = re.compile(r"([^\s$]+ )?\$[A-Za-z_]\w*")
+"""A variable as http-generic has it in headers, perhaps after a scheme: ``Bearer $TOKEN``."""
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@]*:[^/?#@]+@", re.IGNORECASE)
+_PARAMETER = re.compile(r"[?&]([^=&#]+)=[^&#{]")
 
 
 def is_table(value: Any) -> TypeGuard[dict[str, Any]]:
@@ -32,12 +38,16 @@ def is_table(value: Any) -> TypeGuard[dict[str, Any]]:
 
 
 def options_of(cls: type[Provider]) -> dict[str, Any] | None:
-    """Return the names of a provider's options with their types (Any where one cannot be told); None: not known."""
+    """Return the names of a provider's options with their types (Any where one cannot be told); None: not known.
+
+    They are those of its constructor, and what ``from_id`` names beside the model.
+    """
     own = inspect.unwrap(cls.__init__)
     names = {**vars(typing), **vars(collections.abc), **vars(sys.modules[cls.__module__])}
     names |= {"Capabilities": Capabilities, "UrlPrefetch": UrlPrefetch, **getattr(own, "__globals__", {})}
     found: dict[str, Any] = {}
-    for parameter in list(inspect.signature(cls).parameters.values()):
+    of_ids = [one for one in inspect.signature(cls.from_id).parameters.values() if one.kind is one.KEYWORD_ONLY]
+    for parameter in [*of_ids, *inspect.signature(cls).parameters.values()]:
         declared = _type(parameter.annotation, names)
         if parameter.kind is parameter.VAR_KEYWORD:
             unpacked = next(iter(get_args(declared)), None)
@@ -70,8 +80,11 @@ def fit(value: Any, name: str, declared: Any) -> Any:
     return fitted if declared is table else value
 
 
-def find_secret(value: Any, key: str = "") -> str | None:
-    """Find a secret in an option's value, nested in any way; returns the path to it, or None."""
+def find_secret(value: Any, key: str = "", *, dollar: bool = False) -> str | None:
+    """Find a secret in an option's value, nested in any way; returns the path to it, or None.
+
+    What names a variable is none: ``$ENV:NAME``, and with ``dollar`` also ``$NAME``.
+    """
     if is_table(value):
         named = value.get("name") if isinstance(value.get("value"), str) else None  # {name = "…", value = "…"}
         inner = [(f".{name}", str(named or name) if name == "value" else name, value[name]) for name in value]
@@ -79,13 +92,20 @@ def find_secret(value: Any, key: str = "") -> str | None:
         pair = len(value) == 2 and all(isinstance(one, str) for one in value)  # noqa: PLR2004 - ["name", "value"]
         inner = [(f"[{i}]", value[0] if pair and i else key, one) for i, one in enumerate(value)]
     else:
-        secret = isinstance(value, str) and _SECRET.search(key) and not _NAMED.fullmatch(value)
-        return "" if secret or (isinstance(value, str) and _IN_URL.match(value)) else None
+        return "" if isinstance(value, str) and _is_secret(value, key, dollar=dollar) else None
     for place, name, one in inner:
-        found = find_secret(one, name)
+        found = find_secret(one, name, dollar=dollar)
         if found is not None:
             return place + found
     return None
+
+
+def _is_secret(text: str, key: str, *, dollar: bool) -> bool:
+    """Tell a secret by its key, or by its place in a URL."""
+    if REFERENCE.fullmatch(text) or (dollar and _DOLLAR.fullmatch(text)):
+        return False
+    in_query = _URL.match(text) and any(_SECRET.search(name) for name in _PARAMETER.findall(text))
+    return bool(_SECRET.search(key) or _WITH_PASSWORD.match(text) or in_query)
 
 
 def _is_list(value: Any) -> TypeGuard[list[Any]]:

@@ -84,7 +84,8 @@ def server(vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         if name.startswith(("OPENAI_", "TAKO_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-to-be-shown")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.chdir(tmp_path)
     with serve(vendor) as running:
         (tmp_path / "work.toml").write_text(FILE.format(url=running.url))
@@ -209,6 +210,7 @@ def test_chat_takes_the_default_of_the_file_and_names_of_it(
     vendor.plans = ["Hi."] * 5
     vendor.answers["math"] = vendor.answers["code"]
     (tmp_path / "work.toml").rename(tmp_path / "tako.toml")
+    assert main(["trust", "--yes"]) == 0
     assert main(["chat", "Hello"]) == 0
     assert asked(server) == "lead"
     assert main(["chat", "-m", "code", "Hello"]) == 0

@@ -12,6 +12,7 @@ import pytest
 
 import tako
 from tako import Capabilities, UrlPrefetch, load_config
+from tako.cli import main
 from tako.config import user_config
 from tako.errors import ConfigurationError, PluginError, RateLimitError
 from tako.testing.server import Received, Reply, reply, serve
@@ -56,6 +57,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TAKO_CONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("MY_KEY", "sk-of-mine")
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -273,7 +275,7 @@ def test_a_secret_in_the_file_is_refused_and_not_shown(line: str, key: str, writ
 
 
 @pytest.mark.parametrize(
-    "line", ['api_key = "$ENV:MY_KEY"', 'headers = { authorization = "Bearer $MY_KEY" }', "default_max_tokens = 5"]
+    "line", ['api_key = "$ENV:MY_KEY"', 'headers = { authorization = "Bearer $ENV:MY_KEY" }', "default_max_tokens = 5"]
 )
 def test_a_variable_that_holds_one_is_fine(line: str, write: Callable[[str], Path]) -> None:
     config = load_config(write(f'[providers.a]\nuse = "anthropic"\nmodel = "m"\n{line}\n'))
@@ -297,10 +299,13 @@ def test_the_order_of_the_search(write: Callable[[str], Path], tmp_path: Path, m
 
     with pytest.raises(ConfigurationError, match=r"neither TAKO_CONFIG nor \./tako\.toml nor .*tako\.toml"):
         load_config()
-    user_config().parent.mkdir(parents=True)
-    user_config().write_text(of("user"))
+    own = user_config()
+    assert own is not None
+    own.parent.mkdir(parents=True)
+    own.write_text(of("user"))
     assert load_config().default == "user"
     (tmp_path / "cwd" / "tako.toml").write_text(of("here"))
+    assert main(["trust", "--yes"]) == 0
     assert load_config().default == "here"
     (tmp_path / "named.toml").write_text(of("named"))
     monkeypatch.setenv("TAKO_CONFIG", str(tmp_path / "named.toml"))

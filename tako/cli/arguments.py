@@ -19,6 +19,10 @@ examples:
   tako chat -m code "Hello"       a provider that tako.toml names
   tako chat                       a conversation (on a terminal)
 """
+TRUST = """\
+A tako.toml can run code and send your keys to any address, so tako doesn't use one that lies in the current folder
+until you trust it. It's remembered with the Python files that it names there; if one of them changes, trust it again.
+"""
 
 
 class UsageError(Exception):
@@ -36,7 +40,7 @@ def parse(arguments: Sequence[str]) -> Namespace:
     parser.add_argument("--version", action="store_true", help="say which version of tako this is")
     _debug(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for add in (_chat, _conduct, _providers, _doctor, _capabilities, _plugins, _new_plugin, _setup):
+    for add in (_chat, _conduct, _providers, _doctor, _capabilities, _plugins, _trust, _new_plugin, _setup):
         _debug(add(commands))
     if next((word for word in arguments if not word.startswith("-")), None) not in commands.choices:
         _installed_commands(commands)
@@ -83,7 +87,8 @@ def _providers(commands: Any) -> ArgumentParser:
 
 def _doctor(commands: Any) -> ArgumentParser:
     parser = _command(commands, "doctor", "check each provider: its plugin, its key, and whether its endpoint answers")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these providers")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these providers, installed or of tako.toml")
+    _config(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -91,6 +96,7 @@ def _doctor(commands: Any) -> ArgumentParser:
 def _capabilities(commands: Any) -> ArgumentParser:
     parser = _command(commands, "capabilities", "show what a model can do and cost, and where each value is from")
     _model(parser, flag=False)
+    _config(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -99,6 +105,15 @@ def _plugins(commands: Any) -> ArgumentParser:
     parser = _command(commands, "plugins", "show who takes part in each hook of each provider, the outermost first")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these providers")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _trust(commands: Any) -> ArgumentParser:
+    parser = _command(commands, "trust", "let tako use the tako.toml of a folder, as it is now", epilog=TRUST)
+    parser.add_argument("file", nargs="?", metavar="FILE", help="the file, or its folder; else ./tako.toml")
+    parser.add_argument("--yes", action="store_true", help="don't ask")
+    parser.add_argument("--list", action="store_true", help="list the files that you trust")
+    parser.add_argument("--revoke", action="store_true", help="trust FILE no longer")
     return parser
 
 
@@ -184,7 +199,7 @@ def _model(parser: ArgumentParser, *, flag: bool) -> None:
             help='as in "openai:gpt-5", or a name of tako.toml; else TAKO_MODEL, its default, or the embedded model',
         )
     else:
-        parser.add_argument("model", metavar="ID", help='as in "openai:gpt-5"')
+        parser.add_argument("model", metavar="ID", help='as in "openai:gpt-5", or a name of tako.toml')
     parser.add_argument(
         "-o",
         "--option",
@@ -197,7 +212,10 @@ def _model(parser: ArgumentParser, *, flag: bool) -> None:
 
 def _config(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "-c", "--config", metavar="FILE", help="the configuration; else TAKO_CONFIG, ./tako.toml, or the user's own"
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="the configuration; else TAKO_CONFIG, ./tako.toml if you trust it, or your own",
     )
 
 

@@ -6,9 +6,12 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
-from tako.cli.models import pick, resolve
+from tako.cli.configuration import table_of
+from tako.cli.models import choose, configuration_for
 from tako.cli.table import show
+from tako.environment import resolve
 from tako.errors import ConfigurationError
 from tako.hooks import PLUGINS
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 def run(options: Namespace) -> int:
     """Carry out the command; the network is not asked."""
-    provider = _make(options.model, options.option)
+    provider = _make(options.model, options.option, options.config)
     known = msgspec.structs.asdict(provider.capabilities)
     known.pop("origins")
     origins = provider.capability_origins()
@@ -36,14 +39,26 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _make(given: str, options: list[str]) -> Provider:
+def _make(given: str, options: list[str], path: str | None) -> Provider:
     """Make a provider that will not be called: a key that is missing is no obstacle."""
+    config = configuration_for(given, path)
     try:
-        return pick(given, options)[0]
+        return choose(given, options, config, path)
     except ConfigurationError:
-        name = resolve(given).partition(":")[0]
-        if "api_key" not in inspect.signature(PLUGINS.provider_class(name)).parameters or any(
-            option.startswith("api_key=") for option in options
-        ):
-            raise
-        return pick(given, [*options, "api_key=unused"])[0]
+        table = table_of(config, given)
+        if config is not None and table is not None:
+            known = {name: value for name, value in table.options.items() if _is_set(value, name)}
+            config = replace(config, providers={**config.providers, given: replace(table, options=known)})
+        name = (given if table is None else table.id).partition(":")[0]
+        keyless = "api_key" not in inspect.signature(PLUGINS.provider_class(name)).parameters
+        given_key = any(option.startswith("api_key=") for option in options)
+        return choose(given, options if keyless or given_key else [*options, "api_key=unused"], config, path)
+
+
+def _is_set(value: Any, name: str) -> bool:
+    """Whether the environment has all that an option of the file names."""
+    try:
+        resolve(value, name, "")
+    except ConfigurationError:
+        return False
+    return True

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from tako.cli.arguments import UsageError
+from tako.cli.configuration import announce, read_configuration
 from tako.cli.question import read_prompt
 from tako.cli.run import complain
 from tako.cli.screen import FRAMES, Screen, is_terminal, printable
 from tako.conductor.events import Planned, WorkerDelta, WorkerEnded, WorkerStarted
-from tako.config import load_config
+from tako.config import missing
+from tako.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -33,7 +35,11 @@ def run(options: Namespace) -> int:
     prompt = read_prompt(options.prompt)
     if prompt is None:
         raise UsageError('the task is missing: tako conduct "your task", or pipe it in')
-    conductor = load_config(options.config).conductor()
+    config = read_configuration(options.config)
+    if config is None:
+        raise ConfigurationError(missing())
+    conductor = config.conductor()
+    announce(config, options.config)
     result = asyncio.run(_watch(conductor, prompt))
     if options.json:
         sys.stdout.write(msgspec.json.encode(result, enc_hook=str).decode() + "\n")

@@ -6,21 +6,28 @@ import asyncio
 import os
 import ssl
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tako.cli.arguments import UsageError
+from tako.cli.configuration import announce, read_configuration, table_of
 from tako.cli.providers import state
 from tako.cli.run import FAILED
 from tako.cli.table import show
 from tako.discovery import provider_entries
 from tako.errors import TakoError
 from tako.hooks import PLUGINS, get_provider
+from tako.names import unknown_provider
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
 
+    from tako.config import Config
     from tako.discovery import Entry
+    from tako.provider import Provider
 
 LIMIT = 3.0
 """Seconds for connecting to one endpoint."""
@@ -33,26 +40,60 @@ method ``find_credentials`` instead, which returns the address."""
 
 def run(options: Namespace) -> int:
     """Carry out the command; exit code 1 where a plugin is broken or a provider with a key is out of reach."""
-    entries = provider_entries()
-    unknown = set(options.names) - {entry.name for entry in entries}
-    if unknown:
-        known = ", ".join(entry.name for entry in entries)
-        raise UsageError(f"no provider {min(unknown)!r} is installed (installed: {known})")
-    wanted = [entry for entry in entries if not options.names or entry.name in options.names]
-    rows = asyncio.run(_all(wanted))
+    config = read_configuration(options.config)
+    rows = asyncio.run(_all(_subjects(options.names, config)))
     show(rows, as_json=options.json)
+    if config is not None and any(row["model"] for row in rows):
+        announce(config, options.config)
     return FAILED if any(_bad(row, asked=bool(options.names)) for row in rows) else 0
 
 
-async def _all(entries: list[Entry]) -> list[dict[str, Any]]:
-    return await asyncio.gather(*[_examine(entry) for entry in entries])
+@dataclass(frozen=True)
+class Subject:
+    """A provider to look at: its name, its plugin if there is one, and how it is made, with other options if need be.
+
+    ``model`` is the id of one that is in the configuration.
+    """
+
+    name: str
+    entry: Entry | None
+    make: Callable[..., Provider]
+    model: str = ""
 
 
-async def _examine(entry: Entry) -> dict[str, Any]:
+def _subjects(names: list[str], config: Config | None) -> list[Subject]:
+    """List what is installed and what the file has, or only what is named. Raises a TakoError for an unknown name."""
+    entries = provider_entries()
+    installed = [Subject(entry.name, entry, partial(get_provider, f"{entry.name}:doctor")) for entry in entries]
+    tables: list[Subject] = []
+    if config is not None:
+        for name, table in config.providers.items():
+            used = table.use.partition(":")[0]
+            entry = next((entry for entry in entries if used in (entry.name, entry.attr)), None)
+            tables.append(Subject(name, entry, partial(config.provider, name), table.id))
+    if not names:
+        return [*installed, *tables]
+    subjects: list[Subject] = []
+    for name in names:
+        known = tables if table_of(config, name) is not None else installed
+        named = [subject for subject in known if subject.name == name]
+        if not named:
+            raise UsageError(unknown_provider(name, [subject.name for subject in tables]))
+        subjects += named
+    return subjects
+
+
+async def _all(subjects: list[Subject]) -> list[dict[str, Any]]:
+    return await asyncio.gather(*[_examine(subject) for subject in subjects])
+
+
+async def _examine(subject: Subject) -> dict[str, Any]:
     """Look at one provider; nothing is asked of it but a connection, and only where it is configured."""
-    plugin, why = state(entry)
-    row: dict[str, Any] = {"name": entry.name, "plugin": plugin, "key": "", "endpoint": "", "why": why}
-    if plugin != "ok":
+    entry = subject.entry
+    plugin, why = state(entry) if entry is not None else ("missing", unknown_provider(subject.model))
+    row: dict[str, Any] = {"name": subject.name, "model": subject.model, "plugin": plugin}
+    row |= {"key": "", "endpoint": "", "why": why}
+    if entry is None or plugin != "ok":
         return row
     ready: Any = getattr(PLUGINS.provider_class(entry.name), "ready", None)
     if ready is not None:
@@ -61,10 +102,10 @@ async def _examine(entry: Entry) -> dict[str, Any]:
             row["why"] = "the model is not installed: run `tako setup embedded`"
         return row
     try:
-        provider: Any = get_provider(f"{entry.name}:doctor")
+        provider: Any = subject.make()
     except TakoError as error:
         row["why"] = str(error)
-        row["key"] = "missing" if _lacks_key(entry.name, str(error)) else ""
+        row["key"] = "missing" if _is_key_missing(subject, str(error)) else ""
         return row
     row["key"] = "present" if getattr(provider, "secrets", ()) else "not needed"
     address = next((found for name in ENDPOINTS if isinstance(found := getattr(provider, name, None), str)), "")
@@ -81,10 +122,10 @@ async def _examine(entry: Entry) -> dict[str, Any]:
     return row
 
 
-def _lacks_key(name: str, why: str) -> bool:
+def _is_key_missing(subject: Subject, why: str) -> bool:
     """Whether a key is what is missing: with any key at all the complaint is another one, or none."""
     try:
-        get_provider(f"{name}:doctor", api_key="unused")
+        subject.make(api_key="unused")
     except TakoError as error:
         return str(error) != why and "api_key" not in str(error)
     return True
@@ -120,6 +161,6 @@ def _trust() -> ssl.SSLContext:
 
 def _bad(row: dict[str, Any], *, asked: bool) -> bool:
     """What nobody has set up is no fault, unless it was asked about by name."""
-    if row["plugin"] in ("broken", "ambiguous") or (asked and row["why"]):
+    if row["plugin"] in ("broken", "ambiguous", "missing") or (asked and row["why"]):
         return True
     return row["key"] == "present" and "unreachable" in row["endpoint"]

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.cli.arguments import UsageError
+from tako.cli.configuration import announce, read_configuration, table_of
 from tako.discovery import find_provider
 from tako.errors import ConfigurationError, PluginError
-from tako.hooks import PLUGINS, get_provider
+from tako.hooks import PLUGINS, UnknownProviderError, get_provider
+from tako.names import unknown_provider
 from tako.options import TABLES, fit
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tako.config import Config
     from tako.provider import Provider
 
@@ -41,17 +45,11 @@ def pick(given: str | None, options: list[str], path: str | None = None) -> tupl
 
 
 def _pick(wanted: str | None, options: list[str], path: str | None) -> tuple[Provider, bool]:
-    if wanted is not None and ":" in wanted and path is None:
-        return make(wanted, options), False  # a broken file doesn't matter here
-    from tako.config import find_config, load_config
-
-    config = load_config(path) if find_config(path) is not None else None
+    config = configuration_for(wanted, path)
     if wanted is not None:
-        return (_configured(config, wanted, options) if config is not None else None) or make(wanted, options), False
+        return choose(wanted, options, config, path), False
     if config is not None and config.default is not None:
-        configured = _configured(config, config.default, options)
-        if configured is not None:
-            return configured, False
+        return _configured(config, config.default, options, path), False
     if path is None and embedded_ready():
         return make(EMBEDDED, options), True
     if path is not None:
@@ -62,20 +60,23 @@ def _pick(wanted: str | None, options: list[str], path: str | None) -> tuple[Pro
     )
 
 
-def resolve(given: str) -> str:
-    """Return the id that a name of the tako.toml which is found stands for; any other text is an id itself."""
-    from tako.config import find_config, load_config
-
-    if ":" in given or find_config() is None:
-        return given
-    table = load_config().providers.get(given)
-    return given if table is None else table.id
+def configuration_for(wanted: str | None, path: str | None) -> Config | None:
+    """Read the file that applies; to an id with a colon one that is broken is no obstacle, unless it is named."""
+    return read_configuration(path, needed=path is not None or ":" not in (wanted or ""))
 
 
-def _configured(config: Config, name: str, options: list[str]) -> Provider | None:
-    """Make a provider of the file, or None where it has none of that name."""
-    table = config.providers.get(name)
-    return None if table is None else config.provider(name, **read_options(table.id, options))
+def choose(wanted: str, options: list[str], config: Config | None, path: str | None = None) -> Provider:
+    """Make the provider of an id, or of a name in the file. Raises a TakoError."""
+    if config is not None and table_of(config, wanted) is not None:
+        return _configured(config, wanted, options, path)
+    return make(wanted, options, config.providers if config is not None else ())
+
+
+def _configured(config: Config, name: str, options: list[str], path: str | None) -> Provider:
+    """Make a provider of the file, and say which file that is."""
+    provider = config.provider(name, **read_options(config.providers[name].id, options))
+    announce(config, path)
+    return provider
 
 
 def embedded_ready() -> bool:
@@ -89,11 +90,17 @@ def embedded_ready() -> bool:
     return bool(cls.ready())
 
 
-def make(id: str, options: list[str]) -> Provider:
-    """Make a provider by its id and KEY=VALUE options; raises UsageError, or what ``get_provider`` raises."""
+def make(id: str, options: list[str], configured: Collection[str] = ()) -> Provider:
+    """Make a provider by its id and KEY=VALUE options; raises UsageError, or what ``get_provider`` raises.
+
+    ``configured`` are names of the file, for whoever mistypes one.
+    """
     if not id.partition(":")[0]:
         raise UsageError(f"{id!r} isn't a model id; one looks like openai:gpt-5")
-    return get_provider(id, **read_options(id, options))
+    try:
+        return get_provider(id, **read_options(id, options))
+    except UnknownProviderError:
+        raise UnknownProviderError(unknown_provider(id, configured)) from None
 
 
 def read_options(id: str, options: list[str]) -> dict[str, Any]:

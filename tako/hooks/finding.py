@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 import traceback
 from typing import TYPE_CHECKING
 
 from tako.compatibility import check_version
-from tako.discovery import find_provider, provider_entries
+from tako.discovery import find_provider
 from tako.errors import PluginError
 from tako.hooks.checks import one_line
+from tako.names import unknown_provider
 
 if TYPE_CHECKING:
     from tako.provider import Provider
@@ -27,7 +27,7 @@ def import_provider(key: str, failed: dict[str, str]) -> type[Provider]:
     """
     entry = find_provider(key)
     if entry is None:
-        raise UnknownProviderError(_unknown(key))
+        raise UnknownProviderError(unknown_provider(key))
     owner = f"provider {entry.name!r} of {entry.distribution} {entry.version}"
     try:
         found = entry.point.load()
@@ -38,11 +38,3 @@ def import_provider(key: str, failed: dict[str, str]) -> type[Provider]:
         raise PluginError(f"{owner}: {entry.point.value} is no subclass of tako.Provider")
     check_version(sys.modules.get(found.__module__), owner)
     return found
-
-
-def _unknown(key: str) -> str:
-    """Say what is installed and what to install."""
-    names = sorted({entry.name for entry in provider_entries()})
-    close = difflib.get_close_matches(key, names, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"pip install tako-{key.lower()} may provide it"
-    return f"no provider {key!r} is installed (installed: {', '.join(names) or 'none'}); {hint}"

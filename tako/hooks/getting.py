@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.errors import ConfigurationError, PluginError, TakoError
+from tako.hooks.finding import UnknownProviderError
 from tako.hooks.misfit import misfit
 from tako.hooks.plugins import PLUGINS
+from tako.names import unknown_provider
 
 if TYPE_CHECKING:
     from tako.provider import Provider
@@ -24,6 +26,8 @@ def get_provider(id: str, **options: Any) -> Provider:
     try:
         cls = PLUGINS.provider_class(name)
         return _made(cls, id, model, options)
+    except UnknownProviderError:
+        failure: TakoError = UnknownProviderError(unknown_provider(id))
     except TakoError as error:
         failure = error.with_traceback(None)
     options.clear()  # a traceback with locals shows this frame, and keys are options

@@ -105,17 +105,17 @@ class HttpGeneric(HttpProvider):
             self.known = {name: getattr(given, name) for name in capabilities}
 
     @classmethod
-    def from_id(cls, model: str, **options: Any) -> Self:
+    def from_id(
+        cls, model: str, *, file: Readable | None = None, name: str | None = None, id: str | None = None, **options: Any
+    ) -> Self:
         """Make one by name: ``get_provider("http-generic:MODEL", file="acme.toml")``, or with all of its parameters.
 
-        ``name`` stands for the ``id`` of the constructor.
+        ``name`` is another word for ``id``. In a tako.toml the path of a ``file`` starts from there.
         """
-        file = options.pop("file", None)
-        if "name" in options and file is not None:
-            options["id"] = options.pop("name")
+        named = {"id": name or id} if name or id else {}
         if file is not None:
-            return cls.from_file(file, model or None, **options)
-        return cls(options.pop("name", cls.name), model, **options)
+            return cls.from_file(file, model or None, **named, **options)
+        return cls(**{"id": cls.name, **named, **options}, model=model)
 
     @classmethod
     def from_file(cls, path: Readable, model: str | None = None, **options: Any) -> Self:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MARK = re.compile(r"\{\{\s*(.*?)\s*\}\}")
-_SECRET = re.compile(r"auth|key|token|secret|sig|credential|passw|pwd|session|cookie|^code$|^x-amz-|^x-goog-", re.I)
+_SECRET = re.compile(
+    r"auth|key|token|secret|sig|credential|passw|pwd|session|cookie|^code$|^x-amz-|^x-goog-", re.IGNORECASE
+)
 """Parameters that hold keys, by their names, as the recorder has them; ``code`` is that of Azure Functions."""
 _RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.~+/=%-]{20,}", re.ASCII)
-_COUNT = re.compile(r"[0-9]{1,6}|true|false", re.I)
+_COUNT = re.compile(r"[0-9]{1,6}|true|false", re.IGNORECASE)
 HIDDEN = "***"
 
 
@@ -34,6 +36,7 @@ class Url(str):
     shown: str
 
     def __new__(cls, text: str, shown: str) -> Self:
+        """Make one of its text and of what is shown."""
         made = super().__new__(cls, text)
         made.shown = shown
         return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tako import errors
@@ -15,6 +14,8 @@ from tako_http_generic.pointers import Paths
 from tako_http_generic.usage import WORDS, Counter, read_words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tako.types import FinishReason
     from tako_http_generic.pointers import Pointers
     from tako_http_generic.settings import Format, ToolCalls

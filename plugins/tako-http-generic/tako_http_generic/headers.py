@@ -1,4 +1,4 @@
-"""Header values from the environment: ``$NAME`` is a variable, ``$$`` a dollar."""
+"""Header values from the environment: ``$ENV:NAME`` as everywhere, ``$NAME`` within a text, ``$$`` for a dollar."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError
 from tako.kit.keys import Secret
 
@@ -21,8 +22,8 @@ Headers = Mapping[str, str] | list[tuple[str, str]] | tuple[tuple[str, str], ...
 """Headers as pairs, or as a mapping."""
 
 
-class FromEnvironment(Secret):
-    """A header whose value holds variables. It is never shown; pickled, it is the template alone."""
+class HeaderTemplate(Secret):
+    """A header whose value holds ``$NAME``. It is never shown; pickled, it is the template alone."""
 
     __slots__ = ("_template", "_values")
 
@@ -62,7 +63,7 @@ def _pairs(given: Any, owner: str) -> Iterable[tuple[str, str]]:
 
 
 def _resolve(value: str, where: str) -> str | Secret:
-    if isinstance(value, FromEnvironment):  # $ENV:NAME
+    if isinstance(value, FromEnvironment):
         return Secret.of(value)
     names = [found[1] for found in _DOLLAR.finditer(value)]
     if None in names:
@@ -72,12 +73,12 @@ def _resolve(value: str, where: str) -> str | Secret:
     if missing:
         raise ConfigurationError(f"{where} reads {', '.join(missing)}, which is not set")
     if variables:
-        return FromEnvironment(value, {name: os.environ[name] for name in variables})
+        return HeaderTemplate(value, {name: os.environ[name] for name in variables})
     return value.replace("$$", "$")
 
 
-def _again(template: str) -> FromEnvironment:
+def _again(template: str) -> HeaderTemplate:
     """Read the variables of this process; one that is not set is found out when the header is sent."""
     names = {found[1] for found in _DOLLAR.finditer(template)} - {"$"}
     values = {name: os.environ.get(name, "") for name in names}
-    return FromEnvironment(template if all(values.values()) else "", values)
+    return HeaderTemplate(template if all(values.values()) else "", values)

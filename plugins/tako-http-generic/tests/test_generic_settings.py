@@ -78,7 +78,9 @@ def test_bad_settings_are_one_line_with_the_provider_and_the_place(changes: dict
 
 
 def test_a_template_without_an_end_is_one_line() -> None:
-    with pytest.raises(ConfigurationError, match=r"^http-generic: body_template is nested too deeply, or holds itself$"):
+    with pytest.raises(
+        ConfigurationError, match=r"^http-generic: body_template is nested too deeply, or holds itself$"
+    ):
         HttpGeneric("acme", "m", URL, LOOP)
 
 

@@ -27,7 +27,9 @@ def command(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("input", metavar="IN", help="rows: a .jsonl, .csv, .tsv or .parquet file")
     add("-o", "--output", metavar="OUT", required=True, help="results: a .jsonl file, or a folder of Parquet files")
-    add("-m", "--model", metavar="ID", help='as in "openai:gpt-5"; else TAKO_MODEL, else the embedded model')
+    add("-m", "--model", metavar="ID", help='as in "openai:gpt-5", or a name of tako.toml; else as chat')
+    config = "the configuration; else TAKO_CONFIG, ./tako.toml if you trust it, or your own"
+    add("-c", "--config", metavar="FILE", help=config)
     add("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the provider; repeatable")
     asked = parser.add_argument_group("what is asked")
     asked.add_argument("--prompt", metavar="TEMPLATE", help="the question, with {column} where a row's cell goes")

@@ -128,7 +128,7 @@ def _travelling(provider: str | Provider, options: dict[str, Any], engine: str) 
         raise ConfigurationError(
             f"engine {engine!r} makes providers in its workers: pass the id, as in {provider.id!r}, and options={{…}}"
         )
-    secret = find_secret(options)
+    secret = find_secret(options, dollar=True)
     if secret is not None:
         raise ConfigurationError(
             f"options{secret} holds a key itself, and keys do not travel to workers: set the vendor's variable in "

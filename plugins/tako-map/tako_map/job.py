@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako.cli.arguments import UsageError
-from tako.cli.models import pick, read_options
+from tako.cli.configuration import announce, table_of
+from tako.cli.models import configuration_for, pick, read_options
 from tako.cli.run import FAILED, INTERRUPTED, complain
-from tako.config import find_config, load_config
 from tako.errors import ConfigurationError, TakoError
 from tako.options import fit
 from tako_map.answers import Answers
@@ -160,19 +160,20 @@ def _settings(options: Namespace, answers: Answers | None) -> Settings:
 def _chosen(options: Namespace) -> tuple[str | Provider, dict[str, Any]]:
     """Return a provider for this process, or the id and the options that travel to workers."""
     if options.engine == "local":
-        provider, fallback = pick(options.model, options.option)
+        provider, fallback = pick(options.model, options.option, options.config)
         if fallback:
             complain(f"tako: no model was chosen, so a small one in this process answers ({provider.id}); see -m")
         return provider, {}
     wanted = options.model or os.environ.get("TAKO_MODEL")
     if not wanted:
         raise UsageError(f"--engine {options.engine} needs -m, or TAKO_MODEL")
-    if ":" not in wanted and find_config() is not None:
-        table = load_config().providers.get(wanted)
-        if table is not None:
-            fitted = {name: fit(value, name, Any) for name, value in table.options.items()}
-            return table.id, {**fitted, **read_options(table.id, options.option)}
-    return wanted, read_options(wanted, options.option)
+    config = configuration_for(wanted, options.config)
+    table = table_of(config, wanted)
+    if config is None or table is None:
+        return wanted, read_options(wanted, options.option)
+    fitted = {name: fit(value, name, Any) for name, value in table.options.items()}
+    announce(config, options.config)
+    return table.id, {**fitted, **read_options(table.id, options.option)}
 
 
 def _abandon(output: Output) -> None:

@@ -1,0 +1,62 @@
+"""Which ``tako.toml`` a command obeys: one rule for all of them, and a line on stderr that says so."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tako.cli.run import complain
+from tako.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tako.config import Config
+    from tako.tables import ProviderTable
+
+
+def read_configuration(path: str | None, *, needed: bool = True) -> Config | None:
+    """Read the file that applies: the one at ``path``, else as ``load_config`` finds it; None where there is none.
+
+    A line says if one in the current folder was skipped. Raises ConfigurationError, unless the file isn't ``needed``.
+    """
+    from tako.config import Found, find_config
+
+    found = Found()
+    with suppress(*(() if needed else (ConfigurationError,))):
+        found = find_config(path)
+    if found.skipped:
+        complain(f"tako: {found.skipped}")
+    return found.config
+
+
+def announce(config: Config, path: str | None) -> None:
+    """Say which file is in use, unless it was named for this command."""
+    from tako.config import NAME
+
+    if path is None:
+        shown = f"./{config.path}" if config.path == NAME else config.path
+        complain(f"tako: using {shown}")
+
+
+def table_of(config: Config | None, wanted: str) -> ProviderTable | None:
+    """Return the provider of the file that a name stands for; None where it stands for none, as any id does.
+
+    Raises ConfigurationError where the name is also an installed provider's, and the file's is another one.
+    """
+    name, colon, _ = wanted.partition(":")
+    table = config.providers.get(name) if config is not None else None
+    if config is None or table is None:
+        return None
+    used = table.use.partition(":")[0]
+    if used != name and is_installed(name):
+        raise ConfigurationError(
+            f"{name!r} could be the installed provider, or [providers.{name}] in {config.path}, which uses {used!r}: "
+            f"rename the table, or write {table.id}"
+        )
+    return None if colon else table
+
+
+def is_installed(name: str) -> bool:
+    """Whether a provider of this name or class is installed."""
+    from tako.discovery import provider_entries
+
+    return any(name in (entry.name, entry.attr) for entry in provider_entries())

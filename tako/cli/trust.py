@@ -1,0 +1,107 @@
+"""``tako trust``: let tako use the tako.toml of a folder, or no longer."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tako import trust
+from tako.beside import texts_in
+from tako.cli.arguments import UsageError
+from tako.cli.run import FAILED, complain
+from tako.cli.table import show
+from tako.config import NAME, review
+from tako.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from tako.config import Review
+    from tako.tables import ProviderTable
+
+_VARIABLE = re.compile(r"\$(?:ENV:)?([A-Za-z_]\w*)")
+ADDRESSES = ("base_url", "endpoint_url", "endpoint", "url", "stream_url", "proxy")
+"""The options that say where requests go, as the providers name them."""
+
+
+LONGEST = 300
+"""Characters of a line that are shown."""
+
+
+def run(options: Namespace) -> int:
+    """Carry out the command; exit code 1 where the answer was no."""
+    if options.list:
+        return _list()
+    path = _path(options.file)
+    if options.revoke:
+        if not trust.forget(path):
+            raise UsageError(f"{path} isn't trusted")
+        complain(f"tako: {path} is no longer trusted")
+        return 0
+    seen = review(path)
+    if not options.yes:
+        _show(path, seen)
+        if not _asked():
+            complain(f"tako: {path} isn't trusted" + ("" if sys.stdin.isatty() else "; --yes trusts it without asking"))
+            return FAILED
+    trust.remember(path, seen.sha256, seen.beside.hashes)
+    complain(f"tako: {path} is trusted as it is now")
+    return 0
+
+
+def _path(given: str | None) -> Path:
+    path = Path(given or NAME)
+    path = path / NAME if path.is_dir() else path
+    if path.name != NAME:
+        raise UsageError(f"only a {NAME} needs trust; name other files where you use them, as in -c {path}")
+    return path
+
+
+def _list() -> int:
+    rows = [{"file": record.path, "state": _state(record)} for record in trust.records()]
+    if rows:
+        show(rows, as_json=False)
+    else:
+        complain("tako: you trust no files")
+    return 0
+
+
+def _state(record: trust.Record) -> str:
+    try:
+        seen = review(Path(record.path))
+    except ConfigurationError:
+        return "gone or broken"
+    same = (seen.sha256, seen.beside.hashes) == (record.sha256, record.beside)
+    return "trusted" if same else "changed since, so not used"
+
+
+def _asked() -> bool:
+    """Ask on the terminal; without one, the answer is what standard input says."""
+    sys.stderr.write("Trust it? [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        sys.stderr.write("\n")
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _show(path: Path, seen: Review) -> None:
+    """Say what a file does: which providers, where they send, which variables they read, and what it runs."""
+    lines = [str(trust.place_of(path))]
+    for name, table in seen.config.providers.items():
+        lines.append(f"  [providers.{name}] {table.id}{''.join(f'; {fact}' for fact in _facts(table))}")
+    if seen.config.conductor_table is not None:
+        lines.append("  [conductor] " + ", ".join(seen.config.conductor_table.workers))
+    lines += [f"  runs or reads {name}" for name in sorted(seen.beside.hashes)]
+    lines.append("It can run code as you, and send your keys and prompts to any address.")
+    for line in lines:
+        complain(f"{line[:LONGEST]}…" if len(line) > LONGEST else line)
+
+
+def _facts(table: ProviderTable) -> list[str]:
+    options: dict[str, Any] = table.options
+    facts = [f"{name} {options[name]!r}" for name in ADDRESSES if name in options]
+    variables = sorted({name for text in texts_in(options) for name in _VARIABLE.findall(text)})
+    return [*facts, f"reads {', '.join(variables)}"] if variables else facts

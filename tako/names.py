@@ -1,0 +1,145 @@
+"""What a name that nobody knows may have meant: an id, a name that is near, or a distribution of tako's own.
+
+Nothing here is made up of the text that somebody typed: whoever registers ``tako-gpt-6`` would be installed by it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tako.discovery import provider_entries
+from tako.loose import as_array, as_object
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from tako.discovery import Entry
+
+SHIPPED: Mapping[str, str] = {
+    "openai": "tako-openai",
+    "anthropic": "tako-anthropic",
+    "vertex": "tako-vertex",
+    "mistral": "tako-mistral",
+    "bedrock": "tako-bedrock",
+    "azure-openai": "tako-azure-openai",
+    "ollama": "tako-ollama",
+    "llamacpp": "tako-llamacpp",
+    "http-generic": "tako-http-generic",
+    "python": "tako-python",
+}
+"""The providers that tako ships and their distributions, the only ones that a message advises to install.
+
+Those of a model's maker come before those of a reseller, and in that order they are suggested.
+"""
+MOST = 3
+"""How many ids a message suggests."""
+Row = tuple[str, str]
+"""A provider and one of the models in its table."""
+_VERSION = re.compile(r"([-@:.].*)?")
+"""What may follow a row's id. It may be more than a version: a message suggests, and decides nothing."""
+_REGION = re.compile(r"^[a-z]{2,6}(-gov)?\.(?=[a-z]+\.)")
+"""What Bedrock's ids may begin with: ``us.anthropic.claude-…``."""
+
+
+def unknown_provider(id: str, configured: Collection[str] = ()) -> str:
+    """Say that no provider has an id's name, what is installed, and what may have been meant, in one line.
+
+    ``configured`` are the names of providers in the configuration file that is in use.
+    """
+    entries = provider_entries()
+    names = sorted({entry.name for entry in entries})
+    text = f"no provider {id.partition(':')[0]!r} is installed (installed: {', '.join(names) or 'none'})"
+    hint = _hint(id, entries, configured)
+    return f"{text}; {hint}" if hint else text
+
+
+def near(key: str, names: Collection[str]) -> str:
+    """Return "; did you mean 'openai'?" where a name is near, else nothing."""
+    close = difflib.get_close_matches(key, names, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _hint(id: str, entries: list[Entry], configured: Collection[str]) -> str:
+    key = id.partition(":")[0]
+    if key in SHIPPED and not any(entry.name == key for entry in entries):
+        return f"pip install {SHIPPED[key]}"
+    maker, _, model = id.partition("/")  # as other libraries write ids
+    if model and any(entry.name == maker for entry in entries):
+        return f"write {maker}:{model}"
+    rows = sorted(_models([entry for entry in entries if entry.barred is None]), key=_rank)
+    makers = _makers(id.lower(), rows)
+    if makers:
+        return f"it is a model: write {_any_of(f'{maker}:{id}' for maker in makers)}"
+    installed = [name for entry in entries for name in (entry.name, entry.attr)]
+    close = difflib.get_close_matches(key, [*configured, *installed, *SHIPPED], 1)
+    if close:
+        there = close[0] in installed or close[0] in configured
+        return f"did you mean {close[0]!r}?" + ("" if there else f" (pip install {SHIPPED[close[0]]})")
+    ids = _near_models(id.lower(), rows)
+    if ids:
+        return f"did you mean {_any_of(ids)}?"
+    return f"the configuration has {', '.join(configured)}" if configured else ""
+
+
+def _any_of(ids: Iterable[str]) -> str:
+    return " or ".join([*dict.fromkeys(ids)][:MOST])
+
+
+def _makers(model: str, rows: list[Row]) -> list[str]:
+    """Name the providers whose tables know a model: its row, one that it is a version of, or its family's newest."""
+    names = [model, _REGION.sub("", model)]
+    base = model.removesuffix("-latest")
+    return [
+        provider
+        for provider, row in rows
+        if any(name.startswith(row) and _VERSION.fullmatch(name[len(row) :]) for name in names)
+        or (base != model and row.startswith(f"{base}-"))
+    ]
+
+
+def _near_models(model: str, rows: list[Row]) -> list[str]:
+    """Return ids for the beginning of a model's name, for one with a slip, or for a new one of a known family."""
+    begun = [row for row in rows if model and row[1].startswith(model)]
+    close = difflib.get_close_matches(model, [row for _, row in rows], 1, 0.8)
+    known = begun or [row for row in rows if row[1] in close]
+    if known:
+        return [f"{provider}:{row}" for provider, row in known]
+    family = re.match(r"[a-z]+(?=[-\d])", model)
+    return [f"{provider}:{model}" for provider, row in rows if family and re.match(rf"{family[0]}[-\d]", row)]
+
+
+def _rank(row: Row) -> int:
+    return [*SHIPPED, row[0]].index(row[0])
+
+
+def _models(entries: list[Entry]) -> Iterator[Row]:
+    """Iterate over the tables of models (``models.toml``) of installed providers, as pairs of provider and model.
+
+    The files are found beside the packages, and no package is imported.
+    """
+    for entry in entries:
+        with suppress(Exception):  # a table that can't be read suggests nothing
+            file = _table(entry.point.module)
+            sheet: dict[str, Any] = tomllib.loads(file.read_text("utf-8")) if file is not None else {}
+            for row in as_array(sheet.get("model")) or []:
+                found = as_object(row) or {}
+                if isinstance(id := found.get("id"), str):
+                    yield entry.name, id
+
+
+def _table(module: str) -> Path | None:
+    """Find the table of a module's package, or of a package around it."""
+    top, *rest = module.split(".")
+    spec = find_spec(top)  # a top-level package isn't imported for it
+    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+        for depth in range(len(rest), -1, -1):
+            file = Path(place, *rest[:depth], "models.toml")
+            if file.is_file():
+                return file
+    return None

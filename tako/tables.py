@@ -1,0 +1,152 @@
+"""The tables of a ``tako.toml``, read and checked as far as that goes without importing a provider."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from tako.errors import ConfigurationError
+from tako.names import near
+from tako.options import find_secret, is_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DOLLAR = "http-generic"
+"""The provider in whose headers ``$NAME`` stands for a variable, as ``$ENV:NAME`` does everywhere."""
+
+
+class ProviderTable(Struct, frozen=True):
+    """One ``[providers.NAME]``: which provider, which model, and its options. ``id`` is the provider's."""
+
+    use: str
+    model: str = ""
+    options: dict[str, Any] = {}
+
+    @property
+    def id(self) -> str:
+        """What ``get_provider`` takes."""
+        return f"{self.use}:{self.model}" if self.model else self.use
+
+    def __repr__(self) -> str:
+        return f"<{self.id} with {', '.join(self.options) or 'no options'}>"  # their values may be secrets
+
+
+class ConductorTable(Struct, frozen=True):
+    """``[conductor]``: workers and coordinator by the names of providers; the rest as ``Conductor`` takes it."""
+
+    workers: Annotated[dict[str, str], Meta(min_length=1)]
+    coordinator: str | None = None
+    max_steps: Annotated[int, Meta(ge=1)] = 8
+    max_fanout: Annotated[int, Meta(ge=1)] = 4
+    worker_timeout: Annotated[float, Meta(gt=0)] = 60.0
+    fail_fast: bool = False
+    system: str | None = None
+
+
+class File(Struct, frozen=True):
+    """A whole file; ``tables`` are the providers', checked."""
+
+    providers: dict[str, dict[str, Any]] = {}
+    default: str | None = None
+    conductor: ConductorTable | None = None
+    allow_secrets: bool = False
+
+
+Tables = tuple[dict[str, ProviderTable], File]
+
+
+def read_tables(path: str, data: bytes) -> Tables:
+    """Read a file's content: its providers, and the rest. Raises ConfigurationError with file and key."""
+    try:
+        return _read(path, data)
+    except ConfigurationError as error:
+        failure = error.with_traceback(None)  # its frames may hold secrets
+    failure.__context__ = None
+    raise failure
+
+
+def one_of(providers: Iterable[str]) -> str:
+    """Say which names a file has for providers."""
+    names = ", ".join(providers)
+    return f"one of the [providers]: {names}" if names else "one of the [providers], of which there are none"
+
+
+def _read(path: str, data: bytes) -> Tables:
+    try:
+        content = tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
+        _check_keys(path, "", content, File)
+        conductor = content.get("conductor")
+        _check_keys(path, "conductor.", conductor, ConductorTable)
+        _check_values(
+            path, "providers", content.get("providers"), dict, 'a table: [providers.NAME] with use = "openai"'
+        )
+        if is_table(conductor):
+            _check_values(path, "conductor.workers", conductor.get("workers"), str, "a name of one of the [providers]")
+        file = msgspec.convert(content, File)
+        providers = {name: _table(path, name, table, file.allow_secrets) for name, table in file.providers.items()}
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: not TOML: {error}") from None
+    except UnicodeError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path}: {_plain(error)}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: not TOML: it is nested too deeply") from None
+    _check_names(path, providers, file)
+    return providers, file
+
+
+def _check_keys(path: str, where: str, table: Any, kind: type[Struct]) -> None:
+    """Refuse keys that mean nothing."""
+    known = [field.name for field in msgspec.structs.fields(kind)]
+    unknown = next((key for key in table if key not in known), None) if is_table(table) else None
+    if unknown is not None:
+        raise ConfigurationError(f"{path}: {where}{unknown}: there is no such key (known: {', '.join(known)})")
+
+
+def _check_values(path: str, where: str, table: Any, kind: type, expected: str) -> None:
+    """Refuse values of another kind; msgspec would not say under which key they are."""
+    for key, value in table.items() if is_table(table) else ():
+        if not isinstance(value, kind):
+            raise ConfigurationError(f"{path}: {where}.{key}: expected {expected}, got {type(value).__name__}")
+
+
+def _table(path: str, name: str, table: dict[str, Any], allow_secrets: bool) -> ProviderTable:
+    where = f"{path}: providers.{name}"
+    rest = dict(table)
+    use, model = rest.pop("use", None), rest.pop("model", "")
+    for key, value in (("use", use), ("model", model)):
+        if not isinstance(value, str):
+            raise ConfigurationError(f'{where}.{key} is missing or no text: use = "openai", model = "gpt-5"')
+    if not use or (":" in use and model):
+        raise ConfigurationError(f'{where}.use names a provider, as in "openai", or provider and model: "openai:gpt-5"')
+    secret = None if allow_secrets else find_secret(rest, dollar=use.partition(":")[0] == DOLLAR)
+    if secret is not None:
+        raise ConfigurationError(
+            f'{where}{secret} holds a secret itself; name a variable, as in "$ENV:NAME", or set allow_secrets = true'
+        )
+    return ProviderTable(use, model, rest)
+
+
+def _check_names(path: str, providers: dict[str, ProviderTable], file: File) -> None:
+    """Refuse names of providers that are not there."""
+    table = file.conductor
+    used = {"default": file.default}
+    if table is not None:
+        used |= {"conductor.coordinator": table.coordinator}
+        used |= {f"conductor.workers.{role}": name for role, name in table.workers.items()}
+    for key, name in used.items():
+        if name is not None and name not in providers:
+            raise ConfigurationError(
+                f"{path}: {key} = {name!r} is none; it names {one_of(providers)}{near(name, providers)}"
+            )
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    """Turn msgspec's ``… - at `$.conductor.max_steps` `` into ``conductor.max_steps: …``."""
+    text, _, place = str(error).partition(" - at `$")
+    return f"{place.rstrip('`').lstrip('.')}: {text}" if place else text
