@@ -40,7 +40,7 @@ from tako.errors import ConfigurationError, TakoError
 from tako.folders import config_folder
 from tako.hooks import PLUGINS, get_provider
 from tako.names import near
-from tako.options import fit, options_of
+from tako.options import PLACES, fit, options_of, takes_places
 from tako.tables import ConductorTable, ProviderTable, one_of, read_tables
 
 if TYPE_CHECKING:
@@ -58,12 +58,16 @@ class UntrustedWarning(UserWarning):
 
 
 class Config(Struct, frozen=True):
-    """What a file says. Providers are made when they are asked for, so that one without a key harms no other."""
+    """What a file says. Providers are made when they are asked for, so that one without a key harms no other.
+
+    ``places`` are the folders of modules that it names and that aren't installed.
+    """
 
     path: str
     providers: dict[str, ProviderTable] = {}
     default: str | None = None
     conductor_table: ConductorTable | None = None
+    places: tuple[str, ...] = ()
 
     def provider(self, name: str | None = None, **options: Any) -> Provider:
         """Make the provider of that name, or the default one; ``options`` go over those of the file.
@@ -79,7 +83,7 @@ class Config(Struct, frozen=True):
             raise ConfigurationError(f"{self.path}: there is no [providers.{wanted}], only {known}")
         where = f"{self.path}: providers.{wanted}"
         try:
-            return get_provider(table.id, **{**_fitted(table, Path(self.path).parent, where), **options})
+            return get_provider(table.id, **{**self._fitted(table, where), **options})
         except TakoError as error:
             error.args = (error.args[0] if str(error.args[0]).startswith(where) else f"{where}: {error.args[0]}",)
             failure = error.with_traceback(None)
@@ -107,6 +111,26 @@ class Config(Struct, frozen=True):
             )
         except ConfigurationError as error:
             raise ConfigurationError(f"{self.path}: conductor: {error}") from error
+
+    def _fitted(self, table: ProviderTable, where: str) -> dict[str, Any]:
+        """Check the options of a table against those of its provider; raises ConfigurationError with the key.
+
+        Paths of files with settings start from the folder of the configuration.
+        """
+        cls = PLUGINS.provider_class(table.use.partition(":")[0])
+        made: dict[str, Any] = {PLACES: self.places} if takes_places(cls) else {}
+        known = options_of(cls)
+        if known is None:
+            return {**table.options, **made}
+        for key, value in table.options.items():
+            if key not in known:
+                names = ", ".join(name for name in known if name != "model")
+                raise ConfigurationError(f"{where}.{key}: {table.use} has no such option (known: {names})")
+            try:
+                made[key] = fit(settings_path(Path(self.path).parent, value) or value, key, known[key])
+            except ValueError as error:
+                raise ConfigurationError(f"{where}.{key}{error}") from None
+        return made
 
 
 class Found(Struct, frozen=True):
@@ -221,7 +245,7 @@ def _read_named(name: str, from_where: str) -> Config:
         raise ConfigurationError(f"{name}: cannot be read{from_where}: {error.strerror or error}") from None
     if len(data) > LARGEST:
         raise ConfigurationError(f"{name} is larger than {LARGEST // 1024} KiB")
-    return _parse(path, data)
+    return _parse(path, data, named=True)
 
 
 def _read(path: Path) -> bytes | None:
@@ -232,26 +256,8 @@ def _read(path: Path) -> bytes | None:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _parse(path: Path, data: bytes) -> Config:
+def _parse(path: Path, data: bytes, *, named: bool = False) -> Config:
+    """Read a file's content; modules of the current folder are those of a file that is named, or lies there."""
     providers, file = read_tables(str(path), data)
-    return Config(str(path), providers, file.default, file.conductor)
-
-
-def _fitted(table: ProviderTable, folder: Path, where: str) -> dict[str, Any]:
-    """Check the options of a table against those of its provider; raises ConfigurationError with the key.
-
-    Paths of files with settings start from the folder of the configuration.
-    """
-    known = options_of(PLUGINS.provider_class(table.use.partition(":")[0]))
-    if known is None:
-        return dict(table.options)
-    made: dict[str, Any] = {}
-    for key, value in table.options.items():
-        if key not in known:
-            names = ", ".join(name for name in known if name != "model")
-            raise ConfigurationError(f"{where}.{key}: {table.use} has no such option (known: {names})")
-        try:
-            made[key] = fit(settings_path(folder, value) or value, key, known[key])
-        except ValueError as error:
-            raise ConfigurationError(f"{where}.{key}{error}") from None
-    return made
+    places = [path.parent.resolve(), *([Path.cwd()] if named else [])]
+    return Config(str(path), providers, file.default, file.conductor, tuple(map(str, dict.fromkeys(places))))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TABLES: dict[str, type] = {"capabilities": Capabilities, "url_prefetch": UrlPrefetch}
 """Options that are objects in Python; in a file each is a table of its fields."""
 
+PLACES = "places"
+"""What a ``from_id`` that imports modules calls the folders to look in: no option, but what a file gives."""
 _SECRET = re.compile(
     r"(^|[_-])(api)?(key|token|secret|password|passwd|auth|cookie|credentials?|sig|signature)$|authorization|apikey$",
     re.IGNORECASE,
@@ -46,8 +48,8 @@ def options_of(cls: type[Provider]) -> dict[str, Any] | None:
     names = {**vars(typing), **vars(collections.abc), **vars(sys.modules[cls.__module__])}
     names |= {"Capabilities": Capabilities, "UrlPrefetch": UrlPrefetch, **getattr(own, "__globals__", {})}
     found: dict[str, Any] = {}
-    of_ids = [one for one in inspect.signature(cls.from_id).parameters.values() if one.kind is one.KEYWORD_ONLY]
-    for parameter in [*of_ids, *inspect.signature(cls).parameters.values()]:
+    of_ids = [one for one in _parameters(cls.from_id) if one.kind is one.KEYWORD_ONLY and one.name != PLACES]
+    for parameter in [*of_ids, *_parameters(cls)]:
         declared = _type(parameter.annotation, names)
         if parameter.kind is parameter.VAR_KEYWORD:
             unpacked = next(iter(get_args(declared)), None)
@@ -59,6 +61,11 @@ def options_of(cls: type[Provider]) -> dict[str, Any] | None:
         elif parameter.kind is not parameter.VAR_POSITIONAL:
             found[parameter.name] = declared
     return found
+
+
+def takes_places(cls: type[Provider]) -> bool:
+    """Whether ``from_id`` looks for modules, so that a file says where those are that it names."""
+    return any(one.name == PLACES for one in _parameters(cls.from_id))
 
 
 def fit(value: Any, name: str, declared: Any) -> Any:
@@ -106,6 +113,10 @@ def _is_secret(text: str, key: str, *, dollar: bool) -> bool:
         return False
     in_query = _URL.match(text) and any(_SECRET.search(name) for name in _PARAMETER.findall(text))
     return bool(_SECRET.search(key) or _WITH_PASSWORD.match(text) or in_query)
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    return [*inspect.signature(function).parameters.values()]
 
 
 def _is_list(value: Any) -> TypeGuard[list[Any]]:

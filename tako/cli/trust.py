@@ -89,19 +89,26 @@ def _asked() -> bool:
 
 def _show(path: Path, seen: Review) -> None:
     """Say what a file does: which providers, where they send, which variables they read, and what it runs."""
-    lines = [str(trust.place_of(path))]
+    complain(str(trust.place_of(path)))
     for name, table in seen.config.providers.items():
-        lines.append(f"  [providers.{name}] {table.id}{''.join(f'; {fact}' for fact in _facts(table))}")
+        _say(f"[providers.{name}] {table.id}")
+        for fact in _facts(table):
+            _say(f"  {fact}")
     if seen.config.conductor_table is not None:
-        lines.append("  [conductor] " + ", ".join(seen.config.conductor_table.workers))
-    lines += [f"  runs or reads {name}" for name in sorted(seen.beside.hashes)]
-    lines.append("It can run code as you, and send your keys and prompts to any address.")
-    for line in lines:
-        complain(f"{line[:LONGEST]}…" if len(line) > LONGEST else line)
+        _say(f"[conductor] {', '.join(seen.config.conductor_table.workers)}")
+    for name in sorted(seen.beside.hashes):
+        _say(f"runs or reads {name}")
+    _say("It can run code as you, and send your keys and prompts to any address.")
+
+
+def _say(line: str) -> None:
+    """Show a line of a file that may want to look like another: in ASCII, and not longer than it should be."""
+    shown = "".join(one if one.isascii() and one.isprintable() else ascii(one)[1:-1] for one in line)
+    sys.stderr.write(f"{shown[:LONGEST]}…\n" if len(shown) > LONGEST else f"{shown}\n")
 
 
 def _facts(table: ProviderTable) -> list[str]:
     options: dict[str, Any] = table.options
-    facts = [f"{name} {options[name]!r}" for name in ADDRESSES if name in options]
+    sends = [f"{name} {options[name]!r}" for name in ADDRESSES if name in options]
     variables = sorted({name for text in texts_in(options) for name in _VARIABLE.findall(text)})
-    return [*facts, f"reads {', '.join(variables)}"] if variables else facts
+    return [*sends, f"reads {', '.join(variables)}"] if variables else sends

@@ -32,7 +32,7 @@ UNTRUSTED = "./tako.toml isn't trusted, so it isn't used; to see what it does, a
         ["chat", "-m", "a", "hi"],
         ["conduct", "hi"],
         ["capabilities", "a"],
-        ["doctor"],
+        ["doctor", "openai"],
         ["map", "rows.csv", "-o", "out.jsonl", "-m", "a", "--prompt", "{text}"],
     ],
     ids=" ".join,
@@ -55,7 +55,7 @@ def test_the_users_own_file_is_used_in_its_place(run: Run, home: Path) -> None:
     own = home / ".config" / "tako"
     own.mkdir(parents=True)
     (own / "tako.toml").write_text(
-        'default = "mine"\n[providers.mine]\nuse = "ollama:m"\nbase_url = "http://127.0.0.1:9"\n'
+        'default = "mine"\n[providers.mine]\nuse = "ollama:m"\nbase_url = "http://127.0.0.1:9"\nmax_retries = 0\n'
     )
     done = run("chat", "hi")
     assert UNTRUSTED in done.err

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import py_compile
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -150,6 +151,42 @@ def test_what_is_installed_goes_before_a_module_beside_the_file(run: Run, folder
     assert not (folder / "it-ran").exists()
 
 
+def test_an_import_that_nobody_could_see_finds_nothing_in_the_folder(run: Run, folder: Path, fill: Fill) -> None:
+    fill(folder, module="from importlib import import_module as load\ndef answer(request): return load('may' + 'be').x")
+    run("trust", "--yes")
+    (folder / "maybe.py").write_text("open('it-ran', 'w').close()\nx = 'hidden'")
+    assert "No module named 'maybe'" in run("chat", "hi").err
+    assert not (folder / "it-ran").exists()
+
+
+def test_the_users_own_file_runs_no_module_of_the_current_folder(
+    run: Run, folder: Path, home: Path, fill: Fill
+) -> None:
+    own = fill(home / ".config" / "tako", module="def answer(request): return 'my own'")
+    (folder / "tako.toml").unlink()
+    assert run("chat", "hi").out == "my own\n"
+    (own / "theirs.py").unlink()
+    done = run("chat", "hi")
+    assert "theirs cannot be imported" in done.err
+    assert not (folder / "it-ran").exists()
+
+
+def test_a_file_that_is_named_has_modules_beside_it_or_in_the_current_folder(
+    run: Run, folder: Path, tmp_path: Path, fill: Fill
+) -> None:
+    other = fill(tmp_path / "other", module="def answer(request): return 'beside'")
+    assert run("chat", "-c", str(other / "tako.toml"), "hi").out == "beside\n"
+    (other / "theirs.py").unlink()
+    assert run("chat", "-c", str(other / "tako.toml"), "hi").obeyed
+
+
+def test_a_module_that_is_installed_opens_no_folder_to_later_imports(run: Run, folder: Path, fill: Fill) -> None:
+    fill(folder, config='default = "a"\n[providers.a]\nuse = "python:json:dumps"\n')
+    before = sys.path[:]
+    tako.load_config("tako.toml").provider()
+    assert sys.path == before
+
+
 # --- the records are the user's own
 
 
@@ -263,8 +300,13 @@ def test_an_odd_file_is_one_line_and_never_trusted(content: bytes, says: str, ru
     assert says in done.err
 
 
-def test_a_files_text_cannot_move_the_cursor(run: Run, folder: Path, fill: Fill) -> None:
-    fill(folder, config='[providers."a\\u001b[2J\\nTrust it?"]\nuse = "openai:m"\n')
+@pytest.mark.parametrize("trick", ["\\u001b[2J", "\\n", "\\u202e", "\\u200b", "\\u0430", "x" * 500], ids=ascii)
+def test_a_files_text_cannot_look_like_another(trick: str, run: Run, folder: Path, fill: Fill) -> None:
+    name = f'"a{trick}Trust it?"'
+    fill(folder, config=f'[providers.{name}]\nuse = "openai:m"\nbase_url = "https://gate.example"\n')
     done = run("trust")
-    assert "\x1b" not in done.err
-    assert done.err.count("Trust it? [y/N]") == 1
+    lines = done.err.splitlines()
+    assert lines[1].startswith("[providers.a")
+    assert lines[1].isascii() or lines[1].endswith("…")
+    assert lines[1].isprintable()
+    assert lines[2] == "  base_url 'https://gate.example'"

@@ -12,10 +12,12 @@ import msgspec
 from msgspec.structs import replace
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
+from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.failures import Facts, read_facts
 from tako.kit.http import HttpProvider, TransportOptions
+from tako.kit.keys import Secret
 from tako.translator import PartContext
 from tako_http_generic.asking import Asking
 from tako_http_generic.endpoint import Options, Reader, read_codes
@@ -96,6 +98,9 @@ class HttpGeneric(HttpProvider):
         self.asking.check(self.model)
         self.secrets += self.asking.secrets
         self.url = self.asking.shown
+        self._whole_url = (
+            Secret.of(url) if isinstance(url, FromEnvironment) else None
+        )  # endpoints that differ in it differ
         self.__dict__["codes"] = read_codes(own.get("error_codes", {}), self.id)
         self.known: dict[str, Any] = {}
         given = read_setting(capabilities, Capabilities, f"{self.id}: capabilities")

@@ -13,7 +13,7 @@ from tako_python.calling import ask, items_of
 from tako_python.loading import load
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from tako.types import ChatRequest, ChatResponse, Chunk
 
@@ -54,16 +54,17 @@ class PythonProvider(Provider):
         self._id = id
 
     @classmethod
-    def from_id(cls, model: str, **options: Any) -> Self:
+    def from_id(cls, model: str, *, places: Sequence[str] | None = None, **options: Any) -> Self:
         """Make one from ``package.module:function``, which is imported; ``stream`` may be given in that form, too.
 
+        What isn't installed is looked for in ``places``, else in the current folder. A tako.toml gives its own folder.
         Raises ConfigurationError where the import fails or finds no callable.
         """
         if "chat" in options:
             return cls(model, **options) if model else cls(**options)
         if isinstance(options.get("stream"), str):
-            options["stream"] = load(options["stream"])
-        made = cls(model, load(model), **options)
+            options["stream"] = load(options["stream"], places)
+        made = cls(model, load(model, places), **options)
         made._id = f"{cls.name}:{model}"  # so that `get_provider(provider.id)` finds it again
         return made
 

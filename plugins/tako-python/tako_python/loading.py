@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 from tako.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
-def load(path: str) -> Callable[..., Any]:
-    """Import ``package.module:function`` (or ``:object.method``); modules of the working directory are found, too.
+def load(path: str, places: Sequence[str] | None = None) -> Callable[..., Any]:
+    """Import ``package.module:function`` (or ``:object.method``): what is installed, else from these folders.
 
-    Raises ConfigurationError.
+    Without ``places`` that is the current folder. Raises ConfigurationError.
     """
     module_name, _, name = path.partition(":")
     if not module_name or not name:
         raise ConfigurationError(f"python:{path} names no callable; python:package.module:function is expected")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)  # last, so that it hides nothing that is installed
     try:
+        if not _is_found(module_name):  # else what tako imports later would be looked for in these folders, too
+            wanted = [str(Path.cwd())] if places is None else places
+            sys.path += [place for place in wanted if place not in sys.path]
         module = import_module(module_name)
     except (Exception, SystemExit) as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
@@ -37,3 +38,9 @@ def load(path: str) -> Callable[..., Any]:
     if not callable(found):
         raise ConfigurationError(f"python:{path}: {name} is a {type(found).__name__}, which cannot be called")
     return found  # type: ignore[no-any-return]  # it was found by name
+
+
+def _is_found(module: str) -> bool:
+    """Whether the package of a module can be imported as it is."""
+    top = module.partition(".")[0]
+    return top in sys.modules or find_spec(top) is not None
