@@ -119,6 +119,24 @@ def _parameters(function: Any) -> list[inspect.Parameter]:
     return [*inspect.signature(function).parameters.values()]
 
 
+def without_secrets(value: Any, key: str = "") -> Any:
+    """Leave out what ``find_secret`` would look at, named in a variable or not, and all of an address but its place."""
+    if is_table(value):
+        named = value.get("name") if isinstance(value.get("value"), str) else None
+        secret = named is not None and _SECRET.search(str(named)) is not None
+        kept = [name for name in value if not _SECRET.search(name) and not (secret and name == "value")]
+        return {name: without_secrets(value[name], name) for name in kept}
+    if _is_list(value):
+        if len(value) == 2 and isinstance(value[0], str) and _SECRET.search(value[0]):  # noqa: PLR2004 - ["name", "value"]
+            return value[:1]
+        return [without_secrets(one, key) for one in value]
+    if isinstance(value, str) and "://" in value:
+        scheme, _, rest = value.partition("://")
+        host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+    return value
+
+
 def _is_list(value: Any) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 

@@ -28,8 +28,9 @@ KINDS = {400: errors.BadRequestError, 401: errors.AuthenticationError, 429: erro
 class Toy(Provider):
     name = "toy"
 
-    def __init__(self, model="m", *, url="", api_key=None):
-        super().__init__(model)
+    def __init__(self, model="m", *, url="", capabilities=None, api_key=None, headers=None, place="", style="", **more):
+        super().__init__(model, capabilities=capabilities)
+        assert more.keys() <= {"timeout", "max_retries"}
         self.url = url
 
 

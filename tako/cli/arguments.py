@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from importlib import import_module
+from math import isnan, nan
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -51,6 +52,25 @@ def parse(arguments: Sequence[str]) -> Namespace:
         parser.print_help()
         raise UsageError('the command is missing; try: tako chat "Hello"')
     return options
+
+
+def number(text: str) -> float:
+    """Read a number of the command line."""
+    try:
+        read = float(text)
+    except ValueError:
+        read = nan
+    if isnan(read):
+        raise ArgumentTypeError(f"{text!r} isn't a number")
+    return read
+
+
+def whole_number(text: str) -> int:
+    """Read a whole number of the command line."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} isn't a whole number") from None
 
 
 def _chat(commands: Any) -> ArgumentParser:

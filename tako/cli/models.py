@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -17,10 +18,11 @@ from tako.names import unknown_provider
 from tako.options import TABLES, fit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Generator
 
     from tako.config import Config
     from tako.provider import Provider
+    from tako.tables import ProviderTable
 
 EMBEDDED = "llamacpp"
 """The name of the provider whose default model runs in process, without a key."""
@@ -28,36 +30,80 @@ VARIABLE = "TAKO_MODEL"
 """The environment variable that names a model where nobody gives -m."""
 
 
+class Choice(NamedTuple):
+    """Which provider a command uses, before it is made.
+
+    ``wanted`` is an id, or the name of a ``table`` of the file; ``given`` are KEY=VALUE options. ``variable`` is what
+    TAKO_MODEL says where it decides; ``fallback`` is the embedded model that nobody asked for.
+    """
+
+    wanted: str
+    given: list[str]
+    config: Config | None = None
+    path: str | None = None
+    table: ProviderTable | None = None
+    variable: str | None = None
+    fallback: bool = False
+
+    def __repr__(self) -> str:
+        return f"<{self.wanted}>"  # options may be secrets
+
+    def provider(self) -> Provider:
+        """Make it. Raises UsageError or a TakoError."""
+        with _blaming(self.variable):
+            if self.config is not None and self.table is not None:
+                return _configured(self.config, self.wanted, self.given, self.path)
+            return make(self.wanted, self.given, self.config.providers if self.config is not None else ())
+
+    def spec(self) -> tuple[str, dict[str, Any]]:
+        """Return its id and its options, those of the file too. Raises UsageError or a TakoError."""
+        with _blaming(self.variable):
+            if self.table is None:
+                return self.wanted, read_options(self.wanted, self.given)
+            fitted = {name: fit(value, name, Any) for name, value in self.table.options.items()}
+            return self.table.id, {**fitted, **read_options(self.table.id, self.given)}
+
+
 def pick(given: str | None, options: list[str], path: str | None = None) -> tuple[Provider, bool]:
-    """Make the provider to use, and say whether it is the embedded one that nobody asked for.
+    """Make the provider to use, and say whether it is the embedded one that nobody asked for; see ``decide``."""
+    choice = decide(given, options, path)
+    return choice.provider(), choice.fallback
+
+
+def decide(given: str | None, options: list[str], path: str | None = None) -> Choice:
+    """Decide which provider to use.
 
     ``given``, else the default of the file at ``path``, else TAKO_MODEL, else the default of the tako.toml that is
     found, else the embedded model. A name without a colon is one of the file's providers if there is one of that name.
     Raises ConfigurationError where there is none, saying what to do.
     """
-    variable = os.environ.get(VARIABLE) if not given and path is None else None
-    try:
-        return _pick(given or variable or None, options, path)
-    except (ConfigurationError, PluginError, UsageError) as error:
-        if variable:
-            error.args = (f"{VARIABLE}={variable}: {error}",)
-        raise
-
-
-def _pick(wanted: str | None, options: list[str], path: str | None) -> tuple[Provider, bool]:
-    config = configuration_for(wanted, path)
-    if wanted is not None:
-        return choose(wanted, options, config, path), False
+    variable = os.environ.get(VARIABLE) or None if not given and path is None else None
+    wanted = given or variable or None
+    with _blaming(variable):
+        config = configuration_for(wanted, path)
+        if wanted is not None:
+            return Choice(wanted, options, config, path, table_of(config, wanted), variable)
     if config is not None and config.default is not None:
-        return _configured(config, config.default, options, path), False
+        return Choice(config.default, options, config, path, config.providers[config.default])
     if path is None and embedded_ready():
-        return make(EMBEDDED, options), True
+        return Choice(EMBEDDED, options, fallback=True)
     if path is not None:
         raise ConfigurationError(f"{path}: default is not set, and no -m names one of its providers")
     raise ConfigurationError(
         "no model is chosen: pass -m (as in -m openai:gpt-5), set TAKO_MODEL or a default in tako.toml, or run "
         '"pip install tako-llamacpp" and "tako setup embedded" for a small model that needs no key'
     )
+
+
+@contextmanager
+def _blaming(variable: str | None) -> Generator[None, None, None]:
+    """Say of an error that TAKO_MODEL is to blame, where it decided."""
+    try:
+        yield
+    except (ConfigurationError, PluginError, UsageError) as error:
+        if variable is not None:
+            error.args = (f"{VARIABLE}={variable}: {error}",)
+        raise
 
 
 def configuration_for(wanted: str | None, path: str | None) -> Config | None:

@@ -55,7 +55,7 @@ def complain(text: str) -> None:
     """Write one line to stderr; control characters that came from elsewhere never reach the terminal."""
     from tako.cli.screen import printable
 
-    with suppress(BrokenPipeError):
+    with suppress(OSError, ValueError):  # nobody reads it, or the disk is full: there is no other place to say so
         print(printable(" ".join(text.split())), file=sys.stderr, flush=True)  # noqa: T201 - a command prints
 
 

@@ -19,12 +19,12 @@ LONGEST = 300
 """Characters of a message that quotes an answer."""
 ENDINGS = {
     FinishReason.LENGTH: "it was cut at the limit of tokens",
-    FinishReason.CONTENT_FILTER: "the vendor's filter has stopped it",
+    FinishReason.CONTENT_FILTER: "the vendor's filter stopped it",
 }
 
 
 class Answers:
-    """Reads answers by a schema. Raises ConfigurationError for one that is none, or that refers to what is not in it.
+    """Reads answers by a schema. Raises ConfigurationError for one that isn't valid, or refers to something outside it.
 
     Nothing is fetched: a ``$ref`` leads to a place in the schema itself.
     """
@@ -33,13 +33,13 @@ class Answers:
         validators: Any = import_module("jsonschema.validators")  # on first use: it takes its time
         exceptions: Any = import_module("jsonschema.exceptions")
         if not isinstance(schema.schema.get("$schema", ""), str):
-            raise ConfigurationError(f"the schema {schema.name!r} is no JSON Schema: $schema is no text")
+            raise ConfigurationError(f"the schema {schema.name!r} isn't a JSON Schema: $schema isn't text")
         kind = validators.validator_for(schema.schema, default=validators.Draft202012Validator)
         try:
             kind.check_schema(schema.schema)
         except exceptions.SchemaError as error:
             what = f"{_cut(error.message)} at {error.json_path}"
-            raise ConfigurationError(f"the schema {schema.name!r} is no JSON Schema: {what}") from error
+            raise ConfigurationError(f"the schema {schema.name!r} isn't a JSON Schema: {what}") from error
         self._validator = kind(schema.schema, registry=_registry(schema, kind.META_SCHEMA))
         self._best = exceptions.best_match
 
@@ -50,12 +50,12 @@ class Answers:
             wrong = self._best(self._validator.iter_errors(data))
         except (msgspec.DecodeError, UnicodeError) as error:
             what = ENDINGS.get(response.finish_reason, str(error))
-            raise AnswerError(f"the answer is no JSON: {what}", response=response) from error
+            raise AnswerError(f"the answer isn't JSON: {what}", response=response) from error
         except RecursionError as error:
             raise AnswerError("the answer, or the schema, is nested too deeply", response=response) from error
         if wrong is not None:
             what = f"{_cut(wrong.message)} at {wrong.json_path}"
-            raise AnswerError(f"the answer does not fit the schema: {what}", response=response)
+            raise AnswerError(f"the answer doesn't fit the schema: {what}", response=response)
         return data
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +75,14 @@ class Progress:
 
     async def show(self) -> None:
         """Show the line until cancelled."""
-        if not is_terminal(sys.stderr):
-            while True:
-                await asyncio.sleep(PLAIN)
-                complain(f"tako: {self.line()}")
+        if is_terminal(sys.stderr):
+            with suppress(ImportError):  # rich isn't installed
+                await self._move()
+        while True:
+            await asyncio.sleep(PLAIN)
+            complain(f"tako: {self.line()}")
+
+    async def _move(self) -> None:
         from rich.console import Console
         from rich.live import Live
         from rich.text import Text
@@ -89,14 +94,7 @@ class Progress:
 
     def summary(self, rows: dict[str, Any]) -> None:
         """Print the table at the end: these rows, then what has been counted."""
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-
         seconds = self.seconds
-        table = Table(box=box.SIMPLE, show_header=False)
-        table.add_column(no_wrap=True)
-        table.add_column(justify="right", no_wrap=True)
         answered = self.done + self.failed
         shown = {
             "done": f"{self.done:,}",
@@ -108,9 +106,7 @@ class Progress:
             "time": _clock(seconds),
             "rows/s": f"{answered / max(seconds, 1e-3):,.1f}",
         }
-        for name, value in shown.items():
-            table.add_row(name, str(value))
-        Console(stderr=True).print(table)
+        _show_table({name: str(value) for name, value in shown.items()})
 
     def _left(self) -> float | None:
         """Estimate the seconds that are left: the rows that are under way, and as many as the rest of the input has."""
@@ -123,6 +119,24 @@ class Progress:
             return None
         rows = under_way + (answered + under_way) * (1.0 - read) / part
         return rows * self.seconds / answered
+
+
+def _show_table(rows: dict[str, str]) -> None:
+    """Print two columns to stderr."""
+    try:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+    except ImportError:
+        width, most = max(map(len, rows)), max(map(len, rows.values()))
+        sys.stderr.write("".join(f"  {name:<{width}}  {value:>{most}}\n" for name, value in rows.items()))
+        return
+    table = Table(box=box.SIMPLE, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console(stderr=True).print(table)
 
 
 def _clock(seconds: float) -> str:

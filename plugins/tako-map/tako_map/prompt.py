@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,13 +68,28 @@ class Prompt:
 
     def request(self, cells: Any) -> ChatRequest:
         """Make the request of one row. Raises RowError."""
-        content: Any
+        try:
+            return self._request({"prompt": cells} if isinstance(cells, str) else cells)
+        except RecursionError:
+            raise RowError("a cell is nested too deeply") from None
+
+    def digest(self, cells: Any) -> str | None:
+        """Return eight hexadecimal digits that change with the cells which are used; None where they can't be told."""
         if isinstance(cells, str):
             cells = {"prompt": cells}
+        names = self.columns if self.template is not None else [_usual(cells), self.image_column]
+        try:
+            used = msgspec.json.encode([cells.get(name) for name in names], enc_hook=str, order="deterministic")
+        except (RecursionError, TypeError, ValueError):
+            return None
+        return blake2b(used, digest_size=4).hexdigest()
+
+    def _request(self, cells: Mapping[str, Any]) -> ChatRequest:
+        content: Any
         if self.template is not None:
             content = "".join([*self._filled(cells), self._end])
         else:
-            name = next((name for name in USUAL if cells.get(name) is not None), None)
+            name = _usual(cells)
             if name is None:
                 wanted = ", ".join(repr(name) for name in USUAL)
                 raise RowError(f"there is no template, and none of the columns {wanted} ({_known(cells)})")
@@ -122,8 +138,15 @@ def read_schema(path: Path) -> JsonSchema:
     except OSError as error:
         raise ConfigurationError(f"--schema {path}: {error.strerror or error}") from error
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise ConfigurationError(f"--schema {path}: no JSON Schema: {error}") from error
+        raise ConfigurationError(f"--schema {path}: it isn't a JSON Schema: {error}") from error
+    except RecursionError:
+        raise ConfigurationError(f"--schema {path}: it is nested too deeply") from None
     return JsonSchema(re.sub(r"[^A-Za-z0-9_-]", "_", path.stem), schema)
+
+
+def _usual(cells: Mapping[str, Any]) -> str | None:
+    """Return the column that is what to ask where no template says so; None where there is none of them."""
+    return next((name for name in USUAL if cells.get(name) is not None), None)
 
 
 def _cell(cells: Mapping[str, Any], name: str) -> Any:

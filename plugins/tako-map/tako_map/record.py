@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from tako_map.driver import Reason, reason_of
 from tako_map.values import AnswerError
@@ -17,7 +18,8 @@ class Record(Struct, frozen=True):
     """One line of JSONL, or one row of Parquet (where ``data`` is JSON text).
 
     ``row`` counts from 1, ``data`` is the answer read as JSON (with a schema), ``cost`` is in US dollars, ``seconds``
-    run from the first call to the end. Of ``error`` and ``finish_reason`` one is null.
+    run from the first call to the end. Of ``error`` and ``finish_reason`` one is null. ``row_digest`` tells whether the
+    cells that the answer was made from are the same as in another run; failed rows have none.
     """
 
     key: str
@@ -35,6 +37,7 @@ class Record(Struct, frozen=True):
     cost: float | None = None
     attempts: int = 0
     seconds: float = 0.0
+    row_digest: str | None = None
 
 
 class Known(Struct, frozen=True):
@@ -46,9 +49,10 @@ class Known(Struct, frozen=True):
     cost: float | None = None
     input_tokens: int = 0
     output_tokens: int = 0
+    row_digest: Annotated[str, Meta(pattern="^[0-9a-f]{8}$")] | None = None
 
 
-def record(result: Result) -> Record:
+def record(result: Result, row_digest: str | None = None) -> Record:
     """Make the record of a result; an answer that does not fit its schema is an error, and keeps its text."""
     error = reason_of(result.error) if result.error is not None else None
     usage, response = result.usage, result.response
@@ -70,4 +74,11 @@ def record(result: Result) -> Record:
         float(result.cost.total) if result.cost is not None else None,
         result.attempts,
         round(result.seconds, 4),
+        row_digest if error is None else None,
     )
+
+
+def unwritable(one: Record, error: Exception) -> Record:
+    """Make a record that can be written of one that can't: its answer is nested too deeply, or isn't text."""
+    reason = Reason(type(error).__name__, f"the answer can't be written: {error}")
+    return replace(one, text=None, data=None, error=reason, finish_reason=None, row_digest=None)

@@ -62,7 +62,7 @@ def test_parquet_shards_hold_each_key_once_across_stops(rows: Any, tmp_path: Pat
         assert tako_map(server.url, rows(40), out) == 0
     table = pq.read_table(out)
     assert sorted(table["key"].to_pylist()) == sorted(f"k{i}" for i in range(40))
-    assert sorted(path.name for path in out.iterdir()) == ["part-00000.parquet", "part-00001.parquet"]
+    assert sorted(path.name for path in out.iterdir()) == ["_run.json", "part-00000.parquet", "part-00001.parquet"]
     assert len(server.requests) == 39
     assert '{"a":1}' in table["data"].to_pylist()
 
@@ -167,7 +167,7 @@ def test_a_quote_that_is_never_closed_costs_its_own_row_alone(
     [
         ("in.csv", b"id,other\n1,2\n", "there is no column 'text' (columns: id, other)"),
         ("in.csv", "id,text\n".encode("utf-16"), "it is UTF-16; save it as UTF-8"),
-        ("in.parquet", b"PAR0", "no Parquet"),
+        ("in.parquet", b"PAR0", "it isn't Parquet"),
         ("in.xlsx", b"", "rows are read from"),
     ],
 )
@@ -254,7 +254,7 @@ def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_ro
     assert first["data"] in ({"label": "bug"}, '{"label":"bug"}')
     assert first["error"] is None
     for number, words in {
-        1: "is no JSON",
+        1: "isn't JSON",
         2: "'other' is not one of ['bug', 'wish'] at $.label",
         3: "required",
     }.items():
@@ -268,9 +268,9 @@ def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_ro
 @pytest.mark.parametrize(
     ("schema", "words"),
     [
-        ("{", "no JSON Schema"),
-        ("[]", "no JSON Schema"),
-        ('{"$schema": 5}', "$schema is no text"),
+        ("{", "isn't a JSON Schema"),
+        ("[]", "isn't a JSON Schema"),
+        ('{"$schema": 5}', "$schema isn't text"),
         ('{"type": "objekt"}', "'objekt' is not valid under any of the given schemas at $.type"),
         ('{"properties": {"a": {"$ref": "#/$defs/b"}}}', "refers to '#/$defs/b', which is not in it"),
         ('{"items": {"$ref": "http://127.0.0.1:1/x.json"}}', "refers to 'http://127.0.0.1:1/x.json'"),

@@ -189,13 +189,15 @@ def test_known_keys_take_little_memory_and_are_told_apart() -> None:
     keys = KeySet()
     tracemalloc.start()
     for i in range(50_000):
-        keys.add(f"key {i}")
+        keys.add(f"key {i}", f"{i:08x}")
     size = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert size / 50_000 < 60
-    assert keys.meet("key 7") == (True, False)
-    assert keys.meet("key 7") == (False, True)
-    assert keys.meet("another") == (False, False)
+    assert keys.meet("key 7", "00000007") == (True, False, True)
+    assert keys.meet("key 7", "00000007") == (False, True, True)
+    assert keys.meet("another", "00000001") == (False, False, True)
+    assert keys.meet("key 8", "00000007") == (True, False, False)
+    assert keys.meet("key 9") == (True, False, True)
 
 
 def test_results_can_be_pickled() -> None:

@@ -1,0 +1,127 @@
+"""Rows of CSV and TSV. A row that is damaged is said to be; the ones after it are read."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any, Self
+
+from tako.errors import ConfigurationError
+from tako_map.prompt import LARGEST
+from tako_map.values import RowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tako_map.lines import Lines
+
+Cells = tuple[int, Any, "RowError | None"]
+"""A row's number, its cells, and what is wrong with it."""
+
+
+def table_rows(lines: Lines, delimiter: str, check: Callable[[list[str]], list[str]]) -> Iterator[Cells]:
+    """Read a table. ``check`` is given the heading and returns the columns that every row must have.
+
+    Raises ConfigurationError where the heading can't be read.
+    """
+    csv.field_size_limit(LARGEST)
+    text = _Text(lines)
+    reader = csv.reader(text, delimiter=delimiter)
+    columns = _heading(reader, text)
+    needed = {columns.index(name): name for name in check(columns)} if columns else {}
+    number = 0
+    while columns:
+        cells, problem = _next(reader, text)
+        if cells is None:
+            return
+        if not cells and not problem:
+            continue
+        number += 1
+        problem = problem or _misfit(cells, columns, needed, text)
+        yield number, dict(zip(columns, cells, strict=False)), RowError(problem) if problem else None
+
+
+def _next(reader: Iterator[list[str]], text: _Text) -> tuple[list[str] | None, str]:
+    """Return the next row's cells, and what is wrong with it; None for cells at the end of the file."""
+    text.begin()
+    try:
+        cells = next(reader, None)
+    except csv.Error as error:
+        text.back()
+        return [], f"broken CSV: {error}"
+    if cells is not None and text.ended:  # in the middle of a row
+        text.back()
+        return cells, "a quote is never closed; the lines that follow are read as rows"
+    return cells, text.fault
+
+
+def _heading(reader: Iterator[list[str]], text: _Text) -> list[str]:
+    """Return the columns; none in a file without lines."""
+    try:
+        columns = next((cells for cells in reader if cells), [])
+    except csv.Error as error:
+        raise ConfigurationError(f"the heading is broken: {error}") from error
+    if text.fault:
+        raise ConfigurationError(f"the heading is {text.fault}")
+    if columns and text.ended:
+        raise ConfigurationError("the heading has a quote that is never closed")
+    return columns
+
+
+def _misfit(cells: list[str], columns: list[str], needed: dict[int, str], text: _Text) -> str:
+    """Say where the cells of a row don't fit the heading; a row may lack cells that nobody needs."""
+    if len(cells) > len(columns) or any(place >= len(cells) for place in needed):
+        size = f"it has {len(cells)} cell{'s' * (len(cells) != 1)}, and the heading {len(columns)}"
+        return f"{size}; it reaches from line {text.first} to {text.last}: is a quote missing?" if text.long else size
+    return ""
+
+
+class _Text:
+    """Lines as text; what is no UTF-8 is noted, so that the row is left out and the next one is read."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a row, which may have several lines."""
+        self.fault = ""
+        self.ended = False
+        self.first = self._lines.number + 1
+        self._second = 0
+
+    @property
+    def last(self) -> int:
+        """The number of the row's last line."""
+        return self._lines.number
+
+    @property
+    def long(self) -> bool:
+        """Whether the row has several lines."""
+        return self.last > self.first
+
+    def back(self) -> None:
+        """Go back to the second line of the row."""
+        self._lines.back(self._second, self.first)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._lines.read()
+        if line is None:
+            self.ended = True
+            raise StopIteration
+        self._second = self._second or self._lines.place
+        if self._lines.size > LARGEST:
+            self.fault = f"the row has {self._lines.size:,} bytes; {LARGEST:,} are the most"
+            return ""
+        try:
+            return line.decode()
+        except UnicodeDecodeError as error:
+            self.fault = not_utf8(error)
+            return line.decode(errors="replace")
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """Say which byte isn't UTF-8."""
+    return f"not UTF-8 (byte {error.object[error.start]:#04x} at {error.start + 1}); save the file as UTF-8"
