@@ -14,6 +14,7 @@ import pytest
 import tako_map
 
 from tako import ConfigurationError, PluginError, get_provider
+from tako.cli import main
 from tako.testing.server import Received, Reply, reply, serve
 
 if TYPE_CHECKING:
@@ -114,6 +115,29 @@ async def test_each_key_comes_once_although_the_worker_with_the_budget_is_killed
         {"tako-map-budget-toy:m-0": "memory"},
         {"tako-map-budget-toy:m-0": "erred", "tako-map-budget-toy:m-1": "memory"},
     ]
+
+
+async def test_the_command_has_one_fingerprint_and_one_bad_row_whoever_calls(
+    cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = ['{"id": 1, "text": "a"}', '{"id": 2, "text": ' + "[" * 3000, '{"id": 3, "text": "b"}']
+    path.write_text("\n".join(rows))
+    dask_engine = ["--engine", "dask", "--address", cluster.scheduler_address]
+    with serve(reply(json={"text": "ok"})) as server:
+        command = ["map", "-m", "toy", "--option", f"url={server.url}", str(path), "-o", str(out), "--prompt"]
+
+        async def run(*more: str) -> int:
+            return await asyncio.to_thread(main, [*command, *more])
+
+        assert await run("{text}", *dask_engine) == 1
+        assert len(server.requests) == 2
+        assert "row 2: its JSON is nested too deeply" in capsys.readouterr().err
+        assert await run("{text}") == 1  # the bad row is still there
+        assert await run("{text}", *dask_engine) == 1
+        assert await run("Topic: {text}", *dask_engine) == 2
+        assert "prompt was '{text}', now 'Topic: {text}'" in capsys.readouterr().err
+        assert len(server.requests) == 2
 
 
 def range_of(name: str, count: int) -> list[tuple[str, str]]:
