@@ -4,104 +4,99 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import weakref
-from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
 
-from tako.errors import ConfigurationError, ProviderTimeoutError, TransportError
-from tako.kit.tls import tls_context
+from tako.kit.aiohttp_pool import Pool, has_ended
+from tako.kit.habits import MANY
+from tako.kit.transport_errors import INCOMPLETE, Route, bare, os_reason
 from tako.kit.wire import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from aiohttp.abc import AbstractStreamWriter
 
-    from tako.kit.keys import Secret
+    from tako.errors import TransportError
+    from tako.kit.habits import Kind
+    from tako.kit.proxy import Proxies, Proxy
     from tako.kit.wire import HttpRequest
 
-KEEP_ALIVE = 60.0
-"""Seconds that an idle connection is kept."""
-HEADER_LIMIT = 64 * 1024
-"""Bytes of one header line; aiohttp's own 8 KB refuses replies that vendors do send."""
 PIECE = 64 * 1024
 """Bytes of a body that are sent at a time: each has ``timeout`` to go."""
-REST = 0.05
-"""Seconds after which a connection may have been closed by a server that got tired of waiting."""
 
 
 class AiohttpTransport:
     """Connections of one event loop. ``max_connections=0`` sets no limit."""
 
-    def __init__(self, *, max_connections: int, proxy: Secret | None, trust_env: bool) -> None:
-        self._proxy = proxy
-        self._pooled = max_connections > 0
+    def __init__(self, *, max_connections: int, proxies: Proxies) -> None:
+        self._proxies = proxies
+        self._slots = asyncio.Semaphore(max_connections) if max_connections else None
         self._urls: dict[str, URL] = {}
         self._timeouts: dict[tuple[float, float], aiohttp.ClientTimeout] = {}
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=max_connections,
-                ssl=_tls(),
-                keepalive_timeout=KEEP_ALIVE,
-                resolver=aiohttp.ThreadedResolver(),
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=trust_env,
-            max_line_size=HEADER_LIMIT,
-            max_field_size=HEADER_LIMIT,
-        )
-        self._lifetime = _until_the_loop_ends(self._session)
-        self._used = 0.0
+        self._pool = Pool()
 
     async def start(self) -> AiohttpTransport:
-        """Tie the pool to the running loop: it closes with `aclose`, with the loop, or when nobody holds it."""
-        await anext(self._lifetime)
-        weakref.finalize(self, _close_soon, asyncio.get_running_loop(), self._lifetime).atexit = False
+        """Tie the pool to the running loop."""
+        await self._pool.start()
         return self
 
     async def send(self, request: HttpRequest) -> AiohttpReply:
         """Send a request; the reply's body is still to be read."""
-        if monotonic() - self._used > REST:
-            await _hear()
-        body = _Body(request.body, request.timeout) if request.body else None
-        try:
-            async with asyncio.timeout(None) as limit:
-                if body is not None:
-                    body.limit = limit
-                response = await self._session.request(
-                    request.method,
-                    self._url(request.url),
-                    headers=request.headers,
-                    data=body,
-                    allow_redirects=False,
-                    proxy=self._proxy.reveal() if self._proxy else None,
-                    timeout=self._timeout(request),
-                )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure: BaseException = translated(error, request)
-        except BaseException as error:  # noqa: BLE001 - cancelled, most often; aiohttp's frames hold the headers
-            failure = error.with_traceback(None)
-        else:
-            self._used = monotonic()
-            return AiohttpReply(response, request)
-        finally:
-            if body is not None:
-                body.limit = None
+        proxy = self._proxies(request.url)
+        if self._slots is not None:
+            await self._slots.acquire()
+        failure: BaseException | None = None
+        while failure is None:
+            sending = _Sending(request, self._pool)
+            try:
+                response = await self._ask(request, proxy, sending)
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                if not sending.is_unsent:
+                    failure = translated(error, Route(request, proxy), is_open=sending.is_open)
+            except BaseException as error:  # noqa: BLE001 - cancelled, most often; aiohttp's frames hold the headers
+                failure = error.with_traceback(None)
+            else:
+                sending.answered(response)
+                return AiohttpReply(response, request, proxy, self._slots)
+            sending.was_kept(kept=False)
+        if self._slots is not None:
+            self._slots.release()
         raise failure  # outside of the handler, so that what aiohttp raised does not ride along as its context
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._lifetime.aclose()
+        await self._pool.aclose()
+
+    async def _ask(self, request: HttpRequest, proxy: Proxy | None, sending: _Sending) -> aiohttp.ClientResponse:
+        headers: Mapping[str, str] = request.headers
+        tunnel = None
+        if proxy is not None and request.url.startswith("https:"):
+            tunnel = proxy.headers
+        elif proxy is not None:
+            headers = {**headers, **proxy.headers}
+        if not request.body:
+            await _hear()
+        async with asyncio.timeout(None) as limit:
+            sending.begin(limit)
+            return await self._pool.session.request(
+                request.method,
+                self._url(request.url),
+                headers=headers,
+                data=sending if request.body else None,
+                allow_redirects=False,
+                proxy=proxy.address if proxy is not None else None,
+                proxy_headers=tunnel,
+                timeout=self._timeout(request),
+            )
 
     def _url(self, text: str) -> URL:
         """Parse a URL once, as it is: what is percent-encoded stays so."""
         url = self._urls.get(text)
         if url is None:
-            if len(self._urls) > 1000:  # noqa: PLR2004 - whoever makes a URL per call must not fill the memory
+            if len(self._urls) > MANY:  # whoever makes a URL per call must not fill the memory
                 self._urls.clear()
             url = self._urls[text] = URL(text, encoded=True)
         return url
@@ -110,48 +105,92 @@ class AiohttpTransport:
         key = (request.timeout, request.connect_timeout)
         timeout = self._timeouts.get(key)
         if timeout is None:
+            if len(self._timeouts) > MANY:
+                self._timeouts.clear()
             timeout = self._timeouts[key] = aiohttp.ClientTimeout(
                 total=None,
-                # waiting for a slot of a limited pool is no fault of the network
-                connect=None if self._pooled else request.connect_timeout,
+                connect=request.connect_timeout,
                 sock_connect=request.connect_timeout,
                 sock_read=request.timeout,
             )
         return timeout
 
 
-class _Body(aiohttp.Payload):
-    """A body to send piece by piece, with a limit of time for each, and for the reply's head when it is gone."""
+class _Sending(aiohttp.Payload):
+    """A body on its way, piece by piece, with a limit of time for each, and for the reply's head when it is gone."""
 
-    limit: asyncio.Timeout | None = None
-    """None once the reply's head is there, which may be before all of the body is gone."""
+    is_unsent = False
+    """Whether the connection was a kept one that has ended, so that nothing of the request has left."""
+    is_open = False
+    """Whether there is a connection."""
 
-    def __init__(self, body: bytes, seconds: float) -> None:
-        super().__init__(body)
-        self._size = len(body)
-        self._seconds = seconds
+    def __init__(self, request: HttpRequest, pool: Pool) -> None:
+        super().__init__(request.body)
+        self._connection: asyncio.BaseProtocol | None = None
+        self._size = len(request.body)
+        self._url = request.url
+        self._kind: Kind | None = None
+        self._seconds = request.timeout
+        self._connecting = request.connect_timeout
+        self._pool = pool
+        self._limit: asyncio.Timeout | None = None
+
+    def begin(self, limit: asyncio.Timeout) -> None:
+        """Take over the limit of time for the reply's head; where there is no body, it runs from now on."""
+        self._limit = limit
+        if not self._size:
+            self._wait(self._connecting + self._seconds * PATIENCE)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return str(self._value, encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
+        transport: Any = writer.transport
         view = memoryview(self._value)
-        transport = getattr(writer, "transport", None)
         try:
-            for at in range(0, len(view), PIECE):
+            await self._begin(writer, transport, view[:PIECE])
+            for at in range(PIECE, len(view), PIECE):
                 self._wait(self._seconds)
                 await writer.write(view[at : at + PIECE])
             if len(view) > PIECE:  # what is left may be held back, too
                 await writer.drain()
         except BaseException:
-            if transport is not None:
-                transport.abort()  # closing would wait until the server takes what is left
+            transport.abort()  # closing would wait until the server takes what is left
             raise
         self._wait(self._seconds * PATIENCE)
 
+    async def _begin(self, writer: AbstractStreamWriter, transport: asyncio.Transport, start: memoryview) -> None:
+        """Send the first piece; on a kept connection only if that has not ended."""
+        self._connection = transport.get_protocol()
+        last = self._pool.last_reply(self._connection)
+        if last is not None:
+            since, self._kind = last
+            self.is_unsent = True  # while waiting, too: the end of the connection ends that
+            pause = self._pool.habits.pause(since, self._kind)
+            if pause > 0:
+                await asyncio.sleep(pause)
+            if has_ended(transport):
+                raise ConnectionResetError
+        self.is_open, self.is_unsent = True, False
+        self._wait(self._seconds)
+        await writer.write(start)
+        self.is_unsent = last is not None and transport.is_closing()  # the system has refused the first byte
+
+    def answered(self, response: aiohttp.ClientResponse) -> None:
+        """Tell the pool that there is a reply."""
+        self.was_kept(kept=True)
+        if self._connection is not None:
+            kind = self._url, response.status, response.headers.get("content-type")
+            self._pool.answered(self._connection, kind, response.content)
+
+    def was_kept(self, *, kept: bool) -> None:
+        """Tell the pool whether the server had kept the connection, where it was not a new one."""
+        if self._kind is not None:
+            self._pool.habits.learn(self._kind, kept=kept)
+
     def _wait(self, seconds: float) -> None:
-        if self.limit is not None:
-            self.limit.reschedule(asyncio.get_running_loop().time() + seconds)
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 async def _hear() -> None:
@@ -163,10 +202,18 @@ async def _hear() -> None:
 class AiohttpReply:
     """A reply of aiohttp's."""
 
-    def __init__(self, response: aiohttp.ClientResponse, request: HttpRequest) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        request: HttpRequest,
+        proxy: Proxy | None,
+        slots: asyncio.Semaphore | None,
+    ) -> None:
         self.status = response.status
         self._response = response
         self._request = request
+        self._proxy = proxy
+        self._slots = slots
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -179,7 +226,7 @@ class AiohttpReply:
             while data := await self._response.content.readany():
                 yield data
         except (aiohttp.ClientError, OSError) as error:
-            failure = translated(error, self._request)
+            failure = translated(error, Route(self._request, self._proxy))
         else:
             return
         raise failure
@@ -187,64 +234,40 @@ class AiohttpReply:
     async def aclose(self) -> None:
         """Keep the connection if the body is complete, else close it."""
         self._response.close()
+        if self._slots is not None:
+            self._slots.release()
+            self._slots = None
 
 
-def _tls() -> ssl.SSLContext:
-    try:
-        return tls_context()
-    except OSError as error:
-        raise ConfigurationError(
-            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read: {error}"
-        ) from error
+def translated(error: Exception, route: Route, *, is_open: bool = True) -> TransportError:
+    """Say what failed in our words; ``is_open``: whether there was a connection, behind a proxy too.
 
-
-async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
-    """Close a pool when asyncio shuts its generators down, so that nobody has to remember `aclose`."""
-    try:
-        yield
-    finally:
-        await session.close()
-
-
-def _close_soon(loop: asyncio.AbstractEventLoop, lifetime: AsyncGenerator[None, None]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(lambda: loop.create_task(_close(lifetime)))
-
-
-async def _close(lifetime: AsyncGenerator[None, None]) -> None:
-    await lifetime.aclose()
-
-
-def translated(error: Exception, request: HttpRequest) -> TransportError:
-    """Say what failed in our words. The cause loses its traceback, whose frames hold the headers."""
-    host = request.url.split("/", 3)[2]
-    made: TransportError
-    if isinstance(error, (aiohttp.ServerTimeoutError, TimeoutError)):
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            text = f"connecting to {host} took longer than connect_timeout={request.connect_timeout:g} s"
-        else:
-            text = f"nothing came from {host} for timeout={request.timeout:g} s"
-        made = ProviderTimeoutError(text)
-    elif isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError)):
-        made = TransportError(f"TLS with {host} failed: {_reason(error)}")
-    elif isinstance(error, aiohttp.ClientConnectorDNSError):
-        made = TransportError(f"the host {host} cannot be found; check the base URL")
-    elif isinstance(error, aiohttp.ClientConnectorError):
-        made = TransportError(f"cannot connect to {host}: {_reason(error)}")
-    elif isinstance(error, (aiohttp.InvalidURL, ValueError)):
-        made = TransportError(f"{host} cannot be asked: {_reason(error)}")
-        made.retryable = False
+    The cause is the system's error, never one of aiohttp's, which hold URLs and headers.
+    """
+    at_proxy = route.proxy is not None and not is_open
+    if isinstance(error, aiohttp.ClientConnectorError):
+        made = _unconnected(error, route)
+    elif isinstance(error, aiohttp.ClientHttpProxyError):
+        made = route.tunnel_refused(error.status)
+    elif isinstance(error, aiohttp.ClientResponseError):
+        made = route.tunnel_refused(None) if at_proxy else route.no_http()
+    elif isinstance(error, TimeoutError):
+        made = route.slow_connect() if isinstance(error, aiohttp.ConnectionTimeoutError) else route.silent()
+    elif isinstance(error, ValueError):  # of an address, too
+        made = route.unusable("its address cannot be used")
+    elif isinstance(error, aiohttp.ClientPayloadError):
+        made = route.broken(INCOMPLETE)
     else:
-        made = TransportError(f"the connection to {host} broke: {_reason(error)}")
-    if not isinstance(error, aiohttp.ClientResponseError):  # that one carries the request's headers
-        error.__traceback__ = error.__context__ = error.__cause__ = None
-        made.__cause__ = error
+        made = route.unreachable(os_reason(error)) if at_proxy else route.broken(os_reason(error))
+    made.__cause__ = bare(getattr(error, "os_error", error), made)
     return made
 
 
-def _reason(error: Exception) -> str:
-    reason = getattr(error, "os_error", None) or error
-    if isinstance(reason, aiohttp.ServerDisconnectedError):  # its text may be the head of a reply as far as it came
-        return "the server closed it"
-    text = getattr(reason, "strerror", None) or getattr(reason, "message", None) or str(reason)
-    return " ".join(str(text).split()) or type(error).__name__
+def _unconnected(error: aiohttp.ClientConnectorError, route: Route) -> TransportError:
+    """Say why there is no connection."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return route.unknown_host()
+    problem = error.os_error
+    if isinstance(problem, ssl.SSLError):
+        return route.no_tls(problem, at_proxy=route.is_proxy(error.host, error.port))
+    return route.unreachable(os_reason(problem))

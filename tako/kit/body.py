@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import zlib
 from contextlib import aclosing, suppress
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from tako.errors import ResponseError, TransportError
+from tako.errors import ProviderTimeoutError, ResponseError, TransportError
 from tako.kit.lines import BOM
+from tako.kit.wire import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 ACCEPTED = "gzip, deflate"
 PIECE = 256 * 1024
 """Bytes that are decompressed at a time, so that a bomb is noticed before it is in memory."""
+
+STEP = 64 * 1024
+"""Bytes of a whole reply that count as progress."""
 
 _GZIP = b"\x1f"
 _CM_DEFLATE = 8  # RFC 1950, 2.2: the low half of zlib's first byte; no deflate data of a compressor's begins with it
@@ -53,15 +59,45 @@ async def read_pieces(reply: HttpReply, cap: int) -> AsyncGenerator[bytes, None]
         raise TransportError("the reply ended in the middle of its compression")
 
 
-async def read_whole(reply: HttpReply, cap: int) -> bytes:
-    """Read a whole body; see ``read_pieces``."""
-    return b"".join([piece async for piece in read_pieces(reply, cap)])
+class Patience:
+    """Ends the wait for a reply that comes, but gets nowhere: in drops, or in keep-alives."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._moved = monotonic()
+        self._size = 0
+
+    def check(self, *, moved: bool) -> None:
+        """Say whether the reply has moved on; raises ProviderTimeoutError where that is too long ago."""
+        if moved:
+            self._moved = monotonic()
+        elif monotonic() - self._moved > self._timeout * PATIENCE:
+            raise ProviderTimeoutError(f"nothing but keep-alives came for {PATIENCE} x timeout={self._timeout:g} s")
+
+    def count(self, data: bytes) -> None:
+        """Count what has come of a whole reply: it moves on by pieces of some size; blanks keep a connection alive."""
+        self._size += len(data.strip())
+        moved = self._size >= STEP
+        self._size = 0 if moved else self._size
+        self.check(moved=moved)
 
 
-async def read_start(reply: HttpReply, cap: int) -> bytes:
-    """Read at most the first ``cap`` bytes of a body; of one that breaks off or cannot be read, what there is."""
+async def read_whole(reply: HttpReply, cap: int, timeout: float = inf) -> bytes:
+    """Read a whole body; see ``read_pieces`` and ``Patience``."""
+    pieces: list[bytes] = []
+    patience = Patience(timeout)
+    async with aclosing(read_pieces(reply, cap)) as source:
+        async for piece in source:
+            pieces.append(piece)
+            patience.count(piece)
+    return b"".join(pieces)
+
+
+async def read_start(reply: HttpReply, cap: int, timeout: float = inf) -> bytes:
+    """Read at most the first ``cap`` bytes of a body; of one that breaks off, drips or cannot be read, what there is."""
     pieces: list[bytes] = []
     size = 0
+    patience = Patience(timeout)
     with suppress(TransportError, ResponseError):
         async with aclosing(read_pieces(reply, 1 << 62)) as source:
             async for piece in source:
@@ -69,6 +105,7 @@ async def read_start(reply: HttpReply, cap: int) -> bytes:
                 size += len(piece)
                 if size >= cap:
                     break
+                patience.count(piece)
     return b"".join(pieces)[:cap]
 
 

@@ -18,6 +18,7 @@ from tako.kit.checks import check_transport_options
 from tako.kit.failures import Facts, make_error, read_facts
 from tako.kit.flight import SingleFlight
 from tako.kit.keys import Secret, scrub
+from tako.kit.proxy import Proxies, read_proxy
 from tako.kit.wire import AROUND, HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
 
@@ -68,8 +69,7 @@ class Connection(TypedDict):
     """What a transport of ours is made with."""
 
     max_connections: int
-    proxy: Secret | None
-    trust_env: bool
+    proxies: Proxies
 
 
 class HttpProvider(Provider):
@@ -92,10 +92,11 @@ class HttpProvider(Provider):
         self.secrets: list[Secret] = []
         self._http_client = options.get("http_client")
         self._transport = options.get("transport")
+        proxy = read_proxy(options.get("proxy"), self.id)
+        self.secrets.extend(proxy.secrets if proxy else ())
         self._connection = Connection(
             max_connections=options.get("max_connections", 0),
-            proxy=_secret(options.get("proxy")),
-            trust_env=options.get("trust_env", False),
+            proxies=Proxies(proxy, trust_env=options.get("trust_env", False)),
         )
         self._headers: dict[str, str | Secret] = {}
         self._plain: HttpHeaders | None = None
@@ -313,8 +314,3 @@ def _loop_key() -> Any:
     except RuntimeError:
         trio = sys.modules["trio"]
         return trio.lowlevel.current_trio_token()
-
-
-def _secret(text: str | None) -> Secret | None:
-    """A proxy's URL may hold a password."""
-    return Secret.of(text) if text is not None else None

@@ -2,98 +2,183 @@
 
 from __future__ import annotations
 
+import re
+import socket
+import ssl
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from tako.errors import ProviderTimeoutError, TransportError
+from tako.kit.habits import Habits
+from tako.kit.tls import trusted
+from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, os_reason
+from tako.kit.wire import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from tako.kit.keys import Secret
+    from tako.kit.habits import Kind
+    from tako.kit.proxy import Proxies, Proxy
     from tako.kit.wire import HttpRequest
 
 CLOSING = 2.0
 """Seconds that closing a connection may take; it is done even when the caller was cancelled."""
 
 
-class HttpxTransport:
-    """Sends through an ``httpx.AsyncBaseTransport``: one that the user gave, or httpx's own."""
+class HttpxSender:
+    """What both ways of sending share."""
 
-    def __init__(self, transport: Any | None, *, max_connections: int, proxy: Secret | None, trust_env: bool) -> None:
-        import httpx
-
-        self._owned = transport is None
-        self._make = httpx.Request
-        if transport is None:
-            limits = httpx.Limits(max_connections=max_connections or None, keepalive_expiry=60.0)
-            transport = httpx.AsyncHTTPTransport(
-                limits=limits, proxy=proxy.reveal() if proxy else None, trust_env=trust_env
-            )
-        self._transport = transport
+    def __init__(self) -> None:
+        self.habits = Habits()
+        self.last: tuple[float, Kind] | None = None
+        """When the last reply ended, and of what kind it was."""
 
     async def send(self, request: HttpRequest) -> HttpxReply:
         """Send a request; the reply's body is still to be read."""
-        made = self._make(
+        proxy = self.proxy(request)
+        last = self.last
+        if last is not None and (pause := self.habits.pause(*last)) > 0:
+            await anyio.sleep(pause)
+        failure: BaseException
+        progress = _Progress(request)
+        try:
+            with progress.scope:
+                return self._answered(await self.handle(request, proxy, progress), request, last, progress)
+            failure = Route(request, proxy).silent()
+        except Exception as error:  # noqa: BLE001 - any transport, any exception
+            failure = translated(error, Route(request, proxy), is_open=progress.is_open)
+        except BaseException as error:  # noqa: BLE001 - cancelled, most often; httpx's frames hold the headers
+            failure = error.with_traceback(None)
+        if last is not None and not progress.is_new:
+            self.habits.learn(last[1], kept=False)
+        raise failure
+
+    def proxy(self, request: HttpRequest) -> Proxy | None:
+        """Return the proxy that we put a request through."""
+        return None
+
+    async def handle(self, request: HttpRequest, proxy: Proxy | None, progress: _Progress) -> Any:
+        """Send a request and return httpx's response."""
+        raise NotImplementedError
+
+    def _answered(
+        self, response: Any, request: HttpRequest, last: tuple[float, Kind] | None, progress: _Progress
+    ) -> HttpxReply:
+        if last is not None and not progress.is_new:
+            self.habits.learn(last[1], kept=True)
+        return HttpxReply(response, request, self)
+
+
+class HttpxTransport(HttpxSender):
+    """Sends through an ``httpx.AsyncBaseTransport``: one that the user gave, or httpx's own."""
+
+    def __init__(self, transport: Any | None, *, max_connections: int, proxies: Proxies) -> None:
+        import httpx
+
+        super().__init__()
+        self._httpx = httpx
+        self._given = transport
+        self._limits = httpx.Limits(max_connections=max_connections or None, keepalive_expiry=60.0)
+        self._proxies = proxies
+        self._owned: dict[Proxy | None, Any] = {}
+
+    def proxy(self, request: HttpRequest) -> Proxy | None:
+        """Return the proxy for a URL; a transport of the user's has its own."""
+        return None if self._given is not None else self._proxies(request.url)
+
+    async def handle(self, request: HttpRequest, proxy: Proxy | None, progress: _Progress) -> Any:
+        """Send a request and return httpx's response."""
+        made = self._httpx.Request(
             request.method,
             request.url,
             headers=request.headers,
             content=request.body,
-            extensions={"timeout": _timeouts(request)},
+            extensions={"timeout": _timeouts(request), "trace": progress.trace},
         )
-        try:
-            response = await self._transport.handle_async_request(made)
-        except Exception as error:  # noqa: BLE001 - any transport, any exception
-            failure: BaseException = translated(error, request)
-        except BaseException as error:  # noqa: BLE001 - cancelled, most often; httpx's frames hold the headers
-            failure = error.with_traceback(None)
-        else:
-            return HttpxReply(response, request)
-        raise failure
+        transport = self._given if self._given is not None else self._own(proxy)
+        return await transport.handle_async_request(made)
 
     async def aclose(self) -> None:
-        """Close our own transport; the user's stays open."""
-        if self._owned:
-            await self._transport.aclose()
+        """Close our own transports; the user's stays open."""
+        owned, self._owned = self._owned, {}
+        for transport in owned.values():
+            await transport.aclose()
+
+    def _own(self, proxy: Proxy | None) -> Any:
+        transport = self._owned.get(proxy)
+        if transport is None:
+            through = None
+            if proxy is not None:
+                context = trusted() if proxy.address.startswith("https:") else None
+                through = self._httpx.Proxy(proxy.address, headers=proxy.headers, ssl_context=context)
+            transport = self._owned[proxy] = self._httpx.AsyncHTTPTransport(
+                verify=trusted(), limits=self._limits, proxy=through, trust_env=False
+            )
+        return transport
 
 
-class ClientTransport:
+class ClientTransport(HttpxSender):
     """Sends through the user's ``httpx.AsyncClient``, or one that quacks like it; it is never closed here."""
 
     def __init__(self, client: Any) -> None:
+        super().__init__()
         self._client = client
 
-    async def send(self, request: HttpRequest) -> HttpxReply:
-        """Send a request; the reply's body is still to be read."""
+    async def handle(self, request: HttpRequest, proxy: Proxy | None, progress: _Progress) -> Any:
+        """Send a request and return httpx's response; how long to wait for a free connection is the client's to say."""
+        timeouts = {**_timeouts(request), "pool": getattr(getattr(self._client, "timeout", None), "pool", None)}
         made = self._client.build_request(
             request.method,
             request.url,
             headers=request.headers,
             content=request.body,
-            extensions={"timeout": _timeouts(request)},
+            extensions={"timeout": timeouts, "trace": progress.trace},
         )
-        try:
-            response = await self._client.send(made, stream=True, follow_redirects=False)
-        except Exception as error:  # noqa: BLE001 - any client, any exception
-            failure: BaseException = translated(error, request)
-        except BaseException as error:  # noqa: BLE001 - cancelled, most often; httpx's frames hold the headers
-            failure = error.with_traceback(None)
-        else:
-            return HttpxReply(response, request)
-        raise failure
+        return await self._client.send(made, stream=True, follow_redirects=False)
 
     async def aclose(self) -> None:
         """Leave the user's client open."""
 
 
+class _Progress:
+    """How far a request is, as httpcore reports it, and the limit of time for the reply's head."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.scope = anyio.CancelScope()
+        self.is_new = False
+        """Whether the connection was made for this request."""
+        self.is_open = False
+        """Whether there is a connection, behind a proxy too."""
+        self._request = request
+
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Take note of an event."""
+        what = event.partition(".")[2]
+        tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
+        if what == "connect_tcp.started":
+            self.is_new = True
+        elif what == "send_request_headers.started":
+            self.is_open = not tunnel
+        elif what == "receive_response_headers.started":
+            seconds = self._request.connect_timeout if tunnel else self._request.timeout * PATIENCE
+            self.scope.deadline = anyio.current_time() + seconds
+        elif what == "receive_response_headers.complete":
+            self.scope.deadline = inf
+        elif event == "proxy.start_tls.started":
+            self.is_open = True
+
+
 class HttpxReply:
     """A reply of httpx's."""
 
-    def __init__(self, response: Any, request: HttpRequest) -> None:
+    def __init__(self, response: Any, request: HttpRequest, sender: HttpxSender) -> None:
         self.status: int = response.status_code
         self._response = response
         self._request = request
+        self._sender = sender
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -107,7 +192,7 @@ class HttpxReply:
             async for data in self._response.stream:
                 yield data
         except Exception as error:  # noqa: BLE001 - any transport, any exception
-            failure = translated(error, self._request)
+            failure = translated(error, Route(self._request, self._sender.proxy(self._request)))
         else:
             return
         raise failure
@@ -116,30 +201,68 @@ class HttpxReply:
         """Close the reply; httpx keeps the connection if the body was read to its end."""
         with anyio.move_on_after(CLOSING, shield=True):
             await self._response.aclose()
+        kind = self._request.url, self.status, self.headers.get("content-type")
+        self._sender.last = monotonic(), kind
 
 
-def translated(error: Exception, request: HttpRequest) -> TransportError:
-    """Say what failed in our words. Classes go by name, so that clients that quack like httpx's are understood."""
-    host = request.url.split("/", 3)[2]
-    names = [cls.__name__ for cls in type(error).__mro__]
-    reason = " ".join(str(error).split()) or names[0]
-    made: TransportError
-    if "ConnectTimeout" in names:
-        text = f"connecting to {host} took longer than connect_timeout={request.connect_timeout:g} s"
-        made = ProviderTimeoutError(text)
-    elif "PoolTimeout" in names:
-        made = ProviderTimeoutError(f"no connection to {host} became free in the client's pool")
-    elif "TimeoutException" in names or isinstance(error, TimeoutError):
-        made = ProviderTimeoutError(f"nothing came from {host} for timeout={request.timeout:g} s")
-    elif "ConnectError" in names:
-        made = TransportError(f"cannot connect to {host}: {reason}")
-    else:
-        made = TransportError(f"the connection to {host} broke: {reason}")
-        made.retryable = "TransportError" in names or isinstance(error, OSError)
+def translated(error: Exception, route: Route, *, is_open: bool = True) -> TransportError:
+    """Say what failed in our words; ``is_open``: whether there was a connection, behind a proxy too.
+
+    Classes go by name, so that clients that quack like httpx's are understood. The cause loses its traceback, whose
+    frames hold the headers.
+    """
+    made = _translated(error, route, at_proxy=route.proxy is not None and not is_open)
     error.__traceback__ = error.__context__ = error.__cause__ = None
     vars(error).pop("_request", None)  # httpx keeps the request there, and with it the headers
     made.__cause__ = error
     return made
+
+
+def _translated(error: Exception, route: Route, *, at_proxy: bool) -> TransportError:
+    names = {cls.__name__ for cls in type(error).__mro__}
+    root = _root(error)
+    text = " ".join(str(error).split())
+    reason = os_reason(root) if root is not None else text or CLOSED
+    if "PoolTimeout" in names:
+        made: TransportError = ProviderTimeoutError(f"no connection to {route.to} became free in the client's pool")
+    elif "TimeoutException" in names or isinstance(error, TimeoutError):
+        made = route.slow_connect() if "ConnectTimeout" in names or at_proxy else route.silent()
+    elif "ProxyError" in names:
+        status = re.match(r"\d{3}\b", text)
+        made = route.tunnel_refused(int(status[0]) if status else None)
+    elif "ConnectError" in names and isinstance(root, ssl.SSLError):
+        made = route.no_tls(root, at_proxy=at_proxy)
+    elif isinstance(root, socket.gaierror):
+        made = route.unknown_host()
+    elif "RemoteProtocolError" in names:
+        made = _misread(text, route, at_proxy=at_proxy)
+    elif "LocalProtocolError" in names or "UnsupportedProtocol" in names:
+        made = route.unusable(reason)
+    else:
+        made = route.unreachable(reason) if "ConnectError" in names or at_proxy else route.broken(reason)
+        made.retryable = "TransportError" in names or isinstance(error, OSError)
+    return made
+
+
+def _misread(text: str, route: Route, *, at_proxy: bool) -> TransportError:
+    """Say what of a reply was not as HTTP has it, by httpcore's text: it has one class for all of it."""
+    if "disconnected" in text:
+        return route.unreachable(CLOSED) if at_proxy else route.broken(CLOSED)
+    if "without sending complete" in text or "incomplete" in text:
+        return route.broken(INCOMPLETE)
+    return route.tunnel_refused(None) if at_proxy else route.no_http()
+
+
+def _root(error: BaseException) -> OSError | None:
+    """Find the system's error underneath: the innermost that has a number."""
+    found = None
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.errno is not None:
+            found = inner
+        several: tuple[BaseException, ...] = getattr(inner, "exceptions", ())  # one for each address
+        inner = several[0] if several else inner.__cause__ or inner.__context__
+    return found
 
 
 def _timeouts(request: HttpRequest) -> dict[str, float | None]:

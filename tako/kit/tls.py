@@ -8,10 +8,22 @@ from functools import lru_cache
 
 import certifi
 
+from tako.errors import ConfigurationError
+
 
 def tls_context() -> ssl.SSLContext:
     """Return the process's client context. Raises OSError where the variables name nothing that can be read."""
     return _context(os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None)
+
+
+def trusted() -> ssl.SSLContext:
+    """Return the process's client context. Raises ConfigurationError where there is none."""
+    try:
+        return tls_context()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read: {error}"
+        ) from error
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,133 @@
+"""The pool of connections under the default transport: what ends with it, and which connections may be used again."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import weakref
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from tako.kit.habits import Habits
+from tako.kit.tls import trusted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from tako.kit.habits import Kind
+
+KEEP_ALIVE = 60.0
+"""Seconds that an idle connection is kept."""
+HEADER_LIMIT = 64 * 1024
+"""Bytes of one header line; aiohttp's own 8 KB refuses replies that vendors do send."""
+
+
+class Connector(aiohttp.TCPConnector):
+    """Connections that close without anyone having to wait for it."""
+
+    def __del__(self, *_: Any) -> None:
+        """Say nothing, where aiohttp complains to the event loop: the sockets close by themselves."""
+
+    def drop(self) -> None:
+        """Close all connections, on their loop or once it is closed."""
+        for closed in self._close():
+            if isinstance(closed, asyncio.Future):
+                closed.add_done_callback(_heard)
+
+
+class Pool:
+    """A session of aiohttp's on one event loop, without the session's comforts."""
+
+    def __init__(self) -> None:
+        self._connector = Connector(
+            limit=0, ssl=trusted(), keepalive_timeout=KEEP_ALIVE, resolver=aiohttp.ThreadedResolver()
+        )
+        self.session = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            max_line_size=HEADER_LIMIT,
+            max_field_size=HEADER_LIMIT,
+        )
+        self._lifetime = _until_the_loop_ends(self.session)
+        self._last: weakref.WeakKeyDictionary[asyncio.BaseProtocol, tuple[float, Kind]] = weakref.WeakKeyDictionary()
+        self.habits = Habits()
+
+    async def start(self) -> None:
+        """Tie the pool to the running loop: it closes with `aclose`, with the loop, or when nobody holds it."""
+        await anext(self._lifetime)
+        loop = asyncio.get_running_loop()
+        weakref.finalize(self, _forget, loop, self.session, self._connector, self._lifetime)
+
+    async def aclose(self) -> None:
+        """Close all connections, and wait until they are closed."""
+        await self._lifetime.aclose()
+
+    def last_reply(self, connection: asyncio.BaseProtocol) -> tuple[float, Kind] | None:
+        """Return when the last reply on a connection ended, and of what kind it was; None where it is new."""
+        return self._last.get(connection)
+
+    def answered(self, connection: asyncio.BaseProtocol, kind: Kind, body: aiohttp.StreamReader) -> None:
+        """Remember the reply that comes on a connection, and when it ends where that is of interest."""
+
+        def ended() -> None:
+            self._last[connection] = monotonic(), kind
+
+        ended()
+        if not self.habits.is_known(kind):
+            body.on_eof(ended)
+
+
+def has_ended(transport: asyncio.Transport) -> bool:
+    """Whether a kept connection cannot be used again, although the event loop may not have seen why.
+
+    A server has nothing to say on an idle connection: what there is to read is its end, or out of place.
+    """
+    protocol: Any = transport.get_protocol()
+    if transport.is_closing() or protocol.should_close:
+        return True
+    place = transport.get_extra_info("socket").fileno()
+    return place < 0 or _is_readable(place)
+
+
+def _is_readable(place: int) -> bool:
+    """Ask the system, without waiting, whether there is something to read."""
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([place], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(place, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    """Close a pool when asyncio shuts its generators down, so that nobody has to remember `aclose`."""
+    try:
+        yield
+    finally:
+        await session.close()
+
+
+def _forget(
+    loop: asyncio.AbstractEventLoop,
+    session: aiohttp.ClientSession,
+    connector: Connector,
+    lifetime: AsyncGenerator[None, None],
+) -> None:
+    """Close a pool that nobody holds any more, in whichever thread; a task for it might outlive the loop."""
+    session.detach()  # else it complains to the loop
+    with suppress(StopIteration, RuntimeError):
+        lifetime.aclose().send(None)  # a session without connector has nothing to wait for
+    if loop.is_closed():
+        connector.drop()
+    else:
+        with suppress(RuntimeError):  # closed in the meantime
+            loop.call_soon_threadsafe(connector.drop)
+
+
+def _heard(closed: asyncio.Future[Any]) -> None:
+    """Look at how a connection closed, so that nobody complains that no one did."""
+    if not closed.cancelled():
+        closed.exception()

@@ -1,0 +1,120 @@
+"""Proxies: one that was given, or those of the environment. Errors show their addresses, never their passwords."""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import b64encode
+from ipaddress import ip_address, ip_network
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from msgspec import Struct
+
+from tako.errors import ConfigurationError
+from tako.kit.keys import ENVIRONMENT, Secret
+from tako.kit.wire import HttpHeaders
+
+PORTS = {"http": 80, "https": 443}
+EXPECTED = "an address like http://proxy.example:3128 is expected"
+
+
+class Proxy(Struct, frozen=True):
+    """An HTTP proxy. ``address`` may be shown; ``secrets`` are the value of Proxy-Authorization, and the password."""
+
+    address: str
+    secrets: tuple[Secret, ...] = ()
+
+    @property
+    def headers(self) -> HttpHeaders:
+        """What the proxy itself is sent."""
+        return HttpHeaders({"proxy-authorization": self.secrets[0].reveal()} if self.secrets else {})
+
+
+class Proxies:
+    """Which proxy a request goes through: the given one, or with ``trust_env`` what the environment names."""
+
+    def __init__(self, given: Proxy | None, *, trust_env: bool) -> None:
+        self._given = given
+        self._trust_env = trust_env and given is None
+        self._known: dict[tuple[str, str], Proxy | None] = {}
+
+    def __call__(self, url: str) -> Proxy | None:
+        """Return the proxy for a URL. Raises ConfigurationError where the environment names one that can't be used."""
+        if not self._trust_env:
+            return self._given
+        scheme, _, host = url.split("/", 3)[:3]
+        if (scheme, host) not in self._known:
+            self._known[scheme, host] = environment_proxy(url)
+        return self._known[scheme, host]
+
+
+def read_proxy(given: str | Secret | None, owner: str) -> Proxy | None:
+    """Read the option ``proxy``, which may be ``$ENV:NAME``. Raises ConfigurationError without showing any of it."""
+    text = given.reveal() if isinstance(given, Secret) else given
+    if text is not None and text.startswith(ENVIRONMENT):
+        text = os.environ.get(text.removeprefix(ENVIRONMENT), "")
+    read = _parse(text) if text is not None else None
+    given = text = None  # a traceback with locals shows this frame
+    if isinstance(read, str):
+        raise ConfigurationError(f"{owner}: proxy {read}")
+    return read
+
+
+def environment_proxy(url: str) -> Proxy | None:
+    """Read the proxy that the environment names for a URL: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, unless NO_PROXY."""
+    parts = urlsplit(url)
+    proxies = getproxies()
+    name = parts.scheme if proxies.get(parts.scheme) else "all"
+    text = proxies.get(name)
+    if not text or _is_exempt(parts.hostname or "", parts.port, proxies.get("no", "")):
+        return None
+    read = _parse(text if "://" in text else f"http://{text}")
+    proxies.clear()  # a traceback with locals shows this frame
+    text = None
+    if isinstance(read, str):
+        raise ConfigurationError(f"the environment's {name.upper()}_PROXY {read}")
+    return read
+
+
+def _parse(text: str) -> Proxy | str:
+    """Take a proxy's URL apart, or say what is wrong with it, without showing it."""
+    if not text.strip():
+        return f"is empty; leave it out for no proxy, or give its address: {EXPECTED}"
+    if re.match(r"socks", text, re.IGNORECASE):
+        return (
+            "is a SOCKS proxy, which tako doesn't speak; give an HTTP proxy, "
+            "or an httpx transport that speaks SOCKS as transport="
+        )
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return f"isn't a URL: {EXPECTED}"
+    beyond = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or beyond or re.search(r"\s", text):
+        return f"isn't a proxy's URL: {EXPECTED}"
+    login, at, place = parts.netloc.rpartition("@")
+    address = f"{parts.scheme}://{place}" if port else f"{parts.scheme}://{place}:{PORTS[parts.scheme]}"
+    if not at:
+        return Proxy(address)
+    user, _, password = (unquote(part) for part in login.partition(":"))
+    basic = b64encode(f"{user}:{password}".encode()).decode()
+    return Proxy(address, (Secret(basic, prefix="Basic "), Secret(password)))
+
+
+def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
+    """Whether NO_PROXY names a host: by its name or a domain above it, with a port or without, or by a network."""
+    if proxy_bypass(f"{host}:{port}" if port else host):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    for entry in no_proxy.split(","):
+        try:
+            if address in ip_network(entry.strip(" []"), strict=False):
+                return True
+        except ValueError:  # a name
+            continue
+    return False

@@ -1,0 +1,127 @@
+"""What is said of a request that got no reply, or half of one: the same words whichever library sent it.
+
+Each error is one line without a password and without the library's own terms. Its cause is at most an error of the
+standard library, which holds neither headers nor URLs.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from tako.errors import ProviderTimeoutError, TransportError
+
+if TYPE_CHECKING:
+    from tako.kit.proxy import Proxy
+    from tako.kit.wire import HttpRequest
+
+CLOSED = "the server closed it"
+INCOMPLETE = "the reply is incomplete"
+PROXY_LOGIN = 407
+NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+"""What OpenSSL calls an answer that is no TLS."""
+UNKNOWN_AUTHORITY = (18, 19, 20, 21)
+"""OpenSSL's codes of certificates that nobody vouches for (X509_V_ERR_…)."""
+
+T = TypeVar("T", bound=TransportError)
+
+
+class Route:
+    """Where a request goes, as errors name it."""
+
+    def __init__(self, request: HttpRequest, proxy: Proxy | None) -> None:
+        self.host = urlsplit(request.url).netloc.rpartition("@")[2]
+        self.proxy = proxy
+        self.to = f"{self.host} through the proxy {proxy.address}" if proxy else self.host
+        self._timeout = f"timeout={request.timeout:g} s"
+        self._connect_timeout = f"connect_timeout={request.connect_timeout:g} s"
+
+    def is_proxy(self, host: str, port: int | None) -> bool:
+        """Whether an address is the proxy's."""
+        place = urlsplit(self.proxy.address) if self.proxy else None
+        return place is not None and (place.hostname, place.port) == (host, port)
+
+    def slow_connect(self) -> ProviderTimeoutError:
+        """No connection in time."""
+        return ProviderTimeoutError(f"connecting to {self.to} took longer than {self._connect_timeout}")
+
+    def silent(self) -> ProviderTimeoutError:
+        """No byte in time."""
+        return ProviderTimeoutError(f"nothing came from {self.to} for {self._timeout}")
+
+    def unknown_host(self) -> TransportError:
+        """The name has no address."""
+        if self.proxy:
+            return TransportError(f"the host of the proxy {self.proxy.address} cannot be found; check proxy=")
+        return TransportError(f"the host {self.host} cannot be found; check the base URL")
+
+    def unreachable(self, reason: str) -> TransportError:
+        """No connection."""
+        place = f"the proxy {self.proxy.address}" if self.proxy else self.host
+        return TransportError(f"cannot connect to {place}: {reason}")
+
+    def tunnel_refused(self, status: int | None) -> TransportError:
+        """The proxy doesn't connect us."""
+        address = self.proxy.address if self.proxy else "in between"
+        if status is None:
+            return self.unreachable("it answers something that isn't HTTP")
+        login = "; check the user and the password in proxy=" if status == PROXY_LOGIN else ""
+        error = TransportError(f"the proxy {address} refused to connect to {self.host}{login}", status_code=status)
+        return error if status >= 500 else lasting(error)  # noqa: PLR2004 - RFC 9110
+
+    def no_tls(self, problem: ssl.SSLError, *, at_proxy: bool = False) -> TransportError:
+        """The handshake failed."""
+        host = f"the proxy {self.proxy.address}" if self.proxy and at_proxy else self.host
+        if isinstance(problem, ssl.SSLCertVerificationError):
+            advice = ""
+            if problem.verify_code in UNKNOWN_AUTHORITY:
+                advice = "; if you trust it, name its authority's file in SSL_CERT_FILE"
+            text = f"TLS with {host} failed: the certificate isn't accepted: {problem.verify_message}{advice}"
+            return lasting(TransportError(text))
+        reason = problem.reason or ""
+        if reason in NO_TLS:
+            return lasting(TransportError(f"TLS with {host} failed: the server speaks something else there"))
+        error = TransportError(f"TLS with {host} failed: {reason.lower().replace('_', ' ') or 'the connection broke'}")
+        return lasting(error) if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason else error
+
+    def broken(self, reason: str) -> TransportError:
+        """The connection ended too early."""
+        return TransportError(f"the connection to {self.to} broke: {reason}")
+
+    def no_http(self) -> TransportError:
+        """What came cannot be read as HTTP."""
+        return self.broken("the server answers something that isn't HTTP")
+
+    def unusable(self, reason: str) -> TransportError:
+        """The request cannot be sent at all."""
+        return lasting(TransportError(f"{self.host} cannot be asked: {reason}"))
+
+
+def lasting(error: T) -> T:
+    """Mark a failure that is the same a second later."""
+    error.retryable = False
+    return error
+
+
+def os_reason(error: BaseException) -> str:
+    """Say what the system says of a connection, without what libraries add."""
+    number = getattr(error, "errno", None)
+    text = str(error)
+    if isinstance(error, ssl.SSLError) or "[SSL" in text:
+        return "its TLS broke"
+    if isinstance(number, int) and number > 0:
+        return os.strerror(number)
+    return "none of its addresses answers" if "Multiple exceptions" in text else CLOSED
+
+
+def bare(error: BaseException, made: TransportError) -> BaseException:
+    """Return an error of the standard library to be the cause of ``made``, without what the original drags along."""
+    if isinstance(error, ssl.SSLError) and type(error).__module__ == "ssl":
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        return error
+    if isinstance(made, ProviderTimeoutError):
+        return TimeoutError()
+    number = getattr(error, "errno", None)
+    return OSError(number, os.strerror(number)) if isinstance(number, int) and number > 0 else ConnectionError()
