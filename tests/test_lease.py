@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -165,20 +164,14 @@ async def test_callers_do_not_share_the_error_object(source):
 def test_a_refused_request_is_sent_once_more_if_there_are_other_credentials(others, sent):
     tries = []
 
-    @asynccontextmanager
     async def send():
         tries.append(1)
         raise AuthenticationError("refused")
-        yield
 
     async def renewed(refusal):
         assert str(refusal) == "refused"
         return others
 
-    async def main():
-        async with sent_again(send, renewed):
-            pass
-
     with pytest.raises(AuthenticationError, match="refused"):
-        asyncio.run(main())
+        asyncio.run(sent_again(send, renewed))
     assert len(tries) == sent

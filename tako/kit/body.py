@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import zlib
 from contextlib import aclosing, suppress
-from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -82,22 +81,21 @@ class Patience:
         self.check(moved=moved)
 
 
-async def read_whole(reply: HttpReply, cap: int, timeout: float = inf) -> bytes:
+async def read_whole(reply: HttpReply, cap: int, patience: Patience | None = None) -> bytes:
     """Read a whole body; see ``read_pieces`` and ``Patience``."""
     pieces: list[bytes] = []
-    patience = Patience(timeout)
     async with aclosing(read_pieces(reply, cap)) as source:
         async for piece in source:
             pieces.append(piece)
-            patience.count(piece)
+            if patience is not None:
+                patience.count(piece)
     return b"".join(pieces)
 
 
-async def read_start(reply: HttpReply, cap: int, timeout: float = inf) -> bytes:
-    """Read at most the first ``cap`` bytes of a body; of one that breaks off, drips or cannot be read, what there is."""
+async def read_start(reply: HttpReply, cap: int, patience: Patience | None = None) -> bytes:
+    """Read at most the first ``cap`` bytes of a body; of one that breaks off or cannot be read, what there is."""
     pieces: list[bytes] = []
     size = 0
-    patience = Patience(timeout)
     with suppress(TransportError, ResponseError):
         async with aclosing(read_pieces(reply, 1 << 62)) as source:
             async for piece in source:
@@ -105,7 +103,8 @@ async def read_start(reply: HttpReply, cap: int, timeout: float = inf) -> bytes:
                 size += len(piece)
                 if size >= cap:
                     break
-                patience.count(piece)
+                if patience is not None:
+                    patience.count(piece)
     return b"".join(pieces)[:cap]
 
 

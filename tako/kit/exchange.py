@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, suppress
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -22,7 +21,6 @@ from tako.fold import chunks_of
 from tako.kit.body import excerpt, read_pieces
 from tako.kit.encoding import encode
 from tako.kit.lines import BOM
-from tako.kit.wire import PATIENCE
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
 from tako.types import ChatRequest, ChatResponse, Chunk, Notice
 
@@ -105,7 +103,7 @@ def stream_through(
             failure = None
             async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
                 try:
-                    moved = monotonic()
+                    patience = provider.patience()
                     async for data in pieces:
                         page = page and _still_page(data)
                         chunk = None
@@ -113,7 +111,7 @@ def stream_through(
                             yield chunk
                         if decoding.ended:
                             break
-                        moved = monotonic() if chunk is not None else _patient(moved, provider.timeout)
+                        patience.check(moved=chunk is not None)
                     if page:
                         raise _page(b"")
                     for chunk in decoding.finish(clean=True):
@@ -193,13 +191,6 @@ class _Either:
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         return (self._chosen or self._expected).finish(clean=clean)
-
-
-def _patient(moved: float, timeout: float) -> float:
-    """Return when a stream last moved; raises ProviderTimeoutError where that is too long ago."""
-    if monotonic() - moved > timeout * PATIENCE:
-        raise ProviderTimeoutError(f"nothing but keep-alives came for {PATIENCE} x timeout={timeout:g} s")
-    return moved
 
 
 def _is_page(reply: HttpReply) -> bool:

@@ -6,29 +6,37 @@ import asyncio
 import re
 import sys
 import threading
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from tako.environment import read
 from tako.errors import ConfigurationError, ProviderError
-from tako.kit.body import ACCEPTED, read_start, read_whole
+from tako.kit.body import ACCEPTED, Patience, read_start, read_whole
 from tako.kit.checks import check_transport_options
 from tako.kit.failures import Facts, make_error, read_facts
 from tako.kit.flight import SingleFlight
 from tako.kit.keys import Secret, scrub
 from tako.kit.proxy import Proxies, read_proxy
+from tako.kit.transport_errors import PROXY_LOGIN, no_login
 from tako.kit.wire import AROUND, HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
+    from types import TracebackType
 
     from tako.capabilities import Capabilities
 
 MIB = 1024 * 1024
 USER_AGENT = "tako/0.1"
+_TELLING = re.compile(
+    r"([a-z]+://([\w. -]*|\[[0-9a-f:.]*\])|localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:\d{0,5})?(/.*)?", re.DOTALL
+)
+"""What looks like an address."""
+LONGEST_SHOWN = 200
+"""Characters of an address in an error."""
 _SENSITIVE = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -65,11 +73,43 @@ class HttpOptions(TransportOptions, total=False):
     capabilities: Capabilities | None
 
 
+class CallOptions(TypedDict, total=False):
+    """What may be said of one request.
+
+    ``headers`` win over the provider's own, ``timeout`` (None is for "not given") over its longest silence in seconds.
+    """
+
+    headers: Mapping[str, str]
+    method: str
+    timeout: float | None
+
+
 class Connection(TypedDict):
     """What a transport of ours is made with."""
 
     max_connections: int
     proxies: Proxies
+
+
+class Opened:
+    """A reply while it is read. All secrets are taken out of the errors of its vendor."""
+
+    def __init__(self, sending: Coroutine[Any, Any, HttpReply], hide: Callable[[str], str]) -> None:
+        self._sending = sending
+        self._hide = hide
+        self._reply: HttpReply | None = None
+
+    async def __aenter__(self) -> HttpReply:
+        self._reply = await self._sending
+        return self._reply
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, ProviderError):
+            scrub(error, self._hide)
+        if self._reply is not None:
+            await self._reply.aclose()
 
 
 class HttpProvider(Provider):
@@ -146,47 +186,45 @@ class HttpProvider(Provider):
         """Read what the vendor says of a failure; override where it says it in headers."""
         return read_facts(body)
 
-    @asynccontextmanager
-    async def open(
-        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = "POST"
-    ) -> AsyncGenerator[HttpReply, None]:
-        """Send a request; within the block its reply has status 200 and is still to be read.
+    def open(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> Opened:
+        """Send a request, as ``send`` does; the reply is closed at the end of the block."""
+        return Opened(self.send(url, body, **call), self.hiding(call.get("headers")))
 
-        Raises the error that any other status stands for, or a TransportError.
+    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
+        """Send a request, and return its reply, whose status is 200 and which is still to be read and closed.
+
+        Raises the error that any other status stands for, or a TransportError. Override it to send otherwise, or again.
         """
-        reply = await self._send(url, body, headers, method)
+        method, timeout = call.get("method", "POST"), call.get("timeout") or self.timeout
         try:
-            if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110
-                raise await self._refusal(reply)
-            yield reply
-        except ProviderError as error:
-            self.clean(error)
-            raise
-        finally:
-            await reply.aclose()
-
-    async def _send(self, url: str, body: bytes, headers: Mapping[str, str] | None, method: str) -> HttpReply:
-        """Send a request; what authorizing it or a transport raises loses its secrets."""
-        try:
-            sent = HttpHeaders({**self._sent_headers, **(headers or {}), **await self.authorize(method, url, body)})
+            own = await self.authorize(method, url, body)
+            sent = HttpHeaders({**self._sent_headers, **own, **call.get("headers", {})})
             transport = await self._transport_here()
             for wrap in AROUND:
                 transport = wrap(transport, self)
-            return await transport.send(HttpRequest(method, url, sent, body, self.timeout, self.connect_timeout))
+            reply = await transport.send(HttpRequest(method, url, sent, body, timeout, self.connect_timeout))
+            if 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110
+                return reply
+            try:
+                raise await self._refusal(reply, url, Patience(timeout))
+            finally:
+                await reply.aclose()
         except Exception as error:
-            self.clean(error)
+            scrub(error, self.hiding(call.get("headers")))
             raise
 
-    async def fetch(
-        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = "POST"
-    ) -> tuple[HttpReply, bytes]:
+    async def fetch(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> tuple[HttpReply, bytes]:
         """Send a request and read the whole reply, of status 200; raises as ``open`` does."""
         try:
-            async with self.open(url, body, headers=headers, method=method) as reply:
-                return reply, await read_whole(reply, self.max_reply_bytes)
+            async with self.open(url, body, **call) as reply:
+                return reply, await read_whole(reply, self.max_reply_bytes, self.patience(call.get("timeout")))
         except BaseException as error:  # noqa: BLE001 - its frames hold the reply, which may repeat the key
             failure = error.with_traceback(None)
         raise failure
+
+    def patience(self, timeout: float | None = None) -> Patience:
+        """Return how long to wait for a reply that comes without getting anywhere."""
+        return Patience(timeout or self.timeout)
 
     def failure(self, facts: Facts, *, status: int | None = None, body: str = "") -> ProviderError:
         """Make the error for what a vendor reports inside a reply of status 200."""
@@ -199,6 +237,19 @@ class HttpProvider(Provider):
         for secret in self.secrets:
             text = secret.hide(text)
         return text
+
+    def hiding(self, headers: Mapping[str, str] | None) -> Callable[[str], str]:
+        """Return what takes all secrets out of a text, those among the headers of one request too."""
+        own = [Secret(value) for name, value in (headers or {}).items() if _SENSITIVE.search(name)]
+        if not own:
+            return self.hide
+
+        def hide(text: str) -> str:
+            for secret in own:
+                text = secret.hide(text)
+            return self.hide(text)
+
+        return hide
 
     def clean(self, error: BaseException) -> None:
         """Take all secrets out of an error and its causes, where a reply has repeated them, and all frames with it."""
@@ -225,8 +276,10 @@ class HttpProvider(Provider):
     def _without_secrets(self, facts: Facts) -> Facts:
         return Facts(self.hide(facts.message), facts.codes, facts.status, facts.retry_after)
 
-    async def _refusal(self, reply: HttpReply) -> ProviderError:
-        body = await read_start(reply, MIB)
+    async def _refusal(self, reply: HttpReply, url: str, patience: Patience) -> ProviderError:
+        if reply.status == PROXY_LOGIN:
+            return no_login(self._connection["proxies"](url))
+        body = await read_start(reply, MIB, patience)
         facts = self._without_secrets(self.error_facts(reply, body))
         if 300 <= reply.status < 400:  # noqa: PLR2004 - RFC 9110
             facts = Facts("the server redirects elsewhere, which is never followed; correct the base URL")
@@ -270,24 +323,35 @@ def check_url(url: str, option: str, owner: str, *, beyond: str = "") -> str:
     ``beyond``: a pattern of the paths that go after the base. They are cut off, since people paste whole addresses.
     """
     if not isinstance(url, str):
-        raise ConfigurationError(f"{owner}: {option}={url!r} is no base URL: it is not text")
-    problem = ""
+        raise ConfigurationError(f"{owner}: {option} is no base URL: it is a {type(url).__name__}, not a str")
+    problem = _url_problem(url)
+    if problem:
+        shown = shown_url(url)
+        del url  # a traceback with locals shows this frame
+        raise ConfigurationError(f"{owner}: {option}{shown} is no base URL: {problem}")
+    return re.sub(rf"(?:{beyond})/*$", "", url).rstrip("/")
+
+
+def _url_problem(url: str) -> str:
+    """Say why an address is no base URL, or "" where it is one."""
     try:
         parts = urlsplit(url)
-        port_ok = parts.port is None or parts.port > 0
-    except ValueError as error:
-        problem = str(error)
-    else:
-        if parts.scheme not in ("http", "https") or not parts.hostname or not port_ok:
-            problem = "an address like https://api.example.com/v1 is expected"
-        elif parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f]", url):
-            problem = "it must end with the path, without spaces"
-        elif parts.username or parts.password:
-            problem = "it must hold no credentials"
-    if problem:
-        shown = re.sub(r"//[^/]*@", "//", url)  # without the credentials it may hold
-        raise ConfigurationError(f"{owner}: {option}={shown!r} is no base URL: {problem}")
-    return re.sub(rf"(?:{beyond})/*$", "", url).rstrip("/")
+        port = parts.port
+    except ValueError:
+        return "its host or its port can't be read"
+    if parts.username is not None or parts.password is not None:
+        return "it must hold no credentials"
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        return "an address like https://api.example.com/v1 is expected"
+    if parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f]", url):
+        return "it must end with the path, without spaces"
+    return ""
+
+
+def shown_url(url: str) -> str:
+    """Write an address that is wrong as ``='…'``, up to its query; "" where it may hold a password, or be a key."""
+    start = re.split(r"[?#]", url, maxsplit=1)[0]
+    return f"={start!r}" if "@" not in url and _TELLING.fullmatch(start) and len(start) < LONGEST_SHOWN else ""
 
 
 def _import_aiohttp() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -39,22 +40,28 @@ class HttpxSender:
     async def send(self, request: HttpRequest) -> HttpxReply:
         """Send a request; the reply's body is still to be read."""
         proxy = self.proxy(request)
+        route, progress = Route(request, proxy), _Progress(request)
         last = self.last
         if last is not None and (pause := self.habits.pause(*last)) > 0:
             await anyio.sleep(pause)
         failure: BaseException
-        progress = _Progress(request)
         try:
             with progress.scope:
-                return self._answered(await self.handle(request, proxy, progress), request, last, progress)
-            failure = Route(request, proxy).silent()
+                response = await self.handle(request, proxy, progress)
+                self._learn(last, progress, kept=True)
+                return HttpxReply(response, request, self)
+            failure = route.slow_connect() if proxy is not None and not progress.is_open else route.silent()
         except Exception as error:  # noqa: BLE001 - any transport, any exception
-            failure = translated(error, Route(request, proxy), is_open=progress.is_open)
+            failure = translated(error, route, is_open=progress.is_open)
         except BaseException as error:  # noqa: BLE001 - cancelled, most often; httpx's frames hold the headers
             failure = error.with_traceback(None)
-        if last is not None and not progress.is_new:
-            self.habits.learn(last[1], kept=False)
+        self._learn(last, progress, kept=False)
         raise failure
+
+    def _learn(self, last: tuple[float, Kind] | None, progress: _Progress, *, kept: bool) -> None:
+        """Remember whether a server had kept its connection, where it was not a new one."""
+        if last is not None and not progress.is_new:
+            self.habits.learn(last[1], kept=kept)
 
     def proxy(self, request: HttpRequest) -> Proxy | None:
         """Return the proxy that we put a request through."""
@@ -63,13 +70,6 @@ class HttpxSender:
     async def handle(self, request: HttpRequest, proxy: Proxy | None, progress: _Progress) -> Any:
         """Send a request and return httpx's response."""
         raise NotImplementedError
-
-    def _answered(
-        self, response: Any, request: HttpRequest, last: tuple[float, Kind] | None, progress: _Progress
-    ) -> HttpxReply:
-        if last is not None and not progress.is_new:
-            self.habits.learn(last[1], kept=True)
-        return HttpxReply(response, request, self)
 
 
 class HttpxTransport(HttpxSender):
@@ -188,9 +188,13 @@ class HttpxReply:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Iterate over what comes, as it comes."""
+        source = aiter(self._response.stream)
         try:
-            async for data in self._response.stream:
+            async for data in source:
                 yield data
+        except GeneratorExit:
+            await _abandon(source)
+            raise
         except Exception as error:  # noqa: BLE001 - any transport, any exception
             failure = translated(error, Route(self._request, self._sender.proxy(self._request)))
         else:
@@ -203,6 +207,14 @@ class HttpxReply:
             await self._response.aclose()
         kind = self._request.url, self.status, self.headers.get("content-type")
         self._sender.last = monotonic(), kind
+
+
+async def _abandon(source: AsyncIterator[bytes]) -> None:
+    """Leave a body: by an interruption of its reading, which all generators inside of it see, and end with."""
+    with anyio.CancelScope() as scope, suppress(Exception):
+        scope.cancel()
+        async for _ in source:  # what has come already
+            pass
 
 
 def translated(error: Exception, route: Route, *, is_open: bool = True) -> TransportError:

@@ -11,7 +11,6 @@ calls without a valid value wait, together, for one fetch. A fetch that fails do
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from enum import Enum, auto
 from math import inf
@@ -22,8 +21,7 @@ from tako.errors import AuthenticationError, TakoError
 from tako.kit.flight import SingleFlight
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Awaitable, Callable
 
 PACE = 10.0
 """Seconds from a fetch that brought nothing to the next one while the old value still holds."""
@@ -119,16 +117,11 @@ class Lease(Generic[T]):
         return made
 
 
-@asynccontextmanager
-async def sent_again(
-    send: Callable[[], AbstractAsyncContextManager[T]], renewed: Callable[[AuthenticationError], Awaitable[bool]]
-) -> AsyncGenerator[T, None]:
+async def sent_again(send: Callable[[], Awaitable[T]], renewed: Callable[[AuthenticationError], Awaitable[bool]]) -> T:
     """Send a request; where it is refused and ``renewed(refusal)`` finds other credentials, once more with those."""
-    async with AsyncExitStack() as stack:
-        try:
-            reply = await stack.enter_async_context(send())
-        except AuthenticationError as refusal:
-            if not await renewed(refusal):
-                raise
-            reply = await stack.enter_async_context(send())
-        yield reply
+    try:
+        return await send()
+    except AuthenticationError as refusal:
+        if not await renewed(refusal):
+            raise
+    return await send()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from base64 import b64encode
 from ipaddress import ip_address, ip_network
@@ -12,7 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 from msgspec import Struct
 
 from tako.errors import ConfigurationError
-from tako.kit.keys import ENVIRONMENT, Secret
+from tako.kit.keys import Secret
 from tako.kit.wire import HttpHeaders
 
 PORTS = {"http": 80, "https": 443}
@@ -50,10 +49,8 @@ class Proxies:
 
 
 def read_proxy(given: str | Secret | None, owner: str) -> Proxy | None:
-    """Read the option ``proxy``, which may be ``$ENV:NAME``. Raises ConfigurationError without showing any of it."""
+    """Read the option ``proxy``. Raises ConfigurationError without showing any of it."""
     text = given.reveal() if isinstance(given, Secret) else given
-    if text is not None and text.startswith(ENVIRONMENT):
-        text = os.environ.get(text.removeprefix(ENVIRONMENT), "")
     read = _parse(text) if text is not None else None
     given = text = None  # a traceback with locals shows this frame
     if isinstance(read, str):

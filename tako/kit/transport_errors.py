@@ -64,11 +64,12 @@ class Route:
 
     def tunnel_refused(self, status: int | None) -> TransportError:
         """The proxy doesn't connect us."""
-        address = self.proxy.address if self.proxy else "in between"
         if status is None:
             return self.unreachable("it answers something that isn't HTTP")
-        login = "; check the user and the password in proxy=" if status == PROXY_LOGIN else ""
-        error = TransportError(f"the proxy {address} refused to connect to {self.host}{login}", status_code=status)
+        if status == PROXY_LOGIN:
+            return no_login(self.proxy)
+        place = self.proxy.address if self.proxy else "in between"
+        error = TransportError(f"the proxy {place} refused to connect to {self.host}", status_code=status)
         return error if status >= 500 else lasting(error)  # noqa: PLR2004 - RFC 9110
 
     def no_tls(self, problem: ssl.SSLError, *, at_proxy: bool = False) -> TransportError:
@@ -97,6 +98,13 @@ class Route:
     def unusable(self, reason: str) -> TransportError:
         """The request cannot be sent at all."""
         return lasting(TransportError(f"{self.host} cannot be asked: {reason}"))
+
+
+def no_login(proxy: Proxy | None) -> TransportError:
+    """The proxy wants a login, or another one."""
+    place = proxy.address if proxy else "in between"
+    text = f"the proxy {place} wants a login; check the user and the password in proxy="
+    return lasting(TransportError(text, status_code=PROXY_LOGIN))
 
 
 def lasting(error: T) -> T:

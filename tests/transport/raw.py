@@ -9,6 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Generator
 
     Say = Callable[[socket.socket], None]
@@ -17,33 +18,43 @@ if TYPE_CHECKING:
 class Raw:
     """What a test sees of the server; ``says`` has what becomes of the connections in turn, the last one for ever."""
 
-    def __init__(self, says: tuple[bytes | Say, ...]) -> None:
+    def __init__(self, says: tuple[bytes | Say, ...], tls: ssl.SSLContext | None = None) -> None:
         self.url = ""
         self.requests = 0
         self.connections = 0
         self.says = says
+        self.tls = tls
+
+    @property
+    def place(self) -> str:
+        """The host and the port."""
+        return self.url.partition("//")[2]
 
     def serve(self, connection: socket.socket, number: int) -> None:
         self.connections = number + 1
         said = self.says[min(number, len(self.says) - 1)]
         connection.settimeout(60)
         with suppress(OSError), connection:
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
             if callable(said):
                 said(connection)
             else:
                 self.read(connection)
                 connection.sendall(said)
+            connection.close()
 
-    def read(self, connection: socket.socket) -> None:
-        """Read one request."""
+    def read(self, connection: socket.socket) -> bytes:
+        """Read one request, and return its head."""
         request = b""
         while b"\r\n\r\n" not in request:
             request += self._more(connection)
         head, _, body = request.partition(b"\r\n\r\n")
-        size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
         while len(body) < size:
             body += self._more(connection)
         self.requests += 1
+        return head
 
     def _more(self, connection: socket.socket) -> bytes:
         piece = connection.recv(65536)
@@ -53,11 +64,11 @@ class Raw:
 
 
 @contextmanager
-def saying(*says: bytes | Say) -> Generator[Raw]:
-    server = Raw(says)
+def saying(*says: bytes | Say, tls: ssl.SSLContext | None = None) -> Generator[Raw]:
+    server = Raw(says, tls)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        server.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.url = f"http{'s' if tls else ''}://127.0.0.1:{listener.getsockname()[1]}"
 
         def accept() -> None:
             for number in count():

@@ -155,26 +155,3 @@ def test_cookies_are_not_kept() -> None:
     with serve(reply(json=BODY, headers={"set-cookie": "a=b; Path=/"})) as server:
         asyncio.run(main())
     assert "cookie" not in server.requests[1].headers
-
-
-def test_proxies_are_used_when_asked_for_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        for options in ({}, {"proxy": proxy.url}, {"trust_env": True}):
-            async with OpenAI("m", api_key="k", base_url=target, max_retries=0, **options) as asked:
-                assert (await asked.chat("hi")).text == "ok"
-
-    with serve(ANSWER) as proxy, serve(ANSWER) as server:
-        target = server.url.replace("127.0.0.1", "localhost")
-        monkeypatch.setenv("http_proxy", proxy.url)
-        monkeypatch.delenv("no_proxy", raising=False)
-        asyncio.run(main())
-    assert (len(server.requests), len(proxy.requests)) == (1, 2)
-    assert proxy.requests[0].path.startswith("http://localhost")
-
-
-def test_the_netrc_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password hush\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    with serve(ANSWER) as server:
-        asyncio.run(provider(server, headers={"authorization": "Bearer mine"}).chat("hi"))
-    assert server.requests[0].headers["authorization"] == "Bearer mine"

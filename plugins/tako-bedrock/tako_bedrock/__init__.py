@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
@@ -14,7 +13,7 @@ from tako.errors import AuthenticationError, ConfigurationError, ProviderError
 from tako.kit.checks import check_text, path_of
 from tako.kit.encoding import merge
 from tako.kit.exchange import chat_through, refuse_if_strict, stream_through
-from tako.kit.http import HttpOptions, HttpProvider, check_url
+from tako.kit.http import CallOptions, HttpOptions, HttpProvider, check_url
 from tako.kit.keys import find_key
 from tako.kit.lease import sent_again
 from tako.kit.models import ModelTable
@@ -28,7 +27,7 @@ from tako_bedrock.signing import check_bearer, signature
 from tako_bedrock.stream import ConverseDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Mapping
 
     from tako.kit.failures import Facts
     from tako.kit.wire import HttpReply
@@ -116,10 +115,7 @@ class Bedrock(HttpProvider):
         """Read the error's name from the headers."""
         return refusal_facts(reply.headers, body)
 
-    @asynccontextmanager
-    async def open(
-        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = "POST"
-    ) -> AsyncGenerator[HttpReply, None]:
+    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request; where the credentials have expired, find new ones once and send it once more."""
         held = await self.account.held() if self._signs else None
 
@@ -130,8 +126,7 @@ class Bedrock(HttpProvider):
             refusal.args = (f"{refusal.args[0]} (the credentials are of {source}; renew or correct them)",)
             return False
 
-        async with sent_again(partial(super().open, url, body, headers=headers, method=method), renewed) as reply:
-            yield reply
+        return await sent_again(partial(super().send, url, body, **call), renewed)
 
     def hide(self, text: str) -> str:
         """Take all secrets out of a text; a signature's refusal quotes the session token."""

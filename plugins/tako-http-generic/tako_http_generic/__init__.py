@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
@@ -16,7 +15,7 @@ from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.failures import Facts, read_facts
-from tako.kit.http import HttpProvider, TransportOptions
+from tako.kit.http import CallOptions, HttpProvider, TransportOptions
 from tako.kit.keys import Secret
 from tako.translator import PartContext
 from tako_http_generic.asking import Asking
@@ -29,7 +28,7 @@ from tako_http_generic.settings import NdJson, OpenAiSse, StreamConfig, ToolCall
 from tako_http_generic.stream import PointerDecoder, StreamReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Mapping
 
     from tako.kit.wire import HttpReply
     from tako_http_generic.file import Readable
@@ -131,13 +130,10 @@ class HttpGeneric(HttpProvider):
         with naming(path):
             return cls(**settings_of(path, model, options))
 
-    @asynccontextmanager
-    async def open(
-        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = ""
-    ) -> AsyncGenerator[HttpReply, None]:
+    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request; whatever the method is that is asked for, it is this endpoint's own."""
-        async with super().open(url, body, headers=headers, method=self.method) as reply:
-            yield reply
+        call["method"] = self.method
+        return await super().send(url, body, **call)
 
     def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
         """Read what the endpoint says of a failure, and its status, which ``error_codes`` may name too."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -14,7 +13,7 @@ from tako.errors import NotFoundError, ProviderError, TransportError
 from tako.kit.checks import check_kind
 from tako.kit.encoding import encode, merge
 from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
-from tako.kit.http import HttpOptions, HttpProvider
+from tako.kit.http import CallOptions, HttpOptions, HttpProvider
 from tako.kit.keys import find_key
 from tako.translator import PartContext
 from tako_ollama.host import BASE_URL, find_host
@@ -24,12 +23,10 @@ from tako_ollama.show import read_show
 from tako_ollama.wire import encode_body, encode_part
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from tako.kit.wire import HttpReply
 
-UNREACHABLE = ("ClientConnectorError", "ConnectError")
-"""What aiohttp and httpx call a connection that was not made."""
+UNREACHABLE = ("ConnectionRefusedError", "ConnectError")
+"""What the system and httpx call a connection that was not made."""
 
 
 class Ollama(HttpProvider):
@@ -77,21 +74,14 @@ class Ollama(HttpProvider):
         self.refresh()
         return self.capabilities
 
-    @asynccontextmanager
-    async def open(
-        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = "POST"
-    ) -> AsyncGenerator[HttpReply, None]:
+    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request; what a local server's user can do about a failure stands in its text."""
-        opened = False
         try:
-            async with super().open(url, body, headers=headers, method=method) as reply:
-                opened = True
-                yield reply
+            return await super().send(url, body, **call)
         except ProviderError as error:
-            if not opened:
-                error.provider = error.provider or self.name
-                error.model = error.model or msgspec.json.decode(body).get("model")
-                advise(error)
+            error.provider = error.provider or self.name
+            error.model = error.model or msgspec.json.decode(body).get("model")
+            advise(error)
             raise
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -11,7 +10,7 @@ from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, TakoError
 from tako.kit.checks import check_text, given
 from tako.kit.exchange import Exchange, chat_through, stream_through
-from tako.kit.http import HttpOptions, HttpProvider, check_url
+from tako.kit.http import CallOptions, HttpOptions, HttpProvider, check_url
 from tako.kit.keys import Secret, find_key
 from tako.kit.lease import sent_again
 from tako.kit.models import ModelTable
@@ -26,7 +25,7 @@ from tako_vertex.stream import GeminiDecoder
 from tako_vertex.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Mapping
 
     from tako.kit.failures import Facts
     from tako.kit.wire import HttpReply
@@ -132,16 +131,11 @@ class Vertex(HttpProvider):
         text = super().hide(text)
         return text if self.tokens is None else self.tokens.hide(text)
 
-    @asynccontextmanager
-    async def open(
-        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, method: str = "POST"
-    ) -> AsyncGenerator[HttpReply, None]:
+    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request; where its token is refused, once more with the next one."""
-        send = partial(super().open, url, body, headers=headers, method=method)
+        send = partial(super().send, url, body, **call)
         if self.tokens is None:
-            async with send() as reply:
-                yield reply
-            return
+            return await send()
         tokens, used = self.tokens, await self.tokens.grant()
 
         async def renewed(refusal: AuthenticationError) -> bool:
@@ -150,8 +144,7 @@ class Vertex(HttpProvider):
             except TakoError as failure:
                 raise refusal from failure
 
-        async with sent_again(send, renewed) as reply:
-            yield reply
+        return await sent_again(send, renewed)
 
 
 def _secret(given: str | None, option: str, owner: str) -> Secret | None:

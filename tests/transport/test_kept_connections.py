@@ -1,0 +1,176 @@
+"""Kept connections: one that has ended is never used, and no request is sent twice that may have been read."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+import pytest
+
+from tako.errors import TransportError
+from tako.kit.habits import MOMENT, Habits
+from tako.testing.dialects import COMPLETIONS
+from tako.testing.script import Script
+from tako.testing.waiting import until
+
+from .raw import head, saying, sized
+from .ways import WAYS, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tako.providers import OpenAI
+
+    from .raw import Raw
+
+SCRIPT = Script(text="Hello there.")
+DOCUMENT = msgspec.json.encode(COMPLETIONS.whole(SCRIPT))
+WHOLE = sized(DOCUMENT, "content-type: application/json", "connection: keep-alive")
+EVENTS = b"".join(COMPLETIONS.events(SCRIPT))
+STREAM = head("200 OK", "content-type: text/event-stream", "transfer-encoding: chunked", "keep-alive: timeout=5") + (
+    b"%x\r\n%s\r\n0\r\n\r\n" % (len(EVENTS), EVENTS)
+)
+
+
+def closing(server: list[Raw], said: bytes, closed: threading.Event) -> Callable[[socket.socket], None]:
+    """Answer one request, and close with the last byte, without a word about it."""
+
+    def once(connection: socket.socket) -> None:
+        closed.clear()
+        server[0].read(connection)
+        if hasattr(socket, "TCP_CORK"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # the end goes with the last bytes
+        connection.sendall(said)
+        connection.shutdown(socket.SHUT_WR)
+        closed.set()
+        while connection.recv(65536):
+            pass
+
+    return once
+
+
+def streamed(said: bytes) -> bool:
+    return said is STREAM
+
+
+async def asked(provider: OpenAI, said: bytes) -> str:
+    reply = await (provider.stream("hi").response() if streamed(said) else provider.chat("hi"))
+    return str(reply.text)
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["at once", "after a while that the loop was kept from looking"])
+@pytest.mark.parametrize("said", [WHOLE, STREAM], ids=["whole", "stream"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_server_that_closes_with_its_last_byte_costs_no_call(way: str, said: bytes, busy: bool) -> None:
+    async def main(provider: OpenAI) -> None:
+        for _ in range(10):
+            assert await asked(provider, said) == SCRIPT.text
+            if busy:
+                until(closed.is_set)
+                time.sleep(0.002)  # noqa: ASYNC251 - the event loop sees nothing of it
+
+    closed, servers = threading.Event(), list[Any]()
+    with saying(closing(servers, said, closed)) as server:
+        servers.append(server)
+        run(way, server.url, main)
+    assert (server.requests, server.connections) == (10, 10)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_many_kept_connections_may_have_ended_at_once(way: str) -> None:
+    async def main(provider: OpenAI) -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(asked, provider, WHOLE)
+        gone.set()
+        until(lambda: closed.acquire(blocking=False) and len(ended) == 8)
+        assert await asked(provider, WHOLE) == SCRIPT.text
+
+    def once(connection: socket.socket) -> None:
+        server.read(connection)
+        if not gone.is_set():
+            together.wait()
+        connection.sendall(WHOLE)
+        gone.wait(60)
+        connection.close()
+        ended.append(1)
+        closed.release()
+
+    together, gone, closed, ended = threading.Barrier(8), threading.Event(), threading.Semaphore(0), list[int]()
+    with saying(once) as server:
+        run(way, server.url, main)
+    assert server.requests == 9
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_request_that_was_read_is_not_sent_again(way: str, end: str) -> None:
+    def once(connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(WHOLE)
+        server.read(connection)
+        if end == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    async def main(provider: OpenAI) -> None:
+        assert await asked(provider, WHOLE) == SCRIPT.text
+        with pytest.raises(TransportError) as caught:
+            await asked(provider, WHOLE)
+        assert caught.value.retryable
+
+    with saying(once) as server:
+        run(way, server.url, main)
+    assert server.requests == 2
+
+
+def test_what_a_server_says_out_of_turn_is_no_answer_to_the_next_request() -> None:
+    def once(connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(WHOLE)
+        connection.sendall(head("408 Request Timeout", "content-length: 0"))
+        said.set()
+        server.read(connection)
+
+    async def main(provider: OpenAI) -> None:
+        assert await asked(provider, WHOLE) == SCRIPT.text
+        until(said.is_set)
+        assert await asked(provider, WHOLE) == SCRIPT.text
+
+    said = threading.Event()
+    with saying(once, WHOLE) as server:
+        run("aiohttp", server.url, main)
+    assert server.requests == 2
+
+
+def test_connections_rest_for_a_moment_until_a_server_is_known_to_keep_them() -> None:
+    habits, kind = Habits(), ("https://acme.example/chat", 200, "text/event-stream")
+    now = time.monotonic()
+    assert 0 < habits.pause(now, kind) <= MOMENT
+    assert habits.pause(now - 1, kind) < 0
+    habits.learn(kind, kept=True)
+    assert habits.pause(now, kind) == 0
+    assert habits.pause(now, (*kind[:2], "application/json")) > 0
+    habits.learn(kind, kept=False)
+    assert habits.pause(now, kind) > 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_server_that_keeps_its_connections_is_asked_on_one(way: str) -> None:
+    def in_turn(connection: socket.socket) -> None:
+        while True:
+            for said in (WHOLE, STREAM):
+                server.read(connection)
+                connection.sendall(said)
+
+    async def main(provider: OpenAI) -> None:
+        for _ in range(3):
+            assert [await asked(provider, said) for said in (WHOLE, STREAM)] == [SCRIPT.text] * 2
+
+    with saying(in_turn) as server:
+        run(way, server.url, main)
+    assert (server.requests, server.connections) == (6, 1)
