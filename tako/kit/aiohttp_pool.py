@@ -6,6 +6,7 @@ import asyncio
 import select
 import weakref
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from tako.kit.habits import Habits
 from tako.kit.tls import trusted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from tako.kit.habits import Kind
 
@@ -53,7 +54,7 @@ class Pool:
             max_field_size=HEADER_LIMIT,
         )
         self._lifetime = _until_the_loop_ends(self.session)
-        self._last: weakref.WeakKeyDictionary[asyncio.BaseProtocol, tuple[float, Kind]] = weakref.WeakKeyDictionary()
+        self._lines = weakref.WeakKeyDictionary[asyncio.BaseProtocol, Line]()
         self.habits = Habits()
 
     async def start(self) -> None:
@@ -66,40 +67,46 @@ class Pool:
         """Close all connections, and wait until they are closed."""
         await self._lifetime.aclose()
 
-    def last_reply(self, connection: asyncio.BaseProtocol) -> tuple[float, Kind] | None:
-        """Return when the last reply on a connection ended, and of what kind it was; None where it is new."""
-        return self._last.get(connection)
-
-    def answered(self, connection: asyncio.BaseProtocol, kind: Kind, body: aiohttp.StreamReader) -> None:
-        """Remember the reply that comes on a connection, and when it ends where that is of interest."""
-
-        def ended() -> None:
-            self._last[connection] = monotonic(), kind
-
-        ended()
-        if not self.habits.is_known(kind):
-            body.on_eof(ended)
+    def line(self, transport: asyncio.Transport) -> Line:
+        """Return what is known of a connection."""
+        connection = transport.get_protocol()
+        line = self._lines.get(connection)
+        if line is None:
+            line = self._lines[connection] = Line(transport)
+        return line
 
 
-def has_ended(transport: asyncio.Transport) -> bool:
-    """Whether a kept connection cannot be used again, although the event loop may not have seen why.
+class Line:
+    """One connection, and the reply that it carried last."""
 
-    A server has nothing to say on an idle connection: what there is to read is its end, or out of place.
-    """
-    protocol: Any = transport.get_protocol()
-    if transport.is_closing() or protocol.should_close:
-        return True
-    place = transport.get_extra_info("socket").fileno()
-    return place < 0 or _is_readable(place)
+    __slots__ = ("_look", "kind", "since")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.kind: Kind | None = None
+        """Of the last reply; None where there was none."""
+        self.since = 0.0
+        """When the last reply ended."""
+        self._look = _looking_at(transport.get_extra_info("socket").fileno())
+
+    def rest(self) -> None:
+        """Note the end of a reply."""
+        self.since = monotonic()
+
+    def has_ended(self, connection: Any) -> bool:
+        """Whether a kept connection cannot be used again, although the event loop may not have seen why.
+
+        A server has nothing to say on an idle connection: what there is to read is its end, or out of place.
+        """
+        return bool(self._look()) or connection.should_close
 
 
-def _is_readable(place: int) -> bool:
-    """Ask the system, without waiting, whether there is something to read."""
+def _looking_at(place: int) -> Callable[[], Any]:
+    """Return what asks the system, without waiting, whether there is something to read."""
     if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([place], [], [], 0)[0])
+        return lambda: select.select([place], [], [], 0)[0]
     poll = select.poll()
     poll.register(place, select.POLLIN)
-    return bool(poll.poll(0))
+    return partial(poll.poll, 0)
 
 
 async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:

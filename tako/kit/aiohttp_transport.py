@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
-from tako.kit.aiohttp_pool import Pool, has_ended
+from tako.kit.aiohttp_pool import Pool
 from tako.kit.habits import MANY
 from tako.kit.transport_errors import INCOMPLETE, Route, bare, os_reason
 from tako.kit.wire import PATIENCE
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
 
     from tako.errors import TransportError
+    from tako.kit.aiohttp_pool import Line
     from tako.kit.habits import Kind
     from tako.kit.proxy import Proxies, Proxy
     from tako.kit.wire import HttpRequest
@@ -32,7 +33,7 @@ class AiohttpTransport:
     """Connections of one event loop. ``max_connections=0`` sets no limit."""
 
     def __init__(self, *, max_connections: int, proxies: Proxies) -> None:
-        self._proxies = proxies
+        self._proxies = proxies if proxies.any else None
         self._slots = asyncio.Semaphore(max_connections) if max_connections else None
         self._urls: dict[str, URL] = {}
         self._timeouts: dict[tuple[float, float], aiohttp.ClientTimeout] = {}
@@ -45,14 +46,20 @@ class AiohttpTransport:
 
     async def send(self, request: HttpRequest) -> AiohttpReply:
         """Send a request; the reply's body is still to be read."""
-        proxy = self._proxies(request.url)
+        proxy = self._proxies(request.url) if self._proxies is not None else None
+        options = self._options(request, proxy)
         if self._slots is not None:
             await self._slots.acquire()
         failure: BaseException | None = None
         while failure is None:
             sending = _Sending(request, self._pool)
             try:
-                response = await self._ask(request, proxy, sending)
+                async with asyncio.timeout(None) as sending.limit:
+                    if not request.body:
+                        await sending.without_body()
+                    response = await self._pool.session.request(
+                        request.method, self._url(request.url), data=sending if request.body else None, **options
+                    )
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 if not sending.is_unsent:
                     failure = translated(error, Route(request, proxy), is_open=sending.is_open)
@@ -61,7 +68,7 @@ class AiohttpTransport:
             else:
                 sending.answered(response)
                 return AiohttpReply(response, request, proxy, self._slots)
-            sending.was_kept(kept=False)
+            sending.failed()
         if self._slots is not None:
             self._slots.release()
         raise failure  # outside of the handler, so that what aiohttp raised does not ride along as its context
@@ -70,27 +77,17 @@ class AiohttpTransport:
         """Close all connections."""
         await self._pool.aclose()
 
-    async def _ask(self, request: HttpRequest, proxy: Proxy | None, sending: _Sending) -> aiohttp.ClientResponse:
-        headers: Mapping[str, str] = request.headers
-        tunnel = None
+    def _options(self, request: HttpRequest, proxy: Proxy | None) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "headers": request.headers,
+            "allow_redirects": False,
+            "timeout": self._timeout(request),
+        }
         if proxy is not None and request.url.startswith("https:"):
-            tunnel = proxy.headers
+            options |= {"proxy": proxy.address, "proxy_headers": proxy.headers}
         elif proxy is not None:
-            headers = {**headers, **proxy.headers}
-        if not request.body:
-            await _hear()
-        async with asyncio.timeout(None) as limit:
-            sending.begin(limit)
-            return await self._pool.session.request(
-                request.method,
-                self._url(request.url),
-                headers=headers,
-                data=sending if request.body else None,
-                allow_redirects=False,
-                proxy=proxy.address if proxy is not None else None,
-                proxy_headers=tunnel,
-                timeout=self._timeout(request),
-            )
+            options |= {"proxy": proxy.address, "headers": {**request.headers, **proxy.headers}}
+        return options
 
     def _url(self, text: str) -> URL:
         """Parse a URL once, as it is: what is percent-encoded stays so."""
@@ -119,84 +116,87 @@ class AiohttpTransport:
 class _Sending(aiohttp.Payload):
     """A body on its way, piece by piece, with a limit of time for each, and for the reply's head when it is gone."""
 
-    is_unsent = False
-    """Whether the connection was a kept one that has ended, so that nothing of the request has left."""
+    limit: asyncio.Timeout | None = None
+    """None once the reply's head is there, which may be before all of the body is gone."""
     is_open = False
     """Whether there is a connection."""
+    is_unsent = False
+    """Whether the connection was a kept one that has ended, so that nothing of the request has left."""
 
     def __init__(self, request: HttpRequest, pool: Pool) -> None:
         super().__init__(request.body)
-        self._connection: asyncio.BaseProtocol | None = None
         self._size = len(request.body)
-        self._url = request.url
-        self._kind: Kind | None = None
+        self._request = request
         self._seconds = request.timeout
-        self._connecting = request.connect_timeout
         self._pool = pool
-        self._limit: asyncio.Timeout | None = None
+        self._line: Line | None = None
+        self._after: Kind | None = None
+        """The kind of the last reply on a connection that was kept."""
 
-    def begin(self, limit: asyncio.Timeout) -> None:
-        """Take over the limit of time for the reply's head; where there is no body, it runs from now on."""
-        self._limit = limit
-        if not self._size:
-            self._wait(self._connecting + self._seconds * PATIENCE)
+    async def without_body(self) -> None:
+        """Do for a request without a body, which is never written, what can be done before."""
+        for _ in range(4):  # the event loop sees what has closed: a turn to read, one to close; twice for TLS
+            await asyncio.sleep(0)
+        self._wait(self._request.connect_timeout + self._seconds * PATIENCE)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return str(self._value, encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        transport: Any = writer.transport
+        out: Any = writer
+        transport: asyncio.Transport = out.transport
         view = memoryview(self._value)
+        self._line = self._pool.line(transport)
+        self._after = self._line.kind
         try:
-            await self._begin(writer, transport, view[:PIECE])
+            if self._after is not None:
+                self.is_unsent = True  # while it is looked at, too: the end of the connection ends that
+                await self._look(transport, self._line, self._after)
+            self._wait(self._seconds)
+            await out.write(view[:PIECE], drain=False)
+            if transport.is_closing():  # the system has refused the first byte
+                raise ConnectionResetError  # noqa: TRY301 - the handler is for this, too
+            self.is_open, self.is_unsent = True, False
             for at in range(PIECE, len(view), PIECE):
+                await out.drain()
                 self._wait(self._seconds)
-                await writer.write(view[at : at + PIECE])
+                await out.write(view[at : at + PIECE])
             if len(view) > PIECE:  # what is left may be held back, too
-                await writer.drain()
+                await out.drain()
         except BaseException:
             transport.abort()  # closing would wait until the server takes what is left
             raise
         self._wait(self._seconds * PATIENCE)
 
-    async def _begin(self, writer: AbstractStreamWriter, transport: asyncio.Transport, start: memoryview) -> None:
-        """Send the first piece; on a kept connection only if that has not ended."""
-        self._connection = transport.get_protocol()
-        last = self._pool.last_reply(self._connection)
-        if last is not None:
-            since, self._kind = last
-            self.is_unsent = True  # while waiting, too: the end of the connection ends that
-            pause = self._pool.habits.pause(since, self._kind)
-            if pause > 0:
-                await asyncio.sleep(pause)
-            if has_ended(transport):
-                raise ConnectionResetError
-        self.is_open, self.is_unsent = True, False
-        self._wait(self._seconds)
-        await writer.write(start)
-        self.is_unsent = last is not None and transport.is_closing()  # the system has refused the first byte
+    async def _look(self, transport: asyncio.Transport, line: Line, after: Kind) -> None:
+        """Wait until a kept connection may be used again, and raise where it has ended."""
+        if after not in self._pool.habits.kept_after:
+            await asyncio.sleep(max(0.0, self._pool.habits.pause(line.since, after)))
+        if line.has_ended(transport.get_protocol()):
+            raise ConnectionResetError
 
     def answered(self, response: aiohttp.ClientResponse) -> None:
-        """Tell the pool that there is a reply."""
-        self.was_kept(kept=True)
-        if self._connection is not None:
-            kind = self._url, response.status, response.headers.get("content-type")
-            self._pool.answered(self._connection, kind, response.content)
+        """Remember the reply, and that the server had kept the connection."""
+        self.limit = None
+        line, habits = self._line, self._pool.habits
+        if line is None:
+            return
+        if self._after is not None and self._after not in habits.kept_after:
+            habits.learn(self._after, kept=True)
+        line.kind = self._request.url, response.status, response.headers.get("content-type")
+        if line.kind not in habits.kept_after:
+            line.rest()
+            response.content.on_eof(line.rest)
 
-    def was_kept(self, *, kept: bool) -> None:
-        """Tell the pool whether the server had kept the connection, where it was not a new one."""
-        if self._kind is not None:
-            self._pool.habits.learn(self._kind, kept=kept)
+    def failed(self) -> None:
+        """Remember that the server had not kept the connection, where it was not a new one."""
+        self.limit = None
+        if self._after is not None:
+            self._pool.habits.learn(self._after, kept=False)
 
     def _wait(self, seconds: float) -> None:
-        if self._limit is not None and not self._limit.expired():
-            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
-
-
-async def _hear() -> None:
-    """Let the event loop see what connections have closed in the meantime, where the program kept it from looking."""
-    for _ in range(4):  # a turn to read, one to close; twice, since TLS says good-bye before it goes
-        await asyncio.sleep(0)
+        if self.limit is not None:
+            self.limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 class AiohttpReply:

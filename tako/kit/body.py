@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from contextlib import aclosing, suppress
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -62,40 +63,47 @@ class Patience:
     """Ends the wait for a reply that comes, but gets nowhere: in drops, or in keep-alives."""
 
     def __init__(self, timeout: float) -> None:
+        self.since = monotonic()
+        """When the reply moved on last."""
         self._timeout = timeout
-        self._moved = monotonic()
         self._size = 0
 
-    def check(self, *, moved: bool) -> None:
-        """Say whether the reply has moved on; raises ProviderTimeoutError where that is too long ago."""
-        if moved:
-            self._moved = monotonic()
-        elif monotonic() - self._moved > self._timeout * PATIENCE:
+    def check(self) -> None:
+        """Raise ProviderTimeoutError where the reply moved on too long ago."""
+        if monotonic() - self.since > self._timeout * PATIENCE:
             raise ProviderTimeoutError(f"nothing but keep-alives came for {PATIENCE} x timeout={self._timeout:g} s")
 
     def count(self, data: bytes) -> None:
         """Count what has come of a whole reply: it moves on by pieces of some size; blanks keep a connection alive."""
         self._size += len(data.strip())
-        moved = self._size >= STEP
-        self._size = 0 if moved else self._size
-        self.check(moved=moved)
+        if self._size >= STEP:
+            self.since, self._size = monotonic(), 0
+        else:
+            self.check()
 
 
-async def read_whole(reply: HttpReply, cap: int, patience: Patience | None = None) -> bytes:
-    """Read a whole body; see ``read_pieces`` and ``Patience``."""
+async def read_whole(reply: HttpReply, cap: int, patience: float = inf) -> bytes:
+    """Read a whole body; see ``read_pieces``, and ``Patience``, which ``patience`` in seconds is for."""
     pieces: list[bytes] = []
-    async with aclosing(read_pieces(reply, cap)) as source:
+    waiting = None
+    source = read_pieces(reply, cap)
+    try:
         async for piece in source:
             pieces.append(piece)
-            if patience is not None:
-                patience.count(piece)
+            if waiting is not None:
+                waiting.count(piece)
+            else:
+                waiting = Patience(patience)
+    finally:
+        await source.aclose()
     return b"".join(pieces)
 
 
-async def read_start(reply: HttpReply, cap: int, patience: Patience | None = None) -> bytes:
+async def read_start(reply: HttpReply, cap: int, patience: float = inf) -> bytes:
     """Read at most the first ``cap`` bytes of a body; of one that breaks off or cannot be read, what there is."""
     pieces: list[bytes] = []
     size = 0
+    waiting = Patience(patience)
     with suppress(TransportError, ResponseError):
         async with aclosing(read_pieces(reply, 1 << 62)) as source:
             async for piece in source:
@@ -103,8 +111,7 @@ async def read_start(reply: HttpReply, cap: int, patience: Patience | None = Non
                 size += len(piece)
                 if size >= cap:
                     break
-                if patience is not None:
-                    patience.count(piece)
+                waiting.count(piece)
     return b"".join(pieces)[:cap]
 
 

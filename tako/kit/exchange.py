@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -18,7 +19,7 @@ from tako.errors import (
     UnsupportedError,
 )
 from tako.fold import chunks_of
-from tako.kit.body import excerpt, read_pieces
+from tako.kit.body import Patience, excerpt, read_pieces
 from tako.kit.encoding import encode
 from tako.kit.lines import BOM
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
@@ -103,7 +104,7 @@ def stream_through(
             failure = None
             async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
                 try:
-                    patience = provider.patience()
+                    patience = Patience(provider.timeout)
                     async for data in pieces:
                         page = page and _still_page(data)
                         chunk = None
@@ -111,7 +112,10 @@ def stream_through(
                             yield chunk
                         if decoding.ended:
                             break
-                        patience.check(moved=chunk is not None)
+                        if chunk is not None:
+                            patience.since = monotonic()
+                        else:
+                            patience.check()
                     if page:
                         raise _page(b"")
                     for chunk in decoding.finish(clean=True):

@@ -22,19 +22,16 @@ class Habits:
     """What is known of the servers behind one pool of connections."""
 
     def __init__(self) -> None:
-        self._kept_after: set[Kind] = set()
+        self.kept_after: set[Kind] = set()
+        """Kinds of replies after which connections could be used again."""
 
     def pause(self, since: float, kind: Kind) -> float:
         """Return the seconds until a connection may be used again that is free ``since`` then, after such a reply."""
-        return 0.0 if kind in self._kept_after else since + MOMENT - monotonic()
-
-    def is_known(self, kind: Kind) -> bool:
-        """Whether connections are kept after replies of this kind."""
-        return kind in self._kept_after
+        return 0.0 if kind in self.kept_after else since + MOMENT - monotonic()
 
     def learn(self, kind: Kind, *, kept: bool) -> None:
         """Remember whether a connection could be used again after a reply of this kind."""
         if not kept:
-            self._kept_after.discard(kind)
-        elif len(self._kept_after) < MANY:
-            self._kept_after.add(kind)
+            self.kept_after.discard(kind)
+        elif len(self.kept_after) < MANY:
+            self.kept_after.add(kind)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from tako.environment import read
 from tako.errors import ConfigurationError, ProviderError
-from tako.kit.body import ACCEPTED, Patience, read_start, read_whole
+from tako.kit.body import ACCEPTED, read_start, read_whole
 from tako.kit.checks import check_transport_options
 from tako.kit.failures import Facts, make_error, read_facts
 from tako.kit.flight import SingleFlight
@@ -206,7 +206,7 @@ class HttpProvider(Provider):
             if 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110
                 return reply
             try:
-                raise await self._refusal(reply, url, Patience(timeout))
+                raise await self._refusal(reply, url, timeout)
             finally:
                 await reply.aclose()
         except Exception as error:
@@ -214,17 +214,18 @@ class HttpProvider(Provider):
             raise
 
     async def fetch(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> tuple[HttpReply, bytes]:
-        """Send a request and read the whole reply, of status 200; raises as ``open`` does."""
+        """Send a request and read the whole reply, of status 200; raises as ``send`` does."""
         try:
-            async with self.open(url, body, **call) as reply:
-                return reply, await read_whole(reply, self.max_reply_bytes, self.patience(call.get("timeout")))
+            reply = await self.send(url, body, **call)
+            try:
+                return reply, await read_whole(reply, self.max_reply_bytes, call.get("timeout") or self.timeout)
+            finally:
+                await reply.aclose()
         except BaseException as error:  # noqa: BLE001 - its frames hold the reply, which may repeat the key
             failure = error.with_traceback(None)
+        if isinstance(failure, ProviderError):
+            scrub(failure, self.hiding(call.get("headers")))
         raise failure
-
-    def patience(self, timeout: float | None = None) -> Patience:
-        """Return how long to wait for a reply that comes without getting anywhere."""
-        return Patience(timeout or self.timeout)
 
     def failure(self, facts: Facts, *, status: int | None = None, body: str = "") -> ProviderError:
         """Make the error for what a vendor reports inside a reply of status 200."""
@@ -240,7 +241,7 @@ class HttpProvider(Provider):
 
     def hiding(self, headers: Mapping[str, str] | None) -> Callable[[str], str]:
         """Return what takes all secrets out of a text, those among the headers of one request too."""
-        own = [Secret(value) for name, value in (headers or {}).items() if _SENSITIVE.search(name)]
+        own = [Secret(value) for name, value in headers.items() if _SENSITIVE.search(name)] if headers else []
         if not own:
             return self.hide
 
@@ -276,7 +277,7 @@ class HttpProvider(Provider):
     def _without_secrets(self, facts: Facts) -> Facts:
         return Facts(self.hide(facts.message), facts.codes, facts.status, facts.retry_after)
 
-    async def _refusal(self, reply: HttpReply, url: str, patience: Patience) -> ProviderError:
+    async def _refusal(self, reply: HttpReply, url: str, patience: float) -> ProviderError:
         if reply.status == PROXY_LOGIN:
             return no_login(self._connection["proxies"](url))
         body = await read_start(reply, MIB, patience)

@@ -36,6 +36,8 @@ class Proxies:
     def __init__(self, given: Proxy | None, *, trust_env: bool) -> None:
         self._given = given
         self._trust_env = trust_env and given is None
+        self.any = given is not None or trust_env
+        """Whether there may be one."""
         self._known: dict[tuple[str, str], Proxy | None] = {}
 
     def __call__(self, url: str) -> Proxy | None:
