@@ -68,10 +68,11 @@ class Patience:
         self._timeout = timeout
         self._size = 0
 
-    def check(self) -> None:
-        """Raise ProviderTimeoutError where the reply moved on too long ago."""
+    def check(self) -> float:
+        """Return when the reply moved on last; raises ProviderTimeoutError where that is too long ago."""
         if monotonic() - self.since > self._timeout * PATIENCE:
             raise ProviderTimeoutError(f"nothing but keep-alives came for {PATIENCE} x timeout={self._timeout:g} s")
+        return self.since
 
     def count(self, data: bytes) -> None:
         """Count what has come of a whole reply: it moves on by pieces of some size; blanks keep a connection alive."""

@@ -112,10 +112,7 @@ def stream_through(
                             yield chunk
                         if decoding.ended:
                             break
-                        if chunk is not None:
-                            patience.since = monotonic()
-                        else:
-                            patience.check()
+                        patience.since = monotonic() if chunk is not None else patience.check()
                     if page:
                         raise _page(b"")
                     for chunk in decoding.finish(clean=True):

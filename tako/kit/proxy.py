@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from ipaddress import ip_address, ip_network
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError
 from tako.kit.keys import Secret
 from tako.kit.wire import HttpHeaders
@@ -19,15 +22,24 @@ EXPECTED = "an address like http://proxy.example:3128 is expected"
 
 
 class Proxy(Struct, frozen=True):
-    """An HTTP proxy. ``address`` may be shown; ``secrets`` are the value of Proxy-Authorization, and the password."""
+    """An HTTP proxy. ``address`` may be shown; ``secrets`` are the value of Proxy-Authorization, and the password.
+
+    In a pickle, one that an option names by its variable is that variable's name; a login given otherwise is left out.
+    """
 
     address: str
     secrets: tuple[Secret, ...] = ()
+    source: FromEnvironment | None = None
 
     @property
     def headers(self) -> HttpHeaders:
         """What the proxy itself is sent."""
         return HttpHeaders({"proxy-authorization": self.secrets[0].reveal()} if self.secrets else {})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (
+            (Proxy, (self.address, self.secrets)) if self.source is None else (read_proxy, (self.source, "a provider"))
+        )
 
 
 class Proxies:
@@ -54,6 +66,8 @@ def read_proxy(given: str | Secret | None, owner: str) -> Proxy | None:
     """Read the option ``proxy``. Raises ConfigurationError without showing any of it."""
     text = given.reveal() if isinstance(given, Secret) else given
     read = _parse(text) if text is not None else None
+    if isinstance(read, Proxy) and isinstance(text, FromEnvironment):
+        read = replace(read, source=text)
     given = text = None  # a traceback with locals shows this frame
     if isinstance(read, str):
         raise ConfigurationError(f"{owner}: proxy {read}")

@@ -263,6 +263,16 @@ def test_a_providers_repr_and_pickle_show_no_password() -> None:
         pickle.loads(pickle.dumps(provider)).blocking.chat("hi")
 
 
+def test_a_proxy_that_a_variable_holds_is_read_again_where_a_pickle_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUR_PROXY", f"http://user:{PASSWORD}@proxy.example:3128")
+    provider = OpenAI("m", api_key="k", proxy="$ENV:OUR_PROXY")
+    stored = pickle.dumps(provider)
+    assert PASSWORD not in repr(stored) + repr(vars(provider))
+    monkeypatch.setenv("OUR_PROXY", "http://elsewhere.example:3128")
+    proxy = pickle.loads(stored)._connection["proxies"](NOBODY)
+    assert proxy.address == "http://elsewhere.example:3128"
+
+
 def test_a_proxy_without_a_login_travels_in_a_pickle() -> None:
     with serve(ANSWER) as proxy:
         provider = OpenAI("m", api_key="k", base_url=NOBODY, proxy=proxy.url)
