@@ -1,108 +1,110 @@
-"""What is installed: entry points, read by name only, and what the environment says of them.
+"""What may be used of what is installed: names to entry points, and what the environment has to say of them.
 
-``TAKO_DISABLE_PLUGINS=a,b`` leaves out plugins by entry-point name, ``TAKO_ALLOW_PLUGINS=a,b`` admits only the named
-distributions, ``TAKO_PREFER="openai=tako-openai"`` decides between two distributions that claim one provider name. All
-of them act before anything is imported.
+``TAKO_DISABLE_PLUGINS=a,b`` leaves out plugins by the name of their entry point or their distribution.
+``TAKO_ALLOW_PLUGINS=a,b`` admits only the named distributions (the name of an entry point counts if a single installed
+distribution claims it). ``TAKO_PREFER="openai=tako-openai"`` decides between two distributions that claim one name.
+All of them act before anything is imported.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
+from tako import installed
 from tako.errors import PluginError
+from tako.installed import COMMANDS, GROUPS, PLUGINS, PROVIDERS, normal
 
-PROVIDERS = "tako.providers"
-PLUGINS = "tako.plugins"
-COMMANDS = "tako.commands"
+if TYPE_CHECKING:
+    from tako.installed import Entry
 
-
-class Entry:
-    """One installed plugin, not imported yet."""
-
-    def __init__(self, point: EntryPoint) -> None:
-        self.point = point
-        self.name = point.name
-        self.attr = (point.attr or point.module).rpartition(".")[2]  # of a class within another, the inner name
-        self.group = point.group
-
-    @cached_property
-    def distribution(self) -> str:
-        """The name of the distribution that ships it."""
-        return self.point.dist.name if self.point.dist else "an unknown distribution"
-
-    @cached_property
-    def version(self) -> str:
-        """That distribution's version."""
-        return self.point.dist.version if self.point.dist else "?"
-
-    @property
-    def barred(self) -> str | None:
-        """Why the environment keeps this plugin out, or None."""
-        if self.name in _names("TAKO_DISABLE_PLUGINS"):
-            return f"disabled by TAKO_DISABLE_PLUGINS ({self.name})"
-        allowed = _names("TAKO_ALLOW_PLUGINS")
-        if allowed and _normal(self.distribution) not in {_normal(name) for name in allowed}:
-            return f"not among the distributions of TAKO_ALLOW_PLUGINS ({self.distribution})"
-        return None
-
-    def __repr__(self) -> str:
-        return f"{self.distribution} {self.version}: {self.name} = {self.point.value}"
+DISABLE = "TAKO_DISABLE_PLUGINS"
+ALLOW = "TAKO_ALLOW_PLUGINS"
+PREFER = "TAKO_PREFER"
 
 
 def provider_entries() -> list[Entry]:
     """List the installed providers, in the order of their names; nothing is imported."""
-    return _installed(PROVIDERS)
+    return installed.entries(PROVIDERS)
 
 
 def plugin_entries() -> list[Entry]:
     """List the installed general plugins, in the order in which they are loaded."""
-    return _installed(PLUGINS)
+    return installed.entries(PLUGINS)
 
 
 def command_entries() -> list[Entry]:
     """List the subcommands that distributions add to the ``tako`` command, by name; nothing is imported."""
-    return _installed(COMMANDS)
+    return installed.entries(COMMANDS)
 
 
-def find_provider(key: str) -> Entry | None:
-    """Find the provider of that name ("openai") or class ("OpenAI"); None where nothing installed has it.
+def barred(entry: Entry) -> str | None:
+    """Say why the environment keeps this plugin out; None if it doesn't.
 
-    Raises PluginError where it is kept out by the environment, or where two distributions claim it.
+    Raises PluginError if TAKO_ALLOW_PLUGINS is there and empty.
     """
-    claims = [entry for entry in provider_entries() if key in (entry.name, entry.attr)]
-    free = [entry for entry in claims if entry.barred is None]
-    if claims and not free:
-        raise PluginError(f"provider {key!r} is {claims[0].barred}")
-    if len({entry.distribution for entry in free}) > 1:  # one may have several names for its class
-        free = [_preferred(free[0].name, free)]
-    return free[0] if free else None
+    disabled = names(DISABLE)
+    if entry.name in disabled or (disabled and normal(entry.distribution) in map(normal, disabled)):
+        return f"disabled by {DISABLE} ({entry.name})"
+    if os.environ.get(ALLOW) is None:
+        return None
+    allowed = names(ALLOW)
+    if not allowed:
+        raise PluginError(f"{ALLOW} is empty: name the distributions that may be used, or unset it")
+    if normal(entry.distribution) in map(normal, allowed) or (entry.name in allowed and _only_one_claims(entry.name)):
+        return None
+    return f"not among the distributions of {ALLOW} ({entry.distribution})"
 
 
-def _preferred(name: str, claims: list[Entry]) -> Entry:
-    """Pick the one that TAKO_PREFER names."""
-    wanted = dict(pair.split("=", 1) for pair in _names("TAKO_PREFER") if "=" in pair).get(name)
-    chosen = [entry for entry in claims if wanted and _normal(entry.distribution) == _normal(wanted)]
-    if chosen:
-        return chosen[0]
-    owners = " and ".join(sorted(f"{entry.distribution} {entry.version}" for entry in claims))
-    raise PluginError(
-        f"provider {name!r} is claimed by {owners}; uninstall one, or set TAKO_PREFER={name}=DISTRIBUTION"
-    )
+def find_provider(name: str) -> Entry | None:
+    """Find the provider of that name ("openai"), else of that class ("OpenAI"); None if nothing installed has it.
+
+    Raises PluginError if the environment keeps it out, or if two distributions claim it.
+    """
+    claims = [entry for entry in provider_entries() if entry.name == name]
+    if not claims:
+        return find_class(name)
+    free = _free(f"provider {name!r}", claims)
+    return free[0] if len({entry.distribution for entry in free}) == 1 else _preferred(name, free)
 
 
-def _installed(group: str) -> list[Entry]:
-    entries = [Entry(point) for point in entry_points(group=group)]
-    # by value rather than by distribution, whose name would have to be read from a file
-    return sorted(entries, key=lambda entry: (entry.name, entry.point.value))
+def find_class(name: str) -> Entry | None:
+    """Find the provider whose class has that name ("OpenAI"). Raises as ``find_provider`` does."""
+    claims = _free(f"provider class {name!r}", [entry for entry in provider_entries() if entry.attr == name])
+    if len({entry.value for entry in claims}) <= 1:
+        return claims[0] if claims else None
+    if len({entry.name for entry in claims}) == 1:
+        return _preferred(claims[0].name, claims)
+    owners = " and ".join(f"{entry.distribution} {entry.version} ({entry.name})" for entry in claims)
+    ids = " or ".join(f"get_provider('{entry.name}:MODEL')" for entry in claims)
+    raise PluginError(f"provider class {name!r} is claimed by {owners}; use the name instead: {ids}")
 
 
-def _names(variable: str) -> list[str]:
+def names(variable: str) -> list[str]:
+    """Return the names in an environment variable, which commas separate."""
     return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
 
 
-def _normal(distribution: str) -> str:
-    """Spell a distribution's name as PEP 503 does, so that `-`, `_` and case do not matter."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
+def _free(what: str, claims: list[Entry]) -> list[Entry]:
+    """Return those that the environment doesn't keep out; raises PluginError if that's none of them."""
+    reasons = [barred(entry) for entry in claims]
+    free = [entry for entry, reason in zip(claims, reasons, strict=True) if reason is None]
+    if claims and not free:
+        raise PluginError(f"{what} is {reasons[0]}")
+    return free
+
+
+def _preferred(name: str, claims: list[Entry]) -> Entry:
+    """Pick the one of several that TAKO_PREFER names."""
+    wanted = dict(pair.split("=", 1) for pair in names(PREFER) if "=" in pair).get(name)
+    chosen = [entry for entry in claims if wanted and normal(entry.distribution) == normal(wanted)]
+    if chosen:
+        return chosen[0]
+    owners = " and ".join(sorted(f"{entry.distribution} {entry.version}" for entry in claims))
+    raise PluginError(f"provider {name!r} is claimed by {owners}; uninstall one, or set {PREFER}={name}=DISTRIBUTION")
+
+
+def _only_one_claims(name: str) -> bool:
+    """Whether a single installed distribution has an entry point of that name, in any group."""
+    claims = [entry.distribution for group in GROUPS for entry in installed.entries(group) if entry.name == name]
+    return len({normal(distribution) for distribution in claims}) == 1

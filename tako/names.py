@@ -13,13 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tako.discovery import provider_entries
+from tako.discovery import barred, provider_entries
 from tako.loose import as_array, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from tako.discovery import Entry
+    from tako.installed import Entry
 
 SHIPPED: Mapping[str, str] = {
     "openai": "tako-openai",
@@ -72,7 +72,7 @@ def _hint(id: str, entries: list[Entry], configured: Collection[str]) -> str:
     maker, _, model = id.partition("/")  # as other libraries write ids
     if model and any(entry.name == maker for entry in entries):
         return f"write {maker}:{model}"
-    rows = sorted(_models([entry for entry in entries if entry.barred is None]), key=_rank)
+    rows = sorted(_models([entry for entry in entries if barred(entry) is None]), key=_rank)
     makers = _makers(id.lower(), rows)
     if makers:
         return f"it is a model: write {_any_of(f'{maker}:{id}' for maker in makers)}"
@@ -125,7 +125,7 @@ def _models(entries: list[Entry]) -> Iterator[Row]:
     """
     for entry in entries:
         with suppress(Exception):  # a table that can't be read suggests nothing
-            file = _table(entry.point.module)
+            file = _table(entry.module)
             sheet: dict[str, Any] = tomllib.loads(file.read_text("utf-8")) if file is not None else {}
             for row in as_array(sheet.get("model")) or []:
                 found = as_object(row) or {}

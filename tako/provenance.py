@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tako.capabilities import Capabilities
-from tako.hooks import PLUGINS, Hooks
+from tako.errors import PluginError
+from tako.hooks import PLUGINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,14 +44,13 @@ def trace(provider: Provider, given: Capabilities | None) -> dict[str, str]:
 
 def _steps(provider: Provider) -> Iterator[tuple[str, Capabilities]]:
     """Ask without the general plugins, named "", then with one more of them each time."""
-    hooks, own = PLUGINS.hooks(type(provider)), provider.own_plugins()
-    yield "", Hooks(**own).ask(HOOK, {"provider": provider})
-    asked = [name for name, _ in hooks.chain(HOOK)]
-    added: list[tuple[str, object]] = []
-    for name in [name for name in hooks.general if name in asked]:
-        added.append((name, hooks.general[name]))
-        with suppress(Exception):  # one that needs a later one shows with that
-            yield name, Hooks(**own, general=added).ask(HOOK, {"provider": provider})
+    asked = [name for name, _ in PLUGINS.hooks(type(provider)).chain(HOOK)]
+    absent = [name for name in PLUGINS.hooks(type(provider)).general if name in asked]
+    yield "", PLUGINS.ask(HOOK, provider, without=absent).value
+    while absent:
+        name = absent.pop(0)
+        with suppress(PluginError):  # one that needs a later one shows with that
+            yield name, PLUGINS.ask(HOOK, provider, without=absent).value
 
 
 def _known(capabilities: Capabilities, names: Iterable[str]) -> list[str]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-import sys
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tako.builtin import BUILT_IN, OUTERMOST
+from tako.builtin import BUILT_IN, ONCE, OUTERMOST
 from tako.capabilities import Capabilities
 from tako.environment import resolve_call
 from tako.errors import ConfigurationError, TakoError
-from tako.hooks import PLUGINS, Named
+from tako.hooks import PLUGINS, Hooks, Named
+from tako.hooks.finding import home_of
+from tako.hooks.inside import INSIDE, inside
+from tako.hooks.layers import around_provider
 from tako.hookspecs import Chat, Stream
 from tako.provenance import trace
 from tako.request import as_request
@@ -30,12 +32,19 @@ if TYPE_CHECKING:
 
 
 class Handlers(Struct, frozen=True):
-    """What the hooks returned for one provider, and the generation of plugins that it holds for."""
+    """What the hooks returned for one provider, as long as plugins don't change.
 
-    generation: int
+    ``wrappers`` are the general plugins around chat and stream, ``own_chat`` is chat with none of them. ``nested`` are
+    the functions for calls from the provider's own code, made when there are any.
+    """
+
+    hooks: Hooks
     translator: Translator
     chat: Chat
     stream: Stream
+    own_chat: Chat
+    wrappers: dict[str, list[str]]
+    nested: dict[tuple[str, str], Any] = {}
 
 
 class Provider:
@@ -57,8 +66,8 @@ class Provider:
         self.model = model
         self._given_capabilities = capabilities
         self._handlers: Handlers | None = None
-        self._capabilities: tuple[int, Capabilities] | None = None
-        self._origins: tuple[int, dict[str, str]] | None = None
+        self._capabilities: tuple[Hooks, Capabilities] | None = None
+        self._origins: tuple[Hooks, dict[str, str]] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -74,11 +83,11 @@ class Provider:
 
     @classmethod
     def own_plugins(cls) -> dict[str, Named]:
-        """List what every provider of this class has: the modules that define it and its bases, and the built-ins."""
+        """List what every provider of this class has: the modules with its hooks and its bases', and the built-ins."""
         chain = [base for base in reversed(cls.__mro__) if issubclass(base, Provider) and base is not Provider]
-        names = dict.fromkeys(base.__module__ for base in chain)
-        modules = [(f"provider {name}", sys.modules[name]) for name in names]
-        return {"inner": modules, "built_in": BUILT_IN, "outermost": OUTERMOST}
+        modules = {module.__name__: module for module in map(home_of, chain)}
+        inner = [(f"provider {name}", module) for name, module in modules.items()]
+        return {"inner": inner, "built_in": BUILT_IN, "outermost": OUTERMOST}
 
     @property
     def id(self) -> str:
@@ -91,32 +100,33 @@ class Provider:
     async def chat(self, request: ChatRequest | str | list[Message]) -> ChatResponse:
         """Answer one request. Raises a TakoError."""
         checked = as_request(request)
-        return self._priced(checked, await self._bound().chat(checked))
+        handlers = self._bound()
+        chat = handlers.chat if INSIDE.get() is None else self._nested(handlers, "chat") or handlers.chat
+        return self._priced(checked, await chat(checked))
 
     def stream(self, request: ChatRequest | str | list[Message]) -> ChatStream:
         """Answer one request piece by piece; nothing is sent before the first chunk is asked for."""
         checked = as_request(request)
-        return ChatStream(
-            self._bound().stream(checked), self.name, checked.model or self.model, partial(self._priced, checked)
-        )
+        handlers = self._bound()
+        stream = handlers.stream if INSIDE.get() is None else self._nested(handlers, "stream") or handlers.stream
+        return ChatStream(stream(checked), self.name, checked.model or self.model, partial(self._priced, checked))
 
     @property
     def capabilities(self) -> Capabilities:
         """What the model can do, as far as is known without asking the network."""
         if self._given_capabilities is not None:
             return self._given_capabilities
-        if self._capabilities is None or self._capabilities[0] != PLUGINS.generation:
-            PLUGINS.load()
-            generation = PLUGINS.generation  # before asking, since a plugin may come meanwhile
-            self._capabilities = generation, PLUGINS.ask("tako_capabilities", self)
-        return self._capabilities[1]
+        known = self._capabilities
+        while known is None or known[0].stale:
+            hooks = PLUGINS.hooks(type(self))
+            self._capabilities = known = hooks, PLUGINS.ask("tako_capabilities", self).value
+        return known[1]
 
     def capability_origins(self) -> dict[str, str]:
         """Say who set each value of ``capabilities`` that is known; one that is missing here is an assumption."""
-        PLUGINS.load()
-        generation = PLUGINS.generation
-        if self._origins is None or self._origins[0] != generation:
-            self._origins = generation, trace(self, self._given_capabilities)
+        hooks = PLUGINS.hooks(type(self))
+        if self._origins is None or self._origins[0] is not hooks:
+            self._origins = hooks, trace(self, self._given_capabilities)
         return self._origins[1]
 
     async def discover(self) -> Capabilities:
@@ -159,14 +169,31 @@ class Provider:
     def _bound(self) -> Handlers:
         """The bound hooks: bound on first use, and again when plugins changed."""
         handlers = self._handlers
-        while handlers is None or handlers.generation != PLUGINS.generation:
-            PLUGINS.load()
-            generation = PLUGINS.generation  # before asking, since a plugin may come or be left out meanwhile
-            translator = PLUGINS.ask("tako_translator", self)
-            chat = PLUGINS.ask("tako_chat", self, translator=translator)
-            stream = PLUGINS.ask("tako_stream", self, translator=translator)
-            self._handlers = handlers = Handlers(generation, translator, chat, stream)
+        while handlers is None or handlers.hooks.stale:
+            hooks = PLUGINS.hooks(type(self))  # before asking: it's stale if a plugin comes or is left out meanwhile
+            translator: Translator = PLUGINS.ask("tako_translator", self).value
+            chat, stream = (PLUGINS.ask(hook, self, translator) for hook in ("tako_chat", "tako_stream"))
+            wrappers = {"chat": chat.wrappers, "stream": stream.wrappers, "alone": stream.wrappers}
+            self._handlers = handlers = Handlers(hooks, translator, chat.value, stream.value, chat.own, wrappers)
         return handlers
+
+    def _nested(self, handlers: Handlers, way: Literal["chat", "stream"]) -> Any:
+        """The function for a call from this provider's own code, None if it isn't one.
+
+        What went around the outer call doesn't go around this one.
+        """
+        outer = inside(self)
+        if outer is None:
+            return None
+        key = outer.way, way
+        if key not in handlers.nested:
+            if key == ("alone", "chat"):
+                made: Any = around_provider("tako_chat", handlers.own_chat, self)
+            else:
+                without = [*ONCE, *handlers.wrappers[outer.way]]
+                made = PLUGINS.ask(f"tako_{way}", self, handlers.translator, without=without).value
+            handlers.nested[key] = made
+        return handlers.nested[key]
 
 
 def _discreet(init: Callable[..., None]) -> Callable[..., None]:

@@ -28,7 +28,7 @@ def __getattr__(name: str) -> type[_Provider]:
         raise AttributeError(f"module 'tako.providers' has no attribute {name!r}")
     from tako.hooks import PLUGINS
 
-    return PLUGINS.provider_class(name)
+    return PLUGINS.provider_class(name, by_class=True)
 
 
 def __dir__() -> list[str]:

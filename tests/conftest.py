@@ -40,16 +40,9 @@ def vendor() -> Iterator[Callable[..., type[Provider]]]:
 @pytest.fixture
 def register() -> Iterator[Callable[..., None]]:
     """Return `tako.register`; whatever was registered or has failed is forgotten afterwards."""
-    PLUGINS.load()
-    before, failed = dict(PLUGINS._general), dict(PLUGINS.failed)
-
-    def add(plugin: object, name: str | None = None) -> None:
-        PLUGINS.register(plugin, name)
-
-    yield add
-    for label in set(PLUGINS._general) - set(before):
-        PLUGINS.unregister(label)
-    PLUGINS.failed = failed
+    before = PLUGINS.snapshot()
+    yield PLUGINS.register
+    PLUGINS.restore(before)
 
 
 MODELS = {

@@ -16,7 +16,7 @@ import pytest
 
 from tako import Capabilities, ChatResponse, Delta, End, Message, Provider
 from tako.blocking import AHEAD
-from tako.errors import AuthenticationError, StreamTruncatedError, TakoError
+from tako.errors import AuthenticationError, ProviderError, StreamTruncatedError, TakoError
 from tako.providers import OpenAI
 from tako.testing.server import Server, reply, serve, sse
 
@@ -75,7 +75,7 @@ def test_it_is_refused_on_its_own_thread(vendor: Vendor) -> None:
 
         return chat
 
-    with pytest.raises(RuntimeError, match="on its own loop thread; await the provider there"):
+    with pytest.raises(ProviderError, match="on its own loop thread; await the provider there"):
         vendor(tako_chat=tako_chat)("m").blocking.chat("hi")
 
 

@@ -57,7 +57,7 @@ def tako(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=PATIENCE)
 
 
-def chains(name: str, env: dict[str, str]) -> dict[str, list[tuple[str, ...]]]:
+def chains(name: str, env: dict[str, str]) -> dict[str, list[tuple[Any, ...]]]:
     """Return a provider's chains as tuples of plugin, role, distribution, version."""
     done = tako("plugins", name, "--json", env=env)
     assert done.returncode == 0, done.stderr
@@ -70,17 +70,17 @@ def test_a_chain_shows_wrappers_overrides_the_provider_and_the_defaults_in_order
     found = chains("openai", installed)
     core = ("tako-core", "0.1.0")
     assert found["tako_chat"] == [
-        ("tako.integrity", "wraps", *core),
-        ("general", "wraps", "tako-general", "2.5"),
-        ("tako.guard", "wraps", *core),
-        ("tako.retries", "wraps", *core),
-        ("provider tako_openai", "provider", "tako-openai", "0.1.0"),
-        ("tako.defaults", "default", *core),
+        ("tako.integrity", "wraps", False, *core),
+        ("general", "wraps", False, "tako-general", "2.5"),
+        ("tako.guard", "wraps", False, *core),
+        ("tako.retries", "wraps", False, *core),
+        ("provider tako_openai", "provider", False, "tako-openai", "0.1.0"),
+        ("tako.defaults", "default", False, *core),
     ]
     assert found["tako_capabilities"] == [
-        ("general", "overrides", "tako-general", "2.5"),
-        ("provider tako_openai", "provider", "tako-openai", "0.1.0"),
-        ("tako.defaults", "default", *core),
+        ("general", "overrides", False, "tako-general", "2.5"),
+        ("provider tako_openai", "provider", False, "tako-openai", "0.1.0"),
+        ("tako.defaults", "default", False, *core),
     ]
 
 
@@ -91,7 +91,7 @@ def test_a_plugin_that_is_off_takes_no_part(installed: dict[str, str]) -> None:
 
 def test_what_a_class_has_from_another_distribution_is_that_ones(installed: dict[str, str]) -> None:
     found = chains("mine", installed)["tako_translator"]
-    assert found[0] == ("provider tako_openai", "provider", "tako-openai", "0.1.0")
+    assert found[0] == ("provider tako_openai", "provider", False, "tako-openai", "0.1.0")
     done = tako("plugins", "mine", env=installed)
     assert done.stdout.splitlines()[1].split()[:2] == ["mine", "tako_capabilities"]
 
@@ -126,7 +126,7 @@ def test_a_plugin_that_the_program_registered_has_no_distribution(
     register(Here(), "here")
     assert main(["plugins", "openai", "--json"]) == 0
     [row] = json.loads(capsys.readouterr().out)
-    link = {"plugin": "here", "role": "overrides", "distribution": "", "version": ""}
+    link = {"plugin": "here", "role": "overrides", "required": False, "distribution": "", "version": ""}
     assert row["hooks"]["tako_capabilities"][0] == link
 
 

@@ -231,7 +231,7 @@ def test_general_plugins_are_loaded_and_broken_ones_left_out(environment: Enviro
     assert [text.partition(": ")[0] for text in found["warned"]] == [
         "tako left out plugin 'aaa' of tako-gen-broken 1.0",
         "tako left out plugin 'bad' of tako-gen-bad 1.0",
-        "tako left out plugin 'zzz' in tako_chat",
+        "tako left out plugin 'zzz' for providers like good:m",
     ]
     assert sorted(found["failed"]) == ["aaa", "bad", "zzz"]
     assert "ZeroDivisionError" in found["failed"]["aaa"]
@@ -283,7 +283,13 @@ USES_TAKO = """
     sys.begun.set()
     while not sys.is_waited_for():
         time.sleep(0.005)
-    tako.register(object(), "x")
+
+    class Declines:
+        @tako.hookimpl
+        def tako_chat(self):
+            return None
+
+    tako.register(Declines(), "x")
 
     class Mine(Good):
         name = "mine"

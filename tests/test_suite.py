@@ -235,7 +235,8 @@ def test_what_is_registered_in_isolation_is_gone_afterwards() -> None:
 def test_the_fixture_isolates_too(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "from tako.hooks import PLUGINS\n"
-        "class Nothing:\n    pass\n"
+        "from tako import hookimpl\n"
+        "class Nothing:\n    @hookimpl\n    def tako_chat(self):\n        return None\n"
         "def test_one(tako_plugins):\n"
         "    tako_plugins.register(Nothing(), 'nothing')\n"
         "    assert 'nothing' in PLUGINS.snapshot()[0]\n"

@@ -8,3 +8,5 @@ from tako.builtin import defaults, guard, integrity, retries
 
 BUILT_IN: list[tuple[str, object]] = [("tako.defaults", defaults), ("tako.retries", retries), ("tako.guard", guard)]
 OUTERMOST: list[tuple[str, object]] = [("tako.integrity", integrity)]
+ONCE = ("tako.retries", "tako.guard")
+"""What goes around a request once, however the provider's own code makes one answer of another."""

@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.capabilities import Capabilities
-from tako.errors import PluginError
+from tako.errors import PluginError, UnsupportedError
+from tako.fold import chunks_of
 from tako.hooks import hookimpl
+from tako.hooks.finding import places_of
+from tako.hooks.inside import entering, inside
 from tako.translator import PartContext, Translator
 
 if TYPE_CHECKING:
-    from tako.hookspecs import Chat
+    from collections.abc import AsyncGenerator
+
+    from tako.hookspecs import Chat, Stream
     from tako.parts import Part
     from tako.provider import Provider
+    from tako.types import ChatRequest, Chunk
 
 
 @hookimpl(trylast=True)
@@ -36,5 +42,40 @@ def tako_translator() -> Translator:
 
 @hookimpl(trylast=True)
 def tako_chat(provider: Provider) -> Chat:
-    """Say whose hook is missing."""
-    raise PluginError(f"{provider.id}: no plugin implements tako_chat for {type(provider).__name__}")
+    """Say whose hook is missing, and where it was looked for."""
+    raise PluginError(f"{provider.id}: {no_chat(type(provider))}")
+
+
+def no_chat(cls: type[Provider]) -> str:
+    """Say that a provider class has no tako_chat, and where it was looked for."""
+    places = " or ".join(dict.fromkeys(places_of(cls)))
+    return f"no plugin implements tako_chat for {cls.__name__}; a provider's hooks are expected in {places}"
+
+
+@hookimpl(tryfirst=True)
+def tako_stream(provider: Provider) -> Stream | None:
+    """If the model can't stream, answer by one call of chat, whatever else is there."""
+    return None if provider.capabilities.supports_streaming else _through_chat(provider)
+
+
+@hookimpl(specname="tako_stream", trylast=True)
+def stream_by_chat(provider: Provider) -> Stream:
+    """If nobody implements it, answer by one call of chat."""
+    return _through_chat(provider)
+
+
+def _through_chat(provider: Provider) -> Stream:
+    """Make a stream of the provider's own chat; the wrappers of streams go around it, those of chat don't."""
+
+    async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        if request.strict:
+            raise UnsupportedError(f"{provider.id} cannot stream, and the request is strict")
+        outer = inside(provider)
+        if outer is not None and outer.way != "stream":
+            raise PluginError(f"{provider.id}: its tako_chat calls provider.stream, but it can't stream")
+        with entering(provider, "alone"):
+            response = await provider.chat(request)
+        for chunk in chunks_of(response):
+            yield chunk
+
+    return stream

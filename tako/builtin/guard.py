@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from tako import notices
 from tako.errors import UnsupportedError
-from tako.fold import chunks_of
 from tako.hooks import hookimpl
 from tako.parts import ImagePart, ImageUrlPart, ToolResultPart
 from tako.types import Notice
@@ -28,8 +27,6 @@ IMAGES = (ImagePart, ImageUrlPart)
 def tako_chat(provider: Provider) -> Around[Chat]:
     """Say in the response what was asked of a model that is known to have no such thing."""
     inner = yield
-    if not callable(inner):
-        return inner
 
     def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
         lacks = missing(provider, request)
@@ -40,12 +37,8 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
 @hookimpl(wrapper=True)
 def tako_stream(provider: Provider) -> Around[Stream]:
-    """Where the model cannot stream, or nobody implements it, answer by one call of ``chat``."""
+    """Say at the end what was asked of a model that is known to have no such thing."""
     inner = yield
-    if inner is not None and not callable(inner):
-        return inner
-    if inner is None or not provider.capabilities.supports_streaming:
-        return _through_chat(provider)
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         lacks = missing(provider, request)
@@ -111,13 +104,3 @@ async def _noting_stream(inner: Stream, request: ChatRequest, lacks: list[Notice
     async with aclosing(inner(request)) as chunks:
         async for chunk in chunks:
             yield replace(chunk, notices=_joined(lacks, chunk.notices)) if chunk.kind == "end" else chunk
-
-
-def _through_chat(provider: Provider) -> Stream:
-    async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        if request.strict:
-            raise UnsupportedError(f"{provider.id} cannot stream, and the request is strict")
-        for chunk in chunks_of(await provider.chat(request)):
-            yield chunk
-
-    return stream

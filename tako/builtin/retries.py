@@ -7,9 +7,10 @@ from contextlib import aclosing
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
-from tako.builtin.integrity import answering, streaming
 from tako.errors import ProviderError, StreamTruncatedError, TransportError
 from tako.hooks import hookimpl
+from tako.hooks.inside import INSIDE, Inside, entering
+from tako.hooks.layers import answering, streaming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -30,14 +31,17 @@ T = TypeVar("T")
 def tako_chat(provider: Provider) -> Around[Chat]:
     """Repeat a call that failed for a reason that passes."""
     inner = yield
-    if not callable(inner):
-        return inner
 
     async def chat(request: ChatRequest) -> ChatResponse:
+        outer, here = INSIDE.get(), Inside(provider, "chat")
+        INSIDE.set(here)  # as `entering` does, which would cost every call twice as much
         try:
-            return await answering(inner, request, provider)
+            return await answering(inner, request)
         except ProviderError as error:
-            return await _repeat(lambda: inner(request), provider, error)
+            return await _repeat(lambda: answering(inner, request), provider, error)
+        finally:
+            here.provider = None
+            INSIDE.set(outer)
 
     return chat
 
@@ -46,13 +50,12 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 def tako_stream(provider: Provider) -> Around[Stream]:
     """Repeat a stream that failed before its first chunk."""
     inner = yield
-    if not callable(inner):
-        return inner
 
     async def begin(request: ChatRequest) -> tuple[AsyncGenerator[Chunk, None], Chunk | None]:
-        chunks = streaming(inner, request, provider)
+        chunks = streaming(inner, request)
         try:
-            return chunks, await anext(chunks, None)
+            with entering(provider, "stream"):
+                return chunks, await anext(chunks, None)
         except BaseException as error:
             await chunks.aclose()
             if isinstance(error, StreamTruncatedError) and isinstance(error.__cause__, TransportError):

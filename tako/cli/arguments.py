@@ -184,11 +184,11 @@ class _Added(_Parser):
 
 def _installed_commands(commands: Any) -> None:
     """Add the commands of the entry points ``tako.commands`` by their names; tako's own names are taken."""
-    from tako.discovery import command_entries
+    from tako.discovery import barred, command_entries
 
     claims: dict[str, list[Any]] = {}
     for entry in command_entries():
-        if entry.barred is None and entry.name not in commands.choices:
+        if barred(entry) is None and entry.problem is None and entry.name not in commands.choices:
             claims.setdefault(entry.name, []).append(entry)
     for name, entries in claims.items():
         owners = " and ".join(sorted({entry.distribution for entry in entries}))
@@ -201,12 +201,15 @@ def _installed_commands(commands: Any) -> None:
 def _fill(parser: ArgumentParser, entries: list[Any]) -> None:
     """Import a command and let it add its arguments. Raises PluginError."""
     from tako.errors import PluginError
+    from tako.hooks.failures import is_interrupt
 
     if len({entry.distribution for entry in entries}) > 1:
         raise PluginError(f"the command {entries[0].name!r} is claimed by {' and '.join(map(repr, entries))}")
     try:
-        entries[0].point.load()(parser)
-    except Exception as error:
+        entries[0].load()(parser)
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise PluginError(f"the command of {entries[0]!r} is broken: {type(error).__name__}: {error}") from error
 
 

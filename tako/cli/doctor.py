@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tako.config import Config
-    from tako.discovery import Entry
+    from tako.installed import Entry
     from tako.provider import Provider
 
 LIMIT = 3.0

@@ -9,13 +9,15 @@ from tako.cli.arguments import UsageError
 from tako.cli.providers import state
 from tako.cli.run import FAILED
 from tako.cli.table import show
-from tako.discovery import plugin_entries, provider_entries
+from tako.discovery import provider_entries
 from tako.hooks import HOOKS, PLUGINS
+from tako.hooks.required import is_required
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from tako.discovery import Entry
+    from tako.hooks import Plugin
+    from tako.installed import Entry
 
 Source = tuple[str, str]
 """A distribution and its version."""
@@ -50,42 +52,51 @@ def chains(entry: Entry) -> dict[str, Any]:
         sources = {name: _owner(name.removeprefix("provider "), entry) for name in inner} | _sources()
         for hook in HOOKS:
             row["hooks"][hook] = [
-                _link(plugin, wraps, plugin in inner, plugin in hooks.general, sources)
+                _link(plugin, wraps, plugin in inner, hooks.general.get(plugin), sources)
                 for plugin, wraps in hooks.chain(hook)
             ]
     return row
 
 
-def _link(plugin: str, wraps: bool, own: bool, general: bool, sources: dict[str, Source]) -> dict[str, str]:
+def _link(name: str, wraps: bool, own: bool, plugin: Plugin | None, sources: dict[str, Source]) -> dict[str, Any]:
     """Describe one plugin's part: it wraps, it overrides, it is the provider's own, or what holds without one."""
-    role = "wraps" if wraps else "overrides" if general else "provider" if own else "default"
-    core = sources["tako"]
-    distribution, version = sources.get(plugin, ("", "") if general else core)
-    return {"plugin": plugin, "role": role, "distribution": distribution, "version": version}
+    role = "wraps" if wraps else "overrides" if plugin is not None else "provider" if own else "default"
+    distribution, version = sources.get(name, ("", "") if plugin is not None else sources["tako"])
+    required = plugin is not None and is_required(plugin)
+    return {
+        "plugin": name,
+        "role": role,
+        "required": required,
+        "distribution": distribution,
+        "version": version,
+    }
 
 
 def _owner(module: str, entry: Entry) -> Source:
     """Say where a module of a provider comes from: its own distribution, or that of a class which it extends."""
     top = module.partition(".")[0]
     for known in (entry, *provider_entries()):
-        if top == known.point.module.partition(".")[0]:
+        if top == known.module.partition(".")[0]:
             return known.distribution, known.version
-    owner = next(iter(packages_distributions().get(top, ())), "")
-    return (owner, version(owner)) if owner else ("", "")
+    try:
+        owner = next(iter(packages_distributions().get(top, ())), "")
+        return (owner, version(owner)) if owner else ("", "")
+    except Exception:  # noqa: BLE001 - any distribution's metadata may be broken
+        return ("", "")
 
 
 def _sources() -> dict[str, Source]:
     """Say where general plugins come from, by the names under which they are registered; and tako itself."""
     found: dict[str, Source] = {"tako": ("tako-core", version("tako-core"))}
-    for entry in reversed(plugin_entries()):
-        source = entry.distribution, entry.version
-        found[f"{entry.distribution}:{entry.name}"] = found[entry.name] = source
+    for plugin in PLUGINS.general().values():
+        if plugin.entry is not None:
+            found[plugin.name] = plugin.entry.distribution, plugin.entry.version
     return found
 
 
 def _rows(one: dict[str, Any]) -> list[dict[str, Any]]:
     """Make lines of a table: what a line shares with the one above is left blank."""
-    names = ("provider", "hook", "plugin", "role", "distribution", "version", "why")
+    names = ("provider", "hook", "plugin", "role", "required", "distribution", "version", "why")
     if not one["hooks"]:
         said = {"role": one["state"], "distribution": one["distribution"], "version": one["version"], "why": one["why"]}
         return [dict.fromkeys(names, "") | {"provider": one["provider"]} | said]
@@ -94,5 +105,6 @@ def _rows(one: dict[str, Any]) -> list[dict[str, Any]]:
         for link in links:
             first = link is links[0]
             where = {"provider": "" if rows else one["provider"], "hook": hook if first else ""}
-            rows.append(dict.fromkeys(names, "") | where | link)
+            where |= {"required": link["required"] or ""}
+            rows.append(dict.fromkeys(names, "") | link | where)
     return rows

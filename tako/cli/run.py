@@ -12,6 +12,8 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tako.output import OUTPUT_IS_OURS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -26,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (else the process's own) and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     _have_streams()
+    ours = OUTPUT_IS_OURS.set(True)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
@@ -38,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _forget_output()
         complain(f"tako: the output cannot be written: {error.strerror or error}")
         return FAILED
+    finally:
+        OUTPUT_IS_OURS.reset(ours)
     return code
 
 

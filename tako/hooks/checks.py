@@ -1,54 +1,109 @@
-"""What is wrong with a plugin's implementation of a hook, in words that its author can act on."""
+"""The implementations of hooks in a plugin, and what is wrong with them in words that its author can act on."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tako import hookspecs
 from tako.errors import PluginError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("tako_"))
+OFFERED = {hook: tuple(inspect.signature(getattr(hookspecs, hook)).parameters) for hook in HOOKS}
+"""The parameters of each hook."""
+MARK = "tako_impl"
+"""The attribute in which ``@hookimpl`` keeps its options."""
 
 
-def check_attribute(plugin: object, attribute: str, options: Any, where: str) -> None:
-    """Refuse an attribute that implements a hook wrongly; ``options`` are those of its ``@hookimpl``, None without."""
-    if options is None:
-        function = getattr(plugin, attribute, None) if attribute in HOOKS else None
-        if inspect.isroutine(function) and not hasattr(function, "tako_spec"):
-            raise PluginError(f"{where} is named like a hook but lacks @tako.hookimpl")
-        return
-    hook = options.get("specname") or attribute
+class Implementation(NamedTuple):
+    """A function that implements a hook: the names of its parameters, and the options of its ``@hookimpl``."""
+
+    hook: str
+    function: Callable[..., Any]
+    parameters: tuple[str, ...]
+    options: dict[str, Any]
+
+    @property
+    def wrapper(self) -> bool:
+        """Whether it goes around the others."""
+        return bool(self.options.get("wrapper"))
+
+
+def implementations_of(plugin: object, where: str) -> list[Implementation]:
+    """Return the implementations in a plugin; ``where`` names it in errors.
+
+    Raises PluginError with a reason if one of them is wrong.
+    """
+    found: list[Implementation] = []
+    for attribute, function, options in _functions(plugin):
+        if options is not None:
+            hook = options.get("specname") or attribute
+            if hook in HOOKS or not options.get("optionalhook"):
+                parameters = _check(hook, function, options, f"{where}: {attribute}")
+                found.append(Implementation(hook, function, parameters, options))
+        elif attribute in HOOKS and not hasattr(function, "tako_spec"):
+            raise PluginError(f"{where}: {attribute} is named like a hook but lacks @tako.hookimpl")
+    return found
+
+
+def has_hooks(plugin: object) -> bool:
+    """Whether a plugin has anything that is a hook, or was meant to be one."""
+    return any(
+        options is not None or (attribute in HOOKS and not hasattr(function, "tako_spec"))
+        for attribute, function, options in _functions(plugin)
+    )
+
+
+def _functions(plugin: object) -> Iterator[tuple[str, Any, dict[str, Any] | None]]:
+    """Go through a plugin's functions, with the options of those that ``@hookimpl`` marks.
+
+    Nothing of the plugin runs: properties and lazy attributes are passed over.
+    """
+    own: dict[str, Any] = getattr(plugin, "__dict__", {})
+    for name in list(own) if isinstance(plugin, ModuleType) else dir(plugin):
+        static = own[name] if name in own else inspect.getattr_static(plugin, name, None)
+        if _is_function(static) or (name in HOOKS and callable(static)):
+            function = getattr(plugin, name)
+            options = getattr(static, MARK, None) or getattr(function, MARK, None)
+            yield name, function, options if isinstance(options, dict) else None
+
+
+def _is_function(static: Any) -> bool:
+    return inspect.isroutine(static) or isinstance(static, (staticmethod, classmethod))
+
+
+def _check(hook: str, function: Callable[..., Any], options: dict[str, Any], where: str) -> tuple[str, ...]:
+    """Refuse what would misbehave; returns the names of the parameters."""
     if hook not in HOOKS:
         close = difflib.get_close_matches(hook, HOOKS, 1)
         hint = f"did you mean {close[0]}?" if close else f"the hooks are {', '.join(HOOKS)}"
         raise PluginError(f"{where}: there is no hook {hook}; {hint}")
-    function = getattr(plugin, attribute)
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise PluginError(f"{where} is async; a hook is a plain def that returns an async function")
     if options.get("hookwrapper"):
         raise PluginError(f"{where} is an old-style wrapper; use @hookimpl(wrapper=True)")
     if inspect.isgeneratorfunction(function) and not options.get("wrapper"):
         raise PluginError(f"{where} yields, so it is a wrapper: use @hookimpl(wrapper=True)")
-    _check_parameters(function, hook, where)
+    if options.get("wrapper") and not inspect.isgeneratorfunction(function):
+        raise PluginError(f"{where} is a wrapper, so it must yield: inner = yield")
+    return _parameters(hook, function, where)
 
 
-def _check_parameters(function: Any, hook: str, where: str) -> None:
-    """Refuse parameters that would get nothing."""
-    known = list(inspect.signature(getattr(hookspecs, hook)).parameters)
-    for parameter in inspect.signature(function).parameters.values():
+def _parameters(hook: str, function: Callable[..., Any], where: str) -> tuple[str, ...]:
+    """Refuse parameters that would get nothing; returns the names of the others."""
+    parameters = inspect.signature(function).parameters
+    for parameter in parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY:
             raise PluginError(f"{where} has the keyword-only parameter {parameter.name}, which would get nothing")
-        if parameter.name not in known:
-            hint = f"{hook} offers {', '.join(known)}"
+        if parameter.name not in OFFERED[hook]:
+            hint = f"{hook} offers {', '.join(OFFERED[hook])}"
             hint = "register an instance of the class" if parameter.name == "self" else hint
             raise PluginError(f"{where} has the parameter {parameter.name}; {hint}")
         if parameter.default is not parameter.empty:
             raise PluginError(f"{where} has a default for {parameter.name}, which would get nothing else")
-
-
-def one_line(error: BaseException) -> str:
-    """Return an exception as one line: its class and its text."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return tuple(parameters)

@@ -1,24 +1,30 @@
-"""The plugin manager of one provider class: the only module that talks to pluggy."""
+"""The hooks of one provider class: the only module that talks to pluggy.
+
+Every class has a small plugin manager of its own: the modules that define the class, tako's built-ins, and the general
+plugins. Other vendors are absent from it.
+"""
 
 from __future__ import annotations
 
-import inspect
-import traceback
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
 from tako import hookspecs
-from tako.capabilities import Capabilities
 from tako.compatibility import check_version
 from tako.errors import PluginError
-from tako.hooks.checks import HOOKS, check_attribute, one_line
-from tako.translator import Translator
+from tako.hooks.asking import Failure, Place, Question, current, stand_in
+from tako.hooks.checks import HOOKS, OFFERED, Implementation, has_hooks, implementations_of
+from tako.hooks.failures import is_interrupt, one_line
+from tako.output import plugin_output_to_stderr
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from collections.abc import Iterable
+
+    from tako.installed import Entry
+    from tako.provider import Provider
+    from tako.translator import Translator
 
 hookimpl = pluggy.HookimplMarker("tako")
 
@@ -27,100 +33,127 @@ Named = Sequence[tuple[str, object]]
 for _hook in HOOKS:  # marked here, so that no other module needs pluggy
     pluggy.HookspecMarker("tako")(getattr(hookspecs, _hook), firstresult=True)
 
-_KINDS: dict[str, type] = {"tako_capabilities": Capabilities, "tako_translator": Translator}
-"""What hooks return that do not return functions."""
+
+class Plugin(NamedTuple):
+    """A general plugin; ``entry`` is None if code registered it. A required one stops the calls that it fails for."""
+
+    name: str
+    target: object
+    implementations: list[Implementation]
+    required: bool = False
+    entry: Entry | None = None
 
 
-class Hooks(pluggy.PluginManager):
-    """A plugin manager that refuses what pluggy would accept and then misbehave on.
+class Bound(NamedTuple):
+    """What a hook returned for one provider.
 
-    ``inner`` are the plugins that stand innermost whatever they say of themselves, ``general`` the ones that may be
-    left out when they fail.
+    ``own`` is that without tako's and general plugins' wrappers, ``wrappers`` are the general plugins that went around
+    it, ``failures`` what others did instead of answering.
     """
 
-    def __init__(self, inner: Named = (), built_in: Named = (), general: Named = (), outermost: Named = ()) -> None:
-        super().__init__("tako")
-        self.add_hookspecs(hookspecs)
-        self.general = dict(general)
-        self._inner = [plugin for _, plugin in inner]
-        self._parts = (inner, built_in, outermost)
-        for name, plugin in (*inner, *built_in, *general, *outermost):
-            self.register(plugin, name)
+    value: Any
+    own: Any
+    wrappers: list[str]
+    failures: list[Failure]
 
-    def register(self, plugin: object, name: str | None = None) -> str | None:
-        """Check a plugin and add it; raises PluginError with a reason that its author can act on."""
-        check_version(plugin, f"plugin {name or plugin!r}")
-        for attribute in dir(plugin):
-            options = self.parse_hookimpl_opts(plugin, attribute)
-            check_attribute(plugin, attribute, options, f"plugin {name or plugin!r}: {attribute}")
-        try:
-            return super().register(plugin, name)
-        except (ValueError, pluggy.PluginValidationError) as error:
-            raise PluginError(f"plugin {name or plugin!r}: {one_line(error)}") from error
 
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
-        """Read what a plugin says of an implementation; a provider's own stand innermost, so that others override."""
-        options = super().parse_hookimpl_opts(plugin, name)
-        if options is not None and any(plugin is one for one in self._inner):
-            options["tryfirst"] = False
-        return options
+class Hooks:
+    """The hooks of one provider class. ``stale`` is set once plugins have come or gone."""
 
-    def ask(self, hook: str, arguments: dict[str, object]) -> Any:
-        """Ask one hook; the first plugin that does not decline wins.
+    def __init__(
+        self, inner: Named = (), built_in: Named = (), general: Iterable[Plugin] = (), outermost: Named = ()
+    ) -> None:
+        self.stale = False
+        self.general = {plugin.name: plugin for plugin in general}
+        self._manager = pluggy.PluginManager("tako")
+        self._manager.add_hookspecs(hookspecs)
+        self._stands: dict[str, _Stand] = {}
+        for name, module in inner:
+            self._add(name, _implementations(module, f"plugin {name!r}"), "provider")
+        for name, module in built_in:
+            self._add(name, _implementations(module, name), "tako")
+        for plugin in self.general.values():
+            self._add(plugin.name, plugin.implementations, "general")
+        for name, module in outermost:
+            self._add(name, _implementations(module, name), "tako")
 
-        Raises WrongResultError where what comes of it is of another kind than the hook promises.
+    def _add(self, name: str, implementations: list[Implementation], place: Place) -> None:
+        stand = self._stands[name] = _Stand()
+        for i, implementation in enumerate(implementations):
+            mark = hookimpl(
+                specname=implementation.hook,
+                wrapper=implementation.wrapper,
+                # a provider's own stand innermost, so that others override them
+                tryfirst=bool(implementation.options.get("tryfirst")) and place != "provider",
+                trylast=bool(implementation.options.get("trylast")),
+            )
+            setattr(stand, f"{implementation.hook}_{i}", mark(stand_in(name, implementation, place)))
+        self._manager.register(stand, name)
+
+    def ask(
+        self, hook: str, provider: Provider, translator: Translator | None = None, *, without: Iterable[str] = ()
+    ) -> Bound:
+        """Ask one hook for a provider, ``without`` the named plugins; the first one that doesn't decline wins.
+
+        Raises whatever anyone but a general plugin raises.
         """
-        found = getattr(self.hook, hook)(**arguments)
-        wanted = _KINDS.get(hook)
-        if not (isinstance(found, wanted) if wanted else callable(found)):
-            if inspect.iscoroutine(found):
-                found.close()
-            what = f"a {wanted.__name__}" if wanted else "an async function"
-            raise WrongResultError(f"it must return {what}, not {_kind(found)}")
-        return found
+        question = Question(hook, {"provider": provider, "translator": translator})
+        removed = [self._stands[name] for name in without if name in self._stands]
+        call = self._manager.subset_hook_caller(hook, removed)
+        token = current.set(question)
+        value = None
+        try:
+            with plugin_output_to_stderr():
+                value = call(**{name: question.arguments[name] for name in OFFERED[hook]})
+        except BaseException as error:
+            if is_interrupt(error) or not question.failures:
+                raise
+        finally:
+            current.reset(token)
+        return Bound(value, question.own, question.wrappers, question.failures)
 
-    def culprit(self, hook: str, arguments: dict[str, object], error: Exception) -> str | None:
-        """Name the plugin that made a hook fail: the last one in the traceback, else the one without which it works."""
-        frames = [] if isinstance(error, WrongResultError) else [*traceback.walk_tb(error.__traceback__)]
-        impls = getattr(self.hook, hook).get_hookimpls()
-        for frame, _ in reversed(frames):
-            if str(frame.f_globals.get("__name__")).startswith(
-                "pluggy."
-            ):  # it failed there; what is further out looked on
-                break
-            for impl in impls:
-                if _runs(impl.function, frame):
-                    return str(impl.plugin_name)
-        inner, built_in, outermost = self._parts
-        for name in reversed(self.general):
-            others = [(other, plugin) for other, plugin in self.general.items() if other != name]
-            with suppress(Exception):
-                Hooks(inner, built_in, others, outermost).ask(hook, arguments)
-                return name
-        return None
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave a pickle of a provider without what the plugins of this process made."""
+        return _stale, ()
+
+    @property
+    def answers(self) -> bool:
+        """Whether anyone but tako's defaults implements tako_chat."""
+        return any(not wraps and name != "tako.defaults" for name, wraps in self.chain("tako_chat"))
 
     def chain(self, hook: str) -> list[tuple[str, bool]]:
         """Name the plugins of a hook in the order they are asked, outermost first, and whether each is a wrapper."""
-        impls = getattr(self.hook, hook).get_hookimpls()
+        impls = getattr(self._manager.hook, hook).get_hookimpls()
         return [(impl.plugin_name, impl.wrapper) for impl in reversed(impls)]
 
 
-class WrongResultError(PluginError):
-    """A hook returned something else than it promises."""
+def _stale() -> Hooks:
+    hooks = Hooks()
+    hooks.stale = True
+    return hooks
 
 
-def _runs(function: Any, frame: FrameType) -> bool:
-    """Tell whether a frame runs this very function: same code, same ``self``, same closure."""
-    code = frame.f_code
-    if getattr(function, "__code__", None) is not code:
-        return False
-    here = frame.f_locals
-    owner = getattr(function, "__self__", None)
-    if owner is not None and here.get(code.co_varnames[0], owner) is not owner:
-        return False
-    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
-    return all(here.get(name, cell.cell_contents) is cell.cell_contents for name, cell in cells)
+class _Stand:
+    """What pluggy sees in place of a plugin: functions that stand for its implementations."""
 
 
-def _kind(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
+def checked(plugin: object, name: str, *, required: bool = False) -> Plugin:
+    """Check a general plugin; raises PluginError with a reason that its author can act on."""
+    where = f"plugin {name!r}"
+    try:
+        implementations = _implementations(plugin, where)
+        empty = not implementations and not has_hooks(plugin)
+    except PluginError:
+        raise
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        raise PluginError(f"{where} can't be read: {one_line(error)}") from error
+    if empty:
+        raise PluginError(f"{where} has no hooks: none of its functions is marked with @tako.hookimpl")
+    return Plugin(name, plugin, implementations, required)
+
+
+def _implementations(plugin: object, where: str) -> list[Implementation]:
+    check_version(plugin, where)
+    return implementations_of(plugin, where)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import threading
-import traceback
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from tako.discovery import plugin_entries
+from tako.discovery import barred, find_class, find_provider, plugin_entries
 from tako.errors import PluginError, TakoError
-from tako.hooks.checks import one_line
+from tako.hooks.failures import is_interrupt, one_line, report
 from tako.hooks.finding import import_provider
-from tako.hooks.manager import Hooks, WrongResultError
+from tako.hooks.manager import Bound, Hooks, Plugin, checked
+from tako.hooks.required import check_required, is_required
+from tako.hooks.turn import Turn
 
 if TYPE_CHECKING:
-    from tako.discovery import Entry
-    from tako.provider import Provider
+    from collections.abc import Iterable
 
-Registered = tuple[dict[str, object], dict[str, str], "dict[str, type[Provider]]"]
-"""General plugins, tracebacks of failures, and provider classes, by their names."""
+    from tako.hooks.asking import Failure
+    from tako.installed import Entry
+    from tako.provider import Provider
+    from tako.translator import Translator
 
 _NO_PLUGINS = (str, bytes, int, float, tuple, list, dict, set)
 """What has no hooks, though it may have been meant to name or to hold a plugin."""
@@ -28,79 +30,84 @@ class PluginWarning(UserWarning):
     """A plugin was left out; everything else works."""
 
 
+class State(NamedTuple):
+    """What there is of plugins at one moment."""
+
+    general: dict[str, Plugin]
+    failed: dict[str, str]
+    left_out: dict[type[Provider], frozenset[str]]
+    classes: dict[str, type[Provider]]
+
+
 class Plugins:
     """The plugins of this process. All methods may be called from any thread."""
 
     def __init__(self) -> None:
-        self.generation = 0  # grows whenever a plugin comes or goes
-        self.failed: dict[str, str] = {}  # plugin name -> the traceback of its failure
-        self._general: dict[str, object] = {}
+        self.failed: dict[str, str] = {}
+        """What went wrong with a plugin, by its name: one line, then the traceback."""
+        self._general: dict[str, Plugin] = {}
+        self._left_out: dict[type[Provider], frozenset[str]] = {}
         self._classes: dict[str, type[Provider]] = {}
-        self._managers: dict[type[Provider], tuple[int, Hooks]] = {}
+        self._managers: dict[type[Provider], Hooks] = {}
+        self._problems: dict[str, str | None] = {}  # of the installed plugins, None for those that work
         self._loaded = False
-        self._loading: set[int] = set()  # the threads that are importing general plugins
+        self._turn = Turn()
         self._lock = threading.RLock()
 
-    def register(self, plugin: object, name: str | None = None) -> None:
-        """Add a general plugin that is not packaged: a module, or any object with hook implementations."""
-        label = name or getattr(plugin, "__name__", None) or f"{type(plugin).__name__}-{id(plugin):x}"
+    def register(self, plugin: object, name: str | None = None, *, required: bool = False) -> None:
+        """Add a general plugin that isn't packaged: a module, or any object with hook implementations.
+
+        If a ``required`` plugin fails for a provider, that provider's calls are a PluginError. Any other plugin that
+        fails is left out there.
+        """
         if plugin is None or isinstance(plugin, _NO_PLUGINS):
             raise PluginError(f"a plugin is a module, or an object with hooks, not {plugin!r}")
-        Hooks(general=[(label, plugin)])  # raises what is wrong with it before anything changes
+        label = name or getattr(plugin, "__name__", None) or f"{type(plugin).__name__}-{id(plugin):x}"
+        self._add(checked(plugin, label, required=required))
+
+    def _add(self, plugin: Plugin) -> None:
         with self._lock:
-            if label in self._general or any(plugin is known for known in self._general.values()):
-                raise PluginError(f"plugin {label!r} is registered already")
-            self._general[label] = plugin
-            self.generation += 1
+            if plugin.name in self._general or any(plugin.target is it.target for it in self._general.values()):
+                raise PluginError(f"plugin {plugin.name!r} is registered already")
+            self._general[plugin.name] = plugin
+            self._forget(plugin.name)
 
     def unregister(self, plugin: object) -> None:
         """Remove a plugin (the object, or its name)."""
         self.load()
         with self._lock:
-            labels = [name for name, known in self._general.items() if known is plugin or name == plugin]
+            labels = [name for name, known in self._general.items() if known.target is plugin or name == plugin]
             if not labels:
                 raise PluginError(f"plugin {plugin!r} is not registered")
             del self._general[labels[0]]
-            self.generation += 1
+            self._forget(labels[0])
 
-    def install(self, name: str, cls: type[Provider]) -> None:
-        """Let a name stand for a provider class that no distribution brings."""
-        with self._lock:
-            self._classes[name] = cls
+    def _forget(self, label: str) -> None:
+        """Forget what happened to a plugin of that name."""
+        self._left_out = {cls: absent - {label} for cls, absent in self._left_out.items()}
+        self._change()
 
-    def snapshot(self) -> Registered:
-        """Return what is registered, has failed, and was imported by name, for ``restore``."""
+    def general(self) -> dict[str, Plugin]:
+        """Return the general plugins by their names, in load order."""
         self.load()
         with self._lock:
-            return dict(self._general), dict(self.failed), dict(self._classes)
-
-    def restore(self, registered: Registered) -> None:
-        """Go back to what ``snapshot`` returned; tests are isolated by that."""
-        with self._lock:
-            general, failed, classes = registered
-            self._general, self.failed, self._classes = dict(general), dict(failed), dict(classes)
-            self._managers.clear()
-            self.generation += 1
+            return dict(self._general)
 
     def load(self) -> None:
         """Import the installed general plugins, once; a broken one is recorded, warned about, and left out.
 
-        Imports run outside of the lock: a module that is being imported in another thread may be waiting for it.
+        No lock is held that code needs which runs while a module is imported.
         """
-        me = threading.get_ident()
-        if self._loaded or me in self._loading:
+        if self._loaded or self._turn.mine:
             return
-        self._loading.add(me)
-        try:
-            found = [(entry, _outcome(entry)) for entry in plugin_entries() if entry.barred is None]
-        finally:
-            self._loading.discard(me)
-        with self._lock:
+        with self._turn:
             if self._loaded:
                 return
-            warned = [text for entry, plugin in found if (text := self._admit(entry, plugin)) is not None]
-            self._loaded = True
-        for text in warned:
+            loaded = [(entry, _outcome(entry)) for entry in plugin_entries() if barred(entry) is None]
+            with self._lock:
+                texts = [text for entry, plugin in loaded if (text := self._admit(entry, plugin)) is not None]
+                self._loaded = True
+        for text in texts:
             warnings.warn(text, PluginWarning, stacklevel=2)
 
     def _admit(self, entry: Entry, plugin: object) -> str | None:
@@ -109,65 +116,113 @@ class Plugins:
         failure = plugin if isinstance(plugin, BaseException) else None
         try:
             if failure is None:
-                self.register(plugin, label)
-        except Exception as error:  # noqa: BLE001 - one bad plugin must not take the others down
+                self._add(checked(plugin, label)._replace(entry=entry))
+        except PluginError as error:
             failure = error
-        return self._fail(label, failure, f" of {entry.distribution} {entry.version}") if failure is not None else None
+        self._problems[repr(entry)] = one_line(failure) if failure is not None else None
+        if failure is None:
+            return None
+        self.failed[label] = report(failure)
+        return f"tako left out plugin {label!r} of {entry.distribution} {entry.version}: {one_line(failure)}"
 
-    def provider_class(self, key: str) -> type[Provider]:
-        """Import the provider of that name ("openai") or class ("OpenAI"), once."""
-        known = self._classes.get(key)
-        return known if known is not None else self._classes.setdefault(key, import_provider(key, self.failed))
+    def problem_of(self, entry: Entry) -> str | None:
+        """Say what is wrong with an installed general plugin; None if it works."""
+        return self._problems.get(repr(entry))
+
+    def provider_class(self, key: str, *, by_class: bool = False) -> type[Provider]:
+        """Import the provider of that name ("openai") or class ("OpenAI"), once; ``by_class`` looks for that first."""
+        entry = find_class(key) if by_class else None
+        name = key if entry is None else f"class {key}"
+        known = self._classes.get(name)
+        if known is None:
+            known = self._classes.setdefault(name, import_provider(key, entry or find_provider(key), self.failed))
+        return known
+
+    def install(self, name: str, cls: type[Provider]) -> None:
+        """Let a name stand for a provider class that no distribution brings."""
+        with self._lock:
+            self._classes[name] = cls
 
     def hooks(self, cls: type[Provider]) -> Hooks:
-        """Return the plugin manager of a provider class, built anew after plugins changed."""
+        """Return the hooks of a provider class, made anew after plugins changed.
+
+        Raises PluginError if a required plugin isn't there.
+        """
         self.load()
         with self._lock:
-            generation, hooks = self._managers.get(cls, (-1, None))
-            if hooks is None or generation != self.generation:
+            hooks = self._managers.get(cls)
+            if hooks is None:
+                check_required(self._general, self._problems)
                 own = cls.own_plugins()
-                inner = [module for _, module in own["inner"]]
-                general = [(name, it) for name, it in self._general.items() if not any(it is one for one in inner)]
-                hooks = Hooks(**own, general=general)
-                self._managers[cls] = self.generation, hooks
+                absent = self._left_out.get(cls, frozenset())
+                inner = [id(module) for _, module in own["inner"]]  # one that is registered as a plugin, too
+                general = [it for it in self._general.values() if it.name not in absent and id(it.target) not in inner]
+                hooks = self._managers[cls] = Hooks(**own, general=general)
             return hooks
 
-    def ask(self, hook: str, provider: Provider, **arguments: object) -> Any:
-        """Ask one hook for a provider; a general plugin that raises is left out from then on."""
-        arguments["provider"] = provider
+    def ask(
+        self, hook: str, provider: Provider, translator: Translator | None = None, *, without: Iterable[str] = ()
+    ) -> Bound:
+        """Ask one hook for a provider, ``without`` the named plugins. A general plugin that fails is left out.
+
+        Raises PluginError if a required plugin fails, or the provider's own code.
+        """
         while True:
             hooks = self.hooks(type(provider))
             try:
-                return hooks.ask(hook, arguments)
-            except Exception as error:
-                culprit = hooks.culprit(hook, arguments, error)
-                if culprit is None or culprit not in hooks.general:
-                    if isinstance(error, TakoError) and not isinstance(error, WrongResultError):
-                        raise
-                    raise PluginError(f"{provider.id}: {hook} failed: {one_line(error)}") from error
-                self._drop(culprit, error, f" in {hook}")
+                bound = hooks.ask(hook, provider, translator, without=without)
+            except BaseException as error:
+                if isinstance(error, TakoError) or is_interrupt(error):
+                    raise
+                raise PluginError(f"{provider.id}: {hook} failed: {one_line(error)}") from error
+            if not bound.failures:
+                return bound
+            self._leave_out(hooks, provider, hook, bound.failures[0])
 
-    def _drop(self, label: str, error: Exception, where: str) -> None:
-        """Leave a general plugin out, unless another thread has been faster."""
+    def snapshot(self) -> State:
+        """Return what is registered, has failed, was left out and was imported by name, for ``restore``."""
+        self.load()
         with self._lock:
-            if label not in self._general:
+            return State(dict(self._general), dict(self.failed), dict(self._left_out), dict(self._classes))
+
+    def restore(self, state: State) -> None:
+        """Go back to what ``snapshot`` returned; tests are isolated by that."""
+        with self._lock:
+            self._general, self.failed = dict(state.general), dict(state.failed)
+            self._left_out, self._classes = dict(state.left_out), dict(state.classes)
+            self._change()
+
+    def _leave_out(self, hooks: Hooks, provider: Provider, hook: str, failure: Failure) -> None:
+        """Do without a plugin for one provider class, unless it's required or another thread has been faster."""
+        label, cls = failure.plugin, type(provider)
+        what = f"{hook} failed: {one_line(failure.error)}"
+        if is_required(hooks.general[label]):
+            raise PluginError(f"{provider.id}: plugin {label!r} is required and {what}") from failure.error
+        with self._lock:
+            if hooks.stale:
                 return
-            del self._general[label]
-            self.generation += 1
-            text = self._fail(label, error, where)
+            self._left_out[cls] = self._left_out.get(cls, frozenset()) | {label}
+            self.failed[label] = report(failure.error)
+            self._managers.pop(cls).stale = True
+        text = f"tako left out plugin {label!r} for providers like {provider.id}: {what}"
         warnings.warn(text, PluginWarning, stacklevel=2)
 
-    def _fail(self, label: str, error: BaseException, where: str) -> str:
-        """Record a failure and return the warning about it."""
-        self.failed[label] = "".join(traceback.format_exception(error))
-        return f"tako left out plugin {label!r}{where}: {one_line(error)} (`tako providers` shows more)"
+    def _change(self) -> None:
+        """Have every provider ask its hooks again."""
+        for hooks in self._managers.values():
+            hooks.stale = True
+        self._managers.clear()
 
 
 def _outcome(entry: Entry) -> object:
-    """Import a plugin: itself, or the exception that says why it cannot be."""
+    """Import a plugin: itself, or the exception that says why that's impossible."""
+    if entry.problem is not None:
+        return PluginError(entry.problem)
     try:
-        return entry.point.load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad plugin must not take the others down
+        return entry.load()
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         return error
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tako
-from tako import PluginError, hookimpl
+from tako import ChatRequest, ChatResponse, Message, PluginError, hookimpl
 from tako.hooks import PLUGINS
 
 from .made import able, ask, listen, plugin, saying, streaming
@@ -108,16 +108,29 @@ def test_a_plugin_is_registered_once_and_can_be_removed_by_name(register: Regist
         tako.unregister(one)
 
 
-def test_equal_plugins_are_two_plugins(register: Register) -> None:
+def test_equal_plugins_are_two_plugins(vendor: Vendor, register: Register) -> None:
     class Equal:
         def __eq__(self, other: object) -> bool:
             return True
 
-        def __hash__(self) -> int:
-            return 1
+        __hash__ = None  # type: ignore[assignment]
 
-    a, b = Equal(), Equal()
+        def __init__(self, end: str) -> None:
+            self.end = end
+
+        @hookimpl(wrapper=True)
+        def tako_chat(self) -> Any:
+            inner = yield
+
+            async def chat(request: ChatRequest) -> ChatResponse:
+                return ChatResponse(Message.assistant((await inner(request)).text + self.end))
+
+            return chat
+
+    a, b = Equal("a"), Equal("b")
     register(a, "a")
     register(b, "b")
-    assert PLUGINS._general["a"] is a
-    assert PLUGINS._general["b"] is b
+    cls = vendor(tako_chat=saying("vendor "))
+    assert ask(cls("m")) == "vendor ab"
+    tako.unregister(a)
+    assert ask(cls("m")) == "vendor b"

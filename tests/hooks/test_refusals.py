@@ -79,7 +79,7 @@ def test_an_implementation_that_would_misbehave_is_refused_with_a_reason(
         register(bad, "bad")
     assert str(caught.value).startswith("plugin 'bad': ")
     assert words in str(caught.value)
-    assert "bad" not in PLUGINS._general
+    assert "bad" not in PLUGINS.general()
 
 
 def test_an_undecorated_method_is_refused(register: Register) -> None:

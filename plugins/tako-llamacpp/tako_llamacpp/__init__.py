@@ -106,7 +106,7 @@ class LlamaCpp(Provider):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a process."""
-        return {**self.__dict__, "_engine": None, "_handlers": None}
+        return {**super().__getstate__(), "_engine": None}
 
 
 @hookimpl

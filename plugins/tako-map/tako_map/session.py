@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from tako.blocking import loop_thread
-from tako.discovery import find_provider, plugin_entries
+from tako.discovery import barred, find_provider, plugin_entries
 from tako.errors import ProviderError, TakoError
 from tako.hooks import get_provider
 
@@ -38,7 +38,7 @@ def installed(id: str) -> dict[str, str]:
     entry = find_provider(id.partition(":")[0])
     found = {name: version(name) for name in OURS}
     for one in [*([entry] if entry is not None else []), *plugin_entries()]:
-        if one.barred is None:
+        if barred(one) is None:
             found[one.distribution] = one.version
     return found
 

@@ -73,10 +73,6 @@ class PythonProvider(Provider):
         """The id as it was given."""
         return self._id
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the bound functions; the callables are pickled by their names, as all functions are."""
-        return {**self.__dict__, "_handlers": None}
-
 
 @hookimpl
 def tako_capabilities(provider: PythonProvider) -> Capabilities:

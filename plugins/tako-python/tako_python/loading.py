@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tako.errors import ConfigurationError
+from tako.hooks.failures import is_interrupt
+from tako.output import plugin_output_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,8 +29,11 @@ def load(path: str, places: Sequence[str] | None = None) -> Callable[..., Any]:
         if not _is_found(module_name):  # else what tako imports later would be looked for in these folders, too
             wanted = [str(Path.cwd())] if places is None else places
             sys.path += [place for place in wanted if place not in sys.path]
-        module = import_module(module_name)
-    except (Exception, SystemExit) as error:
+        with plugin_output_to_stderr():
+            module = import_module(module_name)
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigurationError(f"python:{path}: {module_name} cannot be imported ({text})") from error
     try:

@@ -1,0 +1,179 @@
+"""What is installed: the entry points of all distributions, read so that a broken one takes no other down.
+
+`importlib.metadata.entry_points` fails as a whole if one distribution is damaged, and reads every file each time. Here
+each file is read once, and again only after something was installed or removed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import distributions
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tako.output import plugin_output_to_stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.metadata import Distribution
+
+PROVIDERS = "tako.providers"
+PLUGINS = "tako.plugins"
+COMMANDS = "tako.commands"
+GROUPS = (PROVIDERS, PLUGINS, COMMANDS)
+
+_REFERENCE = re.compile(r"([\w.]+)\s*(?::\s*([\w.]+)\s*)?(?:\[.*\]\s*)?")
+"""``module`` or ``module:attribute``, with extras behind it that nobody uses any more."""
+_NAME = re.compile(r"[^\s:,\[\]]+")
+
+
+class Entry:
+    """One entry point, not imported yet. ``problem`` says why it can't be used, None if it can."""
+
+    def __init__(self, group: str, name: str, value: str, source: Source, problem: str | None = None) -> None:
+        self.group = group
+        self.name = name
+        self.value = value
+        self.problem = problem or _problem(name, value)
+        self._source = source
+        reference = _REFERENCE.fullmatch(value)
+        self.module, self._attribute = (reference[1], reference[2] or "") if reference else ("", "")
+        self.attr = (self._attribute or self.module).rpartition(".")[2]  # of a class within another, the inner name
+
+    @property
+    def distribution(self) -> str:
+        """The name of the distribution that brings it."""
+        return self._source.name
+
+    @property
+    def version(self) -> str:
+        """That distribution's version."""
+        return self._source.version
+
+    def load(self) -> Any:
+        """Import the module and return the attribute, or the module if there is none."""
+        with plugin_output_to_stderr():
+            module = import_module(self.module)
+            return attrgetter(self._attribute)(module) if self._attribute else module
+
+    def __repr__(self) -> str:
+        return f"{self.distribution} {self.version}: {self.name} = {self.value}"
+
+
+class Source:
+    """The distribution of some entry points. Its name and version are read when someone needs them."""
+
+    def __init__(self, distribution: Distribution) -> None:
+        self.distribution = distribution
+        path = getattr(distribution, "_path", None)  # the only way to a folder whose metadata can't be read
+        self._folder: str = path.name if path is not None else ""
+
+    @property
+    def key(self) -> str:
+        """The normalised name, from that of the folder if it has one: then no file has to be read."""
+        return normal(self._parts[0]) or f"{normal(self.name)} {'' if self.name != '?' else id(self)}"
+
+    @cached_property
+    def name(self) -> str:
+        """The name as the distribution spells it, else as its folder does."""
+        return self._field("Name") or self._parts[0].replace("_", "-") or "?"
+
+    @cached_property
+    def version(self) -> str:
+        """The version, "?" if nothing tells it."""
+        return self._field("Version") or self._parts[1] or "?"
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        """Name and version from ``name-version.dist-info``, ``name-version-python.egg-info`` or ``name.egg-info``."""
+        stem, _, kind = self._folder.rpartition(".")
+        name, _, version = stem.rpartition("-") if kind == "dist-info" else stem.partition("-")
+        return (name, version) if name else (version, "")
+
+    def _field(self, name: str) -> str:
+        return " ".join(str(self._metadata.get(name) or "").split())
+
+    @cached_property
+    def _metadata(self) -> Any:
+        try:
+            return self.distribution.metadata or {}
+        except Exception:  # noqa: BLE001 - no file, no text, or a finder's own mistake: the folder's name has to do
+            return {}
+
+
+class _Scan(NamedTuple):
+    """What was found, and what the module search path looked like then."""
+
+    places: tuple[tuple[str, int], ...]
+    entries: tuple[Entry, ...]
+
+
+_last = _Scan((), ())
+
+
+def entries(group: str) -> list[Entry]:
+    """List the entry points of a group by name; nothing is imported. The first distribution of a name counts."""
+    return [entry for entry in _scan() if entry.group == group]
+
+
+def unreadable() -> list[Entry]:
+    """List the distributions whose entry points can't be read, as entries that have a problem and no group."""
+    return entries("")
+
+
+def normal(distribution: str) -> str:
+    """Spell a distribution's name as PEP 503 does, so that `-`, `_` and case don't matter."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _scan() -> tuple[Entry, ...]:
+    global _last  # noqa: PLW0603 - one per process, replaced as a whole
+    last, places = _last, tuple((str(place), _changed(str(place))) for place in sys.path)
+    if last.places != places:
+        found = sorted(_all(), key=lambda entry: (entry.name, entry.value))
+        _last = last = _Scan(places, tuple(found))
+    return last.entries
+
+
+def _changed(place: str) -> int:
+    """When something was last added to a folder or removed from it; 0 if it doesn't exist."""
+    try:
+        return os.stat(place or ".").st_mtime_ns  # noqa: PTH116 - on every call: a Path costs more than the look
+    except (OSError, ValueError):
+        return 0
+
+
+def _all() -> Iterator[Entry]:
+    seen: set[str] = set()
+    for distribution in distributions():
+        source = Source(distribution)
+        if source.key not in seen:
+            seen.add(source.key)
+            yield from _read(source)
+
+
+def _read(source: Source) -> Iterator[Entry]:
+    """Read the entry points of one distribution, line by line: a bad line takes no other down."""
+    try:
+        text = source.distribution.read_text("entry_points.txt") or ""
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others count
+        reason = "isn't UTF-8 text" if isinstance(error, UnicodeError) else f"can't be read: {error}"
+        yield Entry("", source.name, "", source, f"its entry_points.txt {reason}")
+        return
+    group = ""
+    for line in map(str.strip, text.lstrip("\ufeff").splitlines()) if "tako." in text else ():
+        if line.startswith("["):
+            group = line.strip("[] \t")
+        elif line and line[0] not in "#;" and group in GROUPS:
+            name, equals, value = (piece.strip() for piece in line.partition("="))
+            yield Entry(group, name, value, source, None if equals else f"{line!r} isn't NAME = MODULE:ATTRIBUTE")
+
+
+def _problem(name: str, value: str) -> str | None:
+    if not _REFERENCE.fullmatch(value):
+        return f"{value!r} isn't MODULE:ATTRIBUTE"
+    return None if _NAME.fullmatch(name) and name.isprintable() else f"{name!r} isn't a name"
