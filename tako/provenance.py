@@ -46,11 +46,11 @@ def _steps(provider: Provider) -> Iterator[tuple[str, Capabilities]]:
     """Ask without the general plugins, named "", then with one more of them each time."""
     asked = [name for name, _ in PLUGINS.hooks(type(provider)).chain(HOOK)]
     absent = [name for name in PLUGINS.hooks(type(provider)).general if name in asked]
-    yield "", PLUGINS.ask(HOOK, provider, without=absent).value
+    yield "", PLUGINS.ask(HOOK, provider, without=absent)
     while absent:
         name = absent.pop(0)
         with suppress(PluginError):  # one that needs a later one shows with that
-            yield name, PLUGINS.ask(HOOK, provider, without=absent).value
+            yield name, PLUGINS.ask(HOOK, provider, without=absent)
 
 
 def _known(capabilities: Capabilities, names: Iterable[str]) -> list[str]:

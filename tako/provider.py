@@ -119,7 +119,7 @@ class Provider:
         known = self._capabilities
         while known is None or known[0].stale:
             hooks = PLUGINS.hooks(type(self))
-            self._capabilities = known = hooks, PLUGINS.ask("tako_capabilities", self).value
+            self._capabilities = known = hooks, PLUGINS.ask("tako_capabilities", self)
         return known[1]
 
     def capability_origins(self) -> dict[str, str]:
@@ -171,8 +171,8 @@ class Provider:
         handlers = self._handlers
         while handlers is None or handlers.hooks.stale:
             hooks = PLUGINS.hooks(type(self))  # before asking: it's stale if a plugin comes or is left out meanwhile
-            translator: Translator = PLUGINS.ask("tako_translator", self).value
-            chat, stream = (PLUGINS.ask(hook, self, translator) for hook in ("tako_chat", "tako_stream"))
+            translator: Translator = PLUGINS.ask("tako_translator", self)
+            chat, stream = (PLUGINS.bind(hook, self, translator) for hook in ("tako_chat", "tako_stream"))
             wrappers = {"chat": chat.wrappers, "stream": stream.wrappers, "alone": stream.wrappers}
             self._handlers = handlers = Handlers(hooks, translator, chat.value, stream.value, chat.own, wrappers)
         return handlers
@@ -191,7 +191,7 @@ class Provider:
                 made: Any = around_provider("tako_chat", handlers.own_chat, self)
             else:
                 without = [*ONCE, *handlers.wrappers[outer.way]]
-                made = PLUGINS.ask(f"tako_{way}", self, handlers.translator, without=without).value
+                made = PLUGINS.ask(f"tako_{way}", self, handlers.translator, without=without)
             handlers.nested[key] = made
         return handlers.nested[key]
 

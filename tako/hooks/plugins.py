@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tako.discovery import barred, find_class, find_provider, plugin_entries
 from tako.errors import PluginError, TakoError
@@ -162,8 +162,14 @@ class Plugins:
 
     def ask(
         self, hook: str, provider: Provider, translator: Translator | None = None, *, without: Iterable[str] = ()
+    ) -> Any:
+        """Ask one hook for a provider, ``without`` the named plugins; returns the answer. Raises as ``bind`` does."""
+        return self.bind(hook, provider, translator, without=without).value
+
+    def bind(
+        self, hook: str, provider: Provider, translator: Translator | None = None, *, without: Iterable[str] = ()
     ) -> Bound:
-        """Ask one hook for a provider, ``without`` the named plugins. A general plugin that fails is left out.
+        """Ask one hook for a provider, and say who took part in it. A general plugin that fails is left out.
 
         Raises PluginError if a required plugin fails, or the provider's own code.
         """
