@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Blame = Callable[[BaseException, ChatRequest | None], Exception]
 
+FAILED = "the provider failed"
+"""How the text begins of an error that stands for an exception of a provider's own code."""
 AFTER_THE_END = "the plugin sent a chunk after the end of the stream"
 
 
@@ -69,7 +71,7 @@ def provider_failure(error: BaseException, provider: Provider, request: ChatRequ
     if isinstance(error, WrongResultError):
         return PluginError(f"{provider.id}: {error}")
     model = (request.model if request is not None else None) or provider.model
-    return ProviderError(f"the provider failed: {one_line(error)}", provider=provider.name, model=model)
+    return ProviderError(f"{FAILED}: {one_line(error)}", provider=provider.name, model=model)
 
 
 def answering(chat: Chat, request: ChatRequest) -> Awaitable[ChatResponse]:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tako.errors import TakoError
+from tako.hooks.layers import FAILED
 from tako.testing.dialects import find_dialect
 from tako.testing.dialects.dialect import Dialect
 from tako.testing.server import Server
@@ -189,6 +190,9 @@ async def error_of(call: Callable[[], Any], what: str) -> TakoError:
     try:
         answer = await call()
     except TakoError as error:
+        if str(error.args[0] if error.args else "").startswith(FAILED):
+            bare = type(error.__cause__).__name__
+            raise CheckFailed(f"{what}: a bare {bare} came out, which tako had to make a ProviderError of") from error
         return error
     except Exception as error:
         raise CheckFailed(f"{what}: a bare {type(error).__name__} came out, not a TakoError: {error}") from error
