@@ -21,29 +21,28 @@ if TYPE_CHECKING:
     from tako.config import load_config
     from tako.errors import AuthenticationError as AuthenticationError
     from tako.errors import BadRequestError as BadRequestError
-    from tako.errors import (
-        ConfigurationError,
-        PluginError,
-        ProviderError,
-        TakoError,
-        UnsupportedError,
-        UrlPrefetchError,
-    )
+    from tako.errors import ConfigurationError as ConfigurationError
     from tako.errors import ContentFilterError as ContentFilterError
     from tako.errors import ContextLengthError as ContextLengthError
     from tako.errors import NotFoundError as NotFoundError
     from tako.errors import OverloadedError as OverloadedError
     from tako.errors import PermissionDeniedError as PermissionDeniedError
+    from tako.errors import PluginError as PluginError
+    from tako.errors import ProviderError as ProviderError
     from tako.errors import ProviderTimeoutError as ProviderTimeoutError
     from tako.errors import RateLimitError as RateLimitError
     from tako.errors import ResponseError as ResponseError
     from tako.errors import ServerError as ServerError
     from tako.errors import StreamTruncatedError as StreamTruncatedError
+    from tako.errors import TakoError
     from tako.errors import TransportError as TransportError
+    from tako.errors import UnsupportedError as UnsupportedError
+    from tako.errors import UrlPrefetchError as UrlPrefetchError
     from tako.hooks import get_provider, hookimpl, register, unregister
     from tako.hookspecs import Around, Chat, Stream
-    from tako.parts import ContentPart
+    from tako.parts import Citation, ContentPart
     from tako.provider import Provider
+    from tako.state import Origin, State
     from tako.stream import ChatStream
     from tako.translator import Translator
     from tako.types import (
@@ -70,18 +69,12 @@ _HOMES = {
     "tako.capabilities": ("Capabilities",),
     "tako.conductor": ("Conductor",),
     "tako.config": ("load_config",),
-    "tako.errors": (
-        "ConfigurationError",
-        "PluginError",
-        "ProviderError",
-        "TakoError",
-        "UnsupportedError",
-        "UrlPrefetchError",
-    ),
+    "tako.errors": ("TakoError",),
     "tako.hooks": ("get_provider", "hookimpl", "register", "unregister"),
     "tako.hookspecs": ("Around", "Chat", "Stream"),
-    "tako.parts": ("ContentPart",),
+    "tako.parts": ("Citation", "ContentPart"),
     "tako.provider": ("Provider",),
+    "tako.state": ("Origin", "State"),
     "tako.stream": ("ChatStream",),
     "tako.translator": ("Translator",),
     "tako.types": (
@@ -112,8 +105,8 @@ __all__ = [
     "ChatRequest",
     "ChatResponse",
     "ChatStream",
+    "Citation",
     "Conductor",
-    "ConfigurationError",
     "ContentPart",
     "Delta",
     "End",
@@ -121,19 +114,17 @@ __all__ = [
     "JsonSchema",
     "Message",
     "Notice",
-    "PluginError",
+    "Origin",
     "Provider",
-    "ProviderError",
     "Role",
+    "State",
     "Stream",
     "TakoError",
     "Tool",
     "ToolCallDelta",
     "ToolSchema",
     "Translator",
-    "UnsupportedError",
     "UrlPrefetch",
-    "UrlPrefetchError",
     "Usage",
     "errors",
     "get_provider",

@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.parts import ContentPart, Part, ReasoningPart, TextPart, ToolCallPart
+from tako.parts import Citation, Part, ReasoningPart, TextPart, ToolCallPart
+from tako.state import BLOCK_END
 from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Role, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tako.state import State
 
-def fold(chunks: Iterable[Chunk], provider: str, model: str) -> ChatResponse:
-    """Put a stream together. Without an End the reply is partial: only calls whose arguments are whole are in it."""
-    folding = _Folding(provider)
+
+def fold(chunks: Iterable[Chunk], provider: str = "", model: str = "") -> ChatResponse:
+    """Put a stream together. Without an End the reply is partial: only calls whose arguments are whole are in it.
+
+    ``provider`` (an id, as "openai:gpt-6") and ``model`` hold for a reply that doesn't name them itself.
+    """
+    folding = _Folding()
     end = None
     for chunk in chunks:
         if isinstance(chunk, End):
@@ -24,29 +30,52 @@ def fold(chunks: Iterable[Chunk], provider: str, model: str) -> ChatResponse:
             folding.add(chunk)
     message = Message(Role.ASSISTANT, folding.parts(partial=end is None))
     if end is None:
-        return ChatResponse(message, FinishReason.ERROR, model=model)
-    return ChatResponse(message, end.finish_reason, end.usage, end.model or model, end.id, list(end.notices), end.raw)
+        return ChatResponse(message, FinishReason.ERROR, model=model, provider=provider)
+    return ChatResponse(
+        message,
+        end.finish_reason,
+        end.usage,
+        end.model or model,
+        end.id,
+        end.provider or provider,
+        end.finish_word,
+        list(end.notices),
+        end.raw,
+        end.cost,
+    )
 
 
 def chunks_of(response: ChatResponse) -> list[Chunk]:
-    """Take a whole reply apart: one delta, or more where opaque state or the order needs them, and the End."""
-    deltas: list[Delta] = []
-    calls = 0
-    for part in response.message.parts:
-        if isinstance(part, TextPart):
-            deltas.append(Delta(text=part.text, signature=part.signature))
-        elif isinstance(part, ReasoningPart):
-            deltas.append(Delta(reasoning=part.text, signature=part.signature, data=part.data))
-        elif isinstance(part, ToolCallPart):
-            text = part.args if isinstance(part.args, str) else msgspec.json.encode(part.args).decode()
-            deltas.append(Delta(tool_calls=[ToolCallDelta(calls, part.id, part.name, text, part.signature)]))
-            calls += 1
-    end = End(response.finish_reason, response.usage, response.model, response.id, list(response.notices), response.raw)
-    return [*_merged(deltas), end]
+    """Take a whole reply apart, so that ``fold`` makes the same one of it again: its deltas, and the End."""
+    end = End(
+        response.finish_reason,
+        response.usage,
+        response.model,
+        response.id,
+        response.provider,
+        response.finish_word,
+        list(response.notices),
+        response.raw,
+        response.cost,
+    )
+    return [*_deltas(response.message.parts), end]
+
+
+def closing(part: Part) -> Delta:
+    """Return what is still to say of a block whose text, reasoning or arguments have been streamed already.
+
+    ``part`` is the part that the whole block stands for. The delta ends the block, so that the next one is a part of
+    its own.
+    """
+    if isinstance(part, TextPart):
+        return Delta(citations=tuple(part.citations), state=part.state or BLOCK_END)
+    if isinstance(part, ReasoningPart):
+        return Delta(state=part.state or BLOCK_END)
+    return Delta(part=part)
 
 
 def arguments(text: str) -> Any:
-    """Parse the arguments of a call: {} where there are none, the text itself where it is none that can be read."""
+    """Parse the arguments of a call: {} if there are none, the text itself if it isn't JSON that can be read."""
     if not text:
         return {}
     try:
@@ -55,54 +84,97 @@ def arguments(text: str) -> Any:
         return text
 
 
+def _deltas(parts: list[Part]) -> list[Delta]:
+    """Return as few deltas as the fold needs to make these parts again."""
+    deltas: list[Delta] = []
+    calls = 0
+    for part, following in zip(parts, [*parts[1:], None], strict=False):
+        delta = _delta(part, calls, type(following))
+        calls += len(delta.tool_calls)
+        if deltas and _may_join(deltas[-1], delta):
+            last = deltas[-1]
+            text = delta.text if last.text is None else last.text
+            deltas[-1] = Delta(text, last.reasoning, [*last.tool_calls, *delta.tool_calls])
+        else:
+            deltas.append(delta)
+    return deltas
+
+
+def _delta(part: Part, index: int, following: type) -> Delta:
+    """Return a part as a delta, whole if it has more than a stream's text, reasoning or call would have."""
+    end = part.state or (BLOCK_END if isinstance(part, following) else None)
+    if isinstance(part, TextPart) and part.text and not (part.extra or part.cache):
+        return Delta(part.text, citations=tuple(part.citations), state=end, refusal=part.refusal)
+    if isinstance(part, ReasoningPart) and (part.text or part.state) and not part.extra:
+        return Delta(reasoning=part.text, state=end)
+    if isinstance(part, ToolCallPart) and part.id and not (part.extra or part.cache):
+        text = part.args if isinstance(part.args, str) else msgspec.json.encode(part.args).decode()
+        if arguments(text) == part.args:
+            return Delta(tool_calls=[ToolCallDelta(index, part.id, part.name, text, part.state)])
+    return Delta(part=part)
+
+
+def _may_join(last: Delta, delta: Delta) -> bool:
+    """Whether the fold takes the two apart again: it reads reasoning before text, and text before calls."""
+    if any(one.part or one.state or one.citations or one.refusal for one in (last, delta)):
+        return False
+    if delta.text is not None:
+        return last.text is None and not last.tool_calls
+    return delta.reasoning is None
+
+
 class _Folding:
     """Parts in the order in which they began."""
 
-    def __init__(self, provider: str) -> None:
-        self.provider = provider
-        self.runs: list[_Run | _Call] = []
+    def __init__(self) -> None:
+        self.runs: list[_Run | _Call | _Whole] = []
         self.calls: dict[int, _Call] = {}
         self.open: _Run | None = None
 
     def add(self, delta: Delta) -> None:
         if delta.reasoning is not None:
-            self._extend("reasoning", delta.reasoning)
-        if delta.text is not None:
-            self._extend("text", delta.text)
-        if delta.signature is not None or delta.data is not None:
-            self._close(delta)
+            self._run("reasoning").texts.append(delta.reasoning)
+        if delta.text is not None or delta.citations:
+            run = self._run("refusal" if delta.refusal else "text")
+            run.texts.append(delta.text or "")
+            run.citations += delta.citations
+        if delta.state is not None:
+            self._close(delta.state)
         for piece in delta.tool_calls:
             self._call(piece)
+        if delta.part is not None:
+            self._begin(_Whole(delta.part))
 
-    def _extend(self, kind: str, text: str) -> None:
+    def _begin(self, run: _Run | _Call | _Whole) -> None:
+        self.runs.append(run)
+        self.open = run if isinstance(run, _Run) else None
+
+    def _run(self, kind: str) -> _Run:
+        """Return the run of that kind that is open, or begin one."""
         if self.open is None or self.open.kind != kind:
-            self.open = _Run(kind)
-            self.runs.append(self.open)
-        self.open.texts.append(text)
+            run = _Run(kind)
+            self._begin(run)
+            return run
+        return self.open
 
-    def _close(self, delta: Delta) -> None:
-        """End the open run with its opaque state; where there is none, the state is a reasoning part of its own."""
-        if delta.text is None and delta.reasoning is None and (self.open is None or delta.data is not None):
-            self.open = _Run("reasoning")
-            self.runs.append(self.open)
-        if self.open is not None:
-            self.open.signature, self.open.data = delta.signature, delta.data
+    def _close(self, state: State) -> None:
+        if state != BLOCK_END:
+            (self.open or self._run("reasoning")).state = state
         self.open = None
 
     def _call(self, piece: ToolCallDelta) -> None:
         call = self.calls.get(piece.index)
         if call is None:
             call = self.calls[piece.index] = _Call(piece.index)
-            self.runs.append(call)
-            self.open = None
+            self._begin(call)
         call.id = call.id or piece.id
         call.name = call.name or piece.name
-        call.signature = call.signature or piece.signature
+        call.state = piece.state or call.state
         call.texts.append(piece.arguments_fragment)
 
     def parts(self, *, partial: bool) -> list[Part]:
-        made = [run.part(self.provider) for run in self.runs]
-        return [part for part in made if part is not None and not (partial and _unfinished(part))]
+        runs = [run for run in self.runs if not (partial and isinstance(run, _Call) and run.unfinished)]
+        return [part for run in runs if (part := run.part()) is not None]
 
 
 class _Run:
@@ -111,17 +183,16 @@ class _Run:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.texts: list[str] = []
-        self.signature: str | None = None
-        self.data: dict[str, Any] | None = None
+        self.citations: list[Citation] = []
+        self.state: State | None = None
 
-    def part(self, provider: str) -> Part | None:
+    def part(self) -> Part | None:
         text = "".join(self.texts)
+        if not (text or self.citations or self.state):
+            return None
         if self.kind == "reasoning":
-            opaque = self.signature is not None or self.data is not None
-            return ReasoningPart(text, self.signature, provider, self.data) if text or opaque else None
-        if self.signature is not None:
-            return TextPart(text, self.signature, provider)
-        return TextPart(text) if text else None
+            return ReasoningPart(text, self.state)
+        return TextPart(text, self.citations, self.kind == "refusal", self.state)
 
 
 class _Call:
@@ -131,43 +202,25 @@ class _Call:
         self.index = index
         self.id: str | None = None
         self.name: str | None = None
-        self.signature: str | None = None
+        self.state: State | None = None
         self.texts: list[str] = []
 
-    def part(self, provider: str) -> Part:
+    @property
+    def unfinished(self) -> bool:
+        """Whether the call may have been cut: only a whole JSON object can't be the beginning of a longer one."""
         args = arguments("".join(self.texts))
-        owner = provider if self.signature is not None else None
-        return ToolCallPart(self.id or f"call_{self.index}", self.name or "", args, self.signature, owner)
+        return args == {} or not isinstance(args, dict)
+
+    def part(self) -> Part:
+        args = arguments("".join(self.texts))
+        return ToolCallPart(self.id or f"call_{self.index}", self.name or "", args, self.state)
 
 
-def _unfinished(part: ContentPart) -> bool:
-    """Tell a call that may have been cut: only a whole JSON object cannot be the beginning of a longer one."""
-    return isinstance(part, ToolCallPart) and (part.args == {} or not isinstance(part.args, dict))
+class _Whole:
+    """A part that came whole."""
 
+    def __init__(self, part: Part) -> None:
+        self._part = part
 
-def _merged(deltas: list[Delta]) -> list[Delta]:
-    """Join neighbours into one delta where the fold takes them apart again in the same order."""
-    joined: list[Delta] = []
-    for delta in deltas:
-        last = joined[-1] if joined else None
-        if last is None or _rank(last)[1] > _rank(delta)[0] or _opaque(last) or _opaque(delta):
-            joined.append(delta)
-        else:
-            text = delta.text if last.text is None else last.text
-            reasoning = delta.reasoning if last.reasoning is None else last.reasoning
-            joined[-1] = Delta(text, reasoning, [*last.tool_calls, *delta.tool_calls])
-    return joined
-
-
-def _opaque(delta: Delta) -> bool:
-    return delta.signature is not None or delta.data is not None
-
-
-def _rank(delta: Delta) -> tuple[int, int]:
-    """Give the first and the last kind of a delta in the order of the fold; text and reasoning may stand once."""
-    kinds = [
-        rank
-        for rank, there in enumerate((delta.reasoning is not None, delta.text is not None, bool(delta.tool_calls)))
-        if there
-    ]
-    return (kinds[0], kinds[-1] + (kinds[-1] < 2)) if kinds else (0, 0)  # noqa: PLR2004 - calls may follow calls
+    def part(self) -> Part:
+        return self._part

@@ -1,8 +1,10 @@
-"""The codes of notices: what of a request a wire could not carry, and what was odd about a reply."""
+"""The codes of notices: what a provider couldn't send of a request, and what was odd about a reply."""
 
 from __future__ import annotations
 
+ADDED_TOOLS = "added_tools"
 ADDED_TURN = "added_turn"
+ALTERED_THINKING = "altered_thinking"
 BLOCKED = "blocked"
 CHANGED_PARAMETER = "changed_parameter"
 CHANGED_PART = "changed_part"
@@ -11,10 +13,12 @@ ERROR_FLAG = "error_flag"
 FINISH_MISSING = "finish_missing"
 FOREIGN_STATE = "foreign_state"
 INVALID_IMAGE = "invalid_image"
+LOST_PART = "lost_part"
 MISPLACED_PART = "misplaced_part"
 MODEL_LACKS_JSON_MODE = "model_lacks_json_mode"
 MODEL_LACKS_TOOLS = "model_lacks_tools"
 MODEL_LACKS_VISION = "model_lacks_vision"
+MOVED_TURN = "moved_turn"
 UNANSWERED_CALL = "unanswered_call"
 UNKNOWN_CALL = "unknown_call"
 UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -23,19 +27,23 @@ UNSUPPORTED_PART = "unsupported_part"
 UNSUPPORTED_URL = "unsupported_url"
 
 MEANINGS = {
+    ADDED_TOOLS: "Tools were declared for earlier calls: the vendor refuses a history with calls without them.",
     ADDED_TURN: "A turn was put in between two others: the vendor refuses their order.",
+    ALTERED_THINKING: "The vendor refused earlier thinking, since the conversation changed: it was sent again without.",
     BLOCKED: "The vendor refused the prompt or stopped the reply; the message has its word for why.",
     CHANGED_PARAMETER: "A parameter went out in another form, since the vendor has no such word.",
     CHANGED_PART: "A part went out in another form, since the wire cannot carry it as it is.",
     EMPTY_TEXT: "A text part without text was left out; vendors refuse those.",
     ERROR_FLAG: "A tool result went out without its error mark; the wire has none.",
     FINISH_MISSING: "The vendor ended the reply without saying why.",
-    FOREIGN_STATE: "Reasoning or opaque state of another provider was left out; only its own goes back.",
+    FOREIGN_STATE: "Reasoning, state or a block of another origin was left out; only who made it gets it back.",
     INVALID_IMAGE: "An image was left out: its base64 or its data URL is broken.",
+    LOST_PART: "Something of a reply could not be kept: it is neither in a part nor in raw.",
     MISPLACED_PART: "A part was left out: it cannot stand in a message of this role.",
     MODEL_LACKS_JSON_MODE: "JSON was asked of a model known to have no such mode; the request went out as it is.",
     MODEL_LACKS_TOOLS: "Tools were offered to a model known to have none; the request went out as it is.",
     MODEL_LACKS_VISION: "An image was sent to a model known to see none; the request went out as it is.",
+    MOVED_TURN: "A message went out in another place: the vendor has no place for it where it stood.",
     UNANSWERED_CALL: "A tool call was left out: no result follows it, and the vendor refuses such calls.",
     UNKNOWN_CALL: "A tool result was left out: no earlier call has its id.",
     UNSUPPORTED_MEDIA_TYPE: "An image was left out: its type is none that the provider takes.",
@@ -44,3 +52,11 @@ MEANINGS = {
     UNSUPPORTED_URL: "An image was left out: nothing may fetch its address.",
 }
 """Every code, and what it means. A code never changes its meaning; new ones may come."""
+
+INFORMING = frozenset((ADDED_TOOLS, ADDED_TURN, ALTERED_THINKING, BLOCKED, FINISH_MISSING, LOST_PART, MOVED_TURN))
+"""Codes that only inform. All others tell of a loss, which refuses a strict request."""
+
+
+def is_loss(code: str) -> bool:
+    """Whether a notice of this code tells that something of the request was left out or changed."""
+    return code not in INFORMING

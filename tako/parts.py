@@ -1,13 +1,16 @@
-"""The parts of a message: text, images, tool calls, their results, and reasoning.
+"""The parts of a message: text, images, files, tool calls, their results, reasoning, and blocks of one vendor.
 
-``ContentPart.text("…")`` and its sisters make them; ``type`` is the tag by which they are told apart in JSON. They
-keep whatever they are given: what a provider cannot carry is found when it is sent, and becomes a Notice.
+``ContentPart.text("…")`` and its sisters make them; ``type`` is the tag by which they're told apart in JSON. They keep
+whatever they're given: if a provider can't carry a part, that's found when the part is sent, and becomes a Notice.
+
+Every part has ``state``, what its vendor wants back (see ``tako.state``), and ``extra``, fields that are merged into
+the vendor's block last. Parts that you send also have ``cache``: True, or how long, as the vendor spells it ("5m",
+"1h").
 """
 
 from __future__ import annotations
 
 import base64
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,15 +18,13 @@ from msgspec import Struct, StructMeta, convert
 from msgspec.structs import force_setattr
 
 from tako.loose import as_array, as_object
+from tako.media import HEAD, IMAGE_TYPES, image_type, read_file
+from tako.state import Origin, State
 
 if TYPE_CHECKING:
     from os import PathLike
 
-IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
-"""The MIME types that every provider with vision takes."""
-_UNKNOWN_TYPE = f"not an image of a known type ({', '.join(IMAGE_TYPES)}): give mime= if it is one"
-_PIECE = 3 * 1024 * 256
-"""Bytes of a file that are read at once, so that it is never in memory beside its base64 (3 bytes, 4 letters)."""
+_UNKNOWN_IMAGE = f"the image is of no type that tako knows ({', '.join(IMAGE_TYPES)}): give mime= if it is one"
 
 
 class _Constructors(StructMeta):
@@ -42,64 +43,105 @@ class _Constructors(StructMeta):
         return ImageUrlPart(url, mime)
 
     def image_bytes(cls, data: bytes, mime: str | None = None) -> ImagePart:
-        """Make an image from its bytes; the type is read from the first of them unless it is given.
+        """Make an image from its bytes; the type is read from the first of them unless you give it.
 
-        Raises ValueError where the bytes are of no type that tako knows.
+        Raises ValueError if the bytes are of no image type that tako knows.
         """
-        found = mime or image_type(data)
-        if found is None:
-            raise ValueError(_UNKNOWN_TYPE)
-        return ImagePart(found, base64.b64encode(data).decode("ascii"))
+        known = mime or image_type(data[:HEAD])
+        if known is None:
+            raise ValueError(_UNKNOWN_IMAGE)
+        return ImagePart(known, base64.b64encode(data).decode("ascii"))
 
     def image_file(cls, path: str | PathLike[str], mime: str | None = None) -> ImagePart:
-        """Make an image from a file; the type is read from its first bytes unless it is given.
+        """Make an image from a file; the type is read from its first bytes unless you give it.
 
-        Raises OSError where the file cannot be read and ValueError where it is no image.
+        Raises OSError if the file can't be read and ValueError if it isn't an image.
         """
-        encoded = BytesIO()
-        with Path(path).open("rb") as file:
-            found = mime or image_type(file.read(12))
-            if found is None:
-                raise ValueError(f"{path}: {_UNKNOWN_TYPE}")
-            file.seek(0)
-            while piece := file.read(_PIECE):
-                encoded.write(base64.b64encode(piece))
-        return ImagePart(found, encoded.getvalue().decode("ascii"))
+        if mime is None:
+            with Path(path).open("rb") as file:
+                mime = image_type(file.read(HEAD))
+        if mime is None:
+            raise ValueError(f"{path}: {_UNKNOWN_IMAGE}")
+        return ImagePart(mime, read_file(path)[1])
+
+    def file(cls, mime: str, data_b64: str, name: str | None = None) -> FilePart | ImagePart:
+        """Make a file (PDF, audio, video, text) from base64 text; one of the four image types becomes an image."""
+        return ImagePart(mime, data_b64) if mime in IMAGE_TYPES else FilePart(mime, data_b64, name)
+
+    def file_url(cls, url: str, mime: str | None = None, name: str | None = None) -> FileUrlPart | ImageUrlPart:
+        """Make a file that is fetched from its address; one of the four image types becomes an image."""
+        return ImageUrlPart(url, mime) if mime in IMAGE_TYPES else FileUrlPart(url, mime, name)
+
+    def file_id(cls, id: str, provider: str, mime: str | None = None) -> FileIdPart:
+        """Make a file that was uploaded to a vendor before; ``provider`` is its name, as in "anthropic"."""
+        return FileIdPart(id, provider, mime)
+
+    def file_path(cls, path: str | PathLike[str], mime: str | None = None) -> FilePart | ImagePart:
+        """Make a file or an image from a file on disk; its type is told by its first bytes, then by its name.
+
+        Raises OSError if the file can't be read and ValueError if its type can't be told.
+        """
+        told, data = read_file(path)
+        known = mime or told
+        if known is None:
+            raise ValueError(f"{path}: the type of the file can't be told: give mime=")
+        return ImagePart(known, data) if known in IMAGE_TYPES else FilePart(known, data, Path(path).name)
 
     def tool_call(cls, id: str, name: str, args: Any) -> ToolCallPart:
-        """Make a tool call; ``args`` is parsed JSON (or the text itself where it could not be parsed)."""
+        """Make a tool call; ``args`` is parsed JSON (or the text itself if it couldn't be parsed)."""
         return ToolCallPart(id, name, args)
 
     def tool_result(cls, id: str, result: Any, is_error: bool = False) -> ToolResultPart:
-        """Make the answer to a tool call; ``result`` is any JSON value, or a list of text and image parts."""
+        """Make the answer to a tool call; ``result`` is any JSON value, or a list of parts."""
         return ToolResultPart(id, result, is_error)
 
-    def reasoning(
-        cls, text: str, signature: str | None = None, provider: str | None = None, data: dict[str, Any] | None = None
-    ) -> ReasoningPart:
-        """Make a piece of reasoning, with the opaque state that its provider wants back."""
-        return ReasoningPart(text, signature, provider, data)
+    def reasoning(cls, text: str) -> ReasoningPart:
+        """Make a piece of reasoning. Vendors only take back what they made themselves, with its state."""
+        return ReasoningPart(text)
+
+    def vendor(cls, provider: str, block: dict[str, Any]) -> VendorPart:
+        """Make a block in the shape of one vendor ("anthropic"); no other vendor gets it."""
+        return VendorPart(str(block.get("type") or next(iter(block), "")), State(Origin(provider), block))
 
 
 class ContentPart(Struct, frozen=True, tag_field="type", metaclass=_Constructors):
     """One part of a message. Make them with the constructors: ``ContentPart.text("Hello")``."""
 
 
+class Citation(Struct, frozen=True):
+    """Where a text is from.
+
+    ``text`` is what the source says; ``start`` and ``end`` tell which characters of the part's own text it backs, None
+    if the vendor doesn't say. ``source`` names a source without a URL: a file, a document by its place ("0"), a tool.
+    """
+
+    url: str = ""
+    title: str = ""
+    text: str = ""
+    start: int | None = None
+    end: int | None = None
+    source: str = ""
+
+
 class TextPart(ContentPart, frozen=True, tag="text"):
-    """Text. ``signature`` and ``provider``: opaque state of the provider that wrote it. ``cache``: see the docs."""
+    """Text, with the sources that it cites. ``refusal``: the model says here that it won't answer."""
 
     text: str
-    signature: str | None = None
-    provider: str | None = None
-    cache: bool = False
+    citations: list[Citation] = []
+    refusal: bool = False
+    state: State | None = None
+    extra: dict[str, Any] = {}
+    cache: bool | str = False
 
 
 class ImagePart(ContentPart, frozen=True, tag="image"):
-    """An image as base64 text; a ``data:`` URL is accepted too and is taken apart when it is sent."""
+    """An image as base64 text. A ``data:`` URL is accepted too and is taken apart when it is sent."""
 
     mime: str
     data_b64: str
-    cache: bool = False
+    state: State | None = None
+    extra: dict[str, Any] = {}
+    cache: bool | str = False
 
     def __repr__(self) -> str:
         return f"ImagePart(mime={self.mime!r}, data_b64=<{len(self.data_b64)} characters>)"
@@ -110,18 +152,56 @@ class ImageUrlPart(ContentPart, frozen=True, tag="image_url"):
 
     url: str
     mime: str | None = None
-    cache: bool = False
+    state: State | None = None
+    extra: dict[str, Any] = {}
+    cache: bool | str = False
+
+
+class FilePart(ContentPart, frozen=True, tag="file"):
+    """A file as base64 text: PDF, audio, video or text."""
+
+    mime: str
+    data_b64: str
+    name: str | None = None
+    state: State | None = None
+    extra: dict[str, Any] = {}
+    cache: bool | str = False
+
+    def __repr__(self) -> str:
+        return f"FilePart(mime={self.mime!r}, data_b64=<{len(self.data_b64)} characters>, name={self.name!r})"
+
+
+class FileUrlPart(ContentPart, frozen=True, tag="file_url"):
+    """A file by its address."""
+
+    url: str
+    mime: str | None = None
+    name: str | None = None
+    state: State | None = None
+    extra: dict[str, Any] = {}
+    cache: bool | str = False
+
+
+class FileIdPart(ContentPart, frozen=True, tag="file_id"):
+    """A file that was uploaded to a vendor before. Only that ``provider`` (its name) gets it."""
+
+    id: str
+    provider: str
+    mime: str | None = None
+    state: State | None = None
+    extra: dict[str, Any] = {}
+    cache: bool | str = False
 
 
 class ToolCallPart(ContentPart, frozen=True, tag="tool_call"):
-    """A call that the model asks for. ``args`` is parsed JSON; the text itself where the model's JSON is invalid."""
+    """A call that the model asks for. ``args`` is parsed JSON; the text itself if the model's JSON is invalid."""
 
     id: str
     name: str
     args: Any
-    signature: str | None = None
-    provider: str | None = None
-    cache: bool = False
+    state: State | None = None
+    extra: dict[str, Any] = {}
+    cache: bool | str = False
 
 
 class ToolResultPart(ContentPart, frozen=True, tag="tool_result"):
@@ -130,25 +210,48 @@ class ToolResultPart(ContentPart, frozen=True, tag="tool_result"):
     id: str
     result: Any
     is_error: bool = False
-    cache: bool = False
+    state: State | None = None
+    extra: dict[str, Any] = {}
+    cache: bool | str = False
 
     def __post_init__(self) -> None:
-        """Read parts again that were serialised; they are told from a vendor's blocks by having all of our fields."""
+        """Read parts again that were serialised; they're told from a vendor's blocks by having all of our fields."""
         items = as_array(self.result)
         if items and all(_is_part(as_object(item) or {}) for item in items):
             force_setattr(self, "result", convert(items, list[Part]))
 
 
 class ReasoningPart(ContentPart, frozen=True, tag="reasoning"):
-    """What the model thought. It goes back only to the ``provider`` (its name, as in "anthropic") that minted it."""
+    """What the model thought. It goes back only to the origin in its ``state``."""
 
     text: str = ""
-    signature: str | None = None
-    provider: str | None = None
-    data: dict[str, Any] | None = None
+    state: State | None = None
+    extra: dict[str, Any] = {}
 
 
-Part = TextPart | ImagePart | ImageUrlPart | ToolCallPart | ToolResultPart | ReasoningPart
+class VendorPart(ContentPart, frozen=True, tag="vendor"):
+    """A block that tako has no kind for, in its vendor's own shape: ``state.data`` is the whole block.
+
+    ``kind`` is the vendor's name for it, as in "web_search_tool_result".
+    """
+
+    kind: str
+    state: State
+    extra: dict[str, Any] = {}
+
+
+Part = (
+    TextPart
+    | ImagePart
+    | ImageUrlPart
+    | FilePart
+    | FileUrlPart
+    | FileIdPart
+    | ToolCallPart
+    | ToolResultPart
+    | ReasoningPart
+    | VendorPart
+)
 
 
 _FIELDS = {cls.__struct_config__.tag: {"type", *cls.__struct_fields__} for cls in get_args(Part)}
@@ -157,16 +260,3 @@ _FIELDS = {cls.__struct_config__.tag: {"type", *cls.__struct_fields__} for cls i
 def _is_part(item: dict[str, Any]) -> bool:
     kind = item.get("type")
     return isinstance(kind, str) and kind in _FIELDS and item.keys() >= _FIELDS[kind]
-
-
-def image_type(head: bytes) -> str | None:
-    """Tell one of the four image types from the first twelve bytes, or None."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    return None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import partial, wraps
+import sys
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from tako.builtin import BUILT_IN, ONCE, OUTERMOST
 from tako.capabilities import Capabilities
@@ -102,14 +102,14 @@ class Provider:
         checked = as_request(request)
         handlers = self._bound()
         chat = handlers.chat if INSIDE.get() is None else self._nested(handlers, "chat") or handlers.chat
-        return self._priced(checked, await chat(checked))
+        return await chat(checked)
 
     def stream(self, request: ChatRequest | str | list[Message]) -> ChatStream:
         """Answer one request piece by piece; nothing is sent before the first chunk is asked for."""
         checked = as_request(request)
         handlers = self._bound()
         stream = handlers.stream if INSIDE.get() is None else self._nested(handlers, "stream") or handlers.stream
-        return ChatStream(stream(checked), self.name, checked.model or self.model, partial(self._priced, checked))
+        return ChatStream(stream(checked), self.name, checked.model or self.model)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -158,13 +158,6 @@ class Provider:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what the plugins of this process made."""
         return {**self.__dict__, "_handlers": None, "_capabilities": None, "_origins": None}
-
-    def _priced(self, request: ChatRequest, response: ChatResponse) -> ChatResponse:
-        """Add what a response cost; one of another model than the provider's own has no known price."""
-        if response.cost is not None or request.model not in (None, self.model):
-            return response
-        cost = self.capabilities.cost(response.usage)
-        return response if cost is None else replace(response, cost=cost)
 
     def _bound(self) -> Handlers:
         """The bound hooks: bound on first use, and again when plugins changed."""

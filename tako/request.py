@@ -10,8 +10,21 @@ from msgspec.structs import astuple
 
 from tako.errors import ConfigurationError
 from tako.loose import as_array, as_object
-from tako.parts import ContentPart, ImagePart, ImageUrlPart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from tako.types import ChatRequest, JsonSchema, Message, Role, Tool
+from tako.parts import (
+    ContentPart,
+    FileIdPart,
+    FilePart,
+    FileUrlPart,
+    ImagePart,
+    ImageUrlPart,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    VendorPart,
+)
+from tako.state import State
+from tako.types import ChatRequest, JsonSchema, Message, Role, Tool, VendorTool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,23 +39,35 @@ KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
     ("seed", (int,), "an int"),
     ("response_format", (str, JsonSchema), '"json" or a JsonSchema'),
     ("reasoning", (int, str), "a word or a number of tokens"),
+    ("timeout", (int, float), "a number of seconds"),
+    ("deadline", (int, float), "a number of seconds"),
 )
 """Fields that may be None, what else they hold, and how that is called."""
 
-_MAY_BE_TEXT = (str, NoneType)
-FIELDS: Mapping[type, tuple[tuple[str, type | tuple[type, ...], str], ...]] = {
-    TextPart: (("text", str, "a str"),),
-    ImagePart: (("mime", str, "a str"), ("data_b64", str, "a str")),
-    ImageUrlPart: (("url", str, "a str"), ("mime", _MAY_BE_TEXT, "a str")),
-    ToolCallPart: (("id", str, "a str"), ("name", str, "a str"), ("signature", _MAY_BE_TEXT, "a str")),
-    ToolResultPart: (("id", str, "a str"),),
-    ReasoningPart: (
-        ("text", str, "a str"),
-        ("signature", _MAY_BE_TEXT, "a str"),
-        ("provider", _MAY_BE_TEXT, "a str"),
-        ("data", (dict, NoneType), "a dict"),
+_Fields = tuple[tuple[str, type | tuple[type, ...], str], ...]
+_TEXT_OR_NONE = (str, NoneType)
+_EVERY: _Fields = (("state", (State, NoneType), "a State"), ("extra", dict, "a dict"))
+_SENT: _Fields = (*_EVERY, ("cache", (bool, str), "True, False or a duration"))
+FIELDS: Mapping[type, _Fields] = {
+    TextPart: (("text", str, "a str"), ("citations", list, "a list"), *_SENT),
+    ImagePart: (("mime", str, "a str"), ("data_b64", str, "a str"), *_SENT),
+    ImageUrlPart: (("url", str, "a str"), ("mime", _TEXT_OR_NONE, "a str"), *_SENT),
+    FilePart: (("mime", str, "a str"), ("data_b64", str, "a str"), ("name", _TEXT_OR_NONE, "a str"), *_SENT),
+    FileUrlPart: (("url", str, "a str"), ("mime", _TEXT_OR_NONE, "a str"), ("name", _TEXT_OR_NONE, "a str"), *_SENT),
+    FileIdPart: (("id", str, "a str"), ("provider", str, "a str"), ("mime", _TEXT_OR_NONE, "a str"), *_SENT),
+    ToolCallPart: (("id", str, "a str"), ("name", str, "a str"), *_SENT),
+    ToolResultPart: (("id", str, "a str"), *_SENT),
+    ReasoningPart: (("text", str, "a str"), *_EVERY),
+    VendorPart: (("kind", str, "a str"), ("state", State, "a State"), ("extra", dict, "a dict")),
+    Tool: (
+        ("name", str, "a str"),
+        ("description", str, "a str"),
+        ("input_schema", dict, "a dict"),
+        ("strict", (bool, NoneType), "True, False or None"),
+        ("cache", (bool, str), "True, False or a duration"),
+        ("extra", dict, "a dict"),
     ),
-    Tool: (("name", str, "a str"), ("description", str, "a str"), ("input_schema", dict, "a dict")),
+    VendorTool: (("provider", str, "a str"), ("block", dict, "a dict")),
     JsonSchema: (("name", str, "a str"), ("schema", dict, "a dict")),
 }
 """What is inside of parts, tools and schemas; those of plugins are theirs to check."""
@@ -86,8 +111,8 @@ def _check_message(message: Any, i: int) -> None:
     if parts is None:
         raise ConfigurationError(f"messages[{i}].content is a {_kind(content)}, neither a str nor a list of parts")
     for j, part in enumerate(parts):
-        if part.__class__ is TextPart and part.text.__class__ is str:
-            continue  # most are
+        if part.__class__ is TextPart and part == TextPart(part.text) and part.text.__class__ is str:
+            continue  # most are plain
         wrong = _wrong_field(part)
         if wrong is None and not isinstance(part, ContentPart):
             wrong = f" is a {_kind(part)}, not a part: use ContentPart.text(…)"
@@ -108,6 +133,7 @@ def _wrong_field(value: Any) -> str | None:
 
 
 def _check_options(request: ChatRequest) -> None:
+    _check_headers(request.headers)
     if astuple(request)[1:] == _PLAIN:
         return
     for name, kinds, words in KINDS:
@@ -129,6 +155,8 @@ def _check_options(request: ChatRequest) -> None:
         raise ConfigurationError(f"response_format{wrong}")
     if not isinstance(request.strict, bool):
         raise ConfigurationError(f"strict is a {_kind(request.strict)}, not True or False")
+    if not isinstance(request.parallel_tool_calls, (bool, NoneType)):
+        raise ConfigurationError(f"parallel_tool_calls is a {_kind(request.parallel_tool_calls)}, not True or False")
     _check_tools(request)
 
 
@@ -136,18 +164,21 @@ def _check_numbers(request: ChatRequest) -> None:
     for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
         if value is not None and not -inf < value < inf:
             raise ConfigurationError(f"{name} is {value}, not a finite number")
+    for name, value in (("timeout", request.timeout), ("deadline", request.deadline)):
+        if value is not None and not 0 < value < inf:
+            raise ConfigurationError(f"{name} is {value}, not a number of seconds above 0")
     if request.max_tokens is not None and request.max_tokens < 0:
         raise ConfigurationError(f"max_tokens is {request.max_tokens}, not a number of tokens")
 
 
 def _check_tools(request: ChatRequest) -> None:
-    _check_items(request.tools, Tool, "tools")
+    _check_items(request.tools, (Tool, VendorTool), "tools")
     names: list[str] = []
     for i, tool in enumerate(request.tools):
         wrong = _wrong_field(tool)
         if wrong is not None:
             raise ConfigurationError(f"tools[{i}]{wrong}")
-        if tool.name in names:
+        if tool.name in names and isinstance(tool, Tool):
             raise ConfigurationError(f"tools[{i}] has the name {tool.name!r}, as tools[{names.index(tool.name)}] has")
         names.append(tool.name)
     if request.tool_choice is not None and request.tool_choice not in (*CHOICES, *names):
@@ -169,13 +200,22 @@ def _check_tables(request: ChatRequest) -> None:
             raise ConfigurationError(f"metadata[{key!r}] is a {_kind(text)}, not a str")
 
 
-def _check_items(items: Any, kind: type, path: str) -> None:
+def _check_headers(headers: Any) -> None:
+    if not isinstance(headers, dict):
+        raise ConfigurationError(f"headers is a {_kind(headers)}, not a dict")
+    for name, value in headers.items():  # pyright: ignore[reportUnknownVariableType] - checked here
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise ConfigurationError(f"headers[{name!r}] is a {_kind(value)}: names and values are text")
+
+
+def _check_items(items: Any, kinds: type | tuple[type, ...], path: str) -> None:
     array = as_array(items)
     if array is None:
         raise ConfigurationError(f"{path} is a {_kind(items)}, not a list")
     for i, item in enumerate(array):
-        if not isinstance(item, kind):
-            raise ConfigurationError(f"{path}[{i}] is a {_kind(item)}, not a {kind.__name__}")
+        if not isinstance(item, kinds):
+            first = kinds[0] if isinstance(kinds, tuple) else kinds
+            raise ConfigurationError(f"{path}[{i}] is a {_kind(item)}, not a {first.__name__}")
 
 
 def _kind(value: Any) -> str:

@@ -34,12 +34,12 @@ class ChatStream:
         chunks: AsyncGenerator[Chunk, None],
         provider: str,
         model: str,
-        price: Callable[[ChatResponse], ChatResponse],
     ) -> None:
         kept: list[Chunk] = []
-        self._id = f"{provider}:{model}"
+        id = f"{provider}:{model}"
+        self._id = id
         self._kept = kept
-        self._put_together: Callable[[], ChatResponse] = lambda: price(fold(kept, provider, model))
+        self._put_together: Callable[[], ChatResponse] = lambda: fold(kept, id, model)
         # nothing in here refers to self: a loop that is left with `break` frees the stream, and that closes it
         self._chunks = _keeping(chunks, kept, self._put_together)
 

@@ -8,42 +8,52 @@ from typing import Any
 from msgspec import Struct
 
 from tako.parts import Part
+from tako.state import Origin
 from tako.types import ChatRequest, Message, Notice
 
 
 class PartContext:
-    """Where a part stands while it is encoded, and the place to say what could not be carried.
+    """One request and its reply, while parts are encoded and blocks decoded, and the place for notices about them.
 
-    ``provider`` is the name ("anthropic") that opaque state must bear to go out. ``path`` points into the request, as
-    in ``messages[0].content[2]``.
+    ``origin`` is who is asked. ``accepts(part, origin)`` tells whether it takes the state that another origin made; by
+    default only its own. ``path`` points into the request, as in ``messages[0].content[2]``.
     """
 
-    __slots__ = ("encode", "message", "notices", "path", "provider", "request")
+    __slots__ = ("accepts", "encode", "message", "notices", "origin", "path", "request")
 
-    def __init__(self, provider: str, request: ChatRequest) -> None:
-        self.provider = provider
+    def __init__(self, origin: Origin, request: ChatRequest, accepts: Accepts | None = None) -> None:
+        self.origin = origin
         self.request = request
+        self.accepts: Accepts = accepts or (lambda _, other: other.matches(origin))
         self.message: Message | None = None
         self.encode: Encode | None = None
         """The translator's own ``encode``, wraps of plugins included, for parts inside of parts."""
         self.path = ""
         self.notices: list[Notice] = []
 
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return self.origin.provider
+
     def notice(self, code: str, message: str, path: str | None = None) -> None:
-        """Say that something was left out or changed; with ``strict`` it becomes an UnsupportedError."""
+        """Add a notice; if its code is a loss (see ``tako.notices``), a ``strict`` request is refused."""
         self.notices.append(Notice(code, message, self.path if path is None else path, self.provider))
 
 
+Accepts = Callable[[Part, Origin], bool]
 Encode = Callable[[Part, PartContext], Any]
-Decode = Callable[[Any], Part | None]
+Decode = Callable[[Any, PartContext], Part | None]
 
 
 class Translator(Struct, frozen=True):
     """The content translation of one provider.
 
-    ``encode(part, context)`` returns the vendor's block for a part, or None where the wire cannot carry it; then it
-    says so with ``context.notice(code, message)``. It never raises on content. ``decode(block)`` returns the part that
-    a block of a whole reply stands for, or None for a block that has no counterpart (it stays in ``response.raw``).
+    ``encode(part, context)`` returns the vendor's block for a part, or None if the wire can't carry it; then it adds a
+    notice with ``context.notice(code, message)``. It never raises on content. ``decode(block, context)`` returns the
+    part that a block of a reply stands for, with a State of ``context.origin`` for what the part's own fields don't
+    say; or None for a block without content. Both run for whole and streamed replies: of a block whose text was
+    streamed, the part's citations and state are used.
 
     A plugin that wraps the hook ``tako_translator`` gets the inner pair and returns its own::
 

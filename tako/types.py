@@ -14,7 +14,10 @@ from typing import Any, ClassVar, Literal
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
-from tako.parts import ContentPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.loose import text_of
+from tako.parts import Citation, ContentPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.private import Private
+from tako.state import Origin, State
 
 
 class Role(StrEnum):
@@ -34,12 +37,13 @@ _ROLES: dict[str, Role] = {role.value: role for role in Role}
 
 
 class FinishReason(StrEnum):
-    """Why a reply ended."""
+    """Why a reply ended. PAUSE: send the same conversation again, the reply included, and the model goes on."""
 
     STOP = "stop"
     LENGTH = "length"
     TOOL_CALLS = "tool_calls"
     CONTENT_FILTER = "content_filter"
+    PAUSE = "pause"
     ERROR = "error"
     OTHER = "other"
 
@@ -88,15 +92,45 @@ class Message(Struct, frozen=True):
         return cls(Role.TOOL, [ToolResultPart(id, result, is_error)])
 
 
-class Tool(Struct, frozen=True):
-    """A function that the model may call; ``input_schema`` is the JSON Schema of its arguments."""
+class Tool(Struct, frozen=True, tag_field="kind", tag="function"):
+    """A function that the model may call; ``input_schema`` is the JSON Schema of its arguments.
+
+    ``strict``: whether the vendor must hold the arguments to the schema, None for the vendor's default. ``cache``: mark
+    the end of a prefix that the vendor caches, True or how long ("5m", "1h"). ``extra`` is merged into the vendor's
+    declaration last.
+    """
 
     name: str
     description: str = ""
     input_schema: dict[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool | None = None
+    cache: bool | str = False
+    extra: dict[str, Any] = {}
+
+    @staticmethod
+    def vendor(provider: str, block: dict[str, Any]) -> VendorTool:
+        """Make a tool that a vendor ("anthropic") runs itself, in that vendor's shape; no other vendor gets it."""
+        return VendorTool(provider, block)
 
 
 ToolSchema = Tool
+
+
+class VendorTool(Struct, frozen=True, tag_field="kind", tag="vendor"):
+    """A tool that one vendor runs on its side: web search, code execution. ``block`` is in the vendor's own shape."""
+
+    provider: str
+    block: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The block's name, else its type; "" if it has neither."""
+        return text_of(self.block.get("name")) or text_of(self.block.get("type"))
+
+    @property
+    def description(self) -> str:
+        """What the vendor's shape says of it, usually nothing."""
+        return text_of(self.block.get("description"))
 
 
 class JsonSchema(Struct, frozen=True):
@@ -108,18 +142,24 @@ class JsonSchema(Struct, frozen=True):
 
 
 class ChatRequest(Struct, frozen=True):
-    """What is asked of a model.
+    """What you ask of a model. Fields that are None, empty or False leave the choice to the provider.
 
-    ``tool_choice`` is "auto", "none", "required" or the name of one tool. ``reasoning`` is "low", "medium", "high" or a
-    budget in tokens. ``response_format`` is "json" or a JsonSchema. ``extra`` is merged into the vendor's body last, so
-    that it can say what tako has no word for. With ``strict`` whatever the provider cannot carry is an UnsupportedError
-    before the network, instead of a Notice on the reply.
+    - ``tool_choice``: "auto", "none", "required", or the name of one tool.
+    - ``parallel_tool_calls``: whether one reply may hold several calls.
+    - ``reasoning``: an effort ("none" to "max"), or a budget in tokens.
+    - ``response_format``: "json" or a JsonSchema.
+    - ``extra``: merged into the vendor's body last. Objects merge, the lists ``tools``, ``include`` and ``betas`` are
+      appended to, everything else is replaced.
+    - ``strict``: an UnsupportedError before the network, instead of a Notice, for what the provider can't send.
+    - ``timeout`` (seconds of silence), ``deadline`` (seconds over all retries) and ``headers`` hold for this request.
+    - ``context``: data for plugins. Like ``headers`` it's never encoded, shown or compared.
     """
 
     messages: list[Message]
     model: str | None = None
-    tools: list[Tool] = []
+    tools: list[Tool | VendorTool] = []
     tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
@@ -130,6 +170,16 @@ class ChatRequest(Struct, frozen=True):
     metadata: dict[str, str] = {}
     extra: dict[str, Any] = {}
     strict: bool = False
+    timeout: float | None = None
+    deadline: float | None = None
+    headers: dict[str, str] = {}
+    context: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        """Keep headers and context out of all that is written down."""
+        for name, value in (("headers", self.headers), ("context", self.context)):
+            if not isinstance(value, Private) and isinstance(value, dict):
+                force_setattr(self, name, Private(value))
 
 
 class Usage(Struct, frozen=True):
@@ -155,6 +205,10 @@ class Usage(Struct, frozen=True):
             self.reasoning_tokens + other.reasoning_tokens,
         )
 
+    def __radd__(self, other: int) -> Usage:
+        """Let ``sum(usages)`` begin at 0."""
+        return self if other == 0 else NotImplemented
+
 
 class Cost(Struct, frozen=True):
     """What a reply cost, in US dollars, by kind of token; ``total`` is the sum."""
@@ -177,6 +231,10 @@ class Cost(Struct, frozen=True):
             self.cache_write + other.cache_write,
         )
 
+    def __radd__(self, other: int) -> Cost:
+        """Let ``sum(costs)`` begin at 0."""
+        return self if other == 0 else NotImplemented
+
 
 class Notice(Struct, frozen=True):
     """Something of the request that the wire could not carry as it was, or of the reply that was odd.
@@ -193,8 +251,11 @@ class Notice(Struct, frozen=True):
 class ChatResponse(Struct, frozen=True):
     """A whole reply.
 
-    ``raw`` is the vendor's own body, decoded, of a call that was not streamed. ``cost`` is None where a price that it
-    needs is not known.
+    - ``model``: the model as the vendor names it; ``provider``: who answered, as in "anthropic:claude-opus-5-5", with
+      the model that was requested.
+    - ``finish_word``: the vendor's own word for the finish reason, "" if it gave none.
+    - ``raw``: the vendor's own body, decoded; of a stream, what the parts and the other fields don't have of it.
+    - ``cost``: None if a price that it needs isn't known.
     """
 
     message: Message
@@ -202,13 +263,15 @@ class ChatResponse(Struct, frozen=True):
     usage: Usage = Usage()
     model: str = ""
     id: str = ""
+    provider: str = ""
+    finish_word: str = ""
     notices: list[Notice] = []
     raw: Any = None
     cost: Cost | None = None
 
     @property
     def text(self) -> str:
-        """The text of the reply, joined; "" where there is none."""
+        """The text of the reply, joined; "" if there is none."""
         return self.message.text
 
     @property
@@ -218,45 +281,67 @@ class ChatResponse(Struct, frozen=True):
 
     @property
     def reasoning(self) -> str:
-        """The text of the model's reasoning, joined; "" where there is none."""
+        """The text of the model's reasoning, joined; "" if there is none."""
         return "".join([part.text for part in self.message.parts if isinstance(part, ReasoningPart)])
+
+    @property
+    def citations(self) -> list[Citation]:
+        """The sources of all texts, in order. ``start`` and ``end`` count within the text part that cites."""
+        return [citation for part in self.message.parts if isinstance(part, TextPart) for citation in part.citations]
+
+    @property
+    def refusal(self) -> str | None:
+        """The text with which the model or the vendor's filter refused ("" if without words); None for an answer."""
+        refusals = [part.text for part in self.message.parts if isinstance(part, TextPart) and part.refusal]
+        if refusals:
+            return "".join(refusals)
+        return self.text if self.finish_reason is FinishReason.CONTENT_FILTER else None
 
 
 class ToolCallDelta(Struct, frozen=True, gc=False):
-    """A piece of a tool call: the first of an index has the id and the name, all have a fragment of the JSON text."""
+    """A piece of a tool call: the first of an index has the id and the name, all have a fragment of the JSON text.
+
+    ``state`` may come with any piece; the last one that came is the call's.
+    """
 
     index: int
     id: str | None = None
     name: str | None = None
     arguments_fragment: str = ""
-    signature: str | None = None
+    state: State | None = None
 
 
 class Delta(Struct, frozen=True, gc=False, tag_field="kind", tag="delta"):
-    """A piece of the reply, at most one of text and reasoning in it.
+    """A piece of the reply, at most one of text, reasoning and ``part`` in it.
 
-    ``signature`` and ``data`` are opaque vendor state of the part that this text or reasoning belongs to (of a part of
-    its own where both are absent); they end that part. The fold keeps them, so that they go back unchanged.
+    ``part`` is a whole part, a block of its own. ``citations`` belong to the text that is open. ``state`` ends the text
+    or reasoning that is open, and is its state (``tako.state.BLOCK_END`` only ends it). If none is open, it's the state
+    of a reasoning without text. ``refusal``: the text is the model's refusal.
     """
 
     kind: ClassVar[Literal["delta"]] = "delta"
     text: str | None = None
     reasoning: str | None = None
     tool_calls: list[ToolCallDelta] = []
-    signature: str | None = None
-    data: dict[str, Any] | None = None
+    part: Part | None = None
+    citations: tuple[Citation, ...] = ()
+    state: State | None = None
+    refusal: bool = False
 
 
 class End(Struct, frozen=True, tag_field="kind", tag="end"):
-    """The one last chunk; it carries what a whole reply has beside its parts."""
+    """The one last chunk; it carries what a whole reply has beside its message."""
 
     kind: ClassVar[Literal["end"]] = "end"
     finish_reason: FinishReason = FinishReason.STOP
     usage: Usage = Usage()
     model: str = ""
     id: str = ""
+    provider: str = ""
+    finish_word: str = ""
     notices: list[Notice] = []
     raw: Any = None
+    cost: Cost | None = None
 
 
 ChatChunk = Delta | End
@@ -268,6 +353,7 @@ __all__ = [
     "ChatRequest",
     "ChatResponse",
     "Chunk",
+    "Citation",
     "ContentPart",
     "Cost",
     "Delta",
@@ -276,10 +362,13 @@ __all__ = [
     "JsonSchema",
     "Message",
     "Notice",
+    "Origin",
     "Part",
     "Role",
+    "State",
     "Tool",
     "ToolCallDelta",
     "ToolSchema",
     "Usage",
+    "VendorTool",
 ]

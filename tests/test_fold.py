@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tako.fold import chunks_of, fold
-from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
-from tako.types import ChatResponse, Delta, End, FinishReason, Message, Notice, ToolCallDelta, Usage
+from tako.parts import Citation, ImagePart, Part, ReasoningPart, TextPart, ToolCallPart, VendorPart
+from tako.state import BLOCK_END, Origin, State
+from tako.types import ChatResponse, Cost, Delta, End, FinishReason, Message, Notice, ToolCallDelta, Usage
 
 some_text = st.text(min_size=1, max_size=8)
 json_value = st.recursive(
@@ -18,53 +20,32 @@ json_value = st.recursive(
     max_leaves=6,
 )
 arguments = st.dictionaries(st.text(max_size=4), json_value, max_size=3)
-signatures = st.none() | some_text
-
-
-def owned(signature: str | None) -> str | None:
-    return "acme" if signature is not None else None
-
-
-texts = st.builds(lambda text, signature: TextPart(text, signature, owned(signature)), some_text, signatures)
-thoughts = st.builds(
-    lambda text, signature, data: ReasoningPart(text, signature, "acme", data),
-    some_text,
-    signatures,
-    st.none() | arguments,
-)
-calls = st.builds(
-    lambda name, args, signature: ToolCallPart("", name, args, signature, owned(signature)),
-    some_text,
-    arguments,
-    signatures,
-)
-
-
-def foldable(parts: list[Any]) -> list[Part]:
-    """Give calls their ids, and leave out what a stream cannot tell from its neighbour: two open runs of one kind."""
-    kept: list[Any] = []
-    for part in parts:
-        last = kept[-1] if kept else None
-        is_open = (
-            isinstance(last, TextPart | ReasoningPart)
-            and last.signature is None
-            and getattr(last, "data", None) is None
-        )
-        if is_open and type(part) is type(last):
-            continue
-        kept.append(
-            ToolCallPart(f"call_{len(kept)}", part.name, part.args, part.signature, part.provider)
-            if isinstance(part, ToolCallPart)
-            else part
-        )
-    return kept
+origins = st.builds(Origin, some_text, some_text, some_text)
+states = st.none() | st.builds(State, origins, st.dictionaries(some_text, json_value, max_size=2))
+extras = st.just({}) | st.dictionaries(some_text, json_value, min_size=1, max_size=2)
+citations = st.lists(st.builds(Citation, some_text, some_text, some_text, st.none() | st.integers(0, 9)), max_size=2)
+texts = st.builds(TextPart, st.text(max_size=8), citations, st.booleans(), states, extras, st.booleans())
+thoughts = st.builds(ReasoningPart, st.text(max_size=8), states, extras)
+calls = st.builds(ToolCallPart, st.text(max_size=3), some_text, arguments | json_value, states, extras)
+blocks = st.builds(VendorPart, some_text, st.builds(State, origins, arguments))
+images = st.builds(ImagePart, some_text, some_text)
+parts = st.lists(texts | thoughts | calls | blocks | images, max_size=6)
 
 
 responses = st.builds(
     lambda parts, reason, usage, notices: ChatResponse(
-        Message.assistant(foldable(parts)), reason, usage, "some-model", "id-1", notices, {"raw": True}
+        Message.assistant(parts),
+        reason,
+        usage,
+        "some-model",
+        "id-1",
+        "acme:some-model",
+        "done",
+        notices,
+        {"raw": True},
+        Cost(Decimal(1)),
     ),
-    st.lists(texts | thoughts | calls, max_size=6),
+    parts,
     st.sampled_from(FinishReason),
     st.builds(Usage, *[st.integers(0, 100)] * 5),
     st.lists(st.builds(Notice, some_text, some_text), max_size=2),
@@ -85,7 +66,7 @@ def test_a_reply_taken_apart_is_deltas_and_one_end(response: ChatResponse) -> No
 
 def test_a_plain_reply_is_one_delta() -> None:
     parts: list[Part] = [
-        ReasoningPart("hm", provider="acme"),
+        ReasoningPart("hm"),
         TextPart("yes"),
         ToolCallPart("1", "f", {}),
         ToolCallPart("2", "g", {}),
@@ -127,22 +108,39 @@ def test_a_partial_reply_has_the_calls_that_are_whole_alone() -> None:
     assert partial.finish_reason is FinishReason.ERROR
 
 
-def test_opaque_state_closes_the_part_it_belongs_to() -> None:
+def test_state_ends_the_part_it_belongs_to() -> None:
+    signed, sealed = State(Origin("acme"), {"signature": "s1"}), State(Origin("acme"), {"k": 1})
     chunks = [
         Delta(reasoning="a"),
-        Delta(signature="s1"),
+        Delta(state=signed),
         Delta(reasoning="b"),
         Delta(text="t"),
-        Delta(data={"k": 1}),
+        Delta(citations=(Citation("https://example.com"),)),
+        Delta(state=BLOCK_END),
+        Delta(text="u"),
+        Delta(part=VendorPart("k", sealed)),
+        Delta(text="v"),
+        Delta(part=TextPart("w")),
+        Delta(state=sealed),
         End(),
     ]
-    assert fold(chunks, "acme", "m").message.parts == [
-        ReasoningPart("a", "s1", "acme"),
-        ReasoningPart("b", None, "acme"),
-        TextPart("t"),
-        ReasoningPart("", None, "acme", {"k": 1}),
+    assert fold(chunks).message.parts == [
+        ReasoningPart("a", signed),
+        ReasoningPart("b"),
+        TextPart("t", [Citation("https://example.com")]),
+        TextPart("u"),
+        VendorPart("k", sealed),
+        TextPart("v"),
+        TextPart("w"),
+        ReasoningPart("", sealed),
     ]
+
+
+def test_a_refusal_is_a_text_of_its_own() -> None:
+    chunks = [Delta("Here is one half."), Delta("Not the other.", refusal=True), End()]
+    assert fold(chunks).message.parts == [TextPart("Here is one half."), TextPart("Not the other.", refusal=True)]
+    assert fold(chunks).refusal == "Not the other."
 
 
 def test_nothing_folds_to_an_empty_reply() -> None:
-    assert fold([End()], "acme", "m") == ChatResponse(Message.assistant([]), model="m")
+    assert fold([End()], "acme:m", "m") == ChatResponse(Message.assistant([]), model="m", provider="acme:m")

@@ -34,7 +34,7 @@ def tako_translator() -> Translator:
     def encode(part: Part, context: PartContext) -> Part:
         return part
 
-    def decode(block: Any) -> Any:
+    def decode(block: Any, context: PartContext) -> Any:
         return block
 
     return Translator(encode, decode)

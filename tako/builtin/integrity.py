@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from tako.errors import ProviderError, StreamTruncatedError
 from tako.hooks import hookimpl
 from tako.hooks.failures import passes
 from tako.hooks.layers import answering, in_order, provider_failure, response_of, streaming
-from tako.types import ChatResponse, Delta
+from tako.types import ChatResponse, Delta, End
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from tako.hookspecs import Around, Chat, Stream
     from tako.provider import Provider
     from tako.types import ChatRequest, Chunk
+
+T = TypeVar("T", ChatResponse, End)
 
 
 @hookimpl(wrapper=True, tryfirst=True)
@@ -27,7 +31,8 @@ def tako_chat(provider: Provider) -> Around[Chat]:
     async def chat(request: ChatRequest) -> ChatResponse:
         try:
             response = await answering(inner, request)
-            return response if response.__class__ is ChatResponse else response_of(response)
+            checked = response if response.__class__ is ChatResponse else response_of(response)
+            return answered(checked, provider, request)
         except BaseException as error:
             if passes(error):
                 _name(error, provider, request)
@@ -49,6 +54,7 @@ def tako_stream(provider: Provider) -> Around[Stream]:
                 async for chunk in chunks:
                     if ended or chunk.__class__ is not Delta:  # most are deltas
                         ended = in_order(chunk, ended=ended)
+                        chunk = answered(chunk, provider, request) if isinstance(chunk, End) else chunk  # noqa: PLW2901
                     yield chunk
             if not ended:
                 raise StreamTruncatedError("the stream ended before the vendor said so")  # noqa: TRY301 - named below
@@ -59,6 +65,13 @@ def tako_stream(provider: Provider) -> Around[Stream]:
             raise provider_failure(error, provider, request) from error
 
     return stream
+
+
+def answered(end: T, provider: Provider, request: ChatRequest) -> T:
+    """Fill in who answered and what it cost, unless an inner provider has said so: its prices are not this one's."""
+    who = end.provider or f"{provider.name}:{request.model or provider.model}"
+    cost = provider.capabilities.cost(end.usage) if end.cost is None and who == provider.id else end.cost
+    return end if (who, cost) == (end.provider, end.cost) else replace(end, provider=who, cost=cost)
 
 
 def _name(error: BaseException, provider: Provider, request: ChatRequest) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tako.conductor.events import WorkerResult
-    from tako.types import Tool
+    from tako.types import Tool, VendorTool
 
 TRIES = 32
 """Braces at which the object of a plan may begin; prose has some of its own."""
@@ -107,7 +107,7 @@ def _find_object(text: str) -> Any:
     return first
 
 
-def instructions(roles: Collection[str], tools: Collection[Tool], system: str | None) -> str:
+def instructions(roles: Collection[str], tools: Collection[Tool | VendorTool], system: str | None) -> str:
     """Say what a coordinator is to do."""
     known = [f"- {tool.name}: {tool.description}" if tool.description else f"- {tool.name}" for tool in tools]
     handed = ', "tools": ["<tool>"]' if tools else ""

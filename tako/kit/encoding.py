@@ -12,12 +12,13 @@ import msgspec
 from tako import notices
 from tako.errors import ConfigurationError
 from tako.loose import as_array, as_object
-from tako.parts import ContentPart, Part, ToolResultPart
+from tako.parts import ContentPart, Part, ReasoningPart, ToolResultPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tako.parts import ReasoningPart
+    from tako.parts import VendorPart
+    from tako.state import Origin
     from tako.translator import PartContext, Translator
     from tako.types import Message
 
@@ -65,12 +66,45 @@ def speak_as_user(system: Sequence[Any], context: PartContext) -> None:
         context.notice(notices.CHANGED_PART, text, "messages")
 
 
-def is_foreign(part: ReasoningPart, context: PartContext) -> bool:
-    """Whether reasoning is another provider's, and note that then: it goes back to no one but who minted it."""
-    if part.provider == context.provider:
+def own_state(part: Part, context: PartContext) -> dict[str, Any]:
+    """Return the fields of a part's state that go back to who is asked; another origin's are left out with a notice."""
+    state = part.state
+    if state is None or not state.data:
+        return {}
+    if context.accepts(part, state.origin):
+        return state.data
+    context.notice(notices.FOREIGN_STATE, f"state of {_name(state.origin)} was left out")
+    return {}
+
+
+def is_foreign(part: ReasoningPart | VendorPart, context: PartContext) -> bool:
+    """Whether a part is another origin's, with a notice then: it goes back to no one but who made it."""
+    if part.state is not None and context.accepts(part, part.state.origin):
         return False
-    context.notice(notices.FOREIGN_STATE, f"reasoning of {part.provider or 'unknown origin'} was left out")
+    what = "reasoning" if isinstance(part, ReasoningPart) else f"a block {part.kind!r}"
+    whose = _name(part.state.origin) if part.state is not None else "unknown origin"
+    context.notice(notices.FOREIGN_STATE, f"{what} of {whose} was left out")
     return True
+
+
+def complete(block: dict[str, Any], part: Part, context: PartContext) -> dict[str, Any]:
+    """Return a part's whole block: its state under the encoded fields, its ``extra`` over them."""
+    state = own_state(part, context)
+    block = merge(state, block) if state else block
+    return merge(block, part.extra) if part.extra else block
+
+
+def encode_vendor_part(part: VendorPart, context: PartContext) -> dict[str, Any] | None:
+    """Return the block of a vendor part as it came, or None with a notice if it's another vendor's."""
+    if is_foreign(part, context):
+        return None
+    return merge(part.state.data, part.extra) if part.extra else part.state.data
+
+
+def _name(origin: Origin) -> str:
+    """Spell an origin for a notice: as much as tells it from who is asked."""
+    who = f"{origin.provider}:{origin.model}" if origin.model else origin.provider or "unknown origin"
+    return f"{who} at {origin.server}" if origin.server else who
 
 
 def result_parts(part: ToolResultPart) -> list[Part] | None:
@@ -143,9 +177,23 @@ def _without_long(value: Any, long: list[str]) -> Any:
 
 
 def merge(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-    """Merge ``extra`` into a body, last: objects into objects, anything else replaces."""
+    """Merge ``extra`` into a block, last: objects into objects, anything else replaces."""
     merged = body.copy()
     for key, value in extra.items():
         old, new = as_object(merged.get(key)), as_object(value)
         merged[key] = merge(old, new) if old is not None and new is not None else value
     return merged
+
+
+APPENDED = ("tools", "include", "betas")
+"""The lists of a body that a request's ``extra`` adds to."""
+
+
+def merge_extra(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    """Merge a request's ``extra`` into its body, last; the lists in ``APPENDED`` grow, other lists are replaced."""
+    if not extra:
+        return body
+    lists = {
+        key: [*old, *new] for key in APPENDED if (old := as_array(body.get(key))) and (new := as_array(extra.get(key)))
+    }
+    return {**merge(body, extra), **lists}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tako.errors import (
     ProviderError,
@@ -22,7 +23,9 @@ from tako.fold import chunks_of
 from tako.kit.body import Patience, excerpt, read_pieces
 from tako.kit.encoding import encode
 from tako.kit.lines import BOM
+from tako.notices import is_loss
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.translator import PartContext
 from tako.types import ChatRequest, ChatResponse, Chunk, Notice
 
 if TYPE_CHECKING:
@@ -37,12 +40,22 @@ LINGER = 0.05
 
 
 class Exchange(Struct):
-    """A request, encoded: where it goes, its JSON, and what it could not carry."""
+    """A request, encoded: where it goes, its JSON, and the context in which it was encoded and its reply is decoded."""
 
     url: str
     body: Any
-    notices: list[Notice] = []
+    context: PartContext
     headers: dict[str, str] = {}
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What the request couldn't carry and what is odd about the reply, so far."""
+        return self.context.notices
+
+    @property
+    def provider(self) -> str:
+        """Who is asked, with the model that is requested, as in "openai:gpt-6"."""
+        return f"{self.context.origin.provider}:{self.context.origin.model}"
 
 
 class StreamDecoder(Protocol):
@@ -78,7 +91,8 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
         refuse_if_strict(request, exchange.notices, provider)
         _, body = await provider.fetch(exchange.url, _encoded(exchange, request), headers=exchange.headers)
         try:
-            return decode(body, exchange)
+            response = decode(body, exchange)
+            return response if response.provider else replace(response, provider=exchange.provider)
         except ProviderError as error:
             provider.clean(error)
             del body  # a traceback with locals shows this frame, and a vendor may have repeated the key
@@ -115,7 +129,7 @@ def stream_through(
                         patience.since = monotonic() if chunk is not None else patience.check()
                     if page:
                         raise _page(b"")
-                    for chunk in decoding.finish(clean=True):
+                    for chunk in _finish(decoding, exchange):
                         yield chunk
                 except ProviderError as error:
                     provider.clean(error)
@@ -123,7 +137,7 @@ def stream_through(
                     if not isinstance(error, TransportError):
                         raise
                     failure = error
-                for chunk in _finish(decoding, failure) if failure is not None else ():
+                for chunk in _finish(decoding, exchange, failure) if failure is not None else ():
                     yield chunk
                 await _linger(pieces)
 
@@ -132,9 +146,10 @@ def stream_through(
 
 def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: Provider) -> None:
     """Raise UnsupportedError where a strict request would lose something."""
-    if request.strict and notices:
-        lost = "; ".join(f"{notice.path}: {notice.message}" if notice.path else notice.message for notice in notices)
-        raise UnsupportedError(f"{provider.id} cannot carry all of this strict request: {lost}", notices=tuple(notices))
+    losses = [notice for notice in notices if is_loss(notice.code)] if request.strict else []
+    if losses:
+        lost = "; ".join(f"{notice.path}: {notice.message}" if notice.path else notice.message for notice in losses)
+        raise UnsupportedError(f"{provider.id} cannot carry all of this strict request: {lost}", notices=tuple(losses))
 
 
 def _encoded(exchange: Exchange, request: ChatRequest) -> bytes:
@@ -214,11 +229,15 @@ def _page(data: bytes) -> ResponseError:
     )
 
 
-def _finish(decoding: StreamDecoder, failure: TransportError) -> Iterator[Chunk]:
+def _finish(decoding: StreamDecoder, exchange: Exchange, failure: TransportError | None = None) -> Iterator[Chunk]:
     """Finish decoding; a connection that broke or fell silent before the end is the cause of what is missing."""
     try:
-        yield from decoding.finish(clean=False)
+        for chunk in decoding.finish(clean=failure is None):
+            unnamed = chunk.kind == "end" and not chunk.provider
+            yield replace(chunk, provider=exchange.provider) if unnamed else chunk
     except StreamTruncatedError as error:
+        if failure is None:
+            raise
         if isinstance(failure, ProviderTimeoutError):
             raise failure from error
         raise StreamTruncatedError(f"{error.args[0]}: {failure.args[0]}") from failure

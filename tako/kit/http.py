@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -22,12 +23,16 @@ from tako.kit.proxy import Proxies, read_proxy
 from tako.kit.transport_errors import PROXY_LOGIN, no_login
 from tako.kit.wire import AROUND, HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
+from tako.state import Origin
+from tako.translator import PartContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from types import TracebackType
 
     from tako.capabilities import Capabilities
+    from tako.parts import Part
+    from tako.types import ChatRequest
 
 MIB = 1024 * 1024
 USER_AGENT = "tako/0.1"
@@ -118,6 +123,8 @@ class HttpProvider(Provider):
     default_timeout: ClassVar[float] = 120.0
     codes: ClassVar[Mapping[str, type[ProviderError]]] = {}
     """The vendor's own error codes; the ones that several share are known."""
+    server: str = ""
+    """Scheme, host and port of who is asked (``server_of``); "" if all of its servers take each other's state."""
 
     def __init__(self, model: str, **options: Unpack[HttpOptions]) -> None:
         super().__init__(model, capabilities=options.get("capabilities"))
@@ -177,6 +184,18 @@ class HttpProvider(Provider):
                 {name: value.reveal() if isinstance(value, Secret) else value for name, value in all_headers.items()}
             )
         return self._plain
+
+    def context(self, request: ChatRequest) -> PartContext:
+        """Return the context that one request is encoded and its reply decoded in."""
+        origin = Origin(self.name, request.model or self.model, self.server)
+        return PartContext(origin, request, partial(self.accepts, origin))
+
+    def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
+        """Whether ``own``, who is asked, takes the state that ``origin`` made: its own alone.
+
+        Override it where the vendor takes a sibling's, and say where the vendor says so.
+        """
+        return origin.matches(own)
 
     async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
         """Return headers that depend on the request or the time, as signatures and short-lived tokens do."""
@@ -353,6 +372,14 @@ def shown_url(url: str) -> str:
     """Write an address that is wrong as ``='…'``, up to its query; "" where it may hold a password, or be a key."""
     start = re.split(r"[?#]", url, maxsplit=1)[0]
     return f"={start!r}" if "@" not in url and _TELLING.fullmatch(start) and len(start) < LONGEST_SHOWN else ""
+
+
+def server_of(url: str) -> str:
+    """Return the scheme, host and port of an address, without a default port."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, default) else "")
 
 
 def _import_aiohttp() -> None:

@@ -8,7 +8,8 @@ from binascii import Error
 from typing import TYPE_CHECKING
 
 from tako import notices
-from tako.parts import IMAGE_TYPES, ImagePart, ImageUrlPart
+from tako.media import IMAGE_TYPES
+from tako.parts import ImagePart, ImageUrlPart
 
 if TYPE_CHECKING:
     from tako.translator import PartContext

@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from tako.kit.prefetch.rules import Refusal
-from tako.parts import IMAGE_TYPES, ImagePart, image_type
+from tako.media import IMAGE_TYPES, image_type
+from tako.parts import ImagePart
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -16,7 +16,8 @@ from tako.kit.prefetch.network import GuardedBackend, Network
 from tako.kit.prefetch.rules import Refusal
 from tako.kit.prefetch.url import Url, follow, parse_url, shown_host
 from tako.kit.tls import tls_context
-from tako.parts import IMAGE_TYPES, ImagePart
+from tako.media import IMAGE_TYPES
+from tako.parts import ImagePart
 from tako.url_prefetch import UrlPrefetch
 
 if TYPE_CHECKING:

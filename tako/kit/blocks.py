@@ -1,0 +1,27 @@
+"""Blocks of a reply as parts: what is the same for every vendor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako.parts import VendorPart
+from tako.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from tako.translator import PartContext
+
+
+def state_of(block: dict[str, Any], known: Collection[str], context: PartContext) -> State | None:
+    """Return the fields of a block that its part's own fields don't say (all but ``known``), or None if there are none.
+
+    Fields that are null are left out: vendors take a missing field for the same.
+    """
+    rest = {name: value for name, value in block.items() if name not in known and value is not None}
+    return State(context.origin, rest) if rest else None
+
+
+def vendor_part(kind: str, block: dict[str, Any], context: PartContext) -> VendorPart:
+    """Keep a block that tako has no kind for as it is."""
+    return VendorPart(kind, State(context.origin, block))

@@ -1,0 +1,36 @@
+"""Tools on their way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako import notices
+from tako.kit.encoding import merge
+from tako.types import Tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tako.translator import PartContext
+    from tako.types import ChatRequest
+
+
+def encode_tools(
+    request: ChatRequest, context: PartContext, encode: Callable[[Tool], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the declarations of a request's tools, in order.
+
+    ``encode`` makes that of a function; the tool's ``extra`` is merged into it. A vendor's own tool goes out as it is,
+    and is left out with a notice if it's another vendor's.
+    """
+    declared: list[dict[str, Any]] = []
+    for i, tool in enumerate(request.tools):
+        if isinstance(tool, Tool):
+            block = encode(tool)
+            declared.append(merge(block, tool.extra) if tool.extra else block)
+        elif tool.provider == context.provider:
+            declared.append(tool.block)
+        else:
+            text = f"the tool {tool.name!r} was left out: it is {tool.provider}'s"
+            context.notice(notices.UNSUPPORTED_PARAMETER, text, f"tools[{i}]")
+    return declared

@@ -1,0 +1,60 @@
+"""Data that travels with a request and is never written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    _Dict = dict[str, Any]
+else:
+
+    class _Dict(MutableMapping, dict):
+        """A dict whose methods all go through the five that a mapping has to define."""
+
+
+class Private(_Dict):
+    """A dict that survives copies, but is hidden in repr, empty in JSON and pickles, and ignored by ``==`` of requests.
+
+    The dict that it inherits from stays empty: that is what msgspec and other encoders written in C see.
+    """
+
+    __slots__ = ("_items",)
+    __hash__ = None
+
+    def __init__(self, items: Mapping[str, Any] | None = None) -> None:
+        self._items: dict[str, Any] = dict(items or {})
+
+    def __getitem__(self, key: str) -> Any:
+        return self._items[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._items[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._items[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Private) or self._items == other
+
+    def __or__(self, other: Mapping[str, Any]) -> Private:  # type: ignore[override]  # it stays private
+        return Private({**self._items, **other})
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(map(str, self._items))}>" if self._items else "{}"
+
+    def __reduce__(self) -> tuple[type[Private], tuple[()]]:
+        return Private, ()
+
+    def __copy__(self) -> Private:
+        return Private(self._items)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Private:
+        return Private(deepcopy(self._items, memo))
