@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
 
 def encode_tools(
-    request: ChatRequest, context: PartContext, encode: Callable[[Tool], dict[str, Any]]
+    request: ChatRequest, context: PartContext, encode: Callable[[Tool], dict[str, Any]], *, strict: bool = True
 ) -> list[dict[str, Any]]:
     """Return the declarations of a request's tools, in order.
 
     ``encode`` makes that of a function; the tool's ``extra`` is merged into it. A vendor's own tool goes out as it is,
-    and is left out with a notice if it's another vendor's.
+    and is left out with a notice if it's another vendor's. ``strict``: whether the wire has ``Tool.strict``.
     """
     declared: list[dict[str, Any]] = []
     for i, tool in enumerate(request.tools):
         if isinstance(tool, Tool):
             block = encode(tool)
+            if tool.strict and not strict:
+                text = f"{context.provider} does not hold arguments to a schema; strict was left out"
+                context.notice(notices.UNSUPPORTED_PARAMETER, text, f"tools[{i}].strict")
             declared.append(merge(block, tool.extra) if tool.extra else block)
         elif tool.provider == context.provider:
             declared.append(tool.block)

@@ -11,15 +11,15 @@ import msgspec
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import NotFoundError, ProviderError, TransportError
 from tako.kit.checks import check_kind
-from tako.kit.encoding import encode, merge
+from tako.kit.encoding import encode, merge_extra
 from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
-from tako.kit.http import CallOptions, HttpOptions, HttpProvider
+from tako.kit.http import CallOptions, HttpOptions, HttpProvider, server_of
 from tako.kit.keys import find_key
-from tako.translator import PartContext
 from tako_ollama.host import BASE_URL, find_host
 from tako_ollama.images import fetch_in
-from tako_ollama.reply import ChatDecoder, decode_block, decode_reply
+from tako_ollama.reply import decode_block, decode_reply
 from tako_ollama.show import read_show
+from tako_ollama.stream import ChatDecoder
 from tako_ollama.wire import encode_body, encode_part
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Ollama(HttpProvider):
         api_key = None  # a traceback with locals shows this frame
         super().__init__(model, **http)
         self.base_url = find_host(base_url, self.id)
+        self.server = server_of(self.base_url)
         self.url_prefetch = UrlPrefetch.of(url_prefetch)
         check_kind(keep_alive, (str, int, float), "keep_alive", self.id, 'a time as in "5m", or a number of seconds')
         check_kind(options, Mapping, "options", self.id, "a dict")
@@ -104,9 +105,7 @@ def tako_capabilities(provider: Ollama) -> Capabilities:
 @hookimpl
 def tako_translator(provider: Ollama) -> Translator:
     """Translate parts into fragments of messages, and back."""
-    return Translator(
-        partial(encode_part, fetches=provider.url_prefetch is not None), partial(decode_block, provider=provider.name)
-    )
+    return Translator(partial(encode_part, fetches=provider.url_prefetch is not None), decode_block)
 
 
 @hookimpl
@@ -123,13 +122,15 @@ def tako_chat(provider: Ollama, translator: Translator) -> Chat:
 def tako_stream(provider: Ollama, translator: Translator) -> Stream:
     """Ask for a reply in lines; a whole reply is a line, too."""
     return stream_through(
-        provider, partial(prepare, provider, translator), lambda _, exchange: ChatDecoder(provider, exchange)
+        provider,
+        partial(prepare, provider, translator),
+        lambda _, exchange: ChatDecoder(provider, exchange, translator),
     )
 
 
 async def prepare(provider: Ollama, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
     """Encode a request; images named by URL are fetched once nothing else stands against sending it."""
-    context = PartContext(provider.name, request)
+    context = provider.context(request)
     body = encode_body(
         request,
         translator,
@@ -142,8 +143,7 @@ async def prepare(provider: Ollama, translator: Translator, request: ChatRequest
     if provider.url_prefetch is not None:
         refuse_if_strict(request, context.notices, provider)
         await fetch_in(body["messages"], provider.url_prefetch, translator, context)
-    body = merge(body, request.extra) if request.extra else body
-    return Exchange(f"{provider.base_url}/api/chat", body, context.notices)
+    return Exchange(f"{provider.base_url}/api/chat", merge_extra(body, request.extra), context)
 
 
 def advise(error: ProviderError) -> None:

@@ -1,47 +1,38 @@
-"""Replies of ``/api/chat``: one JSON object, or one a line (https://docs.ollama.com/api/streaming)."""
+"""Whole replies of ``/api/chat``, and what whole and streamed ones share (https://docs.ollama.com/api/chat)."""
 
 from __future__ import annotations
 
+import base64
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tako import notices
-from tako.errors import ResponseError, StreamTruncatedError
+from tako.errors import ResponseError
 from tako.fold import arguments
+from tako.kit.blocks import state_of, vendor_part
 from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.completions.decode import mint_id
 from tako.kit.failures import facts_of
-from tako.kit.ndjson import NdJsonDecoder
-from tako.loose import as_object, count_of, text_of
-from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
-from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Notice, Role, ToolCallDelta, Usage
+from tako.loose import as_array, as_object, count_of, text_of
+from tako.media import image_type
+from tako.parts import ImagePart, Part, ReasoningPart, TextPart, ToolCallPart
+from tako.state import State
+from tako.types import ChatResponse, FinishReason, Message, Role, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tako.errors import ProviderError
     from tako.kit.exchange import Exchange
     from tako.kit.http import HttpProvider
-    from tako.translator import Translator
+    from tako.translator import PartContext, Translator
 
 FINISH_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-"""The words for how an answer ended; ``load`` and ``unload`` answer requests that asked nothing."""
-
-
-class Function(Struct):
-    """A call's function; the arguments are an object, always whole."""
-
-    name: str | None = None
-    arguments: Any = None
-
-
-class Call(Struct):
-    """A call. Older servers send no id; ``function.index`` says nothing that the order does not."""
-
-    id: str | None = None
-    function: Function | None = None
+"""The words for how an answer ended; ``load`` and ``unload`` answer requests with nothing to answer."""
 
 
 class Said(Struct):
@@ -49,160 +40,124 @@ class Said(Struct):
 
     content: str | None = None
     thinking: str | None = None
-    tool_calls: list[Call] | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    images: list[Any] | None = None
 
 
 class Line(Struct):
-    """A whole reply, or one line of a stream; the last one is ``done`` and has the counts."""
+    """What a whole reply, or a line of a stream, has to be like. The last line is ``done`` and has the counts."""
 
     message: Said | None = None
     done: bool | None = None
     done_reason: str | None = None
-    model: Any = None
-    prompt_eval_count: Any = None
-    eval_count: Any = None
-    error: Any = None
-
-    @property
-    def usage(self) -> Usage:
-        """The counts; a prompt that was in the server's cache may have none."""
-        return Usage(count_of(self.prompt_eval_count), count_of(self.eval_count))
 
 
 LINE = msgspec.json.Decoder(Line)
+ANY = msgspec.json.Decoder(dict[str, Any])
 
 
 def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, translator: Translator) -> ChatResponse:
-    """Read a whole reply; raises the error that it reports, and ResponseError where it is none."""
-    line = decode_json(body, LINE)
-    if line.error:
+    """Read a whole reply; raises the error that it reports, and ResponseError if it isn't one."""
+    decode_json(body, LINE)  # says what doesn't fit
+    line = decode_json(body, ANY)
+    if line.get("error"):
         raise reported(body, provider)
-    if line.message is None and not line.done:
+    message = as_object(line.get("message"))
+    if message is None and not line.get("done"):
         raise ResponseError(f"the reply has no message: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
-    parts = [part for block in blocks(line.message or Said()) if (part := translator.decode(block)) is not None]
-    reason, odd = finish_reason(line.done_reason, provider.name, calls=any(isinstance(p, ToolCallPart) for p in parts))
+    context = exchange.context
+    found = [part for block in blocks(message or {}) if (part := translator.decode(block, context)) is not None]
+    parts = list(with_own_ids(found, set()))
+    word = text_of(line.get("done_reason"))
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
-        finish_reason=reason,
-        usage=line.usage,
-        model=text_of(line.model) or exchange.body.get("model", ""),
-        notices=[*exchange.notices, *odd],
-        raw=decode_any(body),
+        finish_reason=finish_reason(word, context, calls=any(isinstance(part, ToolCallPart) for part in parts)),
+        finish_word=word,
+        usage=usage_of(line),
+        model=text_of(line.get("model")) or exchange.body.get("model", ""),
+        notices=context.notices,
+        raw=line,
     )
 
 
-def blocks(said: Said) -> Iterator[dict[str, Any]]:
-    """List a message's blocks: ``{"thinking"}``, ``{"content"}``, and each call as the wire has it, with an id."""
-    if said.thinking:
-        yield {"thinking": said.thinking}
-    if said.content:
-        yield {"content": said.content}
-    used: set[str] = set()
-    for call in said.tool_calls or ():
-        if call.function is not None:
-            function = {"name": call.function.name or "", "arguments": call.function.arguments}
-            yield {"id": unique(call.id, used), "function": function}
+def blocks(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """List a message's blocks: each is a message of its own with one field, of lists with one item."""
+    for name in ("thinking", "content"):
+        if message.get(name):
+            yield {name: message[name]}
+    for name, value in message.items():
+        if name in ("images", "tool_calls"):
+            yield from ({name: [item]} for item in as_array(value) or ())
+        elif name not in ("role", "thinking", "content") and value not in (None, ""):
+            yield {name: value}
 
 
-def decode_block(block: Any, provider: str) -> Part | None:
+def decode_block(block: dict[str, Any], context: PartContext) -> Part:
     """Return the part that a block stands for."""
     match block:
         case {"thinking": str(text)}:
-            return ReasoningPart(text, provider=provider)
+            return ReasoningPart(text, State(context.origin))
         case {"content": str(text)}:
             return TextPart(text)
-        case {"id": str(id), "function": {"name": str(name), "arguments": args}}:
-            return ToolCallPart(id, name, arguments(args) if isinstance(args, str) else {} if args is None else args)
+        case {"images": [str(data)]} if mime := _image_type(data):
+            return ImagePart(mime, data)
+        case {"tool_calls": [call]} if isinstance((as_object(call) or {}).get("function"), dict):
+            return _call(call, context)
         case _:
-            return None
+            return vendor_part(next(iter(block)), block, context)
 
 
-def unique(id: str | None, used: set[str]) -> str:
-    """Return a call's own id if it has one that no other call has, or a new one."""
-    chosen = id if id and id not in used else mint_id()
-    used.add(chosen)
-    return chosen
+def _call(call: dict[str, Any], context: PartContext) -> ToolCallPart:
+    """Read a call. Its arguments are an object, of some servers JSON text.
+
+    Older servers send neither its id nor ``function.index``. Neither is in a request: the API pairs by order.
+    """
+    function = call["function"]
+    args = function.get("arguments")
+    given = arguments(args) if isinstance(args, str) else {} if args is None else args
+    inner = {name: value for name, value in function.items() if name not in ("name", "arguments", "index")}
+    state = state_of({**call, "function": inner or None}, ("id",), context)
+    return ToolCallPart(text_of(call.get("id")) or mint_id(), text_of(function.get("name")), given, state)
 
 
-def finish_reason(word: str | None, provider: str, *, calls: bool) -> tuple[FinishReason, list[Notice]]:
-    """Read why a reply ended. Calls end with "stop"; the cloud and old servers give no word where all went well."""
+def _image_type(data: str) -> str | None:
+    """Tell an image's type by its first bytes: the wire sends bare base64."""
+    with suppress(ValueError):
+        return image_type(base64.b64decode(data[:24]))
+    return None
+
+
+def with_own_ids(parts: list[Part], used: set[str]) -> Iterator[Part]:
+    """Give each call an id that no other call of the reply has."""
+    for part in parts:
+        own = replace(part, id=mint_id()) if isinstance(part, ToolCallPart) and part.id in used else part
+        if isinstance(own, ToolCallPart):
+            used.add(own.id)
+        yield own
+
+
+def usage_of(line: dict[str, Any]) -> Usage:
+    """Return the counts; a prompt that was in the server's cache may have none."""
+    return Usage(count_of(line.get("prompt_eval_count")), count_of(line.get("eval_count")))
+
+
+def finish_reason(word: str, context: PartContext, *, calls: bool) -> FinishReason:
+    """Read why a reply ended. Calls end with "stop"; the cloud and old servers give no word when all went well."""
     reason = FINISH_REASONS.get(word, FinishReason.OTHER) if word else FinishReason.STOP
     if calls and reason is FinishReason.STOP:
-        return FinishReason.TOOL_CALLS, []
-    odd = [] if word else [Notice(notices.FINISH_MISSING, "the server did not say why the reply ended", "", provider)]
-    return reason, odd
+        return FinishReason.TOOL_CALLS
+    if not word:
+        context.notice(notices.FINISH_MISSING, "the server did not say why the reply ended", "")
+    return reason
 
 
 def reported(data: bytes, provider: HttpProvider) -> ProviderError:
     """Make the error that ``{"error": "text"}`` stands for within status 200: what a 500 does, unless it says more."""
     value = as_object(decode_any(data)) or {}
     facts = facts_of(value)
-    said = [value.get(name) for name in ("status", "status_code", "StatusCode")]
+    given = [value.get(name) for name in ("status", "status_code", "StatusCode")]
     failed = range(400, 600)  # RFC 9110
-    status = next((code for code in said if isinstance(code, int) and code in failed), facts.status)
+    status = next((code for code in given if isinstance(code, int) and code in failed), facts.status)
     if status is None and not facts.codes:
         status = 500
     return provider.failure(facts, status=status, body=data.decode("utf-8", "replace"))
-
-
-class ChatDecoder:
-    """Turns the lines of a streamed reply into chunks; a line with ``done`` ends it."""
-
-    def __init__(self, provider: HttpProvider, exchange: Exchange) -> None:
-        self.ended = False
-        self._provider = provider
-        self._exchange = exchange
-        self._lines = NdJsonDecoder(provider.max_event_bytes)
-        self._ids: set[str] = set()
-        self._last = Line()
-
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """Yield the deltas that these bytes complete."""
-        return self._chunks(self._lines.feed(data))
-
-    def finish(self, *, clean: bool) -> Iterator[Chunk]:
-        """Yield what is left, the End last."""
-        if not self.ended:
-            try:
-                yield from self._chunks(self._lines.flush())
-            except ResponseError as error:
-                raise StreamTruncatedError("the stream ended in the middle of a line") from error
-        if not self.ended:
-            raise StreamTruncatedError("the stream ended without a line that is done")
-        yield self._end()
-
-    def _chunks(self, lines: Iterable[bytes]) -> Iterator[Chunk]:
-        for data in lines:
-            try:
-                line = LINE.decode(data)
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
-                line = decode_json(data, LINE)  # says what is wrong, as a tako error
-            if line.error:
-                raise reported(data, self._provider)
-            said = line.message
-            if said is not None:
-                if said.thinking:
-                    yield Delta(reasoning=said.thinking)
-                if said.content:
-                    yield Delta(said.content)
-                if said.tool_calls:
-                    yield Delta(tool_calls=list(self._calls(said.tool_calls)))
-            if line.done:
-                self.ended = True
-                self._last = line
-                return
-
-    def _calls(self, calls: list[Call]) -> Iterator[ToolCallDelta]:
-        """Number whole calls in the order in which they come, over all lines."""
-        for call in calls:
-            if call.function is not None:
-                index = len(self._ids)
-                args = call.function.arguments
-                text = args if isinstance(args, str) else msgspec.json.encode({} if args is None else args).decode()
-                yield ToolCallDelta(index, unique(call.id, self._ids), call.function.name or "", text)
-
-    def _end(self) -> End:
-        line = self._last
-        reason, odd = finish_reason(line.done_reason, self._provider.name, calls=bool(self._ids))
-        model = text_of(line.model) or self._exchange.body.get("model", "")
-        return End(reason, line.usage, model, "", [*self._exchange.notices, *odd])

@@ -11,17 +11,27 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.fold import arguments
 from tako.kit.completions.parameters import effort_of
-from tako.kit.encoding import encode, encode_inner, encode_parts, is_foreign, refuse_empty, result_parts
+from tako.kit.encoding import (
+    complete,
+    encode,
+    encode_inner,
+    encode_parts,
+    encode_vendor_part,
+    is_foreign,
+    refuse_empty,
+    result_parts,
+)
 from tako.kit.images import image_address, inline_image, is_data_url
+from tako.kit.tools import encode_tools
 from tako.loose import as_object
-from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, VendorPart
 from tako.types import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tako.translator import PartContext, Translator
-    from tako.types import ChatRequest, Message
+    from tako.types import ChatRequest, Message, Tool
 
 Block = dict[str, Any]
 
@@ -53,6 +63,8 @@ def encode_part(part: Part, context: PartContext, *, fetches: bool) -> Block | N
     """Return the block of one part. ``fetches``: images may be named by URL, since tako will fetch them."""
     block: Block | None = None  # for a part of a later version, or of a plugin that wraps the translator
     match part:
+        case VendorPart():
+            return encode_vendor_part(part, context)
         case TextPart():
             block = _text(part, context)
         case ImagePart():
@@ -60,12 +72,13 @@ def encode_part(part: Part, context: PartContext, *, fetches: bool) -> Block | N
         case ImageUrlPart():
             block = _inline(part, context) if is_data_url(part) else _address(part, context, fetches=fetches)
         case ToolCallPart():
-            block = {"tool_calls": [{"function": {"name": part.name, "arguments": _arguments(part, context)}}]}
+            call = {"function": {"name": part.name, "arguments": _arguments(part, context)}}
+            return {"tool_calls": [complete(call, part, context)]}
         case ToolResultPart():
             block = _result(part, context)
         case ReasoningPart():
             block = _thinking(part, context)
-    return block
+    return complete(block, part, context) if block is not None else None
 
 
 def _text(part: TextPart, context: PartContext) -> Block | None:
@@ -151,16 +164,17 @@ def _position(message: Message, part: Part) -> int:
 
 
 def _fits(block: Block, role: Role) -> bool:
-    """Images are the user's, calls and reasoning the assistant's; text may stand anywhere."""
+    """Calls and reasoning are the assistant's; text and images may stand anywhere but in the system's text."""
     if "images" in block:
-        return role in (Role.USER, Role.TOOL)
+        return role is not Role.SYSTEM
     return role is Role.ASSISTANT or not ("tool_calls" in block or "thinking" in block)
 
 
 def _join(message: Block, fragment: Block) -> None:
     """Add a fragment: text to text, lists to lists."""
     for key, value in fragment.items():
-        message[key] = message[key] + value if key in message and key != "role" else value
+        joins = key in message and key != "role" and isinstance(value, (str, list))
+        message[key] = message[key] + value if joins else value
 
 
 class _Thread:
@@ -208,7 +222,7 @@ def _options(request: ChatRequest) -> Block:
 
 def _parameters(request: ChatRequest, context: PartContext, model: str) -> Iterator[tuple[str, Any]]:
     if request.tools and request.tool_choice != "none":
-        yield "tools", [_tool(tool.name, tool.description, tool.input_schema) for tool in request.tools]
+        yield "tools", encode_tools(request, context, _tool, strict=False)
     if request.tool_choice == "none" and request.tools:
         context.notice(
             notices.CHANGED_PARAMETER, "tool_choice 'none' went out as a request without tools", "tool_choice"
@@ -224,12 +238,14 @@ def _parameters(request: ChatRequest, context: PartContext, model: str) -> Itera
         )
     if request.reasoning is not None:
         yield "think", _think(request.reasoning, context, model)
-    if request.metadata:
-        context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no metadata", "metadata")
+    for name in ("metadata", "parallel_tool_calls"):
+        if getattr(request, name) not in (None, {}):
+            context.notice(notices.UNSUPPORTED_PARAMETER, f"Ollama has no {name}; it was left out", name)
 
 
-def _tool(name: str, description: str, schema: Block) -> Block:
-    function = {"name": name, "description": description, "parameters": {"type": "object", **schema}}
+def _tool(tool: Tool) -> Block:
+    schema = {"type": "object", **tool.input_schema}
+    function = {"name": tool.name, "description": tool.description, "parameters": schema}
     return {"type": "function", "function": {key: value for key, value in function.items() if value != ""}}
 
 

@@ -15,6 +15,7 @@ import tako
 from tako import notices
 from tako.errors import UnsupportedError, UrlPrefetchError
 from tako.parts import ContentPart, ImagePart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.state import Origin, State
 from tako.testing.server import reply, serve
 from tako.translator import PartContext
 
@@ -182,7 +183,7 @@ def test_a_turn_of_tools_names_the_tools_and_keeps_the_order_of_the_calls() -> N
         tako.Message.user("Weather?"),
         tako.Message.assistant(
             [
-                ReasoningPart("Two cities.", provider="ollama"),
+                ReasoningPart("Two cities.", State(Origin("ollama"))),
                 ContentPart.text("Checking."),
                 ContentPart.tool_call("c1", "weather", {"city": "Paris"}),
                 ContentPart.tool_call("c2", "time", {}),
@@ -260,8 +261,10 @@ def test_what_cannot_be_carried_is_said() -> None:
         tako.Message.user(
             [ContentPart.text(""), ContentPart.tool_call("c", "x", {}), ContentPart.image("image/bmp", PNG)]
         ),
-        tako.Message.assistant([ReasoningPart("x", provider="anthropic"), ReasoningPart("", provider="ollama")]),
-        tako.Message.tool("c", [ContentPart.text("ok"), ReasoningPart("x", provider="ollama")]),
+        tako.Message.assistant(
+            [ReasoningPart("x", State(Origin("anthropic"))), ReasoningPart("", State(Origin("ollama")))]
+        ),
+        tako.Message.tool("c", [ContentPart.text("ok"), ReasoningPart("x", State(Origin("ollama")))]),
     ]
     body, said = body_of(messages, metadata={"user": "1"})
     assert body["messages"] == [
@@ -325,7 +328,7 @@ parts = st.one_of(
     st.builds(ContentPart.image_url, st.sampled_from(["https://example.com/a.png", "", "gs://b/c", "data:,x"])),
     st.builds(ToolCallPart, st.sampled_from("ab"), text, json_values),
     st.builds(ToolResultPart, st.sampled_from("abc"), json_values),
-    st.builds(ReasoningPart, text, provider=st.sampled_from(["ollama", "anthropic", None])),
+    st.builds(ReasoningPart, text, st.sampled_from([State(Origin("ollama")), State(Origin("anthropic")), None])),
 )
 conversations = st.lists(
     st.builds(tako.Message, st.sampled_from(list(tako.Role)), text | st.lists(parts, max_size=4)), max_size=4
@@ -350,7 +353,7 @@ def test_any_conversation_is_encoded_and_every_part_is_on_the_wire_or_noted(mess
     singles = [tako.Message(message.role, [part]) for message in messages for part in message.parts]
     singles.append(tako.Message.user("?"))
     request = tako.ChatRequest(singles)
-    context = PartContext("ollama", request)
+    context = PartContext(Origin("ollama"), request)
     translator = tako.Translator(lambda part, context: encode_part(part, context, fetches=fetches), lambda block: None)
     body = encode_body(request, translator, context, model="m", stream=False, options={}, keep_alive=None)
     lost = [notice for notice in context.notices if notice.code not in (notices.CHANGED_PART, notices.ERROR_FLAG)]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.errors import UnsupportedError
-from tako.parts import ContentPart, Part, TextPart
+from tako.parts import ContentPart, Part, ReasoningPart, TextPart
+from tako.state import Origin, State
 from tako.testing.script import Call, Script
 from tako.testing.suite.check import CheckFailed, NotApplicable, check, expect, expect_equal
 from tako.testing.suite.harness import Harness, error_of
@@ -120,7 +121,8 @@ class Conversations(Harness):
     @check("notices")
     async def test_foreign_state(self) -> None:
         """Reasoning of another provider stays behind, with a notice."""
-        thought = ContentPart.reasoning("foreign-thought", "foreign-signature", "some-other-vendor")
+        state = State(Origin("some-other-vendor"), {"signature": "foreign-signature"})
+        thought = ReasoningPart("foreign-thought", state)
         history = [Message.user("Hi"), Message.assistant([thought, TextPart("Hello.")]), *self.hello.messages]
         async with self.asking(Script(text="ok")) as (provider, server):
             for way, response in (
@@ -195,7 +197,7 @@ def _all_parts() -> tuple[list[Message], dict[str, str]]:
         TextPart(""),
     ]
     said: list[Part] = [
-        ContentPart.reasoning("marker-reasoning", None, "some-other-vendor"),
+        ReasoningPart("marker-reasoning", State(Origin("some-other-vendor"))),
         TextPart("marker-text-3"),
         ContentPart.tool_call("call_A1", "weather", {"city": "marker-args"}),
     ]

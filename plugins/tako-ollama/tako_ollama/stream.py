@@ -1,0 +1,139 @@
+"""Streamed replies of ``/api/chat``: one JSON object a line (https://docs.ollama.com/api/streaming)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako import notices
+from tako.errors import ResponseError, StreamTruncatedError
+from tako.kit.body import decode_json
+from tako.kit.gather import Gathered, gather
+from tako.kit.ndjson import NdJsonDecoder
+from tako.loose import as_object, text_of
+from tako.parts import ToolCallPart
+from tako.state import State
+from tako.types import Chunk, Delta, End, ToolCallDelta
+from tako_ollama.reply import ANY, LINE, blocks, finish_reason, reported, usage_of, with_own_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tako.kit.exchange import Exchange
+    from tako.kit.http import HttpProvider
+    from tako.translator import Translator
+
+USUAL = frozenset(("model", "created_at", "message", "done"))
+"""The fields of every line; of the others a stream's ``raw`` is made."""
+
+
+class ChatDecoder:
+    """Turns the lines of a streamed reply into chunks; a line with ``done`` ends it.
+
+    ``End.raw`` is the last line, with what earlier lines had beside their message (logprobs).
+    """
+
+    def __init__(self, provider: HttpProvider, exchange: Exchange, translator: Translator) -> None:
+        self.ended = False
+        self._provider = provider
+        self._context = exchange.context
+        self._model = exchange.body.get("model", "")
+        self._decode = translator.decode
+        self._lines = NdJsonDecoder(provider.max_event_bytes)
+        self._ids: set[str] = set()
+        self._thinks = False
+        self._rest: dict[str, Any] = {}
+        self._facts = Gathered(provider.max_reply_bytes)
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Yield the deltas that these bytes complete."""
+        return self._chunks(self._lines.feed(data))
+
+    def finish(self, *, clean: bool) -> Iterator[Chunk]:
+        """Yield what is left, the End last."""
+        if not self.ended:
+            try:
+                yield from self._chunks(self._lines.flush())
+            except ResponseError as error:
+                raise StreamTruncatedError("the stream ended in the middle of a line") from error
+        if not self.ended:
+            raise StreamTruncatedError("the stream ended without a line that is done")
+        yield from self._thought()
+        yield from self._blocks(self._rest)
+        yield self._end()
+
+    def _chunks(self, lines: Iterable[bytes]) -> Iterator[Chunk]:
+        decode = ANY.decode
+        for data in lines:
+            try:
+                line = decode(data)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                line = decode_json(data, ANY)
+            if line.get("error"):
+                raise reported(data, self._provider)
+            message = line.get("message")
+            if message is not None:
+                try:
+                    text = message["content"]
+                    usual = len(message) == 2 and "role" in message and text.__class__ is str  # noqa: PLR2004 - both
+                except (TypeError, KeyError):
+                    text, usual = "", False
+                if not usual or self._thinks:
+                    yield from self._deltas(data, message)
+                elif text:
+                    yield Delta(text)
+            if line.keys() - USUAL:
+                self._facts.add({name: value for name, value in line.items() if name not in USUAL}, len(data))
+            if line.get("done"):
+                decode_json(data, LINE)
+                self.ended = True
+                self._facts.fields.update({name: line[name] for name in line.keys() & USUAL - {"message"}})
+                return
+
+    def _deltas(self, data: bytes, message: Any) -> Iterator[Delta]:
+        """Read a message that has more than text. Fields that tako has no part for are gathered for the end."""
+        decode_json(data, LINE)
+        fields = as_object(message) or {}
+        if thinking := fields.get("thinking"):
+            self._thinks = True
+            yield Delta(reasoning=thinking)
+        if content := fields.get("content"):
+            yield from self._thought()
+            yield Delta(content)
+        whole = {name: fields[name] for name in ("images", "tool_calls") if fields.get(name)}
+        if whole:
+            yield from self._thought()
+            yield from self._blocks(whole)
+        known = ("role", "thinking", "content", "images", "tool_calls")
+        gather(self._rest, {name: value for name, value in fields.items() if name not in known}, texts=True)
+
+    def _thought(self) -> Iterator[Delta]:
+        """End the reasoning that is open."""
+        if self._thinks:
+            self._thinks = False
+            yield Delta(state=State(self._context.origin))
+
+    def _blocks(self, message: dict[str, Any]) -> Iterator[Delta]:
+        """Yield whole blocks; calls are numbered in the order in which they come, over all lines."""
+        found = [part for block in blocks(message) if (part := self._decode(block, self._context)) is not None]
+        for part in with_own_ids(found, self._ids):
+            if isinstance(part, ToolCallPart):
+                text = part.args if isinstance(part.args, str) else msgspec.json.encode(part.args).decode()
+                yield Delta(tool_calls=[ToolCallDelta(len(self._ids) - 1, part.id, part.name, text, part.state)])
+            else:
+                yield Delta(part=part)
+
+    def _end(self) -> End:
+        raw, context = self._facts.fields, self._context
+        word = text_of(raw.get("done_reason"))
+        if self._facts.lost:
+            context.notice(notices.LOST_PART, "more came beside the text than raw keeps", "")
+        return End(
+            finish_reason(word, context, calls=bool(self._ids)),
+            usage_of(raw),
+            text_of(raw.get("model")) or self._model,
+            finish_word=word,
+            notices=context.notices,
+            raw=raw,
+        )
