@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tako import notices
 from tako.media import IMAGE_TYPES
-from tako.parts import ImagePart, ImageUrlPart
+from tako.parts import FileUrlPart, ImagePart, ImageUrlPart
 
 if TYPE_CHECKING:
     from tako.translator import PartContext
@@ -37,7 +37,9 @@ def inline_image(part: ImagePart | ImageUrlPart, context: PartContext) -> tuple[
     return mime, data
 
 
-def image_address(part: ImageUrlPart, context: PartContext, schemes: tuple[str, ...] = ("https", "http")) -> str | None:
+def image_address(
+    part: ImageUrlPart | FileUrlPart, context: PartContext, schemes: tuple[str, ...] = ("https", "http")
+) -> str | None:
     """Return an image's URL if its scheme is one that the vendor fetches, or None with a notice."""
     scheme = part.url.partition(":")[0].lower()
     if scheme in schemes and part.url.partition("://")[2]:

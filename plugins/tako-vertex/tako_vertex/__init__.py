@@ -14,7 +14,6 @@ from tako.kit.http import CallOptions, HttpOptions, HttpProvider, check_url
 from tako.kit.keys import Secret, find_key
 from tako.kit.lease import sent_again
 from tako.kit.models import ModelTable
-from tako.translator import PartContext
 from tako_vertex.endpoint import LOCATION, address, host_of, model_path
 from tako_vertex.failures import CODES, google_facts
 from tako_vertex.parts import decode_block, encode_part
@@ -29,9 +28,13 @@ if TYPE_CHECKING:
 
     from tako.kit.failures import Facts
     from tako.kit.wire import HttpReply
+    from tako.parts import Part
+    from tako.state import Origin
 
 
 TABLE = ModelTable(__name__)
+GOOGLE = ("vertex", "gemini")
+"""The providers of Gemini: on Google Cloud, and by the Developer API."""
 
 
 class Vertex(HttpProvider):
@@ -122,6 +125,13 @@ class Vertex(HttpProvider):
         """Return the headers of a valid token."""
         return {} if self.tokens is None else (await self.tokens.grant()).headers
 
+    def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
+        """Take the state of any Gemini model: signatures have to come back, whichever model of theirs is asked next.
+
+        https://ai.google.dev/gemini-api/docs/thought-signatures: Gemini 3 answers 400 to a call that lost its own.
+        """
+        return origin.provider in GOOGLE
+
     def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
         """Read google.rpc.Status."""
         return google_facts(body)
@@ -178,7 +188,7 @@ def tako_capabilities(provider: Vertex) -> Capabilities:
 @hookimpl
 def tako_translator(provider: Vertex) -> Translator:
     """Translate to Gemini's parts and back."""
-    return Translator(encode_part, partial(decode_block, provider=provider.name))
+    return Translator(encode_part, decode_block)
 
 
 @hookimpl
@@ -187,7 +197,7 @@ def tako_chat(provider: Vertex, translator: Translator) -> Chat:
     return chat_through(
         provider,
         partial(prepare, provider, translator),
-        partial(decode_reply, provider=provider, translator=translator, model=provider.model),
+        partial(decode_reply, provider=provider, translator=translator),
     )
 
 
@@ -197,13 +207,13 @@ def tako_stream(provider: Vertex, translator: Translator) -> Stream:
     return stream_through(
         provider,
         partial(prepare, provider, translator),
-        lambda _, exchange: GeminiDecoder(provider, exchange, provider.model),
+        lambda _, exchange: GeminiDecoder(provider, exchange, translator),
     )
 
 
 async def prepare(provider: Vertex, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
     """Encode a request."""
-    context = PartContext(provider.name, request)
+    context = provider.context(request)
     model = request.model or provider.model
     body = encode_request(request, model, translator, context)
-    return Exchange(await provider.url(model, stream=stream), body, context.notices)
+    return Exchange(await provider.url(model, stream=stream), body, context)

@@ -15,6 +15,7 @@ from tako_vertex.parts import mint_id
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tako.state import State
     from tako_vertex.shapes import Call
 
 DEEPEST = 100
@@ -33,13 +34,13 @@ class CallStream:
     def __bool__(self) -> bool:
         return self._count > 0
 
-    def piece(self, call: Call, signature: str | None) -> Iterator[ToolCallDelta]:
+    def piece(self, call: Call, state: State | None) -> Iterator[ToolCallDelta]:
         """Yield what one functionCall part says. A part without a name goes on with the call that is open."""
         opened = self._open
         if opened is not None and (not call.name or (call.id and call.id == opened.wire_id)):
             opened.add(call)
-            if signature is not None:
-                yield ToolCallDelta(opened.index, signature=signature)
+            if state is not None and state.data:
+                yield ToolCallDelta(opened.index, state=state)
         else:
             yield from self.close(whole=True)
             if not (call.name or call.args or call.partial_args):
@@ -50,9 +51,9 @@ class CallStream:
             self._ids.add(id)
             if not call.will_continue:
                 self._open = None
-                yield ToolCallDelta(opened.index, id, call.name or "", opened.text(), signature)
+                yield ToolCallDelta(opened.index, id, call.name or "", opened.text(), state)
                 return
-            yield ToolCallDelta(opened.index, id, call.name or "", "", signature)
+            yield ToolCallDelta(opened.index, id, call.name or "", "", state)
         if not call.will_continue:
             yield from self.close(whole=True)
 

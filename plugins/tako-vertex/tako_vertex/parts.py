@@ -7,15 +7,31 @@ from uuid import uuid4
 
 from tako import notices
 from tako.kit.arguments import as_arguments
-from tako.kit.encoding import encode_inner, is_foreign, result_parts
+from tako.kit.blocks import state_of, vendor_part
+from tako.kit.encoding import complete, encode_inner, encode_vendor_part, is_foreign, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.loose import as_object, text_of
-from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.media import IMAGE_TYPES
+from tako.parts import (
+    FilePart,
+    FileUrlPart,
+    ImagePart,
+    ImageUrlPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    VendorPart,
+)
+from tako.state import State
 from tako.types import Role
 
 if TYPE_CHECKING:
     from tako.translator import PartContext
 
+TOKEN = "continuationToken"  # noqa: S105 - the name of a field
+"""With this a reply that was paused goes on. It comes with the candidate, and goes back beside the contents."""
 MINTED = "vertex_"
 """How the ids begin that tako gives to calls that came without one. Gemini never sees them."""
 FILE_TYPES = {
@@ -40,77 +56,109 @@ def mint_id() -> str:
 def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
     """Return the block of one part, or None with a notice."""
     match part:
+        case VendorPart():
+            return encode_vendor_part(part, context)
         case TextPart():
             block = _text(part, context)
-        case ImagePart():
+        case ReasoningPart():
+            block = _reasoning(part, context)
+        case ImagePart() | FilePart():
             block = _inline(part, context)
-        case ImageUrlPart():
-            block = _inline(part, context) if is_data_url(part) else _file(part, context)
+        case ImageUrlPart() if is_data_url(part):
+            block = _inline(part, context)
+        case ImageUrlPart() | FileUrlPart():
+            block = _file(part, context)
         case ToolCallPart():
             block = _call(part, context)
         case ToolResultPart():
             block = _result(part, context)
-        case ReasoningPart():
-            block = _reasoning(part, context)
         case _:  # a part of a later version, or of a plugin that wraps the translator
-            block = None
-    return block
+            return None
+    return complete(block, part, context) if block is not None else None
 
 
-def decode_block(block: Any, provider: str) -> Part | None:
-    """Return the part that a block of a whole reply stands for; code that Gemini ran, for one, has no counterpart."""
+def decode_block(block: Any, context: PartContext) -> Part | None:
+    """Return the part that a block of a reply stands for. A text may be empty, but signed."""
     fields = as_object(block) or {}
-    given = fields.get("thoughtSignature")
-    signature = given if isinstance(given, str) else None
-    text = text_of(fields.get("text"))
-    if (call := as_object(fields.get("functionCall"))) is not None:
-        args = call.get("args")
-        id, name = text_of(call.get("id")), text_of(call.get("name"))
-        return ToolCallPart(id, name, {} if args is None else args, signature, provider if signature else None)
-    if (data := as_object(fields.get("inlineData"))) is not None:
-        mime = text_of(data.get("mimeType"))
-        return ImagePart(mime, text_of(data.get("data"))) if mime.startswith("image/") else None
-    if not text and (signature is None or fields.keys() - {"text", "thought", "thoughtSignature"}):
-        return None
+    if "functionCall" in fields and as_object(fields["functionCall"]) is not None:
+        return _called_function(fields, context)
+    if "text" in fields and isinstance(fields["text"], str):
+        return _said(fields["text"], fields, context)
+    if "inlineData" in fields or "fileData" in fields:
+        return _medium(fields, context)
+    return vendor_part(next(iter(fields)), fields, context) if fields else None
+
+
+def _said(text: str, fields: dict[str, Any], context: PartContext) -> Part | None:
+    state = state_of(fields, ("text", "thought"), context)
     if fields.get("thought"):
-        return ReasoningPart(text, signature, provider)
-    return TextPart(text, signature, provider if signature else None)
+        return ReasoningPart(text, state or State(context.origin))
+    return TextPart(text, state=state) if text or state else None
+
+
+def _medium(fields: dict[str, Any], context: PartContext) -> Part:
+    """Read an image or a file, inline or by its address."""
+    kind, place = ("inlineData", "data") if "inlineData" in fields else ("fileData", "fileUri")
+    inner = as_object(fields[kind]) or {}
+    mime, value = inner.get("mimeType"), inner.get(place)
+    if not isinstance(mime, str) or not isinstance(value, str):
+        return vendor_part(kind, fields, context)
+    state = state_of(_without(fields, kind, "mimeType", place), (), context)
+    if kind == "inlineData":
+        return ImagePart(mime, value, state) if mime in IMAGE_TYPES else FilePart(mime, value, state=state)
+    return ImageUrlPart(value, mime, state) if mime in IMAGE_TYPES else FileUrlPart(value, mime, state=state)
+
+
+def _called_function(fields: dict[str, Any], context: PartContext) -> ToolCallPart:
+    call = fields["functionCall"]
+    args = call.get("args")
+    state = call_state(fields, args, context)
+    return ToolCallPart(text_of(call.get("id")), text_of(call.get("name")), {} if args is None else args, state)
+
+
+def call_state(fields: dict[str, Any], args: Any, context: PartContext) -> State | None:
+    """Return what of a call's block goes back beside its id, name and arguments.
+
+    Of a call without arguments it also says whether the block had an empty object in their place, or nothing.
+    """
+    rest = _without(fields, "functionCall", "id", "name", "args", "partialArgs", "willContinue")
+    if args == {} and rest:
+        rest["functionCall"] = {**(rest.get("functionCall") or {}), "args": {}}
+    return State(context.origin, rest) if rest or args is None else None
+
+
+def _without(fields: dict[str, Any], kind: str, *known: str) -> dict[str, Any]:
+    """Return a block without the known fields of its kind."""
+    inner = {name: value for name, value in fields[kind].items() if name not in known}
+    rest = {name: value for name, value in fields.items() if name != kind}
+    return {**rest, kind: inner} if inner else rest
 
 
 def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
-    """Keep a text without text where it carries a signature: Gemini signs such parts, too."""
-    signed = _signature(part, context)
-    if part.text or signed:
-        return {"text": part.text, **signed}
-    context.notice(notices.EMPTY_TEXT, "an empty text was left out")
-    return None
-
-
-def _signature(part: TextPart | ToolCallPart, context: PartContext) -> dict[str, str]:
-    if not part.signature:
-        return {}
-    if part.provider == context.provider:
-        return {"thoughtSignature": part.signature}
-    context.notice(notices.FOREIGN_STATE, f"a signature of {part.provider or 'unknown origin'} was left out")
-    return {}
+    """Keep a text without text if it carries state: Gemini signs such parts, too."""
+    if not part.text and not part.state:
+        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        return None
+    return {"text": part.text}
 
 
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
     if is_foreign(part, context):
         return None
-    if not part.text and not part.signature:
+    if not part.text and not (part.state and part.state.data):
         context.notice(notices.EMPTY_TEXT, "reasoning without text and signature was left out")
         return None
-    block: dict[str, Any] = {"text": part.text, "thought": True}
-    return {**block, "thoughtSignature": part.signature} if part.signature else block
+    return {"text": part.text, "thought": True}
 
 
-def _inline(part: ImagePart | ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
+def _inline(part: ImagePart | ImageUrlPart | FilePart, context: PartContext) -> dict[str, Any] | None:
+    if isinstance(part, FilePart):
+        return {"inlineData": {"mimeType": part.mime, "data": part.data_b64}}
     inline = inline_image(part, context)
     return {"inlineData": {"mimeType": inline[0], "data": inline[1]}} if inline is not None else None
 
 
-def _file(part: ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
+def _file(part: ImageUrlPart | FileUrlPart, context: PartContext) -> dict[str, Any] | None:
     url = image_address(part, context, ("gs", "https"))
     if url is None:
         return None
@@ -128,8 +176,10 @@ def _file(part: ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
 
 
 def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
+    """Make the call. One of Gemini's own that came without arguments has none; its state says so."""
     args = as_arguments(part.args, context)
-    return {"functionCall": {**_id(part.id), "name": part.name, "args": args}, **_signature(part, context)}
+    bare = not args and part.state is not None and context.accepts(part, part.state.origin)
+    return {"functionCall": {**_id(part.id), "name": part.name, **({} if bare else {"args": args})}}
 
 
 def _id(id: str) -> dict[str, str]:

@@ -6,14 +6,17 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.kit.encoding import merge, speak_as_user
+from tako.kit.encoding import merge_extra, speak_as_user
+from tako.kit.tools import encode_tools
 from tako.types import ChatRequest, JsonSchema
+from tako_vertex.parts import TOKEN
 from tako_vertex.turns import Conversation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tako.translator import PartContext, Translator
+    from tako.types import Tool
 
 THINKING_BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 """Tokens that stand for an effort on Gemini 2.5 (https://ai.google.dev/gemini-api/docs/openai#thinking)."""
@@ -28,13 +31,16 @@ _LABEL = re.compile(r"[\w-]{0,63}")
 def encode_request(request: ChatRequest, model: str, translator: Translator, context: PartContext) -> dict[str, Any]:
     """Make the body of a request; what cannot be carried is noted in the context."""
     generation = generation_of(model)
-    system, contents = Conversation(newest=generation >= (3, 0)).of(request, translator, context)
+    conversation = Conversation(newest=generation >= (3, 0))
+    system, contents = conversation.of(request, translator, context)
     if not contents:
         speak_as_user(system, context)
         system, contents = [], [{"role": "user", "parts": system}]
     body: dict[str, Any] = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}
+    if conversation.token is not None:
+        body[TOKEN] = conversation.token
     context.path = ""
     body.update(_tools(request, context))
     config = dict(_generation_config(request, context, generation))
@@ -42,7 +48,10 @@ def encode_request(request: ChatRequest, model: str, translator: Translator, con
         body["generationConfig"] = config
     if request.metadata and (labels := dict(_labels(request.metadata, context))):
         body["labels"] = labels
-    return merge(body, request.extra) if request.extra else body
+    if request.parallel_tool_calls is not None:
+        text = "Gemini decides itself whether it calls in parallel; parallel_tool_calls was left out"
+        context.notice(notices.UNSUPPORTED_PARAMETER, text, "parallel_tool_calls")
+    return merge_extra(body, request.extra)
 
 
 def generation_of(model: str) -> tuple[int, int]:
@@ -57,19 +66,23 @@ def _tools(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, An
         if choice is not None:
             context.notice(notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: there are no tools", "tool_choice")
         return
-    declarations = [
-        {
-            "name": tool.name,
-            **({"description": tool.description} if tool.description else {}),
-            **({"parametersJsonSchema": tool.input_schema} if tool.input_schema else {}),
-        }
-        for tool in request.tools
-    ]
-    yield "tools", [{"functionDeclarations": declarations}]
+    declared = encode_tools(request, context, _declaration, strict=False)
+    functions = [block for block in declared if "name" in block]
+    own = [block for block in declared if "name" not in block]
+    if declared:
+        yield "tools", [*([{"functionDeclarations": functions}] if functions else []), *own]
     if choice is not None:
         mode = {"auto": "AUTO", "none": "NONE", "required": "ANY"}.get(choice)
         calling = {"mode": mode} if mode else {"mode": "ANY", "allowedFunctionNames": [choice]}
         yield "toolConfig", {"functionCallingConfig": calling}
+
+
+def _declaration(tool: Tool) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        **({"description": tool.description} if tool.description else {}),
+        **({"parametersJsonSchema": tool.input_schema} if tool.input_schema else {}),
+    }
 
 
 def _generation_config(

@@ -5,7 +5,7 @@ Source: the discovery document of aiplatform v1, GoogleCloudAiplatformV1Generate
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -13,21 +13,38 @@ from msgspec import Struct
 from tako.loose import count_of
 from tako.types import FinishReason, Usage
 
-P = TypeVar("P")
-
 FINISH_REASONS = {
     "STOP": FinishReason.STOP,
     "MAX_TOKENS": FinishReason.LENGTH,
-    "SAFETY": FinishReason.CONTENT_FILTER,
-    "RECITATION": FinishReason.CONTENT_FILTER,
-    "BLOCKLIST": FinishReason.CONTENT_FILTER,
-    "PROHIBITED_CONTENT": FinishReason.CONTENT_FILTER,
-    "SPII": FinishReason.CONTENT_FILTER,
-    "IMAGE_SAFETY": FinishReason.CONTENT_FILTER,
-    "MALFORMED_FUNCTION_CALL": FinishReason.ERROR,
-    "UNEXPECTED_TOOL_CALL": FinishReason.ERROR,
+    "CONTINUATION": FinishReason.PAUSE,
+    **dict.fromkeys(
+        (
+            "SAFETY",
+            "RECITATION",
+            "BLOCKLIST",
+            "PROHIBITED_CONTENT",
+            "SPII",
+            "LANGUAGE",
+            "MODEL_ARMOR",
+            "IMAGE_SAFETY",
+            "IMAGE_PROHIBITED_CONTENT",
+            "IMAGE_RECITATION",
+        ),
+        FinishReason.CONTENT_FILTER,
+    ),
+    **dict.fromkeys(
+        (
+            "MALFORMED_FUNCTION_CALL",
+            "MALFORMED_RESPONSE",
+            "MISSING_THOUGHT_SIGNATURE",
+            "NO_IMAGE",
+            "TOO_MANY_TOOL_CALLS",
+            "UNEXPECTED_TOOL_CALL",
+        ),
+        FinishReason.ERROR,
+    ),
 }
-"""Gemini's words; any other is OTHER."""
+"""Gemini's words (FinishReason of google-genai 3.6); any other is OTHER."""
 
 
 class PartialArg(Struct, rename="camel"):
@@ -50,59 +67,19 @@ class Call(Struct, rename="camel"):
     will_continue: bool | None = None
 
 
-class Part(Struct, rename="camel", omit_defaults=True):
-    """A part of a streamed reply. The last five are what tako has no part for; they may be signed too."""
-
-    text: str | None = None
-    thought: bool | None = None
-    thought_signature: str | None = None
-    function_call: Call | None = None
-    inline_data: Any = None
-    file_data: Any = None
-    executable_code: Any = None
-    code_execution_result: Any = None
-    tool_call: Any = None
-    tool_response: Any = None
-
-    @property
-    def bare(self) -> bool:
-        """Whether there is nothing in it but, perhaps, a signature."""
-        return not (
-            self.inline_data
-            or self.file_data
-            or self.executable_code
-            or self.code_execution_result
-            or self.tool_call
-            or self.tool_response
-        )
-
-
-class Content(Struct, Generic[P]):
+class Content(Struct):
     """The parts of a candidate."""
 
-    parts: list[P] | None = None
+    parts: list[dict[str, Any]] | None = None
 
 
-class Candidate(Struct, Generic[P], rename="camel"):
+class Candidate(Struct, rename="camel"):
     """One answer, or a piece of one; any field may be missing."""
 
-    content: Content[P] | None = None
+    content: Content | None = None
     finish_reason: str | None = None
     finish_message: str | None = None
     index: int | None = None
-    citation_metadata: Any = None
-    grounding_metadata: Any = None
-    url_context_metadata: Any = None
-
-    @property
-    def sources(self) -> dict[str, Any]:
-        """What it rests on, as far as it says so: citations, search results, pages."""
-        found = {
-            "citationMetadata": self.citation_metadata,
-            "groundingMetadata": self.grounding_metadata,
-            "urlContextMetadata": self.url_context_metadata,
-        }
-        return {name: value for name, value in found.items() if value is not None}
 
 
 class Feedback(Struct, rename="camel"):
@@ -147,10 +124,10 @@ class Count(Struct, rename="camel"):
         return self
 
 
-class Reply(Struct, Generic[P], rename="camel"):
+class Reply(Struct, rename="camel"):
     """A whole reply, or one chunk of a stream."""
 
-    candidates: list[Candidate[P]] | None = None
+    candidates: list[Candidate] | None = None
     prompt_feedback: Feedback | None = None
     usage_metadata: Count | None = None
     model_version: Any = None
@@ -158,8 +135,38 @@ class Reply(Struct, Generic[P], rename="camel"):
     error: Any = None
 
 
-WHOLE: msgspec.json.Decoder[Reply[dict[str, Any]]] = msgspec.json.Decoder(Reply[dict[str, Any]])
-CHUNK: msgspec.json.Decoder[Reply[Part]] = msgspec.json.Decoder(Reply[Part])
+class TextPiece(Struct, forbid_unknown_fields=True, gc=False):
+    """A part that is text and nothing else."""
+
+    text: str
+
+
+class TextContent(Struct, forbid_unknown_fields=True):
+    """Parts that are text."""
+
+    parts: list[TextPiece]
+    role: str = ""
+
+
+class TextCandidate(Struct, forbid_unknown_fields=True):
+    """A candidate that goes on with its text."""
+
+    content: TextContent
+    index: int = 0
+
+
+class TextChunk(Struct, forbid_unknown_fields=True, rename="camel"):
+    """Nearly every chunk of a stream: the only answer goes on with text, and nothing else is new."""
+
+    candidates: list[TextCandidate]
+    usage_metadata: Count | None = None
+    model_version: str = ""
+    create_time: str = ""
+    response_id: str = ""
+
+
+REPLY = msgspec.json.Decoder(Reply)
+TEXT = msgspec.json.Decoder(TextChunk)
 
 
 def finish_reason(word: str | None, *, has_calls: bool) -> FinishReason:

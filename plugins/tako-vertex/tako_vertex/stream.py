@@ -8,43 +8,55 @@ import msgspec
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
-from tako.kit.body import decode_json
+from tako.kit.body import decode_any, decode_json
+from tako.kit.gather import Gathered, gather
 from tako.kit.lines import strip_bom
 from tako.kit.sse import SseDecoder
-from tako.loose import text_of
-from tako.types import Chunk, Delta, End, FinishReason, Notice, Usage
+from tako.loose import as_object, text_of
+from tako.parts import ReasoningPart, TextPart
+from tako.state import BLOCK_END, State
+from tako.types import Chunk, Delta, End, FinishReason, Usage
 from tako_vertex.array import ArrayDecoder
 from tako_vertex.calls import CallStream
-from tako_vertex.reply import oddities, raise_error
-from tako_vertex.shapes import CHUNK, Candidate, Count, Part, Reply, finish_reason
+from tako_vertex.citations import citations
+from tako_vertex.parts import TOKEN, call_state
+from tako_vertex.reply import note_oddities, raise_error
+from tako_vertex.shapes import REPLY, TEXT, Call, Candidate, Count, Reply, finish_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tako.kit.exchange import Exchange
     from tako.kit.http import HttpProvider
+    from tako.translator import Translator
+
+GROWING = ("logprobsResult", "citationMetadata")
+"""What of a candidate comes in pieces; of everything else the last one holds."""
 
 
 class GeminiDecoder:
-    """Turns a stream into chunks, be it Server-Sent Events or, where a proxy dropped ``alt=sse``, a JSON array.
+    """Turns a stream into chunks, be it Server-Sent Events or, if a proxy dropped ``alt=sse``, a JSON array.
 
     A finish reason ends a stream in order, and so does the refusal of a prompt. Usage counts up from chunk to chunk.
+    A part without text that is signed is a part of its own; any other text or thought goes on with the one before.
     """
 
-    def __init__(self, provider: HttpProvider, exchange: Exchange, model: str) -> None:
+    def __init__(self, provider: HttpProvider, exchange: Exchange, translator: Translator) -> None:
         self.ended = False
         self._provider = provider
-        self._exchange = exchange
+        self._context = exchange.context
+        self._decode = translator.decode
         self._frames = Frames(provider.max_event_bytes)
         self._calls = CallStream()
         self._count: Count | None = None
-        self._last: Reply[Part] | None = None
-        self._final: Candidate[Part] | None = None
-        self._notices: list[Notice] = []
-        self._odd: list[Any] = []
-        self._sources: dict[str, Any] = {}
-        self._id = ""
-        self._model = model
+        self._final: Candidate | None = None
+        self._refusal: Reply | None = None
+        self._held: list[Delta] = []  # ends of the open block; citations may still come before them
+        self._thought_end = Delta(state=State(exchange.context.origin))
+        self._texts: list[str] = []  # of the text that is open, or was last
+        self._more_texts = False  # whether there was another one before
+        self._facts = Gathered(provider.max_reply_bytes)
+        self._candidates: dict[int, dict[str, Any]] = {}
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
@@ -56,79 +68,153 @@ class GeminiDecoder:
             yield from self._chunks(self._frames.flush())
         except ResponseError as error:
             raise StreamTruncatedError("the stream ended in the middle of an event") from error
-        if self._last is None:
+        if self._final is None and self._refusal is None:
             raise StreamTruncatedError("the stream ended without a finish reason")
         word = self._final.finish_reason if self._final is not None else None
         for piece in self._calls.close(whole=word == "STOP"):
             yield Delta(tool_calls=[piece])
-        found = finish_reason(word, has_calls=bool(self._calls))
-        yield End(
-            found if self._final is not None else FinishReason.CONTENT_FILTER,
-            self._count.usage() if self._count is not None else Usage(),
-            self._model,
-            self._id,
-            [*self._exchange.notices, *self._notices, *oddities(self._last, self._final, self._provider.name)],
-            self._raw(),
-        )
-
-    def _raw(self) -> Any:
-        """Return what tako has no part for, where a whole reply's ``raw`` has it: code that was run, and sources."""
-        if not self._odd and not self._sources:
-            return None
-        return {"candidates": [{"content": {"parts": self._odd}, **self._sources}]}
+        yield from self._last_blocks()
+        yield self._end(word)
 
     def _chunks(self, frames: list[bytes]) -> Iterator[Chunk]:
         for data in frames:
-            if data == b"[DONE]":  # Google sends none; proxies that speak for several vendors do
+            try:
+                chunk = TEXT.decode(data)  # nearly all of them
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                yield from self._any_chunk(data)
                 continue
-            reply = self._reply(data)
-            for candidate in reply.candidates or ():
-                if candidate.index:  # another answer to the same question
-                    continue
-                if candidate.content is not None:
-                    for part in candidate.content.parts or ():
-                        if part.text and not part.thought and part.thought_signature is None:
-                            yield Delta(part.text)  # nearly all of them, so without the detour
-                        else:
-                            yield from self._deltas(part)
-                if candidate.grounding_metadata or candidate.citation_metadata or candidate.url_context_metadata:
-                    self._sources.update(candidate.sources)
-                if candidate.finish_reason:
-                    self._last, self._final = reply, candidate
+            counted = chunk.usage_metadata
+            if counted is not None:
+                self._count = counted if self._count is None else counted.after(self._count)
+            for candidate in chunk.candidates:
+                if candidate.index:
+                    yield from self._any_chunk(data)
+                    break
+                for part in candidate.content.parts:
+                    if part.text:
+                        if self._held:
+                            yield from self._release()
+                        self._texts.append(part.text)
+                        yield Delta(part.text)
 
-    def _reply(self, data: bytes) -> Reply[Part]:
-        """Decode one chunk; raises the error that it reports."""
+    def _any_chunk(self, data: bytes) -> Iterator[Delta]:
+        """Read a chunk of any shape; raises the error that it reports. What isn't in a part is kept for ``raw``."""
+        if data == b"[DONE]":  # Google sends none; proxies that speak for several vendors do
+            return
+        raise_error(data, self._provider)
+        reply = decode_json(data, REPLY)
+        if reply.usage_metadata is not None:
+            self._count = reply.usage_metadata.after(self._count) if self._count is not None else reply.usage_metadata
+        if reply.prompt_feedback is not None and reply.prompt_feedback.block_reason and self._final is None:
+            self._refusal = reply
+        raw = as_object(decode_any(data)) or {}
+        self._facts.add({name: value for name, value in raw.items() if name != "candidates"}, len(data))
+        for candidate, fields in zip(reply.candidates or (), raw.get("candidates") or (), strict=False):
+            yield from self._candidate(candidate, fields)
+
+    def _candidate(self, candidate: Candidate, fields: dict[str, Any]) -> Iterator[Delta]:
+        if candidate.index:  # another answer to the same question
+            gather(self._candidates.setdefault(candidate.index, {}), fields)
+            return
+        if candidate.content is not None:
+            for block in candidate.content.parts or ():
+                yield from self._deltas(block)
+        if candidate.finish_reason:
+            self._final = candidate
+        kept = self._candidates.setdefault(0, {})
+        known = {name: value for name, value in fields.items() if name != "content"}
+        gather(kept, {name: known.pop(name) for name in GROWING if name in known})
+        kept.update(known)
+
+    def _deltas(self, block: dict[str, Any]) -> Iterator[Delta]:
+        call = as_object(block.get("functionCall"))
+        if call is not None:
+            yield from self._next_part()
+            yield from self._call(block, call)
+            return
+        part = self._decode(block, self._context)
+        if isinstance(part, TextPart):
+            yield from self._text(part.text, part.state)
+        elif isinstance(part, ReasoningPart):
+            yield from self._thought(part.text, part.state)
+        elif part is not None:
+            yield from self._next_part()
+            yield Delta(part=part)
+
+    def _text(self, text: str, state: State | None) -> Iterator[Delta]:
+        """Go on with the text; its state ends it, and one without text is a part of its own."""
+        if not text:
+            self._held += [Delta(state=BLOCK_END), Delta("", state=state)]
+            return
+        yield from self._release()
+        self._texts.append(text)
+        yield Delta(text)
+        if state is not None:
+            self._held = [Delta(state=state)]
+
+    def _thought(self, text: str, state: State | None) -> Iterator[Delta]:
+        """Go on with the thought; it ends with its signature, or where another part begins."""
+        if text and self._held and self._held[-1] is self._thought_end:
+            self._held = []
+        yield from self._next_part()
+        signed = state is not None and bool(state.data)
+        yield Delta(reasoning=text, state=state) if signed else Delta(reasoning=text)
+        self._held = [] if signed else [self._thought_end]
+
+    def _call(self, block: dict[str, Any], fields: dict[str, Any]) -> Iterator[Delta]:
         try:
-            reply = CHUNK.decode(data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise_error(data, self._provider)
-            reply = decode_json(data, CHUNK)  # says what is wrong, as a tako error
-        if reply.error:
-            raise_error(data, self._provider)
-        counted = reply.usage_metadata
-        if counted is not None:
-            self._count = counted if self._count is None else counted.after(self._count)
-        if not self._id and reply.response_id:
-            self._id, self._model = text_of(reply.response_id), text_of(reply.model_version) or self._model
-        if reply.prompt_feedback is not None and reply.prompt_feedback.block_reason and self._last is None:
-            self._last = reply
-        return reply
+            call = msgspec.convert(fields, Call)
+        except msgspec.ValidationError as error:
+            raise ResponseError(f"the reply has a function call that cannot be read: {error}") from error
+        whole = not (call.partial_args or call.will_continue)
+        state = call_state(block, call.args if whole else True, self._context)
+        for piece in self._calls.piece(call, state):
+            yield Delta(tool_calls=[piece])
 
-    def _deltas(self, part: Part) -> Iterator[Delta]:
-        signature = part.thought_signature
-        if part.function_call is not None:
-            for piece in self._calls.piece(part.function_call, signature):
-                yield Delta(tool_calls=[piece])
-        elif part.text or (signature is not None and part.bare):
-            if part.thought:
-                yield Delta(reasoning=part.text or "", signature=signature)
-            else:
-                yield Delta(part.text or "", signature=signature)
-        elif not part.bare:
-            self._odd.append(msgspec.to_builtins(part))
-            if part.inline_data is not None:
-                said = "an image or a sound came, which a stream has no chunk for: it is in the end's raw"
-                self._notices.append(Notice(notices.UNSUPPORTED_PART, said, "", self._provider.name))
+    def _release(self) -> Iterator[Delta]:
+        """End the block that is open; a text that follows is another one."""
+        held, self._held = self._held, []
+        if held:
+            self._more_texts = self._more_texts or bool(self._texts)
+            self._texts = []
+        yield from held
+
+    def _next_part(self) -> Iterator[Delta]:
+        """End the block that is open, before a part that isn't text."""
+        held, self._held = self._held, []
+        self._more_texts = self._more_texts or bool(self._texts)
+        self._texts = []
+        yield from held
+
+    def _last_blocks(self) -> Iterator[Delta]:
+        """Yield the citations of the last text, what ends it, and the token of a reply that pauses."""
+        candidate = self._candidates.get(0, {})
+        if self._texts:
+            found = citations(candidate, None if self._more_texts else "".join(self._texts))
+            if found:
+                yield Delta(citations=tuple(found))
+        yield from self._release()
+        token = candidate.get(TOKEN)
+        part = self._decode({TOKEN: token}, self._context) if token else None
+        if part is not None:
+            yield Delta(part=part)
+
+    def _end(self, word: str | None) -> End:
+        context, facts = self._context, self._facts.fields
+        note_oddities(self._refusal, self._final, context)
+        if self._facts.lost:
+            context.notice(notices.LOST_PART, "more came beside the text than raw keeps", "")
+        found = finish_reason(word, has_calls=bool(self._calls))
+        candidates = [fields for _, fields in sorted(self._candidates.items())]
+        return End(
+            found if self._final is not None else FinishReason.CONTENT_FILTER,
+            self._count.usage() if self._count is not None else Usage(),
+            text_of(facts.get("modelVersion")) or context.origin.model,
+            text_of(facts.get("responseId")),
+            finish_word=word or "",
+            notices=context.notices,
+            raw={**facts, **({"candidates": candidates} if candidates else {})},
+        )
 
 
 class Frames:

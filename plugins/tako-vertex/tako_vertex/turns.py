@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.kit.encoding import encode_parts
-from tako.parts import Part, ToolCallPart, ToolResultPart
+from tako.parts import Part, ToolCallPart, ToolResultPart, VendorPart
 from tako.types import ChatRequest, Message, Role
+from tako_vertex.parts import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +25,14 @@ Placed = tuple[Part, Block, str]
 
 
 class Conversation:
-    """Puts contents together. ``newest``: the model is a Gemini 3 or later, which is stricter and takes more."""
+    """Puts contents together. ``newest``: the model is a Gemini 3 or later, which is stricter and takes more.
+
+    ``token``: the last turn is the model's and was paused; with this it goes on.
+    """
 
     def __init__(self, *, newest: bool) -> None:
         self._newest = newest
+        self.token: Any = None
         self._system: list[Block] = []
         self._turns: list[tuple[str, list[Placed]]] = []
 
@@ -42,6 +47,9 @@ class Conversation:
             if role == "model":
                 answers = self._turns[n + 1][1] if n + 1 < len(self._turns) else []
                 parts, calls = self._model(pairs, answers, context)
+                tokens = [block[TOKEN] for block in parts if TOKEN in block]
+                parts = [block for block in parts if TOKEN not in block]
+                self.token = tokens[-1] if tokens and n + 1 == len(self._turns) else None
             else:
                 parts, calls = self._user(pairs, calls, context), []
             if parts and contents and contents[-1]["role"] == role:
@@ -53,10 +61,13 @@ class Conversation:
     def _add(self, role: Role, placed: Placed, context: PartContext) -> None:
         part, block, path = placed
         side = "model" if role is Role.ASSISTANT else "user"
-        if not _fits(block, role):
-            said = f"a {type(part).__name__} cannot stand in a {role} message"
-            context.notice(notices.MISPLACED_PART, said, path)
+        if not _fits(part, block, role):
+            text = f"a {type(part).__name__} cannot stand in a {role} message"
+            context.notice(notices.MISPLACED_PART, text, path)
         elif role is Role.SYSTEM:
+            if self._turns:
+                text = "a system message in mid-conversation went to the system instruction: Gemini has no other place"
+                context.notice(notices.MOVED_TURN, text, path)
             self._system.append({"text": block["text"]})
         elif self._turns and self._turns[-1][0] == side:
             self._turns[-1][1].append(placed)
@@ -105,8 +116,8 @@ class Conversation:
                 answer["name"] = calls[slot][1]
                 slots[slot] = made
             elif isinstance(part, ToolResultPart):
-                said = f"a tool result was left out: no call {part.id!r} in the turn before waits for it"
-                context.notice(notices.UNKNOWN_CALL, said, path)
+                text = f"a tool result was left out: no call {part.id!r} in the turn before waits for it"
+                context.notice(notices.UNKNOWN_CALL, text, path)
                 continue
             else:  # made by a plugin that wraps the translator
                 extra.append(made)
@@ -128,8 +139,10 @@ def _placed(message: Message, i: int, translator: Translator, context: PartConte
         yield part, block, f"messages[{i}].content[{j}]"
 
 
-def _fits(block: Block, role: Role) -> bool:
-    """Calls and thoughts are the model's, answers the user's, and the system speaks text."""
+def _fits(part: Part, block: Block, role: Role) -> bool:
+    """Calls and thoughts are the model's, answers the user's, and the system speaks text; Gemini's own are anyone's."""
+    if isinstance(part, VendorPart):
+        return role is not Role.SYSTEM
     if "functionCall" in block or block.get("thought"):
         return role is Role.ASSISTANT
     if "functionResponse" in block:

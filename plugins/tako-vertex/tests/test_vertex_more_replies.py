@@ -8,7 +8,8 @@ import pytest
 from tako_vertex import Vertex
 
 from tako import ChatResponse, Usage
-from tako.parts import TextPart
+from tako.parts import FileUrlPart, TextPart
+from tako.state import Origin, State
 from tako.testing.server import Reply, reply, serve, sse
 
 PDF = {"fileData": {"mimeType": "application/pdf", "fileUri": "gs://b/a.pdf"}}
@@ -43,10 +44,9 @@ def test_counts_of_odd_shapes_are_no_reason_to_lose_a_reply(counts: Any, counted
     assert stream(reply(sse(said, done=False))).usage == counted
 
 
-def test_files_are_kept_in_raw_whole_and_streamed() -> None:
+def test_files_are_parts_whole_and_streamed() -> None:
     for response in (chat(reply(json=chunk({"text": "Hi"}, PDF))), stream(reply(sse(chunk({"text": "Hi"}, PDF))[:1]))):
-        assert response.message.parts == [TextPart("Hi")]
-        assert PDF in response.raw["candidates"][0]["content"]["parts"]
+        assert response.message.parts == [TextPart("Hi"), FileUrlPart("gs://b/a.pdf", "application/pdf")]
 
 
 def test_half_an_emoji_and_a_byte_order_mark_are_no_reason_to_lose_a_reply() -> None:
@@ -55,7 +55,8 @@ def test_half_an_emoji_and_a_byte_order_mark_are_no_reason_to_lose_a_reply() -> 
     assert stream(reply([b"data: " + body + b"\n\n"])).text == "a\N{REPLACEMENT CHARACTER}"
 
 
-def test_a_signature_that_is_no_text_is_none() -> None:
+def test_a_signature_of_an_odd_shape_is_kept_as_it_is() -> None:
     said = chunk({"text": "Hi", "thoughtSignature": [1]}, responseId=5, modelVersion=None)
     response = chat(reply(json=said))
-    assert (response.message.parts, response.id, response.model) == ([TextPart("Hi")], "", "m")
+    signed = TextPart("Hi", state=State(Origin("vertex", "m"), {"thoughtSignature": [1]}))
+    assert (response.message.parts, response.id, response.model) == ([signed], "", "m")

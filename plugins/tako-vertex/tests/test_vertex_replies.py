@@ -8,8 +8,13 @@ import pytest
 from tako_vertex import Vertex
 
 from tako import ChatRequest, ChatResponse, FinishReason, Message, Usage, errors
-from tako.parts import ImagePart, ReasoningPart, TextPart, ToolCallPart
+from tako.parts import ImagePart, ReasoningPart, TextPart, ToolCallPart, VendorPart
+from tako.state import Origin, State
 from tako.testing.server import Reply, reply, serve
+
+
+def state(**data: Any) -> State:
+    return State(Origin("vertex", "gemini-2.5-flash"), data)
 
 
 def answer(*parts: Any, finish: str | None = "STOP", **fields: Any) -> dict[str, Any]:
@@ -39,10 +44,11 @@ def test_parts_keep_their_order_and_their_signatures() -> None:
         )
     )
     assert response.message.parts == [
-        ReasoningPart("hm", None, "vertex"),
-        TextPart("Hi", "s1", "vertex"),
-        ToolCallPart("g1", "f", {"a": 1}, "s2", "vertex"),
-        TextPart("", "s3", "vertex"),
+        ReasoningPart("hm", state()),
+        TextPart("Hi", state=state(thoughtSignature="s1")),
+        VendorPart("executableCode", state(executableCode={"code": "1"}, thoughtSignature="s9")),
+        ToolCallPart("g1", "f", {"a": 1}, state(thoughtSignature="s2")),
+        TextPart("", state=state(thoughtSignature="s3")),
         ImagePart("image/png", "AAAA"),
     ]
     assert (response.model, response.id) == ("gemini-2.5-flash-001", "r1")

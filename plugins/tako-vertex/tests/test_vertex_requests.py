@@ -10,6 +10,7 @@ from tako_vertex import Vertex
 from tako import ChatRequest, ChatResponse, ContentPart, JsonSchema, Message, Role, Tool, UnsupportedError
 from tako.errors import ConfigurationError
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.state import Origin, State
 from tako.testing.server import Server, reply, serve
 
 ANSWER = reply(json={"candidates": [{"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}]})
@@ -168,7 +169,7 @@ def test_what_cannot_be_carried_is_noticed_part_by_part() -> None:
         ContentPart.image_url("https://example.png"),
         ContentPart.image_url("http://example.com/a.png"),
         ContentPart.image("image/bmp", PIXEL),
-        ContentPart.reasoning("hm", provider="anthropic"),
+        ReasoningPart("hm", State(Origin("anthropic"))),
         ContentPart.tool_call("a", "f", {}),
         ContentPart.tool_result("nobody", "x"),
     )
@@ -266,23 +267,33 @@ def test_media_in_a_result_stand_within_it_on_gemini_3_and_beside_it_before(mode
         assert parts == [{"functionResponse": answer}, media]
 
 
+def signed(signature: str) -> State:
+    return State(Origin("vertex"), {"thoughtSignature": signature})
+
+
 def test_state_goes_back_where_it_came_from_and_nowhere_else() -> None:
     turn: list[Any] = [
-        ReasoningPart("hm", None, "vertex"),
-        TextPart("Hi", "s1", "vertex"),
-        TextPart("", "s2", "vertex"),
-        TextPart("there", "other", "anthropic"),
-        ToolCallPart("a", "f", {}, "s3", "vertex"),
+        ReasoningPart("hm", State(Origin("vertex"))),
+        TextPart("Hi", state=signed("s1")),
+        TextPart("", state=signed("s2")),
+        TextPart("there", state=State(Origin("anthropic"), {"citations": []})),
+        ToolCallPart("a", "f", {"b": 1}, signed("s3")),
+        ToolCallPart("c", "f", {}, State(Origin("vertex"))),
     ]
     request = ChatRequest(
-        [Message.user("?"), Message.assistant(turn), Message(Role.TOOL, [ContentPart.tool_result("a", {})])]
+        [
+            Message.user("?"),
+            Message.assistant(turn),
+            Message(Role.TOOL, [ContentPart.tool_result("a", {}), ContentPart.tool_result("c", {})]),
+        ]
     )
     assert body(request)["contents"][1]["parts"] == [
         {"text": "hm", "thought": True},
         {"text": "Hi", "thoughtSignature": "s1"},
         {"text": "", "thoughtSignature": "s2"},
         {"text": "there"},
-        {"functionCall": {"id": "a", "name": "f", "args": {}}, "thoughtSignature": "s3"},
+        {"functionCall": {"id": "a", "name": "f", "args": {"b": 1}}, "thoughtSignature": "s3"},
+        {"functionCall": {"id": "c", "name": "f"}},
     ]
     assert codes(request) == [("foreign_state", "messages[1].content[3]")]
 

@@ -13,12 +13,17 @@ from tako_vertex import Vertex
 from tako_vertex.array import ArrayDecoder
 
 from tako import ChatResponse, FinishReason, Usage, errors
-from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.parts import ImagePart, ReasoningPart, TextPart, ToolCallPart, VendorPart
+from tako.state import Origin, State
 from tako.testing.server import reply, serve, sse
 
 
 def chunk(*parts: Any, **candidate: Any) -> dict[str, Any]:
     return {"candidates": [{"content": {"role": "model", "parts": list(parts)}, **candidate}]}
+
+
+def state(**data: Any) -> State:
+    return State(Origin("vertex", "m"), data)
 
 
 STORY = [
@@ -33,10 +38,10 @@ STORY = [
     },
 ]
 PARTS = [
-    ReasoningPart("hm", None, "vertex"),
+    ReasoningPart("hm", state()),
     TextPart('Grüße \u2028 "{[\\!'),
-    ToolCallPart("?", "f", {"a": [1, {"b": "}"}]}, "s1", "vertex"),
-    TextPart("", "s2", "vertex"),
+    ToolCallPart("?", "f", {"a": [1, {"b": "}"}]}, state(thoughtSignature="s1")),
+    TextPart("", state=state(thoughtSignature="s2")),
 ]
 
 
@@ -168,7 +173,7 @@ def test_arguments_in_pieces_are_put_together_at_their_paths() -> None:
     )
     first, second, third = response.tool_calls
     args = {"city": "Paris", "days": [{"n": 2}, {"the 'key'": True}, ""], "x.y": None}
-    assert first == ToolCallPart("g", "f", args, "s", "vertex")
+    assert first == ToolCallPart("g", "f", args, state(thoughtSignature="s"))
     assert (second.name, second.args, third.args) == ("now", {}, {"a": 1})
     assert len({first.id, second.id, third.id}) == 3
 
@@ -193,16 +198,20 @@ def test_arguments_of_any_depth_neither_crash_nor_hang() -> None:
         read(as_sse([call(name="f", partialArgs=[{"jsonPath": deep, "stringValue": "x"}]), chunk(finishReason="STOP")]))
 
 
-def test_what_a_stream_has_no_chunk_for_is_in_its_raw() -> None:
+def test_what_a_stream_has_beside_its_parts_is_in_its_raw() -> None:
     image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
     code = {"executableCode": {"code": "1", "language": "PYTHON"}, "thoughtSignature": "s"}
     grounding = {"webSearchQueries": ["q"]}
     response = read(
         as_sse([chunk({"text": "Here:"}, image), chunk(code, finishReason="STOP", groundingMetadata=grounding)])
     )
-    assert (response.text, [notice.code for notice in response.notices]) == ("Here:", ["unsupported_part"])
-    assert response.raw == {"candidates": [{"content": {"parts": [image, code]}, "groundingMetadata": grounding}]}
-    assert read(as_sse(STORY)).raw is None
+    assert response.notices == []
+    assert response.message.parts == [
+        TextPart("Here:"),
+        ImagePart("image/png", "AAAA"),
+        VendorPart("executableCode", state(**code)),
+    ]
+    assert response.raw == {"candidates": [{"finishReason": "STOP", "groundingMetadata": grounding}]}
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n \n", b"data: {nonsense}\n\n", b"data: 1\n\n", b"not json"])
