@@ -22,6 +22,16 @@ def state_of(block: dict[str, Any], known: Collection[str], context: PartContext
     return State(context.origin, rest) if rest else None
 
 
+def without(block: dict[str, Any], kind: str, *known: str) -> dict[str, Any]:
+    """Return a block without the known fields of the object under ``kind``, and without that if nothing of it is left.
+
+    Fields of it that are null are left out, too.
+    """
+    inner = {name: value for name, value in block[kind].items() if name not in known and value is not None}
+    rest = {name: value for name, value in block.items() if name != kind}
+    return {**rest, kind: inner} if inner else rest
+
+
 def vendor_part(kind: str, block: dict[str, Any], context: PartContext) -> VendorPart:
     """Keep a block that tako has no kind for as it is."""
     return VendorPart(kind, State(context.origin, block))

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
 from tako.kit.completions.decode import mint_id
+from tako.parts import ToolCallPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tako.parts import Part
 
 
 class CallIds:
     """The ids of one reply's calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, mint: Callable[[], str] = mint_id) -> None:
         self._used: set[str] = set()
+        self._mint = mint
+
+    def __len__(self) -> int:
+        return len(self._used)
 
     def unique(self, id: str | None) -> str:
-        """Return the vendor's id, or a new one where it has none or gave it to another call of this reply."""
-        chosen = id if id and id not in self._used else mint_id()
+        """Return the vendor's id, or a new one if it has none or gave it to another call of this reply."""
+        chosen = id if id and id not in self._used else self._mint()
         self._used.add(chosen)
         return chosen
+
+    def give(self, parts: Iterable[Part]) -> Iterator[Part]:
+        """Yield the parts, each call with an id that no other call of this reply has."""
+        for part in parts:
+            if isinstance(part, ToolCallPart) and (id := self.unique(part.id)) != part.id:
+                yield replace(part, id=id)
+            else:
+                yield part

@@ -52,7 +52,7 @@ class Item(Struct, eq=False):
 
     block: Block
     kind: str
-    cached: bool
+    cached: bool | str
     path: str
 
 

@@ -11,17 +11,16 @@ from anyio import to_thread
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, ProviderError
 from tako.kit.checks import check_text, path_of
-from tako.kit.encoding import merge
-from tako.kit.exchange import chat_through, refuse_if_strict, stream_through
+from tako.kit.encoding import merge_extra
+from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
 from tako.kit.http import CallOptions, HttpOptions, HttpProvider, check_url
 from tako.kit.keys import find_key
 from tako.kit.lease import sent_again
 from tako.kit.models import ModelTable
-from tako.translator import PartContext
 from tako_bedrock.blocks import decode_block, encode_part
 from tako_bedrock.credentials import Account, Session
 from tako_bedrock.failures import CODES, EXPIRED, refusal_facts
-from tako_bedrock.reply import ConverseExchange, decode_reply
+from tako_bedrock.reply import decode_reply
 from tako_bedrock.request import encode_request, fetch_images
 from tako_bedrock.signing import check_bearer, signature
 from tako_bedrock.stream import ConverseDecoder
@@ -167,9 +166,7 @@ def tako_capabilities(provider: Bedrock) -> Capabilities:
 @hookimpl
 def tako_translator(provider: Bedrock) -> Translator:
     """Translate between parts and content blocks."""
-    return Translator(
-        partial(encode_part, fetches=provider.url_prefetch is not None), partial(decode_block, provider=provider.name)
-    )
+    return Translator(partial(encode_part, fetches=provider.url_prefetch is not None), decode_block)
 
 
 @hookimpl
@@ -178,7 +175,7 @@ def tako_chat(provider: Bedrock, translator: Translator) -> Chat:
     return chat_through(
         provider,
         partial(prepare, provider, translator),
-        partial(decode_reply, translator=translator, provider=provider.name),
+        partial(decode_reply, translator=translator),
     )
 
 
@@ -188,8 +185,8 @@ def tako_stream(provider: Bedrock, translator: Translator) -> Stream:
     return stream_through(
         provider,
         partial(prepare, provider, translator),
-        lambda _, exchange: ConverseDecoder(provider, exchange),
-        partial(decode_reply, translator=translator, provider=provider.name),
+        lambda _, exchange: ConverseDecoder(provider, exchange, translator),
+        partial(decode_reply, translator=translator),
     )
 
 
@@ -199,9 +196,9 @@ def table_id(model: str) -> str:
     return re.sub(r"^(?:[a-z]{2}|us-gov|apac|global)\.", "", name)
 
 
-async def prepare(provider: Bedrock, translator: Translator, request: ChatRequest, stream: bool) -> ConverseExchange:
+async def prepare(provider: Bedrock, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
     """Encode a request; nothing touches the network before it is known what cannot be carried."""
-    context = PartContext(provider.name, request)
+    context = provider.context(request)
     model = request.model or provider.model
     body = encode_request(request, model, translator, context)
     refuse_if_strict(request, context.notices, provider)
@@ -209,4 +206,4 @@ async def prepare(provider: Bedrock, translator: Translator, request: ChatReques
         await fetch_images(body, provider.url_prefetch, translator, context)
     place = path_of(model, "model", provider.id)
     url = f"{await provider.endpoint()}/model/{place}/converse{'-stream' if stream else ''}"
-    return ConverseExchange(url, merge(body, request.extra), context.notices, model=model)
+    return Exchange(url, merge_extra(body, request.extra), context)

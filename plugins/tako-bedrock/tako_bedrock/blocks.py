@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 from tako import notices
 from tako.kit.arguments import as_arguments
-from tako.kit.completions.decode import mint_id
-from tako.kit.encoding import encode, encode_inner, is_foreign, result_parts
+from tako.kit.blocks import state_of, vendor_part, without
+from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, result_parts
 from tako.kit.images import inline_image, is_data_url
 from tako.loose import as_array, as_object, text_of
+from tako.media import IMAGE_TYPES
 from tako.parts import (
-    IMAGE_TYPES,
+    Citation,
     ImagePart,
     ImageUrlPart,
     Part,
@@ -22,7 +23,9 @@ from tako.parts import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    VendorPart,
 )
+from tako.state import State
 
 if TYPE_CHECKING:
     from tako.translator import PartContext
@@ -42,68 +45,111 @@ def encode_part(part: Part, context: PartContext, *, fetches: bool = False) -> d
     With ``fetches`` the place of an image that tako fetches is held by ``{"image": {"url", "path"}}``.
     """
     match part:
+        case VendorPart():
+            return encode_vendor_part(part, context)
         case TextPart():
-            return _text(part, context)
+            block = _text(part, context)
         case ImagePart() | ImageUrlPart():
-            return _image(part, context, fetches=fetches)
+            block = _image(part, context, fetches=fetches)
         case ToolCallPart():
-            return {"toolUse": {"toolUseId": part.id, "name": part.name, "input": as_arguments(part.args, context)}}
+            block = {"toolUse": {"toolUseId": part.id, "name": part.name, "input": as_arguments(part.args, context)}}
         case ToolResultPart():
-            return _result(part, context)
+            block = _result(part, context)
         case ReasoningPart():
-            return _reasoning(part, context)
+            block = _reasoning(part, context)
         case _:  # a part of a later version, or of a plugin that wraps the translator
             return None
+    return complete(block, part, context) if block is not None else None
 
 
-def decode_block(block: Any, provider: str) -> Part | None:
-    """Return the part that a block of a reply stands for; calls that the vendor's side ran are none of ours."""
-    found = as_object(block) or {}
-    match next(iter(found), None):
-        case "text":
-            return TextPart(text_of(found["text"])) if found["text"] else None
-        case "toolUse":
-            return _call(as_object(found["toolUse"]) or {})
-        case "reasoningContent":
-            return _thought(as_object(found["reasoningContent"]) or {}, provider)
-        case "citationsContent":
-            cited = as_object(found["citationsContent"]) or {}
-            pieces = [as_object(piece) or {} for piece in as_array(cited.get("content")) or []]
-            text = "".join([text_of(piece.get("text")) for piece in pieces])
-            return TextPart(text) if text else None
-        case "image":
-            image = as_object(found["image"]) or {}
-            return _picture(as_object(image.get("source")) or {}, f"image/{image.get('format')}")
-        case _:
-            return None
+def decode_block(block: Any, context: PartContext) -> Part | None:
+    """Return the part that a block of a reply stands for. Tools that ran on the vendor's side are kept as they are."""
+    fields = as_object(block) or {}
+    kind = next((name for name in DECODERS if name in fields), None)
+    part = DECODERS[kind](fields, context) if kind is not None else None
+    if part is not None or not fields or fields.get("text") == "":
+        return part
+    return vendor_part(next(iter(fields)), fields, context)
 
 
-def _picture(source: dict[str, Any], mime: str) -> ImagePart | ImageUrlPart | None:
-    data, place = text_of(source.get("bytes")), text_of((as_object(source.get("s3Location")) or {}).get("uri"))
-    if data:
-        return ImagePart(mime, data)
-    return ImageUrlPart(place, mime) if place else None
+def _decode_text(fields: dict[str, Any], context: PartContext) -> Part | None:
+    text = text_of(fields["text"])
+    return TextPart(text, state=state_of(fields, ("text",), context)) if text else None
 
 
-def _call(call: dict[str, Any]) -> ToolCallPart | None:
-    if call.get("type") == SERVER_TOOL:
+def _decode_call(fields: dict[str, Any], context: PartContext) -> Part | None:
+    call = as_object(fields["toolUse"])
+    if call is None or call.get("type") == SERVER_TOOL:
         return None
     args = call.get("input")
-    return ToolCallPart(
-        text_of(call.get("toolUseId")) or mint_id(), text_of(call.get("name")), {} if args is None else args
+    state = state_of(without(fields, "toolUse", "toolUseId", "name", "input"), (), context)
+    return ToolCallPart(text_of(call.get("toolUseId")), text_of(call.get("name")), {} if args is None else args, state)
+
+
+def _decode_reasoning(fields: dict[str, Any], context: PartContext) -> Part | None:
+    content = as_object(fields["reasoningContent"]) or {}
+    text = as_object(content.get("reasoningText"))
+    if text is None:
+        return ReasoningPart("", State(context.origin, fields)) if content.get(REDACTED) else None
+    kept = without(content, "reasoningText", "text")
+    data = without({**fields, "reasoningContent": kept}, "reasoningContent")
+    return ReasoningPart(text_of(text.get("text")), State(context.origin, data))
+
+
+def _decode_cited(fields: dict[str, Any], context: PartContext) -> Part | None:
+    """Read a text with its citations; they go back in the vendor's shape, around the text."""
+    cited = as_object(fields["citationsContent"]) or {}
+    pieces = [as_object(piece) or {} for piece in as_array(cited.get("content")) or []]
+    text = "".join([text_of(piece.get("text")) for piece in pieces])
+    known = ("content",) if [piece.keys() for piece in pieces] == [{"text"}] else ()
+    found = [citation_of(as_object(one) or {}) for one in as_array(cited.get("citations")) or []]
+    data = {**fields, "citationsContent": {name: value for name, value in cited.items() if name not in known}}
+    return TextPart(text, found, state=State(context.origin, data))
+
+
+def _decode_image(fields: dict[str, Any], context: PartContext) -> Part | None:
+    image = as_object(fields["image"]) or {}
+    source, mime = as_object(image.get("source")) or {}, f"image/{image.get('format')}"
+    place = as_object(source.get("s3Location")) or {}
+    data, url = source.get("bytes"), place.get("uri")
+    if isinstance(data, str) and data:
+        return ImagePart(mime, data, state_of(without(fields, "image", "format", "source"), (), context))
+    if not isinstance(url, str) or not url:
+        return None
+    rest = {**image, "source": without(source, "s3Location", "uri") or None}
+    return ImageUrlPart(url, mime, state_of(without({**fields, "image": rest}, "image", "format"), (), context))
+
+
+DECODERS = {
+    "text": _decode_text,
+    "toolUse": _decode_call,
+    "reasoningContent": _decode_reasoning,
+    "citationsContent": _decode_cited,
+    "image": _decode_image,
+}
+"""The kinds of blocks that have a part of ours. Each may find that this one has none."""
+
+
+def citation_of(citation: dict[str, Any]) -> Citation:
+    """Read a citation (CitationLocation of the API reference): where it is from, and what the source says."""
+    location = as_object(citation.get("location")) or {}
+    place = as_object(next(iter(location.values()), None)) or {}
+    said = [text_of((as_object(one) or {}).get("text")) for one in as_array(citation.get("sourceContent")) or []]
+    source = text_of(citation.get("source"))
+    index = next((str(value) for name, value in place.items() if name.endswith("Index")), "")
+    return Citation(
+        text_of(place.get("url")) or (source if "://" in source else ""),
+        text_of(citation.get("title")),
+        "".join(said),
+        source=source or index,
     )
 
 
-def _thought(content: dict[str, Any], provider: str) -> ReasoningPart | None:
-    if content.get(REDACTED):
-        return ReasoningPart("", None, provider, {REDACTED: content[REDACTED]})
-    text = as_object(content.get("reasoningText"))
-    if text is None:
-        return None
-    return ReasoningPart(text_of(text.get("text")), text_of(text.get("signature")) or None, provider)
-
-
 def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
+    state = part.state.data if part.state is not None and context.accepts(part, part.state.origin) else {}
+    cited = as_object(state.get("citationsContent"))
+    if cited is not None:
+        return {} if "content" in cited else {"citationsContent": {"content": [{"text": part.text}]}}
     if not part.text.strip():  # blocks of white space are refused, too
         context.notice(notices.EMPTY_TEXT, "an empty text was left out")
         return None
@@ -163,9 +209,7 @@ def _result_content(part: ToolResultPart, context: PartContext) -> list[dict[str
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
     if is_foreign(part, context):
         return None
-    if part.data is not None:
-        return {"reasoningContent": part.data}
-    text: dict[str, Any] = {"text": part.text}
-    if part.signature:
-        text["signature"] = part.signature
-    return {"reasoningContent": {"reasoningText": text}}
+    kept = as_object(part.state.data.get("reasoningContent")) if part.state is not None else None
+    if kept is not None and REDACTED in kept:
+        return {}
+    return {"reasoningContent": {"reasoningText": {"text": part.text}}}

@@ -10,16 +10,14 @@ from msgspec import Struct
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_any, decode_json, excerpt
-from tako.kit.completions.decode import mint_id
-from tako.kit.exchange import Exchange
-from tako.loose import as_object, count_of, text_of
+from tako.kit.ids import CallIds
+from tako.loose import as_object, count_of
 from tako.parts import ToolCallPart
-from tako.types import ChatResponse, FinishReason, Message, Notice, Role, Usage
+from tako.types import ChatResponse, FinishReason, Message, Role, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tako.translator import Translator
+    from tako.kit.exchange import Exchange
+    from tako.translator import PartContext, Translator
 
 FINISH_REASONS = {
     "end_turn": FinishReason.STOP,
@@ -30,16 +28,11 @@ FINISH_REASONS = {
     "guardrail_intervened": FinishReason.CONTENT_FILTER,
     "content_filtered": FinishReason.CONTENT_FILTER,
     "refusal": FinishReason.CONTENT_FILTER,
+    "pause_turn": FinishReason.PAUSE,
     "malformed_model_output": FinishReason.ERROR,
     "malformed_tool_use": FinishReason.ERROR,
 }
-"""Converse's stop reasons (and Claude's own "refusal"); any other is OTHER."""
-
-
-class ConverseExchange(Exchange):
-    """An exchange that knows its model, which the body does not name."""
-
-    model: str = ""
+"""Converse's stop reasons (and Claude's own "refusal" and "pause_turn"); any other is OTHER."""
 
 
 class Said(Struct):
@@ -65,22 +58,23 @@ class Reply(Struct, rename="camel"):
 REPLY = msgspec.json.Decoder(Reply)
 
 
-def decode_reply(body: bytes, exchange: Exchange, translator: Translator, provider: str) -> ChatResponse:
-    """Read a reply; raises ResponseError where it is none."""
+def decode_reply(body: bytes, exchange: Exchange, translator: Translator) -> ChatResponse:
+    """Read a reply; raises ResponseError if it isn't one."""
     reply = decode_json(body, REPLY)
     message = reply.output.message if reply.output is not None else None
     if message is None:
         raise ResponseError(f"the reply has no message: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
-    blocks = _unique(message.content or [])
-    parts = [part for block in blocks if (part := translator.decode(block)) is not None]
-    said = list(exchange.notices)
+    context = exchange.context
+    found = [part for block in message.content or () if (part := translator.decode(block, context)) is not None]
+    parts = list(CallIds().give(found))
     has_calls = any(isinstance(part, ToolCallPart) for part in parts)
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
-        finish_reason=finish_reason(reply.stop_reason, said, provider, has_calls=has_calls),
+        finish_reason=finish_reason(reply.stop_reason, context, has_calls=has_calls),
+        finish_word=reply.stop_reason or "",
         usage=usage_of(reply.usage),
-        model=exchange.model if isinstance(exchange, ConverseExchange) else "",
-        notices=said,
+        model=context.origin.model,  # the body doesn't name it
+        notices=context.notices,
         raw=decode_any(body),
     )
 
@@ -94,22 +88,11 @@ def usage_of(value: Any) -> Usage:
     )
 
 
-def finish_reason(word: str | None, said: list[Notice], provider: str, *, has_calls: bool) -> FinishReason:
-    """Read a stop reason; where there is none, calls speak for themselves, and their absence is noted."""
+def finish_reason(word: str | None, context: PartContext, *, has_calls: bool) -> FinishReason:
+    """Read a stop reason; without one, calls speak for themselves, and its absence is noted."""
     if word:
         return FINISH_REASONS.get(word, FinishReason.OTHER)
     if has_calls:
         return FinishReason.TOOL_CALLS
-    said.append(Notice(notices.FINISH_MISSING, "the reply has no stop reason", "", provider))
+    context.notice(notices.FINISH_MISSING, "the reply has no stop reason", "")
     return FinishReason.OTHER
-
-
-def _unique(blocks: list[Any]) -> Iterator[Any]:
-    """Give calls that repeat an id one of their own."""
-    used: set[str] = set()
-    for block in blocks:
-        call = as_object((as_object(block) or {}).get("toolUse"))
-        id = text_of(call.get("toolUseId")) if call is not None else ""
-        yield {"toolUse": {**(call or {}), "toolUseId": mint_id()}} if id in used else block
-        if id:
-            used.add(id)

@@ -8,18 +8,19 @@ import msgspec
 
 from tako import notices
 from tako.kit.encoding import merge
+from tako.kit.tools import encode_tools
 from tako.kit.turns import with_user
 from tako.loose import as_object
-from tako.types import JsonSchema
+from tako.types import JsonSchema, Tool
 from tako_bedrock.reasoning import reasoning
-from tako_bedrock.turns import arrange, content_of
+from tako_bedrock.turns import arrange, cache_point, content_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tako.kit.turns import Turn
     from tako.translator import PartContext, Translator
-    from tako.types import ChatRequest, Tool
+    from tako.types import ChatRequest
     from tako.url_prefetch import UrlPrefetch
 
 EMPTY_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
@@ -43,8 +44,9 @@ def encode_request(request: ChatRequest, model: str, translator: Translator, con
     elif request.response_format is not None:
         text = "response_format was left out: Converse has no JSON mode without a schema; give a JsonSchema"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format")
-    if request.seed is not None:
-        context.notice(notices.UNSUPPORTED_PARAMETER, "seed was left out: Converse has none", "seed")
+    for name in ("seed", "parallel_tool_calls"):
+        if getattr(request, name) is not None:
+            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: Converse has none", name)
     if request.reasoning is not None:
         forced = bool({"any", "tool"} & body.get("toolConfig", {}).get("toolChoice", {}).keys())
         body = merge(body, reasoning(request.reasoning, model, context, forced=forced))
@@ -90,18 +92,16 @@ def _inference(request: ChatRequest) -> Iterator[tuple[str, Any]]:
 
 def _tools(request: ChatRequest, turns: list[Turn], context: PartContext) -> dict[str, Any]:
     """Declare the tools. A history with calls is refused without them, even where none may be called."""
-    called = {
-        block["toolUse"]["name"]: None for turn in turns for block in content_of(turn.items) if "toolUse" in block
-    }
+    called = {item.block["toolUse"]["name"]: None for turn in turns for item in turn.items if item.kind == "toolUse"}
     choice = request.tool_choice
     if choice == "none" and request.tools:
         text = "Converse cannot forbid tools: they went along, since the history has calls"
         if not called:
             text = "Converse cannot forbid tools: they were left out"
         context.notice(notices.CHANGED_PARAMETER, text, "tool_choice")
-        return {"tools": [_tool(tool) for tool in request.tools]} if called else {}
+        return {"tools": _declared(request, context)} if called else {}
     if request.tools:
-        config: dict[str, Any] = {"tools": [_tool(tool) for tool in request.tools]}
+        config: dict[str, Any] = {"tools": _declared(request, context)}
         if choice is not None and choice != "auto":  # auto is the default, and some models take no choice at all
             config["toolChoice"] = {"any": {}} if choice == "required" else {"tool": {"name": choice}}
         return config
@@ -110,8 +110,18 @@ def _tools(request: ChatRequest, turns: list[Turn], context: PartContext) -> dic
     if not called or "toolConfig" in request.extra:
         return {}
     text = "the tools that were called so far were declared: Converse refuses a history with calls without them"
-    context.notice(notices.CHANGED_PARAMETER, text, "tools")
+    context.notice(notices.ADDED_TOOLS, text, "tools")
     return {"tools": [{"toolSpec": {"name": name, "inputSchema": {"json": EMPTY_SCHEMA}}} for name in called]}
+
+
+def _declared(request: ChatRequest, context: PartContext) -> list[dict[str, Any]]:
+    """Declare the tools, each with its cache point; a tool's ``extra`` goes into its ``toolSpec``."""
+    declared: list[dict[str, Any]] = []
+    for tool, block in zip(request.tools, encode_tools(request, context, _tool), strict=False):
+        declared.append({"toolSpec": block} if "inputSchema" in block else block)
+        if isinstance(tool, Tool) and tool.cache:
+            declared.append(cache_point(tool.cache))
+    return declared
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -120,7 +130,9 @@ def _tool(tool: Tool) -> dict[str, Any]:
         spec["description"] = tool.description
     schema = tool.input_schema if "type" in tool.input_schema else {"type": "object", **tool.input_schema}
     spec["inputSchema"] = {"json": schema}
-    return {"toolSpec": spec}
+    if tool.strict is not None:
+        spec["strict"] = tool.strict
+    return spec
 
 
 def _format(wanted: JsonSchema) -> dict[str, Any]:

@@ -2,258 +2,247 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
+from tako.fold import arguments, closing
 from tako.kit.body import decode_json
-from tako.kit.completions.decode import mint_id
 from tako.kit.eventstream import EventStreamDecoder
+from tako.kit.gather import Gathered, gather
+from tako.kit.ids import CallIds
 from tako.kit.images import join_base64
-from tako.types import Chunk, Delta, End, Notice, ToolCallDelta
-from tako_bedrock.asides import Asides
+from tako.loose import as_array, as_object, text_of
+from tako.parts import ToolCallPart
+from tako.types import Chunk, Delta, End, ToolCallDelta
 from tako_bedrock.blocks import REDACTED, SERVER_TOOL
 from tako_bedrock.failures import exception_facts
-from tako_bedrock.reply import ConverseExchange, finish_reason, usage_of
+from tako_bedrock.reply import finish_reason, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tako.kit.eventstream import EventMessage
     from tako.kit.exchange import Exchange
-    from tako.kit.failures import Reporter
+    from tako.kit.http import HttpProvider
+    from tako.translator import Translator
 
 
-class CallStart(Struct, rename="camel", gc=False):
-    """The beginning of a call."""
+class TextPiece(Struct, forbid_unknown_fields=True, gc=False):
+    """A piece of text."""
 
-    tool_use_id: str | None = None
-    name: str | None = None
-    type: str | None = None
+    text: str
 
 
-class StartBody(Struct, rename="camel", gc=False):
-    """What a block begins with; text and reasoning have no beginning."""
+class TextDelta(Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    """Nearly every event: a block of text goes on. ``p`` is padding."""
 
-    tool_use: CallStart | None = None
-    tool_result: Any = None
-    image: Any = None
-
-
-class Start(Struct, rename="camel", gc=False):
-    """``contentBlockStart``."""
-
+    delta: TextPiece
     content_block_index: int = 0
-    start: StartBody | None = None
+    p: str = ""
 
 
-class CallPiece(Struct, gc=False):
-    """A piece of a call's arguments, as text."""
-
-    input: str | None = None
-
-
-class ReasoningPiece(Struct, rename="camel", gc=False):
-    """A piece of reasoning, or of its opaque state; ``redacted_content`` is base64."""
-
-    text: str | None = None
-    signature: str | None = None
-    redacted_content: str | None = None
-
-
-class DeltaBody(Struct, rename="camel", gc=False):
-    """One of these; the last three are for what tako has no part for."""
-
-    text: str | None = None
-    tool_use: CallPiece | None = None
-    reasoning_content: ReasoningPiece | None = None
-    citation: Any = None
-    image: Any = None
-    tool_result: Any = None
-
-
-class BlockDelta(Struct, rename="camel", gc=False):
-    """``contentBlockDelta``."""
-
-    content_block_index: int = 0
-    delta: DeltaBody | None = None
-
-
-class Stop(Struct, rename="camel", gc=False):
-    """``messageStop``."""
-
-    stop_reason: str | None = None
-    additional_model_response_fields: Any = None
-
-
-class Metadata(Struct, gc=False):
-    """``metadata``, which comes after ``messageStop``."""
-
-    usage: Any = None
-    trace: Any = None
-
-
-START = msgspec.json.Decoder(Start)
-DELTA = msgspec.json.Decoder(BlockDelta)
-STOP = msgspec.json.Decoder(Stop)
-METADATA = msgspec.json.Decoder(Metadata)
+TEXT = msgspec.json.Decoder(TextDelta)
+ANY = msgspec.json.Decoder(dict[str, Any])
 EXCEPTIONS = ("exception", "error")
 
-T = TypeVar("T")
+
+class Block:
+    """A block as far as it has come: its fields as the whole reply has them, and pieces of what is long."""
+
+    def __init__(self, index: int, fields: dict[str, Any]) -> None:
+        self.index = index
+        self.fields = fields
+        self.call: int | None = None  # the position of a call that is the client's
+        self.texts: list[str] = []
+        self.inputs: list[str] = []
+        self.data: list[str] = []
+
+    def whole(self) -> dict[str, Any]:
+        """Return the block as a whole reply has it."""
+        fields, text = self.fields, "".join(self.texts)
+        if "citationsContent" in fields:
+            return {"citationsContent": {"content": [{"text": text}], **fields["citationsContent"]}}
+        if "toolUse" in fields:
+            return {**fields, "toolUse": {**fields["toolUse"], "input": arguments("".join(self.inputs))}}
+        if "reasoningContent" in fields:
+            return {**fields, "reasoningContent": self._reasoning(fields["reasoningContent"], text)}
+        if "image" in fields and self.data:
+            image = fields["image"]
+            source = {**(as_object(image.get("source")) or {}), "bytes": join_base64(self.data)}
+            return {**fields, "image": {**image, "source": source}}
+        return {"text": text, **fields} if self.texts else fields
+
+    def _reasoning(self, content: dict[str, Any], text: str) -> dict[str, Any]:
+        if self.data:
+            return {**content, REDACTED: join_base64(self.data)}
+        return {**content, "reasoningText": {"text": text, **(content.get("reasoningText") or {})}}
 
 
 class ConverseDecoder:
     """Turns an event stream into chunks.
 
     ``messageStop`` ends the reply, ``metadata`` with the usage follows, and then the body ends: it is read to its end,
-    since bytes left over are the beginning of something that was cut. What tako has no part for stands in ``End.raw``,
-    where a whole reply has it: images, citations, tools that ran on the vendor's side, traces of guardrails.
+    since bytes left over are the beginning of something that was cut. ``End.raw`` has what a whole reply has beside its
+    message: metrics, traces of guardrails, the service tier.
     """
 
-    def __init__(self, provider: Reporter, exchange: Exchange) -> None:
+    def __init__(self, provider: HttpProvider, exchange: Exchange, translator: Translator) -> None:
         self.ended = False
         self._provider = provider
-        self._exchange = exchange
+        self._context = exchange.context
+        self._decode = translator.decode
         self._messages = EventStreamDecoder(provider.max_event_bytes)
-        self._calls: dict[
-            int, int | None
-        ] = {}  # positions of calls by their blocks; None for those of the vendor's side
-        self._ids: set[str] = set()
-        self._block = -1  # the block that the opaque state below belongs to
-        self._signature: list[str] = []
-        self._redacted: list[str] = []
-        self._stopped = False
-        self._reason: str | None = None
+        self._ids = CallIds()
+        self._open: Block | None = None
+        self._stop: dict[str, Any] | None = None
         self._usage: Any = None
-        self._asides = Asides()
-        self._more: dict[str, Any] = {}
+        self._facts = Gathered(provider.max_reply_bytes)
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
         for message in self._messages.feed(data):
-            headers = message.headers
-            if headers.get(":message-type") in EXCEPTIONS:
+            if message.headers.get(":message-type") in EXCEPTIONS:
                 facts = exception_facts(message)
                 raise self._provider.failure(facts, body=message.payload.decode("utf-8", "replace"))
-            match headers.get(":event-type"):
-                case "contentBlockDelta":
-                    yield from self._delta(_read(message, DELTA))
-                case "contentBlockStart":
-                    yield from self._start(_read(message, START))
-                case "contentBlockStop":
-                    yield from self._state()
-                case "messageStop":
-                    yield from self._state()
-                    self._stopped = True
-                    stop = _read(message, STOP)
-                    self._reason = stop.stop_reason
-                    self._keep("additionalModelResponseFields", stop.additional_model_response_fields)
-                case "metadata":
-                    metadata = _read(message, METADATA)
-                    self._usage = metadata.usage
-                    self._keep("trace", metadata.trace)
-                case _:
-                    pass  # messageStart says nothing new; types to come are not fatal
+            kind = message.headers.get(":event-type")
+            if kind == "contentBlockDelta":
+                try:
+                    read = TEXT.decode(message.payload)
+                except (msgspec.DecodeError, UnicodeError, RecursionError):
+                    yield from self._delta(_fields(message))
+                    continue
+                text, block = read.delta.text, self._open
+                if block is None or block.index != read.content_block_index:
+                    yield from self._close()
+                    block = self._open = Block(read.content_block_index, {})
+                block.texts.append(text)
+                if text:
+                    yield Delta(text)
+            else:
+                yield from self._event(str(kind), _fields(message), len(message.payload))
+
+    def _event(self, kind: str, fields: dict[str, Any], size: int) -> Iterator[Delta]:
+        match kind:
+            case "contentBlockStart":
+                yield from self._start(fields)
+            case "contentBlockStop":
+                yield from self._close()
+            case "messageStop":
+                yield from self._close()
+                self._stop = fields
+                self._facts.add(fields, size)
+            case "metadata":
+                self._usage = fields.get("usage")
+                self._facts.add(fields, size)
+            case "messageStart":
+                pass  # it says nothing new
+            case _:  # events to come are not fatal
+                self._facts.add({kind: fields}, size)
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         """Yield the End."""
         if self._messages.pending:
             raise StreamTruncatedError("the stream ended in the middle of an event")
-        if not self._stopped:
+        if self._stop is None:
             raise StreamTruncatedError("the stream ended without messageStop")
         if not clean and self._usage is None:
             raise StreamTruncatedError("the connection broke after messageStop, before the metadata")
-        said = list(self._exchange.notices)
-        has_calls = any(position is not None for position in self._calls.values())
-        if self._asides.images:
-            text = "an image came, which a stream has no chunk for: it is in the end's raw"
-            said.append(Notice(notices.UNSUPPORTED_PART, text, "", self._provider.name))
-        if content := self._asides.content:
-            self._keep("output", {"message": {"role": "assistant", "content": content}})
+        context, word = self._context, text_of(self._stop.get("stopReason"))
+        if self._facts.lost:
+            context.notice(notices.LOST_PART, "more came beside the text than raw keeps", "")
         yield End(
-            finish_reason(self._reason, said, self._provider.name, has_calls=has_calls),
+            finish_reason(word, context, has_calls=len(self._ids) > 0),
             usage_of(self._usage),
-            self._exchange.model if isinstance(self._exchange, ConverseExchange) else "",
-            notices=said,
-            raw=self._more or None,
+            context.origin.model,
+            finish_word=word,
+            notices=context.notices,
+            raw={name: value for name, value in self._facts.fields.items() if name != "p"},
         )
 
-    def _keep(self, name: str, value: Any) -> None:
-        if value is not None:
-            self._more[name] = value
+    def _start(self, event: dict[str, Any]) -> Iterator[Delta]:
+        yield from self._close()
+        block = self._open = Block(_index(event), as_object(event.get("start")) or {})
+        call = as_object(block.fields.get("toolUse"))
+        if call is not None and call.get("type") != SERVER_TOOL:
+            block.call = len(self._ids)
+            id = self._ids.unique(text_of(call.get("toolUseId")))
+            block.fields["toolUse"] = {**call, "toolUseId": id}
+            yield Delta(tool_calls=[ToolCallDelta(block.call, id, text_of(call.get("name")))])
 
-    def _delta(self, event: BlockDelta) -> Iterator[Delta]:
-        delta = event.delta
-        if delta is None:
-            return
-        if delta.text:
-            yield Delta(delta.text)
-        elif delta.tool_use is not None:
-            if event.content_block_index not in self._calls:
+    def _delta(self, event: dict[str, Any]) -> Iterator[Delta]:
+        """Read a piece of any block, and keep what is not text of it."""
+        index, delta = _index(event), as_object(event.get("delta")) or {}
+        block = self._open
+        if block is None or block.index != index:
+            if "toolUse" in delta:
                 raise ResponseError("a piece of a tool call came before the call's beginning")
-            position = self._calls[event.content_block_index]
-            if position is None:
-                self._asides.input(event.content_block_index, delta.tool_use.input or "")
-            elif delta.tool_use.input:
-                yield Delta(tool_calls=[ToolCallDelta(position, None, None, delta.tool_use.input)])
-        elif delta.reasoning_content is not None:
-            yield from self._thought(event.content_block_index, delta.reasoning_content)
-        else:
-            self._aside(event.content_block_index, delta)
+            yield from self._close()
+            block = self._open = Block(index, {})
+        for kind, value in delta.items():
+            inner = as_object(value) or {}
+            match kind:
+                case "text":
+                    block.texts.append(text_of(value))
+                    yield Delta(text_of(value))
+                case "toolUse":
+                    yield from self._input(block, text_of(inner.get("input")))
+                case "reasoningContent":
+                    yield from self._thought(block, inner)
+                case "citation":
+                    block.fields.setdefault("citationsContent", {"citations": []})["citations"].append(value)
+                case "image":
+                    _add_image(block, inner)
+                case "toolResult":
+                    result = block.fields.setdefault("toolResult", {})
+                    result["content"] = [*result.get("content", []), *(as_array(value) or [])]
+                case _:
+                    gather(block.fields, {kind: value}, texts=True)
 
-    def _aside(self, index: int, delta: DeltaBody) -> None:
-        if delta.citation is not None:
-            self._asides.citation(index, delta.citation)
-        if delta.image is not None:
-            self._asides.image(index, delta.image)
-        if delta.tool_result is not None:
-            self._asides.result(index, delta.tool_result)
+    def _input(self, block: Block, piece: str) -> Iterator[Delta]:
+        block.inputs.append(piece)
+        if block.call is not None and piece:
+            yield Delta(tool_calls=[ToolCallDelta(block.call, None, None, piece)])
 
-    def _start(self, event: Start) -> Iterator[Delta]:
-        index, start = event.content_block_index, event.start or StartBody()
-        call = start.tool_use
-        if start.image is not None:
-            self._asides.begin(index, "image", start.image)
-        if start.tool_result is not None:
-            self._asides.begin(index, "toolResult", start.tool_result)
-        if call is None:
+    def _thought(self, block: Block, piece: dict[str, Any]) -> Iterator[Delta]:
+        kept = block.fields.setdefault("reasoningContent", {})
+        if text := text_of(piece.get("text")):
+            block.texts.append(text)
+            yield Delta(reasoning=text)
+        if data := text_of(piece.get(REDACTED)):
+            block.data.append(data)
+        rest = {name: value for name, value in piece.items() if name not in ("text", REDACTED)}
+        if rest:
+            gather(kept.setdefault("reasoningText", {}), rest, texts=True)
+
+    def _close(self) -> Iterator[Delta]:
+        """End the block that is open, with all of it that has not been handed over."""
+        block, self._open = self._open, None
+        part = self._decode(block.whole(), self._context) if block is not None else None
+        if block is None or part is None:
             return
-        if call.type == SERVER_TOOL:
-            self._calls[index] = None
-            self._asides.begin(index, "toolUse", msgspec.to_builtins(call))
-            return
-        position = sum(known is not None for known in self._calls.values())
-        self._calls[index] = position
-        id = call.tool_use_id if call.tool_use_id and call.tool_use_id not in self._ids else mint_id()
-        self._ids.add(id)
-        yield Delta(tool_calls=[ToolCallDelta(position, id, call.name or "")])
-
-    def _thought(self, block: int, piece: ReasoningPiece) -> Iterator[Delta]:
-        if block != self._block:
-            yield from self._state()
-            self._block = block
-        if piece.text:
-            yield Delta(reasoning=piece.text)
-        if piece.signature:
-            self._signature.append(piece.signature)
-        if piece.redacted_content:
-            self._redacted.append(piece.redacted_content)
-
-    def _state(self) -> Iterator[Delta]:
-        """Close a block of reasoning with its opaque state, whole."""
-        if self._signature:
-            yield Delta(reasoning="", signature="".join(self._signature))
-            self._signature = []
-        if self._redacted:
-            yield Delta(data={REDACTED: join_base64(self._redacted)})
-            self._redacted = []
+        if block.call is None:
+            yield closing(part)
+        elif isinstance(part, ToolCallPart) and part.state is not None:
+            yield Delta(tool_calls=[ToolCallDelta(block.call, state=part.state)])
 
 
-def _read(message: EventMessage, decoder: msgspec.json.Decoder[T]) -> T:
-    try:
-        return decoder.decode(message.payload)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return decode_json(message.payload, decoder)  # says what is wrong, as a tako error
+def _add_image(block: Block, piece: dict[str, Any]) -> None:
+    """Add a piece of an image; its bytes may come in several."""
+    source = as_object(piece.get("source")) or {}
+    if data := text_of(source.get("bytes")):
+        block.data.append(data)
+    rest = {name: value for name, value in source.items() if name != "bytes"}
+    gather(block.fields.setdefault("image", {}), {**piece, "source": rest or None})
+
+
+def _index(event: dict[str, Any]) -> int:
+    index = event.get("contentBlockIndex")
+    return index if isinstance(index, int) else 0
+
+
+def _fields(message: EventMessage) -> dict[str, Any]:
+    return decode_json(message.payload, ANY)

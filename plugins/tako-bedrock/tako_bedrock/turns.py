@@ -14,11 +14,23 @@ if TYPE_CHECKING:
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
-CACHE_POINT = {"cachePoint": {"type": "default"}}
 CACHE_POINTS = 4
 """Cache points that one request may have."""
 
 _NOT_CLAUDE_ID = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def cache_point(mark: bool | str) -> dict[str, Any]:
+    """Return the block that marks the end of a cached prefix, with its time to live if that is said."""
+    return {"cachePoint": {"type": "default", **({"ttl": mark} if isinstance(mark, str) else {})}}
+
+
+def _kind_of(block: dict[str, Any]) -> str:
+    """Name a block's kind; calls and results of the vendor's side are told by their types."""
+    kind = next((name for name in ("toolUse", "toolResult") if name in block), None)
+    if kind is None:
+        return next(iter(block), "")
+    return f"server {kind}" if "type" in block[kind] else kind
 
 
 def _inner(block: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -37,7 +49,7 @@ def _with_id(block: dict[str, Any], id: str) -> dict[str, Any]:
 
 
 BLOCKS = Blocks(
-    kind_of=lambda block: next(iter(block), ""),
+    kind_of=_kind_of,
     only={
         "image": "user",
         "document": "user",
@@ -69,4 +81,6 @@ def arrange(
 
 def content_of(items: list[Item]) -> list[dict[str, Any]]:
     """Return the blocks, each with its cache point."""
-    return [block for item in items for block in ((item.block, CACHE_POINT) if item.cached else (item.block,))]
+    return [
+        block for item in items for block in ((item.block, cache_point(item.cached)) if item.cached else (item.block,))
+    ]

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from tako import notices
 from tako.errors import ResponseError
 from tako.fold import arguments
 from tako.kit.blocks import state_of, vendor_part
 from tako.kit.body import decode_any, decode_json, excerpt
-from tako.kit.completions.decode import mint_id
 from tako.kit.failures import facts_of
+from tako.kit.ids import CallIds
 from tako.loose import as_array, as_object, count_of, text_of
 from tako.media import image_type
 from tako.parts import ImagePart, Part, ReasoningPart, TextPart, ToolCallPart
@@ -67,7 +66,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
         raise ResponseError(f"the reply has no message: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context
     found = [part for block in blocks(message or {}) if (part := translator.decode(block, context)) is not None]
-    parts = list(with_own_ids(found, set()))
+    parts = list(CallIds().give(found))
     word = text_of(line.get("done_reason"))
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
@@ -117,7 +116,7 @@ def _call(call: dict[str, Any], context: PartContext) -> ToolCallPart:
     given = arguments(args) if isinstance(args, str) else {} if args is None else args
     inner = {name: value for name, value in function.items() if name not in ("name", "arguments", "index")}
     state = state_of({**call, "function": inner or None}, ("id",), context)
-    return ToolCallPart(text_of(call.get("id")) or mint_id(), text_of(function.get("name")), given, state)
+    return ToolCallPart(text_of(call.get("id")), text_of(function.get("name")), given, state)
 
 
 def _image_type(data: str) -> str | None:
@@ -125,15 +124,6 @@ def _image_type(data: str) -> str | None:
     with suppress(ValueError):
         return image_type(base64.b64decode(data[:24]))
     return None
-
-
-def with_own_ids(parts: list[Part], used: set[str]) -> Iterator[Part]:
-    """Give each call an id that no other call of the reply has."""
-    for part in parts:
-        own = replace(part, id=mint_id()) if isinstance(part, ToolCallPart) and part.id in used else part
-        if isinstance(own, ToolCallPart):
-            used.add(own.id)
-        yield own
 
 
 def usage_of(line: dict[str, Any]) -> Usage:

@@ -10,12 +10,13 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
 from tako.kit.gather import Gathered, gather
+from tako.kit.ids import CallIds
 from tako.kit.ndjson import NdJsonDecoder
 from tako.loose import as_object, text_of
 from tako.parts import ToolCallPart
 from tako.state import State
 from tako.types import Chunk, Delta, End, ToolCallDelta
-from tako_ollama.reply import ANY, LINE, blocks, finish_reason, reported, usage_of, with_own_ids
+from tako_ollama.reply import ANY, LINE, blocks, finish_reason, reported, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,7 +42,7 @@ class ChatDecoder:
         self._model = exchange.body.get("model", "")
         self._decode = translator.decode
         self._lines = NdJsonDecoder(provider.max_event_bytes)
-        self._ids: set[str] = set()
+        self._ids = CallIds()
         self._thinks = False
         self._rest: dict[str, Any] = {}
         self._facts = Gathered(provider.max_reply_bytes)
@@ -117,7 +118,7 @@ class ChatDecoder:
     def _blocks(self, message: dict[str, Any]) -> Iterator[Delta]:
         """Yield whole blocks; calls are numbered in the order in which they come, over all lines."""
         found = [part for block in blocks(message) if (part := self._decode(block, self._context)) is not None]
-        for part in with_own_ids(found, self._ids):
+        for part in self._ids.give(found):
             if isinstance(part, ToolCallPart):
                 text = part.args if isinstance(part.args, str) else msgspec.json.encode(part.args).decode()
                 yield Delta(tool_calls=[ToolCallDelta(len(self._ids) - 1, part.id, part.name, text, part.state)])
@@ -130,7 +131,7 @@ class ChatDecoder:
         if self._facts.lost:
             context.notice(notices.LOST_PART, "more came beside the text than raw keeps", "")
         return End(
-            finish_reason(word, context, calls=bool(self._ids)),
+            finish_reason(word, context, calls=len(self._ids) > 0),
             usage_of(raw),
             text_of(raw.get("model")) or self._model,
             finish_word=word,

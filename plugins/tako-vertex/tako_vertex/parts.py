@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from tako import notices
 from tako.kit.arguments import as_arguments
-from tako.kit.blocks import state_of, vendor_part
+from tako.kit.blocks import state_of, vendor_part, without
 from tako.kit.encoding import complete, encode_inner, encode_vendor_part, is_foreign, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.loose import as_object, text_of
@@ -103,7 +103,7 @@ def _medium(fields: dict[str, Any], context: PartContext) -> Part:
     mime, value = inner.get("mimeType"), inner.get(place)
     if not isinstance(mime, str) or not isinstance(value, str):
         return vendor_part(kind, fields, context)
-    state = state_of(_without(fields, kind, "mimeType", place), (), context)
+    state = state_of(without(fields, kind, "mimeType", place), (), context)
     if kind == "inlineData":
         return ImagePart(mime, value, state) if mime in IMAGE_TYPES else FilePart(mime, value, state=state)
     return ImageUrlPart(value, mime, state) if mime in IMAGE_TYPES else FileUrlPart(value, mime, state=state)
@@ -121,17 +121,10 @@ def call_state(fields: dict[str, Any], args: Any, context: PartContext) -> State
 
     Of a call without arguments it also says whether the block had an empty object in their place, or nothing.
     """
-    rest = _without(fields, "functionCall", "id", "name", "args", "partialArgs", "willContinue")
+    rest = without(fields, "functionCall", "id", "name", "args", "partialArgs", "willContinue")
     if args == {} and rest:
         rest["functionCall"] = {**(rest.get("functionCall") or {}), "args": {}}
     return State(context.origin, rest) if rest or args is None else None
-
-
-def _without(fields: dict[str, Any], kind: str, *known: str) -> dict[str, Any]:
-    """Return a block without the known fields of its kind."""
-    inner = {name: value for name, value in fields[kind].items() if name not in known}
-    rest = {name: value for name, value in fields.items() if name != kind}
-    return {**rest, kind: inner} if inner else rest
 
 
 def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:

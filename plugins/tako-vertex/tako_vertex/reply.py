@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_any, decode_json, excerpt
+from tako.kit.ids import CallIds
 from tako.loose import as_array, as_object, text_of
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage
@@ -18,11 +17,8 @@ from tako_vertex.parts import TOKEN, mint_id
 from tako_vertex.shapes import REPLY, Candidate, Reply, finish_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tako.kit.exchange import Exchange
     from tako.kit.http import HttpProvider
-    from tako.parts import Part
     from tako.translator import PartContext, Translator
 
 
@@ -38,7 +34,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     raw, context = decode_any(body), exchange.context
     fields = next((one for one in map(as_object, raw.get("candidates") or ()) if one and not one.get("index")), {})
     found = [part for block in blocks_of(candidate, fields) if (part := translator.decode(block, context)) is not None]
-    parts = cited(list(with_ids(found)), fields)
+    parts = cited(list(CallIds(mint_id).give(found)), fields)
     calls = any(isinstance(part, ToolCallPart) for part in parts)
     word = candidate.finish_reason if candidate is not None else None
     note_oddities(reply, candidate, context)
@@ -58,17 +54,6 @@ def blocks_of(candidate: Candidate | None, fields: dict[str, Any]) -> list[dict[
     """List the parts of a candidate, and the token with which a reply that pauses goes on."""
     parts = (candidate.content and candidate.content.parts) or [] if candidate is not None else []
     return [*parts, *([{TOKEN: fields[TOKEN]}] if fields.get(TOKEN) else [])]
-
-
-def with_ids(parts: list[Part]) -> Iterator[Part]:
-    """Give every call an id that no other call of the reply has."""
-    used: set[str] = set()
-    for part in parts:
-        own = part
-        if isinstance(part, ToolCallPart):
-            own = part if part.id and part.id not in used else replace(part, id=mint_id())
-            used.add(own.id)
-        yield own
 
 
 def raise_error(body: bytes, provider: HttpProvider) -> None:
