@@ -10,7 +10,8 @@ from msgspec import Struct
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import arguments, closing
-from tako.kit.body import decode_json
+from tako.kit.blocks import without
+from tako.kit.body import decode_any, decode_json
 from tako.kit.eventstream import EventStreamDecoder
 from tako.kit.gather import Gathered, gather
 from tako.kit.ids import CallIds
@@ -123,25 +124,26 @@ class ConverseDecoder:
                 if text:
                     yield Delta(text)
             else:
-                yield from self._event(str(kind), _fields(message), len(message.payload))
+                yield from self._event(str(kind), message)
 
-    def _event(self, kind: str, fields: dict[str, Any], size: int) -> Iterator[Delta]:
+    def _event(self, kind: str, message: EventMessage) -> Iterator[Delta]:
         match kind:
             case "contentBlockStart":
-                yield from self._start(fields)
+                yield from self._start(_fields(message))
             case "contentBlockStop":
                 yield from self._close()
             case "messageStop":
                 yield from self._close()
-                self._stop = fields
-                self._facts.add(fields, size)
+                self._stop = _fields(message)
+                self._facts.add(self._stop, len(message.payload))
             case "metadata":
+                fields = _fields(message)
                 self._usage = fields.get("usage")
-                self._facts.add(fields, size)
-            case "messageStart":
-                pass  # it says nothing new
+                self._facts.add(fields, len(message.payload))
+            case "messageStart" | "initial-response":
+                pass  # they say nothing new
             case _:  # events to come are not fatal
-                self._facts.add({kind: fields}, size)
+                self._facts.add({kind: decode_any(message.payload)}, len(message.payload))
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         """Yield the End."""
@@ -235,8 +237,7 @@ def _add_image(block: Block, piece: dict[str, Any]) -> None:
     source = as_object(piece.get("source")) or {}
     if data := text_of(source.get("bytes")):
         block.data.append(data)
-    rest = {name: value for name, value in source.items() if name != "bytes"}
-    gather(block.fields.setdefault("image", {}), {**piece, "source": rest or None})
+    gather(block.fields.setdefault("image", {}), without(piece, "source", "bytes") if source else piece)
 
 
 def _index(event: dict[str, Any]) -> int:

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from tako_bedrock import Bedrock
 
-from tako.parts import ImagePart, ImageUrlPart, TextPart
+from tako.parts import Citation, ImagePart, ImageUrlPart, TextPart, VendorPart
+from tako.state import Origin, State
 from tako.testing.eventstream import CONTENT_TYPE, event
 from tako.testing.server import reply, serve
 from tako.types import FinishReason, Usage
@@ -43,11 +44,11 @@ def chat(content, **fields):
         return Bedrock("m", region="us-east-1", endpoint_url=server.url, max_retries=0).blocking.chat("Hello")
 
 
-def aside(response):
-    return response.raw["output"]["message"]["content"]
+def state(**data):
+    return State(Origin("bedrock", "m"), data)
 
 
-def test_images_of_a_stream_are_put_together_and_noted():
+def test_images_of_a_stream_are_put_together():
     response = stream(
         delta(0, text="Here:"),
         over(0),
@@ -57,33 +58,37 @@ def test_images_of_a_stream_are_put_together_and_noted():
         over(1),
         STOP,
     )
-    assert response.text == "Here:"
-    assert [notice.code for notice in response.notices] == ["unsupported_part"]
-    image = {"format": "png", "source": {"bytes": "iVBORw0="}}
-    assert aside(response) == [{"contentBlockIndex": 1, "image": image}]
+    assert response.message.parts == [TextPart("Here:"), ImagePart("image/png", "iVBORw0=")]
+    assert response.notices == []
 
 
 @pytest.mark.parametrize(
-    ("fields", "image"),
+    ("fields", "part"),
     [
-        ({"source": IN_S3}, {"format": "png", "source": IN_S3}),
-        ({"error": {"message": "no"}}, {"format": "png", "source": {}, "error": {"message": "no"}}),
-        ({"source": {"bytes": "?"}}, {"format": "png", "source": {"bytes": "?"}}),
+        ({"source": IN_S3}, ImageUrlPart("s3://bucket/a.png", "image/png")),
+        (
+            {"error": {"message": "no"}},
+            VendorPart("image", state(image={"format": "png", "error": {"message": "no"}})),
+        ),
+        ({"source": {"bytes": "?"}}, ImagePart("image/png", "?")),
     ],
     ids=["in S3", "not drawn", "no base64"],
 )
-def test_an_image_of_a_stream_is_kept_as_the_vendor_gives_it(fields, image):
+def test_an_image_of_a_stream_is_kept_as_the_vendor_gives_it(fields, part):
     response = stream(begin(0, image={"format": "png"}), delta(0, image=fields), over(0), STOP)
-    assert aside(response) == [{"contentBlockIndex": 0, "image": image}]
+    assert response.message.parts == [part]
 
 
-def test_citations_of_a_stream_are_kept_beside_the_text():
+def test_citations_of_a_stream_are_those_of_its_text():
     response = stream(delta(0, text="So it is."), delta(0, citation=CITED), delta(0, citation=CITED), over(0), STOP)
-    assert (response.text, response.notices) == ("So it is.", [])
-    assert aside(response) == [{"contentBlockIndex": 0, "citationsContent": {"citations": [CITED, CITED]}}]
+    source = Citation("https://example.com", "Page")
+    assert response.message.parts == [
+        TextPart("So it is.", [source, source], state=state(citationsContent={"citations": [CITED, CITED]}))
+    ]
+    assert (response.citations, response.notices) == ([source, source], [])
 
 
-def test_tools_of_the_vendors_side_are_kept_with_what_they_were_asked_and_said():
+def test_tools_of_the_vendors_side_are_kept_with_their_input_and_result():
     response = stream(
         begin(0, toolUse={"toolUseId": "t", "name": "search", "type": "server_tool_use"}),
         delta(0, toolUse={"input": '{"q":'}),
@@ -96,33 +101,34 @@ def test_tools_of_the_vendors_side_are_kept_with_what_they_were_asked_and_said()
         delta(2, text="Found."),
         STOP,
     )
-    assert (response.text, response.tool_calls, response.finish_reason) == ("Found.", [], FinishReason.STOP)
-    asked = {"toolUseId": "t", "name": "search", "type": "server_tool_use", "input": {"q": "tako"}}
-    said = {"toolUseId": "t", "type": "search", "status": "success", "content": [{"text": "found"}, {"json": {"n": 1}}]}
-    assert aside(response) == [
-        {"contentBlockIndex": 0, "toolUse": asked},
-        {"contentBlockIndex": 1, "toolResult": said},
+    use = {"toolUseId": "t", "name": "search", "type": "server_tool_use", "input": {"q": "tako"}}
+    result = {"toolUseId": "t", "type": "search", "status": "success"}
+    result["content"] = [{"text": "found"}, {"json": {"n": 1}}]
+    assert response.message.parts == [
+        VendorPart("toolUse", state(toolUse=use)),
+        VendorPart("toolResult", state(toolResult=result)),
+        TextPart("Found."),
     ]
+    assert response.finish_reason is FinishReason.STOP
 
 
-def test_what_guardrails_and_models_add_to_a_stream_is_kept():
-    stop = event("messageStop", {"stopReason": "end_turn", "additionalModelResponseFields": {"x": 1}})
-    response = stream(stop, event("metadata", {"trace": {"guardrail": {"actionReason": "none"}}}))
+def test_what_a_stream_has_beside_its_message_is_in_its_raw():
+    stop = event("messageStop", {"stopReason": "end_turn", "additionalModelResponseFields": {"x": 1}, "p": "ab"})
+    more = {"trace": {"guardrail": {"actionReason": "none"}}, "serviceTier": {"type": "flex"}}
+    response = stream(stop, event("metadata", more), event("eventToCome", {"y": 2}))
     assert response.raw == {
+        "stopReason": "end_turn",
         "additionalModelResponseFields": {"x": 1},
-        "trace": {"guardrail": {"actionReason": "none"}},
+        **more,
+        "eventToCome": {"y": 2},
     }
-
-
-def test_a_stream_of_text_alone_has_nothing_raw():
-    assert stream(delta(0, text="Hi"), STOP).raw is None
 
 
 def test_images_of_a_whole_reply_are_parts_wherever_they_lie():
     inline = {"image": {"format": "jpeg", "source": {"bytes": "/9j/"}}}
     response = chat([inline, {"image": {"format": "png", "source": IN_S3}}, {"image": {"error": {}}}, {"text": "Hi"}])
     drawn = [ImagePart("image/jpeg", "/9j/"), ImageUrlPart("s3://bucket/a.png", "image/png")]
-    assert response.message.parts == [*drawn, TextPart("Hi")]
+    assert response.message.parts == [*drawn, VendorPart("image", state(image={"error": {}})), TextPart("Hi")]
 
 
 @pytest.mark.parametrize(

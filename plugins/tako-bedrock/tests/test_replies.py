@@ -6,7 +6,8 @@ import pytest
 from tako_bedrock import Bedrock
 
 from tako import errors
-from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.parts import Citation, ReasoningPart, TextPart, ToolCallPart, VendorPart
+from tako.state import Origin, State
 from tako.testing.eventstream import CONTENT_TYPE, event, exception, frame
 from tako.testing.server import reply, serve
 from tako.types import FinishReason, Usage
@@ -15,6 +16,14 @@ USAGE = {"inputTokens": 10, "outputTokens": 5, "cacheReadInputTokens": 3, "cache
 START = event("messageStart", {"role": "assistant", "p": "abc"})
 STOP = event("messageStop", {"stopReason": "end_turn", "p": "a"})
 METADATA = event("metadata", {"usage": USAGE, "metrics": {"latencyMs": 1}, "p": "ab"})
+
+
+def state(**data):
+    return State(Origin("bedrock", "m"), data)
+
+
+def reasoned(**content):
+    return state(reasoningContent=content)
 
 
 def text(value, block=0):
@@ -79,8 +88,8 @@ STREAMED = [
     METADATA,
 ]
 PARTS = [
-    ReasoningPart("Hm", "sig", "bedrock"),
-    ReasoningPart("", None, "bedrock", {"redactedContent": "c2Vj"}),
+    ReasoningPart("Hm", reasoned(reasoningText={"signature": "sig"})),
+    ReasoningPart("", reasoned(redactedContent="c2Vj")),
     TextPart("Looking"),
     ToolCallPart("t1", "f", {"a": 1}),
     ToolCallPart("t2", "g", {}),
@@ -109,22 +118,29 @@ def test_reasoning_that_has_only_a_signature_is_no_part_of_the_text_before_it():
     response = stream(
         text("Well."), block_stop(0), thought(1, signature="si"), thought(1, signature="g"), block_stop(1), STOP
     )
-    assert response.message.content == [TextPart("Well."), ReasoningPart("", "sig", "bedrock")]
+    assert response.message.content == [
+        TextPart("Well."),
+        ReasoningPart("", reasoned(reasoningText={"signature": "sig"})),
+    ]
 
 
 def test_tools_of_the_vendors_side_are_no_calls():
     response = stream(*call(0, "s1", "search", "{}", type="server_tool_use"), text("Found", 1), STOP, METADATA)
-    assert response.message.content == [TextPart("Found")]
+    call_of_theirs = {"toolUseId": "s1", "name": "search", "type": "server_tool_use", "input": {}}
+    parts = [VendorPart("toolUse", state(toolUse=call_of_theirs)), TextPart("Found")]
+    assert (response.message.content, response.tool_calls) == (parts, [])
     whole = {"toolUse": {"toolUseId": "s1", "name": "search", "input": {}, "type": "server_tool_use"}}
     response = chat({"output": {"message": {"content": [whole, {"text": "Found"}]}}, "stopReason": "end_turn"})
-    assert response.message.content == [TextPart("Found")]
+    assert response.message.content == parts
 
 
-def test_citations_hold_text_and_unknown_blocks_are_kept_in_raw():
+def test_citations_hold_text_and_unknown_blocks_are_kept():
     cited = {"citationsContent": {"content": [{"text": "As "}, {"text": "written"}], "citations": [{"title": "T"}]}}
     response = chat({"output": {"message": {"content": [cited, {"hologram": {"x": 1}}]}}, "stopReason": "end_turn"})
-    assert response.message.content == [TextPart("As written")]
-    assert response.raw["output"]["message"]["content"][1] == {"hologram": {"x": 1}}
+    assert response.message.content == [
+        TextPart("As written", [Citation(title="T")], state=state(**cited)),
+        VendorPart("hologram", state(hologram={"x": 1})),
+    ]
 
 
 def test_unknown_events_and_deltas_are_passed_over():

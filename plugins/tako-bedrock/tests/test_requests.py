@@ -10,6 +10,7 @@ import tako
 from tako import ChatRequest, ContentPart, JsonSchema, Message, Tool, UrlPrefetch
 from tako.errors import UnsupportedError, UrlPrefetchError
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.state import Origin, State
 from tako.testing.server import reply, serve
 
 ANSWER = {"output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}}, "stopReason": "end_turn"}
@@ -118,7 +119,7 @@ def test_calls_without_results_and_results_without_calls_are_left_out_and_noted(
 def test_a_history_with_calls_declares_the_tools_that_were_called():
     body, notices = send(calls("c1"))
     assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["f"]
-    assert notices == ["changed_parameter"]
+    assert notices == ["added_tools"]
 
 
 @pytest.mark.parametrize(
@@ -186,15 +187,19 @@ def test_a_refused_fetch_is_an_error_before_bedrock_is_asked():
     assert not server.requests
 
 
+def thought(**content):
+    return State(Origin("bedrock"), {"reasoningContent": content})
+
+
 def test_own_reasoning_goes_back_unchanged_and_that_of_others_does_not():
     body, notices = send(
         [
             Message.user("Go"),
             Message.assistant(
                 [
-                    ReasoningPart("Hm", "sig", "bedrock"),
-                    ReasoningPart("", None, "bedrock", {"redactedContent": "c2Vj"}),
-                    ReasoningPart("Hm", "sig", "anthropic"),
+                    ReasoningPart("Hm", thought(reasoningText={"signature": "sig"})),
+                    ReasoningPart("", thought(redactedContent="c2Vj")),
+                    ReasoningPart("Hm", State(Origin("anthropic"), {"signature": "sig"})),
                     TextPart("42"),
                 ]
             ),
@@ -300,7 +305,7 @@ def test_a_translator_of_an_operator_sees_every_part_and_block():
             def encode(part, context):
                 return inner.encode(TextPart(part.text.upper()) if isinstance(part, TextPart) else part, context)
 
-            return tako.Translator(encode, lambda block: inner.decode({"text": block["text"] + "!"}))
+            return tako.Translator(encode, lambda block, context: inner.decode({"text": block["text"] + "!"}, context))
 
     tako.register(Shout)
     try:
