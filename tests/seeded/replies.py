@@ -71,7 +71,7 @@ class CutCallHandedOver(Plugin):
                     seen.append(chunk)
                     yield chunk
             except StreamTruncatedError as error:
-                error.partial = fold([*seen, End()], provider.name, provider.model)
+                error.partial = fold([*seen, End()], provider.id, provider.model)
                 raise
 
         return stream

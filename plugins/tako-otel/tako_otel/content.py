@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.types import VendorTool
 
 if TYPE_CHECKING:
-    from tako.types import ChatRequest, ChatResponse, Message
+    from tako.types import ChatRequest, ChatResponse, Message, Tool
 
 
 def input_messages(request: ChatRequest) -> str:
@@ -27,12 +28,13 @@ def output_messages(response: ChatResponse) -> str:
 
 def tool_definitions(request: ChatRequest) -> str:
     """Return the tools that are offered."""
-    return _text(
-        [
-            {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.input_schema}
-            for tool in request.tools
-        ]
-    )
+    return _text([_definition(tool) for tool in request.tools])
+
+
+def _definition(tool: Tool | VendorTool) -> dict[str, Any]:
+    if isinstance(tool, VendorTool):
+        return {"type": "extension", "name": tool.name}
+    return {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.input_schema}
 
 
 def _message(message: Message) -> dict[str, Any]:

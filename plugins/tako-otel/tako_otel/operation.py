@@ -139,7 +139,7 @@ class Operation:
         if self.kept is not None and self._span.is_recording():
             from tako.fold import fold
 
-            whole = fold(self.kept, self._provider.name, self._provider.model)
+            whole = fold(self.kept, self._provider.id, self._provider.model)
             self._span.set_attribute(names.OUTPUT_MESSAGES, output_messages(whole))
 
     def answered(self, response: ChatResponse) -> None:
