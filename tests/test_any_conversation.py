@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from tako import ChatRequest, Message, Notice, Provider, Role, UnsupportedError, notices
 from tako.errors import ConfigurationError
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.state import Origin, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,6 +66,24 @@ owners = st.sampled_from(OWNERS)
 signatures = st.sampled_from([None, "", "c2lnbmVk"])
 
 
+def signed(signature: str, owner: str = "vertex") -> State:
+    """State as Gemini has it on texts and calls."""
+    return State(Origin(owner), {"thoughtSignature": signature})
+
+
+states = st.none() | st.builds(signed, st.just("c2lnbmVk"), st.sampled_from(["vertex", "acme"]))
+
+
+def thought(owner: str | None, signature: str | None) -> State | None:
+    """State of reasoning, in the shape of whoever made it."""
+    if owner is None:
+        return None
+    name = "thoughtSignature" if owner == "vertex" else "signature"
+    data = {name: signature} if signature else {}
+    bedrock = {"reasoningContent": {"reasoningText": data}} if data else {}
+    return State(Origin(owner), bedrock if owner == "bedrock" else data)
+
+
 def blank(number: int) -> str:
     """White space that is like no other."""
     return "\n" + f"{number:020b}".replace("0", " ").replace("1", "\t") + "\n"
@@ -81,17 +100,15 @@ def payload(number: int, mime: str) -> str:
 
 @st.composite
 def texts(draw: st.DrawFn) -> tuple[Part, str | None]:
-    number, signature = draw(numbers), draw(signatures)
-    owner = draw(owners) if signature is not None else None
-    cache = draw(st.booleans())
+    number, state, cache = draw(numbers), draw(states), draw(st.booleans())
     match draw(st.sampled_from(["said", "said", "said", "empty", "blank", "signed"])):
         case "said":
             text = draw(odd) + mark_of(number) + draw(odd)
-            return TextPart(text, signature, owner, cache), mark_of(number)
+            return TextPart(text, state=state, cache=cache), mark_of(number)
         case "blank":
             return TextPart(blank(number), cache=cache), blank(number)
         case "signed":
-            return TextPart("", mark_of(number), owner), mark_of(number)
+            return TextPart("", state=signed(mark_of(number))), mark_of(number)
         case _:
             return TextPart(""), None
 
@@ -149,10 +166,9 @@ def addresses(draw: st.DrawFn) -> tuple[Part, str | None]:
 
 @st.composite
 def calls(draw: st.DrawFn) -> tuple[Part, str | None]:
-    mark, signature = mark_of(draw(numbers)), draw(signatures)
+    mark, state = mark_of(draw(numbers)), draw(states)
     args = draw(st.sampled_from([{}, {"city": "Rome"}, {"deep": [{"a": None}]}, "", "{bro", '{"a":1}', [1], None, 3]))
-    owner = draw(owners) if signature is not None else None
-    return ToolCallPart(draw(st.sampled_from(IDS)), f"tool_{mark}", args, signature, owner), mark
+    return ToolCallPart(draw(st.sampled_from(IDS)), f"tool_{mark}", args, state), mark
 
 
 @st.composite
@@ -160,15 +176,15 @@ def thoughts(draw: st.DrawFn) -> tuple[Part, str | None]:
     mark, owner = mark_of(draw(numbers)), draw(owners)
     match draw(st.sampled_from(["said", "said", "signed", "data", "empty"])):
         case "said":
-            return ReasoningPart(draw(odd) + mark, draw(signatures), owner), mark
+            return ReasoningPart(draw(odd) + mark, thought(owner, draw(signatures))), mark
         case "signed":
-            return ReasoningPart("", mark, owner), mark
+            return ReasoningPart("", thought(owner, mark)), mark
         case "data":
-            opaque = {"redactedContent": mark} if owner == "bedrock" else {"type": "redacted_thinking", "data": mark}
-            owner = owner if owner in ("anthropic", "bedrock") else "acme"
-            return ReasoningPart("", None, owner, opaque), mark
+            opaque = {"reasoningContent": {"redactedContent": mark}}
+            data = opaque if owner == "bedrock" else {"type": "redacted_thinking", "data": mark}
+            return ReasoningPart("", State(Origin(owner if owner in ("anthropic", "bedrock") else "acme"), data)), mark
         case _:
-            return ReasoningPart("", None, owner), None
+            return ReasoningPart("", thought(owner, None)), None
 
 
 nested = st.lists(st.one_of(texts(), images(), addresses(), calls(), thoughts()), min_size=1, max_size=3)

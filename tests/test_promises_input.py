@@ -11,6 +11,7 @@ import pytest
 import tako
 from tako import ChatRequest, ContentPart, JsonSchema, Message, Tool
 from tako.errors import ConfigurationError, TakoError
+from tako.parts import ReasoningPart
 from tako.testing.server import reply, serve
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ WRONG: list[tuple[Any, str]] = [
     (asked([ContentPart.image_url(5)]), "messages[0].content[0].url"),  # type: ignore[arg-type] # the mistake
     (called(ContentPart.tool_call(5, "f", {})), "messages[1].content[0].id"),  # type: ignore[arg-type] # the mistake
     (called(ContentPart.tool_call("1", None, {})), "messages[1].content[0].name"),  # type: ignore[arg-type] # as above
-    (called(ContentPart.reasoning("x", "s", "acme", 5)), "messages[1].content[0].data"),  # type: ignore[arg-type] # as above
+    (called(ReasoningPart("x", "s")), "messages[1].content[0].state"),  # type: ignore[arg-type] # as above
     (
         called(ContentPart.tool_call("1", "f", {}), [ContentPart.text(5)]),  # type: ignore[arg-type] # the mistake
         "messages[2].content[0].result[0].text",

@@ -22,6 +22,7 @@ NAMES = [
     "ChatChunk",
     "ChatRequest",
     "ChatResponse",
+    "Citation",
     "Conductor",
     "ContentPart",
     "Delta",
@@ -30,8 +31,10 @@ NAMES = [
     "JsonSchema",
     "Message",
     "Notice",
+    "Origin",
     "Provider",
     "Role",
+    "State",
     "Stream",
     "TakoError",
     "Tool",
@@ -46,7 +49,7 @@ NAMES = [
     "register",
     "unregister",
 ]
-BESIDES = "ChatStream ConfigurationError PluginError ProviderError UnsupportedError UrlPrefetchError errors load_config"
+BESIDES = "ChatStream errors load_config"
 
 FIELDS: dict[str, dict[str, Any]] = {
     "ChatRequest": {
@@ -54,6 +57,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "model": None,
         "tools": [],
         "tool_choice": None,
+        "parallel_tool_calls": None,
         "temperature": None,
         "top_p": None,
         "max_tokens": None,
@@ -64,6 +68,10 @@ FIELDS: dict[str, dict[str, Any]] = {
         "metadata": {},
         "extra": {},
         "strict": False,
+        "timeout": None,
+        "deadline": None,
+        "headers": {},
+        "context": {},
     },
     "ChatResponse": {
         "message": ...,
@@ -71,10 +79,34 @@ FIELDS: dict[str, dict[str, Any]] = {
         "usage": tako.Usage(),
         "model": "",
         "id": "",
+        "provider": "",
+        "finish_word": "",
         "notices": [],
+        "raw": None,
+        "cost": None,
     },
-    "Delta": {"text": None, "reasoning": None, "tool_calls": []},
-    "End": {"finish_reason": "stop", "usage": tako.Usage()},
+    "Delta": {"text": None, "reasoning": None, "tool_calls": [], "part": None},
+    "End": {
+        "finish_reason": "stop",
+        "usage": tako.Usage(),
+        "model": "",
+        "id": "",
+        "provider": "",
+        "finish_word": "",
+        "notices": [],
+        "raw": None,
+        "cost": None,
+    },
+    "Origin": {"provider": ..., "model": "", "server": ""},
+    "State": {"origin": ..., "data": {}},
+    "Tool": {
+        "name": ...,
+        "description": "",
+        "input_schema": {"type": "object", "properties": {}},
+        "strict": None,
+        "cache": False,
+        "extra": {},
+    },
     "JsonSchema": {"name": ..., "schema": ..., "strict": True},
     "Message": {"role": ..., "content": ...},
     "Notice": {"code": ..., "message": ..., "path": ""},
@@ -89,7 +121,12 @@ CONSTRUCTORS = {
     "image_url": ["url", "mime"],
     "tool_call": ["id", "name", "args"],
     "tool_result": ["id", "result", "is_error"],
-    "reasoning": ["text", "signature", "provider", "data"],
+    "reasoning": ["text"],
+    "file": ["mime", "data_b64", "name"],
+    "file_url": ["url", "mime", "name"],
+    "file_id": ["id", "provider", "mime"],
+    "file_path": ["path", "mime"],
+    "vendor": ["provider", "block"],
 }
 
 

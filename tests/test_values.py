@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import copy
 import pickle
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -27,12 +29,26 @@ from tako import (
     errors,
 )
 from tako.errors import ConfigurationError, ProviderError, StreamTruncatedError
-from tako.parts import ImagePart, ImageUrlPart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.parts import (
+    Citation,
+    FileIdPart,
+    FilePart,
+    FileUrlPart,
+    ImagePart,
+    ImageUrlPart,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    VendorPart,
+)
 from tako.request import as_request
-from tako.types import Chunk
+from tako.state import Origin, State
+from tako.types import Chunk, Cost
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
 
+SIGNED = State(Origin("acme", "m", "https://acme.test"), {"signature": "sig"})
 REQUEST = ChatRequest(
     [
         Message.system("be brief"),
@@ -40,13 +56,17 @@ REQUEST = ChatRequest(
             [ContentPart.text("look"), ContentPart.image("image/png", "QUJD"), ContentPart.image_url("https://x/y.png")]
         ),
         Message.assistant(
-            [ContentPart.reasoning("hm", "sig", "acme", {"k": 1}), ContentPart.tool_call("1", "f", {"a": [1]})]
+            [
+                ReasoningPart("hm", SIGNED),
+                ContentPart.tool_call("1", "f", {"a": [1]}),
+                ContentPart.vendor("acme", {"k": 1}),
+            ]
         ),
         Message.tool("1", {"ok": True}),
         Message.tool("2", [ContentPart.text("seen"), ContentPart.image("image/png", "QUJD")], is_error=True),
     ],
     model="m",
-    tools=[Tool("f", "does", {"type": "object"})],
+    tools=[Tool("f", "does", {"type": "object"}), Tool.vendor("acme", {"type": "search"})],
     tool_choice="f",
     temperature=0.5,
     stop=["x"],
@@ -54,21 +74,27 @@ REQUEST = ChatRequest(
     reasoning=1024,
     metadata={"a": "b"},
     extra={"n": {"m": [1]}},
+    context={"tenant": object()},
+    headers={"x-request": "1"},
 )
 RESPONSE = ChatResponse(
-    Message.assistant([TextPart("hi", "sig", "acme"), ToolCallPart("1", "f", "{broken")]),
+    Message.assistant([TextPart("hi", [Citation("https://x")], state=SIGNED), ToolCallPart("1", "f", "{broken")]),
     FinishReason.TOOL_CALLS,
     Usage(1, 2, 3, 4, 5),
     "m",
     "id",
+    "acme:m",
+    "done",
     [Notice("code", "what", "messages[0]", "acme")],
     {"raw": [1, None]},
 )
 CHUNKS: list[Any] = [
     Delta("a"),
-    Delta(reasoning="b", signature="s", data={"k": 1}),
+    Delta(reasoning="b", state=SIGNED),
+    Delta(citations=(Citation("https://x", start=1),)),
+    Delta(part=ImagePart("image/png", "QUJD")),
     Delta(tool_calls=[ToolCallDelta(0, "1", "f", "{}")]),
-    End(FinishReason.STOP, Usage(1, 2), "m", "id", [Notice("c", "m")], {"r": 1}),
+    End(FinishReason.STOP, Usage(1, 2), "m", "id", notices=[Notice("c", "m")], raw={"r": 1}),
 ]
 
 
@@ -102,7 +128,7 @@ def test_parts_and_chunks_are_told_apart_by_their_tags() -> None:
 def test_values_are_immutable_and_equal_by_value() -> None:
     assert Message.user("hi") == Message(Role.USER, "hi") != Message.user("ho")
     assert {Usage(1): 1}[Usage(1)] == 1
-    assert hash(TextPart("x")) == hash(TextPart("x"))
+    assert TextPart("x") == TextPart("x") != TextPart("x", state=SIGNED)
     with pytest.raises(AttributeError):
         TextPart("x").text = "y"  # type: ignore[misc]  # the point
 
@@ -114,17 +140,69 @@ def test_the_constructors_make_the_parts() -> None:
     assert ContentPart.image_url("https://x", "image/png") == ImageUrlPart("https://x", "image/png")
     assert ContentPart.tool_call("1", "f", {}) == ToolCallPart("1", "f", {})
     assert ContentPart.tool_result("1", [1], is_error=True) == ToolResultPart("1", [1], True)
-    assert ContentPart.reasoning("x", "s", "p", {}) == ReasoningPart("x", "s", "p", {})
+    assert ContentPart.reasoning("x") == ReasoningPart("x")
+    assert ContentPart.vendor("p", {"type": "t"}) == VendorPart("t", State(Origin("p"), {"type": "t"}))
+    assert ContentPart.file("application/pdf", "QQ==", "a.pdf") == FilePart("application/pdf", "QQ==", "a.pdf")
+    assert ContentPart.file("image/png", data) == ImagePart("image/png", data)
+    assert ContentPart.file_url("https://x/a.pdf") == FileUrlPart("https://x/a.pdf")
+    assert ContentPart.file_id("file-1", "acme") == FileIdPart("file-1", "acme")
 
 
 def test_an_image_is_read_from_a_file(tmp_path: Any) -> None:
     (tmp_path / "a.png").write_bytes(PNG)
     (tmp_path / "a.txt").write_text("no image")
     assert ContentPart.image_file(tmp_path / "a.png").mime == "image/png"
-    with pytest.raises(ValueError, match=r"a\.txt: not an image"):
+    with pytest.raises(ValueError, match=r"a\.txt: the image is of no type"):
         ContentPart.image_file(tmp_path / "a.txt")
     with pytest.raises(OSError, match=r"none\.png"):
         ContentPart.image_file(tmp_path / "none.png")
+
+
+def test_a_file_is_told_by_its_first_bytes_and_then_by_its_name(tmp_path: Any) -> None:
+    for name, data in (
+        ("a.bin", b"%PDF-1.7"),
+        ("b.png", b"RIFF....WAVE"),
+        ("c.csv", b"a,b"),
+        ("d.pdf", PNG),
+        ("e", b"?"),
+    ):
+        (tmp_path / name).write_bytes(data)
+    found = [ContentPart.file_path(tmp_path / name) for name in ("a.bin", "b.png", "c.csv", "d.pdf")]
+    assert [part.mime for part in found] == ["application/pdf", "audio/wav", "text/csv", "image/png"]
+    assert isinstance(found[3], ImagePart)
+    assert ContentPart.file_path(tmp_path / "e", "text/plain") == FilePart("text/plain", "Pw==", "e")
+    with pytest.raises(ValueError, match="give mime="):
+        ContentPart.file_path(tmp_path / "e")
+
+
+def test_headers_and_context_travel_with_a_request_and_are_never_written_down() -> None:
+    secret = ChatRequest([Message.user("Hi")], headers={"x-key": "hunter2"}, context={"tenant": "hunter2"})
+    changed = msgspec.structs.replace(secret, seed=1)
+    for request in (secret, changed, copy.copy(secret), copy.deepcopy(secret)):
+        assert request.headers["x-key"] == request.context["tenant"] == "hunter2"
+        assert {**request.headers} == dict(request.headers.items()) == {"x-key": "hunter2"}
+        assert "hunter2" not in repr(request)
+        assert b"hunter2" not in msgspec.json.encode(request)
+        assert b"hunter2" not in pickle.dumps(request)
+    assert secret == ChatRequest([Message.user("Hi")])
+    assert not pickle.loads(pickle.dumps(secret)).headers
+    secret.context["more"] = 1
+    assert secret.context.get("more") == 1
+    assert len(secret.context) == 2
+    assert b"more" not in msgspec.json.encode(secret)
+
+
+def test_usages_and_costs_can_be_summed() -> None:
+    assert sum([Usage(1, 2), Usage(3, 4, 5)]) == Usage(4, 6, 5)
+    assert sum([Cost(Decimal(1)), Cost(output=Decimal(2))]) == Cost(Decimal(1), Decimal(2))
+
+
+def test_an_origin_that_leaves_something_open_matches_any() -> None:
+    whole = Origin("acme", "m", "https://acme.test")
+    for other in (whole, Origin("acme"), Origin("acme", "m"), Origin("acme", server=whole.server)):
+        assert whole.matches(other)
+    for other in (Origin("bcme"), Origin("acme", "n"), Origin("acme", server="http://x")):
+        assert not whole.matches(other)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +231,7 @@ def test_roles_and_reasons_have_their_words_and_aliases() -> None:
         "length",
         "tool_calls",
         "content_filter",
+        "pause",
         "error",
         "other",
     ]

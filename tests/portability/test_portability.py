@@ -17,6 +17,7 @@ import pytest
 
 from tako import ChatRequest, ContentPart, Message, Provider, Role, Tool, notices
 from tako.parts import ImagePart, ImageUrlPart, ReasoningPart, ToolCallPart, ToolResultPart
+from tako.state import Origin, State
 from tako.testing.server import reply, serve
 
 from .blocks import Anthropic, Bedrock, Vertex
@@ -102,7 +103,7 @@ def test_one_conversation_goes_through_all_vendors_twice(streamed: bool, at: Cal
 
 
 def test_a_compatible_server_gets_all_of_its_reasoning_back(at: Callable[..., Provider], answers: Json) -> None:
-    own = [ReasoningPart("First. ", provider="openai"), ReasoningPart("Then.", provider="openai")]
+    own = [ReasoningPart(text, State(Origin("openai"))) for text in ("First. ", "Then.")]
     turns = [Message.user("Hm?"), Message.assistant(list(own)), Message.user("And?")]
     with serve(reply(json=answers["openai"])) as server:
         provider = at("openai", server.url, reasoning_field="reasoning_content")

@@ -30,6 +30,8 @@ from tako import (
 )
 from tako.errors import ServerError, StreamTruncatedError
 from tako.kit.keys import Secret
+from tako.parts import ReasoningPart
+from tako.state import Origin, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +41,7 @@ RESPONSE = ChatResponse(
     Message(
         Role.ASSISTANT,
         [
-            ContentPart.reasoning("hm", "signed", "acme", {"opaque": [1, None]}),
+            ReasoningPart("hm", State(Origin("acme"), {"opaque": [1, None]})),
             ContentPart.text("Paris, ä."),
             ContentPart.tool_call("c1", "look", {"at": 1.5, "deep": {"b": [True]}}),
         ],
@@ -48,16 +50,18 @@ RESPONSE = ChatResponse(
     Usage(100, 20, 60, 10, 5),
     "acme-1-2026",
     "reply-1",
+    "acme:acme-1",
+    "done",
     [Notice("x", "odd")],
     {"vendor": ["body"]},
 )
 CHUNKS = [
-    Delta(reasoning="hm", signature="signed", data={"opaque": [1]}),
+    Delta(reasoning="hm", state=State(Origin("acme"), {"opaque": [1]})),
     Delta("Par"),
     Delta("is."),
     Delta(tool_calls=[ToolCallDelta(0, "c1", "look", '{"at"'), ToolCallDelta(1, "c2", "look", "{}")]),
     Delta(tool_calls=[ToolCallDelta(0, arguments_fragment=":1}")]),
-    End(FinishReason.TOOL_CALLS, Usage(100, 20), "acme-1-2026", "reply-1", [Notice("x", "odd")]),
+    End(FinishReason.TOOL_CALLS, Usage(100, 20), "acme-1-2026", "reply-1", "acme:acme-1", notices=[Notice("x", "odd")]),
 ]
 
 
@@ -178,7 +182,7 @@ def test_streams_that_break_or_are_left_are_not_kept(cache: Any, acme: Any) -> N
 
 
 def test_what_json_would_change_is_not_kept(cache: Any, acme: Any) -> None:
-    odd = ChatResponse(Message.assistant("ok"), raw={1: (2,)})
+    odd = ChatResponse(Message.assistant("ok"), provider="acme:acme-1", raw={1: (2,)})
     provider = acme(response=odd)
     assert [provider.blocking.chat("hi") for _ in range(2)] == [odd, odd]
     assert provider.asked == 2
