@@ -1,0 +1,225 @@
+"""Single parts as items or as parts of a message's content, and back.
+
+https://platform.openai.com/docs/api-reference/responses, and the types of openai 3.57. A message of the model's is
+split: each block has one part of its content, and the message's own fields stand in the last one's state.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako import notices
+from tako.fold import arguments
+from tako.kit.blocks import state_of, vendor_part
+from tako.kit.encoding import (
+    complete,
+    encode,
+    encode_inner,
+    encode_vendor_part,
+    is_foreign,
+    merge,
+    own_state,
+    result_parts,
+)
+from tako.kit.images import image_address, inline_image, is_data_url
+from tako.kit.responses.citations import citation_of
+from tako.loose import as_array, as_object, text_of
+from tako.parts import (
+    FileIdPart,
+    FilePart,
+    FileUrlPart,
+    ImagePart,
+    ImageUrlPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    VendorPart,
+)
+from tako.state import State
+from tako.types import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tako.translator import PartContext
+
+TEXTS = {"output_text": "text", "refusal": "refusal"}
+"""The kinds of a message's content that are text, and the field that holds it."""
+CALLS = ("function_call", "custom_tool_call")
+IMAGE_CALL = "image_generation_call"
+
+
+def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
+    """Return the block of one part, or None with a notice: an item, or (``input_…``) a part of a message's content."""
+    mine = context.message is not None and context.message.role is Role.ASSISTANT
+    match part:
+        case VendorPart():
+            return encode_vendor_part(part, context)
+        case ReasoningPart():
+            return _reasoning(part, context)
+        case TextPart() if mine:
+            return _said(part, context)
+        case TextPart():
+            block = _text(part, context)
+        case ImagePart() if mine and _is_made(part, context):
+            block = {"type": IMAGE_CALL, "result": part.data_b64}
+        case ImagePart() | ImageUrlPart():
+            block = _image(part, context)
+        case FilePart() | FileUrlPart() | FileIdPart():
+            block = _file(part, context)
+        case ToolCallPart():
+            block = _call(part, context)
+        case ToolResultPart():
+            block = _result(part, context)
+        case _:  # a part of a later version, or of a plugin that wraps the translator
+            return None
+    return complete(block, part, context) if block is not None else None
+
+
+def blocks_of(item: Any) -> Iterator[dict[str, Any]]:
+    """Take an item apart into blocks: a message into one for each part of its content, any other is one."""
+    fields = as_object(item) or {}
+    content = as_array(fields.get("content")) if fields.get("type") == "message" else None
+    for n, part in enumerate(content or ()):
+        last = n == len(content or ()) - 1
+        head = {name: value for name, value in fields.items() if last or name in ("type", "id", "role")}
+        yield {**head, "content": [part]}
+    if not content and fields:
+        yield fields
+
+
+def decode_block(block: Any, context: PartContext) -> Part | None:
+    """Return the part that a block stands for. Only function calls and calls of custom tools are the client's."""
+    fields = as_object(block) or {}
+    match fields.get("type"):
+        case "message":
+            return _message(fields, context)
+        case "reasoning":
+            return ReasoningPart(reasoning_text(fields), State(context.origin, fields))
+        case "function_call":
+            state = state_of(fields, ("type", "call_id", "name", "arguments"), context)
+            args = arguments(text_of(fields.get("arguments")))
+            return ToolCallPart(text_of(fields.get("call_id")), text_of(fields.get("name")), args, state)
+        case "custom_tool_call":
+            state = state_of(fields, ("call_id", "name", "input"), context)
+            return ToolCallPart(text_of(fields.get("call_id")), text_of(fields.get("name")), fields.get("input"), state)
+        case "image_generation_call" if fields.get("result") and isinstance(fields["result"], str):
+            mime = f"image/{text_of(fields.get('output_format')) or 'png'}"
+            return ImagePart(mime, fields["result"], state_of(fields, ("result",), context))
+        case kind:
+            return vendor_part(str(kind or ""), fields, context) if fields else None
+
+
+def reasoning_text(item: dict[str, Any]) -> str:
+    """Return what a reasoning item shows: the texts of its summary and of its content."""
+    shown = [*(as_array(item.get("summary")) or ()), *(as_array(item.get("content")) or ())]
+    return "\n\n".join([text for piece in shown if (text := text_of((as_object(piece) or {}).get("text")))])
+
+
+def _message(fields: dict[str, Any], context: PartContext) -> Part:
+    content = as_array(fields.get("content")) or []
+    part = as_object(content[0]) if len(content) == 1 else None
+    kind = part.get("type") if part is not None else None
+    name = TEXTS.get(str(kind))
+    if part is None or name is None or not isinstance(part.get(name), str):
+        return vendor_part(str(kind or "message"), fields, context)
+    rest = {key: value for key, value in part.items() if key not in ("type", name) and value is not None}
+    state = state_of({**fields, "content": [rest]}, ("type", "role"), context)
+    cited = [citation_of(as_object(one) or {}) for one in as_array(part.get("annotations")) or ()]
+    return TextPart(part[name], cited, kind == "refusal", state)
+
+
+def _said(part: TextPart, context: PartContext) -> dict[str, Any] | None:
+    """Make a message of the model's. One that it did not say itself has no id, and is plain."""
+    state = own_state(part, context)
+    if not part.text and not state:
+        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        return None
+    message: dict[str, Any] = {"role": "assistant", "content": part.text}
+    if state:
+        kind = "refusal" if part.refusal else "output_text"
+        rest = as_object((as_array(state.get("content")) or [{}])[0]) or {}
+        message = {**state, "type": "message", "role": "assistant"}
+        message["content"] = [{**rest, "type": kind, TEXTS[kind]: part.text}]
+    return merge(message, part.extra) if part.extra else message
+
+
+def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
+    if not part.text:
+        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        return None
+    return {"type": "input_text", "text": part.text}
+
+
+def _is_made(part: ImagePart, context: PartContext) -> bool:
+    """Whether an image was made by who is asked."""
+    state = part.state
+    return state is not None and state.data.get("type") == IMAGE_CALL and context.accepts(part, state.origin)
+
+
+def _image(part: ImagePart | ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
+    if isinstance(part, ImageUrlPart) and not is_data_url(part):
+        url = image_address(part, context)
+        return {"type": "input_image", "image_url": url, "detail": "auto"} if url is not None else None
+    inline = inline_image(part, context)
+    if inline is None:
+        return None
+    return {"type": "input_image", "image_url": f"data:{inline[0]};base64,{inline[1]}", "detail": "auto"}
+
+
+def _file(part: FilePart | FileUrlPart | FileIdPart, context: PartContext) -> dict[str, Any] | None:
+    """Make an ``input_file``. The API takes no name beside an address."""
+    if isinstance(part, FileUrlPart):
+        url = image_address(part, context)
+        return {"type": "input_file", "file_url": url} if url is not None else None
+    if isinstance(part, FilePart):
+        data = part.data_b64 if part.data_b64[:5].lower() == "data:" else f"data:{part.mime};base64,{part.data_b64}"
+        return {"type": "input_file", "filename": part.name or "file", "file_data": data}
+    if part.provider == context.provider:
+        return {"type": "input_file", "file_id": part.id}
+    context.notice(notices.FOREIGN_STATE, f"a file that was uploaded to {part.provider} was left out")
+    return None
+
+
+def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
+    """Make a call; one of a custom tool is told by its state."""
+    text = part.args if isinstance(part.args, str) else encode(part.args).decode()
+    if is_custom(part, context):
+        return {"type": "custom_tool_call", "call_id": part.id, "name": part.name, "input": text}
+    if isinstance(part.args, str) and isinstance(arguments(text), str):
+        context.notice(notices.CHANGED_PART, "arguments that are not JSON went out inside an object")
+        text = encode({"arguments": part.args}).decode()
+    return {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": text or "{}"}
+
+
+def is_custom(part: ToolCallPart, context: PartContext) -> bool:
+    """Whether a call is of a custom tool of who is asked."""
+    state = part.state
+    return state is not None and state.data.get("type") == CALLS[1] and context.accepts(part, state.origin)
+
+
+def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:
+    if part.is_error:
+        context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text went out without it")
+    calls = [call for message in context.request.messages for call in message.parts if isinstance(call, ToolCallPart)]
+    custom = any(call.id == part.id and is_custom(call, context) for call in calls)
+    kind = "custom_tool_call_output" if custom else "function_call_output"
+    inner = result_parts(part)
+    if inner is not None:
+        fits = (TextPart, ImagePart, ImageUrlPart, FilePart, FileUrlPart, FileIdPart)
+        output: Any = encode_inner(inner, context, fits=fits)
+    else:
+        output = part.result if isinstance(part.result, str) else encode(part.result).decode()
+    return {"type": kind, "call_id": part.id, "output": output}
+
+
+def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
+    if is_foreign(part, context):
+        return None
+    data = part.state.data if part.state is not None else {}
+    if data.get("type") != "reasoning":
+        context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: it is no item of the Responses API")
+        return None
+    return merge(data, part.extra) if part.extra else data

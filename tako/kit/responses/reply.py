@@ -1,0 +1,91 @@
+"""A whole reply of the Responses API, and what whole and streamed replies share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako import notices
+from tako.errors import ResponseError
+from tako.kit.body import decode_json, excerpt
+from tako.kit.failures import facts_of
+from tako.kit.ids import CallIds
+from tako.kit.responses.blocks import blocks_of
+from tako.loose import as_array, as_object, count_of, text_of
+from tako.parts import TextPart, ToolCallPart
+from tako.types import ChatResponse, FinishReason, Message, Role, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tako.kit.exchange import Exchange
+    from tako.kit.http import HttpProvider
+    from tako.parts import Part
+    from tako.translator import PartContext, Translator
+
+OBJECT = msgspec.json.Decoder(dict[str, Any])
+INCOMPLETE = {"max_output_tokens": FinishReason.LENGTH, "content_filter": FinishReason.CONTENT_FILTER}
+"""Why a reply is not complete, by ``incomplete_details.reason``; anything else is OTHER."""
+STATUSES = {"completed": FinishReason.STOP, "failed": FinishReason.ERROR, "cancelled": FinishReason.ERROR}
+
+
+def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, translator: Translator) -> ChatResponse:
+    """Read a reply; raises the error that it reports, and ResponseError if it isn't one."""
+    reply = decode_json(body, OBJECT)
+    raise_failure(reply, provider, body)
+    output = as_array(reply.get("output"))
+    if output is None and not text_of(reply.get("status")):
+        raise ResponseError(f"the reply has no output: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
+    context = exchange.context
+    blocks = [block for item in output or () for block in blocks_of(item)]
+    found = [part for block in blocks if (part := translator.decode(block, context)) is not None]
+    parts = list(CallIds().give(found))
+    finish, word = ending(reply, parts, context)
+    return ChatResponse(
+        message=Message(Role.ASSISTANT, parts),
+        finish_reason=finish,
+        finish_word=word,
+        usage=usage_of(reply.get("usage")),
+        model=text_of(reply.get("model")) or exchange.body.get("model", ""),
+        id=text_of(reply.get("id")),
+        notices=context.notices,
+        raw=reply,
+    )
+
+
+def raise_failure(reply: dict[str, Any], provider: HttpProvider, body: bytes) -> None:
+    """Raise the error of a reply that failed."""
+    failed = reply.get("status") == "failed" or ("status" not in reply and "output" not in reply)
+    if reply.get("error") or (failed and reply.get("status") == "failed"):
+        raise provider.failure(facts_of(reply), body=body.decode("utf-8", "replace"))
+
+
+def ending(reply: dict[str, Any], parts: Sequence[Part], context: PartContext) -> tuple[FinishReason, str]:
+    """Tell why a reply ended, and the vendor's word for it. A reply that is completed may still ask for calls."""
+    status = text_of(reply.get("status"))
+    if status == "incomplete":
+        word = text_of((as_object(reply.get("incomplete_details")) or {}).get("reason"))
+        return INCOMPLETE.get(word, FinishReason.OTHER), word or status
+    if any(isinstance(part, TextPart) and part.refusal for part in parts):
+        return FinishReason.CONTENT_FILTER, status
+    if any(isinstance(part, ToolCallPart) for part in parts):
+        return FinishReason.TOOL_CALLS, status
+    if status in ("queued", "in_progress"):
+        text = f"the reply is {status}: it goes on at the vendor, who gives it by its id"
+        context.notice(notices.FINISH_MISSING, text, "")
+    return STATUSES.get(status, FinishReason.OTHER), status
+
+
+def usage_of(value: Any) -> Usage:
+    """Count as the API does: cached, written and reasoning tokens are parts of the input and the output."""
+    counts = as_object(value) or {}
+    read = as_object(counts.get("input_tokens_details")) or {}
+    made = as_object(counts.get("output_tokens_details")) or {}
+    return Usage(
+        count_of(counts.get("input_tokens")),
+        count_of(counts.get("output_tokens")),
+        count_of(read.get("cached_tokens")),
+        count_of(read.get("cache_write_tokens")),
+        count_of(made.get("reasoning_tokens")),
+    )

@@ -1,0 +1,136 @@
+"""A streamed reply of the Responses API (https://platform.openai.com/docs/api-reference/responses-streaming)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from tako import notices
+from tako.errors import ResponseError, StreamTruncatedError
+from tako.kit.body import decode_json
+from tako.kit.failures import facts_of
+from tako.kit.gather import Gathered
+from tako.kit.responses.items import Items
+from tako.kit.responses.reply import OBJECT, ending, raise_failure, usage_of
+from tako.kit.sse import SseDecoder
+from tako.loose import as_array, as_object, text_of
+from tako.types import Chunk, Delta, End
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tako.kit.exchange import Exchange
+    from tako.kit.http import HttpProvider
+    from tako.kit.sse import Event
+    from tako.translator import Translator
+
+TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+HEADS = ("response.created", "response.in_progress", "response.queued")
+"""Events that repeat the reply as far as it has come; the last event has all of it."""
+
+
+class TextDelta(Struct, forbid_unknown_fields=True, gc=False):
+    """Nearly every event: a text goes on. Its log probabilities come again with the whole item."""
+
+    type: str
+    delta: str
+    output_index: int = 0
+    content_index: int = 0
+    item_id: str = ""
+    sequence_number: int = 0
+    logprobs: list[Any] | None = None
+    obfuscation: str | None = None
+
+
+TEXT = msgspec.json.Decoder(TextDelta)
+TEXT_DELTA = "response.output_text.delta"
+
+
+class ResponsesDecoder:
+    """Turns the events of one reply into chunks. Only an event that ends the reply ends the stream.
+
+    ``End.raw`` is the reply without its output, with events of kinds that nobody knows under ``events``.
+    """
+
+    def __init__(self, provider: HttpProvider, exchange: Exchange, translator: Translator) -> None:
+        self.ended = False
+        self._provider = provider
+        self._exchange = exchange
+        self._context = exchange.context
+        self._sse = SseDecoder(provider.max_event_bytes)
+        self._items = Items(translator, exchange.context)
+        self._reply: dict[str, Any] = {}
+        self._facts = Gathered(provider.max_reply_bytes)
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Yield the deltas that these bytes complete."""
+        return self._chunks(self._sse.feed(data))
+
+    def finish(self, *, clean: bool) -> Iterator[Chunk]:
+        """Yield what is left, the End last."""
+        if not self.ended:  # what follows the last event is nobody's
+            try:
+                yield from self._chunks(self._sse.flush())
+            except ResponseError as error:
+                raise StreamTruncatedError("the stream ended in the middle of an event") from error
+        if not self.ended:
+            raise StreamTruncatedError("the stream ended without response.completed")
+        yield from self._items.finish(as_array(self._reply.get("output")) or [])
+        yield self._end()
+
+    def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
+        for event in events:
+            try:
+                read = TEXT.decode(event.data)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                yield from self._event(event)
+                if self.ended:
+                    return
+                continue
+            if read.type == TEXT_DELTA and self._items.goes_on(read.output_index, read.content_index):
+                if read.delta:
+                    yield Delta(read.delta)
+            else:
+                yield from self._event(event)
+
+    def _event(self, event: Event) -> Iterator[Delta]:
+        """Read an event of any kind; its name may stand beside it or only inside."""
+        if event.data.startswith(b"[DONE]") or not event.data.strip():  # not the API's, but compatible servers'
+            return
+        fields = decode_json(event.data, OBJECT)
+        kind = text_of(fields.get("type")) or event.event
+        if kind == "error" or ("error" in fields and kind == "message"):
+            raise self._provider.failure(facts_of(_error(fields)), body=event.data.decode("utf-8", "replace"))
+        if kind in TERMINAL:
+            self._reply = as_object(fields.get("response")) or {}
+            raise_failure(self._reply, self._provider, event.data)
+            self.ended = True
+        elif kind in HEADS:
+            self._reply = as_object(fields.get("response")) or {}
+        else:
+            known = yield from self._items.read(kind, fields)
+            if not known:
+                self._facts.add({"events": [fields]}, len(event.data))
+
+    def _end(self) -> End:
+        reply, context = self._reply, self._context
+        if self._facts.lost:
+            context.notice(notices.LOST_PART, "more came beside the output than raw keeps", "")
+        finish, word = ending(reply, self._items.parts, context)
+        raw = {name: value for name, value in reply.items() if name != "output"}
+        return End(
+            finish,
+            usage_of(reply.get("usage")),
+            text_of(reply.get("model")) or self._exchange.body.get("model", ""),
+            text_of(reply.get("id")),
+            finish_word=word,
+            notices=context.notices,
+            raw={**raw, **self._facts.fields},
+        )
+
+
+def _error(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what an error event says; the SDK's types have it flat, the servers beneath ``error``."""
+    return fields if as_object(fields.get("error")) is not None else {"error": fields}
