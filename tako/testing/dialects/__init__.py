@@ -22,6 +22,7 @@ from tako.testing.dialects.gemini import Gemini
 from tako.testing.dialects.in_process import InProcess, stage_at
 from tako.testing.dialects.messages import Messages
 from tako.testing.dialects.ollama import Ollama
+from tako.testing.dialects.responses import Responses
 from tako.testing.script import Call, Script
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ CONVERSE = Converse()
 GEMINI = Gemini()
 OLLAMA = Ollama()
 IN_PROCESS = InProcess()
-DIALECTS: dict[str, Dialect] = {one.name: one for one in (COMPLETIONS, MESSAGES, CONVERSE, GEMINI, OLLAMA, IN_PROCESS)}
+RESPONSES = Responses()
+DIALECTS: dict[str, Dialect] = {
+    one.name: one for one in (COMPLETIONS, MESSAGES, CONVERSE, GEMINI, OLLAMA, RESPONSES, IN_PROCESS)
+}
 
 __all__ = [
     "COMPLETIONS",
@@ -46,6 +50,7 @@ __all__ = [
     "IN_PROCESS",
     "MESSAGES",
     "OLLAMA",
+    "RESPONSES",
     "Asked",
     "Call",
     "Dialect",
