@@ -34,7 +34,7 @@ class Responses(Dialect):
 
     name = "responses"
     traits = frozenset(
-        {"reasoning", "state", "cached", "cache_writes", "reasoning_tokens", "argument_text", "call_ids"}
+        {"reasoning", "state", "cached", "cache_writes", "reasoning_tokens", "argument_text", "call_ids", "names"}
     )
     words = {  # noqa: RUF012 - read-only by its type
         FinishReason.STOP: "completed",
