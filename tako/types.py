@@ -7,6 +7,7 @@ one version of tako wrote, the next (and the one before) can read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
@@ -157,7 +158,7 @@ class ChatRequest(Struct, frozen=True):
 
     messages: list[Message]
     model: str | None = None
-    tools: list[Tool | VendorTool] = []
+    tools: Sequence[Tool | VendorTool] = []
     tool_choice: str | None = None
     parallel_tool_calls: bool | None = None
     temperature: float | None = None

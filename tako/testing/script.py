@@ -29,6 +29,8 @@ class Call(Struct, frozen=True):
 class Script(Struct, frozen=True, kw_only=True):
     """One reply: reasoning first, then text, then calls.
 
+    On wires that have blocks, ``unknown`` puts one of a kind that nobody knows after the text, and the texts in
+    ``more`` follow, each a block of its own.
     ``signature``: opaque state that the vendor wants back, where its wire has any. ``finish``: None for what fits;
     ``word`` is the vendor's own word instead. ``usage``: in tako's arithmetic; None for a vendor that counts nothing.
     ``split``: characters in a piece of streamed text or arguments. ``interleave``: pieces of parallel calls alternate.
@@ -37,6 +39,8 @@ class Script(Struct, frozen=True, kw_only=True):
     text: str = ""
     reasoning: str = ""
     signature: str | None = None
+    unknown: bool = False
+    more: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
     finish: FinishReason | None = None
     word: str | None = None

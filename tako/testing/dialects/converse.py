@@ -33,7 +33,7 @@ class Converse(Dialect):
 
     name = "converse"
     content_type = CONTENT_TYPE["content-type"]
-    traits = frozenset({"reasoning", "state", "cached", "cache_writes", "argument_text", "call_ids"})
+    traits = frozenset({"reasoning", "state", "cached", "cache_writes", "argument_text", "call_ids", "blocks"})
     words = {  # noqa: RUF012 - read-only by its type
         FinishReason.STOP: "end_turn",
         FinishReason.LENGTH: "max_tokens",
@@ -53,6 +53,8 @@ class Converse(Dialect):
             content.append({"reasoningContent": {"reasoningText": thought}})
         if script.text:
             content.append({"text": script.text})
+        content += [{"hologram": {"mark": self.unknown_mark}}] if script.unknown else []
+        content += [{"text": text} for text in script.more]
         content += [{"toolUse": {**_call(call), "input": call.args}} for call in script.calls]
         message = {"role": "assistant", "content": content}
         usage = {} if script.usage is None else {"usage": _usage(script.usage)}
@@ -66,10 +68,13 @@ class Converse(Dialect):
             made += [_delta(index, {"reasoningContent": {"text": piece}}) for piece in script.pieces(script.reasoning)]
             made += [_delta(index, {"reasoningContent": {"signature": script.signature or "s"}}), _stop(index)]
             index += 1
-        if script.text:
-            made += [_delta(index, {"text": piece}) for piece in script.pieces(script.text)]
-            made.append(_stop(index))
+        for text in filter(None, (script.text, *script.more)):
+            made += [*(_delta(index, {"text": piece}) for piece in script.pieces(text)), _stop(index)]
             index += 1
+            if script.unknown and text is script.text:
+                start = {"hologram": {"mark": self.unknown_mark}}
+                made += [event("contentBlockStart", {"contentBlockIndex": index, "start": start}), _stop(index)]
+                index += 1
         for n, call in enumerate(script.calls, index):
             made.append(event("contentBlockStart", {"contentBlockIndex": n, "start": {"toolUse": _call(call)}}))
             made += [_delta(n, {"toolUse": {"input": piece}}) for piece in ("", *script.pieces(call.text))]

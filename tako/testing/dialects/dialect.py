@@ -52,7 +52,8 @@ class Dialect:
 
     ``traits`` say what the wire has: "reasoning", "state" (opaque state that goes back), "cached", "cache_writes" and
     "reasoning_tokens" (counts), "argument_text" (arguments are text, in pieces), "call_ids", "names" (a reply says its
-    model). ``words`` are the finish reasons that it knows.
+    model), "blocks" (a reply may have several texts, and kinds of blocks that nobody knows; ``unknown_mark`` stands in
+    one). ``words`` are the finish reasons that it knows.
     """
 
     name: ClassVar[str] = "author's own"
@@ -60,6 +61,7 @@ class Dialect:
     traits: ClassVar[frozenset[str]] = frozenset()
     words: ClassVar[Mapping[FinishReason, str]] = {}
     http: ClassVar[bool] = True
+    unknown_mark: ClassVar[str] = "hologram-7f3a"
 
     def streams(self, request: Received) -> bool:
         """Whether the client asks for a stream."""

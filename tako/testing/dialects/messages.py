@@ -42,7 +42,17 @@ class Messages(Dialect):
 
     name = "messages"
     traits = frozenset(
-        {"reasoning", "state", "cached", "cache_writes", "reasoning_tokens", "argument_text", "call_ids", "names"}
+        {
+            "reasoning",
+            "state",
+            "cached",
+            "cache_writes",
+            "reasoning_tokens",
+            "argument_text",
+            "call_ids",
+            "names",
+            "blocks",
+        }
     )
     words = {  # noqa: RUF012 - read-only by its type
         FinishReason.STOP: "end_turn",
@@ -58,6 +68,8 @@ class Messages(Dialect):
             content.append({"type": "thinking", "thinking": script.reasoning, "signature": script.signature or "s"})
         if script.text:
             content.append({"type": "text", "text": script.text})
+        content += [self.unknown_block] if script.unknown else []
+        content += [{"type": "text", "text": text} for text in script.more]
         content += [{"type": "tool_use", "id": call.id, "name": call.name, "input": call.args} for call in script.calls]
         usage = {} if script.usage is None else {**_input(script.usage), **_output(script.usage)}
         return {**_head(script), "content": content, "stop_reason": self.word(script), "usage": usage}
@@ -74,9 +86,13 @@ class Messages(Dialect):
             made += [_delta(index, "signature", signature=script.signature or "s"), _stop(index)]
             index += 1
         if script.text:
-            made.append(_start(index, {"type": "text", "text": ""}))
-            made += [_delta(index, "text", text=piece) for piece in script.pieces(script.text)]
-            made.append(_stop(index))
+            made += _text(index, script.pieces(script.text))
+            index += 1
+        if script.unknown:
+            made += [_start(index, self.unknown_block), _stop(index)]
+            index += 1
+        for text in script.more:
+            made += _text(index, script.pieces(text))
             index += 1
         for n, call in enumerate(script.calls, index):
             made.append(_start(n, {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}))
@@ -86,6 +102,11 @@ class Messages(Dialect):
         counted = {} if script.usage is None else _output(script.usage)
         made.append(event("message_delta", delta={"stop_reason": self.word(script)}, usage=counted))
         return [*made, event("message_stop")]
+
+    @property
+    def unknown_block(self) -> dict[str, Any]:
+        """A block of a kind that nobody knows."""
+        return {"type": "hologram", "mark": self.unknown_mark}
 
     def refusal(self, status: int, message: str) -> Any:
         """Return an error as Anthropic has it."""
@@ -121,6 +142,11 @@ def _start(index: int, block: Any) -> bytes:
 
 def _delta(index: int, kind: str, **fields: Any) -> bytes:
     return event("content_block_delta", index=index, delta={"type": f"{kind}_delta", **fields})
+
+
+def _text(index: int, pieces: list[str]) -> list[bytes]:
+    deltas = [_delta(index, "text", text=piece) for piece in pieces]
+    return [_start(index, {"type": "text", "text": ""}), *deltas, _stop(index)]
 
 
 def _stop(index: int) -> bytes:

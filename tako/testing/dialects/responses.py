@@ -34,7 +34,17 @@ class Responses(Dialect):
 
     name = "responses"
     traits = frozenset(
-        {"reasoning", "state", "cached", "cache_writes", "reasoning_tokens", "argument_text", "call_ids", "names"}
+        {
+            "reasoning",
+            "state",
+            "cached",
+            "cache_writes",
+            "reasoning_tokens",
+            "argument_text",
+            "call_ids",
+            "names",
+            "blocks",
+        }
     )
     words = {  # noqa: RUF012 - read-only by its type
         FinishReason.STOP: "completed",
@@ -115,9 +125,12 @@ def _items(script: Script) -> list[dict[str, Any]]:
         items.append(
             {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": script.signature or "s"}
         )
-    if script.text:
-        part = {"type": "output_text", "text": script.text, "annotations": []}
-        items.append({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]})
+    for n, text in enumerate(filter(None, (script.text, *script.more)), 1):
+        part = {"type": "output_text", "text": text, "annotations": []}
+        head = {"type": "message", "id": f"msg_{n}", "role": "assistant", "status": "completed"}
+        items.append({**head, "content": [part]})
+        if script.unknown and n == 1:
+            items.append({"type": "hologram_call", "id": "holo_1", "mark": Dialect.unknown_mark})
     return [*items, *(_call(call, n) for n, call in enumerate(script.calls))]
 
 
@@ -133,8 +146,10 @@ def _opening(item: dict[str, Any]) -> dict[str, Any]:
             return {**item, "status": "in_progress", "content": []}
         case "function_call":
             return {**item, "status": "in_progress", "arguments": ""}
-        case _:
+        case "reasoning":
             return {**item, "summary": []}
+        case _:
+            return item
 
 
 def _pieces(item: dict[str, Any], script: Script) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -150,11 +165,13 @@ def _pieces(item: dict[str, Any], script: Script) -> Iterator[tuple[str, dict[st
             for piece in script.pieces(item["arguments"]):
                 yield "function_call_arguments.delta", {"delta": piece}
             yield "function_call_arguments.done", {"arguments": item["arguments"], "name": item["name"]}
-        case _:
+        case "reasoning":
             yield "reasoning_summary_part.added", {"summary_index": 0, "part": {"type": "summary_text", "text": ""}}
             for piece in script.pieces(item["summary"][0]["text"]):
                 yield "reasoning_summary_text.delta", {"summary_index": 0, "delta": piece}
             yield "reasoning_summary_text.done", {"summary_index": 0, "text": item["summary"][0]["text"]}
+        case _:
+            pass
 
 
 def _usage(usage: Usage) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tako.testing.suite.concurrency import Concurrency
 from tako.testing.suite.connections import Connections
 from tako.testing.suite.conversations import Conversations
 from tako.testing.suite.errors import Errors
+from tako.testing.suite.going_back import GoingBack
 from tako.testing.suite.harness import SECRET
 from tako.testing.suite.images import Images
 from tako.testing.suite.limits import Limits
@@ -40,6 +41,7 @@ class ProviderSuite(
     Replies,
     Tools,
     Conversations,
+    GoingBack,
     Images,
     Errors,
     Truncation,

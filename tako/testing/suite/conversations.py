@@ -66,6 +66,19 @@ class Conversations(Harness):
                 _accounted(set() if there else {"response_format"}, response.notices, way)
         self.observe("JSON schema", "sent" if there else "left out with a notice")
 
+    @check("scripted", "notices")
+    async def test_reasoning_effort(self) -> None:
+        """``reasoning`` goes out, or a notice says that it cannot."""
+        thoughtful = ChatRequest([Message.user("Hi")], reasoning="low")
+        async with self.asking(Script(text="ok")) as (provider, server):
+            await self.ways(provider, ChatRequest([Message.user("Hi")]))
+            before = [request.body for request in server.requests]
+            for n, (way, response) in enumerate((await self.ways(provider, thoughtful)).items()):
+                there = server.requests[len(before) + n].body != before[n]
+                noted = any(notice.path == "reasoning" for notice in response.notices)
+                expect(there or noted, f"{way}: reasoning was lost without a notice")
+                self.observe("reasoning effort", "sent" if there else "left out with a notice")
+
     @check("scripted", "http")
     async def test_extra(self) -> None:
         """``extra`` is merged into the body last: it can add, and it can replace."""
@@ -74,6 +87,13 @@ class Conversations(Harness):
             await self.ways(provider, ChatRequest([Message.user("Hi")], extra=extra))
             for request in server.requests:
                 expect_equal(request.json.get("conformance_extra"), {"a": {"b": 1}}, "extra on the wire")
+            await provider.chat(ChatRequest([Message.user("Hi")], max_tokens=771))
+            path = _path_of(server.requests[-1].json, 771)
+            if path:  # else the wire has no such parameter
+                other = ChatRequest([Message.user("Hi")], max_tokens=771, extra=_nested(path, 772))
+                for way in await self.ways(provider, other):
+                    expect_equal(_path_of(server.requests[-1].json, 772), path, f"{way}: where extra replaced a value")
+                    expect(_path_of(server.requests[-1].json, 771) is None, f"{way}: extra did not replace a value")
 
     @check("scripted", "notices")
     async def test_parts_add_up(self) -> None:
@@ -162,6 +182,21 @@ class Conversations(Harness):
                 await provider.chat(_follow_up(response))
                 count = server.requests[-1].body.count(b"c3RhdGUtbWFya2Vy")
                 expect_equal(count, 1, f"{way}: how often the state went back")
+
+
+def _path_of(value: Any, wanted: int) -> list[str] | None:
+    """Find the keys that lead to a number in a body."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        if inner == wanted and not isinstance(inner, bool):
+            return [key]
+        if (rest := _path_of(inner, wanted)) is not None:
+            return [key, *rest]
+    return None
+
+
+def _nested(path: list[str], value: int) -> dict[str, Any]:
+    key, *rest = path
+    return {key: _nested(rest, value) if rest else value}
 
 
 def _accounted(paths: set[str], said: list[Notice], way: str) -> None:

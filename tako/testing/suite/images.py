@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from tako.parts import Part
 
 URL = "https://example.com/picture.png"
+PICTURES = {
+    "image/jpeg": "/9j/4AAQSkZJRgABAQ==",
+    "image/gif": "R0lGODlhAQABAAAAACw=",
+    "image/webp": "UklGRhoAAABXRUJQVlA4",
+}
 
 
 class Images(Harness):
@@ -40,6 +45,10 @@ class Images(Harness):
                 expect({image.mime for image in asked.of("image")} <= {"image/png", ""}, "an image has another type")
                 texts = "".join(seen.value for seen in asked.of("text"))
                 expect_equal(texts, "beforeafter", "the text around images")
+            for mime, data in PICTURES.items():
+                await self.ways(provider, ChatRequest([Message.user([ContentPart.image(mime, data), TextPart("?")])]))
+                types = {image.mime for image in self.vendor.read(server.requests[-1]).of("image")}
+                expect(types <= {mime, ""}, f"an {mime} went out as {sorted(types)}")
         self.observe("images", "inline")
 
     @check("scripted", "images")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tako.errors import StreamTruncatedError
 from tako.testing.script import Call, Script
 from tako.testing.suite.check import CheckFailed, NotApplicable, check, expect, expect_equal
@@ -22,25 +24,29 @@ class Tools(Harness):
 
     @check("scripted", "tools")
     async def test_tools_are_offered(self) -> None:
-        """Tools go out with their names and schemas."""
+        """Tools go out with their names, descriptions and schemas."""
         async with self.asking(Script(text="ok")) as (provider, server):
             await self.ways(provider, ASKED)
             for request in server.requests:
                 found = self.vendor.read(request).tools
                 expect_equal(sorted(found), ["time", "weather"], "the tools on the wire")
                 expect_equal(found["weather"]["properties"], SCHEMA["properties"], "a tool's schema on the wire")
+                expect(b"Tells the weather." in request.body, "a tool's description did not go out")
 
     @check("scripted", "tools", "notices")
     async def test_tool_choice(self) -> None:
-        """``tool_choice`` goes out, or a notice says that it cannot."""
+        """``tool_choice`` goes out as it is, a tool's name included, or a notice says that it cannot."""
         sent: list[bool] = []
         for choice in ("required", "weather"):
             asked = ChatRequest(ASKED.messages, tools=ASKED.tools, tool_choice=choice)
             async with self.asking(Script(text="ok")) as (provider, server):
                 for way, response in (await self.ways(provider, asked)).items():
-                    there = "tool_choice" in self.vendor.read(server.requests[-1]).parameters
+                    found = self.vendor.read(server.requests[-1]).parameters.get("tool_choice")
+                    there = found is not None
                     noted = any(notice.path == "tool_choice" for notice in response.notices)
                     expect(there or noted, f"{way}: tool_choice={choice!r} was lost without a notice")
+                    named = choice == "required" or b'"weather"' in msgspec.json.encode(found)
+                    expect(named or noted, f"{way}: tool_choice={choice!r} went out as {found!r} without a notice")
                     sent.append(there)
         self.observe("tool_choice", "sent" if all(sent) else "left out with a notice")
 
