@@ -16,8 +16,9 @@ from tako.kit.encoding import encode_parts, speak_as_user
 from tako.types import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from tako.parts import Part
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
@@ -29,10 +30,15 @@ Block = dict[str, Any]
 class Blocks(Struct, frozen=True):
     """What a wire's blocks look like.
 
-    ``kind_of`` names a block's kind; ``only`` says in whose turns kinds may stand (others in either), ``system`` which
-    may stand in the system text. ``call`` and ``result`` are the kinds of calls and their results; ``id_of`` and
-    ``with_id`` read and write the id that pairs them. ``not_id`` matches a character that no id may have,
-    ``longest_id`` counts the characters of one. ``not_last``: kinds that no turn of the model's may end with.
+    - ``kind_of``: names a block's kind.
+    - ``only``: in whose turns kinds may stand; others may stand in either.
+    - ``system``: the kinds that may stand in the system text; ``between``: those that may stand in a system message
+      between turns, None if the wire has no such messages.
+    - ``call`` and ``result``: the kinds of calls and of their results; ``id_of`` and ``with_id`` read and write the id
+      that pairs them. ``not_id`` matches a character that no id may have, ``longest_id`` counts the characters of one.
+    - ``first``: the kinds with which a turn of the model's may begin a conversation.
+    - ``not_last``: the kinds that no turn of the model's may end with, unless it's to go on.
+    - ``served``: matches the kinds of results of tools that the vendor ran; a system message may follow those.
     """
 
     kind_of: Callable[[Block], str]
@@ -44,16 +50,24 @@ class Blocks(Struct, frozen=True):
     with_id: Callable[[Block, str], Block]
     not_id: re.Pattern[str]
     longest_id: int = 64
+    between: frozenset[str] | None = None
+    first: frozenset[str] = frozenset()
     not_last: frozenset[str] = frozenset()
+    served: re.Pattern[str] | None = None
 
 
 class Item(Struct, eq=False):
-    """A block, its kind, whether its part bears a cache mark, and the place of the part in the request."""
+    """A block, its kind, its cache mark, and where its part stands in the request: its path, and its place in order.
+
+    ``own``: the part is of who is asked, as its state says. What a vendor has sent is never rearranged or renamed.
+    """
 
     block: Block
     kind: str
     cached: bool | str
     path: str
+    place: int = 0
+    own: bool = False
 
 
 class Turn(Struct, eq=False):
@@ -62,25 +76,25 @@ class Turn(Struct, eq=False):
     role: str
     items: list[Item]
 
+    @property
+    def own(self) -> bool:
+        """Whether the vendor sent this turn, or a part of it: then it's no beginning that the caller wrote."""
+        return any(item.own for item in self.items)
+
 
 def arrange(
     request: ChatRequest, translator: Translator, context: PartContext, blocks: Blocks
 ) -> tuple[list[Item], list[Turn]]:
     """Return the system blocks and the turns; what cannot stand where it is is noted and left out."""
     items = list(_items(request, translator, context, blocks))
-    system = [item for role, item in items if role == "system"]
     turns = _merged([Turn(role, [item]) for role, item in items if role != "system"], blocks)
     _pair(turns, context, blocks)
-    for turn in turns:
+    for turn in turns[:-1] if turns and turns[-1].own else turns:
         while turn.items and turn.items[-1].kind in blocks.not_last:
             text = "it was left out: the model's turn may not end with it"
             context.notice(notices.MISPLACED_PART, text, turn.items.pop().path)
-    turns = _merged([turn for turn in turns if turn.items], blocks)
-    while turns and (turns[0].role == "assistant" or not turns[0].items):
-        for item in turns.pop(0).items:
-            context.notice(notices.MISPLACED_PART, "it was left out: the first message must be the user's", item.path)
-        if turns:
-            _drop(turns[0], [item for item in turns[0].items if item.kind == blocks.result], context, blocks)
+    turns = _begun_by_user(_merged([turn for turn in turns if turn.items], blocks), context, blocks)
+    system, turns = _place([item for role, item in items if role == "system"], turns, context, blocks)
     context.path = ""
     return system, turns
 
@@ -96,10 +110,12 @@ def with_user(system: list[Item], turns: list[Turn], context: PartContext) -> tu
     return [], [Turn("user", system)] if system else []
 
 
-def unmark(system: list[Item], turns: list[Turn], most: int, context: PartContext) -> None:
+def unmark(
+    system: list[Item], turns: list[Turn], most: int, context: PartContext, tools: Sequence[Item] = ()
+) -> None:
     """Keep the last cache marks that a request may have: a later one covers what comes before it."""
-    marked = [item for item in [*system, *(item for turn in turns for item in turn.items)] if item.cached]
-    for item in marked[:-most]:
+    marked = [item for item in [*tools, *system, *(item for turn in turns for item in turn.items)] if item.cached]
+    for item in marked[: max(len(marked) - most, 0)]:
         item.cached = False
         text = f"a cache mark was left out: a request may have {most}"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, item.path)
@@ -109,15 +125,23 @@ def _items(
     request: ChatRequest, translator: Translator, context: PartContext, blocks: Blocks
 ) -> Iterator[tuple[str, Item]]:
     """Encode every part, and keep what may stand in a message of its role."""
+    system = blocks.system | (blocks.between or frozenset())
+    place = 0
     for i, message in enumerate(request.messages):
         role = ROLES[message.role]
         for part, block in encode_parts(message, i, translator, context):
             kind = blocks.kind_of(block)
-            if kind in blocks.system if role == "system" else blocks.only.get(kind, role) == role:
-                yield role, Item(block, kind, getattr(part, "cache", False), context.path)
+            item = Item(block, kind, getattr(part, "cache", False), context.path, place, _is_own(part, context))
+            if kind in system if role == "system" else blocks.only.get(kind, role) == role or item.own:
+                place += 1
+                yield role, item
             else:
                 text = f"a {type(part).__name__} cannot stand in a {message.role} message"
                 context.notice(notices.MISPLACED_PART, text)
+
+
+def _is_own(part: Part, context: PartContext) -> bool:
+    return part.state is not None and context.accepts(part, part.state.origin)
 
 
 def _merged(turns: list[Turn], blocks: Blocks) -> list[Turn]:
@@ -151,9 +175,10 @@ def _pair(turns: list[Turn], context: PartContext, blocks: Blocks) -> None:
                 turn.items.remove(call)
                 continue
             waiting.append(answer)
-            wire_id = _wire_id(str(id), used, blocks)
-            call.block = blocks.with_id(call.block, wire_id)
-            answer.block = blocks.with_id(answer.block, wire_id)
+            wire_id = _wire_id(str(id), call, used, blocks)
+            if wire_id != id:
+                call.block = blocks.with_id(call.block, wire_id)
+                answer.block = blocks.with_id(answer.block, wire_id)
 
 
 def _drop(turn: Turn, results: list[Item], context: PartContext, blocks: Blocks) -> None:
@@ -164,8 +189,11 @@ def _drop(turn: Turn, results: list[Item], context: PartContext, blocks: Blocks)
         turn.items.remove(result)
 
 
-def _wire_id(id: str, used: set[str], blocks: Blocks) -> str:
-    """Return the id where the wire takes it, else one like it, unique in the conversation."""
+def _wire_id(id: str, call: Item, used: set[str], blocks: Blocks) -> str:
+    """Return the id if the wire takes it or has made it, else one like it, unique in the conversation."""
+    if call.own:
+        used.add(id)
+        return id
     stem = wanted = blocks.not_id.sub("_", id)[: blocks.longest_id] or "call"
     number = 2
     while wanted in used:
@@ -173,3 +201,57 @@ def _wire_id(id: str, used: set[str], blocks: Blocks) -> str:
         number += 1
     used.add(wanted)
     return wanted
+
+
+def _begun_by_user(turns: list[Turn], context: PartContext, blocks: Blocks) -> list[Turn]:
+    """Leave out what the model says before the user does, with the results of its calls."""
+    while turns and turns[0].role == "assistant" and turns[0].items[0].kind not in blocks.first:
+        for item in turns.pop(0).items:
+            context.notice(notices.MISPLACED_PART, "it was left out: the first message must be the user's", item.path)
+        if turns:
+            _drop(turns[0], [item for item in turns[0].items if item.kind == blocks.result], context, blocks)
+            turns = turns if turns[0].items else turns[1:]
+    return turns
+
+
+def _place(
+    system: list[Item], turns: list[Turn], context: PartContext, blocks: Blocks
+) -> tuple[list[Item], list[Turn]]:
+    """Put system messages in their places: at the top of the request, or between turns on wires that have it so."""
+    top: list[Item] = []
+    after: dict[int, list[Item]] = {}
+    for item in system:
+        k = max((k for k, turn in enumerate(turns) if any(other.place < item.place for other in turn.items)), default=-1)
+        place = _place_after(item, k, turns, blocks) if k >= 0 else None
+        moved = k >= 0 and (place != k or any(other.place > item.place for other in turns[k].items))
+        if moved:
+            where = "after the user's next turn" if place is not None else "to the top"
+            context.notice(notices.MOVED_TURN, f"a system message went {where}: it can't stand where it was", item.path)
+        if item.kind not in (blocks.system if place is None else blocks.between or ()):
+            text = f"a block of type {item.kind!r} was left out: it can't stand in a system message there"
+            context.notice(notices.MISPLACED_PART, text, item.path)
+        elif place is None:
+            top.append(item)
+        else:
+            after.setdefault(place, []).append(item)
+    placed: list[Turn] = []
+    for k, turn in enumerate(turns):
+        placed += [turn, Turn("system", after[k])] if k in after else [turn]
+    return top, placed
+
+
+def _place_after(item: Item, k: int, turns: list[Turn], blocks: Blocks) -> int | None:
+    """Return the turn that a system message may follow, or None if only the top is left.
+
+    ``k`` is the turn before it. Where the next one is the user's, both are the user's say, and the message comes last.
+    """
+    if blocks.between is None:
+        return None
+    turn = turns[k]
+    if turn.role == "user":
+        return k
+    if any(other.place > item.place for other in turn.items):
+        return None
+    if k + 1 < len(turns):
+        return k + 1
+    return k if blocks.served is not None and blocks.served.search(turn.items[-1].kind) else None
