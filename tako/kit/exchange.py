@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tako.errors import (
+    BadRequestError,
     ProviderError,
     ProviderTimeoutError,
     ResponseError,
@@ -89,7 +90,11 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
     async def chat(request: ChatRequest) -> ChatResponse:
         exchange = await prepare(request, False)
         refuse_if_strict(request, exchange.notices, provider)
-        _, body = await provider.fetch(exchange.url, _encoded(exchange, request), headers=exchange.headers)
+        try:
+            _, body = await provider.fetch(exchange.url, _encoded(exchange, request), headers=exchange.headers)
+        except BadRequestError as error:
+            exchange = _second_try(provider, exchange, error)
+            _, body = await provider.fetch(exchange.url, _encoded(exchange, request), headers=exchange.headers)
         try:
             response = decode(body, exchange)
             return response if response.provider else replace(response, provider=exchange.provider)
@@ -112,7 +117,8 @@ def stream_through(
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         exchange = await prepare(request, True)
         refuse_if_strict(request, exchange.notices, provider)
-        async with provider.open(exchange.url, _encoded(exchange, request), headers=exchange.headers) as reply:
+        async with AsyncExitStack() as stack:
+            reply, exchange = await _enter(stack, provider, exchange, request)
             page = _is_page(reply)
             decoding = decoder(reply, exchange) if whole is None else _Either(decoder, whole, reply, exchange)
             failure = None
@@ -142,6 +148,27 @@ def stream_through(
                 await _linger(pieces)
 
     return stream
+
+
+async def _enter(
+    stack: AsyncExitStack, provider: HttpProvider, exchange: Exchange, request: ChatRequest
+) -> tuple[HttpReply, Exchange]:
+    """Open the reply to an exchange, or to what the provider sends instead if it's refused."""
+    try:
+        opened = provider.open(exchange.url, _encoded(exchange, request), headers=exchange.headers)
+        return await stack.enter_async_context(opened), exchange
+    except BadRequestError as error:
+        exchange = _second_try(provider, exchange, error)
+    opened = provider.open(exchange.url, _encoded(exchange, request), headers=exchange.headers)
+    return await stack.enter_async_context(opened), exchange
+
+
+def _second_try(provider: HttpProvider, exchange: Exchange, error: BadRequestError) -> Exchange:
+    """Return what to send instead of a request that was refused; raises the refusal if that's the last word."""
+    again = provider.second_try(exchange, error)
+    if again is None:
+        raise error
+    return again
 
 
 def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: Provider) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tako.capabilities import Capabilities
+    from tako.errors import BadRequestError
+    from tako.kit.exchange import Exchange
     from tako.parts import Part
     from tako.types import ChatRequest
 
@@ -196,6 +198,13 @@ class HttpProvider(Provider):
         Override it where the vendor takes a sibling's, and say where the vendor says so.
         """
         return origin.matches(own)
+
+    def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
+        """Return what to send once instead of a request that the vendor refused, None to raise the refusal.
+
+        Override it where the vendor says what to do.
+        """
+        return None
 
     async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
         """Return headers that depend on the request or the time, as signatures and short-lived tokens do."""
