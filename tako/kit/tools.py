@@ -9,10 +9,10 @@ from tako.kit.encoding import merge
 from tako.types import Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tako.translator import PartContext
-    from tako.types import ChatRequest
+    from tako.types import ChatRequest, VendorTool
 
 
 def encode_tools(
@@ -24,16 +24,23 @@ def encode_tools(
     and is left out with a notice if it's another vendor's. ``strict``: whether the wire has ``Tool.strict``.
     """
     declared: list[dict[str, Any]] = []
-    for i, tool in enumerate(request.tools):
+    for i, tool in own_tools(request, context):
         if isinstance(tool, Tool):
             block = encode(tool)
             if tool.strict and not strict:
                 text = f"{context.provider} does not hold arguments to a schema; strict was left out"
                 context.notice(notices.UNSUPPORTED_PARAMETER, text, f"tools[{i}].strict")
             declared.append(merge(block, tool.extra) if tool.extra else block)
-        elif tool.provider == context.provider:
+        else:
             declared.append(tool.block)
+    return declared
+
+
+def own_tools(request: ChatRequest, context: PartContext) -> Iterator[tuple[int, Tool | VendorTool]]:
+    """Yield a request's tools with their places; another vendor's own are left out with a notice."""
+    for i, tool in enumerate(request.tools):
+        if isinstance(tool, Tool) or tool.provider == context.provider:
+            yield i, tool
         else:
             text = f"the tool {tool.name!r} was left out: it is {tool.provider}'s"
             context.notice(notices.UNSUPPORTED_PARAMETER, text, f"tools[{i}]")
-    return declared

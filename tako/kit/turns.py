@@ -110,9 +110,7 @@ def with_user(system: list[Item], turns: list[Turn], context: PartContext) -> tu
     return [], [Turn("user", system)] if system else []
 
 
-def unmark(
-    system: list[Item], turns: list[Turn], most: int, context: PartContext, tools: Sequence[Item] = ()
-) -> None:
+def unmark(system: list[Item], turns: list[Turn], most: int, context: PartContext, tools: Sequence[Item] = ()) -> None:
     """Keep the last cache marks that a request may have: a later one covers what comes before it."""
     marked = [item for item in [*tools, *system, *(item for turn in turns for item in turn.items)] if item.cached]
     for item in marked[: max(len(marked) - most, 0)]:
@@ -221,7 +219,9 @@ def _place(
     top: list[Item] = []
     after: dict[int, list[Item]] = {}
     for item in system:
-        k = max((k for k, turn in enumerate(turns) if any(other.place < item.place for other in turn.items)), default=-1)
+        k = max(
+            (k for k, turn in enumerate(turns) if any(other.place < item.place for other in turn.items)), default=-1
+        )
         place = _place_after(item, k, turns, blocks) if k >= 0 else None
         moved = k >= 0 and (place != k or any(other.place > item.place for other in turns[k].items))
         if moved:

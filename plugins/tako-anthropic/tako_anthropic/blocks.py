@@ -1,32 +1,28 @@
-"""Content blocks of a reply as parts (https://platform.claude.com/docs/en/api/messages)."""
+"""What Anthropic's own servers refuse of the blocks that the Messages API has."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tako.kit.completions.decode import mint_id
-from tako.loose import as_object
-from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
+from tako import notices
+from tako.kit import messages
+from tako.parts import Part, ReasoningPart
 
+if TYPE_CHECKING:
+    from tako.translator import PartContext
 
-def decode_block(block: Any, provider: str) -> Part | None:
-    """Return the part that a block of a reply stands for; tools that ran on the server's side are none of ours."""
-    found = as_object(block) or {}
-    match found.get("type"):
-        case "text" if found.get("text"):
-            return TextPart(str(found["text"]))
-        case "thinking":
-            return ReasoningPart(str(found.get("thinking") or ""), _string(found.get("signature")), provider)
-        case "redacted_thinking":
-            return ReasoningPart("", None, provider, found)
-        case "tool_use":
-            given = found.get("input")
-            return ToolCallPart(
-                _string(found.get("id")) or mint_id(), str(found.get("name") or ""), {} if given is None else given
-            )
-        case _:
-            return None
+SERVER = "https://api.anthropic.com"
 
 
-def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
+    """Return the content block of one part, or None with a notice.
+
+    Thinking that was cut has no signature, and Anthropic doesn't take it back. Other servers may sign nothing.
+    """
+    block = messages.encode_part(part, context)
+    if not isinstance(part, ReasoningPart) or block is None or context.origin.server != SERVER:
+        return block
+    if block.get("type") == "thinking" and not block.get("signature"):
+        context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: without its signature it is not taken back")
+        return None
+    return block

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import JsonSchema, notices
-from tako.kit.messages import arrange, content, encode_tool
+from tako.kit.messages import arrange, content, encode_tool, tool_choice
+from tako.kit.tools import encode_tools
 
 if TYPE_CHECKING:
     from tako import ChatRequest
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 BUDGETS = {"low": 1024, "medium": 4096, "high": 16384}
 """What an effort stands for where the wire counts tokens."""
-CHOICES = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
 
 
 def values(request: ChatRequest, translator: Translator, context: PartContext, *, split: bool) -> dict[str, Any]:
@@ -36,12 +36,13 @@ def _parameters(request: ChatRequest, context: PartContext) -> dict[str, Any]:
         value = getattr(request, name)
         if value not in (None, [], {}):
             made[name] = value
-    if request.tools:
-        made["tools"] = [encode_tool(tool) for tool in request.tools]
-    if request.tool_choice is not None and request.tools:
-        made["tool_choice"] = CHOICES.get(request.tool_choice, {"type": "tool", "name": request.tool_choice})
-    elif request.tool_choice is not None:
-        context.notice(notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: there are no tools", "tool_choice")
+    if tools := encode_tools(request, context, encode_tool):
+        made["tools"] = tools
+        if choice := tool_choice(request):
+            made["tool_choice"] = choice
+    for name in ("tool_choice", "parallel_tool_calls"):
+        if not tools and getattr(request, name) is not None:
+            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: there are no tools", name)
     if isinstance(request.response_format, JsonSchema):
         made["response_format"] = {"type": "json_schema", "schema": request.response_format.schema}
     elif request.response_format is not None:

@@ -7,33 +7,36 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako import Role, notices
-from tako.kit.encoding import encode_parts, is_foreign
+from tako.kit.encoding import encode_parts, is_foreign, own_state
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.kit.parameters import PARAMETERS
-from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.kit.tools import own_tools
+from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, VendorPart
 
 if TYPE_CHECKING:
     from tako import ChatRequest, Message
     from tako.translator import PartContext, Translator
 
 
-def encode(part: Part, context: PartContext) -> Any:  # noqa: PLR0911 - one for each kind of part
-    """Return a part's fields, with its tag."""
+def encode(part: Part, context: PartContext) -> Any:
+    """Return a part's fields, with its tag; state goes along to the server that made it."""
     match part:
-        case TextPart() if not part.text:
+        case TextPart() if not (part.text or part.state):
             context.notice(notices.EMPTY_TEXT, "an empty text was left out")
             return None
         case ImageUrlPart() if not is_data_url(part):
-            return _fields(part) if image_address(part, context) is not None else None
+            return _fields(_own(part, context)) if image_address(part, context) is not None else None
         case ImagePart() | ImageUrlPart():
             inline = inline_image(part, context)
-            return None if inline is None else _fields(ImagePart(*inline, cache=part.cache))
-        case ReasoningPart() if is_foreign(part, context):
-            return None
-        case TextPart() | ToolCallPart() if part.provider not in (None, context.provider):
-            return _fields(replace(part, signature=None, provider=None))
-        case TextPart() | ToolCallPart() | ToolResultPart() | ReasoningPart():
-            return _fields(part)
+            return (
+                None
+                if inline is None
+                else _fields(_own(ImagePart(*inline, part.state, part.extra, part.cache), context))
+            )
+        case ReasoningPart() | VendorPart():
+            return None if is_foreign(part, context) else _fields(part)
+        case TextPart() | ToolCallPart() | ToolResultPart():
+            return _fields(_own(part, context))
         case _:  # a part of a later version, or of a plugin that wraps the translator
             return None
 
@@ -52,7 +55,9 @@ def values(request: ChatRequest, translator: Translator, context: PartContext, *
     made: dict[str, Any] = {"messages": messages}
     if system:
         made["system"] = "\n\n".join(system)
-    for name in ("tools", *PARAMETERS):
+    if tools := [tool for _, tool in own_tools(request, context)]:
+        made["tools"] = tools
+    for name in PARAMETERS:
         value = getattr(request, name)
         if value not in (None, [], {}):
             made[name] = value
@@ -63,6 +68,14 @@ def _content(message: Message, blocks: list[Any]) -> Any:
     """Content that was given as a string stays one, unless a plugin made something else of it."""
     given = isinstance(message.content, str) and len(blocks) == 1
     return blocks[0]["text"] if given and blocks[0] == _fields(TextPart(blocks[0].get("text"))) else blocks
+
+
+def _own(part: Part, context: PartContext) -> Part:
+    """Return a part without the state that another server made."""
+    if part.state is None or context.accepts(part, part.state.origin):
+        return part
+    own_state(part, context)  # says that it stays behind
+    return replace(part, state=None)
 
 
 def _fields(part: Part) -> dict[str, Any]:

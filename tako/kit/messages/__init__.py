@@ -1,10 +1,35 @@
-"""The Messages shape: Anthropic's content blocks and turns, and those of everyone who takes them.
+"""The Messages dialect: Anthropic's wire, and that of everyone who speaks it.
 
-``encode_part`` makes the block of one part, ``encode_tool`` that of a tool. ``arrange`` puts blocks in turns,
-``content`` writes one down.
+- Parts and tools to blocks and back: ``encode_part``, ``encode_tool``, ``decode_block``; ``translator`` is the pair.
+- A request: ``arrange`` puts blocks in turns (``BETWEEN`` for models that take system messages between turns),
+  ``content`` writes one down, ``declared``, ``tool_fields`` and ``parameters`` make the rest of its body.
+- A reply: ``decode_reply`` reads a whole one, ``MessagesDecoder`` a stream.
 """
 
-from tako.kit.messages.blocks import encode_part, encode_tool
-from tako.kit.messages.turns import arrange, content
+from tako.kit.messages.decode import decode_block
+from tako.kit.messages.encode import encode_part, encode_tool
+from tako.kit.messages.reply import decode_reply
+from tako.kit.messages.request import declared, parameters, tool_choice, tool_fields
+from tako.kit.messages.stream import MessagesDecoder
+from tako.kit.messages.turns import BETWEEN, BLOCKS, arrange, content
+from tako.translator import Translator
 
-__all__ = ["arrange", "content", "encode_part", "encode_tool"]
+translator = Translator(encode_part, decode_block)
+"""The dialect's translation of content."""
+
+__all__ = [
+    "BETWEEN",
+    "BLOCKS",
+    "MessagesDecoder",
+    "arrange",
+    "content",
+    "declared",
+    "decode_block",
+    "decode_reply",
+    "encode_part",
+    "encode_tool",
+    "parameters",
+    "tool_choice",
+    "tool_fields",
+    "translator",
+]

@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from tako import notices
 from tako.kit import turns as kit
+from tako.kit.messages.decode import LONGEST_ID, NOT_ID
 from tako.kit.turns import Blocks, Item, Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
 BREAKPOINTS = 4
 """Cache marks that one request may have."""
+SHORT, LONG = "5m", "1h"
+"""How long a cache mark lasts by default, and the longer time, which may not follow the shorter one."""
 
 
 def _with_id(block: dict[str, Any], id: str) -> dict[str, Any]:
@@ -35,24 +42,45 @@ BLOCKS = Blocks(
     result="tool_result",
     id_of=lambda block: block.get("tool_use_id", block.get("id")),
     with_id=_with_id,
-    not_id=re.compile(r"[^a-zA-Z0-9_-]"),
-    longest_id=256,
+    not_id=NOT_ID,
+    longest_id=LONGEST_ID,
+    first=frozenset({"compaction"}),
     not_last=frozenset({"thinking", "redacted_thinking"}),
+    served=re.compile(r"._tool_result$"),
 )
+BETWEEN = replace(BLOCKS, between=frozenset({"text", "tool_addition", "tool_removal"}))
+"""The same for models that take system messages between turns.
+
+They may follow the user's turn or the result of a tool that the vendor ran, and only a turn of the model's may follow
+them (https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages).
+"""
 
 
-def arrange(request: ChatRequest, translator: Translator, context: PartContext) -> tuple[list[Item], list[Turn]]:
-    """Return the system blocks and the turns; what cannot stand where it is is noted and left out."""
-    system, turns = kit.arrange(request, translator, context, BLOCKS)
-    if turns and turns[-1].role == "assistant":
+def arrange(
+    request: ChatRequest,
+    translator: Translator,
+    context: PartContext,
+    blocks: Blocks = BLOCKS,
+    tools: Sequence[Item] = (),
+) -> tuple[list[Item], list[Turn]]:
+    """Return the system blocks and the turns; what cannot stand where it is is noted and left out.
+
+    ``tools``: what is declared, whose cache marks count, too.
+    """
+    system, turns = kit.arrange(request, translator, context, blocks)
+    if turns and turns[-1].role == "assistant" and not turns[-1].own:
         _trim(turns[-1].items[-1], context)
-    items = [*system, *(item for turn in turns for item in turn.items)]
+    items = [*tools, *system, *(item for turn in turns for item in turn.items)]
     for item in items:
         item.cached = "cache_control" in item.block  # a plugin may have set it, too
-    kit.unmark(system, turns, BREAKPOINTS, context)
+    kit.unmark(system, turns, BREAKPOINTS - ("cache_control" in request.extra), context, tools)
     for item in items:
-        if not item.cached:
+        if not item.cached and "cache_control" in item.block:
             item.block = {key: value for key, value in item.block.items() if key != "cache_control"}
+    _shorten([item for item in items if item.cached], context)
+    for call, result in _pairs(turns):
+        if "toolset_name" in call.block:  # the API wants it with the result, too
+            result.block = {"toolset_name": call.block["toolset_name"], **result.block}
     return system, turns
 
 
@@ -70,3 +98,25 @@ def _trim(item: Item, context: PartContext) -> None:
     if item.kind == "text" and isinstance(text, str) and text != text.rstrip():
         item.block = {**item.block, "text": text.rstrip()}
         context.notice(notices.CHANGED_PART, "a text that the reply goes on from lost its last white space", item.path)
+
+
+def _shorten(marked: list[Item], context: PartContext) -> None:
+    """Shorten cache marks of an hour that follow shorter ones; the API refuses them."""
+    short = False
+    for item in marked:
+        mark = item.block["cache_control"]
+        if short and mark.get("ttl") == LONG:
+            item.block = {**item.block, "cache_control": {**mark, "ttl": SHORT}}
+            text = f"a cache mark of {LONG} went out as {SHORT}: a shorter one comes before it"
+            context.notice(notices.CHANGED_PARAMETER, text, item.path)
+        short = short or mark.get("ttl", SHORT) == SHORT
+
+
+def _pairs(turns: list[Turn]) -> Iterator[tuple[Item, Item]]:
+    """Yield calls with their results."""
+    calls: dict[Any, Item] = {}
+    for item in [item for turn in turns for item in turn.items]:
+        if item.kind == BLOCKS.call:
+            calls[BLOCKS.id_of(item.block)] = item
+        elif item.kind == BLOCKS.result:
+            yield calls[BLOCKS.id_of(item.block)], item

@@ -1,0 +1,45 @@
+"""A block of a stream while its pieces come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tako.fold import arguments
+from tako.loose import as_array, text_of
+
+
+class OpenBlock:
+    """The fields that a block began with, and what has been added to them.
+
+    ``live``: some of its text, reasoning or arguments has been handed over. ``call``: its place among the calls.
+    ``texts``: the pieces of its text, if it is one.
+    """
+
+    __slots__ = ("call", "fields", "kind", "live", "pieces", "texts")
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.fields = fields.copy()
+        self.kind = text_of(fields.get("type"))
+        self.live = False
+        self.call: int | None = None
+        self.pieces: dict[str, list[Any]] = {}
+        self.texts = self.pieces.setdefault("text", [text_of(fields.get("text"))]) if self.kind == "text" else []
+
+    def add(self, name: str, value: Any) -> None:
+        """Add a value to a field: text and lists grow, anything else replaces, null adds nothing."""
+        if isinstance(value, str):
+            self.pieces.setdefault(name, [text_of(self.fields.get(name))]).append(value)
+        elif isinstance(value, list):
+            self.pieces.setdefault(name, [as_array(self.fields.get(name)) or []]).append(value)
+        elif value is not None:
+            self.fields[name] = value
+
+    def whole(self) -> dict[str, Any]:
+        """Return the block as a whole reply has it."""
+        whole = self.fields
+        for name, pieces in self.pieces.items():
+            texts = [piece for piece in pieces if isinstance(piece, str)]
+            whole[name] = "".join(texts) if texts else [item for piece in pieces for item in piece]
+        if text := whole.pop("partial_json", None):
+            whole["input"] = arguments(text)
+        return whole

@@ -1,0 +1,321 @@
+"""A streamed reply (https://platform.claude.com/docs/en/build-with-claude/streaming)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from tako import notices
+from tako.errors import ResponseError, StreamTruncatedError
+from tako.fold import closing
+from tako.kit.body import decode_json
+from tako.kit.ids import CallIds
+from tako.kit.messages.pieces import OpenBlock
+from tako.kit.messages.reply import FINISH_REASONS, finish_reason, reported, usage_of
+from tako.kit.sse import SseDecoder
+from tako.loose import as_array, as_object, text_of
+from tako.parts import TextPart, ToolCallPart
+from tako.state import BLOCK_END, State
+from tako.types import Chunk, Delta, End, FinishReason, ToolCallDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tako.kit.exchange import Exchange
+    from tako.kit.failures import Reporter
+    from tako.kit.sse import Event
+    from tako.translator import Translator
+
+EVENTS = frozenset(
+    (
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "error",
+    )
+)
+"""The events that are read."""
+TEXTS = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
+    "input_json_delta": "partial_json",
+}
+"""The kinds of deltas that hold a piece of text, and the field that it is in."""
+LIVE = frozenset(("text", "thinking"))
+"""The kinds of blocks whose text is handed over as it comes; it's in the field of the same name."""
+HINTS = frozenset(("estimated_tokens",))
+"""Fields of deltas that only help to draw a progress bar."""
+
+
+class Piece(Struct, gc=False, forbid_unknown_fields=True):
+    """The delta of a content block; one with other fields is read as any JSON."""
+
+    type: str
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+    signature: str = ""
+
+
+class BlockDelta(Struct, gc=False, forbid_unknown_fields=True):
+    """A ``content_block_delta`` event."""
+
+    delta: Piece
+    index: int = 0
+    type: str | None = None
+
+
+BLOCK_DELTA = msgspec.json.Decoder(BlockDelta)
+OBJECT = msgspec.json.Decoder(dict[str, Any])
+
+
+class MessagesDecoder:
+    """Turns the events of one reply into chunks. ``message_stop`` ends it, nothing else does.
+
+    Text, reasoning and arguments are handed over as they come. At its end each block is put together as a whole reply
+    has it and read by the translator, which says the rest of it.
+    """
+
+    def __init__(self, provider: Reporter, exchange: Exchange, translator: Translator) -> None:
+        self.ended = False
+        self._provider = provider
+        self._exchange = exchange
+        self._context = exchange.context
+        self._translator = translator
+        self._sse = SseDecoder(provider.max_event_bytes)
+        self._message: dict[str, Any] = {}
+        self._usage: dict[str, Any] = {}
+        self._blocks: dict[int, OpenBlock] = {}
+        self._ids = CallIds()
+        self._calls = 0
+        self._open_text = False  # the last thing handed over is a text whose end has not been told
+        self._lost: set[str] = set()
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Yield the deltas that these bytes complete."""
+        return self._chunks(self._sse.feed(data))
+
+    def finish(self, *, clean: bool) -> Iterator[Chunk]:
+        """Yield what is left, the End last."""
+        if not self.ended:  # what follows the terminator is nobody's
+            try:
+                yield from self._chunks(self._sse.flush())
+            except ResponseError as error:
+                raise StreamTruncatedError("the stream ended in the middle of an event") from error
+        if not self.ended:
+            raise StreamTruncatedError("the stream ended without message_stop")
+        yield self._end()
+
+    def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
+        for event in events:
+            if event.event == "content_block_delta":
+                try:
+                    read = BLOCK_DELTA.decode(event.data)
+                except (msgspec.DecodeError, UnicodeError, RecursionError):
+                    yield from self._event(event)
+                    continue
+                piece = read.delta
+                block = self._blocks.get(read.index)
+                if block is not None and block.kind == "text" and piece.type == "text_delta":
+                    if piece.text:
+                        block.live = True
+                        block.texts.append(piece.text)
+                        yield Delta(piece.text)
+                elif piece.type in TEXTS:
+                    yield from self._delta(read.index, piece)
+                else:
+                    yield from self._event(event)
+            elif event.event != "ping":
+                yield from self._event(event)
+                if self.ended:
+                    return
+
+    def _event(self, event: Event) -> Iterator[Chunk]:
+        """Read any event but the frequent ones; its type is told by its name or, where a proxy lost that, inside."""
+        if event.data.startswith(b"[DONE]") or not event.data.strip():  # not the API's, but compatible servers'
+            return
+        if event.event not in EVENTS and event.event != "message":
+            self._pass_over(event.event, event.data)
+            return
+        frame = decode_json(event.data, OBJECT)
+        match frame.get("type") or event.event:
+            case "content_block_start":
+                yield from self._start(_index(frame), as_object(frame.get("content_block")) or {})
+                self._keep(frame, "index", "content_block")
+            case "content_block_delta":
+                yield from self._any_delta(frame, event.data)
+                self._keep(frame, "index", "delta")
+            case "content_block_stop":
+                yield from self._stop(_index(frame))
+                self._keep(frame, "index")
+            case "message_start":
+                yield from self._begin(as_object(frame.get("message")) or {})
+                self._keep(frame, "message")
+            case "message_delta":
+                self._message.update(_said(frame.get("delta")))
+                self._usage.update(_said(frame.get("usage")))  # cumulative, and any of its fields may come late
+                self._keep(frame, "delta", "usage")
+            case "message_stop":
+                self.ended = True
+                yield from self._rest()
+            case "error":
+                raise reported(frame.get("error"), text_of(frame.get("request_id")) or None, self._provider, event.data)
+            case kind:
+                self._pass_over(text_of(kind), event.data)
+
+    def _begin(self, message: dict[str, Any]) -> Iterator[Delta]:
+        """Begin the message; it may have blocks already, as after tools that ran on the vendor's side."""
+        self._usage.update(_said(message.get("usage")))
+        self._message.update({name: value for name, value in message.items() if name not in ("content", "usage")})
+        for index, block in enumerate(as_array(message.get("content")) or []):
+            yield from self._start(index, as_object(block) or {})
+            yield from self._stop(index)
+
+    def _start(self, index: int, fields: dict[str, Any]) -> Iterator[Delta]:
+        if index in self._blocks:
+            yield from self._stop(index)
+        block = self._blocks[index] = OpenBlock(fields)
+        if block.kind == "text" and self._open_text:
+            yield Delta(state=BLOCK_END)
+        if block.kind in LIVE or block.kind == "tool_use":
+            self._open_text = False
+        if block.kind == "tool_use":
+            block.fields["id"] = self._ids.unique(text_of(fields.get("id")))
+            block.call = self._calls
+            self._calls += 1
+            name = text_of(fields.get("name"))
+            yield Delta(tool_calls=[ToolCallDelta(block.call, block.fields["id"], name)])
+        elif block.kind in LIVE:
+            yield from self._live(block, text_of(fields.get(block.kind)))
+
+    def _live(self, block: OpenBlock, text: str) -> Iterator[Delta]:
+        """Hand over a piece of text or reasoning."""
+        if text:
+            block.live = True
+            yield Delta(text) if block.kind == "text" else Delta(reasoning=text)
+
+    def _delta(self, index: int, piece: Piece) -> Iterator[Delta]:
+        """Read a piece of text of any block. Some servers don't say where a block begins, or of what kind it is."""
+        name = TEXTS[piece.type]
+        block = self._blocks.get(index)
+        if name in LIVE and (block is None or (block.kind in LIVE and block.kind != name)):
+            yield from self._start(index, {"type": name, name: ""})
+            block = self._blocks[index]
+        if block is None:
+            self._lose(f"a {piece.type} of no block")
+            return
+        text: str = getattr(piece, name)
+        block.add(name, text)
+        if name == block.kind:
+            yield from self._live(block, text)
+        elif name == "partial_json" and block.call is not None and text:
+            block.live = True
+            yield Delta(tool_calls=[ToolCallDelta(block.call, None, None, text)])
+
+    def _any_delta(self, frame: dict[str, Any], data: bytes) -> Iterator[Delta]:
+        """Read a delta of any shape. What a new kind of delta has is its block's; one that doesn't fit is an error."""
+        index, delta = _index(frame), as_object(frame.get("delta")) or {}
+        kind = text_of(delta.get("type"))
+        name = TEXTS.get(kind)
+        if name is not None:
+            text = delta.get(name, "")
+            if not isinstance(text, str):
+                decode_json(data, BLOCK_DELTA)  # says what does not fit
+            yield from self._delta(index, Piece(kind, **{name: text}))
+            for unknown in delta.keys() - {"type", name} - HINTS:
+                self._lose(f"the field {unknown!r} of a {kind}")
+            return
+        block = self._blocks.get(index)
+        if block is None:
+            self._lose(f"a {kind or 'delta'} of no block")
+        elif kind == "citations_delta":
+            block.add("citations", [delta.get("citation")])
+        else:
+            for field, value in delta.items():
+                if field == block.kind and field in LIVE:
+                    self._lose(f"the {field} of a {kind}")
+                elif field != "type":
+                    block.add(field, value)
+
+    def _stop(self, index: int) -> Iterator[Delta]:
+        """End a block: say what has not been said of it."""
+        block = self._blocks.pop(index, None)
+        if block is None:
+            return
+        whole = block.whole()
+        if block.kind == "fallback":  # the model that goes on, which the whole reply names
+            self._message["model"] = (as_object(whole.get("to")) or {}).get("model") or self._message.get("model")
+        part = self._translator.decode(whole, self._context)
+        if block.call is not None:
+            yield from self._end_call(block, whole, part.state if isinstance(part, ToolCallPart) else None)
+        elif part is not None and not block.live:
+            self._open_text = False
+            yield Delta(part=part)
+        elif isinstance(part, TextPart) and not (part.citations or part.state):
+            self._open_text = True
+        elif part is not None:
+            yield closing(part)
+
+    def _end_call(self, block: OpenBlock, whole: dict[str, Any], state: State | None) -> Iterator[Delta]:
+        """Hand over arguments that came whole with the call's beginning, and its state."""
+        given = whole.get("input")
+        text = msgspec.json.encode(given).decode() if given and not block.live else ""
+        if (text or state) and block.call is not None:
+            yield Delta(tool_calls=[ToolCallDelta(block.call, None, None, text, state)])
+
+    def _rest(self) -> Iterator[Delta]:
+        """End what has not been ended; of a paused turn, say who made its last text (see ``reply.paused``)."""
+        for index in sorted(self._blocks):
+            yield from self._stop(index)
+        word = text_of(self._message.get("stop_reason"))
+        if self._open_text and FINISH_REASONS.get(word) is FinishReason.PAUSE:
+            yield Delta(state=State(self._context.origin))
+
+    def _keep(self, frame: dict[str, Any], *known: str) -> None:
+        """Keep fields that tako doesn't know for ``raw``; a later value replaces an earlier one."""
+        self._message.update({name: value for name, value in _said(frame).items() if name not in ("type", *known)})
+
+    def _pass_over(self, kind: str, data: bytes) -> None:
+        """Pass an unknown event over, with a notice if it says anything."""
+        try:
+            frame: Any = msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            frame = data
+        if frame and kind != "ping" and frame != {"type": kind}:
+            self._lose(f"an event of type {kind[:64]!r}")
+
+    def _lose(self, what: str) -> None:
+        """Note once that something of the reply was lost; there are only so many notices."""
+        if what not in self._lost and len(self._lost) < 16:  # noqa: PLR2004 - a server could make up names without end
+            self._lost.add(what)
+            self._context.notice(notices.LOST_PART, f"{what} was lost: tako does not know it", "")
+
+    def _end(self) -> End:
+        message = self._message
+        word = text_of(message.get("stop_reason"))
+        reason = finish_reason(word, message.get("stop_details"), self._context, has_calls=self._calls > 0)
+        return End(
+            reason,
+            usage_of(self._usage),
+            text_of(message.get("model")) or self._exchange.body.get("model", ""),
+            text_of(message.get("id")),
+            finish_word=word,
+            notices=list(self._exchange.notices),
+            raw={**message, "usage": self._usage},
+        )
+
+
+def _said(fields: Any) -> dict[str, Any]:
+    """Return the fields that say something: what comes later as null takes back nothing."""
+    return {name: value for name, value in (as_object(fields) or {}).items() if value is not None}
+
+
+def _index(frame: dict[str, Any]) -> int:
+    index = frame.get("index")
+    return index if isinstance(index, int) else 0
