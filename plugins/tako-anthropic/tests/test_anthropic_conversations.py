@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tako_anthropic import prepare, tako_translator
 
-from tako import ChatRequest, Message, Role
+from tako import ChatRequest, Message, Origin, Role, State
 from tako.parts import (
     ImagePart,
     ImageUrlPart,
@@ -32,9 +32,8 @@ shown = (
 )
 calls = st.builds(ToolCallPart, ids, st.sampled_from(["f", "a.b"]), values)
 results = st.builds(ToolResultPart, ids, values | st.lists(shown, max_size=2), st.booleans())
-thoughts = st.builds(
-    ReasoningPart, texts, st.sampled_from([None, "sig"]), st.sampled_from([None, "anthropic", "openai"])
-)
+origins = st.builds(Origin, st.sampled_from(["anthropic", "openai"]))
+thoughts = st.builds(ReasoningPart, texts, st.none() | st.builds(State, origins, st.just({"signature": "sig"})))
 messages = st.builds(
     Message, st.sampled_from(list(Role)), texts | st.lists(shown | calls | results | thoughts, max_size=4)
 )
@@ -49,11 +48,13 @@ rounds = st.builds(
 conversations = st.lists(st.lists(messages, max_size=2) | rounds, max_size=5).map(
     lambda turns: [message for turn in turns for message in turn]
 )
-PROVIDER = Anthropic("claude-sonnet-4-5", api_key="sk-ant-123")
+OLD, NEW = (Anthropic(model, api_key="sk-ant-123") for model in ("claude-sonnet-4-5", "claude-opus-5-5"))
+NO_LOSS = ("added_tools", "changed_part", "moved_turn", "unsupported_parameter")
+"""Codes of notices about parts that went out all the same."""
 
 
-def encoded(request: ChatRequest) -> tuple[dict[str, Any], list[Any]]:
-    exchange = asyncio.run(prepare(PROVIDER, tako_translator(PROVIDER), request, False))
+def encoded(provider: Anthropic, request: ChatRequest) -> tuple[dict[str, Any], list[Any]]:
+    exchange = asyncio.run(prepare(provider, tako_translator(), request, False))
     return exchange.body, exchange.notices
 
 
@@ -62,28 +63,29 @@ def blocks(content: Any) -> list[dict[str, Any]]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(conversations)
-def test_parts_in_are_parts_on_the_wire_and_notices(conversation: list[Message]) -> None:
+@given(st.sampled_from([OLD, NEW]), conversations)
+def test_parts_in_are_parts_on_the_wire_and_notices(provider: Anthropic, conversation: list[Message]) -> None:
     request = ChatRequest([Message.user("Hi"), *conversation])
-    body, notices = encoded(request)
+    body, notices = encoded(provider, request)
     out = sum(len(blocks(message["content"])) for message in body["messages"]) + len(blocks(body.get("system", [])))
-    changed = ("changed_part", "unsupported_parameter")  # these parts went out all the same
-    lost = [notice for notice in notices if ".result" not in notice.path and notice.code not in changed]
+    lost = [notice for notice in notices if ".result" not in notice.path and notice.code not in NO_LOSS]
     assert sum(len(message.parts) for message in request.messages) == out + len(lost)
 
 
 @settings(max_examples=60, deadline=None)
-@given(conversations)
-def test_turns_alternate_and_every_call_is_answered_first_thing_in_the_next(conversation: list[Message]) -> None:
-    body, _ = encoded(ChatRequest([Message.user("Hi"), *conversation]))
-    turns = body["messages"]
+@given(st.sampled_from([OLD, NEW]), conversations)
+def test_turns_alternate_and_every_call_is_answered_first_thing_in_the_next(
+    provider: Anthropic, conversation: list[Message]
+) -> None:
+    body, _ = encoded(provider, ChatRequest([Message.user("Hi"), *conversation]))
+    turns = [turn for turn in body["messages"] if turn["role"] != "system"]
     assert [turn["role"] for turn in turns] == [["user", "assistant"][i % 2] for i in range(len(turns))]
     seen: set[str] = set()
     waiting: list[str] = []
     for turn in turns:
         content = blocks(turn["content"])
         assert content
-        assert turn["role"] == "user" or content[-1]["type"] != "thinking"
+        assert turn["role"] == "user" or content[-1]["type"] != "thinking" or turn is turns[-1]
         answers = [block["tool_use_id"] for block in content if block["type"] == "tool_result"]
         assert sorted(answers) == sorted(waiting)
         assert all(block["type"] == "tool_result" for block in content[: len(answers)])
@@ -92,3 +94,24 @@ def test_turns_alternate_and_every_call_is_answered_first_thing_in_the_next(conv
         assert len({*waiting, *seen}) == len(waiting) + len(seen)
         seen.update(waiting)
     assert waiting == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(conversations)
+def test_system_messages_stand_after_the_user_and_before_the_model(conversation: list[Message]) -> None:
+    body, _ = encoded(NEW, ChatRequest([Message.user("Hi"), *conversation]))
+    roles = ["", *[turn["role"] for turn in body["messages"]], ""]
+    for before, role, after in zip(roles, roles[1:], roles[2:], strict=False):
+        assert role != "system" or (before == "user" and after in ("assistant", ""))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([OLD, NEW]), conversations)
+def test_a_request_begins_with_the_one_before_it(provider: Anthropic, conversation: list[Message]) -> None:
+    """Or a notice says what has moved. What the last message of a request was may go on in the next."""
+    earlier = [Message.user("Hi"), *conversation, Message.user("So?")]
+    before, _ = encoded(provider, ChatRequest(earlier))
+    after, notices = encoded(provider, ChatRequest([*earlier, Message.assistant("That."), Message.user("And?")]))
+    if not any(notice.code == "moved_turn" for notice in notices):
+        assert after["messages"][: len(before["messages"])] == before["messages"]
+        assert after.get("system") == before.get("system")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tako_anthropic import prepare, tako_translator
 
-from tako import ChatRequest, ContentPart, Message
+from tako import ChatRequest, ContentPart, Message, Origin, State
+from tako.parts import ReasoningPart
 from tako.providers import Anthropic
 
 HI = [Message.user("Hi")]
@@ -17,7 +18,7 @@ HI = [Message.user("Hi")]
 def encoded(request: ChatRequest, model: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Return the body that would go out, and the codes and paths of its notices."""
     provider = Anthropic(model, api_key="sk-ant-test")
-    exchange = asyncio.run(prepare(provider, tako_translator(provider), request, False))
+    exchange = asyncio.run(prepare(provider, tako_translator(), request, False))
     return exchange.body, [(notice.code, notice.path) for notice in exchange.notices]
 
 
@@ -67,7 +68,7 @@ def test_later_models_do_not(model: str) -> None:
 
 
 def test_no_turn_of_the_models_ends_with_thinking() -> None:
-    thought = ContentPart.reasoning("hm", "sig", "anthropic")
+    thought = ReasoningPart("hm", State(Origin("anthropic"), {"signature": "sig"}))
     cut = [*HI, Message.assistant([ContentPart.text("Well"), thought]), Message.user("Go on")]
     body, notices = encoded(ChatRequest(cut), "claude-sonnet-4-5")
     assert body["messages"][1] == {"role": "assistant", "content": "Well"}

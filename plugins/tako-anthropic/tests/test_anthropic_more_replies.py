@@ -9,13 +9,11 @@ import pytest
 
 import tako
 from tako import FinishReason, Usage
-from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.parts import TextPart, ToolCallPart, VendorPart
 from tako.providers import Anthropic
 from tako.testing.server import reply, serve
 
 RESULT = {"type": "code_execution_tool_result", "tool_use_id": "srv_1", "content": {"stdout": "1"}}
-COMPACTION = {"type": "compaction", "content": None}
-FALLBACK = {"type": "fallback", "from": {"model": "claude-x"}, "to": {"model": "claude-y"}}
 STOP_REASON = {"stop_reason": "end_turn"}
 
 
@@ -54,9 +52,11 @@ def test_a_message_may_begin_with_blocks() -> None:
     called = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"id": 7}}
     first = start(content=[RESULT, called, {"type": "text", "text": "So."}], stop_reason="tool_use")
     response = stream(first, STOP)
-    assert response.message.parts == [ToolCallPart("toolu_1", "look", {"id": 7}), TextPart("So.")]
+    block, *rest = response.message.parts
+    assert isinstance(block, VendorPart)
+    assert block.state.data == RESULT
+    assert rest == [ToolCallPart("toolu_1", "look", {"id": 7}), TextPart("So.")]
     assert response.finish_reason is FinishReason.TOOL_CALLS
-    assert response.raw["content"] == [{"index": 0, **RESULT}]
 
 
 def test_what_comes_later_as_null_takes_nothing_back() -> None:
@@ -96,21 +96,6 @@ def test_events_without_types_are_told_by_their_names() -> None:
 @pytest.mark.parametrize("odd", [b"data:\n\n", b"data: [DONE]\n\n", b"event: message_stop\ndata: \n\n"])
 def test_events_that_say_nothing_are_passed_over(odd: bytes) -> None:
     assert stream(START, odd, *TEXT, DELTA, STOP).text == "Hi"
-
-
-def test_blocks_of_newer_kinds_are_kept_in_raw() -> None:
-    response = stream(
-        START,
-        *block(0, COMPACTION, {"type": "compaction_delta", "content": "before", "encrypted_content": "x"}),
-        *block(1, FALLBACK),
-        *block(2, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "signature_delta", "signature": "s"}),
-        *block(3, {"type": "text", "text": ""}, {"type": "text_delta", "text": "Hi"}),
-        DELTA,
-        STOP,
-    )
-    assert response.message.parts == [ReasoningPart("", "s", "anthropic"), TextPart("Hi")]
-    compacted = {"type": "compaction", "content": "before", "encrypted_content": "x"}
-    assert response.raw["content"] == [{"index": 0, **compacted}, {"index": 1, **FALLBACK}]
 
 
 def test_half_an_emoji_is_marked_and_the_rest_is_kept() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import tako
-from tako import ChatRequest, FinishReason, Message, Usage
+from tako import ChatRequest, FinishReason, Message, Origin, State, Usage
 from tako.errors import (
     AuthenticationError,
     BadRequestError,
@@ -19,7 +19,7 @@ from tako.errors import (
     ServerError,
     StreamTruncatedError,
 )
-from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart, VendorPart
 from tako.providers import Anthropic
 from tako.testing.server import Reply, reply, serve
 
@@ -30,13 +30,14 @@ FOUND = {
     "tool_use_id": "srv_1",
     "content": [{"type": "web_search_result", "url": "u"}],
 }
+HOLOGRAM = {"type": "hologram", "depth": 3}
 CONTENT = [
     {"type": "thinking", "thinking": "Let me see.", "signature": "sig=="},
     REDACTED,
     SEARCH,
     FOUND,
     {"type": "text", "text": "Looking."},
-    {"type": "hologram", "depth": 3},
+    HOLOGRAM,
     {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Zürich"}},
     {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}},
 ]
@@ -55,13 +56,27 @@ MESSAGE = {
     "content": CONTENT,
     "usage": USAGE,
 }
-PARTS = [
-    ReasoningPart("Let me see.", "sig==", "anthropic"),
-    ReasoningPart("", None, "anthropic", REDACTED),
-    TextPart("Looking."),
-    ToolCallPart("toolu_1", "weather", {"city": "Zürich"}),
-    ToolCallPart("toolu_2", "now", {}),
-]
+
+
+def parts(origin: Origin) -> list[Part]:
+    """What CONTENT is in parts, if ``origin`` has made it."""
+    return [
+        ReasoningPart("Let me see.", State(origin, {"signature": "sig=="})),
+        ReasoningPart("", State(origin, REDACTED)),
+        VendorPart("server_tool_use", State(origin, SEARCH)),
+        VendorPart("web_search_tool_result", State(origin, FOUND)),
+        TextPart("Looking."),
+        VendorPart("hologram", State(origin, HOLOGRAM)),
+        ToolCallPart("toolu_1", "weather", {"city": "Zürich"}),
+        ToolCallPart("toolu_2", "now", {}),
+    ]
+
+
+def origin_of(response: tako.ChatResponse) -> Origin:
+    """Who made a reply, as its first part says."""
+    state = response.message.parts[0].state
+    assert state is not None
+    return state.origin
 
 
 def event(kind: str, **fields: Any) -> bytes:
@@ -113,12 +128,10 @@ STREAM = [
         4,
         {"type": "text", "text": ""},
         {"type": "text_delta", "text": "Look"},
-        {"type": "citations_delta", "citation": {"cited_text": "x"}},
-        {"type": "sparkle_delta", "text": {"not": "text"}},
         {"type": "text_delta", "text": "ing."},
     ),
-    event("aurora", colour="green"),
-    *block(5, {"type": "hologram", "depth": 3}, {"type": "text_delta", "text": "not for the user"}),
+    event("aurora"),
+    *block(5, HOLOGRAM),
     *block(
         6, {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}, *arguments('{"city": "Zü', 'rich"}')
     ),
@@ -144,12 +157,20 @@ def stream(events: list[bytes], **script: Any) -> tako.ChatResponse:
         return running.response()
 
 
-def test_a_whole_reply_has_its_parts_and_leaves_the_servers_tools_in_raw() -> None:
+def test_a_whole_reply_has_a_part_for_each_block() -> None:
     response = chat(reply(json={**MESSAGE, "stop_reason": "tool_use"}))
-    assert response.message.parts == PARTS
-    assert response.finish_reason is FinishReason.TOOL_CALLS
+    assert response.message.parts == parts(origin_of(response))
+    assert (response.finish_reason, response.finish_word) == (FinishReason.TOOL_CALLS, "tool_use")
     assert (response.id, response.model, response.notices) == ("msg_1", "claude-x", [])
     assert response.raw["content"] == CONTENT
+    assert [call.name for call in response.tool_calls] == ["weather", "now"]
+
+
+def test_state_says_who_made_it() -> None:
+    with serve(reply(json={**MESSAGE, "stop_reason": "tool_use"})) as server:
+        response = provider_at(server.url + "/gateway").blocking.chat(ChatRequest([Message.user("Hi")], model="other"))
+        assert origin_of(response) == Origin("anthropic", "other", server.url)
+        assert response.provider == "anthropic:other"
 
 
 def test_usage_counts_what_was_read_from_the_cache_and_written_to_it() -> None:
@@ -164,38 +185,19 @@ def test_usage_counts_what_was_read_from_the_cache_and_written_to_it() -> None:
 def test_a_stream_gives_what_the_whole_reply_gives_however_it_is_cut(size: int) -> None:
     body = b"".join(STREAM)
     response = stream([body[i : i + size] for i in range(0, len(body), size)])
-    assert response.message.parts == PARTS
-    assert response.finish_reason is FinishReason.TOOL_CALLS
+    assert response.message.parts == parts(origin_of(response))
+    assert (response.finish_reason, response.finish_word) == (FinishReason.TOOL_CALLS, "tool_use")
     assert (response.id, response.model, response.notices) == ("msg_1", "claude-x", [])
-
-
-def test_what_tako_has_no_part_for_stands_in_the_raw_of_a_stream() -> None:
-    assert stream(STREAM).raw["content"] == [
-        {"index": 2, **SEARCH},
-        {"index": 3, **FOUND},
-        {"index": 4, "type": "text", "citations": [{"cited_text": "x"}]},
-        {"index": 5, "type": "hologram", "depth": 3},
-    ]
-
-
-def test_reasoning_of_a_stream_goes_back_byte_for_byte() -> None:
-    with serve(reply(STREAM), reply(json={**MESSAGE, "stop_reason": "end_turn"})) as server:
-        provider = provider_at(server.url)
-        running = provider.blocking.stream("Hi")
-        list(running)
-        results = [Message.tool("toolu_1", "1"), Message.tool("toolu_2", "2")]
-        response = provider.blocking.chat(ChatRequest([Message.user("Hi"), running.response().message, *results]))
-        sent = server.requests[-1].json["messages"][1]["content"]
-    assert sent == [CONTENT[0], REDACTED, CONTENT[4], CONTENT[6], CONTENT[7]]
-    assert response.notices == []
 
 
 def test_thinking_without_text_keeps_its_signature_and_leaves_the_text_before_it_alone() -> None:
     quiet = block(
         1, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "signature_delta", "signature": "s"}
     )
-    response = stream([START, *text("A"), *quiet, *text("B", index=2), *end()])
-    assert response.message.parts == [TextPart("A"), ReasoningPart("", "s", "anthropic"), TextPart("B")]
+    texts = stream([START, *text("A"), *quiet, *text("B", index=2), *end()]).message.parts
+    assert [part.text for part in texts if isinstance(part, TextPart | ReasoningPart)] == ["A", "", "B"]
+    assert texts[1].state is not None
+    assert texts[1].state.data == {"signature": "s"}
 
 
 @pytest.mark.parametrize(
@@ -207,13 +209,15 @@ def test_thinking_without_text_keeps_its_signature_and_leaves_the_text_before_it
         ("model_context_window_exceeded", "length"),
         ("tool_use", "tool_calls"),
         ("refusal", "content_filter"),
-        ("pause_turn", "other"),
-        ("compaction", "other"),
+        ("pause_turn", "pause"),
+        ("compaction", "pause"),
+        ("whatever", "other"),
     ],
 )
 def test_every_stop_reason_has_its_meaning(word: str, reason: str) -> None:
-    assert stream([START, *text("Hi"), *end(word)]).finish_reason == reason
-    assert chat(reply(json={**MESSAGE, "stop_reason": word})).finish_reason == reason
+    streamed, whole = stream([START, *text("Hi"), *end(word)]), chat(reply(json={**MESSAGE, "stop_reason": word}))
+    for response in (streamed, whole):
+        assert (response.finish_reason, response.finish_word) == (reason, word)
 
 
 def test_a_reply_without_a_stop_reason_says_so() -> None:
@@ -242,7 +246,8 @@ def test_a_server_that_answers_a_stream_in_one_piece_is_understood() -> None:
     with serve(reply(json={**MESSAGE, "stop_reason": "tool_use"})) as server:
         running = provider_at(server.url).blocking.stream("Hi")
         list(running)
-        assert running.response().message.parts == PARTS
+        response = running.response()
+        assert response.message.parts == parts(origin_of(response))
 
 
 def test_a_stop_without_its_blank_line_is_a_stop_and_half_an_event_is_none() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tako
-from tako import ChatRequest, ContentPart, JsonSchema, Message, Role, Tool, UnsupportedError
-from tako.errors import ConfigurationError
+from tako import ChatRequest, ContentPart, JsonSchema, Message, Origin, Role, State, Tool
+from tako.errors import ConfigurationError, UnsupportedError
 from tako.parts import Part, ReasoningPart, TextPart
 from tako.providers import Anthropic
 from tako.testing.server import reply, serve
@@ -27,6 +27,8 @@ OK = {
     "usage": {},
 }
 WEATHER = Tool("weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}})
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+OWN = Origin("anthropic")
 OLD, BOTH, NEW = "claude-sonnet-4-5", "claude-opus-4-6", "claude-opus-5-5"
 
 
@@ -87,7 +89,7 @@ def test_all_system_messages_are_kept_in_order(server: Server) -> None:
     assert body["system"] == [{"type": "text", "text": "One."}, {"type": "text", "text": "Two."}]
     assert [message["role"] for message in body["messages"]] == ["user"]
     assert [block["text"] for block in body["messages"][0]["content"]] == ["Hi", "there"]
-    assert notices == []
+    assert notices == [("moved_turn", "messages[2].content[0]")]
 
 
 def test_results_of_parallel_calls_go_first_in_one_user_message(server: Server) -> None:
@@ -123,7 +125,7 @@ def test_results_may_hold_text_and_images(server: Server) -> None:
         Message.assistant([ContentPart.tool_call("a", "look", {})]),
         Message.tool("a", result),
     ]
-    body, notices = ask(server, messages)
+    body, notices = ask(server, ChatRequest(messages, tools=[WEATHER]))
     content = body["messages"][2]["content"][0]["content"]
     assert [block["type"] for block in content] == ["text", "image"]
     assert notices == [("misplaced_part", "messages[2].content[0].result[2]")]
@@ -163,9 +165,10 @@ def test_calls_and_results_without_counterpart_are_left_out(server: Server) -> N
 
 def test_a_history_with_calls_declares_their_tools_even_where_the_request_has_none(server: Server) -> None:
     messages = [Message.user("?"), Message.assistant([ContentPart.tool_call("a", "x.y", {})]), Message.tool("a", "1")]
-    body, _ = ask(server, messages)
+    body, notices = ask(server, messages)
     assert body["tools"] == [{"name": "x_y", "input_schema": {"type": "object"}}]
     assert body["tool_choice"] == {"type": "none"}
+    assert notices == [("added_tools", "tools")]
 
 
 def test_arguments_that_are_no_object_go_inside_of_one(server: Server) -> None:
@@ -323,7 +326,7 @@ def test_a_tool_that_must_be_called_forbids_thinking(server: Server) -> None:
 
 def test_a_budget_is_left_out_where_the_calls_come_from_elsewhere(server: Server) -> None:
     call = ContentPart.tool_call("a", "weather", {})
-    thought = ContentPart.reasoning("Hm", "sig", "anthropic")
+    thought = ReasoningPart("Hm", State(OWN, {"signature": "sig"}))
     cases: list[tuple[list[Part], bool]] = [([call], False), ([thought, call], True)]
     for parts, thinks in cases:
         messages = [Message.user("?"), Message.assistant(parts), Message.tool("a", "1")]
@@ -334,12 +337,12 @@ def test_a_budget_is_left_out_where_the_calls_come_from_elsewhere(server: Server
 def test_reasoning_goes_back_unchanged_and_that_of_others_stays_behind(server: Server) -> None:
     redacted = {"type": "redacted_thinking", "data": "EmwK"}
     parts: list[Part] = [
-        ReasoningPart("Hm", "sig==", "anthropic"),
-        ReasoningPart("", None, "anthropic", redacted),
-        ReasoningPart("", "sig2", "anthropic"),
-        ReasoningPart("Ah", "sig", "vertex"),
-        ReasoningPart("cut", None, "anthropic"),
-        TextPart("Yes", "state", "vertex"),
+        ReasoningPart("Hm", State(OWN, {"signature": "sig=="})),
+        ReasoningPart("", State(OWN, redacted)),
+        ReasoningPart("", State(OWN, {"signature": "sig2"})),
+        ReasoningPart("Ah", State(Origin("vertex"), {"thoughtSignature": "sig"})),
+        ReasoningPart("by hand"),
+        TextPart("Yes", state=State(Origin("vertex"), {"thoughtSignature": "state"})),
     ]
     body, notices = ask(server, [Message.user("?"), Message.assistant(parts), Message.user("!")])
     assert body["messages"][1]["content"] == [
@@ -348,7 +351,7 @@ def test_reasoning_goes_back_unchanged_and_that_of_others_stays_behind(server: S
         {"type": "thinking", "thinking": "", "signature": "sig2"},
         {"type": "text", "text": "Yes"},
     ]
-    assert notices == [("foreign_state", "messages[1].content[3]"), ("unsupported_part", "messages[1].content[4]")]
+    assert notices == [("foreign_state", f"messages[1].content[{i}]") for i in (3, 4, 5)]
 
 
 def test_cache_marks_go_out_and_the_last_four_win(server: Server) -> None:
@@ -367,6 +370,8 @@ def test_extra_is_merged_last(server: Server) -> None:
     body, _ = ask(server, ChatRequest([Message.user("?")], extra=extra, metadata={"user_id": "u1"}))
     assert (body["tools"], body["top_k"], body["max_tokens"]) == (tools, 3, 9)
     assert body["metadata"] == {"user_id": "u2"}
+    body, _ = ask(server, ChatRequest([Message.user("?")], tools=[WEATHER], extra={"tools": [SEARCH]}))
+    assert [tool["name"] for tool in body["tools"]] == ["weather", "web_search"]
 
 
 def test_a_wrapped_translator_decides_what_a_part_becomes(server: Server) -> None:

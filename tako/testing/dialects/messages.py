@@ -10,7 +10,7 @@ from tako.testing.dialects.dialect import Asked, Dialect, Seen
 from tako.types import FinishReason, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tako.testing.script import Script
     from tako.testing.server import Received
@@ -63,50 +63,19 @@ class Messages(Dialect):
 
     def whole(self, script: Script) -> Any:
         """Return a message."""
-        content: list[dict[str, Any]] = []
-        if script.reasoning:
-            content.append({"type": "thinking", "thinking": script.reasoning, "signature": script.signature or "s"})
-        if script.text:
-            content.append({"type": "text", "text": script.text})
-        content += [self.unknown_block] if script.unknown else []
-        content += [{"type": "text", "text": text} for text in script.more]
-        content += [{"type": "tool_use", "id": call.id, "name": call.name, "input": call.args} for call in script.calls]
         usage = {} if script.usage is None else {**_input(script.usage), **_output(script.usage)}
-        return {**_head(script), "content": content, "stop_reason": self.word(script), "usage": usage}
+        return {**_head(script), "content": _content(script), "stop_reason": self.word(script), "usage": usage}
 
     def events(self, script: Script) -> list[bytes]:
         """Return ``message_start``, the blocks, ``message_delta`` and ``message_stop``."""
         started = {} if script.usage is None else {**_input(script.usage), "output_tokens": 1}
         message: dict[str, Any] = {**_head(script), "content": [], "stop_reason": None, "usage": started}
         made = [event("message_start", message=message), event("ping")]
-        index = 0
-        if script.reasoning:
-            made.append(_start(index, {"type": "thinking", "thinking": "", "signature": ""}))
-            made += [_delta(index, "thinking", thinking=piece) for piece in script.pieces(script.reasoning)]
-            made += [_delta(index, "signature", signature=script.signature or "s"), _stop(index)]
-            index += 1
-        if script.text:
-            made += _text(index, script.pieces(script.text))
-            index += 1
-        if script.unknown:
-            made += [_start(index, self.unknown_block), _stop(index)]
-            index += 1
-        for text in script.more:
-            made += _text(index, script.pieces(text))
-            index += 1
-        for n, call in enumerate(script.calls, index):
-            made.append(_start(n, {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}))
-            made.append(_delta(n, "input_json", partial_json=""))
-            made += [_delta(n, "input_json", partial_json=piece) for piece in script.pieces(call.text)]
-            made.append(_stop(n))
+        for index, block in enumerate(_content(script)):
+            made += block_events(index, block, script.pieces)
         counted = {} if script.usage is None else _output(script.usage)
         made.append(event("message_delta", delta={"stop_reason": self.word(script)}, usage=counted))
         return [*made, event("message_stop")]
-
-    @property
-    def unknown_block(self) -> dict[str, Any]:
-        """A block of a kind that nobody knows."""
-        return {"type": "hologram", "mark": self.unknown_mark}
 
     def refusal(self, status: int, message: str) -> Any:
         """Return an error as Anthropic has it."""
@@ -132,25 +101,50 @@ def event(kind: str, **fields: Any) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (kind.encode(), msgspec.json.encode({"type": kind, **fields}))
 
 
+def block_events(index: int, block: dict[str, Any], pieces: Callable[[str], list[str]]) -> list[bytes]:
+    """Stream a content block as the API does; ``pieces`` takes its texts apart. Blocks without text come whole."""
+    start, deltas = block, list[dict[str, Any]]()
+    match block["type"]:
+        case "text":
+            start = {**block, "text": "", **({"citations": []} if block.get("citations") else {})}
+            deltas = [{"type": "text_delta", "text": piece} for piece in pieces(block["text"])]
+            deltas[1:1] = [{"type": "citations_delta", "citation": cited} for cited in block.get("citations") or ()]
+        case "thinking":
+            start = {**block, "thinking": "", "signature": ""}
+            deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(block["thinking"])]
+            deltas.append({"type": "signature_delta", "signature": block["signature"]})
+        case "tool_use" | "server_tool_use" | "mcp_tool_use":
+            start = {**block, "input": {}}
+            given = block["input"]
+            text = given if isinstance(given, str) else msgspec.json.encode(given).decode() if given else ""
+            deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ("", *pieces(text))]
+        case _:
+            pass
+    return [
+        event("content_block_start", index=index, content_block=start),
+        *[event("content_block_delta", index=index, delta=delta) for delta in deltas],
+        event("content_block_stop", index=index),
+    ]
+
+
+def _content(script: Script) -> list[dict[str, Any]]:
+    """Return a script's content blocks."""
+    content: list[dict[str, Any]] = []
+    if script.reasoning:
+        content.append({"type": "thinking", "thinking": script.reasoning, "signature": script.signature or "s"})
+    if script.text:
+        content.append({"type": "text", "text": script.text})
+    if script.unknown:
+        content.append({"type": "hologram", "mark": Dialect.unknown_mark})
+    return [
+        *content,
+        *[{"type": "text", "text": text} for text in script.more],
+        *[{"type": "tool_use", "id": call.id, "name": call.name, "input": call.args} for call in script.calls],
+    ]
+
+
 def _head(script: Script) -> dict[str, Any]:
     return {"id": script.id, "type": "message", "role": "assistant", "model": script.model}
-
-
-def _start(index: int, block: Any) -> bytes:
-    return event("content_block_start", index=index, content_block=block)
-
-
-def _delta(index: int, kind: str, **fields: Any) -> bytes:
-    return event("content_block_delta", index=index, delta={"type": f"{kind}_delta", **fields})
-
-
-def _text(index: int, pieces: list[str]) -> list[bytes]:
-    deltas = [_delta(index, "text", text=piece) for piece in pieces]
-    return [_start(index, {"type": "text", "text": ""}), *deltas, _stop(index)]
-
-
-def _stop(index: int) -> bytes:
-    return event("content_block_stop", index=index)
 
 
 def _input(usage: Usage) -> dict[str, Any]:
