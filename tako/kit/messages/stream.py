@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import closing
 from tako.kit.body import decode_json
 from tako.kit.ids import CallIds
-from tako.kit.messages.pieces import OpenBlock
+from tako.kit.messages.pieces import LIVE, OpenBlock
 from tako.kit.messages.reply import FINISH_REASONS, finish_reason, reported, usage_of
 from tako.kit.sse import SseDecoder
 from tako.loose import as_array, as_object, text_of
@@ -40,37 +40,54 @@ EVENTS = frozenset(
     )
 )
 """The events that are read."""
-TEXTS = {
-    "text_delta": "text",
-    "thinking_delta": "thinking",
-    "signature_delta": "signature",
-    "input_json_delta": "partial_json",
-}
-"""The kinds of deltas that hold a piece of text, and the field that it is in."""
-LIVE = frozenset(("text", "thinking"))
-"""The kinds of blocks whose text is handed over as it comes; it's in the field of the same name."""
 HINTS = frozenset(("estimated_tokens",))
 """Fields of deltas that only help to draw a progress bar."""
 
 
-class Piece(Struct, gc=False, forbid_unknown_fields=True):
-    """The delta of a content block; one with other fields is read as any JSON."""
+class Piece(Struct, gc=False, forbid_unknown_fields=True, tag_field="type"):
+    """A delta that holds a piece of text; one of another kind, or with other fields, is read as any JSON."""
 
-    type: str
+    name: ClassVar[str]
+    """The field of the block that the text belongs to."""
+
+
+class TextPiece(Piece, gc=False, forbid_unknown_fields=True, tag="text_delta"):
+    """A piece of text."""
+
+    name = "text"
     text: str = ""
-    thinking: str = ""
-    partial_json: str = ""
-    signature: str = ""
 
 
-class BlockDelta(Struct, gc=False, forbid_unknown_fields=True):
+class ThinkingPiece(Piece, gc=False, forbid_unknown_fields=True, tag="thinking_delta"):
+    """A piece of reasoning."""
+
+    name = "thinking"
+    text: str = field(default="", name="thinking")
+
+
+class SignaturePiece(Piece, gc=False, forbid_unknown_fields=True, tag="signature_delta"):
+    """The signature of a block."""
+
+    name = "signature"
+    text: str = field(default="", name="signature")
+
+
+class InputPiece(Piece, gc=False, forbid_unknown_fields=True, tag="input_json_delta"):
+    """A piece of a call's arguments, which are JSON text."""
+
+    name = "partial_json"
+    text: str = field(default="", name="partial_json")
+
+
+class BlockDelta(Struct, gc=False, forbid_unknown_fields=True, tag_field="type", tag="content_block_delta"):
     """A ``content_block_delta`` event."""
 
-    delta: Piece
+    delta: TextPiece | ThinkingPiece | SignaturePiece | InputPiece
     index: int = 0
-    type: str | None = None
 
 
+TEXTS = {cls.__struct_config__.tag: cls.name for cls in (TextPiece, ThinkingPiece, SignaturePiece, InputPiece)}
+"""The kinds of deltas that hold a piece of text, and the field that it is in."""
 BLOCK_DELTA = msgspec.json.Decoder(BlockDelta)
 OBJECT = msgspec.json.Decoder(dict[str, Any])
 
@@ -92,6 +109,8 @@ class MessagesDecoder:
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, OpenBlock] = {}
+        self._text_index = -1  # of the text that is open, most of the time
+        self._texts: list[str] = []
         self._ids = CallIds()
         self._calls = 0
         self._open_text = False  # the last thing handed over is a text whose end has not been told
@@ -121,16 +140,14 @@ class MessagesDecoder:
                     yield from self._event(event)
                     continue
                 piece = read.delta
-                block = self._blocks.get(read.index)
-                if block is not None and block.kind == "text" and piece.type == "text_delta":
-                    if piece.text:
-                        block.live = True
-                        block.texts.append(piece.text)
-                        yield Delta(piece.text)
-                elif piece.type in TEXTS:
-                    yield from self._delta(read.index, piece)
-                else:
-                    yield from self._event(event)
+                if type(piece) is TextPiece and read.index == self._text_index:
+                    if text := piece.text:
+                        self._texts.append(text)
+                        yield Delta(text)
+                elif (block := self._blocks.get(read.index)) is None or not block.takes(piece.name):
+                    yield from self._delta(read.index, piece.name, piece.text)
+                elif delta := block.take(piece.name, piece.text):
+                    yield delta
             elif event.event != "ping":
                 yield from self._event(event)
                 if self.ended:
@@ -158,11 +175,12 @@ class MessagesDecoder:
                 yield from self._begin(as_object(frame.get("message")) or {})
                 self._keep(frame, "message")
             case "message_delta":
-                self._message.update(_said(frame.get("delta")))
-                self._usage.update(_said(frame.get("usage")))  # cumulative, and any of its fields may come late
-                self._keep(frame, "delta", "usage")
+                fields = {**_said(frame), **_said(frame.get("delta"))}  # any of them may come late
+                self._usage.update(_said(fields.pop("usage", None)))  # cumulative
+                self._message.update({name: fields[name] for name in fields.keys() - {"type", "delta"}})
             case "message_stop":
                 self.ended = True
+                self._keep(frame)
                 yield from self._rest()
             case "error":
                 raise reported(frame.get("error"), text_of(frame.get("request_id")) or None, self._provider, event.data)
@@ -191,32 +209,22 @@ class MessagesDecoder:
             self._calls += 1
             name = text_of(fields.get("name"))
             yield Delta(tool_calls=[ToolCallDelta(block.call, block.fields["id"], name)])
-        elif block.kind in LIVE:
-            yield from self._live(block, text_of(fields.get(block.kind)))
-
-    def _live(self, block: OpenBlock, text: str) -> Iterator[Delta]:
-        """Hand over a piece of text or reasoning."""
-        if text:
+        elif block.kind in LIVE and (text := text_of(fields.get(block.kind))):
             block.live = True
             yield Delta(text) if block.kind == "text" else Delta(reasoning=text)
+        if block.kind == "text":
+            self._text_index, self._texts = index, block.texts
 
-    def _delta(self, index: int, piece: Piece) -> Iterator[Delta]:
+    def _delta(self, index: int, name: str, text: str) -> Iterator[Delta]:
         """Read a piece of text of any block. Some servers don't say where a block begins, or of what kind it is."""
-        name = TEXTS[piece.type]
         block = self._blocks.get(index)
-        if name in LIVE and (block is None or (block.kind in LIVE and block.kind != name)):
+        if name in LIVE and (block is None or not block.takes(name)):
             yield from self._start(index, {"type": name, name: ""})
             block = self._blocks[index]
         if block is None:
-            self._lose(f"a {piece.type} of no block")
-            return
-        text: str = getattr(piece, name)
-        block.add(name, text)
-        if name == block.kind:
-            yield from self._live(block, text)
-        elif name == "partial_json" and block.call is not None and text:
-            block.live = True
-            yield Delta(tool_calls=[ToolCallDelta(block.call, None, None, text)])
+            self._lose(f"a piece of {name} of no block")
+        elif delta := block.take(name, text):
+            yield delta
 
     def _any_delta(self, frame: dict[str, Any], data: bytes) -> Iterator[Delta]:
         """Read a delta of any shape. What a new kind of delta has is its block's; one that doesn't fit is an error."""
@@ -227,7 +235,7 @@ class MessagesDecoder:
             text = delta.get(name, "")
             if not isinstance(text, str):
                 decode_json(data, BLOCK_DELTA)  # says what does not fit
-            yield from self._delta(index, Piece(kind, **{name: text}))
+            yield from self._delta(index, name, text)
             for unknown in delta.keys() - {"type", name} - HINTS:
                 self._lose(f"the field {unknown!r} of a {kind}")
             return
@@ -248,13 +256,16 @@ class MessagesDecoder:
         block = self._blocks.pop(index, None)
         if block is None:
             return
+        if index == self._text_index:
+            self._text_index = -1
         whole = block.whole()
+        live = block.live or (block.kind == "text" and bool(whole["text"]))
         if block.kind == "fallback":  # the model that goes on, which the whole reply names
             self._message["model"] = (as_object(whole.get("to")) or {}).get("model") or self._message.get("model")
         part = self._translator.decode(whole, self._context)
         if block.call is not None:
             yield from self._end_call(block, whole, part.state if isinstance(part, ToolCallPart) else None)
-        elif part is not None and not block.live:
+        elif part is not None and not live:
             self._open_text = False
             yield Delta(part=part)
         elif isinstance(part, TextPart) and not (part.citations or part.state):
@@ -278,8 +289,10 @@ class MessagesDecoder:
             yield Delta(state=State(self._context.origin))
 
     def _keep(self, frame: dict[str, Any], *known: str) -> None:
-        """Keep fields that tako doesn't know for ``raw``; a later value replaces an earlier one."""
-        self._message.update({name: value for name, value in _said(frame).items() if name not in ("type", *known)})
+        """Keep the fields of an event that tako doesn't know for ``raw``, one value of each."""
+        for name, value in _said(frame).items():
+            if name not in ("type", *known) and self._message.setdefault(name, value) != value:
+                self._lose(f"a value of the field {name!r}")
 
     def _pass_over(self, kind: str, data: bytes) -> None:
         """Pass an unknown event over, with a notice if it says anything."""

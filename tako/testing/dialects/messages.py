@@ -103,12 +103,15 @@ def event(kind: str, **fields: Any) -> bytes:
 
 def block_events(index: int, block: dict[str, Any], pieces: Callable[[str], list[str]]) -> list[bytes]:
     """Stream a content block as the API does; ``pieces`` takes its texts apart. Blocks without text come whole."""
-    start, deltas = block, list[dict[str, Any]]()
+    start: dict[str, Any] = block
+    deltas: list[dict[str, Any]] = []
     match block["type"]:
         case "text":
-            start = {**block, "text": "", **({"citations": []} if block.get("citations") else {})}
+            start = {**block, "text": ""}
             deltas = [{"type": "text_delta", "text": piece} for piece in pieces(block["text"])]
-            deltas[1:1] = [{"type": "citations_delta", "citation": cited} for cited in block.get("citations") or ()]
+            if block.get("citations"):
+                start["citations"] = []
+                deltas[1:1] = [{"type": "citations_delta", "citation": citation} for citation in block["citations"]]
         case "thinking":
             start = {**block, "thinking": "", "signature": ""}
             deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(block["thinking"])]
