@@ -47,7 +47,7 @@ def test_system_texts_are_kept_in_order_and_turns_of_one_role_merged():
             {"role": "user", "content": [{"text": "4"}]},
         ],
     }
-    assert notices == []
+    assert notices == ["moved_turn"]
 
 
 def test_parallel_calls_are_answered_in_one_turn_results_first():
