@@ -237,6 +237,11 @@ def test_state_goes_back_to_claude_at_the_same_server_alone(origin: Origin, mode
     assert notices == ([] if goes else ["foreign_state"] * 3)
 
 
+def test_state_of_an_empty_text_stays_behind_with_one_notice() -> None:
+    signed = TextPart("", state=State(Origin("vertex"), {"thoughtSignature": "s"}))
+    assert sent([TextPart("Yes"), signed]) == ([{"text": "Yes"}], ["foreign_state"])
+
+
 def test_a_server_of_another_kind_gets_its_own_back_whatever_it_ends_with() -> None:
     thought = ReasoningPart("Hm", State(OTHER))
     assert sent([thought], OTHER.model, base_url=OTHER.server) == ([{"type": "thinking", "thinking": "Hm"}], [])
