@@ -135,7 +135,7 @@ class _Folding:
         if delta.reasoning is not None:
             self._run("reasoning").texts.append(delta.reasoning)
         if delta.text is not None or delta.citations:
-            run = self._run("refusal" if delta.refusal else "text")
+            run = self._late(delta) or self._run("refusal" if delta.refusal else "text")
             run.texts.append(delta.text or "")
             run.citations += delta.citations
         if delta.state is not None:
@@ -156,6 +156,12 @@ class _Folding:
             self._begin(run)
             return run
         return self.open
+
+    def _late(self, delta: Delta) -> _Run | None:
+        """Return the last text if citations come alone, which may be after it; None if they're part of what is open."""
+        if delta.text is not None or delta.state is not None:
+            return None
+        return next((run for run in reversed(self.runs) if isinstance(run, _Run) and run.kind == "text"), None)
 
     def _close(self, state: State) -> None:
         if state != BLOCK_END:

@@ -315,9 +315,9 @@ class ToolCallDelta(Struct, frozen=True, gc=False):
 class Delta(Struct, frozen=True, gc=False, tag_field="kind", tag="delta"):
     """A piece of the reply, at most one of text, reasoning and ``part`` in it.
 
-    ``part`` is a whole part, a block of its own. ``citations`` belong to the text that is open. ``state`` ends the text
-    or reasoning that is open, and is its state (``tako.state.BLOCK_END`` only ends it). If none is open, it's the state
-    of a reasoning without text. ``refusal``: the text is the model's refusal.
+    ``part`` is a whole part, a block of its own. ``citations`` belong to the text that is open; alone, they belong to
+    the last text. ``state`` ends the text or reasoning that is open, and is its state (``tako.state.BLOCK_END`` only
+    ends it). If none is open, it's the state of a reasoning without text. ``refusal``: the text is the model's refusal.
     """
 
     kind: ClassVar[Literal["delta"]] = "delta"

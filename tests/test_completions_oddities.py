@@ -8,7 +8,7 @@ import pytest
 from tako_openai import OpenAI
 
 from tako import ChatResponse, FinishReason, errors
-from tako.parts import ImagePart, ImageUrlPart, TextPart, ToolCallPart
+from tako.parts import ImagePart, ImageUrlPart, TextPart, ToolCallPart, VendorPart
 from tako.testing.server import reply, serve, sse
 from tako.types import Usage
 
@@ -41,6 +41,10 @@ def call(arguments: Any = "", **fields: Any) -> dict[str, Any]:
 
 def message(**fields: Any) -> dict[str, Any]:
     return {"choices": [{"message": {"role": "assistant", **fields}, "finish_reason": "stop"}]}
+
+
+def told(response: ChatResponse) -> list[tuple[str, str, Any]]:
+    return [(call.id, call.name, call.args) for call in response.tool_calls]
 
 
 STOP = delta("stop")
@@ -117,12 +121,10 @@ def test_an_index_that_changes_within_a_call_does_not_cut_it() -> None:
 
 def test_the_input_of_a_custom_tool_is_the_argument_of_its_call() -> None:
     made = {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
-    assert whole(message(content=None, tool_calls=[made])).tool_calls == [ToolCallPart("a", "sql", "select 1")]
+    assert told(whole(message(content=None, tool_calls=[made]))) == [("a", "sql", "select 1")]
     rest = {"index": 0, "custom": {"input": " 1"}}
     first = {**made, "index": 0, "custom": {"name": "sql", "input": "select"}}
-    assert streamed(delta(tool_calls=[first]), delta(tool_calls=[rest]), STOP).tool_calls == [
-        ToolCallPart("a", "sql", "select 1")
-    ]
+    assert told(streamed(delta(tool_calls=[first]), delta(tool_calls=[rest]), STOP)) == [("a", "sql", "select 1")]
 
 
 def test_arguments_that_are_a_list_are_kept() -> None:
@@ -196,19 +198,20 @@ def test_an_empty_body_is_no_reply_whatever_it_calls_itself(kind: str) -> None:
         ask_stream(b"\n", headers={"content-type": kind})
 
 
-def test_images_that_a_model_drew_are_parts_of_the_reply() -> None:
+def test_images_that_a_model_drew_are_parts_of_the_reply_whole_and_streamed() -> None:
     images = [{"type": "image_url", "image_url": {"url": url}} for url in (PIXEL, "https://img.example/a.png")]
-    response = whole(message(content="Here:", images=images))
-    drawn = [ImagePart("image/png", "iVBORw0KGgo="), ImageUrlPart("https://img.example/a.png")]
-    assert response.message.parts == [TextPart("Here:"), *drawn]
-
-
-def test_images_of_a_stream_are_in_the_raw_end_with_a_notice() -> None:
-    image = {"type": "image_url", "image_url": {"url": PIXEL}}
-    response = streamed(delta(content="Here:", images=[image]), STOP)
-    assert response.text == "Here:"
-    assert [notice.code for notice in response.notices] == ["unsupported_part"]
-    assert response.raw["choices"][0]["message"]["images"] == [image]
+    for response in (
+        whole(message(content="Here:", images=images)),
+        streamed(delta(content="Here:", images=images[:1]), delta(images=images[1:]), STOP),
+    ):
+        text, inline, named = response.message.parts
+        assert text == TextPart("Here:")
+        assert isinstance(inline, ImagePart)
+        assert (inline.mime, inline.data_b64) == ("image/png", "iVBORw0KGgo=")
+        assert isinstance(named, ImageUrlPart)
+        assert named.url == "https://img.example/a.png"
+        assert response.raw["choices"][0]["message"]["images"] == images
+        assert response.notices == []
 
 
 def test_arguments_that_are_nested_too_deep_stay_text() -> None:
@@ -241,7 +244,7 @@ def test_what_a_refusal_says_is_in_the_error_whatever_its_shape(body: Any, text:
         whole(body, status=500)
 
 
-def test_the_sound_of_a_stream_is_put_together_in_the_raw_end() -> None:
+def test_the_sound_of_a_stream_is_put_together() -> None:
     response = streamed(
         delta(audio={"id": "a1", "transcript": "Hel"}),
         delta(audio={"data": "AAE=", "transcript": "lo"}),
@@ -250,4 +253,5 @@ def test_the_sound_of_a_stream_is_put_together_in_the_raw_end() -> None:
     )
     sound = {"id": "a1", "data": "AAEC", "transcript": "Hello", "expires_at": 9}
     assert response.raw["choices"][0]["message"] == {"audio": sound}
-    assert [notice.code for notice in response.notices] == ["unsupported_part"]
+    assert [part.state.data for part in response.message.parts if isinstance(part, VendorPart)] == [{"audio": sound}]
+    assert response.notices == []

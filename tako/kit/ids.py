@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from msgspec.structs import replace
 
-from tako.kit.completions.decode import mint_id
 from tako.parts import ToolCallPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tako.parts import Part
+
+
+def mint_id() -> str:
+    """Make an id for a call that came without one."""
+    return f"call_{uuid4().hex[:24]}"
 
 
 class CallIds:

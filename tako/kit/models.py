@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from datetime import date as Date  # noqa: N812 - a field is called date
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +31,9 @@ from msgspec.structs import asdict, replace
 
 from tako.capabilities import Capabilities
 from tako.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _VERSION = re.compile(
     r"(?:[-@:](?:\d{4}-\d\d-\d\d|\d{3,8}|v\d+(?::\d+)?|latest|default|stable|(?:preview|exp)(?:-\d\d-\d{2,4})?)|:\d+k)*"
@@ -138,6 +141,6 @@ class ModelTable:
             return name
 
 
-def refine(known: Capabilities, found: dict[str, Any], origin: str) -> Capabilities:
+def refine(known: Capabilities, found: Mapping[str, Any], origin: str) -> Capabilities:
     """Put what a server said over what a table says."""
     return replace(known, **found, origins={**known.origins, **dict.fromkeys(found, origin)}) if found else known

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Unpack
 from urllib.parse import quote
 
-from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import ConfigurationError, ContentFilterError, NotFoundError, OverloadedError, RateLimitError
 from tako.kit.checks import Default, check_text, given, path_of
-from tako.kit.completions import (
-    Dialect,
-    chat_completions,
-    encode_request,
-    for_openai,
-    stream_completions,
-    translator_for,
-)
-from tako.kit.completions.decode import decode_block
-from tako.kit.exchange import Exchange
-from tako.kit.http import HttpOptions, HttpProvider, check_url
+from tako.kit.completions import CompletionsProvider, Dialect, for_openai
+from tako.kit.http import HttpProvider, check_url, server_of
 from tako.kit.keys import Secret, find_key
-from tako.kit.models import ModelTable
-from tako.translator import PartContext
 from tako_azure_openai.entra import TokenProvider, TokenSource
-from tako_azure_openai.filters import AzureDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tako.capabilities import Capabilities
     from tako.errors import ProviderError
+    from tako.kit.http import HttpOptions
 
-TABLE = ModelTable(__name__)
 API_VERSION = Default("2024-10-21")
 """The last dated version that is generally available."""
 V1_VERSIONS = ("v1", "preview", "latest")
@@ -42,7 +29,7 @@ STREAM_USAGE_SINCE = "2024-09-01"
 """Earlier versions refuse ``stream_options``."""
 
 
-class AzureOpenAI(HttpProvider):
+class AzureOpenAI(CompletionsProvider):
     """A deployment of one of OpenAI's models on Azure.
 
     ``deployment``: its name; ``model``: the same, or the model that it is of where the name does not say so ("gpt-5").
@@ -88,7 +75,7 @@ class AzureOpenAI(HttpProvider):
             )
         if not (deployment or model):
             raise ConfigurationError(f"{self.name} needs deployment=, the name of a model's deployment")
-        super().__init__(model or deployment or "", **options)
+        HttpProvider.__init__(self, model or deployment or "", **options)  # with a key and an address of its own
         check_text(deployment, "deployment", self.id)
         check_text(api_version, "api_version", self.id)
         self.deployment = deployment or self.model
@@ -105,6 +92,7 @@ class AzureOpenAI(HttpProvider):
         url = check_url(endpoint, "endpoint", self.id)
         self.is_v1 = f"{url}/".find("/openai/v1/") > 0 or api_version in V1_VERSIONS
         self.endpoint = re.sub(r"/openai(?:/.*)?$", "", url)  # people paste the address of a call
+        self.server = server_of(self.endpoint)
         self.api_version = api_version
         dated = not self.is_v1 and api_version[:1].isdecimal()
         self.dialect = Dialect(stream_usage=not (dated and api_version < STREAM_USAGE_SINCE))
@@ -127,45 +115,23 @@ class AzureOpenAI(HttpProvider):
         text = super().hide(text)
         return self._tokens.hide(text) if self._tokens is not None else text
 
-    def url_of(self, deployment: str) -> str:
-        """Return the address of a deployment's chat completions."""
+    @property
+    def wire_model(self) -> str:
+        """The model in a body: in the v1 form it names the deployment."""
+        return self.deployment if self.is_v1 else self.model
+
+    def dialect_of(self, model: str) -> Dialect:
+        """Return how this model's wire differs."""
+        return for_openai(self.dialect, model)
+
+    def url_of(self, model: str | None) -> str:
+        """Return the address of a deployment; a request's own model names another one of the same endpoint."""
         if not self.is_v1:
-            path = f"/openai/deployments/{path_of(deployment, 'deployment', self.id)}/chat/completions"
+            path = f"/openai/deployments/{path_of(model or self.deployment, 'deployment', self.id)}/chat/completions"
             return f"{self.endpoint}{path}?api-version={quote(self.api_version, safe='')}"
         query = f"?api-version={self.api_version}" if self.api_version in V1_VERSIONS[1:] else ""
         return f"{self.endpoint}/openai/v1/chat/completions{query}"
 
-
-@hookimpl
-def tako_capabilities(provider: AzureOpenAI) -> Capabilities:
-    """Read the table that this package ships, by ``model``; a deployment may be named like no model."""
-    return TABLE.find(provider.model)
-
-
-@hookimpl
-def tako_translator(provider: AzureOpenAI) -> Translator:
-    """Translate as the dialect does."""
-    return translator_for(partial(decode_block, provider=provider.name), provider.dialect)
-
-
-@hookimpl
-def tako_chat(provider: AzureOpenAI, translator: Translator) -> Chat:
-    """Ask for a whole reply."""
-    return chat_completions(provider, translator, partial(prepare, provider, translator))
-
-
-@hookimpl
-def tako_stream(provider: AzureOpenAI, translator: Translator) -> Stream:
-    """Ask for a reply in Server-Sent Events."""
-    return stream_completions(
-        provider, translator, partial(prepare, provider, translator), provider.dialect, AzureDecoder
-    )
-
-
-async def prepare(provider: AzureOpenAI, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
-    """Encode a request; its ``model`` names another deployment of the same endpoint."""
-    context = PartContext(provider.name, request)
-    named = provider.deployment if provider.is_v1 else provider.model
-    dialect = for_openai(provider.dialect, request.model or provider.model)
-    body = encode_request(request, named, translator, context, dialect, stream=stream)
-    return Exchange(provider.url_of(request.model or provider.deployment), body, context.notices)
+    async def discover(self) -> Capabilities:
+        """Return what is known: Azure lists models, but not which one a deployment is of."""
+        return self.capabilities

@@ -80,7 +80,9 @@ def test_a_stream_begins_with_the_prompts_results_and_keeps_them() -> None:
     )
     assert text == 'Hello "filtered"'
     assert (end.id, end.model, end.usage) == ("chatcmpl-1", "gpt-4o-2024-11-20", tako.Usage(7, 2, 4))
-    assert end.raw == {"prompt_filter_results": PROMPT, "choices": [{"content_filter_results": SAFE}]}
+    assert end.raw["prompt_filter_results"] == PROMPT
+    assert end.raw["choices"] == [{"content_filter_results": SAFE}]
+    assert end.raw["usage"] == USAGE
 
 
 def test_a_stream_without_results_has_no_raw() -> None:

@@ -15,9 +15,8 @@ from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.failures import Facts, read_facts
-from tako.kit.http import CallOptions, HttpProvider, TransportOptions
+from tako.kit.http import CallOptions, HttpProvider, TransportOptions, server_of
 from tako.kit.keys import Secret
-from tako.translator import PartContext
 from tako_http_generic.asking import Asking
 from tako_http_generic.endpoint import Options, Reader, read_codes
 from tako_http_generic.file import naming, settings_of
@@ -100,6 +99,7 @@ class HttpGeneric(HttpProvider):
         self._whole_url = (
             Secret.of(url) if isinstance(url, FromEnvironment) else None
         )  # endpoints that differ in it differ
+        self.server = server_of(self.url)
         self.__dict__["codes"] = read_codes(own.get("error_codes", {}), self.id)
         self.known: dict[str, Any] = {}
         given = read_setting(capabilities, Capabilities, f"{self.id}: capabilities")
@@ -163,7 +163,7 @@ def tako_capabilities(provider: HttpGeneric) -> Capabilities:
 @hookimpl
 def tako_translator(provider: HttpGeneric) -> Translator:
     """Translate into the shape of ``messages_format``."""
-    return Translator(ENCODERS[provider.asking.shape], partial(decode_block, provider=provider.name))
+    return Translator(ENCODERS[provider.asking.shape], decode_block)
 
 
 @hookimpl
@@ -185,15 +185,14 @@ def tako_stream(provider: HttpGeneric, translator: Translator) -> Stream | None:
     return stream_through(
         provider,
         partial(prepare, provider, translator),
-        lambda _, exchange: PointerDecoder(provider, exchange, reader),
+        lambda _, exchange: PointerDecoder(provider, exchange, translator, reader),
         None if reader.lines else partial(decode_reply, provider=provider, translator=translator),
     )
 
 
 async def prepare(provider: HttpGeneric, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
     """Encode a request."""
-    context = PartContext(provider.name, request)
-    return provider.asking.exchange(request, provider.model, translator, context, stream=stream)
+    return provider.asking.exchange(request, provider.model, translator, provider.context(request), stream=stream)
 
 
 def _checked_id(id: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.environment import values_in
 from tako.errors import ConfigurationError
-from tako.kit.encoding import merge
+from tako.kit.encoding import merge_extra
 from tako.kit.keys import Secret
 from tako.loose import as_object
 from tako_http_generic.address import Address
@@ -71,9 +71,9 @@ class Asking:
         body = template.render({**self._defaults, **values, "stream": stream})
         if request.extra and as_object(body) is None:
             context.notice(notices.UNSUPPORTED_PARAMETER, "extra was left out: the body is no object", "extra")
-        elif request.extra:
-            body = merge(body, request.extra)
-        return Asked(address.of(values["model"]), body, context.notices, model=values["model"])
+        else:
+            body = merge_extra(body, request.extra)
+        return Asked(address.of(values["model"]), body, context, model=values["model"])
 
     def _parts(self, stream: bool) -> tuple[Template, Address]:
         return (self._stream_template, self._stream_address) if stream else (self._template, self._address)

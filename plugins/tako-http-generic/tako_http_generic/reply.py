@@ -10,10 +10,11 @@ from tako import notices
 from tako.errors import ResponseError
 from tako.fold import arguments
 from tako.kit.body import decode_json, excerpt
-from tako.kit.completions.decode import mint_id
+from tako.kit.ids import CallIds
 from tako.loose import as_array, as_object, text_of
 from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
-from tako.types import ChatResponse, FinishReason, Message, Notice, Role, Usage
+from tako.state import State
+from tako.types import ChatResponse, FinishReason, Message, Role, Usage
 from tako_http_generic.pointers import Paths, describe
 from tako_http_generic.request import asked_model
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tako.kit.exchange import Exchange
-    from tako.translator import Translator
+    from tako.translator import PartContext, Translator
     from tako_http_generic import HttpGeneric
 
 ANY = msgspec.json.Decoder()
@@ -35,8 +36,9 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpGeneric, transla
     reader = provider.reader
     if reader.error.get(doc):
         raise provider.failure(reader.facts(doc), body=body.decode("utf-8", "replace"))
-    parts = [part for block in _blocks(doc, provider) if (part := translator.decode(block)) is not None]
-    finish, said = _ending(doc, provider, parts)
+    context = exchange.context
+    parts = [part for block in _blocks(doc, provider) if (part := translator.decode(block, context)) is not None]
+    finish, word = _ending(doc, provider, parts, context)
     if not parts and finish not in NO_TEXT:
         problem = reader.text.problem(doc)
         if problem is not None:
@@ -47,21 +49,22 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpGeneric, transla
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
         finish_reason=finish,
+        finish_word=word,
         usage=reader.counter.usage(counts) if counts is not None else Usage(),
         model=_word(reader.model, doc) or asked_model(exchange, provider),
         id=_word(reader.id, doc),
-        notices=[*exchange.notices, *said],
+        notices=context.notices,
         raw=doc,
     )
 
 
-def decode_block(block: Any, provider: str) -> Part | None:
-    """Return the part of one block: ``text``, ``reasoning`` or ``function``, as Chat Completions has calls."""
+def decode_block(block: Any, context: PartContext) -> Part | None:
+    """Return the part of one block: text, reasoning of either kind, or ``function``, as Chat Completions has calls."""
     match block.get("type"):
         case "text":
             return TextPart(block["text"])
         case "reasoning":
-            return ReasoningPart(block["text"], block.get("signature"), provider, block.get("data"))
+            return ReasoningPart(block["text"], State(context.origin, block["state"]))
         case "function":
             return ToolCallPart(block["id"], block["function"]["name"], arguments(block["function"]["arguments"]))
         case _:
@@ -94,13 +97,10 @@ def content_blocks(value: Any, place: str) -> Iterator[dict[str, Any]]:
             case "text" | "output_text" if text_of(block.get("text")):
                 yield {"type": "text", "text": block["text"]}
             case "thinking":
-                yield {
-                    "type": "reasoning",
-                    "text": thoughts(block.get("thinking")),
-                    "signature": text_of(block.get("signature")) or None,
-                }
+                state = {name: value for name, value in block.items() if name not in ("type", "thinking") and value}
+                yield {"type": "reasoning", "text": thoughts(block.get("thinking")), "state": state}
             case "redacted_thinking":
-                yield {"type": "reasoning", "text": "", "data": block}
+                yield {"type": "reasoning", "text": "", "state": block}
             case _:
                 pass
 
@@ -119,25 +119,24 @@ def _blocks(doc: Any, provider: HttpGeneric) -> Iterator[dict[str, Any]]:
     if reader.reasoning is not None and all(block["type"] != "reasoning" for block in content):
         reasoning = thoughts(reader.reasoning.get(doc))
         if reasoning:
-            yield {"type": "reasoning", "text": reasoning}
+            yield {"type": "reasoning", "text": reasoning, "state": {}}
     yield from content
-    used: set[str] = set()
+    ids = CallIds()
     for found in reader.calls.read(reader.calls.place.get(doc)) if reader.calls is not None else ():
-        id = found.id if found.id and found.id not in used else mint_id()
-        used.add(id)
-        yield {"type": "function", "id": id, "function": {"name": found.name, "arguments": found.arguments}}
+        function = {"name": found.name, "arguments": found.arguments}
+        yield {"type": "function", "id": ids.unique(found.id), "function": function}
 
 
-def _ending(doc: Any, provider: HttpGeneric, parts: list[Part]) -> tuple[FinishReason, list[Notice]]:
+def _ending(doc: Any, provider: HttpGeneric, parts: list[Part], context: PartContext) -> tuple[FinishReason, str]:
     reader = provider.reader
     has_calls = any(isinstance(part, ToolCallPart) for part in parts)
     if reader.finish is None:  # the endpoint has no word for it
-        return (FinishReason.TOOL_CALLS if has_calls else FinishReason.STOP), []
-    word = reader.finish.get(doc)
+        return (FinishReason.TOOL_CALLS if has_calls else FinishReason.STOP), ""
+    word = text_of(reader.finish.get(doc))
     reason = finish_reason(word, reader.words, has_calls=has_calls, trust_calls=reader.trust_calls)
-    if word or has_calls:
-        return reason, []
-    return reason, [Notice(notices.FINISH_MISSING, "the reply has no finish reason", "", provider.name)]
+    if not (word or has_calls):
+        context.notice(notices.FINISH_MISSING, "the reply has no finish reason", "")
+    return reason, word
 
 
 def _word(paths: Paths | None, doc: Any) -> str:

@@ -8,13 +8,13 @@ import msgspec
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
+from tako.fold import closing
 from tako.kit.body import decode_json
 from tako.kit.completions.calls import CallIndex
-from tako.kit.completions.shapes import Call, Function
 from tako.kit.ndjson import NdJsonDecoder
 from tako.kit.sse import Event, SseDecoder
 from tako.loose import as_object, text_of
-from tako.types import Chunk, Delta, End, Notice
+from tako.types import Chunk, Delta, End, ToolCallDelta
 from tako_http_generic.calls import CallReader
 from tako_http_generic.pointers import Finder, Paths
 from tako_http_generic.reply import ANY, content_blocks, finish_reason, thoughts
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tako.kit.exchange import Exchange
+    from tako.translator import Translator
     from tako_http_generic import HttpGeneric
     from tako_http_generic.calls import Found
     from tako_http_generic.settings import StreamConfig
@@ -66,8 +67,10 @@ class PointerDecoder:
     goes on to the end of the body all the same, unless the marker has come: usage may follow.
     """
 
-    def __init__(self, provider: HttpGeneric, exchange: Exchange, reader: StreamReader) -> None:
+    def __init__(self, provider: HttpGeneric, exchange: Exchange, translator: Translator, reader: StreamReader) -> None:
         self.ended = False
+        self._decode = translator.decode
+        self._thoughts: list[str] | None = None  # of the reasoning that is open
         self._provider = provider
         self._exchange = exchange
         self._reader = reader
@@ -99,6 +102,7 @@ class PointerDecoder:
         if not enough and (reader.require_finish or reader.require_marker or not clean):
             what = "its stop marker" if reader.require_marker else "a finish reason"
             raise StreamTruncatedError(f"the stream ended without {what}")
+        yield from self._close()
         yield self._end()
 
     def _events(self, data: bytes) -> Iterable[Event]:
@@ -130,7 +134,7 @@ class PointerDecoder:
             for name, wanted in reader.where:
                 if name in found and found[name] != wanted:
                     found = {"usage": found["usage"]} if "usage" in found else {}
-            if len(found) == 1 and isinstance(content := found.get("content"), str):
+            if len(found) == 1 and isinstance(content := found.get("content"), str) and self._thoughts is None:
                 yield Delta(content)
             elif found:
                 yield from self._read(found)
@@ -146,25 +150,14 @@ class PointerDecoder:
 
     def _read(self, found: dict[str, Any]) -> Iterator[Delta]:
         if "reasoning" in found:
-            reasoning = thoughts(found["reasoning"])
-            if reasoning:
-                yield Delta(reasoning=reasoning)
+            yield from self._think(thoughts(found["reasoning"]))
         if "signature" in found:
-            yield Delta(reasoning="", signature=text_of(found["signature"]))
-        content = found.get("content")
-        if content is not None:
-            if isinstance(content, str):
-                yield Delta(content)
-            else:
-                yield from _listed(content)
+            yield from self._think("")
+            yield from self._close({"signature": text_of(found["signature"])})
+        if found.get("content") is not None:
+            yield from self._content(found["content"])
         if "calls" in found and self._reader.calls is not None:
-            pieces = [
-                self._calls.piece(call)
-                for item in self._reader.calls.read(found["calls"])
-                if (call := self._call(item)) is not None
-            ]
-            if pieces:
-                yield Delta(tool_calls=pieces)
+            yield from self._called(found["calls"], self._reader.calls)
         if "usage" in found:
             counts = as_object(found["usage"]) or {}
             self._counts.update({name: value for name, value in counts.items() if value is not None})
@@ -175,26 +168,57 @@ class PointerDecoder:
             self._model = self._model or text_of(found.get("model"))
             self._find = self._reader.others.find if self._id and self._model else self._find
 
-    def _call(self, found: Found) -> Call | None:
-        """Return a fragment in the shape that calls are counted by; pieces of something that is no call are none."""
+    def _content(self, content: Any) -> Iterator[Delta]:
+        """Yield the deltas of content: text, or an array of blocks."""
+        for block in content_blocks(content, "content_pointer"):
+            if block["type"] == "text":
+                yield from self._close()
+                yield Delta(block["text"])
+            else:
+                yield from self._think(block["text"])
+                if block["state"]:
+                    yield from self._close(block["state"])
+
+    def _think(self, text: str) -> Iterator[Delta]:
+        self._thoughts = [*(self._thoughts or ()), text]
+        if text:
+            yield Delta(reasoning=text)
+
+    def _close(self, state: dict[str, Any] | None = None) -> Iterator[Delta]:
+        """End the reasoning that is open, with what the endpoint wants back of it."""
+        if self._thoughts is None:
+            return
+        block = {"type": "reasoning", "text": "".join(self._thoughts), "state": state or {}}
+        self._thoughts = None
+        part = self._decode(block, self._exchange.context)
+        if part is not None:
+            yield closing(part)
+
+    def _called(self, value: Any, reader: CallReader) -> Iterator[Delta]:
+        calls = [call for item in reader.read(value) if (call := self._call(item)) is not None]
+        pieces = [piece for call in calls if isinstance(piece := self._calls.piece(call), ToolCallDelta)]
+        if pieces:
+            yield from self._close()
+            yield Delta(tool_calls=pieces)
+
+    def _call(self, found: Found) -> dict[str, Any] | None:
+        """Return a fragment in the shape of Chat Completions, or None for a piece of something that isn't a call."""
         if found.index is not None and not found.whole:
             if not (found.id or found.name) and found.index not in self._indexes:
                 return None
             self._indexes.add(found.index)
-        function = Function(found.name or None, found.arguments)
+        function = {"name": found.name, "arguments": found.arguments}
         if not found.whole:
-            return Call(found.index, found.id or None, function)
+            return {"index": found.index, "id": found.id, "function": function}
         again = found.id in self._whole
         self._whole.add(found.id)
-        return Call(None, None if again else found.id or None, function)
+        return {"id": "" if again else found.id, "function": function}
 
     def _end(self) -> End:
-        reader = self._provider.reader
-        said = list(self._exchange.notices)
+        reader, context = self._provider.reader, self._exchange.context
         has_calls = bool(self._calls)
         if not self._finish and not has_calls and not self._done:
-            text = "the stream ended without a finish reason"
-            said.append(Notice(notices.FINISH_MISSING, text, "", self._provider.name))
+            context.notice(notices.FINISH_MISSING, "the stream ended without a finish reason", "")
         reason = finish_reason(
             self._finish or ("stop" if self._done else ""),
             reader.words,
@@ -206,14 +230,6 @@ class PointerDecoder:
             reader.counter.usage(self._counts),
             self._model or asked_model(self._exchange, self._provider),
             self._id,
-            said,
+            finish_word=self._finish,
+            notices=context.notices,
         )
-
-
-def _listed(content: Any) -> Iterator[Delta]:
-    """Yield the deltas of content that is an array of blocks."""
-    for block in content_blocks(content, "content_pointer"):
-        if block["type"] == "text":
-            yield Delta(block["text"])
-        else:
-            yield Delta(reasoning=block["text"], signature=block.get("signature"), data=block.get("data"))

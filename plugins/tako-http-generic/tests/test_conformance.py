@@ -12,6 +12,7 @@ from tako.testing.suite import SECRET
 
 class TestHttpGeneric(ProviderSuite):
     dialect = "completions"
+    not_applicable: ClassVar = {"opaque_state": "its settings say where text, reasoning and calls are, and no more"}
     environment: ClassVar = {"OPENAI_API_KEY": SECRET}
 
     def provider(self, base_url: str, **options: Any) -> HttpGeneric:

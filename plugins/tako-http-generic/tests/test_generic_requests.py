@@ -26,7 +26,8 @@ from tako import (
     unregister,
 )
 from tako.hooks import PLUGINS
-from tako.parts import TextPart
+from tako.parts import ReasoningPart, TextPart
+from tako.state import Origin, State
 from tako.testing.server import reply, serve
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def test_parts_that_cannot_go_are_noted_in_every_shape(shape: Any) -> None:
         ContentPart.image_url("ftp://example.com/a.png"),
         ContentPart.text("kept"),
     ]
-    thought = ContentPart.reasoning("hm", "sig", "other-vendor")
+    thought = ReasoningPart("hm", State(Origin("other-vendor"), {"signature": "sig"}))
     request = ChatRequest([Message.user(parts), Message.assistant([thought, ContentPart.text("ok")])])
     assert noted(made({"m": "{{ messages }}"}, messages_format=shape), request) == [
         ("empty_text", "messages[0].content[0]"),
@@ -277,15 +278,15 @@ def test_ollama_fetches_no_images() -> None:
 
 
 def test_own_reasoning_goes_back_with_its_state() -> None:
-    own = ContentPart.reasoning("hm", "sig", "acme")
-    sealed = ContentPart.reasoning("", None, "acme", {"type": "redacted_thinking", "data": "x"})
+    own = ReasoningPart("hm", State(Origin("acme"), {"signature": "sig"}))
+    sealed = ReasoningPart("", State(Origin("acme"), {"type": "redacted_thinking", "data": "x"}))
     request = ChatRequest([Message.user("a"), Message.assistant([own, sealed, ContentPart.text("b")])])
     assert sent(made("{{ messages }}", messages_format="anthropic"), request)[1]["content"] == [
         {"type": "thinking", "thinking": "hm", "signature": "sig"},
         {"type": "redacted_thinking", "data": "x"},
         {"type": "text", "text": "b"},
     ]
-    assert sent(made("{{ messages }}"), request)[1]["content"][0]["signature"] == "sig"
+    assert sent(made("{{ messages }}"), request)[1]["content"][0]["state"]["data"] == {"signature": "sig"}
 
 
 def test_extra_is_merged_into_the_body_last() -> None:

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tako_http_generic import EXAMPLES, HttpGeneric
+from tako_http_generic import EXAMPLES, HttpGeneric, tako_translator
 from tako_http_generic.stream import PointerDecoder
 
-from tako import FinishReason, Message, Usage
+from tako import ChatRequest, FinishReason, Message, Usage
 from tako.errors import StreamTruncatedError
 from tako.fold import fold
 from tako.kit.exchange import Exchange
@@ -258,13 +258,18 @@ def test_a_streamed_reply_in_every_shape_that_ships_wherever_it_is_split(name: s
     assert whole.notices == []
 
 
+def decoder_of(provider: HttpGeneric) -> PointerDecoder:
+    context = provider.context(ChatRequest([Message.user("hi")]))
+    assert provider.stream_reader is not None
+    return PointerDecoder(provider, Exchange("", {}, context), tako_translator(provider), provider.stream_reader)
+
+
 @pytest.mark.parametrize("name", ["openai", "anthropic", "ollama", "cohere"])
 def test_every_stream_that_is_cut_is_an_error_wherever_it_is_cut(name: str) -> None:
     body = STREAMED[name]
     provider = HttpGeneric.from_file(EXAMPLES / f"{name}.toml", "m")
-    assert provider.stream_reader is not None
     for size in range(len(body)):
-        decoder = PointerDecoder(provider, Exchange("", {}), provider.stream_reader)
+        decoder = decoder_of(provider)
         chunks = list(decoder.feed(body[:size]))
         try:
             chunks += decoder.finish(clean=True)
@@ -284,8 +289,7 @@ def test_pieces_of_any_size_make_the_same_reply(cuts: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANTHROPIC_API_KEY", "k-12345")
         provider = HttpGeneric.from_file(EXAMPLES / "anthropic.toml", "m")
-    assert provider.stream_reader is not None
-    decoder = PointerDecoder(provider, Exchange("", {}), provider.stream_reader)
+    decoder = decoder_of(provider)
     chunks = [chunk for start, stop in pairwise(places) for chunk in decoder.feed(body[start:stop])]
     got = fold([*chunks, *decoder.finish(clean=True)], "acme", "m")
     assert (got.text, got.reasoning, [call.args for call in got.tool_calls]) == ("Sunny.", "hm", [{"a": 1}, {}])

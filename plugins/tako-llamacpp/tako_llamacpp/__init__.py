@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import BadRequestError, ConfigurationError, ContextLengthError, ProviderError, ServerError, TakoError
-from tako.kit.completions import CompletionsDecoder, decode_reply
+from tako.fold import fold
+from tako.kit.completions import CompletionsDecoder
 from tako.kit.exchange import Exchange, refuse_if_strict
 from tako.kit.failures import Facts, make_error
 from tako.provider import Provider
@@ -128,7 +129,7 @@ def tako_capabilities(provider: LlamaCpp) -> Capabilities:
 @hookimpl
 def tako_translator(provider: LlamaCpp) -> Translator:
     """Translate as the Chat Completions dialect does, without images."""
-    return wire.translator(provider.name, provider.header)
+    return wire.translator(provider.header)
 
 
 @hookimpl
@@ -136,10 +137,8 @@ def tako_chat(provider: LlamaCpp, translator: Translator) -> Chat:
     """Ask for a whole reply, in chunks underneath: only between chunks can llama.cpp be stopped."""
 
     async def chat(request: ChatRequest) -> ChatResponse:
-        exchange = _prepare(provider, translator, request)
-        async with aclosing(provider.generate(exchange.body)) as chunks:
-            whole = wire.joined([chunk async for chunk in chunks])
-        return decode_reply(whole, exchange, provider, translator)
+        async with aclosing(_stream(provider, translator, request)) as chunks:
+            return fold([chunk async for chunk in chunks])
 
     return chat
 
@@ -147,18 +146,18 @@ def tako_chat(provider: LlamaCpp, translator: Translator) -> Chat:
 @hookimpl
 def tako_stream(provider: LlamaCpp, translator: Translator) -> Stream:
     """Ask for a reply in chunks."""
+    return partial(_stream, provider, translator)
 
-    async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        exchange = _prepare(provider, translator, request)
-        decoding = CompletionsDecoder(provider, exchange, wire.dialect(provider.header))
-        async with aclosing(provider.generate(exchange.body)) as chunks:
-            async for data in chunks:
-                for chunk in decoding.feed(wire.event(data)):
-                    yield chunk
-        for chunk in decoding.finish(clean=True):
-            yield chunk
 
-    return stream
+async def _stream(provider: LlamaCpp, translator: Translator, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    exchange = _prepare(provider, translator, request)
+    decoding = CompletionsDecoder(provider, exchange, translator, wire.dialect(provider.header))
+    async with aclosing(provider.generate(exchange.body)) as chunks:
+        async for data in chunks:
+            for chunk in decoding.feed(wire.event(data)):
+                yield chunk
+    for chunk in decoding.finish(clean=True):
+        yield chunk
 
 
 def _prepare(provider: LlamaCpp, translator: Translator, request: ChatRequest) -> Exchange:

@@ -40,7 +40,7 @@ def test_it_answers_and_counts(model: LlamaCpp) -> None:
     assert response.finish_reason == "stop"
     assert (response.usage.input_tokens, response.usage.output_tokens) == (24, 8)
     assert response.model == "smollm2-135m-instruct"
-    assert response.raw["choices"][0]["message"]["content"] == PARIS
+    assert response.raw["usage"]["completion_tokens"] == 8
     assert response.notices == []
 
 

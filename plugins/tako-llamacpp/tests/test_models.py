@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from tako_llamacpp import embedded, wire
+from tako_llamacpp import embedded
 
 from tako import Capabilities, ConfigurationError, get_provider
 from tako.providers import LlamaCpp
@@ -93,30 +93,3 @@ def test_it_travels_in_a_pickle_without_what_is_loaded(model: LlamaCpp) -> None:
     twin = pickle.loads(pickle.dumps(model))
     assert twin.id == model.id
     assert twin._engine is None
-
-
-def test_chunks_of_calls_are_joined_by_index() -> None:
-    def chunk(**delta: Any) -> dict[str, Any]:
-        return {"id": "x", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
-
-    chunks: list[dict[str, Any]] = [
-        chunk(role="assistant", content=None),
-        chunk(reasoning_content="hm"),
-        chunk(tool_calls=[{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{"}}]),
-        chunk(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]),
-        chunk(tool_calls=[{"index": 1, "function": {"arguments": "}"}}]),
-        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
-        {"choices": [], "usage": {"prompt_tokens": 3}},
-    ]
-    whole = msgspec.json.decode(wire.joined(chunks))
-    assert whole["choices"][0]["finish_reason"] == "tool_calls"
-    assert whole["usage"] == {"prompt_tokens": 3}
-    assert whole["choices"][0]["message"] == {
-        "role": "assistant",
-        "content": "",
-        "reasoning_content": "hm",
-        "tool_calls": [
-            {"type": "function", "id": "a", "function": {"name": "f", "arguments": "{}"}},
-            {"type": "function", "id": "b", "function": {"name": "g", "arguments": "{}"}},
-        ],
-    }

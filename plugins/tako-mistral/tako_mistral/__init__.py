@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from msgspec.structs import replace
 
-from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import NotFoundError, OverloadedError, RateLimitError
 from tako.kit.checks import check_kind
-from tako.kit.completions import Dialect, chat_completions, encode_request, stream_completions
-from tako.kit.completions.listing import ask_listing
-from tako.kit.encoding import merge
-from tako.kit.exchange import Exchange
-from tako.kit.http import HttpOptions, HttpProvider, check_url
-from tako.kit.keys import read_key
-from tako.kit.models import ModelTable, refine
-from tako.translator import PartContext
-from tako_mistral.wire import arrange, translator_of
+from tako.kit.completions import CompletionsProvider, Dialect
+from tako_mistral.wire import arrange, call_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tako.errors import ProviderError
+    from tako.kit.http import HttpOptions
+    from tako.translator import PartContext, Translator
+    from tako.types import ChatRequest
 
 BASE_URL = "https://api.mistral.ai/v1"
-TABLE = ModelTable(__name__)
-DIALECT = Dialect(seed="random_seed", required="any", stream_usage=False)
 
 
-class Mistral(HttpProvider):
+class Mistral(CompletionsProvider):
     """A model of Mistral's.
 
     ``api_key``: the key, "$ENV:NAME", or None for MISTRAL_API_KEY. ``base_url``: also https://api.eu.mistral.ai/v1 and
@@ -39,6 +31,15 @@ class Mistral(HttpProvider):
     """
 
     name = "mistral"
+    key_variable = "MISTRAL_API_KEY"
+    dialect = Dialect(
+        seed="random_seed",
+        required="any",
+        stream_usage=False,
+        refusal=False,
+        call_ids=call_ids,
+        arrange=arrange,
+    )
     codes: ClassVar[Mapping[str, type[ProviderError]]] = {
         "invalid_model": NotFoundError,
         "rate_limited": RateLimitError,
@@ -55,58 +56,20 @@ class Mistral(HttpProvider):
         random_seed: int | None = None,
         **options: Unpack[HttpOptions],
     ) -> None:
-        key = read_key(api_key, "MISTRAL_API_KEY", self.name)
+        key = self.find_key(api_key)
         api_key = None  # a traceback with locals shows this frame
-        super().__init__(model, **options)
-        self.base_url = check_url(base_url, "base_url", self.id, beyond="/chat/completions")
+        super().__init__(model, api_key=key, base_url=base_url, **options)
         check_kind(safe_prompt, bool, "safe_prompt", self.id, "True or False")
         check_kind(random_seed, int, "random_seed", self.id, "an int")
         given = {"safe_prompt": safe_prompt, "random_seed": random_seed}
-        self.defaults = {name: value for name, value in given.items() if value is not None}
-        self.discovered: dict[str, Any] = {}
-        self.add_headers({"authorization": key.prefixed("Bearer ")})
+        self.fields = {name: value for name, value in given.items() if value is not None}
 
     def dialect_of(self, model: str) -> Dialect:
         """Return how this model's wire differs: Magistral always reasons and takes no effort."""
-        return replace(DIALECT, reasoning_effort=None) if "magistral" in model else DIALECT
+        return replace(self.dialect, reasoning_effort=None) if "magistral" in model else self.dialect
 
-    async def discover(self) -> Capabilities:
-        """Ask Mistral for its models, and remember what it says of this one. Raises ProviderError."""
-        self.discovered = await ask_listing(self, f"{self.base_url}/models")
-        self.refresh()
-        return self.capabilities
-
-
-@hookimpl
-def tako_capabilities(provider: Mistral) -> Capabilities:
-    """Read the table that this package ships, and what the server said when it was asked."""
-    return refine(TABLE.find(provider.model), provider.discovered, f"{provider.base_url}/models")
-
-
-@hookimpl
-def tako_translator(provider: Mistral) -> Translator:
-    """Translate as the dialect does, with reasoning in thinking chunks."""
-    return translator_of(provider.name, DIALECT)
-
-
-@hookimpl
-def tako_chat(provider: Mistral, translator: Translator) -> Chat:
-    """Ask for a whole reply."""
-    return chat_completions(provider, translator, partial(prepare, provider, translator))
-
-
-@hookimpl
-def tako_stream(provider: Mistral, translator: Translator) -> Stream:
-    """Ask for a reply in Server-Sent Events."""
-    return stream_completions(provider, translator, partial(prepare, provider, translator), DIALECT)
-
-
-async def prepare(provider: Mistral, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
-    """Encode a request."""
-    context = PartContext(provider.name, request)
-    dialect = provider.dialect_of(request.model or provider.model)
-    plain = replace(request, extra={})  # it is merged last, into what the steps below have made
-    body = encode_request(plain, provider.model, translator, context, dialect, stream=stream)
-    body = {**body, "messages": arrange(body["messages"], context)}
-    body = merge({**provider.defaults, **body}, request.extra)
-    return Exchange(f"{provider.base_url}/chat/completions", body, context.notices)
+    def encode(
+        self, request: ChatRequest, translator: Translator, context: PartContext, *, stream: bool
+    ) -> dict[str, Any]:
+        """Make the body of a request, over the fields that the options stand for."""
+        return {**self.fields, **super().encode(request, translator, context, stream=stream)}

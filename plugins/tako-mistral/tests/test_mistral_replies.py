@@ -17,7 +17,7 @@ from tako.errors import (
     ServerError,
     StreamTruncatedError,
 )
-from tako.parts import ReasoningPart, TextPart
+from tako.parts import Citation, TextPart, VendorPart
 from tako.providers import Mistral
 from tako.testing.server import reply, serve, sse
 
@@ -67,6 +67,11 @@ def streamed(*events: Any, done: bool = True) -> tako.ChatResponse:
         return stream.response()
 
 
+def told(response: tako.ChatResponse) -> list[Any]:
+    """The text of each part, and what its state holds."""
+    return [(getattr(part, "text", ""), part.state and part.state.data) for part in response.message.parts]
+
+
 def test_thinking_and_text_come_apart_in_their_order() -> None:
     content = [
         thinking("12 x 12", closed=True, signature="s1"),
@@ -76,11 +81,11 @@ def test_thinking_and_text_come_apart_in_their_order() -> None:
         text("Yes."),
     ]
     response = chatted(reply(json=whole(content)))
-    assert response.message.content == [
-        ReasoningPart("12 x 12", "s1", "mistral"),
-        TextPart("It is 144."),
-        ReasoningPart("Sure?", None, "mistral"),
-        TextPart("Yes."),
+    assert told(response) == [
+        ("12 x 12", {"type": "thinking", "closed": True, "signature": "s1"}),
+        ("It is 144.", None),
+        ("Sure?", {"type": "thinking"}),
+        ("Yes.", None),
     ]
     assert (response.text, response.reasoning) == ("It is 144.Yes.", "12 x 12Sure?")
 
@@ -95,24 +100,46 @@ def test_a_stream_switches_between_lists_and_strings() -> None:
         piece([text("144.")]),
         {**piece("", "stop"), "usage": {"prompt_tokens": 10, "completion_tokens": 63, "num_cached_tokens": 5}},
     )
-    assert response.message.content == [ReasoningPart("12 x 12!", "s1", "mistral"), TextPart("It is 144.")]
+    assert told(response) == [
+        ("12 x 12!", {"type": "thinking", "closed": True, "signature": "s1"}),
+        ("It is 144.", None),
+    ]
     assert (response.finish_reason, response.usage) == ("stop", tako.Usage(10, 63, 5))
 
 
 def test_a_signature_is_kept_when_calls_or_the_end_follow_it() -> None:
     call = {"id": "D681PevKs", "index": 0, "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
     first = streamed(piece([thinking("Hm.", signature="s1")]), piece("", "tool_calls", tool_calls=[call]))
-    assert first.message.parts[0] == ReasoningPart("Hm.", "s1", "mistral")
+    assert told(first)[0] == ("Hm.", {"type": "thinking", "signature": "s1"})
     assert [(call.id, call.args) for call in first.tool_calls] == [("D681PevKs", {"city": "Paris"})]
     last = streamed(piece([thinking("A", signature="s1"), thinking("B", signature="s2")]), piece("", "length"))
-    assert last.message.content == [ReasoningPart("A", "s1", "mistral"), ReasoningPart("B", "s2", "mistral")]
+    signed = [("A", {"type": "thinking", "signature": "s1"}), ("B", {"type": "thinking", "signature": "s2"})]
+    assert told(last) == signed
 
 
-def test_references_are_left_to_raw() -> None:
-    content = [text("See"), {"type": "reference", "reference_ids": [1]}, text(" there.")]
-    response = chatted(reply(json=whole(content)))
-    assert response.message.content == [TextPart("See there.")]
-    assert response.raw["choices"][0]["message"]["content"] == content
+def test_an_empty_piece_ends_a_thinking_chunk() -> None:
+    end = {"type": "thinking", "thinking": [], "closed": True}
+    response = streamed(piece([thinking("A")]), piece([end]), piece([thinking("B")]), piece([end]), piece("", "stop"))
+    assert told(response) == [("A", {"type": "thinking", "closed": True}), ("B", {"type": "thinking", "closed": True})]
+
+
+def test_a_signature_without_a_thought_does_not_end_the_text_before_it() -> None:
+    sealed = {"type": "thinking", "thinking": [], "signature": "s1"}
+    response = streamed(piece("One."), piece([sealed]), piece("Two.", "stop"))
+    assert told(response) == [("One.", None), ("", {"type": "thinking", "signature": "s1"}), ("Two.", None)]
+
+
+@pytest.mark.parametrize("way", ["whole", "streamed"])
+def test_references_stay_in_their_place_and_are_cited_by_the_text_before_them(way: str) -> None:
+    found = {"type": "tool_reference", "tool": "web_search", "title": "T", "url": "https://example.org/"}
+    content = [text("See"), {"type": "reference", "reference_ids": [1, "b"]}, text(" there."), found]
+    response = chatted(reply(json=whole(content))) if way == "whole" else streamed(piece(content, "stop"))
+    assert [type(part) for part in response.message.parts] == [TextPart, VendorPart, TextPart, VendorPart]
+    assert response.citations == [
+        Citation(source="1"),
+        Citation(source="b"),
+        Citation("https://example.org/", "T", source="web_search"),
+    ]
 
 
 @pytest.mark.parametrize(

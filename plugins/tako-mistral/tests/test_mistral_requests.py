@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tako_mistral.wire import wire_ids
+from tako_mistral.wire import call_ids
 
 import tako
 from tako import ChatRequest, ContentPart, Message
-from tako.errors import ConfigurationError, UnsupportedError
-from tako.parts import Part, TextPart
+from tako.errors import ConfigurationError
+from tako.parts import Part, ReasoningPart, TextPart
 from tako.providers import Mistral
+from tako.state import Origin, State
 from tako.testing.server import Received, Reply, Server, reply, serve
 from tako.types import Role
 
@@ -122,14 +123,14 @@ def test_parameters_go_out_in_mistrals_words() -> None:
 def test_the_systems_text_moves_up_to_where_it_may_stand(roles: str, wire: str) -> None:
     body, notices = sent([Message(Role(role), role) for role in roles.split()])
     assert " ".join([message["role"] for message in body["messages"]]) == wire
-    assert notices == []
+    assert {notice.code for notice in notices} == {"moved_turn"}
 
 
 def test_the_systems_text_does_not_part_results_from_what_is_made_of_them() -> None:
     call, result = ContentPart.tool_call("D681PevKs", "now", {}), Message.tool("D681PevKs", "12:00")
     body, notices = sent([Message.user("?"), Message.assistant([call]), result, Message.system("Be brief.")])
     assert [message["role"] for message in body["messages"]] == ["user", "system", "assistant", "tool"]
-    assert notices == []
+    assert [notice.code for notice in notices] == ["moved_turn"]
 
 
 def test_a_request_has_its_seed_before_the_providers() -> None:
@@ -188,28 +189,45 @@ def test_ids_of_other_vendors_are_replaced_in_calls_and_results_alike() -> None:
     assert again["messages"][:4] == first["messages"]
 
 
-@given(st.lists(st.one_of(st.text(max_size=12), st.from_regex(CALL_ID, fullmatch=True)), max_size=30))
-def test_every_id_maps_to_one_of_its_own(ids: list[str]) -> None:
-    mapped = wire_ids(ids)
-    assert set(mapped) == set(ids)
-    assert all(CALL_ID.fullmatch(short) for short in mapped.values())
-    assert len(set(mapped.values())) == len(mapped)
-    assert all(mapped[id] == id for id in ids if CALL_ID.fullmatch(id))
-    assert wire_ids(ids) == mapped
+@given(st.lists(st.one_of(st.text(max_size=12), st.from_regex(CALL_ID, fullmatch=True)), min_size=1, unique=True))
+def test_every_id_has_one_of_its_own(ids: list[str]) -> None:
+    short = {id: next(call_ids(id)) for id in ids}
+    assert all(CALL_ID.fullmatch(other) for other in short.values())
+    assert len(set(short.values())) == len(ids)
+    assert all(short[id] == id for id in ids if CALL_ID.fullmatch(id))
 
 
 def test_an_id_that_looks_like_the_short_form_of_another_is_no_trouble() -> None:
-    short = wire_ids(["call_1"])["call_1"]
-    mapped = wire_ids(["call_1", short])
-    assert mapped[short] == short
-    assert mapped["call_1"] != short
+    short = next(call_ids("call_1"))
+    calls = sent(conversation("call_1", short))[0]["messages"][1]["tool_calls"]
+    assert calls[1]["id"] == short
+    assert calls[0]["id"] != short
+
+
+def test_an_id_that_the_server_made_goes_back_to_it_and_to_no_other() -> None:
+    made = {"id": "chatcmpl-tool-1", "function": {"name": "now", "arguments": "{}"}}
+    first = {"choices": [{"message": {"content": "", "tool_calls": [made]}, "finish_reason": "tool_calls"}]}
+    with serve(reply(json=first), reply(json=ANSWER)) as server, serve(reply(json=ANSWER)) as other:
+        provider = Mistral("m", base_url=server.url, api_key="k").blocking
+        response = provider.chat("Time?")
+        history = [Message.user("Time?"), response.message, Message.tool("chatcmpl-tool-1", "12:00")]
+        provider.chat(history)
+        Mistral("m", base_url=other.url, api_key="k").blocking.chat(history)
+    for messages, own in ((server.requests[1].json["messages"], True), (other.requests[0].json["messages"], False)):
+        assert messages[1]["tool_calls"][0]["id"] == messages[2]["tool_call_id"]
+        assert (messages[2]["tool_call_id"] == "chatcmpl-tool-1") is own
+
+
+def thought(text: str, **state: Any) -> ReasoningPart:
+    """What Mistral thought, as a reply's decoder makes it."""
+    return ReasoningPart(text, State(Origin("mistral"), {"type": "thinking", **state}))
 
 
 def test_own_reasoning_goes_back_as_a_thinking_chunk_and_foreign_reasoning_stays_out() -> None:
     parts: list[Part] = [
-        ContentPart.reasoning("Let me see.", "sig", "mistral"),
-        ContentPart.reasoning("Hm.", None, "mistral"),
-        ContentPart.reasoning("Secret.", "x", "anthropic"),
+        thought("Let me see.", closed=True, signature="sig"),
+        thought("Hm."),
+        ReasoningPart("Secret.", State(Origin("anthropic"), {"signature": "x"})),
         ContentPart.text("Hello."),
     ]
     body, notices = sent([Message.user("Hi"), Message.assistant(parts), Message.user("Again")])
@@ -222,23 +240,17 @@ def test_own_reasoning_goes_back_as_a_thinking_chunk_and_foreign_reasoning_stays
                 "closed": True,
                 "signature": "sig",
             },
-            {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "closed": True},
+            {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
             {"type": "text", "text": "Hello."},
         ],
     }
     assert [(notice.code, notice.path) for notice in notices] == [("foreign_state", "messages[1].content[2]")]
 
 
-def test_reasoning_out_of_place_or_empty_is_noted() -> None:
-    thought = ContentPart.reasoning("Hm.", provider="mistral")
-    empty = ContentPart.reasoning("", provider="mistral")
-    text = ContentPart.text("Hi")
-    body, notices = sent([Message.user([thought, text]), Message.assistant([empty, text]), Message.user([text])])
-    assert [message["content"] for message in body["messages"]] == ["Hi", "Hi", "Hi"]
-    assert [(notice.code, notice.path) for notice in notices] == [
-        ("misplaced_part", "messages[0].content[0]"),
-        ("empty_text", "messages[1].content[0]"),
-    ]
+def test_reasoning_out_of_place_is_noted() -> None:
+    body, notices = sent([Message.user([thought("Hm."), ContentPart.text("Hi")])])
+    assert body["messages"] == [{"role": "user", "content": "Hi"}]
+    assert [(notice.code, notice.path) for notice in notices] == [("misplaced_part", "messages[0].content[0]")]
 
 
 def test_between_tool_results_and_the_user_the_model_gets_a_turn_with_a_notice() -> None:
@@ -246,8 +258,7 @@ def test_between_tool_results_and_the_user_the_model_gets_a_turn_with_a_notice()
     body, notices = sent(messages)
     assert body["messages"][3:] == [{"role": "assistant", "content": "OK."}, {"role": "user", "content": "And Rome?"}]
     assert [notice.code for notice in notices] == ["added_turn"]
-    with pytest.raises(UnsupportedError, match="put in as the model's turn"):
-        sent(ChatRequest(messages, strict=True))
+    assert sent(ChatRequest(messages, strict=True))[0] == body
 
 
 def test_what_stands_beside_results_follows_the_models_turn() -> None:
@@ -288,7 +299,11 @@ PARTS = st.one_of(
     TEXT.map(ContentPart.image_url),
     st.builds(ContentPart.tool_call, TEXT, TEXT, st.one_of(TEXT, st.dictionaries(TEXT, st.integers()))),
     st.builds(ContentPart.tool_result, TEXT, st.one_of(TEXT, st.none(), st.lists(TEXT)), st.booleans()),
-    st.builds(ContentPart.reasoning, TEXT, st.none() | TEXT, st.sampled_from([None, "mistral", "openai"])),
+    st.builds(
+        lambda text, name: ReasoningPart(text, State(Origin(name), {"type": "thinking"})),
+        TEXT,
+        st.sampled_from(["mistral", "openai"]),
+    ),
 )
 MESSAGES = st.lists(
     st.builds(Message, st.sampled_from(list(Role)), st.lists(PARTS, max_size=4)), min_size=1, max_size=4

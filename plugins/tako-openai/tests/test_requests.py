@@ -9,6 +9,8 @@ from tako_openai import OpenAI
 
 from tako import ChatRequest, ChatResponse, ContentPart, JsonSchema, Message, Role, Tool, UnsupportedError
 from tako.errors import ConfigurationError
+from tako.parts import ReasoningPart
+from tako.state import Origin, State
 from tako.testing.server import Server, reply, serve
 
 ANSWER = reply(json={"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]})
@@ -200,7 +202,7 @@ def test_the_name_of_a_schema_goes_out_as_servers_take_it(name: str, wire: str) 
 def test_what_the_wire_cannot_carry_is_noticed_or_refused() -> None:
     bitmap, empty = ContentPart.image("image/bmp", PIXEL), ContentPart.text("")
     broken, bucket = ContentPart.image("image/png", "?!"), ContentPart.image_url("gs://bucket/a.png")
-    foreign = ContentPart.reasoning("hm", "sig", "anthropic")
+    foreign = ReasoningPart("hm", State(Origin("anthropic"), {"signature": "sig"}))
     request = ChatRequest(
         [Message.user([bitmap, empty, broken, bucket, ContentPart.text("Hi")]), Message.assistant([foreign])]
     )
@@ -221,14 +223,21 @@ def test_what_the_wire_cannot_carry_is_noticed_or_refused() -> None:
 
 
 def test_a_compatible_server_gets_its_own_reasoning_back_where_it_wants_it() -> None:
-    own = ContentPart.reasoning("hm", provider="openai")
+    own = ReasoningPart("hm", State(Origin("openai"), {"reasoning": ""}))
     request = ChatRequest([Message.user("?"), Message.assistant([own, ContentPart.text("so")]), Message.user("!")])
+    assert body(request)["messages"][1] == {"role": "assistant", "content": "so", "reasoning": "hm"}
     assert body(request, reasoning_field="reasoning_content")["messages"][1] == {
         "role": "assistant",
         "content": "so",
         "reasoning_content": "hm",
     }
-    server, response = ask(request)
+
+
+@pytest.mark.parametrize(("data", "field"), [({"reasoning": ""}, ""), ({"encrypted_content": "x"}, None)])
+def test_reasoning_that_a_server_takes_in_no_field_is_left_out_with_a_notice(data: Any, field: str | None) -> None:
+    own = ReasoningPart("hm", State(Origin("openai"), data))
+    request = ChatRequest([Message.user("?"), Message.assistant([own, ContentPart.text("so")]), Message.user("!")])
+    server, response = ask(request, reasoning_field=field)
     assert server.requests[0].json["messages"][1] == {"role": "assistant", "content": "so"}
     assert [notice.code for notice in response.notices] == ["unsupported_part"]
 

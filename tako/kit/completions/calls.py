@@ -1,4 +1,4 @@
-"""Which call a fragment belongs to, whatever a server makes of ``index`` and ``id``."""
+"""Calls of a reply: which of them a fragment belongs to, whatever a server makes of ``index`` and ``id``."""
 
 from __future__ import annotations
 
@@ -6,24 +6,30 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tako.kit.completions.decode import mint_id
-from tako.kit.completions.shapes import fragment
+from tako.kit.completions.blocks import CALLED, Block, fragment
+from tako.kit.completions.ids import given_id
+from tako.kit.encoding import merge
+from tako.kit.gather import joined
+from tako.kit.ids import CallIds, mint_id
+from tako.loose import as_object, text_of
 from tako.types import ToolCallDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tako.kit.completions.shapes import Call
+    from collections.abc import Callable, Iterator, Sequence
 
 
-class _Open:
-    """A call as far as it has come."""
+class Open:
+    """A call as far as it has come. Its ``kind`` is the field of what it calls, "" if tako doesn't know its type."""
 
-    def __init__(self, position: int, id: str | None, name: str | None) -> None:
+    def __init__(self, call: Block, id: str, position: int = 0) -> None:
         self.position = position
-        self.wire_id = id
-        self.name = name
+        self.wire_id = given_id(call.get("id"))
+        self.id = id
+        kind = text_of(call.get("type")) or "function"
+        self.kind = _kind(call) or (kind if kind in CALLED else "")
+        self.name: str | None = None
         self.texts: list[str] = []
+        self._more: list[Block] = []
 
     @property
     def complete(self) -> bool:
@@ -34,6 +40,41 @@ class _Open:
             return False
         return True
 
+    def add(self, call: Block) -> str:
+        """Add a fragment, and return its piece of the arguments."""
+        inner = as_object(call.get(self.kind)) or {}
+        field = CALLED.get(self.kind, "")
+        text = fragment(inner.get(field))
+        self.name = self.name or text_of(inner.get("name")) or None
+        self.texts.append(text)
+        if not (inner.keys() <= {"name", field} and call.keys() <= {"index", "id", "type", self.kind}):
+            self._more.append(self._beside(call, inner))
+        return text
+
+    def _beside(self, call: Block, inner: Block) -> Block:
+        """Return what a fragment has beside the usual. The type is usual if it's one that tako knows."""
+        usual = ("index", "id", "type", self.kind) if self.kind else ("index", "id")
+        rest = {name: value for name, value in call.items() if name not in usual}
+        more = {name: value for name, value in inner.items() if name not in ("name", CALLED.get(self.kind))}
+        return {**rest, self.kind: more} if more else rest
+
+    def block(self) -> Block:
+        """Return the call as a whole reply has it, with the id that tako gives it."""
+        more: Block = joined(self._more) if self._more else {}
+        if not self.kind:
+            return {"tool_calls": [{"id": self.wire_id, **more} if self.wire_id else more]}
+        called = {"name": self.name or "", CALLED[self.kind]: "".join(self.texts)}
+        return merge(more, {"id": self.id, "type": self.kind, self.kind: called})
+
+
+def whole_calls(calls: Sequence[Block], mint: Callable[[], str]) -> Iterator[Block]:
+    """List the calls of a whole reply, each with an id of its own."""
+    ids = CallIds(mint)
+    for call in calls:
+        opened = Open(call, ids.unique(given_id(call.get("id"))))
+        opened.add(call)
+        yield opened.block()
+
 
 class CallIndex:
     """Gives each call of a stream one index and one unique id.
@@ -43,77 +84,83 @@ class CallIndex:
     own (or no index) and the call that it would continue is complete, or is of another name.
     """
 
-    def __init__(self) -> None:
-        self._calls: list[_Open] = []
-        self._by_index: dict[int, _Open] = {}
-        self._ids: set[str] = set()
-        self._together: list[_Open] = []
+    def __init__(self, mint: Callable[[], str] = mint_id) -> None:
+        self.calls: list[Open] = []
+        self._by_index: dict[int, Open] = {}
+        self._ids = CallIds(mint)
+        self._together: list[Open] = []
 
     def __bool__(self) -> bool:
-        return bool(self._calls)
+        return bool(self.calls)
 
-    def pieces(self, calls: Sequence[Call]) -> list[ToolCallDelta]:
-        """Return the fragments of one delta as tako numbers them.
+    def pieces(self, calls: Sequence[Block]) -> Iterator[ToolCallDelta | Open]:
+        """Yield the fragments of one delta as tako numbers them; of a call whose kind it doesn't know, the call.
 
         Where several come without index, id and name, each continues the call that stood in its place before.
         """
         if len(calls) == 1:
-            return [self.piece(calls[0])]
+            yield self.piece(calls[0])
+            return
         before, self._together = self._together, []
-        made: list[ToolCallDelta] = []
         for place, call in enumerate(calls):
-            known = self._find(call, _name(call))
-            if not (isinstance(call.index, int) or call.id):
-                if _name(call) is None:
+            name = _name(call)
+            known = self._find(call, name)
+            if not (isinstance(call.get("index"), int) or given_id(call.get("id"))):
+                if name is None:
                     known = before[place] if len(before) == len(calls) else known
                 elif known in self._together:
                     known = None
-            made.append(self._add(call, known))
-            self._together.append(self._calls[made[-1].index])
-        return made
+            opened, piece = self._add(call, known)
+            self._together.append(opened)
+            yield piece
 
-    def piece(self, call: Call) -> ToolCallDelta:
+    def piece(self, call: Block) -> ToolCallDelta | Open:
         """Return a fragment as tako numbers it."""
-        return self._add(call, self._find(call, _name(call)))
+        return self._add(call, self._find(call, _name(call)))[1]
 
-    def _add(self, call: Call, known: _Open | None) -> ToolCallDelta:
+    def _add(self, call: Block, known: Open | None) -> tuple[Open, ToolCallDelta | Open]:
         """Add a fragment to the call that it continues, or begin one with it."""
-        function, name = call.called, _name(call)
-        text = fragment(function.arguments) if function else ""
-        if known is not None:
-            known.texts.append(text)
-            late = name if known.name is None else None
-            known.name = known.name or name
-            return ToolCallDelta(known.position, None, late, text)
-        opened = _Open(len(self._calls), call.id or None, name)
-        opened.texts.append(text)
-        self._calls.append(opened)
-        if isinstance(call.index, int):
-            self._by_index[call.index] = opened
-        id = call.id if call.id and call.id not in self._ids else mint_id()
-        self._ids.add(id)
-        return ToolCallDelta(opened.position, id, name, text)
+        opened, new = known, known is None
+        if opened is None:
+            opened = Open(call, self._ids.unique(given_id(call.get("id"))), len(self.calls))
+            self.calls.append(opened)
+            if isinstance(call.get("index"), int):
+                self._by_index[call["index"]] = opened
+        late = opened.name is None
+        text = opened.add(call)
+        if not opened.kind:
+            return opened, opened
+        return opened, ToolCallDelta(opened.position, opened.id if new else None, opened.name if late else None, text)
 
-    def _find(self, call: Call, name: str | None) -> _Open | None:
+    def _find(self, call: Block, name: str | None) -> Open | None:
         """Find the open call that a fragment continues, or None where it begins one."""
-        same_id = next((known for known in self._calls if call.id and known.wire_id == call.id), None)
-        if not isinstance(call.index, int):
-            last = self._calls[-1] if self._calls else None
+        id, index = given_id(call.get("id")), call.get("index")
+        same_id = next((known for known in self.calls if known.wire_id == id), None) if id else None
+        if not isinstance(index, int):
+            last = self.calls[-1] if self.calls else None
             known = same_id or last
-            begins = same_id is None and name is not None and (bool(call.id) or _is_over(last, name))
+            begins = same_id is None and name is not None and (bool(id) or _is_over(last, name))
             return None if begins else known
-        known = self._by_index.get(call.index)
+        known = self._by_index.get(index)
         if known is None:
             return same_id if name is None else None  # an index that changes within a call
-        begins = same_id is not known and name is not None and bool(call.id) and _is_over(known, name)
+        begins = same_id is not known and name is not None and bool(id) and _is_over(known, name)
         return None if begins else known
 
 
-def _is_over(known: _Open | None, name: str) -> bool:
+def _is_over(known: Open | None, name: str) -> bool:
     """Whether a fragment of this name cannot belong to the call before."""
     return known is None or known.complete or known.name not in (None, name)
 
 
-def _name(call: Call) -> str | None:
-    function = call.called
-    return function.name or None if function else None
+def _name(call: Block) -> str | None:
+    """Return what a fragment calls; of a call whose kind tako doesn't know its type, which only its first piece has."""
+    if kind := _kind(call):
+        return text_of(call[kind].get("name")) or None
+    kind = text_of(call.get("type"))
+    return kind if kind and kind not in CALLED else None
+
+
+def _kind(call: Block) -> str:
+    """Tell what a fragment calls by the field that it has for it, or return "" if it has none."""
+    return next((kind for kind in CALLED if isinstance(call.get(kind), dict)), "")

@@ -1,94 +1,156 @@
-"""A whole Chat Completions reply."""
+"""A whole Chat Completions reply, and what it shares with a streamed one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
+from msgspec.structs import replace
+
+from tako import notices
 from tako.errors import ResponseError
-from tako.fold import arguments
-from tako.kit.body import decode_any, decode_json, excerpt
-from tako.kit.completions.dialect import finish_reason
-from tako.kit.completions.media import image_blocks
-from tako.kit.completions.shapes import REPLY, Call, Content, content_blocks, fragment, usage_of
+from tako.kit.body import decode_any, excerpt
+from tako.kit.completions.blocks import REASONING, Block, chunks_of
+from tako.kit.completions.calls import whole_calls
+from tako.kit.completions.citations import REFERENCES, annotated, referenced
+from tako.kit.completions.dialect import Dialect, finish_reason
+from tako.kit.completions.shapes import Content, read_reply, usage_of
 from tako.kit.failures import facts_of
-from tako.loose import text_of
-from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart
-from tako.types import ChatResponse, Message, Role
+from tako.kit.ids import mint_id
+from tako.loose import as_array, as_object, text_of
+from tako.parts import Citation, Part, TextPart
+from tako.types import ChatResponse, FinishReason, Message, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from tako.kit.completions.shapes import Choice, Reply
     from tako.kit.exchange import Exchange
     from tako.kit.failures import Reporter
     from tako.kit.http import HttpProvider
-    from tako.translator import Translator
+    from tako.translator import PartContext, Translator
+
+__all__ = ["decode_reply", "mint_id"]
+
+READ = frozenset(("role", "type", "content", "refusal", "tool_calls", "function_call", *REASONING))
+"""Fields of a message that are read for themselves; the others go back as they came."""
+NOTHING: tuple[Any, ...] = (None, "", [], {})
+"""Values of fields that say nothing."""
 
 
 def decode_reply(
-    body: bytes, exchange: Exchange, provider: Reporter | HttpProvider, translator: Translator
+    body: bytes,
+    exchange: Exchange,
+    provider: Reporter | HttpProvider,
+    translator: Translator,
+    dialect: Dialect | None = None,
 ) -> ChatResponse:
-    """Read a reply; raises ResponseError where it is none, and the error that it reports where it does."""
-    reply = decode_json(body, REPLY)
-    choice = next((found for found in reply.choices or () if not found.index), None)
-    error = {"error": choice.error} if choice and choice.error else decode_any(body) if reply.failed else None
+    """Read a reply; raises ResponseError if it isn't one, and the error that it reports if it does."""
+    dialect = dialect or Dialect()
+    document = decode_any(body)
+    reply = read_reply(document, body)
+    place, choice = next(((n, one) for n, one in enumerate(reply.choices or ()) if not one.index), (0, None))
+    error = {"error": choice.error} if choice and choice.error else document if reply.failed else None
     if error:
         raise provider.failure(facts_of(error), body=body.decode("utf-8", "replace"))
-    if choice is None or choice.message is None:
+    if choice is None or (choice.message is None and not choice.finish_reason):
         raise ResponseError(f"the reply has no choices: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
-    parts = [part for block in blocks(choice.message) if (part := translator.decode(block)) is not None]
-    calls = any(isinstance(part, ToolCallPart) for part in parts)
+    message, word = choice.message or Content(), choice.finish_reason or ""
+    calls = _calls(reply, choice, dialect)
+    fields: Block = document["choices"][place].get("message") or {}
+    parts = _parts(message, fields, calls, lambda block: translator.decode(block, exchange.context), dialect)
+    if message.refusal:
+        note_refusal(exchange.context)
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
-        finish_reason=finish_reason(choice.finish_reason, has_calls=calls),
+        finish_reason=finish_reason(word, dialect.finish_reasons, has_calls=bool(calls)),
+        finish_word=word,
         usage=usage_of(reply.counts),
         model=text_of(reply.model) or exchange.body.get("model", ""),
         id=text_of(reply.id),
         notices=exchange.notices,
-        raw=decode_any(body),
+        raw=document,
     )
 
 
-def blocks(message: Content) -> Iterator[dict[str, Any]]:
-    """List a message's blocks: ``{"type": "reasoning" | "text", "text"}`` and calls as the wire has them."""
-    content = content_blocks(message.content)
-    kinds = {block["type"] for block in content}
-    thoughts = message.reasoning_content or message.reasoning
-    if thoughts and "reasoning" not in kinds:
-        yield {"type": "reasoning", "text": thoughts}
-    yield from content
-    if message.refusal and "text" not in kinds:
-        yield {"type": "text", "text": message.refusal}
-    yield from image_blocks(message.images)
-    calls = message.tool_calls or ([Call(function=lone)] if (lone := message.lone_call) else [])
-    used: set[str] = set()
-    for call in calls:
-        function = call.called
-        if function is not None:
-            id = call.id if call.id and call.id not in used else mint_id()
-            used.add(id)
-            inner = {"name": function.name or "", "arguments": fragment(function.arguments)}
-            yield {"type": "function", "id": id, "function": inner}
+def minting(dialect: Dialect) -> Callable[[], str]:
+    """Return what makes ids for calls that come without, as the wire takes them back."""
+    return lambda: next(dialect.call_ids(mint_id()))
 
 
-def decode_block(block: Any, provider: str) -> Part | None:
-    """Return the part that a block stands for."""
-    match block.get("type"):
-        case "text":
-            return TextPart(block["text"])
-        case "reasoning":
-            return ReasoningPart(block["text"], block.get("signature"), provider)
-        case "image_url":
-            url = block["image_url"]["url"]
-            head, _, data = url.partition(";base64,")
-            return ImagePart(head.removeprefix("data:"), data) if data else ImageUrlPart(url)
-        case "function":
-            function = block["function"]
-            return ToolCallPart(block["id"], function["name"], arguments(function["arguments"]))
-        case _:
-            return None
+def note_refusal(context: PartContext) -> None:
+    """Note that the model refused: the finish word is the same as of an answer."""
+    context.notice(notices.BLOCKED, "the model refused to answer; response.refusal has its words", "")
 
 
-def mint_id() -> str:
-    """Make an id for a call that came without one."""
-    return f"call_{uuid4().hex[:24]}"
+def _calls(reply: Reply, choice: Choice, dialect: Dialect) -> list[Block]:
+    """List the calls: those of the first choice, or of the others if a gateway (Copilot) spreads a reply over them."""
+    own = choice.message.calls if choice.message is not None else []
+    if own or dialect.finish_reasons.get(choice.finish_reason or "") is not FinishReason.TOOL_CALLS:
+        return own
+    return [call for other in reply.choices or () if other.message is not None for call in other.message.calls]
+
+
+def _parts(
+    message: Content, fields: Block, calls: list[Block], decode: Callable[[Block], Part | None], dialect: Dialect
+) -> list[Part]:
+    """Read a message: its reasoning first, then content, refusal and calls, then its other fields."""
+    parts: list[Part] = []
+    text = -1
+    for block in (*_blocks(message), *(whole_calls(calls, minting(dialect)) if calls else ())):
+        kind = block.get("type")
+        if kind in REFERENCES and text == len(parts) - 1 >= 0:
+            parts[text] = _citing(parts[text], referenced(block))
+        part = decode(block)
+        if part is not None:
+            text = len(parts) if kind == "text" else text
+            parts.append(part)
+    if (annotations := fields.get("annotations")) and text >= 0:
+        parts[text] = _citing(parts[text], annotated(annotations))
+    silent = [name for name in REASONING if fields.get(name) == ""] if calls and not reasoning_texts(message) else ()
+    rest = last_blocks(fields, cites=text >= 0, silent=silent)
+    return [*parts, *[part for block in rest if (part := decode(block)) is not None]]
+
+
+def _citing(part: Part, citations: list[Citation]) -> Part:
+    return replace(part, citations=[*part.citations, *citations]) if isinstance(part, TextPart) else part
+
+
+def _blocks(message: Content) -> Iterator[Block]:
+    if thoughts := reasoning_texts(message):
+        yield thoughts
+    if isinstance(message.content, list):
+        yield from chunks_of(message.content)
+    elif message.content:
+        yield {"type": "text", "text": message.content}
+    if message.refusal:
+        yield {"refusal": message.refusal}
+
+
+def reasoning_texts(message: Content) -> dict[str, str]:
+    """Return the fields of a message, or of a delta, that have text of its reasoning; the details if no other has."""
+    content, other = text_of(message.reasoning_content), text_of(message.reasoning)
+    if content and other:
+        return {"reasoning_content": content, "reasoning": other}
+    if content or other:
+        return {"reasoning_content" if content else "reasoning": content or other}
+    details = [as_object(one) or {} for one in as_array(message.reasoning_details) or ()]
+    text = "".join([text_of(one.get("text")) or text_of(one.get("summary")) for one in details])
+    return {"reasoning_details": text} if text else {}
+
+
+def last_blocks(fields: Block, *, cites: bool, silent: Iterable[str]) -> Iterator[Block]:
+    """List what comes last of a message: fields that tako has no part of its own for, and its images.
+
+    ``cites``: its citations are in a text part, so that annotations which are nothing else don't have to go back.
+    ``silent``: fields of reasoning that were there and empty. DeepSeek refuses calls without them
+    (https://api-docs.deepseek.com/guides/thinking_mode).
+    """
+    for name in silent:
+        yield {name: ""}
+    for name, value in fields.items():
+        if name in READ or value in NOTHING:
+            continue
+        if name == "images" and isinstance(value, list):
+            yield from ({name: [image]} for image in as_array(value) or ())
+        elif name != "annotations" or not cites or len(annotated(value)) < len(as_array(value) or (value,)):
+            yield {name: value}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
+from tako.kit.completions.ids import call_ids
+from tako.translator import PartContext
 from tako.types import FinishReason
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": FinishReason.STOP,
@@ -22,6 +22,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "tool_calls": FinishReason.TOOL_CALLS,
     "function_call": FinishReason.TOOL_CALLS,
     "content_filter": FinishReason.CONTENT_FILTER,
+    "sensitive": FinishReason.CONTENT_FILTER,
     "error": FinishReason.ERROR,
 }
 """The vendors' words; any other is OTHER."""
@@ -30,13 +31,19 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 class Dialect(Struct, frozen=True, kw_only=True):
     """The differences that a vendor, or one model, has.
 
-    ``max_tokens`` and ``seed`` name the fields of those parameters. ``required`` is the word for "call some tool".
-    ``stream_usage``: ask for usage by ``stream_options``. ``metadata``: the wire has it. ``reasoning_effort``: the
-    field of the effort, None where there is none; ``least_effort``: its word for a budget of 0. ``reasoning_text``: the
-    field of an assistant message that takes its own reasoning back, None where the wire has none. ``sampling``:
-    temperature and top_p are taken; ``sampling_beside_effort``: also where an effort is asked for. ``stops``: the most
-    stop sequences, None where there is no such limit. ``require_finish``: a stream without a finish reason and without
-    ``[DONE]`` is truncated.
+    - ``max_tokens`` and ``seed`` name the fields of those parameters. ``required`` is the word for "call some tool".
+    - ``stream_usage``: ask for usage by ``stream_options``. ``metadata``: the wire has it.
+    - ``reasoning_effort``: the effort's field, None if there is none. ``least_effort``: its word for a budget of 0.
+    - ``reasoning_text``: the field in which reasoning goes back to who made it. None is the one in which it came, ""
+      is for servers that take none.
+    - ``refusal``: an assistant message may have one; else it goes out as text.
+    - ``sampling``: temperature and top_p are taken; ``sampling_beside_effort``: also beside an effort.
+    - ``stops``: the most stop sequences, None if there is no such limit.
+    - ``cache_mark``: the field of a content part that marks the end of what is cached (see ``cache_mark``).
+    - ``finish_reasons``: what the vendor's finish words mean; others are OTHER.
+    - ``call_ids(id)``: the ids that may stand for one that another origin made, the best first: itself if it fits.
+    - ``arrange(messages, context)``: puts encoded messages in the order that the vendor wants, and notes what it does.
+    - ``require_finish``: a stream without a finish reason and without ``[DONE]`` is truncated.
     """
 
     max_tokens: str = "max_tokens"
@@ -47,9 +54,14 @@ class Dialect(Struct, frozen=True, kw_only=True):
     reasoning_effort: str | None = "reasoning_effort"
     least_effort: str = "none"
     reasoning_text: str | None = None
+    refusal: bool = True
     sampling: bool = True
     sampling_beside_effort: bool = True
     stops: int | None = None
+    cache_mark: str | None = None
+    finish_reasons: Mapping[str, FinishReason] = field(default_factory=lambda: FINISH_REASONS)
+    call_ids: Callable[[str], Iterator[str]] = call_ids
+    arrange: Callable[[list[dict[str, Any]], PartContext], list[dict[str, Any]]] | None = None
     require_finish: bool = True
 
 
@@ -77,8 +89,8 @@ def for_openai(dialect: Dialect, model: str) -> Dialect:
     return replace(dialect, **changes) if changes else dialect
 
 
-def finish_reason(word: str | None, *, has_calls: bool) -> FinishReason:
-    """Read a vendor's finish reason; where it gives none, calls speak for themselves."""
+def finish_reason(word: str, words: Mapping[str, FinishReason], *, has_calls: bool) -> FinishReason:
+    """Read a vendor's finish reason; if it gives none, calls speak for themselves."""
     if not word:
         return FinishReason.TOOL_CALLS if has_calls else FinishReason.OTHER
-    return FINISH_REASONS.get(word, FinishReason.OTHER)
+    return words.get(word, FinishReason.OTHER)

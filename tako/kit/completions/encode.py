@@ -8,59 +8,129 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako import notices
+from tako.fold import arguments
+from tako.kit.completions.blocks import REASONING, Block, decode_block
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.parameters import parameters
 from tako.kit.completions.turns import arrange
-from tako.kit.encoding import encode, encode_inner, is_foreign, merge, refuse_empty, result_parts
+from tako.kit.encoding import (
+    complete,
+    encode,
+    encode_inner,
+    encode_vendor_part,
+    is_foreign,
+    merge,
+    merge_extra,
+    refuse_empty,
+    result_parts,
+)
 from tako.kit.images import image_address, inline_image, is_data_url
-from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.loose import as_array, as_object, text_of
+from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, VendorPart
 from tako.translator import PartContext, Translator
+from tako.types import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tako.types import ChatRequest
+
+CACHE_MARKS = {"prompt_cache_breakpoint": {"mode": "explicit"}, "cache_control": {"type": "ephemeral"}}
+"""Fields of a content part that mark the end of what is cached (OpenAI from gpt-5.6 on; OpenRouter for Claude)."""
 
 
 def encode_request(
     request: ChatRequest, model: str, translator: Translator, context: PartContext, dialect: Dialect, *, stream: bool
 ) -> dict[str, Any]:
-    """Make the body of a request; what cannot be carried is noted in the context."""
-    body: dict[str, Any] = {"model": request.model or model, "messages": arrange(request, translator, context)}
-    refuse_empty(body["messages"], context)
-    body.update(parameters(request, context, dialect))
+    """Make the body of a request; what the wire can't carry is noted in the context."""
+    messages = arrange(request, translator, context, dialect)
+    messages = dialect.arrange(messages, context) if dialect.arrange is not None else messages
+    refuse_empty(messages, context)
+    body = {"model": request.model or model, "messages": messages, **dict(parameters(request, context, dialect))}
     if stream:
         body["stream"] = True
         if dialect.stream_usage:
             body["stream_options"] = {"include_usage": True}
-    return merge(body, request.extra) if request.extra else body
+    return merge_extra(body, request.extra)
 
 
-def translator_for(decode: Callable[[Any], Part | None], dialect: Dialect | None = None) -> Translator:
+def translator_for(dialect: Dialect | None = None) -> Translator:
     """Make the dialect's translator."""
-    return Translator(partial(encode_part, dialect=dialect or Dialect()), decode)
+    dialect = dialect or Dialect()
+    return Translator(partial(encode_part, dialect=dialect), partial(decode_block, dialect=dialect))
 
 
 def encode_part(part: Part, context: PartContext, dialect: Dialect) -> Any:
-    """Return the block of one part: content, a tool call, or a whole message for a tool result."""
+    """Return the block of one part: a chunk of content, a call, a message for a tool result, or fields of a message."""
     match part:
         case TextPart():
-            return _text(part, context)
+            block = _text(part, context, dialect)
         case ImagePart() | ImageUrlPart():
-            return _image(part, context)
+            block = _image(part, context)
         case ToolCallPart():
-            function = {"name": part.name, "arguments": _arguments(part.args, context)}
-            return {"id": part.id, "type": "function", "function": function}
+            block = _call(part, context)
         case ToolResultPart():
-            return _result(part, context)
+            block = _result(part, context)
         case ReasoningPart():
             return _reasoning(part, context, dialect)
-        case _:  # a part of a later version, or of a plugin that wraps the translator
+        case VendorPart():
+            return _vendor(part, context)
+        case _:  # a file, a part of a later version, or of a plugin that wraps the translator
             return None
+    if block is None:
+        return None
+    if part.cache:
+        block = {**block, **_cache_mark(part.cache, context, dialect)}
+    return complete(block, part, context)
+
+
+def _cache_mark(cache: bool | str, context: PartContext, dialect: Dialect) -> Block:
+    if dialect.cache_mark is None:
+        context.notice(notices.UNSUPPORTED_PARAMETER, "cache was left out: the wire has no mark for it")
+        return {}
+    return {dialect.cache_mark: {**CACHE_MARKS[dialect.cache_mark], **({} if cache is True else {"ttl": cache})}}
+
+
+def _text(part: TextPart, context: PartContext, dialect: Dialect) -> Block | None:
+    if not part.text:
+        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        return None
+    if part.refusal and dialect.refusal and _is_assistants(context):
+        return {"refusal": part.text}
+    return {"type": "text", "text": part.text}
+
+
+def _image(part: ImagePart | ImageUrlPart, context: PartContext) -> Block | None:
+    """Encode an image. One of the model's goes back to who drew it alone: no wire has a place for it elsewhere."""
+    if _is_assistants(context) and not _is_own(part, context):
+        context.notice(notices.MISPLACED_PART, f"a {type(part).__name__} cannot stand in an assistant message")
+        return None
+    if isinstance(part, ImageUrlPart) and not is_data_url(part):
+        url = image_address(part, context)
+    else:
+        inline = inline_image(part, context)
+        url = f"data:{inline[0]};base64,{inline[1]}" if inline is not None else None
+    if url is None:
+        return None
+    data = _own_data(part, context)
+    images = as_array(data.get("images"))
+    image = images[0] if images else data
+    named = {"image_url": url if image.get("image_url") == "" else {"url": url}}
+    return {"images": [merge(image, named)]} if images else {"type": "image_url", **named}
+
+
+def _call(part: ToolCallPart, context: PartContext) -> Block:
+    """Encode a call in the form in which it came: of a function, of a custom tool, or the one call of older servers."""
+    data = _own_data(part, context)
+    kind = text_of(data.get("type")) or "function"
+    if kind == "custom":
+        text = (as_object(data.get(kind)) or {}).get("input")
+        if not isinstance(text, str) or arguments(text) != part.args:  # it's plain text, or a plugin changed it
+            text = part.args if isinstance(part.args, str) else encode(part.args).decode()
+        return {"id": part.id, "type": kind, kind: {"name": part.name, "input": text}}
+    return {"id": part.id, "type": kind, kind: {"name": part.name, "arguments": _arguments(part.args, context)}}
 
 
 def _arguments(args: Any, context: PartContext) -> str:
-    """Return arguments as JSON text; text that is none goes out inside an object, since servers parse it."""
+    """Return arguments as JSON text; text that isn't JSON goes out inside an object, since servers parse it."""
     if not isinstance(args, str):
         return encode(args).decode()
     try:
@@ -71,24 +141,7 @@ def _arguments(args: Any, context: PartContext) -> str:
     return args or "{}"
 
 
-def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
-    if not part.text:
-        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
-        return None
-    return {"type": "text", "text": part.text}
-
-
-def _image(part: ImagePart | ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
-    if isinstance(part, ImageUrlPart) and not is_data_url(part):
-        url = image_address(part, context)
-        return {"type": "image_url", "image_url": {"url": url}} if url is not None else None
-    inline = inline_image(part, context)
-    if inline is None:
-        return None
-    return {"type": "image_url", "image_url": {"url": f"data:{inline[0]};base64,{inline[1]}"}}
-
-
-def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:
+def _result(part: ToolResultPart, context: PartContext) -> Block:
     if part.is_error:
         context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text went out without it")
     return {"role": "tool", "tool_call_id": part.id, "content": result_text(part, context)}
@@ -103,13 +156,50 @@ def result_text(part: ToolResultPart, context: PartContext) -> str:
     return "".join([block.get("text", "") for block in blocks])
 
 
-def _reasoning(part: ReasoningPart, context: PartContext, dialect: Dialect) -> dict[str, Any] | None:
+def _reasoning(part: ReasoningPart, context: PartContext, dialect: Dialect) -> Block | None:
+    """Encode reasoning as it came: in fields of the message, or in a chunk of its content."""
     if is_foreign(part, context):
         return None
-    if dialect.reasoning_text is None:
+    data = _own_data(part, context)
+    if data.get("type") == "thinking":
+        return complete({"thinking": _thinking(part.text, data.get("thinking"))}, part, context)
+    fields = [name for name in REASONING if data.get(name) == ""]
+    if dialect.reasoning_text is not None:
+        fields = [dialect.reasoning_text] if dialect.reasoning_text else []
+        data = {}
+    elif "reasoning_details" in data:
+        return {**part.extra}  # its text is in the details, which are a part of their own
+    if not fields:
         context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: the wire takes none back")
         return None
-    if not part.text:
-        context.notice(notices.EMPTY_TEXT, "reasoning without text was left out")
-        return None
-    return {dialect.reasoning_text: part.text}
+    return merge({**data, **dict.fromkeys(fields, part.text)}, part.extra)
+
+
+def _thinking(text: str, came: Any) -> Any:
+    """Return what a thinking chunk holds: its chunks as they came, unless a plugin changed the text."""
+    if came == "":
+        return text
+    chunks = as_array(came) or []
+    if "".join([text_of((as_object(chunk) or {}).get("text")) for chunk in chunks]) == text:
+        return chunks
+    return [{"type": "text", "text": text}]
+
+
+def _vendor(part: VendorPart, context: PartContext) -> Block | None:
+    """Encode a block as it came; of sound only the id goes back (https://platform.openai.com/docs/guides/audio)."""
+    block = encode_vendor_part(part, context)
+    audio = as_object((block or {}).get("audio")) if part.kind == "audio" else None
+    return {**(block or {}), "audio": {"id": audio["id"]}} if audio and "id" in audio else block
+
+
+def _is_assistants(context: PartContext) -> bool:
+    return context.message is not None and context.message.role is Role.ASSISTANT
+
+
+def _is_own(part: Part, context: PartContext) -> bool:
+    """Whether a part was made by who is asked."""
+    return part.state is not None and context.accepts(part, part.state.origin)
+
+
+def _own_data(part: Part, context: PartContext) -> dict[str, Any]:
+    return part.state.data if part.state is not None and _is_own(part, context) else {}

@@ -17,26 +17,25 @@ if TYPE_CHECKING:
     from tako.translator import Translator
 
 
-def chat_completions(provider: HttpProvider, translator: Translator, prepare: Prepare) -> Chat:
+def chat_completions(
+    provider: HttpProvider, translator: Translator, prepare: Prepare, dialect: Dialect | None = None
+) -> Chat:
     """Make the chat function, for ``tako_chat``; ``prepare(request, False)`` encodes."""
-    return chat_through(provider, prepare, partial(decode_reply, provider=provider, translator=translator))
+    return chat_through(
+        provider, prepare, partial(decode_reply, provider=provider, translator=translator, dialect=dialect)
+    )
 
 
 def stream_completions(
-    provider: HttpProvider,
-    translator: Translator,
-    prepare: Prepare,
-    dialect: Dialect | None = None,
-    decoder: type[CompletionsDecoder] = CompletionsDecoder,
+    provider: HttpProvider, translator: Translator, prepare: Prepare, dialect: Dialect | None = None
 ) -> Stream:
     """Make the stream function, for ``tako_stream``; ``prepare(request, True)`` encodes.
 
-    A server that answers with one JSON document is understood, too. ``decoder``: a subclass, where a vendor's stream
-    has more than the dialect's.
+    A server that answers with one JSON document is understood, too.
     """
     return stream_through(
         provider,
         prepare,
-        lambda _, exchange: decoder(provider, exchange, dialect),
-        partial(decode_reply, provider=provider, translator=translator),
+        lambda _, exchange: CompletionsDecoder(provider, exchange, translator, dialect),
+        partial(decode_reply, provider=provider, translator=translator, dialect=dialect),
     )

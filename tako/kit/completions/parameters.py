@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.kit.tools import encode_tools
+from tako.types import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +25,7 @@ _NOT_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 def parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
     """Yield the fields that carry a request's tools and parameters; what the dialect has no word for is noted."""
-    if request.tools:
-        yield "tools", [_tool(tool.name, tool.description, tool.input_schema) for tool in request.tools]
-    if request.tool_choice is not None:
-        if request.tools:
-            yield "tool_choice", _choice(request.tool_choice, dialect)
-        else:
-            context.notice(notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: there are no tools", "tool_choice")
+    yield from _tools(request, context, dialect)
     yield from _sampling(request, context, dialect)
     if request.response_format is not None:
         yield "response_format", _format(request.response_format, context)
@@ -72,11 +68,34 @@ def _stops(texts: list[str], context: PartContext, most: int | None) -> Iterator
     yield "stop", texts[:most]
 
 
-def _tool(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _tools(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
+    """Yield the tools and how they may be called; OpenAI refuses the latter without the former."""
+    tools = encode_tools(request, context, _tool)
+    if tools:
+        yield "tools", tools
+    for i, tool in enumerate(request.tools):
+        if isinstance(tool, Tool) and tool.cache:
+            text = "cache was left out: the wire has no mark for it on tools"
+            context.notice(notices.UNSUPPORTED_PARAMETER, text, f"tools[{i}].cache")
+    for name in ("tool_choice", "parallel_tool_calls"):
+        value = getattr(request, name)
+        if value is not None and tools:
+            yield name, _choice(value, dialect) if name == "tool_choice" else value
+        elif value is not None:
+            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: there are no tools", name)
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    schema: dict[str, Any] = tool.input_schema
     if schema.get("type", "object") == "object" and not ("type" in schema and "properties" in schema):
         schema = {"type": "object", "properties": {}, **schema}  # OpenAI refuses schemas without either
-    function = {"name": name, "description": description, "parameters": schema}
-    return {"type": "function", "function": {key: value for key, value in function.items() if value != ""}}
+    function: dict[str, Any] = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": schema,
+        "strict": tool.strict,
+    }
+    return {"type": "function", "function": {key: value for key, value in function.items() if value not in ("", None)}}
 
 
 def _choice(choice: str, dialect: Dialect) -> Any:

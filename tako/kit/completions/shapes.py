@@ -1,63 +1,39 @@
-"""The few fields of Chat Completions replies that tako uses; everything else is ignored."""
+"""The fields of Chat Completions replies that tako reads."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct, convert, defstruct
 
-from tako.loose import as_array, as_object, count_of, text_of
+from tako.errors import ResponseError
+from tako.loose import as_object, count_of
 from tako.types import Usage
-
-
-class Function(Struct, gc=False):
-    """A call's function: arguments are JSON text, or (some servers) the value itself."""
-
-    name: str | None = None
-    arguments: Any = None
-
-
-class Custom(Struct, gc=False):
-    """A call of one of OpenAI's custom tools, whose input is text of any kind."""
-
-    name: str | None = None
-    input: str | None = None
-
-
-class Call(Struct, gc=False):
-    """A whole call, or a piece of one."""
-
-    index: Any = None
-    id: str | None = None
-    function: Function | None = None
-    custom: Custom | None = None
-
-    @property
-    def called(self) -> Function | None:
-        """What is called, be it a function or a custom tool."""
-        if self.function is None and self.custom is not None:
-            return Function(self.custom.name, self.custom.input)
-        return self.function
 
 
 class Content(Struct, gc=False):
     """A message, or a delta of one. Content may be a list of chunks (Mistral)."""
 
     content: str | list[Any] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+    role: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    reasoning_details: Any = None
     refusal: str | None = None
-    tool_calls: list[Call] | None = None
-    function_call: Function | None = None
-    images: list[Any] | None = None
-    audio: Any = None
+    tool_calls: list[dict[str, Any]] | None = None
+    function_call: dict[str, Any] | None = None
 
     @property
-    def lone_call(self) -> Function | None:
-        """The call of servers that make one at a time; Snowflake writes a blank one where there is none."""
-        call = self.function_call
-        return call if call is not None and (call.name or call.arguments) else None
+    def calls(self) -> list[dict[str, Any]]:
+        """The calls, or the lone one of servers that make one at a time.
+
+        Some servers say each call in both places, and Snowflake writes a blank ``function_call`` if there is none.
+        """
+        if self.tool_calls:
+            return self.tool_calls
+        lone = self.function_call or {}
+        return [{"index": 0, "function_call": lone}] if lone.get("name") or lone.get("arguments") else []
 
 
 class Choice(Struct, gc=False):
@@ -69,10 +45,20 @@ class Choice(Struct, gc=False):
     index: int | None = 0
     error: Any = None
     usage: Any = None
+    logprobs: Any = None
+    content_filter_results: Any = None
+    native_finish_reason: Any = None
+    stop_reason: Any = None
+    token_ids: Any = None
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether it says more than its delta, and what Azure's filter found, which it may say with every delta."""
+        return bool(self.finish_reason or self.logprobs or self.usage or self.token_ids)
 
 
 class Reply(Struct, gc=False):
-    """A whole reply, or one chunk of a stream. What nothing hangs on may have any shape."""
+    """A whole reply, or one chunk of a stream. Fields that nothing depends on may have any shape."""
 
     id: Any = None
     model: Any = None
@@ -81,6 +67,12 @@ class Reply(Struct, gc=False):
     error: Any = None
     object: Any = None
     x_groq: Any = None
+    created: Any = None
+    service_tier: Any = None
+    system_fingerprint: Any = None
+    provider: Any = None
+    obfuscation: Any = None
+    p: Any = None
 
     @property
     def failed(self) -> bool:
@@ -89,13 +81,37 @@ class Reply(Struct, gc=False):
 
     @property
     def counts(self) -> dict[str, Any] | None:
-        """The counts of tokens, wherever they stand, or None where there are none."""
+        """The counts of tokens, wherever they are, or None if there are none."""
         groq = as_object(self.x_groq) or {}
         places = (self.usage, groq.get("usage"), *[choice.usage for choice in self.choices or ()])
         return next((found for place in places if (found := as_object(place))), None)
 
 
-REPLY = msgspec.json.Decoder(Reply)
+NO_RESULTS = (Raw(b"null"), Raw(b"{}"))
+_STRICT: dict[str, Any] = {"gc": False, "forbid_unknown_fields": True}
+_content: Any = defstruct("Content", [], bases=(Content,), **_STRICT)
+_choice: Any = defstruct(
+    "Choice",
+    [
+        ("delta", _content | None, None),
+        ("message", _content | None, None),
+        ("content_filter_results", Raw, NO_RESULTS[0]),
+    ],
+    bases=(Choice,),
+    **_STRICT,
+)
+_chunk: Any = defstruct("Reply", [("choices", list[_choice] | None, None)], bases=(Reply,), **_STRICT)
+CHUNK: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(_chunk)
+"""Reads a chunk that has no other fields than the usual; else it raises a msgspec.ValidationError."""
+
+
+def read_reply(document: Any, body: bytes) -> Reply:
+    """Read the fields that tako uses, whatever others there are; raises ResponseError with the path of what's wrong."""
+    try:
+        return convert(document, Reply)
+    except msgspec.ValidationError as error:
+        text = f"the reply has another shape than expected: {error}"
+        raise ResponseError(text, body=body[:4096].decode("utf-8", "replace")) from error
 
 
 def usage_of(counts: dict[str, Any] | None) -> Usage:
@@ -118,39 +134,3 @@ def usage_of(counts: dict[str, Any] | None) -> Usage:
         count_of(prompt.get("cache_write_tokens")),
         thought,
     )
-
-
-def content_blocks(content: str | list[Any] | None) -> list[dict[str, Any]]:
-    """Take content apart into blocks of ``text`` and ``reasoning``, in order, neighbours of one kind joined.
-
-    Lists hold ``text`` and ``thinking`` chunks (https://docs.mistral.ai/capabilities/reasoning); a thinking chunk may
-    have a ``signature``, which ends its block. Other chunks are left to ``raw``.
-    """
-    if not isinstance(content, list):
-        return [{"type": "text", "text": content}] if content else []
-    made: list[dict[str, Any]] = []
-    for chunk in filter(None, map(as_object, content)):
-        thinks = chunk.get("type") == "thinking"
-        text = _thoughts(chunk.get("thinking")) if thinks else text_of(chunk.get("text"))
-        signature = text_of(chunk.get("signature")) if thinks else ""
-        kind = "reasoning" if thinks else "text"
-        if made and made[-1]["type"] == kind and "signature" not in made[-1]:
-            made[-1]["text"] += text
-        elif text or signature:
-            made.append({"type": kind, "text": text})
-        if signature:
-            made[-1]["signature"] = signature
-    return made
-
-
-def _thoughts(thinking: Any) -> str:
-    """Join the text of a thinking chunk, which is a list of chunks or (some servers) the text itself."""
-    pieces = [as_object(piece) or {} for piece in as_array(thinking) or [{"text": thinking}]]
-    return "".join([text_of(piece.get("text")) for piece in pieces])
-
-
-def fragment(arguments: Any) -> str:
-    """Return arguments as JSON text."""
-    if isinstance(arguments, str):
-        return arguments
-    return "" if arguments is None else msgspec.json.encode(arguments).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -15,15 +14,30 @@ from tako.types import Role
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tako.kit.completions.dialect import Dialect
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest, Message
 
-LONGEST_ID = 40
-"""Characters that OpenAI takes as the id of a call; others mint longer ones."""
+CALLS = ("function", "custom", "function_call")
+"""Types of calls that a result answers."""
+ASSISTANTS = (None, *CALLS, "thinking")
+"""Types of blocks that only the assistant's messages have; one without a type is fields of its message."""
 
 
-class Item(Struct, eq=False):
-    """A call or a result, and the place of its part in the request."""
+class Call(Struct, eq=False):
+    """A call, and the place of its part in the request.
+
+    ``own``: who is asked made it, and gets its id back as it is. ``answered``: a result has to follow it.
+    """
+
+    block: dict[str, Any]
+    path: str
+    own: bool = False
+    answered: bool = True
+
+
+class Result(Struct, eq=False):
+    """A message with a result, and the place of its part in the request."""
 
     block: dict[str, Any]
     path: str
@@ -34,30 +48,38 @@ class Said(Struct, eq=False):
 
     role: str
     content: list[Any]
-    calls: list[Item]
-    results: list[Item]
+    calls: list[Call]
+    results: list[Result]
     other: dict[str, Any]
 
     def wire(self) -> Iterator[dict[str, Any]]:
         """Yield the message, if anything is left of it."""
-        if self.content or self.calls or self.other:
+        calls = [call.block for call in self.calls if call.block.get("type") != "function_call"]
+        lone = [call.block["function_call"] for call in self.calls if call.block.get("type") == "function_call"]
+        fields = {
+            **self.other,
+            **({"tool_calls": calls} if calls else {}),
+            **({"function_call": lone[0]} if lone else {}),
+        }
+        if self.content or fields:
             content = _content(self.content) or ({} if self.calls else {"content": ""})
-            calls = {"tool_calls": [call.block for call in self.calls]} if self.calls else {}
-            yield {"role": self.role, **content, **self.other, **calls}
+            yield {"role": self.role, **content, **fields}
 
 
-def arrange(request: ChatRequest, translator: Translator, context: PartContext) -> list[dict[str, Any]]:
-    """Return the messages; what cannot stand where it is, and calls and results without the other, is noted."""
+def arrange(
+    request: ChatRequest, translator: Translator, context: PartContext, dialect: Dialect
+) -> list[dict[str, Any]]:
+    """Return the messages; what can't stand where it is, and calls and results without the other, is noted."""
     said = [_said(message, i, translator, context) for i, message in enumerate(request.messages)]
     context.path = ""
     arranged: list[dict[str, Any]] = []
     turn: list[Said] = []
     for message in said:
         if message.role == "assistant" and turn and turn[-1].role != "assistant":
-            arranged += _paired(turn, context)
+            arranged += _paired(turn, context, dialect)
             turn = []
         turn.append(message)
-    return arranged + list(_paired(turn, context))
+    return arranged + list(_paired(turn, context, dialect))
 
 
 def _said(message: Message, i: int, translator: Translator, context: PartContext) -> Said:
@@ -68,9 +90,12 @@ def _said(message: Message, i: int, translator: Translator, context: PartContext
             what = f"a {type(part).__name__} cannot stand in a {message.role} message"
             context.notice(notices.MISPLACED_PART, what)
         elif block.get("role") == "tool":
-            said.results.append(Item(block, context.path))
-        elif block.get("type") == "function":
-            said.calls.append(Item(block, context.path))
+            said.results.append(Result(block, context.path))
+        elif block.get("type") in CALLS:
+            own = part.state is not None and context.accepts(part, part.state.origin)
+            said.calls.append(Call(block, context.path, own))
+        elif block.keys() == {"tool_calls"}:  # of a type that tako has no kind for
+            said.calls += [Call(call, context.path, own=True, answered=False) for call in block["tool_calls"]]
         elif "type" in block:
             said.content.append(block)
         else:
@@ -79,11 +104,11 @@ def _said(message: Message, i: int, translator: Translator, context: PartContext
 
 
 def _fits(block: dict[str, Any], role: Role) -> bool:
-    """Images and results are the user's, calls and reasoning the assistant's; text may stand anywhere."""
-    kind = block.get("type")
-    if kind == "image_url" or block.get("role") == "tool":
+    """Results are the user's, calls, reasoning and fields of messages the assistant's; text may stand anywhere."""
+    if block.get("role") == "tool":
         return role in (Role.USER, Role.TOOL)
-    return kind == "text" or role is Role.ASSISTANT or kind not in (None, "function")
+    kind = block.get("type")
+    return role is Role.ASSISTANT or not (kind in ASSISTANTS or (kind == "image_url" and role is Role.SYSTEM))
 
 
 def _join(fields: dict[str, Any], more: dict[str, Any]) -> None:
@@ -97,43 +122,55 @@ def _join(fields: dict[str, Any], more: dict[str, Any]) -> None:
             fields[key] = [*old, *new] if old is not None and new is not None else value
 
 
-def _paired(turn: list[Said], context: PartContext) -> Iterator[dict[str, Any]]:
+def _paired(turn: list[Said], context: PartContext, dialect: Dialect) -> Iterator[dict[str, Any]]:
     """Yield a turn of the assistant's and all that follows it, the results in the order of the calls."""
     results = [result for message in turn if message.role != "assistant" for result in message.results]
-    used: set[str] = set()
+    pairs: list[tuple[Said, Call, Result]] = []
     for message in turn:
-        answered: list[Item] = []
         for call in message.calls.copy():
-            id = call.block["id"]
+            id = call.block.get("id")
             result = next((result for result in results if result.block.get("tool_call_id") == id), None)
-            if result is None:
+            if result is not None:
+                results.remove(result)
+                pairs.append((message, call, result))
+            elif call.answered:
                 context.notice(notices.UNANSWERED_CALL, "a tool call was left out: no result follows it", call.path)
                 message.calls.remove(call)
-                continue
-            results.remove(result)
-            wire_id = _wire_id(str(id), used)
-            call.block = {**call.block, "id": wire_id}
-            answered.append(Item({**result.block, "tool_call_id": wire_id}, result.path))
+    _give_ids([call for _, call, _ in pairs], dialect)
+    for message in turn:
         yield from message.wire()
-        yield from (result.block for result in answered)
+        yield from (_answer(call, result) for said, call, result in pairs if said is message)
     for result in results:
         id = result.block.get("tool_call_id")
         text = f"a tool result was left out: no call before it waits for {id!r}"
         context.notice(notices.UNKNOWN_CALL, text, result.path)
 
 
-def _wire_id(id: str, used: set[str]) -> str:
-    """Return the id, or one like it: not too long, and unique among the calls of one turn."""
-    if len(id) > LONGEST_ID:
-        digest = sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
-        id = f"{id[: LONGEST_ID - 13]}_{digest[:12]}"
-    wanted = id = id or "call"
-    number = 2
-    while wanted in used:
-        wanted = f"{id[: LONGEST_ID - 5]}_{number}"
-        number += 1
-    used.add(wanted)
-    return wanted
+def _answer(call: Call, result: Result) -> dict[str, Any]:
+    """Return the message with a result; the one call of older servers is answered by its name."""
+    if call.block.get("type") == "function_call":
+        named = {"role": "function", "name": call.block["function_call"]["name"]}
+        return {
+            **named,
+            **{name: value for name, value in result.block.items() if name not in ("role", "tool_call_id")},
+        }
+    return {**result.block, "tool_call_id": call.block["id"]}
+
+
+def _give_ids(calls: list[Call], dialect: Dialect) -> None:
+    """Give the calls of one turn ids that the wire takes, no two the same.
+
+    Who made an id gets it back as it is. Of others, those that fit go first, so that none of them has to change.
+    """
+    given: set[str] = set()
+    for call in sorted(
+        calls, key=lambda call: (not call.own, next(dialect.call_ids(call.block["id"])) != call.block["id"])
+    ):
+        id = call.block["id"]
+        if not call.own:
+            id = next(other for other in dialect.call_ids(id) if other not in given)
+            call.block = {**call.block, "id": id}
+        given.add(id)
 
 
 def _content(blocks: list[Any]) -> dict[str, Any]:

@@ -43,10 +43,10 @@ TYPES = {
 
 
 class Completions(Dialect):
-    """Chat Completions; tool results are messages, text alone is a string."""
+    """Chat Completions; tool results are messages, text alone is a string. Opaque state is a gateway's."""
 
     name = "completions"
-    traits = frozenset({"reasoning", "cached", "reasoning_tokens", "argument_text", "call_ids", "names"})
+    traits = frozenset({"reasoning", "state", "cached", "reasoning_tokens", "argument_text", "call_ids", "names"})
     words = {  # noqa: RUF012 - read-only by its type
         FinishReason.STOP: "stop",
         FinishReason.LENGTH: "length",
@@ -59,6 +59,8 @@ class Completions(Dialect):
         message: dict[str, Any] = {"role": "assistant", "content": script.text or None}
         if script.reasoning:
             message["reasoning_content"] = script.reasoning
+        if script.signature:
+            message["reasoning_details"] = [_details(script)]
         if script.calls:
             message["tool_calls"] = [_call(call) for call in script.calls]
         choice = {"index": 0, "message": message, "finish_reason": self.word(script)}
@@ -74,6 +76,7 @@ class Completions(Dialect):
 
         made = [chunk({"role": "assistant", "content": ""})]
         made += [chunk({"reasoning_content": piece}) for piece in script.pieces(script.reasoning)]
+        made += [chunk({"reasoning_details": [_details(script)]})] if script.signature else []
         made += [chunk({"content": piece}) for piece in script.pieces(script.text)]
         made += [chunk({"tool_calls": [{"index": n, **_call(call), "function": {"name": call.name, "arguments": ""}}]})
                  for n, call in enumerate(script.calls)]  # fmt: skip
@@ -100,7 +103,8 @@ class Completions(Dialect):
     def read(self, request: Received) -> Asked:
         """Read the body."""
         body = request.json
-        tools = {tool["function"]["name"]: tool["function"].get("parameters") for tool in body.get("tools", ())}
+        functions = [tool["function"] for tool in body.get("tools", ()) if "function" in tool]
+        tools = {function["name"]: function.get("parameters") for function in functions}
         found = {PARAMETERS[name]: value for name, value in body.items() if name in PARAMETERS}
         return Asked(body.get("model", ""), list(_seen(body["messages"])), tools, found)
 
@@ -119,6 +123,11 @@ def split_data_url(url: str) -> tuple[str, str]:
 def _call(call: Call) -> dict[str, Any]:
     id = {"id": call.id} if call.id else {}
     return {**id, "type": "function", "function": {"name": call.name, "arguments": call.text}}
+
+
+def _details(script: Script) -> dict[str, Any]:
+    """Return what a gateway wants back of reasoning (OpenRouter's form)."""
+    return {"type": "reasoning.text", "text": script.reasoning, "signature": script.signature, "index": 0}
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
@@ -146,8 +155,9 @@ def _seen(messages: list[dict[str, Any]]) -> Iterator[Seen]:
         for block in blocks:
             yield _block(block, role)
         for call in message.get("tool_calls") or ():
-            args = msgspec.json.decode(call["function"]["arguments"])
-            yield Seen("call", role, args, call["id"], call["function"]["name"])
+            called: dict[str, Any] = call.get("function") or {}
+            args = msgspec.json.decode(called["arguments"]) if called else call
+            yield Seen("call", role, args, call["id"], called.get("name", call.get("type", "")))
 
 
 def _block(block: dict[str, Any], role: str) -> Seen:
@@ -162,6 +172,6 @@ def _block(block: dict[str, Any], role: str) -> Seen:
                 return Seen("image", role, data, mime=mime)
             return Seen("image_url", role, url)
         case "thinking":
-            return Seen("reasoning", role, "".join(piece["text"] for piece in block["thinking"]))
+            return Seen("reasoning", role, "".join(piece.get("text", "") for piece in block["thinking"]))
         case kind:
             return Seen(kind, role, block)

@@ -15,10 +15,11 @@ import msgspec
 
 from tako.errors import ConfigurationError
 from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
+from tako.state import Origin, State
 from tako.testing.dialects.dialect import Asked, Dialect, Seen
 from tako.testing.script import Script
 from tako.testing.server import Received, Server
-from tako.types import ChatRequest, ChatResponse, Delta, End, FinishReason, Message, Role, ToolCallDelta, Usage
+from tako.types import ChatRequest, ChatResponse, Delta, End, FinishReason, Message, Role, Tool, ToolCallDelta, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -33,8 +34,8 @@ _stages: WeakValueDictionary[str, Stage] = WeakValueDictionary()
 class Stage(Server):
     """What a test sees of a scripted vendor in this process; a request's body is the ChatRequest as JSON."""
 
-    owner = "python"
-    """The provider's name that reasoning of whole replies bears, as a fold gives it to streamed reasoning."""
+    state = State(Origin("python"))
+    """The state that reasoning has, so that it goes back."""
 
     def __init__(self, answers: tuple[Answer, ...]) -> None:
         super().__init__([])
@@ -45,11 +46,13 @@ class Stage(Server):
         """Answer as a whole."""
         with self._call():
             script = await self._next(request)
-            parts: list[Part] = [ReasoningPart(script.reasoning, None, self.owner)] if script.reasoning else []
+            parts: list[Part] = [ReasoningPart(script.reasoning, self.state)] if script.reasoning else []
             parts += [TextPart(script.text)] if script.text else []
             parts += [ToolCallPart(call.id, call.name, call.args) for call in script.calls]
             usage = script.usage or Usage()
-            return ChatResponse(Message(Role.ASSISTANT, parts), script.ending, usage, script.model, script.id)
+            return ChatResponse(
+                Message(Role.ASSISTANT, parts), script.ending, usage, script.model, script.id, finish_word=script.ending
+            )
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """Answer in pieces."""
@@ -57,6 +60,8 @@ class Stage(Server):
             script = await self._next(request)
             for piece in script.pieces(script.reasoning):
                 yield Delta(reasoning=piece)
+            if script.reasoning:
+                yield Delta(state=self.state)
             for piece in script.pieces(script.text):
                 await asyncio.sleep(0)
                 yield Delta(piece)
@@ -64,7 +69,7 @@ class Stage(Server):
                 yield Delta(tool_calls=[ToolCallDelta(n, call.id, call.name)])
             for n, piece in script.fragments():
                 yield Delta(tool_calls=[ToolCallDelta(n, arguments_fragment=piece)])
-            yield End(script.ending, script.usage or Usage(), script.model, script.id)
+            yield End(script.ending, script.usage or Usage(), script.model, script.id, finish_word=script.ending)
 
     @contextmanager
     def _call(self) -> Generator[None, None, None]:
@@ -105,7 +110,12 @@ class InProcess(Dialect):
         parts = [_seen(part, message.role) for message in asked.messages for part in message.parts]
         names = ("temperature", "top_p", "max_tokens", "stop", "seed", "tool_choice", "response_format", "reasoning")
         found = {name: value for name in names if (value := getattr(asked, name)) not in (None, [])}
-        return Asked(asked.model or "", parts, {tool.name: tool.input_schema for tool in asked.tools}, found)
+        return Asked(
+            asked.model or "",
+            parts,
+            {tool.name: tool.input_schema for tool in asked.tools if isinstance(tool, Tool)},
+            found,
+        )
 
     @contextmanager
     def serve(self, *answers: Answer) -> Generator[Server, None, None]:

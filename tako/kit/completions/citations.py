@@ -1,0 +1,44 @@
+"""The sources that a reply cites, in the shapes that servers of this wire have for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako.loose import as_array, as_object, text_of
+from tako.parts import Citation
+
+if TYPE_CHECKING:
+    from tako.kit.completions.blocks import Block
+
+
+REFERENCES = ("reference", "tool_reference")
+"""Types of Mistral's chunks that name sources."""
+
+
+def annotated(annotations: Any) -> list[Citation]:
+    """Read a message's ``annotations``; those that aren't citations of addresses say nothing here."""
+    found = [as_object((as_object(one) or {}).get("url_citation")) for one in as_array(annotations) or []]
+    return [
+        Citation(
+            text_of(one.get("url")),
+            text_of(one.get("title")),
+            text_of(one.get("content")),
+            _place(one.get("start_index")),
+            _place(one.get("end_index")),
+        )
+        for one in found
+        if one is not None
+    ]
+
+
+def referenced(chunk: Block) -> list[Citation]:
+    """Read a chunk of Mistral's that names the sources of the text before it."""
+    if chunk.get("type") == "reference":
+        ids = as_array(chunk.get("reference_ids")) or []
+        return [Citation(source=str(id)) for id in ids if isinstance(id, (int, str))]
+    url, title, text, source = (text_of(chunk.get(name)) for name in ("url", "title", "description", "tool"))
+    return [Citation(url, title, text, source=source)]
+
+
+def _place(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

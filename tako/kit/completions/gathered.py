@@ -1,0 +1,79 @@
+"""What a stream says beside its text, reasoning and calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako.kit.completions.decode import READ
+from tako.kit.gather import joined
+from tako.kit.images import join_base64
+from tako.loose import as_array, as_object
+
+if TYPE_CHECKING:
+    from tako.kit.completions.blocks import Block
+
+NO_FACTS = ("id", "model", "object", "choices", "error", "obfuscation", "p")
+"""Fields of chunks that say nothing which ``End.raw`` has to have: the last two are padding."""
+GROWING = ("logprobs", "token_ids")
+"""Fields of choices that go on with each chunk."""
+NO_CHOICE_FACTS = ("index", "delta", "message", "finish_reason", "error", "text", *GROWING)
+"""Fields of choices that are read for themselves; Together says the text of a delta again."""
+OF_PIECES = ("channel", "token_id", "padding")
+"""Fields of deltas that describe the piece and not the message (Groq, Together, vLLM, Copilot)."""
+
+
+class Gathered:
+    """The fields of chunks as a whole reply has them: those of the message, and facts for ``End.raw``."""
+
+    def __init__(self) -> None:
+        self.filtered: Any = None
+        """What Azure's filter found last, as JSON that isn't read yet."""
+        self._reply: Block = {}
+        self._choice: Block = {}
+        self._growing: dict[str, list[Any]] = {}
+        self._pieces: dict[str, list[Any]] = {}
+
+    def add(self, chunk: Block) -> None:
+        """Add a chunk. Facts hold as they came last, log probabilities and fields of the message grow."""
+        _update(self._reply, chunk, NO_FACTS)
+        for choice in map(as_object, as_array(chunk.get("choices")) or []):
+            if choice is None or choice.get("index"):
+                continue
+            _update(self._choice, choice, NO_CHOICE_FACTS)
+            self.filtered = None if choice.get("content_filter_results") else self.filtered
+            for name in GROWING:
+                if choice.get(name):
+                    self._growing.setdefault(name, []).append(choice[name])
+            delta = as_object(choice.get("delta")) or as_object(choice.get("message")) or {}
+            for name, value in delta.items():
+                if name in OF_PIECES:
+                    _update(self._choice, {name: value}, ())
+                elif name not in READ and value is not None:
+                    self._pieces.setdefault(name, []).append(value)
+
+    def fields(self) -> Block:
+        """Return the fields of the message that are not read for themselves."""
+        fields = {name: joined(pieces, name) for name, pieces in self._pieces.items()}
+        audio = as_object(fields.get("audio")) or {}
+        if isinstance(audio.get("data"), str):  # each piece may have padding of its own
+            pieces = [as_object(piece) or {} for piece in self._pieces["audio"]]
+            fields["audio"] = {
+                **audio,
+                "data": join_base64([str(piece["data"]) for piece in pieces if piece.get("data")]),
+            }
+        return fields
+
+    def raw(self, fields: Block) -> Block | None:
+        """Return the facts as the body of a whole reply has them, or None if there are none."""
+        facts = {**self._choice, **{name: joined(pieces, name) for name, pieces in self._growing.items()}}
+        if self.filtered is not None:
+            facts["content_filter_results"] = msgspec.json.decode(self.filtered)
+        if fields:
+            facts["message"] = fields
+        return {**self._reply, **({"choices": [facts]} if facts else {})} or None
+
+
+def _update(facts: Block, fields: Block, but: tuple[str, ...]) -> None:
+    facts.update({name: value for name, value in fields.items() if name not in but and value not in (None, "", [], {})})
