@@ -12,7 +12,7 @@ import msgspec
 from tako import notices
 from tako.errors import ConfigurationError
 from tako.loose import as_array, as_object
-from tako.parts import ContentPart, Part, ReasoningPart, ToolResultPart
+from tako.parts import ContentPart, Part, ReasoningPart, TextPart, ToolResultPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,6 +75,14 @@ def own_state(part: Part, context: PartContext) -> dict[str, Any]:
         return state.data
     context.notice(notices.FOREIGN_STATE, f"state of {_name(state.origin)} was left out")
     return {}
+
+
+def note_empty(part: TextPart, context: PartContext) -> None:
+    """Note that a part without text was left out, or that the state of another origin was, if that is all it had."""
+    noted = len(context.notices)
+    own_state(part, context)
+    if len(context.notices) == noted:
+        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
 
 
 def is_foreign(part: ReasoningPart | VendorPart, context: PartContext) -> bool:

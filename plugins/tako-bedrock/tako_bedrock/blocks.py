@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tako import notices
 from tako.kit.arguments import as_arguments
 from tako.kit.blocks import state_of, vendor_part, without
-from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, result_parts
+from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
 from tako.kit.images import inline_image, is_data_url
 from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES
@@ -151,7 +151,7 @@ def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     if cited is not None:
         return {} if "content" in cited else {"citationsContent": {"content": [{"text": part.text}]}}
     if not part.text.strip():  # blocks of white space are refused, too
-        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        note_empty(part, context)
         return None
     return {"text": part.text}
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from tako import Role, notices
-from tako.kit.encoding import encode_parts, is_foreign, own_state
+from tako import Role
+from tako.kit.encoding import encode_parts, is_foreign, note_empty, own_state
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.kit.parameters import PARAMETERS
 from tako.kit.tools import own_tools
@@ -22,7 +22,7 @@ def encode(part: Part, context: PartContext) -> Any:
     """Return a part's fields, with its tag; state goes along to the server that made it."""
     match part:
         case TextPart() if not (part.text or part.state):
-            context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+            note_empty(part, context)
             return None
         case ImageUrlPart() if not is_data_url(part):
             return _fields(_own(part, context)) if image_address(part, context) is not None else None

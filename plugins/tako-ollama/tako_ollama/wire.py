@@ -18,6 +18,7 @@ from tako.kit.encoding import (
     encode_parts,
     encode_vendor_part,
     is_foreign,
+    note_empty,
     refuse_empty,
     result_parts,
 )
@@ -83,7 +84,7 @@ def encode_part(part: Part, context: PartContext, *, fetches: bool) -> Block | N
 
 def _text(part: TextPart, context: PartContext) -> Block | None:
     if not part.text:
-        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        note_empty(part, context)
         return None
     return {"content": part.text}
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 from tako import notices
 from tako.kit.arguments import as_arguments
 from tako.kit.blocks import state_of, vendor_part, without
-from tako.kit.encoding import complete, encode_inner, encode_vendor_part, is_foreign, result_parts
+from tako.kit.encoding import complete, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.loose import as_object, text_of
 from tako.media import IMAGE_TYPES
@@ -130,7 +130,7 @@ def call_state(fields: dict[str, Any], args: Any, context: PartContext) -> State
 def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     """Keep a text without text if it carries state: Gemini signs such parts, too."""
     if not part.text and not part.state:
-        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        note_empty(part, context)
         return None
     return {"text": part.text}
 

@@ -21,6 +21,7 @@ from tako.kit.encoding import (
     is_foreign,
     merge,
     merge_extra,
+    note_empty,
     refuse_empty,
     result_parts,
 )
@@ -91,7 +92,7 @@ def _cache_mark(cache: bool | str, context: PartContext, dialect: Dialect) -> Bl
 
 def _text(part: TextPart, context: PartContext, dialect: Dialect) -> Block | None:
     if not part.text:
-        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        note_empty(part, context)
         return None
     if part.refusal and dialect.refusal and _is_assistants(context):
         return {"refusal": part.text}

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako import notices
 from tako.kit.arguments import as_arguments
-from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, own_state, result_parts
+from tako.kit.encoding import (
+    complete,
+    encode,
+    encode_inner,
+    encode_vendor_part,
+    is_foreign,
+    note_empty,
+    result_parts,
+)
 from tako.kit.images import image_address, inline_image, is_data_url
 from tako.kit.messages.decode import REDACTED
 from tako.loose import as_array, as_object
@@ -61,10 +68,7 @@ def cache_control(cache: bool | str) -> dict[str, str]:
 
 def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     if not part.text.strip():  # the API refuses blocks of white space, too
-        noted = len(context.notices)
-        own_state(part, context)
-        if len(context.notices) == noted:
-            context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        note_empty(part, context)
         return None
     return {"type": "text", "text": part.text}
 

@@ -18,6 +18,7 @@ from tako.kit.encoding import (
     encode_vendor_part,
     is_foreign,
     merge,
+    note_empty,
     own_state,
     result_parts,
 )
@@ -135,7 +136,7 @@ def _said(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     """Make a message of the model's. One that it did not say itself has no id, and is plain."""
     state = own_state(part, context)
     if not part.text and not state:
-        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        note_empty(part, context)
         return None
     message: dict[str, Any] = {"role": "assistant", "content": part.text}
     if state:
@@ -148,7 +149,7 @@ def _said(part: TextPart, context: PartContext) -> dict[str, Any] | None:
 
 def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     if not part.text:
-        context.notice(notices.EMPTY_TEXT, "an empty text was left out")
+        note_empty(part, context)
         return None
     return {"type": "input_text", "text": part.text}
 
