@@ -45,7 +45,9 @@ def options_of(cls: type[Provider]) -> dict[str, Any] | None:
     They are those of its constructor, and what ``from_id`` names beside the model.
     """
     own = inspect.unwrap(cls.__init__)
-    names = {**vars(typing), **vars(collections.abc), **vars(sys.modules[cls.__module__])}
+    names = {**vars(typing), **vars(collections.abc)}
+    for base in reversed(cls.__mro__):  # a module may import for type checkers alone what its base imports
+        names |= vars(sys.modules[base.__module__])
     names |= {"Capabilities": Capabilities, "UrlPrefetch": UrlPrefetch, **getattr(own, "__globals__", {})}
     found: dict[str, Any] = {}
     of_ids = [one for one in _parameters(cls.from_id) if one.kind is one.KEYWORD_ONLY and one.name != PLACES]

@@ -15,6 +15,7 @@ from tako.kit.exchange import Exchange
 from tako.kit.failures import Facts, make_error
 from tako.kit.ids import CallIds
 from tako.kit.parameters import PARAMETERS, encode_parameters
+from tako.state import Origin
 from tako.translator import PartContext
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 ANY = msgspec.json.Decoder(dict)
+CONTEXT = PartContext(Origin("acme"), ChatRequest([Message.user("hi")]))
 
 
 class Vendor:
@@ -55,7 +57,7 @@ BODIES = {
 
 
 def run(cls: type[EventDecoder], pieces: list[bytes]) -> list[str]:
-    decoder = cls(Vendor(), Exchange("", {}))
+    decoder = cls(Vendor(), Exchange("", {}, CONTEXT))
     chunks = [chunk for piece in pieces if not decoder.ended for chunk in decoder.feed(piece)]
     chunks += decoder.finish(clean=True)
     assert [chunk.kind for chunk in chunks][-1] == "end"
@@ -78,7 +80,7 @@ def test_the_deltas_are_the_same_wherever_the_bytes_are_split(cls: type[EventDec
 def test_a_body_that_ends_before_the_last_event_is_truncated(cls: type[EventDecoder]) -> None:
     body = BODIES[cls]
     for at in range(body.index(b'"c"')):
-        decoder = cls(Vendor(), Exchange("", {}))
+        decoder = cls(Vendor(), Exchange("", {}, CONTEXT))
         list(decoder.feed(body[:at]))
         with pytest.raises(StreamTruncatedError):
             list(decoder.finish(clean=True))
@@ -92,6 +94,7 @@ def test_a_last_event_without_its_blank_line_counts() -> None:
 def test_every_parameter_goes_out_or_is_noted() -> None:
     values = {
         "tool_choice": "auto",
+        "parallel_tool_calls": True,
         "temperature": 0.0,
         "top_p": 0.5,
         "max_tokens": 1,
@@ -103,7 +106,7 @@ def test_every_parameter_goes_out_or_is_noted() -> None:
     }
     assert set(values) == set(PARAMETERS)
     request = ChatRequest([Message.user("hi")], **values)
-    context = PartContext("acme", request)
+    context = PartContext(Origin("acme"), request)
     assert encode_parameters(request, context, {name: name.upper() for name in values}) == {
         name.upper(): value for name, value in values.items()
     }
@@ -111,7 +114,7 @@ def test_every_parameter_goes_out_or_is_noted() -> None:
     assert encode_parameters(request, context, {}) == {}
     assert [notice.path for notice in context.notices] == list(PARAMETERS)
     plain = ChatRequest([Message.user("hi")])
-    context = PartContext("acme", plain)
+    context = PartContext(Origin("acme"), plain)
     assert (encode_parameters(plain, context, {}), context.notices) == ({}, [])
 
 

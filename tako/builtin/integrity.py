@@ -70,7 +70,8 @@ def tako_stream(provider: Provider) -> Around[Stream]:
 def answered(end: T, provider: Provider, request: ChatRequest) -> T:
     """Fill in who answered and what it cost, unless an inner provider has said so: its prices are not this one's."""
     who = end.provider or f"{provider.name}:{request.model or provider.model}"
-    cost = provider.capabilities.cost(end.usage) if end.cost is None and who == provider.id else end.cost
+    own = end.cost is None and who == f"{provider.name}:{provider.model}"
+    cost = provider.capabilities.cost(end.usage) if own else end.cost
     return end if (who, cost) == (end.provider, end.cost) else replace(end, provider=who, cost=cost)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PARAMETERS = (
     "tool_choice",
+    "parallel_tool_calls",
     "temperature",
     "top_p",
     "max_tokens",

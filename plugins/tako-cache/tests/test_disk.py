@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-RESPONSE = ChatResponse(Message.assistant("Paris."))
+RESPONSE = ChatResponse(Message.assistant("Paris."), provider="acme:acme-1")
 
 
 @pytest.fixture

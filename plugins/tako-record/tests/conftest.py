@@ -34,7 +34,7 @@ class Acme(HttpProvider):
 
     async def prepare(self, request: ChatRequest, stream: bool) -> Exchange:
         body = {"prompt": request.messages[-1].text, "stream": stream, **request.extra}
-        return Exchange(f"{self.base_url}/say?api_key=in-the-url&v=1", body)
+        return Exchange(f"{self.base_url}/say?api_key=in-the-url&v=1", body, self.context(request))
 
 
 class Lines:

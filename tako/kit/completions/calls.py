@@ -137,6 +137,8 @@ class CallIndex:
         id, index = given_id(call.get("id")), call.get("index")
         same_id = next((known for known in self.calls if known.wire_id == id), None) if id else None
         if not isinstance(index, int):
+            if same_id is not None and name is not None and same_id.complete and _has_text(call):
+                return None  # another one that has the same id
             last = self.calls[-1] if self.calls else None
             known = same_id or last
             begins = same_id is None and name is not None and (bool(id) or _is_over(last, name))
@@ -159,6 +161,12 @@ def _name(call: Block) -> str | None:
         return text_of(call[kind].get("name")) or None
     kind = text_of(call.get("type"))
     return kind if kind and kind not in CALLED else None
+
+
+def _has_text(call: Block) -> bool:
+    """Whether a fragment has a piece of arguments."""
+    kind = _kind(call)
+    return bool(kind and call[kind].get(CALLED[kind]))
 
 
 def _kind(call: Block) -> str:

@@ -139,7 +139,7 @@ def reasoning_texts(message: Content) -> dict[str, str]:
 
 
 def last_blocks(fields: Block, *, cites: bool, silent: Iterable[str]) -> Iterator[Block]:
-    """List what comes last of a message: fields that tako has no part of its own for, and its images.
+    """List what comes last of a message, by name: fields that tako has no part of its own for, and its images.
 
     ``cites``: its citations are in a text part, so that annotations which are nothing else don't have to go back.
     ``silent``: fields of reasoning that were there and empty. DeepSeek refuses calls without them
@@ -147,7 +147,7 @@ def last_blocks(fields: Block, *, cites: bool, silent: Iterable[str]) -> Iterato
     """
     for name in silent:
         yield {name: ""}
-    for name, value in fields.items():
+    for name, value in sorted(fields.items()) if fields.keys() - READ else ():
         if name in READ or value in NOTHING:
             continue
         if name == "images" and isinstance(value, list):

@@ -136,7 +136,7 @@ def _arguments(args: Any, context: PartContext) -> str:
         return encode(args).decode()
     try:
         msgspec.json.decode(args or "{}")
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         context.notice(notices.CHANGED_PART, "arguments that are not JSON went out inside an object")
         return encode({"arguments": args}).decode()
     return args or "{}"

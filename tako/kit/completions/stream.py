@@ -142,16 +142,22 @@ class CompletionsDecoder:
             if choice.has_facts:
                 self._gather(event)
                 self._finish = choice.finish_reason or self._finish
-                self._counts = reply.counts or self._counts
+                self._count(reply)
 
     def _look(self, event: Event, reply: Reply) -> None:
         """Raise the error that an event reports; keep its usage and its facts."""
         if reply.failed or event.event == "error":
             raise self._failure(event, decode_any(event.data))
-        self._counts = reply.counts or self._counts
+        self._count(reply)
         if not self._id:
             self._id, self._model = text_of(reply.id), text_of(reply.model) or self._model
         self._gather(event)
+
+    def _count(self, reply: Reply) -> None:
+        """Keep the counts of tokens that came last; zeros take none away."""
+        counts = reply.counts
+        if counts is not None and (self._counts is None or usage_of(counts).total):
+            self._counts = counts
 
     def _gather(self, event: Event) -> None:
         """Keep the fields of an event that are facts, or go back with the message; once."""
