@@ -24,7 +24,7 @@ from tako.state import Origin, State
 if TYPE_CHECKING:
     from os import PathLike
 
-_UNKNOWN_IMAGE = f"the image is of no type that tako knows ({', '.join(IMAGE_TYPES)}): give mime= if it is one"
+_UNKNOWN_IMAGE = f"not an image of a type that tako knows ({', '.join(IMAGE_TYPES)}): give mime= if it is one"
 
 
 class _Constructors(StructMeta):

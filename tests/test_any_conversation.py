@@ -48,7 +48,7 @@ LEFT_OUT = {
     notices.UNSUPPORTED_PART,
     notices.UNSUPPORTED_URL,
 }
-"""Of a part with such a notice nothing is on the wire. Of reasoning, the same is true of foreign_state."""
+"""Of a part with such a notice nothing is on the wire. Of reasoning and of empty texts, so it is with foreign_state."""
 
 
 class Marked(Struct):
@@ -289,7 +289,8 @@ def kind(part: Part) -> str:
 
 def is_left_out(one: Marked, said: list[Notice]) -> bool:
     """Whether a part has a notice that says that it was left out; there is never more than one."""
-    codes = LEFT_OUT | {notices.FOREIGN_STATE} if isinstance(one.part, ReasoningPart) else LEFT_OUT
+    only_state = isinstance(one.part, ReasoningPart) or (isinstance(one.part, TextPart) and not one.part.text)
+    codes = LEFT_OUT | {notices.FOREIGN_STATE} if only_state else LEFT_OUT
     found = [notice for notice in said if notice.path == one.path and notice.code in codes]
     assert len(found) <= 1, found
     return bool(found)

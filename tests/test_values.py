@@ -152,7 +152,7 @@ def test_an_image_is_read_from_a_file(tmp_path: Any) -> None:
     (tmp_path / "a.png").write_bytes(PNG)
     (tmp_path / "a.txt").write_text("no image")
     assert ContentPart.image_file(tmp_path / "a.png").mime == "image/png"
-    with pytest.raises(ValueError, match=r"a\.txt: the image is of no type"):
+    with pytest.raises(ValueError, match=r"a\.txt: not an image"):
         ContentPart.image_file(tmp_path / "a.txt")
     with pytest.raises(OSError, match=r"none\.png"):
         ContentPart.image_file(tmp_path / "none.png")

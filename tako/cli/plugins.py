@@ -75,6 +75,8 @@ def _link(name: str, wraps: bool, own: bool, plugin: Plugin | None, sources: dic
 def _owner(module: str, entry: Entry) -> Source:
     """Say where a module of a provider comes from: its own distribution, or that of a class which it extends."""
     top = module.partition(".")[0]
+    if top == "tako":
+        return "tako-core", version("tako-core")
     for known in (entry, *provider_entries()):
         if top == known.module.partition(".")[0]:
             return known.distribution, known.version

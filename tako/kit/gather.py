@@ -31,26 +31,16 @@ SAME = frozenset(("type", "id", "index", "name", "role", "format"))
 
 
 def joined(pieces: list[Any], name: str = "") -> Any:
-    """Put the pieces of a field together: texts go on, lists grow, objects join by field; of others the last holds.
-
-    Items of lists that have the same ``index`` and ``type`` are pieces of one item.
-    """
+    """Put the pieces of a field together: texts go on, lists grow, objects join by field; of others the last holds."""
     if name not in SAME and all(isinstance(piece, str) for piece in pieces):
         return "".join(pieces)
     objects = [inner for piece in pieces if (inner := as_object(piece)) is not None]
     if len(objects) == len(pieces):
         fields = dict.fromkeys(key for piece in objects for key in piece)
         found = {key: [piece[key] for piece in objects if piece.get(key) is not None] for key in fields}
-        return {key: joined(values, key) for key, values in found.items() if values}
+        return {key: joined(values, key) if values else None for key, values in found.items()}
     lists = [items for piece in pieces if (items := as_array(piece)) is not None]
-    if len(lists) < len(pieces):
-        return pieces[-1]
-    same: dict[Any, list[Any]] = {}
-    for n, item in enumerate(item for items in lists for item in items):
-        fields = as_object(item) or {}
-        key = (str(fields["index"]), str(fields.get("type"))) if fields.get("index") is not None else n
-        same.setdefault(key, []).append(item)
-    return [joined(items) if len(items) > 1 else items[0] for items in same.values()]
+    return [item for items in lists for item in items] if len(lists) == len(pieces) else pieces[-1]
 
 
 class Gathered:

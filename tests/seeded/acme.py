@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tako import Capabilities, hookimpl
 from tako.kit.completions import CompletionsDecoder, Dialect, decode_reply, encode_request, translator_for
-from tako.kit.completions.decode import decode_block
 from tako.kit.exchange import Exchange, chat_through, stream_through
-from tako.kit.http import HttpProvider, check_url
+from tako.kit.http import HttpProvider, check_url, server_of
 from tako.kit.keys import read_key
 from tako.testing.suite import ProviderSuite, run_suite
-from tako.translator import PartContext, Translator
+from tako.translator import Translator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -50,6 +49,7 @@ class Acme(HttpProvider):
         api_key = None  # type: ignore[assignment]  # a traceback with locals shows this frame
         super().__init__(model, **options)
         self.base_url = check_url(base_url, "base_url", self.id)
+        self.server = server_of(self.base_url)
         self.key = key
         self.add_headers({"authorization": key.prefixed("Bearer ")})
 
@@ -76,7 +76,7 @@ class Plugin:
         return response
 
     def decoder(self, provider: Acme, exchange: Exchange) -> Any:
-        return CompletionsDecoder(provider, exchange)
+        return CompletionsDecoder(provider, exchange, translator_for())
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         return inner
@@ -94,17 +94,17 @@ def build(plugin: Plugin) -> type[Acme]:  # noqa: C901 - four hooks, each with a
     sys.modules[module.__name__] = module
 
     async def prepare(provider: Acme, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
-        context = PartContext(provider.name, request)
+        context = provider.context(request)
         body = encode_request(
             plugin.prepare_request(request), provider.model, translator, context, Dialect(), stream=stream
         )
-        return plugin.exchange(Exchange(f"{provider.base_url}/chat/completions", body, context.notices))
+        return plugin.exchange(Exchange(f"{provider.base_url}/chat/completions", body, context))
 
     def tako_capabilities(provider: Acme) -> Capabilities:
         return Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
 
     def tako_translator(provider: Acme) -> Translator:
-        return translator_for(lambda block: decode_block(block, provider.name))
+        return translator_for()
 
     def tako_chat(provider: Acme, translator: Translator) -> Chat:
         inner = chat_through(

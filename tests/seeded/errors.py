@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tako.errors import ProviderError, ServerError
-from tako.kit.completions import CompletionsDecoder
+from tako.kit.completions import CompletionsDecoder, translator_for
 
 from .acme import Acme, Plugin
 
@@ -33,7 +33,7 @@ class ErrorEventIgnored(Plugin):
                     if error.status_code is None:
                         raise
 
-        return Deaf(provider, exchange)
+        return Deaf(provider, exchange, translator_for())
 
 
 class ErrorsOfOneClass(Plugin):

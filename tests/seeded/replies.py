@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tako.errors import StreamTruncatedError
 from tako.fold import fold
-from tako.kit.completions import CompletionsDecoder
+from tako.kit.completions import CompletionsDecoder, translator_for
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
 from tako.types import ChatResponse, Delta, End, FinishReason, Usage
 
@@ -34,7 +34,7 @@ class SwallowedTruncation(Plugin):
                 except StreamTruncatedError:
                     yield End()
 
-        return Lenient(provider, exchange)
+        return Lenient(provider, exchange, translator_for())
 
 
 class MergedParallelCalls(Plugin):
@@ -109,7 +109,7 @@ class UnicodeBrokenAtSplits(Plugin):
             def feed(self, data: bytes) -> Iterator[Chunk]:
                 return super().feed(data.decode("utf-8", "replace").encode())
 
-        return Hasty(provider, exchange)
+        return Hasty(provider, exchange, translator_for())
 
 
 class LinesSplitLikeText(Plugin):
@@ -122,7 +122,7 @@ class LinesSplitLikeText(Plugin):
                     "\n".join(data.decode("utf-8", "replace").splitlines()).encode() + b"\n" * data.endswith(b"\n")
                 )
 
-        return Splitting(provider, exchange)
+        return Splitting(provider, exchange, translator_for())
 
 
 class FinishAlwaysStop(Plugin):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from tako.kit.exchange import Exchange
-from tako.parts import ImageUrlPart
-from tako.types import End, Role
+from tako.parts import ImagePart, ImageUrlPart, ToolResultPart
+from tako.translator import PartContext
+from tako.types import ChatResponse, End, Message, Role, Tool
 
 from .acme import Acme, Plugin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tako import Chat, ChatRequest
     from tako.types import Chunk
 
@@ -21,7 +25,7 @@ class NoticesLost(Plugin):
     caught_by, told = "notices", "left out without a notice"
 
     def exchange(self, made: Exchange) -> Exchange:
-        return Exchange(made.url, made.body, [])
+        return Exchange(made.url, made.body, PartContext(made.context.origin, made.context.request))
 
 
 class NoticesLostInStreams(Plugin):
@@ -92,3 +96,108 @@ class HeadersIgnored(Plugin):
             super().__init__(model, **{**options, "headers": {}})
 
     provider = Own
+
+
+class DescriptionsDropped(Plugin):
+    caught_by, told = "tools_are_offered", "a tool's description did not go out"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return replace(request, tools=[replace(tool, description="") for tool in request.tools if isinstance(tool, Tool)])
+
+
+class ChoiceWidened(Plugin):
+    caught_by, told = "tool_choice", "went out as 'required' without a notice"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        named = request.tool_choice not in (None, "auto", "none", "required")
+        return replace(request, tool_choice="required") if named else request
+
+
+class EffortDropped(Plugin):
+    caught_by, told = "reasoning_effort", "reasoning was lost without a notice"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return replace(request, reasoning=None)
+
+
+class ExtraOnlyAdds(Plugin):
+    caught_by, told = "extra", "where extra replaced a value"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        ours = ("max_tokens", "max_completion_tokens", "temperature")
+        return replace(request, extra={name: value for name, value in request.extra.items() if name not in ours})
+
+
+class EveryImageIsPng(Plugin):
+    caught_by, told = "inline_images", "an image/jpeg went out as ['image/png']"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return _each(request, lambda part: replace(part, mime="image/png") if isinstance(part, ImagePart) else part)
+
+
+class SchemaChanged(Plugin):
+    caught_by, told = "request_unchanged", "the caller's request after it was answered"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        for tool in request.tools:
+            if isinstance(tool, Tool):
+                tool.input_schema.setdefault("additionalProperties", False)
+        return request
+
+
+class ResultsAsPythonShowsThem(Plugin):
+    caught_by, told = "results", "went out as"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        def shown(part: Any) -> Any:
+            plain = isinstance(part, ToolResultPart) and not isinstance(part.result, str)
+            return replace(part, result=str(part.result)) if plain else part
+
+        return _each(request, shown)
+
+
+class ErrorFlagDropped(Plugin):
+    caught_by, told = "error_results", "is_error was lost without a notice"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return _each(request, lambda part: replace(part, is_error=False) if isinstance(part, ToolResultPart) else part)
+
+
+class FirstRoundForgotten(Plugin):
+    caught_by, told = "two_rounds", "calls and results on the wire"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        asked = request.messages
+        return replace(request, messages=[*asked[:1], *asked[3:]] if len(asked) > 4 else asked)
+
+
+class CancellationSwallowed(Plugin):
+    caught_by, told = "cancelled", "passed for a success"
+
+    def chat(self, inner: Chat, provider: Acme) -> Chat:
+        async def chat(request: ChatRequest) -> ChatResponse:
+            try:
+                return await inner(request)
+            except asyncio.CancelledError:
+                return ChatResponse(Message.assistant(""))
+
+        return chat
+
+
+class SomebodyElseAnswered(Plugin):
+    caught_by, told = "origin", "who answered"
+
+    def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
+        return replace(response, provider="other:model")
+
+
+class CallsReversedOnTheWayBack(Plugin):
+    caught_by, told = "turn_goes_back", "calls that went back"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        turns = [replace(one, content=one.parts[::-1]) if one.role is Role.ASSISTANT else one for one in request.messages]
+        return replace(request, messages=turns)
+
+
+def _each(request: ChatRequest, change: Callable[[Any], Any]) -> ChatRequest:
+    return replace(request, messages=[replace(one, content=[*map(change, one.parts)]) for one in request.messages])

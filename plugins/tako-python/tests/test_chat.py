@@ -100,7 +100,9 @@ def test_a_dict_carries_text_usage_and_calls() -> None:
 
 
 def test_a_chat_response_passes_as_it_is() -> None:
-    given = tako.ChatResponse(tako.Message.assistant("Hi"), tako.FinishReason.LENGTH, tako.Usage(1, 2), "m", "id-1")
+    given = tako.ChatResponse(
+        tako.Message.assistant("Hi"), tako.FinishReason.LENGTH, tako.Usage(1, 2), "m", "id-1", "python:mine"
+    )
     assert ask(lambda request: given) == given
 
 

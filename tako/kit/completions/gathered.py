@@ -56,6 +56,9 @@ class Gathered:
     def fields(self) -> Block:
         """Return the fields of the message that are not read for themselves."""
         fields = {name: joined(pieces, name) for name, pieces in self._pieces.items()}
+        details = as_array(fields.get("reasoning_details"))
+        if details is not None:
+            fields["reasoning_details"] = _by_index(details)
         audio = as_object(fields.get("audio")) or {}
         if isinstance(audio.get("data"), str):  # each piece may have padding of its own
             pieces = [as_object(piece) or {} for piece in self._pieces["audio"]]
@@ -73,6 +76,16 @@ class Gathered:
         if fields:
             facts["message"] = fields
         return {**self._reply, **({"choices": [facts]} if facts else {})} or None
+
+
+def _by_index(items: list[Any]) -> list[Any]:
+    """Put the pieces of each detail of reasoning together: they have its index and its type."""
+    pieces: dict[Any, list[Any]] = {}
+    for n, item in enumerate(items):
+        fields = as_object(item) or {}
+        index = fields.get("index")
+        pieces.setdefault(n if index is None else (str(index), str(fields.get("type"))), []).append(item)
+    return [joined(found) for found in pieces.values()]
 
 
 def _update(facts: Block, fields: Block, but: tuple[str, ...]) -> None:

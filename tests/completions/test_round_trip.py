@@ -46,7 +46,14 @@ customs = st.builds(
 )
 unknown_calls = st.builds(lambda fields: {"type": "hologram", "hologram": fields}, objects)
 details = st.builds(
-    lambda n, text: {"type": "reasoning.text", "text": text, "signature": "EqQB==", "format": "claude", "index": n},
+    lambda n, text: {
+        "type": "reasoning.text",
+        "text": text,
+        "signature": "EqQB==",
+        "format": "claude",
+        "id": None,
+        "index": n,
+    },
     st.integers(0, 3),
     words,
 )
