@@ -31,12 +31,25 @@ LONGEST = 40
 TAKEN = {"core", "plugin", "provider"}
 """Names whose distribution would be tako's own, or that say nothing."""
 
+STEPS = {
+    "json": """\
+1. Set `BASE_URL` in `$package/__init__.py`.
+2. Change `$package/wire.py` to the vendor's wire.
+3. Say in `tako_capabilities` what the models can do.""",
+    "completions": """\
+1. Set `base_url` and `key_header` in `$package/__init__.py`.
+2. Say in its `dialect` and its `codes` how the vendor's wire differs.
+3. Say in a `models.toml` beside it what the models can do.""",
+}
+"""What an author does first, by dialect."""
+
 
 def run(options: Namespace) -> int:
     """Carry out the command. Nothing is written unless everything can be."""
     names = names_for(options.name, options.class_name)
     root = Path(os.path.expanduser(options.into)) / names["distribution"]  # noqa: PTH111 - Path's raises where ~ is nobody's
     names["sources"] = sources(root)
+    names["steps"] = Template(STEPS[options.dialect]).substitute(names)
     made = {place: render(text, names) for place, text in templates(options.dialect, names)}
     write(root, made)
     lines = [f"{root} is ready:", *(f"  {place}" for place in sorted(made)), ""]
@@ -45,7 +58,7 @@ def run(options: Namespace) -> int:
         f"  cd {root}",
         "  uv run pytest",
         "  uv run mypy",
-        f"  then make {names['package']}/ your vendor's",
+        f"  then make {names['package']}/ your vendor's (README.md says how)",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0

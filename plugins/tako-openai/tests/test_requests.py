@@ -9,7 +9,7 @@ from tako_openai import OpenAI
 
 from tako import ChatRequest, ChatResponse, ContentPart, JsonSchema, Message, Role, Tool, UnsupportedError
 from tako.errors import ConfigurationError
-from tako.parts import ReasoningPart
+from tako.parts import ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tako.state import Origin, State
 from tako.testing.server import Server, reply, serve
 
@@ -261,3 +261,60 @@ def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
     with serve(ANSWER) as server:
         OpenAI("m", api_key="$ENV:MY_KEY", base_url=server.url).blocking.chat("Hi")
     assert server.requests[0].headers["authorization"] == "Bearer sk-mine"
+
+
+MARKED = [
+    Message.system([TextPart("A long handbook.", cache="12h")]),
+    Message.user([TextPart("Hi", cache=True)]),
+    Message.assistant([ToolCallPart("c1", "now", {}, cache=True)]),
+    Message(Role.TOOL, [ToolResultPart("c1", "12:00", cache=True)]),
+]
+
+
+def test_cache_marks_are_breakpoints_of_models_that_have_them() -> None:
+    server, response = ask(ChatRequest(MARKED, tools=[Tool("now", cache=True)]), model="gpt-5.6-sol")
+    system, user, _, result = server.requests[0].json["messages"]
+    mark = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+    handbook = {"prompt_cache_breakpoint": {"mode": "explicit", "ttl": "12h"}}
+    assert system["content"] == [{"type": "text", "text": "A long handbook.", **handbook}]
+    assert user["content"] == [{"type": "text", "text": "Hi", **mark}]
+    assert result["content"] == [{"type": "text", "text": "12:00", **mark}]
+    assert [(notice.code, notice.path) for notice in response.notices] == [
+        ("unsupported_parameter", "messages[2].content[0]"),
+        ("unsupported_parameter", "tools[0].cache"),
+    ]
+
+
+def test_cache_marks_are_noted_where_a_model_has_none_and_refused_where_strict() -> None:
+    server, response = ask(ChatRequest(MARKED[:2]))
+    assert server.requests[0].json["messages"][1] == {"role": "user", "content": "Hi"}
+    assert [notice.code for notice in response.notices] == ["unsupported_parameter"] * 2
+    with pytest.raises(UnsupportedError, match="cache was left out"):
+        ask(ChatRequest(MARKED[:2], strict=True))
+
+
+def test_extra_is_merged_into_tools_and_parts_and_appended_to_the_tools() -> None:
+    search = Tool.vendor("openai", {"type": "custom", "custom": {"name": "sql"}})
+    foreign = Tool.vendor("anthropic", {"type": "web_search_20260318", "name": "web_search"})
+    strict = Tool("now", "", SCHEMA, strict=True, extra={"defer": True})
+    text = TextPart("?", extra={"cache_control": {"type": "ephemeral"}})
+    request = ChatRequest(
+        [Message.user([text])], tools=[strict, search, foreign], parallel_tool_calls=False, extra={"tools": [{"a": 1}]}
+    )
+    server, response = ask(request)
+    sent = server.requests[0].json
+    assert sent["messages"][0]["content"] == [{"type": "text", "text": "?", "cache_control": {"type": "ephemeral"}}]
+    assert sent["tools"] == [
+        {"type": "function", "function": {"name": "now", "parameters": SCHEMA, "strict": True}, "defer": True},
+        {"type": "custom", "custom": {"name": "sql"}},
+        {"a": 1},
+    ]
+    assert sent["parallel_tool_calls"] is False
+    assert [(notice.code, notice.path) for notice in response.notices] == [("unsupported_parameter", "tools[2]")]
+
+
+def test_calls_of_tools_need_tools() -> None:
+    _, response = ask(user(ContentPart.text("?"), parallel_tool_calls=True))
+    assert [(notice.code, notice.path) for notice in response.notices] == [
+        ("unsupported_parameter", "parallel_tool_calls")
+    ]

@@ -39,7 +39,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     - ``refusal``: an assistant message may have one; else it goes out as text.
     - ``sampling``: temperature and top_p are taken; ``sampling_beside_effort``: also beside an effort.
     - ``stops``: the most stop sequences, None if there is no such limit.
-    - ``cache_mark``: the field of a content part that marks the end of what is cached (see ``cache_mark``).
+    - ``cache_mark``: the field of a chunk of content that marks the end of what is cached, None if there is none.
     - ``finish_reasons``: what the vendor's finish words mean; others are OTHER.
     - ``call_ids(id)``: the ids that may stand for one that another origin made, the best first: itself if it fits.
     - ``arrange(messages, context)``: puts encoded messages in the order that the vendor wants, and notes what it does.
@@ -71,6 +71,10 @@ OPENAI_MODELS: tuple[tuple[re.Pattern[str], Mapping[str, Any]], ...] = (
     (re.compile(r"o1|o3-mini"), {**_OWN_LIMIT, "least_effort": "low", "sampling": False, "stops": 4}),
     (re.compile(r"o\d"), {**_OWN_LIMIT, "least_effort": "low", "sampling": False, "stops": 0}),
     (re.compile(r"gpt-5(?!\.)"), {**_OWN_LIMIT, "least_effort": "minimal", "sampling": False, "stops": 0}),
+    (
+        re.compile(r"gpt-5\.([6-9]|\d\d)|gpt-[6-9]"),
+        {**_OWN_LIMIT, "sampling_beside_effort": False, "stops": 0, "cache_mark": "prompt_cache_breakpoint"},
+    ),
     (re.compile(r"gpt-[5-9]|codex"), {**_OWN_LIMIT, "sampling_beside_effort": False, "stops": 0}),
     (re.compile(r"gpt-[34]|chatgpt-"), {"reasoning_effort": None, "stops": 4}),
 )

@@ -32,10 +32,12 @@ from tako.translator import PartContext, Translator
 from tako.types import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tako.types import ChatRequest
 
 CACHE_MARKS = {"prompt_cache_breakpoint": {"mode": "explicit"}, "cache_control": {"type": "ephemeral"}}
-"""Fields of a content part that mark the end of what is cached (OpenAI from gpt-5.6 on; OpenRouter for Claude)."""
+"""Fields of a chunk that mark the end of what is cached (OpenAI from gpt-5.6 on; OpenRouter for Claude)."""
 
 
 def encode_request(
@@ -53,13 +55,16 @@ def encode_request(
     return merge_extra(body, request.extra)
 
 
-def translator_for(dialect: Dialect | None = None) -> Translator:
-    """Make the dialect's translator."""
+def translator_for(dialect: Dialect | None = None, dialect_of: Callable[[str], Dialect] | None = None) -> Translator:
+    """Make the dialect's translator; ``dialect_of(model)`` tells how one model's differs, if models do."""
     dialect = dialect or Dialect()
-    return Translator(partial(encode_part, dialect=dialect), partial(decode_block, dialect=dialect))
+    encode = partial(encode_part, dialect=dialect, dialect_of=dialect_of)
+    return Translator(encode, partial(decode_block, dialect=dialect))
 
 
-def encode_part(part: Part, context: PartContext, dialect: Dialect) -> Any:
+def encode_part(
+    part: Part, context: PartContext, dialect: Dialect, dialect_of: Callable[[str], Dialect] | None = None
+) -> Any:
     """Return the block of one part: a chunk of content, a call, a message for a tool result, or fields of a message."""
     match part:
         case TextPart():
@@ -79,15 +84,20 @@ def encode_part(part: Part, context: PartContext, dialect: Dialect) -> Any:
     if block is None:
         return None
     if part.cache:
-        block = {**block, **_cache_mark(part.cache, context, dialect)}
+        models = dialect_of(context.origin.model) if dialect_of is not None else dialect
+        block = _marked(block, part.cache, context, models.cache_mark)
     return complete(block, part, context)
 
 
-def _cache_mark(cache: bool | str, context: PartContext, dialect: Dialect) -> Block:
-    if dialect.cache_mark is None:
-        context.notice(notices.UNSUPPORTED_PARAMETER, "cache was left out: the wire has no mark for it")
-        return {}
-    return {dialect.cache_mark: {**CACHE_MARKS[dialect.cache_mark], **({} if cache is True else {"ttl": cache})}}
+def _marked(block: Block, cache: bool | str, context: PartContext, field: str | None) -> Block:
+    """Mark the end of what is cached: chunks of content have a field for it, that of a result too."""
+    if field is None or not (block.get("role") == "tool" or block.get("type") in ("text", "image_url")):
+        context.notice(notices.UNSUPPORTED_PARAMETER, "cache was left out: the wire has no mark for it here")
+        return block
+    mark = {field: {**CACHE_MARKS[field], **({} if cache is True else {"ttl": cache})}}
+    if "role" in block:
+        return {**block, "content": [{"type": "text", "text": block["content"], **mark}]}
+    return {**block, **mark}
 
 
 def _text(part: TextPart, context: PartContext, dialect: Dialect) -> Block | None:

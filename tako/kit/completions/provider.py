@@ -127,7 +127,7 @@ def tako_capabilities(provider: CompletionsProvider) -> Capabilities:
 @hookimpl
 def tako_translator(provider: CompletionsProvider) -> Translator:
     """Translate as the dialect does."""
-    return translator_for(provider.dialect)
+    return translator_for(provider.dialect, provider.dialect_of)
 
 
 @hookimpl
