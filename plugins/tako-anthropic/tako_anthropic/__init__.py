@@ -15,7 +15,7 @@ from tako.kit.keys import read_key
 from tako.kit.messages import MessagesDecoder, decode_block, decode_reply
 from tako.kit.models import ModelTable
 from tako.loose import as_array
-from tako_anthropic.altered import BETA, dropping_altered
+from tako_anthropic.altered import BETA, DROPPED, dropping, is_refused
 from tako_anthropic.blocks import encode_part
 from tako_anthropic.models import is_claude
 from tako_anthropic.request import encode_request
@@ -91,25 +91,31 @@ class Anthropic(HttpProvider):
 
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
         """Let Claude leave out the thinking that it refuses because the conversation before it has changed."""
-        if self.on_altered_thinking == "error" or exchange.context.request.strict:
+        request = exchange.context.request
+        if self.on_altered_thinking == "error" or request.strict or not is_refused(exchange.body, error):
             return None
-        body = dropping_altered(exchange.body, error)
+        DROPPED.set(request)
+        return self.dropping(exchange)
+
+    def dropping(self, exchange: Exchange) -> Exchange | None:
+        """Return a request that lets Claude leave out thinking, with a notice; None if it says itself what happens."""
+        body = dropping(exchange.body)
         if body is None:
             return None
         text = "Claude refused earlier thinking, since the conversation before it has changed: it was left out"
         exchange.context.notice(notices.ALTERED_THINKING, text, "messages")
-        asked = exchange.headers.get("anthropic-beta", "").split(",")
-        return Exchange(exchange.url, body, exchange.context, self.beta_header([*filter(None, asked), BETA]))
+        betas = exchange.headers.get("anthropic-beta", "").split(",")
+        return Exchange(exchange.url, body, exchange.context, self.beta_header([*filter(None, betas), BETA]))
 
     def beta_header(self, names: Any) -> dict[str, str]:
         """Return the header for the beta features that one request asks for beside the provider's own."""
-        more = [names] if isinstance(names, str) else as_array(names) or []
-        if names and not (
-            more and all(isinstance(name, str) and name.isascii() and name.isprintable() for name in more)
-        ):
+        if not names:
+            return {}
+        more = [names] if isinstance(names, str) else as_array(names)
+        if not more or not all(isinstance(name, str) and name.isascii() and name.isprintable() for name in more):
             raise ConfigurationError(f"{self.id}: betas is a list of names, not {names!r}")
         own = self._sent_headers.get("anthropic-beta", "").split(",")
-        return {"anthropic-beta": ",".join(dict.fromkeys(filter(None, [*own, *more])))} if more else {}
+        return {"anthropic-beta": ",".join(dict.fromkeys(filter(None, [*own, *more])))}
 
 
 def _from_environment() -> tuple[str, str]:
@@ -162,4 +168,7 @@ async def prepare(provider: Anthropic, translator: Translator, request: ChatRequ
         stream=stream,
     )
     headers = provider.beta_header(body.pop("betas", None))
-    return Exchange(f"{provider.base_url}/v1/messages", body, context, headers)
+    exchange = Exchange(f"{provider.base_url}/v1/messages", body, context, headers)
+    if DROPPED.get() is request and provider.on_altered_thinking == "drop":
+        return provider.dropping(exchange) or exchange
+    return exchange

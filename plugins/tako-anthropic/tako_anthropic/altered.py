@@ -6,30 +6,34 @@ https://platform.claude.com/docs/en/build-with-claude/preserved-thinking/fix-bou
 from __future__ import annotations
 
 import re
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from tako.loose import as_array, as_object
 
 if TYPE_CHECKING:
+    from tako import ChatRequest
     from tako.errors import BadRequestError
 
 BETA = "thinking-binding-controls-2026-08-01"
 """The beta feature by which a request may say what happens to such thinking."""
+DROPPED: ContextVar[ChatRequest | None] = ContextVar("DROPPED", default=None)
+"""The request whose thinking was refused, so that retries of it leave it out from the start."""
 REFUSED = 400
 THINKING = ("thinking", "redacted_thinking")
 _PLACE = re.compile(r"messages\.(\d+)\.content\.(\d+)")
 _NAMED = re.compile(r"thinking\W{0,3} block")
 
 
-def dropping_altered(body: dict[str, Any], error: BadRequestError) -> dict[str, Any] | None:
-    """Return the body with which Claude leaves out the thinking that it refused, None if the refusal is another one.
+def is_refused(body: dict[str, Any], error: BadRequestError) -> bool:
+    """Whether Claude refused a request since the conversation before its thinking has changed."""
+    return error.status_code == REFUSED and _names_thinking(str(error.args[0]), body)
 
-    A request that says itself what happens gets what it asked for.
-    """
+
+def dropping(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the body with which Claude leaves out such thinking, None if the request says itself what happens."""
     thinking = as_object(body.get("thinking")) or {"type": "adaptive"}
     if thinking.get("type") not in ("adaptive", "enabled") or "block_binding" in thinking:
-        return None
-    if error.status_code != REFUSED or not _names_thinking(str(error.args[0]), body):
         return None
     return {**body, "thinking": {**thinking, "block_binding": {"prefix_mismatch_behavior": "drop_block"}}}
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from tako import notices
 from tako.kit.encoding import merge, merge_extra
-from tako.kit.messages import BETWEEN, BLOCKS, arrange, content, declared, parameters, tool_fields
+from tako.kit.messages import BETWEEN, BLOCKS, COMPATIBLE, arrange, content, declared, parameters, tool_fields
 from tako.kit.turns import with_user
 from tako_anthropic.models import UNKNOWN, Model, model_of
 from tako_anthropic.thinking import decide
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 NO_SAMPLING = "2026-10-21"
 """The first API version that answers 400 to temperature, top_p and top_k."""
 FORCED = ("any", "tool")
-ANY = replace(BLOCKS, not_last=frozenset())
-"""For servers that only speak the API: what they sent goes back whatever it ends with."""
 
 
 def encode_request(
@@ -41,7 +37,7 @@ def encode_request(
     name = request.model or model
     known = model_of(name)
     tools = declared(request, context)
-    blocks = ANY if known is UNKNOWN else BETWEEN if known.system_between else BLOCKS
+    blocks = COMPATIBLE if known is UNKNOWN else BETWEEN if known.system_between else BLOCKS
     system, turns = with_user(*arrange(request, translator, context, blocks, tools), context)
     if not known.goes_on:
         _leave_out_beginning(turns, context)

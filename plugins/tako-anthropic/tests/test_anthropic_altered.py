@@ -119,6 +119,18 @@ def test_another_failure_of_the_second_request_is_raised_as_it_is(streams: bool)
             ask(provider, altered(thought), streams=streams)
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_retries_of_the_second_request_are_not_refused_again(streams: bool) -> None:
+    busy = refusal("busy", 529, "overloaded_error")
+    with serve(lambda request: says(request, THOUGHT), refusal(), busy, claude) as server:
+        provider = Anthropic(MODEL, api_key="k-123", base_url=server.url)
+        thought = ask(provider, "Hi", streams=streams).message
+        response = ask(provider, altered(thought), streams=streams)
+        assert [notice.code for notice in response.notices] == ["altered_thinking"]
+        assert len(server.requests) == 4
+        assert server.requests[2].json == server.requests[3].json
+
+
 @pytest.mark.parametrize(
     ("message", "again"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import JsonSchema, notices
-from tako.kit.messages import arrange, content, encode_tool, tool_choice
+from tako.kit.messages import COMPATIBLE, arrange, content, encode_tool, tool_choice
 from tako.kit.tools import encode_tools
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ BUDGETS = {"low": 1024, "medium": 4096, "high": 16384}
 
 def values(request: ChatRequest, translator: Translator, context: PartContext, *, split: bool) -> dict[str, Any]:
     """Return messages and parameters as the Messages API has them; it has no system messages among the others."""
-    system, turns = arrange(request, translator, context)
+    system, turns = arrange(request, translator, context, COMPATIBLE)
     made: dict[str, Any] = {"messages": [{"role": turn.role, "content": content(turn.items)} for turn in turns]}
     if not split:
         for item in system:

@@ -1,8 +1,9 @@
 """The Messages dialect: Anthropic's wire, and that of everyone who speaks it.
 
 - Parts and tools to blocks and back: ``encode_part``, ``encode_tool``, ``decode_block``; ``translator`` is the pair.
-- A request: ``arrange`` puts blocks in turns (``BETWEEN`` for models that take system messages between turns),
-  ``content`` writes one down, ``declared``, ``tool_fields`` and ``parameters`` make the rest of its body.
+- A request: ``arrange`` puts blocks in turns, by the rules in ``BLOCKS``, ``BETWEEN`` (for models that take system
+  messages between turns) or ``COMPATIBLE`` (for servers of others), and ``content`` writes a turn down. ``declared``,
+  ``tool_fields`` and ``parameters`` make the rest of the body.
 - A reply: ``decode_reply`` reads a whole one, ``MessagesDecoder`` a stream.
 """
 
@@ -11,7 +12,7 @@ from tako.kit.messages.encode import encode_part, encode_tool
 from tako.kit.messages.reply import decode_reply
 from tako.kit.messages.request import declared, parameters, tool_choice, tool_fields
 from tako.kit.messages.stream import MessagesDecoder
-from tako.kit.messages.turns import BETWEEN, BLOCKS, arrange, content
+from tako.kit.messages.turns import BETWEEN, BLOCKS, COMPATIBLE, arrange, content
 from tako.translator import Translator
 
 translator = Translator(encode_part, decode_block)
@@ -20,6 +21,7 @@ translator = Translator(encode_part, decode_block)
 __all__ = [
     "BETWEEN",
     "BLOCKS",
+    "COMPATIBLE",
     "MessagesDecoder",
     "arrange",
     "content",

@@ -46,7 +46,8 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
         return None
     if part.cache:
         block["cache_control"] = cache_control(part.cache)
-    return _as_input(complete(block, part, context))
+    block = complete(block, part, context)
+    return block if part.state is None else _as_input(block)
 
 
 def encode_tool(tool: Tool) -> dict[str, Any]:

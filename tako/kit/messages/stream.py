@@ -40,6 +40,8 @@ EVENTS = frozenset(
     )
 )
 """The events that are read."""
+MOST_LOST = 16
+"""Notices about what was lost of one reply; a server could make up names without end."""
 HINTS = frozenset(("estimated_tokens",))
 """Fields of deltas that only help to draw a progress bar."""
 
@@ -304,8 +306,8 @@ class MessagesDecoder:
             self._lose(f"an event of type {kind[:64]!r}")
 
     def _lose(self, what: str) -> None:
-        """Note once that something of the reply was lost; there are only so many notices."""
-        if what not in self._lost and len(self._lost) < 16:  # noqa: PLR2004 - a server could make up names without end
+        """Note once that something of the reply was lost."""
+        if what not in self._lost and len(self._lost) < MOST_LOST:
             self._lost.add(what)
             self._context.notice(notices.LOST_PART, f"{what} was lost: tako does not know it", "")
 

@@ -55,6 +55,9 @@ They may follow the user's turn or the result of a tool that the vendor ran, and
 them (https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages).
 """
 
+COMPATIBLE = replace(BLOCKS, not_last=frozenset())
+"""The same for servers that only speak the API: what they sent goes back whatever it ends with."""
+
 
 def arrange(
     request: ChatRequest,
