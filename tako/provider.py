@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 

@@ -20,8 +20,8 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def test_the_provider_has_fewer_than_120_lines() -> None:
-    assert sum(len(block.splitlines()) for block in blocks(section("A provider"))) < 120
+def test_the_provider_has_fewer_than_150_lines() -> None:
+    assert sum(len(block.splitlines()) for block in blocks(section("A provider"))) < 150
 
 
 def test_the_files_of_the_guide_are_a_plugin_that_passes_the_suite(tmp_path: Path) -> None:

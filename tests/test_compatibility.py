@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FROZEN = Path(__file__).parent / "frozen" / "tako_frozen-1.0-py3-none-any.whl"
-SHA256 = "996ff75912df1c52843b388a22283373bddf4a19e20b383f7261c5b71b48eced"
+SHA256 = "91e2c25b43156ab00925c96ef6340ab4d1c4b5910963bf0a07843b90893d7533"
 OURS = "cache,otel,prices,record"
 """This repository's own general plugins, which the environment sees too."""
 

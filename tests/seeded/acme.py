@@ -14,12 +14,12 @@ from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.http import HttpProvider, check_url, server_of
 from tako.kit.keys import read_key
 from tako.testing.suite import ProviderSuite, run_suite
-from tako.translator import Translator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from tako import Chat, ChatRequest, Stream
+    from tako.translator import Translator
     from tako.types import ChatResponse, Chunk
 
 CONTROLS = (

@@ -102,7 +102,9 @@ class DescriptionsDropped(Plugin):
     caught_by, told = "tools_are_offered", "a tool's description did not go out"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
-        return replace(request, tools=[replace(tool, description="") for tool in request.tools if isinstance(tool, Tool)])
+        return replace(
+            request, tools=[replace(tool, description="") for tool in request.tools if isinstance(tool, Tool)]
+        )
 
 
 class ChoiceWidened(Plugin):
@@ -195,7 +197,9 @@ class CallsReversedOnTheWayBack(Plugin):
     caught_by, told = "turn_goes_back", "calls that went back"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
-        turns = [replace(one, content=one.parts[::-1]) if one.role is Role.ASSISTANT else one for one in request.messages]
+        turns = [
+            replace(one, content=one.parts[::-1]) if one.role is Role.ASSISTANT else one for one in request.messages
+        ]
         return replace(request, messages=turns)
 
 
