@@ -22,7 +22,7 @@ def test_the_plugin_without_a_fault_passes_all() -> None:
     report = run_suite(suite_of(Plugin()))
     failed = {name: report.results[name].reason for name in report.named("failed")}
     assert failed == {}
-    assert report.named("not applicable") == ["opaque_state", "blocks_stay_apart"]
+    assert report.named("not applicable") == ["blocks_stay_apart"]
     assert len(report.results) == len(CHECKS)
 
 

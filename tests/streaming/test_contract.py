@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 def test_a_stream_is_deltas_and_one_end() -> None:
     chunks = stream_of([delta(role="assistant", content=""), delta(content="a"), delta(content="b"), finish(), USAGE])
     assert chunks[:-1] == [Delta("a"), Delta("b")]
-    assert chunks[-1] == End(FinishReason.STOP, Usage(5, 7), "m-1", "c1")
+    raw = {"usage": USAGE["usage"]}
+    end = End(FinishReason.STOP, Usage(5, 7), "m-1", "c1", "openai:m", "stop", raw=raw)
+    assert chunks[-1] == end
 
 
 def test_a_stream_cut_between_any_two_bytes_means_the_same() -> None:
