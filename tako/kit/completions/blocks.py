@@ -38,7 +38,7 @@ def decode_block(block: Block, context: PartContext, dialect: Dialect) -> Part |
     """Return the part that a block stands for, or None for one that says nothing."""
     match block:
         case {"type": "text", "text": str(text)}:
-            state = state_of(block, ("type", "text"), context)
+            state = None if is_plain(block) else state_of(block, ("type", "text"), context)
             return TextPart(text, state=state) if text or state else None
         case {"refusal": str(text)}:
             return TextPart(text, refusal=True)

@@ -51,11 +51,6 @@ class Choice(Struct, gc=False):
     stop_reason: Any = None
     token_ids: Any = None
 
-    @property
-    def has_facts(self) -> bool:
-        """Whether it says more than its delta, and what Azure's filter found, which it may say with every delta."""
-        return bool(self.finish_reason or self.logprobs or self.usage or self.token_ids)
-
 
 class Reply(Struct, gc=False):
     """A whole reply, or one chunk of a stream. Fields that nothing depends on may have any shape."""
@@ -89,20 +84,28 @@ class Reply(Struct, gc=False):
 
 NO_RESULTS = (Raw(b"null"), Raw(b"{}"))
 _STRICT: dict[str, Any] = {"gc": False, "forbid_unknown_fields": True}
-_content: Any = defstruct("Content", [], bases=(Content,), **_STRICT)
+
+
+def _none(*names: str) -> list[tuple[str, Any, Any]]:
+    return [(name, None, None) for name in names]
+
+
+_content: Any = defstruct("Content", _none("reasoning_details"), bases=(Content,), **_STRICT)
 _choice: Any = defstruct(
     "Choice",
     [
         ("delta", _content | None, None),
-        ("message", _content | None, None),
         ("content_filter_results", Raw, NO_RESULTS[0]),
+        *_none("message", "error", "usage", "logprobs", "token_ids"),
     ],
     bases=(Choice,),
     **_STRICT,
 )
-_chunk: Any = defstruct("Reply", [("choices", list[_choice] | None, None)], bases=(Reply,), **_STRICT)
+_chunk: Any = defstruct(
+    "Reply", [("choices", list[_choice] | None, None), *_none("error", "x_groq")], bases=(Reply,), **_STRICT
+)
 CHUNK: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(_chunk)
-"""Reads a chunk that has no other fields than the usual; else it raises a msgspec.ValidationError."""
+"""Reads a chunk that has no more than the usual; for any other it raises a msgspec.ValidationError."""
 
 
 def read_reply(document: Any, body: bytes) -> Reply:

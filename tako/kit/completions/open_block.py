@@ -1,0 +1,108 @@
+"""The block of a stream that is open: put together as a whole reply has it, and read by the translator when it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako.fold import closing
+from tako.kit.completions.blocks import chunks_of
+from tako.kit.gather import joined
+from tako.loose import text_of
+from tako.parts import ReasoningPart, TextPart
+from tako.types import Delta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tako.kit.completions.blocks import Block
+    from tako.kit.completions.calls import Open
+    from tako.parts import Part
+
+
+class OpenBlock:
+    """What has come of a block; methods add to ``out`` what there is to say of it.
+
+    ``kind`` is "text", "refusal", "reasoning" (fields of the message), "thinking" (a chunk of its content), "call" (one
+    of a type that tako doesn't know), or "" if no block is open. ``pieces`` are what the block consists of so far, and
+    ``kinds`` the kinds of all blocks.
+    """
+
+    def __init__(self, decode: Callable[[Block], Part | None]) -> None:
+        self.kind = ""
+        self.pieces: list[Any] = []
+        self.kinds: set[str] = set()
+        self._decode = decode
+        self._signature: Any = None
+
+    def begin(self, kind: str, out: list[Delta]) -> None:
+        """Begin a block of that kind, unless one is open."""
+        if self.kind != kind:
+            self.end(out)
+            self.kind = kind
+            self.kinds.add(kind)
+
+    def end(self, out: list[Delta]) -> None:
+        """End the block that is open."""
+        if not self.kind:
+            return
+        part = self._decode(self._block())
+        self.kind, self.pieces, self._signature = "", [], None
+        if isinstance(part, ReasoningPart) and not part.text:
+            out.append(Delta(part=part))
+        elif part is not None and not (isinstance(part, TextPart) and not part.citations and part.state is None):
+            out.append(closing(part))
+
+    def text(self, text: str, out: list[Delta]) -> None:
+        """Add a piece of text."""
+        self.begin("text", out)
+        self.pieces.append(text)
+        out.append(Delta(text))
+
+    def refusal(self, text: str, out: list[Delta]) -> None:
+        """Add a piece of a refusal."""
+        self.begin("refusal", out)
+        self.pieces.append(text)
+        out.append(Delta(text, refusal=True))
+
+    def reasoning(self, texts: dict[str, str], out: list[Delta]) -> None:
+        """Add a piece of reasoning, by the fields that have it."""
+        self.begin("reasoning", out)
+        self.pieces.append(texts)
+        out.append(Delta(reasoning=next(iter(texts.values()))))
+
+    def thinking(self, chunk: Block, out: list[Delta]) -> None:
+        """Add a piece of a thinking chunk. An empty piece ends the chunk, and so does another signature."""
+        inner, signature = chunk["thinking"], chunk.get("signature")
+        if self.kind == "thinking" and (
+            not self.pieces[-1]["thinking"] or (signature and self._signature not in (None, signature))
+        ):
+            self.end(out)
+        self.begin("thinking", out)
+        self._signature = signature or self._signature
+        self.pieces.append(chunk)
+        text = inner if isinstance(inner, str) else "".join([text_of(one.get("text")) for one in chunks_of(inner)])
+        if text:
+            out.append(Delta(reasoning=text))
+
+    def call(self, call: Open, out: list[Delta]) -> None:
+        """Add to a call of a type that tako doesn't know."""
+        if self.pieces != [call]:
+            self.end(out)
+            self.kind, self.pieces = "call", [call]
+
+    def _block(self) -> Block:
+        """Put the pieces together."""
+        pieces = self.pieces
+        match self.kind:
+            case "text":
+                return {"type": "text", "text": "".join(pieces)}
+            case "refusal":
+                return {"refusal": "".join(pieces)}
+            case "call":
+                block: Block = pieces[0].block()
+            case "thinking":
+                fields = {name: value for piece in pieces for name, value in piece.items() if value is not None}
+                block = {**fields, "thinking": joined([piece["thinking"] for piece in pieces])}
+            case _:
+                block = joined(pieces)
+        return block
