@@ -289,7 +289,7 @@ def kind(part: Part) -> str:
 
 def is_left_out(one: Marked, said: list[Notice]) -> bool:
     """Whether a part has a notice that says that it was left out; there is never more than one."""
-    only_state = isinstance(one.part, ReasoningPart) or (isinstance(one.part, TextPart) and not one.part.text)
+    only_state = isinstance(one.part, ReasoningPart) or (isinstance(one.part, TextPart) and not one.part.text.strip())
     codes = LEFT_OUT | {notices.FOREIGN_STATE} if only_state else LEFT_OUT
     found = [notice for notice in said if notice.path == one.path and notice.code in codes]
     assert len(found) <= 1, found

@@ -242,6 +242,15 @@ def test_state_of_an_empty_text_stays_behind_with_one_notice() -> None:
     assert sent([TextPart("Yes"), signed]) == ([{"text": "Yes"}], ["foreign_state"])
 
 
+def test_reasoning_that_holds_nothing_is_no_part_and_does_not_go_out() -> None:
+    empty = {"type": "thinking", "thinking": ""}
+    assert chat(whole(empty, {"type": "text", "text": "Hi"})).message.parts == [TextPart("Hi")]
+    assert sent([ReasoningPart("", State(OTHER)), TextPart("Yes")], OTHER.model, base_url=OTHER.server) == (
+        [{"text": "Yes"}],
+        ["empty_text"],
+    )
+
+
 def test_a_server_of_another_kind_gets_its_own_back_whatever_it_ends_with() -> None:
     thought = ReasoningPart("Hm", State(OTHER))
     assert sent([thought], OTHER.model, base_url=OTHER.server) == ([{"type": "thinking", "thinking": "Hm"}], [])

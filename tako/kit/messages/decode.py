@@ -21,7 +21,7 @@ LONGEST_ID = 256
 
 
 def decode_block(block: Any, context: PartContext) -> Part | None:
-    """Return the part that a block of a reply stands for, with its state; None for a text without text.
+    """Return the part that a block of a reply stands for, with its state; None if it holds nothing.
 
     Blocks without a kind of ours (tools that the vendor runs, their results, whatever is new) are kept as they are.
     """
@@ -33,8 +33,7 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
         case "text" if isinstance(found.get("text"), str):
             return _text(found, context)
         case "thinking" if isinstance(found.get("thinking"), str):
-            state = state_of(found, ("type", "thinking"), context)
-            return ReasoningPart(found["thinking"], state or State(context.origin))
+            return _thinking(found, context)
         case "redacted_thinking":
             return ReasoningPart("", State(context.origin, found))
         case "tool_use":
@@ -47,6 +46,11 @@ def _text(block: dict[str, Any], context: PartContext) -> TextPart | None:
     state = state_of(block, ("type", "text"), context)
     citations = [read_citation(citation) for citation in as_array(block.get("citations")) or []]
     return TextPart(block["text"], citations, state=state) if block["text"] or state else None
+
+
+def _thinking(block: dict[str, Any], context: PartContext) -> ReasoningPart | None:
+    state = state_of(block, ("type", "thinking"), context)
+    return ReasoningPart(block["thinking"], state or State(context.origin)) if block["thinking"] or state else None
 
 
 def _call(block: dict[str, Any], context: PartContext) -> ToolCallPart:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tako import notices
 from tako.kit.arguments import as_arguments
 from tako.kit.encoding import (
     complete,
@@ -104,8 +105,12 @@ def _result_content(part: ToolResultPart, context: PartContext) -> str | list[di
     return encode_inner(parts, context, fits=(TextPart, ImagePart, ImageUrlPart, VendorPart))
 
 
-def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any]:
-    redacted = part.state is not None and part.state.data.get("type") == REDACTED
+def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
+    data = part.state.data if part.state is not None else {}
+    if not (part.text or data):
+        context.notice(notices.EMPTY_TEXT, "a reasoning without anything was left out")
+        return None
+    redacted = data.get("type") == REDACTED
     return complete({} if redacted else {"type": "thinking", "thinking": part.text}, part, context)
 
 
