@@ -40,7 +40,7 @@ def expected_notices(name: str, messages: list[Message]) -> Iterator[tuple[str, 
     for i, message in enumerate(messages):
         for j, part in enumerate(message.parts):
             path = f"messages[{i}].content[{j}]"
-            if isinstance(part, ReasoningPart) and (part.state is None or part.state.origin.provider != name):
+            if part.state is not None and part.state.origin.provider != name:
                 yield notices.FOREIGN_STATE, path
             if isinstance(part, ImageUrlPart) and name in FETCHES_NONE:
                 yield notices.UNSUPPORTED_URL, path

@@ -132,6 +132,7 @@ class ExtraOnlyAdds(Plugin):
 
 class EveryImageIsPng(Plugin):
     caught_by, told = "inline_images", "an image/jpeg went out as ['image/png']"
+    also = ("notices",)  # of an image of a type that no vendor takes
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return _each(request, lambda part: replace(part, mime="image/png") if isinstance(part, ImagePart) else part)

@@ -207,6 +207,13 @@ def test_pieces_of_the_other_kind_begin_a_block_of_their_own() -> None:
         assert (response.reasoning, response.text) == ("Hm.", "Yes.")
 
 
+def test_a_place_below_zero_is_a_place_like_any_other() -> None:
+    delta = event("content_block_delta", index=-1, delta={"type": "text_delta", "text": "Hi"})
+    end = [event("message_delta", delta={"stop_reason": "end_turn"}), event("message_stop")]
+    for _ in range(2):
+        assert stream(reply([START, delta, *end])).message.parts == [TextPart("Hi")]
+
+
 OTHER = Origin("anthropic", "MiniMax-M3", "https://api.minimax.example")
 
 

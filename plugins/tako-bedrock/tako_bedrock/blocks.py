@@ -212,4 +212,7 @@ def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | No
     kept = as_object(part.state.data.get("reasoningContent")) if part.state is not None else None
     if kept is not None and REDACTED in kept:
         return {}
+    if not part.text and kept is None:
+        context.notice(notices.EMPTY_TEXT, "a reasoning without anything was left out")
+        return None
     return {"reasoningContent": {"reasoningText": {"text": part.text}}}

@@ -64,6 +64,8 @@ class Conversation:
         if not _fits(part, block, role):
             text = f"a {type(part).__name__} cannot stand in a {role} message"
             context.notice(notices.MISPLACED_PART, text, path)
+        elif role is Role.SYSTEM and not block["text"]:
+            context.notice(notices.EMPTY_TEXT, "an empty text was left out", path)
         elif role is Role.SYSTEM:
             if self._turns:
                 text = "a system message in mid-conversation went to the system instruction: Gemini has no other place"

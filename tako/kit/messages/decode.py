@@ -25,21 +25,21 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
 
     Blocks without a kind of ours (tools that the vendor runs, their results, whatever is new) are kept as they are.
     """
-    found = as_object(block)
-    if found is None:
+    fields = as_object(block)
+    if fields is None:
         context.notice(notices.LOST_PART, f"a block of the reply was lost: it is a {type(block).__name__}, no object")
         return None
-    match found.get("type"):
-        case "text" if isinstance(found.get("text"), str):
-            return _text(found, context)
-        case "thinking" if isinstance(found.get("thinking"), str):
-            return _thinking(found, context)
+    match fields.get("type"):
+        case "text" if isinstance(fields.get("text"), str):
+            return _text(fields, context)
+        case "thinking" if isinstance(fields.get("thinking"), str):
+            return _thinking(fields, context)
         case "redacted_thinking":
-            return ReasoningPart("", State(context.origin, found))
+            return ReasoningPart("", State(context.origin, fields))
         case "tool_use":
-            return _call(found, context)
+            return _call(fields, context)
         case kind:
-            return vendor_part(text_of(kind), found, context) if found else None
+            return vendor_part(text_of(kind), fields, context) if fields else None
 
 
 def _text(block: dict[str, Any], context: PartContext) -> TextPart | None:

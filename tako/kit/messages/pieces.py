@@ -8,46 +8,41 @@ from tako.fold import arguments
 from tako.loose import as_array, text_of
 from tako.types import Delta, ToolCallDelta
 
-LIVE = frozenset(("text", "thinking"))
-"""The kinds of blocks whose text is handed over as it comes; it's in the field of the same name."""
+LIVE = {"text": "text", "thinking": "thinking", "tool_use": "partial_json"}
+"""The kinds of blocks that are handed over as they come, and the field that their pieces are in."""
 
 
 class OpenBlock:
     """The fields that a block began with, and what has been added to them.
 
-    ``live``: some of its text, reasoning or arguments has been handed over. ``call``: its place among the calls.
-    ``texts``: the pieces of its text, if it is one.
+    ``main`` is the field whose pieces are handed over as they come, "" if none is; ``texts`` are those pieces. ``call``
+    is the block's place among the calls.
     """
 
-    __slots__ = ("call", "fields", "kind", "live", "pieces", "texts")
+    __slots__ = ("call", "fields", "kind", "main", "pieces", "texts")
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self.fields = fields.copy()
         self.kind = text_of(fields.get("type"))
-        self.live = False
-        self.call: int | None = None
-        self.pieces: dict[str, list[Any]] = {}
-        self.texts = self.pieces.setdefault("text", [text_of(fields.get("text"))]) if self.kind == "text" else []
+        self.main = LIVE.get(self.kind, "")
+        self.call = -1
+        self.texts: list[str] = [text_of(fields.get(self.main))]
+        self.pieces: dict[str, list[Any]] = {self.main: self.texts} if self.main else {}
+
+    @property
+    def live(self) -> bool:
+        """Whether some of its text, reasoning or arguments has been handed over."""
+        return any(self.texts)
 
     def takes(self, name: str) -> bool:
         """Whether a piece of that field can be this block's: reasoning is in no text, and text in no reasoning."""
-        return name == self.kind or name not in LIVE or self.kind not in LIVE
+        return name == self.main or name not in LIVE or self.kind not in LIVE
 
-    def take(self, name: str, text: str) -> Delta | None:
-        """Add a piece of text to a field, and return the delta that hands it over, if any does."""
-        pieces = self.pieces.get(name)
-        if pieces is None:
-            pieces = self.pieces[name] = [text_of(self.fields.get(name))]
-        pieces.append(text)
-        if not text:
-            return None
-        if name == self.kind:
-            self.live = True
-            return Delta(text) if name == "text" else Delta(reasoning=text)
-        if self.call is not None and name == "partial_json":
-            self.live = True
+    def delta(self, text: str) -> Delta:
+        """Return a piece of the main field as a delta."""
+        if self.call >= 0:
             return Delta(tool_calls=[ToolCallDelta(self.call, None, None, text)])
-        return None
+        return Delta(text) if self.kind == "text" else Delta(reasoning=text)
 
     def add(self, name: str, value: Any) -> None:
         """Add a value to a field: text and lists grow, anything else replaces, null adds nothing."""

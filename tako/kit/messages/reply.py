@@ -76,8 +76,8 @@ def decode_reply(body: bytes, exchange: Exchange, provider: Reporter, translator
         raise ResponseError(f"the reply has no content: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context
     ids = CallIds()
-    found = [translator.decode(with_id(block, ids), context) for block in reply.content]
-    parts = [part for part in found if part is not None]
+    decoded = [translator.decode(with_id(block, ids), context) for block in reply.content]
+    parts = [part for part in decoded if part is not None]
     has_calls = any(isinstance(part, ToolCallPart) for part in parts)
     finish = finish_reason(reply.stop_reason, reply.stop_details, context, has_calls=has_calls)
     return ChatResponse(

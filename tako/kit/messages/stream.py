@@ -90,6 +90,7 @@ class BlockDelta(Struct, gc=False, forbid_unknown_fields=True, tag_field="type",
 
 TEXTS = {cls.__struct_config__.tag: cls.name for cls in (TextPiece, ThinkingPiece, SignaturePiece, InputPiece)}
 """The kinds of deltas that hold a piece of text, and the field that it is in."""
+NONE = OpenBlock({})
 BLOCK_DELTA = msgspec.json.Decoder(BlockDelta)
 OBJECT = msgspec.json.Decoder(dict[str, Any])
 
@@ -111,8 +112,12 @@ class MessagesDecoder:
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, OpenBlock] = {}
-        self._text_index = -1  # of the text that is open, most of the time
-        self._texts: list[str] = []
+        self._open = NONE  # the block that began last
+        self._index: int | None = None
+        self._text_index: int | None = (
+            None  # its index again, if it is a text: there are more pieces of texts than of all else
+        )
+        self._texts = NONE.texts
         self._ids = CallIds()
         self._calls = 0
         self._open_text = False  # the last thing handed over is a text whose end has not been told
@@ -146,10 +151,12 @@ class MessagesDecoder:
                     if text := piece.text:
                         self._texts.append(text)
                         yield Delta(text)
-                elif (block := self._blocks.get(read.index)) is None or not block.takes(piece.name):
+                elif piece.name == self._open.main and read.index == self._index:
+                    if text := piece.text:
+                        self._open.texts.append(text)
+                        yield self._open.delta(text)
+                else:
                     yield from self._delta(read.index, piece.name, piece.text)
-                elif delta := block.take(piece.name, piece.text):
-                    yield delta
             elif event.event != "ping":
                 yield from self._event(event)
                 if self.ended:
@@ -177,8 +184,8 @@ class MessagesDecoder:
                 yield from self._begin(as_object(frame.get("message")) or {})
                 self._keep(frame, "message")
             case "message_delta":
-                fields = {**_said(frame), **_said(frame.get("delta"))}  # any of them may come late
-                self._usage.update(_said(fields.pop("usage", None)))  # cumulative
+                fields = {**_without_nulls(frame), **_without_nulls(frame.get("delta"))}  # any of them may come late
+                self._usage.update(_without_nulls(fields.pop("usage", None)))  # cumulative
                 self._message.update({name: fields[name] for name in fields.keys() - {"type", "delta"}})
             case "message_stop":
                 self.ended = True
@@ -191,7 +198,7 @@ class MessagesDecoder:
 
     def _begin(self, message: dict[str, Any]) -> Iterator[Delta]:
         """Begin the message; it may have blocks already, as after tools that ran on the vendor's side."""
-        self._usage.update(_said(message.get("usage")))
+        self._usage.update(_without_nulls(message.get("usage")))
         self._message.update({name: value for name, value in message.items() if name not in ("content", "usage")})
         for index, block in enumerate(as_array(message.get("content")) or []):
             yield from self._start(index, as_object(block) or {})
@@ -200,10 +207,11 @@ class MessagesDecoder:
     def _start(self, index: int, fields: dict[str, Any]) -> Iterator[Delta]:
         if index in self._blocks:
             yield from self._stop(index)
-        block = self._blocks[index] = OpenBlock(fields)
+        block = self._blocks[index] = self._open = OpenBlock(fields)
+        self._index, self._text_index, self._texts = index, index if block.kind == "text" else None, block.texts
         if block.kind == "text" and self._open_text:
             yield Delta(state=BLOCK_END)
-        if block.kind in LIVE or block.kind == "tool_use":
+        if block.main:
             self._open_text = False
         if block.kind == "tool_use":
             block.fields["id"] = self._ids.unique(text_of(fields.get("id")))
@@ -211,11 +219,8 @@ class MessagesDecoder:
             self._calls += 1
             name = text_of(fields.get("name"))
             yield Delta(tool_calls=[ToolCallDelta(block.call, block.fields["id"], name)])
-        elif block.kind in LIVE and (text := text_of(fields.get(block.kind))):
-            block.live = True
-            yield Delta(text) if block.kind == "text" else Delta(reasoning=text)
-        if block.kind == "text":
-            self._text_index, self._texts = index, block.texts
+        elif block.live:
+            yield block.delta(block.texts[0])
 
     def _delta(self, index: int, name: str, text: str) -> Iterator[Delta]:
         """Read a piece of text of any block. Some servers don't say where a block begins, or of what kind it is."""
@@ -225,8 +230,10 @@ class MessagesDecoder:
             block = self._blocks[index]
         if block is None:
             self._lose(f"a piece of {name} of no block")
-        elif delta := block.take(name, text):
-            yield delta
+            return
+        block.add(name, text)
+        if text and name == block.main:
+            yield block.delta(text)
 
     def _any_delta(self, frame: dict[str, Any], data: bytes) -> Iterator[Delta]:
         """Read a delta of any shape. What a new kind of delta has is its block's; one that doesn't fit is an error."""
@@ -248,7 +255,7 @@ class MessagesDecoder:
             block.add("citations", [delta.get("citation")])
         else:
             for field, value in delta.items():
-                if field == block.kind and field in LIVE:
+                if field == block.main:
                     self._lose(f"the {field} of a {kind}")
                 elif field != "type":
                     block.add(field, value)
@@ -258,16 +265,15 @@ class MessagesDecoder:
         block = self._blocks.pop(index, None)
         if block is None:
             return
-        if index == self._text_index:
-            self._text_index = -1
+        if block is self._open:
+            self._open, self._index, self._text_index = NONE, None, None
         whole = block.whole()
-        live = block.live or (block.kind == "text" and bool(whole["text"]))
         if block.kind == "fallback":  # the model that goes on, which the whole reply names
             self._message["model"] = (as_object(whole.get("to")) or {}).get("model") or self._message.get("model")
         part = self._translator.decode(whole, self._context)
-        if block.call is not None:
+        if block.call >= 0:
             yield from self._end_call(block, whole, part.state if isinstance(part, ToolCallPart) else None)
-        elif part is not None and not live:
+        elif part is not None and not block.live:
             self._open_text = False
             yield Delta(part=part)
         elif isinstance(part, TextPart) and not (part.citations or part.state):
@@ -279,7 +285,7 @@ class MessagesDecoder:
         """Hand over arguments that came whole with the call's beginning, and its state."""
         given = whole.get("input")
         text = msgspec.json.encode(given).decode() if given and not block.live else ""
-        if (text or state) and block.call is not None:
+        if text or state:
             yield Delta(tool_calls=[ToolCallDelta(block.call, None, None, text, state)])
 
     def _rest(self) -> Iterator[Delta]:
@@ -292,7 +298,7 @@ class MessagesDecoder:
 
     def _keep(self, frame: dict[str, Any], *known: str) -> None:
         """Keep the fields of an event that tako doesn't know for ``raw``, one value of each."""
-        for name, value in _said(frame).items():
+        for name, value in _without_nulls(frame).items():
             if name not in ("type", *known) and self._message.setdefault(name, value) != value:
                 self._lose(f"a value of the field {name!r}")
 
@@ -326,7 +332,7 @@ class MessagesDecoder:
         )
 
 
-def _said(fields: Any) -> dict[str, Any]:
+def _without_nulls(fields: Any) -> dict[str, Any]:
     """Return the fields that say something: what comes later as null takes back nothing."""
     return {name: value for name, value in (as_object(fields) or {}).items() if value is not None}
 

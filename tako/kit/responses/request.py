@@ -65,9 +65,10 @@ def _tools(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, An
 
 def _tool(tool: Tool) -> dict[str, Any]:
     """Declare a function. Without ``strict`` the API would hold its arguments to the schema, and refuse many."""
-    schema = tool.input_schema
+    schema: dict[str, Any] = tool.input_schema
     if schema.get("type", "object") == "object" and not ("type" in schema and "properties" in schema):
-        schema = {"type": "object", "properties": {}, **schema}  # OpenAI refuses schemas without either
+        known: dict[str, Any] = {"type": "object", "properties": {}}
+        schema = known | schema  # OpenAI refuses schemas without either
     described = {"description": tool.description} if tool.description else {}
     return {"type": "function", "name": tool.name, **described, "parameters": schema, "strict": bool(tool.strict)}
 

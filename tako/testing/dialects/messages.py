@@ -90,10 +90,10 @@ class Messages(Dialect):
         """Read the body."""
         body = request.json
         tools = {tool["name"]: tool["input_schema"] for tool in body.get("tools", ())}
-        found = {PARAMETERS[name]: value for name, value in body.items() if name in PARAMETERS}
-        found.update({"response_format": body["output_config"]} if "output_config" in body else {})
+        parameters = {PARAMETERS[name]: value for name, value in body.items() if name in PARAMETERS}
+        parameters.update({"response_format": body["output_config"]} if "output_config" in body else {})
         system = [Seen("text", "system", block["text"]) for block in _blocks(body.get("system", []))]
-        return Asked(body["model"], [*system, *_seen(body["messages"])], tools, found)
+        return Asked(body["model"], [*system, *_seen(body["messages"])], tools, parameters)
 
 
 def event(kind: str, **fields: Any) -> bytes:

@@ -60,7 +60,13 @@ class Responses(Dialect):
     def events(self, script: Script) -> list[bytes]:
         """Return the events of each item, and the one that ends the reply."""
         last = self.whole(script)
-        begun = {**last, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
+        begun: dict[str, Any] = {
+            **last,
+            "status": "in_progress",
+            "output": [],
+            "usage": None,
+            "incomplete_details": None,
+        }
         made: list[tuple[str, dict[str, Any]]] = [
             ("created", {"response": begun}),
             ("in_progress", {"response": begun}),
@@ -126,7 +132,7 @@ def _items(script: Script) -> list[dict[str, Any]]:
             {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": script.signature or "s"}
         )
     for n, text in enumerate(filter(None, (script.text, *script.more)), 1):
-        part = {"type": "output_text", "text": text, "annotations": []}
+        part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": []}
         head = {"type": "message", "id": f"msg_{n}", "role": "assistant", "status": "completed"}
         items.append({**head, "content": [part]})
         if script.unknown and n == 1:
@@ -188,7 +194,7 @@ def _seen(items: list[dict[str, Any]]) -> Iterator[Seen]:
     for item in items:
         match item.get("type", "message"):
             case "message":
-                role = {"developer": "system"}.get(item["role"], item["role"])
+                role: str = "system" if item["role"] == "developer" else item["role"]
                 content = item["content"]
                 blocks = [{"type": "input_text", "text": content}] if isinstance(content, str) else content
                 yield from (_block(block, role) for block in blocks)

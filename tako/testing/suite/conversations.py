@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.errors import UnsupportedError
+from tako.loose import as_object
 from tako.parts import ContentPart, Part, ReasoningPart, TextPart
 from tako.state import Origin, State
 from tako.testing.script import Call, Script
@@ -186,7 +187,7 @@ class Conversations(Harness):
 
 def _path_of(value: Any, wanted: int) -> list[str] | None:
     """Find the keys that lead to a number in a body."""
-    for key, inner in value.items() if isinstance(value, dict) else ():
+    for key, inner in (as_object(value) or {}).items():
         if inner == wanted and not isinstance(inner, bool):
             return [key]
         if (rest := _path_of(inner, wanted)) is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from tako.loose import as_array, as_object
 from tako.parts import ReasoningPart
 from tako.state import Origin
 from tako.testing.script import Call, Script
@@ -177,5 +178,5 @@ def _carries(sent: Any, value: Any) -> bool:
             return bool(msgspec.json.decode(sent) == value) and not isinstance(value, str)
         except msgspec.DecodeError:
             return False
-    inner = sent.values() if isinstance(sent, dict) else sent if isinstance(sent, list) else ()
+    inner = (as_object(sent) or {}).values() or as_array(sent) or ()
     return any(_carries(one, value) for one in inner)
