@@ -174,7 +174,7 @@ def _is_elsewhere(top: str, folder: Path) -> bool:
     if top in sys.stdlib_module_names:
         return True
     others = [finder for finder in sys.meta_path if finder is not PathFinder and not isinstance(finder, _Checked)]
-    if any(finder.find_spec(top, None) is not None for finder in others):
+    if any(hasattr(finder, "find_spec") and finder.find_spec(top, None) is not None for finder in others):
         return True
     for entry in sys.path:
         if Path(entry).resolve() == folder:

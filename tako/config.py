@@ -36,6 +36,7 @@ from msgspec import Struct
 from tako import trust
 from tako.beside import Beside, read_beside, read_regular, serve, settings_path
 from tako.conductor import Conductor
+from tako.environment import is_reference
 from tako.errors import ConfigurationError, TakoError
 from tako.folders import config_folder
 from tako.hooks import PLUGINS, get_provider
@@ -83,7 +84,7 @@ class Config(Struct, frozen=True):
             raise ConfigurationError(f"{self.path}: there is no [providers.{wanted}], only {known}")
         where = f"{self.path}: providers.{wanted}"
         try:
-            return get_provider(table.id, **{**self._fitted(table, where), **options})
+            return get_provider(table.id, **{**self.options(wanted), **options})
         except TakoError as error:
             error.args = (error.args[0] if str(error.args[0]).startswith(where) else f"{where}: {error.args[0]}",)
             failure = error.with_traceback(None)
@@ -112,11 +113,13 @@ class Config(Struct, frozen=True):
         except ConfigurationError as error:
             raise ConfigurationError(f"{self.path}: conductor: {error}") from error
 
-    def _fitted(self, table: ProviderTable, where: str) -> dict[str, Any]:
-        """Check the options of a table against those of its provider; raises ConfigurationError with the key.
+    def options(self, name: str) -> dict[str, Any]:
+        """Return the options of a provider of the file, as ``get_provider`` takes them; what they name is not read yet.
 
-        Paths of files with settings start from the folder of the configuration.
+        Paths of files with settings start from the folder of the configuration. Raises ConfigurationError with the key.
         """
+        table = self.providers[name]
+        where = f"{self.path}: providers.{name}"
         cls = PLUGINS.provider_class(table.use.partition(":")[0])
         made: dict[str, Any] = {PLACES: self.places} if takes_places(cls) else {}
         known = options_of(cls)
@@ -126,8 +129,9 @@ class Config(Struct, frozen=True):
             if key not in known:
                 names = ", ".join(name for name in known if name != "model")
                 raise ConfigurationError(f"{where}.{key}: {table.use} has no such option (known: {names})")
+            path = settings_path(Path(self.path).parent, value)
             try:
-                made[key] = fit(settings_path(Path(self.path).parent, value) or value, key, known[key])
+                made[key] = value if is_reference(value) else fit(path or value, key, known[key])
             except ValueError as error:
                 raise ConfigurationError(f"{where}.{key}{error}") from None
         return made

@@ -57,6 +57,11 @@ class FromEnvironment(str):
         return self
 
 
+def is_reference(value: Any) -> bool:
+    """Whether a value names a variable in place of itself."""
+    return isinstance(value, str) and REFERENCE.fullmatch(value) is not None
+
+
 def read(text: str, where: str, owner: str) -> str:
     """Return a text, or the ``FromEnvironment`` that it refers to. Raises ConfigurationError as ``resolve`` does."""
     if MARK not in text or isinstance(text, FromEnvironment):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ForwardRef, TypeGuard, get_args
 import msgspec
 
 from tako.capabilities import Capabilities
-from tako.environment import REFERENCE
+from tako.environment import is_reference
 from tako.url_prefetch import UrlPrefetch
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def find_secret(value: Any, key: str = "", *, dollar: bool = False) -> str | Non
 
 def _is_secret(text: str, key: str, *, dollar: bool) -> bool:
     """Tell a secret by its key, or by its place in a URL."""
-    if REFERENCE.fullmatch(text) or (dollar and _DOLLAR.fullmatch(text)):
+    if is_reference(text) or (dollar and _DOLLAR.fullmatch(text)):
         return False
     in_query = _URL.match(text) and any(_SECRET.search(name) for name in _PARAMETER.findall(text))
     return bool(_SECRET.search(key) or _WITH_PASSWORD.match(text) or in_query)

@@ -103,6 +103,23 @@ def test_a_key_follows_its_variable_into_another_process(monkeypatch: pytest.Mon
     assert pickle.loads(data).secrets[0].reveal().endswith("another-token")
 
 
+def test_a_proxy_with_its_password_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_PROXY", f"http://me:{CANARY}@127.0.0.1:9")
+    provider: Any = tako.providers.OpenAI("m", api_key="k", proxy="$ENV:A_PROXY", max_retries=0)
+    assert provider._connection["proxy"].reveal() == f"http://me:{CANARY}@127.0.0.1:9"
+    assert CANARY not in failure(provider) + repr(vars(provider)) + pickle.dumps(provider).decode("latin-1")
+
+
+def test_a_file_checks_what_a_variable_holds_when_the_provider_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECONDS", "5")
+    table = '[providers.a]\nuse = "azure-openai:m"\napi_key = "$ENV:A_TOKEN"\nendpoint = "https://gate.example"\n'
+    (tmp_path / "my.toml").write_text(table + 'deployment = "$ENV:A_TOKEN"\ntimeout = "$ENV:SECONDS"\n')
+    with pytest.raises(ConfigurationError, match="timeout is a number of seconds above 0, not a str"):
+        tako.load_config(tmp_path / "my.toml").provider("a")
+
+
 def test_what_a_variable_holds_is_never_resolved_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NESTED", "$ENV:A_TOKEN")
     assert resolve({"headers": ["$ENV:NESTED"]}, "x", "acme") == {"headers": ["$ENV:A_TOKEN"]}

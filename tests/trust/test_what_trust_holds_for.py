@@ -6,6 +6,7 @@ import importlib.util
 import os
 import py_compile
 import stat
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -257,6 +258,18 @@ def test_a_state_folder_that_cannot_be_used_is_one_line(run: Run, tmp_path: Path
     done = run("chat", "hi", XDG_STATE_HOME=str(tmp_path / "file"))
     assert "./tako.toml" in done.err
     assert not done.obeyed
+
+
+def test_a_distribution_that_lies_in_the_folder_is_not_installed(folder: Path) -> None:
+    info = folder / "evil-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[tako.plugins]\nevil = theirs\n[tako.providers]\nevil = theirs:answer\n")
+    (folder / "tako.toml").unlink()
+    done = subprocess.run([sys.executable, "-m", "tako.cli", "providers"], capture_output=True, text=True, check=False)
+    assert "openai" in done.stdout
+    assert "evil" not in done.stdout
+    assert not (folder / "it-ran").exists()
 
 
 # --- odd files
