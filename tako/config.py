@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from types import NoneType
@@ -175,9 +176,8 @@ def find_config(path: str | os.PathLike[str] | None = None) -> Found:
         raise ConfigurationError(f"the path of a configuration is a str or a Path, not {named!r}")
     if named is not None:
         return Found(_read_named(os.fspath(named), "" if path is not None else f" ({VARIABLE})"))
-    here, own = Path(NAME), user_config()
-    is_own = own is not None and trust.place_of(here) == trust.place_of(own)
-    config, skipped = (None, "") if is_own else _read_here(here)
+    own = user_config()
+    config, skipped = _read_here(Path(NAME), own)
     return Found(config or (_read_own(own) if own is not None else None), skipped)
 
 
@@ -209,11 +209,11 @@ def _review(path: Path, data: bytes) -> Review:
     return Review(config, sha256(data).hexdigest(), read_beside(path.parent, tables))
 
 
-def _read_here(path: Path) -> tuple[Config | None, str]:
-    """Read the file of the current folder if it is trusted; else say why it is skipped."""
+def _read_here(path: Path, own: Path | None) -> tuple[Config | None, str]:
+    """Read the file of the current folder if it is trusted, and not the user's own; else say why it is skipped."""
     try:
         data = _read(path)
-        if data is None:
+        if data is None or (own is not None and trust.place_of(path) == trust.place_of(own)):
             return None, ""
         record = trust.recall(path)
         if record is None:
@@ -237,6 +237,8 @@ def _read_own(path: Path) -> Config | None:
 
 def _read_named(name: str, from_where: str) -> Config:
     """Read a file that somebody names; it may be a pipe."""
+    if not name:
+        raise ConfigurationError(f"the path of a configuration is empty{from_where}")
     path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises where ~ is nobody's
     try:
         with path.open("rb") as file:
@@ -263,5 +265,8 @@ def _read(path: Path) -> bytes | None:
 def _parse(path: Path, data: bytes, *, named: bool = False) -> Config:
     """Read a file's content; modules of the current folder are those of a file that is named, or lies there."""
     providers, file = read_tables(str(path), data)
-    places = [path.parent.resolve(), *([Path.cwd()] if named else [])]
+    places = [path.parent.resolve()]
+    if named:
+        with suppress(OSError):  # the current folder may have been deleted
+            places.append(Path.cwd())
     return Config(str(path), providers, file.default, file.conductor, tuple(map(str, dict.fromkeys(places))))

@@ -322,6 +322,13 @@ def test_a_file_that_is_named_and_not_there_is_an_error(tmp_path: Path, monkeypa
         load_config()
 
 
+def test_a_path_that_is_empty_or_a_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="the path of a configuration is empty"):
+        load_config("")
+    with pytest.raises(ConfigurationError, match=r"cannot be read: Is a directory"):
+        load_config(tmp_path)
+
+
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "odd.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match=r"odd\.toml: cannot be read"):

@@ -313,6 +313,18 @@ def test_an_odd_file_is_one_line_and_never_trusted(content: bytes, says: str, ru
     assert says in done.err
 
 
+def test_a_current_folder_that_was_deleted_has_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fill: Fill, run: Run
+) -> None:
+    named = fill(tmp_path / "elsewhere", module="def answer(request): return 1") / "tako.toml"
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert "no model is chosen" in run("chat", "hi").err
+    assert tako.load_config(named).provider().id == "python:theirs:answer"
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("trick", ["\\u001b[2J", "\\n", "\\u202e", "\\u200b", "\\u0430", "x" * 500], ids=ascii)
 def test_a_files_text_cannot_look_like_another(trick: str, run: Run, folder: Path, fill: Fill) -> None:
     name = f'"a{trick}Trust it?"'
