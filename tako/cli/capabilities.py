@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tako.cli.configuration import table_of
-from tako.cli.models import choose, configuration_for
+from tako.cli.models import Choice, configuration_for
 from tako.cli.table import show
 from tako.environment import resolve
 from tako.errors import ConfigurationError
@@ -43,7 +43,7 @@ def _make(given: str, options: list[str], path: str | None) -> Provider:
     """Make a provider that will not be called: a key that is missing is no obstacle."""
     config = configuration_for(given, path)
     try:
-        return choose(given, options, config, path)
+        return Choice(given, options, config, path, table_of(config, given)).provider()
     except ConfigurationError:
         table = table_of(config, given)
         if config is not None and table is not None:
@@ -52,7 +52,8 @@ def _make(given: str, options: list[str], path: str | None) -> Provider:
         name = (given if table is None else table.id).partition(":")[0]
         keyless = "api_key" not in inspect.signature(PLUGINS.provider_class(name)).parameters
         given_key = any(option.startswith("api_key=") for option in options)
-        return choose(given, options if keyless or given_key else [*options, "api_key=unused"], config, path)
+        options = options if keyless or given_key else [*options, "api_key=unused"]
+        return Choice(given, options, config, path, table).provider()
 
 
 def _is_set(value: Any, name: str) -> bool:

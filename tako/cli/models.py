@@ -58,10 +58,9 @@ class Choice(NamedTuple):
     def spec(self) -> tuple[str, dict[str, Any]]:
         """Return its id and its options, those of the file too. Raises UsageError or a TakoError."""
         with _blaming(self.variable):
-            if self.table is None:
+            if self.config is None or self.table is None:
                 return self.wanted, read_options(self.wanted, self.given)
-            fitted = {name: fit(value, name, Any) for name, value in self.table.options.items()}
-            return self.table.id, {**fitted, **read_options(self.table.id, self.given)}
+            return self.table.id, {**self.config.options(self.wanted), **read_options(self.table.id, self.given)}
 
 
 def pick(given: str | None, options: list[str], path: str | None = None) -> tuple[Provider, bool]:
@@ -109,13 +108,6 @@ def _blaming(variable: str | None) -> Generator[None, None, None]:
 def configuration_for(wanted: str | None, path: str | None) -> Config | None:
     """Read the file that applies; to an id with a colon one that is broken is no obstacle, unless it is named."""
     return read_configuration(path, needed=path is not None or ":" not in (wanted or ""))
-
-
-def choose(wanted: str, options: list[str], config: Config | None, path: str | None = None) -> Provider:
-    """Make the provider of an id, or of a name in the file. Raises a TakoError."""
-    if config is not None and table_of(config, wanted) is not None:
-        return _configured(config, wanted, options, path)
-    return make(wanted, options, config.providers if config is not None else ())
 
 
 def _configured(config: Config, name: str, options: list[str], path: str | None) -> Provider:

@@ -27,6 +27,7 @@ TRAVEL = frozenset({
     "max_event_bytes",
     "max_reply_bytes",
     "max_retries",
+    "places",
     "proxy",
     "timeout",
     "transport",
