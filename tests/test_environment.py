@@ -106,7 +106,6 @@ def test_a_key_follows_its_variable_into_another_process(monkeypatch: pytest.Mon
 def test_a_proxy_with_its_password_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_PROXY", f"http://me:{CANARY}@127.0.0.1:9")
     provider: Any = tako.providers.OpenAI("m", api_key="k", proxy="$ENV:A_PROXY", max_retries=0)
-    assert provider._connection["proxy"].reveal() == f"http://me:{CANARY}@127.0.0.1:9"
     assert CANARY not in failure(provider) + repr(vars(provider)) + pickle.dumps(provider).decode("latin-1")
 
 

@@ -12,6 +12,7 @@ from tako.cli.table import show
 from tako.discovery import provider_entries
 from tako.hooks import HOOKS, PLUGINS
 from tako.hooks.required import is_required
+from tako.names import unknown_provider
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -29,8 +30,7 @@ def run(options: Namespace) -> int:
     entries = provider_entries()
     unknown = set(options.names) - {entry.name for entry in entries}
     if unknown:
-        known = ", ".join(entry.name for entry in entries)
-        raise UsageError(f"no provider {min(unknown)!r} is installed (installed: {known})")
+        raise UsageError(unknown_provider(min(unknown)))
     found = [chains(entry) for entry in entries if not options.names or entry.name in options.names]
     if options.json:
         show(found, as_json=True)
