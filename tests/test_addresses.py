@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tako_cache.identity import identify
 
 from tako import ChatRequest, Message
 from tako.errors import ConfigurationError
@@ -132,3 +133,12 @@ def test_the_address_of_a_whole_call_stands_for_its_base(
     with serve(reply(json=answers[name])) as server:
         at(name, server.url, **{option: f"{server.url}{pasted}"}).blocking.chat("hi")
     assert server.requests[0].path.startswith(path)
+
+
+def test_endpoints_whose_addresses_come_from_two_variables_share_no_cached_reply(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ONE_URL", "https://gate.example/one?key=k")
+    monkeypatch.setenv("OTHER_URL", "https://gate.example/other?key=k")
+    one, other = (HttpGeneric("gate", "m", f"$ENV:{name}_URL", {}) for name in ("ONE", "OTHER"))
+    assert identify(one) != identify(other)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import tako_cache
 import trio
-from tako_cache.identity import identify
 
 import tako
 from tako import (
@@ -131,13 +130,6 @@ def test_providers_that_differ_share_nothing(others: dict[str, Any], cache: Any,
     for provider in (first, second, acme(response=RESPONSE, **settings)):
         provider.blocking.chat("hi")
     assert (first.asked, second.asked, cache.hits) == (1, 1, 1)
-
-
-def test_endpoints_of_two_variables_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ONE_URL", "https://gate.example/one?key=k")
-    monkeypatch.setenv("OTHER_URL", "https://gate.example/other?key=k")
-    one, other = (tako.providers.HttpGeneric("gate", "m", f"$ENV:{name}_URL", {}) for name in ("ONE", "OTHER"))
-    assert identify(one) != identify(other)
 
 
 def test_functions_that_close_over_other_values_are_others(cache: Any, acme: Any) -> None:
