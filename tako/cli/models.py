@@ -148,8 +148,10 @@ def read_options(id: str, options: list[str]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or not key.isidentifier():
             raise UsageError(f"an option is KEY=VALUE, as in -o timeout=30, not {key!r}")
-        read[key] = text if _takes_text(id, key) else _value(text)
+        read[key] = text if _takes_text(id, key) else _value(key, text)
         if key in TABLES:
+            if not isinstance(read[key], (dict, bool)):
+                raise UsageError(f"the option {key} is a JSON object of its fields, as in -o '{key}={{…}}'")
             try:
                 read[key] = fit(read[key], key, Any)
             except ValueError as error:
@@ -157,11 +159,13 @@ def read_options(id: str, options: list[str]) -> dict[str, Any]:
     return read
 
 
-def _value(text: str) -> Any:
+def _value(key: str, text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError):
         return text
+    except RecursionError:
+        raise UsageError(f"the option {key} is nested too deeply") from None
 
 
 def _takes_text(id: str, key: str) -> bool:

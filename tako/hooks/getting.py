@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tako.provider import Provider
 
 
-def get_provider(id: str, **options: Any) -> Provider:
+def get_provider(id: str, /, **options: Any) -> Provider:
     """Make a provider by name from whatever is installed: ``get_provider("openai:gpt-5", timeout=30)``.
 
     Raises PluginError where nothing of that name is installed or it is broken, and ConfigurationError where the

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 IN_THE_ID = ("model", "id")
 """Parameters that come from a provider's id."""
+RESERVED = ("id", "self", "cls")
+"""Parameters that no option can fill."""
 
 
 def misfit(cls: type, id: str, options: Mapping[str, Any], error: TypeError) -> str:
@@ -17,6 +19,9 @@ def misfit(cls: type, id: str, options: Mapping[str, Any], error: TypeError) -> 
     name, _, model = id.partition(":")
     if "model" in options:
         return f"{name}: model isn't an option; it's a part of the id, as in {name}:MODEL"
+    reserved = next((option for option in RESERVED if option in options), None)
+    if reserved is not None:
+        return f"{id}: {cls.__name__} has no option {reserved!r}"
     known = inspect.signature(cls).parameters.values()
     takes = [one.name for one in known if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
     missing = [one.name for one in known if one.name in takes and one.default is one.empty and one.name not in options]

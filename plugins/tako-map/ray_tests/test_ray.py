@@ -18,6 +18,7 @@ import ray
 import tako_map
 from ray.util import list_named_actors
 
+from tako.cli import main
 from tako.testing.server import Received, Reply, reply, serve
 
 if TYPE_CHECKING:
@@ -84,3 +85,23 @@ def actor_pid(name: str) -> int:
                     return int(line.parent.name)
         time.sleep(0.05)
     raise AssertionError(f"no actor {name} runs")
+
+
+async def test_the_command_has_one_fingerprint_and_one_bad_row_whoever_calls(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    path.write_text('{"id": 1, "text": "a"}\n{"id": 2, "text": ' + "[" * 3000 + '\n{"id": 3, "text": "b"}')
+    with serve(reply(json={"text": "ok"})) as server:
+        command = ["map", "-m", "toy", "--option", f"url={server.url}", str(path), "-o", str(out), "--prompt"]
+
+        async def run(*more: str) -> int:
+            return await asyncio.to_thread(main, [*command, *more])
+
+        assert await run("{text}", "--engine", "ray", "--workers", "1") == 1
+        assert len(server.requests) == 2
+        assert "row 2: its JSON is nested too deeply" in capsys.readouterr().err
+        assert await run("{text}") == 1  # the bad row is still there
+        assert await run("Topic: {text}", "--engine", "ray", "--workers", "1") == 2
+        assert "prompt was '{text}', now 'Topic: {text}'" in capsys.readouterr().err
+        assert len(server.requests) == 2

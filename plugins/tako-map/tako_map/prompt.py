@@ -24,6 +24,7 @@ LARGEST = 32 * MIB
 """Characters or bytes of one row; more than any vendor takes in a request."""
 USUAL = ("messages", "prompt", "text")
 """Columns that are what to ask where no template says so, the first that is there."""
+_encode = msgspec.json.Encoder(enc_hook=str, order="deterministic").encode
 _PLACE = re.compile(r"\{\{\s*(\w[\w .-]*?)\s*\}\}|\{(\w[\w .-]*)\}")
 
 
@@ -32,7 +33,8 @@ class Prompt:
 
     ``template`` holds places, ``{column}`` or ``{{ column }}``; all other braces are text. A place is filled once with
     the cell's text, so that a cell which looks like a place, a role or JSON stays text within the one user message.
-    ``folder`` is where the paths of images begin.
+    ``folder`` is where the paths of images begin. ``columns`` are those that every row must have; without a template no
+    others are known.
     """
 
     def __init__(
@@ -60,11 +62,7 @@ class Prompt:
             self._names.append(place[1] or place[2])
             at = place.end()
         self._end = (template or "")[at:]
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns that every row must have; none are known without a template."""
-        return list(dict.fromkeys([*self._names, *([self.image_column] if self.image_column else [])]))
+        self.columns = list(dict.fromkeys([*self._names, *([image_column] if image_column else [])]))
 
     def request(self, cells: Any) -> ChatRequest:
         """Make the request of one row. Raises RowError."""
@@ -79,7 +77,7 @@ class Prompt:
             cells = {"prompt": cells}
         names = self.columns if self.template is not None else [_usual(cells), self.image_column]
         try:
-            used = msgspec.json.encode([cells.get(name) for name in names], enc_hook=str, order="deterministic")
+            used = _encode([cells.get(name) for name in names])
         except (RecursionError, TypeError, ValueError):
             return None
         return blake2b(used, digest_size=4).hexdigest()

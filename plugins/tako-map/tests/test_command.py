@@ -30,10 +30,18 @@ def tako_map(url: str, path: Path, out: Path, *more: str, prompt: str = "{text}"
     return main(["map", *model, str(path), "-o", str(out), "--prompt", prompt, *more])
 
 
+def results(out: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (
+        [json.loads(line) for line in out.read_text().splitlines()] if out.is_file() else pq.read_table(out).to_pylist()
+    )
+    return found
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out"])
 def test_killed_at_any_moment_the_same_command_finishes_with_each_key_once(
-    rows: Any, start: Any, lines: Any, until: Any, tmp_path: Path
+    rows: Any, start: Any, until: Any, tmp_path: Path, name: str
 ) -> None:
-    out, count, concurrency, kills = tmp_path / "out.jsonl", 400, 8, 3
+    out, count, concurrency, kills = tmp_path / name, 400, 8, 3 if name == "out.jsonl" else 1
     path = rows(count)
     chance = random.Random(7)
     with serve(reply(json={"text": "ok"}, delay=0.01)) as server:
@@ -43,10 +51,10 @@ def test_killed_at_any_moment_the_same_command_finishes_with_each_key_once(
             command, seen = start(*arguments), len(server.requests) + chance.randint(1, 120)
             until(lambda seen=seen: len(server.requests) >= seen)
             command.kill()
-        with out.open("ab") as file:
+        with (out if out.is_file() else out / "part-00000.jsonl").open("ab") as file:
             file.write(b'{"key": "k1", "ro')  # as a kill within a write would leave it
         code, said = start(*arguments).end()
-    found = lines(out)
+    found = results(out)
     assert code == 0, said
     assert "torn" in said
     assert sorted(one["key"] for one in found) == sorted(f"k{i}" for i in range(count))
@@ -69,27 +77,27 @@ def test_parquet_shards_hold_each_key_once_across_stops(rows: Any, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out"])
 def test_a_failed_row_is_a_row_with_its_error_and_is_asked_again_when_told(
-    rows: Any, lines: Any, tmp_path: Path, name: str
+    rows: Any, tmp_path: Path, name: str
 ) -> None:
     out, bad = tmp_path / name, [True]
 
     def answer(request: Received) -> Reply:
         return reply(status=400) if bad[0] and b"thing 3" in request.body else ok()
 
-    def results() -> dict[str, Any]:
-        found = lines(out) if out.is_file() else pq.read_table(out).to_pylist()
+    def by_key() -> dict[str, Any]:
+        found = results(out)
         assert len({one["key"] for one in found}) == len(found)
         return {one["key"]: one for one in found}
 
     with serve(answer) as server:
         assert tako_map(server.url, rows(5), out) == 1
-        assert results()["k3"]["error"]["type"] == "BadRequestError"
+        assert by_key()["k3"]["error"]["type"] == "BadRequestError"
         assert tako_map(server.url, rows(5), out) == 0
         assert len(server.requests) == 5
         bad[0] = False
         assert tako_map(server.url, rows(5), out, "--retry-failed") == 0
-    assert len(results()) == 5
-    assert results()["k3"]["text"] == "ok"
+    assert len(by_key()) == 5
+    assert by_key()["k3"]["text"] == "ok"
     assert len(server.requests) == 6
 
 
@@ -202,8 +210,9 @@ def test_an_output_that_is_something_else_is_left_alone(
     assert not server.requests
 
 
-def test_two_runs_never_write_one_output(rows: Any, start: Any, until: Any, tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
+@pytest.mark.parametrize("name", ["out.jsonl", "out"])
+def test_two_runs_never_write_one_output(rows: Any, start: Any, until: Any, tmp_path: Path, name: str) -> None:
+    out = tmp_path / name
     hold = threading.Event()
 
     def answer(_: Received) -> Reply:
@@ -240,7 +249,7 @@ LABEL = {"type": "object", "properties": {"label": {"enum": ["bug", "wish"]}}, "
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out"])
 def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_row_that_keeps_its_text_and_its_cost(
-    rows: Any, tmp_path: Path, lines: Any, name: str
+    rows: Any, tmp_path: Path, name: str
 ) -> None:
     schema, out = tmp_path / "label.json", tmp_path / name
     schema.write_text(json.dumps(LABEL))
@@ -250,7 +259,7 @@ def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_ro
         assert server.requests[0].json["response_format"]["name"] == "label"
         assert tako_map(server.url, rows(5), out, "--schema", str(schema)) == 0  # failed rows are done, until told
     assert len(server.requests) == 5
-    first, *others = lines(out) if out.is_file() else pq.read_table(out).to_pylist()
+    first, *others = results(out)
     assert first["data"] in ({"label": "bug"}, '{"label":"bug"}')
     assert first["error"] is None
     for number, words in {
