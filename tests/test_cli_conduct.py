@@ -16,7 +16,7 @@ from tako.cli import main
 from tako.testing.server import Received, Reply, Server, reply, serve, sse
 from tako.testing.waiting import until
 
-from .terminals import TAKO, Terminal, interrupted
+from .terminals import TAKO, Terminal, interrupted, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,6 +184,16 @@ def test_on_a_terminal_the_workers_are_seen_at_work(server: Server, vendor: Vend
     assert re.search(r"✗ math +failed", plain)
     assert "It is proved." in plain
     assert "]0;title" not in plain.replace("\N{REPLACEMENT CHARACTER}]0;title", "")
+
+
+def test_without_rich_a_terminal_has_lines(server: Server, vendor: Vendor, tmp_path: Path) -> None:
+    vendor.answers["code"] = reply(sse(piece("It works."), piece(finish="stop")))
+    env = without("rich", folder=tmp_path)
+    screen = Terminal("conduct", "-c", "work.toml", "Prove that", columns=100, env=env)
+    assert screen.close() == 0
+    assert "tako: step 1: code, math (all, then summarise)" in screen.text
+    assert "tako: code: done in" in screen.text
+    assert "It is **proved**." in screen.text
 
 
 def test_ctrl_c_stops_all_workers(server: Server, vendor: Vendor) -> None:

@@ -116,6 +116,23 @@ def test_ctrl_c_during_an_answer_stops_that_answer_only(talk: Open) -> None:
     assert screen.after == screen.before
 
 
+def test_ctrl_c_pressed_again_and_again_stops_no_more_than_the_answer(talk: Open) -> None:
+    endless = reply(sse(piece("On and on "), done=False), ending="hang")
+    with serve(endless, answers) as server:
+        screen = talk(server)
+        screen.type(f"Tell me{ENTER}")
+        screen.wait_for("On and on")
+        for _ in range(3):
+            screen.press(CTRL_C)
+        screen.wait_for("that turn is forgotten")
+        screen.wait_for_prompt()
+        screen.press(f"And now?{ENTER}")
+        screen.wait_for("answer 1")
+        screen.type(CTRL_D)
+        assert screen.close() == 0
+    assert "Traceback" not in screen.text
+
+
 def test_help_and_exit_are_commands_and_no_other_line_is_lost_as_one(server: Server, talk: Open) -> None:
     screen = talk(server)
     screen.type(f"/help{ENTER}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce
 from tako.cli.models import Choice, decide
 from tako.cli.run import FAILED, INTERRUPTED, complain
+from tako.cli.screen import is_terminal
 from tako.errors import ConfigurationError
 from tako_map.answers import Answers
 from tako_map.fingerprint import fingerprint, read_notes, write_notes
@@ -62,6 +64,7 @@ class Job:
         self._open(options, fingerprint(options, *choice.spec(), schema, self._source.key))
         self._run = Run(self._source, replace(settings, spent=self._spent, unpriced=self._unpriced))
         self.progress = Progress(lambda: self._source.fraction, self._cost, lambda: self._run.pace.in_flight)
+        self.progress.moving = options.output != STANDARD or not is_terminal(sys.stdout)
         self.interrupted = False
 
     @property
@@ -93,7 +96,7 @@ class Job:
         most = {"cost at most": f"${self._cost():,.4f}"} if self._cost() > known else {}
         progress.summary({**before, **left_out, **total, **most})
         if self.interrupted:
-            complain(f"tako: stopped; {progress.done:,} rows were done now{self.again}")
+            complain(f"tako: stopped; done now: {_rows(progress.done)}{self.again}")
             return INTERRUPTED
         if stopped is not None:
             complain(f"tako: stopped: {stopped}{self.again}")
@@ -102,11 +105,10 @@ class Job:
             complain(f"tako: {self._input}: there are no rows; nothing was asked")
         if progress.failed:
             way_out = "; --retry-failed asks them again" if self.again else ""
-            complain(f"tako: {progress.failed:,} rows failed, the output says why{way_out}")
+            complain(f"tako: {_rows(progress.failed)} failed, the output says why{way_out}")
         if changed:
-            what = f"{changed:,} rows have other cells than when they were answered, the first is row"
-            way_out = "--restart asks everything again, --keep keeps their answers"
-            complain(f"tako: {self._input}: {what} {source.first_changed}; {way_out}")
+            what = f"{_rows(changed)} changed since the answer was made, the first is row {source.first_changed}"
+            complain(f"tako: {self._input}: {what}; --restart asks everything again, --keep accepts the old answers")
         return FAILED if progress.failed or progress.refused or changed else 0
 
     def _open(self, options: Namespace, now: Fingerprint) -> None:
@@ -180,14 +182,19 @@ def run(options: Namespace) -> int:
     return job.report()
 
 
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
 def _check(options: Namespace) -> None:
     """Refuse what can't go together. Raises UsageError."""
     if options.output == STANDARD:
         flag = next((flag for flag in ("restart", "keep", "retry_failed") if getattr(options, flag)), None)
         if flag is not None:
             raise UsageError(f"--{flag.replace('_', '-')} is for a file; what went to standard output isn't known")
+    source, out = Path(options.input), Path(options.output)
     with suppress(OSError, ValueError):
-        if Path(options.input).samefile(options.output):
+        if source.samefile(out) or (source.suffix == ".parquet" and source.parent.samefile(out)):
             raise UsageError(f"{options.input} is input and output at once; choose another file for the results")
 
 

@@ -24,9 +24,13 @@ WINDOW = 30.0
 
 
 class Progress:
-    """Counts what is delivered and shows it. ``fraction`` says how much of the input has been read."""
+    """Counts what is delivered and shows it.
+
+    ``fraction`` says how much of the input has been read; ``moving`` whether a line may move on a terminal.
+    """
 
     def __init__(self, fraction: Callable[[], float], spent: Callable[[], float], in_flight: Callable[[], int]) -> None:
+        self.moving = True
         self.done = self.failed = self.refused = 0
         self.input_tokens = self.output_tokens = 0
         self.cost = 0.0
@@ -75,7 +79,7 @@ class Progress:
 
     async def show(self) -> None:
         """Show the line until cancelled."""
-        if is_terminal(sys.stderr):
+        if self.moving and is_terminal(sys.stderr):
             with suppress(ImportError):  # rich isn't installed
                 await self._move()
         while True:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, TakoError
 from tako.parts import ContentPart
 from tako.types import ChatRequest, JsonSchema, Message
 from tako_map.values import RowError
@@ -62,14 +62,19 @@ class Prompt:
             self._names.append(place[1] or place[2])
             at = place.end()
         self._end = (template or "")[at:]
-        self.columns = list(dict.fromkeys([*self._names, *([image_column] if image_column else [])]))
+        names = [*self._names, *([image_column] if image_column else [])]
+        self.columns: list[str] = list(dict.fromkeys(names))
 
     def request(self, cells: Any) -> ChatRequest:
         """Make the request of one row. Raises RowError."""
         try:
             return self._request({"prompt": cells} if isinstance(cells, str) else cells)
+        except TakoError:
+            raise
         except RecursionError:
             raise RowError("a cell is nested too deeply") from None
+        except Exception as error:
+            raise RowError(f"a cell can't be written: {type(error).__name__}: {error}") from error
 
     def digest(self, cells: Any) -> str | None:
         """Return eight hexadecimal digits that change with the cells which are used; None where they can't be told."""
@@ -78,7 +83,7 @@ class Prompt:
         names = self.columns if self.template is not None else [_usual(cells), self.image_column]
         try:
             used = _encode([cells.get(name) for name in names])
-        except (RecursionError, TypeError, ValueError):
+        except Exception:  # noqa: BLE001 - the row has a problem, which making its request tells
             return None
         return blake2b(used, digest_size=4).hexdigest()
 

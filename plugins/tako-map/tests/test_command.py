@@ -164,7 +164,7 @@ def test_a_quote_that_is_never_closed_costs_its_own_row_alone(
     path.write_text('id,text\na,fine\nb,"open\nc,more\nd,last')
     with serve(ok()) as server:
         assert tako_map(server.url, path, out) == 1
-    said = [line for line in capsys.readouterr().err.splitlines() if "row " in line]
+    said = [line for line in capsys.readouterr().err.splitlines() if "in.csv" in line]
     assert len(said) == 1
     assert "row 2: a quote is never closed" in said[0]
     assert {one["key"]: one["error"] is None for one in lines(out)} == {"a": True, "b": False, "c": True, "d": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -280,6 +281,16 @@ def test_an_output_that_cannot_be_is_one_line_before_anything_is_asked(
     assert not server.requests
 
 
+def test_a_part_of_the_output_is_no_input(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.csv").write_text("id,text\n1,a\n")
+    assert main(arguments(server, "in.csv", out="out")) == 0
+    part = tmp_path / "out" / "part-00000.parquet"
+    before = part.read_bytes()
+    assert main(arguments(server, "out/part-00000.parquet", "--restart", out="out")) == 2
+    assert "is input and output at once" in capsys.readouterr().err
+    assert part.read_bytes() == before
+
+
 @pytest.mark.parametrize("out", ["out.jsonl", "out"])
 def test_a_disk_that_is_full_ends_the_run_with_a_line_and_the_same_command_goes_on(
     server: Server, tmp_path: Path, out: str, lines: Any
@@ -316,6 +327,31 @@ def test_a_full_standard_output_is_one_line_and_a_reader_that_leaves_is_none(ser
     assert process.stderr is not None
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
+
+
+def test_without_rich_a_run_says_the_same_in_plain_lines(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in.csv").write_text("id,text\n1,a\n2,b\n")
+    (tmp_path / "rich.py").write_text("raise ModuleNotFoundError('no rich', name='rich')\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}")
+    command = [sys.executable, "-m", "tako.cli", *arguments(server, "in.csv")]
+    master, slave = os.openpty()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave)
+    os.close(slave)
+    said = b""
+    while piece := read_terminal(master):
+        said += piece
+    os.close(master)
+    assert process.wait(60) == 0
+    assert re.search(rb"  done +2\r\n  failed +0\r\n", said), said
+
+
+def read_terminal(master: int) -> bytes:
+    try:
+        return os.read(master, 4096)
+    except OSError:  # nobody has the other end any more
+        return b""
 
 
 def test_numbers_of_the_command_line_are_refused_in_plain_words(

@@ -165,7 +165,7 @@ def test_a_row_whose_cells_have_changed_keeps_its_answer_only_with_a_line_and_an
     (tmp_path / "in.jsonl").write_text("".join(changed))
     capsys.readouterr()
     assert run(out=out) == (1, 0)
-    assert "1 rows have other cells than when they were answered, the first is row 2" in capsys.readouterr().err
+    assert "1 row changed since the answer was made, the first is row 2" in capsys.readouterr().err
     assert run("--keep", out=out) == (0, 0)
     assert run("--restart", out=out) == (0, 3)
     assert texts(tmp_path / out)["k1"] == "answer to Topic: another"
@@ -178,7 +178,7 @@ def test_rows_that_are_known_by_their_numbers_are_noticed_when_they_move(
     assert run() == (0, 2)
     (tmp_path / "in.jsonl").write_text('{"text": "new"}\n{"text": "a"}\n{"text": "b"}\n')
     assert run() == (1, 1)
-    assert "2 rows have other cells" in capsys.readouterr().err
+    assert "2 rows changed since the answer was made" in capsys.readouterr().err
 
 
 def test_a_refused_run_leaves_a_journal_and_all_that_it_holds(run: Any, tmp_path: Path) -> None:

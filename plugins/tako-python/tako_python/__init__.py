@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self
 
@@ -45,6 +46,8 @@ class PythonProvider(Provider):
         for option, value in (("chat", chat), ("stream", stream)):
             if not callable(value) and (option, value) != ("stream", None):
                 raise ConfigurationError(f"{id}: {option} is a callable that takes a ChatRequest, not {_kind(value)}")
+            if callable(value) and not _takes_a_request(value):
+                raise ConfigurationError(f"{id}: {option} must be callable with one argument, the ChatRequest")
         if max_context_tokens is not None and (type(max_context_tokens) is not int or max_context_tokens < 1):
             raise ConfigurationError(f"{id}: max_context_tokens is a number of tokens, not {max_context_tokens!r}")
         super().__init__(id, capabilities=capabilities)
@@ -117,3 +120,14 @@ def tako_stream(provider: PythonProvider) -> Stream | None:
 
 def _kind(value: object) -> str:
     return type(value).__name__
+
+
+def _takes_a_request(function: Callable[..., Any]) -> bool:
+    """Whether a callable can be called with one argument; one without a signature will show."""
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True

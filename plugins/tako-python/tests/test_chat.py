@@ -210,6 +210,8 @@ def test_an_empty_text_is_an_empty_reply() -> None:
         (lambda: PythonProvider("mine", "text"), "mine: chat is a callable that takes a ChatRequest, not str"),
         (lambda: PythonProvider("mine", None), "mine: chat is a callable"),
         (lambda: PythonProvider("mine", print, stream=5), "mine: stream is a callable"),
+        (lambda: PythonProvider("mine", lambda: "x"), "mine: chat must be callable with one argument, the ChatRequest"),
+        (lambda: PythonProvider("mine", print, stream=lambda a, b: "x"), "mine: stream must be callable with one"),
     ],
 )
 def test_wrong_options_are_refused_at_once(make, text: str) -> None:
