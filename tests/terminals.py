@@ -43,7 +43,7 @@ class Terminal:
         streams = {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave, **options}
         command = [sys.executable, "-c", ON_A_TERMINAL, *arguments]
         self.process = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
-        self.reading = threading.Thread(target=self.read)
+        self.reading = threading.Thread(target=self.read, daemon=True)
         self.reading.start()
 
     def read(self) -> None:

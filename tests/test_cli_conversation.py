@@ -143,9 +143,23 @@ def test_help_and_exit_are_commands_and_no_other_line_is_lost_as_one(server: Ser
     screen.wait_for("answer 1")
     screen.type(f" /help{ENTER}")
     screen.wait_for("answer 3")
-    screen.type(f"/exit{ENTER}")
+    screen.type(f"/exit now{ENTER}")
+    screen.wait_for("/exit stands alone")
+    screen.type(f"/tmp or not?{ENTER}")
+    screen.wait_for("answer 5")
+    screen.type(f"/EXIT{ENTER}")
     assert screen.close() == 0
-    assert asked(server) == ["/etc/hosts is a file?", " /help"]
+    assert asked(server) == ["/etc/hosts is a file?", " /help", "/tmp or not?"]
+
+
+def test_bytes_that_are_no_text_are_not_sent(server: Server, talk: Open) -> None:
+    screen = talk(server, env={"PYTHONIOENCODING": "utf-8:strict"})
+    screen.wait_for_prompt()
+    os.write(screen.master, b"caf\xe9t\xe9 x\r")
+    screen.wait_for("that isn't UTF-8 text")
+    screen.type(CTRL_D)
+    assert screen.close() == 0
+    assert server.requests == []
 
 
 def test_a_refusal_ends_a_turn_and_not_the_conversation(talk: Open) -> None:

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from tako.cli.chat import Session
     from tako.types import Part
 
-COMMAND = re.compile(r"/[a-z?]+")
-"""What a line is that isn't for the model."""
+COMMAND = re.compile(r"(/[A-Za-z?]+)(\s.*)?")
+"""What may be a line that isn't for the model: a path and a text of several lines are no commands."""
+
+AS_TEXT = "a space in front sends the line as text"
+NO_TEXT = "that isn't UTF-8 text; nothing was sent"
 
 
 def talk(session: Session, images: list[Part]) -> int:
@@ -56,6 +59,8 @@ class Conversation:
                 self._turn(self._read())
             except KeyboardInterrupt:
                 continue
+            except UnicodeDecodeError:
+                complain(f"tako: {NO_TEXT}")
             except EOFError:
                 self._leave()
 
@@ -65,17 +70,27 @@ class Conversation:
         return self._editor.read()
 
     def _turn(self, text: str) -> None:
-        command = COMMAND.fullmatch(text.rstrip())
         if not text.strip():
             return
         if not is_text(text):
-            complain("tako: that isn't UTF-8 text; nothing was sent")
-        elif command is None:
+            complain(f"tako: {NO_TEXT}")
+        elif not self._obeyed(text.rstrip()):
             self._ask(text)
-        elif command[0] in self._commands:
-            self._commands[command[0]][1]()
+
+    def _obeyed(self, line: str) -> bool:
+        """Carry out a command; returns whether the line is one, or looks like one."""
+        match = COMMAND.fullmatch(line)
+        command = match[1].lower() if match is not None else ""
+        known = command in self._commands
+        if match is None or (match[2] and not known):
+            return False
+        if match[2]:
+            complain(f"tako: {command} stands alone; {AS_TEXT}")
+        elif known:
+            self._commands[command][1]()
         else:
-            complain(f"tako: {command[0]} isn't a command; /help lists them, and a space in front sends it as text")
+            complain(f"tako: {match[1]} isn't a command; /help lists them, and {AS_TEXT}")
+        return True
 
     def _ask(self, text: str) -> None:
         """Answer one turn; images go with the first one that is answered."""

@@ -29,9 +29,10 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.notes = path.with_name(f"{path.name}.run.json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = _open(path)
+        self._real = path.resolve()  # a link stays one, and its file has one fingerprint
+        self.notes = self._real.with_name(f"{self._real.name}.run.json")
+        self._real.parent.mkdir(parents=True, exist_ok=True)
+        self._file = _open(self._real)
         self.repaired = False
 
     @property
@@ -92,14 +93,14 @@ class JsonLines:
 
     def _rewrite(self) -> None:
         """Write the file again without its failed rows; the old one is whole until the new one is."""
-        beside = self.path.with_name(self.path.name + ".new")
+        beside = self._real.with_name(f"{self._real.name}.new")
         with suppress(FileNotFoundError):
             beside.unlink()
         fresh = _open(beside)
         with self.path.open("rb") as lines, os.fdopen(os.dup(fresh), "wb") as kept:
             kept.writelines(line for line in lines if _known(line).error is None)
         os.fsync(fresh)
-        beside.replace(self.path)
+        beside.replace(self._real)
         os.close(self._file)
         self._file = fresh
 

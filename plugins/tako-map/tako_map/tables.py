@@ -56,8 +56,9 @@ def _next(reader: Iterator[list[str]], text: _Text) -> tuple[list[str] | None, s
 
 def _heading(reader: Iterator[list[str]], text: _Text) -> list[str]:
     """Return the columns; none in a file without lines."""
+    nothing: list[str] = []
     try:
-        columns = next((cells for cells in reader if cells), [])
+        columns = next((cells for cells in reader if cells), nothing)
     except csv.Error as error:
         raise ConfigurationError(f"the heading is broken: {error}") from error
     if text.fault:

@@ -181,6 +181,18 @@ def test_rows_that_are_known_by_their_numbers_are_noticed_when_they_move(
     assert "2 rows changed since the answer was made" in capsys.readouterr().err
 
 
+def test_a_link_stays_a_link_and_its_file_has_one_fingerprint(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "linked.jsonl").symlink_to("out.jsonl")
+    assert run(out="linked.jsonl") == (0, 3)
+    assert run(out="out.jsonl") == (0, 0)
+    broken = (tmp_path / "out.jsonl").read_text().replace('"error":null', '"error":{"type":"X","message":"y"}', 1)
+    (tmp_path / "out.jsonl").write_text(broken)
+    assert run("--retry-failed", out="linked.jsonl") == (0, 1)
+    assert (tmp_path / "linked.jsonl").is_symlink()
+    assert len(texts(tmp_path / "out.jsonl")) == 3
+    assert run(out="linked.jsonl", prompt="Mood: {text}") == (2, 0)
+
+
 def test_a_refused_run_leaves_a_journal_and_all_that_it_holds(run: Any, tmp_path: Path) -> None:
     assert run(out="out") == (0, 3)
     journal = tmp_path / "out" / "part-00001.jsonl"
