@@ -152,7 +152,7 @@ def test_without_a_model_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, capsy
         (["-m", "openai:m", "-o", "id=x"], "has no option 'id'"),
         (["-m", "openai:m", "-o", "self=x"], "has no option 'self'"),
         (["-m", "openai:m", "-o", "capabilities=5"], "the option capabilities is a JSON object of its fields"),
-        (["-m", "openai:m", "-o", "timeout=" + "[" * 5000], "the option timeout is nested too deeply"),
+        (["-m", "openai:m", "-o", "timeout=" + "[" * 200_000], "the option timeout is nested too deeply"),
         (
             ["-m", "llamacpp", "-o", "nonsense=1"],
             "has no option 'nonsense' (its options: n_threads, n_ctx, capabilities)",

@@ -109,7 +109,7 @@ class LineEditor:
             termios.tcsetattr(file, termios.TCSANOW, before)
 
 
-class _Dropped(Exception):  # noqa: N818 - a person's wish is no error
+class _Dropped(Exception):  # noqa: N818 - not an error, but what a person wants
     """Ctrl-C at the prompt."""
 
 

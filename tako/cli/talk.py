@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tako.types import Part
 
 COMMAND = re.compile(r"(/[A-Za-z?]+)(\s.*)?")
-"""What may be a line that isn't for the model: a path and a text of several lines are no commands."""
+"""What may be a line that isn't for the model: a path or a text of several lines isn't a command."""
 
 AS_TEXT = "a space in front sends the line as text"
 NO_TEXT = "that isn't UTF-8 text; nothing was sent"

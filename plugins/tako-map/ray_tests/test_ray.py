@@ -91,7 +91,7 @@ async def test_the_command_has_one_fingerprint_and_one_bad_row_whoever_calls(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    path.write_text('{"id": 1, "text": "a"}\n{"id": 2, "text": ' + "[" * 3000 + '\n{"id": 3, "text": "b"}')
+    path.write_text('{"id": 1, "text": "a"}\n{"id": 2, "text": ' + "[" * 200_000 + '\n{"id": 3, "text": "b"}')
     with serve(reply(json={"text": "ok"})) as server:
         command = ["map", "-m", "toy", "--option", f"url={server.url}", str(path), "-o", str(out), "--prompt"]
 

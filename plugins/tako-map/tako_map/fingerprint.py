@@ -40,7 +40,7 @@ LONGEST = 60
 
 
 class Fingerprint(Struct, frozen=True, kw_only=True):
-    """What decides the answers of a run. Secrets, timeouts and prices are no part of it; a schema is its hash."""
+    """What decides the answers of a run. It has no secrets, timeouts and prices; a schema is its hash."""
 
     model: str
     options: dict[str, Any] = {}

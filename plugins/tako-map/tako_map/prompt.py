@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 LARGEST = 32 * MIB
 """Characters or bytes of one row; more than any vendor takes in a request."""
 USUAL = ("messages", "prompt", "text")
-"""Columns that are what to ask where no template says so, the first that is there."""
+"""Columns that are asked without a template: the first that a row has."""
 _encode = msgspec.json.Encoder(enc_hook=str, order="deterministic").encode
 _PLACE = re.compile(r"\{\{\s*(\w[\w .-]*?)\s*\}\}|\{(\w[\w .-]*)\}")
 
@@ -95,7 +95,7 @@ class Prompt:
             name = _usual(cells)
             if name is None:
                 wanted = ", ".join(repr(name) for name in USUAL)
-                raise RowError(f"there is no template, and none of the columns {wanted} ({_known(cells)})")
+                raise RowError(f"without --prompt a row needs one of the columns {wanted} ({_known(cells)})")
             content = cells[name]
             if name == "messages":
                 return self._made(_messages(content))
@@ -148,7 +148,7 @@ def read_schema(path: Path) -> JsonSchema:
 
 
 def _usual(cells: Mapping[str, Any]) -> str | None:
-    """Return the column that is what to ask where no template says so; None where there is none of them."""
+    """Return the column that is asked without a template; None if the row has none of them."""
     return next((name for name in USUAL if cells.get(name) is not None), None)
 
 
@@ -171,9 +171,9 @@ def _messages(cell: Any) -> list[Message]:
             return msgspec.json.decode(cell, type=list[Message])
         return msgspec.convert(cell, list[Message])
     except msgspec.ValidationError as error:
-        raise RowError(f"the column 'messages' is no list of messages: {error}") from error
+        raise RowError(f"the column 'messages' isn't a list of messages: {error}") from error
     except msgspec.DecodeError as error:
-        raise RowError(f"the column 'messages' is no JSON: {error}") from error
+        raise RowError(f"the column 'messages' isn't JSON: {error}") from error
 
 
 def _known(cells: Mapping[str, Any]) -> str:

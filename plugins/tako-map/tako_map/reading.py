@@ -136,8 +136,8 @@ class Source:
             raise ConfigurationError("rows are read from .jsonl, .csv, .tsv or .parquet files")
         try:
             if not stat.S_ISREG(self.path.stat().st_mode):
-                what = "a folder" if self.path.is_dir() else "no regular file"
-                raise ConfigurationError(f"it is {what}; rows are read from one file")
+                what = "it is a folder" if self.path.is_dir() else "it isn't a regular file"
+                raise ConfigurationError(f"{what}; rows are read from one file")
             self.path.open("rb").close()
         except FileNotFoundError as error:
             raise ConfigurationError("there is no such file") from error

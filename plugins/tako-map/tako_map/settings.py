@@ -14,7 +14,7 @@ from tako_map.answers import Answers
 class Settings(Struct, frozen=True, kw_only=True):
     """What ``run`` is told. ``spent`` (US dollars) and ``unpriced`` (tokens in and out) are of earlier runs.
 
-    Raises ConfigurationError for a number that is none of its kind.
+    Raises ConfigurationError for a number out of range.
     """
 
     provider: str | Provider

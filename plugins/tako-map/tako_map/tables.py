@@ -77,7 +77,7 @@ def _misfit(cells: list[str], columns: list[str], needed: dict[int, str], text: 
 
 
 class _Text:
-    """Lines as text; what is no UTF-8 is noted, so that the row is left out and the next one is read."""
+    """Lines as text. Bytes that aren't UTF-8 are noted, so that their row is left out and the next one is read."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines

@@ -15,7 +15,7 @@ class RowError(ConfigurationError):
 
 
 class AnswerError(ResponseError):
-    """An answer that is no JSON, or does not fit the schema. ``response`` is what came, and has to be paid for."""
+    """An answer that isn't JSON, or doesn't fit the schema. ``response`` is what came, and has to be paid for."""
 
     def __init__(self, message: str, *, response: ChatResponse | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)

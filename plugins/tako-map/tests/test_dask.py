@@ -121,7 +121,7 @@ async def test_the_command_has_one_fingerprint_and_one_bad_row_whoever_calls(
     cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    rows = ['{"id": 1, "text": "a"}', '{"id": 2, "text": ' + "[" * 3000, '{"id": 3, "text": "b"}']
+    rows = ['{"id": 1, "text": "a"}', '{"id": 2, "text": ' + "[" * 200_000, '{"id": 3, "text": "b"}']
     path.write_text("\n".join(rows))
     dask_engine = ["--engine", "dask", "--address", cluster.scheduler_address]
     with serve(reply(json={"text": "ok"})) as server:

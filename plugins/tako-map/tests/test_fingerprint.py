@@ -108,7 +108,7 @@ def test_restart_and_keep_exclude_each_other_and_have_no_meaning_for_standard_ou
 
 
 @pytest.mark.parametrize("out", ["out.jsonl", "out"])
-@pytest.mark.parametrize("left", [None, b"", b'{"prompt"', b"[]", b"\xff", b"[" * 5000])
+@pytest.mark.parametrize("left", [None, b"", b'{"prompt"', b"[]", b"\xff", b"[" * 200_000])
 def test_an_output_without_a_fingerprint_is_continued_with_one_line_that_says_so(
     run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str, left: bytes | None
 ) -> None:
