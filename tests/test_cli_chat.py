@@ -78,6 +78,13 @@ def test_the_answer_goes_to_stdout_as_it_is(server: Server, capsys: pytest.Captu
     assert body["messages"] == [{"role": "user", "content": "What is it?"}]
 
 
+def test_a_single_question_imports_neither_the_line_editor_nor_rich(server: Server) -> None:
+    script = "import sys\nfrom tako.cli import main\nmain()\nprint({'prompt_toolkit', 'rich'} & set(sys.modules))"
+    command = [sys.executable, "-c", script, "chat", "-m", "openai:m", "-o", f"base_url={server.url}", "Hello"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    assert done.stdout == "The answer is **42**.\nset()\n"
+
+
 def test_without_a_stream_it_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     with serve(reply(json=whole("It is 42."))) as server:
         assert chat(server, "--no-stream", "--system", "Be kind.", "What is it?") == 0
