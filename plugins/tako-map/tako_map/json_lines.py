@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tako.errors import ConfigurationError
+from tako.options import is_table
 from tako_map.prompt import LARGEST
 from tako_map.tables import Cells, not_utf8
 from tako_map.values import RowError
@@ -16,29 +17,43 @@ if TYPE_CHECKING:
 
     from tako_map.lines import Lines
 
+_decode = msgspec.json.Decoder().decode
+
 
 def json_rows(lines: Lines) -> Iterator[Cells]:
     """Read a row of each line: an object or a text. Raises ConfigurationError where the file is one JSON array."""
-    decode = msgspec.json.Decoder().decode
+    number = 0
     while (line := lines.read()) is not None:
-        if line.isspace():
-            continue
         if lines.number == 1 and line.strip() == b"[":
             raise ConfigurationError("it is one JSON array; write one object on each line")
         if lines.size > LARGEST:
-            yield lines.number, None, RowError(f"the row has {lines.size:,} bytes; {LARGEST:,} are the most")
+            number += 1
+            yield number, None, RowError(f"the row has {lines.size:,} bytes; {LARGEST:,} are the most")
             continue
-        try:
-            cells = decode(line)
-        except (msgspec.DecodeError, UnicodeError) as error:
-            yield lines.number, None, RowError(_why(line, error))
-        except RecursionError:
-            yield lines.number, None, RowError("its JSON is nested too deeply")
-        else:
-            problem = None
-            if not isinstance(cells, (dict, str)):
-                problem = RowError(f"a row is a JSON object or a text, not a {type(cells).__name__}")
-            yield lines.number, cells, problem
+        for piece in _pieces(line):
+            number += 1
+            if piece.strip():
+                yield number, *_read(piece)
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """Return a line, or the rows that carriage returns separate in it, where each of them is whole."""
+    pieces = line.strip().split(b"\r")
+    if len(pieces) > 1 and _read(line)[1] is not None and not any(_read(piece)[1] for piece in pieces if piece.strip()):
+        return pieces
+    return [line]
+
+
+def _read(line: bytes) -> tuple[Any, RowError | None]:
+    try:
+        cells: Any = _decode(line)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        return None, RowError(_why(line, error))
+    except RecursionError:
+        return None, RowError("its JSON is nested too deeply")
+    if not (is_table(cells) or isinstance(cells, str)):
+        return cells, RowError(f"a row is a JSON object or a text, not a {type(cells).__name__}")
+    return cells, None
 
 
 def _why(line: bytes, error: Exception) -> str:

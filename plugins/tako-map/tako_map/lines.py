@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Lines:
-    """Reads lines that end with LF, CR LF or CR (old spreadsheets, and files of both kinds).
+    """Reads lines that end with LF or CR LF; in a file whose first line ends with CR, that ends lines too.
 
     ``number`` counts them from 1, ``place`` is where the next one begins. ``size`` is the last one's size in bytes, of
     which at most LARGEST + 1 are returned.
@@ -24,6 +24,9 @@ class Lines:
         self._pieces: deque[bytes] = deque()
         self.number = self.size = 0
         self.place = file.tell()
+        head = file.peek(1)
+        first = head.find(b"\r")
+        self._carriage = first >= 0 and head[first + 1 : first + 2] != b"\n" and b"\n" not in head[:first]
 
     def read(self) -> bytes | None:
         """Return the next line with what ends it; None at the end of the file."""
@@ -34,7 +37,7 @@ class Lines:
         line = self._pieces.popleft()
         self.number += 1
         self.size = len(line)
-        if len(line) > LARGEST and not line.endswith((b"\n", b"\r")):
+        if len(line) > LARGEST and not line.endswith(b"\n"):
             self.size += self._pass_over()
         self.place += self.size
         return line
@@ -47,7 +50,7 @@ class Lines:
 
     def _next(self) -> list[bytes]:
         chunk = self._file.readline(LARGEST + 1)
-        if b"\r" not in chunk[:-2]:
+        if not self._carriage:
             return [chunk] if chunk else []
         pieces = chunk.splitlines(keepends=True)
         if len(chunk) > LARGEST and len(pieces) > 1 and not chunk.endswith(b"\n"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from typing import TYPE_CHECKING, Any, Self
 
 from tako.errors import ConfigurationError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 Cells = tuple[int, Any, "RowError | None"]
 """A row's number, its cells, and what is wrong with it."""
+CARRIAGE = re.compile(r"[\r\n]+")
+CARRIAGE_RETURN = "a carriage return stands outside quotes"
 
 
 def table_rows(lines: Lines, delimiter: str, check: Callable[[list[str]], list[str]]) -> Iterator[Cells]:
@@ -28,30 +31,37 @@ def table_rows(lines: Lines, delimiter: str, check: Callable[[list[str]], list[s
     reader = csv.reader(text, delimiter=delimiter)
     columns = _heading(reader, text)
     needed = {columns.index(name): name for name in check(columns)} if columns else {}
-    number = 0
-    while columns:
-        cells, problem = _next(reader, text)
-        if cells is None:
-            return
-        if not cells and not problem:
-            continue
-        number += 1
-        problem = problem or _misfit(cells, columns, needed, text)
+    if not columns:
+        return
+    rows = _rows(reader, text, lambda line: csv.reader(CARRIAGE.split(line), delimiter=delimiter), len(columns))
+    for number, (cells, found) in enumerate(rows, 1):
+        problem = found or _misfit(cells, columns, needed, text)
         yield number, dict(zip(columns, cells, strict=False)), RowError(problem) if problem else None
 
 
-def _next(reader: Iterator[list[str]], text: _Text) -> tuple[list[str] | None, str]:
-    """Return the next row's cells, and what is wrong with it; None for cells at the end of the file."""
-    text.begin()
-    try:
-        cells = next(reader, None)
-    except csv.Error as error:
-        text.back()
-        return [], f"broken CSV: {error}"
-    if cells is not None and text.ended:  # in the middle of a row
-        text.back()
-        return cells, "a quote is never closed; the lines that follow are read as rows"
-    return cells, text.fault
+def _rows(
+    reader: Iterator[list[str]], text: _Text, split: Callable[[str], Iterator[list[str]]], width: int
+) -> Iterator[tuple[list[str], str]]:
+    """Return the cells of each row, and what is wrong with it; ``split`` reads a line that has several rows."""
+    while True:
+        text.begin()
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            several = [row for row in split(text.line) if row] if text.has_carriage and not text.fault else []
+            if several and all(len(row) == width for row in several):
+                yield from ((row, "") for row in several)
+            else:
+                yield [], text.fault or f"broken CSV: {CARRIAGE_RETURN if text.has_carriage else error}"
+            text.back()
+            continue
+        if cells is None:
+            return
+        if text.ended:  # in the middle of a row
+            text.back()
+            yield cells, "a quote is never closed; the lines that follow are read as rows"
+        elif cells or text.fault:
+            yield cells, text.fault
 
 
 def _heading(reader: Iterator[list[str]], text: _Text) -> list[str]:
@@ -85,7 +95,7 @@ class _Text:
 
     def begin(self) -> None:
         """Begin a row, which may have several lines."""
-        self.fault = ""
+        self.fault = self.line = ""
         self.ended = False
         self.first = self._lines.number + 1
         self._second = 0
@@ -94,6 +104,11 @@ class _Text:
     def last(self) -> int:
         """The number of the row's last line."""
         return self._lines.number
+
+    @property
+    def has_carriage(self) -> bool:
+        """Whether it is one line with a carriage return in the middle."""
+        return not self.long and "\r" in self.line.rstrip("\r\n")
 
     @property
     def long(self) -> bool:
@@ -117,10 +132,12 @@ class _Text:
             self.fault = f"the row has {self._lines.size:,} bytes; {LARGEST:,} are the most"
             return ""
         try:
-            return line.decode()
+            decoded = line.decode()
         except UnicodeDecodeError as error:
             self.fault = not_utf8(error)
-            return line.decode(errors="replace")
+            decoded = line.decode(errors="replace")
+        self.line = self.line or decoded
+        return decoded
 
 
 def not_utf8(error: UnicodeDecodeError) -> str:

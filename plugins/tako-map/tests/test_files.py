@@ -51,7 +51,10 @@ NESTED = b"[" * 200_000 + b"]" * 200_000
 FILES: dict[str, tuple[bytes, list[str], list[str]]] = {
     # a file, what is asked, and what is said of it
     "heading.tsv": (b"id\ttext\rx\n1\ta\n", ["a"], ["row 1: it has 1 cell, and the heading 2"]),
-    "body.tsv": (b"id\ttext\n1\ta\rb\n2\tb\n", ["a", "b"], ["row 2: it has 1 cell, and the heading 2"]),
+    "body.tsv": (b"id\ttext\n1\ta\rb\n2\tb\n", ["b"], ["row 1: broken CSV: a carriage return stands outside quotes"]),
+    "first.csv": (b"text,id\na\rb,1\nc,2\n", ["c"], ["row 1: broken CSV: a carriage return stands outside quotes"]),
+    "both.csv": (b"id,text\n1,a\r2,\xe9\n3,c\n", ["c"], ["row 1: not UTF-8 (byte 0xe9 at 7)"]),
+    "inside.csv": (b'id,text\n1,"a\rb"\n2,b\n', ["a\rb", "b"], []),
     "mac.csv": (b"id,text\r1,a\r2,b\r", ["a", "b"], []),
     "mixed.csv": (b"id,text\r\n1,a\n2,b\r3,c\r\r\n4,d", ["a", "b", "c", "d"], []),
     "blank.csv": (b"\n\r\n\nid,text\n\n1,a\n", ["a"], []),
@@ -71,6 +74,8 @@ FILES: dict[str, tuple[bytes, list[str], list[str]]] = {
     ),
     "deep.jsonl": (b'{"id": 1, "text": ' + b"[" * 900 + b"]" * 900 + b"}\n", ["[" * 900 + "]" * 900], []),
     "mac.jsonl": (b'{"id": 1, "text": "a"}\r{"id": 2, "text": "b"}\r\n', ["a", "b"], []),
+    "mixed.jsonl": (b'{"id": 1, "text": "a"}\n{"id": 2, "text": "b"}\r\r{"id": 3, "text": "c"}\n', ["a", "b", "c"], []),
+    "space.jsonl": (b'{"id": 1, "text": "a"}\n{"id": 2,\r "text": "b"}\n', ["a", "b"], []),
     "half.jsonl": (b'{"id": 1, "text": "a"}\n{"id": 2, "te', ["a"], ["row 2: broken JSON"]),
     "zeros.jsonl": (b'{"id": 1, "text": "a"}\n' + bytes(100) + b"\n", ["a"], ["row 2: broken JSON"]),
     "surrogate.jsonl": (b'{"id": "\\ud800", "text": "a"}\n{"id": 2, "text": "b"}\n', ["b"], ["row 1: broken JSON"]),
