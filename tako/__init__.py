@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tako import errors, providers
+    from tako.around import around
     from tako.capabilities import Capabilities
     from tako.conductor import Conductor
     from tako.config import load_config
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "tako.around": ("around",),
     "tako.capabilities": ("Capabilities",),
     "tako.conductor": ("Conductor",),
     "tako.config": ("load_config",),
@@ -126,6 +128,7 @@ __all__ = [
     "Translator",
     "UrlPrefetch",
     "Usage",
+    "around",
     "errors",
     "get_provider",
     "hookimpl",

@@ -14,6 +14,8 @@ from functools import partial
 from inspect import GEN_CREATED, getgeneratorstate
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
+from tako.hooks import PLUGINS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator
     from types import TracebackType
@@ -191,6 +193,7 @@ class Blocking:
 
     def chat(self, request: ChatRequest | str | list[Message]) -> ChatResponse:
         """Answer one request. Raises a TakoError."""
+        PLUGINS.load()  # here rather than on the loop: they may call what blocks while they're imported
         return loop_thread().run(self._provider.chat(request))
 
     def stream(self, request: ChatRequest | str | list[Message]) -> BlockingStream:

@@ -6,6 +6,7 @@ plugins. Other vendors are absent from it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -150,7 +151,9 @@ def checked(plugin: object, name: str, *, required: bool = False) -> Plugin:
             raise
         raise PluginError(f"{where} can't be read: {one_line(error)}") from error
     if empty:
-        raise PluginError(f"{where} has no hooks: none of its functions is marked with @tako.hookimpl")
+        is_function = inspect.isasyncgenfunction(plugin)
+        hint = "tako.around makes a plugin of it" if is_function else "none of its functions has @tako.hookimpl"
+        raise PluginError(f"{where} has no hooks: {hint}")
     return Plugin(name, plugin, implementations, required)
 
 

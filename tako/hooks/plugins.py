@@ -156,7 +156,8 @@ class Plugins:
                 own = cls.own_plugins()
                 absent = self._left_out.get(cls, frozenset())
                 inner = [id(module) for _, module in own["inner"]]  # one that is registered as a plugin, too
-                general = [it for it in self._general.values() if it.name not in absent and id(it.target) not in inner]
+                present = [it for it in self._general.values() if id(it.target) not in inner]
+                general = [it for it in present if it.name not in absent or is_required(it)]
                 hooks = self._managers[cls] = Hooks(**own, general=general)
             return hooks
 

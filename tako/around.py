@@ -1,0 +1,132 @@
+"""``tako.around``: a plugin that is one function around every request, whether it's answered whole or in chunks."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tako.errors import PluginError, StreamTruncatedError
+from tako.fold import chunks_of, fold
+from tako.hooks import hookimpl
+from tako.hooks.layers import in_order, kind
+from tako.types import ChatRequest, Delta
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from tako.hookspecs import Around, Chat, Stream
+    from tako.provider import Provider
+    from tako.types import ChatResponse, Chunk
+
+    Function = Callable[..., AsyncGenerator[Chunk, None]]
+
+OFFERED = ("provider", "request", "inner")
+"""What the function may take, by name."""
+
+
+class AroundPlugin:
+    """A plugin made by ``tako.around``, to be registered like any other."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.__name__ = _name(function)
+        self.parameters = _parameters(function, self.__name__)
+
+    def __repr__(self) -> str:
+        return f"<tako.around({self.__name__})>"
+
+    @hookimpl(wrapper=True)
+    def tako_chat(self, provider: Provider) -> Around[Chat]:
+        """Let a chat pass as its chunks, and put it together again."""
+        inner = yield
+
+        async def chat(request: ChatRequest) -> ChatResponse:
+            passed: list[Chunk] = []
+            response: ChatResponse | None = None
+
+            async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+                nonlocal response
+                response = await inner(request)
+                passed[:] = chunks_of(response)
+                for chunk in passed:
+                    yield chunk
+
+            async with aclosing(self.run(provider, request, stream)) as chunks:
+                kept = [chunk async for chunk in chunks]
+            if response is not None and list(map(id, kept)) == list(map(id, passed)):
+                return response  # nothing was edited
+            return fold(kept, provider.name, request.model or provider.model)
+
+        return chat
+
+    @hookimpl(wrapper=True)
+    def tako_stream(self, provider: Provider) -> Around[Stream]:
+        """Let the chunks of a stream pass."""
+        inner = yield
+        return lambda request: self.run(provider, request, inner)
+
+    async def run(self, provider: Provider, request: ChatRequest, inner: Stream) -> AsyncGenerator[Chunk, None]:
+        """Run the function around one request, and close what it began."""
+        async with AsyncExitStack() as begun:
+
+            def begin(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+                if not isinstance(request, ChatRequest):
+                    raise TypeError(f"inner takes a ChatRequest, not {kind(request)}")
+                chunks = inner(request)
+                begun.push_async_callback(chunks.aclose)
+                return chunks
+
+            offered = {"provider": provider, "request": request, "inner": begin}
+            ended = False
+            async with aclosing(self.function(**{name: offered[name] for name in self.parameters})) as chunks:
+                async for chunk in chunks:
+                    if ended or chunk.__class__ is not Delta:
+                        ended = in_order(chunk, ended=ended)
+                    yield chunk
+        if not ended:
+            raise StreamTruncatedError(f"the stream ended without an End behind plugin {self.__name__!r}")
+
+
+def around(function: Function) -> AroundPlugin:
+    """Make a plugin of an async generator function that goes around every request, chat and stream alike, once.
+
+    ::
+
+        @tako.around
+        async def audit(provider, request, inner):
+            async for chunk in inner(request):
+                if chunk.kind == "end":
+                    print(provider.id, chunk.usage.total)
+                yield chunk
+
+        tako.register(audit)
+
+    It takes any of ``provider``, ``request`` and ``inner``, by name. ``inner(request)`` begins the request and returns
+    its chunks: deltas, then the End. A chat passes as the chunks of its response and is put together again.
+
+    The function may edit the request, edit, drop or add chunks, call ``inner`` again before it has yielded any, and see
+    what is raised. What it began is closed when it ends, or when the caller leaves early. Raises PluginError if it's of
+    another kind, or takes something else.
+    """
+    return AroundPlugin(function)
+
+
+def _name(function: Any) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__name__", None) or type(function).__name__)
+
+
+def _parameters(function: Any, name: str) -> list[str]:
+    """Return what the function wants of what is offered, and refuse what it wouldn't get."""
+    call = getattr(function, "__call__", None)  # noqa: B004 - of an object the method itself is looked at
+    if not (inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call)):
+        raise PluginError(f"tako.around({name}): it must be an async generator function: async def, with yield")
+    parameters = inspect.signature(function).parameters.values()
+    for parameter in parameters:
+        named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if not (named and (parameter.name in OFFERED or parameter.default is not parameter.empty)):
+            raise PluginError(f"tako.around({name}): parameter {parameter.name}: it may take {', '.join(OFFERED)}")
+    return [parameter.name for parameter in parameters if parameter.name in OFFERED]
