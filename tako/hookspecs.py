@@ -6,7 +6,7 @@ The first plugin that does not answer None wins; the one registered last is aske
 
 - To **override**, return a function for the providers that you mean and None for the rest.
 - To go **around**, write a wrapper: ``inner = yield`` is what would have been used. Skip it, call it twice, edit what
-  goes in or comes out, see its exceptions and every chunk.
+  goes in or comes out, see its exceptions and every chunk. ``tako.around`` goes around chat and stream with one function.
 
 An implementation names only the parameters that it uses. ``VERSION`` is that of this contract: it grows when plugins
 can ask for what an older core does not have. A plugin may say which one it was written for (``tako_hooks = 1`` in the
@@ -61,7 +61,7 @@ def tako_translator(provider: Provider) -> Translator | None:
 
             def encode(part, context):
                 if isinstance(part, TextPart):
-                    part = TextPart(part.text.replace("hunter2", "***"))
+                    part = msgspec.structs.replace(part, text=part.text.replace("hunter2", "***"))
                 return inner.encode(part, context)
 
             return Translator(encode=encode, decode=inner.decode)
@@ -71,8 +71,8 @@ def tako_translator(provider: Provider) -> Translator | None:
 def tako_chat(provider: Provider, translator: Translator) -> Chat | None:
     """Return the coroutine function that answers one request.
 
-    What it raises is a TakoError; what tako adds around it are retries and the checks of the request. A plugin that
-    answers from memory::
+    It raises a TakoError if the call fails; any other exception is a mistake of the provider, and becomes a
+    ProviderError. tako adds retries and the checks of the request. A plugin that answers from memory::
 
         @hookimpl(wrapper=True)
         def tako_chat(provider):
@@ -91,8 +91,8 @@ def tako_chat(provider: Provider, translator: Translator) -> Chat | None:
 def tako_stream(provider: Provider, translator: Translator) -> Stream | None:
     """Return the async generator function that answers one request in chunks: deltas, then one End.
 
-    Where nobody answers, a stream is one ``chat`` call in two chunks. Close what you iterate, so that leaving a stream
-    early closes its connection. A plugin that shouts::
+    If nobody answers, or the model can't stream, a stream is one call of the provider's own chat, in chunks. Close what
+    you iterate, so that leaving a stream early closes its connection. A plugin that shouts::
 
         @hookimpl(wrapper=True)
         def tako_stream(provider):
@@ -102,7 +102,7 @@ def tako_stream(provider: Provider, translator: Translator) -> Stream | None:
                 async with aclosing(inner(request)) as chunks:
                     async for chunk in chunks:
                         if chunk.kind == "delta" and chunk.text:
-                            chunk = Delta(text=chunk.text.upper())
+                            chunk = msgspec.structs.replace(chunk, text=chunk.text.upper())
                         yield chunk
 
             return stream
