@@ -6,7 +6,7 @@ The first plugin that does not answer None wins; the one registered last is aske
 
 - To **override**, return a function for the providers that you mean and None for the rest.
 - To go **around**, write a wrapper: ``inner = yield`` is what would have been used. Skip it, call it twice, edit what
-  goes in or comes out, see its exceptions and every chunk. ``tako.around`` goes around chat and stream with one function.
+  goes in or comes out, see its exceptions and every chunk. ``tako.around`` puts one function around chat and stream.
 
 An implementation names only the parameters that it uses. ``VERSION`` is that of this contract: it grows when plugins
 can ask for what an older core does not have. A plugin may say which one it was written for (``tako_hooks = 1`` in the

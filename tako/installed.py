@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import distributions
+from importlib.metadata import DistributionFinder
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,7 +71,7 @@ class Source:
     def __init__(self, distribution: Distribution) -> None:
         self.distribution = distribution
         path = getattr(distribution, "_path", None)  # the only way to a folder whose metadata can't be read
-        self._folder: str = path.name if path is not None else ""
+        self._folder = str(getattr(path, "name", ""))
 
     @property
     def key(self) -> str:
@@ -149,17 +150,25 @@ def _changed(place: str) -> int:
 
 def _all() -> Iterator[Entry]:
     seen: set[str] = set()
-    for distribution in distributions():
-        source = Source(distribution)
+    for source in _sources():
         if source.key not in seen:
             seen.add(source.key)
             yield from _read(source)
 
 
+def _sources() -> Iterator[Source]:
+    """Go through the distributions that each finder of modules knows, as `importlib.metadata.distributions` does."""
+    for finder in sys.meta_path:
+        find: Any = getattr(finder, "find_distributions", None)
+        with suppress(Exception):  # a finder that fails takes no other down
+            for distribution in find(DistributionFinder.Context()) if find is not None else ():
+                yield Source(distribution)
+
+
 def _read(source: Source) -> Iterator[Entry]:
     """Read the entry points of one distribution, line by line: a bad line takes no other down."""
     try:
-        text = source.distribution.read_text("entry_points.txt") or ""
+        text = str(source.distribution.read_text("entry_points.txt") or "")
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others count
         reason = "isn't UTF-8 text" if isinstance(error, UnicodeError) else f"can't be read: {error}"
         yield Entry("", source.name, "", source, f"its entry_points.txt {reason}")

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from tako.types import ChatRequest, ChatResponse, Message
 
 
+MOST_TRIES = 100
+"""How often a provider asks its hooks again because plugins change meanwhile, perhaps because they're asked."""
+
+
 class Handlers(Struct, frozen=True):
     """What the hooks returned for one provider, as long as plugins don't change.
 
@@ -161,7 +165,9 @@ class Provider:
     def _bound(self) -> Handlers:
         """The bound hooks: bound on first use, and again when plugins changed."""
         handlers = self._handlers
-        while handlers is None or handlers.hooks.stale:
+        tries = 0
+        while handlers is None or (handlers.hooks.stale and tries < MOST_TRIES):
+            tries += 1
             hooks = PLUGINS.hooks(type(self))  # before asking: it's stale if a plugin comes or is left out meanwhile
             translator: Translator = PLUGINS.ask("tako_translator", self)
             chat, stream = (PLUGINS.bind(hook, self, translator) for hook in ("tako_chat", "tako_stream"))

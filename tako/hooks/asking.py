@@ -55,7 +55,10 @@ class Question:
 
     def call(self, implementation: Implementation) -> Any:
         """Call an implementation with the arguments that it takes."""
-        return implementation.function(*[self.arguments[name] for name in implementation.parameters])
+        try:
+            return implementation.function(*[self.arguments[name] for name in implementation.parameters])
+        except StopIteration as error:  # the wrappers outside, which are generators, couldn't let it pass
+            raise RuntimeError("StopIteration was raised outside of a generator") from error
 
     def check(self, made: Any) -> None:
         """Refuse what is of another kind than the hook promises."""

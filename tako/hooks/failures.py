@@ -6,6 +6,7 @@ import threading
 import traceback
 from typing import Any
 
+from tako import errors
 from tako.errors import TakoError
 
 PASSING = (TakoError, SystemExit, KeyboardInterrupt, GeneratorExit)
@@ -18,7 +19,7 @@ class WrongResultError(TypeError):
 
 def one_line(error: BaseException) -> str:
     """Return an exception as one line: its class and its text."""
-    text = " ".join(_text(error).split())
+    text = errors.one_line(_text(error))
     if isinstance(error, WrongResultError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -31,6 +31,9 @@ hookimpl = pluggy.HookimplMarker("tako")
 
 Named = Sequence[tuple[str, object]]
 
+OWN_NAMES = ("tako.", "provider ")
+"""How the names begin of what isn't a general plugin."""
+
 for _hook in HOOKS:  # marked here, so that no other module needs pluggy
     pluggy.HookspecMarker("tako")(getattr(hookspecs, _hook), firstresult=True)
 
@@ -141,6 +144,10 @@ class _Stand:
 def checked(plugin: object, name: str, *, required: bool = False) -> Plugin:
     """Check a general plugin; raises PluginError with a reason that its author can act on."""
     where = f"plugin {name!r}"
+    if not isinstance(name, str) or name.startswith(OWN_NAMES):
+        raise PluginError(
+            f"{where} needs another name: a text that begins with none of {', '.join(map(repr, OWN_NAMES))}"
+        )
     try:
         implementations = _implementations(plugin, where)
         empty = not implementations and not has_hooks(plugin)

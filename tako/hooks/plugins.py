@@ -76,7 +76,8 @@ class Plugins:
         """Remove a plugin (the object, or its name)."""
         self.load()
         with self._lock:
-            labels = [name for name, known in self._general.items() if known.target is plugin or name == plugin]
+            label = plugin if isinstance(plugin, str) else None
+            labels = [name for name, known in self._general.items() if known.target is plugin or name == label]
             if not labels:
                 raise PluginError(f"plugin {plugin!r} is not registered")
             del self._general[labels[0]]
@@ -114,8 +115,12 @@ class Plugins:
         """Register an installed plugin, or record why not and return the warning about it."""
         label = entry.name if entry.name not in self._general else f"{entry.distribution}:{entry.name}"
         failure = plugin if isinstance(plugin, BaseException) else None
+        own = next((name for name, known in self._general.items() if known.target is plugin), None)
         try:
-            if failure is None:
+            if own is not None:  # the module has registered itself while it was imported
+                self._general[own] = self._general[own]._replace(entry=entry)
+                self._change()
+            elif failure is None:
                 self._add(checked(plugin, label)._replace(entry=entry))
         except PluginError as error:
             failure = error
@@ -206,11 +211,12 @@ class Plugins:
         if is_required(hooks.general[label]):
             raise PluginError(f"{provider.id}: plugin {label!r} is required and {what}") from failure.error
         with self._lock:
-            if hooks.stale:
+            absent, known = self._left_out.get(cls, frozenset()), self._general.get(label)
+            if label in absent or known is None or known.target is not hooks.general[label].target:
                 return
-            self._left_out[cls] = self._left_out.get(cls, frozenset()) | {label}
+            self._left_out[cls] = absent | {label}
             self.failed[label] = report(failure.error)
-            self._managers.pop(cls).stale = True
+            self._managers.pop(cls, hooks).stale = hooks.stale = True
         text = f"tako left out plugin {label!r} for providers like {provider.id}: {what}"
         warnings.warn(text, PluginWarning, stacklevel=2)
 

@@ -23,9 +23,9 @@ class Isolated:
     def __init__(self) -> None:
         self.modules: list[str] = []
 
-    def register(self, plugin: object, name: str | None = None) -> None:
+    def register(self, plugin: object, name: str | None = None, *, required: bool = False) -> None:
         """Add a general plugin, as ``tako.register`` does."""
-        PLUGINS.register(plugin, name)
+        PLUGINS.register(plugin, name, required=required)
 
     def unregister(self, plugin: object) -> None:
         """Take a plugin (or a name) out, an installed one too, until the test is over."""
