@@ -43,6 +43,7 @@ NAMES = [
     "Translator",
     "UrlPrefetch",
     "Usage",
+    "around",
     "get_provider",
     "hookimpl",
     "providers",
