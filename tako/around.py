@@ -57,7 +57,7 @@ class AroundPlugin:
                 kept = [chunk async for chunk in chunks]
             if response is not None and list(map(id, kept)) == list(map(id, passed)):
                 return response  # nothing was edited
-            return fold(kept, provider.name, request.model or provider.model)
+            return fold(kept, model=request.model or provider.model)
 
         return chat
 

@@ -32,7 +32,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
         try:
             response = await answering(inner, request)
             checked = response if response.__class__ is ChatResponse else response_of(response)
-            return answered(checked, provider, request)
+            return checked if checked.provider else answered(checked, provider, request)
         except BaseException as error:
             if passes(error):
                 _name(error, provider, request)
@@ -54,7 +54,8 @@ def tako_stream(provider: Provider) -> Around[Stream]:
                 async for chunk in chunks:
                     if ended or chunk.__class__ is not Delta:  # most are deltas
                         ended = in_order(chunk, ended=ended)
-                        chunk = answered(chunk, provider, request) if isinstance(chunk, End) else chunk  # noqa: PLW2901
+                        if isinstance(chunk, End) and not chunk.provider:
+                            chunk = answered(chunk, provider, request)  # noqa: PLW2901
                     yield chunk
             if not ended:
                 raise StreamTruncatedError("the stream ended before the vendor said so")  # noqa: TRY301 - named below
@@ -68,7 +69,11 @@ def tako_stream(provider: Provider) -> Around[Stream]:
 
 
 def answered(end: T, provider: Provider, request: ChatRequest) -> T:
-    """Fill in who answered and what it cost, unless an inner provider has said so: its prices are not this one's."""
+    """Fill in who answered and what it cost, unless someone further in has said so, whose prices are others.
+
+    Done next to the provider's own code, so that plugins see it and may ask another model; and here, for what plugins
+    answer themselves.
+    """
     who = end.provider or f"{provider.name}:{request.model or provider.model}"
     own = end.cost is None and who == f"{provider.name}:{provider.model}"
     cost = provider.capabilities.cost(end.usage) if own else end.cost

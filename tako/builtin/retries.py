@@ -7,17 +7,19 @@ from contextlib import aclosing
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
+from tako.builtin.integrity import answered
 from tako.errors import ProviderError, StreamTruncatedError, TransportError
 from tako.hooks import hookimpl
 from tako.hooks.inside import INSIDE, Inside, entering
-from tako.hooks.layers import answering, streaming
+from tako.hooks.layers import answering, response_of, streaming
+from tako.types import ChatResponse, End
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from tako.hookspecs import Around, Chat, Stream
     from tako.provider import Provider
-    from tako.types import ChatRequest, ChatResponse, Chunk
+    from tako.types import ChatRequest, Chunk
 
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 20.0
@@ -36,12 +38,14 @@ def tako_chat(provider: Provider) -> Around[Chat]:
         outer, here = INSIDE.get(), Inside(provider, "chat")
         INSIDE.set(here)  # as `entering` does, which would cost every call twice as much
         try:
-            return await answering(inner, request)
+            response = await answering(inner, request)
         except ProviderError as error:
-            return await _repeat(lambda: answering(inner, request), provider, error)
+            response = await _repeat(lambda: answering(inner, request), provider, error)
         finally:
             here.provider = None
             INSIDE.set(outer)
+        checked = response if response.__class__ is ChatResponse else response_of(response)
+        return answered(checked, provider, request)
 
     return chat
 
@@ -69,9 +73,9 @@ def tako_stream(provider: Provider) -> Around[Stream]:
             chunks, first = await _repeat(lambda: begin(request), provider, error)
         async with aclosing(chunks):
             if first is not None:
-                yield first
+                yield answered(first, provider, request) if type(first) is End else first
             async for chunk in chunks:
-                yield chunk
+                yield answered(chunk, provider, request) if type(chunk) is End else chunk
 
     return stream
 

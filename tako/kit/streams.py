@@ -33,9 +33,9 @@ def chat_from_stream(provider: Provider, stream: Stream) -> Chat:
                 async for chunk in chunks:
                     kept.append(chunk)  # noqa: PERF401 - what has come is kept if the rest doesn't
         except StreamTruncatedError as error:
-            error.partial = error.partial or fold(kept, provider.name, model)
+            error.partial = error.partial or fold(kept, model=model)
             raise
-        response = fold(kept, provider.name, model)
+        response = fold(kept, model=model)
         if not kept or kept[-1].kind != "end":
             raise StreamTruncatedError("the stream ended before the vendor said so", partial=response)
         return response

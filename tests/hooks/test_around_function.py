@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from contextlib import suppress
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,25 @@ import pytest
 from msgspec.structs import replace
 
 import tako
-from tako import ChatRequest, ChatResponse, ContentPart, Delta, End, FinishReason, Message, Notice, PluginError, Usage
+from tako import (
+    ChatRequest,
+    ChatResponse,
+    Citation,
+    ContentPart,
+    Delta,
+    End,
+    FinishReason,
+    Message,
+    Notice,
+    Origin,
+    PluginError,
+    State,
+    Usage,
+)
 from tako.errors import OverloadedError, ProviderError, StreamTruncatedError
 from tako.testing.server import reply, serve, sse
 from tako.testing.waiting import until
+from tako.types import Cost
 
 from .made import able, plugin, saying, streaming
 
@@ -163,20 +179,28 @@ def test_it_may_begin_again_before_the_first_chunk(way: str, vendor: Vendor, reg
     assert len(tries) == 2
 
 
+STATE = State(Origin("acme", "m"), {"signature": "sig"})
 FULL = ChatResponse(
     Message.assistant(
         [
-            ContentPart.text("one"),
-            ContentPart.tool_call("c1", "weather", {"city": "Rome"}),
+            ContentPart.reasoning("hm"),
+            replace(ContentPart.reasoning("hidden"), state=STATE),
+            replace(ContentPart.text("one"), citations=[Citation(url="https://example.com", start=0, end=3)]),
             ContentPart.text("two"),
+            ContentPart.tool_call("c1", "weather", {"city": "Rome"}),
+            ContentPart.vendor("acme", {"type": "search", "query": "q"}),
+            replace(ContentPart.text("three"), extra={"x": 1}),
         ]
     ),
     FinishReason.TOOL_CALLS,
     Usage(3, 2, 1),
     "model-1",
     "id-1",
+    provider="acme:other",
+    finish_word="calls",
     notices=[Notice("a", "b", "c", "d")],
     raw={"vendors": "own"},
+    cost=Cost(Decimal(1)),
 )
 
 
@@ -413,3 +437,27 @@ def test_beside_other_wrappers_it_is_one_of_them(vendor: Vendor, register: Regis
     register(plugin(tako_chat=tako_chat))
     response = ask(vendor(tako_chat=saying("x"), tako_stream=streaming("x"), tako_capabilities=able)("m"), "chat")
     assert (response.text, response.id) == ("<x>", "seen")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_it_sees_who_answered_and_what_that_cost_also_of_another_model(
+    way: str, vendor: Vendor, register: Register
+) -> None:
+    seen: list[Any] = []
+
+    @tako.around
+    async def cheaper(inner: Any, request: ChatRequest) -> AsyncGenerator[Any, None]:
+        async for chunk in inner(replace(request, model="cheap") if request.max_tokens == 1 else request):
+            if chunk.kind == "end":
+                seen.append((chunk.provider, chunk.cost))
+            yield chunk
+
+    def priced(provider: Provider) -> Any:
+        return tako.Capabilities(usd_per_input_mtok=1e6, usd_per_output_mtok=0.0)
+
+    register(cheaper)
+    provider = vendor(**{**echo(), "tako_capabilities": priced})("dear")
+    own = ask(provider, way)
+    other = ask(provider, way, ChatRequest([Message.user("hi")], max_tokens=1))
+    assert (own.provider, own.cost) == seen[0] == ("acme:dear", Cost(Decimal(3)))
+    assert (other.provider, other.cost) == seen[1] == ("acme:cheap", None)  # nothing is known of that one's prices

@@ -114,7 +114,7 @@ def test_an_around_sees_every_chunk_and_the_end(vendor: Vendor, register: Regist
     register(plugin(tako_stream=tako_stream))
     cls = vendor(tako_chat=saying("x"), tako_stream=streaming("a", "b"), tako_capabilities=able)
     assert listen(cls("m")) == ["a!", "b!"]
-    assert seen == [Delta("a"), Delta("b"), End()]
+    assert seen == [Delta("a"), Delta("b"), End(provider="acme:m")]
 
 
 def test_an_around_sees_the_fall_through_of_a_vendor_that_cannot_stream(vendor: Vendor, register: Register) -> None:
