@@ -299,7 +299,11 @@ def test_extra_is_merged_into_tools_and_parts_and_appended_to_the_tools() -> Non
     strict = Tool("now", "", SCHEMA, strict=True, extra={"defer": True})
     text = TextPart("?", extra={"cache_control": {"type": "ephemeral"}})
     request = ChatRequest(
-        [Message.user([text])], tools=[strict, search, foreign], parallel_tool_calls=False, extra={"tools": [{"a": 1}]}
+        [Message.user([text])],
+        tools=[strict, search, foreign],
+        tool_choice="custom",
+        parallel_tool_calls=False,
+        extra={"tools": [{"a": 1}]},
     )
     server, response = ask(request)
     sent = server.requests[0].json
@@ -310,6 +314,7 @@ def test_extra_is_merged_into_tools_and_parts_and_appended_to_the_tools() -> Non
         {"a": 1},
     ]
     assert sent["parallel_tool_calls"] is False
+    assert sent["tool_choice"] == {"type": "custom", "custom": {"name": "sql"}}
     assert [(notice.code, notice.path) for notice in response.notices] == [("unsupported_parameter", "tools[2]")]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 
-class Open:
+class OpenCall:
     """A call as far as it has come. Its ``kind`` is the field of what it calls, "" if tako doesn't know its type."""
 
     def __init__(self, call: Block, id: str, position: int = 0) -> None:
@@ -71,7 +71,7 @@ def whole_calls(calls: Sequence[Block], mint: Callable[[], str]) -> Iterator[Blo
     """List the calls of a whole reply, each with an id of its own."""
     ids = CallIds(mint)
     for call in calls:
-        opened = Open(call, ids.unique(given_id(call.get("id"))))
+        opened = OpenCall(call, ids.unique(given_id(call.get("id"))))
         opened.add(call)
         yield opened.block()
 
@@ -85,15 +85,15 @@ class CallIndex:
     """
 
     def __init__(self, mint: Callable[[], str] = mint_id) -> None:
-        self.calls: list[Open] = []
-        self._by_index: dict[int, Open] = {}
+        self.calls: list[OpenCall] = []
+        self._by_index: dict[int, OpenCall] = {}
         self._ids = CallIds(mint)
-        self._together: list[Open] = []
+        self._together: list[OpenCall] = []
 
     def __bool__(self) -> bool:
         return bool(self.calls)
 
-    def pieces(self, calls: Sequence[Block]) -> Iterator[ToolCallDelta | Open]:
+    def pieces(self, calls: Sequence[Block]) -> Iterator[ToolCallDelta | OpenCall]:
         """Yield the fragments of one delta as tako numbers them; of a call whose kind it doesn't know, the call.
 
         Where several come without index, id and name, each continues the call that stood in its place before.
@@ -114,15 +114,15 @@ class CallIndex:
             self._together.append(opened)
             yield piece
 
-    def piece(self, call: Block) -> ToolCallDelta | Open:
+    def piece(self, call: Block) -> ToolCallDelta | OpenCall:
         """Return a fragment as tako numbers it."""
         return self._add(call, self._find(call, _name(call)))[1]
 
-    def _add(self, call: Block, known: Open | None) -> tuple[Open, ToolCallDelta | Open]:
+    def _add(self, call: Block, known: OpenCall | None) -> tuple[OpenCall, ToolCallDelta | OpenCall]:
         """Add a fragment to the call that it continues, or begin one with it."""
         opened, new = known, known is None
         if opened is None:
-            opened = Open(call, self._ids.unique(given_id(call.get("id"))), len(self.calls))
+            opened = OpenCall(call, self._ids.unique(given_id(call.get("id"))), len(self.calls))
             self.calls.append(opened)
             if isinstance(call.get("index"), int):
                 self._by_index[call["index"]] = opened
@@ -132,7 +132,7 @@ class CallIndex:
             return opened, opened
         return opened, ToolCallDelta(opened.position, opened.id if new else None, opened.name if late else None, text)
 
-    def _find(self, call: Block, name: str | None) -> Open | None:
+    def _find(self, call: Block, name: str | None) -> OpenCall | None:
         """Find the open call that a fragment continues, or None where it begins one."""
         id, index = given_id(call.get("id")), call.get("index")
         same_id = next((known for known in self.calls if known.wire_id == id), None) if id else None
@@ -150,7 +150,7 @@ class CallIndex:
         return None if begins else known
 
 
-def _is_over(known: Open | None, name: str) -> bool:
+def _is_over(known: OpenCall | None, name: str) -> bool:
     """Whether a fragment of this name cannot belong to the call before."""
     return known is None or known.complete or known.name not in (None, name)
 

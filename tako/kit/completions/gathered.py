@@ -46,8 +46,8 @@ class Gathered:
             for name in GROWING:
                 if choice.get(name):
                     self._growing.setdefault(name, []).append(choice[name])
-            delta = as_object(choice.get("delta")) or as_object(choice.get("message")) or {}
-            for name, value in delta.items():
+            delta = choice.get("delta")
+            for name, value in (as_object(choice.get("message") if delta is None else delta) or {}).items():
                 if name in OF_PIECES:
                     _update(self._choice, {name: value}, ())
                 elif name not in READ and value is not None:

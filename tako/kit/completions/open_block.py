@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tako.kit.completions.blocks import Block
-    from tako.kit.completions.calls import Open
+    from tako.kit.completions.calls import OpenCall
     from tako.parts import Part
 
 
@@ -84,7 +84,7 @@ class OpenBlock:
         if text:
             out.append(Delta(reasoning=text))
 
-    def call(self, call: Open, out: list[Delta]) -> None:
+    def call(self, call: OpenCall, out: list[Delta]) -> None:
         """Add to a call of a type that tako doesn't know."""
         if self.pieces != [call]:
             self.end(out)

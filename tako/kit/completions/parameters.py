@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.kit.tools import encode_tools
-from tako.types import Tool
+from tako.loose import as_object, text_of
+from tako.types import Tool, VendorTool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,8 +80,8 @@ def _tools(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iter
             context.notice(notices.UNSUPPORTED_PARAMETER, text, f"tools[{i}].cache")
     for name in ("tool_choice", "parallel_tool_calls"):
         value = getattr(request, name)
-        if value is not None and tools:
-            yield name, _choice(value, dialect) if name == "tool_choice" else value
+        if value is not None and (tools or request.extra.get("tools")):
+            yield name, _choice(value, request, dialect) if name == "tool_choice" else value
         elif value is not None:
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: there are no tools", name)
 
@@ -98,10 +99,16 @@ def _tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": {key: value for key, value in function.items() if value not in ("", None)}}
 
 
-def _choice(choice: str, dialect: Dialect) -> Any:
-    if choice == "required":
-        return dialect.required
-    return choice if choice in ("auto", "none") else {"type": "function", "function": {"name": choice}}
+def _choice(choice: str, request: ChatRequest, dialect: Dialect) -> Any:
+    """Return the choice in the wire's words; a tool is named by its type, a vendor's own tool by its own."""
+    if choice in ("auto", "none", "required"):
+        return dialect.required if choice == "required" else choice
+    blocks = [tool.block for tool in request.tools if isinstance(tool, VendorTool) and tool.name == choice]
+    if not blocks:
+        return {"type": "function", "function": {"name": choice}}
+    kind = text_of(blocks[0].get("type"))
+    name = (as_object(blocks[0].get(kind)) or {}).get("name")
+    return {"type": kind, kind: {"name": name}} if name else {"type": kind}
 
 
 def _format(wanted: str | JsonSchema, context: PartContext) -> dict[str, Any]:
@@ -109,8 +116,8 @@ def _format(wanted: str | JsonSchema, context: PartContext) -> dict[str, Any]:
         return {"type": "json_object"}
     name = (_NOT_NAME.sub("_", wanted.name) or "schema")[:LONGEST_NAME]
     if name != wanted.name:
-        said = f"the schema's name went out as {name!r}: servers take 64 letters, digits, _ and -"
-        context.notice(notices.CHANGED_PARAMETER, said, "response_format")
+        text = f"the schema's name went out as {name!r}: servers take 64 letters, digits, _ and -"
+        context.notice(notices.CHANGED_PARAMETER, text, "response_format")
     schema = {"name": name, "schema": wanted.schema, "strict": wanted.strict}
     return {"type": "json_schema", "json_schema": schema}
 

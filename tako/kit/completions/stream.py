@@ -10,7 +10,7 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_any
 from tako.kit.completions.blocks import REASONING, Block, chunks_of, is_plain
-from tako.kit.completions.calls import CallIndex, Open
+from tako.kit.completions.calls import CallIndex, OpenCall
 from tako.kit.completions.citations import REFERENCES, annotated, referenced
 from tako.kit.completions.decode import last_blocks, minting, note_refusal, reasoning_texts
 from tako.kit.completions.dialect import Dialect, finish_reason
@@ -66,6 +66,7 @@ class CompletionsDecoder:
         self._finish = ""
         self._id = ""
         self._model = ""
+        self._passed_over = False  # other answers to the same question were
         self._says_it_again = False  # the details of reasoning repeat the text that another field has
         self._silent: dict[str, None] = {}
 
@@ -174,8 +175,8 @@ class CompletionsDecoder:
         if choice.error:
             raise self._failure(event, {"error": choice.error})
         others = [found.delta or found.message for found in choices if found.index]
-        if "other" not in self._block.kinds and any(other and (other.content or other.calls) for other in others):
-            self._block.kinds.add("other")
+        if not self._passed_over and any(other and (other.content or other.calls) for other in others):
+            self._passed_over = True
             text = "the reply has several choices; all but the first were passed over"
             self._exchange.context.notice(notices.LOST_PART, text, "")
         return choice
@@ -215,7 +216,7 @@ class CompletionsDecoder:
         if delta.refusal:
             self._block.refusal(delta.refusal, out)
         for piece in self._calls.pieces(delta.calls):
-            if isinstance(piece, Open):
+            if isinstance(piece, OpenCall):
                 self._block.call(piece, out)
             else:
                 self._block.end(out)

@@ -43,8 +43,8 @@ class Result(Struct, eq=False):
     path: str
 
 
-class Said(Struct, eq=False):
-    """One message: its content blocks, its calls, the results beside them, and any other fields."""
+class Encoded(Struct, eq=False):
+    """One message, encoded: the blocks of its content, its calls, the results beside them, and any other fields."""
 
     role: str
     content: list[Any]
@@ -70,11 +70,11 @@ def arrange(
     request: ChatRequest, translator: Translator, context: PartContext, dialect: Dialect
 ) -> list[dict[str, Any]]:
     """Return the messages; what can't stand where it is, and calls and results without the other, is noted."""
-    said = [_said(message, i, translator, context) for i, message in enumerate(request.messages)]
+    encoded = [_encode(message, i, translator, context) for i, message in enumerate(request.messages)]
     context.path = ""
     arranged: list[dict[str, Any]] = []
-    turn: list[Said] = []
-    for message in said:
+    turn: list[Encoded] = []
+    for message in encoded:
         if message.role == "assistant" and turn and turn[-1].role != "assistant":
             arranged += _paired(turn, context, dialect)
             turn = []
@@ -82,25 +82,25 @@ def arrange(
     return arranged + list(_paired(turn, context, dialect))
 
 
-def _said(message: Message, i: int, translator: Translator, context: PartContext) -> Said:
+def _encode(message: Message, i: int, translator: Translator, context: PartContext) -> Encoded:
     """Encode one message. What stands beside the results in a tool message is the user's."""
-    said = Said("user" if message.role is Role.TOOL else message.role.value, [], [], [], {})
+    encoded = Encoded("user" if message.role is Role.TOOL else message.role.value, [], [], [], {})
     for part, block in encode_parts(message, i, translator, context):
         if not _fits(block, message.role):
             what = f"a {type(part).__name__} cannot stand in a {message.role} message"
             context.notice(notices.MISPLACED_PART, what)
         elif block.get("role") == "tool":
-            said.results.append(Result(block, context.path))
+            encoded.results.append(Result(block, context.path))
         elif block.get("type") in CALLS:
             own = part.state is not None and context.accepts(part, part.state.origin)
-            said.calls.append(Call(block, context.path, own))
+            encoded.calls.append(Call(block, context.path, own))
         elif block.keys() == {"tool_calls"}:  # of a type that tako has no kind for
-            said.calls += [Call(call, context.path, own=True, answered=False) for call in block["tool_calls"]]
+            encoded.calls += [Call(call, context.path, own=True, answered=False) for call in block["tool_calls"]]
         elif "type" in block:
-            said.content.append(block)
+            encoded.content.append(block)
         else:
-            _join(said.other, block)
-    return said
+            _join(encoded.other, block)
+    return encoded
 
 
 def _fits(block: dict[str, Any], role: Role) -> bool:
@@ -122,10 +122,10 @@ def _join(fields: dict[str, Any], more: dict[str, Any]) -> None:
             fields[key] = [*old, *new] if old is not None and new is not None else value
 
 
-def _paired(turn: list[Said], context: PartContext, dialect: Dialect) -> Iterator[dict[str, Any]]:
+def _paired(turn: list[Encoded], context: PartContext, dialect: Dialect) -> Iterator[dict[str, Any]]:
     """Yield a turn of the assistant's and all that follows it, the results in the order of the calls."""
     results = [result for message in turn if message.role != "assistant" for result in message.results]
-    pairs: list[tuple[Said, Call, Result]] = []
+    pairs: list[tuple[Encoded, Call, Result]] = []
     for message in turn:
         for call in message.calls.copy():
             id = call.block.get("id")
@@ -139,7 +139,7 @@ def _paired(turn: list[Said], context: PartContext, dialect: Dialect) -> Iterato
     _give_ids([call for _, call, _ in pairs], dialect)
     for message in turn:
         yield from message.wire()
-        yield from (_answer(call, result) for said, call, result in pairs if said is message)
+        yield from (_answer(call, result) for owner, call, result in pairs if owner is message)
     for result in results:
         id = result.block.get("tool_call_id")
         text = f"a tool result was left out: no call before it waits for {id!r}"
