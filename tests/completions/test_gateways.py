@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from tako_openai import OpenAI
 
-from tako import ChatRequest, Citation, ContentPart, Message, Role
+from tako import ChatRequest, Citation, ContentPart, Message
 from tako.parts import ReasoningPart, TextPart, VendorPart
 from tako.providers import Mistral
 from tako.testing.server import reply, serve
 
-from .replies import ANSWER, WEATHER, answered, asked, call, goes_back, stream, whole
-
-if TYPE_CHECKING:
-    from tako.testing.server import Received, Reply
+from .replies import ANSWER, answered, asked, call, goes_back, stream, whole
 
 DETAILS = [
     {"type": "reasoning.text", "text": "Rome, hm.", "signature": "EqQB", "id": "r1", "format": "claude", "index": 0},
@@ -251,60 +248,6 @@ def test_images_of_a_reply_go_back_where_they_were_and_to_no_other_server(stream
         notices = OpenAI("m", api_key="k", base_url=other.url).blocking.chat(history).notices
     assert other.requests[0].json["messages"][1] == {"role": "assistant", "content": "Here:"}
     assert [(notice.code, notice.path) for notice in notices] == [("misplaced_part", "messages[1].content[1]")]
-
-
-@pytest.mark.parametrize("streams", [False, True])
-def test_ten_turns_go_back_without_one_change(streams: bool) -> None:
-    """The server refuses a request that doesn't begin with the one before it and what it said itself."""
-    turns: list[dict[str, Any]] = [
-        {
-            "reasoning": "1",
-            "reasoning_details": DETAILS,
-            "tool_calls": [call("a" * 60), call("b", extra_content=STATE)],
-        },
-        {"content": "It is dry.", "extra_content": STATE},
-        {"reasoning_content": "Two.", "content": "I look.", "tool_calls": [call("c")]},
-        {"content": "So it is.", "annotations": [{"type": "file", "file": {"hash": "h"}}]},
-        {"tool_calls": [{"id": "d", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}]},
-        {"content": "Here:", "images": [{"type": "image_url", "image_url": {"url": "https://img.example/a.png"}}]},
-        {"tool_calls": [call("e"), {"id": "f", "type": "hologram", "hologram": {"a": 1}}]},
-        {"content": "No.", "refusal": "Not that."},
-        {"content": "cut o", "seal": "s-1"},
-        {"reasoning": "Last.", "content": "The end."},
-    ]
-    script = Strict(turns, streams)
-    history: list[Message] = [Message.system("Be brief."), Message.user("What is the weather?")]
-    with serve(script) as server:
-        provider = OpenAI("m", api_key="k", base_url=server.url, max_retries=0).blocking
-        for _ in turns:
-            request = ChatRequest(list(history), tools=[WEATHER])
-            response = provider.stream(request).response() if streams else provider.chat(request)
-            results = [ContentPart.tool_result(one.id, "18 °C") for one in response.tool_calls]
-            history += [response.message, *([Message(Role.TOOL, [*results])] if results else [Message.user("So?")])]
-            assert {notice.code for notice in response.notices} <= {"blocked"}
-    assert len(server.requests) == len(turns)
-
-
-class Strict:
-    """A server that answers 400 to a request that isn't the one before with its own turn after it."""
-
-    def __init__(self, turns: list[dict[str, Any]], streams: bool) -> None:
-        self.turns = iter(turns)
-        self.streams = streams
-        self.before: list[Any] = []
-
-    def __call__(self, request: Received) -> Reply:
-        messages = request.json["messages"]
-        if messages[: len(self.before)] != self.before:
-            return reply(json={"error": {"message": f"{messages} is not {self.before}"}}, status=400)
-        turn = next(self.turns)
-        self.before = [*messages, {"role": "assistant", **turn}]
-        if not self.streams:
-            return whole(**turn)
-        deltas = [{"tool_calls": [{"index": n, **one}]} for n, one in enumerate(turn.get("tool_calls", ()))]
-        first = [{name: value} for name, value in turn.items() if name in ("reasoning", "reasoning_content", "content")]
-        rest = [{name: value} for name, value in turn.items() if {name: value} not in first and name != "tool_calls"]
-        return stream(*first, *deltas, *rest)
 
 
 def test_reasoning_that_a_plugin_changed_goes_out_changed() -> None:
