@@ -52,15 +52,17 @@ def test_a_new_plugin_is_complete_passes_everything_and_is_used_by_name(
     assert main(["new-plugin", "acme", "--into", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert main(["new-plugin", "emca", "--dialect", "completions", "--into", str(tmp_path)]) == 0
-    acme, emca = tmp_path / "tako-acme", tmp_path / "tako-emca"
+    assert main(["new-plugin", "resa", "--dialect", "responses", "--into", str(tmp_path)]) == 0
+    acme, emca, resa = (tmp_path / f"tako-{name}" for name in ("acme", "emca", "resa"))
     assert written(acme) == FILES | {"tests/vendor.py"}
     assert all(f"  {name}\n" in said for name in written(acme))
-    assert written(emca) == {name.replace("acme", "emca") for name in FILES - {"tako_acme/wire.py"}}
+    for root, name in ((emca, "emca"), (resa, "resa")):
+        assert written(root) == {path.replace("acme", name) for path in FILES - {"tako_acme/wire.py"}}
     environment = Environment(tmp_path, {"TAKO_DISABLE_PLUGINS": OURS})
-    environment.install(*[build(root, environment.wheels) for root in (acme, emca)])
+    environment.install(*[build(root, environment.wheels) for root in (acme, emca, resa)])
     with ThreadPoolExecutor() as pool:
         call = partial(environment.call, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no")
-        runs = {root: pool.submit(call, cwd=root) for root in (acme, emca)}
+        runs = {root: pool.submit(call, cwd=root) for root in (acme, emca, resa)}
     for root, run in runs.items():
         done = run.result()
         assert done.returncode == 0, f"{root}: {done.stdout}{done.stderr}"

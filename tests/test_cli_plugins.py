@@ -74,6 +74,7 @@ def test_a_chain_shows_wrappers_overrides_the_provider_and_the_defaults_in_order
         ("general", "wraps", False, "tako-general", "2.5"),
         ("tako.guard", "wraps", False, *core),
         ("tako.retries", "wraps", False, *core),
+        ("provider tako.kit.responses.provider", "provider", False, *core),
         ("provider tako.kit.completions.provider", "provider", False, *core),
         ("tako.defaults", "default", False, *core),
     ]
@@ -91,7 +92,7 @@ def test_a_plugin_that_is_off_takes_no_part(installed: dict[str, str]) -> None:
 
 def test_what_a_class_has_from_another_distribution_is_that_ones(installed: dict[str, str]) -> None:
     found = chains("mine", installed)["tako_translator"]
-    assert found[0] == ("provider tako.kit.completions.provider", "provider", False, "tako-core", "0.1.0")
+    assert found[0] == ("provider tako.kit.responses.provider", "provider", False, "tako-core", "0.1.0")
     done = tako("plugins", "mine", env=installed)
     assert done.stdout.splitlines()[1].split()[:2] == ["mine", "tako_capabilities"]
 

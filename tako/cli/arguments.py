@@ -142,9 +142,9 @@ def _new_plugin(commands: Any) -> ArgumentParser:
     parser.add_argument("name", metavar="NAME", help='what ids begin with, as in "acme" for acme:MODEL')
     parser.add_argument(
         "--dialect",
-        choices=["json", "completions"],
+        choices=["json", "completions", "responses"],
         default="json",
-        help="what the wire begins as: a small one of JSON, all of it shown; or Chat Completions, from tako's kit",
+        help="what the wire begins as: a small one of JSON, all of it shown; or Chat Completions or Responses, from the kit",
     )
     parser.add_argument("--class", dest="class_name", metavar="CLASS", help="the class, as the vendor spells itself")
     parser.add_argument("--into", default=".", metavar="FOLDER", help="where the new folder goes; else here")

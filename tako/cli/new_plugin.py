@@ -40,6 +40,10 @@ STEPS = {
 1. Set `base_url` and `key_header` in `$package/__init__.py`.
 2. Say in its `dialect` and its `codes` how the vendor's wire differs.
 3. Say in a `models.toml` beside it what the models can do.""",
+    "responses": """\
+1. Set `base_url` and `key_header` in `$package/__init__.py`.
+2. Say in its `dialect` what the models take, and in its `codes` what the vendor's own error codes mean.
+3. Say in a `models.toml` beside it what the models can do.""",
 }
 """What an author does first, by dialect."""
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 from urllib.parse import quote
 
 from tako.errors import ConfigurationError, ContentFilterError, NotFoundError, OverloadedError, RateLimitError
-from tako.kit.checks import Default, check_text, given, path_of
-from tako.kit.completions import CompletionsProvider, Dialect, for_openai
+from tako.kit.checks import check_text, path_of
+from tako.kit.completions import Dialect, for_openai
 from tako.kit.http import HttpProvider, check_url, server_of
 from tako.kit.keys import Secret, find_key
+from tako.kit.responses import Api, ResponsesProvider, check_api
 from tako_azure_openai.entra import TokenProvider, TokenSource
 
 if TYPE_CHECKING:
@@ -21,23 +22,22 @@ if TYPE_CHECKING:
     from tako.errors import ProviderError
     from tako.kit.http import HttpOptions
 
-API_VERSION = Default("2024-10-21")
-"""The last dated version that is generally available."""
 V1_VERSIONS = ("v1", "preview", "latest")
 """Names that stand for the v1 form of the API, which has no dates."""
 STREAM_USAGE_SINCE = "2024-09-01"
 """Earlier versions refuse ``stream_options``."""
 
 
-class AzureOpenAI(CompletionsProvider):
+class AzureOpenAI(ResponsesProvider):
     """A deployment of one of OpenAI's models on Azure.
 
     ``deployment``: its name; ``model``: the same, or the model that it is of where the name does not say so ("gpt-5").
-    ``endpoint``: "https://NAME.openai.azure.com", or None for AZURE_OPENAI_ENDPOINT; one that ends with "/openai/v1",
-    or ``api_version="v1"``, asks by the v1 form. ``api_version``: a date, or None for OPENAI_API_VERSION, else
-    2024-10-21. One of ``api_key``, ``token`` (of Entra ID; both also as "$ENV:NAME") and ``token_provider``, a callable
-    or coroutine function that returns a token and is asked before each request; without any of them
-    AZURE_OPENAI_AD_TOKEN is read, else AZURE_OPENAI_API_KEY.
+    ``endpoint``: "https://NAME.openai.azure.com", or None for AZURE_OPENAI_ENDPOINT. ``api_version``: None, if there is
+    no OPENAI_API_VERSION either, is the v1 form of the API; a date asks by the dated one. ``api``: "responses", "chat"
+    (Chat Completions), or "auto": the Responses API at Azure's own addresses in the v1 form, except for models before
+    gpt-5 that don't reason. One of ``api_key``, ``token`` (of Entra ID; both also as "$ENV:NAME") and
+    ``token_provider``, a callable or coroutine function that returns a token and is asked before each request; without
+    any of them AZURE_OPENAI_AD_TOKEN is read, else AZURE_OPENAI_API_KEY.
     """
 
     name = "azure-openai"
@@ -55,7 +55,8 @@ class AzureOpenAI(CompletionsProvider):
         *,
         endpoint: str | None = None,
         deployment: str | None = None,
-        api_version: str | None = API_VERSION,
+        api_version: str | None = None,
+        api: Api = "auto",
         api_key: str | None = None,
         token: str | None = None,
         token_provider: TokenProvider | None = None,
@@ -81,8 +82,9 @@ class AzureOpenAI(CompletionsProvider):
         self.deployment = deployment or self.model
         self._tokens = source
         path_of(self.deployment, "deployment", self.name)
-        self._locate(endpoint, given(api_version) or os.environ.get("OPENAI_API_VERSION") or str(API_VERSION))
+        self._locate(endpoint, api_version or os.environ.get("OPENAI_API_VERSION") or "v1")
         self._identify(key, bearer)
+        self.api = check_api(api, self.id)
 
     def _locate(self, endpoint: str | None, api_version: str) -> None:
         """Find out the form of the API, and where it is."""
@@ -117,20 +119,27 @@ class AzureOpenAI(CompletionsProvider):
 
     @property
     def wire_model(self) -> str:
-        """The model in a body: in the v1 form it names the deployment."""
-        return self.deployment if self.is_v1 else self.model
+        """The model in a body: the deployment, if the address doesn't name it."""
+        return self.deployment if self.is_v1 or self.speaks_responses() else self.model
 
     def dialect_of(self, model: str) -> Dialect:
         """Return how this model's wire differs."""
         return for_openai(self.dialect, model)
 
+    def speaks_responses(self, model: str | None = None) -> bool:
+        """Whether requests go to the Responses API; dated versions have it only where ``api`` says so."""
+        return super().speaks_responses(model) and (self.is_v1 or self.api == "responses")
+
     def url_of(self, model: str | None) -> str:
         """Return the address of a deployment; a request's own model names another one of the same endpoint."""
+        responses = self.speaks_responses(model)
+        if not self.is_v1 and responses:
+            return f"{self.endpoint}/openai/responses?api-version={quote(self.api_version, safe='')}"
         if not self.is_v1:
             path = f"/openai/deployments/{path_of(model or self.deployment, 'deployment', self.id)}/chat/completions"
             return f"{self.endpoint}{path}?api-version={quote(self.api_version, safe='')}"
         query = f"?api-version={self.api_version}" if self.api_version in V1_VERSIONS[1:] else ""
-        return f"{self.endpoint}/openai/v1/chat/completions{query}"
+        return f"{self.endpoint}/openai/v1/{'responses' if responses else 'chat/completions'}{query}"
 
     async def discover(self) -> Capabilities:
         """Return what is known: Azure lists models, but not which one a deployment is of."""

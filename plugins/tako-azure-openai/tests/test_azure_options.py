@@ -41,7 +41,7 @@ def asked(server: Server, request: tako.ChatRequest | str = "Hi", **options: Any
 
 def test_a_deployment_is_quoted_in_the_path_and_its_name_stays_in_the_body() -> None:
     with serve(reply(json=ANSWER)) as server:
-        request = asked(server, deployment="my deploy/1")
+        request = asked(server, deployment="my deploy/1", api_version="2024-10-21")
     assert request.path == "/openai/deployments/my%20deploy%2F1/chat/completions"
     assert request.query == {"api-version": "2024-10-21"}
     assert request.headers["api-key"] == "k-123456"
@@ -81,12 +81,14 @@ def test_an_endpoint_that_ends_with_the_v1_path_asks_there(suffix: str, monkeypa
 def test_a_prefix_of_the_endpoint_is_kept() -> None:
     with serve(reply(json=ANSWER)) as server:
         request = asked(server, model="m", endpoint=server.url + "/gateway/azure/")
-    assert request.path == "/gateway/azure/openai/deployments/m/chat/completions"
+    assert request.path == "/gateway/azure/openai/v1/chat/completions"
 
 
 def test_a_request_may_name_another_deployment() -> None:
     with serve(reply(json=ANSWER)) as server:
-        request = asked(server, tako.ChatRequest([tako.Message.user("Hi")], model="other"), model="prod")
+        request = asked(
+            server, tako.ChatRequest([tako.Message.user("Hi")], model="other"), model="prod", api_version="2024-10-21"
+        )
     assert request.path == "/openai/deployments/other/chat/completions"
     assert request.json["model"] == "other"
 

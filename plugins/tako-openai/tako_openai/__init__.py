@@ -1,4 +1,7 @@
-"""OpenAI, and every server that speaks its Chat Completions wire (https://platform.openai.com/docs/api-reference/chat)."""
+"""OpenAI, and every server that speaks its Responses API or its Chat Completions.
+
+https://platform.openai.com/docs/api-reference/responses and .../api-reference/chat.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from tako.kit.checks import Default, check_text, given
-from tako.kit.completions import CompletionsProvider, Dialect, for_openai
+from tako.kit.completions import Dialect, for_openai
+from tako.kit.responses import Api, ResponsesProvider, check_api
 
 if TYPE_CHECKING:
     from tako.kit.http import HttpOptions
@@ -14,11 +18,13 @@ if TYPE_CHECKING:
 BASE_URL = Default("https://api.openai.com/v1")
 
 
-class OpenAI(CompletionsProvider):
+class OpenAI(ResponsesProvider):
     """A model of OpenAI, or of any compatible server by ``base_url``.
 
     ``api_key``: the key, "$ENV:NAME", or None for OPENAI_API_KEY. ``base_url``: OPENAI_BASE_URL goes before the
-    default. ``organization`` and ``project``: ids that usage is booked on. ``require_finish=False`` accepts streams of
+    default. ``api``: "responses", "chat" (Chat Completions), or "auto", which asks the Responses API at OpenAI's and
+    Azure's own addresses, except for models before gpt-5 that don't reason, and Chat Completions anywhere else.
+    ``organization`` and ``project``: ids that usage is booked on. ``require_finish=False`` accepts streams of
     servers that end them without a finish reason and without ``[DONE]``. ``reasoning_field``: the field in which a
     server wants its own reasoning back, as in "reasoning_content"; None is the one in which it came, "" sends none.
     """
@@ -34,6 +40,7 @@ class OpenAI(CompletionsProvider):
         base_url: str | None = BASE_URL,
         organization: str | None = None,
         project: str | None = None,
+        api: Api = "auto",
         require_finish: bool = True,
         reasoning_field: str | None = None,
         **options: Unpack[HttpOptions],
@@ -42,6 +49,7 @@ class OpenAI(CompletionsProvider):
         api_key = None  # a traceback with locals shows this frame
         base_url = given(base_url) or os.environ.get("OPENAI_BASE_URL") or BASE_URL
         super().__init__(model, api_key=key, base_url=base_url, **options)
+        self.api = check_api(api, self.id)
         check_text(organization, "organization", self.id)
         check_text(project, "project", self.id)
         check_text(reasoning_field, "reasoning_field", self.id)

@@ -14,3 +14,10 @@ class TestOpenAI(ProviderSuite):
 
     def provider(self, base_url: str, **options: Any) -> OpenAI:
         return OpenAI("gpt-4o", api_key=self.secret, base_url=base_url, **options)
+
+
+class TestResponses(ProviderSuite):
+    dialect = "responses"
+
+    def provider(self, base_url: str, **options: Any) -> OpenAI:
+        return OpenAI("gpt-6.2-sol", api_key=self.secret, base_url=base_url, api="responses", **options)

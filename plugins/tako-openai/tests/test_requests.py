@@ -282,6 +282,7 @@ def test_cache_marks_are_breakpoints_of_models_that_have_them() -> None:
     assert [(notice.code, notice.path) for notice in response.notices] == [
         ("unsupported_parameter", "messages[2].content[0]"),
         ("unsupported_parameter", "tools[0].cache"),
+        ("changed_parameter", "reasoning"),
     ]
 
 

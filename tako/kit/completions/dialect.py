@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -34,6 +35,8 @@ class Dialect(Struct, frozen=True, kw_only=True):
     - ``max_tokens`` and ``seed`` name the fields of those parameters. ``required`` is the word for "call some tool".
     - ``stream_usage``: ask for usage by ``stream_options``. ``metadata``: the wire has it.
     - ``reasoning_effort``: the effort's field, None if there is none. ``least_effort``: its word for a budget of 0.
+    - ``tools_beside_effort``: tools are taken beside an effort. ``reasons_unasked``: a model that's given no effort
+      has one.
     - ``reasoning_text``: the field in which reasoning goes back to who made it. None is the one in which it came, ""
       is for servers that take none.
     - ``refusal``: an assistant message may have one; else it goes out as text.
@@ -43,6 +46,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     - ``finish_reasons``: what the vendor's finish words mean; others are OTHER.
     - ``call_ids(id)``: the ids that may stand for one that another origin made, the best first: itself if it fits.
     - ``arrange(messages, context)``: puts encoded messages in the order that the vendor wants, and notes what it does.
+    - ``needs``: the API that the model needs: "chat" is for older ones, "responses" for those that have no other one.
     - ``require_finish``: a stream without a finish reason and without ``[DONE]`` is truncated.
     """
 
@@ -53,6 +57,8 @@ class Dialect(Struct, frozen=True, kw_only=True):
     metadata: bool = True
     reasoning_effort: str | None = "reasoning_effort"
     least_effort: str = "none"
+    tools_beside_effort: bool = True
+    reasons_unasked: bool = False
     reasoning_text: str | None = None
     refusal: bool = True
     sampling: bool = True
@@ -62,21 +68,32 @@ class Dialect(Struct, frozen=True, kw_only=True):
     finish_reasons: Mapping[str, FinishReason] = field(default_factory=lambda: FINISH_REASONS)
     call_ids: Callable[[str], Iterator[str]] = call_ids
     arrange: Callable[[list[dict[str, Any]], PartContext], list[dict[str, Any]]] | None = None
+    needs: Literal["", "chat", "responses"] = ""
     require_finish: bool = True
 
 
 _OWN_LIMIT = {"max_tokens": "max_completion_tokens"}
+_LATE: Mapping[str, Any] = {
+    **_OWN_LIMIT,
+    "sampling_beside_effort": False,
+    "stops": 0,
+    "cache_mark": "prompt_cache_breakpoint",
+    "tools_beside_effort": False,
+    "reasons_unasked": True,
+}
 OPENAI_MODELS: tuple[tuple[re.Pattern[str], Mapping[str, Any]], ...] = (
+    (re.compile(r"gpt-audio|gpt-5-search"), {"reasoning_effort": None, "needs": "chat"}),
     (re.compile(r"gpt-5(\.\d+)?-chat"), {**_OWN_LIMIT, "reasoning_effort": None, "stops": 4}),
     (re.compile(r"o1|o3-mini"), {**_OWN_LIMIT, "least_effort": "low", "sampling": False, "stops": 4}),
     (re.compile(r"o\d"), {**_OWN_LIMIT, "least_effort": "low", "sampling": False, "stops": 0}),
     (re.compile(r"gpt-5(?!\.)"), {**_OWN_LIMIT, "least_effort": "minimal", "sampling": False, "stops": 0}),
-    (
-        re.compile(r"gpt-5\.([6-9]|\d\d)|gpt-[6-9]"),
-        {**_OWN_LIMIT, "sampling_beside_effort": False, "stops": 0, "cache_mark": "prompt_cache_breakpoint"},
-    ),
+    (re.compile(r"gpt-6-astra"), {**_LATE, "least_effort": "low", "sampling": False}),
+    (re.compile(r"gpt-6\.1-sol"), {**_LATE, "least_effort": "low"}),
+    (re.compile(r"gpt-5\.([6-9]|\d\d)|gpt-[6-9]"), _LATE),
+    (re.compile(r"gpt-5\.5"), {**_LATE, "cache_mark": None}),
+    (re.compile(r"gpt-5\.4"), {**_LATE, "cache_mark": None, "reasons_unasked": False}),
     (re.compile(r"gpt-[5-9]|codex"), {**_OWN_LIMIT, "sampling_beside_effort": False, "stops": 0}),
-    (re.compile(r"gpt-[34]|chatgpt-"), {"reasoning_effort": None, "stops": 4}),
+    (re.compile(r"gpt-[34]|chatgpt-"), {"reasoning_effort": None, "stops": 4, "needs": "chat"}),
 )
 """What OpenAI's models differ in, by the beginning of their names; the first that matches decides.
 
@@ -86,11 +103,23 @@ beside an effort), and, all but the first of them, ``stop``; the others know no 
 """
 
 
+RESPONSES_ALONE = re.compile(
+    r"-pro\b|deep-research|computer-use|gpt-5-codex|-codex-max|gpt-daybreak|-cyber|gpt-rosalind|-rosalind|-astra-law"
+)
+"""Models that no other API serves: ``ResponsesModel`` of openai 3.57, without ``ChatModel``."""
+
+
 def for_openai(dialect: Dialect, model: str) -> Dialect:
     """Return how the wire of one of OpenAI's models differs, wherever it is served ("openai/gpt-5")."""
-    name = model.rpartition("/")[2]
-    changes = next((changes for pattern, changes in OPENAI_MODELS if pattern.match(name)), None)
+    changes = _changes(model.rpartition("/")[2])
     return replace(dialect, **changes) if changes else dialect
+
+
+@lru_cache(256)
+def _changes(name: str) -> Mapping[str, Any]:
+    none: Mapping[str, Any] = {}
+    changes = next((changes for pattern, changes in OPENAI_MODELS if pattern.match(name)), none)
+    return {**changes, "needs": "responses"} if RESPONSES_ALONE.search(name) else changes
 
 
 def finish_reason(word: str, words: Mapping[str, FinishReason], *, has_calls: bool) -> FinishReason:

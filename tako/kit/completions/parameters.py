@@ -30,8 +30,7 @@ def parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> 
     yield from _sampling(request, context, dialect)
     if request.response_format is not None:
         yield "response_format", _format(request.response_format, context)
-    if request.reasoning is not None:
-        yield from _effort(request.reasoning, context, dialect)
+    yield from _effort(request.reasoning, context, dialect, has_tools=bool(request.tools))
     if request.metadata and dialect.metadata:
         yield "metadata", request.metadata
     elif request.metadata:
@@ -122,7 +121,16 @@ def _format(wanted: str | JsonSchema, context: PartContext) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": schema}
 
 
-def _effort(wanted: int | str, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
+def _effort(
+    wanted: int | str | None, context: PartContext, dialect: Dialect, *, has_tools: bool
+) -> Iterator[tuple[str, Any]]:
+    refused = has_tools and not dialect.tools_beside_effort and (wanted is not None or dialect.reasons_unasked)
+    if refused and wanted != "none" and dialect.least_effort == "none":
+        text = "the effort is 'none': the model takes tools beside reasoning on the Responses API alone"
+        context.notice(notices.CHANGED_PARAMETER, text, "reasoning")
+        wanted = "none"
+    if wanted is None:
+        return
     if dialect.reasoning_effort is None:
         context.notice(notices.UNSUPPORTED_PARAMETER, "reasoning was left out: this model takes no effort", "reasoning")
         return

@@ -100,7 +100,7 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
         case "reasoning":
             return ReasoningPart(reasoning_text(fields), State(context.origin, fields))
         case "function_call":
-            state = state_of(fields, ("type", "call_id", "name", "arguments"), context)
+            state = _state(fields, ("call_id", "name", "arguments"), context)
             args = arguments(text_of(fields.get("arguments")))
             return ToolCallPart(text_of(fields.get("call_id")), text_of(fields.get("name")), args, state)
         case "custom_tool_call":
@@ -111,6 +111,18 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
             return ImagePart(mime, fields["result"], state_of(fields, ("result",), context))
         case kind:
             return vendor_part(str(kind or ""), fields, context) if fields else None
+
+
+def _state(fields: dict[str, Any], known: tuple[str, ...], context: PartContext) -> State | None:
+    """Return what an item says beside its part, with its type, by which ``is_item`` knows it."""
+    state = state_of(fields, ("type", *known), context)
+    return State(state.origin, {"type": fields["type"], **state.data}) if state is not None else None
+
+
+def is_item(data: dict[str, Any]) -> bool:
+    """Whether a part's state is of an item: of another API of the vendor's it is not."""
+    kind = data.get("type")
+    return isinstance(kind, str) and (kind in ("reasoning", "message") or "id" in data or "status" in data)
 
 
 def reasoning_text(item: dict[str, Any]) -> str:
@@ -127,7 +139,7 @@ def _message(fields: dict[str, Any], context: PartContext) -> Part:
     if part is None or name is None or not isinstance(part.get(name), str):
         return vendor_part(str(kind or "message"), fields, context)
     rest = {key: value for key, value in part.items() if key not in ("type", name) and value is not None}
-    state = state_of({**fields, "content": [rest]}, ("type", "role"), context)
+    state = _state({**fields, "content": [rest]}, ("role",), context)
     cited = [citation_of(as_object(one) or {}) for one in as_array(part.get("annotations")) or ()]
     return TextPart(part[name], cited, kind == "refusal", state)
 

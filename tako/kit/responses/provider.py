@@ -1,0 +1,166 @@
+"""A whole plugin for a vendor that speaks the Responses API, and Chat Completions too.
+
+::
+
+    class Acme(ResponsesProvider):
+        \"\"\"A model of Acme's.\"\"\"
+
+        name = "acme"
+        base_url = "https://api.acme.example/v1"
+        key_variable = "ACME_API_KEY"
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tako import notices
+from tako.errors import BadRequestError, ConfigurationError, NotFoundError
+from tako.hooks import hookimpl
+from tako.kit.completions.encode import translator_for
+from tako.kit.completions.exchange import chat_completions, stream_completions
+from tako.kit.completions.provider import CompletionsProvider, prepare
+from tako.kit.responses.blocks import decode_block, encode_part, is_item
+from tako.kit.responses.exchange import responses_chat, responses_stream
+from tako.kit.responses.request import encode_request
+from tako.translator import Translator
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable
+    from typing import Unpack
+
+    from tako.hookspecs import Chat, Stream
+    from tako.kit.http import CallOptions
+    from tako.kit.wire import HttpReply
+    from tako.parts import Part
+    from tako.state import Origin
+    from tako.translator import PartContext
+    from tako.types import ChatRequest, ChatResponse, Chunk
+
+Api = Literal["auto", "responses", "chat"]
+"""Which API is asked; "auto" decides by address and model."""
+OWN_HOSTS = ("api.openai.com", "openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com")
+"""Hosts, with their subdomains, at which "auto" takes the Responses API."""
+
+
+class ResponsesProvider(CompletionsProvider):
+    """A vendor that speaks the Responses API. A subclass says how with class attributes, as in CompletionsProvider.
+
+    ``api`` is "responses", "chat" (Chat Completions), or "auto": Responses at OpenAI's and Azure's own addresses,
+    except for older models, and Chat Completions anywhere else. ``/responses`` or ``/chat/completions`` goes after
+    ``base_url``.
+    """
+
+    api: Api = "responses"
+
+    def speaks_responses(self, model: str | None = None) -> bool:
+        """Whether requests go to the Responses API; ``model`` is the one that a request names itself, or None."""
+        if self.api != "auto":
+            return self.api == "responses"
+        return is_own(self.server) and self.dialect_of(model or self.model).needs != "chat"
+
+    def url_of(self, model: str | None) -> str:
+        """Return the address that requests go to; ``model`` is the one that a request names itself, or None."""
+        return f"{self.base_url}/responses" if self.speaks_responses(model) else super().url_of(model)
+
+    def encode(
+        self, request: ChatRequest, translator: Translator, context: PartContext, *, stream: bool
+    ) -> dict[str, Any]:
+        """Make the body of a request."""
+        dialect = self.dialect_of(request.model or self.model)
+        if self.speaks_responses(request.model):
+            return encode_request(request, self.wire_model, translator, context, dialect, stream=stream)
+        if self.api == "chat" and dialect.needs == "responses":
+            text = 'this model is served by the Responses API alone, as far as is known: api="responses" asks it'
+            context.notice(notices.OTHER_API, text, "")
+        return super().encode(request, translator, context, stream=stream)
+
+    def context(self, request: ChatRequest) -> PartContext:
+        """Return the context of one request. State of one API means nothing to the other."""
+        context, items = super().context(request), self.speaks_responses(request.model)
+        accepts = context.accepts
+
+        def fits(part: Part, origin: Origin) -> bool:
+            data = part.state.data if part.state is not None else {}
+            return accepts(part, origin) and (not data or is_item(data) == items)
+
+        context.accepts = fits
+        return context
+
+    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
+        """Send a request; a refusal by the wrong API says which one is right."""
+        try:
+            return await super().send(url, body, **call)
+        except (BadRequestError, NotFoundError) as error:
+            if not url.partition("?")[0].endswith("/responses") and self._is_wrong(str(error), body):
+                error.args = (f'{error.args[0]}; api="responses" asks the API that this model needs',)
+            raise
+
+    def _is_wrong(self, refusal: str, body: bytes) -> bool:
+        """Whether Chat Completions refused what the Responses API takes."""
+        if "responses" in refusal.lower():
+            return True
+        sent = msgspec.json.decode(body)
+        dialect = self.dialect_of(sent.get("model") or self.model)
+        return dialect.needs == "responses" or (bool(sent.get("tools")) and not dialect.tools_beside_effort)
+
+
+def check_api(api: str, who: str) -> Api:
+    """Return the option ``api``; raises ConfigurationError if it is none of the three."""
+    found = next((known for known in get_args(Api) if known == api), None)
+    if found is None:
+        raise ConfigurationError(f'{who}: api is "auto", "responses" or "chat", not {api!r}')
+    return found  # type: ignore[no-any-return]  # one of the Literal's values
+
+
+@lru_cache(256)
+def is_own(server: str) -> bool:
+    """Whether a server is OpenAI's own, or Azure's."""
+    host = (urlsplit(server).hostname or "").rstrip(".")
+    return any(host == own or host.endswith(f".{own}") for own in OWN_HOSTS)
+
+
+@hookimpl
+def tako_translator(provider: ResponsesProvider) -> Translator:
+    """Translate as the API does that a request goes to."""
+    chat = translator_for(provider.dialect, provider.dialect_of)
+
+    def encode(part: Part, context: PartContext) -> Any:
+        to = encode_part if provider.speaks_responses(context.request.model) else chat.encode
+        return to(part, context)
+
+    def decode(block: Any, context: PartContext) -> Part | None:
+        of = decode_block if provider.speaks_responses(context.request.model) else chat.decode
+        return of(block, context)
+
+    return Translator(encode, decode)
+
+
+@hookimpl
+def tako_chat(provider: ResponsesProvider, translator: Translator) -> Chat:
+    """Ask for a whole reply."""
+    asked = partial(prepare, provider, translator)
+    responses = responses_chat(provider, translator, asked)
+    completions = chat_completions(provider, translator, asked, provider.dialect)
+
+    def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
+        return (responses if provider.speaks_responses(request.model) else completions)(request)
+
+    return chat
+
+
+@hookimpl
+def tako_stream(provider: ResponsesProvider, translator: Translator) -> Stream:
+    """Ask for a reply in Server-Sent Events."""
+    asked = partial(prepare, provider, translator)
+    responses = responses_stream(provider, translator, asked)
+    completions = stream_completions(provider, translator, asked, provider.dialect)
+
+    def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        return (responses if provider.speaks_responses(request.model) else completions)(request)
+
+    return stream
