@@ -144,7 +144,7 @@ def _new_plugin(commands: Any) -> ArgumentParser:
         "--dialect",
         choices=["json", "completions", "responses"],
         default="json",
-        help="what the wire begins as: a small one of JSON, all of it shown; or Chat Completions or Responses, from the kit",
+        help="what the wire begins as: a small one of JSON, all of it shown; or one that is in the kit",
     )
     parser.add_argument("--class", dest="class_name", metavar="CLASS", help="the class, as the vendor spells itself")
     parser.add_argument("--into", default=".", metavar="FOLDER", help="where the new folder goes; else here")
