@@ -43,6 +43,7 @@ class LoopThread:
     def __init__(self) -> None:
         self.lost = False  # in a forked child: the thread stayed with the parent
         self.loop = asyncio.new_event_loop()
+        self._ending = False
         self._stopping = False
         self._leaving: set[asyncio.Task[None]] = set()
         self._waiting: set[Callable[[BaseException], object]] = set()
@@ -68,11 +69,15 @@ class LoopThread:
         with self.telling(partial(_fail, future)):
             try:
                 return future.result()
-            except ConcurrentCancelledError:  # what ran has cancelled itself
-                raise asyncio.CancelledError from None
+            except ConcurrentCancelledError:  # what ran has cancelled itself, or the program ends
+                raise self.told(asyncio.CancelledError()) from None
             finally:
                 future.cancel()
                 del future  # it refers to what it raises, whose traceback refers to this frame
+
+    def told(self, error: BaseException) -> BaseException:
+        """Return what is raised in a thread that waits: as the program ends, what ends a thread without a word."""
+        return SystemExit(ENDED) if self._ending and isinstance(error, asyncio.CancelledError) else error
 
     @contextmanager
     def telling(self, tell: Callable[[BaseException], object]) -> Generator[None]:
@@ -114,6 +119,7 @@ class LoopThread:
         """Close what still lives on the loop, then end the thread."""
         if self.ended:
             return
+        self._ending = True
         with suppress(TimeoutError, ConcurrentCancelledError):
             asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(LONGEST_ENDING)
         self._stopping = True
@@ -269,7 +275,7 @@ def _drain(stream: ChatStream, thread: LoopThread) -> Generator[Chunk, None, Non
         try:
             while (item := pump.take()) is not None:
                 if isinstance(item, BaseException):
-                    raise item
+                    raise thread.told(item)
                 yield item
         finally:
             thread.leave(pump.stop())

@@ -38,7 +38,7 @@ from tako import trust
 from tako.beside import Beside, read_beside, read_regular, serve, settings_path
 from tako.conductor import Conductor
 from tako.environment import is_reference
-from tako.errors import ConfigurationError, TakoError
+from tako.errors import ConfigurationError, TakoError, shown
 from tako.folders import config_folder
 from tako.hooks import PLUGINS, get_provider
 from tako.names import near
@@ -173,7 +173,7 @@ def find_config(path: str | os.PathLike[str] | None = None) -> Found:
     """
     named = path if path is not None else os.environ.get(VARIABLE) or None
     if not isinstance(named, (str, os.PathLike, NoneType)):
-        raise ConfigurationError(f"the path of a configuration is a str or a Path, not {named!r}")
+        raise ConfigurationError(f"the path of a configuration is a str or a Path, not {shown(named)}")
     if named is not None:
         return Found(_read_named(os.fspath(named), "" if path is not None else f" ({VARIABLE})"))
     own = user_config()

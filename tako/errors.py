@@ -34,6 +34,7 @@ is the ``__cause__``. Every error is one sentence that says what happened, to wh
 from __future__ import annotations
 
 import re
+from reprlib import Repr
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 """Control characters, and those of Unicode that turn or hide the text around them."""
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
@@ -56,6 +59,11 @@ def one_line(text: str, longest: int = LONGEST) -> str:
         text = " ".join(_SEQUENCES.sub("", text[: 4 * longest]).split())
         text = _HALVES.sub("\ufffd", _INVISIBLE.sub("", text))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def shown(value: object) -> str:
+    """Return a value as an error may quote it: a few words, however large it is and however deep it nests."""
+    return _SHORT.repr(value)
 
 
 class TakoError(Exception):

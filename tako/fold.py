@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tako.loose import is_deep
 from tako.parts import Citation, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import BLOCK_END
 from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Role, ToolCallDelta
@@ -79,9 +80,10 @@ def arguments(text: str) -> Any:
     if not text:
         return {}
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return text
+    return text if is_deep(value) else value
 
 
 def _deltas(parts: list[Part]) -> list[Delta]:

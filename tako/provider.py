@@ -11,7 +11,7 @@ from msgspec import Struct
 from tako.builtin import BUILT_IN, ONCE, OUTERMOST
 from tako.capabilities import Capabilities
 from tako.environment import resolve_call
-from tako.errors import ConfigurationError, TakoError
+from tako.errors import ConfigurationError, TakoError, shown
 from tako.hooks import PLUGINS, Hooks, Named
 from tako.hooks.finding import home_of
 from tako.hooks.inside import INSIDE, inside
@@ -62,7 +62,7 @@ class Provider:
 
     def __init__(self, model: str, *, capabilities: Capabilities | None = None) -> None:
         if not isinstance(model, str) or not model.isprintable():
-            raise ConfigurationError(f"{self.name}: model is a name, not {model!r}")
+            raise ConfigurationError(f"{self.name}: model is a name, not {shown(model)}")
         if capabilities is not None and not isinstance(capabilities, Capabilities):
             kind = type(capabilities).__name__
             raise ConfigurationError(f"{self.name}:{model}: capabilities is a tako.Capabilities, not a {kind}")
@@ -207,6 +207,8 @@ def _discreet(init: Callable[..., None]) -> Callable[..., None]:
             return init(*args, **options)
         except TakoError as error:
             failure: BaseException = error.with_traceback(None)
+        except RecursionError:
+            failure = ConfigurationError(f"{args[0].name}: an option is nested too deeply, or holds itself")
         except BaseException as error:  # noqa: BLE001 - a plugin's own mistake keeps its traceback
             failure = error
         args, options = (), {}  # this frame shows nothing either

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import astuple
 
-from tako.errors import ConfigurationError
-from tako.loose import as_array, as_object
+from tako.errors import ConfigurationError, shown
+from tako.loose import DEEPEST, NESTING, as_array, as_object, is_deep
 from tako.parts import (
     ContentPart,
     FileIdPart,
@@ -72,6 +72,8 @@ FIELDS: Mapping[type, _Fields] = {
 }
 """What is inside of parts, tools and schemas; those of plugins are theirs to check."""
 
+TOO_DEEP = f"is nested deeper than {DEEPEST} levels"
+
 _PLAIN = astuple(ChatRequest([]))[1:]
 """The options of a request that has none."""
 
@@ -103,7 +105,7 @@ def _check_message(message: Any, i: int) -> None:
     if not isinstance(message, Message):
         raise ConfigurationError(f"messages[{i}] is a {_kind(message)}, not a Message")
     if message.role.__class__ is not Role:
-        raise ConfigurationError(f"messages[{i}].role is {message.role!r}, none of {', '.join(Role)}")
+        raise ConfigurationError(f"messages[{i}].role is {shown(message.role)}, none of {', '.join(Role)}")
     content: Any = message.content
     if isinstance(content, str):
         return
@@ -129,6 +131,10 @@ def _wrong_field(value: Any) -> str | None:
         field = getattr(value, name)
         if not isinstance(field, kinds):
             return f".{name} is a {_kind(field)}, not {words}"
+    for name in getattr(value, "__struct_fields__", ()):
+        field = getattr(value, name)
+        if isinstance(field, NESTING) and field and is_deep(field):
+            return f".{name} {TOO_DEEP}"
     return None
 
 
@@ -192,6 +198,8 @@ def _check_tables(request: ChatRequest) -> None:
         table = as_object(value)
         if table is None:
             raise ConfigurationError(f"{name} is a {_kind(value)}, not a dict")
+        if table and is_deep(table):
+            raise ConfigurationError(f"{name} {TOO_DEEP}")
         for key in table:
             if not isinstance(key, str):
                 raise ConfigurationError(f"{name} has a key that is a {_kind(key)}, not a str")

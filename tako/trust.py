@@ -106,7 +106,7 @@ def _load(file: Path) -> Record | None:
         return None
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror or error}") from None
-    with suppress(msgspec.MsgspecError, UnicodeError):
+    with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
         record = msgspec.json.decode(data or b"", type=Record)
         if file.name == _file_of(file.parent, Path(record.path)).name:
             return record

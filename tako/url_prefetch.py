@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,12 +69,12 @@ class UrlPrefetch(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Check every field, and bring hosts and networks into their canonical spelling."""
         if type(self.timeout) not in (int, float) or not isfinite(self.timeout) or self.timeout <= 0:
-            raise ConfigurationError(f"UrlPrefetch: timeout is a positive number of seconds, not {self.timeout!r}")
+            raise ConfigurationError(f"UrlPrefetch: timeout is a positive number of seconds, not {shown(self.timeout)}")
         if type(self.max_bytes) is not int or self.max_bytes <= 0:
-            raise ConfigurationError(f"UrlPrefetch: max_bytes is a positive integer, not {self.max_bytes!r}")
+            raise ConfigurationError(f"UrlPrefetch: max_bytes is a positive integer, not {shown(self.max_bytes)}")
         for name in ("allow_http", "allow_private_ips"):
             if type(getattr(self, name)) is not bool:
-                raise ConfigurationError(f"UrlPrefetch: {name} is True or False, not {getattr(self, name)!r}")
+                raise ConfigurationError(f"UrlPrefetch: {name} is True or False, not {shown(getattr(self, name))}")
         force_setattr(self, "timeout", float(self.timeout))
         force_setattr(self, "allow_hosts", _entries("allow_hosts", self.allow_hosts, _allowed_host))
         force_setattr(self, "allow_cidrs", _entries("allow_cidrs", self.allow_cidrs, _allowed_network))
@@ -147,11 +147,12 @@ def _entries(option: str, value: Any, read: Callable[[Any], str]) -> tuple[str, 
     if not isinstance(value, (tuple, list, set, frozenset)):
         raise ConfigurationError(f"UrlPrefetch: {option} is a tuple of entries, not {type(value).__name__}")
     canonical: list[str] = []
-    for entry in value:  # pyright: ignore[reportUnknownVariableType] - anything may be in it; read() judges it
+    entries: list[Any] = [*value]  # anything may be in it; read() judges it
+    for entry in entries:
         try:
             canonical.append(read(entry))
         except ValueError as error:
-            raise ConfigurationError(f"UrlPrefetch: {option}: {entry!r}: {error}") from None
+            raise ConfigurationError(f"UrlPrefetch: {option}: {shown(entry)}: {error}") from None
     return tuple(canonical)
 
 

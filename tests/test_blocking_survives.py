@@ -394,6 +394,26 @@ def test_ctrl_c_ends_a_program_whose_callable_never_returns(call: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
 
 
+def test_threads_that_wait_as_the_program_ends_end_without_a_word() -> None:
+    program = """
+    import asyncio, threading
+    from tako.providers import PythonProvider
+    begun = threading.Semaphore(0)
+    async def sleep(request):
+        begun.release()
+        await asyncio.sleep(100)
+    async def pieces(request):
+        yield "a"
+        await sleep(request)
+    slow = PythonProvider("slow", sleep, stream=pieces)
+    for work in (lambda: slow.blocking.chat("x"), lambda: list(slow.blocking.stream("x"))):
+        threading.Thread(target=work, daemon=True).start()
+        begun.acquire()
+    """
+    done = run(program)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_a_call_while_the_program_ends_answers_or_says_so() -> None:
     program = """
     import atexit, warnings

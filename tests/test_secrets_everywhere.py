@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 from tako.errors import ProviderError, TakoError
 from tako.kit.keys import Secret, scrub
 from tako.providers import HttpGeneric, OpenAI
+from tako.testing.eventstream import CONTENT_TYPE, event, exception
 from tako.testing.server import Reply, reply, serve
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ KEYS: dict[str, dict[str, Any]] = {
 
 
 def echo(text: str) -> dict[str, Reply]:
-    """Ways in which a server may repeat what it was sent."""
+    """Ways in which a server may repeat what it was sent, whatever wire it is."""
     body = {"error": {"message": f"bad key {text}", "code": text, "type": text, "status": text}, "message": text}
     json = msgspec.json.encode(body)
     plain = reply(f"{'.' * 70} your header was Bearer {text}, really")
@@ -49,6 +51,16 @@ def echo(text: str) -> dict[str, Reply]:
         "an error of status 200": reply(json=body),
         "no JSON": plain,
         "JSON of another shape": reply(json=[text]),
+        "in lower case": reply(text.lower(), status=500),
+        "a coding": reply("x", headers={"content-encoding": text}),
+        "a broken coding": reply(b"\x1f\x8b" + text.encode(), headers={"content-encoding": "gzip"}),
+        "an event": reply([b"event: error\ndata: ", json, b"\n\n"]),
+        "an event that is cut": reply([b"data: ", json[:-9]], ending="cut"),
+        "an event that is no JSON": reply([b"data: {", text.encode(), b"\n\n"]),
+        "a line": reply([json, b"\n"], headers={"content-type": "application/x-ndjson"}),
+        "a frame": reply([exception("throttlingException", {"message": text})], headers=CONTENT_TYPE),
+        "cut at the limit": reply("." * 4085 + text, status=500),
+        "nested": reply('{"error":' * 300 + f'"{text}"' + "}" * 300, status=400),
         "a page": reply(f"<html>{text}</html>", headers={"content-type": "text/html"}),
         "a redirect": reply("", status=302, headers={"location": f"https://x.test/?key={text}"}),
         "a reply that is cut": reply([json[:-9], b" "], ending="cut", headers={"content-type": "application/json"}),
@@ -90,7 +102,7 @@ def test_a_key_that_a_vendor_repeats_shows_nowhere(
     with serve(echo(CANARY)[way]) as server:
         error = failing(at(name, server.url, max_retries=0, **KEYS[name]), streamed)
     assert isinstance(error, TakoError)
-    assert TOLD not in shown(error)
+    assert TOLD not in shown(error).upper()
 
 
 @pytest.mark.parametrize("way", echo(""))
@@ -115,6 +127,32 @@ def test_a_key_in_a_header_of_the_user_s_shows_nowhere(way: str) -> None:
         ):
             error = failing(provider, streamed=False)
             assert TOLD not in shown(error)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_that_a_vendor_repeated_before_the_caller_gave_up_shows_nowhere(
+    name: str, streamed: bool, at: At, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", CANARY)
+    sent = threading.Event()
+
+    def leave() -> bool:
+        sent.set()
+        return False
+
+    async def main(provider: Provider) -> None:
+        call = provider.stream("hi").response() if streamed else provider.chat("hi")
+        asking = asyncio.ensure_future(call)
+        assert await asyncio.to_thread(sent.wait, 30)
+        await asyncio.sleep(0.02)  # what has been sent arrives
+        asking.cancel()
+        await asking
+
+    begun = f'{{"text": "{CANARY}'.encode() if name != "bedrock" else event("messageStart", {"text": CANARY})[:-4]
+    with serve(reply([begun, leave])) as server, pytest.raises(asyncio.CancelledError) as caught:
+        asyncio.run(main(at(name, server.url, max_retries=0, **KEYS[name])))
+    assert TOLD not in shown(caught.value)
 
 
 class OddError(Exception):

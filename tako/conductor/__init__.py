@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from tako.conductor.events import COORDINATOR, Event, RunResult
 from tako.conductor.running import Run
-from tako.errors import ConfigurationError, TakoError
+from tako.errors import ConfigurationError, TakoError, shown
 from tako.request import as_request
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ class Conductor:
         _check_members(workers, coordinator)
         for name, value in (("max_steps", max_steps), ("max_fanout", max_fanout)):
             if type(value) is not int or value < 1:
-                raise ConfigurationError(f"Conductor: {name} is a whole number above 0, not {value!r}")
+                raise ConfigurationError(f"Conductor: {name} is a whole number above 0, not {shown(value)}")
         if isinstance(worker_timeout, bool) or not isinstance(worker_timeout, (int, float)) or not worker_timeout > 0:
             raise ConfigurationError(
-                f"Conductor: worker_timeout is a number of seconds above 0, not {worker_timeout!r}"
+                f"Conductor: worker_timeout is a number of seconds above 0, not {shown(worker_timeout)}"
             )
         if not isinstance(fail_fast, bool):
-            raise ConfigurationError(f"Conductor: fail_fast is True or False, not {fail_fast!r}")
+            raise ConfigurationError(f"Conductor: fail_fast is True or False, not {shown(fail_fast)}")
         if system is not None and not isinstance(system, str):
             raise ConfigurationError(f"Conductor: system is a str, not a {type(system).__name__}")
         self.workers = dict(workers)
@@ -69,7 +69,7 @@ class Conductor:
         """Send one request to the worker of a role. Raises ConfigurationError for a role that nobody has."""
         worker = self.workers.get(role) if isinstance(role, str) else None
         if worker is None:
-            raise ConfigurationError(f"no worker has the role {role!r} (roles: {', '.join(self.workers)})")
+            raise ConfigurationError(f"no worker has the role {shown(role)} (roles: {', '.join(self.workers)})")
         return await worker.chat(request)
 
     async def run(self, prompt: ChatRequest | str | list[Message]) -> RunResult:
@@ -148,7 +148,7 @@ def _check_members(workers: Mapping[str, Provider], coordinator: Provider | None
         raise ConfigurationError(f"Conductor: the role {COORDINATOR!r} is the coordinator's own")
     for role in workers:
         if not isinstance(role, str) or not role:
-            raise ConfigurationError(f"Conductor: a role is a word, not {role!r}")
+            raise ConfigurationError(f"Conductor: a role is a word, not {shown(role)}")
     members = {f"the worker {role!r}": provider for role, provider in workers.items()}
     if coordinator is not None:
         members["the coordinator"] = coordinator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.errors import ConfigurationError, PluginError, TakoError
+from tako.errors import ConfigurationError, PluginError, TakoError, shown
 from tako.hooks.finding import UnknownProviderError
 from tako.hooks.misfit import misfit
 from tako.hooks.plugins import PLUGINS
@@ -21,7 +21,7 @@ def get_provider(id: str, /, **options: Any) -> Provider:
     options do not fit.
     """
     if not isinstance(id, str) or not id.partition(":")[0]:
-        raise PluginError(f"a provider's id is text, as in 'openai:gpt-5', not {id!r}")
+        raise PluginError(f"a provider's id is text, as in 'openai:gpt-5', not {shown(id)}")
     name, _, model = id.partition(":")
     try:
         cls = PLUGINS.provider_class(name)

@@ -13,7 +13,9 @@ import msgspec
 
 from tako.errors import ProviderTimeoutError, ResponseError, TransportError
 from tako.kit.lines import BOM
+from tako.kit.nesting import is_deep
 from tako.kit.wire import PATIENCE
+from tako.loose import DEEPEST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -27,6 +29,7 @@ PIECE = 256 * 1024
 STEP = 64 * 1024
 """Bytes of a whole reply that count as progress."""
 
+TOO_DEEP = f"the reply is JSON nested deeper than {DEEPEST} levels"
 _GZIP = b"\x1f"
 _CM_DEFLATE = 8  # RFC 1950, 2.2: the low half of zlib's first byte; no deflate data of a compressor's begins with it
 
@@ -122,6 +125,8 @@ def decode_json(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     A byte order mark is passed over. Half a surrogate pair, which servers send that cut text into UTF-16 units, becomes
     U+FFFD: strict JSON has no such text, and losing a reply to half an emoji would be worse.
     """
+    if is_deep(data):
+        raise ResponseError(TOO_DEEP, body=data[:4096].decode("utf-8", "replace"))
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
@@ -134,7 +139,7 @@ def decode_json(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         text = f"the reply is not JSON ({error}): {excerpt(data)}"
     except RecursionError as error:
         problem = error
-        text = "the reply is JSON nested too deeply"
+        text = TOO_DEEP
     raise ResponseError(text, body=data[:4096].decode("utf-8", "replace")) from problem
 
 

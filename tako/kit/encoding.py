@@ -126,7 +126,7 @@ def result_parts(part: ToolResultPart) -> list[Part] | None:
     if all(isinstance(item, ContentPart) for item in items):
         return items
     if all((as_object(item) or {}).get("type") in ("text", "image", "image_url") for item in items):
-        with suppress(msgspec.ValidationError):
+        with suppress(msgspec.ValidationError, RecursionError):
             return msgspec.convert(items, list[Part])
     return None
 
@@ -156,8 +156,10 @@ def encode(body: Any, *, large: bool = False) -> bytes:
     long: list[str] = []
     try:
         encoded = msgspec.json.encode(_without_long(body, long) if large else body)
-    except (TypeError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
-        raise ConfigurationError(f"the request holds a value that JSON cannot carry: {error}") from error
+    except RecursionError as error:
+        raise ConfigurationError("the request holds a value that is nested too deeply") from error
+    except (TypeError, ValueError, UnicodeError, OverflowError) as error:
+        raise ConfigurationError(f"the request holds a value that JSON can't carry: {error}") from error
     if not long:
         return encoded
     whole = BytesIO()

@@ -134,15 +134,12 @@ def stream_through(
                             break
                         patience.since = monotonic() if chunk is not None else patience.check()
                     if page:
-                        raise _page(b"")
+                        raise _page(b"")  # noqa: TRY301 - cleaned below
                     for chunk in _finish(decoding, exchange):
                         yield chunk
-                except ProviderError as error:
-                    provider.clean(error)
+                except BaseException as error:  # noqa: BLE001 - whatever it is, this frame shows nothing
                     data = b""  # a traceback with locals shows this frame, and a vendor may have repeated the key
-                    if not isinstance(error, TransportError):
-                        raise
-                    failure = error
+                    failure = _broken(error, provider)
                 for chunk in _finish(decoding, exchange, failure) if failure is not None else ():
                     yield chunk
                 await _linger(pieces)
@@ -169,6 +166,17 @@ def _second_try(provider: HttpProvider, exchange: Exchange, error: BadRequestErr
     if again is None:
         raise error
     return again
+
+
+def _broken(error: BaseException, provider: HttpProvider) -> TransportError:
+    """Return the error of a connection that broke, and raise any other; neither shows what a vendor has repeated."""
+    if isinstance(error, ProviderError):
+        provider.clean(error)
+    elif not isinstance(error, Exception):  # cancelled: no mistake that anybody looks for in the frames
+        error.__traceback__ = None
+    if not isinstance(error, TransportError):
+        raise error
+    return error
 
 
 def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: Provider) -> None:

@@ -55,12 +55,12 @@ class Secret:
         return Secret(self._text, self._variable, prefix)
 
     def hide(self, text: str) -> str:
-        """Return a text with this secret taken out: as it is, escaped for URLs, JSON or HTML, or cut short."""
+        """Return a text with this secret taken out, in any case: as it is, escaped for URLs, JSON or HTML, or cut."""
         if len(self._text) < SHORTEST:
             return text
         words = [word for word in _BREAKS.split(self._text) if len(word) >= TELLING]  # as in "Bearer KEY"
         forms = [form for secret in (self._text, *words) for form in _forms(secret)]
-        heads = re.compile("|".join({re.escape(form[:TELLING]) for form in forms}))
+        heads = re.compile("|".join({re.escape(form[:TELLING]) for form in forms}), re.IGNORECASE)
         at = 0
         while head := heads.search(text, at):
             at = head.start()
@@ -139,7 +139,7 @@ def _forms(secret: str) -> set[str]:
 def _shared(first: str, second: str) -> int:
     """Count the characters that two texts begin with alike."""
     pairs = enumerate(zip(first, second, strict=False))
-    return next((i for i, (one, other) in pairs if one != other), min(len(first), len(second)))
+    return next((i for i, (one, other) in pairs if one.lower() != other.lower()), min(len(first), len(second)))
 
 
 def scrub(error: BaseException, hide: Callable[[str], str]) -> None:

@@ -127,7 +127,7 @@ class ModelTable:
         try:
             text = files(self.package).joinpath("models.toml").read_text(encoding="utf-8")
             return msgspec.convert(tomllib.loads(text), Sheet)
-        except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
+        except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
             raise PluginError(f"{self.package}: models.toml is broken: {error}") from error
 
     @cached_property

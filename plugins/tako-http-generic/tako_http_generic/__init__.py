@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError
+from tako.kit.checks import check_kind
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.failures import Facts, read_facts
 from tako.kit.http import CallOptions, HttpProvider, TransportOptions, server_of
@@ -27,8 +29,6 @@ from tako_http_generic.settings import NdJson, OpenAiSse, StreamConfig, ToolCall
 from tako_http_generic.stream import PointerDecoder, StreamReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tako.kit.wire import HttpReply
     from tako_http_generic.file import Readable
     from tako_http_generic.headers import Headers
@@ -38,6 +38,8 @@ __all__ = ["EXAMPLES", "HttpGeneric", "NdJson", "OpenAiSse", "ToolCalls"]
 
 EXAMPLES = files("tako_http_generic") / "examples"
 """Endpoints that ship as data: ``anthropic.toml``, ``cohere.toml``, ``ollama.toml``, ``openai.toml``."""
+TABLES = ("defaults", "error_codes", "finish_reasons", "query", "usage_fields")
+"""Options that are mappings."""
 OWN = Options.__annotations__.keys() - TransportOptions.__annotations__.keys()
 
 
@@ -77,7 +79,7 @@ class HttpGeneric(HttpProvider):
         self.__dict__["name"] = _checked_id(id)  # every object has its own; the class has one for all
         rest: dict[str, Any] = {name: value for name, value in options.items() if name not in OWN}
         super().__init__(_checked_model(model, id), **rest)
-        own = cast("Options", {name: value for name, value in options.items() if name in OWN})
+        own = _checked_own(options, id)
         self.add_headers(read_headers(headers, self.id), last=True)
         self.method = _checked_method(method, self.id)
         stream = read_setting(stream_config, StreamConfig, f"{self.id}: stream_config")
@@ -193,6 +195,14 @@ def tako_stream(provider: HttpGeneric, translator: Translator) -> Stream | None:
 async def prepare(provider: HttpGeneric, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
     """Encode a request."""
     return provider.asking.exchange(request, provider.model, translator, provider.context(request), stream=stream)
+
+
+def _checked_own(options: Options, id: str) -> Options:
+    """Return this class's own options; a table that is None is one that isn't given."""
+    own = {name: value for name, value in options.items() if name in OWN and (value is not None or name not in TABLES)}
+    for name in TABLES:
+        check_kind(own.get(name), Mapping, name, id, "a dict")
+    return cast("Options", own)
 
 
 def _checked_id(id: str) -> str:

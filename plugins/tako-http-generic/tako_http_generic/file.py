@@ -77,6 +77,8 @@ def read_file(path: Readable) -> dict[str, Any]:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror or error}") from None
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{file}: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{file} is nested too deeply") from None
     except (msgspec.DecodeError, ValueError) as error:  # of TOML, of JSON, of UTF-8
         raise ConfigurationError(f"{file} cannot be parsed: {error}") from None
     values = {name: getattr(read, name) for name in read.__struct_fields__}

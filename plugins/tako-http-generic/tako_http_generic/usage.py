@@ -72,7 +72,8 @@ class Counter:
             raise ConfigurationError(f"{owner}: usage_fields has {unknown!r} (known: {', '.join(SOURCES)})")
         self._given = {
             name: [
-                Path(text, f"{owner}: usage_fields.{name}") for text in ([given] if isinstance(given, str) else given)
+                Path(text, f"{owner}: usage_fields.{name}")
+                for text in (given if isinstance(given, (list, tuple)) else [given])
             ]
             for name, given in fields.items()
         }

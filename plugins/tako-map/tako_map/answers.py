@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.errors import ConfigurationError
+from tako.loose import DEEPEST, is_deep
 from tako.options import is_table
 from tako.types import ChatResponse, FinishReason, JsonSchema
 from tako_map.values import AnswerError
@@ -37,16 +38,21 @@ class Answers:
         kind = validators.validator_for(schema.schema, default=validators.Draft202012Validator)
         try:
             kind.check_schema(schema.schema)
+            registry = _registry(schema, kind.META_SCHEMA)
+        except RecursionError as error:
+            raise ConfigurationError(f"the schema {schema.name!r} is nested too deeply") from error
         except exceptions.SchemaError as error:
             what = f"{_cut(error.message)} at {error.json_path}"
             raise ConfigurationError(f"the schema {schema.name!r} isn't a JSON Schema: {what}") from error
-        self._validator = kind(schema.schema, registry=_registry(schema, kind.META_SCHEMA))
+        self._validator = kind(schema.schema, registry=registry)
         self._best = exceptions.best_match
 
     def read(self, response: ChatResponse) -> Any:
         """Return the answer as JSON values. Raises AnswerError."""
         try:
             data = msgspec.json.decode(response.text)
+            if is_deep(data):
+                raise AnswerError(f"the answer is nested deeper than {DEEPEST} levels", response=response)
             wrong = self._best(self._validator.iter_errors(data))
         except (msgspec.DecodeError, UnicodeError) as error:
             what = ENDINGS.get(response.finish_reason, str(error))

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self
 
 from tako import Capabilities, Chat, Stream, hookimpl
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, shown
 from tako.provider import Provider
 from tako_python.answers import LastChunk, as_chunk, as_response
 from tako_python.calling import ask, items_of
@@ -42,14 +42,14 @@ class PythonProvider(Provider):
         capabilities: Capabilities | None = None,
     ) -> None:
         if not isinstance(id, str) or not id:
-            raise ConfigurationError(f"PythonProvider: id is a name, not {id!r}")
+            raise ConfigurationError(f"PythonProvider: id is a name, not {shown(id)}")
         for option, value in (("chat", chat), ("stream", stream)):
             if not callable(value) and (option, value) != ("stream", None):
                 raise ConfigurationError(f"{id}: {option} is a callable that takes a ChatRequest, not {_kind(value)}")
             if callable(value) and not _takes_a_request(value):
                 raise ConfigurationError(f"{id}: {option} must be callable with one argument, the ChatRequest")
         if max_context_tokens is not None and (type(max_context_tokens) is not int or max_context_tokens < 1):
-            raise ConfigurationError(f"{id}: max_context_tokens is a number of tokens, not {max_context_tokens!r}")
+            raise ConfigurationError(f"{id}: max_context_tokens is a number of tokens, not {shown(max_context_tokens)}")
         super().__init__(id, capabilities=capabilities)
         self.chat_callable = chat
         self.stream_callable = stream

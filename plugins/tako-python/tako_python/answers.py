@@ -8,9 +8,9 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from tako.errors import ResponseError
+from tako.errors import ResponseError, shown
 from tako.fold import arguments
-from tako.loose import as_array, as_object
+from tako.loose import DEEPEST, as_array, as_object, is_deep
 from tako.parts import Part, TextPart, ToolCallPart
 from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Role, Usage
 
@@ -21,6 +21,7 @@ RESPONSE_KEYS = {"text", "input_tokens", "output_tokens", "tool_calls"}
 def as_response(answer: Any, model: str) -> ChatResponse:
     """Return an answer as a ChatResponse; raises ResponseError where it cannot be one."""
     if isinstance(answer, ChatResponse):
+        _calls(answer.tool_calls)
         return answer if answer.model else replace(answer, model=model)
     if isinstance(answer, str):
         answer = {"text": answer}
@@ -56,8 +57,10 @@ def as_chunk(item: Any) -> Chunk:
         )
     kind = said.get("kind", "delta")
     if kind not in ("delta", "end"):
-        raise ResponseError(f"stream yielded a dict whose 'kind' is {kind!r}; 'delta' or 'end' is expected")
+        raise ResponseError(f"stream yielded a dict whose 'kind' is {shown(kind)}; 'delta' or 'end' is expected")
     _check_keys(said, CHUNK_KEYS[kind], "stream yielded a dict")
+    if is_deep(said):
+        raise ResponseError(f"stream yielded a dict that is nested deeper than {DEEPEST} levels")
     try:
         return msgspec.convert({"kind": kind, **said}, Delta | End)
     except msgspec.ValidationError as error:
@@ -95,6 +98,8 @@ def _calls(given: Any) -> list[ToolCallPart]:
     made: list[ToolCallPart] = []
     for call in calls:
         part = call if isinstance(call, ToolCallPart) else _call(call)
+        if is_deep(part.args):
+            raise ResponseError(f"chat returned a call whose arguments are nested deeper than {DEEPEST} levels")
         if not part.id or any(part.id == other.id for other in made):
             part = replace(part, id=f"call_{uuid4().hex[:24]}")
         made.append(part)
@@ -114,7 +119,7 @@ def _count(said: dict[str, Any], name: str) -> int:
     if value is None:
         return 0
     if type(value) is not int or value < 0:
-        raise ResponseError(f"chat returned a dict whose {name!r} is {value!r}, not a number of tokens")
+        raise ResponseError(f"chat returned a dict whose {name!r} is {shown(value)}, not a number of tokens")
     return value
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import sys
 import threading
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from tako.errors import ProviderError, ResponseError, TakoError
+from tako.errors import ProviderError, ResponseError
+from tako.hooks.failures import one_line, passes
 from tako_python.threads import in_thread
 
 if TYPE_CHECKING:
@@ -59,19 +58,9 @@ def named_failures(function: Callable[..., Any]) -> Generator[None]:
     try:
         yield
     except BaseException as error:
-        if isinstance(error, TakoError) or _ends_more(error):
+        if passes(error):
             raise
-        text = f"{type(error).__name__}: {error}".removesuffix(": ")
-        raise ProviderError(f"{name_of(function)} raised {text}") from error
-
-
-def _ends_more(error: BaseException) -> bool:
-    """Tell what ends more than the callable: the program, the task, the generator; alone or in a group."""
-    if isinstance(error, BaseExceptionGroup):
-        return any(map(_ends_more, error.exceptions))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - of anything
-    trio = sys.modules.get("trio")
-    ends = (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
-    return isinstance(error, ends) or (trio is not None and isinstance(error, trio.Cancelled))
+        raise ProviderError(f"{name_of(function)} raised {one_line(error)}") from error
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tako.errors import ConfigurationError
-from tako.hooks.failures import is_interrupt
+from tako.hooks.failures import is_interrupt, one_line
 from tako.output import plugin_output_to_stderr
 
 if TYPE_CHECKING:
@@ -34,12 +34,15 @@ def load(path: str, places: Sequence[str] | None = None) -> Callable[..., Any]:
     except BaseException as error:
         if is_interrupt(error):
             raise
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ConfigurationError(f"python:{path}: {module_name} cannot be imported ({text})") from error
+        raise ConfigurationError(f"python:{path}: {module_name} cannot be imported ({one_line(error)})") from error
     try:
         found = attrgetter(name)(module)
     except AttributeError:
         raise ConfigurationError(f"python:{path}: {module_name} has no {name!r}") from None
+    except Exception as error:
+        raise ConfigurationError(
+            f"python:{path}: reading {name} of {module_name} failed ({one_line(error)})"
+        ) from error
     if not callable(found):
         raise ConfigurationError(f"python:{path}: {name} is a {type(found).__name__}, which cannot be called")
     return found  # type: ignore[no-any-return]  # it was found by name

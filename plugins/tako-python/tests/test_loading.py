@@ -72,6 +72,32 @@ def test_an_id_that_names_no_callable_is_one_line(answers: str, id: str, text: s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "raise SystemExit(3)",
+        "raise asyncio.CancelledError",
+        "raise GeneratorExit",
+        "raise type('Panic', (BaseException,), {})",
+        "def __getattr__(name): raise ValueError(name)",
+    ],
+)
+def test_a_module_that_raises_anything_is_one_line(tmp_path, monkeypatch, line: str) -> None:
+    monkeypatch.setitem(sys.modules, "odd_answers", None)
+    del sys.modules["odd_answers"]
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    (tmp_path / "odd_answers.py").write_text(f"import asyncio\n{line}\n")
+    with pytest.raises(ConfigurationError, match="python:odd_answers:chat: "):
+        tako.get_provider("python:odd_answers:chat")
+
+
+def test_ctrl_c_while_a_module_is_imported_is_the_user_s(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    (tmp_path / "slow_answers.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        tako.get_provider("python:slow_answers:chat")
+
+
 def test_by_name_with_a_callable_at_hand() -> None:
     provider = tako.get_provider("python:mine", chat=lambda request: "Hi")
     assert (provider.id, asyncio.run(provider.chat("?")).text) == ("mine", "Hi")

@@ -65,7 +65,7 @@ class Scrubber:
             return Asked(request.method, url, headers, base64=request.body)
         try:
             return Asked(request.method, url, headers, json=msgspec.json.decode(text))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return Asked(request.method, url, headers, text=text or None)
 
     def reply_headers(self, headers: Mapping[str, str]) -> dict[str, str]:

@@ -99,7 +99,7 @@ def _read(path: Path) -> list[Entry]:
     for number, line in enumerate(lines[1:], 2):
         try:
             entries.append(msgspec.json.decode(line, type=Entry))
-        except (msgspec.DecodeError, UnicodeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise ConfigurationError(f"tako-record: {path}, line {number}: {error}") from error
     return entries
 
