@@ -10,6 +10,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, cast
 
 from tako.errors import AuthenticationError, ConfigurationError, TakoError, TransportError
+from tako.kit.keys import Secret, scrub
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,10 @@ WAYS = (
 )
 LOST = "lost"
 """Stands for credentials that were left behind when their provider was pickled."""
+
+
+SENT = ("token", "refresh_token", "client_secret")
+"""Secrets of google.auth's credentials that go to where tokens come from."""
 
 
 class Source:
@@ -63,7 +68,8 @@ class Source:
         except Exception as error:  # noqa: BLE001 - credentials= may be of any class and raise anything
             if old is None and credentials.token is not None and end_of(credentials.expiry) > time():
                 return credentials
-            raise self._explained(error) from _bare(error)
+            scrub(error, self._hide)
+            raise self._explained(error) from error
         return credentials
 
     def _found(self) -> Any:
@@ -73,7 +79,8 @@ class Source:
             except TakoError:
                 raise
             except Exception as error:  # noqa: BLE001 - a broken file raises whatever its parser raises
-                raise self._explained(error) from _bare(error)
+                scrub(error, self._hide)
+                raise self._explained(error) from error
         return self._credentials
 
     def _find(self) -> Any:
@@ -91,6 +98,13 @@ class Source:
             found, self.project = google.default(scopes=SCOPES)
         self.project = self.project or getattr(found, "project_id", None)
         return found
+
+    def _hide(self, text: str) -> str:
+        """Take out of a text what the credentials send to get a token."""
+        for name in SENT:
+            value = getattr(self._credentials, name, None)
+            text = Secret(value).hide(text) if isinstance(value, str) else text
+        return text
 
     def _explained(self, error: Exception) -> TakoError:
         """Say in one line which source failed, why, and what to set."""
@@ -127,17 +141,6 @@ def check_credentials(credentials: Any, owner: str) -> None:
         kind = type(credentials).__name__
         hint = "; google.auth.default() returns a pair, pass its first" if kind == "tuple" else ""
         raise ConfigurationError(f"{owner}: credentials= is an object of google.auth.credentials, not {kind}{hint}")
-
-
-def _bare(error: Exception) -> Exception:
-    """Take the tracebacks off an error and all that led to it: their frames hold keys."""
-    link: BaseException | None = error
-    seen: set[int] = set()
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
-    return error
 
 
 def _said(error: BaseException) -> str:

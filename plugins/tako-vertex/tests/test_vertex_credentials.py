@@ -96,6 +96,22 @@ def test_what_is_wrong_with_credentials_is_said_with_their_source(
     assert not unsaid(default, errors.ConfigurationError, "GOOGLE_APPLICATION_CREDENTIALS=", "missing.json")
 
 
+def test_what_a_token_server_repeats_of_the_credentials_is_not_said(user: Any) -> None:
+    def echo(request: Received) -> Reply:
+        return reply(json={"error": "invalid_grant", "error_description": request.body.decode()}, status=400)
+
+    with serve(echo) as server:
+        credentials = user(server)
+        credentials._refresh_token, credentials._client_secret = "1//CANARY-refresh", "CANARY-secret"
+        provider = Vertex("m", project_id="p", credentials=credentials, endpoint_url=server.url, max_retries=0)
+        with pytest.raises(errors.AuthenticationError, match="Google refused credentials=") as caught:
+            provider.blocking.chat("Hello")
+    shown, cause = f"{caught.value!r}", caught.value.__cause__
+    while cause is not None:
+        shown, cause = f"{shown}{cause!r}{vars(cause)}", cause.__cause__ or cause.__context__
+    assert "CANARY" not in shown
+
+
 def test_credentials_that_know_no_project_need_one(google: Any, user: Any) -> None:
     with serve(google) as server:
         provider = Vertex("m", credentials=user(server), endpoint_url=server.url)
