@@ -65,7 +65,7 @@ class Source:
         try:
             with Session() as session:
                 credentials.refresh(Request(session=session))
-        except Exception as error:  # noqa: BLE001 - credentials= may be of any class and raise anything
+        except Exception as error:
             if old is None and credentials.token is not None and end_of(credentials.expiry) > time():
                 return credentials
             scrub(error, self._hide)
@@ -78,7 +78,7 @@ class Source:
                 self._credentials = self._find()
             except TakoError:
                 raise
-            except Exception as error:  # noqa: BLE001 - a broken file raises whatever its parser raises
+            except Exception as error:
                 scrub(error, self._hide)
                 raise self._explained(error) from error
         return self._credentials
