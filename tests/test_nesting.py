@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tako
-from tako import ChatRequest, ChatResponse, Conductor, JsonSchema, Message, Tool
+from tako import ChatRequest, ChatResponse, Conductor, ContentPart, JsonSchema, Message, Origin, State, Tool
 from tako.errors import LONGEST, ConfigurationError, ResponseError, TakoError, shown
 from tako.fold import arguments
 from tako.kit.encoding import encode
@@ -73,7 +73,7 @@ def turn(args: Any, result: Any = "r") -> list[Message]:
 
 def doors(value: Any) -> dict[str, tuple[str, ChatRequest]]:
     """Every place of a request that holds JSON: its path, and the request."""
-    hello, tool = [Message.user("x")], Tool("f")
+    hello, tool, place = [Message.user("x")], Tool("f"), "messages[0].content[0]"
     schema = {"type": "object", "properties": {"p": value}}
     return {
         "arguments": ("messages[1].content[0].args", ChatRequest(turn(value), tools=[tool])),
@@ -81,6 +81,17 @@ def doors(value: Any) -> dict[str, tuple[str, ChatRequest]]:
         "schema of a tool": ("tools[0].input_schema", ChatRequest(hello, tools=[Tool("f", "", schema)])),
         "schema of a reply": ("response_format.schema", ChatRequest(hello, response_format=JsonSchema("s", schema))),
         "extra": ("extra", ChatRequest(hello, extra={"x": value})),
+        "extra of a part": (f"{place}.extra", ChatRequest([Message.user([TextPart("x", extra={"x": value})])])),
+        "extra of a tool": ("tools[0].extra", ChatRequest(hello, tools=[Tool("f", extra={"x": value})])),
+        "a vendor's tool": ("tools[0].block", ChatRequest(hello, tools=[Tool.vendor("openai", {"x": value})])),
+        "a vendor's block": (
+            f"{place}.state",
+            ChatRequest([Message.user([ContentPart.vendor("openai", {"x": value}), TextPart("x")])]),
+        ),
+        "state": (
+            f"{place}.state",
+            ChatRequest([Message.user([TextPart("x", state=State(Origin("openai"), {"x": value}))])]),
+        ),
     }
 
 
