@@ -162,7 +162,7 @@ def read_options(id: str, options: list[str]) -> dict[str, Any]:
 def _value(key: str, text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError):
         return text
     except RecursionError:
         raise UsageError(f"the option {key} is nested too deeply") from None
