@@ -221,7 +221,12 @@ class TransportError(ProviderError):
 
 
 class ProviderTimeoutError(TransportError):
-    """Nothing came for longer than ``timeout`` (or ``connect_timeout``) seconds."""
+    """Nothing came for longer than ``timeout`` (or ``connect_timeout``) seconds, or the ``deadline`` of a call is over.
+
+    In the middle of a stream, ``partial`` is the reply as far as it came.
+    """
+
+    partial: ChatResponse | None = None
 
 
 class ResponseError(ProviderError):

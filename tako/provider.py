@@ -54,11 +54,15 @@ class Provider:
     """A model behind one vendor's API.
 
     A plugin subclasses it in the module that implements the hooks for it. ``name`` is the id's prefix, as the entry
-    point has it. ``max_retries`` counts the calls after the first, for errors that are ``retryable``.
+    point has it. ``max_retries`` counts the calls after the first, for errors that are ``retryable``. ``deadline`` is
+    the time in seconds that a whole call has with its retries. ``idempotency_header`` is the header by which the vendor
+    tells a request that is sent again, if it takes one: each call gets a key, which its retries keep.
     """
 
     name: ClassVar[str] = "provider"
     max_retries: int = 2
+    deadline: float | None = None
+    idempotency_header: str | None = None
 
     def __init__(self, model: str, *, capabilities: Capabilities | None = None) -> None:
         if not isinstance(model, str) or not model.isprintable():

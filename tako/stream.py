@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from tako.errors import StreamTruncatedError, TakoError
+from tako.errors import ProviderTimeoutError, StreamTruncatedError, TakoError
 from tako.fold import fold
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ async def _keeping(
             async for chunk in chunks:
                 keep(chunk)
                 yield chunk
-        except StreamTruncatedError as error:
-            error.partial = error.partial or put_together()
+        except (StreamTruncatedError, ProviderTimeoutError) as error:
+            if kept or isinstance(error, StreamTruncatedError):
+                error.partial = error.partial or put_together()
             raise

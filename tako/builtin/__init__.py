@@ -4,9 +4,14 @@ They stand between the module that defines a provider and the general plugins; o
 stand outside of everyone. What is outermost comes last.
 """
 
-from tako.builtin import defaults, guard, integrity, retries
+from tako.builtin import deadline, defaults, guard, integrity, retries
 
-BUILT_IN: list[tuple[str, object]] = [("tako.defaults", defaults), ("tako.retries", retries), ("tako.guard", guard)]
+BUILT_IN: list[tuple[str, object]] = [
+    ("tako.defaults", defaults),
+    ("tako.retries", retries),
+    ("tako.deadline", deadline),
+    ("tako.guard", guard),
+]
 OUTERMOST: list[tuple[str, object]] = [("tako.integrity", integrity)]
-ONCE = ("tako.retries", "tako.guard")
+ONCE = ("tako.retries", "tako.deadline", "tako.guard")
 """What goes around a request once, however the provider's own code makes one answer of another."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from contextlib import aclosing
 from functools import cache
+from secrets import token_hex
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from tako.builtin.integrity import answered
 from tako.errors import ProviderError, StreamTruncatedError, TransportError
@@ -35,6 +38,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
     inner = yield
 
     async def chat(request: ChatRequest) -> ChatResponse:
+        request = _keyed(request, provider)
         outer, here = INSIDE.get(), Inside(provider, "chat")
         INSIDE.set(here)  # as `entering` does, which would cost every call twice as much
         try:
@@ -67,6 +71,7 @@ def tako_stream(provider: Provider) -> Around[Stream]:
             raise
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        request = _keyed(request, provider)
         try:
             chunks, first = await begin(request)
         except ProviderError as error:
@@ -78,6 +83,14 @@ def tako_stream(provider: Provider) -> Around[Stream]:
                 yield answered(chunk, provider, request) if type(chunk) is End else chunk
 
     return stream
+
+
+def _keyed(request: ChatRequest, provider: Provider) -> ChatRequest:
+    """Give a request the key that all of its attempts have, where the vendor takes one."""
+    name = provider.idempotency_header
+    if name is None or name.lower() in map(str.lower, request.headers):
+        return request
+    return replace(request, headers=request.headers | {name: token_hex(16)})
 
 
 async def _repeat(call: Callable[[], Awaitable[T]], provider: Provider, failure: ProviderError) -> T:
@@ -112,6 +125,14 @@ def _pause(error: Exception) -> bool | float:
     """Say whether to call again: False, True (after stamina's own wait), or the seconds that the vendor asked for."""
     if not isinstance(error, ProviderError) or not error.retryable:
         return False
-    if error.retry_after is None:
+    seconds = error.retry_after
+    if seconds is None:
         return True
-    return error.retry_after if error.retry_after <= LONGEST_RETRY_AFTER else False
+    return seconds if seconds <= LONGEST_RETRY_AFTER and not _is_too_late(seconds) else False
+
+
+def _is_too_late(seconds: float) -> bool:
+    """Whether the call's deadline, or a time limit of the caller's by anyio or trio, comes before that."""
+    import anyio
+
+    return anyio.current_time() + seconds >= anyio.current_effective_deadline()

@@ -99,6 +99,8 @@ _BYTES = (_is_size, "a number of bytes above 0")
 _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "timeout": _SECONDS,
     "connect_timeout": _SECONDS,
+    "deadline": (lambda value: value is None or _is_seconds(value), "a number of seconds above 0"),
+    "idempotency_header": (lambda value: value is None or isinstance(value, str), "the name of a header"),
     "max_retries": (_is_count, "a number of calls, 0 or more"),
     "max_connections": (_is_count, "a number of connections, 0 for no limit"),
     "max_event_bytes": _BYTES,

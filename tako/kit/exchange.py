@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import aclosing, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +23,7 @@ from tako.errors import (
 from tako.fold import chunks_of
 from tako.kit.body import Patience, excerpt, read_pieces
 from tako.kit.encoding import encode
+from tako.kit.keys import scrub
 from tako.kit.lines import BOM
 from tako.notices import is_loss
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
@@ -30,6 +31,8 @@ from tako.translator import PartContext
 from tako.types import ChatRequest, ChatResponse, Chunk, Notice
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from tako.hookspecs import Chat, Stream
     from tako.kit.http import HttpProvider
     from tako.kit.wire import HttpReply
@@ -90,16 +93,18 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
     async def chat(request: ChatRequest) -> ChatResponse:
         exchange = await prepare(request, False)
         refuse_if_strict(request, exchange.notices, provider)
+        call = provider.call(request, exchange.headers)
         try:
-            _, body = await provider.fetch(exchange.url, _encoded(exchange, request), headers=exchange.headers)
+            _, body = await provider.fetch(exchange.url, _encoded(exchange, request), **call)
         except BadRequestError as error:
             exchange = _second_try(provider, exchange, error)
-            _, body = await provider.fetch(exchange.url, _encoded(exchange, request), headers=exchange.headers)
+            call = provider.call(request, exchange.headers)
+            _, body = await provider.fetch(exchange.url, _encoded(exchange, request), **call)
         try:
             response = decode(body, exchange)
             return response if response.provider else replace(response, provider=exchange.provider)
         except ProviderError as error:
-            provider.clean(error)
+            scrub(error, provider.hiding(request.headers))
             del body  # a traceback with locals shows this frame, and a vendor may have repeated the key
             raise
 
@@ -117,14 +122,15 @@ def stream_through(
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         exchange = await prepare(request, True)
         refuse_if_strict(request, exchange.notices, provider)
-        async with AsyncExitStack() as stack:
-            reply, exchange = await _enter(stack, provider, exchange, request)
+        reply, exchange = await _sent(provider, exchange, request)
+        hide = provider.hiding(request.headers)
+        async with _Reading(reply, hide):
             page = _is_page(reply)
             decoding = decoder(reply, exchange) if whole is None else _Either(decoder, whole, reply, exchange)
             failure = None
             async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
                 try:
-                    patience = Patience(provider.timeout)
+                    patience = Patience(request.timeout or provider.timeout)
                     async for data in pieces:
                         page = page and _still_page(data)
                         chunk = None
@@ -139,7 +145,7 @@ def stream_through(
                         yield chunk
                 except BaseException as error:  # noqa: BLE001 - whatever it is, this frame shows nothing
                     data = b""  # a traceback with locals shows this frame, and a vendor may have repeated the key
-                    failure = _broken(error, provider)
+                    failure = _broken(error, hide)
                 for chunk in _finish(decoding, exchange, failure) if failure is not None else ():
                     yield chunk
                 await _linger(pieces)
@@ -147,17 +153,36 @@ def stream_through(
     return stream
 
 
-async def _enter(
-    stack: AsyncExitStack, provider: HttpProvider, exchange: Exchange, request: ChatRequest
-) -> tuple[HttpReply, Exchange]:
-    """Open the reply to an exchange, or to what the provider sends instead if it's refused."""
+async def _sent(provider: HttpProvider, exchange: Exchange, request: ChatRequest) -> tuple[HttpReply, Exchange]:
+    """Send an exchange, or what the provider sends instead if it's refused; returns what was sent with its reply."""
+    call = provider.call(request, exchange.headers)
     try:
-        opened = provider.open(exchange.url, _encoded(exchange, request), headers=exchange.headers)
-        return await stack.enter_async_context(opened), exchange
+        return await provider.send(exchange.url, _encoded(exchange, request), **call), exchange
     except BadRequestError as error:
         exchange = _second_try(provider, exchange, error)
-    opened = provider.open(exchange.url, _encoded(exchange, request), headers=exchange.headers)
-    return await stack.enter_async_context(opened), exchange
+    call = provider.call(request, exchange.headers)
+    return await provider.send(exchange.url, _encoded(exchange, request), **call), exchange
+
+
+class _Reading:
+    """A reply while it is read: it is closed at the end, and all secrets are taken out of its vendor's errors.
+
+    No generator: those that a program leaves behind are closed in any order, which they don't survive in one another.
+    """
+
+    def __init__(self, reply: HttpReply, hide: Callable[[str], str]) -> None:
+        self._reply = reply
+        self._hide = hide
+
+    async def __aenter__(self) -> None:
+        """Begin."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, ProviderError):
+            scrub(error, self._hide)
+        await self._reply.aclose()
 
 
 def _second_try(provider: HttpProvider, exchange: Exchange, error: BadRequestError) -> Exchange:
@@ -168,10 +193,10 @@ def _second_try(provider: HttpProvider, exchange: Exchange, error: BadRequestErr
     return again
 
 
-def _broken(error: BaseException, provider: HttpProvider) -> TransportError:
+def _broken(error: BaseException, hide: Callable[[str], str]) -> TransportError:
     """Return the error of a connection that broke, and raise any other; neither shows what a vendor has repeated."""
     if isinstance(error, ProviderError):
-        provider.clean(error)
+        scrub(error, hide)
     elif not isinstance(error, Exception):  # cancelled: no mistake that anybody looks for in the frames
         error.__traceback__ = None
     if not isinstance(error, TransportError):

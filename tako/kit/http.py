@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import threading
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
-from urllib.parse import urlsplit
 
-from tako.environment import read
 from tako.errors import ConfigurationError, ProviderError
 from tako.kit.body import ACCEPTED, read_start, read_whole
 from tako.kit.checks import check_transport_options
 from tako.kit.failures import Facts, make_error, read_facts
 from tako.kit.flight import SingleFlight
+from tako.kit.headers import checked, hiding
 from tako.kit.keys import Secret, scrub
 from tako.kit.proxy import Proxies, read_proxy
 from tako.kit.transport_errors import PROXY_LOGIN, no_login
@@ -27,8 +25,7 @@ from tako.state import Origin
 from tako.translator import PartContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
-    from types import TracebackType
+    from collections.abc import Callable, Mapping
 
     from tako.capabilities import Capabilities
     from tako.errors import BadRequestError
@@ -38,29 +35,25 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 USER_AGENT = "tako/0.1"
-_TELLING = re.compile(
-    r"([a-z]+://([\w. -]*|\[[0-9a-f:.]*\])|localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:\d{0,5})?(/.*)?", re.DOTALL
-)
-"""What looks like an address."""
-LONGEST_SHOWN = 200
-"""Characters of an address in an error."""
-_SENSITIVE = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class TransportOptions(TypedDict, total=False):
     """The options that say how requests travel.
 
     ``timeout``: the longest silence between bytes, in seconds. ``connect_timeout``: for a new connection, in seconds.
-    ``max_retries``: calls after the first. ``http_client``: an ``httpx.AsyncClient`` or one that quacks like it;
-    ``transport``: any ``httpx.AsyncBaseTransport``; both stay the caller's to close. ``proxy``: a URL. ``trust_env``:
-    take proxies from the environment. ``max_connections``: of one event loop; 0 is no limit. ``max_event_bytes``,
-    ``max_reply_bytes``: caps of one event and of a whole reply, before and after decompression.
+    ``deadline``: for a whole call with its retries, in seconds. ``max_retries``: calls after the first.
+    ``idempotency_header``: a header by which the server tells a request that is sent again. ``http_client``: an
+    ``httpx.AsyncClient`` or one that quacks like it; ``transport``: any ``httpx.AsyncBaseTransport``; both stay the
+    caller's to close. ``proxy``: the URL of an HTTP proxy. ``trust_env``: take proxies from the environment.
+    ``max_connections``: of one event loop; 0 is no limit. ``max_event_bytes``, ``max_reply_bytes``: caps of one event
+    and of a whole reply, before and after decompression.
     """
 
     timeout: float
     connect_timeout: float
+    deadline: float | None
     max_retries: int
+    idempotency_header: str | None
     http_client: Any
     transport: Any
     proxy: str | None
@@ -98,27 +91,6 @@ class Connection(TypedDict):
     proxies: Proxies
 
 
-class Opened:
-    """A reply while it is read. All secrets are taken out of the errors of its vendor."""
-
-    def __init__(self, sending: Coroutine[Any, Any, HttpReply], hide: Callable[[str], str]) -> None:
-        self._sending = sending
-        self._hide = hide
-        self._reply: HttpReply | None = None
-
-    async def __aenter__(self) -> HttpReply:
-        self._reply = await self._sending
-        return self._reply
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, ProviderError):
-            scrub(error, self._hide)
-        if self._reply is not None:
-            await self._reply.aclose()
-
-
 class HttpProvider(Provider):
     """A provider whose vendor is asked over HTTP. A plugin's class takes ``**options: Unpack[HttpOptions]``."""
 
@@ -135,7 +107,9 @@ class HttpProvider(Provider):
         check_transport_options(options, self.id)
         self.timeout = float(options.get("timeout", self.default_timeout))
         self.connect_timeout = float(options.get("connect_timeout", 10.0))
+        self.deadline = options.get("deadline")
         self.max_retries = options.get("max_retries", 2)
+        self.idempotency_header = options.get("idempotency_header", self.idempotency_header)
         self.max_event_bytes = options.get("max_event_bytes", 16 * MIB)
         self.max_reply_bytes = options.get("max_reply_bytes", 64 * MIB)
         self.secrets: list[Secret] = []
@@ -161,20 +135,10 @@ class HttpProvider(Provider):
         Raises ConfigurationError on what HTTP cannot carry.
         """
         table = self._user_headers if last else self._headers
-        for name, value in headers.items():
-            if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-                raise ConfigurationError(f"{self.id}: {name!r} is no header name")
-            if not isinstance(value, (str, Secret)):
-                raise ConfigurationError(f"{self.id}: the header {name} is a {type(value).__name__}, not a str")
-            secret = value if isinstance(value, Secret) else Secret.of(read(value, f"the header {name}", self.id))
-            hidden = secret is value or secret.variable is not None or _SENSITIVE.search(name) is not None
-            if hidden:
-                self.secrets.append(secret)
-            if secret.problem is not None and (hidden or secret.problem != "is empty"):
-                problem = secret.problem
-                del value, headers  # a traceback with locals shows this frame
-                raise ConfigurationError(f"{self.id}: the header {name} {problem}")
-            table[name.lower()] = secret if hidden else value
+        for name, value in checked(headers, self.id):
+            if isinstance(value, Secret):
+                self.secrets.append(value)
+            table[name] = value
         self._plain = None
 
     @property
@@ -206,6 +170,17 @@ class HttpProvider(Provider):
         """
         return None
 
+    def call(self, request: ChatRequest, headers: Mapping[str, str]) -> CallOptions:
+        """Return how one request is sent: with these headers, and with its own, which win, and its own timeout.
+
+        Raises ConfigurationError on what HTTP cannot carry.
+        """
+        own = {
+            name: value.reveal() if isinstance(value, Secret) else value
+            for name, value in (checked(request.headers, self.id) if request.headers else ())
+        }
+        return CallOptions(headers={**headers, **own} if own else headers, timeout=request.timeout)
+
     async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
         """Return headers that depend on the request or the time, as signatures and short-lived tokens do."""
         return {}
@@ -213,10 +188,6 @@ class HttpProvider(Provider):
     def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
         """Read what the vendor says of a failure; override where it says it in headers."""
         return read_facts(body)
-
-    def open(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> Opened:
-        """Send a request, as ``send`` does; the reply is closed at the end of the block."""
-        return Opened(self.send(url, body, **call), self.hiding(call.get("headers")))
 
     async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request, and return its reply, whose status is 200 and which is still to be read and closed.
@@ -269,16 +240,7 @@ class HttpProvider(Provider):
 
     def hiding(self, headers: Mapping[str, str] | None) -> Callable[[str], str]:
         """Return what takes all secrets out of a text, those among the headers of one request too."""
-        own = [Secret(value) for name, value in headers.items() if _SENSITIVE.search(name)] if headers else []
-        if not own:
-            return self.hide
-
-        def hide(text: str) -> str:
-            for secret in own:
-                text = secret.hide(text)
-            return self.hide(text)
-
-        return hide
+        return hiding(headers, self.hide)
 
     def clean(self, error: BaseException) -> None:
         """Take all secrets out of an error and its causes, where a reply has repeated them, and all frames with it."""
@@ -344,51 +306,6 @@ class HttpProvider(Provider):
         from tako.kit.aiohttp_transport import AiohttpTransport
 
         return await AiohttpTransport(**self._connection).start()
-
-
-def check_url(url: str, option: str, owner: str, *, beyond: str = "") -> str:
-    """Check a base URL and return it without a slash at its end; raises ConfigurationError.
-
-    ``beyond``: a pattern of the paths that go after the base. They are cut off, since people paste whole addresses.
-    """
-    if not isinstance(url, str):
-        raise ConfigurationError(f"{owner}: {option} is no base URL: it is a {type(url).__name__}, not a str")
-    problem = _url_problem(url)
-    if problem:
-        shown = shown_url(url)
-        del url  # a traceback with locals shows this frame
-        raise ConfigurationError(f"{owner}: {option}{shown} is no base URL: {problem}")
-    return re.sub(rf"(?:{beyond})/*$", "", url).rstrip("/")
-
-
-def _url_problem(url: str) -> str:
-    """Say why an address is no base URL, or "" where it is one."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return "its host or its port can't be read"
-    if parts.username is not None or parts.password is not None:
-        return "it must hold no credentials"
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        return "an address like https://api.example.com/v1 is expected"
-    if parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f]", url):
-        return "it must end with the path, without spaces"
-    return ""
-
-
-def shown_url(url: str) -> str:
-    """Write an address that is wrong as ``='…'``, up to its query; "" where it may hold a password, or be a key."""
-    start = re.split(r"[?#]", url, maxsplit=1)[0]
-    return f"={start!r}" if "@" not in url and _TELLING.fullmatch(start) and len(start) < LONGEST_SHOWN else ""
-
-
-def server_of(url: str) -> str:
-    """Return the scheme, host and port of an address, without a default port."""
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    default = {"http": 80, "https": 443}.get(parts.scheme)
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, default) else "")
 
 
 def _import_aiohttp() -> None:

@@ -9,9 +9,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tako import Capabilities, hookimpl
+from tako.kit.addresses import check_url, server_of
 from tako.kit.completions import CompletionsDecoder, Dialect, decode_reply, encode_request, translator_for
 from tako.kit.exchange import Exchange, chat_through, stream_through
-from tako.kit.http import HttpProvider, check_url, server_of
+from tako.kit.http import HttpProvider
 from tako.kit.keys import read_key
 from tako.testing.suite import ProviderSuite, run_suite
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from tako import Capabilities, Chat, ChatRequest, Origin, Stream, Translator, hookimpl, notices
 from tako.errors import BadRequestError, ConfigurationError, ServerError
+from tako.kit.addresses import check_url, server_of
 from tako.kit.checks import Default, check_text, given
 from tako.kit.exchange import Exchange, chat_through, stream_through
-from tako.kit.http import HttpOptions, HttpProvider, check_url, server_of
+from tako.kit.http import HttpOptions, HttpProvider
 from tako.kit.keys import read_key
 from tako.kit.messages import MessagesDecoder, decode_block, decode_reply
 from tako.kit.models import ModelTable

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 from urllib.parse import quote
 
 from tako.errors import ConfigurationError, ContentFilterError, NotFoundError, OverloadedError, RateLimitError
+from tako.kit.addresses import check_url, server_of
 from tako.kit.checks import check_text, path_of
 from tako.kit.completions import Dialect, for_openai
-from tako.kit.http import HttpProvider, check_url, server_of
+from tako.kit.http import HttpProvider
 from tako.kit.keys import Secret, find_key
 from tako.kit.responses import Api, ResponsesProvider, check_api
 from tako_azure_openai.entra import TokenProvider, TokenSource

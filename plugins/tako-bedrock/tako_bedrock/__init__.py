@@ -10,10 +10,11 @@ from anyio import to_thread
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, ProviderError
+from tako.kit.addresses import check_url
 from tako.kit.checks import check_text, path_of
 from tako.kit.encoding import merge_extra
 from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
-from tako.kit.http import CallOptions, HttpOptions, HttpProvider, check_url
+from tako.kit.http import CallOptions, HttpOptions, HttpProvider
 from tako.kit.keys import find_key
 from tako.kit.lease import sent_again
 from tako.kit.models import ModelTable

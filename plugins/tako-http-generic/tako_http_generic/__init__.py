@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError
+from tako.kit.addresses import server_of
 from tako.kit.checks import check_kind
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.failures import Facts, read_facts
-from tako.kit.http import CallOptions, HttpProvider, TransportOptions, server_of
+from tako.kit.http import CallOptions, HttpProvider, TransportOptions
 from tako.kit.keys import Secret
 from tako_http_generic.asking import Asking
 from tako_http_generic.endpoint import Options, Reader, read_codes

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError
+from tako.kit.addresses import check_url
 from tako.kit.checks import path_of
-from tako.kit.http import check_url
 from tako.kit.keys import Secret
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ import msgspec
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import NotFoundError, ProviderError, TransportError
+from tako.kit.addresses import server_of
 from tako.kit.checks import check_kind
 from tako.kit.encoding import encode, merge_extra
 from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
-from tako.kit.http import CallOptions, HttpOptions, HttpProvider, server_of
+from tako.kit.http import CallOptions, HttpOptions, HttpProvider
 from tako.kit.keys import find_key
 from tako_ollama.host import BASE_URL, find_host
 from tako_ollama.images import fetch_in

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from tako.kit.addresses import check_url
 from tako.kit.checks import Default, given
-from tako.kit.http import check_url
 
 BASE_URL = Default("http://localhost:11434")
 PORT = "11434"

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, TakoError
+from tako.kit.addresses import check_url
 from tako.kit.checks import check_text, given
 from tako.kit.exchange import Exchange, chat_through, stream_through
-from tako.kit.http import CallOptions, HttpOptions, HttpProvider, check_url
+from tako.kit.http import CallOptions, HttpOptions, HttpProvider
 from tako.kit.keys import Secret, find_key
 from tako.kit.lease import sent_again
 from tako.kit.models import ModelTable

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from tako.capabilities import Capabilities
 from tako.hooks import hookimpl
+from tako.kit.addresses import check_url, server_of
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.encode import encode_request, translator_for
 from tako.kit.completions.exchange import chat_completions, stream_completions
 from tako.kit.completions.listing import ask_listing
 from tako.kit.exchange import Exchange
-from tako.kit.http import HttpOptions, HttpProvider, check_url, server_of
+from tako.kit.http import HttpOptions, HttpProvider
 from tako.kit.keys import Secret, find_key, read_key
 from tako.kit.models import ModelTable, refine
 

@@ -1,0 +1,71 @@
+"""The time of a whole call: after ``deadline`` seconds, over all retries, nothing more is waited for."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from tako.errors import ProviderTimeoutError
+from tako.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable
+
+    from tako.hookspecs import Around, Chat, Stream
+    from tako.provider import Provider
+    from tako.types import ChatRequest, ChatResponse, Chunk
+
+
+@hookimpl(wrapper=True)
+def tako_chat(provider: Provider) -> Around[Chat]:
+    """End a call that takes too long."""
+    inner = yield
+
+    def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
+        seconds = provider.deadline if request.deadline is None else request.deadline
+        return inner(request) if seconds is None else _answered(inner, request, seconds)
+
+    return chat
+
+
+@hookimpl(wrapper=True)
+def tako_stream(provider: Provider) -> Around[Stream]:
+    """End a stream that takes too long; the time runs from the first chunk that is asked for."""
+    inner = yield
+
+    def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        seconds = provider.deadline if request.deadline is None else request.deadline
+        return inner(request) if seconds is None else _streamed(inner, request, seconds)
+
+    return stream
+
+
+async def _answered(inner: Chat, request: ChatRequest, seconds: float) -> ChatResponse:
+    import anyio
+
+    with anyio.move_on_after(seconds):
+        return await inner(request)
+    raise _over(seconds)
+
+
+async def _streamed(inner: Stream, request: ChatRequest, seconds: float) -> AsyncGenerator[Chunk, None]:
+    import anyio
+
+    until = anyio.current_time() + seconds
+    async with aclosing(inner(request)) as chunks:
+        while True:
+            chunk = None
+            with anyio.move_on_after(until - anyio.current_time()) as waiting:
+                chunk = await anext(chunks, None)
+            if waiting.cancelled_caught:
+                raise _over(seconds)
+            if chunk is None:
+                return
+            yield chunk
+
+
+def _over(seconds: float) -> ProviderTimeoutError:
+    """Make the error. It isn't retryable: the time that all attempts had together is over."""
+    error = ProviderTimeoutError(f"the call took longer than deadline={seconds:g} s")
+    error.retryable = False
+    return error

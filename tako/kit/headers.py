@@ -1,0 +1,54 @@
+"""Headers to send, checked: what HTTP can carry, and which of them are secrets."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tako.environment import read
+from tako.errors import ConfigurationError
+from tako.kit.keys import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_SENSITIVE = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def checked(headers: Mapping[str, str | Secret], owner: str) -> Iterator[tuple[str, str | Secret]]:
+    """Iterate over names in lower case and values, of which those that may be keys are secrets.
+
+    Raises ConfigurationError, which never shows such a value.
+    """
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ConfigurationError(f"{owner}: {name!r} is no header name")
+        if not isinstance(value, (str, Secret)):
+            raise ConfigurationError(f"{owner}: the header {name} is a {type(value).__name__}, not a str")
+        secret = value if isinstance(value, Secret) else Secret.of(read(value, f"the header {name}", owner))
+        hidden = secret is value or secret.variable is not None or is_sensitive(name)
+        if secret.problem is not None and (hidden or secret.problem != "is empty"):
+            problem = secret.problem
+            del value, headers  # a traceback with locals shows this frame
+            raise ConfigurationError(f"{owner}: the header {name} {problem}")
+        yield name.lower(), secret if hidden else value
+
+
+def is_sensitive(name: str) -> bool:
+    """Whether a header of this name may hold a key."""
+    return _SENSITIVE.search(name) is not None
+
+
+def hiding(headers: Mapping[str, str] | None, hide: Callable[[str], str]) -> Callable[[str], str]:
+    """Return what takes the secrets among these headers out of a text, and does what ``hide`` does."""
+    secrets = [Secret(value) for name, value in headers.items() if is_sensitive(name)] if headers else []
+    if not secrets:
+        return hide
+
+    def hide_all(text: str) -> str:
+        for secret in secrets:
+            text = secret.hide(text)
+        return hide(text)
+
+    return hide_all
