@@ -73,6 +73,7 @@ def test_a_chain_shows_wrappers_overrides_the_provider_and_the_defaults_in_order
         ("tako.integrity", "wraps", False, *core),
         ("general", "wraps", False, "tako-general", "2.5"),
         ("tako.guard", "wraps", False, *core),
+        ("tako.deadline", "wraps", False, *core),
         ("tako.retries", "wraps", False, *core),
         ("provider tako.kit.responses.provider", "provider", False, *core),
         ("provider tako.kit.completions.provider", "provider", False, *core),
