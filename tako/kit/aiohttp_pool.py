@@ -25,6 +25,9 @@ KEEP_ALIVE = 60.0
 HEADER_LIMIT = 64 * 1024
 """Bytes of one header line; aiohttp's own 8 KB refuses replies that vendors do send."""
 
+Lines = weakref.WeakKeyDictionary[Any, "Line"]
+"""What is known of connections, by aiohttp's object for each."""
+
 
 class Connector(aiohttp.TCPConnector):
     """Connections that close without anyone having to wait for it."""
@@ -53,8 +56,8 @@ class Pool:
             max_line_size=HEADER_LIMIT,
             max_field_size=HEADER_LIMIT,
         )
-        self._lifetime = _until_the_loop_ends(self.session)
-        self._lines = weakref.WeakKeyDictionary[asyncio.BaseProtocol, Line]()
+        self._lines: Lines = weakref.WeakKeyDictionary()
+        self._lifetime = _until_the_loop_ends(self.session, self._lines)
         self.habits = Habits()
 
     async def start(self) -> None:
@@ -79,14 +82,17 @@ class Pool:
 class Line:
     """One connection, and the reply that it carried last."""
 
-    __slots__ = ("_look", "kind", "since")
-
     def __init__(self, transport: asyncio.Transport) -> None:
         self.kind: Kind | None = None
         """Of the last reply; None where there was none."""
         self.since = 0.0
         """When the last reply ended."""
+        self.reply: Callable[[], aiohttp.ClientResponse | None] = _nothing
+        """The last reply, if somebody still reads it."""
         self._look = _looking_at(transport.get_extra_info("socket").fileno())
+        connection: Any = transport.get_protocol()
+        if connection.closed is not None:
+            connection.closed.add_done_callback(self._lost)
 
     def rest(self) -> None:
         """Note the end of a reply."""
@@ -99,6 +105,13 @@ class Line:
         """
         return bool(self._look()) or connection.should_close
 
+    def _lost(self, closed: asyncio.Future[Any]) -> None:
+        """Tell who reads a body that it ends here: aiohttp forgets to, if what came made no sense."""
+        _heard(closed)
+        reply = self.reply()
+        if reply is not None and not reply.content.is_eof() and reply.content.exception() is None:
+            reply.content.set_exception(aiohttp.ClientPayloadError())
+
 
 def _looking_at(place: int) -> Callable[[], Any]:
     """Return what asks the system, without waiting, whether there is something to read."""
@@ -109,11 +122,18 @@ def _looking_at(place: int) -> Callable[[], Any]:
     return partial(poll.poll, 0)
 
 
-async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+def _nothing() -> None:
+    """Stand for a reply that isn't there."""
+
+
+async def _until_the_loop_ends(session: aiohttp.ClientSession, lines: Lines) -> AsyncGenerator[None, None]:
     """Close a pool when asyncio shuts its generators down, so that nobody has to remember `aclose`."""
     try:
         yield
     finally:
+        for transport in [connection.transport for connection in lines]:
+            if transport is not None and transport.get_write_buffer_size():
+                transport.abort()  # closing would wait until the server takes what is left
         await session.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -127,7 +128,6 @@ class _Sending(aiohttp.Payload):
         super().__init__(request.body)
         self._size = len(request.body)
         self._request = request
-        self._seconds = request.timeout
         self._pool = pool
         self._line: Line | None = None
         self._after: Kind | None = None
@@ -137,7 +137,7 @@ class _Sending(aiohttp.Payload):
         """Do for a request without a body, which is never written, what can be done before."""
         for _ in range(4):  # the event loop sees what has closed: a turn to read, one to close; twice for TLS
             await asyncio.sleep(0)
-        self._wait(self._request.connect_timeout + self._seconds * PATIENCE)
+        self._wait(self._request.connect_timeout)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return str(self._value, encoding, errors)
@@ -146,27 +146,24 @@ class _Sending(aiohttp.Payload):
         out: Any = writer
         transport: asyncio.Transport = out.transport
         view = memoryview(self._value)
-        self._line = self._pool.line(transport)
-        self._after = self._line.kind
+        line = self._line = self._pool.line(transport)
+        self._after = line.kind
         try:
             if self._after is not None:
                 self.is_unsent = True  # while it is looked at, too: the end of the connection ends that
-                await self._look(transport, self._line, self._after)
-            self._wait(self._seconds)
+                await self._look(transport, line, self._after)
             await out.write(view[:PIECE], drain=False)
             if transport.is_closing():  # the system has refused the first byte
                 raise ConnectionResetError  # noqa: TRY301 - the handler is for this, too
             self.is_open, self.is_unsent = True, False
-            for at in range(PIECE, len(view), PIECE):
-                await out.drain()
-                self._wait(self._seconds)
-                await out.write(view[at : at + PIECE])
-            if len(view) > PIECE:  # what is left may be held back, too
-                await out.drain()
+            for at in range(PIECE, len(view) + PIECE, PIECE) if len(view) > PIECE else ():
+                async with asyncio.timeout(self._request.timeout):
+                    await out.drain()
+                await out.write(view[at : at + PIECE], drain=False)
         except BaseException:
             transport.abort()  # closing would wait until the server takes what is left
             raise
-        self._wait(self._seconds * PATIENCE)
+        self._wait()
 
     async def _look(self, transport: asyncio.Transport, line: Line, after: Kind) -> None:
         """Wait until a kept connection may be used again, and raise where it has ended."""
@@ -178,11 +175,15 @@ class _Sending(aiohttp.Payload):
     def answered(self, response: aiohttp.ClientResponse) -> None:
         """Remember the reply, and that the server had kept the connection."""
         self.limit = None
-        line, habits = self._line, self._pool.habits
-        if line is None:
-            return
+        habits = self._pool.habits
         if self._after is not None and self._after not in habits.kept_after:
             habits.learn(self._after, kept=True)
+        line, transport = self._line, response.connection and response.connection.transport
+        if transport is not None:  # the body is still to come
+            line = line or self._pool.line(transport)
+            line.reply = weakref.ref(response)
+        if line is None:
+            return
         line.kind = self._request.url, response.status, response.headers.get("content-type")
         if line.kind not in habits.kept_after:
             line.rest()
@@ -194,8 +195,10 @@ class _Sending(aiohttp.Payload):
         if self._after is not None:
             self._pool.habits.learn(self._after, kept=False)
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, more: float = 0.0) -> None:
+        """Let the time run that a reply's head has."""
         if self.limit is not None:
+            seconds = self._request.timeout * PATIENCE + more
             self.limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
 

@@ -116,7 +116,6 @@ class HttpProvider(Provider):
         self._http_client = options.get("http_client")
         self._transport = options.get("transport")
         proxy = read_proxy(options.get("proxy"), self.id)
-        self.secrets.extend(proxy.secrets if proxy else ())
         self._connection = Connection(
             max_connections=options.get("max_connections", 0),
             proxies=Proxies(proxy, trust_env=options.get("trust_env", False)),
@@ -234,7 +233,7 @@ class HttpProvider(Provider):
 
     def hide(self, text: str) -> str:
         """Take all secrets out of a text."""
-        for secret in self.secrets:
+        for secret in (*self.secrets, *self._connection["proxies"].secrets):
             text = secret.hide(text)
         return text
 

@@ -50,6 +50,7 @@ class Proxies:
         self._trust_env = trust_env and given is None
         self.any = given is not None or trust_env
         """Whether there may be one."""
+        self.secrets = [*given.secrets] if given is not None else []
         self._known: dict[tuple[str, str], Proxy | None] = {}
 
     def __call__(self, url: str) -> Proxy | None:
@@ -58,7 +59,8 @@ class Proxies:
             return self._given
         scheme, _, host = url.split("/", 3)[:3]
         if (scheme, host) not in self._known:
-            self._known[scheme, host] = environment_proxy(url)
+            proxy = self._known[scheme, host] = environment_proxy(url)
+            self.secrets += proxy.secrets if proxy is not None else ()
         return self._known[scheme, host]
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CLOSED = "the server closed it"
 INCOMPLETE = "the reply is incomplete"
+UNKNOWN_CLIENT = "the server wants a client's certificate, or another one; give a transport= that has it"
 PROXY_LOGIN = 407
 NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 """What OpenSSL calls an answer that is no TLS."""
@@ -60,12 +61,13 @@ class Route:
     def unreachable(self, reason: str) -> TransportError:
         """No connection."""
         place = f"the proxy {self.proxy.address}" if self.proxy else self.host
+        reason = "it closed the connection" if reason == CLOSED else reason
         return TransportError(f"cannot connect to {place}: {reason}")
 
     def tunnel_refused(self, status: int | None) -> TransportError:
         """The proxy doesn't connect us."""
         if status is None:
-            return self.unreachable("it answers something that isn't HTTP")
+            return self.unreachable("its answer can't be read as HTTP")
         if status == PROXY_LOGIN:
             return no_login(self.proxy)
         place = self.proxy.address if self.proxy else "in between"
@@ -74,7 +76,7 @@ class Route:
 
     def no_tls(self, problem: ssl.SSLError, *, at_proxy: bool = False) -> TransportError:
         """The handshake failed."""
-        host = f"the proxy {self.proxy.address}" if self.proxy and at_proxy else self.host
+        host = f"the proxy {self.proxy.address}" if self.proxy and at_proxy else self.to
         if isinstance(problem, ssl.SSLCertVerificationError):
             advice = ""
             if problem.verify_code in UNKNOWN_AUTHORITY:
@@ -89,11 +91,12 @@ class Route:
 
     def broken(self, reason: str) -> TransportError:
         """The connection ended too early."""
-        return TransportError(f"the connection to {self.to} broke: {reason}")
+        error = TransportError(f"the connection to {self.to} broke: {reason}")
+        return lasting(error) if reason == UNKNOWN_CLIENT else error
 
     def no_http(self) -> TransportError:
         """What came cannot be read as HTTP."""
-        return self.broken("the server answers something that isn't HTTP")
+        return self.broken("the server's answer can't be read as HTTP")
 
     def unusable(self, reason: str) -> TransportError:
         """The request cannot be sent at all."""
@@ -118,7 +121,7 @@ def os_reason(error: BaseException) -> str:
     number = getattr(error, "errno", None)
     text = str(error)
     if isinstance(error, ssl.SSLError) or "[SSL" in text:
-        return "its TLS broke"
+        return UNKNOWN_CLIENT if "CERTIFICATE" in text else "its TLS broke"
     if isinstance(number, int) and number > 0:
         return os.strerror(number)
     return "none of its addresses answers" if "Multiple exceptions" in text else CLOSED
