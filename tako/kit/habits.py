@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-MOMENT = 0.005
+MOMENT = 0.02
 """Seconds within which a server closes a connection that it doesn't keep."""
 MANY = 1000
 """Kinds of replies that are remembered."""
