@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import msgspec
 from anyio import to_thread
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tako.types import ChatResponse, Chunk, FinishReason
 from tako_cache.identity import identify
@@ -58,7 +59,7 @@ class Shelf(Generic[T]):
 
     def _look(self, request: ChatRequest) -> tuple[bytes, T | None]:
         try:
-            text = msgspec.json.encode(request, order="sorted")
+            text = msgspec.json.encode(replace(request, timeout=None, deadline=None), order="sorted")
         except (TypeError, ValueError, OverflowError, RecursionError):
             return b"", None  # no JSON, no key; the provider says what is wrong with it
         key = hashlib.sha256(b"%b\n%b" % (self._prefix, text)).digest()

@@ -119,6 +119,13 @@ def test_the_order_of_keys_is_no_difference(cache: Any, acme: Any) -> None:
     assert provider.asked == 1
 
 
+def test_how_a_request_travels_is_no_difference(cache: Any, acme: Any) -> None:
+    provider = acme(response=RESPONSE)
+    for fields in ({}, {"timeout": 5}, {"deadline": 60}, {"headers": {"x-trace": "1"}}):
+        provider.blocking.chat(ChatRequest([Message.user("hi")], **fields))
+    assert provider.asked == 1
+
+
 @pytest.mark.parametrize(
     "others",
     [{"model": "acme-2"}, {"base_url": "https://other.example"}, {"key": Secret("key-two")}, {"call": lambda: 2}],

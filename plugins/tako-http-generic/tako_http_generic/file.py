@@ -55,7 +55,9 @@ class File(Struct, kw_only=True, forbid_unknown_fields=True):
     error_code_pointer: Pointers | UnsetType = UNSET
     timeout: float | UnsetType = UNSET
     connect_timeout: float | UnsetType = UNSET
+    deadline: float | UnsetType = UNSET
     max_retries: int | UnsetType = UNSET
+    idempotency_header: str | UnsetType = UNSET
     proxy: str | UnsetType = UNSET
     trust_env: bool | UnsetType = UNSET
     max_connections: int | UnsetType = UNSET

@@ -22,6 +22,7 @@ TRAVEL = frozenset({
     "connect_timeout",
     "deadline",
     "http_client",
+    "idempotency_header",
     "label",
     "max_connections",
     "max_event_bytes",
