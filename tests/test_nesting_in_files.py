@@ -33,16 +33,16 @@ CONFIGURATIONS = {
 ENDPOINTS = {
     "array.toml": f"{GENERIC}body_template = {{array}}\n",
     "dotted.toml": f"{GENERIC}body_template.{{dotted}} = 1\n",
-    "object.json": '{"id": "acme", "model": "m", "url": "htt@pytest.fixture(autouse=True)
+    "object.json": '{"id": "acme", "model": "m", "url": "http://x", "body_template": {object}}',
+}
+
+
+@pytest.fixture(autouse=True)
 def _no_finalizers() -> Iterator[None]:
     """Collect nothing while the stack is full: a finalizer of another test's garbage would fail there."""
     gc.disable()
     yield
     gc.enable()
-
-
-p://x", "body_template": {object}}',
-}
 
 
 def text(depth: int) -> str:
