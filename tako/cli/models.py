@@ -147,7 +147,7 @@ def read_options(id: str, options: list[str]) -> dict[str, Any]:
     for pair in options:
         key, equals, text = pair.partition("=")
         if not equals or not key.isidentifier():
-            raise UsageError(f"an option is KEY=VALUE, as in -o timeout=30, not {key!r}")
+            raise UsageError(f"an option is KEY=VALUE, as in timeout=30, not {key!r}")
         read[key] = text if _takes_text(id, key) else _value(key, text)
         if key in TABLES:
             if not isinstance(read[key], (dict, bool)):

@@ -94,6 +94,8 @@ def _show(path: Path, seen: Review) -> None:
         _say(f"[providers.{name}] {table.id}")
         for fact in _facts(table):
             _say(f"  {fact}")
+    if seen.config.default is not None:
+        _say(f"default {seen.config.default}")
     if seen.config.conductor_table is not None:
         _say(f"[conductor] {', '.join(seen.config.conductor_table.workers)}")
     for name in sorted(seen.beside.hashes):
@@ -111,4 +113,4 @@ def _facts(table: ProviderTable) -> list[str]:
     options: dict[str, Any] = table.options
     sends = [f"{name} {options[name]!r}" for name in ADDRESSES if name in options]
     variables = sorted({name for text in texts_in(options) for name in _VARIABLE.findall(text)})
-    return [*sends, f"reads {', '.join(variables)}"] if variables else sends
+    return [*sends, *(f"reads {name}" for name in variables)]

@@ -16,17 +16,30 @@ _SENSITIVE = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def checked(headers: Mapping[str, str | Secret], owner: str) -> Iterator[tuple[str, str | Secret]]:
+FRAMING = frozenset(("connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"))
+"""Headers that say where a body ends and a connection goes on: the transport's own (RFC 9112)."""
+
+
+def checked(
+    headers: Mapping[str, str | Secret], owner: str, *, of_request: bool = False
+) -> Iterator[tuple[str, str | Secret]]:
     """Iterate over names in lower case and values, of which those that may be keys are secrets.
 
-    Raises ConfigurationError, which never shows such a value.
+    ``$ENV:NAME`` is read, but not of a request (``of_request``), which may come from anywhere. Raises
+    ConfigurationError, which never shows such a value.
     """
     for name, value in headers.items():
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise ConfigurationError(f"{owner}: {name!r} is no header name")
+            raise ConfigurationError(f"{owner}: {name!r} isn't the name of a header")
+        if name.lower() in FRAMING or (of_request and name.lower() == "host"):
+            raise ConfigurationError(f"{owner}: the header {name} can't be set, since tako sends its own")
         if not isinstance(value, (str, Secret)):
             raise ConfigurationError(f"{owner}: the header {name} is a {type(value).__name__}, not a str")
-        secret = value if isinstance(value, Secret) else Secret.of(read(value, f"the header {name}", owner))
+        secret = (
+            value
+            if isinstance(value, Secret)
+            else Secret.of(value if of_request else read(value, f"the header {name}", owner))
+        )
         hidden = secret is value or secret.variable is not None or is_sensitive(name)
         if secret.problem is not None and (hidden or secret.problem != "is empty"):
             problem = secret.problem

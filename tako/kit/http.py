@@ -176,7 +176,7 @@ class HttpProvider(Provider):
         """
         own = {
             name: value.reveal() if isinstance(value, Secret) else value
-            for name, value in (checked(request.headers, self.id) if request.headers else ())
+            for name, value in (checked(request.headers, self.id, of_request=True) if request.headers else ())
         }
         return CallOptions(headers={**headers, **own} if own else headers, timeout=request.timeout)
 

@@ -81,7 +81,7 @@ class Secret:
             return "is empty"
         if _CONTROL.search(self._text):
             return "holds a line break or another control character"
-        return None if self._text.isascii() else "holds characters that no key has (not ASCII)"
+        return None if self._text.isascii() else "holds characters that a header can't carry (not ASCII)"
 
     def __repr__(self) -> str:
         return "Secret(***)"

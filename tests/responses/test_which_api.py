@@ -82,10 +82,10 @@ def test_a_model_that_needs_the_other_api_is_asked_with_a_notice() -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5-pro", "gpt-6-astra"])
 def test_a_refusal_by_the_wrong_api_says_which_is_right(model: str) -> None:
-    refusal = reply(json={"error": {"message": "not like this", "code": "bad"}}, status=400)
+    refusal = reply(json={"error": {"message": "no function tools like this", "code": "bad"}}, status=400)
     with serve(refusal) as server:
         provider = OpenAI(model, api_key="k", base_url=server.url, api="chat").blocking
-        with pytest.raises(BadRequestError, match=r'not like this.*api="responses"'):
+        with pytest.raises(BadRequestError, match=r'tools like this.*api="responses"'):
             provider.chat(ChatRequest([Message.user("Hi")], tools=TOOLS))
 
 
@@ -97,6 +97,11 @@ def test_other_refusals_say_nothing_of_apis() -> None:
             with pytest.raises(BadRequestError) as caught:
                 provider.blocking.chat("Hi")
             assert "api=" not in str(caught.value)
+        with pytest.raises(BadRequestError) as caught:
+            OpenAI("gpt-6-sol", api_key="k", base_url=server.url).blocking.chat(
+                ChatRequest([Message.user("Hi")], tools=TOOLS)
+            )
+        assert "api=" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_the_timeout_of_a_request_bounds_keep_alives_too() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("bad name", "v", "is no header name"),
+        ("bad name", "v", "isn't the name of a header"),
         ("x-a", "line\r\nbreak", "holds a line break"),
         ("x-a", "caf\u00e9", "not ASCII"),
         ("authorization", f"{KEY}\n", "holds a line break"),

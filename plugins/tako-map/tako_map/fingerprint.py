@@ -137,7 +137,8 @@ def _facts(one: Fingerprint) -> dict[str, Any]:
 def _change(name: str, before: Any, after: Any) -> str:
     if name == "schema" and None not in (before, after):
         return "the schema has other contents"
-    return f"{name.replace('_', '-')} was {_shown(before, after)}, now {_shown(after, before)}"
+    named = name if name.startswith("option ") else name.replace("_", "-")
+    return f"{named} was {_shown(before, after)}, now {_shown(after, before)}"
 
 
 def _shown(value: Any, other: Any) -> str:

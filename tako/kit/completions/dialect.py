@@ -104,14 +104,15 @@ beside an effort), and, all but the first of them, ``stop``; the others know no 
 
 
 RESPONSES_ALONE = re.compile(
-    r"-pro\b|deep-research|computer-use|gpt-5-codex|-codex-max|gpt-daybreak|-cyber|gpt-rosalind|-rosalind|-astra-law"
+    r"(gpt-|o\d).*(-pro\b|-deep-research|-codex-max|-cyber|-rosalind|-astra-law)|gpt-(5-codex|daybreak|rosalind)"
+    r"|computer-use"
 )
 """Models that no other API serves: ``ResponsesModel`` of openai 3.57, without ``ChatModel``."""
 
 
 def for_openai(dialect: Dialect, model: str) -> Dialect:
     """Return how the wire of one of OpenAI's models differs, wherever it is served ("openai/gpt-5")."""
-    changes = _changes(model.rpartition("/")[2])
+    changes = _changes(model.rpartition("/")[2].removeprefix("ft:"))
     return replace(dialect, **changes) if changes else dialect
 
 
@@ -119,7 +120,7 @@ def for_openai(dialect: Dialect, model: str) -> Dialect:
 def _changes(name: str) -> Mapping[str, Any]:
     none: Mapping[str, Any] = {}
     changes = next((changes for pattern, changes in OPENAI_MODELS if pattern.match(name)), none)
-    return {**changes, "needs": "responses"} if RESPONSES_ALONE.search(name) else changes
+    return {**changes, "needs": "responses"} if RESPONSES_ALONE.match(name) else changes
 
 
 def finish_reason(word: str, words: Mapping[str, FinishReason], *, has_calls: bool) -> FinishReason:

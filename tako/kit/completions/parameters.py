@@ -113,12 +113,17 @@ def _choice(choice: str, request: ChatRequest, dialect: Dialect) -> Any:
 def _format(wanted: str | JsonSchema, context: PartContext) -> dict[str, Any]:
     if isinstance(wanted, str):
         return {"type": "json_object"}
+    schema = {"name": name_of(wanted, context), "schema": wanted.schema, "strict": wanted.strict}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def name_of(wanted: JsonSchema, context: PartContext) -> str:
+    """Return a schema's name as servers take it, with a notice if that's another one."""
     name = (_NOT_NAME.sub("_", wanted.name) or "schema")[:LONGEST_NAME]
     if name != wanted.name:
         text = f"the schema's name went out as {name!r}: servers take 64 letters, digits, _ and -"
         context.notice(notices.CHANGED_PARAMETER, text, "response_format")
-    schema = {"name": name, "schema": wanted.schema, "strict": wanted.strict}
-    return {"type": "json_schema", "json_schema": schema}
+    return name
 
 
 def _effort(

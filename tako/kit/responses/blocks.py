@@ -63,13 +63,13 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
         case TextPart() if mine:
             return _said(part, context)
         case TextPart():
-            block = _text(part, context)
+            block = _marked(_text(part, context), part.cache)
         case ImagePart() if mine and _is_made(part, context):
             block = {"type": IMAGE_CALL, "result": part.data_b64}
         case ImagePart() | ImageUrlPart():
-            block = _image(part, context)
+            block = _marked(_image(part, context), part.cache)
         case FilePart() | FileUrlPart() | FileIdPart():
-            block = _file(part, context)
+            block = _marked(_file(part, context), part.cache)
         case ToolCallPart():
             block = _call(part, context)
         case ToolResultPart():
@@ -119,10 +119,24 @@ def _state(fields: dict[str, Any], known: tuple[str, ...], context: PartContext)
     return State(state.origin, {"type": fields["type"], **state.data}) if state is not None else None
 
 
-def is_item(data: dict[str, Any]) -> bool:
-    """Whether a part's state is of an item: of another API of the vendor's it is not."""
+ITEMS = ("message", "reasoning", *CALLS, IMAGE_CALL)
+ITEM_ENDS = ("_call", "_output", "_list_tools", "_approval_request", "_approval_response")
+
+
+def is_of_item(part: Part) -> bool:
+    """Whether a part's state is surely of an item of this API, and not of Chat Completions."""
+    data = part.state.data if part.state is not None else {}
+    kind = text_of(data.get("type"))
+    if isinstance(part, VendorPart):
+        return kind in ITEMS or kind.endswith(ITEM_ENDS)
+    return kind in ITEMS and (kind != CALLS[0] or len(data) > 1)  # Chat Completions had a call of that name, too
+
+
+def is_of_chat(part: Part) -> bool:
+    """Whether a part's state is surely of Chat Completions."""
+    data = part.state.data if part.state is not None else {}
     kind = data.get("type")
-    return isinstance(kind, str) and (kind in ("reasoning", "message") or "id" in data or "status" in data)
+    return bool(data) and (kind is None if isinstance(part, VendorPart) else kind not in ITEMS)
 
 
 def reasoning_text(item: dict[str, Any]) -> str:
@@ -164,6 +178,13 @@ def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
         note_empty(part, context)
         return None
     return {"type": "input_text", "text": part.text}
+
+
+def _marked(block: dict[str, Any] | None, cache: bool | str) -> dict[str, Any] | None:
+    """Mark the end of what is cached: contents of the user's and the system's have a field for it."""
+    if block is None or not cache:
+        return block
+    return {**block, "prompt_cache_breakpoint": {"mode": "explicit", **({} if cache is True else {"ttl": cache})}}
 
 
 def _is_made(part: ImagePart, context: PartContext) -> bool:

@@ -57,6 +57,7 @@ class Item:
         self.handed: set[int] = set()  # places of those that were handed over
         self.call: int | None = None
         self.streamed = False
+        self.length = 0  # characters of a call's arguments that were handed over
         self.done = False
         self.waiting: list[Delta] = []
 
@@ -86,6 +87,7 @@ class Items:
         self._open: dict[int, Item] = {}
         self._live: Item | None = None
         self._seen: set[int] = set()
+        self._ids_over: set[Any] = set()
 
     def goes_on(self, index: int, content_index: int) -> bool:
         """Whether the text of that item is open, and can be handed over as it comes."""
@@ -98,6 +100,8 @@ class Items:
             item = self._begin(_index(event), as_object(event.get("item")) or {})
             deltas = self._call_begun(item)
         elif kind == "response.output_item.done":
+            if self._is_over(_index(event), as_object(event.get("item")) or {}):
+                return True
             item = self._open.get(_index(event)) or self._begin(_index(event), {})
             item.fields, item.done = as_object(event.get("item")) or item.fields, True
             deltas = self._completed(item)
@@ -108,11 +112,18 @@ class Items:
             item = self._open.get(_index(event)) or self._begin(_index(event), {"type": "function_call"})
             deltas = self._arguments(item, text_of(event.get("delta")))
         else:
-            if kind == "response.content_part.done" and (held := self._open.get(_index(event))) is not None:
-                held.content[_index(event, "content_index")] = event.get("part")
+            self._keep(kind, event)
             return kind.startswith(WHOLE_LATER)
         yield from self._hand_over(item, list(deltas))
         return True
+
+    def _keep(self, kind: str, event: dict[str, Any]) -> None:
+        """Keep what an item that is never done has none of: parts of its content, whole arguments."""
+        held = self._open.get(_index(event))
+        if held is not None and kind == "response.content_part.done":
+            held.content[_index(event, "content_index")] = event.get("part")
+        elif held is not None and kind == "response.function_call_arguments.done":
+            held.fields = {**held.fields, "arguments": event.get("arguments")}
 
     def finish(self, output: list[Any]) -> Iterator[Delta]:
         """Yield what no event has brought: ends of items that were never done, and items that only ``output`` has."""
@@ -123,10 +134,15 @@ class Items:
             item.done = True
             yield from self._hand_over(item, list(self._completed(item)))
         for n, fields in enumerate(whole):
-            if n not in self._seen and n >= len(self._seen):
+            if n not in self._seen and not self._is_over(n, fields):
                 item = self._begin(n, fields)
                 item.done = True
                 yield from self._hand_over(item, [*self._call_begun(item), *self._completed(item)])
+
+    def _is_over(self, index: int, fields: dict[str, Any]) -> bool:
+        """Whether this item was handed over before: some servers say that an item is done twice."""
+        id = fields.get("id")
+        return index not in self._open and bool(id) and id in self._ids_over
 
     def _begin(self, index: int, fields: dict[str, Any]) -> Item:
         item = self._open[index] = Item(index, fields)
@@ -143,6 +159,7 @@ class Items:
             if not live.done:
                 return
             del self._open[live.index]
+            self._ids_over.add(live.fields.get("id"))
             self._live = next(iter(self._open.values()), None)
 
     def _call_begun(self, item: Item) -> Iterator[Delta]:
@@ -155,7 +172,7 @@ class Items:
         if item.call is None:
             yield from self._call_begun(item)
         if piece and item.call is not None:
-            item.streamed = True
+            item.length += len(piece)
             yield Delta(tool_calls=[ToolCallDelta(item.call, None, None, piece)])
 
     def _text(self, item: Item, kind: str, event: dict[str, Any]) -> Iterator[Delta]:
@@ -195,7 +212,9 @@ class Items:
                 yield Delta(part.text, citations=tuple(part.citations), state=end, refusal=part.refusal)
             elif isinstance(part, ReasoningPart):
                 yield Delta(reasoning=part.text, state=part.state)
-            elif not (item.streamed and item.kind == "message"):  # a message that was never done has no content
+            elif block.get("content") or not (
+                item.streamed and item.kind == "message"
+            ):  # a message that was never done has no content
                 yield Delta(part=part)
 
     def _call_done(self, item: Item, part: ToolCallPart) -> Iterator[Delta]:
@@ -203,7 +222,7 @@ class Items:
             id = self._ids.unique(part.id)
             yield Delta(part=ToolCallPart(id, part.name, part.args, part.state))
             return
-        text = "" if item.streamed else text_of(item.fields.get("arguments"))
+        text = text_of(item.fields.get("arguments"))[item.length :]
         if text or part.state is not None:
             named = part.name if not text_of(item.fields.get("name")) else None
             yield Delta(tool_calls=[ToolCallDelta(item.call, None, named, text, part.state)])

@@ -24,9 +24,11 @@ from tako.hooks import hookimpl
 from tako.kit.completions.encode import translator_for
 from tako.kit.completions.exchange import chat_completions, stream_completions
 from tako.kit.completions.provider import CompletionsProvider, prepare
-from tako.kit.responses.blocks import decode_block, encode_part, is_item
+from tako.kit.exchange import Exchange
+from tako.kit.responses.blocks import decode_block, encode_part, is_of_chat, is_of_item
 from tako.kit.responses.exchange import responses_chat, responses_stream
-from tako.kit.responses.request import encode_request
+from tako.kit.responses.request import ENCRYPTED, encode_request
+from tako.loose import as_array
 from tako.translator import Translator
 
 if TYPE_CHECKING:
@@ -74,22 +76,31 @@ class ResponsesProvider(CompletionsProvider):
         dialect = self.dialect_of(request.model or self.model)
         if self.speaks_responses(request.model):
             return encode_request(request, self.wire_model, translator, context, dialect, stream=stream)
-        if self.api == "chat" and dialect.needs == "responses":
+        if dialect.needs == "responses" and (self.api == "chat" or is_own(self.server)):
             text = 'this model is served by the Responses API alone, as far as is known: api="responses" asks it'
             context.notice(notices.OTHER_API, text, "")
         return super().encode(request, translator, context, stream=stream)
 
     def context(self, request: ChatRequest) -> PartContext:
         """Return the context of one request. State of one API means nothing to the other."""
-        context, items = super().context(request), self.speaks_responses(request.model)
-        accepts = context.accepts
+        context = super().context(request)
+        accepts, is_others = context.accepts, is_of_chat if self.speaks_responses(request.model) else is_of_item
 
         def fits(part: Part, origin: Origin) -> bool:
-            data = part.state.data if part.state is not None else {}
-            return accepts(part, origin) and (not data or is_item(data) == items)
+            return accepts(part, origin) and not is_others(part)
 
         context.accepts = fits
         return context
+
+    def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
+        """Ask a model that doesn't reason again, without its reasoning: an unknown one is taken for one that does."""
+        refused = "encrypted" in str(error).lower() and ENCRYPTED in (as_array(exchange.body.get("include")) or ())
+        if not refused or exchange.url.partition("?")[0].endswith("/chat/completions"):
+            return super().second_try(exchange, error)
+        included = [name for name in exchange.body["include"] if name != ENCRYPTED]
+        body = {name: value for name, value in exchange.body.items() if name != "include"}
+        body = {**body, "include": included} if included else body
+        return Exchange(exchange.url, body, exchange.context, exchange.headers)
 
     async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request; a refusal by the wrong API says which one is right."""
@@ -102,11 +113,13 @@ class ResponsesProvider(CompletionsProvider):
 
     def _is_wrong(self, refusal: str, body: bytes) -> bool:
         """Whether Chat Completions refused what the Responses API takes."""
-        if "responses" in refusal.lower():
+        words = refusal.lower()
+        if "responses" in words:
             return True
         sent = msgspec.json.decode(body)
         dialect = self.dialect_of(sent.get("model") or self.model)
-        return dialect.needs == "responses" or (bool(sent.get("tools")) and not dialect.tools_beside_effort)
+        about_tools = sent.get("tools") and any(word in words for word in ("tool", "function", "reasoning"))
+        return dialect.needs == "responses" or bool(about_tools and not dialect.tools_beside_effort)
 
 
 def check_api(api: str, who: str) -> Api:

@@ -56,8 +56,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
 
 def raise_failure(reply: dict[str, Any], provider: HttpProvider, body: bytes) -> None:
     """Raise the error of a reply that failed."""
-    failed = reply.get("status") == "failed" or ("status" not in reply and "output" not in reply)
-    if reply.get("error") or (failed and reply.get("status") == "failed"):
+    if reply.get("error") or reply.get("status") == "failed":
         raise provider.failure(facts_of(reply), body=body.decode("utf-8", "replace"))
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.kit.completions.parameters import effort_of
+from tako.kit.completions.parameters import effort_of, name_of
 from tako.kit.encoding import merge_extra, refuse_empty, speak_as_user
 from tako.kit.responses.turns import arrange
 from tako.kit.tools import encode_tools
+from tako.types import Tool, VendorTool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tako.kit.completions.dialect import Dialect
     from tako.translator import PartContext, Translator
-    from tako.types import ChatRequest, JsonSchema, Tool
+    from tako.types import ChatRequest, JsonSchema
 
 ENCRYPTED = "reasoning.encrypted_content"
 LEAST_OUTPUT = 16
@@ -54,13 +55,25 @@ def _tools(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, An
     tools = encode_tools(request, context, _tool)
     if tools:
         yield "tools", tools
+    for i, tool in enumerate(request.tools):
+        if isinstance(tool, Tool) and tool.cache:
+            context.notice(notices.UNSUPPORTED_PARAMETER, "cache was left out: tools have no mark", f"tools[{i}].cache")
     for name in ("tool_choice", "parallel_tool_calls"):
         value = getattr(request, name)
         if value is not None and (tools or "tools" in request.extra):
-            named = name == "tool_choice" and value not in ("auto", "none", "required")
-            yield name, {"type": "function", "name": value} if named else value
+            yield name, _choice(value, request) if name == "tool_choice" else value
         elif value is not None:
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: there are no tools", name)
+
+
+def _choice(choice: str, request: ChatRequest) -> Any:
+    """Return the choice in the wire's words: a function by its name, a vendor's own tool by its type."""
+    if choice in ("auto", "none", "required"):
+        return choice
+    block = next((tool.block for tool in request.tools if isinstance(tool, VendorTool) and tool.name == choice), None)
+    if block is None:
+        return {"type": "function", "name": choice}
+    return {name: block[name] for name in ("type", "name", "server_label") if name in block}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -94,17 +107,17 @@ def _rest(request: ChatRequest, context: PartContext, dialect: Dialect) -> Itera
         if getattr(request, name) not in (None, []):
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: the Responses API has none", name)
     if request.response_format is not None:
-        yield "text", {"format": _format(request.response_format)}
+        yield "text", {"format": _format(request.response_format, context)}
     if request.reasoning is not None:
         yield from _effort(request.reasoning, context, dialect)
     if request.metadata:
         yield "metadata", request.metadata
 
 
-def _format(wanted: str | JsonSchema) -> dict[str, Any]:
+def _format(wanted: str | JsonSchema, context: PartContext) -> dict[str, Any]:
     if isinstance(wanted, str):
         return {"type": "json_object"}
-    return {"type": "json_schema", "name": wanted.name, "schema": wanted.schema, "strict": wanted.strict}
+    return {"type": "json_schema", "name": name_of(wanted, context), "schema": wanted.schema, "strict": wanted.strict}
 
 
 def _effort(wanted: int | str, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:

@@ -104,7 +104,8 @@ class ResponsesDecoder:
         if kind == "error" or ("error" in fields and kind == "message"):
             raise self._provider.failure(facts_of(_error(fields)), body=event.data.decode("utf-8", "replace"))
         if kind in TERMINAL:
-            self._reply = as_object(fields.get("response")) or {}
+            reply = as_object(fields.get("response")) or {}
+            self._reply = {**reply, "status": kind.removeprefix("response.")}
             raise_failure(self._reply, self._provider, event.data)
             self.ended = True
         elif kind in HEADS:

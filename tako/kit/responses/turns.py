@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -145,7 +144,8 @@ def _with_ids_or_without(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     It answers 400 ("without its required following item") to reasoning with an id before an item without one.
     """
     made: list[dict[str, Any]] = []
-    for block, following in pairwise([*blocks, {}]):
+    for block in reversed(blocks):
+        following = made[-1] if made else {}
         loose = block.get("type") == "reasoning" and "id" in block and "id" not in following
         made.append({name: value for name, value in block.items() if name != "id"} if loose else block)
-    return made
+    return made[::-1]
