@@ -7,9 +7,9 @@ Every core serves its own version and all before it; a plugin that is newer is r
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+from importlib.metadata import PackageNotFoundError, version
 
-from tako import hookspecs
+from tako import hookspecs, installed
 from tako.errors import PluginError
 
 ATTRIBUTE = "tako_hooks"
@@ -38,11 +38,15 @@ def _this_core() -> str:
 
 
 def _asked_for(plugin: object) -> str:
-    """Say which core the plugin's own distribution asks for, where one ships it and says so."""
+    """Say which core the plugin's own distribution asks for, if an installed one brings it and says so."""
     module = getattr(plugin, "__name__", None) or type(plugin).__module__
-    for owner in packages_distributions().get(str(module).partition(".")[0], ()):
-        for requirement in requires(owner) or ():
+    for entry in (entry for group in installed.GROUPS for entry in installed.entries(group)):
+        for requirement in entry.requirements if _package(entry.module) == _package(str(module)) else ():
             found = _CORE.match(requirement)
             if found is not None and found[1].strip():
-                return f" ({owner} {version(owner)} asks for tako-core{found[1].strip()})"
+                return f" ({entry.distribution} {entry.version} asks for tako-core{found[1].strip()})"
     return ""
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]

@@ -55,6 +55,11 @@ class Entry:
         """That distribution's version."""
         return self._source.version
 
+    @property
+    def requirements(self) -> list[str]:
+        """What that distribution depends on, as its metadata says it; empty if they can't be read."""
+        return self._source.requirements
+
     def load(self) -> Any:
         """Import the module and return the attribute, or the module if there is none."""
         with plugin_output_to_stderr():
@@ -87,6 +92,14 @@ class Source:
     def version(self) -> str:
         """The version, "?" if nothing tells it."""
         return self._field("Version") or self._parts[1] or "?"
+
+    @property
+    def requirements(self) -> list[str]:
+        """What the distribution depends on."""
+        try:
+            return list(self.distribution.requires or ())
+        except Exception:  # noqa: BLE001 - as for the name
+            return []
 
     @property
     def _parts(self) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from tako.hooks.finding import UnknownProviderError
 from tako.hooks.misfit import misfit
 from tako.hooks.plugins import PLUGINS
 from tako.names import unknown_provider
+from tako.output import plugin_output_to_stderr
 
 if TYPE_CHECKING:
     from tako.provider import Provider
@@ -36,6 +37,7 @@ def get_provider(id: str, /, **options: Any) -> Provider:
 
 def _made(cls: type[Provider], id: str, model: str, options: dict[str, Any]) -> Provider:
     try:
-        return cls.from_id(model, **options)
+        with plugin_output_to_stderr():
+            return cls.from_id(model, **options)
     except TypeError as error:
         raise ConfigurationError(misfit(cls, id, options, error)) from None

@@ -43,7 +43,7 @@ def _why_missing(wanted: str, general: Mapping[str, Plugin], problems: Mapping[s
     for entry in plugin_entries():
         if is_meant(wanted, entry) and repr(entry) not in there:
             return barred(entry) or problems.get(repr(entry), "it isn't imported yet") or "it was unregistered"
-    return None if there else "it isn't installed"
+    return None if there else "no general plugin of that name is installed"
 
 
 def _is_meant(wanted: str, plugin: Plugin) -> bool:

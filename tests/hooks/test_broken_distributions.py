@@ -181,6 +181,12 @@ sys.__stdout__.write("HELLO")
 os.write(1, b"HELLO")
 subprocess.run([sys.executable, "-c", "print('HELLO')"])
 """
+AT_MAKING = f"""
+class Good(Good):
+    def __init__(self, model):
+        exec({PRINTING!r})
+        super().__init__(model)
+"""
 AT_BINDING = """
 @hookimpl
 def tako_translator(provider):
@@ -189,11 +195,11 @@ def tako_translator(provider):
 
 
 def test_what_plugins_print_while_they_are_made_never_is_on_the_output_of_the_command(tmp_path: Path) -> None:
-    provider(tmp_path, code=PRINTING + dedent(PROVIDER.format(cls="Good", name="good")))
+    provider(tmp_path, code=PRINTING + dedent(PROVIDER.format(cls="Good", name="good")) + AT_MAKING)
     general(tmp_path, "loud", f"PRINTING = {PRINTING!r}\nexec(PRINTING)\n" + dedent(SHOUT) + AT_BINDING)
     done = command(tmp_path, "chat", "--no-stream", "-m", "good:m", "hi")
     assert done.stdout == "good answers!\n"
-    assert done.stderr.count("HELLO") == 12  # the provider's import, the plugin's, and its hook
+    assert done.stderr.count("HELLO") == 16  # the provider's import and its making, the plugin's import and its hook
     for arguments in (["chat", "-m", "good:m", "hi"], ["providers"], ["plugins", "good"]):
         assert json.loads(command(tmp_path, *arguments, "--json").stdout)
 

@@ -141,7 +141,8 @@ def test_required_ones_that_are_named_in_the_environment(
     monkeypatch.setenv(REQUIRE, "redact")
     cls = vendor(tako_chat=saying("sent"))
     with pytest.raises(
-        PluginError, match="'redact' is required by TAKO_REQUIRE_PLUGINS, but missing: it isn't installed"
+        PluginError,
+        match="'redact' is required by TAKO_REQUIRE_PLUGINS, but missing: no general plugin of that name is installed",
     ):
         ask(cls("m"))
     register(failing(only=cls), "redact")
@@ -169,7 +170,7 @@ def test_installed_ones_are_required_by_entry_point_or_distribution(tmp_path: Pa
         "shout": "good answers!",
         "Tako_Shout": "good answers!",
         "odd": f"PluginError: plugin 'odd' {required}ZeroDivisionError: division by zero",
-        "missing": f"PluginError: plugin 'missing' {required}it isn't installed",
+        "missing": f"PluginError: plugin 'missing' {required}no general plugin of that name is installed",
         "fails": "PluginError: good:m: plugin 'fails' is required and tako_chat failed: "
         "ConnectionError: the rules aren't there",
         "shout,odd": f"PluginError: plugin 'odd' {required}ZeroDivisionError: division by zero",
@@ -184,7 +185,7 @@ def test_installed_ones_are_required_by_entry_point_or_distribution(tmp_path: Pa
     )
     done = command(tmp_path, "chat", "-m", "good:m", "hi", **{REQUIRE: "missing"})
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"plugin 'missing' {required}it isn't installed" in done.stderr
+    assert f"plugin 'missing' {required}no general plugin of that name is installed" in done.stderr
 
 
 def test_the_lists_show_what_is_required_what_is_broken_and_what_is_missing(tmp_path: Path) -> None:
