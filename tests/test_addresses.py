@@ -117,7 +117,7 @@ def test_a_deployment_and_a_project_stay_in_their_places_too() -> None:
         (
             "azure-openai",
             ("endpoint", "/openai/deployments/gpt-4o/chat/completions"),
-            "/openai/deployments/gpt-4o/chat",
+            "/openai/v1/chat/completions",
         ),
         ("azure-openai", ("endpoint", "/openai/v1/chat/completions"), "/openai/v1/chat/completions"),
         ("azure-openai", ("endpoint", "/openai/v1/"), "/openai/v1/chat/completions"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FROZEN = Path(__file__).parent / "frozen" / "tako_frozen-1.0-py3-none-any.whl"
-SHA256 = "91e2c25b43156ab00925c96ef6340ab4d1c4b5910963bf0a07843b90893d7533"
+SHA256 = "111bbfa552924c41a32aedafe62ebd60286ca27f5c6e5281af03d4220acb9ef1"
 OURS = "cache,otel,prices,record"
 """This repository's own general plugins, which the environment sees too."""
 

@@ -31,7 +31,7 @@ DEFAULTS = {
     ("Anthropic", "base_url"): "https://api.anthropic.com",
     ("Anthropic", "default_max_tokens"): 4096,
     ("Anthropic", "version"): "2023-06-01",
-    ("AzureOpenAI", "api_version"): "2024-10-21",
+    ("AzureOpenAI", "api_version"): None,
     ("Bedrock", "url_prefetch"): False,
     ("Vertex", "location"): "us-central1",
     ("Mistral", "base_url"): "https://api.mistral.ai/v1",

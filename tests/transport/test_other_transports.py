@@ -44,7 +44,7 @@ def test_a_mock_transport_sees_the_request_and_answers_it() -> None:
         seen.append(request)
         return httpx.Response(200, json=BODY)
 
-    asked = OpenAI("m", api_key="k", transport=httpx.MockTransport(answer))
+    asked = OpenAI("m", api="chat", api_key="k", transport=httpx.MockTransport(answer))
     assert asyncio.run(asked.chat("hi")).text == "ok"
     assert str(seen[0].url) == "https://api.openai.com/v1/chat/completions"
     assert seen[0].headers["authorization"] == "Bearer k"
@@ -54,7 +54,7 @@ def test_what_a_mock_transport_raises_is_a_transport_error_from_it() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadError("gone", request=request)
 
-    asked = OpenAI("m", api_key="k", transport=httpx.MockTransport(answer), max_retries=0)
+    asked = OpenAI("m", api="chat", api_key="k", transport=httpx.MockTransport(answer), max_retries=0)
     with pytest.raises(TransportError, match="gone") as caught:
         asyncio.run(asked.chat("hi"))
     assert isinstance(caught.value.__cause__, httpx.ReadError)
