@@ -47,7 +47,7 @@ LOOP.append(LOOP)
         ({"stream_config": ToolCalls(pointer="/a")}, "stream_config is a ToolCalls, which does not belong there"),
         ({"capabilities": {"max_tokens": 5}}, "capabilities has no 'max_tokens' (known: max_context_tokens, "),
         ({"headers": [("X-A", "a\nb")]}, "the header x-a holds a line break or another control character"),
-        ({"headers": {"X A": "b"}}, "'x a' is no header name"),
+        ({"headers": {"X A": "b"}}, "'x a' isn't the name of a header"),
         ({"headers": [("X-A", "$NOT_SET_9")]}, "the header X-A reads NOT_SET_9, which is not set"),
         ({"headers": [("X-A", "5 $")]}, "the header X-A has a $ without a name: write $$ for a dollar"),
         ({"headers": [("X-A", "a"), ("x-a", "b")]}, "the header x-a is given twice"),
