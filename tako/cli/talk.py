@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ COMMAND = re.compile(r"(/[A-Za-z?]+)(\s.*)?")
 """What may be a line that isn't for the model: a path or a text of several lines isn't a command."""
 
 AS_TEXT = "a space in front sends the line as text"
+SECONDS_TO_STOP = 5.0
+"""How long an answer that was stopped may take to close its connection."""
 NO_TEXT = "that isn't UTF-8 text; nothing was sent"
 
 
@@ -46,6 +49,7 @@ class Conversation:
         self._runner = runner
         self._editor: Editor = open_editor(runner)
         self._left = False
+        self._task: asyncio.Task[None] | None = None
         self._commands: dict[str, tuple[str, Callable[[], None]]] = {
             "/help": ("show this", self._help),
             "/exit": ("leave, as Ctrl-D does", self._leave),
@@ -97,13 +101,29 @@ class Conversation:
         message = Message.user([*self._images, ContentPart.text(text)])
         try:
             with self._editor.away():
-                self._runner.run(self._session.ask(message))
+                self._runner.run(self._answer(message))
         except KeyboardInterrupt:
+            self._settle()
             complain("tako: stopped; that turn is forgotten")
         except TakoError as error:
             complain(f"tako: {error}")
         else:
             self._images = []
+
+    async def _answer(self, message: Message) -> None:
+        self._task = asyncio.current_task()
+        await self._session.ask(message)
+
+    def _settle(self) -> None:
+        """Let an answer come to its end that a second Ctrl-C has left behind; more of them change nothing."""
+        task = self._task
+        if task is None or task.done():
+            return
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self._runner.get_loop().run_until_complete(asyncio.wait({task}, timeout=SECONDS_TO_STOP))
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _help(self) -> None:
         keys = {
