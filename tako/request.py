@@ -72,6 +72,8 @@ FIELDS: Mapping[type, _Fields] = {
 }
 """What is inside of parts, tools and schemas; those of plugins are theirs to check."""
 
+LONGEST = 1e9
+"""Seconds that no timeout or deadline reaches."""
 TOO_DEEP = f"is nested deeper than {DEEPEST} levels"
 
 _PLAIN = astuple(ChatRequest([]))[1:]
@@ -166,18 +168,13 @@ def _check_options(request: ChatRequest) -> None:
     _check_tools(request)
 
 
-LONGEST = 1e9
-"""Seconds that no timeout or deadline reaches."""
-
-
 def _check_numbers(request: ChatRequest) -> None:
     for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
         if value is not None and not -inf < value < inf:
             raise ConfigurationError(f"{name} is {value}, not a finite number")
     for name, value in (("timeout", request.timeout), ("deadline", request.deadline)):
         if value is not None and not 0 < value < LONGEST:
-            shown = value if value < LONGEST else "more than a billion"
-            raise ConfigurationError(f"{name} is {shown}, not a number of seconds above 0")
+            raise ConfigurationError(f"{name} is {shown(value)}, not a number of seconds above 0 and below a billion")
     if request.max_tokens is not None and request.max_tokens < 0:
         raise ConfigurationError(f"max_tokens is {request.max_tokens}, not a number of tokens")
 

@@ -157,3 +157,11 @@ def test_a_deadline_that_is_none_is_refused(seconds: Any) -> None:
         OpenAI("m", api_key="k", deadline=seconds)
     with pytest.raises(ConfigurationError, match="deadline is"):
         OpenAI("m", api_key="k").blocking.chat(request(deadline=seconds))
+
+
+@pytest.mark.parametrize("field", ["timeout", "deadline"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 10**400])
+def test_seconds_that_cannot_be_are_refused_before_the_network(field: str, value: float) -> None:
+    with serve(WHOLE) as server, pytest.raises(ConfigurationError, match=f"{field} is .* and below a billion"):
+        OpenAI("m", api_key="k", base_url=server.url).blocking.chat(request(**{field: value}))
+    assert server.requests == []
