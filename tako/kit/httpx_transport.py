@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from math import inf
 from time import monotonic
@@ -29,7 +30,7 @@ CLOSING = 2.0
 """Seconds that closing a connection may take; it is done even when the caller was cancelled."""
 
 
-class HttpxSender:
+class HttpxSender(ABC):
     """What both ways of sending share."""
 
     def __init__(self) -> None:
@@ -67,9 +68,9 @@ class HttpxSender:
         """Return the proxy that we put a request through."""
         return None
 
+    @abstractmethod
     async def handle(self, request: HttpRequest, proxy: Proxy | None, progress: _Progress) -> Any:
         """Send a request and return httpx's response."""
-        raise NotImplementedError
 
 
 class HttpxTransport(HttpxSender):
