@@ -241,10 +241,6 @@ class HttpProvider(Provider):
         """Return what takes all secrets out of a text, those among the headers of one request too."""
         return hiding(headers, self.hide)
 
-    def clean(self, error: BaseException) -> None:
-        """Take all secrets out of an error and its causes, where a reply has repeated them, and all frames with it."""
-        scrub(error, self.hide)
-
     async def aclose(self) -> None:
         """Close the connections that belong to the running event loop."""
         with self._lock:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tako.kit.http import HttpProvider
     from tako.translator import PartContext, Translator
 
-__all__ = ["decode_reply", "mint_id"]
 
 READ = frozenset(("role", "type", "content", "refusal", "tool_calls", "function_call", *REASONING))
 """Fields of a message that are read for themselves; the others go back as they came."""

@@ -1,8 +1,9 @@
-"""A request's tools and parameters in the dialect's words."""
+"""A request's tools and parameters in the dialect's words, and what the Responses API says in the same ones."""
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
@@ -11,7 +12,7 @@ from tako.loose import as_object, text_of
 from tako.types import Tool, VendorTool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tako.kit.completions.dialect import Dialect
     from tako.translator import PartContext
@@ -26,7 +27,7 @@ _NOT_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 def parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
     """Yield the fields that carry a request's tools and parameters; what the dialect has no word for is noted."""
-    yield from _tools(request, context, dialect)
+    yield from tools_of(request, context, _tool, partial(_choice, request=request, dialect=dialect))
     yield from _sampling(request, context, dialect)
     if request.response_format is not None:
         yield "response_format", _format(request.response_format, context)
@@ -42,7 +43,8 @@ def effort_of(budget: int) -> str:
     return next((word for limit, word in EFFORTS if budget <= limit), "high")
 
 
-def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
+def temperatures(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, float]]:
+    """Yield temperature and top_p, if the model takes them."""
     thinks = request.reasoning not in (None, "none") and not dialect.sampling_beside_effort
     samples, beside = dialect.sampling and not thinks, " beside an effort" if thinks else ""
     for name in ("temperature", "top_p"):
@@ -51,6 +53,10 @@ def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> I
             yield name, value
         elif value is not None:
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: this model takes none{beside}", name)
+
+
+def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
+    yield from temperatures(request, context, dialect)
     if request.max_tokens is not None:
         yield dialect.max_tokens, request.max_tokens
     if request.stop:
@@ -68,9 +74,14 @@ def _stops(texts: list[str], context: PartContext, most: int | None) -> Iterator
     yield "stop", texts[:most]
 
 
-def _tools(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
-    """Yield the tools and how they may be called; OpenAI refuses the latter without the former."""
-    tools = encode_tools(request, context, _tool)
+def tools_of(
+    request: ChatRequest, context: PartContext, declare: Callable[[Tool], dict[str, Any]], choice: Callable[[str], Any]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the tools and how they may be called; OpenAI refuses the latter without the former.
+
+    ``declare(tool)`` makes a function's declaration, ``choice(word)`` says ``tool_choice`` in the wire's words.
+    """
+    tools = encode_tools(request, context, declare)
     if tools:
         yield "tools", tools
     for i, tool in enumerate(request.tools):
@@ -80,19 +91,24 @@ def _tools(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iter
     for name in ("tool_choice", "parallel_tool_calls"):
         value = getattr(request, name)
         if value is not None and (tools or request.extra.get("tools")):
-            yield name, _choice(value, request, dialect) if name == "tool_choice" else value
+            yield name, choice(value) if name == "tool_choice" else value
         elif value is not None:
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: there are no tools", name)
 
 
-def _tool(tool: Tool) -> dict[str, Any]:
+def schema_of(tool: Tool) -> dict[str, Any]:
+    """Return the schema of a function's arguments; OpenAI refuses an object's without a type or properties."""
     schema: dict[str, Any] = tool.input_schema
     if schema.get("type", "object") == "object" and not ("type" in schema and "properties" in schema):
-        schema = {"type": "object", "properties": {}, **schema}  # OpenAI refuses schemas without either
+        return {"type": "object", "properties": {}, **schema}
+    return schema
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
     function: dict[str, Any] = {
         "name": tool.name,
         "description": tool.description,
-        "parameters": schema,
+        "parameters": schema_of(tool),
         "strict": tool.strict,
     }
     return {"type": "function", "function": {key: value for key, value in function.items() if value not in ("", None)}}
@@ -134,13 +150,20 @@ def _effort(
         text = "the effort is 'none': the model takes tools beside reasoning on the Responses API alone"
         context.notice(notices.CHANGED_PARAMETER, text, "reasoning")
         wanted = "none"
+    word = effort_word(wanted, context, dialect)
+    if word is not None and dialect.reasoning_effort is not None:
+        yield dialect.reasoning_effort, word
+
+
+def effort_word(wanted: int | str | None, context: PartContext, dialect: Dialect) -> str | None:
+    """Return the effort to ask for, or None if none is wanted or the model takes none, which is noted."""
     if wanted is None:
-        return
+        return None
     if dialect.reasoning_effort is None:
         context.notice(notices.UNSUPPORTED_PARAMETER, "reasoning was left out: this model takes no effort", "reasoning")
-        return
-    if isinstance(wanted, int):
-        effort = effort_of(wanted) if wanted > 0 else dialect.least_effort
-        context.notice(notices.CHANGED_PARAMETER, f"a budget of {wanted} tokens went out as {effort!r}", "reasoning")
-        wanted = effort
-    yield dialect.reasoning_effort, wanted
+        return None
+    if isinstance(wanted, str):
+        return wanted
+    effort = effort_of(wanted) if wanted > 0 else dialect.least_effort
+    context.notice(notices.CHANGED_PARAMETER, f"a budget of {wanted} tokens went out as {effort!r}", "reasoning")
+    return effort

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from tako import notices
 from tako.errors import BadRequestError, ConfigurationError, NotFoundError
@@ -24,7 +25,6 @@ from tako.hooks import hookimpl
 from tako.kit.completions.encode import translator_for
 from tako.kit.completions.exchange import chat_completions, stream_completions
 from tako.kit.completions.provider import CompletionsProvider, prepare
-from tako.kit.exchange import Exchange
 from tako.kit.responses.blocks import decode_block, encode_part, is_of_chat, is_of_item
 from tako.kit.responses.exchange import responses_chat, responses_stream
 from tako.kit.responses.request import ENCRYPTED, encode_request
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tako.hookspecs import Chat, Stream
+    from tako.kit.exchange import Exchange
     from tako.kit.http import CallOptions
     from tako.kit.wire import HttpReply
     from tako.parts import Part
@@ -94,13 +95,13 @@ class ResponsesProvider(CompletionsProvider):
 
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
         """Ask a model that doesn't reason again, without its reasoning: an unknown one is taken for one that does."""
-        refused = "encrypted" in str(error).lower() and ENCRYPTED in (as_array(exchange.body.get("include")) or ())
-        if not refused or exchange.url.partition("?")[0].endswith("/chat/completions"):
+        included = as_array(exchange.body.get("include")) or []
+        if ENCRYPTED not in included or "encrypted" not in str(error).lower():
             return super().second_try(exchange, error)
-        included = [name for name in exchange.body["include"] if name != ENCRYPTED]
-        body = {name: value for name, value in exchange.body.items() if name != "include"}
-        body = {**body, "include": included} if included else body
-        return Exchange(exchange.url, body, exchange.context, exchange.headers)
+        body = {**exchange.body, "include": [name for name in included if name != ENCRYPTED]}
+        if not body["include"]:
+            del body["include"]
+        return replace(exchange, body=body)
 
     async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request; a refusal by the wrong API says which one is right."""

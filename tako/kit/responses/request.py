@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.kit.completions.parameters import effort_of, name_of
+from tako.kit.completions.parameters import effort_word, name_of, schema_of, temperatures, tools_of
 from tako.kit.encoding import merge_extra, refuse_empty, speak_as_user
 from tako.kit.responses.turns import arrange
-from tako.kit.tools import encode_tools
-from tako.types import Tool, VendorTool
+from tako.types import VendorTool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tako.kit.completions.dialect import Dialect
     from tako.translator import PartContext, Translator
-    from tako.types import ChatRequest, JsonSchema
+    from tako.types import ChatRequest, JsonSchema, Tool
 
 ENCRYPTED = "reasoning.encrypted_content"
 LEAST_OUTPUT = 16
@@ -43,27 +43,12 @@ def encode_request(
         body["instructions"] = instructions
     if dialect.reasoning_effort is not None:
         body["include"] = [ENCRYPTED]
-    body.update(_tools(request, context))
+    body.update(tools_of(request, context, _tool, partial(_choice, request=request)))
     body.update(_sampling(request, context, dialect))
     body.update(_rest(request, context, dialect))
     if stream:
         body["stream"] = True
     return merge_extra(body, request.extra)
-
-
-def _tools(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, Any]]:
-    tools = encode_tools(request, context, _tool)
-    if tools:
-        yield "tools", tools
-    for i, tool in enumerate(request.tools):
-        if isinstance(tool, Tool) and tool.cache:
-            context.notice(notices.UNSUPPORTED_PARAMETER, "cache was left out: tools have no mark", f"tools[{i}].cache")
-    for name in ("tool_choice", "parallel_tool_calls"):
-        value = getattr(request, name)
-        if value is not None and (tools or "tools" in request.extra):
-            yield name, _choice(value, request) if name == "tool_choice" else value
-        elif value is not None:
-            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: there are no tools", name)
 
 
 def _choice(choice: str, request: ChatRequest) -> Any:
@@ -78,23 +63,18 @@ def _choice(choice: str, request: ChatRequest) -> Any:
 
 def _tool(tool: Tool) -> dict[str, Any]:
     """Declare a function. Without ``strict`` the API would hold its arguments to the schema, and refuse many."""
-    schema: dict[str, Any] = tool.input_schema
-    if schema.get("type", "object") == "object" and not ("type" in schema and "properties" in schema):
-        known: dict[str, Any] = {"type": "object", "properties": {}}
-        schema = known | schema  # OpenAI refuses schemas without either
     described = {"description": tool.description} if tool.description else {}
-    return {"type": "function", "name": tool.name, **described, "parameters": schema, "strict": bool(tool.strict)}
+    return {
+        "type": "function",
+        "name": tool.name,
+        **described,
+        "parameters": schema_of(tool),
+        "strict": bool(tool.strict),
+    }
 
 
 def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
-    thinks = request.reasoning not in (None, "none") and not dialect.sampling_beside_effort
-    beside = " beside an effort" if thinks else ""
-    for name in ("temperature", "top_p"):
-        value = getattr(request, name)
-        if value is not None and dialect.sampling and not thinks:
-            yield name, value
-        elif value is not None:
-            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: this model takes none{beside}", name)
+    yield from temperatures(request, context, dialect)
     if request.max_tokens is not None:
         if request.max_tokens < LEAST_OUTPUT:
             text = f"max_tokens went out as {LEAST_OUTPUT}, the least that the API takes"
@@ -108,8 +88,9 @@ def _rest(request: ChatRequest, context: PartContext, dialect: Dialect) -> Itera
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: the Responses API has none", name)
     if request.response_format is not None:
         yield "text", {"format": _format(request.response_format, context)}
-    if request.reasoning is not None:
-        yield from _effort(request.reasoning, context, dialect)
+    effort = effort_word(request.reasoning, context, dialect)
+    if effort is not None:
+        yield "reasoning", {"effort": effort}
     if request.metadata:
         yield "metadata", request.metadata
 
@@ -118,14 +99,3 @@ def _format(wanted: str | JsonSchema, context: PartContext) -> dict[str, Any]:
     if isinstance(wanted, str):
         return {"type": "json_object"}
     return {"type": "json_schema", "name": name_of(wanted, context), "schema": wanted.schema, "strict": wanted.strict}
-
-
-def _effort(wanted: int | str, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
-    if dialect.reasoning_effort is None:
-        context.notice(notices.UNSUPPORTED_PARAMETER, "reasoning was left out: this model takes no effort", "reasoning")
-        return
-    if isinstance(wanted, int):
-        effort = effort_of(wanted) if wanted > 0 else dialect.least_effort
-        context.notice(notices.CHANGED_PARAMETER, f"a budget of {wanted} tokens went out as {effort!r}", "reasoning")
-        wanted = effort
-    yield "reasoning", {"effort": wanted}
