@@ -16,7 +16,7 @@ from tako.kit.habits import Habits
 from tako.kit.tls import trusted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from tako.kit.habits import Kind
 
@@ -30,7 +30,22 @@ Lines = weakref.WeakKeyDictionary[Any, "Line"]
 
 
 class Connector(aiohttp.TCPConnector):
-    """Connections that close without anyone having to wait for it."""
+    """Connections that close without anyone having to wait for it, and kept ones that are looked at before use."""
+
+    is_usable: Callable[[asyncio.Transport], Awaitable[bool]]
+    """Waits until a connection shows whether the server has kept it."""
+
+    async def connect(self, *request: Any, **options: Any) -> Any:
+        """Return a connection; a kept one is looked at first: aiohttp takes what lies on it for an answer."""
+        while True:
+            connection: Any = await super().connect(*request, **options)
+            try:
+                if await self.is_usable(connection.transport):
+                    return connection
+            except BaseException:
+                connection.close()
+                raise
+            connection.close()
 
     def __del__(self, *_: Any) -> None:
         """Say nothing, where aiohttp complains to the event loop: the sockets close by themselves."""
@@ -46,9 +61,12 @@ class Pool:
     """A session of aiohttp's on one event loop, without the session's comforts."""
 
     def __init__(self) -> None:
+        self._lines: Lines = weakref.WeakKeyDictionary()
+        self.habits = Habits()
         self._connector = Connector(
             limit=0, ssl=trusted(), keepalive_timeout=KEEP_ALIVE, resolver=aiohttp.ThreadedResolver()
         )
+        self._connector.is_usable = partial(_is_usable, self._lines, self.habits)  # not a method: the pool is let go
         self.session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -56,9 +74,7 @@ class Pool:
             max_line_size=HEADER_LIMIT,
             max_field_size=HEADER_LIMIT,
         )
-        self._lines: Lines = weakref.WeakKeyDictionary()
         self._lifetime = _until_the_loop_ends(self.session, self._lines)
-        self.habits = Habits()
 
     async def start(self) -> None:
         """Tie the pool to the running loop: it closes with `aclose`, with the loop, or when nobody holds it."""
@@ -111,6 +127,20 @@ class Line:
         reply = self.reply()
         if reply is not None and not reply.content.is_eof() and reply.content.exception() is None:
             reply.content.set_exception(aiohttp.ClientPayloadError())
+
+
+async def _is_usable(lines: Lines, habits: Habits, transport: asyncio.Transport | None) -> bool:
+    if transport is None:
+        return False
+    line = lines.get(transport.get_protocol())
+    if line is None or line.kind is None:
+        return True
+    if line.kind not in habits.kept_after:
+        await asyncio.sleep(max(0.0, habits.pause(line.since, line.kind)))
+    if not line.has_ended(transport.get_protocol()):
+        return True
+    habits.learn(line.kind, kept=False)
+    return False
 
 
 def _looking_at(place: int) -> Callable[[], Any]:

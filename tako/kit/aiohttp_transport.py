@@ -57,7 +57,7 @@ class AiohttpTransport:
             try:
                 async with asyncio.timeout(None) as sending.limit:
                     if not request.body:
-                        await sending.without_body()
+                        sending.without_body()
                     response = await self._pool.session.request(
                         request.method, self._url(request.url), data=sending if request.body else None, **options
                     )
@@ -133,10 +133,8 @@ class _Sending(aiohttp.Payload):
         self._after: Kind | None = None
         """The kind of the last reply on a connection that was kept."""
 
-    async def without_body(self) -> None:
+    def without_body(self) -> None:
         """Do for a request without a body, which is never written, what can be done before."""
-        for _ in range(4):  # the event loop sees what has closed: a turn to read, one to close; twice for TLS
-            await asyncio.sleep(0)
         self._wait(self._request.connect_timeout)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -149,13 +147,13 @@ class _Sending(aiohttp.Payload):
         line = self._line = self._pool.line(transport)
         self._after = line.kind
         try:
-            if self._after is not None:
-                self.is_unsent = True  # while it is looked at, too: the end of the connection ends that
-                await self._look(transport, line, self._after)
+            if self._after is not None and line.has_ended(transport.get_protocol()):  # since it was chosen
+                self.is_unsent = True
+                raise ConnectionResetError  # noqa: TRY301 - the handler is for this, too
             await out.write(view[:PIECE], drain=False)
             if transport.is_closing():  # the system has refused the first byte
                 raise ConnectionResetError  # noqa: TRY301 - the handler is for this, too
-            self.is_open, self.is_unsent = True, False
+            self.is_open = True
             for at in range(PIECE, len(view) + PIECE, PIECE) if len(view) > PIECE else ():
                 async with asyncio.timeout(self._request.timeout):
                     await out.drain()
@@ -164,13 +162,6 @@ class _Sending(aiohttp.Payload):
             transport.abort()  # closing would wait until the server takes what is left
             raise
         self._wait()
-
-    async def _look(self, transport: asyncio.Transport, line: Line, after: Kind) -> None:
-        """Wait until a kept connection may be used again, and raise where it has ended."""
-        if after not in self._pool.habits.kept_after:
-            await asyncio.sleep(max(0.0, self._pool.habits.pause(line.since, after)))
-        if line.has_ended(transport.get_protocol()):
-            raise ConnectionResetError
 
     def answered(self, response: aiohttp.ClientResponse) -> None:
         """Remember the reply, and that the server had kept the connection."""
