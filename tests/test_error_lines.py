@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tako.errors import LONGEST, ConfigurationError, PluginError, ProviderError, TakoError, one_line
-from tako.kit.failures import Facts, facts_of, make_error, read_facts, retry_after
+from tako.kit.failures import Facts, facts_of, make_error, read_facts
+from tako.kit.pauses import retry_after
 from tako.testing.server import reply, serve
 
 if TYPE_CHECKING:

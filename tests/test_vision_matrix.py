@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 GIF = "R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs="
+JPEG = "/9j/4AAQSkZJRgABAQ=="
+WEBP = "UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
 URL = "https://pictures.test/a/photo.jpg?size=1"
 WEB = ("openai", "azure-openai", "anthropic", "mistral", "vertex")
 """Vendors that fetch addresses themselves."""
@@ -112,11 +114,11 @@ ACCEPTED = {
     "an upper-case type": (ContentPart.image("IMAGE/PNG", PNG), "image/png", PNG),
     "an upper-case data: URL": (ContentPart.image_url(f"DATA:IMAGE/PNG;BASE64,{PNG}"), "image/png", PNG),
     "white space in base64": (ContentPart.image("image/png", f"\n{PNG[:20]}\r\n {PNG[20:]}\t"), "image/png", PNG),
+    "a usual misspelling of a type": (ContentPart.image("image/jpg", JPEG), "image/jpeg", JPEG),
     "bytes": (ContentPart.image_bytes(b64decode(GIF)), "image/gif", GIF),
 }
 REFUSED = {
     "an unsupported type": (ContentPart.image("image/bmp", PNG), notices.UNSUPPORTED_MEDIA_TYPE),
-    "a type that is nearly one": (ContentPart.image("image/jpg", PNG), notices.UNSUPPORTED_MEDIA_TYPE),
     "an unsupported data: URL": (ContentPart.image_url("data:image/bmp;base64,Qk0="), notices.UNSUPPORTED_MEDIA_TYPE),
     "broken base64": (ContentPart.image("image/png", f"{PNG[:-8]}*&%$"), notices.INVALID_IMAGE),
     "cut base64": (ContentPart.image("image/png", PNG[:-1]), notices.INVALID_IMAGE),
@@ -136,9 +138,21 @@ def test_an_inline_image_goes_out_in_the_vendors_shape(name: str, given: str, as
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("mime", ["image/jpeg", "image/png", "image/gif", "image/webp"])
-def test_four_types_go_everywhere(name: str, mime: str, ask: Ask) -> None:
-    assert ask(name, LOOK, ContentPart.image(mime, PNG))[0] == said(name, text(name, "Look:"), inline(name, mime, PNG))
+@pytest.mark.parametrize(
+    ("mime", "data"), [("image/jpeg", JPEG), ("image/png", PNG), ("image/gif", GIF), ("image/webp", WEBP)]
+)
+def test_four_types_go_everywhere(name: str, mime: str, data: str, ask: Ask) -> None:
+    sent = said(name, text(name, "Look:"), inline(name, mime, data))
+    assert ask(name, LOOK, ContentPart.image(mime, data)) == (sent, [])
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    "given", [ContentPart.image("image/jpeg", PNG), ContentPart.image_url(f"data:image/webp;base64,{PNG}")]
+)
+def test_an_image_goes_out_as_what_its_bytes_are_with_a_notice(name: str, given: Part, ask: Ask) -> None:
+    sent = said(name, text(name, "Look:"), inline(name, "image/png", PNG))
+    assert ask(name, LOOK, given) == (sent, [(notices.CHANGED_PART, PATH)])
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -23,6 +23,7 @@ from tako.errors import (
 from tako.fold import chunks_of
 from tako.kit.body import Patience, excerpt, read_pieces
 from tako.kit.encoding import encode
+from tako.kit.failures import name_request
 from tako.kit.keys import scrub
 from tako.kit.lines import BOM
 from tako.notices import is_loss
@@ -95,15 +96,16 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
         refuse_if_strict(request, exchange.notices, provider)
         call = provider.call(request, exchange.headers)
         try:
-            _, body = await provider.fetch(exchange.url, _encoded(exchange, request), **call)
+            reply, body = await provider.fetch(exchange.url, _encoded(exchange, request), **call)
         except BadRequestError as error:
             exchange = _second_try(provider, exchange, error)
             call = provider.call(request, exchange.headers)
-            _, body = await provider.fetch(exchange.url, _encoded(exchange, request), **call)
+            reply, body = await provider.fetch(exchange.url, _encoded(exchange, request), **call)
         try:
             response = decode(body, exchange)
             return response if response.provider else replace(response, provider=exchange.provider)
         except ProviderError as error:
+            name_request(error, reply.headers)
             scrub(error, provider.hiding(request.headers))
             del body  # a traceback with locals shows this frame, and a vendor may have repeated the key
             raise
@@ -165,7 +167,7 @@ async def _sent(provider: HttpProvider, exchange: Exchange, request: ChatRequest
 
 
 class _Reading:
-    """A reply while it is read: it is closed at the end, and all secrets are taken out of its vendor's errors.
+    """A reply while it is read: it is closed at the end. Its errors get the id of its request, and lose all secrets.
 
     No generator: those that a program leaves behind are closed in any order, which they don't survive in one another.
     """
@@ -181,6 +183,7 @@ class _Reading:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, ProviderError):
+            name_request(error, self._reply.headers)
             scrub(error, self._hide)
         await self._reply.aclose()
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -25,7 +23,8 @@ from tako.errors import (
     ServerError,
     one_line,
 )
-from tako.loose import as_array, as_object
+from tako.kit.pauses import duration, retry_after
+from tako.loose import as_array, as_object, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +36,7 @@ CODES: Mapping[str, type[ProviderError]] = {
     "content_filter": ContentFilterError,
     "content_policy_violation": ContentFilterError,
     "context_length_exceeded": ContextLengthError,
+    "exceed_context_size_error": ContextLengthError,
     "insufficient_quota": RateLimitError,
     "internal_error": ServerError,
     "internal_server_error": ServerError,
@@ -50,33 +50,71 @@ CODES: Mapping[str, type[ProviderError]] = {
     "rate_limit_error": RateLimitError,
     "rate_limit_exceeded": RateLimitError,
     "server_error": ServerError,
+    "server_is_overloaded": OverloadedError,
     "service_unavailable": OverloadedError,
+    "service_unavailable_error": OverloadedError,
+    "slow_down": RateLimitError,
     "timeout_error": ServerError,
     "tokens": RateLimitError,
 }
 """Codes and types that several vendors share."""
 
-LASTING = frozenset({"insufficient_quota", "billing_error", "ModelErrorException", "ServiceQuotaExceededException"})
-"""Codes that waiting does not cure, whatever their status."""
+LASTING = frozenset(
+    (
+        "ModelErrorException",
+        "QUOTA_EXCEEDED",
+        "RESOURCE_QUOTA_EXCEEDED",
+        "ServiceQuotaExceededException",
+        "UNIMPLEMENTED",
+        "billing_error",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "contract_spend_limit_reached",
+        "credit_balance_exhausted",
+        "enforced_spend_limit_reached",
+        "exceeded_current_quota_error",
+        "insufficient_balance",
+        "insufficient_credits",
+        "insufficient_quota",
+        "linked_organization_billing_unavailable",
+        "linked_organization_spend_limit_reached",
+        "organization_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+        "project_spend_limit_exceeded",
+        "quota_exceeded",
+        "quotaExceeded",
+    )
+)
+"""Codes that waiting does not cure, whatever their status: spend limits, used-up quotas, what isn't there.
+
+OpenAI's: https://platform.openai.com/docs/guides/error-codes. Anthropic's: ``ErrorDetails`` of anthropic 2.14.
+Google's: ``google.api.ErrorReason``. ``exceeded_current_quota_error`` is Moonshot's.
+"""
+USED_UP = re.compile("PerDay|PerMonth")
+"""Google's names of quotas that are full again too late for a retry."""
 
 REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-typhoon-request-id", "cf-ray")
-PAUSES = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
-"""Headers that say how long to wait, the most exact first, and their units in seconds."""
 LONGEST_BODY = 4096
 LONGEST_MESSAGE = 1500
 LONGEST_WORD = 200
 """Characters of a code or a request's id."""
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+NO_CREDIT = 402
+NOT_IMPLEMENTED = 501
 _STATUS = re.compile(r"[45][0-9]{2}")
 
 
 class Facts(Struct):
-    """What a vendor said of a failure. ``codes`` go from the most to the least specific."""
+    """What a vendor said of a failure. ``codes`` go from the most to the least specific.
+
+    ``lasting``: a quota is used up, so that it's in vain to ask again soon. ``request_id``: if the body has it.
+    """
 
     message: str = ""
     codes: list[str] = []
     status: int | None = None
     retry_after: float | None = None
+    lasting: bool = False
+    request_id: str = ""
 
 
 class Reporter(Protocol):
@@ -102,6 +140,7 @@ def by_status(status: int) -> type[ProviderError]:
     exact: dict[int, type[ProviderError]] = {
         400: BadRequestError,
         401: AuthenticationError,
+        402: PermissionDeniedError,
         403: PermissionDeniedError,
         404: NotFoundError,
         408: ServerError,
@@ -126,21 +165,37 @@ def make_error(
     own = next((codes[code] for code in facts.codes if code in codes), None)
     shared = [CODES[code] for code in facts.codes if code in CODES]
     status = facts.status if status is None else status
+    if own is BadRequestError and status == NO_CREDIT:
+        own = None  # the status says more
     cls = own or _fitting(shared, status) or (by_status(status) if status else ProviderError)
     code = next(iter(facts.codes), None)
-    request_id = next((headers[name] for name in REQUEST_IDS if name in headers), None)
     message = one_line(facts.message, LONGEST_MESSAGE)
     error = cls(
         message or (f"HTTP {status}" if status else "the vendor reported an error"),
         status_code=status if status is not None else cls.default_status,
         code=one_line(code, LONGEST_WORD) if code is not None else None,
-        request_id=one_line(request_id, LONGEST_WORD) if request_id is not None else None,
-        retry_after=facts.retry_after if facts.retry_after is not None else retry_after(headers),
+        request_id=request_id(headers) or facts.request_id or None,
+        retry_after=facts.retry_after if facts.retry_after is not None else retry_after(headers, status),
         body=body[:LONGEST_BODY],
     )
-    if any(code in LASTING for code in facts.codes):
+    if facts.lasting or status == NOT_IMPLEMENTED or not LASTING.isdisjoint(facts.codes):
         error.retryable = False
+    vendors_word = headers.get("x-should-retry", "").strip().lower()
+    if vendors_word in ("true", "false"):
+        error.retryable = vendors_word == "true"
     return error
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id that the vendor gave a request, None if there is none."""
+    found = next((headers[name] for name in REQUEST_IDS if name in headers), None)
+    return None if found is None else one_line(found, LONGEST_WORD)
+
+
+def name_request(error: BaseException, headers: Mapping[str, str]) -> None:
+    """Give an error about a reply the id of its request, unless it has one."""
+    if isinstance(error, ProviderError) and error.request_id is None:
+        error.request_id = request_id(headers)
 
 
 def _fitting(known: list[type[ProviderError]], status: int | None) -> type[ProviderError] | None:
@@ -160,7 +215,8 @@ def read_facts(body: bytes) -> Facts:
 
     Known shapes: ``{"error": {"message", "type", "code"}}`` (OpenAI, Anthropic, Google), a list of one of those,
     ``{"error": "text", "code"}`` (xAI, Ollama), ``{"message", "type", "code"}`` (Mistral, AWS), ``{"detail": "text"}``
-    and ``{"detail": [{"loc", "msg"}]}`` (FastAPI), ``{"statusCode", "message"}`` (Azure's gateway), HTML.
+    and ``{"detail": [{"loc", "msg"}]}`` (FastAPI), ``{"statusCode", "message"}`` (Azure's gateway), ``{"errors": […]}``
+    (Cloudflare), HTML.
     """
     try:
         return facts_of(msgspec.json.decode(body))
@@ -176,7 +232,7 @@ def facts_of(value: Any) -> Facts:
     outer = as_object(value)
     if outer is None:
         return Facts(str(value) if value else "")
-    inner = outer.get("error", outer)
+    inner = error_in(outer) or outer.get("error", outer)
     if isinstance(inner, str):
         return Facts(inner, _codes(outer.get("code"), outer.get("type")), _status(outer.get("code")))
     said = as_object(inner) or outer
@@ -184,37 +240,53 @@ def facts_of(value: Any) -> Facts:
     words = [found.get(name) for found in (said, outer) for name in ("message", "Message", "msg", "detail", "title")]
     message = next(filter(None, words), None) or (outer if any(outer.values()) else "")  # unknown shapes say it all
     deeper = as_object(said.get("innererror")) or {}  # Azure puts the reason of a content filter one level down
-    codes = _codes(said.get("code"), said.get("type"), said.get("status"), deeper.get("code"))
     status = _status(*(said.get(name) for name in ("code", "status_code", "statusCode", "raw_status_code")))
-    return Facts(_text(message), codes, status)
+    facts = Facts(_text(message), [], status, request_id=text_of(outer.get("request_id")))
+    reasons = _details(said.get("details"), facts)
+    facts.codes = _codes(*reasons, said.get("code"), said.get("type"), said.get("status"), deeper.get("code"))
+    return facts
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds to wait, from one of ``PAUSES``: a number, or a date in Retry-After (RFC 9110, 10.2.3).
+def error_in(document: Mapping[str, Any]) -> Any:
+    """Return the error that a JSON object reports under ``error``, or under ``errors`` the first; None if none."""
+    found = document.get("error") or document.get("errors")
+    while array := as_array(found):
+        found = array[0]
+    return found or None
 
-    Nonsense, negative and endless values are None.
+
+def _details(details: Any, facts: Facts) -> list[str]:
+    """Return what is more exact than an error's code: Anthropic's ``error_code``, the reasons of google.rpc.ErrorInfo.
+
+    Puts what else Google says into ``facts``: the pause of a RetryInfo, and whether a quota is used up.
     """
-    for name, unit in PAUSES:
-        text = headers.get(name, "").strip(" \t")
-        seconds = float(text) * unit if _NUMBER.fullmatch(text) else _until(text)
-        if math.isfinite(seconds):
-            return seconds
-    return None
-
-
-def _until(text: str) -> float:
-    """Return the seconds until a date; NaN where the text isn't one."""
-    try:
-        date = parsedate_to_datetime(text)
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        return max(0.0, (date - datetime.now(UTC)).total_seconds())
-    except (ValueError, OverflowError, TypeError, IndexError):  # whatever the parser makes of odd bytes
-        return math.nan
+    one = as_object(details)
+    if one is not None:
+        return [text_of(one.get("error_code"))]
+    reasons: list[str] = []
+    for detail in map(as_object, as_array(details) or ()):
+        kind = text_of((detail or {}).get("@type")).rpartition(".")[2]
+        if detail is None or not kind:
+            continue
+        if kind == "ErrorInfo":
+            reasons.append(text_of(detail.get("reason")))
+            limit = text_of((as_object(detail.get("metadata")) or {}).get("quota_limit"))
+            facts.lasting = facts.lasting or bool(USED_UP.search(limit))
+        elif kind == "RetryInfo":
+            pause = duration(text_of(detail.get("retryDelay")))
+            facts.retry_after = pause if math.isfinite(pause) else facts.retry_after
+        elif kind == "QuotaFailure":
+            quotas = [
+                text_of(one.get("quotaId")) for one in map(as_object, as_array(detail.get("violations")) or ()) if one
+            ]
+            facts.lasting = facts.lasting or any(map(USED_UP.search, quotas))
+    return reasons
 
 
 def _codes(*found: Any) -> list[str]:
-    """Keep what may be a code; a number of more digits than these is none."""
-    return [str(code) for code in found if code and (isinstance(code, str) or (type(code) is int and code < 1 << 64))]
+    """Keep what may be a code, statuses last; a number of more digits than these is none."""
+    codes = [str(code) for code in found if code and (isinstance(code, str) or (type(code) is int and code < 1 << 64))]
+    return sorted(codes, key=lambda code: bool(_STATUS.fullmatch(code)))
 
 
 def _status(*found: Any) -> int | None:

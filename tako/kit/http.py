@@ -10,10 +10,12 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
+from msgspec.structs import replace
+
 from tako.errors import ConfigurationError, ProviderError
 from tako.kit.body import ACCEPTED, read_start, read_whole
 from tako.kit.checks import check_transport_options
-from tako.kit.failures import Facts, make_error, read_facts
+from tako.kit.failures import Facts, make_error, name_request, read_facts
 from tako.kit.flight import SingleFlight
 from tako.kit.headers import checked, hiding
 from tako.kit.keys import Secret, scrub
@@ -217,6 +219,9 @@ class HttpProvider(Provider):
             reply = await self.send(url, body, **call)
             try:
                 return reply, await read_whole(reply, self.max_reply_bytes, call.get("timeout") or self.timeout)
+            except ProviderError as error:
+                name_request(error, reply.headers)
+                raise
             finally:
                 await reply.aclose()
         except BaseException as error:  # noqa: BLE001 - its frames hold the reply, which may repeat the key
@@ -260,7 +265,7 @@ class HttpProvider(Provider):
         self.__dict__.update(state, _handlers=None, _plain=None, **fresh)
 
     def _without_secrets(self, facts: Facts) -> Facts:
-        return Facts(self.hide(facts.message), facts.codes, facts.status, facts.retry_after)
+        return replace(facts, message=self.hide(facts.message))
 
     async def _refusal(self, reply: HttpReply, url: str, patience: float) -> ProviderError:
         if reply.status == PROXY_LOGIN:

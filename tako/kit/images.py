@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from binascii import Error
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tako import notices
-from tako.media import IMAGE_TYPES
+from tako.media import HEAD, IMAGE_TYPES, image_type
 from tako.parts import FileUrlPart, ImagePart, ImageUrlPart
 
 if TYPE_CHECKING:
@@ -23,18 +24,29 @@ def inline_image(part: ImagePart | ImageUrlPart, context: PartContext) -> tuple[
     """Return the type and the bare base64 of an image, or None with a notice; the payload is copied at most once."""
     given, text = (part.mime or "", part.data_b64) if isinstance(part, ImagePart) else (part.mime or "", part.url)
     prefix = _DATA_URL.match(text, 0, 200)
-    mime = given.strip().lower() or (prefix[1].lower() if prefix else "")
-    if mime not in IMAGE_TYPES:
-        hint = "; say image/jpeg" if mime == "image/jpg" else ""
-        context.notice(notices.UNSUPPORTED_MEDIA_TYPE, f"an image of type {mime or 'unknown'!r} was left out{hint}")
+    declared = given.strip().lower() or (prefix[1].lower() if prefix else "")
+    declared = "image/jpeg" if declared == "image/jpg" else declared
+    if declared not in IMAGE_TYPES:
+        context.notice(notices.UNSUPPORTED_MEDIA_TYPE, f"an image of type {declared or 'unknown'!r} was left out")
         return None
     data = text[prefix.end() :] if prefix else text
     if _SPACE.search(data):
         data = _SPACE.sub("", data)
+    mime = sniffed(data) or declared
     if len(data) % 4 or not _BASE64.fullmatch(data):
         context.notice(notices.INVALID_IMAGE, f"an {mime} was left out: its base64 is broken")
         return None
+    if mime != declared:
+        text = f"an image went out as {mime}, as its first bytes say, not as {declared}"
+        context.notice(notices.CHANGED_PART, text)
     return mime, data
+
+
+def sniffed(data_b64: str) -> str | None:
+    """Tell one of the four image types from the beginning of an image's base64, or None."""
+    with suppress(ValueError):
+        return image_type(b64decode(data_b64[: 2 * HEAD]))
+    return None
 
 
 def image_address(

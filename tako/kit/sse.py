@@ -1,9 +1,11 @@
 """Server-Sent Events: bytes in, events out.
 
 The rules are those of the WHATWG HTML standard, "Parsing an event stream"
-(https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream), with one difference: `flush`
+(https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream), with differences: `flush`
 hands over an event that the end of the body cut short, so that the caller can tell a last event without its blank line
-from half of one. Lines end in CR, LF or CRLF and nowhere else: U+2028, U+2029 and U+0085 are text.
+from half of one. And two that servers need: ``error: …`` (llama.cpp, LM Studio) is an event of that type, and a JSON
+object without ``data:`` before it is data. Lines end in CR, LF or CRLF and nowhere else: U+2028, U+2029 and U+0085 are
+text.
 
     decoder = SseDecoder()
     for piece in body:
@@ -47,6 +49,7 @@ class SseDecoder:
         self._data: bytes | bytearray | None = None
         self._event = ""
         self._other = False  # the event has lines that neither ``_data`` nor ``_event`` shows
+        self._bare = False  # its data are lines without a field's name
         self._next_id = ""
 
     @property
@@ -76,7 +79,7 @@ class SseDecoder:
                     value = None
                 event = ""
                 if self._other:
-                    self._other = False
+                    self._other = self._bare = False
                     self.id = self._next_id
             elif value is None and line.startswith(b"data: "):
                 value = line[6:]
@@ -134,6 +137,10 @@ class SseDecoder:
             return event, value
         self._other = True
         text = text.removeprefix(b" ")
+        if self._bare or (value is None and field.startswith(b"{")):
+            field, text, self._bare = b"data", line, True
+        elif field == b"error":
+            return "error", text
         if field == b"data":
             if value is None:
                 return event, text

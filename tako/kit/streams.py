@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from tako.errors import StreamTruncatedError
+from tako.errors import ProviderTimeoutError, StreamTruncatedError
 from tako.fold import fold
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def chat_from_stream(provider: Provider, stream: Stream) -> Chat:
             async with aclosing(stream(request)) as chunks:
                 async for chunk in chunks:
                     kept.append(chunk)  # noqa: PERF401 - what has come is kept if the rest doesn't
-        except StreamTruncatedError as error:
+        except (StreamTruncatedError, ProviderTimeoutError) as error:
             error.partial = error.partial or fold(kept, model=model)
             raise
         response = fold(kept, model=model)

@@ -25,6 +25,7 @@ CODES: Mapping[str, type[errors.ProviderError]] = {
     "ExpiredTokenException": errors.AuthenticationError,
     "IncompleteSignature": errors.AuthenticationError,
     "IncompleteSignatureException": errors.AuthenticationError,
+    "InternalError": errors.ServerError,
     "InternalFailure": errors.ServerError,
     "InternalServerException": errors.ServerError,
     "InvalidClientTokenId": errors.AuthenticationError,
@@ -84,7 +85,9 @@ def exception_facts(message: EventMessage) -> Facts:
     original = text_of(fields.get("originalMessage"))
     if original and original not in text:
         text = f"{text}: {original}" if text else original
-    return Facts(text, [name] if name else [], STATUSES.get(name))
+    # a frame of the type "error" is for what no model of the service foresees: unless its code says more, it failed
+    unforeseen = 500 if ":error-code" in headers and name not in CODES else None
+    return Facts(text, [name] if name else [], STATUSES.get(name, unforeseen))
 
 
 def _name(given: Any) -> str:

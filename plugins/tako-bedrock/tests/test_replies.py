@@ -209,10 +209,12 @@ def test_an_exception_in_a_stream_has_its_class(name, cls, status, retryable):
     assert caught.value.code == name[0].upper() + name[1:]
 
 
-def test_an_error_frame_has_its_code_in_headers():
-    headers = {":message-type": "error", ":error-code": "InternalFailure", ":error-message": "Broken"}
-    with pytest.raises(errors.ServerError, match="Broken"):
+@pytest.mark.parametrize("code", ["InternalFailure", "InternalError", "WhateverError"])
+def test_an_error_frame_has_its_code_in_headers(code):
+    headers = {":message-type": "error", ":error-code": code, ":error-message": "Broken"}
+    with pytest.raises(errors.ServerError, match="Broken") as caught:
         stream(START, frame(headers, b""))
+    assert (caught.value.code, caught.value.retryable) == (code, True)
 
 
 @pytest.mark.parametrize(

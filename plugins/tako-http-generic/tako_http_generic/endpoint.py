@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from tako import errors
 from tako.errors import ConfigurationError, ProviderError
 from tako.kit.failures import Facts, facts_of
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from tako.types import FinishReason
     from tako_http_generic.pointers import Pointers
     from tako_http_generic.settings import Format, ToolCalls
+
+
+USUAL = ["/error", "/errors"]
+"""Where an error is if nothing else is said."""
 
 
 class Options(TransportOptions, total=False):
@@ -74,7 +80,7 @@ class Reader:
         self.id = compiled("id_pointer", options.get("id_pointer", "/id"))
         self.model = compiled("model_pointer", options.get("model_pointer", "/model"))
         self.calls = CallReader(tool_calls, f"{owner}: tool_calls") if tool_calls is not None else None
-        self.error_place = error or "/error"
+        self.error_place = error_places(error)
         self.error = Paths(self.error_place, f"{owner}: error_pointer")
         self.counter = Counter(options.get("usage_fields", {}), owner)
         self.words: dict[str, FinishReason] = {**WORDS, **read_words(options.get("finish_reasons", {}), owner)}
@@ -85,12 +91,18 @@ class Reader:
     def facts(self, doc: Any, reported: Any = None) -> Facts:
         """Read what an error says; ``reported`` is what a pointer has found already."""
         said = reported or self.error.get(doc)
-        usual = said is None or self.error_place == "/error"
+        usual = said is None or self.error_place == USUAL
         facts = facts_of(doc) if usual else facts_of({"error": said})
         message = text_of(self._message.get(doc)) if self._message is not None else ""
         code = self._code.get(doc) if self._code is not None else None
         codes = [str(code)] if isinstance(code, (str, int)) and code != "" else []
-        return Facts(message or facts.message, [*codes, *facts.codes], facts.status, facts.retry_after)
+        return replace(facts, message=message or facts.message, codes=[*codes, *facts.codes])
+
+
+def error_places(given: Pointers | None) -> list[str]:
+    """Return where an error may be: a gateway that has one under ``/error`` may tell several under ``/errors``."""
+    places = ["/error"] if given is None else [given] if isinstance(given, str) else list(given)
+    return [*places, "/errors"] if "/error" in places and "/errors" not in places else places
 
 
 def read_codes(given: Mapping[str, str], owner: str) -> dict[str, type[ProviderError]]:

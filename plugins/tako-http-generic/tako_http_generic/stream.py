@@ -16,6 +16,7 @@ from tako.kit.sse import Event, SseDecoder
 from tako.loose import as_object, text_of
 from tako.types import Chunk, Delta, End, ToolCallDelta
 from tako_http_generic.calls import CallReader
+from tako_http_generic.endpoint import error_places
 from tako_http_generic.pointers import Finder, Paths
 from tako_http_generic.reply import ANY, content_blocks, finish_reason, thoughts
 from tako_http_generic.request import asked_model
@@ -42,7 +43,7 @@ class StreamReader:
             name: getattr(config, f"{name}_pointer")
             for name in ("content", "finish_reason", "usage", "reasoning", "signature", "id", "model")
         }
-        named["error"] = config.error_pointer or error
+        named["error"] = error_places(config.error_pointer) if config.error_pointer else error
         named["done"] = config.done_pointer if isinstance(config, NdJson) else None
         paths = {
             name: Paths(given, f"{where}.{name}_pointer") if given is not None else None

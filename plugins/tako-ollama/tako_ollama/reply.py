@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,8 +14,8 @@ from tako.kit.blocks import state_of, vendor_part
 from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.failures import facts_of
 from tako.kit.ids import CallIds
+from tako.kit.images import sniffed
 from tako.loose import as_array, as_object, count_of, text_of
-from tako.media import image_type
 from tako.parts import ImagePart, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage
@@ -59,7 +57,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     """Read a whole reply; raises the error that it reports, and ResponseError if it isn't one."""
     decode_json(body, LINE)  # says what doesn't fit
     line = decode_json(body, ANY)
-    if line.get("error"):
+    if line.get("error") or line.get("errors"):
         raise reported(body, provider)
     message = as_object(line.get("message"))
     if message is None and not line.get("done"):
@@ -98,7 +96,7 @@ def decode_block(block: dict[str, Any], context: PartContext) -> Part:
             return ReasoningPart(text, State(context.origin))
         case {"content": str(text)}:
             return TextPart(text)
-        case {"images": [str(data)]} if mime := _image_type(data):
+        case {"images": [str(data)]} if mime := sniffed(data):
             return ImagePart(mime, data)
         case {"tool_calls": [call]} if isinstance((as_object(call) or {}).get("function"), dict):
             return _call(call, context)
@@ -117,13 +115,6 @@ def _call(call: dict[str, Any], context: PartContext) -> ToolCallPart:
     inner = {name: value for name, value in function.items() if name not in ("name", "arguments", "index")}
     state = state_of({**call, "function": inner or None}, ("id",), context)
     return ToolCallPart(text_of(call.get("id")), text_of(function.get("name")), given, state)
-
-
-def _image_type(data: str) -> str | None:
-    """Tell an image's type by its first bytes: the wire sends bare base64."""
-    with suppress(ValueError):
-        return image_type(base64.b64decode(data[:24]))
-    return None
 
 
 def usage_of(line: dict[str, Any]) -> Usage:

@@ -85,12 +85,18 @@ class ChatDecoder:
                 elif text:
                     yield Delta(text)
             if line.keys() - USUAL:
-                self._facts.add({name: value for name, value in line.items() if name not in USUAL}, len(data))
+                self._beside(data, line)
             if line.get("done"):
                 decode_json(data, LINE)
                 self.ended = True
                 self._facts.fields.update({name: line[name] for name in line.keys() & USUAL - {"message"}})
                 return
+
+    def _beside(self, data: bytes, line: dict[str, Any]) -> None:
+        """Keep what a line has beside its message; raises the error that a gateway tells as a list."""
+        if line.get("errors"):
+            raise reported(data, self._provider)
+        self._facts.add({name: value for name, value in line.items() if name not in USUAL}, len(data))
 
     def _deltas(self, data: bytes, message: Any) -> Iterator[Delta]:
         """Read a message that has more than text. Fields that tako has no part for are gathered for the end."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tako import errors
 from tako.kit.failures import Facts, facts_of, read_facts
-from tako.loose import as_array, as_object, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +35,6 @@ CODES: Mapping[str, type[errors.ProviderError]] = {
 }
 """The classes of google.rpc.Code, the same before a stream and within one; and reasons that say more than it."""
 
-TELLING = frozenset({"API_KEY_INVALID"})
-"""Reasons that come under a status that says something else (400 for a wrong key)."""
-
 
 def google_facts(body: bytes) -> Facts:
     """Read an error's body."""
@@ -51,25 +46,7 @@ def google_facts(body: bytes) -> Facts:
 
 
 def facts_in(value: Any) -> Facts:
-    """Read an error that is JSON already; the status word is its code, RetryInfo its ``retry_after``."""
-    items = as_array(value)
+    """Read an error that is JSON already: its code is the reason of its details, else its status word."""
     facts = facts_of(value)
-    error = as_object((as_object(items[0] if items else value) or {}).get("error")) or {}
     words = [code for code in facts.codes if not code.isdecimal()]
-    pause = facts.retry_after
-    for detail in map(as_object, as_array(error.get("details")) or []):
-        kind = text_of((detail or {}).get("@type")).rpartition(".")[2]
-        if detail is not None and kind == "ErrorInfo" and (reason := text_of(detail.get("reason"))):
-            words = [reason, *words] if reason in TELLING else [*words, reason]
-        elif detail is not None and kind == "RetryInfo":
-            pause = _seconds(text_of(detail.get("retryDelay")), pause)
-    return Facts(facts.message, words or facts.codes, facts.status, pause)
-
-
-def _seconds(duration: str, other: float | None) -> float | None:
-    """Read a protobuf duration, as in "48s" or "0.5s"; nonsense is ``other``."""
-    with suppress(ValueError):
-        seconds = float(duration.removesuffix("s"))
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
-    return other
+    return replace(facts, codes=words or facts.codes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_any, decode_json, excerpt
+from tako.kit.failures import error_in
 from tako.kit.ids import CallIds
 from tako.loose import as_array, as_object, text_of
 from tako.parts import ToolCallPart
@@ -58,12 +59,12 @@ def blocks_of(candidate: Candidate | None, fields: dict[str, Any]) -> list[dict[
 
 def raise_error(body: bytes, provider: HttpProvider) -> None:
     """Raise the error that a reply of status 200 reports, be it in a list."""
-    start = body.find(b'"error"')
+    start = body.find(b'"error')
     if start < 0 and not body.lstrip().startswith(b"["):
         return
     value = decode_any(body)
     for item in map(as_object, as_array(value) or [value]):
-        if item is not None and item.get("error"):
+        if item is not None and error_in(item):
             raise provider.failure(facts_in(item), body=body.decode("utf-8", "replace"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from tako.kit.exchange import Exchange
     from tako.kit.http import HttpProvider
+    from tako.kit.sse import Event
     from tako.translator import Translator
 
 GROWING = ("logprobsResult", "citationMetadata")
@@ -229,7 +231,7 @@ class Frames:
     def feed(self, data: bytes) -> list[bytes]:
         """Return the texts that these bytes complete; raises ResponseError for one over the cap."""
         if self._sse is not None:
-            return [event.data for event in self._sse.feed(data)]
+            return [_text(event) for event in self._sse.feed(data)]
         if self._array is None:
             if self._start is not None:
                 self._start, data = strip_bom(self._start + data)
@@ -246,4 +248,13 @@ class Frames:
         """Return what the end of the body leaves; raises ResponseError where it is the beginning of something."""
         if self._array is not None and self._array.pending:
             raise ResponseError("the body ended within an object")
-        return [event.data for event in self._sse.flush()] if self._sse is not None else []
+        return [_text(event) for event in self._sse.flush()] if self._sse is not None else []
+
+
+def _text(event: Event) -> bytes:
+    """Return the JSON of an event; what a proxy tells in an event of the type "error" is one, whatever its shape."""
+    if event.event != "error" or b'"error"' in event.data:
+        return event.data
+    with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+        return msgspec.json.encode({"error": msgspec.json.decode(event.data)})
+    return msgspec.json.encode({"error": event.data.decode("utf-8", "replace")})

@@ -151,14 +151,14 @@ def test_images_travel_inline_or_by_address_with_a_guessed_type() -> None:
         ContentPart.image_url("gs://bucket/cat.JPG"),
         ContentPart.image_url("https://example.com/a%20b.webp?size=1.gif#x"),
         ContentPart.image_url("gs://bucket/movie", "video/mp4"),
-        ContentPart.image_url(f"data:image/gif;base64,{PIXEL}"),
+        ContentPart.image_url(f"data:image/png;base64,{PIXEL}"),
     )
     assert body(request)["contents"][0]["parts"] == [
         {"inlineData": {"mimeType": "image/png", "data": PIXEL}},
         {"fileData": {"mimeType": "image/jpeg", "fileUri": "gs://bucket/cat.JPG"}},
         {"fileData": {"mimeType": "image/webp", "fileUri": "https://example.com/a%20b.webp?size=1.gif#x"}},
         {"fileData": {"mimeType": "video/mp4", "fileUri": "gs://bucket/movie"}},
-        {"inlineData": {"mimeType": "image/gif", "data": PIXEL}},
+        {"inlineData": {"mimeType": "image/png", "data": PIXEL}},
     ]
 
 

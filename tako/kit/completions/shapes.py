@@ -60,6 +60,7 @@ class Reply(Struct, gc=False):
     choices: list[Choice] | None = None
     usage: Any = None
     error: Any = None
+    errors: Any = None
     object: Any = None
     x_groq: Any = None
     created: Any = None
@@ -71,8 +72,8 @@ class Reply(Struct, gc=False):
 
     @property
     def failed(self) -> bool:
-        """Whether this reports an error: under ``error``, or as ``{"object": "error", …}`` (Mistral, vLLM)."""
-        return bool(self.error) or self.object == "error"
+        """Whether this reports an error: under ``error``, ``errors``, or as ``{"object": "error"}`` (Mistral, vLLM)."""
+        return bool(self.error or self.errors) or self.object == "error"
 
     @property
     def counts(self) -> dict[str, Any] | None:
@@ -102,7 +103,7 @@ _choice: Any = defstruct(
     **_STRICT,
 )
 _chunk: Any = defstruct(
-    "Reply", [("choices", list[_choice] | None, None), *_none("error", "x_groq")], bases=(Reply,), **_STRICT
+    "Reply", [("choices", list[_choice] | None, None), *_none("error", "errors", "x_groq")], bases=(Reply,), **_STRICT
 )
 CHUNK: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(_chunk)
 """Reads a chunk that has no more than the usual; for any other it raises a msgspec.ValidationError."""

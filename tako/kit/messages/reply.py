@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_any, decode_json, excerpt
-from tako.kit.failures import facts_of
+from tako.kit.failures import read_facts
 from tako.kit.ids import CallIds
 from tako.loose import as_object, count_of, text_of
 from tako.parts import Part, TextPart, ToolCallPart
@@ -61,7 +61,8 @@ class Reply(Struct):
     stop_details: Any = None
     usage: Any = None
     error: Any = None
-    request_id: str | None = None
+    errors: Any = None
+    request_id: Any = None
 
 
 REPLY = msgspec.json.Decoder(Reply)
@@ -70,8 +71,8 @@ REPLY = msgspec.json.Decoder(Reply)
 def decode_reply(body: bytes, exchange: Exchange, provider: Reporter, translator: Translator) -> ChatResponse:
     """Read a reply; raises ResponseError where it is none, and the error that it reports where it does."""
     reply = decode_json(body, REPLY)
-    if reply.error:
-        raise reported(reply.error, reply.request_id, provider, body)
+    if reply.error or reply.errors:
+        raise reported(body, provider)
     if reply.content is None:
         raise ResponseError(f"the reply has no content: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context
@@ -142,10 +143,8 @@ def paused(parts: list[Part], context: PartContext) -> list[Part]:
     return parts
 
 
-def reported(error: Any, request_id: str | None, provider: Reporter, body: bytes) -> ProviderError:
-    """Make the error that a reply of status 200 reports, of the class that it has when its status says so."""
-    facts = facts_of({"error": error})
+def reported(data: bytes, provider: Reporter) -> ProviderError:
+    """Make the error that a reply of status 200, or an event of it, reports: of the class that its status would say."""
+    facts = read_facts(data)
     status = next((STATUSES[code] for code in facts.codes if code in STATUSES), None)
-    failure = provider.failure(facts, status=status, body=body.decode("utf-8", "replace"))
-    failure.request_id = request_id
-    return failure
+    return provider.failure(facts, status=status, body=data.decode("utf-8", "replace"))

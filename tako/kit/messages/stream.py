@@ -11,6 +11,7 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import closing
 from tako.kit.body import decode_json
+from tako.kit.failures import error_in
 from tako.kit.ids import CallIds
 from tako.kit.messages.pieces import LIVE, OpenBlock
 from tako.kit.messages.reply import FINISH_REASONS, finish_reason, reported, usage_of
@@ -169,7 +170,9 @@ class MessagesDecoder:
         if event.event not in EVENTS and event.event != "message":
             self._pass_over(event.event, event.data)
             return
-        frame = decode_json(event.data, OBJECT)
+        frame = {"type": "error"} if event.event == "error" else decode_json(event.data, OBJECT)
+        if frame.get("type") == "error" or error_in(frame):
+            raise reported(event.data, self._provider)
         match frame.get("type") or event.event:
             case "content_block_start":
                 yield from self._start(_index(frame), as_object(frame.get("content_block")) or {})
@@ -191,8 +194,6 @@ class MessagesDecoder:
                 self.ended = True
                 self._keep(frame)
                 yield from self._rest()
-            case "error":
-                raise reported(frame.get("error"), text_of(frame.get("request_id")) or None, self._provider, event.data)
             case kind:
                 self._pass_over(text_of(kind), event.data)
 

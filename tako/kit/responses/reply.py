@@ -9,7 +9,7 @@ import msgspec
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_json, excerpt
-from tako.kit.failures import facts_of
+from tako.kit.failures import error_in, facts_of
 from tako.kit.ids import CallIds
 from tako.kit.responses.blocks import blocks_of
 from tako.loose import as_array, as_object, count_of, text_of
@@ -56,7 +56,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
 
 def raise_failure(reply: dict[str, Any], provider: HttpProvider, body: bytes) -> None:
     """Raise the error of a reply that failed."""
-    if reply.get("error") or reply.get("status") == "failed":
+    if error_in(reply) or reply.get("status") == "failed":
         raise provider.failure(facts_of(reply), body=body.decode("utf-8", "replace"))
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
-from tako.kit.failures import facts_of
+from tako.kit.failures import error_in, read_facts
 from tako.kit.gather import Gathered
 from tako.kit.responses.items import Items
 from tako.kit.responses.reply import OBJECT, ending, raise_failure, usage_of
@@ -21,6 +21,7 @@ from tako.types import Chunk, Delta, End
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tako.errors import ProviderError
     from tako.kit.exchange import Exchange
     from tako.kit.http import HttpProvider
     from tako.kit.sse import Event
@@ -99,10 +100,12 @@ class ResponsesDecoder:
         """Read an event of any kind; its name may stand beside it or only inside."""
         if event.data.startswith(b"[DONE]") or not event.data.strip():  # not the API's, but compatible servers'
             return
+        if event.event == "error":
+            raise self._failure(event)
         fields = decode_json(event.data, OBJECT)
         kind = text_of(fields.get("type")) or event.event
-        if kind == "error" or ("error" in fields and kind == "message"):
-            raise self._provider.failure(facts_of(_error(fields)), body=event.data.decode("utf-8", "replace"))
+        if kind == "error" or (kind == "message" and error_in(fields)):
+            raise self._failure(event)
         if kind in TERMINAL:
             reply = as_object(fields.get("response")) or {}
             self._reply = {**reply, "status": kind.removeprefix("response.")}
@@ -114,6 +117,10 @@ class ResponsesDecoder:
             known = yield from self._items.read(kind, fields)
             if not known:
                 self._facts.add({"events": [fields]}, len(event.data))
+
+    def _failure(self, event: Event) -> ProviderError:
+        """Make the error of an event; the SDK's types have it flat, the servers beneath ``error``."""
+        return self._provider.failure(read_facts(event.data), body=event.data.decode("utf-8", "replace"))
 
     def _end(self) -> End:
         reply, context = self._reply, self._context
@@ -130,8 +137,3 @@ class ResponsesDecoder:
             notices=context.notices,
             raw={**raw, **self._facts.fields},
         )
-
-
-def _error(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return what an error event says; the SDK's types have it flat, the servers beneath ``error``."""
-    return fields if as_object(fields.get("error")) is not None else {"error": fields}

@@ -1,0 +1,85 @@
+"""How long to wait before a request that was refused may be sent again, as vendors say it in headers and bodies."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PAUSES = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
+"""Headers that say how long to wait, the most exact first, and their units in seconds."""
+TOO_MANY = 429
+MOMENT = 1e9
+"""A number of seconds from here on is a time since 1970, from a thousand times as many on in milliseconds."""
+_RESET = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:[a-z-]+-)?reset(?:-[a-z-]+)?")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_UNITS = (3600.0, 60.0, 1.0, 0.001)
+
+
+def retry_after(headers: Mapping[str, str], status: int | None = None) -> float | None:
+    """Read how many seconds to wait, from one of ``PAUSES``: a number, or a date in Retry-After (RFC 9110, 10.2.3).
+
+    Of a 429 that has none, it's the time until its limits are reset (``x-ratelimit-reset-requests: 6m0s`` at OpenAI,
+    ``anthropic-ratelimit-tokens-reset`` with a date): the longest of those of which nothing remains, or the shortest
+    of all if something remains of each. Nonsense, negative and endless values are None.
+    """
+    for name, unit in PAUSES:
+        text = headers.get(name, "").strip(" \t")
+        seconds = float(text) * unit if _NUMBER.fullmatch(text) else _until(text)
+        if math.isfinite(seconds):
+            return seconds
+    return _reset(headers) if status == TOO_MANY else None
+
+
+def duration(text: str) -> float:
+    """Read a duration as Go and protobuf write it, in seconds: "6m0s", "20ms", "0.5s"; NaN if it's none."""
+    match = _DURATION.fullmatch(text) if text else None
+    if match is None:
+        return math.nan
+    return sum(float(number) * unit for number, unit in zip(match.groups(), _UNITS, strict=True) if number)
+
+
+def _reset(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds until enough limits are reset."""
+    limits = list(_limits(headers))
+    used_up = [seconds for seconds, remaining in limits if remaining == "0"]
+    return max(used_up) if used_up else min((seconds for seconds, _ in limits), default=None)
+
+
+def _limits(headers: Mapping[str, str]) -> Iterator[tuple[float, str]]:
+    """List the limits that headers tell: the seconds until each is reset, and what remains of it."""
+    for name in headers:
+        if "ratelimit" in name and _RESET.fullmatch(name):
+            seconds = _wait(headers[name].strip())
+            if math.isfinite(seconds):
+                yield seconds, headers.get(name.replace("reset", "remaining"), "").strip()
+
+
+def _wait(text: str) -> float:
+    """Read when a limit is reset: seconds, a duration, a time since 1970 or a date. Returns seconds, NaN if none."""
+    if not _NUMBER.fullmatch(text):
+        seconds = duration(text)
+        return _until(text) if math.isnan(seconds) else seconds
+    number = float(text)
+    if number < MOMENT:
+        return number
+    moment = number / 1000 if number >= 1000 * MOMENT else number
+    return max(0.0, moment - datetime.now(UTC).timestamp())
+
+
+def _until(text: str) -> float:
+    """Return the seconds until a date, as HTTP or as RFC 3339 writes it; NaN where the text isn't one."""
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            date = read(text)
+            date = date if date.tzinfo else date.replace(tzinfo=UTC)
+            return max(0.0, (date - datetime.now(UTC)).total_seconds())
+        except (ValueError, OverflowError, TypeError, IndexError):  # whatever the parser makes of odd bytes
+            continue
+    return math.nan
