@@ -99,10 +99,11 @@ class Reader:
         return replace(facts, message=message or facts.message, codes=[*codes, *facts.codes])
 
 
-def error_places(given: Pointers | None) -> list[str]:
+def error_places(given: Pointers | None) -> Pointers:
     """Return where an error may be: a gateway that has one under ``/error`` may tell several under ``/errors``."""
-    places = ["/error"] if given is None else [given] if isinstance(given, str) else list(given)
-    return [*places, "/errors"] if "/error" in places and "/errors" not in places else places
+    if given in (None, "/error"):
+        return USUAL
+    return [*given, "/errors"] if isinstance(given, (list, tuple)) and "/error" in given else given
 
 
 def read_codes(given: Mapping[str, str], owner: str) -> dict[str, type[ProviderError]]:
