@@ -1,4 +1,4 @@
-"""tako-openai and tako-anthropic against a real server: llama.cpp's, which speaks both wires, with a small model."""
+"""tako-openai and tako-anthropic against a real server: llama.cpp's, which speaks three wires, with a small model."""
 
 from __future__ import annotations
 
@@ -53,10 +53,11 @@ def address(llamacpp: None) -> Iterator[str]:
     del server
 
 
-@pytest.fixture(params=["openai", "anthropic"])
+@pytest.fixture(params=["openai", "openai responses", "anthropic"])
 def provider(request: pytest.FixtureRequest, address: str) -> Provider:
-    suffix = "/v1" if request.param == "openai" else ""
-    return get_provider(f"{request.param}:smollm2", api_key=KEY, base_url=address + suffix)
+    name, _, api = request.param.partition(" ")
+    suffix, options = ("/v1", {"api": api or "chat"}) if name == "openai" else ("", {})
+    return get_provider(f"{name}:smollm2", api_key=KEY, base_url=address + suffix, **options)
 
 
 def test_a_chat(provider: Provider) -> None:
@@ -85,6 +86,7 @@ def test_a_stream(provider: Provider) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("provider", ["openai", "anthropic"], indirect=True)  # its Responses API says "completed"
 def test_a_limit_ends_a_reply(provider: Provider) -> None:
     response = provider.blocking.chat(ChatRequest(QUESTION, max_tokens=2, temperature=0))
     assert response.finish_reason is FinishReason.LENGTH

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import httpx
 import pytest
 
 from tako import ChatRequest, ChatResponse, ContentPart, JsonSchema, Message, Tool
 from tako.errors import ConfigurationError, ProviderError
-from tako.parts import TextPart, ToolCallPart, VendorPart
+from tako.parts import TextPart, ToolCallPart, ToolResultPart, VendorPart
 from tako.providers import OpenAI
 from tako.testing.server import Server, reply, serve, sse
 
@@ -91,6 +93,73 @@ def test_a_reply_that_failed_raises_though_its_status_does_not_say_so() -> None:
         streamed({"type": "response.failed", "response": {"id": "r", "status": "in_progress"}})
 
 
+REASONING = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}]}
+SEALED = {**REASONING, "id": "rs_2", "encrypted_content": "gAAA"}
+TEXT = {"type": "output_text", "text": "So.", "annotations": []}
+SAID = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [TEXT]}
+
+
+def again(output: list[dict[str, Any]], url: str, **extra: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    """Have a model say ``output`` at that address, and return what it gets back of it, with the notices."""
+    bodies: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content))
+        return httpx.Response(200, json={"status": "completed", "output": output})
+
+    transport = httpx.MockTransport(answer)
+    provider = OpenAI("gpt-6.2-sol", base_url=url, api_key="k-123456", api="responses", transport=transport).blocking
+    turn = provider.chat("Hi")
+    results = [Message.tool(call.id, "4") for call in turn.tool_calls]
+    history = [Message.user("Hi"), turn.message, *results, Message.user("So?")]
+    response = provider.chat(ChatRequest(history, extra=extra))
+    return bodies[1]["input"][1:-1], [notice.code for notice in response.notices]
+
+
+@pytest.mark.parametrize("url", ["https://api.openai.com/v1", "https://me.openai.azure.com/openai/v1"])
+def test_reasoning_that_openai_does_not_have_stays_away_with_the_ids_that_belong_to_it(url: str) -> None:
+    answer = {"type": "function_call_output", "call_id": "c1", "output": "4"}
+    bare = [{name: value for name, value in item.items() if name != "id"} for item in (SAID, CALL)]
+    assert again([REASONING, SAID, CALL], url) == ([*bare, answer], ["unsupported_part"])
+    assert again([REASONING, SAID, SEALED, CALL], url) == ([bare[0], SEALED, CALL, answer], ["unsupported_part"])
+    assert again([REASONING, SAID], url, store=True) == ([REASONING, SAID], [])
+    assert again([REASONING, SAID], "https://openrouter.ai/api/v1") == ([REASONING, SAID], [])
+
+
+def test_reasoning_that_nothing_follows_is_left_out() -> None:
+    assert again([SAID, SEALED], "https://gateway.example") == ([SAID], ["unsupported_part"])
+    assert again([SEALED, {**SEALED, "id": "rs_3"}], "https://gateway.example") == ([], ["unsupported_part"] * 2)
+
+
+def test_a_turn_that_is_in_a_conversation_twice_has_its_ids_once() -> None:
+    with serve(reply(json={"status": "completed", "output": [SEALED, SAID]})) as server:
+        provider = made(server)
+        turn = provider.chat("Hi").message
+        provider.chat([Message.user("Hi"), turn, Message.user("And?"), turn, Message.user("So?")])
+    ids = [item["id"] for item in server.requests[1].json["input"] if "id" in item]
+    assert ids == ["rs_2", "msg_1"]
+
+
+def test_calls_of_two_origins_that_have_the_same_id_are_told_apart() -> None:
+    others = Message.assistant([ContentPart.tool_call("c1", "now", {"x": 2})])
+    with serve(reply(json={"status": "completed", "output": [CALL]})) as server:
+        provider = made(server)
+        own = provider.chat("Hi").message
+        history = [others, Message.tool("c1", "2"), own, Message.tool("c1", "1"), others, Message.tool("c1", "3")]
+        provider.chat([Message.user("Hi"), *history])
+    sent = server.requests[1].json["input"][1:]
+    assert sent[2] == CALL
+    assert [item["call_id"] for item in sent] == ["c1_2", "c1_2", "c1", "c1", "c1_3", "c1_3"]
+    assert [item["output"] for item in sent[1::2]] == ["2", "1", "3"]
+
+
+def test_results_of_calls_that_the_vendor_keeps_go_out() -> None:
+    history = [Message.tool("c9", "4"), Message.assistant([ContentPart.tool_call("c1", "now", {})]), Message.user("Hi")]
+    body, noted = sent(ChatRequest(history, extra={"store": True, "previous_response_id": "resp_1"}))
+    assert [item.get("call_id") for item in body["input"]] == ["c9", None]
+    assert noted == ["unanswered_call"]
+
+
 @pytest.mark.parametrize(
     "item",
     [
@@ -117,6 +186,31 @@ def test_words_of_the_request() -> None:
     assert marked["input"][0]["content"] == [{"type": "input_text", "text": "Hi", "prompt_cache_breakpoint": mark}]
     assert noted == []
     assert "include" not in sent(ChatRequest([Message.user("Hi")]), "ft:gpt-4o-2024-08-06:o::1")[0]
+
+
+def test_marks_of_what_is_cached_go_where_the_model_and_the_wire_have_them() -> None:
+    call = ContentPart.tool_call("c1", "now", {})
+    result = ToolResultPart("c1", "4", cache=True)
+    said = TextPart("I look.", cache=True)
+    history = [Message.user([TextPart("Hi", cache="1h")]), Message.assistant([said, call]), Message.user([result])]
+    body, noted = sent(ChatRequest(history))
+    mark = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+    assert body["input"][0]["content"] == [{"type": "input_text", "text": "Hi", **mark}]
+    assert body["input"][3]["output"] == [{"type": "input_text", "text": "4", **mark}]
+    assert noted == ["changed_parameter", "unsupported_parameter"]
+    body, noted = sent(ChatRequest(history), "gpt-5.4")
+    assert "prompt_cache_breakpoint" not in str(body)
+    assert noted == ["unsupported_parameter"] * 3
+
+
+def test_json_is_asked_for_in_words_unless_the_first_turn_has_the_word() -> None:
+    ask = [Message.system("Be brief."), Message.user("Invent a person")]
+    body, noted = sent(ChatRequest(ask, response_format="json"))
+    assert (body["instructions"], noted) == ("Be brief.\n\nAnswer in JSON.", ["changed_parameter"])
+    later, _ = sent(ChatRequest([*ask, Message.assistant("{}"), Message.user("More JSON")], response_format="json"))
+    assert later["instructions"] == body["instructions"]
+    body, noted = sent(ChatRequest([Message.user("A person, as json")], response_format="json"))
+    assert ("instructions" in body, noted) == (False, [])
 
 
 def test_a_model_that_does_not_reason_is_asked_once_more() -> None:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 CACHE_MARKS = {"prompt_cache_breakpoint": {"mode": "explicit"}, "cache_control": {"type": "ephemeral"}}
 """Fields of a chunk that mark the end of what is cached (OpenAI from gpt-5.6 on; OpenRouter for Claude)."""
+CACHE_LIVES = {"prompt_cache_breakpoint": ("30m", "12h"), "cache_control": ("5m", "1h")}
+"""How long a cache may live, in the words of each; others go out as they are."""
 
 
 def encode_request(
@@ -94,10 +96,20 @@ def _marked(block: Block, cache: bool | str, context: PartContext, field: str | 
     if field is None or not (block.get("role") == "tool" or block.get("type") in ("text", "image_url")):
         context.notice(notices.UNSUPPORTED_PARAMETER, "cache was left out: the wire has no mark for it here")
         return block
-    mark = {field: {**CACHE_MARKS[field], **({} if cache is True else {"ttl": cache})}}
+    mark = cache_mark(field, cache, context)
     if "role" in block:
         return {**block, "content": [{"type": "text", "text": block["content"], **mark}]}
     return {**block, **mark}
+
+
+def cache_mark(field: str, cache: bool | str, context: PartContext) -> Block:
+    """Return the field that marks the end of what is cached; a lifetime that is another vendor's word is left out."""
+    mark = CACHE_MARKS[field]
+    if isinstance(cache, str) and any(cache in lives and name != field for name, lives in CACHE_LIVES.items()):
+        text = f"the cache lives as long as the server decides: it takes {' or '.join(CACHE_LIVES[field])}, not {cache}"
+        context.notice(notices.CHANGED_PARAMETER, text)
+        return {field: mark}
+    return {field: {**mark, **({} if cache is True else {"ttl": cache})}}
 
 
 def _text(part: TextPart, context: PartContext, dialect: Dialect) -> Block | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.fold import arguments
 from tako.kit.blocks import state_of, vendor_part
+from tako.kit.completions.encode import cache_mark
 from tako.kit.encoding import (
     complete,
     encode,
@@ -46,14 +47,17 @@ if TYPE_CHECKING:
 
     from tako.translator import PartContext
 
-TEXTS = {"output_text": "text", "refusal": "refusal"}
-"""The kinds of a message's content that are text, and the field that holds it."""
+TEXTS = {"output_text": "text", "text": "text", "refusal": "refusal"}
+"""The kinds of a message's content that are text, and the field that holds it; "text" is other servers'."""
 CALLS = ("function_call", "custom_tool_call")
 IMAGE_CALL = "image_generation_call"
 
 
-def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
-    """Return the block of one part, or None with a notice: an item, or (``input_…``) a part of a message's content."""
+def encode_part(part: Part, context: PartContext, *, marks: bool = True) -> dict[str, Any] | None:
+    """Return the block of one part, or None with a notice: an item, or (``input_…``) a part of a message's content.
+
+    ``marks``: the model takes marks of what is cached.
+    """
     mine = context.message is not None and context.message.role is Role.ASSISTANT
     match part:
         case VendorPart():
@@ -61,28 +65,29 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
         case ReasoningPart():
             return _reasoning(part, context)
         case TextPart() if mine:
-            return _said(part, context)
+            return _marked(_said(part, context), part.cache, context, marks=False)
         case TextPart():
-            block = _marked(_text(part, context), part.cache)
+            block = _text(part, context)
         case ImagePart() if mine and _is_made(part, context):
             block = {"type": IMAGE_CALL, "result": part.data_b64}
         case ImagePart() | ImageUrlPart():
-            block = _marked(_image(part, context), part.cache)
+            block = _image(part, context)
         case FilePart() | FileUrlPart() | FileIdPart():
-            block = _marked(_file(part, context), part.cache)
+            block = _file(part, context)
         case ToolCallPart():
             block = _call(part, context)
         case ToolResultPart():
             block = _result(part, context)
         case _:  # a part of a later version, or of a plugin that wraps the translator
             return None
+    block = _marked(block, part.cache, context, marks=marks)
     return complete(block, part, context) if block is not None else None
 
 
 def blocks_of(item: Any) -> Iterator[dict[str, Any]]:
     """Take an item apart into blocks: a message into one for each part of its content, any other is one."""
     fields = as_object(item) or {}
-    content = as_array(fields.get("content")) if fields.get("type") == "message" else None
+    content = as_array(fields.get("content")) if fields.get("type", "message") == "message" else None
     for n, part in enumerate(content or ()):
         last = n == len(content or ()) - 1
         head = {name: value for name, value in fields.items() if last or name in ("type", "id", "role")}
@@ -95,13 +100,13 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
     """Return the part that a block stands for. Only function calls and calls of custom tools are the client's."""
     fields = as_object(block) or {}
     match fields.get("type"):
-        case "message":
-            return _message(fields, context)
+        case "message" | None if fields.get("type") or {"role", "content"} <= fields.keys():
+            return _message({"type": "message", **fields}, context)
         case "reasoning":
             return ReasoningPart(reasoning_text(fields), State(context.origin, fields))
         case "function_call":
             state = _state(fields, ("call_id", "name", "arguments"), context)
-            args = arguments(text_of(fields.get("arguments")))
+            args = arguments(arguments_text(fields))
             return ToolCallPart(text_of(fields.get("call_id")), text_of(fields.get("name")), args, state)
         case "custom_tool_call":
             state = state_of(fields, ("call_id", "name", "input"), context)
@@ -111,6 +116,12 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
             return ImagePart(mime, fields["result"], state_of(fields, ("result",), context))
         case kind:
             return vendor_part(str(kind or ""), fields, context) if fields else None
+
+
+def arguments_text(call: dict[str, Any]) -> str:
+    """Return a call's arguments as text; some servers give an object."""
+    value = call.get("arguments")
+    return value if isinstance(value, str) else "" if value is None else encode(value).decode()
 
 
 def _state(fields: dict[str, Any], known: tuple[str, ...], context: PartContext) -> State | None:
@@ -146,13 +157,18 @@ def reasoning_text(item: dict[str, Any]) -> str:
 
 
 def _message(fields: dict[str, Any], context: PartContext) -> Part:
-    content = as_array(fields.get("content")) or []
-    part = as_object(content[0]) if len(content) == 1 else None
+    """Decode a message whose content is one part, or plain text."""
+    content = fields.get("content")
+    if isinstance(content, str):
+        return TextPart(content, state=_state(fields, ("role", "content"), context))
+    parts = as_array(content) or []
+    part = as_object(parts[0]) if len(parts) == 1 else None
     kind = part.get("type") if part is not None else None
     name = TEXTS.get(str(kind))
     if part is None or name is None or not isinstance(part.get(name), str):
         return vendor_part(str(kind or "message"), fields, context)
-    rest = {key: value for key, value in part.items() if key not in ("type", name) and value is not None}
+    said = ("type", name) if kind != "text" else (name,)
+    rest = {key: value for key, value in part.items() if key not in said and value is not None}
     state = _state({**fields, "content": [rest]}, ("role",), context)
     cited = [citation_of(as_object(one) or {}) for one in as_array(part.get("annotations")) or ()]
     return TextPart(part[name], cited, kind == "refusal", state)
@@ -166,10 +182,11 @@ def _said(part: TextPart, context: PartContext) -> dict[str, Any] | None:
         return None
     message: dict[str, Any] = {"role": "assistant", "content": part.text}
     if state:
+        message = {**state, "type": "message", **message}
+    if "content" in state:
         kind = "refusal" if part.refusal else "output_text"
-        rest = as_object((as_array(state.get("content")) or [{}])[0]) or {}
-        message = {**state, "type": "message", "role": "assistant"}
-        message["content"] = [{**rest, "type": kind, TEXTS[kind]: part.text}]
+        rest = as_object((as_array(state["content"]) or [{}])[0]) or {}
+        message["content"] = [{"type": kind, **rest, TEXTS[kind]: part.text}]
     return merge(message, part.extra) if part.extra else message
 
 
@@ -180,11 +197,20 @@ def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     return {"type": "input_text", "text": part.text}
 
 
-def _marked(block: dict[str, Any] | None, cache: bool | str) -> dict[str, Any] | None:
-    """Mark the end of what is cached: contents of the user's and the system's have a field for it."""
+def _marked(
+    block: dict[str, Any] | None, cache: bool | str, context: PartContext, *, marks: bool
+) -> dict[str, Any] | None:
+    """Mark the end of what is cached: contents of the user's, the system's and of results have a field for it."""
     if block is None or not cache:
         return block
-    return {**block, "prompt_cache_breakpoint": {"mode": "explicit", **({} if cache is True else {"ttl": cache})}}
+    kind = text_of(block.get("type"))
+    output = block.get("output") if kind.endswith("_output") else None
+    contents = [{"type": "input_text", "text": output}] if isinstance(output, str) else as_array(output)
+    if not marks or not (contents or kind.startswith("input_")):
+        context.notice(notices.UNSUPPORTED_PARAMETER, "cache was left out: the wire has no mark for it here")
+        return block
+    mark = cache_mark("prompt_cache_breakpoint", cache, context)
+    return {**block, "output": [*contents[:-1], {**contents[-1], **mark}]} if contents else {**block, **mark}
 
 
 def _is_made(part: ImagePart, context: PartContext) -> bool:

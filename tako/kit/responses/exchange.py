@@ -27,14 +27,16 @@ def responses_chat(provider: HttpProvider, translator: Translator, prepare: Prep
     return chat_through(provider, prepare, partial(decode_reply, provider=provider, translator=translator))
 
 
-def responses_stream(provider: HttpProvider, translator: Translator, prepare: Prepare) -> Stream:
+def responses_stream(
+    provider: HttpProvider, translator: Translator, prepare: Prepare, *, require_finish: bool = True
+) -> Stream:
     """Make the stream function, for ``tako_stream``; ``prepare(request, True)`` encodes.
 
-    A server that answers with one JSON document is understood, too.
+    A server that answers with one JSON document is understood, too. ``require_finish``: see ResponsesDecoder.
     """
     return stream_through(
         provider,
         prepare,
-        lambda _, exchange: ResponsesDecoder(provider, exchange, translator),
+        lambda _, exchange: ResponsesDecoder(provider, exchange, translator, require_finish=require_finish),
         partial(decode_reply, provider=provider, translator=translator),
     )

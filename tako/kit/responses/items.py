@@ -9,23 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from tako.fold import closing
 from tako.kit.ids import CallIds
-from tako.kit.responses.blocks import blocks_of
+from tako.kit.responses.blocks import arguments_text, blocks_of
+from tako.kit.responses.open_item import EMPTY, REASONING, SUMMARY, OpenItem, ids_of
 from tako.loose import as_object, text_of
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
 from tako.state import BLOCK_END
 from tako.types import Delta, ToolCallDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from tako.parts import Part
     from tako.translator import PartContext, Translator
 
-SUMMARY = "response.reasoning_summary_text.delta"
-REASONING = (SUMMARY, "response.reasoning_text.delta")
+TEXT = "response.output_text.delta"
+TEXTS = {TEXT: False, "response.refusal.delta": True, "response.content_part.delta": False}
+"""The deltas of text, and whether it is a refusal; the last is OpenRouter's."""
 ARGUMENTS = "response.function_call_arguments.delta"
-TEXTS = {"response.output_text.delta": False, "response.refusal.delta": True}
-"""The deltas of text, and whether it is a refusal."""
+WHOLE = {"response.function_call_arguments.done": "arguments", "response.custom_tool_call_input.done": "input"}
+"""Events that say a field of an item whole."""
 WHOLE_LATER = (
     "response.code_interpreter_call",
     "response.compaction.",
@@ -46,147 +48,205 @@ WHOLE_LATER = (
 """Kinds of events whose content is in the item when that is done."""
 
 
-class Item:
-    """An item as far as it has come."""
-
-    def __init__(self, index: int, fields: dict[str, Any]) -> None:
-        self.index = index
-        self.fields = fields
-        self.place: tuple[str, int] | None = None  # the text or reasoning that is open: its kind, and its index
-        self.content: dict[int, Any] = {}  # parts of a message's content that are done
-        self.handed: set[int] = set()  # places of those that were handed over
-        self.call: int | None = None
-        self.streamed = False
-        self.length = 0  # characters of a call's arguments that were handed over
-        self.done = False
-        self.waiting: list[Delta] = []
-
-    @property
-    def kind(self) -> str:
-        """The item's type."""
-        return text_of(self.fields.get("type"))
-
-    def blocks(self) -> list[dict[str, Any]]:
-        """Return the item's blocks, as those of a whole reply."""
-        return list(blocks_of(self.fields))
-
-    def block(self, place: int) -> dict[str, Any]:
-        """Return the block of a part of the content before the last one."""
-        part = self.content.get(place, {"type": "output_text", "text": ""})
-        return next(blocks_of({**self.fields, "type": "message", "content": [part, {}]}))
-
-
 class Items:
-    """The items of one reply, in the order in which they began."""
+    """The items of one reply, in the order in which they began.
+
+    Servers that don't count items say one after the other. The one before is over then, whenever they say so.
+    """
 
     def __init__(self, translator: Translator, context: PartContext) -> None:
         self.parts: list[Part] = []
         self._decode = translator.decode
         self._context = context
         self._ids = CallIds()
-        self._open: dict[int, Item] = {}
-        self._live: Item | None = None
+        self._open: list[OpenItem] = []
+        self._aside: list[OpenItem] = []  # not done, though the next item of a server that doesn't count has begun
+        self._live: OpenItem | None = None
         self._seen: set[int] = set()
-        self._ids_over: set[Any] = set()
+        self._over: dict[str, OpenItem] = {}
 
-    def goes_on(self, index: int, content_index: int) -> bool:
+    def goes_on(self, index: int | None, content_index: int) -> bool:
         """Whether the text of that item is open, and can be handed over as it comes."""
         live = self._live
-        return live is not None and live.index == index and live.place == ("response.output_text.delta", content_index)
+        return live is not None and (index is None or live.index == index) and live.place == (TEXT, content_index)
 
     def read(self, kind: str, event: dict[str, Any]) -> Generator[Delta, None, bool]:
         """Yield the deltas of an event; return whether its kind is known."""
         if kind == "response.output_item.added":
-            item = self._begin(_index(event), as_object(event.get("item")) or {})
-            deltas = self._call_begun(item)
+            yield from self._added(event, as_object(event.get("item")) or {})
         elif kind == "response.output_item.done":
-            if self._is_over(_index(event), as_object(event.get("item")) or {}):
-                return True
-            item = self._open.get(_index(event)) or self._begin(_index(event), {})
-            item.fields, item.done = as_object(event.get("item")) or item.fields, True
-            deltas = self._completed(item)
+            yield from self._done(event, as_object(event.get("item")) or {})
         elif kind in TEXTS or kind in REASONING:
-            item = self._open.get(_index(event)) or self._begin(_index(event), {})
-            deltas = self._text(item, kind, event)
-        elif kind == ARGUMENTS:
-            item = self._open.get(_index(event)) or self._begin(_index(event), {"type": "function_call"})
-            deltas = self._arguments(item, text_of(event.get("delta")))
+            item = self._find(event) or (yield from self._begin(event, self._again(event)))
+            yield from self._hand_over(item, self._text(item, kind, event))
+        elif kind == ARGUMENTS and not self._is_over({"id": event.get("item_id")}):
+            item = self._find(event) or (yield from self._begin(event, {"type": "function_call"}))
+            yield from self._hand_over(item, self._arguments(item, text_of(event.get("delta"))))
         else:
             self._keep(kind, event)
             return kind.startswith(WHOLE_LATER)
-        yield from self._hand_over(item, list(deltas))
         return True
-
-    def _keep(self, kind: str, event: dict[str, Any]) -> None:
-        """Keep what an item that is never done has none of: parts of its content, whole arguments."""
-        held = self._open.get(_index(event))
-        if held is not None and kind == "response.content_part.done":
-            held.content[_index(event, "content_index")] = event.get("part")
-        elif held is not None and kind == "response.function_call_arguments.done":
-            held.fields = {**held.fields, "arguments": event.get("arguments")}
 
     def finish(self, output: list[Any]) -> Iterator[Delta]:
         """Yield what no event has brought: ends of items that were never done, and items that only ``output`` has."""
         whole = [as_object(fields) or {} for fields in output]
-        for item in [*self._open.values()]:
-            id = item.fields.get("id")
-            item.fields = next((fields for fields in whole if id and fields.get("id") == id), item.fields)
+        for item in [*self._aside, *self._open]:
+            known = next((fields for fields in whole if item.ids & ids_of(fields)), None)
+            item.fields = known or item.fields
+            if known is None:
+                item.take_what_came()
             item.done = True
-            yield from self._hand_over(item, list(self._completed(item)))
+            yield from self._hand_over(item, self._completed(item))
         for n, fields in enumerate(whole):
-            if n not in self._seen and not self._is_over(n, fields):
-                item = self._begin(n, fields)
-                item.done = True
-                yield from self._hand_over(item, [*self._call_begun(item), *self._completed(item)])
+            if n not in self._seen and not self._is_over(fields):
+                yield from self._added({"output_index": n}, fields)
+                yield from self._done({"output_index": n}, fields)
 
-    def _is_over(self, index: int, fields: dict[str, Any]) -> bool:
+    def _added(self, event: dict[str, Any], fields: dict[str, Any]) -> Iterator[Delta]:
+        """Begin an item, unless something of it has come before."""
+        item = self._find(event, fields)
+        if item is not None and (not item.announced or item.ids & ids_of(fields)):
+            item.fields = {**item.fields, **fields}
+            item.announced = True
+        elif item is None and self._is_over(fields):
+            return
+        else:
+            item = yield from self._begin(event, fields, announced=True)
+        if item.call is None:
+            yield from self._hand_over(item, self._call_begun(item))
+
+    def _done(self, event: dict[str, Any], fields: dict[str, Any]) -> Iterator[Delta]:
+        """End an item; some servers say so twice, or of one that they didn't begin."""
+        item = self._find(event, fields)
+        if item is None and self._is_over(fields):
+            return
+        if item is None or (item.kind and item.kind != text_of(fields.get("type") or item.kind)):
+            item = yield from self._begin(event, {})
+        item.fields, item.done = fields or item.fields, True
+        yield from self._hand_over(item, self._completed(item))
+
+    def _find(self, event: dict[str, Any], fields: dict[str, Any] | None = None) -> OpenItem | None:
+        """Find the item that an event is about: by its index, its id, or as the last that began."""
+        index = event.get("output_index")
+        if len(self._open) == 1 and not self._aside and isinstance(index, int) and self._open[0].index == index:
+            return self._open[0]
+        ids = ids_of(fields or {}) or ids_of({"id": event.get("item_id")})
+        known = [*reversed(self._open), *self._aside]
+        here = [item for item in known if not isinstance(index, int) or item.index == index]
+        named = next((item for item in [*here, *known] if ids & item.ids), None)
+        if named is not None or ids & self._over.keys():
+            return named
+        return here[0] if here else None
+
+    def _is_over(self, fields: dict[str, Any]) -> bool:
         """Whether this item was handed over before: some servers say that an item is done twice."""
-        id = fields.get("id")
-        return index not in self._open and bool(id) and id in self._ids_over
+        return bool(ids_of(fields) & self._over.keys())
 
-    def _begin(self, index: int, fields: dict[str, Any]) -> Item:
-        item = self._open[index] = Item(index, fields)
-        self._seen.add(index)
-        self._live = self._live or item
+    def _again(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of the item that was over, and goes on all the same."""
+        item = self._over.get(text_of(event.get("item_id")))
+        return {name: value for name, value in item.fields.items() if name != "content"} if item is not None else {}
+
+    def _begin(
+        self, event: dict[str, Any], fields: dict[str, Any], *, announced: bool = False
+    ) -> Generator[Delta, None, OpenItem]:
+        """Begin an item; one that is open in its place has come to its end."""
+        index = event.get("output_index")
+        index = index if isinstance(index, int) else None
+        for before in [item for item in self._open if index is None or item.index == index]:
+            yield from self._displace(before)
+        item = OpenItem(index, fields, announced=announced)
+        self._open.append(item)
+        self._seen.add(index if index is not None and index not in self._seen else max(self._seen, default=-1) + 1)
+        self._live = self._open[0]
         return item
 
-    def _hand_over(self, item: Item, deltas: list[Delta]) -> Iterator[Delta]:
+    def _displace(self, item: OpenItem) -> Iterator[Delta]:
+        """End an item whose text has come; any other may still be told whole."""
+        if item.place is not None:
+            item.take_what_came()
+            item.done = True
+            yield from self._hand_over(item, self._completed(item))
+        else:
+            self._open.remove(item)
+            self._aside.append(item)
+
+    def _hand_over(self, item: OpenItem, deltas: Iterable[Delta]) -> Iterator[Delta]:
         """Yield deltas of the live item; those of others wait for their turn, in the order in which they began."""
+        if item in self._aside:
+            yield from self._hand_aside(item, deltas)
+            return
         item.waiting += deltas
-        while (live := self._live) is not None:
+        while self._open:
+            live = self._open[0]
             waiting, live.waiting = live.waiting, []
             yield from waiting
             if not live.done:
-                return
-            del self._open[live.index]
-            self._ids_over.add(live.fields.get("id"))
-            self._live = next(iter(self._open.values()), None)
+                break
+            self._end(self._open.pop(0))
+        self._live = self._open[0] if self._open else None
 
-    def _call_begun(self, item: Item) -> Iterator[Delta]:
+    def _hand_aside(self, item: OpenItem, deltas: Iterable[Delta]) -> Iterator[Delta]:
+        """Yield what comes late: pieces of a call, which has a number; others queue up again when they are done."""
+        if item.call is not None:
+            yield from [*item.waiting, *deltas]
+            item.waiting = []
+        else:
+            item.waiting += deltas
+        if not item.done:
+            return
+        self._aside.remove(item)
+        if item.call is not None:
+            self._end(item)
+        else:
+            self._open.append(item)
+            yield from self._hand_over(item, [])
+
+    def _end(self, item: OpenItem) -> None:
+        self._over.update(dict.fromkeys(item.ids, item))
+
+    def _keep(self, kind: str, event: dict[str, Any]) -> None:
+        """Keep what an item that is never done has none of: parts of its content, whole arguments."""
+        held = self._find(event)
+        if held is None:
+            return
+        place = _index(event, "content_index")
+        if kind == "response.content_part.done" and as_object(event.get("part")):
+            held.content[place] = event["part"]
+        elif kind == "response.output_text.done" and text_of(event.get("text")):
+            held.content.setdefault(place, {**EMPTY, "text": event["text"]})
+        elif kind in WHOLE and text_of(event.get(WHOLE[kind])):
+            held.fields = {**held.fields, WHOLE[kind]: event[WHOLE[kind]]}
+
+    def _call_begun(self, item: OpenItem) -> Iterator[Delta]:
         if item.kind == "function_call":
             item.call = len(self._ids)
             id = self._ids.unique(text_of(item.fields.get("call_id")))
             yield Delta(tool_calls=[ToolCallDelta(item.call, id, text_of(item.fields.get("name")))])
+            yield from self._arguments(item, "".join(item.arguments))
 
-    def _arguments(self, item: Item, piece: str) -> Iterator[Delta]:
+    def _arguments(self, item: OpenItem, piece: str) -> Iterator[Delta]:
         if item.call is None:
-            yield from self._call_begun(item)
-        if piece and item.call is not None:
+            item.arguments.append(piece)
+        elif piece:
             item.length += len(piece)
             yield Delta(tool_calls=[ToolCallDelta(item.call, None, None, piece)])
 
-    def _text(self, item: Item, kind: str, event: dict[str, Any]) -> Iterator[Delta]:
+    def _text(self, item: OpenItem, kind: str, event: dict[str, Any]) -> Iterator[Delta]:
         """Go on with a text or with reasoning; another part of a message's content is a text of its own."""
         reasons = kind in REASONING
         place = (kind, _index(event, "summary_index" if kind == SUMMARY else "content_index"))
         if item.place is not None and item.place != place:
             yield from [Delta(reasoning="\n\n")] if reasons else self._next_text(item, item.place[1], place[1])
         item.place = place
-        item.streamed = True
-        if delta := text_of(event.get("delta")):
-            yield Delta(reasoning=delta) if reasons else Delta(delta, refusal=TEXTS[kind])
+        delta = event.get("delta")
+        if not (delta := text_of((as_object(delta) or {"text": delta}).get("text"))):
+            return
+        if reasons:
+            item.thoughts.setdefault(place, []).append(delta)
+        yield Delta(reasoning=delta) if reasons else Delta(delta, refusal=TEXTS[kind])
 
-    def _next_text(self, item: Item, old: int, new: int) -> Iterator[Delta]:
+    def _next_text(self, item: OpenItem, old: int, new: int) -> Iterator[Delta]:
         """End the text that is open, and hand over what stands between it and the next one."""
         for place in range(old, max(new, old + 1)):
             part = self._decode(item.block(place), self._context) if place == old or place in item.content else None
@@ -195,39 +255,37 @@ class Items:
                 self.parts.append(part)
                 yield closing(part) if place == old else Delta(part=part)
 
-    def _completed(self, item: Item) -> Iterator[Delta]:
+    def _completed(self, item: OpenItem) -> Iterator[Delta]:
         """Yield what is left of an item that is done: the end of what was streamed, all of what was not."""
+        streamed = item.place is not None
         open_place = item.place[1] if item.place is not None and item.kind == "message" else 0
-        for n, block in enumerate(item.blocks()):
+        for n, block in enumerate(blocks_of(item.fields)):
             part = self._decode(block, self._context) if n not in item.handed else None
             if part is None:
                 continue
             self.parts.append(part)
             if isinstance(part, ToolCallPart):
                 yield from self._call_done(item, part)
-            elif item.streamed and n == open_place and isinstance(part, TextPart | ReasoningPart):
+            elif streamed and n == open_place and isinstance(part, TextPart | ReasoningPart):
                 yield closing(part)
             elif isinstance(part, TextPart) and part.text:
                 end = part.state or BLOCK_END
                 yield Delta(part.text, citations=tuple(part.citations), state=end, refusal=part.refusal)
             elif isinstance(part, ReasoningPart):
                 yield Delta(reasoning=part.text, state=part.state)
-            elif block.get("content") or not (
-                item.streamed and item.kind == "message"
-            ):  # a message that was never done has no content
+            elif block.get("content") or not (streamed and item.kind == "message"):
                 yield Delta(part=part)
 
-    def _call_done(self, item: Item, part: ToolCallPart) -> Iterator[Delta]:
+    def _call_done(self, item: OpenItem, part: ToolCallPart) -> Iterator[Delta]:
         if item.call is None:
             id = self._ids.unique(part.id)
             yield Delta(part=ToolCallPart(id, part.name, part.args, part.state))
             return
-        text = text_of(item.fields.get("arguments"))[item.length :]
+        text = arguments_text(item.fields)[item.length :]
         if text or part.state is not None:
-            named = part.name if not text_of(item.fields.get("name")) else None
-            yield Delta(tool_calls=[ToolCallDelta(item.call, None, named, text, part.state)])
+            yield Delta(tool_calls=[ToolCallDelta(item.call, None, None, text, part.state)])
 
 
-def _index(event: dict[str, Any], name: str = "output_index") -> int:
+def _index(event: dict[str, Any], name: str) -> int:
     index = event.get(name)
     return index if isinstance(index, int) else 0

@@ -12,9 +12,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -27,6 +26,7 @@ from tako.kit.completions.exchange import chat_completions, stream_completions
 from tako.kit.completions.provider import CompletionsProvider, prepare
 from tako.kit.responses.blocks import decode_block, encode_part, is_of_chat, is_of_item
 from tako.kit.responses.exchange import responses_chat, responses_stream
+from tako.kit.responses.hosts import is_own
 from tako.kit.responses.request import ENCRYPTED, encode_request
 from tako.loose import as_array
 from tako.translator import Translator
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 Api = Literal["auto", "responses", "chat"]
 """Which API is asked; "auto" decides by address and model."""
-OWN_HOSTS = ("api.openai.com", "openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com")
-"""Hosts, with their subdomains, at which "auto" takes the Responses API."""
 
 
 class ResponsesProvider(CompletionsProvider):
@@ -131,21 +129,15 @@ def check_api(api: str, who: str) -> Api:
     return found  # type: ignore[no-any-return]  # one of the Literal's values
 
 
-@lru_cache(256)
-def is_own(server: str) -> bool:
-    """Whether a server is OpenAI's own, or Azure's."""
-    host = (urlsplit(server).hostname or "").rstrip(".")
-    return any(host == own or host.endswith(f".{own}") for own in OWN_HOSTS)
-
-
 @hookimpl
 def tako_translator(provider: ResponsesProvider) -> Translator:
     """Translate as the API does that a request goes to."""
     chat = translator_for(provider.dialect, provider.dialect_of)
 
     def encode(part: Part, context: PartContext) -> Any:
-        to = encode_part if provider.speaks_responses(context.request.model) else chat.encode
-        return to(part, context)
+        if not provider.speaks_responses(context.request.model):
+            return chat.encode(part, context)
+        return encode_part(part, context, marks=bool(provider.dialect_of(context.origin.model).cache_mark))
 
     def decode(block: Any, context: PartContext) -> Part | None:
         of = decode_block if provider.speaks_responses(context.request.model) else chat.decode
@@ -171,7 +163,7 @@ def tako_chat(provider: ResponsesProvider, translator: Translator) -> Chat:
 def tako_stream(provider: ResponsesProvider, translator: Translator) -> Stream:
     """Ask for a reply in Server-Sent Events."""
     asked = partial(prepare, provider, translator)
-    responses = responses_stream(provider, translator, asked)
+    responses = responses_stream(provider, translator, asked, require_finish=provider.dialect.require_finish)
     completions = stream_completions(provider, translator, asked, provider.dialect)
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:

@@ -77,14 +77,18 @@ def ending(reply: dict[str, Any], parts: Sequence[Part], context: PartContext) -
 
 
 def usage_of(value: Any) -> Usage:
-    """Count as the API does: cached, written and reasoning tokens are parts of the input and the output."""
+    """Count as the API does: cached, written and reasoning tokens are parts of the input and the output.
+
+    Some servers count in the words of Chat Completions.
+    """
     counts = as_object(value) or {}
-    read = as_object(counts.get("input_tokens_details")) or {}
-    made = as_object(counts.get("output_tokens_details")) or {}
+    sent, made = ("input", "output") if "input_tokens" in counts else ("prompt", "completion")
+    read = as_object(counts.get(f"{sent}_tokens_details")) or {}
+    written = as_object(counts.get(f"{made}_tokens_details")) or {}
     return Usage(
-        count_of(counts.get("input_tokens")),
-        count_of(counts.get("output_tokens")),
+        count_of(counts.get(f"{sent}_tokens")),
+        count_of(counts.get(f"{made}_tokens")),
         count_of(read.get("cached_tokens")),
         count_of(read.get("cache_write_tokens")),
-        count_of(made.get("reasoning_tokens")),
+        count_of(written.get("reasoning_tokens")),
     )

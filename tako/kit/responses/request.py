@@ -9,7 +9,8 @@ from tako import notices
 from tako.kit.completions.parameters import effort_word, name_of, schema_of, temperatures, tools_of
 from tako.kit.encoding import merge_extra, refuse_empty, speak_as_user
 from tako.kit.responses.turns import arrange
-from tako.types import VendorTool
+from tako.parts import TextPart
+from tako.types import Role, VendorTool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ENCRYPTED = "reasoning.encrypted_content"
 LEAST_OUTPUT = 16
 """The least ``max_output_tokens`` that OpenAI takes."""
+ASK_FOR_JSON = "Answer in JSON."
 MISSING = ("stop", "seed")
 """Parameters that the API doesn't have."""
 
@@ -39,6 +41,10 @@ def encode_request(
         speak_as_user(items, context)
         items = [{**item, "role": "user"} for item in items]
     body: dict[str, Any] = {"model": request.model or model, "input": items, "store": False}
+    if request.response_format == "json" and not _says_json(request):
+        text = "the instructions ask for JSON: the API wants the word where it is to answer in it"
+        context.notice(notices.CHANGED_PARAMETER, text, "response_format")
+        instructions = f"{instructions}\n\n{ASK_FOR_JSON}" if instructions else ASK_FOR_JSON
     if instructions is not None:
         body["instructions"] = instructions
     if dialect.reasoning_effort is not None:
@@ -49,6 +55,16 @@ def encode_request(
     if stream:
         body["stream"] = True
     return merge_extra(body, request.extra)
+
+
+def _says_json(request: ChatRequest) -> bool:
+    """Whether the beginning of a conversation, which stays the same in all of it, has the word."""
+    for message in request.messages:
+        if any(isinstance(part, TextPart) and "json" in part.text.lower() for part in message.parts):
+            return True
+        if message.role is Role.USER:
+            return False
+    return False
 
 
 def _choice(choice: str, request: ChatRequest) -> Any:

@@ -12,7 +12,7 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
 from tako.kit.failures import error_in, read_facts
 from tako.kit.gather import Gathered
-from tako.kit.responses.items import Items
+from tako.kit.responses.items import TEXT, Items
 from tako.kit.responses.reply import OBJECT, ending, raise_failure, usage_of
 from tako.kit.sse import SseDecoder
 from tako.loose import as_array, as_object, text_of
@@ -27,36 +27,43 @@ if TYPE_CHECKING:
     from tako.kit.sse import Event
     from tako.translator import Translator
 
-TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+TERMINAL = {
+    "response.completed": "completed",
+    "response.incomplete": "incomplete",
+    "response.failed": "failed",
+    "response.cancelled": "cancelled",
+    "response.done": "",  # OpenRouter's and other gateways'; the reply says how it ended
+}
+"""Events that end a reply, and the status that they stand for."""
 HEADS = ("response.created", "response.in_progress", "response.queued")
 """Events that repeat the reply as far as it has come; the last event has all of it."""
 
 
-class TextDelta(Struct, forbid_unknown_fields=True, gc=False):
+class TextDelta(Struct, gc=False):
     """Nearly every event: a text goes on. Its log probabilities come again with the whole item."""
 
     type: str
     delta: str
-    output_index: int = 0
+    output_index: int | None = None
     content_index: int = 0
-    item_id: str = ""
-    sequence_number: int = 0
-    logprobs: list[Any] | None = None
-    obfuscation: str | None = None
 
 
-TEXT = msgspec.json.Decoder(TextDelta)
-TEXT_DELTA = "response.output_text.delta"
+TEXT_DELTA = msgspec.json.Decoder(TextDelta)
 
 
 class ResponsesDecoder:
     """Turns the events of one reply into chunks. Only an event that ends the reply ends the stream.
 
+    Without ``require_finish`` the end of the body does, too, unless the connection broke.
+
     ``End.raw`` is the reply without its output, with events of kinds that nobody knows under ``events``.
     """
 
-    def __init__(self, provider: HttpProvider, exchange: Exchange, translator: Translator) -> None:
+    def __init__(
+        self, provider: HttpProvider, exchange: Exchange, translator: Translator, *, require_finish: bool = True
+    ) -> None:
         self.ended = False
+        self._require_finish = require_finish
         self._provider = provider
         self._exchange = exchange
         self._context = exchange.context
@@ -77,20 +84,23 @@ class ResponsesDecoder:
             except ResponseError as error:
                 raise StreamTruncatedError("the stream ended in the middle of an event") from error
         if not self.ended:
-            raise StreamTruncatedError("the stream ended without response.completed")
+            if self._require_finish or not clean:
+                raise StreamTruncatedError("the stream ended without response.completed")
+            self._reply = {**self._reply, "status": ""}
+            self._context.notice(notices.FINISH_MISSING, "the stream ended without response.completed", "")
         yield from self._items.finish(as_array(self._reply.get("output")) or [])
         yield self._end()
 
     def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
         for event in events:
             try:
-                read = TEXT.decode(event.data)
+                read = TEXT_DELTA.decode(event.data)
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 yield from self._event(event)
                 if self.ended:
                     return
                 continue
-            if read.type == TEXT_DELTA and self._items.goes_on(read.output_index, read.content_index):
+            if read.type == TEXT and self._items.goes_on(read.output_index, read.content_index):
                 if read.delta:
                     yield Delta(read.delta)
             else:
@@ -108,7 +118,7 @@ class ResponsesDecoder:
             raise self._failure(event)
         if kind in TERMINAL:
             reply = as_object(fields.get("response")) or {}
-            self._reply = {**reply, "status": kind.removeprefix("response.")}
+            self._reply = {"status": "completed", **reply, **({"status": TERMINAL[kind]} if TERMINAL[kind] else {})}
             raise_failure(self._reply, self._provider, event.data)
             self.ended = True
         elif kind in HEADS:
