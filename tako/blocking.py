@@ -12,7 +12,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import partial
 from inspect import GEN_CREATED, getgeneratorstate
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 from tako.hooks import PLUGINS
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator
     from types import TracebackType
 
+    from tako.keywords import Prompt, RequestOptions
     from tako.provider import Provider
     from tako.stream import ChatStream
-    from tako.types import ChatRequest, ChatResponse, Chunk, Message
+    from tako.types import ChatResponse, Chunk
 
 T = TypeVar("T")
 
@@ -197,14 +198,14 @@ class Blocking:
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
 
-    def chat(self, request: ChatRequest | str | list[Message]) -> ChatResponse:
-        """Answer one request. Raises a TakoError."""
+    def chat(self, request: Prompt, **options: Unpack[RequestOptions]) -> ChatResponse:
+        """Answer one request; keywords set its fields for this call. Raises a TakoError."""
         PLUGINS.load()  # here rather than on the loop: they may call what blocks while they're imported
-        return loop_thread().run(self._provider.chat(request))
+        return loop_thread().run(self._provider.chat(request, **options))
 
-    def stream(self, request: ChatRequest | str | list[Message]) -> BlockingStream:
+    def stream(self, request: Prompt, **options: Unpack[RequestOptions]) -> BlockingStream:
         """Answer one request piece by piece: iterate, within ``with`` if you may leave early."""
-        return BlockingStream(self._provider.stream(request))
+        return BlockingStream(self._provider.stream(request, **options))
 
     def close(self) -> None:
         """Close the connections of the provider."""

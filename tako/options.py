@@ -62,7 +62,7 @@ def options_of(cls: type[Provider]) -> dict[str, Any] | None:
             found |= {name: _type(annotation, there) for name, annotation in fields.items()}
         elif parameter.kind is not parameter.VAR_POSITIONAL:
             found[parameter.name] = declared
-    return found
+    return {**found, "defaults": dict[str, Any]}  # of every provider; no constructor has to name it
 
 
 def takes_places(cls: type[Provider]) -> bool:

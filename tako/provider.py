@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, Unpack
 
 from msgspec import Struct
 
@@ -17,17 +18,19 @@ from tako.hooks.finding import home_of
 from tako.hooks.inside import INSIDE, inside
 from tako.hooks.layers import around_provider
 from tako.hookspecs import Chat, Stream
+from tako.keywords import as_given, read_defaults
 from tako.provenance import trace
 from tako.request import as_request
 from tako.stream import ChatStream
 from tako.translator import Translator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from tako.blocking import Blocking
-    from tako.types import ChatRequest, ChatResponse, Message
+    from tako.keywords import Prompt, RequestOptions
+    from tako.types import ChatRequest, ChatResponse
 
 
 MOST_TRIES = 100
@@ -56,15 +59,19 @@ class Provider:
     A plugin subclasses it in the module that implements the hooks for it. ``name`` is the id's prefix, as the entry
     point has it. ``max_retries`` counts the calls after the first, for errors that are ``retryable``. ``deadline`` is
     the time in seconds that a whole call has with its retries. ``idempotency_header`` is the header by which the vendor
-    tells a request that is sent again, if it takes one: each call gets a key, which its retries keep.
+    tells a request that is sent again, if it takes one: each call gets a key, which its retries keep. ``defaults`` are
+    the values of request fields that a call leaves open, as in ``{"temperature": 0}``.
     """
 
     name: ClassVar[str] = "provider"
     max_retries: int = 2
     deadline: float | None = None
     idempotency_header: str | None = None
+    defaults: Mapping[str, Any] = MappingProxyType({})
 
-    def __init__(self, model: str, *, capabilities: Capabilities | None = None) -> None:
+    def __init__(
+        self, model: str, *, capabilities: Capabilities | None = None, defaults: RequestOptions | None = None
+    ) -> None:
         if not isinstance(model, str) or not model.isprintable():
             raise ConfigurationError(f"{self.name}: model is a name, not {shown(model)}")
         if capabilities is not None and not isinstance(capabilities, Capabilities):
@@ -75,6 +82,8 @@ class Provider:
         self._handlers: Handlers | None = None
         self._capabilities: tuple[Hooks, Capabilities] | None = None
         self._origins: tuple[Hooks, dict[str, str]] | None = None
+        if defaults is not None:
+            self.defaults = read_defaults(defaults, self)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -104,16 +113,16 @@ class Provider:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
 
-    async def chat(self, request: ChatRequest | str | list[Message]) -> ChatResponse:
-        """Answer one request. Raises a TakoError."""
-        checked = as_request(request)
+    async def chat(self, request: Prompt, **options: Unpack[RequestOptions]) -> ChatResponse:
+        """Answer one request; keywords set its fields for this call. Raises a TakoError."""
+        checked = self._given(request, options)
         handlers = self._bound()
         chat = handlers.chat if INSIDE.get() is None else self._nested(handlers, "chat") or handlers.chat
         return await chat(checked)
 
-    def stream(self, request: ChatRequest | str | list[Message]) -> ChatStream:
+    def stream(self, request: Prompt, **options: Unpack[RequestOptions]) -> ChatStream:
         """Answer one request piece by piece; nothing is sent before the first chunk is asked for."""
-        checked = as_request(request)
+        checked = self._given(request, options)
         handlers = self._bound()
         stream = handlers.stream if INSIDE.get() is None else self._nested(handlers, "stream") or handlers.stream
         return ChatStream(stream(checked), self.name, checked.model or self.model)
@@ -166,6 +175,13 @@ class Provider:
         """Leave out what the plugins of this process made."""
         return {**self.__dict__, "_handlers": None, "_capabilities": None, "_origins": None}
 
+    def _given(self, request: Prompt, options: Mapping[str, Any]) -> ChatRequest:
+        """Return the request that a caller means. A call from the provider's own code has its defaults already."""
+        defaults = self.defaults
+        if not options and (not defaults or inside(self) is not None):
+            return as_request(request)
+        return as_given(request, options, {} if inside(self) is not None else defaults, self.id)
+
     def _bound(self) -> Handlers:
         """The bound hooks: bound on first use, and again when plugins changed."""
         handlers = self._handlers
@@ -201,20 +217,26 @@ class Provider:
 def _discreet(init: Callable[..., None]) -> Callable[..., None]:
     """Resolve ``$ENV:NAME`` in what a constructor is given, and keep its frames out of the tracebacks of tako's errors.
 
-    The locals of these frames are keys and headers.
+    The locals of these frames are keys and headers. ``defaults`` is an option of every provider: the constructors of
+    subclasses don't get it.
     """
 
     @wraps(init)
     def discreet(*args: Any, **options: Any) -> None:
         try:
             args, options = resolve_call(init, args, options, args[0].name)
-            return init(*args, **options)
+            defaults = options.pop("defaults", None)
+            init(*args, **options)
+            if defaults is not None:
+                args[0].defaults = read_defaults(defaults, args[0])
         except TakoError as error:
             failure: BaseException = error.with_traceback(None)
         except RecursionError:
             failure = ConfigurationError(f"{args[0].name}: an option is nested too deeply, or holds itself")
         except BaseException as error:  # noqa: BLE001 - a plugin's own mistake keeps its traceback
             failure = error
+        else:
+            return
         args, options = (), {}  # this frame shows nothing either
         raise failure
 

@@ -8,6 +8,7 @@ from tako.errors import ConfigurationError, PluginError, TakoError, shown
 from tako.hooks.finding import UnknownProviderError
 from tako.hooks.misfit import misfit
 from tako.hooks.plugins import PLUGINS
+from tako.keywords import read_defaults
 from tako.names import unknown_provider
 from tako.output import plugin_output_to_stderr
 
@@ -36,8 +37,12 @@ def get_provider(id: str, /, **options: Any) -> Provider:
 
 
 def _made(cls: type[Provider], id: str, model: str, options: dict[str, Any]) -> Provider:
+    defaults = options.pop("defaults", None)  # of every provider, so that no constructor has to take them
     try:
         with plugin_output_to_stderr():
-            return cls.from_id(model, **options)
+            provider = cls.from_id(model, **options)
     except TypeError as error:
         raise ConfigurationError(misfit(cls, id, options, error)) from None
+    if defaults is not None:
+        provider.defaults = read_defaults(defaults, provider)
+    return provider

@@ -11,6 +11,8 @@ import msgspec
 
 from tako import notices
 from tako.errors import ConfigurationError
+from tako.extra import merge as merge  # noqa: PLC0414 - for authors of plugins, who look for it here
+from tako.extra import merge_extra as merge_extra  # noqa: PLC0414
 from tako.loose import as_array, as_object
 from tako.parts import ContentPart, Part, ReasoningPart, TextPart, ToolResultPart
 
@@ -184,26 +186,3 @@ def _without_long(value: Any, long: list[str]) -> Any:
     if isinstance(value, list):
         return [_without_long(inner, long) for inner in value]  # pyright: ignore[reportUnknownVariableType] - any JSON
     return value
-
-
-def merge(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-    """Merge ``extra`` into a block, last: objects into objects, anything else replaces."""
-    merged = body.copy()
-    for key, value in extra.items():
-        old, new = as_object(merged.get(key)), as_object(value)
-        merged[key] = merge(old, new) if old is not None and new is not None else value
-    return merged
-
-
-APPENDED = ("tools", "include", "betas")
-"""The lists of a body that a request's ``extra`` adds to."""
-
-
-def merge_extra(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-    """Merge a request's ``extra`` into its body, last; the lists in ``APPENDED`` grow, other lists are replaced."""
-    if not extra:
-        return body
-    lists = {
-        key: [*old, *new] for key in APPENDED if (old := as_array(body.get(key))) and (new := as_array(extra.get(key)))
-    }
-    return {**merge(body, extra), **lists}

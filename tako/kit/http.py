@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from tako.capabilities import Capabilities
     from tako.errors import BadRequestError
+    from tako.keywords import RequestOptions
     from tako.kit.exchange import Exchange
     from tako.parts import Part
     from tako.types import ChatRequest
@@ -66,13 +67,15 @@ class TransportOptions(TypedDict, total=False):
 
 
 class HttpOptions(TransportOptions, total=False):
-    """The options that all HTTP providers share: those of the transport, and two of their own.
+    """The options that all HTTP providers share: those of the transport, and three of their own.
 
     ``headers``: sent with every request, over tako's own. ``capabilities``: instead of the looked-up ones.
+    ``defaults``: request fields that calls leave open; every provider has them, HTTP or not.
     """
 
     headers: Mapping[str, str]
     capabilities: Capabilities | None
+    defaults: RequestOptions
 
 
 class CallOptions(TypedDict, total=False):

@@ -65,6 +65,16 @@ async def ask_in_full(provider: Provider) -> ChatResponse:
     )
 
 
+async def ask_by_keywords(provider: Provider) -> None:
+    fixed = tako.providers.OpenAI("gpt-5", api_key="k", defaults={"temperature": 0, "headers": {"x-team": "a"}})
+    assert_type(
+        await fixed.chat("hi", system="Be kind.", tools=[Tool("look")], timeout=30, headers={"a": "b"}), ChatResponse
+    )
+    assert_type(provider.stream("hi", temperature=0), ChatStream)
+    provider.blocking.chat("hi", stop=["."], extra={"user": {"id": 1}})
+    await provider.chat("hi", temprature=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
 async def stream(provider: Provider) -> None:
     async with provider.stream([Message.user("hi")]) as chunks:
         assert_type(chunks, ChatStream)

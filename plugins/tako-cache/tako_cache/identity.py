@@ -21,6 +21,7 @@ IRRELEVANT = {
     "_transport",
     "connect_timeout",
     "deadline",
+    "defaults",  # they are in the request
     "discovered",
     "idempotency_header",
     "max_event_bytes",

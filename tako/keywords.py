@@ -1,0 +1,147 @@
+"""Keywords of one call, and a provider's defaults: both become fields of the request before any hook sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+import msgspec
+from msgspec.structs import replace
+
+from tako.environment import resolve
+from tako.errors import ConfigurationError, shown
+from tako.extra import merge_extra
+from tako.loose import as_array, as_object
+from tako.names import near
+from tako.private import Private
+from tako.request import as_request
+from tako.types import ChatRequest, JsonSchema, Message, Role, Tool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tako.parts import Part
+    from tako.provider import Provider
+    from tako.types import VendorTool
+
+Prompt = ChatRequest | str | list[Message] | Message
+"""What stands for a request."""
+
+
+class RequestOptions(TypedDict, total=False):
+    """The keywords of chat and stream: ``system``, and every field of a ChatRequest but its messages.
+
+    ``system`` is a text, or parts, that goes before all messages. None leaves a field as the request has it. All else
+    replaces the request's value, but ``headers``, ``metadata``, ``extra`` and ``context``, which are merged into it.
+    """
+
+    system: str | list[Part] | None
+    model: str | None
+    tools: Sequence[Tool | VendorTool] | None
+    tool_choice: str | None
+    parallel_tool_calls: bool | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: list[str] | None
+    seed: int | None
+    response_format: Literal["json"] | JsonSchema | None
+    reasoning: int | str | None
+    metadata: dict[str, str] | None
+    extra: dict[str, Any] | None
+    strict: bool | None
+    timeout: float | None
+    deadline: float | None
+    headers: dict[str, str] | None
+    context: dict[str, Any] | None
+
+
+NAMES = tuple(RequestOptions.__annotations__)
+_UNSET = ChatRequest([])
+"""A request in which nothing is given."""
+
+
+def as_given(given: Prompt, options: Mapping[str, Any], defaults: Mapping[str, Any], owner: str) -> ChatRequest:
+    """Return a checked request with the keywords applied over it, and the provider's defaults under it.
+
+    Raises ConfigurationError for a keyword that doesn't exist, and for what ``as_request`` refuses.
+    """
+    _check_names(options, owner)
+    request = as_request(given)
+    if defaults:
+        request = _apply(request, _not_given(request, options, defaults), defaults_first=True)
+    return as_request(_apply(request, {name: value for name, value in options.items() if value is not None}))
+
+
+def read_defaults(given: object, provider: Provider) -> dict[str, Any]:
+    """Check a provider's ``defaults``; a schema or tools may be tables, as in a file. Raises ConfigurationError."""
+    owner = provider.id
+    given = resolve(given, "defaults", provider.name)
+    table = as_object(given)
+    if table is None:
+        raise ConfigurationError(f"{owner}: defaults is a dict of a request's fields, not a {type(given).__name__}")
+    try:
+        _check_names(table, "defaults")
+        defaults = {name: _from_table(name, value) for name, value in table.items() if value is not None}
+        as_given("Hi", defaults, {}, owner)
+    except (ConfigurationError, msgspec.ValidationError) as error:
+        raise ConfigurationError(f"{owner}: {str(error).removeprefix('defaults: ')} (in defaults)") from None
+    return {name: Private(value) if name in ("headers", "context") else value for name, value in defaults.items()}
+
+
+def _check_names(options: Mapping[str, Any], owner: str) -> None:
+    for name in options:
+        if name not in NAMES:
+            hint = near(str(name), NAMES) or f" (known: {', '.join(NAMES)})"
+            raise ConfigurationError(f"{owner}: a request has no option {shown(name)}{hint}")
+
+
+def _from_table(name: str, value: Any) -> Any:
+    """Read what a file can only write as tables."""
+    if name == "response_format" and as_object(value) is not None:
+        return msgspec.convert(value, JsonSchema)
+    if name == "tools":
+        return [msgspec.convert(one, Tool) if as_object(one) is not None else one for one in as_array(value) or [value]]
+    return value
+
+
+def _not_given(request: ChatRequest, options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose the defaults that apply: those of fields that neither the request nor a keyword sets."""
+    chosen: dict[str, Any] = {}
+    for name, value in defaults.items():
+        if name == "system":
+            set_there = any(message.role is Role.SYSTEM for message in request.messages)
+        else:
+            set_there = name not in _MERGED and getattr(request, name) != getattr(_UNSET, name)
+        if not set_there and (name in _MERGED or options.get(name) is None):
+            chosen[name] = value
+    return chosen
+
+
+def _apply(request: ChatRequest, options: Mapping[str, Any], *, defaults_first: bool = False) -> ChatRequest:
+    """Set fields of a request; of those that merge, the given values win, or with ``defaults_first`` the request's."""
+    changes: dict[str, Any] = {}
+    for name, value in options.items():
+        if name == "system":
+            if not isinstance(value, (str, list)):
+                raise ConfigurationError(f"system is a {type(value).__name__}, not a str or a list of parts")
+            changes["messages"] = [Message.system(value), *request.messages]  # pyright: ignore[reportUnknownArgumentType] - checked with the request
+        elif name in _MERGED and (over := as_object(value)) is not None:
+            under = getattr(request, name)
+            changes[name] = _MERGED[name](over, under) if defaults_first else _MERGED[name](under, over)
+        else:
+            changes[name] = value
+    return replace(request, **changes) if changes else request
+
+
+def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    return {**under, **over}
+
+
+def _merge_headers(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Merge headers, whose names have no case."""
+    replaced = {str(name).lower() for name in over}
+    return {**{name: value for name, value in under.items() if str(name).lower() not in replaced}, **over}
+
+
+_MERGED = {"headers": _merge_headers, "metadata": _merge, "extra": merge_extra, "context": _merge}
+"""The fields that merge, and how."""
