@@ -44,5 +44,5 @@ def _made(cls: type[Provider], id: str, model: str, options: dict[str, Any]) -> 
     except TypeError as error:
         raise ConfigurationError(misfit(cls, id, options, error)) from None
     if defaults is not None:
-        provider.defaults = read_defaults(defaults, provider)
+        provider.defaults = {**provider.defaults, **read_defaults(defaults, provider)}
     return provider

@@ -39,7 +39,7 @@ __all__ = ["EXAMPLES", "HttpGeneric", "NdJson", "OpenAiSse", "ToolCalls"]
 
 EXAMPLES = files("tako_http_generic") / "examples"
 """Endpoints that ship as data: ``anthropic.toml``, ``cohere.toml``, ``ollama.toml``, ``openai.toml``."""
-TABLES = ("defaults", "error_codes", "finish_reasons", "query", "usage_fields")
+TABLES = ("error_codes", "finish_reasons", "query", "usage_fields")
 """Options that are mappings."""
 OWN = Options.__annotations__.keys() - TransportOptions.__annotations__.keys()
 

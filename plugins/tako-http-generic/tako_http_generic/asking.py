@@ -13,15 +13,13 @@ from tako.loose import as_object
 from tako_http_generic.address import Address
 from tako_http_generic.request import Asked, values_of
 from tako_http_generic.settings import FORMATS
-from tako_http_generic.template import PLACEHOLDERS, Template
+from tako_http_generic.template import Template
 
 if TYPE_CHECKING:
     from tako import ChatRequest
     from tako.translator import PartContext, Translator
     from tako_http_generic.endpoint import Options
     from tako_http_generic.settings import Format
-
-NO_DEFAULT = ("request", "model", "messages", "stream")
 
 
 class Asking:
@@ -45,12 +43,6 @@ class Asking:
         self.shown = self._address.shown
         self.secrets = [*self._address.secrets, *self._stream_address.secrets]
         self.secrets += [Secret.of(value) for value in values_in([body, stream_body])]
-        self._defaults = dict(options.get("defaults", {}))
-        for name in self._defaults:
-            if name not in PLACEHOLDERS or name in NO_DEFAULT:
-                known = ", ".join([known for known in PLACEHOLDERS if known not in NO_DEFAULT])
-                raise ConfigurationError(f"{owner}: defaults.{name} stands for no placeholder (known: {known})")
-        Template(list(self._defaults.values()), f"{owner}: defaults")  # checks that they are JSON
 
     def slots(self, *, stream: bool) -> set[str]:
         """Return the placeholders that a request fills."""
@@ -68,7 +60,7 @@ class Asking:
         """Encode a request."""
         template, address = self._parts(stream)
         values = values_of(request, model, translator, context, slots=template.slots | address.slots, shape=self.shape)
-        body = template.render({**self._defaults, **values, "stream": stream})
+        body = template.render({**values, "stream": stream})
         if request.extra and as_object(body) is None:
             context.notice(notices.UNSUPPORTED_PARAMETER, "extra was left out: the body is no object", "extra")
         else:

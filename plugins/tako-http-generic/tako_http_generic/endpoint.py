@@ -31,7 +31,6 @@ class Options(TransportOptions, total=False):
     """What else says how an endpoint is asked and read.
 
     ``messages_format``: the shape of messages, tools and their kin: "tako", "openai", "anthropic" or "ollama".
-    ``defaults``: values for placeholders that a request has none for, as ``{"max_tokens": 4096}``.
     ``stream_body_template``, ``stream_url``: instead of the others where a stream is asked for. ``query``: parameters
     that are added to the URL. ``reasoning_pointer``, ``id_pointer``, ``model_pointer``: where those stand in a reply.
     ``finish_reasons``: the endpoint's words to tako's; the usual ones are known. ``finish_from_calls``: a reply with
@@ -41,7 +40,6 @@ class Options(TransportOptions, total=False):
     """
 
     messages_format: Format
-    defaults: Mapping[str, Any]
     stream_body_template: Any
     stream_url: str | None
     query: Mapping[str, str]

@@ -118,9 +118,11 @@ def test_a_key_whose_placeholder_is_absent_is_left_out() -> None:
 
 
 def test_defaults_stand_for_what_a_request_does_not_say() -> None:
-    provider = made({"m": "{{ messages }}", "n": "{{ max_tokens }}"}, defaults={"max_tokens": 4096})
-    assert sent(provider, "hi")["n"] == 4096
-    assert sent(provider, ChatRequest([Message.user("hi")], max_tokens=3))["n"] == 3
+    with serve(reply(json={"text": "ok"})) as server:
+        provider = HttpGeneric("acme", "m", server.url, {"n": "{{ max_tokens }}"}, defaults={"max_tokens": 4096})
+        provider.blocking.chat("hi")
+        provider.blocking.chat("hi", max_tokens=3)
+    assert [sent.json for sent in server.requests] == [{"n": 4096}, {"n": 3}]
 
 
 def test_the_request_placeholder_is_a_request_that_tako_reads() -> None:

@@ -64,7 +64,7 @@ LOOP.append(LOOP)
         ({"error_codes": {"429": "TooMany"}}, "error_codes.429 is 'TooMany', no class of a ProviderError"),
         ({"error_codes": {"429": "ConfigurationError"}}, "error_codes.429 is 'ConfigurationError', no class"),
         ({"usage_fields": {"tokens": "/a"}}, "usage_fields has 'tokens' (known: input_tokens"),
-        ({"defaults": {"mood": 1}}, "defaults.mood stands for no placeholder"),
+        ({"defaults": {"mood": 1}}, "a request has no option 'mood'"),
         ({"timeout": 0}, "timeout is a number of seconds above 0"),
         ({"colour": "red"}, "HttpGeneric has no option 'colour'"),
     ],
