@@ -12,7 +12,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import partial
 from inspect import GEN_CREATED, getgeneratorstate
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack, overload
 
 from tako.hooks import PLUGINS
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tako.keywords import Prompt, RequestOptions
     from tako.provider import Provider
     from tako.stream import ChatStream
+    from tako.typed.blocking import BlockingTypedStream
     from tako.types import ChatResponse, Chunk
 
 T = TypeVar("T")
@@ -198,14 +199,42 @@ class Blocking:
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
 
-    def chat(self, request: Prompt, **options: Unpack[RequestOptions]) -> ChatResponse:
-        """Answer one request; keywords set its fields for this call. Raises a TakoError."""
+    @overload
+    def chat(self, request: Prompt, **options: Unpack[RequestOptions]) -> ChatResponse: ...
+    @overload
+    def chat(
+        self, request: Prompt, *, response_type: type[T], repairs: int = 1, **options: Unpack[RequestOptions]
+    ) -> ChatResponse[T]: ...
+    @overload
+    def chat(
+        self, request: Prompt, *, response_type: Any, repairs: int = 1, **options: Unpack[RequestOptions]
+    ) -> ChatResponse[Any]: ...
+    def chat(
+        self, request: Prompt, *, response_type: Any = None, repairs: int = 1, **options: Unpack[RequestOptions]
+    ) -> ChatResponse[Any]:
+        """Answer one request, as ``Provider.chat`` does. Raises a TakoError."""
         PLUGINS.load()  # here rather than on the loop: they may call what blocks while they're imported
-        return loop_thread().run(self._provider.chat(request, **options))
+        return loop_thread().run(self._provider.chat(request, response_type=response_type, repairs=repairs, **options))
 
-    def stream(self, request: Prompt, **options: Unpack[RequestOptions]) -> BlockingStream:
+    @overload
+    def stream(self, request: Prompt, **options: Unpack[RequestOptions]) -> BlockingStream: ...
+    @overload
+    def stream(
+        self, request: Prompt, *, response_type: type[T], **options: Unpack[RequestOptions]
+    ) -> BlockingTypedStream[T]: ...
+    @overload
+    def stream(
+        self, request: Prompt, *, response_type: Any, **options: Unpack[RequestOptions]
+    ) -> BlockingTypedStream[Any]: ...
+    def stream(
+        self, request: Prompt, *, response_type: Any = None, **options: Unpack[RequestOptions]
+    ) -> BlockingStream:
         """Answer one request piece by piece: iterate, within ``with`` if you may leave early."""
-        return BlockingStream(self._provider.stream(request, **options))
+        if response_type is None:
+            return BlockingStream(self._provider.stream(request, **options))
+        from tako.typed.blocking import BlockingTypedStream
+
+        return BlockingTypedStream(self._provider.stream(request, response_type=response_type, **options))
 
     def close(self) -> None:
         """Close the connections of the provider."""

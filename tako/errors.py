@@ -20,6 +20,7 @@
        ├─ TransportError             no reply, or only a part of one
        │  └─ ProviderTimeoutError
        └─ ResponseError              a reply that cannot be understood
+          ├─ InvalidReplyError       .response .reason
           └─ StreamTruncatedError    .partial
 
 ``except TakoError`` catches all of it, and nothing of the libraries underneath comes out bare: the original exception
@@ -231,6 +232,18 @@ class ProviderTimeoutError(TransportError):
 
 class ResponseError(ProviderError):
     """A reply that cannot be understood: not JSON, of another shape, or over a size limit."""
+
+
+class InvalidReplyError(ResponseError):
+    """A reply that can't be read into the type that was asked for.
+
+    ``response`` is the reply. ``reason`` is "mismatch" (it isn't JSON, or doesn't fit), "refusal" or "length".
+    """
+
+    def __init__(self, message: str, *, response: Any = None, reason: str = "mismatch", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.response: ChatResponse = response
+        self.reason = reason
 
 
 class StreamTruncatedError(ResponseError):

@@ -20,6 +20,7 @@ MODEL_LACKS_TOOLS = "model_lacks_tools"
 MODEL_LACKS_VISION = "model_lacks_vision"
 MOVED_TURN = "moved_turn"
 OTHER_API = "other_api"
+REPAIRED_REPLY = "repaired_reply"
 UNANSWERED_CALL = "unanswered_call"
 UNKNOWN_CALL = "unknown_call"
 UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -46,6 +47,7 @@ MEANINGS = {
     MODEL_LACKS_VISION: "An image was sent to a model known to see none; the request went out as it is.",
     MOVED_TURN: "A message went out in another place: the vendor has no place for it where it stood.",
     OTHER_API: "The model is known to need another API of the vendor's; the request went out as it was asked for.",
+    REPAIRED_REPLY: "The reply didn't fit the type that was asked for, so it was asked for again.",
     UNANSWERED_CALL: "A tool call was left out: no result follows it, and the vendor refuses such calls.",
     UNKNOWN_CALL: "A tool result was left out: no earlier call has its id.",
     UNSUPPORTED_MEDIA_TYPE: "An image was left out: its type is none that the provider takes.",
@@ -56,7 +58,17 @@ MEANINGS = {
 """Every code, and what it means. A code never changes its meaning; new ones may come."""
 
 INFORMING = frozenset(
-    (ADDED_TOOLS, ADDED_TURN, ALTERED_THINKING, BLOCKED, FINISH_MISSING, LOST_PART, MOVED_TURN, OTHER_API)
+    (
+        ADDED_TOOLS,
+        ADDED_TURN,
+        ALTERED_THINKING,
+        BLOCKED,
+        FINISH_MISSING,
+        LOST_PART,
+        MOVED_TURN,
+        OTHER_API,
+        REPAIRED_REPLY,
+    )
 )
 """Codes that only inform. All others tell of a loss, which refuses a strict request."""
 

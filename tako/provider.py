@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import wraps
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, Unpack, overload
 
 from msgspec import Struct
 
@@ -25,13 +25,15 @@ from tako.stream import ChatStream
 from tako.translator import Translator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from types import TracebackType
 
     from tako.blocking import Blocking
     from tako.keywords import Prompt, RequestOptions
-    from tako.types import ChatRequest, ChatResponse
+    from tako.typed import TypedStream
+    from tako.types import ChatRequest, ChatResponse, Chunk
 
+T = TypeVar("T")
 
 MOST_TRIES = 100
 """How often a provider asks its hooks again because plugins change meanwhile, perhaps because they're asked."""
@@ -113,19 +115,62 @@ class Provider:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
 
-    async def chat(self, request: Prompt, **options: Unpack[RequestOptions]) -> ChatResponse:
-        """Answer one request; keywords set its fields for this call. Raises a TakoError."""
+    @overload
+    async def chat(self, request: Prompt, **options: Unpack[RequestOptions]) -> ChatResponse: ...
+    @overload
+    async def chat(
+        self, request: Prompt, *, response_type: type[T], repairs: int = 1, **options: Unpack[RequestOptions]
+    ) -> ChatResponse[T]: ...
+    @overload  # a union or an Annotated, which isn't a type[T] to type checkers
+    async def chat(
+        self, request: Prompt, *, response_type: Any, repairs: int = 1, **options: Unpack[RequestOptions]
+    ) -> ChatResponse[Any]: ...
+    async def chat(
+        self, request: Prompt, *, response_type: Any = None, repairs: int = 1, **options: Unpack[RequestOptions]
+    ) -> ChatResponse[Any]:
+        """Answer one request. Raises a TakoError.
+
+        Keywords set fields of the request for this call. With ``response_type``, the response's ``parsed`` is a value
+        of that type. A reply that doesn't fit is asked for again, ``repairs`` times, then it's an InvalidReplyError.
+        """
         checked = self._given(request, options)
+        if response_type is None:
+            return await self._answer(checked)
+        from tako.typed import ask
+
+        return await ask(self._answer, checked, self, response_type, repairs)
+
+    async def _answer(self, checked: ChatRequest) -> ChatResponse:
+        """Answer a request that is checked and has the provider's defaults."""
         handlers = self._bound()
         chat = handlers.chat if INSIDE.get() is None else self._nested(handlers, "chat") or handlers.chat
         return await chat(checked)
 
-    def stream(self, request: Prompt, **options: Unpack[RequestOptions]) -> ChatStream:
-        """Answer one request piece by piece; nothing is sent before the first chunk is asked for."""
+    @overload
+    def stream(self, request: Prompt, **options: Unpack[RequestOptions]) -> ChatStream: ...
+    @overload
+    def stream(
+        self, request: Prompt, *, response_type: type[T], **options: Unpack[RequestOptions]
+    ) -> TypedStream[T]: ...
+    @overload
+    def stream(self, request: Prompt, *, response_type: Any, **options: Unpack[RequestOptions]) -> TypedStream[Any]: ...
+    def stream(self, request: Prompt, *, response_type: Any = None, **options: Unpack[RequestOptions]) -> ChatStream:
+        """Answer one request piece by piece; nothing is sent before the first chunk is asked for.
+
+        With ``response_type``, the stream has ``partials``, and the response's ``parsed`` is a value of that type.
+        """
         checked = self._given(request, options)
+        if response_type is None:
+            return ChatStream(self._chunks(checked), self.name, checked.model or self.model)
+        from tako.typed import stream
+
+        return stream(self._chunks, checked, self, response_type)
+
+    def _chunks(self, checked: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """Stream a request that is checked and has the provider's defaults."""
         handlers = self._bound()
         stream = handlers.stream if INSIDE.get() is None else self._nested(handlers, "stream") or handlers.stream
-        return ChatStream(stream(checked), self.name, checked.model or self.model)
+        return stream(checked)
 
     @property
     def capabilities(self) -> Capabilities:

@@ -10,15 +10,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
 
 from msgspec import Struct, field
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from tako.loose import text_of
 from tako.parts import Citation, ContentPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tako.private import Private
 from tako.state import Origin, State
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T_co = TypeVar("T_co", default=Any, covariant=True)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
 
 
 class Role(StrEnum):
@@ -249,7 +258,7 @@ class Notice(Struct, frozen=True):
     provider: str = ""
 
 
-class ChatResponse(Struct, frozen=True):
+class ChatResponse(Struct, Generic[T_co], frozen=True, dict=True):
     """A whole reply.
 
     - ``model``: the model as the vendor names it; ``provider``: who answered, as in "anthropic:claude-opus-5-5", with
@@ -276,6 +285,12 @@ class ChatResponse(Struct, frozen=True):
         return self.message.text
 
     @property
+    def parsed(self) -> T_co:
+        """The value of the type that was asked for (``response_type``); None without one. JSON and pickles lose it."""
+        value: Any = self.__dict__.get("parsed")
+        return value  # type: ignore[no-any-return]  # it was read into that type
+
+    @property
     def tool_calls(self) -> list[ToolCallPart]:
         """The calls that the model asks for, in order."""
         return [part for part in self.message.parts if isinstance(part, ToolCallPart)]
@@ -297,6 +312,13 @@ class ChatResponse(Struct, frozen=True):
         if refusals:
             return "".join(refusals)
         return self.text if self.finish_reason is FinishReason.CONTENT_FILTER else None
+
+
+def parsed_as(response: ChatResponse, value: Any) -> ChatResponse:
+    """Return a response with the value that its text was read into."""
+    made = replace(response)
+    vars(made)["parsed"] = value
+    return made
 
 
 class ToolCallDelta(Struct, frozen=True, gc=False):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -37,9 +39,12 @@ def test_the_snippets_of_a_page_run(
     with ExitStack() as stack:
         stack.callback(os.environ.update, before)
         stack.callback(os.environ.clear)
-        namespace = {"__name__": "__page__", "stack": stack}
+        module = ModuleType("__page__")  # one that is there, since dataclasses look for theirs
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        namespace = vars(module)
+        namespace["stack"] = stack
         run = []
         for line, code in blocks(page):
-            exec(compile("\n" * line + code, str(page), "exec"), namespace)
+            exec(compile("\n" * line + code, str(page), "exec", dont_inherit=True), namespace)
             run.append(line)
     assert len(run) == len(re.findall(r"^(?:```python|<!-- test)$", page.read_text(encoding="utf-8"), re.MULTILINE))

@@ -82,11 +82,11 @@ def answering(chat: Chat, request: ChatRequest) -> Awaitable[ChatResponse]:
     return answer  # type: ignore[no-any-return]  # it can be awaited
 
 
-def response_of(answer: object) -> ChatResponse:
+def response_of(answer: Any) -> ChatResponse:
     """Refuse an answer that isn't a response."""
     if not isinstance(answer, ChatResponse):
         raise WrongResultError(f"the function of tako_chat returned {kind(answer)}, not a ChatResponse")
-    return answer
+    return answer  # pyright: ignore[reportUnknownVariableType] - of any type
 
 
 def streaming(stream: Stream, request: ChatRequest) -> AsyncGenerator[Chunk, None]:

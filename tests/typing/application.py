@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import assert_type
+
+from msgspec import Struct
 
 import tako
 from tako import (
@@ -24,7 +27,7 @@ from tako import (
     UrlPrefetch,
     Usage,
 )
-from tako.errors import ProviderError, RateLimitError, StreamTruncatedError
+from tako.errors import InvalidReplyError, ProviderError, RateLimitError, StreamTruncatedError
 from tako.parts import ToolCallPart
 
 
@@ -72,7 +75,40 @@ async def ask_by_keywords(provider: Provider) -> None:
     )
     assert_type(provider.stream("hi", temperature=0), ChatStream)
     provider.blocking.chat("hi", stop=["."], extra={"user": {"id": 1}})
-    await provider.chat("hi", temprature=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await provider.chat("hi", temprature=0)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+@dataclass
+class Person:
+    name: str
+    age: int
+
+
+class Place(Struct):
+    name: str
+
+
+async def ask_for_types(provider: Provider) -> None:
+    assert_type((await provider.chat("hi", response_type=Person, temperature=0)).parsed, Person)
+    assert_type((await provider.chat("hi", response_type=list[Person], repairs=2)).parsed, list[Person])
+    assert_type((await provider.chat("hi", response_type=Place)).parsed, Place)
+    assert_type((await provider.chat("hi", response_type=int)).parsed, int)
+    either: ChatResponse[Person | Place] = await provider.chat("hi", response_type=Person | Place)
+    assert_type(either.parsed, Person | Place)
+    plain: ChatResponse = await provider.chat("hi", response_type=Person)
+    assert_type(plain.text, str)
+    async with provider.stream("hi", response_type=Person) as stream:
+        async for person in stream.partials:
+            assert_type(person, Person)
+        assert_type((await stream.response()).parsed, Person)
+    assert_type(provider.blocking.chat("hi", response_type=Place).parsed, Place)
+    for place in provider.blocking.stream("hi", response_type=Place).partials:
+        assert_type(place, Place)
+    try:
+        await provider.chat("hi", response_type=Person)
+    except InvalidReplyError as error:
+        assert_type(error.response, ChatResponse)
+        assert_type(error.reason, str)
 
 
 async def stream(provider: Provider) -> None:

@@ -1,0 +1,196 @@
+"""Typed replies: a request asks for a type's schema, and the reply is read into the type or refused.
+
+- `shapes` takes types apart, `schemas` writes their JSON Schema, `reading` reads a whole reply, `growing` a stream.
+- pydantic is used where the caller has imported it, and never imported here.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from msgspec.structs import replace
+
+from tako import notices
+from tako.errors import ConfigurationError, InvalidReplyError
+from tako.stream import ChatStream
+from tako.typed.growing import MISSING, Growing
+from tako.typed.reading import MismatchError, read_text
+from tako.typed.schemas import schema_of
+from tako.typed.shapes import name_of, shape_of
+from tako.types import FinishReason, Message, Notice, Role, parsed_as
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from tako.hookspecs import Chat, Stream
+    from tako.provider import Provider
+    from tako.types import ChatRequest, ChatResponse, Chunk
+
+T = TypeVar("T")
+
+INSTRUCTIONS = (
+    "Answer with one JSON value that fits this JSON Schema, and with nothing else: no explanation, no code fence.\n\n{}"
+)
+REPAIR = (
+    "Your reply doesn't fit the format. The problem: {}\n\n"
+    "Answer again, with one JSON value that fits this JSON Schema and nothing else:\n\n{}"
+)
+LONGEST_PROBLEM = 2000
+"""Characters of the problems that a model gets to read."""
+
+
+class ReplyType:
+    """A type that replies are read into."""
+
+    def __init__(self, declared: Any) -> None:
+        self.name = name_of(declared)
+        self.shape = shape_of(declared)
+        self.schema, self.wrapped = schema_of(self.shape)
+        self.text = json.dumps(self.schema.schema, ensure_ascii=False)
+
+    def asked(self, request: ChatRequest, provider: Provider) -> ChatRequest:
+        """Ask for the schema by ``response_format``, by instructions if there's no JSON mode, by both if unsure."""
+        known = provider.capabilities.supports_json_mode
+        own = request.model in (None, provider.model)
+        sure = own and (known or "supports_json_mode" in provider.capability_origins())
+        if not (sure and known):
+            first = next((i for i, one in enumerate(request.messages) if one.role is not Role.SYSTEM), 0)
+            told = Message.system(INSTRUCTIONS.format(self.text))
+            request = replace(request, messages=[*request.messages[:first], told, *request.messages[first:]])
+        return request if sure and not known else replace(request, response_format=self.schema)
+
+    def partials(self) -> Partials:
+        """Return what reads one stream."""
+        return Partials(Growing(self.shape, wrapped=self.wrapped))
+
+    def read(self, response: ChatResponse) -> Any:
+        """Read a reply; None if it calls tools. Raises InvalidReplyError."""
+        if response.refusal is not None:
+            raise self.invalid(response, "refusal", f"the model refused: {response.refusal or '(no words)'}")
+        if response.finish_reason is FinishReason.LENGTH:
+            raise self.invalid(response, "length", "the reply was cut at its longest length; raise max_tokens")
+        if response.tool_calls:
+            return None
+        try:
+            return read_text(self.shape, response.text, wrapped=self.wrapped)
+        except MismatchError as error:
+            raise self.invalid(response, "mismatch", f"the reply doesn't fit {self.name}: {error}") from None
+
+    def invalid(self, response: ChatResponse, reason: str, text: str) -> InvalidReplyError:
+        """Make the error for a reply that can't be read."""
+        name, _, model = response.provider.partition(":")
+        return InvalidReplyError(text, response=response, reason=reason, provider=name, model=model or response.model)
+
+    def repair(self, error: InvalidReplyError) -> list[Message]:
+        """Return the turns that ask again after a reply that doesn't fit."""
+        problem = str(error.args[0])[:LONGEST_PROBLEM]
+        said = error.response.message if error.response.message.parts else Message.assistant("(nothing)")
+        return [said, Message.user(REPAIR.format(problem, self.text))]
+
+
+class Partials:
+    """The values of one stream, each once."""
+
+    def __init__(self, growing: Growing) -> None:
+        self._growing = growing
+        self._last: Any = MISSING
+
+    def feed(self, chunk: Chunk) -> list[Any]:
+        """Return the value as it is after a chunk, if that changed it."""
+        value = self._growing.feed(chunk.text) if chunk.kind == "delta" and chunk.text else MISSING
+        return [] if value is MISSING else self._new(value)
+
+    def end(self, response: ChatResponse) -> list[Any]:
+        """Return the whole value, unless it's the last one already; nothing if the reply calls tools."""
+        return [] if response.tool_calls else self._new(response.parsed)
+
+    def _new(self, value: Any) -> list[Any]:
+        if self._last is not MISSING and value == self._last:
+            return []
+        self._last = value
+        return [value]
+
+
+def reply_type(declared: Any) -> ReplyType:
+    """Return the type that replies are read into; the same one for the same type. Raises ConfigurationError."""
+    try:
+        hash(declared)
+    except TypeError:
+        return ReplyType(declared)
+    return _reply_type(declared)
+
+
+_reply_type = lru_cache(256)(ReplyType)
+
+
+async def ask(answer: Chat, request: ChatRequest, provider: Provider, declared: Any, repairs: int) -> ChatResponse:
+    """Ask for a reply of a type, again with the errors if it doesn't fit. Usage and cost are those of all replies."""
+    if not isinstance(repairs, int) or repairs < 0:
+        raise ConfigurationError(f"repairs is {repairs!r}, not a number of calls, 0 or more")
+    wanted = reply_type(declared)
+    request = wanted.asked(request, provider)
+    before: list[ChatResponse] = []
+    while True:
+        response = await answer(request)
+        whole = together(before, response)
+        try:
+            return parsed_as(whole, wanted.read(whole))
+        except InvalidReplyError as error:
+            if error.reason != "mismatch" or len(before) >= repairs:
+                raise
+            request = replace(request, messages=[*request.messages, *wanted.repair(error)])
+            text = f"the reply was asked for again: {error.args[0]}"
+            noted = [*response.notices, Notice(notices.REPAIRED_REPLY, text, "", provider.name)]
+            before.append(replace(response, notices=noted))
+
+
+def together(before: list[ChatResponse], last: ChatResponse) -> ChatResponse:
+    """Return the last reply with the usage, the cost and the notices of those before it."""
+    if not before:
+        return last
+    costs = [one.cost for one in (*before, last) if one.cost is not None]
+    return replace(
+        last,
+        usage=sum((one.usage for one in before), last.usage),
+        cost=sum(costs[1:], costs[0]) if len(costs) == len(before) + 1 else None,
+        notices=[*(one for response in before for one in response.notices), *last.notices],
+    )
+
+
+def stream(chunks: Stream, request: ChatRequest, provider: Provider, declared: Any) -> TypedStream[Any]:
+    """Ask for a reply of a type, piece by piece. It's asked for once: what has been shown can't be taken back."""
+    wanted = reply_type(declared)
+    asked = wanted.asked(request, provider)
+    return TypedStream(chunks(asked), provider.name, asked.model or provider.model, wanted)
+
+
+class TypedStream(ChatStream, Generic[T]):
+    """A stream whose reply is read into a type."""
+
+    def __init__(self, chunks: AsyncGenerator[Chunk, None], provider: str, model: str, wanted: ReplyType) -> None:
+        super().__init__(chunks, provider, model)
+        self.wanted = wanted
+
+    @property
+    def partials(self) -> AsyncIterator[T]:
+        """The value as it grows. Fields that haven't come yet are their default, or None; the last value is whole.
+
+        Everything in it is certain, but for texts, which may still go on. Raises InvalidReplyError at the end, as
+        ``response`` does.
+        """
+        return self._partials()
+
+    async def _partials(self) -> AsyncIterator[T]:
+        partials = self.wanted.partials()
+        async for chunk in self:
+            for value in partials.feed(chunk):
+                yield value
+        for value in partials.end(await self.response()):
+            yield value
+
+    async def response(self) -> ChatResponse[T]:
+        """Return the whole reply, read into the type. Raises InvalidReplyError if it doesn't fit."""
+        response = await super().response()
+        return parsed_as(response, self.wanted.read(response))

@@ -1,0 +1,176 @@
+"""Reading a reply's text into a type: all of it, or why not."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako.errors import one_line
+from tako.loose import as_array, as_object
+from tako.typed.schemas import VALUE
+from tako.typed.shapes import Checked, Choice, Items, Record, Shape, Table, adapter, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FENCED = re.compile(r"```[A-Za-z]*\s*\n(.*?)\n?\s*```", re.DOTALL)
+MOST_PROBLEMS = 10
+"""How many problems of one reply are listed."""
+
+
+class MismatchError(ValueError):
+    """A text that doesn't fit a type; the message says where and why, in words that a model can act on."""
+
+
+def read_text(shape: Shape, text: str, *, wrapped: bool) -> Any:
+    """Read a reply's text: one JSON value, perhaps in a code fence. Raises MismatchError."""
+    fenced = FENCED.findall(text)
+    data = (fenced[0] if len(fenced) == 1 else text).strip()
+    try:
+        value = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse)
+    except RecursionError:
+        raise MismatchError("it is nested too deeply") from None
+    except ValueError as error:
+        raise MismatchError(f"it isn't one JSON value and nothing else: {error}") from None
+    raw, path = data.encode(), "$"
+    if wrapped and [*(table := as_object(value) or {})] == [VALUE]:
+        raw, path, value = (
+            bytes(msgspec.json.decode(raw, type=dict[str, msgspec.Raw])[VALUE]),
+            f"$.{VALUE}",
+            table[VALUE],
+        )
+    made = read(shape, raw, path)
+    surplus = _surplus(shape, value, path)
+    if surplus:
+        raise MismatchError(surplus[0])
+    return made
+
+
+def read(shape: Shape, data: bytes, path: str) -> Any:
+    """Read JSON into a shape. Raises MismatchError."""
+    if isinstance(shape, Checked) or (isinstance(shape, Record) and shape.checked):
+        return _checked(shape.declared, data, path)
+    if shape.native:
+        return _decoded(data, shape.declared, path)
+    if isinstance(shape, Record):
+        return _record(shape, data, path)
+    if isinstance(shape, Items):
+        items = _decoded(data, shape.frame, path)
+        return shape.make([read(shape.item, bytes(item), f"{path}[{i}]") for i, item in enumerate(items)])
+    if isinstance(shape, Table):
+        table = _decoded(data, dict[str, msgspec.Raw], path)
+        return {key: read(shape.value, bytes(one), f"{path}.{key}") for key, one in table.items()}
+    if isinstance(shape, Choice):
+        return _choice(shape, data, path)
+    raise MismatchError(f"{path}: {name_of(shape.declared)} can't be read")
+
+
+def fits(shape: Shape, data: bytes) -> bool:
+    """Tell whether JSON can be read into a shape."""
+    try:
+        read(shape, data, "$")
+    except MismatchError:
+        return False
+    return True
+
+
+def _surplus(shape: Shape, value: Any, path: str) -> list[str]:
+    """List the keys that a reply has too many: one may be a field that is misspelt, whose value would be lost."""
+    table, array = as_object(value), as_array(value)
+    if isinstance(shape, Choice):
+        able = [member for member in shape.members if fits(member, msgspec.json.encode(value))]
+        return min([_surplus(member, value, path) for member in able] or [[]], key=len)
+    if isinstance(shape, Record) and table is not None and not shape.open:
+        known = {field.key: field.shape for field in shape.fields}
+        names = ", ".join(known)
+        here = [f"{path}: there is no field {key!r} (known: {names})" for key in table if key not in shape.keys]
+        inner = [_surplus(known[key], one, f"{path}.{key}") for key, one in table.items() if key in known]
+    elif isinstance(shape, Items) and array is not None:
+        here, inner = [], [_surplus(shape.item, one, f"{path}[{i}]") for i, one in enumerate(array)]
+    elif isinstance(shape, Table) and table is not None:
+        here, inner = [], [_surplus(shape.value, one, f"{path}.{key}") for key, one in table.items()]
+    else:
+        return []
+    return [*here, *(problem for problems in inner for problem in problems)]
+
+
+def _decoded(data: bytes, declared: Any, path: str) -> Any:
+    try:
+        return msgspec.json.decode(data, type=declared)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$")
+        raise MismatchError(f"{path}{place.rstrip('`')}: {text}") from None
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise MismatchError(f"{path}: {one_line(str(error))}") from None
+
+
+def _checked(declared: Any, data: bytes, path: str) -> Any:
+    reader = adapter(declared)
+    try:
+        return reader.validate_json(data)
+    except ValueError as error:
+        problems: Callable[..., list[dict[str, Any]]] | None = getattr(error, "errors", None)
+        if problems is None:
+            raise MismatchError(f"{path}: {one_line(str(error))}") from None
+        lines = [f"{path}{_place(one['loc'])}: {one['msg']}" for one in problems(include_url=False)[:MOST_PROBLEMS]]
+        raise MismatchError("; ".join(lines)) from None
+
+
+def _place(steps: tuple[int | str, ...]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+
+
+def _record(shape: Record, data: bytes, path: str) -> Any:
+    table = _decoded(data, dict[str, msgspec.Raw], path)
+    if shape.tag is not None and fits_not(table.get(shape.tag[0]), shape.tag[1]):
+        raise MismatchError(f"{path}.{shape.tag[0]}: expected {shape.tag[1]!r}")
+    values: dict[str, Any] = {}
+    for field in shape.fields:
+        if field.key in table:
+            values[field.name] = read(field.shape, bytes(table[field.key]), f"{path}.{field.key}")
+        elif field.default is None:
+            raise MismatchError(f"{path}: Object missing required field `{field.key}`")
+    try:
+        return shape.cls(**values)
+    except (ValueError, TypeError) as error:  # the class's own check
+        raise MismatchError(f"{path}: {one_line(str(error))}") from None
+
+
+def fits_not(raw: msgspec.Raw | None, expected: Any) -> bool:
+    """Tell whether a value is missing or another one than expected."""
+    return raw is None or msgspec.json.decode(raw) != expected
+
+
+def _choice(shape: Choice, data: bytes, path: str) -> Any:
+    """Read what fits; of several that fit, the one that knows the most of the keys, then the first."""
+    problems: list[str] = []
+    read_: list[tuple[int, Any]] = []
+    for member in shape.members:
+        try:
+            read_.append((_unknown(member, data), read(member, data, path)))
+        except MismatchError as error:
+            problems.append(f"as {name_of(member.declared)}: {error}")
+    if not read_:
+        raise MismatchError("; or ".join(problems[:MOST_PROBLEMS]))
+    return min(read_, key=lambda one: one[0])[1]
+
+
+def _unknown(shape: Shape, data: bytes) -> int:
+    """Count the keys that a record doesn't know."""
+    if not isinstance(shape, Record):
+        return 0
+    return sum(key not in shape.keys for key in msgspec.json.decode(data, type=dict[str, msgspec.Raw]))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands in an object twice")
+    return made
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} isn't JSON")
