@@ -28,6 +28,8 @@ Ending = Literal["end", "cut", "reset", "hang"]
 Condition = Callable[[], bool]
 """What a server waits for; asked every few milliseconds, in the server's thread."""
 Piece = bytes | Condition
+BACKLOG = 1024
+"""Connections that wait to be accepted; beyond asyncio's 100, clients are kept waiting for seconds."""
 POLL = 0.005
 """Seconds between two looks at what is waited for."""
 
@@ -178,7 +180,8 @@ def serve(*script: Script) -> Generator[Server, None, None]:
     loop = asyncio.SelectorEventLoop()  # whose readers can be removed, on every system
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    listening = asyncio.run_coroutine_threadsafe(asyncio.start_server(server.handle, "127.0.0.1", 0), loop).result()
+    starting = asyncio.start_server(server.handle, "127.0.0.1", 0, backlog=BACKLOG)
+    listening = asyncio.run_coroutine_threadsafe(starting, loop).result()
     server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
         yield server

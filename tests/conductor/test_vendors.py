@@ -195,7 +195,7 @@ def test_two_hundred_workers_at_once_stay_within_bounds() -> None:
 
         result = asyncio.run(main())
         until(lambda: server.open == 0)
-    assert [one.text for one in result.steps[0].results] == ["word " * pieces] * count
+    assert [(one.text, one.error) for one in result.steps[0].results] == [("word " * pieces, None)] * count
     assert most_open == server.connections == count
     assert most_tasks <= 2 * count + 2  # one for each worker, another while it connects
     assert len(result.usage_by_role) == count
