@@ -48,10 +48,21 @@ class Question:
     def __init__(self, hook: str, arguments: dict[str, Any]) -> None:
         self.hook = hook
         self.arguments = arguments
+        self.outer = current.get(None)
+        self.answered = False
         self.own: Any = None
         self.wrappers: list[str] = []
         self.failures: list[Failure] = []
         self.named = False  # whether all that the answer so far may raise has the name of who raises it
+
+    def refuse_circles(self) -> None:
+        """Raise if the answer to this question waits for the same question."""
+        outer = self.outer
+        while outer is not None:
+            same = outer.hook == self.hook and outer.arguments["provider"] is self.arguments["provider"]
+            if same and not outer.answered:  # a task that was started back then still has it
+                raise RecursionError(f"{self.hook} uses what it is asked for")
+            outer = outer.outer
 
     def call(self, implementation: Implementation) -> Any:
         """Call an implementation with the arguments that it takes."""

@@ -102,6 +102,7 @@ class Hooks:
         Raises whatever anyone but a general plugin raises.
         """
         question = Question(hook, {"provider": provider, "translator": translator})
+        question.refuse_circles()
         removed = [self._stands[name] for name in without if name in self._stands]
         call = self._manager.subset_hook_caller(hook, removed)
         token = current.set(question)
@@ -113,6 +114,7 @@ class Hooks:
             if is_interrupt(error) or not question.failures:
                 raise
         finally:
+            question.answered, question.outer = True, None
             current.reset(token)
         return Bound(value, question.own, question.wrappers, question.failures)
 

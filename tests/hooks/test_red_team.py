@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import sys
 import textwrap
 from contextlib import suppress
@@ -185,16 +186,35 @@ def test_a_hook_that_registers_plugins_whenever_it_is_asked_keeps_nobody_for_eve
 
 
 def test_a_hook_that_asks_for_what_it_is_to_say_is_left_out(vendor: Vendor, register: Register) -> None:
+    times = []
+
     @hookimpl(wrapper=True)
     def tako_capabilities(provider: Provider) -> Any:
         yield
+        times.append(1)
         return provider.capabilities
 
     register(plugin(tako_capabilities=tako_capabilities), "circle")
     cls = vendor(tako_chat=saying("x"), tako_capabilities=able)
-    with pytest.warns(PluginWarning, match="'circle' .*RecursionError"):
+    with pytest.warns(PluginWarning, match="'circle' .*tako_capabilities uses what it is asked for"):
         assert cls("m").capabilities.max_context_tokens == 1000
     assert ask(cls("m")) == "x"
+    assert len(times) == 1
+
+
+def test_a_task_that_a_hook_started_may_ask_later(vendor: Vendor, register: Register) -> None:
+    later = []
+
+    @hookimpl(wrapper=True)
+    def tako_capabilities() -> Any:
+        later.append(contextvars.copy_context())
+        return (yield)
+
+    register(plugin(tako_capabilities=tako_capabilities))
+    provider = vendor(tako_chat=saying("x"), tako_capabilities=able)("m")
+    assert provider.capabilities.max_context_tokens == 1000
+    provider.refresh()
+    assert later[0].run(lambda: provider.capabilities).max_context_tokens == 1000
 
 
 def test_a_stream_that_never_ends_can_be_left(vendor: Vendor, register: Register) -> None:
