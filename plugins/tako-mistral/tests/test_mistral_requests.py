@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tako_mistral.wire import call_ids
 
@@ -327,14 +327,19 @@ def lenient() -> Iterator[tuple[Server, Mistral]]:
         provider.blocking.close()
 
 
+STILL_THERE = ("added_turn", "moved_turn", "error_flag", "changed_part")
+"""Codes of notices about parts that are on the wire, or about no part."""
+
+
 @given(messages=MESSAGES)
+@example([Message.assistant([ContentPart.tool_call("", "", "00")]), Message.user([ContentPart.tool_result("", None)])])
 def test_any_conversation_goes_out_and_no_part_is_lost(
     lenient: tuple[Server, Mistral], messages: list[Message]
 ) -> None:
     server, provider = lenient
     response = provider.blocking.chat([*messages, Message.user("?")])
     parts = {f"messages[{i}].content[{j}]": part for i, m in enumerate(messages) for j, part in enumerate(m.parts)}
-    lost = {notice.path for notice in response.notices if notice.code not in ("added_turn", "moved_turn", "error_flag")}
+    lost = {notice.path for notice in response.notices if notice.code not in STILL_THERE}
     assert lost <= set(parts)
     kept = [part for path, part in parts.items() if path not in lost]
     wire = server.requests[-1].json["messages"]
