@@ -1,6 +1,6 @@
 """For all tests: no general plugin of this repository is on but by its own tests, and standard input is empty.
 
-No property test has a clock.
+No property test has a clock, and each tries the same examples every time; ``TAKO_EXPLORE=1`` has them try new ones.
 """
 
 import io
@@ -12,7 +12,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("TAKO_DISABLE_PLUGINS", "cache,otel,prices,record")
-settings.register_profile("tako", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "tako",
+    deadline=None,
+    derandomize=not os.environ.get("TAKO_EXPLORE"),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("tako")
 
 
