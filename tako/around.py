@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import AsyncExitStack, aclosing
-from functools import partial
+from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from tako.errors import PluginError, StreamTruncatedError
@@ -33,9 +33,23 @@ class AroundPlugin:
         self.function = function
         self.__name__ = _name(function)
         self.parameters = _parameters(function, self.__name__)
+        self.configure = self._configuring()
+        self.options: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"<tako.around({self.__name__})>"
+
+    def _configuring(self) -> Callable[..., None]:
+        """Make the function that takes the plugin's options: its own function's parameters that have a default."""
+        parameters = inspect.signature(self.function).parameters.values()
+        taken = inspect.Signature([one.replace(kind=one.KEYWORD_ONLY) for one in parameters if one.name not in OFFERED])
+
+        def configure(**options: Any) -> None:
+            self.options = taken.bind(**options).arguments
+
+        made: Any = update_wrapper(configure, self.function)
+        made.__signature__ = taken
+        return made  # type: ignore[no-any-return]  # it's configure
 
     @hookimpl(wrapper=True)
     def tako_chat(self, provider: Provider) -> Around[Chat]:
@@ -80,7 +94,8 @@ class AroundPlugin:
 
             offered = {"provider": provider, "request": request, "inner": begin}
             ended = False
-            async with aclosing(self.function(**{name: offered[name] for name in self.parameters})) as chunks:
+            given = {name: offered[name] for name in self.parameters} | self.options
+            async with aclosing(self.function(**given)) as chunks:
                 async for chunk in chunks:
                     if ended or chunk.__class__ is not Delta:
                         ended = in_order(chunk, ended=ended)

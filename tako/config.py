@@ -41,6 +41,7 @@ from tako.environment import is_reference
 from tako.errors import ConfigurationError, TakoError, shown
 from tako.folders import config_folder
 from tako.hooks import PLUGINS, get_provider
+from tako.hooks.settings import Settings
 from tako.names import near
 from tako.options import PLACES, fit, options_of, takes_places
 from tako.tables import ConductorTable, ProviderTable, one_of, read_tables
@@ -59,10 +60,15 @@ class UntrustedWarning(UserWarning):
     """A tako.toml in the current folder was skipped, since nobody trusted it."""
 
 
+class RulesError(ConfigurationError):
+    """A file is wrong that may have ``[plugins]``: which plugins calls need is unknown, so nothing is sent."""
+
+
 class Config(Struct, frozen=True):
     """What a file says. Providers are made when they are asked for, so that one without a key harms no other.
 
-    ``places`` are the folders of modules that it names and that aren't installed.
+    ``places`` are the folders of modules that it names and that aren't installed. ``plugins`` hold in this process once
+    the file is loaded.
     """
 
     path: str
@@ -70,6 +76,7 @@ class Config(Struct, frozen=True):
     default: str | None = None
     conductor_table: ConductorTable | None = None
     places: tuple[str, ...] = ()
+    plugins: Settings = Settings()
 
     def provider(self, name: str | None = None, **options: Any) -> Provider:
         """Make the provider of that name, or the default one; ``options`` go over those of the file.
@@ -148,7 +155,8 @@ class Found(Struct, frozen=True):
 def load_config(path: str | os.PathLike[str] | None = None) -> Config:
     """Read a configuration: the given file, else TAKO_CONFIG, else ./tako.toml if it is trusted, else the user's own.
 
-    One in the current folder that is not trusted is skipped with an UntrustedWarning. Raises ConfigurationError where
+    From then on its ``[plugins]`` hold in this process, if it has any. A file in the current folder that is not trusted
+    is skipped with an UntrustedWarning. Raises ConfigurationError where
     there is none, or with file, key and what was expected where it is wrong.
     """
     found = find_config(path)
@@ -156,7 +164,14 @@ def load_config(path: str | os.PathLike[str] | None = None) -> Config:
         warnings.warn(f"tako: {found.skipped}", UntrustedWarning, stacklevel=2)
     if found.config is None:
         raise ConfigurationError(missing(found.skipped))
+    use_plugins(found.config)
     return found.config
+
+
+def use_plugins(config: Config | None) -> None:
+    """Follow what a configuration says about plugins; one that says nothing changes nothing."""
+    if config is not None and config.plugins:
+        PLUGINS.use(config.plugins)
 
 
 def missing(skipped: str = "") -> str:
@@ -205,7 +220,8 @@ def review(path: Path) -> Review:
 
 def _review(path: Path, data: bytes) -> Review:
     config = _parse(path, data)
-    tables = [[table.id, table.options] for table in config.providers.values()]
+    tables: list[Any] = [[table.id, table.options] for table in config.providers.values()]
+    tables.append(config.plugins.options)
     return Review(config, sha256(data).hexdigest(), read_beside(path.parent, tables))
 
 
@@ -264,9 +280,13 @@ def _read(path: Path) -> bytes | None:
 
 def _parse(path: Path, data: bytes, *, named: bool = False) -> Config:
     """Read a file's content; modules of the current folder are those of a file that is named, or lies there."""
-    providers, file = read_tables(str(path), data)
+    try:
+        tables = read_tables(str(path), data)
+    except ConfigurationError as error:
+        raise RulesError(*error.args) if b"plugins" in data else error from None
     places = [path.parent.resolve()]
     if named:
         with suppress(OSError):  # the current folder may have been deleted
             places.append(Path.cwd())
-    return Config(str(path), providers, file.default, file.conductor, tuple(map(str, dict.fromkeys(places))))
+    file, folders = tables.file, tuple(map(str, dict.fromkeys(places)))
+    return Config(str(path), tables.providers, file.default, file.conductor, folders, tables.plugins)

@@ -65,6 +65,18 @@ def options_of(cls: type[Provider]) -> dict[str, Any] | None:
     return {**found, "defaults": dict[str, Any]}  # of every provider; no constructor has to name it
 
 
+def options_of_function(function: Any) -> dict[str, Any] | None:
+    """Return the names of a function's parameters with their types, as ``options_of`` does; None: not known."""
+    names = {**vars(typing), **vars(collections.abc), **getattr(inspect.unwrap(function), "__globals__", {})}
+    try:
+        parameters = _parameters(function)
+    except (TypeError, ValueError):  # a builtin without a signature
+        return None
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return None
+    return {one.name: _type(one.annotation, names) for one in parameters if one.kind is not one.VAR_POSITIONAL}
+
+
 def takes_places(cls: type[Provider]) -> bool:
     """Whether ``from_id`` looks for modules, so that a file says where those are that it names."""
     return any(one.name == PLACES for one in _parameters(cls.from_id))

@@ -20,7 +20,7 @@ from tako.hooks.layers import around_provider
 from tako.hookspecs import Chat, Stream
 from tako.keywords import as_given, read_defaults
 from tako.provenance import trace
-from tako.request import as_request
+from tako.request import SECONDS, as_request, is_seconds
 from tako.stream import ChatStream
 from tako.translator import Translator
 
@@ -72,13 +72,22 @@ class Provider:
     defaults: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
-        self, model: str, *, capabilities: Capabilities | None = None, defaults: RequestOptions | None = None
+        self,
+        model: str,
+        *,
+        capabilities: Capabilities | None = None,
+        defaults: RequestOptions | None = None,
+        deadline: float | None = None,
     ) -> None:
         if not isinstance(model, str) or not model.isprintable():
             raise ConfigurationError(f"{self.name}: model is a name, not {shown(model)}")
         if capabilities is not None and not isinstance(capabilities, Capabilities):
             kind = type(capabilities).__name__
             raise ConfigurationError(f"{self.name}:{model}: capabilities is a tako.Capabilities, not a {kind}")
+        if deadline is not None:
+            if not is_seconds(deadline):
+                raise ConfigurationError(f"{self.name}:{model}: deadline is {SECONDS}, not {shown(deadline)}")
+            self.deadline = deadline
         self.model = model
         self._given_capabilities = capabilities
         self._handlers: Handlers | None = None

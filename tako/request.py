@@ -74,6 +74,8 @@ FIELDS: Mapping[type, _Fields] = {
 
 LONGEST = 1e9
 """Seconds that no timeout or deadline reaches."""
+SECONDS = "a number of seconds above 0 and below a billion"
+"""What a timeout or a deadline is, for messages."""
 TOO_DEEP = f"is nested deeper than {DEEPEST} levels"
 
 _PLAIN = astuple(ChatRequest([]))[1:]
@@ -173,10 +175,15 @@ def _check_numbers(request: ChatRequest) -> None:
         if value is not None and not -inf < value < inf:
             raise ConfigurationError(f"{name} is {value}, not a finite number")
     for name, value in (("timeout", request.timeout), ("deadline", request.deadline)):
-        if value is not None and not 0 < value < LONGEST:
-            raise ConfigurationError(f"{name} is {shown(value)}, not a number of seconds above 0 and below a billion")
+        if value is not None and not is_seconds(value):
+            raise ConfigurationError(f"{name} is {shown(value)}, not {SECONDS}")
     if request.max_tokens is not None and request.max_tokens < 0:
         raise ConfigurationError(f"max_tokens is {request.max_tokens}, not a number of tokens")
+
+
+def is_seconds(value: object) -> bool:
+    """Whether a value can be a timeout or a deadline."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < LONGEST
 
 
 def _check_tools(request: ChatRequest) -> None:

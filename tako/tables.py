@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
 
 from tako.errors import ConfigurationError
+from tako.hooks.settings import Settings
 from tako.names import near
 from tako.options import find_secret, is_table
 
@@ -53,14 +54,20 @@ class File(Struct, frozen=True):
     providers: dict[str, dict[str, Any]] = {}
     default: str | None = None
     conductor: ConductorTable | None = None
+    plugins: dict[str, Any] = {}
     allow_secrets: bool = False
 
 
-Tables = tuple[dict[str, ProviderTable], File]
+class Tables(NamedTuple):
+    """A file's content, checked."""
+
+    providers: dict[str, ProviderTable]
+    plugins: Settings
+    file: File
 
 
 def read_tables(path: str, data: bytes) -> Tables:
-    """Read a file's content: its providers, and the rest. Raises ConfigurationError with file and key."""
+    """Read a file's content. Raises ConfigurationError with file and key."""
     try:
         return _read(path, data)
     except ConfigurationError as error:
@@ -87,7 +94,8 @@ def _read(path: str, data: bytes) -> Tables:
         if is_table(conductor):
             _check_values(path, "conductor.workers", conductor.get("workers"), str, "a name of one of the [providers]")
         file = msgspec.convert(content, File)
-        providers = {name: _table(path, name, table, file.allow_secrets) for name, table in file.providers.items()}
+        providers = {name: _table(path, name, table, file) for name, table in file.providers.items()}
+        plugins = _plugins(path, file)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not TOML: {error}") from None
     except UnicodeError as error:
@@ -97,7 +105,7 @@ def _read(path: str, data: bytes) -> Tables:
     except RecursionError:
         raise ConfigurationError(f"{path}: not TOML: it is nested too deeply") from None
     _check_names(path, providers, file)
-    return providers, file
+    return Tables(providers, plugins, file)
 
 
 def _check_keys(path: str, where: str, table: Any, kind: type[Struct]) -> None:
@@ -115,7 +123,7 @@ def _check_values(path: str, where: str, table: Any, kind: type, expected: str) 
             raise ConfigurationError(f"{path}: {where}.{key}: expected {expected}, got {type(value).__name__}")
 
 
-def _table(path: str, name: str, table: dict[str, Any], allow_secrets: bool) -> ProviderTable:
+def _table(path: str, name: str, table: dict[str, Any], file: File) -> ProviderTable:
     where = f"{path}: providers.{name}"
     rest = dict(table)
     use, model = rest.pop("use", None), rest.pop("model", "")
@@ -124,12 +132,39 @@ def _table(path: str, name: str, table: dict[str, Any], allow_secrets: bool) -> 
             raise ConfigurationError(f'{where}.{key} is missing or no text: use = "openai", model = "gpt-5"')
     if not use or (":" in use and model):
         raise ConfigurationError(f'{where}.use names a provider, as in "openai", or provider and model: "openai:gpt-5"')
-    secret = None if allow_secrets else find_secret(rest, dollar=use.partition(":")[0] == DOLLAR)
+    _refuse_secrets(where, rest, file, dollar=use.partition(":")[0] == DOLLAR)
+    return ProviderTable(use, model, rest)
+
+
+def _plugins(path: str, file: File) -> Settings:
+    """Read ``[plugins]``: two lists of names, and a table of options for each plugin that has some."""
+    options = dict(file.plugins)
+    lists: dict[str, tuple[str, ...]] = {}
+    for key in ("order", "required"):
+        names: list[Any] = options.pop(key, [])
+        if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+            raise ConfigurationError(f'{path}: plugins.{key}: expected a list of plugins, as in ["audit", "redact"]')
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigurationError(f"{path}: plugins.{key} names {twice!r} twice")
+        lists[key] = tuple(names)
+    for name, table in options.items():
+        if not is_table(table):
+            raise ConfigurationError(
+                f"{path}: plugins.{name}: there is no such key (known: order, required, and a table of options for "
+                f"each plugin: [plugins.NAME])"
+            )
+        _refuse_secrets(f"{path}: plugins.{name}", table, file)
+    return Settings(path, lists["order"], lists["required"], options)
+
+
+def _refuse_secrets(where: str, table: dict[str, Any], file: File, *, dollar: bool = False) -> None:
+    """Refuse secrets in a table of options, unless the file allows them."""
+    secret = None if file.allow_secrets else find_secret(table, dollar=dollar)
     if secret is not None:
         raise ConfigurationError(
             f'{where}{secret} holds a secret itself; name a variable, as in "$ENV:NAME", or set allow_secrets = true'
         )
-    return ProviderTable(use, model, rest)
 
 
 def _check_names(path: str, providers: dict[str, ProviderTable], file: File) -> None:

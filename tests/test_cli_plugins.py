@@ -63,7 +63,8 @@ def chains(name: str, env: dict[str, str]) -> dict[str, list[tuple[Any, ...]]]:
     assert done.returncode == 0, done.stderr
     [row] = json.loads(done.stdout)
     assert list(row["hooks"]) == list(HOOKS)
-    return {hook: [tuple(link.values()) for link in links] for hook, links in row["hooks"].items()}
+    keys = ("plugin", "role", "required", "distribution", "version")
+    return {hook: [tuple(link[key] for key in keys) for link in links] for hook, links in row["hooks"].items()}
 
 
 def test_a_chain_shows_wrappers_overrides_the_provider_and_the_defaults_in_order(installed: dict[str, str]) -> None:
@@ -128,7 +129,7 @@ def test_a_plugin_that_the_program_registered_has_no_distribution(
     register(Here(), "here")
     assert main(["plugins", "openai", "--json"]) == 0
     [row] = json.loads(capsys.readouterr().out)
-    link = {"plugin": "here", "role": "overrides", "required": False, "distribution": "", "version": ""}
+    link = {"plugin": "here", "role": "overrides", "required": False, "distribution": "", "version": "", "options": {}}
     assert row["hooks"]["tako_capabilities"][0] == link
 
 

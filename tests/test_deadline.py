@@ -12,7 +12,9 @@ import pytest
 import trio
 
 from tako import ChatRequest, Message
+from tako.discovery import provider_entries
 from tako.errors import ConfigurationError, ProviderTimeoutError, RateLimitError, ServerError
+from tako.options import options_of
 from tako.providers import Anthropic, Ollama, OpenAI, PythonProvider
 from tako.testing.server import reply, serve, sse
 
@@ -160,8 +162,32 @@ def test_a_deadline_that_is_none_is_refused(seconds: Any) -> None:
 
 
 @pytest.mark.parametrize("field", ["timeout", "deadline"])
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 10**400])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 10**400, 1e9])
 def test_seconds_that_cannot_be_are_refused_before_the_network(field: str, value: float) -> None:
-    with serve(WHOLE) as server, pytest.raises(ConfigurationError, match=f"{field} is .* and below a billion"):
-        OpenAI("m", api_key="k", base_url=server.url).blocking.chat(request(**{field: value}))
+    refused = f"{field} is .* and below a billion"
+    with serve(WHOLE) as server:
+        with pytest.raises(ConfigurationError, match=refused):
+            OpenAI("m", api_key="k", base_url=server.url).blocking.chat(request(**{field: value}))
+        with pytest.raises(ConfigurationError, match=refused):
+            OpenAI("m", api_key="k", base_url=server.url, **{field: value})
     assert server.requests == []
+
+
+async def _never(_: ChatRequest) -> str:
+    await anyio.sleep_forever()
+    return ""
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_callable_has_the_option_too(streamed: bool) -> None:
+    with pytest.raises(ConfigurationError, match="python:never: deadline is a number of seconds"):
+        PythonProvider("never", _never, deadline=float("inf"))
+    with pytest.raises(ProviderTimeoutError, match=r"took longer than deadline=0\.05 s"):
+        ask(PythonProvider("never", _never, deadline=0.05), request(), streamed)
+
+
+@pytest.mark.parametrize("entry", provider_entries(), ids=lambda entry: entry.name)
+def test_every_provider_takes_a_deadline_as_an_option(entry: Any) -> None:
+    options = options_of(entry.load())
+    assert options is not None
+    assert "deadline" in options

@@ -115,7 +115,9 @@ def test_a_file_checks_what_a_variable_holds_when_the_provider_is_made(
     monkeypatch.setenv("SECONDS", "5")
     table = '[providers.a]\nuse = "azure-openai:m"\napi_key = "$ENV:A_TOKEN"\nendpoint = "https://gate.example"\n'
     (tmp_path / "my.toml").write_text(table + 'deployment = "$ENV:A_TOKEN"\ntimeout = "$ENV:SECONDS"\n')
-    with pytest.raises(ConfigurationError, match="timeout is a number of seconds above 0, not a str"):
+    with pytest.raises(
+        ConfigurationError, match="timeout is a number of seconds above 0 and below a billion, not a str"
+    ):
         tako.load_config(tmp_path / "my.toml").provider("a")
 
 

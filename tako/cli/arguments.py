@@ -101,6 +101,7 @@ def _conduct(commands: Any) -> ArgumentParser:
 
 def _providers(commands: Any) -> ArgumentParser:
     parser = _command(commands, "providers", "list the installed providers and plugins, and why one is broken")
+    _config(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -122,8 +123,9 @@ def _capabilities(commands: Any) -> ArgumentParser:
 
 
 def _plugins(commands: Any) -> ArgumentParser:
-    parser = _command(commands, "plugins", "show who takes part in each hook of each provider, the outermost first")
+    parser = _command(commands, "plugins", "show which plugins stand around each provider, in which order and how")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these providers")
+    _config(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

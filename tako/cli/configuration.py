@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tako.cli.run import complain
@@ -16,15 +15,20 @@ if TYPE_CHECKING:
 def read_configuration(path: str | None, *, needed: bool = True) -> Config | None:
     """Read the file that applies: the one at ``path``, else as ``load_config`` finds it; None where there is none.
 
-    A line says if one in the current folder was skipped. Raises ConfigurationError, unless the file isn't ``needed``.
+    Its ``[plugins]`` hold from then on. A line says if one in the current folder was skipped. Raises
+    ConfigurationError; if the file isn't ``needed``, only if it may have ``[plugins]``.
     """
-    from tako.config import Found, find_config
+    from tako.config import Found, RulesError, find_config, use_plugins
 
     found = Found()
-    with suppress(*(() if needed else (ConfigurationError,))):
+    try:
         found = find_config(path)
+    except ConfigurationError as error:
+        if needed or isinstance(error, RulesError):
+            raise
     if found.skipped:
         complain(f"tako: {found.skipped}")
+    use_plugins(found.config)
     return found.config
 
 
@@ -35,6 +39,12 @@ def announce(config: Config, path: str | None) -> None:
     if path is None:
         shown = f"./{config.path}" if config.path == NAME else config.path
         complain(f"tako: using {shown}")
+
+
+def announce_rules(config: Config | None, path: str | None) -> None:
+    """Say which file is in use for its ``[plugins]`` alone."""
+    if config is not None and config.plugins:
+        announce(config, path)
 
 
 def table_of(config: Config | None, wanted: str) -> ProviderTable | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from tako.cli.arguments import UsageError
-from tako.cli.configuration import announce, read_configuration, table_of
+from tako.cli.configuration import announce, announce_rules, read_configuration, table_of
 from tako.discovery import find_provider
 from tako.errors import ConfigurationError, PluginError
 from tako.hooks import PLUGINS, UnknownProviderError, get_provider
@@ -53,7 +53,9 @@ class Choice(NamedTuple):
         with _blaming(self.variable):
             if self.config is not None and self.table is not None:
                 return _configured(self.config, self.wanted, self.given, self.path)
-            return make(self.wanted, self.given, self.config.providers if self.config is not None else ())
+            made = make(self.wanted, self.given, self.config.providers if self.config is not None else ())
+            announce_rules(self.config, self.path)
+            return made
 
     def spec(self) -> tuple[str, dict[str, Any]]:
         """Return its id and its options, those of the file too. Raises UsageError or a TakoError."""
@@ -85,7 +87,7 @@ def decide(given: str | None, options: list[str], path: str | None = None) -> Ch
     if config is not None and config.default is not None:
         return Choice(config.default, options, config, path, config.providers[config.default])
     if path is None and embedded_ready():
-        return Choice(EMBEDDED, options, fallback=True)
+        return Choice(EMBEDDED, options, config, fallback=True)
     if path is not None:
         raise ConfigurationError(f"{path}: default is not set, and no -m names one of its providers")
     raise ConfigurationError(
@@ -106,7 +108,7 @@ def _blaming(variable: str | None) -> Generator[None, None, None]:
 
 
 def configuration_for(wanted: str | None, path: str | None) -> Config | None:
-    """Read the file that applies; to an id with a colon one that is broken is no obstacle, unless it is named."""
+    """Read the file that applies. An id with a colon doesn't need it, so one that's broken and not named is ignored."""
     return read_configuration(path, needed=path is not None or ":" not in (wanted or ""))
 
 

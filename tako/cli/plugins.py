@@ -5,14 +5,17 @@ from __future__ import annotations
 from importlib.metadata import packages_distributions, version
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tako.cli.arguments import UsageError
+from tako.cli.configuration import announce_rules, read_configuration
 from tako.cli.providers import state
 from tako.cli.run import FAILED
 from tako.cli.table import show
 from tako.discovery import provider_entries
 from tako.hooks import HOOKS, PLUGINS
-from tako.hooks.required import is_required
 from tako.names import unknown_provider
+from tako.options import without_secrets
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -26,6 +29,7 @@ Source = tuple[str, str]
 
 def run(options: Namespace) -> int:
     """Carry out the command; exit code 1 where one of the providers is broken."""
+    announce_rules(read_configuration(options.config), options.config)
     PLUGINS.load()
     entries = provider_entries()
     unknown = set(options.names) - {entry.name for entry in entries}
@@ -62,13 +66,13 @@ def _link(name: str, wraps: bool, own: bool, plugin: Plugin | None, sources: dic
     """Describe one plugin's part: it wraps, it overrides, it is the provider's own, or what holds without one."""
     role = "wraps" if wraps else "overrides" if plugin is not None else "provider" if own else "default"
     distribution, version = sources.get(name, ("", "") if plugin is not None else sources["tako"])
-    required = plugin is not None and is_required(plugin)
     return {
         "plugin": name,
         "role": role,
-        "required": required,
+        "required": plugin is not None and PLUGINS.is_required(plugin),
         "distribution": distribution,
         "version": version,
+        "options": without_secrets(PLUGINS.settings.options_for(plugin)) if plugin is not None else {},
     }
 
 
@@ -98,7 +102,7 @@ def _sources() -> dict[str, Source]:
 
 def _rows(one: dict[str, Any]) -> list[dict[str, Any]]:
     """Make lines of a table: what a line shares with the one above is left blank."""
-    names = ("provider", "hook", "plugin", "role", "required", "distribution", "version", "why")
+    names = ("provider", "hook", "plugin", "role", "required", "distribution", "version", "options", "why")
     if not one["hooks"]:
         said = {"role": one["state"], "distribution": one["distribution"], "version": one["version"], "why": one["why"]}
         return [dict.fromkeys(names, "") | {"provider": one["provider"]} | said]
@@ -107,6 +111,11 @@ def _rows(one: dict[str, Any]) -> list[dict[str, Any]]:
         for link in links:
             first = link is links[0]
             where = {"provider": "" if rows else one["provider"], "hook": hook if first else ""}
-            where |= {"required": link["required"] or ""}
+            options = ", ".join(f"{key}={_json(value)}" for key, value in link["options"].items())
+            where |= {"required": link["required"] or "", "options": options}
             rows.append(dict.fromkeys(names, "") | link | where)
     return rows
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode()

@@ -7,13 +7,14 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from tako.builtin.defaults import no_chat
+from tako.cli.configuration import announce_rules, read_configuration
 from tako.cli.run import FAILED, complain
 from tako.cli.table import NO_PROVIDERS, show
-from tako.discovery import barred, command_entries, find_provider, names, plugin_entries, provider_entries
+from tako.discovery import barred, command_entries, find_provider, plugin_entries, provider_entries
 from tako.errors import PluginError
 from tako.hooks import PLUGINS
 from tako.hooks.failures import one_line
-from tako.hooks.required import REQUIRE, is_meant
+from tako.hooks.required import is_meant
 from tako.installed import unreadable
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ BAD = ("broken", "ambiguous", "missing")
 
 def run(options: Namespace) -> int:
     """Carry out the command; exit code 1 where something is broken."""
+    announce_rules(read_configuration(options.config), options.config)
     plugins = _plugins()  # first, since they take part in whether a provider is sound
     providers = [_provider(entry) for entry in provider_entries()]
     rows = providers + plugins + _others()
@@ -71,15 +73,15 @@ def _plugins() -> list[dict[str, Any]]:
         general = PLUGINS.general()
     entries = plugin_entries()
     rows = [_plugin(entry) for entry in entries]
-    for wanted in names(REQUIRE):
+    for wanted, source in PLUGINS.required.items():
         if not any(is_meant(wanted, entry) for entry in entries) and wanted not in general:
-            why = f"{REQUIRE} names it, but nothing that is installed brings it"
+            why = f"{source} names it, but nothing that is installed brings it"
             rows.append(dict(zip(COLUMNS, ("plugin", wanted, "", "", "", "missing", True, why), strict=True)))
     return rows
 
 
 def _plugin(entry: Entry) -> dict[str, Any]:
-    required = any(is_meant(wanted, entry) for wanted in names(REQUIRE))
+    required = any(is_meant(wanted, entry) for wanted in PLUGINS.required)
     off, problem = barred(entry), PLUGINS.problem_of(entry)
     found, why = ("off", off) if off is not None else ("broken", problem) if problem is not None else ("ok", "")
     return _row("plugin", entry, entry.value, found, why, required=required)

@@ -17,9 +17,10 @@ from tako.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator
 
     from tako.config import Review
-    from tako.tables import ProviderTable
+    from tako.hooks.settings import Settings
 
 _VARIABLE = re.compile(r"\$(?:ENV:)?([A-Za-z_]\w*)")
 ADDRESSES = ("base_url", "endpoint_url", "endpoint", "url", "stream_url", "proxy")
@@ -92,8 +93,10 @@ def _show(path: Path, seen: Review) -> None:
     complain(str(trust.place_of(path)))
     for name, table in seen.config.providers.items():
         _say(f"[providers.{name}] {table.id}")
-        for fact in _facts(table):
+        for fact in _facts(table.options):
             _say(f"  {fact}")
+    for line in _plugins(seen.config.plugins):
+        _say(line)
     if seen.config.default is not None:
         _say(f"default {seen.config.default}")
     if seen.config.conductor_table is not None:
@@ -109,8 +112,17 @@ def _say(line: str) -> None:
     sys.stderr.write(f"{shown[:LONGEST]}…\n" if len(shown) > LONGEST else f"{shown}\n")
 
 
-def _facts(table: ProviderTable) -> list[str]:
-    options: dict[str, Any] = table.options
+def _plugins(plugins: Settings) -> Iterator[str]:
+    """Say what a file does with plugins."""
+    for key, names in (("order", plugins.order), ("required", plugins.required)):
+        if names:
+            yield f"[plugins] {key} {', '.join(names)}"
+    for name, options in plugins.options.items():
+        yield f"[plugins.{name}] {', '.join(options)}"
+        yield from (f"  {fact}" for fact in _facts(options))
+
+
+def _facts(options: dict[str, Any]) -> list[str]:
     sends = [f"{name} {options[name]!r}" for name in ADDRESSES if name in options]
     variables = sorted({name for text in texts_in(options) for name in _VARIABLE.findall(text)})
     return [*sends, *(f"reads {name}" for name in variables)]

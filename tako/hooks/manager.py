@@ -39,13 +39,17 @@ for _hook in HOOKS:  # marked here, so that no other module needs pluggy
 
 
 class Plugin(NamedTuple):
-    """A general plugin; ``entry`` is None if code registered it. A required one stops the calls that it fails for."""
+    """A general plugin; ``entry`` is None if code registered it. A required one stops the calls that it fails for.
+
+    ``placed``: the configuration says where it stands, so its wrappers' own ``tryfirst`` and ``trylast`` don't count.
+    """
 
     name: str
     target: object
     implementations: list[Implementation]
     required: bool = False
     entry: Entry | None = None
+    placed: bool = False
 
 
 class Bound(NamedTuple):
@@ -77,19 +81,20 @@ class Hooks:
         for name, module in built_in:
             self._add(name, _implementations(module, name), "tako")
         for plugin in self.general.values():
-            self._add(plugin.name, plugin.implementations, "general")
+            self._add(plugin.name, plugin.implementations, "general", placed=plugin.placed)
         for name, module in outermost:
             self._add(name, _implementations(module, name), "tako")
 
-    def _add(self, name: str, implementations: list[Implementation], place: Place) -> None:
+    def _add(self, name: str, implementations: list[Implementation], place: Place, *, placed: bool = False) -> None:
         stand = self._stands[name] = _Stand()
         for i, implementation in enumerate(implementations):
+            outermost = placed and implementation.wrapper
             mark = hookimpl(
                 specname=implementation.hook,
                 wrapper=implementation.wrapper,
                 # a provider's own stand innermost, so that others override them
-                tryfirst=bool(implementation.options.get("tryfirst")) and place != "provider",
-                trylast=bool(implementation.options.get("trylast")),
+                tryfirst=outermost or (bool(implementation.options.get("tryfirst")) and place != "provider"),
+                trylast=not placed and bool(implementation.options.get("trylast")),
             )
             setattr(stand, f"{implementation.hook}_{i}", mark(stand_in(name, implementation, place)))
         self._manager.register(stand, name)

@@ -6,12 +6,13 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tako.discovery import barred, find_class, find_provider, plugin_entries
-from tako.errors import PluginError, TakoError
+from tako.discovery import barred, find_class, find_provider, names, plugin_entries
+from tako.errors import ConfigurationError, PluginError, TakoError
 from tako.hooks.failures import is_interrupt, one_line, report
 from tako.hooks.finding import import_provider
 from tako.hooks.manager import Bound, Hooks, Plugin, checked
-from tako.hooks.required import check_required, is_required
+from tako.hooks.required import REQUIRE, check_required, stands_for
+from tako.hooks.settings import Given, Settings, give_options
 from tako.hooks.turn import Turn
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class State(NamedTuple):
     failed: dict[str, str]
     left_out: dict[type[Provider], frozenset[str]]
     classes: dict[str, type[Provider]]
+    settings: Settings
 
 
 class Plugins:
@@ -50,7 +52,11 @@ class Plugins:
         self._classes: dict[str, type[Provider]] = {}
         self._managers: dict[type[Provider], Hooks] = {}
         self._problems: dict[str, str | None] = {}  # of the installed plugins, None for those that work
+        self._settings = Settings()
+        self._given: dict[str, Given] = {}
         self._loaded = False
+        self._changes = 1  # how often plugins or settings changed, and how many of those have been followed
+        self._followed = 0
         self._turn = Turn()
         self._lock = threading.RLock()
 
@@ -97,19 +103,35 @@ class Plugins:
     def load(self) -> None:
         """Import the installed general plugins, once; a broken one is recorded, warned about, and left out.
 
-        No lock is held that code needs which runs while a module is imported.
+        Then each plugin gets its options. No lock is held that code needs which runs meanwhile.
         """
-        if self._loaded or self._turn.mine:
+        if self._followed == self._changes or self._turn.mine:
             return
         with self._turn:
-            if self._loaded:
-                return
-            loaded = [(entry, _outcome(entry)) for entry in plugin_entries() if barred(entry) is None]
-            with self._lock:
-                texts = [text for entry, plugin in loaded if (text := self._admit(entry, plugin)) is not None]
-                self._loaded = True
+            texts = [] if self._loaded else self._import()
+            changes = self._changes
+            self._give_options()
+            self._followed = changes
         for text in texts:
             warnings.warn(text, PluginWarning, stacklevel=2)
+
+    def _import(self) -> list[str]:
+        """Import the installed general plugins; returns the warnings about those that are left out."""
+        loaded = [(entry, _outcome(entry)) for entry in plugin_entries() if barred(entry) is None]
+        with self._lock:
+            self._loaded = True
+            return [text for entry, plugin in loaded if (text := self._admit(entry, plugin)) is not None]
+
+    def _give_options(self) -> None:
+        """Configure the plugins that have options, and those that had some."""
+        settings, given = self._settings, dict[str, Given]()
+        for name, plugin in list(self._general.items()):
+            options = settings.options_for(plugin)
+            known = self._given.get(name)
+            if known is None or known.target is not plugin.target:
+                known = Given(plugin.target, {})
+            given[name] = known if known.options == options else give_options(plugin, options, settings.where(plugin))
+        self._given = given
 
     def _admit(self, entry: Entry, plugin: object) -> str | None:
         """Register an installed plugin, or record why not and return the warning about it."""
@@ -134,6 +156,35 @@ class Plugins:
         """Say what is wrong with an installed general plugin; None if it works."""
         return self._problems.get(repr(entry))
 
+    @property
+    def settings(self) -> Settings:
+        """What the configuration says about plugins."""
+        return self._settings
+
+    def use(self, settings: Settings) -> None:
+        """Follow a configuration from now on, until another one says something about plugins."""
+        with self._lock:
+            self._settings = settings
+            self._change()
+
+    @property
+    def required(self) -> dict[str, str]:
+        """The names of plugins that calls need, with who says so: the environment, or a file."""
+        said = dict.fromkeys(self._settings.required, f"plugins.required of {self._settings.path}")
+        return said | dict.fromkeys(names(REQUIRE), REQUIRE)
+
+    def is_required(self, plugin: Plugin) -> bool:
+        """Whether calls need a plugin: code registered it like that, or its name is ``required``."""
+        return plugin.required or any(stands_for(name, plugin) for name in self.required)
+
+    def _check(self) -> None:
+        """Refuse to go on without a required plugin, or with a wrong table of the configuration."""
+        check_required(self.required, self._general, self._problems)
+        self._settings.check(self._general, plugin_entries())
+        for given in self._given.values():
+            if given.problem is not None:
+                raise ConfigurationError(given.problem)
+
     def provider_class(self, key: str, *, by_class: bool = False) -> type[Provider]:
         """Import the provider of that name ("openai") or class ("OpenAI"), once; ``by_class`` looks for that first."""
         entry = find_class(key) if by_class else None
@@ -157,13 +208,13 @@ class Plugins:
         with self._lock:
             hooks = self._managers.get(cls)
             if hooks is None:
-                check_required(self._general, self._problems)
+                self._check()
                 own = cls.own_plugins()
                 absent = self._left_out.get(cls, frozenset())
                 inner = [id(module) for _, module in own["inner"]]  # one that is registered as a plugin, too
                 present = [it for it in self._general.values() if id(it.target) not in inner]
-                general = [it for it in present if it.name not in absent or is_required(it)]
-                hooks = self._managers[cls] = Hooks(**own, general=general)
+                general = [it for it in present if it.name not in absent or self.is_required(it)]
+                hooks = self._managers[cls] = Hooks(**own, general=self._settings.arranged(general))
             return hooks
 
     def ask(
@@ -195,20 +246,23 @@ class Plugins:
         """Return what is registered, has failed, was left out and was imported by name, for ``restore``."""
         self.load()
         with self._lock:
-            return State(dict(self._general), dict(self.failed), dict(self._left_out), dict(self._classes))
+            return State(
+                dict(self._general), dict(self.failed), dict(self._left_out), dict(self._classes), self._settings
+            )
 
     def restore(self, state: State) -> None:
         """Go back to what ``snapshot`` returned; tests are isolated by that."""
         with self._lock:
             self._general, self.failed = dict(state.general), dict(state.failed)
             self._left_out, self._classes = dict(state.left_out), dict(state.classes)
+            self._settings = state.settings
             self._change()
 
     def _leave_out(self, hooks: Hooks, provider: Provider, hook: str, failure: Failure) -> None:
         """Do without a plugin for one provider class, unless it's required or another thread has been faster."""
         label, cls = failure.plugin, type(provider)
         what = f"{hook} failed: {one_line(failure.error)}"
-        if is_required(hooks.general[label]):
+        if self.is_required(hooks.general[label]):
             raise PluginError(f"{provider.id}: plugin {label!r} is required and {what}") from failure.error
         with self._lock:
             absent, known = self._left_out.get(cls, frozenset()), self._general.get(label)
@@ -222,6 +276,7 @@ class Plugins:
 
     def _change(self) -> None:
         """Have every provider ask its hooks again."""
+        self._changes += 1
         for hooks in self._managers.values():
             hooks.stale = True
         self._managers.clear()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
-from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tako.errors import ConfigurationError
 from tako.kit.keys import Secret
+from tako.request import SECONDS, is_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,14 +60,6 @@ def check_transport_options(options: Mapping[str, Any], owner: str) -> None:
             raise ConfigurationError(f"{owner}: {option} is {words}, not {shown}")
 
 
-def _is_seconds(value: Any) -> bool:
-    return _is_number(value) and (0 < value <= sys.float_info.max or value == inf)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -94,12 +85,11 @@ def _is_headers(value: Any) -> bool:
 
 
 _NO_STEP = re.compile(r"[?#%\\]")
-_SECONDS = (_is_seconds, "a number of seconds above 0")
+_SECONDS = (is_seconds, SECONDS)
 _BYTES = (_is_size, "a number of bytes above 0")
 _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "timeout": _SECONDS,
     "connect_timeout": _SECONDS,
-    "deadline": (lambda value: value is None or _is_seconds(value), "a number of seconds above 0"),
     "idempotency_header": (lambda value: value is None or isinstance(value, str), "the name of a header"),
     "max_retries": (_is_count, "a number of calls, 0 or more"),
     "max_connections": (_is_count, "a number of connections, 0 for no limit"),

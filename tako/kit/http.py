@@ -106,15 +106,16 @@ class HttpProvider(Provider):
     """Scheme, host and port of who is asked (``server_of``); "" if all of its servers take each other's state."""
 
     def __init__(self, model: str, **options: Unpack[HttpOptions]) -> None:
-        super().__init__(model, capabilities=options.get("capabilities"))
+        super().__init__(model, capabilities=options.get("capabilities"), deadline=options.get("deadline"))
         for unknown in options.keys() - HttpOptions.__annotations__.keys():
             raise ConfigurationError(f"{self.id}: {type(self).__name__} has no option {unknown!r}")
         check_transport_options(options, self.id)
         self.timeout = float(options.get("timeout", self.default_timeout))
         self.connect_timeout = float(options.get("connect_timeout", 10.0))
-        self.deadline = options.get("deadline")
         self.max_retries = options.get("max_retries", 2)
         self.idempotency_header = options.get("idempotency_header", self.idempotency_header)
+        if self.idempotency_header is not None:
+            list(checked({self.idempotency_header: "key"}, f"{self.id}: idempotency_header", of_request=True))
         self.max_event_bytes = options.get("max_event_bytes", 16 * MIB)
         self.max_reply_bytes = options.get("max_reply_bytes", 64 * MIB)
         self.secrets: list[Secret] = []

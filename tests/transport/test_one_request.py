@@ -161,6 +161,12 @@ def test_no_vendor_that_we_ship_takes_one_so_none_is_sent() -> None:
     assert "idempotency-key" not in server.requests[0].headers
 
 
+@pytest.mark.parametrize("name", ["bad name", "", "x:y", "Content-Length", "host", "a\r\nb"])
+def test_a_name_that_no_header_can_have_is_refused_at_construction(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="openai:m: idempotency_header: "):
+        MAKE["openai"]("http://127.0.0.1:9", idempotency_header=name)
+
+
 def test_a_vendors_class_may_say_that_it_takes_one() -> None:
     class Acme(providers.OpenAI):
         idempotency_header = "X-Once"

@@ -33,8 +33,9 @@ class LlamaCpp(Provider):
     """A model that runs in this process: the path of a GGUF file, or the small one that a package carries.
 
     ``n_threads``: threads that compute; more of them than idle cores make llama.cpp many times slower. ``n_ctx``: the
-    context in tokens, prompt and answer together; 0 is the model's own, which is also the most that is used. Loading
-    happens at the first call, once per process for each model and setting; ``aclose`` lets go of it.
+    context in tokens, prompt and answer together; 0 is the model's own, which is also the most that is used.
+    ``deadline``: the longest time of a call, in seconds. Loading happens at the first call, once per process for each
+    model and setting; ``aclose`` lets go of it.
     """
 
     name = "llamacpp"
@@ -49,8 +50,9 @@ class LlamaCpp(Provider):
         n_threads: int = 1,
         n_ctx: int = 4096,
         capabilities: Capabilities | None = None,
+        deadline: float | None = None,
     ) -> None:
-        super().__init__(model, capabilities=capabilities)
+        super().__init__(model, capabilities=capabilities, deadline=deadline)
         self.path = find_model(model, self.id)
         self.header = read_header(self.path, self.id)
         longest = self.header.context_length

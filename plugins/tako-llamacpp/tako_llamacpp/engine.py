@@ -52,6 +52,7 @@ class Engine:
         params.cache_ram_mib = 0  # else up to 8 GiB of old prompts are kept
         params.ui = False
         params.n_threads_http = 1
+        params.endpoint_metrics = True  # for the question below
         params.api_keys = [secrets.token_hex(32)]  # the library opens a loopback port, whoever wants it
         try:
             self._server: Any = xllamacpp.Server(params)
@@ -60,6 +61,7 @@ class Engine:
                 f"llama.cpp cannot load {setting.path}: an unknown kind of model, or too little memory "
                 f"for n_ctx={setting.n_ctx}"
             ) from error
+        self._server.handle_metrics()  # a server that is freed before its own loop has begun waits for ever
         self._pid = os.getpid()
         self._queues: WeakKeyDictionary[Any, anyio.Lock] = WeakKeyDictionary()
 

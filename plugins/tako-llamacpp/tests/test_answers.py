@@ -222,3 +222,24 @@ assert {"httpx", "aiohttp"}.isdisjoint(sys.modules)
     command = [sys.executable, *quiet, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, PARIS, "")
+
+
+LEAVING = """
+import tako
+from tako.providers import LlamaCpp
+
+for _ in range(3):
+    provider = LlamaCpp(deadline=0.01)
+    for call in (lambda: provider.blocking.chat("hi"), lambda: provider.blocking.stream("hi").response()):
+        try:
+            call()
+            raise SystemExit("it had no time")
+        except tako.errors.ProviderTimeoutError as error:
+            assert "deadline=0.01 s" in str(error)
+    provider.blocking.close()
+"""
+
+
+def test_a_deadline_that_is_over_while_the_model_is_loaded_ends_the_call_and_lets_the_program_end() -> None:
+    done = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True, check=False, timeout=HANG)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tako.errors import ConfigurationError, PluginError
-from tako.hooks import get_provider
+from tako.hooks import PLUGINS, get_provider
 from tako.options import find_secret
 from tako.provider import Provider
 from tako.types import ChatResponse
@@ -134,7 +134,7 @@ def _travelling(provider: str | Provider, options: dict[str, Any], engine: str) 
             f"options{secret} holds a key itself, and keys do not travel to workers: set the vendor's variable in "
             f'their environment, or name one, as in "$ENV:NAME"'
         )
-    return Spec(provider, options, installed(provider))
+    return Spec(provider, options, installed(provider), PLUGINS.settings)
 
 
 class Fleet:

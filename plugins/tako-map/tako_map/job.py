@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako.cli.arguments import UsageError
-from tako.cli.configuration import announce
+from tako.cli.configuration import announce, announce_rules
 from tako.cli.models import Choice, decide
 from tako.cli.run import FAILED, INTERRUPTED, complain
 from tako.cli.screen import is_terminal
@@ -228,4 +228,6 @@ def _chosen(options: Namespace, choice: Choice) -> tuple[str | Provider, dict[st
     spec = choice.spec()
     if choice.config is not None and choice.table is not None:
         announce(choice.config, options.config)
+    else:
+        announce_rules(choice.config, options.config)
     return spec

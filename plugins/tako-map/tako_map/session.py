@@ -14,7 +14,8 @@ from msgspec import Struct
 from tako.blocking import loop_thread
 from tako.discovery import barred, find_provider, plugin_entries
 from tako.errors import ProviderError, TakoError
-from tako.hooks import get_provider
+from tako.hooks import PLUGINS, get_provider
+from tako.hooks.settings import Settings as PluginSettings
 
 if TYPE_CHECKING:
     from tako.provider import Provider
@@ -23,11 +24,12 @@ OURS = ("tako-core", "tako-map")
 
 
 class Spec(Struct, frozen=True):
-    """What a worker is to make, and with which distributions (names to versions)."""
+    """What a worker is to make, with which distributions (names to versions), and what holds for plugins."""
 
     id: str
     options: dict[str, Any]
     distributions: dict[str, str]
+    plugins: PluginSettings = PluginSettings()
 
     def __repr__(self) -> str:
         return f"<{self.id} with {', '.join(self.options) or 'no options'}>"
@@ -65,6 +67,8 @@ class Worker:
         self._provider = None
         if self._lacks:
             return
+        if spec.plugins:
+            PLUGINS.use(spec.plugins)
         try:
             self._provider = get_provider(spec.id, **spec.options)
             self._provider.max_retries = 0

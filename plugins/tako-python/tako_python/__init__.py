@@ -26,7 +26,8 @@ class PythonProvider(Provider):
     function, returns a ChatResponse, a str, or a dict ``{"text", "input_tokens"?, "output_tokens"?, "tool_calls"?}``.
     ``stream(request)`` is an async or plain generator function of chunks, of str, or of dicts in the schema of chunks;
     without it a stream is one call of ``chat``. What is not async runs in a worker thread. ``max_context_tokens`` is
-    what the capabilities say, unless ``capabilities`` says it all. Nothing is tried again.
+    what the capabilities say, unless ``capabilities`` says it all. ``deadline`` is the longest time of a call, in
+    seconds. Nothing is tried again.
     """
 
     name = "python"
@@ -40,6 +41,7 @@ class PythonProvider(Provider):
         stream: Callable[[ChatRequest], Any] | None = None,
         max_context_tokens: int | None = 32_000,
         capabilities: Capabilities | None = None,
+        deadline: float | None = None,
     ) -> None:
         if not isinstance(id, str) or not id:
             raise ConfigurationError(f"PythonProvider: id is a name, not {shown(id)}")
@@ -50,7 +52,7 @@ class PythonProvider(Provider):
                 raise ConfigurationError(f"{id}: {option} must be callable with one argument, the ChatRequest")
         if max_context_tokens is not None and (type(max_context_tokens) is not int or max_context_tokens < 1):
             raise ConfigurationError(f"{id}: max_context_tokens is a number of tokens, not {shown(max_context_tokens)}")
-        super().__init__(id, capabilities=capabilities)
+        super().__init__(id, capabilities=capabilities, deadline=deadline)
         self.chat_callable = chat
         self.stream_callable = stream
         self.max_context_tokens = max_context_tokens
