@@ -11,6 +11,7 @@ from tako.errors import BadRequestError, ConfigurationError, ServerError
 from tako.kit.addresses import check_url, server_of
 from tako.kit.checks import Default, check_text, given
 from tako.kit.exchange import Exchange, chat_through, stream_through
+from tako.kit.families import rules_of
 from tako.kit.http import HttpOptions, HttpProvider
 from tako.kit.keys import read_key
 from tako.kit.messages import MessagesDecoder, decode_block, decode_reply
@@ -18,7 +19,6 @@ from tako.kit.models import ModelTable
 from tako.loose import as_array
 from tako_anthropic.altered import BETA, DROPPED, dropping, is_refused
 from tako_anthropic.blocks import encode_part
-from tako_anthropic.models import is_claude
 from tako_anthropic.request import encode_request
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Anthropic(HttpProvider):
         Leaving it out here would change what comes before later thinking, which is bound to that
         (https://platform.claude.com/docs/en/build-with-claude/preserved-thinking, "Switching models").
         """
-        both = is_claude(own.model) and is_claude(origin.model)
+        both = rules_of(own.model).family == rules_of(origin.model).family == "claude"
         return origin.matches(Origin(own.provider, "", own.server) if both else own)
 
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from urllib.parse import unquote
 
 from anyio import to_thread
 
-from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
-from tako.errors import AuthenticationError, ConfigurationError, ProviderError
+from tako import Capabilities, Chat, ChatRequest, Origin, Stream, Translator, UrlPrefetch, hookimpl
+from tako.errors import AuthenticationError, BadRequestError, ConfigurationError, ProviderError
 from tako.kit.addresses import check_url
 from tako.kit.checks import check_text, path_of
 from tako.kit.encoding import merge_extra
 from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
+from tako.kit.families import Rules, rules_of
 from tako.kit.http import CallOptions, HttpOptions, HttpProvider
 from tako.kit.keys import find_key
 from tako.kit.lease import sent_again
 from tako.kit.models import ModelTable
+from tako.parts import Part, ReasoningPart
 from tako_bedrock.blocks import decode_block, encode_part
 from tako_bedrock.credentials import Account, Session
 from tako_bedrock.failures import CODES, EXPIRED, refusal_facts
@@ -34,17 +37,22 @@ if TYPE_CHECKING:
 
 BEARER = "AWS_BEARER_TOKEN_BEDROCK"
 TABLE = ModelTable(__name__)
+WHOLE, STREAM = "/converse", "/converse-stream"
 LARGE = 1024 * 1024
 """Bytes of a body from which on signing it, which hashes it, is a thread's work."""
+_ARN = re.compile(r"arn:[^:]*:[^:]*:([a-z0-9-]+):")
 
 
 class Bedrock(HttpProvider):
     """A model on Bedrock: a model id, an inference profile, or an ARN of either.
 
-    ``region``, ``profile_name``: as boto3 takes them; by default what boto3 finds. ``endpoint_url``: instead of the
-    endpoint that botocore resolves; a path is kept. ``session``: a ``boto3.Session`` of your own. ``url_prefetch``:
-    whether tako fetches images by their URLs, and by which policy. A bearer key in AWS_BEARER_TOKEN_BEDROCK is used
-    instead of AWS credentials. boto3 is imported at the first call, and works in threads.
+    ``region``, ``profile_name``: as boto3 takes them; by default what boto3 finds. An ARN's own region goes before
+    both, since AWS knows it nowhere else. ``base_model``: the id of the model behind an ARN that doesn't name it, such
+    as an application inference profile's; its family's rules and capabilities hold then. ``endpoint_url``: instead of
+    the endpoint that botocore resolves; a path is kept. ``session``: a ``boto3.Session`` of your own.
+    ``url_prefetch``: whether tako fetches images by their URLs, and by which policy. A bearer key in
+    AWS_BEARER_TOKEN_BEDROCK is used instead of AWS credentials. boto3 is imported at the first call, and works in
+    threads.
     """
 
     name = "bedrock"
@@ -55,6 +63,7 @@ class Bedrock(HttpProvider):
         model: str,
         *,
         region: str | None = None,
+        base_model: str | None = None,
         profile_name: str | None = None,
         endpoint_url: str | None = None,
         session: Session | None = None,
@@ -66,8 +75,10 @@ class Bedrock(HttpProvider):
         if session is not None and profile_name is not None:
             raise ConfigurationError(f"{self.id}: a session has its profile; give session= or profile_name=, not both")
         check_text(region, "region", self.id)
+        check_text(base_model, "base_model", self.id)
         check_text(profile_name, "profile_name", self.id)
         self.region = region
+        self.base_model = base_model
         self.profile_name = profile_name
         if endpoint_url is not None:
             endpoint_url = check_url(endpoint_url, "endpoint_url", self.id, beyond="/model/.*")
@@ -81,11 +92,32 @@ class Bedrock(HttpProvider):
                 check_bearer(self.endpoint_url, self.id)
         self.account = self._account()
 
-    async def endpoint(self) -> str:
-        """Return the base URL of requests; raises ConfigurationError where no region is set."""
+    async def endpoint(self, model: str | None = None) -> str:
+        """Return the base URL of requests to a model, by default the provider's own.
+
+        Raises ConfigurationError where no region is set.
+        """
         if self.endpoint_url is not None and not self._signs:
             return self.endpoint_url
-        return (await self.account.place()).endpoint
+        return (await self.account.place(region_of(model or self.model))).endpoint
+
+    def rules_for(self, model: str) -> Rules:
+        """Return what a model takes: of the provider's own, by ``base_model`` where its name tells nothing."""
+        return rules_of(self.base_model if self.base_model is not None and model == self.model else model)
+
+    def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
+        """Claude models take each other's thinking and blocks. Reasoning goes only to models that take it back."""
+        rules = self.rules_for(own.model)
+        if isinstance(part, ReasoningPart) and not rules.converse.reasoning:
+            return False
+        both = rules.family == self.rules_for(origin.model).family == "claude"
+        return origin.matches(Origin(own.provider, "", own.server) if both else own)
+
+    def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
+        """Ask for a whole reply where a model turns out to take no tools in streams; the API has no code for it."""
+        if not exchange.url.endswith(STREAM) or "toolConfig" not in exchange.body or "stream" not in str(error).lower():
+            return None
+        return Exchange(exchange.url.removesuffix(STREAM) + WHOLE, exchange.body, exchange.context, exchange.headers)
 
     async def find_credentials(self) -> str:
         """Find what a call would need, and return the base URL it would go to; `tako doctor` asks.
@@ -103,7 +135,7 @@ class Bedrock(HttpProvider):
             return {"authorization": self._bearer.prefixed("Bearer ").reveal()}
         if not self._signs:
             return {}
-        place = await self.account.place()
+        place = await self.account.place(region_of(unquote(url.rpartition("/model/")[2].partition("/")[0])))
         held = await self.account.held()
         headers = self._sent_headers
         signed = {name: headers[name] for name in ("content-type", *self._user_headers)}
@@ -161,13 +193,14 @@ class Bedrock(HttpProvider):
 @hookimpl
 def tako_capabilities(provider: Bedrock) -> Capabilities:
     """Read the table that this package ships."""
-    return TABLE.find(table_id(provider.model))
+    return TABLE.find(table_id(provider.base_model or provider.model))
 
 
 @hookimpl
 def tako_translator(provider: Bedrock) -> Translator:
     """Translate between parts and content blocks."""
-    return Translator(partial(encode_part, fetches=provider.url_prefetch is not None), decode_block)
+    fetches = provider.url_prefetch is not None
+    return Translator(partial(encode_part, fetches=fetches, rules_for=provider.rules_for), decode_block)
 
 
 @hookimpl
@@ -194,17 +227,28 @@ def tako_stream(provider: Bedrock, translator: Translator) -> Stream:
 def table_id(model: str) -> str:
     """Return a model's id without what says where it runs: an ARN's head, an inference profile's region."""
     name = model.rpartition("/")[2]
-    return re.sub(r"^(?:[a-z]{2}|us-gov|apac|global)\.", "", name)
+    return re.sub(r"^(?:[a-z]{2}|us-gov|apac|amer|global)\.", "", name)
+
+
+def region_of(model: str) -> str | None:
+    """Return the region that an ARN names, None for any other id."""
+    found = _ARN.match(model)
+    return found[1] if found else None
 
 
 async def prepare(provider: Bedrock, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
-    """Encode a request; nothing touches the network before it is known what cannot be carried."""
+    """Encode a request; nothing touches the network before it is known what cannot be carried.
+
+    Where a model takes no tools in streams, a whole reply is asked for, which is then streamed in one piece.
+    """
     context = provider.context(request)
     model = request.model or provider.model
-    body = encode_request(request, model, translator, context)
+    rules = provider.rules_for(model)
+    body = encode_request(request, rules, translator, context)
     refuse_if_strict(request, context.notices, provider)
     if provider.url_prefetch is not None:
         await fetch_images(body, provider.url_prefetch, translator, context)
+    body = merge_extra(body, request.extra)
+    stream = stream and (rules.converse.tools_in_streams or "toolConfig" not in body)
     place = path_of(model, "model", provider.id)
-    url = f"{await provider.endpoint()}/model/{place}/converse{'-stream' if stream else ''}"
-    return Exchange(url, merge_extra(body, request.extra), context)
+    return Exchange(f"{await provider.endpoint(model)}/model/{place}{STREAM if stream else WHOLE}", body, context)

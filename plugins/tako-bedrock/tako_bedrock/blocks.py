@@ -11,6 +11,7 @@ from tako import notices
 from tako.kit.arguments import as_arguments
 from tako.kit.blocks import state_of, vendor_part, without
 from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
+from tako.kit.families import rules_of
 from tako.kit.images import inline_image, is_data_url
 from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES
@@ -26,8 +27,12 @@ from tako.parts import (
     VendorPart,
 )
 from tako.state import State
+from tako_bedrock.turns import who
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tako.kit.families import Rules
     from tako.translator import PartContext
 
 REDACTED = "redactedContent"
@@ -39,10 +44,13 @@ FORMATS = {"jpg": "jpeg", **{mime.removeprefix("image/"): mime.removeprefix("ima
 _IN_S3 = re.compile(r"s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?")  # the API's own pattern
 
 
-def encode_part(part: Part, context: PartContext, *, fetches: bool = False) -> dict[str, Any] | None:
+def encode_part(
+    part: Part, context: PartContext, *, fetches: bool = False, rules_for: Callable[[str], Rules] = rules_of
+) -> dict[str, Any] | None:
     """Return the content block of one part, or None with a notice.
 
     With ``fetches`` the place of an image that tako fetches is held by ``{"image": {"url", "path"}}``.
+    ``rules_for(model)`` tells what a model takes.
     """
     match part:
         case VendorPart():
@@ -54,7 +62,7 @@ def encode_part(part: Part, context: PartContext, *, fetches: bool = False) -> d
         case ToolCallPart():
             block = {"toolUse": {"toolUseId": part.id, "name": part.name, "input": as_arguments(part.args, context)}}
         case ToolResultPart():
-            block = _result(part, context)
+            block = _result(part, rules_for(context.origin.model), context)
         case ReasoningPart():
             block = _reasoning(part, context)
         case _:  # a part of a later version, or of a plugin that wraps the translator
@@ -187,10 +195,12 @@ def _in_s3(part: ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
     return {"image": {"format": kind, "source": {"s3Location": {"uri": part.url}}}}
 
 
-def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:
+def _result(part: ToolResultPart, rules: Rules, context: PartContext) -> dict[str, Any]:
     result: dict[str, Any] = {"toolUseId": part.id, "content": _result_content(part, context)}
-    if part.is_error:
+    if part.is_error and rules.converse.status:
         result["status"] = "error"
+    elif part.is_error:
+        context.notice(notices.ERROR_FLAG, f"the error mark was left out: {who(rules)} takes none in a tool result")
     return {"toolResult": result}
 
 

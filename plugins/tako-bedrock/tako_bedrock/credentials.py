@@ -6,6 +6,7 @@ boto3 is imported here, on first use.
 from __future__ import annotations
 
 import os
+from functools import partial
 from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -111,15 +112,20 @@ class Account:
         self._given = session
         self._clock = clock
         self._session: Session | None = session
-        self._place: Place | None = None
-        self._placing = SingleFlight(self._find_place, THREAD)
+        self._places: dict[str | None, Place] = {}  # by the region that a model names
+        self._placing: dict[str | None, SingleFlight[Place]] = {}
         self._refused: Held | None = None
         self._lease = Lease(self._fetch, self._stage, name=THREAD, clock=clock)
 
-    async def place(self) -> Place:
-        """Return where requests go; raises ConfigurationError where no region is set."""
-        place = self._place
-        return place if place is not None else await self._placing.result()
+    async def place(self, region: str | None = None) -> Place:
+        """Return where requests go; raises ConfigurationError where no region is set.
+
+        ``region`` is the one that a model's ARN names, which goes before any that is set.
+        """
+        if (place := self._places.get(region)) is not None:
+            return place
+        flight = self._placing.setdefault(region, SingleFlight(partial(self._find_place, region), THREAD))
+        return await flight.result()
 
     async def held(self) -> Held:
         """Return valid credentials; raises ConfigurationError, AuthenticationError or TransportError."""
@@ -169,18 +175,18 @@ class Account:
             self._session = session = made
         return session
 
-    def _find_place(self) -> Place:
-        if self._place is not None:
-            return self._place
+    def _find_place(self, named: str | None) -> Place:
+        if named in self._places:
+            return self._places[named]
         session = self._open()
-        region = self._region or session.region_name or os.environ.get("AWS_REGION")
+        region = named or self._region or session.region_name or os.environ.get("AWS_REGION")
         if not region:
             raise missing_region(self._owner, self._profile)
         try:
             place = Place(self._endpoint, region) if self._endpoint else _resolved(session, region)
         except Exception as error:  # noqa: BLE001 - as above
             raise translated(error, self._owner, self._profile) from error.with_traceback(None)
-        self._place = place
+        self._places[named] = place
         return place
 
     def _fetch(self, old: Held | None) -> Held:

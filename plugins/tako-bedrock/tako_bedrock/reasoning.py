@@ -6,77 +6,63 @@ Nova 2: "Extended thinking" of the Nova user guide. gpt-oss: its model card. As 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.kit.families import EFFORTS, effort_for, left_out, refusal, thinking
+from tako_bedrock.turns import who
 
 if TYPE_CHECKING:
+    from tako.kit.families import Rules
     from tako.translator import PartContext
+    from tako.types import ChatRequest
 
 FIELDS = "additionalModelRequestFields"
-MIN_BUDGET = 1024
-"""The smallest budget, in tokens, that Claude takes."""
-BUDGETS = {"low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32000}
-"""Efforts, and the budgets in tokens that stand for them where a model knows budgets alone."""
-WORDS = ("low", "medium", "high")
-"""Efforts that every family with efforts has."""
-
-_NONE = re.compile(r"claude-(v?[12]\b|instant|3-(opus|sonnet|haiku)|3-5)")
-_BUDGET = re.compile(r"claude-(3-7|(opus|sonnet|haiku)-4(-[0-5])?(-20\d{6}|\b(?!-)))")
-_CLAUDE = re.compile(r"claude")
-_GPT = re.compile(r"gpt-oss")
-_NOVA = re.compile(r"nova-2")
 
 
-def reasoning(wanted: int | str, model: str, context: PartContext, *, forced: bool) -> dict[str, Any]:  # noqa: PLR0911 - one a family
+def reasoning(
+    request: ChatRequest, rules: Rules, context: PartContext, *, forced: bool, open_calls: bool
+) -> dict[str, Any]:
     """Return the fields that carry ``request.reasoning``; what the model has no word for is changed or left out, noted.
 
-    ``forced``: a tool has to be called, beside which Claude refuses to think.
+    ``forced``: a tool has to be called, beside which Claude refuses to think. ``open_calls``: its last turn has calls
+    and no thinking.
     """
-    if isinstance(wanted, str) and wanted not in BUDGETS:
-        return _left_out(context, f"{wanted!r} is no effort (known: {', '.join(BUDGETS)})")
-    if not isinstance(wanted, str) and wanted <= 0:
-        return _left_out(context, "a budget of 0 is no thinking")
-    if _NONE.search(model):
-        return _left_out(context, "this model does not think")
-    if _BUDGET.search(model):
-        if forced:
-            return _left_out(context, "the model refuses thinking where a tool must be called")
-        return {FIELDS: {"thinking": {"type": "enabled", "budget_tokens": _budget(wanted, context)}}}
-    if _CLAUDE.search(model):
-        fields: dict[str, Any] = {"outputConfig": {"effort": _effort(wanted, tuple(BUDGETS), context)}}
-        if forced:
-            text = "the effort went out without thinking, which the model refuses where a tool must be called"
-            context.notice(notices.CHANGED_PARAMETER, text, "reasoning")
-            return fields
-        return {**fields, FIELDS: {"thinking": {"type": "adaptive"}}}
-    if _GPT.search(model):
-        return {FIELDS: {"reasoning_effort": _effort(wanted, WORDS, context)}}
-    if _NOVA.search(model):
-        config = {"type": "enabled", "maxReasoningEffort": _effort(wanted, WORDS, context)}
-        return {FIELDS: {"reasoningConfig": config}}
-    return _left_out(context, f"no word of this model's for it is known; say it in extra, under {FIELDS}")
+    wanted = request.reasoning
+    if wanted is None:
+        return {}
+    if rules.family == "claude":
+        return _claude(thinking(request, rules, context, forced=forced, open_calls=open_calls))
+    words = [word for word in EFFORTS if word != "none" or word in rules.efforts]
+    reason = refusal(wanted, rules, words)
+    if rules.family not in ("gpt", "nova"):
+        reason = f"no word of {who(rules)} for it is known; say it in extra, under {FIELDS}"
+    if reason:
+        return left_out(context, reason)
+    effort = effort_for(wanted, rules.efforts, context)
+    if rules.family == "gpt":
+        return {FIELDS: {"reasoning_effort": effort}}
+    return {FIELDS: {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": effort}}}
 
 
-def _budget(wanted: int | str, context: PartContext) -> int:
-    budget = BUDGETS[wanted] if isinstance(wanted, str) else max(wanted, MIN_BUDGET)
-    if budget != wanted:
-        text = f"{wanted!r} went out as a budget of {budget} tokens"
-        context.notice(notices.CHANGED_PARAMETER, text, "reasoning")
-    return budget
+def alone(body: dict[str, Any], rules: Rules, context: PartContext) -> None:
+    """Leave out what a model refuses beside its highest effort; Nova 2 takes neither a limit nor sampling there."""
+    effort = body.get(FIELDS, {}).get("reasoningConfig", {}).get("maxReasoningEffort")
+    if effort not in rules.alone or "inferenceConfig" not in body:
+        return
+    for name, path in (("maxTokens", "max_tokens"), ("temperature", "temperature"), ("topP", "top_p")):
+        if body["inferenceConfig"].pop(name, None) is not None:
+            text = f"{path} was left out: the model refuses it beside the effort {effort!r}"
+            context.notice(notices.UNSUPPORTED_PARAMETER, text, path)
+    if not body["inferenceConfig"]:
+        del body["inferenceConfig"]
 
 
-def _effort(wanted: int | str, words: tuple[str, ...], context: PartContext) -> str:
-    if isinstance(wanted, str):
-        effort = wanted if wanted in words else words[-1]
-    else:
-        effort = next((word for word in ("low", "medium") if wanted <= BUDGETS[word]), "high")
-    if effort != wanted:
-        context.notice(notices.CHANGED_PARAMETER, f"{wanted!r} went out as the effort {effort!r}", "reasoning")
-    return effort
-
-
-def _left_out(context: PartContext, reason: str) -> dict[str, Any]:
-    context.notice(notices.UNSUPPORTED_PARAMETER, f"reasoning was left out: {reason}", "reasoning")
-    return {}
+def _claude(fields: dict[str, Any]) -> dict[str, Any]:
+    """Put Anthropic's own fields where Converse has them."""
+    made: dict[str, Any] = {}
+    if "output_config" in fields:
+        made["outputConfig"] = fields["output_config"]
+    if "thinking" in fields:
+        made[FIELDS] = {"thinking": fields["thinking"]}
+    return made

@@ -8,16 +8,18 @@ import msgspec
 
 from tako import notices
 from tako.kit.encoding import merge
+from tako.kit.families import make_room, sampling
 from tako.kit.tools import encode_tools
 from tako.kit.turns import with_user
 from tako.loose import as_object
 from tako.types import JsonSchema, Tool
-from tako_bedrock.reasoning import reasoning
-from tako_bedrock.turns import arrange, cache_point, content_of
+from tako_bedrock.reasoning import FIELDS, alone, reasoning
+from tako_bedrock.turns import arrange, cache_mark, cache_point, called, content_of, open_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tako.kit.families import Rules
     from tako.kit.turns import Turn
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
@@ -26,16 +28,14 @@ if TYPE_CHECKING:
 EMPTY_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
 
 
-def encode_request(request: ChatRequest, model: str, translator: Translator, context: PartContext) -> dict[str, Any]:
+def encode_request(request: ChatRequest, rules: Rules, translator: Translator, context: PartContext) -> dict[str, Any]:
     """Make the body of a request, all but ``extra``; what cannot be carried is noted in the context."""
-    system, turns = with_user(*arrange(request, model, translator, context), context)
+    system, turns = with_user(*arrange(request, rules, translator, context), context)
     body: dict[str, Any] = {}
     if system:
         body["system"] = content_of(system)
     body["messages"] = [{"role": turn.role, "content": content_of(turn.items)} for turn in turns]
-    if inference := dict(_inference(request)):
-        body["inferenceConfig"] = inference
-    if tools := _tools(request, turns, context):
+    if tools := _tools(request, turns, rules, context):
         body["toolConfig"] = tools
     if request.metadata:
         body["requestMetadata"] = request.metadata
@@ -47,9 +47,12 @@ def encode_request(request: ChatRequest, model: str, translator: Translator, con
     for name in ("seed", "parallel_tool_calls"):
         if getattr(request, name) is not None:
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: Converse has none", name)
-    if request.reasoning is not None:
-        forced = bool({"any", "tool"} & body.get("toolConfig", {}).get("toolChoice", {}).keys())
-        body = merge(body, reasoning(request.reasoning, model, context, forced=forced))
+    forced = bool({"any", "tool"} & body.get("toolConfig", {}).get("toolChoice", {}).keys())
+    thought = reasoning(request, rules, context, forced=forced, open_calls=open_calls(turns))
+    if inference := dict(_inference(request, rules, thought.get(FIELDS, {}), context)):
+        body["inferenceConfig"] = inference
+    body = merge(body, thought)
+    alone(body, rules, context)
     return body
 
 
@@ -79,48 +82,76 @@ def _places(content: list[dict[str, Any]]) -> Iterator[tuple[list[dict[str, Any]
             yield from _places(block["toolResult"]["content"])
 
 
-def _inference(request: ChatRequest) -> Iterator[tuple[str, Any]]:
-    for name, value in (
-        ("maxTokens", request.max_tokens),
-        ("temperature", request.temperature),
-        ("topP", request.top_p),
-        ("stopSequences", request.stop or None),
-    ):
-        if value is not None:
-            yield name, value
+def _inference(
+    request: ChatRequest, rules: Rules, thought: dict[str, Any], context: PartContext
+) -> Iterator[tuple[str, Any]]:
+    """Yield limits, sampling and stop sequences; ``thought`` are the fields that ask the model to think."""
+    if request.max_tokens is not None:
+        yield "maxTokens", make_room(thought, request.max_tokens, rules, request, context)
+    for name, value in sampling(request, rules, context, thinking=bool(thought)):
+        yield {"temperature": "temperature", "top_p": "topP"}[name], value
+    if request.stop and not rules.converse.stops:
+        context.notice(notices.UNSUPPORTED_PARAMETER, "stop was left out: Converse refuses it for this model", "stop")
+    elif request.stop:
+        stops = request.stop if rules.blank_stops else [text for text in request.stop if text.strip()]
+        if len(stops) < len(request.stop):
+            text = "stop sequences of white space were left out: the model refuses them"
+            context.notice(notices.UNSUPPORTED_PARAMETER, text, "stop")
+        if stops:
+            yield "stopSequences", stops
 
 
-def _tools(request: ChatRequest, turns: list[Turn], context: PartContext) -> dict[str, Any]:
+def _tools(request: ChatRequest, turns: list[Turn], rules: Rules, context: PartContext) -> dict[str, Any]:
     """Declare the tools. A history with calls is refused without them, even where none may be called."""
-    called = {item.block["toolUse"]["name"]: None for turn in turns for item in turn.items if item.kind == "toolUse"}
+    names = dict.fromkeys(called(turns))
     choice = request.tool_choice
     if choice == "none" and request.tools:
         text = "Converse cannot forbid tools: they went along, since the history has calls"
-        if not called:
+        if not names:
             text = "Converse cannot forbid tools: they were left out"
         context.notice(notices.CHANGED_PARAMETER, text, "tool_choice")
-        return {"tools": _declared(request, context)} if called else {}
+        return {"tools": _declared(request, rules, context)} if names else {}
     if request.tools:
-        config: dict[str, Any] = {"tools": _declared(request, context)}
-        if choice is not None and choice != "auto":  # auto is the default, and some models take no choice at all
-            config["toolChoice"] = {"any": {}} if choice == "required" else {"tool": {"name": choice}}
+        config: dict[str, Any] = {"tools": _declared(request, rules, context)}
+        if choice is not None and (chosen := _choice(choice, rules, context)):
+            config["toolChoice"] = chosen
         return config
     if choice is not None:
         context.notice(notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: there are no tools", "tool_choice")
-    if not called or "toolConfig" in request.extra:
+    if not names or "toolConfig" in request.extra:
         return {}
     text = "the tools that were called so far were declared: Converse refuses a history with calls without them"
     context.notice(notices.ADDED_TOOLS, text, "tools")
-    return {"tools": [{"toolSpec": {"name": name, "inputSchema": {"json": EMPTY_SCHEMA}}} for name in called]}
+    return {"tools": [{"toolSpec": {"name": name, "inputSchema": {"json": EMPTY_SCHEMA}}} for name in names]}
 
 
-def _declared(request: ChatRequest, context: PartContext) -> list[dict[str, Any]]:
+def _choice(choice: str, rules: Rules, context: PartContext) -> dict[str, Any] | None:
+    """Say which tool to call, as far as the model takes it. "auto" is the default, and some models take no choice."""
+    if choice == "auto":
+        return None
+    kind = "any" if choice == "required" else "tool"
+    if kind in rules.converse.choices:
+        return {"any": {}} if kind == "any" else {"tool": {"name": choice}}
+    if "any" in rules.converse.choices:
+        text = f"tool_choice {choice!r} went out as 'required': this model can't be told which tool to call"
+        context.notice(notices.CHANGED_PARAMETER, text, "tool_choice")
+        return {"any": {}}
+    text = "tool_choice was left out: this model decides itself whether it calls a tool"
+    context.notice(notices.UNSUPPORTED_PARAMETER, text, "tool_choice")
+    return None
+
+
+def _declared(request: ChatRequest, rules: Rules, context: PartContext) -> list[dict[str, Any]]:
     """Declare the tools, each with its cache point; a tool's ``extra`` goes into its ``toolSpec``."""
+    own = [
+        (i, tool) for i, tool in enumerate(request.tools) if isinstance(tool, Tool) or tool.provider == context.provider
+    ]
     declared: list[dict[str, Any]] = []
-    for tool, block in zip(request.tools, encode_tools(request, context, _tool), strict=False):
+    for (i, tool), block in zip(own, encode_tools(request, context, _tool), strict=True):
         declared.append({"toolSpec": block} if "inputSchema" in block else block)
-        if isinstance(tool, Tool) and tool.cache:
-            declared.append(cache_point(tool.cache))
+        mark = isinstance(tool, Tool) and cache_mark(tool.cache, "tools", f"tools[{i}].cache", rules, context)
+        if mark:
+            declared.append(cache_point(mark))
     return declared
 
 

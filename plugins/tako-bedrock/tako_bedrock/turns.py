@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from tako import notices
 from tako.kit import turns as kit
+from tako.kit.families import Rules, leave_out_prefill
 from tako.kit.turns import Blocks, Item, Turn
+from tako.types import Tool
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
 CACHE_POINTS = 4
 """Cache points that one request may have."""
+SHORT = "5m"
+"""How long a cache point lasts by default."""
 
 _NOT_CLAUDE_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -70,13 +77,52 @@ CLAUDE = replace(BLOCKS, not_id=_NOT_CLAUDE_ID, not_last=frozenset({"reasoningCo
 
 
 def arrange(
-    request: ChatRequest, model: str, translator: Translator, context: PartContext
+    request: ChatRequest, rules: Rules, translator: Translator, context: PartContext
 ) -> tuple[list[Item], list[Turn]]:
     """Return the system blocks and the turns; what cannot stand where it is is noted and left out."""
-    system, turns = kit.arrange(request, translator, context, CLAUDE if "claude" in model else BLOCKS)
-    kit.unmark(system, turns, CACHE_POINTS, context)
+    blocks = CLAUDE if rules.family == "claude" else BLOCKS
+    system, turns = kit.arrange(request, translator, context, blocks)
+    leave_out_prefill(turns, rules, context)
+    for item in system:
+        item.cached = cache_mark(item.cached, "system", item.path, rules, context)
+    for item in [item for turn in turns for item in turn.items]:
+        item.cached = cache_mark(item.cached, "messages", item.path, rules, context)
+    marked = len([tool for tool in request.tools if isinstance(tool, Tool) and tool.cache])
+    kit.unmark(system, turns, max(CACHE_POINTS - (marked if "tools" in rules.converse.cache else 0), 0), context)
     context.path = ""
     return system, turns
+
+
+def cache_mark(mark: bool | str, place: str, path: str, rules: Rules, context: PartContext) -> bool | str:
+    """Return a cache mark as the model takes it; what is changed or left out is noted."""
+    if not mark:
+        return False
+    if place not in rules.converse.cache:
+        text = f"a cache mark was left out: {who(rules)} takes no cache points there"
+        context.notice(notices.UNSUPPORTED_PARAMETER, text, path)
+        return False
+    if rules.converse.cache_hour or mark is True or mark == SHORT:
+        return mark if rules.converse.cache_hour else True
+    text = f"a cache mark of {mark} went out without its time: this model takes {SHORT} alone"
+    context.notice(notices.CHANGED_PARAMETER, text, path)
+    return True
+
+
+def who(rules: Rules) -> str:
+    """Name a model in a notice of what it doesn't take; of one that isn't known, say how to tell which it is."""
+    return "this model" if rules.family else "a model that isn't known (base_model= tells which it is)"
+
+
+def open_calls(turns: list[Turn]) -> bool:
+    """Tell whether the reply goes on after tool results to a turn of the model that does not begin with thinking."""
+    if len(turns) < 2 or turns[-1].items[0].kind != BLOCKS.result:  # noqa: PLR2004 - calls and their results
+        return False
+    return turns[-2].items[0].kind != "reasoningContent"
+
+
+def called(turns: list[Turn]) -> Iterator[str]:
+    """Yield the names of the tools that the conversation calls."""
+    yield from (str(item.block["toolUse"]["name"]) for turn in turns for item in turn.items if item.kind == BLOCKS.call)
 
 
 def content_of(items: list[Item]) -> list[dict[str, Any]]:

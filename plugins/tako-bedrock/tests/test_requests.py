@@ -67,6 +67,7 @@ def test_parallel_calls_are_answered_in_one_turn_results_first():
             Message.tool("c2", {"reason": "no data"}, is_error=True),
             Message.tool("c3", [TextPart("see"), ContentPart.image("image/png", PNG)]),
         ],
+        CLAUDE,
         tools=[WEATHER],
     )
     assert body["messages"][1]["content"][1] == {
@@ -250,7 +251,7 @@ def test_what_converse_has_no_word_for_is_noted():
     assert notices == ["unsupported_parameter"] * 4
 
 
-ADAPTIVE = {"thinking": {"type": "adaptive"}}
+ADAPTIVE = {"thinking": {"type": "adaptive", "display": "summarized"}}
 FIELDS = "additionalModelRequestFields"
 
 
@@ -281,7 +282,7 @@ def test_reasoning_in_the_words_of_each_family(model, wanted, sent, noted):
 
 def test_cache_marks_become_cache_points_of_which_the_last_four_stay():
     marked = [TextPart(str(n), cache=True) for n in range(5)]
-    body, notices = send([Message.system(marked[:1]), Message.user(marked[1:])])
+    body, notices = send([Message.system(marked[:1]), Message.user(marked[1:])], CLAUDE)
     assert body["system"] == [{"text": "0"}]
     assert body["messages"][0]["content"][:2] == [{"text": "1"}, {"cachePoint": {"type": "default"}}]
     assert notices == ["unsupported_parameter"]

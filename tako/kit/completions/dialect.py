@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tako.kit.completions.ids import call_ids
+from tako.kit.families import bare_name
 from tako.translator import PartContext
 from tako.types import FinishReason
 
@@ -112,7 +113,7 @@ RESPONSES_ALONE = re.compile(
 
 def for_openai(dialect: Dialect, model: str) -> Dialect:
     """Return how the wire of one of OpenAI's models differs, wherever it is served ("openai/gpt-5")."""
-    changes = _changes(model.rpartition("/")[2].removeprefix("ft:"))
+    changes = _changes(bare_name(model))
     return replace(dialect, **changes) if changes else dialect
 
 

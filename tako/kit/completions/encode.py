@@ -12,6 +12,7 @@ from tako.fold import arguments
 from tako.kit.completions.blocks import REASONING, Block, decode_block
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.parameters import parameters
+from tako.kit.completions.prefill import without_prefill
 from tako.kit.completions.turns import arrange
 from tako.kit.encoding import (
     complete,
@@ -46,7 +47,7 @@ def encode_request(
     request: ChatRequest, model: str, translator: Translator, context: PartContext, dialect: Dialect, *, stream: bool
 ) -> dict[str, Any]:
     """Make the body of a request; what the wire can't carry is noted in the context."""
-    messages = arrange(request, translator, context, dialect)
+    messages = without_prefill(arrange(request, translator, context, dialect), context)
     messages = dialect.arrange(messages, context) if dialect.arrange is not None else messages
     refuse_empty(messages, context)
     body = {"model": request.model or model, "messages": messages, **dict(parameters(request, context, dialect))}

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.kit.families import rules_of, sampling
 from tako.kit.tools import encode_tools
 from tako.loose import as_object, text_of
 from tako.types import Tool, VendorTool
@@ -29,7 +30,7 @@ def parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> 
     """Yield the fields that carry a request's tools and parameters; what the dialect has no word for is noted."""
     yield from tools_of(request, context, _tool, partial(_choice, request=request, dialect=dialect))
     yield from _sampling(request, context, dialect)
-    if request.response_format is not None:
+    if request.response_format is not None and fits_tools(request, context):
         yield "response_format", _format(request.response_format, context)
     yield from _effort(request.reasoning, context, dialect, has_tools=bool(request.tools))
     if request.metadata and dialect.metadata:
@@ -38,21 +39,27 @@ def parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> 
         context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no metadata", "metadata")
 
 
+def fits_tools(request: ChatRequest, context: PartContext) -> bool:
+    """Whether the model gives JSON beside the tools of a request; if not, that's noted."""
+    if not request.tools or rules_of(context.origin.model).json_beside_tools:
+        return True
+    text = "response_format was left out: this model gives no JSON beside tools"
+    context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format")
+    return False
+
+
 def effort_of(budget: int) -> str:
     """Return the effort that stands for a budget in tokens, on wires that know words alone."""
     return next((word for limit, word in EFFORTS if budget <= limit), "high")
 
 
 def temperatures(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, float]]:
-    """Yield temperature and top_p, if the model takes them."""
-    thinks = request.reasoning not in (None, "none") and not dialect.sampling_beside_effort
-    samples, beside = dialect.sampling and not thinks, " beside an effort" if thinks else ""
-    for name in ("temperature", "top_p"):
-        value = getattr(request, name)
-        if value is not None and samples:
-            yield name, value
-        elif value is not None:
-            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: this model takes none{beside}", name)
+    """Yield temperature and top_p, as the model takes them."""
+    thinks = request.reasoning not in (None, "none")
+    beside = thinks and not dialect.sampling_beside_effort
+    refused = not dialect.sampling or beside
+    refusal = f"this model takes none{' beside an effort' if beside else ''}" if refused else ""
+    yield from sampling(request, rules_of(context.origin.model), context, thinking=thinks, refusal=refusal)
 
 
 def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tako import notices
 from tako.kit import turns as kit
+from tako.kit.families import trim
 from tako.kit.messages.decode import LONGEST_ID, NOT_ID
 from tako.kit.turns import Blocks, Item, Turn
 
@@ -72,7 +73,7 @@ def arrange(
     """
     system, turns = kit.arrange(request, translator, context, blocks)
     if turns and turns[-1].role == "assistant" and not turns[-1].own:
-        _trim(turns[-1].items[-1], context)
+        trim(turns[-1].items[-1], context)
     items = [*tools, *system, *(item for turn in turns for item in turn.items)]
     for item in items:
         item.cached = "cache_control" in item.block  # a plugin may have set it, too
@@ -93,14 +94,6 @@ def content(items: list[Item]) -> str | list[dict[str, Any]]:
     if len(items) == 1 and first.keys() == {"type", "text"} and first["type"] == "text":
         return str(first["text"])
     return [item.block for item in items]
-
-
-def _trim(item: Item, context: PartContext) -> None:
-    """Take the white space off the end of the text that the reply begins with; the API refuses it there."""
-    text = item.block.get("text")
-    if item.kind == "text" and isinstance(text, str) and text != text.rstrip():
-        item.block = {**item.block, "text": text.rstrip()}
-        context.notice(notices.CHANGED_PART, "a text that the reply goes on from lost its last white space", item.path)
 
 
 def _shorten(marked: list[Item], context: PartContext) -> None:

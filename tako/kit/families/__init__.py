@@ -1,0 +1,34 @@
+"""What families of models take and refuse, in one place for every plugin that reaches them.
+
+::
+
+    rules = rules_of("us.anthropic.claude-opus-4-7-v1:0")   # the same as for "claude-opus-4-7"
+    rules.sampling                                            # False: temperature and top_p are refused
+"""
+
+from tako.kit.families.names import bare_name
+from tako.kit.families.prefill import PREFILL_REFUSED, TRIMMED, leave_out_prefill, trim
+from tako.kit.families.rules import EFFORTS, UNKNOWN, Converse, Rules, rules_of
+from tako.kit.families.sampling import sampling
+from tako.kit.families.thinking import BUDGETS, effort_for, left_out, make_room, nearest, refusal, thinking
+
+__all__ = [
+    "BUDGETS",
+    "EFFORTS",
+    "PREFILL_REFUSED",
+    "TRIMMED",
+    "UNKNOWN",
+    "Converse",
+    "Rules",
+    "bare_name",
+    "effort_for",
+    "leave_out_prefill",
+    "left_out",
+    "make_room",
+    "nearest",
+    "refusal",
+    "rules_of",
+    "sampling",
+    "thinking",
+    "trim",
+]

@@ -1,0 +1,123 @@
+"""What a model's family takes and refuses, as data: ``families.toml``, which says where each fact is from."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from tako.kit.families.names import bare_name
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""All efforts, from the least on."""
+
+
+class Converse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What Bedrock's Converse carries to a model.
+
+    - ``tools_in_streams``: ConverseStream takes tools; ``choices``: the choices of a tool beside "auto".
+    - ``status``: a tool's result may say that it is an error. ``stops``: stop sequences are taken.
+    - ``cache``: where cache points may stand; ``cache_hour``: they may last for an hour.
+    - ``reasoning``: the model's own reasoning may go back to it.
+    """
+
+    tools_in_streams: bool = True
+    choices: tuple[Literal["any", "tool"], ...] = ("any", "tool")
+    status: bool = False
+    stops: bool = True
+    cache: tuple[Literal["system", "messages", "tools"], ...] = ()
+    cache_hour: bool = False
+    reasoning: bool = True
+
+
+class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one model takes, wherever it is served. The defaults refuse nothing.
+
+    - ``family``: its family's name, "" if the model isn't known.
+    - ``sampling``: temperature and top_p are taken; ``sampling_together``: both in one request;
+      ``sampling_beside_thinking``: while the model thinks, too. ``most_temperature``: the highest.
+    - ``efforts``: the words that say how much it thinks; ``budgets``: the least and the most tokens that it may be
+      allowed for it. Without either it doesn't think. ``stoppable``: it may be asked not to think at all. ``alone``:
+      efforts beside which neither ``max_tokens`` nor sampling is taken.
+    - ``prefill``: it goes on from a turn of its own at the end; ``trimmed``: such a text may not end with white space.
+    - ``blank_stops``: stop sequences may be white space.
+    - ``json_beside_tools``: a reply may be asked for in JSON while tools are declared.
+    - ``quiet``: it leaves the text of its thinking out unless it is asked for.
+    - ``system_between``: it takes system messages between turns.
+    - ``most_output``: the most tokens of one reply, thinking included.
+    """
+
+    family: str = ""
+    sampling: bool = True
+    sampling_together: bool = True
+    sampling_beside_thinking: bool = True
+    most_temperature: float | None = None
+    efforts: tuple[str, ...] = EFFORTS[2:]
+    budgets: tuple[int, int] | None = None
+    stoppable: bool = True
+    alone: tuple[str, ...] = ()
+    prefill: bool = True
+    trimmed: bool = False
+    blank_stops: bool = True
+    json_beside_tools: bool = True
+    quiet: bool = False
+    system_between: bool = False
+    most_output: int | None = None
+    converse: Converse = Converse()
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model can be asked to think."""
+        return bool(self.efforts) or self.budgets is not None
+
+
+class Row(Struct):
+    """Models of a family that differ from the others; the first row that matches decides."""
+
+    match: str
+    rules: dict[str, Any] = {}
+
+
+class Family(Struct):
+    """A family: its name, how its models are recognised, what holds for all of them, and for some."""
+
+    name: str
+    match: str
+    rules: dict[str, Any] = {}
+    model: list[Row] = []
+
+
+class Sheet(Struct):
+    """The whole file."""
+
+    family: list[Family]
+
+
+@lru_cache(1024)
+def rules_of(model: str) -> Rules:
+    """Return what a model takes, by its name in any spelling; UNKNOWN if the name tells no family."""
+    name = bare_name(model)
+    family = next((family for family in families() if name and re.search(family.match, name)), None)
+    if family is None:
+        return UNKNOWN
+    row = next((row for row in family.model if re.search(row.match, name)), None)
+    own: dict[str, Any] = row.rules if row is not None else {}
+    converse = {**family.rules.get("converse", {}), **own.get("converse", {})}
+    return msgspec.convert({**family.rules, **own, "family": family.name, "converse": converse}, Rules)
+
+
+@cache
+def families() -> list[Family]:
+    """Read the file; the first family that matches a name decides."""
+    import tomllib
+    from importlib.resources import files
+
+    text = files(__package__ or "").joinpath("families.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), Sheet).family
+
+
+UNKNOWN = Rules(budgets=(1024, 1_000_000))
+"""The rules of a model that nobody knows."""
