@@ -108,7 +108,8 @@ class Bedrock(HttpProvider):
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
         """Claude models take each other's thinking and blocks. Reasoning goes only to models that take it back."""
         rules = self.rules_for(own.model)
-        if isinstance(part, ReasoningPart) and not rules.converse.reasoning:
+        takes = rules.converse.reasoning
+        if isinstance(part, ReasoningPart) and (takes == "refused" or (takes == "own" and origin.model != own.model)):
             return False
         both = rules.family == self.rules_for(origin.model).family == "claude"
         return origin.matches(Origin(own.provider, "", own.server) if both else own)

@@ -182,6 +182,13 @@ def test_other_families_get_none(model, origin):
     assert notices == [("foreign_state", "messages[1].content[0]")]
 
 
+def test_what_a_model_has_made_itself_goes_back_unless_it_is_known_to_refuse_it():
+    haiku = "anthropic.claude-3-haiku-20240307-v1:0"
+    assert send(haiku, thinking_of(haiku))[1] == []
+    r1 = "us.deepseek.r1-v1:0"
+    assert send(r1, thinking_of(r1))[1] == [("foreign_state", "messages[1].content[0]")]
+
+
 def ask_for_tools(model, script, **options):
     """Stream a request with tools; return the response and the ends of the paths that were asked."""
     with serve(script) as server:

@@ -21,7 +21,8 @@ class Converse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     - ``tools_in_streams``: ConverseStream takes tools; ``choices``: the choices of a tool beside "auto".
     - ``status``: a tool's result may say that it is an error. ``stops``: stop sequences are taken.
     - ``cache``: where cache points may stand; ``cache_hour``: they may last for an hour.
-    - ``reasoning``: the model's own reasoning may go back to it.
+    - ``reasoning``: "taken" back by the model; "own" is of one that doesn't think: only what it is known to have made;
+      "refused" even if it made it.
     """
 
     tools_in_streams: bool = True
@@ -30,7 +31,7 @@ class Converse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stops: bool = True
     cache: tuple[Literal["system", "messages", "tools"], ...] = ()
     cache_hour: bool = False
-    reasoning: bool = True
+    reasoning: Literal["taken", "own", "refused"] = "taken"
 
 
 class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
