@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SHIPPED: Mapping[str, str] = {
     "openai": "tako-openai",
     "anthropic": "tako-anthropic",
+    "gemini": "tako-vertex",
     "vertex": "tako-vertex",
     "mistral": "tako-mistral",
     "bedrock": "tako-bedrock",

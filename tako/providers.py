@@ -19,6 +19,7 @@ if _t.TYPE_CHECKING:
     from tako_openai import OpenAI as OpenAI
     from tako_python import PythonProvider as PythonProvider
     from tako_vertex import Vertex as Vertex
+    from tako_vertex.gemini import Gemini as Gemini
 
     from tako.provider import Provider as _Provider
 

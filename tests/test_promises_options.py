@@ -33,7 +33,7 @@ DEFAULTS = {
     ("Anthropic", "version"): "2023-06-01",
     ("AzureOpenAI", "api_version"): None,
     ("Bedrock", "url_prefetch"): False,
-    ("Vertex", "location"): "us-central1",
+    ("Vertex", "location"): "global",
     ("Mistral", "base_url"): "https://api.mistral.ai/v1",
     ("Ollama", "base_url"): "http://localhost:11434",
     ("Ollama", "url_prefetch"): False,

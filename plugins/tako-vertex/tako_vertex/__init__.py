@@ -6,50 +6,35 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, TakoError
 from tako.kit.addresses import check_url
 from tako.kit.checks import check_text, given
-from tako.kit.exchange import Exchange, chat_through, stream_through
-from tako.kit.http import CallOptions, HttpOptions, HttpProvider
 from tako.kit.keys import Secret, find_key
 from tako.kit.lease import sent_again
-from tako.kit.models import ModelTable
-from tako_vertex.endpoint import LOCATION, address, host_of, model_path
-from tako_vertex.failures import CODES, google_facts
-from tako_vertex.parts import decode_block, encode_part
-from tako_vertex.reply import decode_reply
-from tako_vertex.request import encode_request
+from tako_vertex.endpoint import LOCATION, address, host_of, location_of, model_path
+from tako_vertex.generate import GenerateContent
 from tako_vertex.sources import Source, check_credentials
-from tako_vertex.stream import GeminiDecoder
 from tako_vertex.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tako.kit.failures import Facts
+    from tako.kit.http import CallOptions, HttpOptions
     from tako.kit.wire import HttpReply
-    from tako.parts import Part
-    from tako.state import Origin
 
 
-TABLE = ModelTable(__name__)
-GOOGLE = ("vertex", "gemini")
-"""The providers of Gemini: on Google Cloud, and by the Developer API."""
-
-
-class Vertex(HttpProvider):
+class Vertex(GenerateContent):
     """A Gemini model on Vertex AI.
 
     ``project_id``: None for GOOGLE_CLOUD_PROJECT, then for the project that the credentials name. ``location``: a
-    region, "eu", "us" or "global"; None for GOOGLE_CLOUD_LOCATION, then us-central1. ``endpoint_url`` takes the place
-    of the location's host. At most one of: ``access_token``, which is never refreshed; ``credentials``, of google.auth;
-    ``service_account_file``; ``api_key``, for express mode, which has neither project nor location. None of them:
-    Google's application default credentials. Tokens and keys may be "$ENV:NAME".
+    region, "eu", "us" or "global"; None for GOOGLE_CLOUD_LOCATION, then "global". A model's path that names a location
+    goes before it. ``endpoint_url`` takes the place of the location's host. At most one of: ``access_token``, which is
+    never refreshed; ``credentials``, of google.auth; ``service_account_file``; ``api_key``, for express mode, which has
+    neither project nor location. None of them: Google's application default credentials. Tokens and keys may be
+    "$ENV:NAME".
     """
 
     name = "vertex"
-    codes = CODES
 
     def __init__(
         self,
@@ -85,6 +70,7 @@ class Vertex(HttpProvider):
             "global" if key is not None else location or os.environ.get("GOOGLE_CLOUD_LOCATION") or str(LOCATION)
         )
         host = host_of(self.location, self.id)
+        self._anywhere = endpoint_url is None
         self.endpoint_url = (
             host if endpoint_url is None else check_url(endpoint_url, "endpoint_url", self.id, beyond="/v1(?:/.*)?")
         )
@@ -111,7 +97,9 @@ class Vertex(HttpProvider):
                 project = self.project_id = self.tokens.project
             if project is None:
                 raise _no_project(self.id)
-        return address(self.endpoint_url, project, self.location, path, stream=stream)
+        placed = location_of(path) if self._anywhere else None
+        base = self.endpoint_url if placed is None else host_of(placed, self.id)
+        return address(base, project, self.location, path, stream=stream)
 
     async def find_credentials(self) -> str:
         """Find what a call would need, and return the base URL it would go to; `tako doctor` asks.
@@ -125,17 +113,6 @@ class Vertex(HttpProvider):
     async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
         """Return the headers of a valid token."""
         return {} if self.tokens is None else (await self.tokens.grant()).headers
-
-    def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
-        """Take the state of any Gemini model: signatures have to come back, whichever model of theirs is asked next.
-
-        https://ai.google.dev/gemini-api/docs/thought-signatures: Gemini 3 answers 400 to a call that lost its own.
-        """
-        return origin.provider in GOOGLE
-
-    def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
-        """Read google.rpc.Status."""
-        return google_facts(body)
 
     def hide(self, text: str) -> str:
         """Take all secrets out of a text, short-lived ones too."""
@@ -178,43 +155,3 @@ def _check_ways(ways: list[str], project: str | None, location: str | None, owne
 
 def _no_project(owner: str) -> ConfigurationError:
     return ConfigurationError(f"{owner} has no project: set GOOGLE_CLOUD_PROJECT, or pass project_id=")
-
-
-@hookimpl
-def tako_capabilities(provider: Vertex) -> Capabilities:
-    """Read the table that this package ships; a tuned model is not in it."""
-    return TABLE.find(provider.model.rpartition("/")[2])
-
-
-@hookimpl
-def tako_translator(provider: Vertex) -> Translator:
-    """Translate to Gemini's parts and back."""
-    return Translator(encode_part, decode_block)
-
-
-@hookimpl
-def tako_chat(provider: Vertex, translator: Translator) -> Chat:
-    """Ask for a whole reply."""
-    return chat_through(
-        provider,
-        partial(prepare, provider, translator),
-        partial(decode_reply, provider=provider, translator=translator),
-    )
-
-
-@hookimpl
-def tako_stream(provider: Vertex, translator: Translator) -> Stream:
-    """Ask for a reply in Server-Sent Events."""
-    return stream_through(
-        provider,
-        partial(prepare, provider, translator),
-        lambda _, exchange: GeminiDecoder(provider, exchange, translator),
-    )
-
-
-async def prepare(provider: Vertex, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
-    """Encode a request."""
-    context = provider.context(request)
-    model = request.model or provider.model
-    body = encode_request(request, model, translator, context)
-    return Exchange(await provider.url(model, stream=stream), body, context)

@@ -10,9 +10,10 @@ import re
 from tako.errors import ConfigurationError
 from tako.kit.checks import Default, path_of
 
-LOCATION = Default("us-central1")
+LOCATION = Default("global")
 MULTI_REGIONS = frozenset({"us", "eu"})
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
+_PLACED = re.compile(r"projects/[^/]+/locations/([^/]+)/")
 
 
 def host_of(location: str, owner: str) -> str:
@@ -21,7 +22,7 @@ def host_of(location: str, owner: str) -> str:
     Raises ConfigurationError on what cannot be a part of a host name.
     """
     if not _NAME.fullmatch(location):
-        raise ConfigurationError(f"{owner}: location={location!r} is no location like 'us-central1', 'eu' or 'global'")
+        raise ConfigurationError(f"{owner}: location={location!r} is no location like 'europe-west4', 'eu' or 'global'")
     if location == "global":
         return "https://aiplatform.googleapis.com"
     if location in MULTI_REGIONS:
@@ -41,6 +42,12 @@ def model_path(model: str, owner: str) -> str:
         publisher, slash, own = path.partition("/")
         return f"publishers/{publisher}/models/{own}" if slash else f"publishers/google/models/{path}"
     return path
+
+
+def location_of(path: str) -> str | None:
+    """Return the location that a model's path names, None if it names none."""
+    placed = _PLACED.match(path)
+    return placed[1] if placed else None
 
 
 def address(base: str, project: str | None, location: str, path: str, *, stream: bool) -> str:

@@ -8,9 +8,9 @@ from uuid import uuid4
 from tako import notices
 from tako.kit.arguments import as_arguments
 from tako.kit.blocks import state_of, vendor_part, without
-from tako.kit.encoding import complete, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
+from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
 from tako.kit.images import image_address, inline_image, is_data_url
-from tako.loose import as_object, text_of
+from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES
 from tako.parts import (
     FilePart,
@@ -191,6 +191,10 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None
     inner = result_parts(part)
     if inner is not None:
         value, media = _result_content(inner, context)
+    if _refers(value):
+        text = "a result with the key $ref went out as text: Gemini takes it for a reference"
+        context.notice(notices.CHANGED_PART, text)
+        value = encode(value).decode()
     response = as_object(value)
     if part.is_error:
         response = {"error": value}
@@ -198,6 +202,18 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None
         response = {"result": value}
     answer: dict[str, Any] = {**_id(part.id), "name": name, "response": response}
     return {"functionResponse": {**answer, "parts": media} if media else answer}
+
+
+def _refers(value: Any) -> bool:
+    """Whether a value holds the key ``$ref`` somewhere."""
+    left = [value]
+    while left:
+        inner = left.pop()
+        fields = as_object(inner)
+        if fields is not None and "$ref" in fields:
+            return True
+        left += fields.values() if fields is not None else as_array(inner) or ()
+    return False
 
 
 def _result_content(parts: list[Part], context: PartContext) -> tuple[str, list[dict[str, Any]]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.kit.encoding import merge_extra, speak_as_user
+from tako.kit.families import EFFORTS, Rules, changed, effort_for, left_out, rules_of, sampling
 from tako.kit.tools import encode_tools
 from tako.types import ChatRequest, JsonSchema
 from tako_vertex.parts import TOKEN
@@ -18,20 +19,21 @@ if TYPE_CHECKING:
     from tako.translator import PartContext, Translator
     from tako.types import Tool
 
-THINKING_BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
+THINKING_BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 32_768}
 """Tokens that stand for an effort on Gemini 2.5 (https://ai.google.dev/gemini-api/docs/openai#thinking)."""
-THINKING_LEVELS = frozenset({"minimal", "low", "medium", "high"})
-"""The words of Gemini 3 and later (https://cloud.google.com/vertex-ai/generative-ai/docs/thinking)."""
+DYNAMIC = -1
+"""The budget of a model that decides itself how much it thinks."""
 MOST_STOPS = 5
 
-_GENERATION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
 _LABEL = re.compile(r"[\w-]{0,63}")
 
 
-def encode_request(request: ChatRequest, model: str, translator: Translator, context: PartContext) -> dict[str, Any]:
-    """Make the body of a request; what cannot be carried is noted in the context."""
-    generation = generation_of(model)
-    conversation = Conversation(newest=generation >= (3, 0))
+def encode_request(
+    request: ChatRequest, model: str, translator: Translator, context: PartContext, *, labels: bool = True
+) -> dict[str, Any]:
+    """Make the body of a request; what cannot be carried is noted in the context. ``labels``: the API has them."""
+    rules = gemini_rules(model)
+    conversation = Conversation(newest=bool(rules.efforts), prefill=rules.prefill)
     system, contents = conversation.of(request, translator, context)
     if not contents:
         speak_as_user(system, context)
@@ -43,21 +45,21 @@ def encode_request(request: ChatRequest, model: str, translator: Translator, con
         body[TOKEN] = conversation.token
     context.path = ""
     body.update(_tools(request, context))
-    config = dict(_generation_config(request, context, generation))
+    config = dict(_generation_config(request, rules, context))
     if config:
         body["generationConfig"] = config
-    if request.metadata and (labels := dict(_labels(request.metadata, context))):
-        body["labels"] = labels
+    if request.metadata and (made := dict(_labels(request.metadata, context, there=labels))):
+        body["labels"] = made
     if request.parallel_tool_calls is not None:
         text = "Gemini decides itself whether it calls in parallel; parallel_tool_calls was left out"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "parallel_tool_calls")
     return merge_extra(body, request.extra)
 
 
-def generation_of(model: str) -> tuple[int, int]:
-    """Read a model's generation from its name; one that tells none, as a tuned model's, is taken for a 2.5."""
-    found = _GENERATION.search(model)
-    return (int(found[1]), int(found[2] or 0)) if found else (2, 5)
+def gemini_rules(model: str) -> Rules:
+    """Return what a model takes; one whose name tells nothing, as a tuned model's, is taken for a Gemini 2.5."""
+    rules = rules_of(model)
+    return rules if rules.family else rules_of("gemini-2.5-flash")
 
 
 def _tools(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, Any]]:
@@ -85,50 +87,66 @@ def _declaration(tool: Tool) -> dict[str, Any]:
     }
 
 
-def _generation_config(
-    request: ChatRequest, context: PartContext, generation: tuple[int, int]
-) -> Iterator[tuple[str, Any]]:
-    for value, name in (
-        (request.temperature, "temperature"),
-        (request.top_p, "topP"),
-        (request.max_tokens, "maxOutputTokens"),
-        (request.seed, "seed"),
-    ):
-        if value is not None:
-            yield name, value
+def _generation_config(request: ChatRequest, rules: Rules, context: PartContext) -> Iterator[tuple[str, Any]]:
+    for name, value in sampling(request, rules, context, thinking=request.reasoning is not None):
+        yield {"temperature": "temperature", "top_p": "topP"}[name], value
+    if request.max_tokens is not None:
+        yield "maxOutputTokens", request.max_tokens
+    if request.seed is not None:
+        yield "seed", request.seed
     if request.stop:
         if len(request.stop) > MOST_STOPS:
             context.notice(notices.CHANGED_PARAMETER, f"only the first {MOST_STOPS} stop sequences went out", "stop")
         yield "stopSequences", request.stop[:MOST_STOPS]
-    if request.response_format is not None:
+    if request.response_format is not None and (rules.json_beside_tools or not request.tools):
         yield "responseMimeType", "application/json"
         if isinstance(request.response_format, JsonSchema):
             yield "responseJsonSchema", request.response_format.schema
-    if request.reasoning is not None and (thinking := _thinking(request.reasoning, context, generation)):
-        yield "thinkingConfig", thinking
+    elif request.response_format is not None:
+        text = "response_format was left out: Gemini before 3 gives no JSON beside tools"
+        context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format")
+    if request.reasoning is not None and (thought := _thinking(request.reasoning, rules, context)):
+        yield "thinkingConfig", thought
 
 
-def _thinking(wanted: int | str, context: PartContext, generation: tuple[int, int]) -> dict[str, Any] | None:
-    """Ask for thinking, and to see it. Budgets are for every thinking model, levels for Gemini 3 and later."""
-    word = wanted.lower() if isinstance(wanted, str) else None
-    if generation < (2, 5):
-        context.notice(notices.UNSUPPORTED_PARAMETER, "this model does not think", "reasoning")
-        return None
-    if word in THINKING_LEVELS and generation >= (3, 0):
-        return {"thinkingLevel": word.upper(), "includeThoughts": True}
-    budget = wanted if isinstance(wanted, int) else THINKING_BUDGETS.get(word or "")
-    if budget is None:
-        context.notice(notices.UNSUPPORTED_PARAMETER, f"reasoning {wanted!r} is no level and no budget", "reasoning")
-        return None
-    return {"thinkingBudget": budget, **({"includeThoughts": True} if budget else {})}
+def _thinking(wanted: int | str, rules: Rules, context: PartContext) -> dict[str, Any]:
+    """Ask for thinking, and to see it: by a level from Gemini 3 on, by a budget in tokens before."""
+    word = wanted.lower() if isinstance(wanted, str) else "none" if wanted == 0 else None
+    if not rules.thinks:
+        return left_out(context, "this model does not think")
+    if (word is not None and word not in EFFORTS) or (isinstance(wanted, int) and wanted < DYNAMIC):
+        return left_out(context, f"{wanted!r} is no level and no budget")
+    if rules.budgets is None and wanted == DYNAMIC:
+        return {"includeThoughts": True}
+    if rules.budgets is None:
+        level = effort_for(wanted if word is None else word, rules.efforts, context)
+        return {"thinkingLevel": level.upper(), **({} if word == "none" else {"includeThoughts": True})}
+    budget = _budget(wanted if word is None else word, rules, context)
+    return {"thinkingBudget": budget, **({"includeThoughts": True} if budget and word != "none" else {})}
 
 
-def _labels(metadata: dict[str, str], context: PartContext) -> Iterator[tuple[str, str]]:
+def _budget(wanted: int | str, rules: Rules, context: PartContext) -> int:
+    """Return the budget that stands for an effort, or the nearest to one in tokens that the model takes."""
+    least, most = rules.budgets or (0, 0)
+    tokens = 0 if wanted == "none" else THINKING_BUDGETS[wanted] if isinstance(wanted, str) else wanted
+    if tokens == DYNAMIC or (tokens == 0 and rules.stoppable):
+        return tokens
+    budget = min(max(tokens, least), most)
+    if budget != tokens and (wanted == "none" or not isinstance(wanted, str)):
+        changed(context, f"a budget of {tokens} tokens went out as {budget}: the model takes {least} to {most}")
+    return budget
+
+
+def _labels(metadata: dict[str, str], context: PartContext, *, there: bool) -> Iterator[tuple[str, str]]:
     """Take what a label may be: short, in lower case, of letters, digits, underscores and dashes."""
     for key, given in metadata.items():
         value = str(given)
         small = key == key.lower() and value == value.lower()
-        if small and key[:1].isalpha() and _LABEL.fullmatch(key) and _LABEL.fullmatch(value):
+        if there and small and key[:1].isalpha() and _LABEL.fullmatch(key) and _LABEL.fullmatch(value):
             yield key, value
         else:
-            context.notice(notices.UNSUPPORTED_PARAMETER, "Google takes no such label", f"metadata.{key}")
+            context.notice(
+                notices.UNSUPPORTED_PARAMETER,
+                "Google takes no such label" if there else "the API has no labels",
+                f"metadata.{key}",
+            )

@@ -29,6 +29,8 @@ FINISH_REASONS = {
             "IMAGE_SAFETY",
             "IMAGE_PROHIBITED_CONTENT",
             "IMAGE_RECITATION",
+            "ESCALATION",
+            "PUP_LIMITED_DISABLED",
         ),
         FinishReason.CONTENT_FILTER,
     ),

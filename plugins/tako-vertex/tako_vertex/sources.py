@@ -55,22 +55,38 @@ class Source:
         return f"{VARIABLE}={path!r}" if path else "the application default credentials"
 
     def refreshed(self, old: Mapping[str, str] | None) -> Any:
-        """Return credentials with a valid token, another than ``old`` has; raises a TakoError that says what to do."""
-        from google.auth.transport.requests import Request
-        from requests import Session
+        """Return credentials with a valid token, another than ``old`` has; raises a TakoError that says what to do.
 
+        Where the credentials are refused and their file holds others by now, those are used.
+        """
         credentials = self._found()
         if credentials.valid and not _carries(credentials, old):
             return credentials
         try:
-            with Session() as session:
-                credentials.refresh(Request(session=session))
+            _refresh(credentials)
         except Exception as error:
             if old is None and credentials.token is not None and end_of(credentials.expiry) > time():
                 return credentials
             scrub(error, self._hide)
-            raise self._explained(error) from error
+            renewed = self._renewed(credentials)
+            if renewed is None:
+                raise self._explained(error) from error
+            return renewed
         return credentials
+
+    def _renewed(self, refused: Any) -> Any:
+        """Find the credentials again; returns them with a token, or None if they are the same, or refused as well."""
+        if self._given is not None:
+            return None
+        try:
+            found = self._find()
+            if _identity(found) == _identity(refused):
+                return None
+            self._credentials = found
+            _refresh(found)
+        except Exception:  # noqa: BLE001 - the first refusal is what is told
+            return None
+        return found
 
     def _found(self) -> Any:
         if self._credentials is None:
@@ -126,6 +142,21 @@ class Source:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._owner, LOST if self._given is not None else None, self._file)
+
+
+def _refresh(credentials: Any) -> None:
+    from google.auth.transport.requests import Request
+    from requests import Session
+
+    with Session() as session:
+        credentials.refresh(Request(session=session))
+
+
+def _identity(credentials: Any) -> tuple[Any, ...]:
+    """Return what tells credentials from those that take their place: the key of an account, a user's login."""
+    signer = getattr(credentials, "signer", None)
+    names = ("refresh_token", "client_id", "client_secret", "service_account_email")
+    return type(credentials), getattr(signer, "key_id", None), *(getattr(credentials, name, None) for name in names)
 
 
 def end_of(expiry: datetime | None) -> float:

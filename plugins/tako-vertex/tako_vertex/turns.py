@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.kit.encoding import encode_parts
+from tako.kit.families import PREFILL_REFUSED
 from tako.parts import Part, ToolCallPart, ToolResultPart, VendorPart
 from tako.types import ChatRequest, Message, Role
 from tako_vertex.parts import TOKEN
@@ -27,11 +28,13 @@ Placed = tuple[Part, Block, str]
 class Conversation:
     """Puts contents together. ``newest``: the model is a Gemini 3 or later, which is stricter and takes more.
 
-    ``token``: the last turn is the model's and was paused; with this it goes on.
+    ``prefill``: the model goes on from a turn of its own. ``token``: the last turn is the model's and was paused; with
+    this it goes on.
     """
 
-    def __init__(self, *, newest: bool) -> None:
+    def __init__(self, *, newest: bool, prefill: bool) -> None:
         self._newest = newest
+        self._prefill = prefill
         self.token: Any = None
         self._system: list[Block] = []
         self._turns: list[tuple[str, list[Placed]]] = []
@@ -41,6 +44,8 @@ class Conversation:
         for i, message in enumerate(request.messages):
             for part, block, path in _placed(message, i, translator, context):
                 self._add(message.role, (part, block, path), context)
+        if not self._prefill:
+            self._leave_out_prefill(context)
         contents: list[Block] = []
         calls: list[tuple[str, str]] = []
         for n, (role, pairs) in enumerate(self._turns):
@@ -57,6 +62,16 @@ class Conversation:
             elif parts:
                 contents.append({"role": role, "parts": parts})
         return self._system, contents
+
+    def _leave_out_prefill(self, context: PartContext) -> None:
+        """Leave out a turn of the model's at the end, unless it was paused: later models answer 400 to it."""
+        if (
+            self._turns
+            and self._turns[-1][0] == "model"
+            and not any(TOKEN in block for _, block, _ in self._turns[-1][1])
+        ):
+            for _, _, path in self._turns.pop()[1]:
+                context.notice(notices.MISPLACED_PART, PREFILL_REFUSED, path)
 
     def _add(self, role: Role, placed: Placed, context: PartContext) -> None:
         part, block, path = placed

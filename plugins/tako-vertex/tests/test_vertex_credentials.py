@@ -34,7 +34,7 @@ def test_default_credentials_are_found_by_their_variable(
         file = account(server)
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
         assert Vertex("m", endpoint_url=server.url).blocking.chat("Hello").text == "ok"
-        assert server.requests[-1].path.startswith("/v1/projects/file-project/locations/us-central1/")
+        assert server.requests[-1].path.startswith("/v1/projects/file-project/locations/global/")
 
 
 def test_the_project_that_is_billed_for_user_credentials_goes_along(google: Any, user: Any) -> None:

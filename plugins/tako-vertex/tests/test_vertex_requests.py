@@ -44,7 +44,7 @@ def called(*calls: ToolCallPart, results: list[Any]) -> list[Message]:
 def test_a_request_goes_to_the_projects_model_with_the_token() -> None:
     server, _ = ask("Hello")
     sent = server.requests[0]
-    path = "/v1/projects/proj/locations/us-central1/publishers/google/models/gemini-2.5-flash:generateContent"
+    path = "/v1/projects/proj/locations/global/publishers/google/models/gemini-2.5-flash:generateContent"
     assert (sent.method, sent.path, sent.query) == ("POST", path, {})
     assert sent.headers["authorization"] == "Bearer ya29.test"
     assert sent.json == {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
@@ -83,11 +83,11 @@ def test_location_and_project_come_from_the_environment(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("model", "path"),
     [
-        ("meta/llama-4", "/v1/projects/proj/locations/us-central1/publishers/meta/models/llama-4"),
-        ("models/gemini-x", "/v1/projects/proj/locations/us-central1/publishers/google/models/gemini-x"),
-        ("endpoints/123", "/v1/projects/proj/locations/us-central1/endpoints/123"),
+        ("meta/llama-4", "/v1/projects/proj/locations/global/publishers/meta/models/llama-4"),
+        ("models/gemini-x", "/v1/projects/proj/locations/global/publishers/google/models/gemini-x"),
+        ("endpoints/123", "/v1/projects/proj/locations/global/endpoints/123"),
         ("projects/q/locations/eu/endpoints/1", "/v1/projects/q/locations/eu/endpoints/1"),
-        ("gemini:x y", "/v1/projects/proj/locations/us-central1/publishers/google/models/gemini%3Ax%20y"),
+        ("gemini:x y", "/v1/projects/proj/locations/global/publishers/google/models/gemini%3Ax%20y"),
     ],
 )
 def test_a_model_may_be_another_publishers_or_a_tuned_one(model: str, path: str) -> None:
@@ -355,9 +355,10 @@ def test_parameters_that_gemini_cannot_take_are_noticed() -> None:
     [
         ("gemini-2.5-pro", "low", {"thinkingBudget": 1024, "includeThoughts": True}),
         ("gemini-2.5-pro", "high", {"thinkingBudget": 24576, "includeThoughts": True}),
-        ("gemini-2.5-pro", 0, {"thinkingBudget": 0}),
+        ("gemini-2.5-flash", 0, {"thinkingBudget": 0}),
+        ("gemini-2.5-flash", -1, {"thinkingBudget": -1, "includeThoughts": True}),
         ("gemini-3-pro-preview", "low", {"thinkingLevel": "LOW", "includeThoughts": True}),
-        ("gemini-3.1-flash", 500, {"thinkingBudget": 500, "includeThoughts": True}),
+        ("gemini-3-flash", -1, {"includeThoughts": True}),
         ("endpoints/77", "medium", {"thinkingBudget": 8192, "includeThoughts": True}),
         ("gemini-2.0-flash", "low", None),
     ],

@@ -10,7 +10,7 @@ from tako.kit.families.names import bare_name
 from tako.kit.families.prefill import PREFILL_REFUSED, TRIMMED, leave_out_prefill, trim
 from tako.kit.families.rules import EFFORTS, UNKNOWN, Converse, Rules, rules_of
 from tako.kit.families.sampling import sampling
-from tako.kit.families.thinking import BUDGETS, effort_for, left_out, make_room, nearest, refusal, thinking
+from tako.kit.families.thinking import BUDGETS, changed, effort_for, left_out, make_room, nearest, refusal, thinking
 
 __all__ = [
     "BUDGETS",
@@ -21,6 +21,7 @@ __all__ = [
     "Converse",
     "Rules",
     "bare_name",
+    "changed",
     "effort_for",
     "leave_out_prefill",
     "left_out",

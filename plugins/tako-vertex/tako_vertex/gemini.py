@@ -1,0 +1,79 @@
+"""The Gemini Developer API (https://ai.google.dev/api/generate-content): Gemini with a key alone, without a project."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Unpack
+
+from tako import Translator, hookimpl, notices
+from tako.errors import ConfigurationError
+from tako.kit.addresses import check_url
+from tako.kit.checks import Default, given, path_of
+from tako.kit.keys import find_key
+from tako.parts import FileUrlPart, ImageUrlPart, Part
+from tako_vertex.generate import GenerateContent
+from tako_vertex.parts import decode_block, encode_part
+
+if TYPE_CHECKING:
+    from tako.kit.http import HttpOptions
+    from tako.translator import PartContext
+
+BASE_URL = Default("https://generativelanguage.googleapis.com")
+KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+VERSION = "v1beta"
+
+
+class Gemini(GenerateContent):
+    """A Gemini model by the Gemini Developer API.
+
+    ``api_key``: the key, "$ENV:NAME", or None for GEMINI_API_KEY, then GOOGLE_API_KEY. ``base_url``: without the
+    version; GOOGLE_GEMINI_BASE_URL goes before the default.
+    """
+
+    name = "gemini"
+    labels = False
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = BASE_URL,
+        **options: Unpack[HttpOptions],
+    ) -> None:
+        key = find_key(api_key, KEYS[0], self.name)
+        if key is None:
+            key = find_key(None, KEYS[1], self.name)
+        api_key = None  # a traceback with locals shows this frame
+        if key is None:
+            raise ConfigurationError(f"{self.name} has no key: set {' or '.join(KEYS)}, or pass api_key=")
+        super().__init__(model, **options)
+        self._path(model)
+        url = given(base_url) or os.environ.get("GOOGLE_GEMINI_BASE_URL") or BASE_URL
+        self.base_url = check_url(url, "base_url", self.id, beyond="/v1(?:beta)?(?:/.*)?")
+        self.add_headers({"x-goog-api-key": key})
+
+    async def url(self, model: str, *, stream: bool) -> str:
+        """Return the address of a call."""
+        verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+        return f"{self.base_url}/{VERSION}/{self._path(model)}:{verb}"
+
+    def _path(self, model: str) -> str:
+        """Return a model's path; a bare name is one of Google's, "tunedModels/…" is one of your own."""
+        name = model.strip("/")
+        path = path_of(name, "model", self.name, safe="/")
+        return path if name.startswith(("models/", "tunedModels/")) else f"models/{path}"
+
+
+@hookimpl
+def tako_translator() -> Translator:
+    """Translate as Vertex does; only Google Cloud reads from its own storage."""
+    return Translator(encode, decode_block)
+
+
+def encode(part: Part, context: PartContext) -> dict[str, Any] | None:
+    """Return the block of one part, or None with a notice."""
+    if isinstance(part, (ImageUrlPart, FileUrlPart)) and part.url[:5].lower() == "gs://":
+        context.notice(notices.UNSUPPORTED_URL, "a file was left out: the API doesn't read from Cloud Storage")
+        return None
+    return encode_part(part, context)

@@ -1,0 +1,89 @@
+"""What both of Google's ways to Gemini share: the wire of generateContent, its errors, and each other's state."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
+from tako.kit.exchange import Exchange, chat_through, stream_through
+from tako.kit.http import HttpProvider
+from tako.kit.models import ModelTable
+from tako_vertex.failures import CODES, google_facts
+from tako_vertex.parts import decode_block, encode_part
+from tako_vertex.reply import decode_reply
+from tako_vertex.request import encode_request
+from tako_vertex.stream import GeminiDecoder
+
+if TYPE_CHECKING:
+    from tako.kit.failures import Facts
+    from tako.kit.wire import HttpReply
+    from tako.parts import Part
+    from tako.state import Origin
+
+TABLE = ModelTable(__package__ or "")
+GOOGLE = ("vertex", "gemini")
+"""The providers of Gemini: on Google Cloud, and by the Developer API."""
+
+
+class GenerateContent(HttpProvider):
+    """A provider of Gemini models."""
+
+    codes = CODES
+    labels: ClassVar[bool] = True
+    """Whether a request may have labels, for the bill."""
+
+    async def url(self, model: str, *, stream: bool) -> str:
+        """Return the address of a call."""
+        raise NotImplementedError
+
+    def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
+        """Take the state of any Gemini model: signatures have to come back, whichever model of theirs is asked next.
+
+        https://ai.google.dev/gemini-api/docs/thought-signatures: Gemini 3 answers 400 to a call that lost its own.
+        """
+        return origin.provider in GOOGLE
+
+    def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
+        """Read google.rpc.Status."""
+        return google_facts(body)
+
+
+@hookimpl
+def tako_capabilities(provider: GenerateContent) -> Capabilities:
+    """Read the table that this package ships; a tuned model is not in it."""
+    return TABLE.find(provider.model.rpartition("/")[2])
+
+
+@hookimpl
+def tako_translator() -> Translator:
+    """Translate to Gemini's parts and back."""
+    return Translator(encode_part, decode_block)
+
+
+@hookimpl
+def tako_chat(provider: GenerateContent, translator: Translator) -> Chat:
+    """Ask for a whole reply."""
+    return chat_through(
+        provider,
+        partial(prepare, provider, translator),
+        partial(decode_reply, provider=provider, translator=translator),
+    )
+
+
+@hookimpl
+def tako_stream(provider: GenerateContent, translator: Translator) -> Stream:
+    """Ask for a reply in Server-Sent Events."""
+    return stream_through(
+        provider,
+        partial(prepare, provider, translator),
+        lambda _, exchange: GeminiDecoder(provider, exchange, translator),
+    )
+
+
+async def prepare(provider: GenerateContent, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
+    """Encode a request."""
+    context = provider.context(request)
+    model = request.model or provider.model
+    body = encode_request(request, model, translator, context, labels=provider.labels)
+    return Exchange(await provider.url(model, stream=stream), body, context)

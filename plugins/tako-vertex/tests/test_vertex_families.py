@@ -1,0 +1,202 @@
+"""What a Gemini model refuses is left out or changed, with a notice; and where requests go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from tako_vertex import Vertex
+
+from tako import ChatRequest, JsonSchema, Message, Role, Tool
+from tako.errors import AuthenticationError
+from tako.parts import ToolCallPart
+from tako.testing.server import Received, Reply, reply, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+HI = [Message.user("Hi")]
+CANDIDATE = {"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}
+ANSWER = reply(json={"candidates": [CANDIDATE]})
+TOOL = Tool("describe", "", {"type": "object", "properties": {}})
+SCHEMA = {"properties": {"cookies": {"items": {"$ref": "#/$defs/Cookie"}}}, "$defs": {"Cookie": {"type": "object"}}}
+
+
+def send(model: str, messages: list[Message] = HI, **fields: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return the body that went out, and the codes and paths of the notices."""
+    with serve(ANSWER) as server:
+        provider = Vertex(model, endpoint_url=server.url, project_id="p", access_token="t")
+        response = provider.blocking.chat(ChatRequest(messages, **fields))
+        return server.requests[0].json, [(notice.code, notice.path) for notice in response.notices]
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted", "sent", "noted"),
+    [
+        ("gemini-2.5-pro", 64, {"thinkingBudget": 128}, True),
+        ("gemini-2.5-pro", 100_000, {"thinkingBudget": 32_768}, True),
+        ("gemini-2.5-pro", 2000, {"thinkingBudget": 2000}, False),
+        ("gemini-2.5-pro", "max", {"thinkingBudget": 32_768}, False),
+        ("gemini-2.5-flash", "max", {"thinkingBudget": 24_576}, False),
+        ("gemini-2.5-flash-lite", 100, {"thinkingBudget": 512}, True),
+        ("gemini-3.8-flash", "max", {"thinkingLevel": "HIGH"}, True),
+        ("gemini-3.8-flash", "minimal", {"thinkingLevel": "LOW"}, True),
+        ("gemini-3-flash", "minimal", {"thinkingLevel": "MINIMAL"}, False),
+        ("gemini-3-pro-preview", "medium", {"thinkingLevel": "HIGH"}, True),
+        ("gemini-3-pro-preview", 2000, {"thinkingLevel": "LOW"}, True),
+    ],
+)
+def test_the_nearest_thinking_that_the_model_takes_goes_out(
+    model: str, wanted: int | str, sent: dict[str, Any], noted: bool
+) -> None:
+    body, notices = send(model, reasoning=wanted)
+    assert body["generationConfig"]["thinkingConfig"] == {**sent, "includeThoughts": True}
+    assert notices == ([("changed_parameter", "reasoning")] if noted else [])
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted", "sent", "noted"),
+    [
+        ("gemini-2.5-flash", "none", {"thinkingBudget": 0}, False),
+        ("gemini-2.5-pro", "none", {"thinkingBudget": 128}, True),
+        ("gemini-2.5-pro", 0, {"thinkingBudget": 128}, True),
+        ("gemini-3-flash", "none", {"thinkingLevel": "MINIMAL"}, True),
+        ("gemini-3.8-flash", 0, {"thinkingLevel": "LOW"}, True),
+    ],
+)
+def test_none_is_as_little_as_the_model_can(model: str, wanted: int | str, sent: dict[str, Any], noted: bool) -> None:
+    body, notices = send(model, reasoning=wanted)
+    config = body["generationConfig"]["thinkingConfig"]
+    assert {name: value for name, value in config.items() if name != "includeThoughts"} == sent
+    assert bool(notices) is noted
+
+
+@pytest.mark.parametrize("model", ["gemini-2.0-flash", "gemini-2.5-flash-image"])
+def test_a_model_that_does_not_think_is_not_asked_to(model: str) -> None:
+    assert send(model, reasoning="low") == (
+        {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]},
+        [("unsupported_parameter", "reasoning")],
+    )
+
+
+def test_before_gemini_3_json_gives_way_to_tools() -> None:
+    schema = JsonSchema("p", {"type": "object", "properties": {}})
+    body, notices = send("gemini-2.5-flash", tools=[TOOL], response_format=schema)
+    assert ("generationConfig" in body, notices) == (False, [("unsupported_parameter", "response_format")])
+    body, notices = send("gemini-3-flash", tools=[TOOL], response_format=schema)
+    assert (body["generationConfig"]["responseMimeType"], notices) == ("application/json", [])
+
+
+def test_later_models_neither_sample_nor_go_on_from_the_beginning_of_a_reply() -> None:
+    begun = [*HI, Message.assistant("{")]
+    body, notices = send("gemini-3.8-flash", begun, temperature=0.2)
+    assert (len(body["contents"]), "generationConfig" in body) == (1, False)
+    assert notices == [("misplaced_part", "messages[1].content[0]"), ("unsupported_parameter", "temperature")]
+    body, notices = send("gemini-3-flash", begun, temperature=0.2)
+    assert (len(body["contents"]), body["generationConfig"], notices) == (2, {"temperature": 0.2}, [])
+
+
+@pytest.mark.parametrize(
+    ("result", "failed"), [(SCHEMA, False), ([{"a": SCHEMA}], False), (SCHEMA, True)], ids=["object", "list", "error"]
+)
+def test_a_result_with_a_reference_goes_out_as_text(result: Any, failed: bool) -> None:
+    history = [
+        *HI,
+        Message.assistant([ToolCallPart("c1", "describe", {})]),
+        Message.tool("c1", result, is_error=failed),
+    ]
+    body, notices = send("gemini-2.5-flash", history, tools=[TOOL])
+    response = body["contents"][2]["parts"][0]["functionResponse"]["response"]
+    assert '"$ref":"#/$defs/Cookie"' in response["error" if failed else "result"]
+    assert notices == [("changed_part", "messages[2].content[0]")]
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("MODEL_ARMOR", "content_filter"),
+        ("IMAGE_PROHIBITED_CONTENT", "content_filter"),
+        ("ESCALATION", "content_filter"),
+        ("CONTINUATION", "pause"),
+        ("NO_IMAGE", "error"),
+        ("MISSING_THOUGHT_SIGNATURE", "error"),
+        ("IMAGE_OTHER", "other"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_finish_words(word: str, reason: str, stream: bool) -> None:
+    body = {"candidates": [{**CANDIDATE, "finishReason": word}]}
+    with serve(reply(json=[body] if stream else body)) as server:
+        blocking = Vertex("m", endpoint_url=server.url, project_id="p", access_token="t").blocking
+        response = blocking.stream("Hi").response() if stream else blocking.chat("Hi")
+    assert (response.finish_reason, response.finish_word, response.text) == (reason, word, "ok")
+
+
+def test_calls_beside_a_missing_signature_are_no_orderly_end() -> None:
+    call = {"functionCall": {"name": "describe", "args": {}}}
+    body = {"candidates": [{"content": {"parts": [call]}, "finishReason": "MISSING_THOUGHT_SIGNATURE"}]}
+    with serve(reply(json=body)) as server:
+        provider = Vertex("m", endpoint_url=server.url, project_id="p", access_token="t")
+        response = provider.blocking.chat("Hi")
+    assert (response.finish_reason, len(response.tool_calls)) == ("error", 1)
+    assert [notice.code for notice in response.notices] == ["blocked"]
+
+
+def test_a_path_that_names_its_location_is_asked_there() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(200, json={"candidates": [CANDIDATE]})
+
+    transport = httpx.MockTransport(answer)
+    for model in ("projects/p/locations/europe-west4/endpoints/77", "gemini-3-flash"):
+        Vertex(model, project_id="p", access_token="t", transport=transport).blocking.chat("Hi")
+    assert asked == ["europe-west4-aiplatform.googleapis.com", "aiplatform.googleapis.com"]
+
+
+def test_credentials_that_were_renewed_on_disk_are_read_again(account: Callable[..., Path]) -> None:
+    good = "1"
+    tokens: list[str] = []
+
+    def google(request: Received) -> Reply:
+        if request.path == "/token":
+            tokens.append(good)
+            known = _key_of(request) == good
+            answer = {"access_token": f"ya29.{good}", "expires_in": 3600, "token_type": "Bearer"}
+            return reply(json=answer if known else {"error": "invalid_grant"}, status=200 if known else 400)
+        known = request.headers["authorization"] == f"Bearer ya29.{good}"
+        return ANSWER if known else reply(json={"error": {"status": "UNAUTHENTICATED"}}, status=401)
+
+    with serve(google) as server:
+        file = account(server)
+        provider = Vertex("m", service_account_file=file, endpoint_url=server.url, max_retries=0)
+        assert provider.blocking.chat("Hi").text == "ok"
+        account(server, private_key_id="2")
+        good = "2"
+        assert provider.blocking.chat("Hi").text == "ok"
+        good = "3"
+        with pytest.raises(AuthenticationError):
+            provider.blocking.chat("Hi")
+    assert tokens == ["1", "2", "2", "3"]  # the last one was refused, and the file is the same
+
+
+def _key_of(request: Received) -> str:
+    """Return the id of the key that signed a request for a token."""
+    import base64
+    import json
+    from urllib.parse import parse_qs
+
+    head = parse_qs(request.body.decode())["assertion"][0].partition(".")[0]
+    key: str = json.loads(base64.urlsafe_b64decode(head + "=="))["kid"]
+    return key
+
+
+def test_a_tool_message_may_hold_several_results() -> None:
+    calls = [ToolCallPart("c1", "describe", {}), ToolCallPart("c2", "describe", {})]
+    results = [*Message.tool("c1", SCHEMA).parts, *Message.tool("c2", {"a": 1}).parts]
+    body, _ = send("gemini-3-flash", [*HI, Message.assistant(calls), Message(Role.TOOL, results)], tools=[TOOL])
+    first, second = (part["functionResponse"]["response"] for part in body["contents"][2]["parts"])
+    assert (first.keys(), second) == ({"result"}, {"a": 1})
