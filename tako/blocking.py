@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack, overload
 from tako.hooks import PLUGINS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
     from types import TracebackType
 
     from tako.keywords import Prompt, RequestOptions
     from tako.provider import Provider
+    from tako.runs import Approve, RunResult
     from tako.stream import ChatStream
-    from tako.typed.blocking import BlockingTypedStream
+    from tako.typed_blocking import BlockingTypedStream
     from tako.types import ChatResponse, Chunk
 
 T = TypeVar("T")
@@ -232,9 +233,23 @@ class Blocking:
         """Answer one request piece by piece: iterate, within ``with`` if you may leave early."""
         if response_type is None:
             return BlockingStream(self._provider.stream(request, **options))
-        from tako.typed.blocking import BlockingTypedStream
+        from tako.typed_blocking import BlockingTypedStream
 
         return BlockingTypedStream(self._provider.stream(request, response_type=response_type, **options))
+
+    def run(
+        self,
+        request: Prompt,
+        *,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> RunResult:
+        """Answer one request with the help of its ``tools``, as ``Provider.run`` does."""
+        PLUGINS.load()
+        run = self._provider.run(request, max_rounds=max_rounds, max_cost=max_cost, approve=approve, **options)
+        return loop_thread().run(awaited(run))
 
     def close(self) -> None:
         """Close the connections of the provider."""
@@ -242,6 +257,11 @@ class Blocking:
 
     def __repr__(self) -> str:
         return f"{self._provider!r}.blocking"
+
+
+async def awaited(one: Awaitable[T]) -> T:
+    """Wait for what isn't a coroutine."""
+    return await one
 
 
 class BlockingStream:

@@ -6,6 +6,7 @@
     ├─ ConfigurationError        a missing key, a bad option; raised before the network
     ├─ PluginError               missing, broken, disabled, ambiguous, or lacks a hook
     ├─ UnsupportedError          strict=True and the provider cannot carry something
+    ├─ RunLimitError             .messages; a run came to max_rounds or max_cost
     ├─ UrlPrefetchError          the URL policy or the fetch refused an image
     └─ ProviderError             .provider .model .status_code .code .request_id .retry_after .body .retryable
        ├─ BadRequestError            400 422
@@ -39,7 +40,7 @@ from reprlib import Repr
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from tako.types import ChatResponse
+    from tako.types import ChatResponse, Cost, Message, Usage
 
 LONGEST = 2000
 """Characters of an error's text. What a vendor wrote beyond it is in ``body``."""
@@ -232,6 +233,22 @@ class ProviderTimeoutError(TransportError):
 
 class ResponseError(ProviderError):
     """A reply that cannot be understood: not JSON, of another shape, or over a size limit."""
+
+
+class RunLimitError(TakoError):
+    """A run came to one of its limits: ``max_rounds`` or ``max_cost``.
+
+    ``messages`` are all of the conversation so far, ``usage`` and ``cost`` what it took. To go on, run the messages.
+    """
+
+    def __init__(self, message: str, *, messages: Any = (), usage: Any = None, cost: Any = None) -> None:
+        super().__init__(message)
+        self.messages: list[Message] = list(messages)
+        self.usage: Usage | None = usage
+        self.cost: Cost | None = cost
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
 
 
 class InvalidReplyError(ResponseError):

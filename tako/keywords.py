@@ -17,7 +17,7 @@ from tako.request import as_request
 from tako.types import ChatRequest, JsonSchema, Message, Role, Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tako.parts import Part
     from tako.provider import Provider
@@ -36,7 +36,7 @@ class RequestOptions(TypedDict, total=False):
 
     system: str | list[Part] | None
     model: str | None
-    tools: Sequence[Tool | VendorTool] | None
+    tools: Sequence[Tool | VendorTool | Callable[..., Any]] | None
     tool_choice: str | None
     parallel_tool_calls: bool | None
     temperature: float | None
@@ -100,7 +100,8 @@ def _from_table(name: str, value: Any) -> Any:
     if name == "response_format" and as_object(value) is not None:
         return msgspec.convert(value, JsonSchema)
     if name == "tools":
-        return [msgspec.convert(one, Tool) if as_object(one) is not None else one for one in as_array(value) or [value]]
+        tables = as_array(value) or [value]
+        return _with_functions([msgspec.convert(one, Tool) if as_object(one) is not None else one for one in tables])
     return value
 
 
@@ -125,12 +126,21 @@ def _apply(request: ChatRequest, options: Mapping[str, Any], *, defaults_first: 
             if not isinstance(value, (str, list)):
                 raise ConfigurationError(f"system is a {type(value).__name__}, not a str or a list of parts")
             changes["messages"] = [Message.system(value), *request.messages]  # pyright: ignore[reportUnknownArgumentType] - checked with the request
+        elif name == "tools":
+            changes[name] = _with_functions(value)
         elif name in _MERGED and (over := as_object(value)) is not None:
             under = getattr(request, name)
             changes[name] = _MERGED[name](over, under) if defaults_first else _MERGED[name](under, over)
         else:
             changes[name] = value
     return replace(request, **changes) if changes else request
+
+
+def _with_functions(tools: Any) -> Any:
+    """Make tools of the functions among them."""
+    if not any(callable(one) for one in as_array(tools) or ()):
+        return tools
+    return [Tool.of(one) if callable(one) else one for one in tools]
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from tako.blocking import Blocking
     from tako.keywords import Prompt, RequestOptions
+    from tako.runs import Approve, Run
     from tako.typed import TypedStream
     from tako.types import ChatRequest, ChatResponse, Chunk
 
@@ -180,6 +181,26 @@ class Provider:
         handlers = self._bound()
         stream = handlers.stream if INSIDE.get() is None else self._nested(handlers, "stream") or handlers.stream
         return stream(checked)
+
+    def run(
+        self,
+        request: Prompt,
+        *,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> Run:
+        """Answer one request with the help of its ``tools``, which are functions: they're called, and asked again.
+
+        ``await`` it, or iterate over its ``stream()``. ``max_rounds``: calls of the model. ``max_cost``: US dollars.
+        ``approve(call)`` returns True, or what the model is told instead. Raises RunLimitError at a limit.
+        """
+        from tako.runs import Run
+
+        ways = self._answer, self._chunks
+        checked = self._given(request, options)
+        return Run(ways, checked, self, max_rounds=max_rounds, max_cost=max_cost, approve=approve)
 
     @property
     def capabilities(self) -> Capabilities:

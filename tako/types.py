@@ -7,7 +7,7 @@ one version of tako wrote, the next (and the one before) can read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
@@ -102,7 +102,7 @@ class Message(Struct, frozen=True):
         return cls(Role.TOOL, [ToolResultPart(id, result, is_error)])
 
 
-class Tool(Struct, frozen=True, tag_field="kind", tag="function"):
+class Tool(Struct, frozen=True, dict=True, tag_field="kind", tag="function"):
     """A function that the model may call; ``input_schema`` is the JSON Schema of its arguments.
 
     ``strict``: whether the vendor must hold the arguments to the schema, None for the vendor's default. ``cache``: mark
@@ -116,6 +116,24 @@ class Tool(Struct, frozen=True, tag_field="kind", tag="function"):
     strict: bool | None = None
     cache: bool | str = False
     extra: dict[str, Any] = {}
+
+    @staticmethod
+    def of(
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        strict: bool | None = None,
+        cache: bool | str = False,
+    ) -> Tool:
+        """Make a tool of a function: its name, docstring and annotations say what the model needs to know.
+
+        ``provider.run`` calls it. JSON and pickles have the declaration alone. Raises ConfigurationError if a parameter
+        has a type that JSON can't be read into.
+        """
+        from tako.tools import tool_of
+
+        return tool_of(function, name=name, description=description, strict=strict, cache=cache)
 
     @staticmethod
     def vendor(provider: str, block: dict[str, Any]) -> VendorTool:

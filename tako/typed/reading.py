@@ -42,8 +42,14 @@ def read_text(shape: Shape, text: str, *, wrapped: bool) -> Any:
             f"$.{VALUE}",
             table[VALUE],
         )
-    made = read(shape, raw, path)
-    surplus = _surplus(shape, value, path)
+    return read_closely(shape, value, raw, path)
+
+
+def read_closely(shape: Shape, value: Any, raw: bytes, path: str) -> Any:
+    """Read a JSON value, whose text is ``raw``. Raises MismatchError, also for keys that nothing reads."""
+    plain = _without_nulls(shape, value)
+    made = read(shape, raw if plain == value else msgspec.json.encode(plain), path)
+    surplus = _surplus(shape, plain, path)
     if surplus:
         raise MismatchError(surplus[0])
     return made
@@ -75,6 +81,32 @@ def fits(shape: Shape, data: bytes) -> bool:
     except MismatchError:
         return False
     return True
+
+
+def _without_nulls(shape: Shape, value: Any) -> Any:
+    """Leave out fields that are null and may be left out: strict modes have no other word for that."""
+    table, array = as_object(value), as_array(value)
+    if isinstance(shape, Choice):
+        plain = (_without_nulls(member, value) for member in shape.members)
+        able = (one for member, one in zip(shape.members, plain, strict=True) if fits(member, msgspec.json.encode(one)))
+        return next(able, value)
+    if isinstance(shape, Items) and array is not None:
+        return [_without_nulls(shape.item, one) for one in array]
+    if isinstance(shape, Table) and table is not None:
+        return {key: _without_nulls(shape.value, one) for key, one in table.items()}
+    if not isinstance(shape, Record) or table is None:
+        return value
+    fields = {field.key: field for field in shape.fields}
+    left_out = {
+        key
+        for key, one in table.items()
+        if one is None and key in fields and fields[key].default is not None and not fits(fields[key].shape, b"null")
+    }
+    return {
+        key: _without_nulls(fields[key].shape, one) if key in fields else one
+        for key, one in table.items()
+        if key not in left_out
+    }
 
 
 def _surplus(shape: Shape, value: Any, path: str) -> list[str]:

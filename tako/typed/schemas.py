@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tako.errors import ConfigurationError
-from tako.typed.shapes import Checked, Choice, Items, Record, Shape, Table, adapter, name_of
+from tako.typed.shapes import Checked, Choice, Field, Items, Record, Shape, Table, adapter, name_of
 from tako.types import JsonSchema
 
 if TYPE_CHECKING:
@@ -19,6 +20,17 @@ Json = dict[str, Any]
 REF = "#/$defs/"
 VALUE = "value"
 """The key of the object around what isn't an object: vendors' strict modes take nothing else at the root."""
+
+
+def schema_of_arguments(shape: Record) -> Json:
+    """Return the schema of a function's arguments."""
+    defs = _Definitions()
+    defs.schema(shape)
+    root = defs.found[str(shape.declared)]
+    root.pop("title")
+    used = defs.reachable(root)
+    schema: Json = _closed({**root, "$defs": used} if used else root)
+    return schema
 
 
 def schema_of(shape: Shape) -> tuple[JsonSchema, bool]:
@@ -70,17 +82,28 @@ class _Definitions:
     def record(self, shape: Record) -> Json:
         if id(shape) in self.records:
             return {"$ref": REF + self.records[id(shape)]}
-        name = self.records[id(shape)] = self.free(shape.cls.__name__)
+        name = self.records[id(shape)] = self.free(name_of(shape.declared))
         self.found[name] = {}  # taken, since a field may refer to it
         tag: Json = {shape.tag[0]: {"enum": [shape.tag[1]]}} if shape.tag else {}
         self.found[name] = {
-            "title": shape.cls.__name__,
+            "title": name_of(shape.declared),
             **_description(shape.cls),
             "type": "object",
-            "properties": {**tag, **{field.key: self.schema(field.shape) for field in shape.fields}},
+            "properties": {**tag, **{field.key: self.field(field) for field in shape.fields}},
             "required": [*tag, *(field.key for field in shape.fields if field.default is None)],
         }
         return {"$ref": REF + name}
+
+    def field(self, field: Field) -> Json:
+        """Return a field's schema with its description, and its default if JSON has it."""
+        schema = self.schema(field.shape)
+        more: Json = {"description": field.description} if field.description and "description" not in schema else {}
+        with suppress(TypeError, ValueError):
+            if field.default is not None and (default := field.default()) is not None:
+                more["default"] = msgspec.to_builtins(default)
+        if "$ref" in schema and more:
+            schema = {"anyOf": [schema]}  # strict modes take no words beside a reference
+        return {**schema, **more}
 
     def taken(self, schema: Json, defs: Mapping[str, Any]) -> Json:
         """Take over definitions; one whose name is another's gets a new name."""

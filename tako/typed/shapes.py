@@ -19,7 +19,7 @@ import msgspec
 from tako.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 FOREIGN = ("annotated_types", "pydantic")
 """Packages whose constraints in ``Annotated`` msgspec doesn't know."""
@@ -102,8 +102,10 @@ class Choice(Shape):
 class Field:
     """A field of a record: ``key`` in JSON, ``name`` in Python. ``default()`` makes the value if it's left out."""
 
-    def __init__(self, key: str, name: str, shape: Shape, default: Callable[[], Any] | None) -> None:
-        self.key, self.name, self.shape, self.default = key, name, shape, default
+    def __init__(
+        self, key: str, name: str, shape: Shape, default: Callable[[], Any] | None, description: str = ""
+    ) -> None:
+        self.key, self.name, self.shape, self.default, self.description = key, name, shape, default, description
 
 
 class Record(Shape):
@@ -133,14 +135,29 @@ class Record(Shape):
 def shape_of(declared: Any) -> Shape:
     """Return the shape of a type. Raises ConfigurationError where nothing here can read it."""
     root = _Builder().build(declared)
+    _check(root, "response_type")
+    return root
+
+
+def arguments_of(name: str, parameters: Sequence[tuple[str, Any, Callable[[], Any] | None, str]]) -> Record:
+    """Return the shape of a function's arguments, by their names, types, defaults and descriptions.
+
+    Raises ConfigurationError where nothing here can read a type.
+    """
+    builder = _Builder()
+    record = Record(name, dict)
+    record.fields = [Field(key, key, builder.build(kind), default, text) for key, kind, default, text in parameters]
+    _check(record, name)
+    return record
+
+
+def _check(root: Shape, owner: str) -> None:
+    """Mark what msgspec reads; refuse what nothing reads."""
     for shape in _walk(root):
         shape.native = _is_native(shape)
     for shape in _walk(root):
         if isinstance(shape, Leaf) and not shape.native and not isinstance(shape, Checked):
-            raise ConfigurationError(
-                f"response_type: {name_of(shape.declared)} isn't a type that JSON can be read into"
-            )
-    return root
+            raise ConfigurationError(f"{owner}: {name_of(shape.declared)} isn't a type that JSON can be read into")
 
 
 def name_of(declared: Any) -> str:

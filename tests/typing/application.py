@@ -29,6 +29,8 @@ from tako import (
 )
 from tako.errors import InvalidReplyError, ProviderError, RateLimitError, StreamTruncatedError
 from tako.parts import ToolCallPart
+from tako.runs import RunEnd, RunResult, ToolEnd, ToolStart
+from tako.types import Cost
 
 
 async def call() -> None:
@@ -109,6 +111,33 @@ async def ask_for_types(provider: Provider) -> None:
     except InvalidReplyError as error:
         assert_type(error.response, ChatResponse)
         assert_type(error.reason, str)
+
+
+def look(at: str) -> str:
+    return at
+
+
+async def run_tools(provider: Provider) -> None:
+    def approve(call: ToolCallPart) -> bool | str:
+        return call.name == "look" or "No."
+
+    result = await provider.run("hi", tools=[look, Tool.of(look)], max_rounds=3, max_cost=1.5, approve=approve)
+    assert_type(result, RunResult)
+    assert_type(result.response, ChatResponse)
+    assert_type(result.messages, list[Message])
+    assert_type(result.cost, Cost | None)
+    async for event in provider.run("hi", tools=[look]).stream():
+        match event:
+            case Delta(text=str() as text):
+                assert_type(text, str)
+            case ToolStart(call) | ToolEnd(call):
+                assert_type(call, ToolCallPart)
+            case RunEnd(last):
+                assert_type(last, RunResult)
+            case _:
+                pass
+    assert_type(provider.blocking.run("hi", tools=[look]), RunResult)
+    await provider.chat("hi", tools=[look])
 
 
 async def stream(provider: Provider) -> None:
