@@ -15,9 +15,11 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """What one model can do.
 
     Sizes are in tokens, prices in US dollars per million tokens; None where a value is not known. The prices hold for
-    prompts of up to ``prices_up_to_tokens``; longer ones have others. ``origins`` says of fields where their values are
-    from, as in ``{"max_context_tokens": "tako-openai 0.1.0: gpt-5 (2026-11-22, https://...)"}``; "" is an assumption,
-    as is a field that is missing beside others. ``provider.capability_origins()`` knows of plugins and users, too.
+    prompts of up to ``prices_up_to_tokens``; longer ones have others. Cache writes have the price
+    of the shortest duration, and those that last an hour one of their own. ``origins`` says of fields where
+    their values are from, as in ``{"max_context_tokens": "tako-openai 0.1.0: gpt-5 (2026-11-22, https://...)"}``; "" is
+    an assumption, as is a field that is missing beside others. ``provider.capability_origins()`` knows of plugins and
+    users, too.
     """
 
     max_context_tokens: int | None = None
@@ -29,6 +31,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     usd_per_output_mtok: float | None = None
     usd_per_cached_mtok: float | None = None
     usd_per_cache_write_mtok: float | None = None
+    usd_per_cache_write_1h_mtok: float | None = None
     prices_up_to_tokens: int | None = None
     origins: dict[str, str] = {}
 
@@ -37,6 +40,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
 
         Cached reads and cache writes have prices of their own; the rest of the input has the plain one.
         """
+        if usage.reasoning_tokens > usage.output_tokens:
+            return None  # a part that is larger than the whole: nobody knows what was billed
         plain = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
         limit = self.prices_up_to_tokens
         if not usage.total or plain < 0 or (limit is not None and usage.input_tokens > limit):

@@ -19,6 +19,7 @@ MODEL_LACKS_JSON_MODE = "model_lacks_json_mode"
 MODEL_LACKS_TOOLS = "model_lacks_tools"
 MODEL_LACKS_VISION = "model_lacks_vision"
 MOVED_TURN = "moved_turn"
+ODD_USAGE = "odd_usage"
 OTHER_API = "other_api"
 REPAIRED_REPLY = "repaired_reply"
 UNANSWERED_CALL = "unanswered_call"
@@ -46,6 +47,7 @@ MEANINGS = {
     MODEL_LACKS_TOOLS: "Tools were offered to a model known to have none; the request went out as it is.",
     MODEL_LACKS_VISION: "An image was sent to a model known to see none; the request went out as it is.",
     MOVED_TURN: "A message went out in another place: the vendor has no place for it where it stood.",
+    ODD_USAGE: "The server's counts of tokens don't fit each other: a part is larger than the whole.",
     OTHER_API: "The model is known to need another API of the vendor's; the request went out as it was asked for.",
     REPAIRED_REPLY: "The reply didn't fit the type that was asked for, so it was asked for again.",
     UNANSWERED_CALL: "A tool call was left out: no result follows it, and the vendor refuses such calls.",
@@ -66,6 +68,7 @@ INFORMING = frozenset(
         FINISH_MISSING,
         LOST_PART,
         MOVED_TURN,
+        ODD_USAGE,
         OTHER_API,
         REPAIRED_REPLY,
     )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tako.keywords import Prompt, RequestOptions
     from tako.runs import Approve, Run
     from tako.typed import TypedStream
-    from tako.types import ChatRequest, ChatResponse, Chunk
+    from tako.types import ChatRequest, ChatResponse, Chunk, Cost, End
 
 T = TypeVar("T")
 
@@ -219,6 +219,18 @@ class Provider:
         if self._origins is None or self._origins[0] is not hooks:
             self._origins = hooks, trace(self, self._given_capabilities)
         return self._origins[1]
+
+    def cost(self, answer: ChatResponse | End, request: ChatRequest) -> Cost | None:
+        """Return what an answer of this provider's own costs; None if that isn't known.
+
+        Override it if replies say more of it than their tokens. ``capabilities`` are those of the provider's model, so
+        they don't price another one that a request names.
+        """
+        return self.priced(request).cost(answer.usage)
+
+    def priced(self, request: ChatRequest) -> Capabilities:
+        """Return the capabilities whose prices hold for a request."""
+        return self.capabilities if request.model in (None, self.model) else Capabilities()
 
     async def discover(self) -> Capabilities:
         """Ask the server what the model can do, where it can tell, and remember the answer."""

@@ -239,17 +239,21 @@ class Usage(Struct, frozen=True):
 
 
 class Cost(Struct, frozen=True):
-    """What a reply cost, in US dollars, by kind of token; ``total`` is the sum."""
+    """What a reply cost, in US dollars, by kind of token; ``total`` is the sum.
+
+    ``other`` is what isn't told apart: the sum that a gateway says it billed.
+    """
 
     input: Decimal = Decimal(0)
     output: Decimal = Decimal(0)
     cached: Decimal = Decimal(0)
     cache_write: Decimal = Decimal(0)
+    other: Decimal = Decimal(0)
 
     @property
     def total(self) -> Decimal:
         """All of it."""
-        return self.input + self.output + self.cached + self.cache_write
+        return self.input + self.output + self.cached + self.cache_write + self.other
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -257,6 +261,7 @@ class Cost(Struct, frozen=True):
             self.output + other.output,
             self.cached + other.cached,
             self.cache_write + other.cache_write,
+            self.other + other.other,
         )
 
     def __radd__(self, other: int) -> Cost:

@@ -75,8 +75,8 @@ def answered(end: T, provider: Provider, request: ChatRequest) -> T:
     answer themselves.
     """
     who = end.provider or f"{provider.name}:{request.model or provider.model}"
-    own = end.cost is None and who == f"{provider.name}:{provider.model}"
-    cost = provider.capabilities.cost(end.usage) if own else end.cost
+    own = end.cost is None and who == f"{provider.name}:{request.model or provider.model}"
+    cost = provider.cost(end, request) if own else end.cost
     return end if (who, cost) == (end.provider, end.cost) else replace(end, provider=who, cost=cost)
 
 

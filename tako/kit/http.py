@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 from msgspec.structs import replace
 
 from tako.errors import ConfigurationError, ProviderError
+from tako.kit.billing import bill
 from tako.kit.body import ACCEPTED, read_start, read_whole
 from tako.kit.checks import check_transport_options
 from tako.kit.failures import Facts, make_error, name_request, read_facts
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tako.keywords import RequestOptions
     from tako.kit.exchange import Exchange
     from tako.parts import Part
-    from tako.types import ChatRequest
+    from tako.types import ChatRequest, ChatResponse, Cost, End
 
 MIB = 1024 * 1024
 USER_AGENT = "tako/0.1"
@@ -167,6 +168,10 @@ class HttpProvider(Provider):
         Override it where the vendor takes a sibling's, and say where the vendor says so.
         """
         return origin.matches(own)
+
+    def cost(self, answer: ChatResponse | End, request: ChatRequest) -> Cost | None:
+        """Return what an answer costs by what its reply says of itself (``tako.kit.billing``)."""
+        return bill(self.priced(request), answer.usage, answer.raw, request)
 
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
         """Return what to send once instead of a request that the vendor refused, None to raise the refusal.

@@ -55,6 +55,7 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     usd_per_output_mtok: float | None = None
     usd_per_cached_mtok: float | None = None
     usd_per_cache_write_mtok: float | None = None
+    usd_per_cache_write_1h_mtok: float | None = None
     prices_up_to_tokens: int | None = None
     prices_through: Date | None = None
 

@@ -71,7 +71,7 @@ def test_counts_in_the_choice_are_read_where_there_are_no_others() -> None:
     counted = {"prompt_tokens": 8, "completion_tokens": 2}
     inside = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": counted}]}
     assert streamed(delta(content="Hi"), inside).usage == Usage(8, 2)
-    assert streamed(inside, {"choices": [], "usage": {"prompt_tokens": 9}}).usage == Usage(9)
+    assert streamed(inside, {"choices": [], "usage": {"prompt_tokens": 9}}).usage == Usage(9, 2)
 
 
 def test_a_last_chunk_without_counts_takes_none_away() -> None:

@@ -10,6 +10,7 @@ from tako import notices
 from tako.errors import ResponseError
 from tako.fold import arguments
 from tako.kit.body import decode_json, excerpt
+from tako.kit.counts import note_odd
 from tako.kit.ids import CallIds
 from tako.loose import as_array, as_object, text_of
 from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
@@ -50,7 +51,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpGeneric, transla
         message=Message(Role.ASSISTANT, parts),
         finish_reason=finish,
         finish_word=word,
-        usage=reader.counter.usage(counts) if counts is not None else Usage(),
+        usage=note_odd(reader.counter.usage(counts), context) if counts is not None else Usage(),
         model=_word(reader.model, doc) or asked_model(exchange, provider),
         id=_word(reader.id, doc),
         notices=context.notices,

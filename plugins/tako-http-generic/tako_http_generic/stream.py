@@ -11,6 +11,7 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import closing
 from tako.kit.body import decode_json
 from tako.kit.completions.calls import CallIndex
+from tako.kit.counts import later, note_odd
 from tako.kit.ndjson import NdJsonDecoder
 from tako.kit.sse import Event, SseDecoder
 from tako.loose import as_object, text_of
@@ -160,8 +161,7 @@ class PointerDecoder:
         if "calls" in found and self._reader.calls is not None:
             yield from self._called(found["calls"], self._reader.calls)
         if "usage" in found:
-            counts = as_object(found["usage"]) or {}
-            self._counts.update({name: value for name, value in counts.items() if value is not None})
+            self._counts = later(self._counts, as_object(found["usage"]) or {})
         self._finish = text_of(found.get("finish_reason")) or self._finish
         self._done = self._done or found.get("done") is True
         if "id" in found or "model" in found:
@@ -228,9 +228,10 @@ class PointerDecoder:
         )
         return End(
             reason,
-            reader.counter.usage(self._counts),
+            note_odd(reader.counter.usage(self._counts), context),
             self._model or asked_model(self._exchange, self._provider),
             self._id,
             finish_word=self._finish,
             notices=context.notices,
+            raw={"usage": self._counts} if self._counts else None,
         )

@@ -113,15 +113,15 @@ class Count(Struct, rename="camel"):
 
     def after(self, old: Count) -> Count:
         """Return the totals as they are now; what these do not say is as it was."""
-        if self.prompt_token_count is None:  # spelled out, since every chunk of a stream comes here
+        if not self.prompt_token_count:  # spelled out, since every chunk of a stream comes here
             self.prompt_token_count = old.prompt_token_count
-        if self.tool_use_prompt_token_count is None:
+        if not self.tool_use_prompt_token_count:
             self.tool_use_prompt_token_count = old.tool_use_prompt_token_count
-        if self.candidates_token_count is None:
+        if not self.candidates_token_count:
             self.candidates_token_count = old.candidates_token_count
-        if self.thoughts_token_count is None:
+        if not self.thoughts_token_count:
             self.thoughts_token_count = old.thoughts_token_count
-        if self.cached_content_token_count is None:
+        if not self.cached_content_token_count:
             self.cached_content_token_count = old.cached_content_token_count
         return self
 

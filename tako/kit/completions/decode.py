@@ -14,6 +14,7 @@ from tako.kit.completions.calls import whole_calls
 from tako.kit.completions.citations import REFERENCES, annotated, referenced
 from tako.kit.completions.dialect import Dialect, finish_reason
 from tako.kit.completions.shapes import Content, read_reply, usage_of
+from tako.kit.counts import note_odd
 from tako.kit.failures import facts_of
 from tako.kit.ids import mint_id
 from tako.loose import as_array, as_object, text_of
@@ -63,7 +64,7 @@ def decode_reply(
         message=Message(Role.ASSISTANT, parts),
         finish_reason=finish_reason(word, dialect.finish_reasons, has_calls=bool(calls)),
         finish_word=word,
-        usage=usage_of(reply.counts),
+        usage=note_odd(usage_of(reply.counts), exchange.context),
         model=text_of(reply.model) or exchange.body.get("model", ""),
         id=text_of(reply.id),
         notices=exchange.notices,

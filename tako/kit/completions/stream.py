@@ -17,6 +17,7 @@ from tako.kit.completions.dialect import Dialect, finish_reason
 from tako.kit.completions.gathered import Gathered
 from tako.kit.completions.open_block import OpenBlock
 from tako.kit.completions.shapes import CHUNK, NO_RESULTS, Choice, Content, Reply, read_reply, usage_of
+from tako.kit.counts import later, note_odd
 from tako.kit.failures import facts_of, read_facts
 from tako.kit.sse import SseDecoder
 from tako.loose import as_object, text_of
@@ -160,8 +161,8 @@ class CompletionsDecoder:
     def _count(self, reply: Reply) -> None:
         """Keep the counts of tokens that came last; zeros take none away."""
         counts = reply.counts
-        if counts is not None and (self._counts is None or usage_of(counts).total):
-            self._counts = counts
+        if counts is not None:
+            self._counts = later(self._counts or {}, counts)
 
     def _gather(self, event: Event) -> None:
         """Keep the fields of an event that are facts, or go back with the message; once."""
@@ -269,12 +270,15 @@ class CompletionsDecoder:
             context.notice(notices.FINISH_MISSING, "the stream ended without a finish reason", "")
         if "refusal" in self._block.kinds:
             note_refusal(context)
+        raw = self._gathered.raw(fields)
+        if raw and self._counts and "usage" in raw:
+            raw["usage"] = self._counts
         return End(
             finish_reason(self._finish, self._dialect.finish_reasons, has_calls=bool(self._calls)),
-            usage_of(self._counts),
+            note_odd(usage_of(self._counts), context),
             self._model or self._exchange.body.get("model", ""),
             self._id,
             finish_word=self._finish,
             notices=context.notices,
-            raw=self._gathered.raw(fields),
+            raw=raw,
         )

@@ -11,6 +11,7 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import closing
 from tako.kit.body import decode_json
+from tako.kit.counts import later
 from tako.kit.failures import error_in
 from tako.kit.ids import CallIds
 from tako.kit.messages.pieces import LIVE, OpenBlock
@@ -188,7 +189,7 @@ class MessagesDecoder:
                 self._keep(frame, "message")
             case "message_delta":
                 fields = {**_without_nulls(frame), **_without_nulls(frame.get("delta"))}  # any of them may come late
-                self._usage.update(_without_nulls(fields.pop("usage", None)))  # cumulative
+                self._usage = later(self._usage, as_object(fields.pop("usage", None)) or {})  # cumulative
                 self._message.update({name: fields[name] for name in fields.keys() - {"type", "delta"}})
             case "message_stop":
                 self.ended = True
@@ -199,7 +200,7 @@ class MessagesDecoder:
 
     def _begin(self, message: dict[str, Any]) -> Iterator[Delta]:
         """Begin the message; it may have blocks already, as after tools that ran on the vendor's side."""
-        self._usage.update(_without_nulls(message.get("usage")))
+        self._usage = later(self._usage, _without_nulls(message.get("usage")))
         self._message.update({name: value for name, value in message.items() if name not in ("content", "usage")})
         for index, block in enumerate(as_array(message.get("content")) or []):
             yield from self._start(index, as_object(block) or {})

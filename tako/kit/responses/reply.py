@@ -9,6 +9,7 @@ import msgspec
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_json, excerpt
+from tako.kit.counts import note_odd
 from tako.kit.failures import error_in, facts_of
 from tako.kit.ids import CallIds
 from tako.kit.responses.blocks import blocks_of
@@ -46,7 +47,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
         message=Message(Role.ASSISTANT, parts),
         finish_reason=finish,
         finish_word=word,
-        usage=usage_of(reply.get("usage")),
+        usage=note_odd(usage_of(reply.get("usage")), context),
         model=text_of(reply.get("model")) or exchange.body.get("model", ""),
         id=text_of(reply.get("id")),
         notices=context.notices,

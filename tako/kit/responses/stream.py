@@ -10,6 +10,7 @@ from msgspec import Struct
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
+from tako.kit.counts import note_odd
 from tako.kit.failures import error_in, read_facts
 from tako.kit.gather import Gathered
 from tako.kit.responses.items import TEXT, Items
@@ -140,7 +141,7 @@ class ResponsesDecoder:
         raw = {name: value for name, value in reply.items() if name != "output"}
         return End(
             finish,
-            usage_of(reply.get("usage")),
+            note_odd(usage_of(reply.get("usage")), context),
             text_of(reply.get("model")) or self._exchange.body.get("model", ""),
             text_of(reply.get("id")),
             finish_word=word,

@@ -1,0 +1,163 @@
+"""What a reply costs: what the server says that it billed, or the standard prices if nothing else was at work.
+
+A reply says of itself at which tier it was served and what else the vendor bills for it. If that has prices that aren't
+known here, the cost is None rather than the standard one.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from tako.capabilities import MTOK
+from tako.loose import as_array, as_object, count_of, text_of
+from tako.types import Cost, VendorTool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tako.capabilities import Capabilities
+    from tako.types import ChatRequest, Usage
+
+    Object = dict[str, Any]
+
+STANDARD = frozenset(("", "default", "standard", "on_demand", "traffic_type_unspecified"))
+"""The vendors' words for what the standard prices are for."""
+UNDECIDED = STANDARD | {"auto", "standard_only"}
+"""Words of a request that leave the tier to the vendor, whose reply names it."""
+GLOBAL = ("", "global", "not_available")
+"""Where Anthropic computes at the standard prices (https://platform.claude.com/docs/en/about-claude/pricing)."""
+FREE = ("web_fetch_requests",)
+"""Counts of Anthropic's server tools that cost nothing beside their tokens."""
+BILLED = ("web_search", "file_search", "code_interpreter", "image_generation", "computer")
+"""Beginnings of the types of OpenAI's tools that are billed by call (https://developers.openai.com/api/docs/pricing)."""
+TICKS = Decimal(10) ** 10
+"""xAI's ``cost_in_usd_ticks`` for a dollar."""
+
+
+def bill(known: Capabilities, usage: Usage, raw: Any, request: ChatRequest) -> Cost | None:
+    """Return what a reply costs, None if that isn't known. ``raw`` is its body, or what a stream has of it."""
+    body = as_object(raw) or {}
+    counts = as_object(body.get("usage")) or as_object(body.get("usageMetadata")) or {}
+    billed = _billed(counts)
+    if billed is not None:
+        return Cost(other=billed)
+    cost = known.cost(usage)
+    if cost is None or not _is_standard(body, counts, request):
+        return None
+    return _with_long_writes(cost, counts, known)
+
+
+def _billed(counts: Object) -> Decimal | None:
+    """Return the US dollars that a gateway or a vendor says it billed.
+
+    OpenRouter and LiteLLM have a number, Perplexity an object, DeepInfra an estimate that it bills, xAI ticks. Whoever
+    brings a key to OpenRouter pays the vendor beside it.
+    """
+    given = counts.get("cost")
+    inner = as_object(given)
+    dollars = _dollars(inner.get("total_cost") if inner is not None else given)
+    if dollars is None:
+        ticks = _dollars(counts.get("cost_in_usd_ticks"))
+        return ticks / TICKS if ticks is not None else _dollars(counts.get("estimated_cost"))
+    if counts.get("is_byok") is True:
+        beside = _dollars((as_object(counts.get("cost_details")) or {}).get("upstream_inference_cost"))
+        return None if beside is None else dollars + beside
+    return dollars
+
+
+def _dollars(value: Any) -> Decimal | None:
+    """Read an amount that is a number or text; anything else is None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and amount >= 0 else None
+
+
+def _is_standard(body: Object, counts: Object, request: ChatRequest) -> bool:
+    """Whether the standard prices are all that counts."""
+    tiers = [text_of(word).lower() for word in _tiers(body, counts)]
+    asked = [text_of(request.extra.get(name)).lower() for name in ("service_tier", "serviceTier", "speed")]
+    return (
+        STANDARD.issuperset(tiers)
+        and (any(tiers) or UNDECIDED.issuperset(asked))
+        and text_of(counts.get("inference_geo")) in GLOBAL
+        and not counts.get("is_byok")
+        and not any(text_of(one.get("type")) not in ("", "message") for one in _objects(counts.get("iterations")))
+        and not (_has_fees(body, counts) or _has_other_media(counts))
+        and not ("web_search_options" in request.extra or _offers_billed(body, request))
+    )
+
+
+def _tiers(body: Object, counts: Object) -> Iterator[Any]:
+    """List the words for how a reply was served: of OpenAI, Anthropic, Bedrock and Google."""
+    yield from (body.get("service_tier"), counts.get("service_tier"), counts.get("speed"), counts.get("trafficType"))
+    yield (as_object(body.get("serviceTier")) or {}).get("type")
+    yield (as_object(body.get("performanceConfig")) or {}).get("latency")
+
+
+def _has_fees(body: Object, counts: Object) -> bool:
+    """Whether tools ran that are billed by call: Anthropic's, OpenAI's, and Google's searches."""
+    used = as_object(counts.get("server_tool_use")) or {}
+    searched = [as_object(one.get("groundingMetadata")) or {} for one in _objects(body.get("candidates"))]
+    return (
+        any(count_of(count) for name, count in used.items() if name not in FREE)
+        or any(_numbers(body.get("tool_usage")))
+        or any(text_of(item.get("type")).startswith(BILLED) for item in _objects(body.get("output")))
+        or any(one.get("webSearchQueries") or one.get("groundingChunks") for one in searched)
+    )
+
+
+def _offers_billed(body: Object, request: ChatRequest) -> bool:
+    """Whether tools were offered that are billed by call, and the reply doesn't say what they did."""
+    if "tool_usage" in body or "output" in body or "server_tool_use" in (as_object(body.get("usage")) or {}):
+        return False
+    offered = [tool.block for tool in request.tools if isinstance(tool, VendorTool)]
+    return any(text_of(block.get("type")).startswith(BILLED) for block in offered)
+
+
+def _has_other_media(counts: Object) -> bool:
+    """Whether tokens have prices of their own: those of sounds, and of images that were made."""
+    details = [as_object(value) or {} for name, value in counts.items() if name.endswith("_details")]
+    made = as_object(counts.get("completion_tokens_details")) or as_object(counts.get("output_tokens_details")) or {}
+    if any(count_of(one.get("audio_tokens")) for one in details) or count_of(made.get("image_tokens")):
+        return True
+    for name, value in counts.items():
+        if name.endswith("TokensDetails"):
+            usual = ("TEXT",) if name.startswith("candidates") else ("TEXT", "IMAGE", "VIDEO", "DOCUMENT")
+            if any(count_of(one.get("tokenCount")) and one.get("modality") not in usual for one in _objects(value)):
+                return True
+    return False
+
+
+def _with_long_writes(cost: Cost, counts: Object, known: Capabilities) -> Cost | None:
+    """Price what was written to the cache for an hour, None if a duration has no price."""
+    written = as_object(counts.get("cache_creation")) or {}  # Anthropic's
+    tokens = {name: count for name, value in written.items() if (count := count_of(value))}
+    for one in _objects(counts.get("cacheDetails")):  # Bedrock's
+        tokens[f"ephemeral_{text_of(one.get('ttl'))}_input_tokens"] = count_of(one.get("inputTokens"))
+    hour = tokens.pop("ephemeral_1h_input_tokens", 0)
+    if tokens.keys() - {"ephemeral_5m_input_tokens"}:
+        return None
+    if not hour:
+        return cost
+    short, long = known.usd_per_cache_write_mtok, known.usd_per_cache_write_1h_mtok
+    if short is None or long is None:
+        return None
+    return replace(cost, cache_write=cost.cache_write + hour * (Decimal(str(long)) - Decimal(str(short))) / MTOK)
+
+
+def _objects(value: Any) -> list[Object]:
+    return [item for item in map(as_object, as_array(value) or ()) if item is not None]
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """List the counts in an object, however deep."""
+    inner: Mapping[str, Any] = as_object(value) or {}
+    for one in inner.values():
+        yield from _numbers(one) if isinstance(one, dict) else (count_of(one),)
