@@ -27,6 +27,9 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     supports_tools: bool = False
     supports_vision: bool = False
     supports_json_mode: bool = False
+    supports_documents: bool = False
+    supports_audio: bool = False
+    supports_video: bool = False
     usd_per_input_mtok: float | None = None
     usd_per_output_mtok: float | None = None
     usd_per_cached_mtok: float | None = None

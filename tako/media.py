@@ -1,4 +1,4 @@
-"""Types of files by their first bytes, and files as base64 text."""
+"""Types of files: what their first bytes, their names and their labels tell; and files as base64 text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import mimetypes
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -17,20 +17,75 @@ HEAD = 16
 """How many of its first bytes tell a file's type."""
 _PIECE = 3 * 1024 * 256
 """Bytes of a file that are read at once, so that it is never in memory beside its base64 (3 bytes, 4 letters)."""
+
+Kind = Literal["image", "document", "text", "audio", "video"]
+"""What a file is for a model. A document is whatever is none of the others."""
+
 _MAGIC = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
     (b"%PDF-", "application/pdf"),
-    (b"ID3", "audio/mpeg"),
-    (b"\xff\xfb", "audio/mpeg"),
-    (b"\xff\xf3", "audio/mpeg"),
-    (b"OggS", "audio/ogg"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
+    *((b"ID3" + version, "audio/mpeg") for version in (b"\x02", b"\x03", b"\x04")),
+    *((b"\xff" + sync, "audio/mpeg") for sync in (b"\xfb", b"\xfa", b"\xf3", b"\xf2")),
+    *((b"\xff" + sync, "audio/aac") for sync in (b"\xf1", b"\xf9")),
+    (b"OggS\0", "audio/ogg"),
     (b"fLaC", "audio/flac"),
     (b"\x1aE\xdf\xa3", "video/webm"),
+    (b"\0\0\x01\xba", "video/mpeg"),
+    (b"\0\0\x01\xb3", "video/mpeg"),
+    (b"FLV\x01", "video/x-flv"),
+    (b"0&\xb2u\x8ef\xcf\x11", "video/x-ms-wmv"),
 )
 _RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
+_BRANDS = {
+    b"M4A": "audio/mp4",
+    b"qt ": "video/quicktime",
+    b"3gp": "video/3gpp",
+    b"avi": "image/avif",
+    b"hei": "image/heic",
+    b"mif": "image/heif",
+}
+"""The beginnings of the brands of ISO media files (``ftyp``); all others are MP4."""
+_TEXTS = frozenset(("json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-javascript", "x-ndjson", "sql", "x-sh"))
+"""Subtypes of ``application`` that are text."""
+_OTHER_NAMES = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "application/x-pdf": "application/pdf",
+    "audio/mp3": "audio/mpeg",
+    "audio/x-mp3": "audio/mpeg",
+    "audio/mpga": "audio/mpeg",
+    "audio/x-wav": "audio/wav",
+    "audio/wave": "audio/wav",
+    "audio/vnd.wave": "audio/wav",
+    "audio/m4a": "audio/mp4",
+    "audio/x-m4a": "audio/mp4",
+    "audio/x-flac": "audio/flac",
+    "audio/x-aac": "audio/aac",
+    "video/mpg": "video/mpeg",
+    "video/mov": "video/quicktime",
+    "application/x-zip-compressed": "application/zip",
+    "text/x-markdown": "text/markdown",
+}
+_ALIKE = (
+    {"audio/mpeg", "audio/aac"},  # an ID3 tag may stand before either
+    {"audio/ogg", "audio/opus", "video/ogg", "application/ogg"},
+    {"video/webm", "audio/webm", "video/x-matroska", "audio/x-matroska"},
+    {"video/mp4", "audio/mp4", "video/quicktime", "video/3gpp", "audio/3gpp", "video/x-m4v", "audio/aac"},
+    {"image/heic", "image/heif", "image/avif"},
+    {"video/x-ms-wmv", "audio/x-ms-wma", "video/x-ms-asf", "video/wmv"},
+    {"video/x-flv", "video/flv"},
+    {"video/x-msvideo", "video/avi"},
+    {"application/x-ole-storage", "application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"},
+)
+"""Types that the first bytes don't tell apart."""
 
 
 def media_type(head: bytes) -> str | None:
@@ -38,7 +93,7 @@ def media_type(head: bytes) -> str | None:
     if head[:4] == b"RIFF":
         return _RIFF.get(head[8:12])
     if head[4:8] == b"ftyp":
-        return "audio/mp4" if head[8:11] == b"M4A" else "video/quicktime" if head[8:10] == b"qt" else "video/mp4"
+        return _BRANDS.get(head[8:11], "video/mp4")
     return next((mime for magic, mime in _MAGIC if head.startswith(magic)), None)
 
 
@@ -48,6 +103,64 @@ def image_type(head: bytes) -> str | None:
     return found if found in IMAGE_TYPES else None
 
 
+def plain_type(mime: str) -> str:
+    """Return the usual name of a MIME type, in lower case and without parameters: image/jpg is image/jpeg."""
+    bare = mime.partition(";")[0].strip().lower()
+    return _OTHER_NAMES.get(bare, bare)
+
+
+def has_magic(mime: str) -> bool:
+    """Whether files of that type are known by their first bytes."""
+    known = plain_type(mime)
+    return known in _TOLD or any(known in alike for alike in _ALIKE) or _is_zipped(known)
+
+
+def agrees(mime: str, head: bytes) -> bool:
+    """Whether the first bytes of a file may be those of that type. They may if tako doesn't know them."""
+    found, declared = media_type(head), plain_type(mime)
+    if found is None or found == declared:
+        return True
+    if found == "application/zip":
+        return _is_zipped(declared)
+    return any(found in alike and declared in alike for alike in _ALIKE)
+
+
+def right_type(mime: str, head: bytes) -> str:
+    """Return a file's type: the declared one, unless the first bytes are surely those of another."""
+    found = media_type(head)
+    return mime if found is None or agrees(mime, head) else found
+
+
+def kind_of(mime: str) -> Kind:
+    """Tell what a file of that type is for a model."""
+    family, _, name = plain_type(mime).partition("/")
+    match family:
+        case "image" | "audio" | "video" | "text":
+            return family
+        case "application" if name in _TEXTS or name.endswith(("+json", "+xml")):
+            return "text"
+        case _:
+            return "document"
+
+
+def named_type(name: str) -> str | None:
+    """Tell a type by the end of a file's name, or None."""
+    end = name.rpartition(".")[2].lower() if "." in name else ""
+    return _NAMED.get(f".{end}") or _PYTHONS.guess_type(name)[0]
+
+
+def addressed_type(url: str) -> str | None:
+    """Tell a type by the end of an address's path, or None."""
+    path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]
+    return named_type(path.rpartition("/")[2])
+
+
+def suffix_of(mime: str) -> str:
+    """Return the usual end of the names of files of that type, as in ".pdf"; "" if there is none."""
+    known = plain_type(mime)
+    return _SUFFIXES.get(known) or _PYTHONS.guess_extension(known) or ""
+
+
 def read_file(path: str | PathLike[str]) -> tuple[str | None, str]:
     """Read a file; return its MIME type, by its first bytes and else by its name, and its base64 text.
 
@@ -55,8 +168,84 @@ def read_file(path: str | PathLike[str]) -> tuple[str | None, str]:
     """
     encoded = BytesIO()
     with Path(path).open("rb") as file:
-        found = media_type(file.read(HEAD)) or mimetypes.guess_type(path)[0]
+        found = type_of(file.read(HEAD), path)
         file.seek(0)
         while piece := file.read(_PIECE):
             encoded.write(base64.b64encode(piece))
     return found, encoded.getvalue().decode("ascii")
+
+
+def type_of(head: bytes, path: str | PathLike[str]) -> str | None:
+    """Tell a file's type: by its name if its first bytes agree, else by those; None if neither tells."""
+    named, found = named_type(str(path)), media_type(head)
+    return named if named is not None and (found is None or agrees(named, head)) else found
+
+
+def write_file(path: str | PathLike[str], data_b64: str) -> Path:
+    """Write a file of which there is the base64 text, or a ``data:`` URL of it.
+
+    Raises OSError if the file can't be written, and ValueError if the text isn't base64.
+    """
+    text = data_b64 if data_b64.isalnum() else "".join(data_b64.split())
+    start = text.index(",") + 1 if text[:5].lower() == "data:" else 0
+    target = Path(path)
+    with target.open("wb") as file:
+        for at in range(start, len(text), _PIECE):
+            file.write(base64.b64decode(text[at : at + _PIECE], validate=True))
+    return target
+
+
+def _is_zipped(mime: str) -> bool:
+    """Whether files of that type are archives inside: those of office programs, books."""
+    return mime == "application/zip" or mime.startswith(
+        ("application/vnd.openxmlformats", "application/vnd.oasis.opendocument", "application/epub")
+    )
+
+
+_TOLD = {*(mime for _, mime in _MAGIC), *_RIFF.values(), *_BRANDS.values(), "video/mp4"}
+_PYTHONS = mimetypes.MimeTypes()
+"""Python's own table, without what the system adds."""
+_NAMED = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".heic": "image/heic",
+    ".heif": "image/heif",
+    ".avif": "image/avif",
+    ".pdf": "application/pdf",
+    ".doc": "application/msword",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".xls": "application/vnd.ms-excel",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".ppt": "application/vnd.ms-powerpoint",
+    ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    ".odt": "application/vnd.oasis.opendocument.text",
+    ".epub": "application/epub+zip",
+    ".rtf": "application/rtf",
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+    ".toml": "application/toml",
+    ".log": "text/plain",
+    ".mp3": "audio/mpeg",
+    ".wav": "audio/wav",
+    ".m4a": "audio/mp4",
+    ".ogg": "audio/ogg",
+    ".oga": "audio/ogg",
+    ".opus": "audio/opus",
+    ".flac": "audio/flac",
+    ".aac": "audio/aac",
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".avi": "video/x-msvideo",
+    ".flv": "video/x-flv",
+    ".wmv": "video/x-ms-wmv",
+    ".3gp": "video/3gpp",
+    ".mpeg": "video/mpeg",
+    ".mpg": "video/mpeg",
+}
+"""Types by the end of a name; Python's own table differs between versions."""
+_SUFFIXES = {**{mime: end for end, mime in reversed(_NAMED.items())}, "audio/webm": ".webm", "text/plain": ".txt"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+ADDED_TEXT = "added_text"
 ADDED_TOOLS = "added_tools"
 ADDED_TURN = "added_turn"
 ALTERED_THINKING = "altered_thinking"
@@ -15,12 +16,16 @@ FOREIGN_STATE = "foreign_state"
 INVALID_IMAGE = "invalid_image"
 LOST_PART = "lost_part"
 MISPLACED_PART = "misplaced_part"
+MODEL_LACKS_AUDIO = "model_lacks_audio"
+MODEL_LACKS_DOCUMENTS = "model_lacks_documents"
 MODEL_LACKS_JSON_MODE = "model_lacks_json_mode"
 MODEL_LACKS_TOOLS = "model_lacks_tools"
+MODEL_LACKS_VIDEO = "model_lacks_video"
 MODEL_LACKS_VISION = "model_lacks_vision"
 MOVED_TURN = "moved_turn"
 ODD_USAGE = "odd_usage"
 OTHER_API = "other_api"
+OVER_LIMIT = "over_limit"
 REPAIRED_REPLY = "repaired_reply"
 UNANSWERED_CALL = "unanswered_call"
 UNKNOWN_CALL = "unknown_call"
@@ -30,6 +35,7 @@ UNSUPPORTED_PART = "unsupported_part"
 UNSUPPORTED_URL = "unsupported_url"
 
 MEANINGS = {
+    ADDED_TEXT: "A text was put beside a document: the vendor refuses a document without one.",
     ADDED_TOOLS: "Tools were declared for earlier calls: the vendor refuses a history with calls without them.",
     ADDED_TURN: "A turn was put in between two others: the vendor refuses their order.",
     ALTERED_THINKING: "The vendor refused earlier thinking, since the conversation changed: it was sent again without.",
@@ -40,27 +46,32 @@ MEANINGS = {
     ERROR_FLAG: "A tool result went out without its error mark; the wire has none.",
     FINISH_MISSING: "The vendor ended the reply without saying why.",
     FOREIGN_STATE: "Reasoning, state or a block of another origin was left out; only who made it gets it back.",
-    INVALID_IMAGE: "An image was left out: its base64 or its data URL is broken.",
+    INVALID_IMAGE: "An image or a file was left out: its base64 or its data URL is broken.",
     LOST_PART: "Something of a reply could not be kept: it is neither in a part nor in raw.",
     MISPLACED_PART: "A part was left out: it cannot stand in a message of this role.",
+    MODEL_LACKS_AUDIO: "Audio was sent to a model known to hear none; the request went out as it is.",
+    MODEL_LACKS_DOCUMENTS: "A document was sent to a model known to read none; the request went out as it is.",
     MODEL_LACKS_JSON_MODE: "JSON was asked of a model known to have no such mode; the request went out as it is.",
     MODEL_LACKS_TOOLS: "Tools were offered to a model known to have none; the request went out as it is.",
+    MODEL_LACKS_VIDEO: "A video was sent to a model known to see none; the request went out as it is.",
     MODEL_LACKS_VISION: "An image was sent to a model known to see none; the request went out as it is.",
     MOVED_TURN: "A message went out in another place: the vendor has no place for it where it stood.",
     ODD_USAGE: "The server's counts of tokens don't fit each other: a part is larger than the whole.",
     OTHER_API: "The model is known to need another API of the vendor's; the request went out as it was asked for.",
+    OVER_LIMIT: "There are more files, or larger ones, than the vendor is known to take; they went out as they are.",
     REPAIRED_REPLY: "The reply didn't fit the type that was asked for, so it was asked for again.",
     UNANSWERED_CALL: "A tool call was left out: no result follows it, and the vendor refuses such calls.",
     UNKNOWN_CALL: "A tool result was left out: no earlier call has its id.",
-    UNSUPPORTED_MEDIA_TYPE: "An image was left out: its type is none that the provider takes.",
+    UNSUPPORTED_MEDIA_TYPE: "An image or a file was left out: its type is none that the provider takes.",
     UNSUPPORTED_PARAMETER: "A parameter was left out: the provider, or this model, has no such thing.",
     UNSUPPORTED_PART: "A part was left out: the wire has no place for its kind.",
-    UNSUPPORTED_URL: "An image was left out: nothing may fetch its address.",
+    UNSUPPORTED_URL: "An image or a file was left out: nothing may fetch its address.",
 }
 """Every code, and what it means. A code never changes its meaning; new ones may come."""
 
 INFORMING = frozenset(
     (
+        ADDED_TEXT,
         ADDED_TOOLS,
         ADDED_TURN,
         ALTERED_THINKING,

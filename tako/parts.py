@@ -18,7 +18,7 @@ from msgspec import Struct, StructMeta, convert
 from msgspec.structs import force_setattr
 
 from tako.loose import as_array, as_object
-from tako.media import HEAD, IMAGE_TYPES, image_type, read_file
+from tako.media import HEAD, IMAGE_TYPES, image_type, plain_type, read_file, write_file
 from tako.state import Origin, State
 
 if TYPE_CHECKING:
@@ -66,18 +66,19 @@ class _Constructors(StructMeta):
 
     def file(cls, mime: str, data_b64: str, name: str | None = None) -> FilePart | ImagePart:
         """Make a file (PDF, audio, video, text) from base64 text; one of the four image types becomes an image."""
-        return ImagePart(mime, data_b64) if mime in IMAGE_TYPES else FilePart(mime, data_b64, name)
+        return ImagePart(mime, data_b64) if plain_type(mime) in IMAGE_TYPES else FilePart(mime, data_b64, name)
 
     def file_url(cls, url: str, mime: str | None = None, name: str | None = None) -> FileUrlPart | ImageUrlPart:
         """Make a file that is fetched from its address; one of the four image types becomes an image."""
-        return ImageUrlPart(url, mime) if mime in IMAGE_TYPES else FileUrlPart(url, mime, name)
+        image = mime is not None and plain_type(mime) in IMAGE_TYPES
+        return ImageUrlPart(url, mime) if image else FileUrlPart(url, mime, name)
 
     def file_id(cls, id: str, provider: str, mime: str | None = None) -> FileIdPart:
         """Make a file that was uploaded to a vendor before; ``provider`` is its name, as in "anthropic"."""
         return FileIdPart(id, provider, mime)
 
     def file_path(cls, path: str | PathLike[str], mime: str | None = None) -> FilePart | ImagePart:
-        """Make a file or an image from a file on disk; its type is told by its first bytes, then by its name.
+        """Make a file or an image from a file on disk; its type is told by its first bytes and its name.
 
         Raises OSError if the file can't be read and ValueError if its type can't be told.
         """
@@ -85,7 +86,7 @@ class _Constructors(StructMeta):
         known = mime or told
         if known is None:
             raise ValueError(f"{path}: the type of the file can't be told: give mime=")
-        return ImagePart(known, data) if known in IMAGE_TYPES else FilePart(known, data, Path(path).name)
+        return ImagePart(known, data) if plain_type(known) in IMAGE_TYPES else FilePart(known, data, Path(path).name)
 
     def tool_call(cls, id: str, name: str, args: Any) -> ToolCallPart:
         """Make a tool call; ``args`` is parsed JSON (or the text itself if it couldn't be parsed)."""
@@ -146,6 +147,13 @@ class ImagePart(ContentPart, frozen=True, tag="image"):
     def __repr__(self) -> str:
         return f"ImagePart(mime={self.mime!r}, data_b64=<{len(self.data_b64)} characters>)"
 
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the image to a file, over one that is there; returns its path.
+
+        Raises OSError if it can't be written, and ValueError if the data isn't base64.
+        """
+        return write_file(path, self.data_b64)
+
 
 class ImageUrlPart(ContentPart, frozen=True, tag="image_url"):
     """An image by its address."""
@@ -169,6 +177,13 @@ class FilePart(ContentPart, frozen=True, tag="file"):
 
     def __repr__(self) -> str:
         return f"FilePart(mime={self.mime!r}, data_b64=<{len(self.data_b64)} characters>, name={self.name!r})"
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the file's bytes to a file, over one that is there; returns its path.
+
+        Raises OSError if it can't be written, and ValueError if the data isn't base64.
+        """
+        return write_file(path, self.data_b64)
 
 
 class FileUrlPart(ContentPart, frozen=True, tag="file_url"):

@@ -1,4 +1,4 @@
-"""UrlPrefetch: what tako may fetch when a provider wants an image inline and the request names a URL.
+"""UrlPrefetch: what tako may fetch when a provider wants an image or a file inline and the request names a URL.
 
     provider = tako.providers.Ollama("llava", url_prefetch=tako.UrlPrefetch(allow_hosts=("images.corp.example",)))
 
@@ -45,11 +45,21 @@ _LOOPBACK = IPv6Network("::1/128")
 _PREFIX_LENGTH = re.compile(r"/[0-9]{1,3}")
 
 
+LIMITS = {
+    "document": "max_document_bytes",
+    "text": "max_document_bytes",
+    "audio": "max_audio_bytes",
+    "video": "max_video_bytes",
+}
+"""The options that limit files of a kind."""
+
+
 class UrlPrefetch(Struct, frozen=True, kw_only=True):
-    """A policy for fetching images by URL. Everything but a public https:// address is refused by default.
+    """A policy for fetching images and files by URL. Everything but a public https:// address is refused by default.
 
     ``timeout``: seconds for the whole of a fetch, from DNS to the last byte, redirects included.
-    ``max_bytes``: the largest image.
+    ``max_bytes``: the largest image, and the largest file of a kind that has no limit of its own.
+    ``max_document_bytes``, ``max_audio_bytes``, ``max_video_bytes``: the largest of that kind; text is a document.
     ``allow_http``: permit http:// beside https://.
     ``allow_hosts``: names or addresses, or ``*.suffix`` (any depth, not the suffix itself), that may have any address.
     ``allow_cidrs``: networks (``10.1.0.0/16``, ``fd12:3456::/32``, a bare address) that any host may be in.
@@ -61,6 +71,9 @@ class UrlPrefetch(Struct, frozen=True, kw_only=True):
 
     timeout: float = 10.0
     max_bytes: int = 10 * 1024 * 1024
+    max_document_bytes: int | None = None
+    max_audio_bytes: int | None = None
+    max_video_bytes: int | None = None
     allow_http: bool = False
     allow_hosts: tuple[str, ...] = ()
     allow_cidrs: tuple[str, ...] = ()
@@ -70,14 +83,22 @@ class UrlPrefetch(Struct, frozen=True, kw_only=True):
         """Check every field, and bring hosts and networks into their canonical spelling."""
         if type(self.timeout) not in (int, float) or not isfinite(self.timeout) or self.timeout <= 0:
             raise ConfigurationError(f"UrlPrefetch: timeout is a positive number of seconds, not {shown(self.timeout)}")
-        if type(self.max_bytes) is not int or self.max_bytes <= 0:
-            raise ConfigurationError(f"UrlPrefetch: max_bytes is a positive integer, not {shown(self.max_bytes)}")
+        for name in ("max_bytes", *LIMITS.values()):
+            limit = getattr(self, name)
+            if (type(limit) is not int or limit <= 0) and (limit is not None or name == "max_bytes"):
+                raise ConfigurationError(f"UrlPrefetch: {name} is a positive integer, not {shown(limit)}")
         for name in ("allow_http", "allow_private_ips"):
             if type(getattr(self, name)) is not bool:
                 raise ConfigurationError(f"UrlPrefetch: {name} is True or False, not {shown(getattr(self, name))}")
         force_setattr(self, "timeout", float(self.timeout))
         force_setattr(self, "allow_hosts", _entries("allow_hosts", self.allow_hosts, _allowed_host))
         force_setattr(self, "allow_cidrs", _entries("allow_cidrs", self.allow_cidrs, _allowed_network))
+
+    def limit_of(self, kind: str) -> tuple[str, int]:
+        """Return the option that limits files of a kind ("image", "document", …), and its bytes."""
+        name = LIMITS.get(kind, "max_bytes")
+        limit: int | None = getattr(self, name)
+        return ("max_bytes", self.max_bytes) if limit is None else (name, limit)
 
     @classmethod
     def of(cls, value: bool | UrlPrefetch | None) -> UrlPrefetch | None:

@@ -221,6 +221,9 @@ LISTED: dict[str, tuple[Any, dict[str, Any]]] = {
         {
             "max_context_tokens": 128000,
             "supports_vision": False,
+            "supports_documents": False,
+            "supports_audio": False,
+            "supports_video": False,
             "supports_tools": True,
             "supports_json_mode": False,
             "usd_per_input_mtok": 3.0,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 GIF = "R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs="
 JPEG = "/9j/4AAQSkZJRgABAQ=="
-WEBP = "UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
+WEBP = "UklGRhoAAABXRUJQVlA4"
+TYPES = {"image/jpeg": JPEG, "image/png": PNG, "image/gif": GIF, "image/webp": WEBP}
 URL = "https://pictures.test/a/photo.jpg?size=1"
 WEB = ("openai", "azure-openai", "anthropic", "mistral", "vertex")
 """Vendors that fetch addresses themselves."""
@@ -27,7 +28,9 @@ FETCHED = ("ollama", "bedrock")
 """Vendors for which tako has to."""
 ALL = (*WEB, *FETCHED)
 RESULT_IMAGES = ("anthropic", "ollama", "bedrock", "vertex")
-"""Vendors whose tool results may hold images."""
+"""Vendors whose tool results may hold images; at the others they follow the results."""
+BITMAP = "Qk1GAAAAAAAAADYAAAAoAAAA"
+"""The beginning of a BMP."""
 PATH = "messages[0].content[1]"
 
 
@@ -111,6 +114,7 @@ ACCEPTED = {
     ),
     "a data: prefix that has the type": (ContentPart.image("", f"data:image/gif;base64,{GIF}"), "image/gif", GIF),
     "a data: URL as an address": (ContentPart.image_url(f"data:image/png;base64,{PNG}"), "image/png", PNG),
+    "another name of the type": (ContentPart.image("image/jpg", JPEG), "image/jpeg", JPEG),
     "an upper-case type": (ContentPart.image("IMAGE/PNG", PNG), "image/png", PNG),
     "an upper-case data: URL": (ContentPart.image_url(f"DATA:IMAGE/PNG;BASE64,{PNG}"), "image/png", PNG),
     "white space in base64": (ContentPart.image("image/png", f"\n{PNG[:20]}\r\n {PNG[20:]}\t"), "image/png", PNG),
@@ -118,7 +122,8 @@ ACCEPTED = {
     "bytes": (ContentPart.image_bytes(b64decode(GIF)), "image/gif", GIF),
 }
 REFUSED = {
-    "an unsupported type": (ContentPart.image("image/bmp", PNG), notices.UNSUPPORTED_MEDIA_TYPE),
+    "an unsupported type": (ContentPart.image("image/bmp", BITMAP), notices.UNSUPPORTED_MEDIA_TYPE),
+    "a type that is nearly one": (ContentPart.image("image/pngx", BITMAP), notices.UNSUPPORTED_MEDIA_TYPE),
     "an unsupported data: URL": (ContentPart.image_url("data:image/bmp;base64,Qk0="), notices.UNSUPPORTED_MEDIA_TYPE),
     "broken base64": (ContentPart.image("image/png", f"{PNG[:-8]}*&%$"), notices.INVALID_IMAGE),
     "cut base64": (ContentPart.image("image/png", PNG[:-1]), notices.INVALID_IMAGE),
@@ -138,21 +143,19 @@ def test_an_inline_image_goes_out_in_the_vendors_shape(name: str, given: str, as
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize(
-    ("mime", "data"), [("image/jpeg", JPEG), ("image/png", PNG), ("image/gif", GIF), ("image/webp", WEBP)]
-)
-def test_four_types_go_everywhere(name: str, mime: str, data: str, ask: Ask) -> None:
-    sent = said(name, text(name, "Look:"), inline(name, mime, data))
-    assert ask(name, LOOK, ContentPart.image(mime, data)) == (sent, [])
+@pytest.mark.parametrize("mime", TYPES)
+def test_four_types_go_everywhere(name: str, mime: str, ask: Ask) -> None:
+    shape = inline(name, mime, TYPES[mime])
+    assert ask(name, LOOK, ContentPart.image(mime, TYPES[mime])) == (said(name, text(name, "Look:"), shape), [])
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize(
-    "given", [ContentPart.image("image/jpeg", PNG), ContentPart.image_url(f"data:image/webp;base64,{PNG}")]
-)
-def test_an_image_goes_out_as_what_its_bytes_are_with_a_notice(name: str, given: Part, ask: Ask) -> None:
-    sent = said(name, text(name, "Look:"), inline(name, "image/png", PNG))
-    assert ask(name, LOOK, given) == (sent, [(notices.CHANGED_PART, PATH)])
+@pytest.mark.parametrize("declared", ["image/jpeg", "image/bmp", "application/pdf"])
+def test_the_first_bytes_decide_what_an_image_is(name: str, declared: str, ask: Ask) -> None:
+    """A vendor compares them, too, and refuses what is labelled wrongly."""
+    for part in (ContentPart.image(declared, PNG), ContentPart.file(declared, PNG)):
+        shape = inline(name, "image/png", PNG)
+        assert ask(name, LOOK, part) == (said(name, text(name, "Look:"), shape), [(notices.CHANGED_PART, PATH)])
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -164,7 +167,7 @@ def test_what_cannot_be_carried_is_left_out_with_a_notice(name: str, given: str,
 
 @pytest.mark.parametrize("name", ALL)
 def test_strict_refuses_before_the_network(name: str, at: Callable[..., Provider], answers: dict[str, Any]) -> None:
-    request = ChatRequest([Message.user([LOOK, ContentPart.image("image/bmp", PNG)])], strict=True)
+    request = ChatRequest([Message.user([LOOK, ContentPart.image("image/bmp", BITMAP)])], strict=True)
     with serve(reply(json=answers[name])) as server, pytest.raises(UnsupportedError, match="image/bmp"):
         at(name, server.url).blocking.chat(request)
     assert server.connections == 0
@@ -239,14 +242,17 @@ def looked(*result: Part) -> ChatRequest:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_an_image_in_a_tool_result_goes_out_where_the_wire_has_a_place_for_it(name: str, whole: Ask) -> None:
+def test_an_image_in_a_tool_result_goes_out_in_it_or_right_after_it(name: str, whole: Ask) -> None:
     picture = ContentPart.image("image/png", PNG)
     body, found = whole(name, looked(ContentPart.text("A cat"), picture))
     shape = inline(name, "image/png", PNG)
     last = (body["contents"] if name == "vertex" else body["messages"])[-1]
     if name not in RESULT_IMAGES:
-        assert last["content"] == "A cat"
-        assert found == [(notices.MISPLACED_PART, "messages[2].content[0].result[1]")]
+        assert last == {"role": "user", "content": [shape]}
+        results = [message for message in body["messages"] if message["role"] == "tool"]
+        assert [message["content"] for message in results] == ["A cat"]
+        bridge = [(notices.ADDED_TURN, "messages")] if name == "mistral" else []
+        assert found == [(notices.CHANGED_PART, "messages[2].content[0].result[1]"), *bridge]
         return
     assert found == []
     match name:
@@ -270,9 +276,8 @@ def test_gemini_3_takes_images_within_the_answer(whole: Ask) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_refused_image_in_a_tool_result_is_noted_where_it_stands(name: str, whole: Ask) -> None:
-    _, found = whole(name, looked(ContentPart.text("A cat"), ContentPart.image("image/bmp", PNG)))
-    code = notices.UNSUPPORTED_MEDIA_TYPE if name in RESULT_IMAGES else notices.MISPLACED_PART
-    assert found == [(code, "messages[2].content[0].result[1]")]
+    _, found = whole(name, looked(ContentPart.text("A cat"), ContentPart.image("image/bmp", BITMAP)))
+    assert found == [(notices.UNSUPPORTED_MEDIA_TYPE, "messages[2].content[0].result[1]")]
 
 
 @pytest.mark.parametrize("name", FETCHED)

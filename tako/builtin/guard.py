@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from tako import notices
 from tako.errors import UnsupportedError
 from tako.hooks import hookimpl
-from tako.parts import ImagePart, ImageUrlPart, ToolResultPart
+from tako.loose import as_array
+from tako.media import addressed_type, kind_of
+from tako.parts import FileIdPart, FilePart, FileUrlPart, ImagePart, ImageUrlPart, ToolResultPart
 from tako.types import Notice
 
 if TYPE_CHECKING:
@@ -20,7 +22,13 @@ if TYPE_CHECKING:
     from tako.provider import Provider
     from tako.types import ChatRequest, ChatResponse, Chunk
 
-IMAGES = (ImagePart, ImageUrlPart)
+MEDIA = {
+    "image": ("supports_vision", notices.MODEL_LACKS_VISION, "an image goes to {}, which sees none"),
+    "document": ("supports_documents", notices.MODEL_LACKS_DOCUMENTS, "a document goes to {}, which reads none"),
+    "audio": ("supports_audio", notices.MODEL_LACKS_AUDIO, "audio goes to {}, which hears none"),
+    "video": ("supports_video", notices.MODEL_LACKS_VIDEO, "a video goes to {}, which sees none"),
+}
+"""By the kind of a part: the capability that it needs. Text is for every model."""
 
 
 @hookimpl(wrapper=True)
@@ -59,8 +67,10 @@ def missing(provider: Provider, request: ChatRequest) -> list[Notice]:
     if request.response_format is not None and not known.supports_json_mode:
         text = "JSON is asked of {}, which has no such mode"
         lacks.append(("supports_json_mode", notices.MODEL_LACKS_JSON_MODE, "response_format", text))
-    if not known.supports_vision and (path := _image_path(request)):
-        lacks.append(("supports_vision", notices.MODEL_LACKS_VISION, path, "an image goes to {}, which sees none"))
+    for kind, path in _media(request).items():
+        field, code, text = MEDIA[kind]
+        if not getattr(known, field):
+            lacks.append((field, code, path, text))
     if not lacks or request.model not in (None, provider.model):
         return []
     origins = provider.capability_origins()
@@ -77,16 +87,27 @@ def missing(provider: Provider, request: ChatRequest) -> list[Notice]:
     return found
 
 
-def _image_path(request: ChatRequest) -> str:
-    """Return where the first image is, or "" where there is none."""
+def _media(request: ChatRequest) -> dict[str, str]:
+    """Return where the first image, document, audio and video are, as far as there are any."""
+    places: dict[str, str] = {}
     for i, message in enumerate(request.messages):
         if not isinstance(message.content, str):
             for j, part in enumerate(message.content):
                 inside: Any = part.result if isinstance(part, ToolResultPart) else part
-                ones: list[Any] = [*inside] if isinstance(inside, list) else [inside]
-                if any(isinstance(one, IMAGES) for one in ones):
-                    return f"messages[{i}].content[{j}]"
-    return ""
+                for one in as_array(inside) or (inside,):
+                    if (kind := _kind(one)) in MEDIA:
+                        places.setdefault(kind, f"messages[{i}].content[{j}]")
+    return places
+
+
+def _kind(part: Any) -> str:
+    """Tell what a part is for a model; "" for what is no file, or doesn't tell its type."""
+    if isinstance(part, (ImagePart, ImageUrlPart)):
+        return "image"
+    if not isinstance(part, (FilePart, FileUrlPart, FileIdPart)):
+        return ""
+    mime = part.mime or (addressed_type(part.url) if isinstance(part, FileUrlPart) else None)
+    return kind_of(mime) if mime else ""
 
 
 def _joined(lacks: list[Notice], said: list[Notice]) -> list[Notice]:

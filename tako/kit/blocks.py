@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.parts import VendorPart
+from tako.parts import Part, VendorPart
 from tako.state import State
 
 if TYPE_CHECKING:
@@ -20,6 +20,16 @@ def state_of(block: dict[str, Any], known: Collection[str], context: PartContext
     """
     rest = {name: value for name, value in block.items() if name not in known and value is not None}
     return State(context.origin, rest) if rest else None
+
+
+def is_own(part: Part, context: PartContext) -> bool:
+    """Whether a part was made by who is asked."""
+    return part.state is not None and context.accepts(part, part.state.origin)
+
+
+def own_data(part: Part, context: PartContext) -> dict[str, Any]:
+    """Return the data of a part's state if who is asked made it, else {}."""
+    return part.state.data if part.state is not None and is_own(part, context) else {}
 
 
 def without(block: dict[str, Any], kind: str, *known: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tako.loose import as_array, as_object
 from tako.parts import ContentPart, Part, ReasoningPart, TextPart, ToolResultPart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tako.parts import VendorPart
     from tako.state import Origin
@@ -117,24 +117,37 @@ def _name(origin: Origin) -> str:
     return f"{who} at {origin.server}" if origin.server else who
 
 
+SENT = ("text", "image", "image_url", "file", "file_url", "file_id")
+"""The tags of the parts that a tool result may hold."""
+
+
 def result_parts(part: ToolResultPart) -> list[Part] | None:
-    """Return a tool result's parts where it is a list of parts, or None where it is any other JSON value.
+    """Return a tool result's parts if it's a part or a list of parts, or None if it's any other JSON value.
 
     A result that went through JSON has its parts as objects; they are recognised by their tags.
     """
-    items = as_array(part.result)
+    items: list[Any] | None = [part.result] if isinstance(part.result, ContentPart) else as_array(part.result)
     if not items:
         return None
     if all(isinstance(item, ContentPart) for item in items):
         return items
-    if all((as_object(item) or {}).get("type") in ("text", "image", "image_url") for item in items):
+    if all((as_object(item) or {}).get("type") in SENT for item in items):
         with suppress(msgspec.ValidationError, RecursionError):
             return msgspec.convert(items, list[Part])
     return None
 
 
-def encode_inner(parts: list[Part], context: PartContext, *, fits: tuple[type[Part], ...]) -> list[Any]:
-    """Encode the parts inside a tool result, each by the whole translator; those that do not fit there are noted."""
+def encode_inner(
+    parts: list[Part],
+    context: PartContext,
+    *,
+    fits: tuple[type[Part], ...],
+    moved: Callable[[Any], bool] = lambda _: False,
+) -> list[Any]:
+    """Encode the parts inside a tool result, each by the whole translator; those that don't fit there are noted.
+
+    ``moved(block)`` tells blocks that the wire has no place for in a result: they go out after it, which is noted.
+    """
     path, inner = context.path, context.encode
     blocks: list[Any] = []
     for k, part in enumerate(parts):
@@ -143,6 +156,8 @@ def encode_inner(parts: list[Part], context: PartContext, *, fits: tuple[type[Pa
         block = inner(part, context) if inner is not None and isinstance(part, fits) else None
         if block is not None:
             blocks.append(block)
+            if moved(block):
+                context.notice(notices.CHANGED_PART, "it went out after the tool results, which can't hold it")
         elif len(context.notices) == before:
             context.notice(notices.MISPLACED_PART, f"a {type(part).__name__} cannot stand in a tool result")
     context.path = path

@@ -26,6 +26,7 @@ from tako.kit.wire import AROUND, HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
 from tako.state import Origin
 from tako.translator import PartContext
+from tako.url_prefetch import UrlPrefetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,6 +80,12 @@ class HttpOptions(TransportOptions, total=False):
     defaults: RequestOptions
 
 
+class FetchOptions(HttpOptions, total=False):
+    """The same, and whether tako fetches images and files that the vendor's server can't (True, or by which policy)."""
+
+    url_prefetch: bool | UrlPrefetch
+
+
 class CallOptions(TypedDict, total=False):
     """What may be said of one request.
 
@@ -106,9 +113,9 @@ class HttpProvider(Provider):
     server: str = ""
     """Scheme, host and port of who is asked (``server_of``); "" if all of its servers take each other's state."""
 
-    def __init__(self, model: str, **options: Unpack[HttpOptions]) -> None:
+    def __init__(self, model: str, **options: Unpack[FetchOptions]) -> None:
         super().__init__(model, capabilities=options.get("capabilities"), deadline=options.get("deadline"))
-        for unknown in options.keys() - HttpOptions.__annotations__.keys():
+        for unknown in options.keys() - FetchOptions.__annotations__.keys():
             raise ConfigurationError(f"{self.id}: {type(self).__name__} has no option {unknown!r}")
         check_transport_options(options, self.id)
         self.timeout = float(options.get("timeout", self.default_timeout))
@@ -119,6 +126,7 @@ class HttpProvider(Provider):
             list(checked({self.idempotency_header: "key"}, f"{self.id}: idempotency_header", of_request=True))
         self.max_event_bytes = options.get("max_event_bytes", 16 * MIB)
         self.max_reply_bytes = options.get("max_reply_bytes", 64 * MIB)
+        self.url_prefetch = UrlPrefetch.of(options.get("url_prefetch"))
         self.secrets: list[Secret] = []
         self._http_client = options.get("http_client")
         self._transport = options.get("transport")
@@ -160,7 +168,7 @@ class HttpProvider(Provider):
     def context(self, request: ChatRequest) -> PartContext:
         """Return the context that one request is encoded and its reply decoded in."""
         origin = Origin(self.name, request.model or self.model, self.server)
-        return PartContext(origin, request, partial(self.accepts, origin))
+        return PartContext(origin, request, partial(self.accepts, origin), fetches=self.url_prefetch is not None)
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
         """Whether ``own``, who is asked, takes the state that ``origin`` made: its own alone.

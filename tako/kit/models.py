@@ -5,6 +5,9 @@
     source = "https://example.com/docs/models"   # of all rows that name no other
     date = 2026-11-22                            # when the values were looked up there
 
+    [sources]                                    # of single fields that have one of their own
+    supports_documents = "https://example.com/docs/pdf"
+
     [default]                                    # of models that the table does not know; assumptions, not facts
     supports_tools = true
 
@@ -51,6 +54,9 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     supports_tools: bool | None = None
     supports_vision: bool | None = None
     supports_json_mode: bool | None = None
+    supports_documents: bool | None = None
+    supports_audio: bool | None = None
+    supports_video: bool | None = None
     usd_per_input_mtok: float | None = None
     usd_per_output_mtok: float | None = None
     usd_per_cached_mtok: float | None = None
@@ -73,7 +79,15 @@ class Row(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 OWN = ("id", "source", "date", "prices_through")
 PRICES = tuple(name for name in Entry.__struct_fields__ if name.startswith(("usd_", "prices_")))
-ABILITIES = ("supports_streaming", "supports_tools", "supports_vision", "supports_json_mode")
+ABILITIES = (
+    "supports_streaming",
+    "supports_tools",
+    "supports_vision",
+    "supports_json_mode",
+    "supports_documents",
+    "supports_audio",
+    "supports_video",
+)
 
 
 class Sheet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,6 +95,7 @@ class Sheet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     source: str = ""
     date: Date | None = None
+    sources: dict[str, str] = {}
     default: Entry = Entry()
     model: list[Row] = []
 
@@ -102,11 +117,15 @@ class ModelTable:
             row = self.row(model)
             today = Date.today()  # noqa: DTZ011 - vendors name a day, and no zone of time
             values = row.values(today) if row is not None else {}
-            where = f"{self._owner}: {row.id} ({row.date}, {row.source})" if row is not None else ""
+            where = {name: self._where(row, name) for name in values} if row is not None else {}
             assumed = {name: value for name, value in self._sheet.default.values(today).items() if name not in values}
-            origins = {**dict.fromkeys(ABILITIES, ""), **dict.fromkeys(values, where)}
+            origins = {**dict.fromkeys(ABILITIES, ""), **where}
             self._found[model] = Capabilities(**assumed, **values, origins=origins)
         return self._found[model]
+
+    def _where(self, row: Row, name: str) -> str:
+        """Say where a value is from."""
+        return f"{self._owner}: {row.id} ({row.date}, {self._sheet.sources.get(name, row.source)})"
 
     def row(self, model: str) -> Row | None:
         """Return the row of a model, or None where the table does not know it."""

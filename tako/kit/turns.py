@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from tako import notices
+from tako.kit.blocks import is_own
 from tako.kit.encoding import encode_parts, speak_as_user
 from tako.types import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tako.parts import Part
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
@@ -129,17 +129,13 @@ def _items(
         role = ROLES[message.role]
         for part, block in encode_parts(message, i, translator, context):
             kind = blocks.kind_of(block)
-            item = Item(block, kind, getattr(part, "cache", False), context.path, place, _is_own(part, context))
+            item = Item(block, kind, getattr(part, "cache", False), context.path, place, is_own(part, context))
             if kind in system if role == "system" else blocks.only.get(kind, role) == role or item.own:
                 place += 1
                 yield role, item
             else:
                 text = f"a {type(part).__name__} cannot stand in a {message.role} message"
                 context.notice(notices.MISPLACED_PART, text)
-
-
-def _is_own(part: Part, context: PartContext) -> bool:
-    return part.state is not None and context.accepts(part, part.state.origin)
 
 
 def _merged(turns: list[Turn], blocks: Blocks) -> list[Turn]:

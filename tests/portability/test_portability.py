@@ -45,7 +45,7 @@ def expected_notices(name: str, messages: list[Message]) -> Iterator[tuple[str, 
             if isinstance(part, ImageUrlPart) and name in FETCHES_NONE:
                 yield notices.UNSUPPORTED_URL, path
             if isinstance(part, ToolResultPart) and isinstance(part.result, list) and name in NO_IMAGES_IN_RESULTS:
-                yield notices.MISPLACED_PART, f"{path}.result[1]"
+                yield notices.CHANGED_PART, f"{path}.result[1]"
         if name == "mistral" and message.role is Role.USER and i and messages[i - 1].role is Role.TOOL:
             yield notices.ADDED_TURN, "messages"
 

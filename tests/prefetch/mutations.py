@@ -170,8 +170,8 @@ MUTATIONS = (
     Mutation(
         "hops after the first are trusted",
         "fetch",
-        "answer = await _ask(url, policy, network)",
-        "answer = await _ask(url, UrlPrefetch(allow_private_ips=True) if trail.hops else policy, network)",
+        "answer = await _ask(url, policy, types, network)",
+        "answer = await _ask(url, UrlPrefetch(allow_private_ips=True) if trail.hops else policy, types, network)",
     ),
     Mutation("no deadline", "fetch", "anyio.fail_after(policy.timeout)", "anyio.fail_after(None)"),
     Mutation(
@@ -184,8 +184,8 @@ MUTATIONS = (
     Mutation(
         "errors carry their cause",
         "fetch",
-        "raise outcome.as_error(trail.asked, trail.hops)",
-        "raise outcome.as_error(trail.asked, trail.hops) from outcome",
+        "raise outcome.as_error(trail.asked, trail.hops, what)",
+        "raise outcome.as_error(trail.asked, trail.hops, what) from outcome",
     ),
     Mutation(
         "errors say what the library said",
@@ -208,21 +208,21 @@ MUTATIONS = (
     Mutation(
         "declared length over the cap",
         "answer",
-        "if lengths and int(lengths[0]) > max_bytes:",
+        "if lengths and int(lengths[0]) > limit:",
         "if lengths and int(lengths[0]) < 0:",
     ),
-    Mutation("bytes are not counted", "answer", "if self._size > self._max_bytes:", "if False:"),
-    Mutation("one byte more", "answer", "if self._size > self._max_bytes:", "if self._size > self._max_bytes + 1:"),
-    Mutation("one byte less", "answer", "if self._size > self._max_bytes:", "if self._size >= self._max_bytes:"),
-    Mutation("any type", "answer", "if declared not in IMAGE_TYPES:", 'if not declared.startswith("image/"):'),
+    Mutation("bytes are not counted", "answer", "if self._size > self._limit:", "if False:"),
+    Mutation("one byte more", "answer", "if self._size > self._limit:", "if self._size > self._limit + 1:"),
+    Mutation("one byte less", "answer", "if self._size > self._limit:", "if self._size >= self._limit:"),
+    Mutation("any type", "answer", "if declared not in types:", 'if not declared.startswith("image/"):'),
     Mutation("the first of many types", "answer", "if len(values) == 1 else None", "if values else None"),
     Mutation("types by their beginning", "answer", "_MEDIA_TYPE.fullmatch(values[0])", "_MEDIA_TYPE.match(values[0])"),
-    Mutation("no magic bytes", "answer", "if image_type(self._head) == self._declared:", "if True:"),
+    Mutation("no magic bytes", "answer", "if fits and self._size:", "if True:"),
     Mutation(
         "any image for any other",
         "answer",
-        "if image_type(self._head) == self._declared:",
-        "if image_type(self._head):",
+        "agrees(self._declared, self._head) if found",
+        "True if found",
     ),
 )
 

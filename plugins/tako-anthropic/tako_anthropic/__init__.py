@@ -12,7 +12,8 @@ from tako.kit.addresses import check_url, server_of
 from tako.kit.checks import Default, check_text, given
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.families import rules_of
-from tako.kit.http import HttpOptions, HttpProvider
+from tako.kit.fetching import encode_fetched
+from tako.kit.http import FetchOptions, HttpProvider
 from tako.kit.keys import read_key
 from tako.kit.messages import MessagesDecoder, decode_block, decode_reply
 from tako.kit.models import ModelTable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tako.parts import Part
+    from tako.translator import PartContext
 
 BASE_URL = Default("https://api.anthropic.com")
 TABLE = ModelTable(__name__)
@@ -56,7 +58,7 @@ class Anthropic(HttpProvider):
         version: str = "2023-06-01",
         beta: Sequence[str] = (),
         on_altered_thinking: Literal["drop", "error"] = "drop",
-        **options: Unpack[HttpOptions],
+        **options: Unpack[FetchOptions],
     ) -> None:
         key = read_key(api_key, "ANTHROPIC_API_KEY", self.name)
         api_key = None  # a traceback with locals shows this frame
@@ -158,18 +160,21 @@ def tako_stream(provider: Anthropic, translator: Translator) -> Stream:
 
 async def prepare(provider: Anthropic, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
     """Encode a request."""
-    context = provider.context(request)
-    body = encode_request(
-        request,
-        provider.model,
-        translator,
-        context,
-        version=provider.version,
-        default_max_tokens=provider.default_max_tokens,
-        stream=stream,
-    )
-    headers = provider.beta_header(body.pop("betas", None))
-    exchange = Exchange(f"{provider.base_url}/v1/messages", body, context, headers)
+
+    def encode(request: ChatRequest, context: PartContext) -> Exchange:
+        body = encode_request(
+            request,
+            provider.model,
+            translator,
+            context,
+            version=provider.version,
+            default_max_tokens=provider.default_max_tokens,
+            stream=stream,
+        )
+        headers = provider.beta_header(body.pop("betas", None))
+        return Exchange(f"{provider.base_url}/v1/messages", body, context, headers)
+
+    exchange = await encode_fetched(provider, request, encode)
     if DROPPED.get() is request and provider.on_altered_thinking == "drop":
         return provider.dropping(exchange) or exchange
     return exchange

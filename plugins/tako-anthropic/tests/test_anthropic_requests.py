@@ -194,7 +194,7 @@ def test_images_go_inline_and_by_address(server: Server) -> None:
         ContentPart.image("image/png", f"data:image/png;base64,{PNG}"),
         ContentPart.image_url("https://example.com/cat.png"),
         ContentPart.image_url(f"data:image/png;base64,{PNG}"),
-        ContentPart.image("image/tiff", PNG),
+        ContentPart.image("image/tiff", "SUkqAA=="),
         ContentPart.image_url("ftp://example.com/cat.png"),
         ContentPart.text(" \n"),
     ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tako.capabilities import Capabilities
     from tako.errors import ProviderError
-    from tako.kit.http import HttpOptions
+    from tako.kit.http import FetchOptions
 
 V1_VERSIONS = ("v1", "preview", "latest")
 """Names that stand for the v1 form of the API, which has no dates."""
@@ -61,7 +61,7 @@ class AzureOpenAI(ResponsesProvider):
         api_key: str | None = None,
         token: str | None = None,
         token_provider: TokenProvider | None = None,
-        **options: Unpack[HttpOptions],
+        **options: Unpack[FetchOptions],
     ) -> None:
         ways = [api_key is not None, token is not None, token_provider is not None]
         source = TokenSource(token_provider) if token_provider is not None else None

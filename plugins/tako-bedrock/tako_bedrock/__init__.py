@@ -16,6 +16,7 @@ from tako.kit.checks import check_text, path_of
 from tako.kit.encoding import merge_extra
 from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
 from tako.kit.families import Rules, rules_of
+from tako.kit.fetching import encode_fetched
 from tako.kit.http import CallOptions, HttpOptions, HttpProvider
 from tako.kit.keys import find_key
 from tako.kit.lease import sent_again
@@ -25,7 +26,7 @@ from tako_bedrock.blocks import decode_block, encode_part
 from tako_bedrock.credentials import Account, Session
 from tako_bedrock.failures import CODES, EXPIRED, refusal_facts
 from tako_bedrock.reply import decode_reply
-from tako_bedrock.request import encode_request, fetch_images
+from tako_bedrock.request import encode_request
 from tako_bedrock.signing import check_bearer, signature
 from tako_bedrock.stream import ConverseDecoder
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from tako.kit.failures import Facts
     from tako.kit.wire import HttpReply
+    from tako.translator import PartContext
 
 BEARER = "AWS_BEARER_TOKEN_BEDROCK"
 TABLE = ModelTable(__name__)
@@ -50,7 +52,7 @@ class Bedrock(HttpProvider):
     both, since AWS knows it nowhere else. ``base_model``: the id of the model behind an ARN that doesn't name it, such
     as an application inference profile's; its family's rules and capabilities hold then. ``endpoint_url``: instead of
     the endpoint that botocore resolves; a path is kept. ``session``: a ``boto3.Session`` of your own.
-    ``url_prefetch``: whether tako fetches images by their URLs, and by which policy. A bearer key in
+    ``url_prefetch``: whether tako fetches images and files by their addresses, and by which policy. A bearer key in
     AWS_BEARER_TOKEN_BEDROCK is used instead of AWS credentials. boto3 is imported at the first call, and works in
     threads.
     """
@@ -70,7 +72,7 @@ class Bedrock(HttpProvider):
         url_prefetch: bool | UrlPrefetch = False,
         **options: Unpack[HttpOptions],
     ) -> None:
-        super().__init__(model, **options)
+        super().__init__(model, url_prefetch=url_prefetch, **options)
         path_of(model, "model", self.name)
         if session is not None and profile_name is not None:
             raise ConfigurationError(f"{self.id}: a session has its profile; give session= or profile_name=, not both")
@@ -83,7 +85,6 @@ class Bedrock(HttpProvider):
         if endpoint_url is not None:
             endpoint_url = check_url(endpoint_url, "endpoint_url", self.id, beyond="/model/.*")
         self.endpoint_url = endpoint_url
-        self.url_prefetch = UrlPrefetch.of(url_prefetch)
         self._session = session
         self._bearer = find_key(None, BEARER, self.id)
         if self._bearer is not None:
@@ -200,8 +201,7 @@ def tako_capabilities(provider: Bedrock) -> Capabilities:
 @hookimpl
 def tako_translator(provider: Bedrock) -> Translator:
     """Translate between parts and content blocks."""
-    fetches = provider.url_prefetch is not None
-    return Translator(partial(encode_part, fetches=fetches, rules_for=provider.rules_for), decode_block)
+    return Translator(partial(encode_part, rules_for=provider.rules_for), decode_block)
 
 
 @hookimpl
@@ -242,14 +242,16 @@ async def prepare(provider: Bedrock, translator: Translator, request: ChatReques
 
     Where a model takes no tools in streams, a whole reply is asked for, which is then streamed in one piece.
     """
-    context = provider.context(request)
     model = request.model or provider.model
     rules = provider.rules_for(model)
-    body = encode_request(request, rules, translator, context)
-    refuse_if_strict(request, context.notices, provider)
-    if provider.url_prefetch is not None:
-        await fetch_images(body, provider.url_prefetch, translator, context)
-    body = merge_extra(body, request.extra)
-    stream = stream and (rules.converse.tools_in_streams or "toolConfig" not in body)
+
+    def encode(request: ChatRequest, context: PartContext) -> Exchange:
+        body = encode_request(request, rules, translator, context)
+        return Exchange("", merge_extra(body, request.extra), context)
+
+    exchange = await encode_fetched(provider, request, encode)
+    refuse_if_strict(request, exchange.notices, provider)  # before the credentials are looked for
+    stream = stream and (rules.converse.tools_in_streams or "toolConfig" not in exchange.body)
     place = path_of(model, "model", provider.id)
-    return Exchange(f"{await provider.endpoint(model)}/model/{place}{STREAM if stream else WHOLE}", body, context)
+    exchange.url = f"{await provider.endpoint(model)}/model/{place}{STREAM if stream else WHOLE}"
+    return exchange

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePosixPath
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from tako import notices
 from tako.kit.arguments import as_arguments
 from tako.kit.blocks import state_of, vendor_part, without
 from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
 from tako.kit.families import rules_of
-from tako.kit.images import inline_image, is_data_url
+from tako.kit.files import MEDIA
 from tako.loose import as_array, as_object, text_of
-from tako.media import IMAGE_TYPES
 from tako.parts import (
     Citation,
+    FileIdPart,
+    FilePart,
+    FileUrlPart,
     ImagePart,
     ImageUrlPart,
     Part,
@@ -27,6 +27,7 @@ from tako.parts import (
     VendorPart,
 )
 from tako.state import State
+from tako_bedrock.files import KINDS, decode_media, encode_media
 from tako_bedrock.turns import who
 
 if TYPE_CHECKING:
@@ -38,27 +39,19 @@ if TYPE_CHECKING:
 REDACTED = "redactedContent"
 SERVER_TOOL = "server_tool_use"
 """The type of a call that the vendor's side runs itself."""
-FORMATS = {"jpg": "jpeg", **{mime.removeprefix("image/"): mime.removeprefix("image/") for mime in IMAGE_TYPES}}
-"""Suffixes of files, and the formats that they stand for."""
-
-_IN_S3 = re.compile(r"s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?")  # the API's own pattern
 
 
 def encode_part(
-    part: Part, context: PartContext, *, fetches: bool = False, rules_for: Callable[[str], Rules] = rules_of
+    part: Part, context: PartContext, *, rules_for: Callable[[str], Rules] = rules_of
 ) -> dict[str, Any] | None:
-    """Return the content block of one part, or None with a notice.
-
-    With ``fetches`` the place of an image that tako fetches is held by ``{"image": {"url", "path"}}``.
-    ``rules_for(model)`` tells what a model takes.
-    """
+    """Return the content block of one part, or None with a notice. ``rules_for(model)`` tells what a model takes."""
     match part:
         case VendorPart():
             return encode_vendor_part(part, context)
         case TextPart():
             block = _text(part, context)
-        case ImagePart() | ImageUrlPart():
-            block = _image(part, context, fetches=fetches)
+        case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart() | FileIdPart():
+            block = encode_media(part, context)
         case ToolCallPart():
             block = {"toolUse": {"toolUseId": part.id, "name": part.name, "input": as_arguments(part.args, context)}}
         case ToolResultPart():
@@ -115,25 +108,12 @@ def _decode_cited(fields: dict[str, Any], context: PartContext) -> Part | None:
     return TextPart(text, found, state=State(context.origin, data))
 
 
-def _decode_image(fields: dict[str, Any], context: PartContext) -> Part | None:
-    image = as_object(fields["image"]) or {}
-    source, mime = as_object(image.get("source")) or {}, f"image/{image.get('format')}"
-    place = as_object(source.get("s3Location")) or {}
-    data, url = source.get("bytes"), place.get("uri")
-    if isinstance(data, str) and data:
-        return ImagePart(mime, data, state_of(without(fields, "image", "format", "source"), (), context))
-    if not isinstance(url, str) or not url:
-        return None
-    rest = {**image, "source": without(source, "s3Location", "uri") or None}
-    return ImageUrlPart(url, mime, state_of(without({**fields, "image": rest}, "image", "format"), (), context))
-
-
-DECODERS = {
+DECODERS: dict[str, Callable[[dict[str, Any], PartContext], Part | None]] = {
     "text": _decode_text,
     "toolUse": _decode_call,
     "reasoningContent": _decode_reasoning,
     "citationsContent": _decode_cited,
-    "image": _decode_image,
+    **{kind: partial(decode_media, kind) for kind in KINDS},
 }
 """The kinds of blocks that have a part of ours. Each may find that this one has none."""
 
@@ -164,37 +144,6 @@ def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     return {"text": part.text}
 
 
-def _inline(part: ImagePart | ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
-    inline = inline_image(part, context)
-    if inline is None:
-        return None
-    return {"image": {"format": inline[0].removeprefix("image/"), "source": {"bytes": inline[1]}}}
-
-
-def _image(part: ImagePart | ImageUrlPart, context: PartContext, *, fetches: bool) -> dict[str, Any] | None:
-    if isinstance(part, ImagePart) or is_data_url(part):
-        return _inline(part, context)
-    scheme = part.url.partition(":")[0].lower()
-    if _IN_S3.fullmatch(part.url):
-        return _in_s3(part, context)
-    if scheme in ("https", "http") and fetches:
-        return {"image": {"url": part.url, "path": context.path}}
-    text = "an image was left out: Bedrock fetches none but from S3"
-    hint = "; url_prefetch=True lets tako fetch it" if scheme in ("https", "http") else ""
-    context.notice(notices.UNSUPPORTED_URL, text + hint)
-    return None
-
-
-def _in_s3(part: ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
-    """Bedrock reads from S3 itself; the format is read from the type, or from the suffix."""
-    suffix = PurePosixPath(urlsplit(part.url).path).suffix[1:].lower()
-    kind = FORMATS.get((part.mime or f"image/{suffix}").lower().removeprefix("image/"))
-    if kind is None:
-        context.notice(notices.UNSUPPORTED_MEDIA_TYPE, "an image in S3 was left out: give its mime type")
-        return None
-    return {"image": {"format": kind, "source": {"s3Location": {"uri": part.url}}}}
-
-
 def _result(part: ToolResultPart, rules: Rules, context: PartContext) -> dict[str, Any]:
     result: dict[str, Any] = {"toolUseId": part.id, "content": _result_content(part, context)}
     if part.is_error and rules.converse.status:
@@ -213,7 +162,7 @@ def _result_content(part: ToolResultPart, context: PartContext) -> list[dict[str
     parts = result_parts(part)
     if parts is None:
         return [{"text": encode(part.result).decode()}]
-    return encode_inner(parts, context, fits=(TextPart, ImagePart, ImageUrlPart))
+    return encode_inner(parts, context, fits=(TextPart, *MEDIA), moved=lambda block: "audio" in block)
 
 
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:

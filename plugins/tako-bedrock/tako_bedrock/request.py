@@ -11,7 +11,6 @@ from tako.kit.encoding import merge
 from tako.kit.families import make_room, sampling
 from tako.kit.tools import encode_tools
 from tako.kit.turns import with_user
-from tako.loose import as_object
 from tako.types import JsonSchema, Tool
 from tako_bedrock.reasoning import FIELDS, alone, reasoning
 from tako_bedrock.turns import arrange, cache_mark, cache_point, called, content_of, open_calls
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from tako.kit.turns import Turn
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
-    from tako.url_prefetch import UrlPrefetch
 
 EMPTY_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
 
@@ -54,32 +52,6 @@ def encode_request(request: ChatRequest, rules: Rules, translator: Translator, c
     body = merge(body, thought)
     alone(body, rules, context)
     return body
-
-
-async def fetch_images(body: dict[str, Any], policy: UrlPrefetch, translator: Translator, context: PartContext) -> None:
-    """Put the images in whose places ``{"image": {"url", "path"}}`` holds; they are fetched at the same time.
-
-    Each goes through the translator as the ImagePart that it now is. Raises UrlPrefetchError.
-    """
-    places = [(content, place) for message in body["messages"] for content, place in _places(message["content"])]
-    if not places:
-        return
-    from tako.kit.prefetch import fetch_images
-
-    images = await fetch_images([place["image"]["url"] for _, place in places], policy)
-    for (content, place), image in zip(places, images, strict=True):
-        context.path = place["image"]["path"]
-        block = translator.encode(image, context)
-        at = next(k for k, held in enumerate(content) if held is place)
-        content[at : at + 1] = [block] if block is not None else []
-
-
-def _places(content: list[dict[str, Any]]) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any]]]:
-    for block in content:
-        if "url" in (as_object(block.get("image")) or {}):
-            yield content, block
-        if "toolResult" in block:
-            yield from _places(block["toolResult"]["content"])
 
 
 def _inference(

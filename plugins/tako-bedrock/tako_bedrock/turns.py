@@ -12,6 +12,7 @@ from tako.kit import turns as kit
 from tako.kit.families import Rules, leave_out_prefill
 from tako.kit.turns import Blocks, Item, Turn
 from tako.types import Tool
+from tako_bedrock.documents import give_names, put_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +84,9 @@ def arrange(
     blocks = CLAUDE if rules.family == "claude" else BLOCKS
     system, turns = kit.arrange(request, translator, context, blocks)
     leave_out_prefill(turns, rules, context)
+    for turn in turns:
+        put_beside(turn, context)
+    give_names(turns)
     for item in system:
         item.cached = cache_mark(item.cached, "system", item.path, rules, context)
     for item in [item for turn in turns for item in turn.items]:

@@ -156,7 +156,7 @@ def test_images_are_inline_or_in_s3():
         ContentPart.image_url("s3://bucket/cat.JPG"),
         ContentPart.image_url("https://example.com/cat.png"),
         ContentPart.image_url("s3://bucket/cat"),
-        ContentPart.image("image/avif", PNG),
+        ContentPart.image("image/avif", "QUJD"),
         TextPart(" "),
     ]
     body, notices = send([Message.user(parts)])

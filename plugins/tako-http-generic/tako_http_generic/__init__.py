@@ -18,6 +18,7 @@ from tako.kit.addresses import server_of
 from tako.kit.checks import check_kind
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.failures import Facts, read_facts
+from tako.kit.fetching import encode_fetched
 from tako.kit.http import CallOptions, HttpProvider, TransportOptions
 from tako.kit.keys import Secret
 from tako_http_generic.asking import Asking
@@ -31,6 +32,7 @@ from tako_http_generic.stream import PointerDecoder, StreamReader
 
 if TYPE_CHECKING:
     from tako.kit.wire import HttpReply
+    from tako.translator import PartContext
     from tako_http_generic.file import Readable
     from tako_http_generic.headers import Headers
     from tako_http_generic.pointers import Pointers
@@ -41,7 +43,7 @@ EXAMPLES = files("tako_http_generic") / "examples"
 """Endpoints that ship as data: ``anthropic.toml``, ``cohere.toml``, ``ollama.toml``, ``openai.toml``."""
 TABLES = ("error_codes", "finish_reasons", "query", "usage_fields")
 """Options that are mappings."""
-OWN = Options.__annotations__.keys() - TransportOptions.__annotations__.keys()
+OWN = Options.__annotations__.keys() - {*TransportOptions.__annotations__, "url_prefetch"}
 
 
 class HttpGeneric(HttpProvider):
@@ -195,7 +197,11 @@ def tako_stream(provider: HttpGeneric, translator: Translator) -> Stream | None:
 
 async def prepare(provider: HttpGeneric, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
     """Encode a request."""
-    return provider.asking.exchange(request, provider.model, translator, provider.context(request), stream=stream)
+
+    def encode(request: ChatRequest, context: PartContext) -> Exchange:
+        return provider.asking.exchange(request, provider.model, translator, context, stream=stream)
+
+    return await encode_fetched(provider, request, encode)
 
 
 def _checked_own(options: Options, id: str) -> Options:

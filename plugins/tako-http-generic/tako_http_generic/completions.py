@@ -8,15 +8,16 @@ from tako import notices
 from tako.kit.completions import encode_request
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.encode import encode_part
-from tako.kit.images import is_data_url
+from tako.kit.files import FETCHING, is_data_url, is_fetched, read_media
 from tako.loose import as_array, as_object
-from tako.parts import ImageUrlPart, Part, ToolCallPart, ToolResultPart
+from tako.parts import FileUrlPart, ImageUrlPart, Part, ToolCallPart, ToolResultPart
 
 if TYPE_CHECKING:
     from tako import ChatRequest
     from tako.translator import PartContext, Translator
 
 DIALECT = Dialect()
+OLLAMA = Dialect(file=lambda _: None)
 FIELDS = {DIALECT.max_tokens: "max_tokens", DIALECT.reasoning_effort: "reasoning"}
 
 
@@ -26,11 +27,12 @@ def encode_openai(part: Part, context: PartContext) -> Any:
 
 
 def encode_ollama(part: Part, context: PartContext) -> Any:
-    """Return the block of one part; Ollama fetches no images, and takes arguments as objects."""
-    if isinstance(part, ImageUrlPart) and not is_data_url(part):
-        context.notice(notices.UNSUPPORTED_URL, "an image was left out: the server fetches none; send its bytes")
-        return None
-    block = encode_part(part, context, DIALECT)
+    """Return the block of one part; Ollama fetches nothing, and takes arguments as objects."""
+    if isinstance(part, (ImageUrlPart, FileUrlPart)) and not is_data_url(part):
+        media = read_media(part, context)
+        fetched = media is not None and is_fetched(media, part, context)
+        return {"type": "text", "text": FETCHING} if fetched else None
+    block = encode_part(part, context, OLLAMA)
     if isinstance(part, ToolCallPart) and block is not None:
         args = as_object(part.args)
         if args is None and part.args not in (None, ""):

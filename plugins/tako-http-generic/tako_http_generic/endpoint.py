@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tako.types import FinishReason
+    from tako.url_prefetch import UrlPrefetch
     from tako_http_generic.pointers import Pointers
     from tako_http_generic.settings import Format, ToolCalls
 
@@ -37,6 +38,7 @@ class Options(TransportOptions, total=False):
     calls that ends with "stop" ends with "tool_calls". ``usage_fields``: tako's counts to pointers that start where
     ``usage_pointer`` leads; the usual ones are known. ``error_codes``: an error's status or code to the name of its
     class in ``tako.errors``. ``error_message_pointer``, ``error_code_pointer``: where an error says what and which.
+    ``url_prefetch``: whether tako fetches images and files that the endpoint can't, and by which policy.
     """
 
     messages_format: Format
@@ -52,6 +54,7 @@ class Options(TransportOptions, total=False):
     error_codes: Mapping[str, str]
     error_message_pointer: Pointers | None
     error_code_pointer: Pointers | None
+    url_prefetch: bool | UrlPrefetch
 
 
 class Reader:

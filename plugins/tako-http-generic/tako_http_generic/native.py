@@ -8,10 +8,23 @@ from msgspec.structs import replace
 
 from tako import Role
 from tako.kit.encoding import encode_parts, is_foreign, note_empty, own_state
-from tako.kit.images import image_address, inline_image, is_data_url
+from tako.kit.files import Media, read_media
 from tako.kit.parameters import PARAMETERS
 from tako.kit.tools import own_tools
-from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, VendorPart
+from tako.media import IMAGE_TYPES
+from tako.parts import (
+    FileIdPart,
+    FilePart,
+    FileUrlPart,
+    ImagePart,
+    ImageUrlPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    VendorPart,
+)
 
 if TYPE_CHECKING:
     from tako import ChatRequest, Message
@@ -24,21 +37,32 @@ def encode(part: Part, context: PartContext) -> Any:
         case TextPart() if not (part.text or part.state):
             note_empty(part, context)
             return None
-        case ImageUrlPart() if not is_data_url(part):
-            return _fields(_own(part, context)) if image_address(part, context) is not None else None
-        case ImagePart() | ImageUrlPart():
-            inline = inline_image(part, context)
-            return (
-                None
-                if inline is None
-                else _fields(_own(ImagePart(*inline, part.state, part.extra, part.cache), context))
-            )
+        case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart():
+            return _media(part, context)
         case ReasoningPart() | VendorPart():
             return None if is_foreign(part, context) else _fields(part)
-        case TextPart() | ToolCallPart() | ToolResultPart():
+        case TextPart() | ToolCallPart() | ToolResultPart() | FileIdPart():
             return _fields(_own(part, context))
         case _:  # a part of a later version, or of a plugin that wraps the translator
             return None
+
+
+def _media(part: ImagePart | ImageUrlPart | FilePart | FileUrlPart, context: PartContext) -> Any:
+    """Return the fields of an image or a file; a ``data:`` URL is taken apart."""
+    of_images = isinstance(part, (ImagePart, ImageUrlPart))
+    media = read_media(part, context, takes=lambda media: bool(media.url) or _is_known(media, of_images=of_images))
+    if media is None:
+        return None
+    made: Part = part
+    if media.mime in IMAGE_TYPES and media.data:
+        made = ImagePart(media.mime, media.data, part.state, part.extra, part.cache)
+    elif media.data:
+        made = FilePart(media.mime, media.data, media.name or None, part.state, part.extra, part.cache)
+    return _fields(_own(made, context))
+
+
+def _is_known(media: Media, *, of_images: bool) -> bool:
+    return media.mime in IMAGE_TYPES or (bool(media.mime) and not (of_images and media.kind == "image"))
 
 
 def values(request: ChatRequest, translator: Translator, context: PartContext, *, split: bool) -> dict[str, Any]:

@@ -256,7 +256,7 @@ def test_messages_that_nothing_takes_are_noted() -> None:
 def test_parts_that_cannot_go_are_noted_in_every_shape(shape: Any) -> None:
     parts: list[Any] = [
         ContentPart.text(""),
-        ContentPart.image("image/tiff", PIXEL),
+        ContentPart.image("image/tiff", "SUkqAA=="),
         ContentPart.image("image/png", "%%%"),
         ContentPart.image_url("ftp://example.com/a.png"),
         ContentPart.text("kept"),

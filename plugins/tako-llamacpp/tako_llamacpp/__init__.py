@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tako.types import ChatResponse, Chunk
 
 
+MEDIA = ("supports_vision", "supports_documents", "supports_audio", "supports_video")
 PRICES = ("usd_per_input_mtok", "usd_per_output_mtok", "usd_per_cached_mtok", "usd_per_cache_write_mtok")
 
 
@@ -120,7 +121,7 @@ def tako_capabilities(provider: LlamaCpp) -> Capabilities:
         "max_context_tokens": (provider.n_ctx or None, f"{header}, at most n_ctx"),
         "supports_streaming": (True, "tako-llamacpp"),
         "supports_tools": (wire.takes_tools(provider.header), f"the chat template in {header}"),
-        "supports_vision": (False, "tako-llamacpp carries text alone"),
+        **dict.fromkeys(MEDIA, (False, "tako-llamacpp carries text alone")),
         "supports_json_mode": (True, "llama.cpp's grammars"),
         **dict.fromkeys(PRICES, (0.0, "it runs in this process")),
     }

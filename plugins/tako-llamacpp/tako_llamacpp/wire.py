@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 def dialect(header: Header) -> Dialect:
     """Return how llama.cpp differs; a template that knows reasoning takes it back."""
     takes_reasoning = "reasoning_content" in header.template
-    return Dialect(metadata=False, reasoning_effort=None, reasoning_text=None if takes_reasoning else "")
+    return Dialect(
+        metadata=False, reasoning_effort=None, reasoning_text=None if takes_reasoning else "", file=lambda _: None
+    )
 
 
 def takes_tools(header: Header) -> bool:
@@ -32,7 +34,10 @@ def takes_tools(header: Header) -> bool:
 
 
 def translator(header: Header) -> Translator:
-    """Make the translator: the dialect's, with images left out, since a second file would be needed to see them."""
+    """Make the translator: the dialect's, with images left out, since a second file would be needed to see them.
+
+    Of files, only text goes to the model.
+    """
     inner = translator_for(dialect(header))
 
     def encode(part: Part, context: PartContext) -> Any:

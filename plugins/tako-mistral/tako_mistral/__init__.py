@@ -9,13 +9,14 @@ from msgspec.structs import replace
 from tako.errors import NotFoundError, OverloadedError, RateLimitError
 from tako.kit.checks import check_kind
 from tako.kit.completions import CompletionsProvider, Dialect
+from tako_mistral.files import encode_file
 from tako_mistral.wire import arrange, call_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tako.errors import ProviderError
-    from tako.kit.http import HttpOptions
+    from tako.kit.http import FetchOptions
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
@@ -38,6 +39,7 @@ class Mistral(CompletionsProvider):
         stream_usage=False,
         refusal=False,
         call_ids=call_ids,
+        file=encode_file,
         arrange=arrange,
     )
     codes: ClassVar[Mapping[str, type[ProviderError]]] = {
@@ -54,7 +56,7 @@ class Mistral(CompletionsProvider):
         base_url: str = BASE_URL,
         safe_prompt: bool | None = None,
         random_seed: int | None = None,
-        **options: Unpack[HttpOptions],
+        **options: Unpack[FetchOptions],
     ) -> None:
         key = self.find_key(api_key)
         api_key = None  # a traceback with locals shows this frame

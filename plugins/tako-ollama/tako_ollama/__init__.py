@@ -13,11 +13,11 @@ from tako.errors import NotFoundError, ProviderError, TransportError
 from tako.kit.addresses import server_of
 from tako.kit.checks import check_kind
 from tako.kit.encoding import encode, merge_extra
-from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
+from tako.kit.exchange import Exchange, chat_through, stream_through
+from tako.kit.fetching import encode_fetched
 from tako.kit.http import CallOptions, HttpOptions, HttpProvider
 from tako.kit.keys import find_key
 from tako_ollama.host import BASE_URL, find_host
-from tako_ollama.images import fetch_in
 from tako_ollama.reply import decode_block, decode_reply
 from tako_ollama.show import read_show
 from tako_ollama.stream import ChatDecoder
@@ -25,6 +25,7 @@ from tako_ollama.wire import encode_body, encode_part
 
 if TYPE_CHECKING:
     from tako.kit.wire import HttpReply
+    from tako.translator import PartContext
 
 UNREACHABLE = ("ConnectionRefusedError", "ConnectError")
 """What the system and httpx call a connection that was not made."""
@@ -35,10 +36,10 @@ class Ollama(HttpProvider):
 
     ``base_url``: the server, in any form that OLLAMA_HOST may have; None reads OLLAMA_HOST, and is
     http://localhost:11434 where that is not set. ``api_key``: for the cloud or a proxy, as Bearer; None reads
-    OLLAMA_API_KEY, and sends none where that is not set. ``url_prefetch``: whether tako fetches images by their URLs,
-    and by which policy. ``keep_alive``: how long the model stays loaded, as in "5m", seconds, or -1 for ever.
-    ``options``: of the model, as in ``{"num_ctx": 8192}``; what the request says wins. ``timeout`` is 600 s unless
-    it is given, since a model may take minutes to load.
+    OLLAMA_API_KEY, and sends none where that is not set. ``url_prefetch``: whether tako fetches images and text files
+    by their addresses, and by which policy. ``keep_alive``: how long the model stays loaded, as in "5m", seconds, or -1
+    for ever. ``options``: of the model, as in ``{"num_ctx": 8192}``; what the request says wins. ``timeout`` is 600 s
+    unless it is given, since a model may take minutes to load.
     """
 
     name = "ollama"
@@ -57,10 +58,9 @@ class Ollama(HttpProvider):
     ) -> None:
         key = find_key(api_key, "OLLAMA_API_KEY", self.name)
         api_key = None  # a traceback with locals shows this frame
-        super().__init__(model, **http)
+        super().__init__(model, url_prefetch=url_prefetch, **http)
         self.base_url = find_host(base_url, self.id)
         self.server = server_of(self.base_url)
-        self.url_prefetch = UrlPrefetch.of(url_prefetch)
         check_kind(keep_alive, (str, int, float), "keep_alive", self.id, 'a time as in "5m", or a number of seconds')
         check_kind(options, Mapping, "options", self.id, "a dict")
         self.keep_alive = keep_alive
@@ -92,7 +92,11 @@ KNOWN = Capabilities(
     supports_tools=True,
     supports_vision=True,
     supports_json_mode=True,
-    origins={"supports_streaming": WIRE, "supports_tools": "", "supports_vision": "", "supports_json_mode": WIRE},
+    origins={
+        **dict.fromkeys(("supports_streaming", "supports_json_mode"), WIRE),
+        **dict.fromkeys(("supports_documents", "supports_audio", "supports_video"), WIRE),
+        **dict.fromkeys(("supports_tools", "supports_vision"), ""),
+    },
 )
 """What the wire carries; ``discover`` asks what the model makes of it."""
 
@@ -106,7 +110,7 @@ def tako_capabilities(provider: Ollama) -> Capabilities:
 @hookimpl
 def tako_translator(provider: Ollama) -> Translator:
     """Translate parts into fragments of messages, and back."""
-    return Translator(partial(encode_part, fetches=provider.url_prefetch is not None), decode_block)
+    return Translator(encode_part, decode_block)
 
 
 @hookimpl
@@ -130,21 +134,21 @@ def tako_stream(provider: Ollama, translator: Translator) -> Stream:
 
 
 async def prepare(provider: Ollama, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
-    """Encode a request; images named by URL are fetched once nothing else stands against sending it."""
-    context = provider.context(request)
-    body = encode_body(
-        request,
-        translator,
-        context,
-        model=request.model or provider.model,
-        stream=stream,
-        options=provider.options,
-        keep_alive=provider.keep_alive,
-    )
-    if provider.url_prefetch is not None:
-        refuse_if_strict(request, context.notices, provider)
-        await fetch_in(body["messages"], provider.url_prefetch, translator, context)
-    return Exchange(f"{provider.base_url}/api/chat", merge_extra(body, request.extra), context)
+    """Encode a request."""
+
+    def encode(request: ChatRequest, context: PartContext) -> Exchange:
+        body = encode_body(
+            request,
+            translator,
+            context,
+            model=request.model or provider.model,
+            stream=stream,
+            options=provider.options,
+            keep_alive=provider.keep_alive,
+        )
+        return Exchange(f"{provider.base_url}/api/chat", merge_extra(body, request.extra), context)
+
+    return await encode_fetched(provider, request, encode)
 
 
 def advise(error: ProviderError) -> None:

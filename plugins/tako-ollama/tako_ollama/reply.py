@@ -13,9 +13,10 @@ from tako.fold import arguments
 from tako.kit.blocks import state_of, vendor_part
 from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.failures import facts_of
+from tako.kit.files import head_of
 from tako.kit.ids import CallIds
-from tako.kit.images import sniffed
 from tako.loose import as_array, as_object, count_of, text_of
+from tako.media import image_type
 from tako.parts import ImagePart, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage
@@ -96,7 +97,7 @@ def decode_block(block: dict[str, Any], context: PartContext) -> Part:
             return ReasoningPart(text, State(context.origin))
         case {"content": str(text)}:
             return TextPart(text)
-        case {"images": [str(data)]} if mime := sniffed(data):
+        case {"images": [str(data)]} if mime := image_type(head_of(data)):
             return ImagePart(mime, data)
         case {"tool_calls": [call]} if isinstance((as_object(call) or {}).get("function"), dict):
             return _call(call, context)

@@ -22,15 +22,29 @@ from tako.kit.encoding import (
     refuse_empty,
     result_parts,
 )
-from tako.kit.images import image_address, inline_image, is_data_url
+from tako.kit.files import FETCHING, MEDIA, MediaPart, as_text, is_fetched, read_media
 from tako.kit.tools import encode_tools
 from tako.loose import as_object
-from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, VendorPart
+from tako.media import IMAGE_TYPES
+from tako.parts import (
+    FileIdPart,
+    FilePart,
+    FileUrlPart,
+    ImagePart,
+    ImageUrlPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    VendorPart,
+)
 from tako.types import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tako.kit.files import Media
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest, Message, Tool
 
@@ -47,7 +61,7 @@ def encode_body(
     options: Mapping[str, Any],
     keep_alive: str | float | None,
 ) -> Block:
-    """Make the body, without the request's ``extra``; images that are to be fetched stand in it as objects."""
+    """Make the body, without the request's ``extra``."""
     body: Block = {"model": model, "messages": _messages(request, translator, context), "stream": stream}
     context.path = ""
     refuse_empty(body["messages"], context)
@@ -60,18 +74,16 @@ def encode_body(
     return body
 
 
-def encode_part(part: Part, context: PartContext, *, fetches: bool) -> Block | None:
-    """Return the block of one part. ``fetches``: images may be named by URL, since tako will fetch them."""
+def encode_part(part: Part, context: PartContext) -> Block | None:
+    """Return the block of one part."""
     block: Block | None = None  # for a part of a later version, or of a plugin that wraps the translator
     match part:
         case VendorPart():
             return encode_vendor_part(part, context)
         case TextPart():
             block = _text(part, context)
-        case ImagePart():
-            block = _inline(part, context)
-        case ImageUrlPart():
-            block = _inline(part, context) if is_data_url(part) else _address(part, context, fetches=fetches)
+        case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart() | FileIdPart():
+            block = _media(part, context)
         case ToolCallPart():
             call = {"function": {"name": part.name, "arguments": _arguments(part, context)}}
             return {"tool_calls": [complete(call, part, context)]}
@@ -89,18 +101,20 @@ def _text(part: TextPart, context: PartContext) -> Block | None:
     return {"content": part.text}
 
 
-def _inline(part: ImagePart | ImageUrlPart, context: PartContext) -> Block | None:
-    inline = inline_image(part, context)
-    return {"images": [inline[1]]} if inline is not None else None
-
-
-def _address(part: ImageUrlPart, context: PartContext, *, fetches: bool) -> Block | None:
-    if not fetches:
-        text = "an image was left out: Ollama fetches none; url_prefetch=True lets tako fetch it"
-        context.notice(notices.UNSUPPORTED_URL, text)
+def _media(part: MediaPart, context: PartContext) -> Block | None:
+    """Encode an image as its bytes; text files go out as text, and nothing else does."""
+    media = read_media(part, context, takes=_takes)
+    if media is None:
         return None
-    url = image_address(part, context)
-    return {"images": [{"url": url, "path": context.path}]} if url is not None else None
+    if media.url:
+        return {"content": FETCHING} if is_fetched(media, part, context) else None
+    return {"content": as_text(media, context)} if media.kind == "text" else {"images": [media.data]}
+
+
+def _takes(media: Media) -> bool:
+    """Whether a model of Ollama's can be given it; an address may be found to be an image's or a text's."""
+    fits = media.kind == "text" or media.mime in IMAGE_TYPES or (media.kind == "image" and not media.data)
+    return fits and not media.id
 
 
 def _arguments(part: ToolCallPart, context: PartContext) -> Block:
@@ -122,7 +136,7 @@ def _result(part: ToolResultPart, context: PartContext) -> Block:
     if inner is None:
         message["content"] = part.result if isinstance(part.result, str) else encode(part.result).decode()
         return message
-    for block in encode_inner(inner, context, fits=(TextPart, ImagePart, ImageUrlPart)):
+    for block in encode_inner(inner, context, fits=(TextPart, *MEDIA)):
         _join(message, block)
     return message
 

@@ -13,7 +13,7 @@ from tako.kit.completions import Dialect, for_openai
 from tako.kit.responses import Api, ResponsesProvider, check_api
 
 if TYPE_CHECKING:
-    from tako.kit.http import HttpOptions
+    from tako.kit.http import FetchOptions
 
 BASE_URL = Default("https://api.openai.com/v1")
 
@@ -43,7 +43,7 @@ class OpenAI(ResponsesProvider):
         api: Api = "auto",
         require_finish: bool = True,
         reasoning_field: str | None = None,
-        **options: Unpack[HttpOptions],
+        **options: Unpack[FetchOptions],
     ) -> None:
         key = self.find_key(api_key)
         api_key = None  # a traceback with locals shows this frame

@@ -200,7 +200,7 @@ def test_the_name_of_a_schema_goes_out_as_servers_take_it(name: str, wire: str) 
 
 
 def test_what_the_wire_cannot_carry_is_noticed_or_refused() -> None:
-    bitmap, empty = ContentPart.image("image/bmp", PIXEL), ContentPart.text("")
+    bitmap, empty = ContentPart.image("image/bmp", "Qk0="), ContentPart.text("")
     broken, bucket = ContentPart.image("image/png", "?!"), ContentPart.image_url("gs://bucket/a.png")
     foreign = ReasoningPart("hm", State(Origin("anthropic"), {"signature": "sig"}))
     request = ChatRequest(

@@ -19,7 +19,7 @@ from tako_vertex.tokens import Tokens
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tako.kit.http import CallOptions, HttpOptions
+    from tako.kit.http import CallOptions, FetchOptions
     from tako.kit.wire import HttpReply
 
 
@@ -47,7 +47,7 @@ class Vertex(GenerateContent):
         credentials: Any = None,
         service_account_file: str | os.PathLike[str] | None = None,
         api_key: str | None = None,
-        **options: Unpack[HttpOptions],
+        **options: Unpack[FetchOptions],
     ) -> None:
         ways = {
             "access_token": access_token is not None,

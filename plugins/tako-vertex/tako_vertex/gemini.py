@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
+
+from msgspec.structs import replace
 
 from tako import Translator, hookimpl, notices
 from tako.errors import ConfigurationError
 from tako.kit.addresses import check_url
 from tako.kit.checks import Default, given, path_of
 from tako.kit.keys import find_key
-from tako.parts import FileUrlPart, ImageUrlPart, Part
+from tako.parts import FileIdPart, FileUrlPart, ImageUrlPart, Part
 from tako_vertex.generate import GenerateContent
 from tako_vertex.parts import decode_block, encode_part
 
 if TYPE_CHECKING:
-    from tako.kit.http import HttpOptions
+    from tako.kit.http import FetchOptions
     from tako.translator import PartContext
 
 BASE_URL = Default("https://generativelanguage.googleapis.com")
@@ -39,7 +42,7 @@ class Gemini(GenerateContent):
         *,
         api_key: str | None = None,
         base_url: str | None = BASE_URL,
-        **options: Unpack[HttpOptions],
+        **options: Unpack[FetchOptions],
     ) -> None:
         key = find_key(api_key, KEYS[0], self.name)
         if key is None:
@@ -66,13 +69,15 @@ class Gemini(GenerateContent):
 
 
 @hookimpl
-def tako_translator() -> Translator:
-    """Translate as Vertex does; only Google Cloud reads from its own storage."""
-    return Translator(encode, decode_block)
+def tako_translator(provider: Gemini) -> Translator:
+    """Translate as Vertex does; only Google Cloud reads from its own storage, and only this API keeps files."""
+    return Translator(partial(encode, files=f"{provider.base_url}/{VERSION}"), decode_block)
 
 
-def encode(part: Part, context: PartContext) -> dict[str, Any] | None:
-    """Return the block of one part, or None with a notice."""
+def encode(part: Part, context: PartContext, files: str) -> dict[str, Any] | None:
+    """Return the block of one part, or None with a notice. Under the address ``files`` are those that the API keeps."""
+    if isinstance(part, FileIdPart) and part.id.startswith("files/"):
+        return encode_part(replace(part, id=f"{files}/{part.id}"), context)
     if isinstance(part, (ImageUrlPart, FileUrlPart)) and part.url[:5].lower() == "gs://":
         context.notice(notices.UNSUPPORTED_URL, "a file was left out: the API doesn't read from Cloud Storage")
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
 from tako.kit.exchange import Exchange, chat_through, stream_through
+from tako.kit.fetching import encode_fetched
 from tako.kit.http import HttpProvider
 from tako.kit.models import ModelTable
 from tako_vertex.failures import CODES, google_facts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tako.kit.wire import HttpReply
     from tako.parts import Part
     from tako.state import Origin
+    from tako.translator import PartContext
 
 TABLE = ModelTable(__package__ or "")
 GOOGLE = ("vertex", "gemini")
@@ -83,7 +85,11 @@ def tako_stream(provider: GenerateContent, translator: Translator) -> Stream:
 
 async def prepare(provider: GenerateContent, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
     """Encode a request."""
-    context = provider.context(request)
     model = request.model or provider.model
-    body = encode_request(request, model, translator, context, labels=provider.labels)
-    return Exchange(await provider.url(model, stream=stream), body, context)
+
+    def encode(request: ChatRequest, context: PartContext) -> Exchange:
+        return Exchange("", encode_request(request, model, translator, context, labels=provider.labels), context)
+
+    exchange = await encode_fetched(provider, request, encode)
+    exchange.url = await provider.url(model, stream=stream)
+    return exchange

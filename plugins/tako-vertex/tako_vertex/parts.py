@@ -7,12 +7,13 @@ from uuid import uuid4
 
 from tako import notices
 from tako.kit.arguments import as_arguments
-from tako.kit.blocks import state_of, vendor_part, without
+from tako.kit.blocks import is_own, state_of, vendor_part, without
 from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
-from tako.kit.images import image_address, inline_image, is_data_url
+from tako.kit.files import FETCHING, MEDIA, MediaPart, is_fetched, read_media, unsupported
 from tako.loose import as_array, as_object, text_of
-from tako.media import IMAGE_TYPES
+from tako.media import IMAGE_TYPES, plain_type
 from tako.parts import (
+    FileIdPart,
     FilePart,
     FileUrlPart,
     ImagePart,
@@ -34,18 +35,7 @@ TOKEN = "continuationToken"  # noqa: S105 - the name of a field
 """With this a reply that was paused goes on. It comes with the candidate, and goes back beside the contents."""
 MINTED = "vertex_"
 """How the ids begin that tako gives to calls that came without one. Gemini never sees them."""
-FILE_TYPES = {
-    "gif": "image/gif",
-    "heic": "image/heic",
-    "heif": "image/heif",
-    "jpeg": "image/jpeg",
-    "jpg": "image/jpeg",
-    "mp4": "video/mp4",
-    "pdf": "application/pdf",
-    "png": "image/png",
-    "webp": "image/webp",
-}
-"""The types that a file's name tells. Gemini wants one with every address, and takes more where the part says so."""
+IMAGES = (*IMAGE_TYPES, "image/heic", "image/heif")
 
 
 def mint_id() -> str:
@@ -62,12 +52,8 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
             block = _text(part, context)
         case ReasoningPart():
             block = _reasoning(part, context)
-        case ImagePart() | FilePart():
-            block = _inline(part, context)
-        case ImageUrlPart() if is_data_url(part):
-            block = _inline(part, context)
-        case ImageUrlPart() | FileUrlPart():
-            block = _file(part, context)
+        case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart() | FileIdPart():
+            block = _media(part, context)
         case ToolCallPart():
             block = _call(part, context)
         case ToolResultPart():
@@ -144,28 +130,24 @@ def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | No
     return {"text": part.text, "thought": True}
 
 
-def _inline(part: ImagePart | ImageUrlPart | FilePart, context: PartContext) -> dict[str, Any] | None:
-    if isinstance(part, FilePart):
-        return {"inlineData": {"mimeType": part.mime, "data": part.data_b64}}
-    inline = inline_image(part, context)
-    return {"inlineData": {"mimeType": inline[0], "data": inline[1]}} if inline is not None else None
-
-
-def _file(part: ImageUrlPart | FileUrlPart, context: PartContext) -> dict[str, Any] | None:
-    url = image_address(part, context, ("gs", "https"))
-    if url is None:
+def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
+    """Encode an image or a file: Gemini takes nearly any type, and wants one with every address."""
+    media = read_media(part, context, schemes=("gs", "https", "http"))
+    if media is None:
         return None
-    path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]
-    mime = (part.mime or "").strip().lower() or FILE_TYPES.get(path.rpartition(".")[2].lower(), "")
-    if "/" not in mime or (mime.startswith("image/") and mime not in FILE_TYPES.values()):
-        context.notice(
-            notices.UNSUPPORTED_MEDIA_TYPE,
-            f"an image of type {mime!r} was left out"
-            if mime
-            else "an image was left out: its address does not tell its type; give mime=",
-        )
+    mime = plain_type(media.mime) if media.kind == "text" and not is_own(part, context) else media.mime
+    url = media.url or (media.id if "://" in media.id else "")
+    if url.startswith("http:") or (url and not mime and context.fetches):
+        return {"text": FETCHING} if is_fetched(media, part, context) else None
+    if "/" not in mime or (media.kind == "image" and mime not in IMAGES):
+        unsupported(media, context, "" if mime else "give mime=, since Gemini wants the type")
         return None
-    return {"fileData": {"mimeType": mime, "fileUri": url}}
+    if media.data:
+        return {"inlineData": {"mimeType": mime, "data": media.data}}
+    if url:
+        return {"fileData": {"mimeType": mime, "fileUri": url}}
+    context.notice(notices.UNSUPPORTED_PART, "a file was left out: its id is no address, and Vertex AI keeps no files")
+    return None
 
 
 def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
@@ -219,7 +201,7 @@ def _refers(value: Any) -> bool:
 def _result_content(parts: list[Part], context: PartContext) -> tuple[str, list[dict[str, Any]]]:
     # a result has no place for signatures, so a text that is nothing but one is empty there
     plain = [TextPart(part.text) if isinstance(part, TextPart) else part for part in parts]
-    blocks = encode_inner(plain, context, fits=(TextPart, ImagePart, ImageUrlPart))
+    blocks = encode_inner(plain, context, fits=(TextPart, *MEDIA))
     media = [block for block in blocks if "text" not in block]
     return "".join([block["text"] for block in blocks if "text" in block]), media
 

@@ -151,14 +151,14 @@ def test_images_travel_inline_or_by_address_with_a_guessed_type() -> None:
         ContentPart.image_url("gs://bucket/cat.JPG"),
         ContentPart.image_url("https://example.com/a%20b.webp?size=1.gif#x"),
         ContentPart.image_url("gs://bucket/movie", "video/mp4"),
-        ContentPart.image_url(f"data:image/png;base64,{PIXEL}"),
+        ContentPart.image_url("data:image/gif;base64,R0lGODlh"),
     )
     assert body(request)["contents"][0]["parts"] == [
         {"inlineData": {"mimeType": "image/png", "data": PIXEL}},
         {"fileData": {"mimeType": "image/jpeg", "fileUri": "gs://bucket/cat.JPG"}},
         {"fileData": {"mimeType": "image/webp", "fileUri": "https://example.com/a%20b.webp?size=1.gif#x"}},
         {"fileData": {"mimeType": "video/mp4", "fileUri": "gs://bucket/movie"}},
-        {"inlineData": {"mimeType": "image/png", "data": PIXEL}},
+        {"inlineData": {"mimeType": "image/gif", "data": "R0lGODlh"}},
     ]
 
 
@@ -168,7 +168,7 @@ def test_what_cannot_be_carried_is_noticed_part_by_part() -> None:
         ContentPart.text(""),
         ContentPart.image_url("https://example.png"),
         ContentPart.image_url("http://example.com/a.png"),
-        ContentPart.image("image/bmp", PIXEL),
+        ContentPart.image("image/bmp", "Qk0="),
         ReasoningPart("hm", State(Origin("anthropic"))),
         ContentPart.tool_call("a", "f", {}),
         ContentPart.tool_result("nobody", "x"),

@@ -10,8 +10,10 @@ from typing import Any, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from tako.kit.completions.files import encode_file
 from tako.kit.completions.ids import call_ids
 from tako.kit.families import bare_name
+from tako.kit.files import Media
 from tako.translator import PartContext
 from tako.types import FinishReason
 
@@ -46,6 +48,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     - ``cache_mark``: the field of a chunk of content that marks the end of what is cached, None if there is none.
     - ``finish_reasons``: what the vendor's finish words mean; others are OTHER.
     - ``call_ids(id)``: the ids that may stand for one that another origin made, the best first: itself if it fits.
+    - ``file(media)``: the chunk of a file, None if the wire has none for it. Text then goes out as text.
     - ``arrange(messages, context)``: puts encoded messages in the order that the vendor wants, and notes what it does.
     - ``needs``: the API that the model needs: "chat" is for older ones, "responses" for those that have no other one.
     - ``require_finish``: a stream without a finish reason and without ``[DONE]`` is truncated.
@@ -68,6 +71,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     cache_mark: str | None = None
     finish_reasons: Mapping[str, FinishReason] = field(default_factory=lambda: FINISH_REASONS)
     call_ids: Callable[[str], Iterator[str]] = call_ids
+    file: Callable[[Media], dict[str, Any] | None] = encode_file
     arrange: Callable[[list[dict[str, Any]], PartContext], list[dict[str, Any]]] | None = None
     needs: Literal["", "chat", "responses"] = ""
     require_finish: bool = True

@@ -6,14 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tako import notices
 from tako.fold import arguments
+from tako.kit.blocks import is_own, own_data
 from tako.kit.completions.blocks import REASONING, Block, decode_block
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.parameters import parameters
 from tako.kit.completions.prefill import without_prefill
-from tako.kit.completions.turns import arrange
+from tako.kit.completions.turns import BESIDE, arrange
 from tako.kit.encoding import (
     complete,
     encode,
@@ -26,17 +28,35 @@ from tako.kit.encoding import (
     refuse_empty,
     result_parts,
 )
-from tako.kit.images import image_address, inline_image, is_data_url
+from tako.kit.files import FETCHING, MEDIA, MediaPart, as_text, is_fetched, read_media, unsupported
 from tako.loose import as_array, as_object, text_of
-from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, VendorPart
+from tako.media import IMAGE_TYPES
+from tako.parts import (
+    FileIdPart,
+    FilePart,
+    FileUrlPart,
+    ImagePart,
+    ImageUrlPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    VendorPart,
+)
 from tako.translator import PartContext, Translator
 from tako.types import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tako.kit.files import Media
     from tako.types import ChatRequest
 
+FOLLOWS = "The result is in the user's next message."
+"""The text of a tool result whose images and files follow it."""
+MARKED = ("text", "image_url", "file", "input_audio")
+"""Types of chunks that may mark the end of what is cached."""
 CACHE_MARKS = {"prompt_cache_breakpoint": {"mode": "explicit"}, "cache_control": {"type": "ephemeral"}}
 """Fields of a chunk that mark the end of what is cached (OpenAI from gpt-5.6 on; OpenRouter for Claude)."""
 CACHE_LIVES = {"prompt_cache_breakpoint": ("30m", "12h"), "cache_control": ("5m", "1h")}
@@ -72,8 +92,8 @@ def encode_part(
     match part:
         case TextPart():
             block = _text(part, context, dialect)
-        case ImagePart() | ImageUrlPart():
-            block = _image(part, context)
+        case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart() | FileIdPart():
+            block = _media(part, context, dialect)
         case ToolCallPart():
             block = _call(part, context)
         case ToolResultPart():
@@ -82,7 +102,7 @@ def encode_part(
             return _reasoning(part, context, dialect)
         case VendorPart():
             return _vendor(part, context)
-        case _:  # a file, a part of a later version, or of a plugin that wraps the translator
+        case _:  # a part of a later version, or of a plugin that wraps the translator
             return None
     if block is None:
         return None
@@ -94,7 +114,7 @@ def encode_part(
 
 def _marked(block: Block, cache: bool | str, context: PartContext, field: str | None) -> Block:
     """Mark the end of what is cached: chunks of content have a field for it, that of a result too."""
-    if field is None or not (block.get("role") == "tool" or block.get("type") in ("text", "image_url")):
+    if field is None or not (block.get("role") == "tool" or block.get("type") in MARKED):
         context.notice(notices.UNSUPPORTED_PARAMETER, "cache was left out: the wire has no mark for it here")
         return block
     mark = cache_mark(field, cache, context)
@@ -122,19 +142,31 @@ def _text(part: TextPart, context: PartContext, dialect: Dialect) -> Block | Non
     return {"type": "text", "text": part.text}
 
 
-def _image(part: ImagePart | ImageUrlPart, context: PartContext) -> Block | None:
-    """Encode an image. One of the model's goes back to who drew it alone: no wire has a place for it elsewhere."""
-    if _is_assistants(context) and not _is_own(part, context):
+def _media(part: MediaPart, context: PartContext, dialect: Dialect) -> Block | None:
+    """Encode an image or a file. One of the model's goes back to who made it alone: no wire has a place elsewhere."""
+    if _is_assistants(context) and not is_own(part, context):
         context.notice(notices.MISPLACED_PART, f"a {type(part).__name__} cannot stand in an assistant message")
         return None
-    if isinstance(part, ImageUrlPart) and not is_data_url(part):
-        url = image_address(part, context)
-    else:
-        inline = inline_image(part, context)
-        url = f"data:{inline[0]};base64,{inline[1]}" if inline is not None else None
-    if url is None:
+    media = read_media(part, context)
+    if media is None:
         return None
-    data = _own_data(part, context)
+    if media.kind == "image" and (media.url or media.mime in IMAGE_TYPES) and not media.id:
+        return _image(part, media.url or media.data_url, context)
+    return dialect.file(media) or _as_text(media, part, context, dialect)
+
+
+def _as_text(media: Media, part: MediaPart, context: PartContext, dialect: Dialect) -> Block | None:
+    """Encode a text file, or hold the place of one that is fetched."""
+    if media.url and (not media.mime or media.kind == "text" or dialect.file(replace(media, url="", data="-"))):
+        return {"type": "text", "text": FETCHING} if is_fetched(media, part, context) else None
+    if not media.url and media.kind == "text" and not media.id:
+        return {"type": "text", "text": as_text(media, context)}
+    unsupported(media, context)
+    return None
+
+
+def _image(part: MediaPart, url: str, context: PartContext) -> Block:
+    data = own_data(part, context)
     images = as_array(data.get("images"))
     image = images[0] if images else data
     named = {"image_url": url if image.get("image_url") == "" else {"url": url}}
@@ -143,7 +175,7 @@ def _image(part: ImagePart | ImageUrlPart, context: PartContext) -> Block | None
 
 def _call(part: ToolCallPart, context: PartContext) -> Block:
     """Encode a call in the form in which it came: of a function, of a custom tool, or the one call of older servers."""
-    data = _own_data(part, context)
+    data = own_data(part, context)
     kind = text_of(data.get("type")) or "function"
     if kind == "custom":
         text = (as_object(data.get(kind)) or {}).get("input")
@@ -166,9 +198,23 @@ def _arguments(args: Any, context: PartContext) -> str:
 
 
 def _result(part: ToolResultPart, context: PartContext) -> Block:
+    """Encode a result. Its images and files stand under ``BESIDE``: they go out as the user's, after the results."""
     if part.is_error:
         context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text went out without it")
-    return {"role": "tool", "tool_call_id": part.id, "content": result_text(part, context)}
+    message: Block = {"role": "tool", "tool_call_id": part.id}
+    items = result_parts(part)
+    if items is None:
+        return {**message, "content": result_text(part, context)}
+    blocks = encode_inner(items, context, fits=(TextPart, *MEDIA), moved=_is_beside)
+    beside = [block for block in blocks if _is_beside(block)]
+    text = "".join([block["text"] for block in blocks if not _is_beside(block)])
+    if not beside:
+        return {**message, "content": text}
+    return {**message, "content": text or FOLLOWS, BESIDE: beside}
+
+
+def _is_beside(block: Block) -> bool:
+    return block.get("type") != "text"
 
 
 def result_text(part: ToolResultPart, context: PartContext) -> str:
@@ -184,7 +230,7 @@ def _reasoning(part: ReasoningPart, context: PartContext, dialect: Dialect) -> B
     """Encode reasoning as it came: in fields of the message, or in a chunk of its content."""
     if is_foreign(part, context):
         return None
-    data = _own_data(part, context)
+    data = own_data(part, context)
     if data.get("type") == "thinking":
         return complete({"thinking": _thinking(part.text, data.get("thinking"))}, part, context)
     fields = [name for name in REASONING if data.get(name) == ""]
@@ -218,12 +264,3 @@ def _vendor(part: VendorPart, context: PartContext) -> Block | None:
 
 def _is_assistants(context: PartContext) -> bool:
     return context.message is not None and context.message.role is Role.ASSISTANT
-
-
-def _is_own(part: Part, context: PartContext) -> bool:
-    """Whether a part was made by who is asked."""
-    return part.state is not None and context.accepts(part, part.state.origin)
-
-
-def _own_data(part: Part, context: PartContext) -> dict[str, Any]:
-    return part.state.data if part.state is not None and _is_own(part, context) else {}

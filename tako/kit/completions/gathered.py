@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.kit.completions.decode import READ
+from tako.kit.files import join_base64
 from tako.kit.gather import joined
-from tako.kit.images import join_base64
 from tako.loose import as_array, as_object
 
 if TYPE_CHECKING:

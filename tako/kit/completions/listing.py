@@ -96,6 +96,8 @@ def _abilities(entry: dict[str, Any], words: set[str]) -> dict[str, Any]:
     inputs = as_array((as_object(entry.get("architecture")) or {}).get("input_modalities"))
     if inputs is not None:
         found["supports_vision"] = "image" in inputs
+        words_of_inputs = {"supports_documents": "file", "supports_audio": "audio", "supports_video": "video"}
+        found |= {name: word in inputs for name, word in words_of_inputs.items()}
     if "tool_use" in words:
         found["supports_tools"] = True
     if "multimodal" in words or entry.get("type") == "vlm":

@@ -25,7 +25,8 @@ from tako.kit.completions.encode import encode_request, translator_for
 from tako.kit.completions.exchange import chat_completions, stream_completions
 from tako.kit.completions.listing import ask_listing
 from tako.kit.exchange import Exchange
-from tako.kit.http import HttpOptions, HttpProvider
+from tako.kit.fetching import encode_fetched
+from tako.kit.http import FetchOptions, HttpProvider
 from tako.kit.keys import Secret, find_key, read_key
 from tako.kit.models import ModelTable, refine
 
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
-ASSUMED = Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
+ASSUMED = Capabilities(
+    supports_tools=True, supports_vision=True, supports_json_mode=True, supports_documents=True, supports_audio=True
+)
 """What a model of a vendor without a table can do: all that the wire has. It's an assumption."""
 
 
@@ -65,7 +68,7 @@ class CompletionsProvider(HttpProvider):
         *,
         api_key: str | Secret | None = None,
         base_url: str | None = None,
-        **options: Unpack[HttpOptions],
+        **options: Unpack[FetchOptions],
     ) -> None:
         key = self.find_key(api_key)
         api_key = None  # a traceback with locals shows this frame
@@ -147,9 +150,12 @@ async def prepare(
     provider: CompletionsProvider, translator: Translator, request: ChatRequest, stream: bool
 ) -> Exchange:
     """Encode a request."""
-    context = provider.context(request)
-    body = provider.encode(request, translator, context, stream=stream)
-    return Exchange(provider.url_of(request.model), body, context)
+
+    def encode(request: ChatRequest, context: PartContext) -> Exchange:
+        body = provider.encode(request, translator, context, stream=stream)
+        return Exchange(provider.url_of(request.model), body, context)
+
+    return await encode_fetched(provider, request, encode)
 
 
 @cache

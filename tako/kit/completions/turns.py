@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 CALLS = ("function", "custom", "function_call")
 """Types of calls that a result answers."""
+BESIDE = "tako_beside"
+"""In the message of a tool result: blocks that go out after the results, as the user's."""
+MEDIA = ("image_url", "file", "input_audio", "document_url")
+"""Types of blocks that a system message can't hold."""
 ASSISTANTS = (None, *CALLS, "thinking")
 """Types of blocks that only the assistant's messages have; one without a type is fields of its message."""
 
@@ -108,7 +112,7 @@ def _fits(block: dict[str, Any], role: Role) -> bool:
     if block.get("role") == "tool":
         return role in (Role.USER, Role.TOOL)
     kind = block.get("type")
-    return role is Role.ASSISTANT or not (kind in ASSISTANTS or (kind == "image_url" and role is Role.SYSTEM))
+    return role is Role.ASSISTANT or not (kind in ASSISTANTS or (kind in MEDIA and role is Role.SYSTEM))
 
 
 def _join(fields: dict[str, Any], more: dict[str, Any]) -> None:
@@ -139,7 +143,11 @@ def _paired(turn: list[Encoded], context: PartContext, dialect: Dialect) -> Iter
     _give_ids([call for _, call, _ in pairs], dialect)
     for message in turn:
         yield from message.wire()
-        yield from (_answer(call, result) for owner, call, result in pairs if owner is message)
+        answers = [_answer(call, result) for owner, call, result in pairs if owner is message]
+        beside = [block for answer in answers for block in answer.pop(BESIDE, ())]
+        yield from answers
+        if beside:
+            yield {"role": "user", "content": beside}
     for result in results:
         id = result.block.get("tool_call_id")
         text = f"a tool result was left out: no call before it waits for {id!r}"

@@ -15,14 +15,31 @@ from tako.kit.encoding import (
     note_empty,
     result_parts,
 )
-from tako.kit.images import image_address, inline_image, is_data_url
+from tako.kit.files import FETCHING, MEDIA, MediaPart, decoded_text, is_fetched, read_media
 from tako.kit.messages.decode import REDACTED
 from tako.loose import as_array, as_object
-from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, VendorPart
+from tako.media import IMAGE_TYPES, plain_type
+from tako.parts import (
+    FileIdPart,
+    FilePart,
+    FileUrlPart,
+    ImagePart,
+    ImageUrlPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    VendorPart,
+)
 
 if TYPE_CHECKING:
+    from tako.kit.files import Media
     from tako.translator import PartContext
     from tako.types import Tool
+
+
+PDF = "application/pdf"
 
 
 def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
@@ -30,8 +47,8 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
     match part:
         case TextPart():
             block = _text(part, context)
-        case ImagePart() | ImageUrlPart():
-            block = _image(part, context)
+        case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart() | FileIdPart():
+            block = _media(part, context)
         case ToolCallPart():
             block = {"type": "tool_use", "id": part.id, "name": part.name, "input": as_arguments(part.args, context)}
         case ToolResultPart():
@@ -75,14 +92,39 @@ def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     return {"type": "text", "text": part.text}
 
 
-def _image(part: ImagePart | ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
-    if isinstance(part, ImageUrlPart) and not is_data_url(part):
-        url = image_address(part, context)
-        return {"type": "image", "source": {"type": "url", "url": url}} if url is not None else None
-    inline = inline_image(part, context)
-    if inline is None:
+def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
+    """Encode an image, or a document: PDF by its bytes, address or id, text by its bytes."""
+    media = read_media(part, context, takes=_takes)
+    if media is None:
         return None
-    return {"type": "image", "source": {"type": "base64", "media_type": inline[0], "data": inline[1]}}
+    text = media.kind == "text" and not media.id
+    if text and media.url:
+        return {"type": "text", "text": FETCHING} if is_fetched(media, part, context) else None
+    source = _source(media)
+    if text and not source["data"].strip():
+        context.notice(notices.EMPTY_TEXT, "an empty file was left out")
+        return None
+    if media.kind == "image":
+        return {"type": "image", "source": source}
+    return {"type": "document", "source": source, **({"title": media.name} if media.name else {})}
+
+
+def _takes(media: Media) -> bool:
+    """Whether the API takes a file of that type. An address or an id that doesn't tell it is taken for a PDF's."""
+    mime = plain_type(media.mime)
+    if media.kind == "image":
+        return mime in IMAGE_TYPES or not media.data
+    return media.kind == "text" or mime == PDF or not (mime or media.data)
+
+
+def _source(media: Media) -> dict[str, Any]:
+    if media.id:
+        return {"type": "file", "file_id": media.id}
+    if media.url:
+        return {"type": "url", "url": media.url}
+    if media.kind == "text":
+        return {"type": "text", "media_type": "text/plain", "data": decoded_text(media)}
+    return {"type": "base64", "media_type": plain_type(media.mime), "data": media.data}
 
 
 def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:
@@ -102,7 +144,7 @@ def _result_content(part: ToolResultPart, context: PartContext) -> str | list[di
     parts = result_parts(part)
     if parts is None:
         return encode(part.result).decode()
-    return encode_inner(parts, context, fits=(TextPart, ImagePart, ImageUrlPart, VendorPart))
+    return encode_inner(parts, context, fits=(TextPart, *MEDIA, VendorPart))
 
 
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:

@@ -33,6 +33,9 @@ BLOCKS = Blocks(
     kind_of=lambda block: str(block.get("type")),
     only={
         "image": "user",
+        "document": "user",
+        "search_result": "user",
+        "container_upload": "user",
         "tool_result": "user",
         "tool_use": "assistant",
         "thinking": "assistant",

@@ -1,4 +1,4 @@
-"""What an answer may be: status 200, one of the four image types, as long as it says, and no longer than the policy."""
+"""What an answer may be: status 200, of a listed type, as long as it says, and no longer than the policy permits."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import re
 from typing import TYPE_CHECKING
 
 from tako.kit.prefetch.rules import Refusal
-from tako.media import IMAGE_TYPES, image_type
-from tako.parts import ImagePart
+from tako.media import IMAGE_TYPES, agrees, has_magic, kind_of, media_type
+from tako.parts import FilePart, ImagePart
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     import httpcore
+
+    from tako.url_prefetch import UrlPrefetch
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _HEAD = 12
-"""Bytes that tell the four types apart."""
+"""Bytes that tell the types apart."""
 
-_MEDIA_TYPE = re.compile(rb"([a-z]+/[a-z]+)[ \t]*(?:;[\x20-\x7e\t]*)?", re.IGNORECASE)
+_MEDIA_TYPE = re.compile(rb"([a-z]+/[a-z0-9][a-z0-9.+-]*)[ \t]*(?:;[\x20-\x7e\t]*)?", re.IGNORECASE)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
@@ -34,13 +36,17 @@ def redirect_of(response: httpcore.Response) -> bytes | None:
     return locations[0]
 
 
-async def read_image(response: httpcore.Response, max_bytes: int, hang_up: Callable[[], Awaitable[None]]) -> ImagePart:
-    """Check the status and the headers, then read, check and encode the body. Memory: under 2 x ``max_bytes``."""
+async def read_answer(
+    response: httpcore.Response, policy: UrlPrefetch, types: Collection[str], hang_up: Callable[[], Awaitable[None]]
+) -> ImagePart | FilePart:
+    """Check the status and the headers, then read, check and encode the body. Memory: under 2 x its limit."""
     if response.status != 200:  # noqa: PLR2004 - OK
         raise Refusal("status", f"the answer's status is {response.status}, not 200")
-    _check_framing(response, max_bytes)
-    declared = _declared_type(response)
-    body = _Body(declared, max_bytes)
+    _check_framing(response)
+    declared = _declared_type(response, types)
+    option, limit = policy.limit_of(kind_of(declared))
+    _check_length(response, option, limit)
+    body = _Body(declared, option, limit)
     text = ""
     refusal: Refusal | None = None
     try:
@@ -49,18 +55,18 @@ async def read_image(response: httpcore.Response, max_bytes: int, hang_up: Calla
             if refusal:  # httpcore's generators are let run out, which they do at once: trio warns of abandoned ones
                 await hang_up()
             else:
-                text += body.encode(chunk)  # a local string grows in place: the image is never held twice
+                text += body.encode(chunk)  # a local string grows in place: the file is never held twice
     except Exception:
         if not refusal:
             raise
     if refusal or (refusal := body.mismatch()):
         raise refusal
     text += body.encode(b"", last=True)
-    return ImagePart(declared, text)
+    return ImagePart(declared, text) if declared in IMAGE_TYPES else FilePart(declared, text)
 
 
-def _check_framing(response: httpcore.Response, max_bytes: int) -> None:
-    """Refuse codings, two ways to tell the length, and a length over the cap before a byte of the body is read."""
+def _check_framing(response: httpcore.Response) -> None:
+    """Refuse codings, and two ways to tell the length."""
     if any(value.lower() != b"identity" for value in _values(response, b"content-encoding")):
         raise Refusal("coding", "the answer has a content coding, which was not asked for")
     lengths = _values(response, b"content-length")
@@ -71,22 +77,26 @@ def _check_framing(response: httpcore.Response, max_bytes: int) -> None:
         raise Refusal("coding", "the answer has a transfer coding, which was not asked for")
     if len(set(lengths)) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
         raise Refusal("protocol", "the answer's Content-Length is not a number")
-    if lengths and int(lengths[0]) > max_bytes:
-        raise _too_long(max_bytes)
 
 
-def _declared_type(response: httpcore.Response) -> str:
+def _check_length(response: httpcore.Response, option: str, limit: int) -> None:
+    """Refuse a length over the cap before a byte of the body is read."""
+    lengths = _values(response, b"content-length")
+    if lengths and int(lengths[0]) > limit:
+        raise _too_long(option, limit)
+
+
+def _declared_type(response: httpcore.Response, types: Collection[str]) -> str:
     values = _values(response, b"content-type")
     media_type = _MEDIA_TYPE.fullmatch(values[0]) if len(values) == 1 else None
     declared = media_type[1].decode("ascii").lower() if media_type else ""
-    if declared not in IMAGE_TYPES:
-        raise Refusal("type", f"the answer's Content-Type is none of {', '.join(IMAGE_TYPES)}")
+    if declared not in types:
+        raise Refusal("type", f"the answer's Content-Type is none of {', '.join(sorted(types))}")
     return declared
 
 
-def _too_long(max_bytes: int) -> Refusal:
-    why = f"the image is larger than {max_bytes} bytes"
-    return Refusal("length", why, option="max_bytes", remedy="a larger max_bytes")
+def _too_long(option: str, limit: int) -> Refusal:
+    return Refusal("length", f"it is larger than {limit} bytes", option=option, remedy=f"a larger {option}")
 
 
 def _values(response: httpcore.Response, name: bytes) -> list[bytes]:
@@ -96,9 +106,10 @@ def _values(response: httpcore.Response, name: bytes) -> list[bytes]:
 class _Body:
     """Checks a body as it comes, and encodes it piece by piece: three bytes are four characters."""
 
-    def __init__(self, declared: str, max_bytes: int) -> None:
+    def __init__(self, declared: str, option: str, limit: int) -> None:
         self._declared = declared
-        self._max_bytes = max_bytes
+        self._option = option
+        self._limit = limit
         self._size = 0
         self._head = b""
         self._rest = b""
@@ -106,14 +117,16 @@ class _Body:
     def wrong_with(self, chunk: bytes) -> Refusal | None:
         """Count a piece; return what is wrong with the body so far."""
         self._size += len(chunk)
-        if self._size > self._max_bytes:
-            return _too_long(self._max_bytes)
+        if self._size > self._limit:
+            return _too_long(self._option, self._limit)
         self._head = (self._head + chunk[:_HEAD])[:_HEAD]
         return self.mismatch() if len(self._head) == _HEAD else None
 
     def mismatch(self) -> Refusal | None:
-        """Return the refusal of a body whose first bytes are of another type, or of none."""
-        if image_type(self._head) == self._declared:
+        """Return the refusal of a body whose first bytes are of another type, or of none if the type has its own."""
+        found = media_type(self._head)
+        fits = agrees(self._declared, self._head) if found else not has_magic(self._declared)
+        if fits and self._size:
             return None
         return Refusal("magic", f"the answer is declared as {self._declared}, and its first bytes are not those of one")
 

@@ -11,24 +11,53 @@ import anyio
 import httpcore
 
 from tako.errors import ConfigurationError, UrlPrefetchError
-from tako.kit.prefetch.answer import read_image, redirect_of
+from tako.kit.prefetch.answer import read_answer, redirect_of
 from tako.kit.prefetch.network import GuardedBackend, Network
 from tako.kit.prefetch.rules import Refusal
 from tako.kit.prefetch.url import Url, follow, parse_url, shown_host
 from tako.kit.tls import tls_context
-from tako.media import IMAGE_TYPES
-from tako.parts import ImagePart
+from tako.media import IMAGE_TYPES, plain_type
+from tako.parts import FilePart, FileUrlPart, ImagePart, ImageUrlPart
 from tako.url_prefetch import UrlPrefetch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 MAX_REDIRECTS = 5
 MAX_AT_ONCE = 8
 """Fetches of one request that run at the same time; each may hold 2 x max_bytes."""
 
+FILE_TYPES = (
+    *IMAGE_TYPES,
+    "application/pdf",
+    "application/msword",
+    "application/vnd.ms-excel",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/json",
+    "text/csv",
+    "text/html",
+    "text/markdown",
+    "text/plain",
+    "audio/aac",
+    "audio/flac",
+    "audio/mp3",
+    "audio/mp4",
+    "audio/mpeg",
+    "audio/ogg",
+    "audio/wav",
+    "audio/webm",
+    "audio/x-wav",
+    "video/mp4",
+    "video/mpeg",
+    "video/quicktime",
+    "video/webm",
+    "video/x-matroska",
+)
+"""The types that a file may be declared as."""
+
 _SYSTEM = Network()
-_ACCEPT = ", ".join(IMAGE_TYPES)
 _log = logging.getLogger("tako.prefetch")
 _log.addHandler(logging.NullHandler())  # a program that has set up no logging hears of refusals by the error alone
 
@@ -40,12 +69,21 @@ async def fetch_image(url: str, policy: UrlPrefetch, *, network: Network = _SYST
     ``network`` is for tests. The error holds nothing of the answer, no address that was resolved, and no cause: what
     the libraries underneath raise is full of both.
     """
-    _check_policy(policy)
-    trail = _Trail(url)
-    outcome = await _outcome(url, policy, network, trail)
-    if isinstance(outcome, Refusal):
-        raise outcome.as_error(trail.asked, trail.hops)
-    return outcome
+    found = await _fetch(url, policy, IMAGE_TYPES, "image", network)
+    return ImagePart(found.mime, found.data_b64)
+
+
+async def fetch_file(
+    url: str, policy: UrlPrefetch, mime: str | None = None, *, network: Network = _SYSTEM
+) -> ImagePart | FilePart:
+    """Fetch one image, document, text, audio or video, as ``fetch_image`` does.
+
+    ``mime``: the type that it has to be declared as; None takes every type of ``FILE_TYPES``. The part has the declared
+    type, with which the first bytes have to agree. Each kind has its own limit.
+    """
+    wanted = plain_type(mime) if mime is not None else None
+    types = [known for known in FILE_TYPES if wanted is None or plain_type(known) == wanted]
+    return await _fetch(url, policy, types, "file", network)
 
 
 async def fetch_images(urls: Sequence[str], policy: UrlPrefetch, *, network: Network = _SYSTEM) -> list[ImagePart]:
@@ -53,32 +91,57 @@ async def fetch_images(urls: Sequence[str], policy: UrlPrefetch, *, network: Net
 
     The first refusal cancels the rest and is the UrlPrefetchError that is raised.
     """
+    found = await fetch_files([ImageUrlPart(url) for url in urls], policy, network=network)
+    return [ImagePart(image.mime, image.data_b64) for image in found]
+
+
+async def fetch_files(
+    parts: Sequence[ImageUrlPart | FileUrlPart], policy: UrlPrefetch, *, network: Network = _SYSTEM
+) -> list[ImagePart | FilePart]:
+    """Fetch images and files that parts name, as ``fetch_images`` does."""
     _check_policy(policy)
-    images: dict[str, ImagePart] = {}
+    fetched: dict[tuple[str, str | None], ImagePart | FilePart] = {}
     refused: list[UrlPrefetchError] = []
     limiter = anyio.CapacityLimiter(MAX_AT_ONCE)
+    wanted = [(part.url, part.mime if isinstance(part, FileUrlPart) else "image/*") for part in parts]
 
-    async def fetch(url: str) -> None:
+    async def fetch(url: str, mime: str | None) -> None:
         async with limiter:
             try:
-                images[url] = await fetch_image(url, policy, network=network)
+                if mime == "image/*":
+                    fetched[url, mime] = await fetch_image(url, policy, network=network)
+                else:
+                    fetched[url, mime] = await fetch_file(url, policy, mime, network=network)
             except UrlPrefetchError as error:
                 refused.append(error)
                 group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
-        for url in dict.fromkeys(urls):
-            group.start_soon(fetch, url)
+        for url, mime in dict.fromkeys(wanted):
+            group.start_soon(fetch, url, mime)
     if refused:
         raise refused[0]
-    return [images[url] for url in urls]
+    return [fetched[key] for key in wanted]
 
 
-async def _outcome(url: str, policy: UrlPrefetch, network: Network, trail: _Trail) -> ImagePart | Refusal:
+async def _fetch(
+    url: str, policy: UrlPrefetch, types: Collection[str], what: str, network: Network
+) -> ImagePart | FilePart:
+    _check_policy(policy)
+    trail = _Trail(url)
+    outcome = await _outcome(url, policy, types, network, trail)
+    if isinstance(outcome, Refusal):
+        raise outcome.as_error(trail.asked, trail.hops, what)
+    return outcome
+
+
+async def _outcome(
+    url: str, policy: UrlPrefetch, types: Collection[str], network: Network, trail: _Trail
+) -> ImagePart | FilePart | Refusal:
     """Return what became of it; a refusal is returned, so that no other exception is the context of the error."""
     try:
         with anyio.fail_after(policy.timeout):
-            image = await _follow(parse_url(url), policy, network, trail)
+            file = await _follow(parse_url(url), policy, types, network, trail)
     except Exception as error:  # noqa: BLE001 - whatever the libraries underneath raise may hold the answer
         refusal = _refusal(error, policy)
         trail.verdict("refused", refusal.rule)
@@ -87,15 +150,17 @@ async def _outcome(url: str, policy: UrlPrefetch, network: Network, trail: _Trai
         trail.verdict("cancelled", None)
         raise
     trail.verdict("fetched", None)
-    return image
+    return file
 
 
-async def _follow(url: Url, policy: UrlPrefetch, network: Network, trail: _Trail) -> ImagePart:
+async def _follow(
+    url: Url, policy: UrlPrefetch, types: Collection[str], network: Network, trail: _Trail
+) -> ImagePart | FilePart:
     """Ask, and ask again where a redirect leads; every hop passes every rule."""
     while True:
         trail.host = str(url.host)
-        answer = await _ask(url, policy, network)
-        if isinstance(answer, ImagePart):
+        answer = await _ask(url, policy, types, network)
+        if not isinstance(answer, bytes):
             return answer
         if trail.hops == MAX_REDIRECTS:
             raise Refusal("redirects", f"there are more than {MAX_REDIRECTS} redirects")
@@ -104,13 +169,13 @@ async def _follow(url: Url, policy: UrlPrefetch, network: Network, trail: _Trail
         trail.hops += 1
 
 
-async def _ask(url: Url, policy: UrlPrefetch, network: Network) -> ImagePart | bytes:
-    """Make one request on a connection of its own; return the image, or the Location of a redirect."""
+async def _ask(url: Url, policy: UrlPrefetch, types: Collection[str], network: Network) -> ImagePart | FilePart | bytes:
+    """Make one request on a connection of its own; return the file, or the Location of a redirect."""
     if url.scheme != "https" and not policy.allow_http:
         raise Refusal("http", "its URL is not https", option="allow_http=True")
     backend = GuardedBackend(url.host, policy, network)
     parts = httpcore.URL(scheme=url.scheme, host=str(url.host), port=url.port, target=url.target)
-    headers = [("Host", url.authority), ("Accept", _ACCEPT), ("Accept-Encoding", "identity")]
+    headers = [("Host", url.authority), ("Accept", ", ".join(types)), ("Accept-Encoding", "identity")]
     connection = httpcore.AsyncHTTPConnection(
         parts.origin,
         ssl_context=_tls() if url.scheme == "https" else None,
@@ -121,7 +186,7 @@ async def _ask(url: Url, policy: UrlPrefetch, network: Network) -> ImagePart | b
     try:
         async with connection.stream("GET", parts, headers=headers) as response:
             location = redirect_of(response)
-            return await read_image(response, policy.max_bytes, backend.aclose) if location is None else location
+            return await read_answer(response, policy, types, backend.aclose) if location is None else location
     finally:
         await backend.aclose()
 

@@ -23,9 +23,10 @@ from tako.kit.encoding import (
     own_state,
     result_parts,
 )
-from tako.kit.images import image_address, inline_image, is_data_url
+from tako.kit.files import MEDIA, MediaPart, read_media
 from tako.kit.responses.citations import citation_of
 from tako.loose import as_array, as_object, text_of
+from tako.media import IMAGE_TYPES
 from tako.parts import (
     FileIdPart,
     FilePart,
@@ -45,6 +46,7 @@ from tako.types import Role
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tako.kit.files import Media
     from tako.translator import PartContext
 
 TEXTS = {"output_text": "text", "text": "text", "refusal": "refusal"}
@@ -70,10 +72,8 @@ def encode_part(part: Part, context: PartContext, *, marks: bool = True) -> dict
             block = _text(part, context)
         case ImagePart() if mine and _is_made(part, context):
             block = {"type": IMAGE_CALL, "result": part.data_b64}
-        case ImagePart() | ImageUrlPart():
-            block = _image(part, context)
-        case FilePart() | FileUrlPart() | FileIdPart():
-            block = _file(part, context)
+        case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart() | FileIdPart():
+            block = _media(part, context)
         case ToolCallPart():
             block = _call(part, context)
         case ToolResultPart():
@@ -219,28 +219,25 @@ def _is_made(part: ImagePart, context: PartContext) -> bool:
     return state is not None and state.data.get("type") == IMAGE_CALL and context.accepts(part, state.origin)
 
 
-def _image(part: ImagePart | ImageUrlPart, context: PartContext) -> dict[str, Any] | None:
-    if isinstance(part, ImageUrlPart) and not is_data_url(part):
-        url = image_address(part, context)
-        return {"type": "input_image", "image_url": url, "detail": "auto"} if url is not None else None
-    inline = inline_image(part, context)
-    if inline is None:
+def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
+    """Make an ``input_image`` or an ``input_file``; the API hears and sees nothing else."""
+    media = read_media(part, context, takes=_takes)
+    if media is None:
         return None
-    return {"type": "input_image", "image_url": f"data:{inline[0]};base64,{inline[1]}", "detail": "auto"}
+    if media.kind == "image":
+        where = {"file_id": media.id} if media.id else {"image_url": media.url or media.data_url}
+        return {"type": "input_image", **where, "detail": "auto"}
+    if media.id:
+        return {"type": "input_file", "file_id": media.id}
+    if media.url:  # the API takes no name beside an address
+        return {"type": "input_file", "file_url": media.url}
+    return {"type": "input_file", "filename": media.file_name, "file_data": media.data_url}
 
 
-def _file(part: FilePart | FileUrlPart | FileIdPart, context: PartContext) -> dict[str, Any] | None:
-    """Make an ``input_file``. The API takes no name beside an address."""
-    if isinstance(part, FileUrlPart):
-        url = image_address(part, context)
-        return {"type": "input_file", "file_url": url} if url is not None else None
-    if isinstance(part, FilePart):
-        data = part.data_b64 if part.data_b64[:5].lower() == "data:" else f"data:{part.mime};base64,{part.data_b64}"
-        return {"type": "input_file", "filename": part.name or "file", "file_data": data}
-    if part.provider == context.provider:
-        return {"type": "input_file", "file_id": part.id}
-    context.notice(notices.FOREIGN_STATE, f"a file that was uploaded to {part.provider} was left out")
-    return None
+def _takes(media: Media) -> bool:
+    if media.kind == "image":
+        return media.mime in IMAGE_TYPES or not media.data
+    return media.kind in ("document", "text") and bool(media.mime or not media.data)
 
 
 def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
@@ -268,8 +265,7 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:
     kind = "custom_tool_call_output" if custom else "function_call_output"
     inner = result_parts(part)
     if inner is not None:
-        fits = (TextPart, ImagePart, ImageUrlPart, FilePart, FileUrlPart, FileIdPart)
-        output: Any = encode_inner(inner, context, fits=fits)
+        output: Any = encode_inner(inner, context, fits=(TextPart, *MEDIA))
     else:
         output = part.result if isinstance(part.result, str) else encode(part.result).decode()
     return {"type": kind, "call_id": part.id, "output": output}

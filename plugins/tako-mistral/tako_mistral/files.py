@@ -1,0 +1,33 @@
+"""Files as Mistral's chunks (https://docs.mistral.ai/capabilities/document_ai/document_qna, .../audio)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako.media import plain_type
+
+if TYPE_CHECKING:
+    from tako.kit.files import Media
+
+
+DOCUMENTS = (
+    "application/pdf",
+    "application/vnd.openxmlformats",
+    "application/vnd.oasis.opendocument",
+    "application/epub",
+    "application/msword",
+    "application/rtf",
+)
+"""How the types of documents begin that Mistral reads."""
+
+
+def encode_file(media: Media) -> dict[str, Any] | None:
+    """Return the chunk of a file, or None if the API has none for it: it has none for video and for text."""
+    if media.id:
+        return {"type": "file", "file_id": media.id}
+    if media.kind == "audio":
+        return {"type": "input_audio", "input_audio": media.url or media.data}
+    if not (media.kind == "document" and media.url) and not plain_type(media.mime).startswith(DOCUMENTS):
+        return None
+    named = {"document_name": media.name} if media.name else {}
+    return {"type": "document_url", "document_url": media.url or media.data_url, **named}

@@ -1,0 +1,63 @@
+"""Files by address that a vendor's server can't fetch: tako fetches them, and the request goes out with their bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec.structs import replace
+
+from tako.kit.encoding import result_parts
+from tako.kit.exchange import refuse_if_strict
+from tako.parts import FilePart, FileUrlPart, ImagePart, ImageUrlPart, ToolResultPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tako.kit.http import HttpProvider
+    from tako.parts import Part
+    from tako.translator import PartContext
+    from tako.types import ChatRequest, Message
+
+T = TypeVar("T")
+Fetched = ImagePart | FilePart
+
+
+async def encode_fetched(
+    provider: HttpProvider, request: ChatRequest, encode: Callable[[ChatRequest, PartContext], T]
+) -> T:
+    """Encode a request. If files are to be fetched, fetch them at the same time and encode it anew with their bytes.
+
+    Nothing touches the network before it's known what can't be carried. Raises UrlPrefetchError.
+    """
+    context = provider.context(request)
+    encoded = encode(request, context)
+    if not context.wanted or provider.url_prefetch is None:
+        return encoded
+    refuse_if_strict(request, context.notices, provider)
+    from tako.kit.prefetch import fetch_files
+
+    wanted = [part for part in context.wanted if isinstance(part, (ImageUrlPart, FileUrlPart))]
+    files = await fetch_files(wanted, provider.url_prefetch)
+    inline = {id(part): _filled(part, file) for part, file in zip(wanted, files, strict=True)}
+    whole = replace(request, messages=[_with(message, inline) for message in request.messages])
+    return encode(whole, provider.context(whole))
+
+
+def _filled(part: ImageUrlPart | FileUrlPart, file: Fetched) -> Fetched:
+    """Return a part with the bytes that were fetched, and everything else of the one that names the address."""
+    if isinstance(file, FilePart):
+        return replace(file, name=getattr(part, "name", None), extra=part.extra, cache=part.cache)
+    return replace(file, extra=part.extra, cache=part.cache)
+
+
+def _with(message: Message, inline: Mapping[int, Part]) -> Message:
+    """Put fetched files in, also inside of tool results."""
+    if isinstance(message.content, str):
+        return message
+    parts: list[Any] = [inline.get(id(part)) or _inside(part, inline) for part in message.content]
+    return replace(message, content=parts)
+
+
+def _inside(part: Part, inline: Mapping[int, Part]) -> Part:
+    items = result_parts(part) if isinstance(part, ToolResultPart) else None
+    return part if items is None else replace(part, result=[inline.get(id(item), item) for item in items])
