@@ -29,19 +29,41 @@ from tako.loose import as_array, as_object, text_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+BAD_INPUT = (
+    "data_residency_mismatch",
+    "empty_image_file",
+    "failed_to_download_image",
+    "image_file_not_found",
+    "image_file_too_large",
+    "image_parse_error",
+    "image_too_large",
+    "image_too_small",
+    "invalid_base64_image",
+    "invalid_image",
+    "invalid_image_format",
+    "invalid_image_mode",
+    "invalid_image_url",
+    "invalid_prompt",
+    "unsupported_image_media_type",
+)
+"""OpenAI's codes of a reply that failed for what was sent (``ResponseError`` of openai 3.57)."""
 CODES: Mapping[str, type[ProviderError]] = {
+    **dict.fromkeys(BAD_INPUT, BadRequestError),
     "api_error": ServerError,
     "authentication_error": AuthenticationError,
     "billing_error": PermissionDeniedError,
+    "bio_policy": ContentFilterError,
     "content_filter": ContentFilterError,
     "content_policy_violation": ContentFilterError,
     "context_length_exceeded": ContextLengthError,
     "exceed_context_size_error": ContextLengthError,
+    "image_content_policy_violation": ContentFilterError,
     "insufficient_quota": RateLimitError,
     "internal_error": ServerError,
     "internal_server_error": ServerError,
     "invalid_api_key": AuthenticationError,
     "invalid_request_error": BadRequestError,
+    "misalignment_policy_violation": ContentFilterError,
     "model_not_found": NotFoundError,
     "not_found_error": NotFoundError,
     "overloaded": OverloadedError,
@@ -56,6 +78,7 @@ CODES: Mapping[str, type[ProviderError]] = {
     "slow_down": RateLimitError,
     "timeout_error": ServerError,
     "tokens": RateLimitError,
+    "vector_store_timeout": ServerError,
 }
 """Codes and types that several vendors share."""
 

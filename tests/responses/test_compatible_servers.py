@@ -191,6 +191,14 @@ def test_items_that_are_never_done_are_complete_all_the_same(output: list[dict[s
     assert reasoning.data == THOUGHT
 
 
+def test_an_empty_delta_does_not_stand_for_the_text() -> None:
+    added = event("output_item.added", output_index=0, item=begun(SAID))
+    empty = event("output_text.delta", output_index=0, content_index=0, delta="")
+    assert (
+        streamed(added, empty, event("output_item.done", output_index=0, item=SAID), completed([])).text == "It is dry."
+    )
+
+
 def test_text_that_comes_whole_alone_is_read() -> None:
     added = event("output_item.added", output_index=0, item=begun(SAID))
     text = event("output_text.done", output_index=0, content_index=0, text="It is dry.")

@@ -234,14 +234,14 @@ class Items:
 
     def _text(self, item: OpenItem, kind: str, event: dict[str, Any]) -> Iterator[Delta]:
         """Go on with a text or with reasoning; another part of a message's content is a text of its own."""
+        delta = event.get("delta")
+        if not (delta := text_of((as_object(delta) or {"text": delta}).get("text"))):
+            return
         reasons = kind in REASONING
         place = (kind, _index(event, "summary_index" if kind == SUMMARY else "content_index"))
         if item.place is not None and item.place != place:
             yield from [Delta(reasoning="\n\n")] if reasons else self._next_text(item, item.place[1], place[1])
         item.place = place
-        delta = event.get("delta")
-        if not (delta := text_of((as_object(delta) or {"text": delta}).get("text"))):
-            return
         if reasons:
             item.thoughts.setdefault(place, []).append(delta)
         yield Delta(reasoning=delta) if reasons else Delta(delta, refusal=TEXTS[kind])
