@@ -42,6 +42,7 @@ from tako.errors import ConfigurationError, TakoError, shown
 from tako.folders import config_folder
 from tako.hooks import PLUGINS, get_provider
 from tako.hooks.settings import Settings
+from tako.loose import as_array
 from tako.names import near
 from tako.options import PLACES, fit, options_of, takes_places
 from tako.tables import ConductorTable, ProviderTable, one_of, read_tables
@@ -121,10 +122,11 @@ class Config(Struct, frozen=True):
         except ConfigurationError as error:
             raise ConfigurationError(f"{self.path}: conductor: {error}") from error
 
-    def options(self, name: str) -> dict[str, Any]:
+    def options(self, name: str, within: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return the options of a provider of the file, as ``get_provider`` takes them; what they name is not read yet.
 
         Paths of files with settings start from the folder of the configuration. Raises ConfigurationError with the key.
+        ``within`` are the names of the providers that this one is a part of.
         """
         table = self.providers[name]
         where = f"{self.path}: providers.{name}"
@@ -137,12 +139,29 @@ class Config(Struct, frozen=True):
             if key not in known:
                 names = ", ".join(name for name in known if name != "model")
                 raise ConfigurationError(f"{where}.{key}: {table.use} has no such option (known: {names})")
+            if key in cls.options_of_providers:
+                made[key] = self._parts(f"{where}.{key}", value, (*within, name))
+                continue
             path = settings_path(Path(self.path).parent, value)
             try:
                 made[key] = value if is_reference(value) else fit(path or value, key, known[key])
             except ValueError as error:
                 raise ConfigurationError(f"{where}.{key}{error}") from None
         return made
+
+    def _parts(self, where: str, names: Any, within: tuple[str, ...]) -> list[dict[str, Any]]:
+        """Return the providers that another one is made of, as ids with their options."""
+        listed = as_array(names)
+        if listed is None:
+            raise ConfigurationError(f"{where}: expected names of providers: {one_of(self.providers)}")
+        parts: list[dict[str, Any]] = []
+        for name in listed:
+            if name in within:
+                raise ConfigurationError(f"{where}: {name} is a part of itself")
+            if name not in self.providers:
+                raise ConfigurationError(f"{where}: {name!r} is none; it names {one_of(self.providers)}")
+            parts.append({"id": self.providers[name].id, "options": self.options(name, within)})
+        return parts
 
 
 class Found(Struct, frozen=True):

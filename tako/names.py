@@ -33,6 +33,7 @@ SHIPPED: Mapping[str, str] = {
     "llamacpp": "tako-llamacpp",
     "http-generic": "tako-http-generic",
     "python": "tako-python",
+    "fallback": "tako-fallback",
 }
 """The providers that tako ships and their distributions, the only ones that a message advises to install.
 

@@ -11,6 +11,7 @@ CHANGED_PARAMETER = "changed_parameter"
 CHANGED_PART = "changed_part"
 EMPTY_TEXT = "empty_text"
 ERROR_FLAG = "error_flag"
+FELL_BACK = "fell_back"
 FINISH_MISSING = "finish_missing"
 FOREIGN_STATE = "foreign_state"
 INVALID_IMAGE = "invalid_image"
@@ -44,6 +45,7 @@ MEANINGS = {
     CHANGED_PART: "A part went out in another form, since the wire cannot carry it as it is.",
     EMPTY_TEXT: "A text part without text was left out; vendors refuse those.",
     ERROR_FLAG: "A tool result went out without its error mark; the wire has none.",
+    FELL_BACK: "A provider of a fallback failed, and another one was asked.",
     FINISH_MISSING: "The vendor ended the reply without saying why.",
     FOREIGN_STATE: "Reasoning, state or a block of another origin was left out; only who made it gets it back.",
     INVALID_IMAGE: "An image or a file was left out: its base64 or its data URL is broken.",
@@ -76,6 +78,7 @@ INFORMING = frozenset(
         ADDED_TURN,
         ALTERED_THINKING,
         BLOCKED,
+        FELL_BACK,
         FINISH_MISSING,
         LOST_PART,
         MOVED_TURN,

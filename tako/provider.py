@@ -71,6 +71,8 @@ class Provider:
     deadline: float | None = None
     idempotency_header: str | None = None
     defaults: Mapping[str, Any] = MappingProxyType({})
+    options_of_providers: ClassVar[frozenset[str]] = frozenset()
+    """Options that are lists of providers; a file names others of its own there."""
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ if _t.TYPE_CHECKING:
     from tako_anthropic import Anthropic as Anthropic
     from tako_azure_openai import AzureOpenAI as AzureOpenAI
     from tako_bedrock import Bedrock as Bedrock
+    from tako_fallback import Fallback as Fallback
     from tako_http_generic import HttpGeneric as HttpGeneric
     from tako_llamacpp import LlamaCpp as LlamaCpp
     from tako_mistral import Mistral as Mistral

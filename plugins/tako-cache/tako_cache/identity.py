@@ -51,6 +51,8 @@ def _describe(value: Any) -> Any:
     """Describe what JSON has no form for."""
     if hasattr(value, "reveal"):  # tako.kit.keys.Secret
         return hashlib.sha256(value.reveal().encode()).hexdigest()
+    if hasattr(value, "aclose") and hasattr(value, "capabilities"):  # a provider that another one is made of
+        return identify(value)
     if hasattr(value, "__code__"):
         return _function(value)
     return _name(value if isinstance(value, type) else type(value))

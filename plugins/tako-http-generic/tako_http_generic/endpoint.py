@@ -18,6 +18,7 @@ from tako_http_generic.usage import WORDS, Counter, read_words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tako.keywords import RequestOptions
     from tako.types import FinishReason
     from tako.url_prefetch import UrlPrefetch
     from tako_http_generic.pointers import Pointers
@@ -42,6 +43,7 @@ class Options(TransportOptions, total=False):
     """
 
     messages_format: Format
+    defaults: RequestOptions
     stream_body_template: Any
     stream_url: str | None
     query: Mapping[str, str]
