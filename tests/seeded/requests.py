@@ -131,8 +131,7 @@ class ExtraOnlyAdds(Plugin):
 
 
 class EveryImageIsPng(Plugin):
-    caught_by, told = "inline_images", "an image/jpeg went out as ['image/png']"
-    also = ("notices",)  # of an image of a type that no vendor takes
+    caught_by, told = "inline_images", "notices on the type of an image/jpeg, which was right"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return _each(request, lambda part: replace(part, mime="image/png") if isinstance(part, ImagePart) else part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tako import notices
 from tako.parts import ContentPart, TextPart
 from tako.testing.script import Script
 from tako.testing.suite.check import check, expect, expect_equal
@@ -46,9 +47,13 @@ class Images(Harness):
                 texts = "".join(seen.value for seen in asked.of("text"))
                 expect_equal(texts, "beforeafter", "the text around images")
             for mime, data in PICTURES.items():
-                await self.ways(provider, ChatRequest([Message.user([ContentPart.image(mime, data), TextPart("?")])]))
+                shown = [ContentPart.image(mime, data), TextPart("?")]
+                responses = await self.ways(provider, ChatRequest([Message.user(shown)]))
                 types = {image.mime for image in self.vendor.read(server.requests[-1]).of("image")}
                 expect(types <= {mime, ""}, f"an {mime} went out as {sorted(types)}")
+                for way, response in responses.items():
+                    changed = [notice for notice in response.notices if notice.code == notices.CHANGED_PART]
+                    expect_equal(changed, [], f"{way}: notices on the type of an {mime}, which was right")
         self.observe("images", "inline")
 
     @check("scripted", "images")
