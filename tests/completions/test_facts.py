@@ -51,7 +51,7 @@ def test_a_fact_that_only_a_chunk_of_text_has_is_kept() -> None:
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize(
-    ("word", "reason"), [("stop", "stop"), ("sensitive", "content_filter"), ("insufficient_system_resource", "other")]
+    ("word", "reason"), [("stop", "stop"), ("sensitive", "content_filter"), ("insufficient_system_resource", "error")]
 )
 def test_the_vendors_own_word_for_the_end_is_kept(word: str, reason: str, streams: bool) -> None:
     script = stream({"content": "x"}, finish=word) if streams else whole(word, content="x")

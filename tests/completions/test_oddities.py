@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tako_openai import OpenAI
 
-from tako import ChatResponse, FinishReason, errors
+from tako import ChatRequest, ChatResponse, FinishReason, Message, errors
 from tako.parts import ImagePart, ImageUrlPart, TextPart, ToolCallPart, VendorPart
 from tako.testing.server import reply, serve, sse
 from tako.types import Usage
@@ -81,7 +81,7 @@ def test_a_last_chunk_without_counts_takes_none_away() -> None:
 def test_an_id_or_a_model_of_another_type_is_no_reason_to_lose_a_reply() -> None:
     odd = {**delta(content="Hi"), "id": 17, "model": None}
     assert streamed(odd, {**STOP, "id": 17, "model": None}).text == "Hi"
-    assert whole({**message(content="Hi"), "id": 17, "model": {}}).id == ""
+    assert whole({**message(content="Hi"), "id": 17, "model": {}}).id == "17"
 
 
 def test_calls_without_index_and_id_are_told_apart_by_their_place() -> None:
@@ -255,3 +255,63 @@ def test_the_sound_of_a_stream_is_put_together() -> None:
     assert response.raw["choices"][0]["message"] == {"audio": sound}
     assert [part.state.data for part in response.message.parts if isinstance(part, VendorPart)] == [{"audio": sound}]
     assert response.notices == []
+
+
+def choices(*messages: dict[str, Any], place: str = "message", finish: str | None = "tool_calls") -> dict[str, Any]:
+    spread = [{"index": n, place: message, "finish_reason": finish} for n, message in enumerate(messages)]
+    return {"id": 7, "choices": spread}
+
+
+@pytest.mark.parametrize("place", ["message", "delta"])
+def test_an_answer_that_is_spread_over_choices_loses_no_call(place: str) -> None:
+    calls = [call('{"n": 1}', id="a", name="f"), call('{"n": 2}', id="b", name="f")]
+    spread = choices({"content": "I look."}, {"tool_calls": calls[:1]}, {"tool_calls": calls[1:]}, place=place)
+    found = streamed(spread) if place == "delta" else whole(spread)
+    assert (found.text, [one.args for one in found.tool_calls]) == ("I look.", [{"n": 1}, {"n": 2}])
+    assert found.id == "7"
+
+
+def test_calls_of_alternatives_that_were_asked_for_stay_apart() -> None:
+    alternatives = choices(*[{"tool_calls": [call("{}", id=id, name="f")]} for id in "ab"])
+    with serve(reply(json=alternatives)) as server:
+        provider = OpenAI("m", api_key="k", base_url=server.url, max_retries=0).blocking
+        found = provider.chat(ChatRequest([Message.user("Hi")], extra={"n": 2}))
+    assert [one.id for one in found.tool_calls] == ["a"]
+
+
+@pytest.mark.parametrize("body", [{"choices": [{"finish_reason": "stop"}]}, {"choices": [{"index": 0}]}])
+def test_a_choice_that_says_nothing_is_no_empty_answer(body: Any) -> None:
+    with pytest.raises(errors.ResponseError, match="no message"):
+        whole(body)
+
+
+@pytest.mark.parametrize("word", ["content_filter", "length"])
+def test_a_choice_may_lack_its_message_if_it_says_why(word: str) -> None:
+    assert whole({"choices": [{"finish_reason": word}]}).finish_word == word
+
+
+def test_a_reply_is_read_wherever_its_text_stands() -> None:
+    for body in ({"delta": {"content": "Hi"}}, {"text": "Hi"}, {"message": {"content": "Hi"}}):
+        reply_ = {"choices": [{**body, "finish_reason": "stop"}]}
+        assert whole(reply_).text == "Hi"
+        assert streamed(reply_).text == "Hi"
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("end_turn", "stop"),
+        ("STOP", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("max_output_tokens", "length"),
+        ("tool_use", "tool_calls"),
+        ("SAFETY", "content_filter"),
+        ("guardrail_intervened", "content_filter"),
+        ("network_error", "error"),
+        ("pause_turn", "pause"),
+        ("whatever", "other"),
+    ],
+)
+def test_gateways_hand_through_the_words_of_other_wires(word: str, reason: str) -> None:
+    found = whole({"choices": [{"message": {"content": "Hi"}, "finish_reason": word}]})
+    assert (found.finish_reason, found.finish_word) == (reason, word)

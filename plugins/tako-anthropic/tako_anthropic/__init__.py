@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from tako import Capabilities, Chat, ChatRequest, Origin, Stream, Translator, hookimpl, notices
 from tako.errors import BadRequestError, ConfigurationError, ServerError
 from tako.kit.addresses import check_url, server_of
-from tako.kit.checks import Default, check_text, given
+from tako.kit.checks import Default, check_kind, check_text, given
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.families import rules_of
 from tako.kit.fetching import encode_fetched
@@ -43,6 +43,7 @@ class Anthropic(HttpProvider):
     - ``on_altered_thinking``: what to do if Claude refuses earlier thinking because the conversation before it has
       changed. "drop" sends the request once more and lets Claude leave that thinking out, with a notice; "error"
       raises, and so do strict requests.
+    - ``require_finish``: False accepts streams that end after the stop reason, without ``message_stop``.
     """
 
     name = "anthropic"
@@ -58,6 +59,7 @@ class Anthropic(HttpProvider):
         version: str = "2023-06-01",
         beta: Sequence[str] = (),
         on_altered_thinking: Literal["drop", "error"] = "drop",
+        require_finish: bool = True,
         **options: Unpack[FetchOptions],
     ) -> None:
         key = read_key(api_key, "ANTHROPIC_API_KEY", self.name)
@@ -76,6 +78,8 @@ class Anthropic(HttpProvider):
         self.default_max_tokens = default_max_tokens
         self.version = version
         self.on_altered_thinking = on_altered_thinking
+        check_kind(require_finish, bool, "require_finish", self.id, "True or False")
+        self.require_finish = require_finish
         self.add_headers({"x-api-key": key, "anthropic-version": version})
         names = [beta] if isinstance(beta, str) else beta
         if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
@@ -153,7 +157,7 @@ def tako_stream(provider: Anthropic, translator: Translator) -> Stream:
     return stream_through(
         provider,
         partial(prepare, provider, translator),
-        lambda _, exchange: MessagesDecoder(provider, exchange, translator),
+        lambda _, exchange: MessagesDecoder(provider, exchange, translator, require_finish=provider.require_finish),
         partial(decode_reply, provider=provider, translator=translator),
     )
 

@@ -335,3 +335,21 @@ def test_extra_of_a_part_is_merged_into_its_block() -> None:
     part = TextPart("x", extra={"cache_control": {"type": "ephemeral", "ttl": "1h"}})
     back, _ = sent([part])
     assert back == [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
+
+
+@pytest.mark.parametrize("ending", ["end", "cut"])
+@pytest.mark.parametrize("reason", ["end_turn", None])
+@pytest.mark.parametrize("required", [True, False])
+def test_a_server_that_leaves_out_message_stop_is_read_if_you_say_so(ending: Any, reason: Any, required: bool) -> None:
+    block = block_events(0, {"type": "text", "text": "Hi"}, lambda text: [text])
+    script = reply([START, *block, event("message_delta", delta={"stop_reason": reason})], ending=ending)
+    with serve(script) as server:
+        provider = Anthropic(MODEL, api_key="k-123", base_url=server.url, require_finish=required, max_retries=0)
+        if required or ending == "cut" or reason is None:
+            with pytest.raises(tako.errors.StreamTruncatedError) as caught:
+                provider.blocking.stream("Hi").response()
+            assert caught.value.partial is not None
+            assert caught.value.partial.text == "Hi"
+        else:
+            response = provider.blocking.stream("Hi").response()
+            assert (response.text, response.finish_word) == ("Hi", "end_turn")

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from tako_http_generic.settings import StreamConfig
 
 
+USUAL = ["/choices/0/delta/content", "/choices/0/message/content"]
+"""Where Chat Completions have a stream's text: servers that can't stream send one event with the whole reply."""
+
+
 class StreamReader:
     """A stream's settings, compiled once for all of its replies."""
 
@@ -44,6 +48,8 @@ class StreamReader:
             name: getattr(config, f"{name}_pointer")
             for name in ("content", "finish_reason", "usage", "reasoning", "signature", "id", "model")
         }
+        if named["content"] == USUAL[0]:
+            named["content"] = USUAL
         named["error"] = error_places(config.error_pointer) if config.error_pointer else error
         named["done"] = config.done_pointer if isinstance(config, NdJson) else None
         paths = {

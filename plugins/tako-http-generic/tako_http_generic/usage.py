@@ -13,18 +13,10 @@ from tako_http_generic.pointers import Path
 
 WORDS: Mapping[str, FinishReason] = {
     **FINISH_REASONS,
-    "end_turn": FinishReason.STOP,
-    "stop_sequence": FinishReason.STOP,
-    "complete": FinishReason.STOP,
-    "tool_use": FinishReason.TOOL_CALLS,
-    "tool_call": FinishReason.TOOL_CALLS,
-    "refusal": FinishReason.CONTENT_FILTER,
     "error_toxic": FinishReason.CONTENT_FILTER,
-    "safety": FinishReason.CONTENT_FILTER,
-    "model_context_window_exceeded": FinishReason.LENGTH,
     "error_limit": FinishReason.LENGTH,
 }
-"""The words of OpenAI, Anthropic, Cohere, Gemini and Ollama, in lower case."""
+"""The words of all wires that tako knows, and Cohere's, in lower case."""
 
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "input_tokens": ("/prompt_tokens", "/input_tokens", "/prompt_eval_count", "/promptTokenCount", "/inputTokens"),

@@ -13,6 +13,7 @@ from tako.kit.completions.blocks import REASONING, Block, chunks_of
 from tako.kit.completions.calls import whole_calls
 from tako.kit.completions.citations import REFERENCES, annotated, referenced
 from tako.kit.completions.dialect import Dialect, finish_reason
+from tako.kit.completions.ids import given_id
 from tako.kit.completions.shapes import Content, read_reply, usage_of
 from tako.kit.counts import note_odd
 from tako.kit.failures import facts_of
@@ -24,7 +25,7 @@ from tako.types import ChatResponse, FinishReason, Message, Role
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tako.kit.completions.shapes import Choice, Reply
+    from tako.kit.completions.shapes import Choice
     from tako.kit.exchange import Exchange
     from tako.kit.failures import Reporter
     from tako.kit.http import HttpProvider
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 READ = frozenset(("role", "type", "content", "refusal", "tool_calls", "function_call", *REASONING))
 """Fields of a message that are read for themselves; the others go back as they came."""
+SILENT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR)
+"""Endings that may leave a choice without a message."""
 NOTHING: tuple[Any, ...] = (None, "", [], {})
 """Values of fields that say nothing."""
 
@@ -52,11 +55,14 @@ def decode_reply(
     error = {"error": choice.error} if choice and choice.error else document if reply.failed else None
     if error:
         raise provider.failure(facts_of(error), body=body.decode("utf-8", "replace"))
-    if choice is None or (choice.message is None and not choice.finish_reason):
-        raise ResponseError(f"the reply has no choices: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
-    message, word = choice.message or Content(), choice.finish_reason or ""
-    calls = _calls(reply, choice, dialect)
-    fields: Block = document["choices"][place].get("message") or {}
+    word = (choice.finish_reason or "") if choice is not None else ""
+    if choice is None or (choice.said is None and dialect.finish_reasons.get(word) not in SILENT):
+        what = "choices" if choice is None else "message"
+        raise ResponseError(f"the reply has no {what}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
+    message = choice.said or Content()
+    calls = _calls(choice, reply.choices or [], exchange)
+    given = document["choices"][place]
+    fields: Block = given.get("message") or given.get("delta") or {}
     parts = _parts(message, fields, calls, lambda block: translator.decode(block, exchange.context), dialect)
     if message.refusal:
         note_refusal(exchange.context)
@@ -66,7 +72,7 @@ def decode_reply(
         finish_word=word,
         usage=note_odd(usage_of(reply.counts), exchange.context),
         model=text_of(reply.model) or exchange.body.get("model", ""),
-        id=text_of(reply.id),
+        id=given_id(reply.id),
         notices=exchange.notices,
         raw=document,
     )
@@ -82,12 +88,15 @@ def note_refusal(context: PartContext) -> None:
     context.notice(notices.BLOCKED, "the model refused to answer; response.refusal has its words", "")
 
 
-def _calls(reply: Reply, choice: Choice, dialect: Dialect) -> list[Block]:
-    """List the calls: those of the first choice, or of the others if a gateway (Copilot) spreads a reply over them."""
-    own = choice.message.calls if choice.message is not None else []
-    if own or dialect.finish_reasons.get(choice.finish_reason or "") is not FinishReason.TOOL_CALLS:
-        return own
-    return [call for other in reply.choices or () if other.message is not None for call in other.message.calls]
+def is_spread(exchange: Exchange) -> bool:
+    """Whether several choices are one answer, as a gateway (Copilot) spreads it: one was asked for."""
+    return (exchange.body.get("n") or 1) == 1
+
+
+def _calls(choice: Choice, choices: list[Choice], exchange: Exchange) -> list[Block]:
+    """List the calls: those of the first choice, and of the others too if they're one answer."""
+    all_choices = [choice, *[one for one in choices if one is not choice]] if is_spread(exchange) else [choice]
+    return [call for one in all_choices if one.said is not None for call in one.said.calls]
 
 
 def _parts(

@@ -18,18 +18,31 @@ from tako.translator import PartContext
 from tako.types import FinishReason
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
-    "stop": FinishReason.STOP,
-    "eos": FinishReason.STOP,
-    "length": FinishReason.LENGTH,
-    "model_length": FinishReason.LENGTH,
-    "max_tokens": FinishReason.LENGTH,
-    "tool_calls": FinishReason.TOOL_CALLS,
-    "function_call": FinishReason.TOOL_CALLS,
-    "content_filter": FinishReason.CONTENT_FILTER,
-    "sensitive": FinishReason.CONTENT_FILTER,
-    "error": FinishReason.ERROR,
+    **dict.fromkeys(
+        ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "end"), FinishReason.STOP
+    ),
+    **dict.fromkeys(
+        ("length", "model_length", "max_tokens", "max_output_tokens", "max_length", "model_context_window_exceeded"),
+        FinishReason.LENGTH,
+    ),
+    **dict.fromkeys(("tool_calls", "function_call", "tool_use", "tool_call"), FinishReason.TOOL_CALLS),
+    **dict.fromkeys(
+        (
+            *("content_filter", "content_filtered", "sensitive", "refusal", "guardrail_intervened", "safety"),
+            *("recitation", "blocklist", "prohibited_content", "spii"),
+        ),
+        FinishReason.CONTENT_FILTER,
+    ),
+    **dict.fromkeys(
+        ("error", "abort", "insufficient_system_resource", "network_error", "malformed_function_call"),
+        FinishReason.ERROR,
+    ),
+    "pause_turn": FinishReason.PAUSE,
 }
-"""The vendors' words; any other is OTHER."""
+"""The vendors' words, in lower case, and those that gateways hand through from other wires; any other is OTHER.
+
+``insufficient_system_resource`` is DeepSeek's, ``network_error`` and ``sensitive`` are Zhipu's, ``abort`` is vLLM's.
+"""
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
@@ -132,4 +145,4 @@ def finish_reason(word: str, words: Mapping[str, FinishReason], *, has_calls: bo
     """Read a vendor's finish reason; if it gives none, calls speak for themselves."""
     if not word:
         return FinishReason.TOOL_CALLS if has_calls else FinishReason.OTHER
-    return words.get(word, FinishReason.OTHER)
+    return words.get(word) or words.get(word.lower(), FinishReason.OTHER)

@@ -41,6 +41,7 @@ class Choice(Struct, gc=False):
 
     delta: Content | None = None
     message: Content | None = None
+    text: Any = None
     finish_reason: str | None = None
     index: int | None = 0
     error: Any = None
@@ -50,6 +51,12 @@ class Choice(Struct, gc=False):
     native_finish_reason: Any = None
     stop_reason: Any = None
     token_ids: Any = None
+
+    @property
+    def said(self) -> Content | None:
+        """What the model says: some servers stream a ``message``, answer with a ``delta``, or have ``text`` alone."""
+        found = self.delta or self.message
+        return Content(self.text) if found is None and self.text and isinstance(self.text, str) else found
 
 
 class Reply(Struct, gc=False):
@@ -97,7 +104,7 @@ _choice: Any = defstruct(
     [
         ("delta", _content | None, None),
         ("content_filter_results", Raw, NO_RESULTS[0]),
-        *_none("message", "error", "usage", "logprobs", "token_ids"),
+        *_none("message", "text", "error", "usage", "logprobs", "token_ids"),
     ],
     bases=(Choice,),
     **_STRICT,

@@ -12,9 +12,10 @@ from tako.kit.body import decode_any
 from tako.kit.completions.blocks import REASONING, Block, chunks_of, is_plain
 from tako.kit.completions.calls import CallIndex, OpenCall
 from tako.kit.completions.citations import REFERENCES, annotated, referenced
-from tako.kit.completions.decode import last_blocks, minting, note_refusal, reasoning_texts
+from tako.kit.completions.decode import is_spread, last_blocks, minting, note_refusal, reasoning_texts
 from tako.kit.completions.dialect import Dialect, finish_reason
 from tako.kit.completions.gathered import Gathered
+from tako.kit.completions.ids import given_id
 from tako.kit.completions.open_block import OpenBlock
 from tako.kit.completions.shapes import CHUNK, NO_RESULTS, Choice, Content, Reply, read_reply, usage_of
 from tako.kit.counts import later, note_odd
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tako.kit.sse import Event
     from tako.parts import Part
     from tako.translator import Translator
+
 
 NOTHING = Choice()
 
@@ -67,6 +69,7 @@ class CompletionsDecoder:
         self._finish = ""
         self._id = ""
         self._model = ""
+        self._spread = is_spread(exchange)
         self._passed_over = False  # other answers to the same question were
         self._says_it_again = False  # the details of reasoning repeat the text that another field has
         self._silent: dict[str, None] = {}
@@ -107,6 +110,7 @@ class CompletionsDecoder:
             # the usual delta goes on with the text and has nothing else: one look at each field costs least
             if (
                 choices
+                and len(choices) == 1
                 and (delta := choices[0].delta) is not None
                 and isinstance(content := delta.content, str)
                 and content
@@ -139,17 +143,19 @@ class CompletionsDecoder:
         if reply.usage or reply.x_groq or (reply.choices and reply.choices[0].usage):
             self._count(reply)
         if not self._id:
-            self._id, self._model = text_of(reply.id), text_of(reply.model) or self._model
+            self._id, self._model = given_id(reply.id), text_of(reply.model) or self._model
         out: list[Delta] = []
         if reply.choices:
-            choice = reply.choices[0]
-            if choice.index or choice.error or len(reply.choices) > 1:
-                choice = self._first(event, reply.choices)
-            self._choice(event, choice, out)
+            first = reply.choices[0]
+            if first.index or len(reply.choices) > 1:
+                first = self._first(reply.choices, out)
+            self._choice(event, first, out)
         return out
 
     def _choice(self, event: Event, choice: Choice, out: list[Delta]) -> None:
-        delta = choice.delta or choice.message
+        if choice.error:
+            raise self._failure(event, {"error": choice.error})
+        delta = choice.said
         if delta is not None:
             self._delta(delta, out)
         if isinstance(choice.content_filter_results, msgspec.Raw) and choice.content_filter_results not in NO_RESULTS:
@@ -170,17 +176,19 @@ class CompletionsDecoder:
             self._gathered_event = event
             self._gathered.add(as_object(decode_any(event.data)) or {})
 
-    def _first(self, event: Event, choices: list[Choice]) -> Choice:
-        """Find the first answer: other indexes are other answers to the same question. Raises what went wrong in it."""
-        choice = next((found for found in choices if not found.index), NOTHING)
-        if choice.error:
-            raise self._failure(event, {"error": choice.error})
-        others = [found.delta or found.message for found in choices if found.index]
+    def _first(self, choices: list[Choice], out: list[Delta]) -> Choice:
+        """Find the first answer: other indexes are other answers to the same question, or have more of its calls."""
+        first = next((choice for choice in choices if not choice.index), NOTHING)
+        others = [choice.said for choice in choices if choice is not first]
+        if self._spread:
+            for other in others:
+                self._delta(Content(tool_calls=other.calls if other is not None else None), out)
+            others = [Content(other.content) for other in others if other is not None]
         if not self._passed_over and any(other and (other.content or other.calls) for other in others):
             self._passed_over = True
             text = "the reply has several choices; all but the first were passed over"
             self._exchange.context.notice(notices.LOST_PART, text, "")
-        return choice
+        return first
 
     def _odd(self, event: Event) -> Reply | None:
         """Read an event that has more fields than the usual chunk, or isn't one: the end, an error, or a keep-alive.

@@ -100,12 +100,17 @@ OBJECT = msgspec.json.Decoder(dict[str, Any])
 class MessagesDecoder:
     """Turns the events of one reply into chunks. ``message_stop`` ends it, nothing else does.
 
+    With ``require_finish=False`` the body may end after a stop reason, as some servers' do.
+
     Text, reasoning and arguments are handed over as they come. At its end each block is put together as a whole reply
     has it and read by the translator, which says the rest of it.
     """
 
-    def __init__(self, provider: Reporter, exchange: Exchange, translator: Translator) -> None:
+    def __init__(
+        self, provider: Reporter, exchange: Exchange, translator: Translator, *, require_finish: bool = True
+    ) -> None:
         self.ended = False
+        self._require_finish = require_finish
         self._provider = provider
         self._exchange = exchange
         self._context = exchange.context
@@ -137,7 +142,9 @@ class MessagesDecoder:
             except ResponseError as error:
                 raise StreamTruncatedError("the stream ended in the middle of an event") from error
         if not self.ended:
-            raise StreamTruncatedError("the stream ended without message_stop")
+            if self._require_finish or not clean or not self._message.get("stop_reason"):
+                raise StreamTruncatedError("the stream ended without message_stop")
+            yield from self._rest()
         yield self._end()
 
     def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
