@@ -9,12 +9,14 @@ ALTERED_THINKING = "altered_thinking"
 BLOCKED = "blocked"
 CHANGED_PARAMETER = "changed_parameter"
 CHANGED_PART = "changed_part"
+CHANGED_SCHEMA = "changed_schema"
 EMPTY_TEXT = "empty_text"
 ERROR_FLAG = "error_flag"
 FELL_BACK = "fell_back"
 FINISH_MISSING = "finish_missing"
 FOREIGN_STATE = "foreign_state"
 INVALID_IMAGE = "invalid_image"
+LOOSENED_SCHEMA = "loosened_schema"
 LOST_PART = "lost_part"
 MISPLACED_PART = "misplaced_part"
 MODEL_LACKS_AUDIO = "model_lacks_audio"
@@ -27,6 +29,7 @@ MOVED_TURN = "moved_turn"
 ODD_USAGE = "odd_usage"
 OTHER_API = "other_api"
 OVER_LIMIT = "over_limit"
+RENAMED_TOOL = "renamed_tool"
 REPAIRED_REPLY = "repaired_reply"
 UNANSWERED_CALL = "unanswered_call"
 UNKNOWN_CALL = "unknown_call"
@@ -43,12 +46,14 @@ MEANINGS = {
     BLOCKED: "The vendor refused the prompt or stopped the reply; the message has its word for why.",
     CHANGED_PARAMETER: "A parameter went out in another form, since the vendor has no such word.",
     CHANGED_PART: "A part went out in another form, since the wire cannot carry it as it is.",
+    CHANGED_SCHEMA: "A schema went out in the form that the vendor wants; what fits it fits yours.",
     EMPTY_TEXT: "A text part without text was left out; vendors refuse those.",
     ERROR_FLAG: "A tool result went out without its error mark; the wire has none.",
     FELL_BACK: "A provider of a fallback failed, and another one was asked.",
     FINISH_MISSING: "The vendor ended the reply without saying why.",
     FOREIGN_STATE: "Reasoning, state or a block of another origin was left out; only who made it gets it back.",
     INVALID_IMAGE: "An image or a file was left out: its base64 or its data URL is broken.",
+    LOOSENED_SCHEMA: "A schema went out without limits that the vendor doesn't take; a reply may exceed them.",
     LOST_PART: "Something of a reply could not be kept: it is neither in a part nor in raw.",
     MISPLACED_PART: "A part was left out: it cannot stand in a message of this role.",
     MODEL_LACKS_AUDIO: "Audio was sent to a model known to hear none; the request went out as it is.",
@@ -61,6 +66,7 @@ MEANINGS = {
     ODD_USAGE: "The server's counts of tokens don't fit each other: a part is larger than the whole.",
     OTHER_API: "The model is known to need another API of the vendor's; the request went out as it was asked for.",
     OVER_LIMIT: "There are more files, or larger ones, than the vendor is known to take; they went out as they are.",
+    RENAMED_TOOL: "A tool went out under a name that the vendor takes; its calls come back under its own.",
     REPAIRED_REPLY: "The reply didn't fit the type that was asked for, so it was asked for again.",
     UNANSWERED_CALL: "A tool call was left out: no result follows it, and the vendor refuses such calls.",
     UNKNOWN_CALL: "A tool result was left out: no earlier call has its id.",
@@ -78,12 +84,14 @@ INFORMING = frozenset(
         ADDED_TURN,
         ALTERED_THINKING,
         BLOCKED,
+        CHANGED_SCHEMA,
         FELL_BACK,
         FINISH_MISSING,
         LOST_PART,
         MOVED_TURN,
         ODD_USAGE,
         OTHER_API,
+        RENAMED_TOOL,
         REPAIRED_REPLY,
     )
 )

@@ -16,17 +16,31 @@ class PartContext:
     """One request and its reply, while parts are encoded and blocks decoded, and the place for notices about them.
 
     ``origin`` is who is asked. ``accepts(part, origin)`` tells whether it takes the state that another origin made; by
-    default only its own. ``path`` points into the request, as in ``messages[0].content[2]``. ``fetches``: files that
-    the vendor can't fetch are fetched by tako; those are listed in ``wanted``.
+    default only its own. ``path`` points into the request, as in ``messages[0].content[2]``. ``outgoing`` is the
+    request with the names and schemas that the vendor takes; ``own_names`` has the tools' own names by those of the
+    wire. ``fetches``: files that the vendor can't fetch are fetched by tako; those are listed in ``wanted``.
     """
 
-    __slots__ = ("accepts", "encode", "fetches", "message", "notices", "origin", "path", "request", "wanted")
+    __slots__ = (
+        "accepts",
+        "encode",
+        "fetches",
+        "message",
+        "notices",
+        "origin",
+        "outgoing",
+        "own_names",
+        "path",
+        "request",
+        "wanted",
+    )
 
     def __init__(
         self, origin: Origin, request: ChatRequest, accepts: Accepts | None = None, *, fetches: bool = False
     ) -> None:
         self.origin = origin
-        self.request = request
+        self.request = self.outgoing = request
+        self.own_names: dict[str, str] = {}
         self.accepts: Accepts = accepts or (lambda _, other: other.matches(origin))
         self.fetches = fetches
         self.wanted: list[Part] = []

@@ -26,6 +26,7 @@ from tako.kit.encoding import encode
 from tako.kit.failures import name_request
 from tako.kit.keys import scrub
 from tako.kit.lines import BOM
+from tako.kit.schemas.names import OwnNames, with_own_names
 from tako.notices import is_loss
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
 from tako.translator import PartContext
@@ -103,6 +104,8 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
             reply, body = await provider.fetch(exchange.url, _encoded(exchange, request), **call)
         try:
             response = decode(body, exchange)
+            if exchange.context.own_names:
+                response = with_own_names(response, exchange.context.own_names)
             return response if response.provider else replace(response, provider=exchange.provider)
         except ProviderError as error:
             name_request(error, reply.headers)
@@ -129,6 +132,8 @@ def stream_through(
         async with _Reading(reply, hide):
             page = _is_page(reply)
             decoding = decoder(reply, exchange) if whole is None else _Either(decoder, whole, reply, exchange)
+            if exchange.context.own_names:
+                decoding = OwnNames(decoding, exchange.context.own_names)
             failure = None
             async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
                 try:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from tako import notices
 from tako.errors import ConfigurationError, InvalidReplyError
+from tako.schema.nulls import without_added_nulls
 from tako.stream import ChatStream
 from tako.typed.growing import MISSING, Growing
 from tako.typed.reading import MismatchError, read_text
@@ -74,9 +75,20 @@ class ReplyType:
         if response.tool_calls:
             return None
         try:
-            return read_text(self.shape, response.text, wrapped=self.wrapped)
+            return read_text(self.shape, self._cleared(response.text), wrapped=self.wrapped)
         except MismatchError as error:
             raise self.invalid(response, "mismatch", f"the reply doesn't fit {self.name}: {error}") from None
+
+    def _cleared(self, text: str) -> str:
+        """Take out nulls of fields with a default: strict modes have no other way to leave a field out."""
+        if "null" not in text:
+            return text
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):  # whoever reads it says so
+            return text
+        cleared = without_added_nulls(value, self.schema.schema)
+        return text if cleared == value else json.dumps(cleared)
 
     def invalid(self, response: ChatResponse, reason: str, text: str) -> InvalidReplyError:
         """Make the error for a reply that can't be read."""

@@ -176,7 +176,7 @@ def test_items_of_the_callers_own_go_out_as_they_are(item: dict[str, Any]) -> No
 
 def test_words_of_the_request() -> None:
     tools = [Tool.vendor("openai", {"type": "custom", "name": "sh"}), Tool("now", cache=True)]
-    form = JsonSchema("My Person!", {"type": "object"})
+    form = JsonSchema("My Person!", {"type": "object", "properties": {}, "additionalProperties": False, "required": []})
     body, noted = sent(ChatRequest([Message.user("Hi")], tools=tools, tool_choice="sh", response_format=form))
     assert body["tool_choice"] == {"type": "custom", "name": "sh"}
     assert body["text"]["format"]["name"] == "My_Person_"
@@ -206,7 +206,7 @@ def test_marks_of_what_is_cached_go_where_the_model_and_the_wire_have_them() -> 
 def test_json_is_asked_for_in_words_unless_the_first_turn_has_the_word() -> None:
     ask = [Message.system("Be brief."), Message.user("Invent a person")]
     body, noted = sent(ChatRequest(ask, response_format="json"))
-    assert (body["instructions"], noted) == ("Be brief.\n\nAnswer in JSON.", ["changed_parameter"])
+    assert (body["instructions"], noted) == ("Be brief.\n\nAnswer in JSON.", ["added_turn"])
     later, _ = sent(ChatRequest([*ask, Message.assistant("{}"), Message.user("More JSON")], response_format="json"))
     assert later["instructions"] == body["instructions"]
     body, noted = sent(ChatRequest([Message.user("A person, as json")], response_format="json"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tako.kit.encoding import merge, merge_extra
 from tako.kit.families import UNKNOWN, leave_out_prefill, make_room, rules_of, sampling, thinking
 from tako.kit.messages import BETWEEN, BLOCKS, COMPATIBLE, arrange, content, declared, parameters, tool_fields
+from tako.kit.schemas import ANTHROPIC, adapt
 from tako.kit.turns import with_user
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def encode_request(
     """Make the body of a request; what cannot be carried is noted in the context."""
     name = request.model or model
     rules = rules_of(name)
+    request = adapt(request, context, ANTHROPIC, name)
     tools = declared(request, context)
     blocks = COMPATIBLE if rules is UNKNOWN else BETWEEN if rules.system_between else BLOCKS
     system, turns = with_user(*arrange(request, translator, context, blocks, tools), context)

@@ -89,7 +89,7 @@ def test_tools_carry_what_the_api_has_for_them() -> None:
     search = Tool.vendor("anthropic", {"type": "web_search_20260318", "name": "web_search"})
     foreign = Tool.vendor("openai", {"type": "web_search"})
     body, notices = encoded([U], tools=[tool, search, foreign], parallel_tool_calls=False)
-    schema = {"type": "object", "properties": {}, "$comment": "x"}
+    schema = {"type": "object", "properties": {}, "additionalProperties": False, "$comment": "x"}
     mark = {"type": "ephemeral", "ttl": "1h"}
     assert body["tools"] == [
         {"name": "f", "input_schema": schema, "strict": True, "cache_control": mark, "defer_loading": True},

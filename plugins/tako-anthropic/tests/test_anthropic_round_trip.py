@@ -49,7 +49,7 @@ thoughts = st.builds(
 redacted = st.builds(lambda data: {"type": "redacted_thinking", "data": data}, words)
 calls = st.builds(
     lambda name, args, more: {"type": "tool_use", "name": name, "input": args, **more},
-    st.sampled_from(["f", "a.b"]),
+    st.sampled_from(["f", "a-b"]),
     fields,
     callers,
 )

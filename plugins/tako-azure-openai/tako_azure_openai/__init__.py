@@ -14,6 +14,7 @@ from tako.kit.completions import Dialect, for_openai
 from tako.kit.http import HttpProvider
 from tako.kit.keys import Secret, find_key
 from tako.kit.responses import Api, ResponsesProvider, check_api
+from tako.kit.schemas import AZURE
 from tako_azure_openai.entra import TokenProvider, TokenSource
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class AzureOpenAI(ResponsesProvider):
         self.server = server_of(self.endpoint)
         self.api_version = api_version
         dated = not self.is_v1 and api_version[:1].isdecimal()
-        self.dialect = Dialect(stream_usage=not (dated and api_version < STREAM_USAGE_SINCE))
+        self.dialect = Dialect(wire=AZURE, stream_usage=not (dated and api_version < STREAM_USAGE_SINCE))
 
     def _identify(self, key: Secret | None, bearer: Secret | None) -> None:
         """Set the header of a key or a token that stays the same."""

@@ -104,7 +104,11 @@ class Bedrock(HttpProvider):
 
     def rules_for(self, model: str) -> Rules:
         """Return what a model takes: of the provider's own, by ``base_model`` where its name tells nothing."""
-        return rules_of(self.base_model if self.base_model is not None and model == self.model else model)
+        return rules_of(self.named(model))
+
+    def named(self, model: str) -> str:
+        """Return a name that tells what a model is: of the provider's own ``base_model``, if it's given."""
+        return self.base_model if self.base_model is not None and model == self.model else model
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
         """Claude models take each other's thinking and blocks. Reasoning goes only to models that take it back."""
@@ -246,7 +250,7 @@ async def prepare(provider: Bedrock, translator: Translator, request: ChatReques
     rules = provider.rules_for(model)
 
     def encode(request: ChatRequest, context: PartContext) -> Exchange:
-        body = encode_request(request, rules, translator, context)
+        body = encode_request(request, provider.named(model), rules, translator, context)
         return Exchange("", merge_extra(body, request.extra), context)
 
     exchange = await encode_fetched(provider, request, encode)

@@ -9,6 +9,7 @@ import msgspec
 from tako import notices
 from tako.kit.encoding import merge
 from tako.kit.families import make_room, sampling
+from tako.kit.schemas import CONVERSE, NOVA, adapt
 from tako.kit.tools import encode_tools
 from tako.kit.turns import with_user
 from tako.types import JsonSchema, Tool
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 EMPTY_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
 
 
-def encode_request(request: ChatRequest, rules: Rules, translator: Translator, context: PartContext) -> dict[str, Any]:
+def encode_request(
+    request: ChatRequest, model: str, rules: Rules, translator: Translator, context: PartContext
+) -> dict[str, Any]:
     """Make the body of a request, all but ``extra``; what cannot be carried is noted in the context."""
+    request = adapt(request, context, NOVA if "nova" in model else CONVERSE, model)
     system, turns = with_user(*arrange(request, rules, translator, context), context)
     body: dict[str, Any] = {}
     if system:
@@ -131,8 +135,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     spec: dict[str, Any] = {"name": tool.name}
     if tool.description:
         spec["description"] = tool.description
-    schema = tool.input_schema if "type" in tool.input_schema else {"type": "object", **tool.input_schema}
-    spec["inputSchema"] = {"json": schema}
+    spec["inputSchema"] = {"json": tool.input_schema}
     if tool.strict is not None:
         spec["strict"] = tool.strict
     return spec

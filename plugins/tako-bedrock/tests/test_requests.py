@@ -216,7 +216,7 @@ def test_own_reasoning_goes_back_unchanged_and_that_of_others_does_not():
 
 
 def test_parameters_schema_metadata_and_extra():
-    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "additionalProperties": False}
     body, notices = send(
         "Hello",
         temperature=0.2,
@@ -231,9 +231,8 @@ def test_parameters_schema_metadata_and_extra():
             "guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1"},
         },
     )
-    structure = {
-        "jsonSchema": {"schema": '{"type":"object","properties":{"name":{"type":"string"}}}', "name": "person"}
-    }
+    text = '{"type":"object","properties":{"name":{"type":"string"}},"additionalProperties":false}'
+    structure = {"jsonSchema": {"schema": text, "name": "person"}}
     assert body == {
         "messages": [{"role": "user", "content": [{"text": "Hello"}]}],
         "inferenceConfig": {"maxTokens": 65, "temperature": 0.2, "topP": 0.9, "stopSequences": ["END"]},

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from tako import JsonSchema, notices
 from tako.kit.messages import COMPATIBLE, arrange, content, encode_tool, tool_choice
+from tako.kit.schemas import ANTHROPIC, adapt
 from tako.kit.tools import encode_tools
 
 if TYPE_CHECKING:
     from tako import ChatRequest
     from tako.translator import PartContext, Translator
 
+WIRE = replace(ANTHROPIC, vendor="the server")
 BUDGETS = {"low": 1024, "medium": 4096, "high": 16384}
 """What an effort stands for where the wire counts tokens."""
 
 
 def values(request: ChatRequest, translator: Translator, context: PartContext, *, split: bool) -> dict[str, Any]:
     """Return messages and parameters as the Messages API has them; it has no system messages among the others."""
+    request = adapt(request, context, WIRE, context.origin.model)
     system, turns = arrange(request, translator, context, COMPATIBLE)
     made: dict[str, Any] = {"messages": [{"role": turn.role, "content": content(turn.items)} for turn in turns]}
     if not split:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from tako import notices
 from tako.kit.completions import encode_request
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.encode import encode_part
 from tako.kit.files import FETCHING, is_data_url, is_fetched, read_media
+from tako.kit.schemas import OPENAI
 from tako.loose import as_array, as_object
 from tako.parts import FileUrlPart, ImageUrlPart, Part, ToolCallPart, ToolResultPart
 
@@ -16,8 +19,9 @@ if TYPE_CHECKING:
     from tako import ChatRequest
     from tako.translator import PartContext, Translator
 
-DIALECT = Dialect()
-OLLAMA = Dialect(file=lambda _: None)
+WIRE = replace(OPENAI, vendor="the server", says_json=False)
+DIALECT = Dialect(wire=WIRE)
+OLLAMA = Dialect(wire=WIRE, file=lambda _: None)
 FIELDS = {DIALECT.max_tokens: "max_tokens", DIALECT.reasoning_effort: "reasoning"}
 
 
@@ -85,7 +89,7 @@ def _called(id: str, context: PartContext) -> str | None:
     """Find the name of the tool that a result answers to."""
     calls = [
         part
-        for message in context.request.messages
+        for message in context.outgoing.messages
         for part in message.parts
         if isinstance(part, ToolCallPart) and part.id == id
     ]

@@ -79,6 +79,7 @@ EVERYTHING = {
         "stream",
     )
 }
+ANSWER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
 FULL = ChatRequest(
     [
         Message.system("Be brief."),
@@ -93,7 +94,7 @@ FULL = ChatRequest(
     max_tokens=10,
     stop=["END"],
     seed=7,
-    response_format=JsonSchema("answer", {"type": "object"}),
+    response_format=JsonSchema("answer", ANSWER),
     reasoning=2000,
     metadata={"user": "u1"},
 )

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tako import notices
 from tako.kit.completions import Dialect, encode_request, translator_for
 from tako.kit.exchange import Exchange
+from tako.kit.schemas import PLAIN
 from tako.parts import ImagePart, ImageUrlPart
 from tako.state import Origin
 from tako.translator import PartContext, Translator
@@ -24,7 +25,11 @@ def dialect(header: Header) -> Dialect:
     """Return how llama.cpp differs; a template that knows reasoning takes it back."""
     takes_reasoning = "reasoning_content" in header.template
     return Dialect(
-        metadata=False, reasoning_effort=None, reasoning_text=None if takes_reasoning else "", file=lambda _: None
+        wire=PLAIN,
+        metadata=False,
+        reasoning_effort=None,
+        reasoning_text=None if takes_reasoning else "",
+        file=lambda _: None,
     )
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tako.errors import NotFoundError, OverloadedError, RateLimitError
 from tako.kit.checks import check_kind
 from tako.kit.completions import CompletionsProvider, Dialect
+from tako.kit.schemas import MISTRAL
 from tako_mistral.files import encode_file
 from tako_mistral.wire import arrange, call_ids
 
@@ -41,6 +42,7 @@ class Mistral(CompletionsProvider):
         call_ids=call_ids,
         file=encode_file,
         arrange=arrange,
+        wire=MISTRAL,
     )
     codes: ClassVar[Mapping[str, type[ProviderError]]] = {
         "invalid_model": NotFoundError,

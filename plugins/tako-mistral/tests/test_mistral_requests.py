@@ -75,6 +75,7 @@ def test_the_smallest_request_holds_nothing_else() -> None:
 
 def test_parameters_go_out_in_mistrals_words() -> None:
     tool = tako.Tool("weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}})
+    schema = {"type": "object", "properties": {}, "additionalProperties": False}
     body, notices = sent(
         ChatRequest(
             [Message.system("Be brief."), Message.user("Hi")],
@@ -85,7 +86,9 @@ def test_parameters_go_out_in_mistrals_words() -> None:
             max_tokens=64,
             stop=["END"],
             seed=7,
-            response_format=tako.JsonSchema("person", {"type": "object"}),
+            response_format=tako.JsonSchema(
+                "person", {"type": "object", "properties": {}, "additionalProperties": False}
+            ),
             reasoning="high",
             metadata={"run": "1"},
         ),
@@ -103,7 +106,7 @@ def test_parameters_go_out_in_mistrals_words() -> None:
         "random_seed": 7,
         "response_format": {
             "type": "json_schema",
-            "json_schema": {"name": "person", "schema": {"type": "object"}, "strict": True},
+            "json_schema": {"name": "person", "schema": schema, "strict": True},
         },
         "reasoning_effort": "high",
         "metadata": {"run": "1"},

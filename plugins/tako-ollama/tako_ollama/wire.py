@@ -23,6 +23,7 @@ from tako.kit.encoding import (
     result_parts,
 )
 from tako.kit.files import FETCHING, MEDIA, MediaPart, as_text, is_fetched, read_media
+from tako.kit.schemas import OLLAMA, adapt
 from tako.kit.tools import encode_tools
 from tako.loose import as_object
 from tako.media import IMAGE_TYPES
@@ -62,6 +63,7 @@ def encode_body(
     keep_alive: str | float | None,
 ) -> Block:
     """Make the body, without the request's ``extra``."""
+    request = adapt(request, context, OLLAMA, model)
     body: Block = {"model": model, "messages": _messages(request, translator, context), "stream": stream}
     context.path = ""
     refuse_empty(body["messages"], context)
@@ -259,8 +261,7 @@ def _parameters(request: ChatRequest, context: PartContext, model: str) -> Itera
 
 
 def _tool(tool: Tool) -> Block:
-    schema = {"type": "object", **tool.input_schema}
-    function = {"name": tool.name, "description": tool.description, "parameters": schema}
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.input_schema}
     return {"type": "function", "function": {key: value for key, value in function.items() if value != ""}}
 
 

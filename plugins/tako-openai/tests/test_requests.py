@@ -194,7 +194,7 @@ def test_a_tool_without_parameters_has_the_schema_of_an_object_without_propertie
 
 @pytest.mark.parametrize(("name", "wire"), [("Person, émigré", "Person___migr_"), ("", "schema"), ("x" * 70, "x" * 64)])
 def test_the_name_of_a_schema_goes_out_as_servers_take_it(name: str, wire: str) -> None:
-    server, response = ask(user(ContentPart.text("?"), response_format=JsonSchema(name, SCHEMA)))
+    server, response = ask(user(ContentPart.text("?"), response_format=JsonSchema(name, SCHEMA, strict=False)))
     assert server.requests[0].json["response_format"]["json_schema"]["name"] == wire
     assert [(notice.code, notice.path) for notice in response.notices] == [("changed_parameter", "response_format")]
 
@@ -297,7 +297,8 @@ def test_cache_marks_are_noted_where_a_model_has_none_and_refused_where_strict()
 def test_extra_is_merged_into_tools_and_parts_and_appended_to_the_tools() -> None:
     search = Tool.vendor("openai", {"type": "custom", "custom": {"name": "sql"}})
     foreign = Tool.vendor("anthropic", {"type": "web_search_20260318", "name": "web_search"})
-    strict = Tool("now", "", SCHEMA, strict=True, extra={"defer": True})
+    schema = {**SCHEMA, "required": ["city"], "additionalProperties": False}
+    strict = Tool("now", "", schema, strict=True, extra={"defer": True})
     text = TextPart("?", extra={"cache_control": {"type": "ephemeral"}})
     request = ChatRequest(
         [Message.user([text])],
@@ -310,7 +311,7 @@ def test_extra_is_merged_into_tools_and_parts_and_appended_to_the_tools() -> Non
     sent = server.requests[0].json
     assert sent["messages"][0]["content"] == [{"type": "text", "text": "?", "cache_control": {"type": "ephemeral"}}]
     assert sent["tools"] == [
-        {"type": "function", "function": {"name": "now", "parameters": SCHEMA, "strict": True}, "defer": True},
+        {"type": "function", "function": {"name": "now", "parameters": schema, "strict": True}, "defer": True},
         {"type": "custom", "custom": {"name": "sql"}},
         {"a": 1},
     ]

@@ -209,7 +209,7 @@ def _result_content(parts: list[Part], context: PartContext) -> tuple[str, list[
 def _called(id: str, context: PartContext) -> str | None:
     """Find the function that the nearest earlier call of that id is for."""
     seen = context.message is None
-    for message in reversed(context.request.messages):
+    for message in reversed(context.outgoing.messages):
         seen = seen or message is context.message
         if seen and message.role is Role.ASSISTANT:
             for part in message.parts:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.kit.encoding import merge_extra, speak_as_user
 from tako.kit.families import EFFORTS, Rules, changed, effort_for, left_out, rules_of, sampling
+from tako.kit.schemas import GEMINI, adapt
 from tako.kit.tools import encode_tools
 from tako.types import ChatRequest, JsonSchema
 from tako_vertex.parts import TOKEN
@@ -33,6 +34,7 @@ def encode_request(
 ) -> dict[str, Any]:
     """Make the body of a request; what cannot be carried is noted in the context. ``labels``: the API has them."""
     rules = gemini_rules(model)
+    request = adapt(request, context, GEMINI, model)
     conversation = Conversation(newest=bool(rules.efforts), prefill=rules.prefill)
     system, contents = conversation.of(request, translator, context)
     if not contents:

@@ -14,6 +14,7 @@ from tako.kit.completions.files import encode_file
 from tako.kit.completions.ids import call_ids
 from tako.kit.families import bare_name
 from tako.kit.files import Media
+from tako.kit.schemas.wires import OPENAI, Wire
 from tako.translator import PartContext
 from tako.types import FinishReason
 
@@ -64,6 +65,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     - ``file(media)``: the chunk of a file, None if the wire has none for it. Text then goes out as text.
     - ``arrange(messages, context)``: puts encoded messages in the order that the vendor wants, and notes what it does.
     - ``needs``: the API that the model needs: "chat" is for older ones, "responses" for those that have no other one.
+    - ``wire``: what it takes of names and schemas.
     - ``require_finish``: a stream without a finish reason and without ``[DONE]`` is truncated.
     """
 
@@ -87,6 +89,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     file: Callable[[Media], dict[str, Any] | None] = encode_file
     arrange: Callable[[list[dict[str, Any]], PartContext], list[dict[str, Any]]] | None = None
     needs: Literal["", "chat", "responses"] = ""
+    wire: Wire = OPENAI
     require_finish: bool = True
 
 

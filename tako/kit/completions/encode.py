@@ -13,7 +13,7 @@ from tako.fold import arguments
 from tako.kit.blocks import is_own, own_data
 from tako.kit.completions.blocks import REASONING, Block, decode_block
 from tako.kit.completions.dialect import Dialect
-from tako.kit.completions.parameters import parameters
+from tako.kit.completions.parameters import json_word, parameters
 from tako.kit.completions.prefill import without_prefill
 from tako.kit.completions.turns import BESIDE, arrange
 from tako.kit.encoding import (
@@ -29,6 +29,7 @@ from tako.kit.encoding import (
     result_parts,
 )
 from tako.kit.files import FETCHING, MEDIA, MediaPart, as_text, is_fetched, read_media, unsupported
+from tako.kit.schemas.request import adapt
 from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES
 from tako.parts import (
@@ -67,9 +68,12 @@ def encode_request(
     request: ChatRequest, model: str, translator: Translator, context: PartContext, dialect: Dialect, *, stream: bool
 ) -> dict[str, Any]:
     """Make the body of a request; what the wire can't carry is noted in the context."""
+    request = adapt(request, context, dialect.wire, context.origin.model)
     messages = without_prefill(arrange(request, translator, context, dialect), context)
     messages = dialect.arrange(messages, context) if dialect.arrange is not None else messages
     refuse_empty(messages, context)
+    if word := json_word(request, context, dialect):
+        messages = [{"role": "system", "content": word}, *messages]
     body = {"model": request.model or model, "messages": messages, **dict(parameters(request, context, dialect))}
     if stream:
         body["stream"] = True

@@ -10,7 +10,8 @@ from tako import notices
 from tako.kit.families import rules_of, sampling
 from tako.kit.tools import encode_tools
 from tako.loose import as_object, text_of
-from tako.types import Tool, VendorTool
+from tako.parts import TextPart
+from tako.types import Role, Tool, VendorTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tako.translator import PartContext
     from tako.types import ChatRequest, JsonSchema
 
+ASK_FOR_JSON = "Answer in JSON."
 EFFORTS = ((2048, "low"), (8192, "medium"))
 """Token budgets up to which an effort stands for them; beyond the last it is "high"."""
 LONGEST_NAME = 64
@@ -103,19 +105,11 @@ def tools_of(
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: there are no tools", name)
 
 
-def schema_of(tool: Tool) -> dict[str, Any]:
-    """Return the schema of a function's arguments; OpenAI refuses an object's without a type or properties."""
-    schema: dict[str, Any] = tool.input_schema
-    if schema.get("type", "object") == "object" and not ("type" in schema and "properties" in schema):
-        return {"type": "object", "properties": {}, **schema}
-    return schema
-
-
 def _tool(tool: Tool) -> dict[str, Any]:
     function: dict[str, Any] = {
         "name": tool.name,
         "description": tool.description,
-        "parameters": schema_of(tool),
+        "parameters": tool.input_schema,
         "strict": tool.strict,
     }
     return {"type": "function", "function": {key: value for key, value in function.items() if value not in ("", None)}}
@@ -138,6 +132,25 @@ def _format(wanted: str | JsonSchema, context: PartContext) -> dict[str, Any]:
         return {"type": "json_object"}
     schema = {"name": name_of(wanted, context), "schema": wanted.schema, "strict": wanted.strict}
     return {"type": "json_schema", "json_schema": schema}
+
+
+def json_word(request: ChatRequest, context: PartContext, dialect: Dialect) -> str:
+    """Return what to begin with where JSON mode wants its name in the prompt and nothing has it, "" elsewhere."""
+    if request.response_format != "json" or not dialect.wire.says_json or _says_json(request):
+        return ""
+    context.notice(notices.ADDED_TURN, f"{ASK_FOR_JSON!r} was added to the system's text: JSON mode wants the word", "")
+    return ASK_FOR_JSON
+
+
+def _says_json(request: ChatRequest) -> bool:
+    """Whether the system's text or the beginning of a conversation, which stay the same in all of it, have the word."""
+    begins = True
+    for message in request.messages:
+        if begins or message.role is Role.SYSTEM:
+            if any(isinstance(part, TextPart) and "json" in part.text.lower() for part in message.parts):
+                return True
+            begins = begins and message.role is not Role.USER
+    return False
 
 
 def name_of(wanted: JsonSchema, context: PartContext) -> str:

@@ -69,10 +69,9 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
 
 
 def encode_tool(tool: Tool) -> dict[str, Any]:
-    """Return a tool's declaration; the API wants the schema of an object."""
+    """Return a tool's declaration."""
     described = {"description": tool.description} if tool.description else {}
-    schema = tool.input_schema if "type" in tool.input_schema else {"type": "object", **tool.input_schema}
-    block: dict[str, Any] = {"name": tool.name, **described, "input_schema": schema}
+    block: dict[str, Any] = {"name": tool.name, **described, "input_schema": tool.input_schema}
     if tool.strict is not None:
         block["strict"] = tool.strict
     if tool.cache:

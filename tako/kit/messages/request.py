@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from tako.types import ChatRequest
 
 CHOICES = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
-_NOT_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def declared(request: ChatRequest, context: PartContext) -> list[Item]:
@@ -46,9 +44,8 @@ def tool_fields(
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: there are no tools", name)
     called = {str(item.block["name"]): None for turn in turns for item in turn.items if item.kind == "tool_use"}
     if called:
-        names = {(_NOT_NAME.sub("_", name) or "tool")[:128]: None for name in called}
-        context.notice(notices.ADDED_TOOLS, f"tools were declared for earlier calls: {', '.join(names)}", "tools")
-        yield "tools", [{"name": name, "input_schema": {"type": "object"}} for name in names]
+        context.notice(notices.ADDED_TOOLS, f"tools were declared for earlier calls: {', '.join(called)}", "tools")
+        yield "tools", [{"name": name, "input_schema": {"type": "object"}} for name in called]
         yield "tool_choice", {"type": "none"}
 
 

@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.kit.completions.parameters import effort_word, name_of, schema_of, temperatures, tools_of
+from tako.kit.completions.parameters import effort_word, json_word, name_of, temperatures, tools_of
 from tako.kit.encoding import merge_extra, refuse_empty, speak_as_user
 from tako.kit.responses.turns import arrange
-from tako.parts import TextPart
-from tako.types import Role, VendorTool
+from tako.kit.schemas.request import adapt
+from tako.types import VendorTool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 ENCRYPTED = "reasoning.encrypted_content"
 LEAST_OUTPUT = 16
 """The least ``max_output_tokens`` that OpenAI takes."""
-ASK_FOR_JSON = "Answer in JSON."
 MISSING = ("stop", "seed")
 """Parameters that the API doesn't have."""
 
@@ -34,6 +33,7 @@ def encode_request(
 
     ``dialect`` says what the model takes: efforts (one that takes none doesn't reason), sampling, the least effort.
     """
+    request = adapt(request, context, dialect.wire, context.origin.model)
     instructions, items = arrange(request, translator, context)
     if not items:
         refuse_empty(items, context)
@@ -41,10 +41,8 @@ def encode_request(
         speak_as_user(items, context)
         items = [{**item, "role": "user"} for item in items]
     body: dict[str, Any] = {"model": request.model or model, "input": items, "store": False}
-    if request.response_format == "json" and not _says_json(request):
-        text = "the instructions ask for JSON: the API wants the word where it is to answer in it"
-        context.notice(notices.CHANGED_PARAMETER, text, "response_format")
-        instructions = f"{instructions}\n\n{ASK_FOR_JSON}" if instructions else ASK_FOR_JSON
+    if word := json_word(request, context, dialect):
+        instructions = f"{instructions}\n\n{word}" if instructions else word
     if instructions is not None:
         body["instructions"] = instructions
     if dialect.reasoning_effort is not None:
@@ -55,16 +53,6 @@ def encode_request(
     if stream:
         body["stream"] = True
     return merge_extra(body, request.extra)
-
-
-def _says_json(request: ChatRequest) -> bool:
-    """Whether the beginning of a conversation, which stays the same in all of it, has the word."""
-    for message in request.messages:
-        if any(isinstance(part, TextPart) and "json" in part.text.lower() for part in message.parts):
-            return True
-        if message.role is Role.USER:
-            return False
-    return False
 
 
 def _choice(choice: str, request: ChatRequest) -> Any:
@@ -84,7 +72,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
         "type": "function",
         "name": tool.name,
         **described,
-        "parameters": schema_of(tool),
+        "parameters": tool.input_schema,
         "strict": bool(tool.strict),
     }
 

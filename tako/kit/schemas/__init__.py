@@ -1,0 +1,43 @@
+"""Names and schemas of tools, and schemas of replies, as each vendor takes them.
+
+- ``adapt(request, context, wire, model)`` makes a request such as the vendor takes it, and notes what it changes. A
+  plugin calls it first of all that encodes a request.
+- A ``Wire`` says what a vendor takes: ``OPENAI``, ``AZURE``, ``ANTHROPIC``, ``CONVERSE``, ``NOVA``, ``GEMINI``,
+  ``MISTRAL`` and ``OLLAMA``; ``PLAIN`` is for servers that take everything. Make your own of one by
+  ``msgspec.structs.replace(OPENAI, …)``.
+- ``adapted(schema, rules)`` makes one schema fit: ``adapted(schema, OPENAI.output)`` is its strict form.
+- ``without_added_nulls(value, schema)`` takes out of a reply the nulls that strict modes made of optional properties.
+
+For typed replies: put the schema of the type into ``JsonSchema(name, schema)`` and ask. The provider writes it as its
+vendor wants it, or puts it into the system's text. Wrap lists and unions in an object, since OpenAI takes no other
+root. Before you check the reply, call ``without_added_nulls(data, schema)`` with your own schema.
+"""
+
+from tako.kit.schemas.adapted import Adapted, adapted
+from tako.kit.schemas.names import Names, OwnNames, with_own_names
+from tako.kit.schemas.request import adapt
+from tako.kit.schemas.rules import Rules, Unfit
+from tako.kit.schemas.wires import ANTHROPIC, AZURE, CONVERSE, GEMINI, MISTRAL, NOVA, OLLAMA, OPENAI, PLAIN, Wire
+from tako.schema.nulls import without_added_nulls
+
+__all__ = [
+    "ANTHROPIC",
+    "AZURE",
+    "CONVERSE",
+    "GEMINI",
+    "MISTRAL",
+    "NOVA",
+    "OLLAMA",
+    "OPENAI",
+    "PLAIN",
+    "Adapted",
+    "Names",
+    "OwnNames",
+    "Rules",
+    "Unfit",
+    "Wire",
+    "adapt",
+    "adapted",
+    "with_own_names",
+    "without_added_nulls",
+]

@@ -1,0 +1,134 @@
+"""A request with names and schemas that the vendor takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from tako import notices
+from tako.kit.schemas.adapted import adapted, changed
+from tako.kit.schemas.names import renamed, wire_names
+from tako.types import JsonSchema, Message, Tool
+
+if TYPE_CHECKING:
+    from tako.kit.schemas.adapted import Adapted
+    from tako.kit.schemas.wires import Wire
+    from tako.translator import PartContext
+    from tako.types import ChatRequest, VendorTool
+
+IN_WORDS = "Answer with JSON alone, without a code fence, that fits this JSON Schema:\n"
+"""What a model is told that takes no schema, before the schema."""
+
+
+def adapt(request: ChatRequest, context: PartContext, wire: Wire, model: str) -> ChatRequest:
+    """Return a request whose tools' names and schemas, and whose reply's schema, are such as the vendor takes.
+
+    What goes out in another form is noted. ``context.own_names`` has the tools' own names by those of the wire, so that
+    the calls of a reply have them again (``chat_through`` and ``stream_through`` see to it). ``context.outgoing`` is
+    the request that is returned. Call it first of all that encodes a request.
+    """
+    changes: dict[str, Any] = {}
+    forms = wire_names(request, wire.names) if wire.names is not None else {}
+    if forms:
+        changes = _with_names(request, forms, context, wire)
+    tools = changes.get("tools", request.tools)
+    if tools:
+        made = [_tool(tool, i, context, wire, model) for i, tool in enumerate(tools)]
+        if made != [*tools]:
+            changes["tools"] = made
+    if request.response_format is not None:
+        changes.update(_format(request, changes.get("messages", request.messages), context, wire, model))
+    if changes:
+        request = context.outgoing = replace(request, **changes)
+    return request
+
+
+def _with_names(request: ChatRequest, forms: dict[str, str], context: PartContext, wire: Wire) -> dict[str, Any]:
+    context.own_names = {form: name for name, form in forms.items()}
+    for i, tool in enumerate(request.tools):
+        if isinstance(tool, Tool) and tool.name in forms:
+            form = forms[tool.name]
+            text = f"{tool.name!r} went out as {form!r}, since {wire.vendor} takes no such name; calls come back as it"
+            context.notice(notices.RENAMED_TOOL, text, f"tools[{i}].name")
+    choice = request.tool_choice
+    named = any(tool.name == choice for tool in request.tools)
+    return {
+        "tools": [
+            replace(tool, name=forms[tool.name]) if isinstance(tool, Tool) and tool.name in forms else tool
+            for tool in request.tools
+        ],
+        "tool_choice": forms.get(choice, choice) if choice is not None and named else choice,
+        "messages": renamed(request.messages, forms),
+    }
+
+
+def _tool(tool: Tool | VendorTool, i: int, context: PartContext, wire: Wire, model: str) -> Tool | VendorTool:
+    """Return a tool with a schema that fits, strict if the schema can be."""
+    if not isinstance(tool, Tool):
+        return tool
+    if tool.strict:
+        unfit = f"{model} takes no strict tools" if _is_without(wire, model) else ""
+        found = adapted(tool.input_schema, wire.strict_tools) if not unfit else None
+        if found is not None and not found.unfit:
+            return _noted(tool, found, i, context, wire)
+        text = f"strict was left out: {unfit or f'the schema does not fit, {found.unfit if found else unfit}'}"
+        context.notice(notices.UNSUPPORTED_PARAMETER, text, f"tools[{i}].strict")
+        tool = replace(tool, strict=False)
+    loose = changed(tool.input_schema, wire.tools)
+    return tool if loose is None else _noted(tool, loose, i, context, wire)
+
+
+def _noted(tool: Tool, found: Adapted, i: int, context: PartContext, wire: Wire) -> Tool:
+    _note(found, f"tools[{i}].input_schema", context, wire)
+    return tool if found.schema is tool.input_schema else replace(tool, input_schema=found.schema)
+
+
+def _note(found: Adapted, path: str, context: PartContext, wire: Wire) -> None:
+    if found.unfit:
+        text = f"the schema went out as it is: {found.unfit}"
+        context.notice(notices.CHANGED_SCHEMA, text, path)
+    if found.losses:
+        text = f"the schema lost what {wire.vendor} doesn't take: {', '.join(found.losses)}"
+        context.notice(notices.LOOSENED_SCHEMA, text, path)
+    if found.changes:
+        text = f"the schema went out as {wire.vendor} wants it: {', '.join(found.changes)}"
+        context.notice(notices.CHANGED_SCHEMA, text, path)
+
+
+def _is_without(wire: Wire, model: str) -> bool:
+    return wire.without is not None and wire.without.search(model) is not None
+
+
+def _format(
+    request: ChatRequest, messages: list[Message], context: PartContext, wire: Wire, model: str
+) -> dict[str, Any]:
+    """Return what changes of the request so that the reply has the form that is asked for."""
+    wanted = request.response_format
+    if not isinstance(wanted, JsonSchema):
+        return {}
+    if _is_without(wire, model):
+        return _in_words(wanted, messages, context, wire, f"{model} takes no schema")
+    loose = wire.loose_output
+    found = adapted(wanted.schema, wire.output if wanted.strict or loose is None else loose)
+    if found.unfit and wanted.strict and loose is not None and not (last := adapted(wanted.schema, loose)).unfit:
+        text = f"strict was left out: the schema does not fit, {found.unfit}"
+        context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format.strict")
+        found, wanted = last, replace(wanted, strict=False)
+    if found.unfit:
+        return _in_words(wanted, messages, context, wire, f"{wire.vendor} doesn't take the schema, {found.unfit}")
+    _note(found, "response_format.schema", context, wire)
+    return {"response_format": replace(wanted, schema=found.schema)}
+
+
+def _in_words(
+    wanted: JsonSchema, messages: list[Message], context: PartContext, wire: Wire, why: str
+) -> dict[str, Any]:
+    """Put the schema into the system's text, and ask for JSON if the vendor has a mode for it."""
+    is_object = wanted.schema.get("type") == "object"
+    form = "json" if wire.json_mode and is_object else None
+    how = "in the system's text, beside JSON mode" if form else "in the system's text alone"
+    context.notice(notices.CHANGED_PARAMETER, f"the schema of the reply went out {how}: {why}", "response_format")
+    text = IN_WORDS + msgspec.json.encode(wanted.schema).decode()
+    return {"response_format": form, "messages": [*messages, Message.system(text)]}

@@ -1,0 +1,1 @@
+"""JSON Schemas as values: one plain form of them, and the nulls that a strict form adds to replies."""

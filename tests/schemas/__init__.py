@@ -1,0 +1,1 @@
+"""Names and schemas that vendors refuse."""
