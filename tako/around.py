@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tako.errors import PluginError, StreamTruncatedError
 from tako.fold import chunks_of, fold
 from tako.hooks import hookimpl
-from tako.hooks.layers import in_order, kind
+from tako.hooks.contract import in_order, kind
 from tako.types import ChatRequest, Delta
 
 if TYPE_CHECKING:

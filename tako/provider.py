@@ -173,7 +173,7 @@ class Provider:
         """
         checked = self._given(request, options)
         if response_type is None:
-            return ChatStream(self._chunks(checked), self.name, checked.model or self.model)
+            return ChatStream(self._chunks, checked, self)
         from tako.typed import stream
 
         return stream(self._chunks, checked, self, response_type)

@@ -160,8 +160,7 @@ class Run:
         if not streaming:
             yield await self._answer(request)
             return
-        model = request.model or self._provider.model
-        async with ChatStream(self._chunks(request), self._provider.name, model) as stream:
+        async with ChatStream(self._chunks, request, self._provider) as stream:
             async for chunk in stream:
                 if isinstance(chunk, Delta):
                     yield chunk

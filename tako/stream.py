@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from tako.errors import ProviderTimeoutError, StreamTruncatedError, TakoError
 from tako.fold import fold
+from tako.hooks.contract import who_answers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from types import TracebackType
 
-    from tako.types import ChatResponse, Chunk
+    from tako.hookspecs import Stream
+    from tako.provider import Provider
+    from tako.types import ChatRequest, ChatResponse, Chunk
 
 
 class ChatStream:
@@ -31,17 +34,17 @@ class ChatStream:
 
     def __init__(
         self,
-        chunks: AsyncGenerator[Chunk, None],
-        provider: str,
-        model: str,
+        stream: Stream,
+        request: ChatRequest,
+        provider: Provider,
     ) -> None:
         kept: list[Chunk] = []
-        id = f"{provider}:{model}"
-        self._id = id
+        model = request.model or provider.model
+        self._id = id = who_answers(provider, model)
         self._kept = kept
         self._put_together: Callable[[], ChatResponse] = lambda: fold(kept, id, model)
         # nothing in here refers to self: a loop that is left with `break` frees the stream, and that closes it
-        self._chunks = _keeping(chunks, kept, self._put_together)
+        self._chunks = _keeping(stream, request, kept, self._put_together)
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
         return self._chunks
@@ -93,15 +96,15 @@ class ChatStream:
 
 
 async def _keeping(
-    chunks: AsyncGenerator[Chunk, None], kept: list[Chunk], put_together: Callable[[], ChatResponse]
+    stream: Stream, request: ChatRequest, kept: list[Chunk], put_together: Callable[[], ChatResponse]
 ) -> AsyncGenerator[Chunk, None]:
     keep = kept.append
-    async with aclosing(chunks):
-        try:
+    try:
+        async with aclosing(stream(request)) as chunks:
             async for chunk in chunks:
                 keep(chunk)
                 yield chunk
-        except (StreamTruncatedError, ProviderTimeoutError) as error:
-            if kept or isinstance(error, StreamTruncatedError):
-                error.partial = error.partial or put_together()
-            raise
+    except (StreamTruncatedError, ProviderTimeoutError) as error:
+        if kept or isinstance(error, StreamTruncatedError):
+            error.partial = error.partial or put_together()
+        raise

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from contextlib import aclosing
-from functools import cache
+from functools import cache, partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from tako.builtin.integrity import answered
-from tako.errors import ProviderError, StreamTruncatedError, TransportError
+from tako.errors import ProviderError, StreamTruncatedError, TakoError, TransportError
 from tako.hooks import hookimpl
+from tako.hooks.contract import answered, answering, holds, response_of, streaming
 from tako.hooks.inside import INSIDE, Inside, entering
-from tako.hooks.layers import answering, response_of, streaming
-from tako.types import ChatResponse, End
+from tako.hooks.layers import provider_failure
+from tako.types import ChatResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -70,17 +69,18 @@ def tako_stream(provider: Provider) -> Around[Stream]:
                 error.retryable = True  # the connection broke, and nothing has been delivered
             raise
 
-    async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        request = _keyed(request, provider)
+    async def retried(request: ChatRequest) -> tuple[AsyncGenerator[Chunk, None], Chunk | None]:
         try:
-            chunks, first = await begin(request)
+            return await begin(request)
         except ProviderError as error:
-            chunks, first = await _repeat(lambda: begin(request), provider, error)
-        async with aclosing(chunks):
-            if first is not None:
-                yield answered(first, provider, request) if type(first) is End else first
-            async for chunk in chunks:
-                yield answered(chunk, provider, request) if type(chunk) is End else chunk
+            return await _repeat(lambda: begin(request), provider, error)
+
+    def blame(error: BaseException, request: ChatRequest | None) -> TakoError:
+        return provider_failure(error, provider, request)
+
+    def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        request = _keyed(request, provider)
+        return holds(partial(retried, request), provider, request, blame, own=True)
 
     return stream
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from tako.capabilities import Capabilities
+from tako.hooks.contract import kind
 from tako.hooks.failures import WrongResultError, is_interrupt
-from tako.hooks.layers import around_plugin, around_provider, kind
+from tako.hooks.layers import around_plugin, around_provider
 from tako.translator import Translator
 
 if TYPE_CHECKING:

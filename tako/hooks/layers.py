@@ -1,31 +1,34 @@
 """What stands around the code of others at call time, so that an exception gets the name of who raised it.
 
 A general plugin that declines, or returns the ``inner`` that it got, has no layer: such plugins cost a call nothing.
+One whose stream function returns what ``inner`` made, as tako-otel's does without telemetry, has none for that request.
 """
 
 from __future__ import annotations
 
-import inspect
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from tako.errors import PluginError, ProviderError, ResponseError, TakoError
+from tako.hooks.contract import (
+    AFTER_THE_END,
+    AfterTheEndError,
+    answering,
+    held,
+    kind,
+    response_of,
+)
 from tako.hooks.failures import WrongResultError, one_line, passes
 from tako.translator import Translator
-from tako.types import ChatRequest, ChatResponse, Delta, End
+from tako.types import ChatRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
-
-    from tako.hookspecs import Chat, Stream
+    from tako.hooks.contract import Blame
+    from tako.hookspecs import Chat
     from tako.provider import Provider
-    from tako.types import Chunk
-
-    Blame = Callable[[BaseException, ChatRequest | None], Exception]
+    from tako.types import ChatResponse
 
 FAILED = "the provider failed"
 """How the text begins of an error that stands for an exception of a provider's own code."""
-AFTER_THE_END = "the plugin sent a chunk after the end of the stream"
 
 
 def around_plugin(hook: str, made: Any, provider: Provider, plugin: str) -> Any:
@@ -38,7 +41,7 @@ def around_plugin(hook: str, made: Any, provider: Provider, plugin: str) -> Any:
         case "tako_chat":
             return _chat(made, blame)
         case "tako_stream":
-            return _stream(made, blame)
+            return held(made, provider, blame)
         case "tako_translator":
             return _translator(made, blame)
         case _:
@@ -57,7 +60,7 @@ def around_provider(hook: str, inner: Any, provider: Provider) -> Any:
         case "tako_chat":
             return _checking(_chat(inner, blame))
         case "tako_stream":
-            return _checking(_stream(inner, blame))
+            return _checking(held(inner, provider, blame))
         case "tako_translator":
             return _translator(inner, blame)
         case _:
@@ -74,51 +77,6 @@ def provider_failure(error: BaseException, provider: Provider, request: ChatRequ
     return ProviderError(f"{FAILED}: {one_line(error)}", provider=provider.name, model=model)
 
 
-def answering(chat: Chat, request: ChatRequest) -> Awaitable[ChatResponse]:
-    """Call a chat function, which its author may have got wrong."""
-    answer: Any = chat(request)
-    if not hasattr(answer, "__await__"):
-        raise WrongResultError(f"tako_chat must return an async function; calling it gave {kind(answer)}")
-    return answer  # type: ignore[no-any-return]  # it can be awaited
-
-
-def response_of(answer: Any) -> ChatResponse:
-    """Refuse an answer that isn't a response."""
-    if not isinstance(answer, ChatResponse):
-        raise WrongResultError(f"the function of tako_chat returned {kind(answer)}, not a ChatResponse")
-    return answer  # pyright: ignore[reportUnknownVariableType] - of any type
-
-
-def streaming(stream: Stream, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-    """Call a stream function, which its author may have got wrong."""
-    chunks: Any = stream(request)
-    if not (hasattr(chunks, "__anext__") and hasattr(chunks, "aclose")):
-        if inspect.iscoroutine(chunks):
-            chunks.close()
-        raise WrongResultError(f"tako_stream must return an async generator function; calling it gave {kind(chunks)}")
-    return chunks  # type: ignore[no-any-return]  # it can be iterated and closed
-
-
-def in_order(chunk: object, *, ended: bool) -> bool:
-    """Refuse what is no chunk, and any chunk after the End; returns whether this one is the End."""
-    if ended:
-        raise AfterTheEndError(AFTER_THE_END)
-    if isinstance(chunk, Delta):
-        return False
-    if isinstance(chunk, End):
-        return True
-    raise WrongResultError(f"the function of tako_stream yielded {kind(chunk)}, not a Delta or an End")
-
-
-def kind(value: object) -> str:
-    """Return what a value is, for a message."""
-    return "None" if value is None else f"a {type(value).__name__}"
-
-
-class AfterTheEndError(WrongResultError):
-    """A chunk came after the End."""
-
-
 def _chat(made: Chat, blame: Blame) -> Chat:
     async def chat(request: ChatRequest) -> ChatResponse:
         try:
@@ -129,23 +87,6 @@ def _chat(made: Chat, blame: Blame) -> Chat:
             raise blame(error, request) from error
 
     return chat
-
-
-def _stream(made: Stream, blame: Blame) -> Stream:
-    async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        ended = False
-        try:
-            async with aclosing(streaming(made, request)) as chunks:
-                async for chunk in chunks:
-                    if ended or chunk.__class__ is not Delta:  # most are deltas
-                        ended = in_order(chunk, ended=ended)
-                    yield chunk
-        except BaseException as error:
-            if passes(error):
-                raise
-            raise blame(error, request) from error
-
-    return stream
 
 
 def _checking(inner: Any) -> Any:

@@ -23,7 +23,7 @@ from tako.typed.shapes import name_of, shape_of
 from tako.types import FinishReason, Message, Notice, Role, parsed_as
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncIterator
 
     from tako.hookspecs import Chat, Stream
     from tako.provider import Provider
@@ -174,15 +174,14 @@ def together(before: list[ChatResponse], last: ChatResponse) -> ChatResponse:
 def stream(chunks: Stream, request: ChatRequest, provider: Provider, declared: Any) -> TypedStream[Any]:
     """Ask for a reply of a type, piece by piece. It's asked for once: what has been shown can't be taken back."""
     wanted = reply_type(declared)
-    asked = wanted.asked(request, provider)
-    return TypedStream(chunks(asked), provider.name, asked.model or provider.model, wanted)
+    return TypedStream(chunks, wanted.asked(request, provider), provider, wanted)
 
 
 class TypedStream(ChatStream, Generic[T]):
     """A stream whose reply is read into a type."""
 
-    def __init__(self, chunks: AsyncGenerator[Chunk, None], provider: str, model: str, wanted: ReplyType) -> None:
-        super().__init__(chunks, provider, model)
+    def __init__(self, chunks: Stream, request: ChatRequest, provider: Provider, wanted: ReplyType) -> None:
+        super().__init__(chunks, request, provider)
         self.wanted = wanted
 
     @property

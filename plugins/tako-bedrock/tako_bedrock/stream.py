@@ -32,21 +32,35 @@ if TYPE_CHECKING:
     from tako.translator import Translator
 
 
-class TextPiece(Struct, forbid_unknown_fields=True, gc=False):
-    """A piece of text."""
+class InputPiece(Struct, forbid_unknown_fields=True, gc=False):
+    """A piece of a call's arguments, which are JSON text."""
+
+    input: str
+
+
+class ThoughtPiece(Struct, forbid_unknown_fields=True, gc=False):
+    """A piece of reasoning."""
 
     text: str
 
 
-class TextDelta(Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """Nearly every event: a block of text goes on. ``p`` is padding."""
+class Piece(Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    """A piece of text, of arguments or of reasoning: one of them."""
 
-    delta: TextPiece
+    text: str | None = None
+    tool_use: InputPiece | None = None
+    reasoning_content: ThoughtPiece | None = None
+
+
+class BlockDelta(Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    """Nearly every event: a block goes on. ``p`` is padding."""
+
+    delta: Piece
     content_block_index: int = 0
     p: str = ""
 
 
-TEXT = msgspec.json.Decoder(TextDelta)
+DELTA = msgspec.json.Decoder(BlockDelta)
 ANY = msgspec.json.Decoder(dict[str, Any])
 EXCEPTIONS = ("exception", "error")
 
@@ -110,21 +124,25 @@ class ConverseDecoder:
                 facts = exception_facts(message)
                 raise self._provider.failure(facts, body=message.payload.decode("utf-8", "replace"))
             kind = message.headers.get(":event-type")
-            if kind == "contentBlockDelta":
-                try:
-                    read = TEXT.decode(message.payload)
-                except (msgspec.DecodeError, UnicodeError, RecursionError):
-                    yield from self._delta(_fields(message))
-                    continue
-                text, block = read.delta.text, self._open
-                if block is None or block.index != read.content_block_index:
-                    yield from self._close()
-                    block = self._open = Block(read.content_block_index, {})
+            if kind != "contentBlockDelta":
+                yield from self._event(str(kind), message)
+                continue
+            try:
+                read = DELTA.decode(message.payload)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                yield from self._delta(_fields(message))
+                continue
+            block, piece = self._open, read.delta
+            if block is None or block.index != read.content_block_index:
+                yield from self._delta(_fields(message))
+            elif (text := piece.text) is not None and piece.tool_use is None and piece.reasoning_content is None:
                 block.texts.append(text)
                 if text:
                     yield Delta(text)
+            elif (delta := _go_on(block, piece)) is not None:
+                yield delta
             else:
-                yield from self._event(str(kind), message)
+                yield from self._delta(_fields(message))
 
     def _event(self, kind: str, message: EventMessage) -> Iterator[Delta]:
         match kind:
@@ -230,6 +248,24 @@ class ConverseDecoder:
             yield closing(part)
         elif isinstance(part, ToolCallPart) and part.state is not None:
             yield Delta(tool_calls=[ToolCallDelta(block.call, state=part.state)])
+
+
+def _go_on(block: Block, piece: Piece) -> Delta | None:
+    """Add a piece of arguments or of reasoning that says something to a call of the client's, or to reasoning."""
+    thought, call = piece.reasoning_content, piece.tool_use
+    if (
+        thought is not None
+        and thought.text
+        and call is None
+        and piece.text is None
+        and "reasoningContent" in block.fields
+    ):
+        block.texts.append(thought.text)
+        return Delta(reasoning=thought.text)
+    if call is not None and call.input and thought is None and piece.text is None and block.call is not None:
+        block.inputs.append(call.input)
+        return Delta(tool_calls=[ToolCallDelta(block.call, None, None, call.input)])
+    return None
 
 
 def _add_image(block: Block, piece: dict[str, Any]) -> None:

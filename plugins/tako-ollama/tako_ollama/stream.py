@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from msgspec import Struct
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
@@ -25,8 +26,28 @@ if TYPE_CHECKING:
     from tako.kit.http import HttpProvider
     from tako.translator import Translator
 
-USUAL = frozenset(("model", "created_at", "message", "done"))
+FIELDS = frozenset(("model", "created_at", "message", "done"))
 """The fields of every line; of the others a stream's ``raw`` is made."""
+
+
+class Piece(Struct, forbid_unknown_fields=True, gc=False):
+    """What a line adds to the text or to the reasoning."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str = ""
+    thinking: str = ""
+
+
+class UsualLine(Struct, forbid_unknown_fields=True, gc=False):
+    """Nearly every line; any other is read as any JSON."""
+
+    message: Piece
+    model: str = ""
+    created_at: str = ""
+    done: Literal[False] = False
+
+
+USUAL = msgspec.json.Decoder(UsualLine)
 
 
 class ChatDecoder:
@@ -65,38 +86,42 @@ class ChatDecoder:
         yield self._end()
 
     def _chunks(self, lines: Iterable[bytes]) -> Iterator[Chunk]:
-        decode = ANY.decode
         for data in lines:
             try:
-                line = decode(data)
+                line = USUAL.decode(data)
             except (msgspec.DecodeError, UnicodeError, RecursionError):
-                line = decode_json(data, ANY)
-            if line.get("error"):
-                raise reported(data, self._provider)
-            message = line.get("message")
-            if message is not None:
-                try:
-                    text = message["content"]
-                    usual = len(message) == 2 and "role" in message and text.__class__ is str  # noqa: PLR2004 - both
-                except (TypeError, KeyError):
-                    text, usual = "", False
-                if not usual or self._thinks:
-                    yield from self._deltas(data, message)
-                elif text:
-                    yield Delta(text)
-            if line.keys() - USUAL:
-                self._beside(data, line)
-            if line.get("done"):
-                decode_json(data, LINE)
-                self.ended = True
-                self._facts.fields.update({name: line[name] for name in line.keys() & USUAL - {"message"}})
-                return
+                yield from self._any(data)
+                if self.ended:
+                    return
+                continue
+            message = line.message
+            if message.thinking:
+                self._thinks = True
+                yield Delta(reasoning=message.thinking)
+            if message.content:
+                if self._thinks:
+                    yield from self._thought()
+                yield Delta(message.content)
+
+    def _any(self, data: bytes) -> Iterator[Delta]:
+        """Read a line of any kind; raises the error that it reports."""
+        line = decode_json(data, ANY)
+        if line.get("error"):
+            raise reported(data, self._provider)
+        if line.get("message") is not None:
+            yield from self._deltas(data, line["message"])
+        if line.keys() - FIELDS:
+            self._beside(data, line)
+        if line.get("done"):
+            decode_json(data, LINE)
+            self.ended = True
+            self._facts.fields.update({name: line[name] for name in line.keys() & FIELDS - {"message"}})
 
     def _beside(self, data: bytes, line: dict[str, Any]) -> None:
         """Keep what a line has beside its message; raises the error that a gateway tells as a list."""
         if line.get("errors"):
             raise reported(data, self._provider)
-        self._facts.add({name: value for name, value in line.items() if name not in USUAL}, len(data))
+        self._facts.add({name: value for name, value in line.items() if name not in FIELDS}, len(data))
 
     def _deltas(self, data: bytes, message: Any) -> Iterator[Delta]:
         """Read a message that has more than text. Fields that tako has no part for are gathered for the end."""

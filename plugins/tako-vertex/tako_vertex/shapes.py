@@ -5,7 +5,7 @@ Source: the discovery document of aiplatform v1, GoogleCloudAiplatformV1Generate
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -138,9 +138,10 @@ class Reply(Struct, rename="camel"):
 
 
 class TextPiece(Struct, forbid_unknown_fields=True, gc=False):
-    """A part that is text and nothing else."""
+    """A part that is text, or a thought, and nothing else."""
 
     text: str
+    thought: bool = False
 
 
 class TextContent(Struct, forbid_unknown_fields=True):
@@ -154,13 +155,13 @@ class TextCandidate(Struct, forbid_unknown_fields=True):
     """A candidate that goes on with its text."""
 
     content: TextContent
-    index: int = 0
+    index: Literal[0] = 0
 
 
 class TextChunk(Struct, forbid_unknown_fields=True, rename="camel"):
-    """Nearly every chunk of a stream: the only answer goes on with text, and nothing else is new."""
+    """Nearly every chunk of a stream: the only answer goes on with text or thoughts, and nothing else is new."""
 
-    candidates: list[TextCandidate]
+    candidates: tuple[TextCandidate]
     usage_metadata: Count | None = None
     model_version: str = ""
     create_time: str = ""

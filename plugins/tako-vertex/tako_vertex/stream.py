@@ -54,7 +54,7 @@ class GeminiDecoder:
         self._final: Candidate | None = None
         self._refusal: Reply | None = None
         self._held: list[Delta] = []  # ends of the open block; citations may still come before them
-        self._thought_end = Delta(state=State(exchange.context.origin))
+        self._thought_end = [Delta(state=State(exchange.context.origin))]
         self._texts: list[str] = []  # of the text that is open, or was last
         self._more_texts = False  # whether there was another one before
         self._facts = Gathered(provider.max_reply_bytes)
@@ -81,23 +81,27 @@ class GeminiDecoder:
     def _chunks(self, frames: list[bytes]) -> Iterator[Chunk]:
         for data in frames:
             try:
-                chunk = TEXT.decode(data)  # nearly all of them
+                chunk = TEXT.decode(data) if self._facts.fields else None  # nearly all but the first, which has the id
             except (msgspec.DecodeError, UnicodeError, RecursionError):
+                chunk = None
+            if chunk is None:
                 yield from self._any_chunk(data)
                 continue
             counted = chunk.usage_metadata
             if counted is not None:
                 self._count = counted if self._count is None else counted.after(self._count)
-            for candidate in chunk.candidates:
-                if candidate.index:
-                    yield from self._any_chunk(data)
-                    break
-                for part in candidate.content.parts:
-                    if part.text:
-                        if self._held:
-                            yield from self._release()
-                        self._texts.append(part.text)
-                        yield Delta(part.text)
+            for part in chunk.candidates[0].content.parts:
+                if not part.text:
+                    continue
+                if not part.thought:
+                    if self._held:
+                        yield from self._release()
+                    self._texts.append(part.text)
+                    yield Delta(part.text)
+                elif self._held is self._thought_end:
+                    yield Delta(reasoning=part.text)
+                else:
+                    yield from self._thought(part.text, None)
 
     def _any_chunk(self, data: bytes) -> Iterator[Delta]:
         """Read a chunk of any shape; raises the error that it reports. What isn't in a part is kept for ``raw``."""
@@ -146,7 +150,7 @@ class GeminiDecoder:
     def _text(self, text: str, state: State | None) -> Iterator[Delta]:
         """Go on with the text; its state ends it, and one without text is a part of its own."""
         if not text:
-            self._held += [Delta(state=BLOCK_END), Delta("", state=state)]
+            self._held = [*self._held, Delta(state=BLOCK_END), Delta("", state=state)]
             return
         yield from self._release()
         self._texts.append(text)
@@ -156,12 +160,12 @@ class GeminiDecoder:
 
     def _thought(self, text: str, state: State | None) -> Iterator[Delta]:
         """Go on with the thought; it ends with its signature, or where another part begins."""
-        if text and self._held and self._held[-1] is self._thought_end:
+        if text and self._held is self._thought_end:
             self._held = []
         yield from self._next_part()
         signed = state is not None and bool(state.data)
         yield Delta(reasoning=text, state=state) if signed else Delta(reasoning=text)
-        self._held = [] if signed else [self._thought_end]
+        self._held = [] if signed else self._thought_end
 
     def _call(self, block: dict[str, Any], fields: dict[str, Any]) -> Iterator[Delta]:
         try:

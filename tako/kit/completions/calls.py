@@ -114,6 +114,14 @@ class CallIndex:
             self._together.append(opened)
             yield piece
 
+    def go_on(self, index: int, text: str) -> ToolCallDelta | None:
+        """Add a piece of its arguments to the function call of that index, if there is one."""
+        known = self._by_index.get(index)
+        if known is None or known.kind != "function":
+            return None
+        known.texts.append(text)
+        return ToolCallDelta(known.position, None, None, text)
+
     def piece(self, call: Block) -> ToolCallDelta | OpenCall:
         """Return a fragment as tako numbers it."""
         return self._add(call, self._find(call, _name(call)))[1]

@@ -50,8 +50,13 @@ class Gathered:
             for name, value in (as_object(choice.get("message") if delta is None else delta) or {}).items():
                 if name in OF_PIECES:
                     _update(self._choice, {name: value}, ())
-                elif name not in READ and value is not None:
-                    self._pieces.setdefault(name, []).append(value)
+                elif name not in READ:
+                    self.go_on(name, value)
+
+    def go_on(self, name: str, value: Any) -> None:
+        """Add a piece of a field of the message."""
+        if value is not None:
+            self._pieces.setdefault(name, []).append(value)
 
     def fields(self) -> Block:
         """Return the fields of the message that are not read for themselves."""

@@ -34,6 +34,15 @@ class OpenBlock:
         self._decode = decode
         self._signature: Any = None
 
+    @property
+    def goes_on(self) -> str:
+        """What a delta has that goes on with it: a field, or a thinking chunk; "" if that isn't one alone."""
+        if self.kind == "reasoning":
+            return next(iter(self.pieces[-1])) if len(self.pieces[-1]) == 1 else ""
+        if self.kind == "thinking":
+            return self.kind if self.pieces[-1]["thinking"] else ""
+        return "content" if self.kind == "text" else ""
+
     def begin(self, kind: str, out: list[Delta]) -> None:
         """Begin a block of that kind, unless one is open."""
         if self.kind != kind:

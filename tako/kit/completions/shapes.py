@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw, Struct, convert, defstruct
 
 from tako.errors import ResponseError
+from tako.kit.completions.usual import NOTHING
 from tako.loose import as_object, count_of
 from tako.types import Usage
 
@@ -90,7 +91,6 @@ class Reply(Struct, gc=False):
         return next((found for place in places if (found := as_object(place))), None)
 
 
-NO_RESULTS = (Raw(b"null"), Raw(b"{}"))
 _STRICT: dict[str, Any] = {"gc": False, "forbid_unknown_fields": True}
 
 
@@ -103,7 +103,7 @@ _choice: Any = defstruct(
     "Choice",
     [
         ("delta", _content | None, None),
-        ("content_filter_results", Raw, NO_RESULTS[0]),
+        ("content_filter_results", Raw, NOTHING),
         *_none("message", "text", "error", "usage", "logprobs", "token_ids"),
     ],
     bases=(Choice,),

@@ -17,7 +17,8 @@ from tako.kit.completions.dialect import Dialect, finish_reason
 from tako.kit.completions.gathered import Gathered
 from tako.kit.completions.ids import given_id
 from tako.kit.completions.open_block import OpenBlock
-from tako.kit.completions.shapes import CHUNK, NO_RESULTS, Choice, Content, Reply, read_reply, usage_of
+from tako.kit.completions.shapes import CHUNK, Choice, Content, Reply, read_reply, usage_of
+from tako.kit.completions.usual import NO_RESULTS, Expected
 from tako.kit.counts import later, note_odd
 from tako.kit.failures import facts_of, read_facts
 from tako.kit.sse import SseDecoder
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from tako.parts import Part
     from tako.translator import Translator
 
-
-NOTHING = Choice()
+NO_CHOICE = Choice()
+NO_FACTS = (None, None, None)
 
 
 class CompletionsDecoder:
@@ -64,7 +65,7 @@ class CompletionsDecoder:
         self._calls = CallIndex(minting(self._dialect))
         self._gathered = Gathered()
         self._gathered_event: Event | None = None
-        self._head: tuple[Any, ...] = ()
+        self._facts: tuple[Any, ...] = ()
         self._counts: dict[str, Any] | None = None
         self._finish = ""
         self._id = ""
@@ -73,6 +74,7 @@ class CompletionsDecoder:
         self._passed_over = False  # other answers to the same question were
         self._says_it_again = False  # the details of reasoning repeat the text that another field has
         self._silent: dict[str, None] = {}
+        self._usual = Expected()
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
@@ -95,53 +97,86 @@ class CompletionsDecoder:
         return self._translator.decode(block, self._exchange.context)
 
     def _chunks(self, events: list[Event]) -> Iterator[Chunk]:
-        decode, block = CHUNK.decode, self._block
         for event in events:
-            try:
-                reply = decode(event.data)
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
-                unusual = self._odd(event)
-                if self.ended:
-                    return
-                if unusual is not None:
-                    yield from self._read(event, unusual)
-                continue
-            choices = reply.choices
-            # the usual delta goes on with the text and has nothing else: one look at each field costs least
-            if (
-                choices
-                and len(choices) == 1
-                and (delta := choices[0].delta) is not None
-                and isinstance(content := delta.content, str)
-                and content
-                and block.kind == "text"
-                and delta.tool_calls is None
-                and delta.reasoning_content is None
-                and delta.reasoning is None
-                and delta.refusal is None
-                and delta.function_call is None
-                and not choices[0].finish_reason
-                and not choices[0].index
-                and not reply.usage
-                and (reply.service_tier, reply.system_fingerprint, reply.provider) == self._head
-            ):
-                if choices[0].content_filter_results not in NO_RESULTS:
-                    self._gathered.filtered = choices[0].content_filter_results
-                block.pieces.append(content)
-                yield Delta(content)
-            else:
-                yield from self._read(event, reply)
+            data, usual = event.data, self._usual
+            if data.startswith(usual.head):
+                try:
+                    chunk = usual.read(b"{" + data[usual.skip :])
+                except (msgspec.DecodeError, UnicodeError, RecursionError):
+                    pass
+                else:
+                    text = chunk.choices[0].delta.text
+                    if usual.plain and text:  # here, since a function's call would cost as much as all this
+                        if usual.field == "content":
+                            self._block.pieces.append(text)
+                            yield Delta(text)
+                        else:
+                            self._block.pieces.append({usual.field: text})
+                            yield Delta(reasoning=text)
+                        continue
+                    if text and (delta := self._go_on(text, chunk)) is not None:
+                        yield delta
+                        continue
+            yield from self._any(event)
+            if self.ended:
+                return
+
+    def _go_on(self, text: Any, chunk: Any) -> Delta | None:
+        """Add what a usual chunk has to the block that is open; None if it isn't one that goes on."""
+        facts = (chunk.service_tier, chunk.system_fingerprint, chunk.provider)
+        if facts != NO_FACTS and any(new not in (None, old) for new, old in zip(facts, self._facts, strict=True)):
+            return None
+        choice, pieces = chunk.choices[0], self._block.pieces
+        match self._usual.field:
+            case "content":
+                pieces.append(text)
+                delta = Delta(text)
+            case "tool_calls":
+                piece = self._calls.go_on(text[0].index, text[0].function.arguments)
+                if piece is None:
+                    return None
+                delta = Delta(tool_calls=[piece])
+            case "thinking":
+                thought = text[0].thinking[0].text
+                if not thought:
+                    return None
+                pieces.append({"type": "thinking", "thinking": [{"type": "text", "text": thought}]})
+                delta = Delta(reasoning=thought)
+            case field:
+                pieces.append({field: text})
+                delta = Delta(reasoning=text)
+                self._gathered.go_on("reasoning_details", choice.delta.reasoning_details)
+        if chunk.usage:
+            self._count(chunk.usage)
+            self._gathered.add({"usage": chunk.usage})
+        if choice.content_filter_results not in NO_RESULTS:
+            self._gathered.filtered = choice.content_filter_results
+        return delta
+
+    def _any(self, event: Event) -> list[Delta]:
+        """Read an event of any kind, and expect that the next one goes on with it."""
+        try:
+            reply = CHUNK.decode(event.data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            odd = self._odd(event)
+            if odd is None:
+                return []
+            reply = odd
+        deltas = self._read(event, reply)
+        field = "tool_calls" if self._calls and not self._block.kind else self._block.goes_on
+        self._usual = Expected(field, event.data)
+        return deltas
 
     def _read(self, event: Event, reply: Reply) -> list[Delta]:
         """Read a chunk of any kind; raises the error that it reports."""
         if reply.failed or event.event == "error":
             raise self._failure(event, decode_any(event.data))
-        head = (reply.service_tier, reply.system_fingerprint, reply.provider)
-        if reply.usage or head != self._head:
-            self._head = head
+        facts = (reply.service_tier, reply.system_fingerprint, reply.provider)
+        if reply.usage or facts != self._facts:
+            self._facts = facts
             self._gather(event)
         if reply.usage or reply.x_groq or (reply.choices and reply.choices[0].usage):
-            self._count(reply)
+            self._count(reply.counts)
         if not self._id:
             self._id, self._model = given_id(reply.id), text_of(reply.model) or self._model
         out: list[Delta] = []
@@ -164,9 +199,8 @@ class CompletionsDecoder:
             self._finish = choice.finish_reason
             self._gather(event)
 
-    def _count(self, reply: Reply) -> None:
+    def _count(self, counts: dict[str, Any] | None) -> None:
         """Keep the counts of tokens that came last; zeros take none away."""
-        counts = reply.counts
         if counts is not None:
             self._counts = later(self._counts or {}, counts)
 
@@ -178,7 +212,7 @@ class CompletionsDecoder:
 
     def _first(self, choices: list[Choice], out: list[Delta]) -> Choice:
         """Find the first answer: other indexes are other answers to the same question, or have more of its calls."""
-        first = next((choice for choice in choices if not choice.index), NOTHING)
+        first = next((choice for choice in choices if not choice.index), NO_CHOICE)
         others = [choice.said for choice in choices if choice is not first]
         if self._spread:
             for other in others:

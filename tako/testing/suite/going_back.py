@@ -84,7 +84,7 @@ class GoingBack(Harness):
         script = Script(text="Hello.", reasoning=self._thought(), signature="c2VhbA==")
         async with self.asking(script) as (provider, _):
             for way, response in (await self.ways(provider, self.hello)).items():
-                expect_equal(response.provider, f"{provider.name}:{provider.model}", f"{way}: who answered")
+                expect_equal(response.provider, provider.id, f"{way}: who answered")
                 for part in response.message.parts:
                     if part.state is not None:
                         origin, own = part.state.origin, Origin(provider.name, provider.model)
