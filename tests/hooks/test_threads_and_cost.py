@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tako
+from tako import hookimpl
 from tako.hooks import PluginWarning
 
-from .made import ask, boom, plugin, saying
+from .made import able, ask, boom, plugin, saying, streaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,3 +111,38 @@ def test_a_call_does_not_pass_through_pluggy_however_many_plugins_there_are(vend
         )
     assert calls_of_one_chat() == before
     assert before < 30
+
+
+def test_a_plugin_that_hands_a_stream_on_as_it_is_costs_its_chunks_nothing(vendor: Vendor, register: Register) -> None:
+    provider = vendor(tako_chat=saying("vendor"), tako_stream=streaming(*"abcdefgh"), tako_capabilities=able)("m")
+
+    def resumed_by_one_stream() -> int:
+        made = 0
+
+        def count(frame: Any, event: str, argument: Any) -> None:
+            nonlocal made
+            made += event == "call"
+
+        async def main() -> None:
+            chunks = aiter(provider.stream("hi"))
+            await anext(chunks)
+            gc.disable()
+            sys.setprofile(count)
+            try:
+                await anext(chunks)
+            finally:
+                sys.setprofile(None)
+                gc.enable()
+
+        asyncio.run(main())
+        return made
+
+    @hookimpl(wrapper=True)
+    def tako_stream() -> Any:
+        inner = yield
+        return lambda request: inner(request)  # noqa: PLW0108 - a function of its own, as a plugin has it
+
+    before = resumed_by_one_stream()
+    register(plugin(tako_stream=tako_stream), "hands on")
+    assert resumed_by_one_stream() == before
+    assert before < 6

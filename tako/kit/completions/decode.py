@@ -137,6 +137,8 @@ def _blocks(message: Content) -> Iterator[Block]:
 
 def reasoning_texts(message: Content) -> dict[str, str]:
     """Return the fields of a message, or of a delta, that have text of its reasoning; the details if no other has."""
+    if message.reasoning_content is message.reasoning is message.reasoning_details is None:
+        return {}  # most
     content, other = text_of(message.reasoning_content), text_of(message.reasoning)
     if content and other:
         return {"reasoning_content": content, "reasoning": other}
