@@ -37,6 +37,7 @@ WIRES = {
     "anthropic": "messages",
     "azure-openai": "completions",
     "bedrock": "converse",
+    "gemini": "gemini",
     "http-generic": "completions",
     "mistral": "completions",
     "ollama": "ollama",
@@ -46,6 +47,7 @@ WIRES = {
 }
 EMBEDDED = "llamacpp"
 """The one that has no scripted vendor: the model in this process answers."""
+MADE_OF_OTHERS = "fallback"
 
 
 @pytest.fixture
@@ -71,6 +73,10 @@ def standing(at: Callable[..., Provider]) -> Iterator[Callable[..., tuple[Provid
 
                 url = f"{server.url}/v1/chat/completions"
                 return HttpGeneric.from_file(EXAMPLES / "openai.toml", "m", url=url, headers={}), server
+            if name == "gemini":
+                from tako.providers import Gemini
+
+                return Gemini("gemini-2.5-flash", api_key="gemini-test", base_url=server.url), server
             if name == "python":
                 from tako.providers import PythonProvider
 
@@ -104,7 +110,7 @@ def test_the_plugin_has_ten_lines() -> None:
 
 
 def test_no_installed_provider_is_left_out() -> None:
-    assert {entry.name for entry in provider_entries()} == {*WIRES, EMBEDDED}
+    assert {entry.name for entry in provider_entries()} == {*WIRES, EMBEDDED, MADE_OF_OTHERS}
 
 
 @pytest.mark.parametrize("name", WIRES)
