@@ -29,8 +29,8 @@ GOOD: dict[str, dict[str, Any]] = {
 DEFAULTS = {
     ("OpenAI", "base_url"): "https://api.openai.com/v1",
     ("Anthropic", "base_url"): "https://api.anthropic.com",
-    ("Anthropic", "default_max_tokens"): 4096,
-    ("Anthropic", "version"): "2023-06-01",
+    ("Anthropic", "default_max_tokens"): None,
+    ("Anthropic", "version"): "2026-10-21",
     ("AzureOpenAI", "api_version"): None,
     ("Bedrock", "url_prefetch"): False,
     ("Vertex", "location"): "global",

@@ -14,13 +14,12 @@ from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.families import rules_of
 from tako.kit.fetching import encode_fetched
 from tako.kit.http import FetchOptions, HttpProvider
-from tako.kit.keys import read_key
-from tako.kit.messages import MessagesDecoder, decode_block, decode_reply
+from tako.kit.keys import Secret, find_key
+from tako.kit.messages import MessagesDecoder, decode_block, decode_reply, encode_request
 from tako.kit.models import ModelTable
 from tako.loose import as_array
 from tako_anthropic.altered import BETA, DROPPED, dropping, is_refused
 from tako_anthropic.blocks import encode_part
-from tako_anthropic.request import encode_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,16 +28,25 @@ if TYPE_CHECKING:
     from tako.translator import PartContext
 
 BASE_URL = Default("https://api.anthropic.com")
+VERSION = Default("2026-10-21")
+"""The first API version that answers 400 to temperature, top_p and top_k."""
+OLDER = "2023-06-01"
+SAMPLING = {"temperature", "top_p", "top_k"}
+OAUTH, OAUTH_TOKEN = "oauth-2025-04-20", "sk-ant-oat"
+"""The beta feature that tokens of OAuth need, and how those of Anthropic's begin (SDK 2.14, lib/credentials)."""
 TABLE = ModelTable(__name__)
 
 
 class Anthropic(HttpProvider):
     """A model of Anthropic's, or of any server that speaks the Messages API by ``base_url``.
 
-    - ``api_key``: the key, "$ENV:NAME", or None for ANTHROPIC_API_KEY.
+    - ``api_key``: the key, "$ENV:NAME", or None for ANTHROPIC_API_KEY. ``auth_token``: a token of OAuth instead, or
+      None for ANTHROPIC_AUTH_TOKEN; it's sent as Bearer.
     - ``base_url``: without the ``/v1``; ANTHROPIC_BASE_URL goes before the default.
-    - ``default_max_tokens``: sent where a request has no ``max_tokens``, since the API insists on one.
-    - ``version``: the API version (a date); from 2026-10-21 on there are no sampling parameters.
+    - ``default_max_tokens``: sent where a request has no ``max_tokens``, since the API insists on one. None is as the
+      model needs, with room for thinking.
+    - ``version``: the API version (a date). From 2026-10-21 on there are no sampling parameters; unless you name it, a
+      request with some to a model that takes them goes out with the version before, as do all to models of others.
     - ``beta``: names of beta features that every request asks for; a request adds its own by ``extra={"betas": […]}``.
     - ``on_altered_thinking``: what to do if Claude refuses earlier thinking because the conversation before it has
       changed. "drop" sends the request once more and lets Claude leave that thinking out, with a notice; "error"
@@ -54,18 +62,19 @@ class Anthropic(HttpProvider):
         model: str,
         *,
         api_key: str | None = None,
+        auth_token: str | None = None,
         base_url: str | None = BASE_URL,
-        default_max_tokens: int = 4096,
-        version: str = "2023-06-01",
+        default_max_tokens: int | None = None,
+        version: str = VERSION,
         beta: Sequence[str] = (),
         on_altered_thinking: Literal["drop", "error"] = "drop",
         require_finish: bool = True,
         **options: Unpack[FetchOptions],
     ) -> None:
-        key = read_key(api_key, "ANTHROPIC_API_KEY", self.name)
-        api_key = None  # a traceback with locals shows this frame
+        credential = _credential(api_key, auth_token, self.name)
+        api_key = auth_token = None  # a traceback with locals shows this frame
         super().__init__(model, **options)
-        if type(default_max_tokens) is not int or default_max_tokens < 1:
+        if default_max_tokens is not None and (type(default_max_tokens) is not int or default_max_tokens < 1):
             raise ConfigurationError(f"{self.id}: default_max_tokens is a number of tokens, not {default_max_tokens!r}")
         check_text(version, "version", self.id)
         if on_altered_thinking not in ("drop", "error"):
@@ -76,16 +85,27 @@ class Anthropic(HttpProvider):
         self.base_url = check_url(url, option, self.id, beyond="/v1(?:/messages)?")
         self.server = server_of(self.base_url)
         self.default_max_tokens = default_max_tokens
-        self.version = version
+        self.version = str(version)
+        self._version_given = given(version) is not None or "anthropic-version" in self._user_headers
         self.on_altered_thinking = on_altered_thinking
         check_kind(require_finish, bool, "require_finish", self.id, "True or False")
         self.require_finish = require_finish
-        self.add_headers({"x-api-key": key, "anthropic-version": version})
+        self.add_headers({**credential, "anthropic-version": self.version})
         names = [beta] if isinstance(beta, str) else beta
         if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
             raise ConfigurationError(f"{self.id}: beta is a list of names, not {beta!r}")
+        if "anthropic-beta" in credential:
+            names = list(dict.fromkeys([*names, OAUTH]))
         if names:
             self.add_headers({"anthropic-beta": ",".join(names)})
+
+    def version_for(self, request: ChatRequest) -> str:
+        """Return the API version of one request: the newest, unless it would refuse what the model takes."""
+        if self._version_given:
+            return self.version
+        rules = rules_of(request.model or self.model)
+        samples = request.temperature is not None or request.top_p is not None or bool(SAMPLING & request.extra.keys())
+        return OLDER if rules.family != "claude" or (rules.sampling and samples) else self.version
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
         """Claude models take each other's thinking and blocks, and the API itself drops what a model can't read.
@@ -112,7 +132,8 @@ class Anthropic(HttpProvider):
         text = "Claude refused earlier thinking, since the conversation before it has changed: it was left out"
         exchange.context.notice(notices.ALTERED_THINKING, text, "messages")
         betas = exchange.headers.get("anthropic-beta", "").split(",")
-        return Exchange(exchange.url, body, exchange.context, self.beta_header([*filter(None, betas), BETA]))
+        headers = {**exchange.headers, **self.beta_header([*filter(None, betas), BETA])}
+        return Exchange(exchange.url, body, exchange.context, headers)
 
     def beta_header(self, names: Any) -> dict[str, str]:
         """Return the header for the beta features that one request asks for beside the provider's own."""
@@ -123,6 +144,24 @@ class Anthropic(HttpProvider):
             raise ConfigurationError(f"{self.id}: betas is a list of names, not {names!r}")
         own = self._sent_headers.get("anthropic-beta", "").split(",")
         return {"anthropic-beta": ",".join(dict.fromkeys(filter(None, [*own, *more])))}
+
+
+def _credential(key: str | None, token: str | None, owner: str) -> dict[str, str | Secret]:
+    """Return the headers of a key or a token; without either given, the environment's key goes before its token."""
+    if key is not None and token is not None:
+        key = token = None  # a traceback with locals shows this frame
+        raise ConfigurationError(f"{owner} takes one of api_key and auth_token, not both")
+    found = None if token is not None else find_key(key, "ANTHROPIC_API_KEY", owner)
+    key = None  # as above
+    if found is not None:
+        return {"x-api-key": found}
+    bearer = find_key(token, "ANTHROPIC_AUTH_TOKEN", owner, option="auth_token")
+    token = None  # as above
+    if bearer is None:
+        names = "ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN"
+        raise ConfigurationError(f"{owner} has no key: set {names}, or pass api_key= or auth_token=")
+    headers: dict[str, str | Secret] = {"authorization": bearer.prefixed("Bearer ")}
+    return {**headers, "anthropic-beta": OAUTH} if bearer.reveal().startswith(OAUTH_TOKEN) else headers
 
 
 def _from_environment() -> tuple[str, str]:
@@ -164,6 +203,7 @@ def tako_stream(provider: Anthropic, translator: Translator) -> Stream:
 
 async def prepare(provider: Anthropic, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
     """Encode a request."""
+    version = provider.version_for(request)
 
     def encode(request: ChatRequest, context: PartContext) -> Exchange:
         body = encode_request(
@@ -171,11 +211,13 @@ async def prepare(provider: Anthropic, translator: Translator, request: ChatRequ
             provider.model,
             translator,
             context,
-            version=provider.version,
-            default_max_tokens=provider.default_max_tokens,
             stream=stream,
+            default_max_tokens=provider.default_max_tokens,
+            no_sampling=f"the API version {version} refuses it" if version >= VERSION else "",
         )
         headers = provider.beta_header(body.pop("betas", None))
+        if version != provider.version:
+            headers["anthropic-version"] = version
         return Exchange(f"{provider.base_url}/v1/messages", body, context, headers)
 
     exchange = await encode_fetched(provider, request, encode)

@@ -54,7 +54,7 @@ def test_a_question_goes_to_v1_messages_with_the_key_and_the_version(server: Ser
     request = sent(server)
     assert (request.method, request.path) == ("POST", "/v1/messages")
     assert request.headers["x-api-key"] == "sk-ant-test"
-    assert request.headers["anthropic-version"] == "2023-06-01"
+    assert request.headers["anthropic-version"] == "2026-10-21"
     assert "anthropic-beta" not in request.headers
     assert request.json == {"model": OLD, "max_tokens": 4096, "messages": [{"role": "user", "content": "Hi"}]}
 

@@ -6,11 +6,14 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
+from tako import Chat, Stream, Translator, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, TakoError
+from tako.kit import messages
 from tako.kit.addresses import check_url
 from tako.kit.checks import check_text, given
 from tako.kit.keys import Secret, find_key
 from tako.kit.lease import sent_again
+from tako_vertex.claude import chat_claude, check_wire, is_claude, stream_claude
 from tako_vertex.endpoint import LOCATION, address, host_of, location_of, model_path
 from tako_vertex.generate import GenerateContent
 from tako_vertex.sources import Source, check_credentials
@@ -21,10 +24,12 @@ if TYPE_CHECKING:
 
     from tako.kit.http import CallOptions, FetchOptions
     from tako.kit.wire import HttpReply
+    from tako.parts import Part
+    from tako.state import Origin
 
 
 class Vertex(GenerateContent):
-    """A Gemini model on Vertex AI.
+    """A Gemini model on Vertex AI, or a Claude.
 
     ``project_id``: None for GOOGLE_CLOUD_PROJECT, then for the project that the credentials name. ``location``: a
     region, "eu", "us" or "global"; None for GOOGLE_CLOUD_LOCATION, then "global". A model's path that names a location
@@ -87,8 +92,9 @@ class Vertex(GenerateContent):
             self.tokens = Tokens(Source(self.id, credentials, file))
         self._express = key is not None
 
-    async def url(self, model: str, *, stream: bool) -> str:
+    async def url(self, model: str, *, verb: str) -> str:
         """Return the address of a call; may have to ask the credentials for their project."""
+        check_wire(self.model, model, self.id)
         path = model_path(model, self.id)
         project = self.project_id
         if project is None and not self._express and not path.startswith("projects/"):
@@ -99,7 +105,12 @@ class Vertex(GenerateContent):
                 raise _no_project(self.id)
         placed = location_of(path) if self._anywhere else None
         base = self.endpoint_url if placed is None else host_of(placed, self.id)
-        return address(base, project, self.location, path, stream=stream)
+        return address(base, project, self.location, path, verb=verb)
+
+    def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
+        """Take Gemini's state in Gemini, from the Developer API, too, and Claude's in Claude."""
+        same = not origin.model or is_claude(origin.model) == is_claude(own.model)
+        return same and super().accepts(own, part, origin)
 
     async def find_credentials(self) -> str:
         """Find what a call would need, and return the base URL it would go to; `tako doctor` asks.
@@ -155,3 +166,21 @@ def _check_ways(ways: list[str], project: str | None, location: str | None, owne
 
 def _no_project(owner: str) -> ConfigurationError:
     return ConfigurationError(f"{owner} has no project: set GOOGLE_CLOUD_PROJECT, or pass project_id=")
+
+
+@hookimpl
+def tako_translator(provider: Vertex) -> Translator | None:
+    """Translate Claude's blocks where it is Claude."""
+    return messages.translator if is_claude(provider.model) else None
+
+
+@hookimpl
+def tako_chat(provider: Vertex, translator: Translator) -> Chat | None:
+    """Ask Claude for a whole reply."""
+    return chat_claude(provider, translator) if is_claude(provider.model) else None
+
+
+@hookimpl
+def tako_stream(provider: Vertex, translator: Translator) -> Stream | None:
+    """Ask Claude for a reply in Server-Sent Events."""
+    return stream_claude(provider, translator) if is_claude(provider.model) else None

@@ -9,6 +9,7 @@ import re
 
 from tako.errors import ConfigurationError
 from tako.kit.checks import Default, path_of
+from tako.kit.families import rules_of
 
 LOCATION = Default("global")
 MULTI_REGIONS = frozenset({"us", "eu"})
@@ -33,14 +34,16 @@ def host_of(location: str, owner: str) -> str:
 def model_path(model: str, owner: str) -> str:
     """Return a model's path, percent-encoded.
 
-    A bare name is Google's; "meta/llama-4" is another publisher's; "publishers/…", "projects/…/endpoints/…" (a tuned
-    model) are taken as they are. Raises ConfigurationError on a path that steps out of its place.
+    A bare name is Google's, and Anthropic's if it's a Claude; "meta/llama-4" is another publisher's; "publishers/…" and
+    "projects/…/endpoints/…" (a tuned model) are taken as they are. Raises ConfigurationError on a path that steps out
+    of its place.
     """
     name = model.strip("/").removeprefix("models/")
     path = path_of(name, "model", owner, safe="/@")
     if not name.startswith(("projects/", "publishers/", "endpoints/")):
         publisher, slash, own = path.partition("/")
-        return f"publishers/{publisher}/models/{own}" if slash else f"publishers/google/models/{path}"
+        maker = "anthropic" if rules_of(name).family == "claude" else "google"
+        return f"publishers/{publisher}/models/{own}" if slash else f"publishers/{maker}/models/{path}"
     return path
 
 
@@ -50,8 +53,8 @@ def location_of(path: str) -> str | None:
     return placed[1] if placed else None
 
 
-def address(base: str, project: str | None, location: str, path: str, *, stream: bool) -> str:
+def address(base: str, project: str | None, location: str, path: str, *, verb: str) -> str:
     """Put the URL of a call together; without a project it is express mode's."""
     if project is not None and not path.startswith("projects/"):
         path = f"projects/{path_of(project, 'project_id', 'vertex', safe=':')}/locations/{location}/{path}"
-    return f"{base}/v1/{path}:{'streamGenerateContent?alt=sse' if stream else 'generateContent'}"
+    return f"{base}/v1/{path}:{verb}"

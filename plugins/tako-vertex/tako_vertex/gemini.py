@@ -56,9 +56,8 @@ class Gemini(GenerateContent):
         self.base_url = check_url(url, "base_url", self.id, beyond="/v1(?:beta)?(?:/.*)?")
         self.add_headers({"x-goog-api-key": key})
 
-    async def url(self, model: str, *, stream: bool) -> str:
+    async def url(self, model: str, *, verb: str) -> str:
         """Return the address of a call."""
-        verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
         return f"{self.base_url}/{VERSION}/{self._path(model)}:{verb}"
 
     def _path(self, model: str) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tako.translator import PartContext
 
 TABLE = ModelTable(__package__ or "")
+WHOLE, STREAM = "generateContent", "streamGenerateContent?alt=sse"
 GOOGLE = ("vertex", "gemini")
 """The providers of Gemini: on Google Cloud, and by the Developer API."""
 
@@ -35,8 +36,8 @@ class GenerateContent(HttpProvider):
     labels: ClassVar[bool] = True
     """Whether a request may have labels, for the bill."""
 
-    async def url(self, model: str, *, stream: bool) -> str:
-        """Return the address of a call."""
+    async def url(self, model: str, *, verb: str) -> str:
+        """Return the address of a call; ``verb`` is what is done there, with its query."""
         raise NotImplementedError
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
@@ -91,5 +92,5 @@ async def prepare(provider: GenerateContent, translator: Translator, request: Ch
         return Exchange("", encode_request(request, model, translator, context, labels=provider.labels), context)
 
     exchange = await encode_fetched(provider, request, encode)
-    exchange.url = await provider.url(model, stream=stream)
+    exchange.url = await provider.url(model, verb=STREAM if stream else WHOLE)
     return exchange

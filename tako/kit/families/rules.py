@@ -48,7 +48,8 @@ class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     - ``json_beside_tools``: a reply may be asked for in JSON while tools are declared.
     - ``quiet``: it leaves the text of its thinking out unless it is asked for.
     - ``system_between``: it takes system messages between turns.
-    - ``most_output``: the most tokens of one reply, thinking included.
+    - ``most_output``: the most tokens of one reply, thinking included; ``default_output``: the limit that goes out on a
+      wire that insists on one, if a request has none.
     """
 
     family: str = ""
@@ -67,6 +68,7 @@ class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quiet: bool = False
     system_between: bool = False
     most_output: int | None = None
+    default_output: int = 4096
     converse: Converse = Converse()
 
     @property

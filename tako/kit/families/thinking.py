@@ -64,6 +64,10 @@ def make_room(body: dict[str, Any], limit: int, rules: Rules, request: ChatReque
     """
     fields: dict[str, Any] = body.get("thinking") or {}
     budget: int | None = fields.get("budget_tokens")
+    output: dict[str, Any] = body.get("output_config") or {}
+    effort = output.get("effort")
+    if request.max_tokens is None and budget is None and effort in BUDGETS:
+        return min(max(limit, ANSWER + BUDGETS[effort]), rules.most_output or limit)
     if budget is None or limit > budget:
         return limit
     room = budget + max(limit, 1)

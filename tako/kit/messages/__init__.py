@@ -1,12 +1,13 @@
 """The Messages dialect: Anthropic's wire, and that of everyone who speaks it.
 
 - Parts and tools to blocks and back: ``encode_part``, ``encode_tool``, ``decode_block``; ``translator`` is the pair.
-- A request: ``arrange`` puts blocks in turns, by the rules in ``BLOCKS``, ``BETWEEN`` (for models that take system
-  messages between turns) or ``COMPATIBLE`` (for servers of others), and ``content`` writes a turn down. ``declared``,
-  ``tool_fields`` and ``parameters`` make the rest of the body.
+- A request: ``encode_request`` makes the whole body, by what the model's family takes. Its steps are ``arrange``, which
+  puts blocks in turns, by the rules in ``BLOCKS``, ``BETWEEN`` (for models that take system messages between turns) or
+  ``COMPATIBLE`` (for servers of others), ``content``, ``declared``, ``tool_fields`` and ``parameters``.
 - A reply: ``decode_reply`` reads a whole one, ``MessagesDecoder`` a stream.
 """
 
+from tako.kit.messages.body import encode_request
 from tako.kit.messages.decode import decode_block
 from tako.kit.messages.encode import encode_part, encode_tool
 from tako.kit.messages.reply import decode_reply
@@ -29,6 +30,7 @@ __all__ = [
     "decode_block",
     "decode_reply",
     "encode_part",
+    "encode_request",
     "encode_tool",
     "parameters",
     "tool_choice",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tako.kit.encoding import merge, merge_extra
 from tako.kit.families import UNKNOWN, leave_out_prefill, make_room, rules_of, sampling, thinking
-from tako.kit.messages import BETWEEN, BLOCKS, COMPATIBLE, arrange, content, declared, parameters, tool_fields
+from tako.kit.messages.request import declared, parameters, tool_fields
+from tako.kit.messages.turns import BETWEEN, BLOCKS, COMPATIBLE, arrange, content
 from tako.kit.schemas import ANTHROPIC, adapt
 from tako.kit.turns import with_user
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
-NO_SAMPLING = "2026-10-21"
-"""The first API version that answers 400 to temperature, top_p and top_k."""
 FORCED = ("any", "tool")
 
 
@@ -26,11 +25,15 @@ def encode_request(
     translator: Translator,
     context: PartContext,
     *,
-    version: str,
-    default_max_tokens: int,
     stream: bool,
+    default_max_tokens: int | None = None,
+    no_sampling: str = "",
 ) -> dict[str, Any]:
-    """Make the body of a request; what cannot be carried is noted in the context."""
+    """Make the body of a request; what cannot be carried is noted in the context.
+
+    ``default_max_tokens`` goes out if the request has no limit; None is as much as the model needs. ``no_sampling``:
+    why the server takes neither temperature nor top_p, "" if it does.
+    """
     name = request.model or model
     rules = rules_of(name)
     request = adapt(request, context, ANTHROPIC, name)
@@ -45,10 +48,9 @@ def encode_request(
     body.update(tool_fields(request, tools, turns, context))
     forced = body.get("tool_choice", {}).get("type") in FORCED
     body.update(thinking(request, rules, context, forced=forced, open_calls=_open_calls(turns)))
-    limit = default_max_tokens if request.max_tokens is None else request.max_tokens
+    limit = default_max_tokens or rules.default_output if request.max_tokens is None else request.max_tokens
     body["max_tokens"] = make_room(body, limit, rules, request, context)
-    refusal = f"the API version {version} refuses it" if version >= NO_SAMPLING else ""
-    body.update(sampling(request, rules, context, thinking="thinking" in body, refusal=refusal))
+    body.update(sampling(request, rules, context, thinking="thinking" in body, refusal=no_sampling))
     body = merge(body, dict(parameters(request, context)))
     if stream:
         body["stream"] = True

@@ -1,0 +1,67 @@
+"""Claude on Vertex AI: the Messages API under rawPredict.
+
+Source: https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tako.errors import ConfigurationError
+from tako.kit.exchange import Exchange, chat_through, stream_through
+from tako.kit.families import rules_of
+from tako.kit.fetching import encode_fetched
+from tako.kit.messages import MessagesDecoder, decode_reply, encode_request
+
+if TYPE_CHECKING:
+    from tako import Chat, ChatRequest, Stream, Translator
+    from tako.translator import PartContext
+    from tako_vertex import Vertex
+
+VERSION = "vertex-2023-10-16"
+WHOLE, STREAM = "rawPredict", "streamRawPredict"
+
+
+def is_claude(model: str) -> bool:
+    """Whether a model is asked in the shape of the Messages API."""
+    return rules_of(model).family == "claude"
+
+
+def check_wire(own: str, model: str, owner: str) -> None:
+    """Raise ConfigurationError where a request names a model of the other wire than the provider's own."""
+    if is_claude(own) != is_claude(model) and rules_of(model).family:
+        raise ConfigurationError(f"{owner}: {model!r} is asked in another shape; make a provider of its own for it")
+
+
+def chat_claude(provider: Vertex, translator: Translator) -> Chat:
+    """Ask for a whole reply."""
+    decode = partial(decode_reply, provider=provider, translator=translator)
+    return chat_through(provider, partial(prepare, provider, translator), decode)
+
+
+def stream_claude(provider: Vertex, translator: Translator) -> Stream:
+    """Ask for a reply in Server-Sent Events."""
+    return stream_through(
+        provider,
+        partial(prepare, provider, translator),
+        lambda _, exchange: MessagesDecoder(provider, exchange, translator),
+        partial(decode_reply, provider=provider, translator=translator),
+    )
+
+
+async def prepare(provider: Vertex, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
+    """Encode a request; the address names the model, and the body the version."""
+    model = request.model or provider.model
+    check_wire(provider.model, model, provider.id)
+
+    def encode(request: ChatRequest, context: PartContext) -> Exchange:
+        body = encode_request(request, model, translator, context, stream=stream)
+        del body["model"]
+        if (betas := body.pop("betas", None)) is not None:
+            body["anthropic_beta"] = betas
+        return Exchange("", {"anthropic_version": VERSION, **body}, context)
+
+    exchange = await encode_fetched(provider, request, encode)
+    exchange.url = await provider.url(model, verb=STREAM if stream else WHOLE)
+    return exchange
