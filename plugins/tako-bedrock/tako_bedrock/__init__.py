@@ -24,7 +24,7 @@ from tako.kit.models import ModelTable
 from tako.parts import Part, ReasoningPart
 from tako_bedrock.blocks import decode_block, encode_part
 from tako_bedrock.credentials import Account, Session
-from tako_bedrock.failures import CODES, EXPIRED, refusal_facts
+from tako_bedrock.failures import CODES, REFUSED, refusal_facts
 from tako_bedrock.reply import decode_reply
 from tako_bedrock.request import encode_request
 from tako_bedrock.signing import check_bearer, signature
@@ -154,11 +154,11 @@ class Bedrock(HttpProvider):
         return refusal_facts(reply.headers, body)
 
     async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
-        """Send a request; where the credentials have expired, find new ones once and send it once more."""
+        """Send a request; where the credentials are refused and there are others by now, send it once more with those."""
         held = await self.account.held() if self._signs else None
 
         async def renewed(refusal: AuthenticationError) -> bool:
-            if held is not None and refusal.code in EXPIRED and await self.account.renew(held):
+            if held is not None and refusal.code in REFUSED and await self.account.renew(held):
                 return True
             source = BEARER if held is None else f"the source {held.method!r}"
             refusal.args = (f"{refusal.args[0]} (the credentials are of {source}; renew or correct them)",)

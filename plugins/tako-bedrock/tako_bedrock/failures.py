@@ -54,6 +54,13 @@ CODES: Mapping[str, type[errors.ProviderError]] = {
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
 """Codes that new credentials cure."""
+REFUSED = EXPIRED | {
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+"""Codes that others may cure, if the source of the credentials has others by now."""
 
 STATUSES: Mapping[str, int] = {
     "ModelErrorException": 424,

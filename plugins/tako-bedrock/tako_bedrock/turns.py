@@ -84,6 +84,8 @@ def arrange(
     blocks = CLAUDE if rules.family == "claude" else BLOCKS
     system, turns = kit.arrange(request, translator, context, blocks)
     leave_out_prefill(turns, rules, context)
+    if system and turns and not rules.converse.system:
+        system = _as_users(system, turns[0], context)
     for turn in turns:
         put_beside(turn, context)
     give_names(turns)
@@ -95,6 +97,15 @@ def arrange(
     kit.unmark(system, turns, max(CACHE_POINTS - (marked if "tools" in rules.converse.cache else 0), 0), context)
     context.path = ""
     return system, turns
+
+
+def _as_users(system: list[Item], first: Turn, context: PartContext) -> list[Item]:
+    """Put the system's text before the user's own, for a model that takes no other; nothing of it is left."""
+    for item in system:
+        text = "the system's text went out as the user's: this model takes no system messages"
+        context.notice(notices.CHANGED_PART, text, item.path)
+    first.items[:0] = system
+    return []
 
 
 def cache_mark(mark: bool | str, place: str, path: str, rules: Rules, context: PartContext) -> bool | str:

@@ -160,6 +160,13 @@ def test_cache_points_stand_where_the_model_takes_them(model, points, noted):
     assert [path for _, path in notices] == noted
 
 
+@pytest.mark.parametrize("model", ["mistral.mistral-7b-instruct-v0:2", "amazon.titan-text-express-v1"])
+def test_the_systems_text_is_the_users_where_the_model_takes_none(model):
+    body, notices = send(model, [Message.system("Be brief."), *HI])
+    assert body == {"messages": [{"role": "user", "content": [{"text": "Be brief."}, {"text": "Hi"}]}]}
+    assert notices == [("changed_part", "messages[0].content[0]")]
+
+
 def thinking_of(model):
     state = State(Origin("bedrock", model), {"reasoningContent": {"reasoningText": {"signature": "EqQB"}}})
     return [*HI, Message.assistant([ReasoningPart("Hm.", state), TextPart("An answer")]), Message.user("And?")]

@@ -258,6 +258,34 @@ def test_expired_keys_of_the_environment_are_named(aws):
     assert vendors.asked == ["AKIDEXAMPLE"]
 
 
+@pytest.mark.parametrize("code", ["UnrecognizedClientException", "InvalidSignatureException"])
+def test_keys_that_were_renewed_on_disk_are_read_again(aws, tmp_path, code):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        aws.delenv(name)
+    good, asked = "AKIDOLD", []
+
+    def write(key):
+        (tmp_path / "credentials").write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = s\n")
+
+    def vendor(request):
+        asked.append(key_of(request))
+        if key_of(request) == good:
+            return reply(json=ANSWER)
+        return reply(json={"message": "no such key"}, status=403, headers={"x-amzn-errortype": code})
+
+    with serve(vendor) as server:
+        write("AKIDOLD")
+        provider = Bedrock("m", region="us-east-1", endpoint_url=server.url, max_retries=0)
+        assert provider.blocking.chat("Hi").text
+        good = "AKIDNEW"
+        write("AKIDNEW")
+        assert provider.blocking.chat("Hi").text
+        good = "AKIDLATER"
+        with pytest.raises(AuthenticationError, match="renew or correct them"):
+            provider.blocking.chat("Hi")
+    assert asked == ["AKIDOLD", "AKIDOLD", "AKIDNEW", "AKIDNEW"]
+
+
 def test_a_session_of_ones_own_is_used_and_renewed(aws):
     vendors = Vendors(1)
     vendors.expired = {"AKIDold"}

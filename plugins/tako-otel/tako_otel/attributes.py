@@ -46,6 +46,7 @@ CHAT = "chat"
 WELL_KNOWN = {
     "azure-openai": "azure.ai.openai",
     "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
     "mistral": "mistral_ai",
     "vertex": "gcp.vertex_ai",
 }

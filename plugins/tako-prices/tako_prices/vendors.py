@@ -10,7 +10,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from tako.provider import Provider
 
-BY_NAME = {"azure-openai": "azure", "bedrock": "aws", "vertex": "google"}
+BY_NAME = {"azure-openai": "azure", "bedrock": "aws", "gemini": "google", "vertex": "google"}
 """Providers whose address says less than their name does, and what genai-prices calls their vendors."""
 ADDRESSES = ("base_url", "url", "endpoint", "endpoint_url")
 """Attributes in which the others keep the address that they ask."""

@@ -36,7 +36,7 @@ class Vertex(GenerateContent):
     goes before it. ``endpoint_url`` takes the place of the location's host. At most one of: ``access_token``, which is
     never refreshed; ``credentials``, of google.auth; ``service_account_file``; ``api_key``, for express mode, which has
     neither project nor location. None of them: Google's application default credentials. Tokens and keys may be
-    "$ENV:NAME".
+    "$ENV:NAME". ``base_model``: the model that a tuned one is made of; its rules and capabilities hold then.
     """
 
     name = "vertex"
@@ -48,6 +48,7 @@ class Vertex(GenerateContent):
         project_id: str | None = None,
         location: str | None = LOCATION,
         endpoint_url: str | None = None,
+        base_model: str | None = None,
         access_token: str | None = None,
         credentials: Any = None,
         service_account_file: str | os.PathLike[str] | None = None,
@@ -68,6 +69,8 @@ class Vertex(GenerateContent):
         model_path(model, self.name)
         check_text(project_id, "project_id", self.id)
         check_text(location, "location", self.id)
+        check_text(base_model, "base_model", self.id)
+        self.base_model = base_model
         self.tokens: Tokens | None = None
         _check_ways([way for way, there in ways.items() if there], project_id, location, self.id)
         self.project_id = None if key is not None else project_id or os.environ.get("GOOGLE_CLOUD_PROJECT") or None
@@ -111,6 +114,10 @@ class Vertex(GenerateContent):
         """Take Gemini's state in Gemini, from the Developer API, too, and Claude's in Claude."""
         same = not origin.model or is_claude(origin.model) == is_claude(own.model)
         return same and super().accepts(own, part, origin)
+
+    def base_of(self, model: str) -> str:
+        """Return the name whose rules hold for a model: ``base_model`` for the provider's own, if there is one."""
+        return self.base_model if self.base_model is not None and model == self.model else model
 
     async def find_credentials(self) -> str:
         """Find what a call would need, and return the base URL it would go to; `tako doctor` asks.

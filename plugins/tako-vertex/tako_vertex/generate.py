@@ -40,6 +40,10 @@ class GenerateContent(HttpProvider):
         """Return the address of a call; ``verb`` is what is done there, with its query."""
         raise NotImplementedError
 
+    def base_of(self, model: str) -> str:
+        """Return the name whose rules hold for a model: its own, unless something else is known of it."""
+        return model
+
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
         """Take the state of any Gemini model: signatures have to come back, whichever model of theirs is asked next.
 
@@ -55,7 +59,7 @@ class GenerateContent(HttpProvider):
 @hookimpl
 def tako_capabilities(provider: GenerateContent) -> Capabilities:
     """Read the table that this package ships; a tuned model is not in it."""
-    return TABLE.find(provider.model.rpartition("/")[2])
+    return TABLE.find(provider.base_of(provider.model).rpartition("/")[2])
 
 
 @hookimpl
@@ -89,7 +93,8 @@ async def prepare(provider: GenerateContent, translator: Translator, request: Ch
     model = request.model or provider.model
 
     def encode(request: ChatRequest, context: PartContext) -> Exchange:
-        return Exchange("", encode_request(request, model, translator, context, labels=provider.labels), context)
+        base = provider.base_of(model)
+        return Exchange("", encode_request(request, base, translator, context, labels=provider.labels), context)
 
     exchange = await encode_fetched(provider, request, encode)
     exchange.url = await provider.url(model, verb=STREAM if stream else WHOLE)

@@ -157,6 +157,16 @@ def test_a_path_that_names_its_location_is_asked_there() -> None:
     assert asked == ["europe-west4-aiplatform.googleapis.com", "aiplatform.googleapis.com"]
 
 
+def test_base_model_tells_what_a_tuned_model_is_made_of() -> None:
+    with serve(ANSWER) as server:
+        provider = Vertex("endpoints/77", base_model="gemini-3-flash", project_id="p", access_token="t")
+        provider.endpoint_url = server.url
+        provider.blocking.chat(ChatRequest(HI, reasoning="minimal"))
+        provider.blocking.chat(ChatRequest(HI, reasoning="minimal", model="gemini-2.5-flash"))
+    sent = [request.json["generationConfig"]["thinkingConfig"] for request in server.requests]
+    assert [next(iter(config)) for config in sent] == ["thinkingLevel", "thinkingBudget"]
+
+
 def test_credentials_that_were_renewed_on_disk_are_read_again(account: Callable[..., Path]) -> None:
     good = "1"
     tokens: list[str] = []

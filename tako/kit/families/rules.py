@@ -19,7 +19,8 @@ class Converse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What Bedrock's Converse carries to a model.
 
     - ``tools_in_streams``: ConverseStream takes tools; ``choices``: the choices of a tool beside "auto".
-    - ``status``: a tool's result may say that it is an error. ``stops``: stop sequences are taken.
+    - ``system`` and ``stops``: system messages and stop sequences are taken. ``status``: a tool result may say that it
+      is an error.
     - ``cache``: where cache points may stand; ``cache_hour``: they may last for an hour.
     - ``reasoning``: "taken" back by the model; "own" is of one that doesn't think: only what it is known to have made;
       "refused" even if it made it.
@@ -27,6 +28,7 @@ class Converse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     tools_in_streams: bool = True
     choices: tuple[Literal["any", "tool"], ...] = ("any", "tool")
+    system: bool = True
     status: bool = False
     stops: bool = True
     cache: tuple[Literal["system", "messages", "tools"], ...] = ()
