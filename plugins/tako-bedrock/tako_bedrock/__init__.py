@@ -154,7 +154,7 @@ class Bedrock(HttpProvider):
         return refusal_facts(reply.headers, body)
 
     async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
-        """Send a request; where the credentials are refused and there are others by now, send it once more with those."""
+        """Send a request; if the credentials are refused and there are others by now, send it once more with those."""
         held = await self.account.held() if self._signs else None
 
         async def renewed(refusal: AuthenticationError) -> bool:
