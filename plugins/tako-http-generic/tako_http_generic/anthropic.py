@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako import JsonSchema, notices
+from tako.kit.families import leave_out_prefill, rules_of, sampling
 from tako.kit.messages import COMPATIBLE, arrange, content, encode_tool, tool_choice
 from tako.kit.schemas import ANTHROPIC, adapt
 from tako.kit.tools import encode_tools
@@ -24,6 +25,8 @@ def values(request: ChatRequest, translator: Translator, context: PartContext, *
     """Return messages and parameters as the Messages API has them; it has no system messages among the others."""
     request = adapt(request, context, WIRE, context.origin.model)
     system, turns = arrange(request, translator, context, COMPATIBLE)
+    rules = rules_of(context.origin.model)
+    leave_out_prefill(turns, rules, context)
     made: dict[str, Any] = {"messages": [{"role": turn.role, "content": content(turn.items)} for turn in turns]}
     if not split:
         for item in system:
@@ -32,12 +35,13 @@ def values(request: ChatRequest, translator: Translator, context: PartContext, *
         plain = all(item.block.keys() == {"type", "text"} for item in system)
         made["system"] = "\n\n".join([item.block["text"] for item in system]) if plain else content(system)
     made.update(_parameters(request, context))
+    made.update(sampling(request, rules, context, thinking="reasoning" in made))
     return made
 
 
 def _parameters(request: ChatRequest, context: PartContext) -> dict[str, Any]:
     made: dict[str, Any] = {}
-    for name in ("temperature", "top_p", "max_tokens", "stop", "seed", "metadata"):
+    for name in ("max_tokens", "stop", "seed", "metadata"):
         value = getattr(request, name)
         if value not in (None, [], {}):
             made[name] = value
