@@ -80,6 +80,12 @@ def test_families(name: str, family: str) -> None:
     assert rules_of(name).family == family
 
 
+@pytest.mark.parametrize("alias", ["gemini-flash-latest", "gemini-pro-latest", "claude-opus-latest"])
+def test_an_alias_of_the_newest_has_its_rules(alias: str) -> None:
+    newest = {"gemini": "gemini-3.8-flash", "claude": "claude-opus-5-5"}
+    assert rules_of(alias) == rules_of(newest[rules_of(alias).family])
+
+
 def test_a_model_that_is_newer_than_the_file_has_the_rules_of_the_newest() -> None:
     assert rules_of("claude-opus-7") == rules_of("claude-opus-5-5")
     assert rules_of("gemini-4-flash") == rules_of("gemini-3.8-flash")

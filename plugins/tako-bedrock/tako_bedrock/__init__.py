@@ -120,8 +120,8 @@ class Bedrock(HttpProvider):
         return origin.matches(Origin(own.provider, "", own.server) if both else own)
 
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
-        """Ask for a whole reply where a model turns out to take no tools in streams; the API has no code for it."""
-        if not exchange.url.endswith(STREAM) or "toolConfig" not in exchange.body or "stream" not in str(error).lower():
+        """Ask for a whole reply where a model turns out not to stream, or no tools; the API has no code for it."""
+        if not exchange.url.endswith(STREAM) or "stream" not in str(error.args[0]).lower():
             return None
         return Exchange(exchange.url.removesuffix(STREAM) + WHOLE, exchange.body, exchange.context, exchange.headers)
 

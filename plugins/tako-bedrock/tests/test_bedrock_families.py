@@ -51,6 +51,8 @@ def send(model, messages=HI, options=None, **fields):
         (OPUS, None, ["temperature", "top_p"]),
         ("anthropic.claude-sonnet-4-20250514-v1:0", {"temperature": 0.2, "topP": 0.9}, []),
         ("amazon.nova-lite-v1:0", {"temperature": 0.2, "topP": 0.9}, []),
+        ("openai.gpt-oss-120b-1:0", {"temperature": 0.2, "topP": 0.9}, []),
+        ("global.openai.gpt-6-astra", None, ["temperature", "top_p"]),
     ],
 )
 def test_sampling_goes_out_as_the_model_takes_it(model, sent, left_out):

@@ -100,7 +100,8 @@ def _generation_config(request: ChatRequest, rules: Rules, context: PartContext)
         if len(request.stop) > MOST_STOPS:
             context.notice(notices.CHANGED_PARAMETER, f"only the first {MOST_STOPS} stop sequences went out", "stop")
         yield "stopSequences", request.stop[:MOST_STOPS]
-    if request.response_format is not None and (rules.json_beside_tools or not request.tools):
+    tools = request.tools or request.extra.get("tools")
+    if request.response_format is not None and (rules.json_beside_tools or not tools):
         yield "responseMimeType", "application/json"
         if isinstance(request.response_format, JsonSchema):
             yield "responseJsonSchema", request.response_format.schema

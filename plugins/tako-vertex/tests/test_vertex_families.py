@@ -85,6 +85,8 @@ def test_before_gemini_3_json_gives_way_to_tools() -> None:
     schema = JsonSchema("p", {"type": "object", "properties": {}})
     body, notices = send("gemini-2.5-flash", tools=[TOOL], response_format=schema)
     assert ("generationConfig" in body, notices) == (False, [("unsupported_parameter", "response_format")])
+    search = {"tools": [{"googleSearch": {}}]}
+    assert "generationConfig" not in send("gemini-2.5-flash", extra=search, response_format="json")[0]
     body, notices = send("gemini-3-flash", tools=[TOOL], response_format=schema)
     assert (body["generationConfig"]["responseMimeType"], notices) == ("application/json", [])
 
