@@ -206,7 +206,7 @@ class ChatRequest(Struct, frozen=True):
     def __post_init__(self) -> None:
         """Keep headers and context out of all that is written down."""
         for name, value in (("headers", self.headers), ("context", self.context)):
-            if not isinstance(value, Private) and isinstance(value, dict):
+            if value.__class__ is not Private and isinstance(value, dict):  # isinstance asks Private's metaclass
                 force_setattr(self, name, Private(value))
 
 

@@ -53,6 +53,7 @@ MODELS = {
     "ollama": "llava",
     "bedrock": "anthropic.claude-3-5-sonnet-20240620-v1:0",
     "vertex": "gemini-2.5-flash",
+    "gemini": "gemini-2.5-flash",
 }
 
 
@@ -76,6 +77,7 @@ def at(vendors: tuple[str, ...]) -> Callable[..., Provider]:
             "ollama": {"base_url": url},
             "bedrock": {"region": "us-east-1", "endpoint_url": url},
             "vertex": {"access_token": "ya29.test", "project_id": "p", "endpoint_url": url},
+            "gemini": {"api_key": "gemini-test", "base_url": url},
         }
         model = options.pop("model", MODELS[name])
         return get_provider(f"{name}:{model}", **{**places[name], **options})

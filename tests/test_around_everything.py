@@ -48,6 +48,7 @@ WIRES = {
 EMBEDDED = "llamacpp"
 """The one that has no scripted vendor: the model in this process answers."""
 MADE_OF_OTHERS = "fallback"
+"""Its requests pass around it, and then around the provider that it asks."""
 
 
 @pytest.fixture
@@ -73,10 +74,6 @@ def standing(at: Callable[..., Provider]) -> Iterator[Callable[..., tuple[Provid
 
                 url = f"{server.url}/v1/chat/completions"
                 return HttpGeneric.from_file(EXAMPLES / "openai.toml", "m", url=url, headers={}), server
-            if name == "gemini":
-                from tako.providers import Gemini
-
-                return Gemini("gemini-2.5-flash", api_key="gemini-test", base_url=server.url), server
             if name == "python":
                 from tako.providers import PythonProvider
 

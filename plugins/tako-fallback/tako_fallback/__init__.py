@@ -52,7 +52,8 @@ class Fallback(Provider):
     ``order``: "given", "rotate" (each request begins with the next one) or "cheapest" (by the known prices). A provider
     that fails is passed over for as long as its vendor asks for (Retry-After), else for ``pause`` seconds. A stream
     moves on before its first chunk only. The response's ``provider``, cost and origin are those of who answered, and
-    notices say what failed. Each provider makes its own retries first.
+    notices say what failed. Each provider makes its own retries first. ``deadline`` is the longest time of a call over
+    all of them, in seconds.
     """
 
     name = "fallback"
@@ -66,13 +67,14 @@ class Fallback(Provider):
         order: Order = "given",
         pause: float = 30.0,
         capabilities: Capabilities | None = None,
+        deadline: float | None = None,
     ) -> None:
         members = _checked(providers)
         if order not in get_args(Order):
             raise ConfigurationError(f"fallback: order is {shown(order)}, none of {', '.join(get_args(Order))}")
         if isinstance(pause, bool) or not isinstance(pause, (int, float)) or not pause >= 0:
             raise ConfigurationError(f"fallback: pause is {shown(pause)}, not a number of seconds, 0 or more")
-        super().__init__(SEPARATOR.join(member.id for member in members), capabilities=capabilities)
+        super().__init__(SEPARATOR.join(member.id for member in members), capabilities=capabilities, deadline=deadline)
         self.members = members
         self.order = order
         self.pauses = Pauses(pause)
