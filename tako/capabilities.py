@@ -47,7 +47,11 @@ class Capabilities(Struct, frozen=True, kw_only=True):
             return None  # a part that is larger than the whole: nobody knows what was billed
         plain = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
         limit = self.prices_up_to_tokens
-        if not usage.total or plain < 0 or (limit is not None and usage.input_tokens > limit):
+        if (
+            not (usage.input_tokens or usage.output_tokens)
+            or plain < 0
+            or (limit is not None and usage.input_tokens > limit)
+        ):
             return None
         parts = [
             _price(plain, self.usd_per_input_mtok),
