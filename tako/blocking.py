@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tako.keywords import Prompt, RequestOptions
+    from tako.listing import ModelInfo, TokenCount
     from tako.provider import Provider
     from tako.runs import Approve, RunResult
     from tako.stream import ChatStream
@@ -250,6 +251,16 @@ class Blocking:
         PLUGINS.load()
         run = self._provider.run(request, max_rounds=max_rounds, max_cost=max_cost, approve=approve, **options)
         return loop_thread().run(awaited(run))
+
+    def list_models(self) -> list[ModelInfo]:
+        """List the models that there are, as ``Provider.list_models`` does."""
+        PLUGINS.load()
+        return loop_thread().run(self._provider.list_models())
+
+    def count_tokens(self, request: Prompt, **options: Unpack[RequestOptions]) -> TokenCount:
+        """Ask how many tokens a request has, as ``Provider.count_tokens`` does."""
+        PLUGINS.load()
+        return loop_thread().run(self._provider.count_tokens(request, **options))
 
     def close(self) -> None:
         """Close the connections of the provider."""

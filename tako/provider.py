@@ -12,7 +12,7 @@ from msgspec import Struct
 from tako.builtin import BUILT_IN, ONCE, OUTERMOST
 from tako.capabilities import Capabilities
 from tako.environment import resolve_call
-from tako.errors import ConfigurationError, TakoError, shown
+from tako.errors import ConfigurationError, TakoError, UnsupportedError, shown
 from tako.hooks import PLUGINS, Hooks, Named
 from tako.hooks.finding import home_of
 from tako.hooks.inside import INSIDE, inside
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from tako.blocking import Blocking
     from tako.keywords import Prompt, RequestOptions
+    from tako.listing import ModelInfo, TokenCount
     from tako.runs import Approve, Run
     from tako.typed import TypedStream
     from tako.types import ChatRequest, ChatResponse, Chunk, Cost, End
@@ -237,6 +238,29 @@ class Provider:
     async def discover(self) -> Capabilities:
         """Ask the server what the model can do, where it can tell, and remember the answer."""
         return self.capabilities
+
+    async def list_models(self) -> list[ModelInfo]:
+        """List the models that the vendor or the server has.
+
+        Override it if there is such a list. Raises UnsupportedError if there is none, and ProviderError.
+        """
+        raise UnsupportedError(f"{self.id} can't list models: {self.name} has no list of them")
+
+    async def count_tokens(self, request: Prompt, **options: Unpack[RequestOptions]) -> TokenCount:
+        """Ask the vendor how many tokens a request has, without having it answered; see ``chat`` for the arguments.
+
+        Raises UnsupportedError if the vendor doesn't count, and ProviderError.
+        """
+        return await self.count(self._given(request, options))
+
+    async def count(self, request: ChatRequest) -> TokenCount:
+        """Count the tokens of a request that is checked. Override it if the vendor counts."""
+        raise UnsupportedError(f"{self.id} can't count tokens: {self.name} has nothing that counts them")
+
+    @property
+    def translator(self) -> Translator:
+        """What translates parts, with what plugins made of it."""
+        return self._bound().translator
 
     def refresh(self) -> None:
         """Ask the hooks again at the next use; for providers that have learned something, as by ``discover``."""

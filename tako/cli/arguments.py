@@ -41,7 +41,8 @@ def parse(arguments: Sequence[str]) -> Namespace:
     parser.add_argument("--version", action="store_true", help="say which version of tako this is")
     _debug(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for add in (_chat, _conduct, _providers, _doctor, _capabilities, _plugins, _trust, _new_plugin, _setup):
+    asking = (_chat, _conduct, _models, _tokens)
+    for add in (*asking, _providers, _doctor, _capabilities, _plugins, _trust, _new_plugin, _setup):
         _debug(add(commands))
     if next((word for word in arguments if not word.startswith("-")), None) not in commands.choices:
         _installed_commands(commands)
@@ -122,6 +123,29 @@ def _capabilities(commands: Any) -> ArgumentParser:
     return parser
 
 
+def _models(commands: Any) -> ArgumentParser:
+    parser = _command(commands, "models", "list the models that a vendor or a server has", module="listing")
+    parser.add_argument(
+        "provider", nargs="?", metavar="PROVIDER", help="as in openai, openai:gpt-5 or a name of tako.toml; else yours"
+    )
+    _option(parser)
+    _config(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _tokens(commands: Any) -> ArgumentParser:
+    parser = _command(commands, "tokens", "ask a vendor how many tokens a prompt has, without an answer")
+    parser.add_argument(
+        "prompt", nargs="*", metavar="PROMPT", help="what to count; what is piped in goes after it, or where - stands"
+    )
+    _model(parser, flag=True)
+    _config(parser)
+    parser.add_argument("--system", metavar="TEXT", help="an instruction that goes before the prompt")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
 def _plugins(commands: Any) -> ArgumentParser:
     parser = _command(commands, "plugins", "show which plugins stand around each provider, in which order and how")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these providers")
@@ -159,7 +183,9 @@ def _setup(commands: Any) -> ArgumentParser:
     return parser
 
 
-def _command(commands: Any, name: str, text: str, epilog: str | None = None) -> ArgumentParser:
+def _command(
+    commands: Any, name: str, text: str, epilog: str | None = None, module: str | None = None
+) -> ArgumentParser:
     parser: ArgumentParser = commands.add_parser(
         name,
         help=text,
@@ -167,7 +193,7 @@ def _command(commands: Any, name: str, text: str, epilog: str | None = None) -> 
         epilog=epilog,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=_late(name))
+    parser.set_defaults(run=_late(module or name))
     return parser
 
 
@@ -225,6 +251,10 @@ def _model(parser: ArgumentParser, *, flag: bool) -> None:
         )
     else:
         parser.add_argument("model", metavar="ID", help='as in "openai:gpt-5", or a name of tako.toml')
+    _option(parser)
+
+
+def _option(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--option",

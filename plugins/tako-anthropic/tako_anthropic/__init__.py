@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
+from urllib.parse import quote
 
 from tako import Capabilities, Chat, ChatRequest, Origin, Stream, Translator, hookimpl, notices
 from tako.errors import BadRequestError, ConfigurationError, ServerError
 from tako.kit.addresses import check_url, server_of
+from tako.kit.asking import MOST_PAGES, ask_count, ask_json, models_in
 from tako.kit.checks import Default, check_kind, check_text, given
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.families import rules_of
@@ -24,6 +26,7 @@ from tako_anthropic.blocks import encode_part
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tako.listing import ModelInfo, TokenCount
     from tako.parts import Part
     from tako.translator import PartContext
 
@@ -35,6 +38,22 @@ SAMPLING = {"temperature", "top_p", "top_k"}
 OAUTH, OAUTH_TOKEN = "oauth-2025-04-20", "sk-ant-oat"
 """The beta feature that tokens of OAuth need, and how those of Anthropic's begin (SDK 2.14, lib/credentials)."""
 TABLE = ModelTable(__name__)
+COUNTED = frozenset(
+    (
+        "cache_control",
+        "context_management",
+        "mcp_servers",
+        "messages",
+        "model",
+        "output_config",
+        "speed",
+        "system",
+        "thinking",
+        "tool_choice",
+        "tools",
+    )
+)
+"""What of a request counts: ``MessageCountTokensParams`` of anthropic 2.14."""
 
 
 class Anthropic(HttpProvider):
@@ -106,6 +125,25 @@ class Anthropic(HttpProvider):
         rules = rules_of(request.model or self.model)
         samples = request.temperature is not None or request.top_p is not None or bool(SAMPLING & request.extra.keys())
         return OLDER if rules.family != "claude" or (rules.sampling and samples) else self.version
+
+    async def list_models(self) -> list[ModelInfo]:
+        """List the models, page by page (GET /v1/models). Raises ProviderError."""
+        found: list[ModelInfo] = []
+        after = ""
+        for _ in range(MOST_PAGES):
+            page = await ask_json(self, f"{self.base_url}/v1/models?limit=1000{after}")
+            found += models_in(page.get("data"))
+            last = page.get("last_id")
+            if not (page.get("has_more") and isinstance(last, str)):
+                break
+            after = f"&after_id={quote(last, safe='')}"
+        return found
+
+    async def count(self, request: ChatRequest) -> TokenCount:
+        """Ask how many tokens a request has (POST /v1/messages/count_tokens). Raises ProviderError."""
+        exchange = await prepare(self, self.translator, request, False)
+        body = {name: value for name, value in exchange.body.items() if name in COUNTED}
+        return await ask_count(self, exchange, f"{exchange.url}/count_tokens", body, "input_tokens")
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
         """Claude models take each other's thinking and blocks, and the API itself drops what a model can't read.

@@ -15,6 +15,7 @@ from tako.kit.http import HttpProvider
 from tako.kit.keys import Secret, find_key
 from tako.kit.responses import Api, ResponsesProvider, check_api
 from tako.kit.schemas import AZURE
+from tako.provider import Provider
 from tako_azure_openai.entra import TokenProvider, TokenSource
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tako.capabilities import Capabilities
     from tako.errors import ProviderError
     from tako.kit.http import FetchOptions
+    from tako.listing import TokenCount
+    from tako.types import ChatRequest
 
 V1_VERSIONS = ("v1", "preview", "latest")
 """Names that stand for the v1 form of the API, which has no dates."""
@@ -142,6 +145,17 @@ class AzureOpenAI(ResponsesProvider):
             return f"{self.endpoint}{path}?api-version={quote(self.api_version, safe='')}"
         query = f"?api-version={self.api_version}" if self.api_version in V1_VERSIONS[1:] else ""
         return f"{self.endpoint}/openai/v1/{'responses' if responses else 'chat/completions'}{query}"
+
+    @property
+    def models_url(self) -> str:
+        """The address of the list of models; which of them are deployed it doesn't tell."""
+        if self.is_v1:
+            return f"{self.endpoint}/openai/v1/models"
+        return f"{self.endpoint}/openai/models?api-version={quote(self.api_version, safe='')}"
+
+    async def count(self, request: ChatRequest) -> TokenCount:
+        """Raise UnsupportedError: Azure's Responses API has no ``input_tokens`` (it answers 404, as of May 2026)."""
+        return await Provider.count(self, request)
 
     async def discover(self) -> Capabilities:
         """Return what is known: Azure lists models, but not which one a deployment is of."""

@@ -12,6 +12,7 @@ from anyio import to_thread
 from tako import Capabilities, Chat, ChatRequest, Origin, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import AuthenticationError, BadRequestError, ConfigurationError, ProviderError
 from tako.kit.addresses import check_url
+from tako.kit.asking import ask_count, ask_json, models_in
 from tako.kit.checks import check_text, path_of
 from tako.kit.encoding import merge_extra
 from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
@@ -35,11 +36,14 @@ if TYPE_CHECKING:
 
     from tako.kit.failures import Facts
     from tako.kit.wire import HttpReply
+    from tako.listing import ModelInfo, TokenCount
     from tako.translator import PartContext
 
 BEARER = "AWS_BEARER_TOKEN_BEDROCK"
 TABLE = ModelTable(__name__)
 WHOLE, STREAM = "/converse", "/converse-stream"
+COUNTED = frozenset(("messages", "system", "toolConfig", "additionalModelRequestFields"))
+"""What of a request counts: ConverseTokensRequest of the API."""
 LARGE = 1024 * 1024
 """Bytes of a body from which on signing it, which hashes it, is a thread's work."""
 _ARN = re.compile(r"arn:[^:]*:[^:]*:([a-z0-9-]+):")
@@ -101,6 +105,22 @@ class Bedrock(HttpProvider):
         if self.endpoint_url is not None and not self._signs:
             return self.endpoint_url
         return (await self.account.place(region_of(model or self.model))).endpoint
+
+    async def list_models(self) -> list[ModelInfo]:
+        """List the foundation models of the region, and which of them Converse may serve isn't told.
+
+        Raises ProviderError, and ConfigurationError where no region is set.
+        """
+        base = (await self.endpoint()).replace("://bedrock-runtime", "://bedrock", 1)
+        listed = await ask_json(self, f"{base}/foundation-models")
+        return models_in(listed.get("modelSummaries"), "modelId")
+
+    async def count(self, request: ChatRequest) -> TokenCount:
+        """Ask how many tokens a request has (CountTokens). Raises ProviderError."""
+        exchange = await prepare(self, self.translator, request, False)
+        body = {name: value for name, value in exchange.body.items() if name in COUNTED}
+        url = f"{exchange.url.removesuffix(WHOLE)}/count-tokens"
+        return await ask_count(self, exchange, url, {"input": {"converse": body}}, "inputTokens")
 
     def rules_for(self, model: str) -> Rules:
         """Return what a model takes: of the provider's own, by ``base_model`` where its name tells nothing."""

@@ -11,6 +11,7 @@ import msgspec
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import NotFoundError, ProviderError, TransportError
 from tako.kit.addresses import server_of
+from tako.kit.asking import ask_json, models_in
 from tako.kit.checks import check_kind
 from tako.kit.encoding import encode, merge_extra
 from tako.kit.exchange import Exchange, chat_through, stream_through
@@ -25,6 +26,7 @@ from tako_ollama.wire import encode_body, encode_part
 
 if TYPE_CHECKING:
     from tako.kit.wire import HttpReply
+    from tako.listing import ModelInfo
     from tako.translator import PartContext
 
 UNREACHABLE = ("ConnectionRefusedError", "ConnectError")
@@ -68,6 +70,11 @@ class Ollama(HttpProvider):
         self.discovered: Capabilities | None = None
         if key is not None:
             self.add_headers({"authorization": key.prefixed("Bearer ")})
+
+    async def list_models(self) -> list[ModelInfo]:
+        """List the models that the server has pulled. Raises ProviderError."""
+        listed = await ask_json(self, f"{self.base_url}/api/tags")
+        return models_in(listed.get("models"), "name")
 
     async def discover(self) -> Capabilities:
         """Ask the server what the model can do, and remember it. Raises ProviderError."""

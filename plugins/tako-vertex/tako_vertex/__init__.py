@@ -6,10 +6,11 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from tako import Chat, Stream, Translator, hookimpl
+from tako import Chat, ChatRequest, Provider, Stream, Translator, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, TakoError
 from tako.kit import messages
 from tako.kit.addresses import check_url
+from tako.kit.asking import ask_pages
 from tako.kit.checks import check_text, given
 from tako.kit.keys import Secret, find_key
 from tako.kit.lease import sent_again
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tako.kit.wire import HttpReply
     from tako.parts import Part
     from tako.state import Origin
+    from tako.listing import ModelInfo, TokenCount
 
 
 class Vertex(GenerateContent):
@@ -118,6 +120,17 @@ class Vertex(GenerateContent):
     def base_of(self, model: str) -> str:
         """Return the name whose rules hold for a model: ``base_model`` for the provider's own, if there is one."""
         return self.base_model if self.base_model is not None and model == self.model else model
+
+    async def count(self, request: ChatRequest) -> TokenCount:
+        """Ask how many tokens a request to a Gemini model has. Raises ProviderError, and UnsupportedError for Claude."""
+        if is_claude(self.base_of(request.model or self.model)):
+            return await Provider.count(self, request)
+        return await super().count(request)
+
+    async def list_models(self) -> list[ModelInfo]:
+        """List Google's models in the Model Garden. Raises ProviderError."""
+        prefix = "publishers/google/models/"
+        return await ask_pages(self, f"{self.endpoint_url}/v1beta1/{prefix[:-1]}", "publisherModels", prefix)
 
     async def find_credentials(self) -> str:
         """Find what a call would need, and return the base URL it would go to; `tako doctor` asks.

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tako import Translator, hookimpl, notices
 from tako.errors import ConfigurationError
 from tako.kit.addresses import check_url
+from tako.kit.asking import ask_pages
 from tako.kit.checks import Default, given, path_of
 from tako.kit.keys import find_key
 from tako.parts import FileIdPart, FileUrlPart, ImageUrlPart, Part
@@ -19,6 +20,7 @@ from tako_vertex.parts import decode_block, encode_part
 
 if TYPE_CHECKING:
     from tako.kit.http import FetchOptions
+    from tako.listing import ModelInfo
     from tako.translator import PartContext
 
 BASE_URL = Default("https://generativelanguage.googleapis.com")
@@ -59,6 +61,14 @@ class Gemini(GenerateContent):
     async def url(self, model: str, *, verb: str) -> str:
         """Return the address of a call."""
         return f"{self.base_url}/{VERSION}/{self._path(model)}:{verb}"
+
+    async def list_models(self) -> list[ModelInfo]:
+        """List the models of the API. Raises ProviderError."""
+        return await ask_pages(self, f"{self.base_url}/{VERSION}/models", "models", "models/")
+
+    def counted(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return what is asked about a request, which the API wants whole."""
+        return {"generateContentRequest": {"model": path.partition(f"/{VERSION}/")[2], **body}}
 
     def _path(self, model: str) -> str:
         """Return a model's path; a bare name is one of Google's, "tunedModels/…" is one of your own."""

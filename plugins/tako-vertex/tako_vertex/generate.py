@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
+from tako.kit.asking import ask_count
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.fetching import encode_fetched
 from tako.kit.http import HttpProvider
@@ -19,12 +20,16 @@ from tako_vertex.stream import GeminiDecoder
 if TYPE_CHECKING:
     from tako.kit.failures import Facts
     from tako.kit.wire import HttpReply
+    from tako.listing import TokenCount
     from tako.parts import Part
     from tako.state import Origin
     from tako.translator import PartContext
 
 TABLE = ModelTable(__package__ or "")
 WHOLE, STREAM = "generateContent", "streamGenerateContent?alt=sse"
+
+COUNTED = frozenset(("contents", "systemInstruction", "tools", "generationConfig"))
+"""What of a request counts: CountTokensRequest of aiplatform v1."""
 GOOGLE = ("vertex", "gemini")
 """The providers of Gemini: on Google Cloud, and by the Developer API."""
 
@@ -43,6 +48,18 @@ class GenerateContent(HttpProvider):
     def base_of(self, model: str) -> str:
         """Return the name whose rules hold for a model: its own, unless something else is known of it."""
         return model
+
+    async def count(self, request: ChatRequest) -> TokenCount:
+        """Ask how many tokens a request has (countTokens). Raises ProviderError."""
+        exchange = await prepare(self, self.translator, request, False)
+        body = {name: value for name, value in exchange.body.items() if name in COUNTED}
+        path, _, _ = exchange.url.rpartition(":")
+        counted = self.counted(path, body)
+        return await ask_count(self, exchange, f"{path}:countTokens", counted, "totalTokens")
+
+    def counted(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return what is asked about a request; ``path`` ends with its model."""
+        return body
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
         """Take the state of any Gemini model: signatures have to come back, whichever model of theirs is asked next.

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from tako.capabilities import Capabilities
 from tako.hooks import hookimpl
 from tako.kit.addresses import check_url, server_of
+from tako.kit.asking import ask_json, models_in
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.encode import encode_request, translator_for
 from tako.kit.completions.exchange import chat_completions, stream_completions
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tako.hookspecs import Chat, Stream
+    from tako.listing import ModelInfo
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
@@ -108,6 +110,16 @@ class CompletionsProvider(HttpProvider):
         """Make the body of a request."""
         dialect = self.dialect_of(request.model or self.model)
         return encode_request(request, self.wire_model, translator, context, dialect, stream=stream)
+
+    @property
+    def models_url(self) -> str:
+        """The address of the list of models."""
+        return f"{self.base_url}/models"
+
+    async def list_models(self) -> list[ModelInfo]:
+        """List the models of the vendor, or of the server. Raises ProviderError."""
+        listed = await ask_json(self, self.models_url)
+        return models_in(listed.get("data"))
 
     async def discover(self) -> Capabilities:
         """Ask the server for its models, and remember what it says of this one. Raises ProviderError.

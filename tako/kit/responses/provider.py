@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from tako import notices
 from tako.errors import BadRequestError, ConfigurationError, NotFoundError
 from tako.hooks import hookimpl
+from tako.kit.asking import ask_count
 from tako.kit.completions.encode import translator_for
 from tako.kit.completions.exchange import chat_completions, stream_completions
 from tako.kit.completions.provider import CompletionsProvider, prepare
@@ -39,11 +40,29 @@ if TYPE_CHECKING:
     from tako.kit.exchange import Exchange
     from tako.kit.http import CallOptions
     from tako.kit.wire import HttpReply
+    from tako.listing import TokenCount
     from tako.parts import Part
     from tako.state import Origin
     from tako.translator import PartContext
     from tako.types import ChatRequest, ChatResponse, Chunk
 
+COUNTED = frozenset(
+    (
+        "conversation",
+        "input",
+        "instructions",
+        "model",
+        "parallel_tool_calls",
+        "personality",
+        "previous_response_id",
+        "reasoning",
+        "text",
+        "tool_choice",
+        "tools",
+        "truncation",
+    )
+)
+"""What of a request counts: ``InputTokenCountParams`` of openai 3.57."""
 Api = Literal["auto", "responses", "chat"]
 """Which API is asked; "auto" decides by address and model."""
 
@@ -79,6 +98,15 @@ class ResponsesProvider(CompletionsProvider):
             text = 'this model is served by the Responses API alone, as far as is known: api="responses" asks it'
             context.notice(notices.OTHER_API, text, "")
         return super().encode(request, translator, context, stream=stream)
+
+    async def count(self, request: ChatRequest) -> TokenCount:
+        """Ask the Responses API, which counts (POST /responses/input_tokens); Chat Completions doesn't."""
+        if not self.speaks_responses(request.model):
+            return await super().count(request)
+        exchange = await prepare(self, self.translator, request, False)
+        body = {name: value for name, value in exchange.body.items() if name in COUNTED}
+        url, query, rest = exchange.url.partition("?")
+        return await ask_count(self, exchange, f"{url}/input_tokens{query}{rest}", body, "input_tokens")
 
     def context(self, request: ChatRequest) -> PartContext:
         """Return the context of one request. State of one API means nothing to the other."""

@@ -1,0 +1,118 @@
+"""Questions beside requests: lists of models, and counts of tokens."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from tako.errors import ProviderError, ResponseError
+from tako.kit.body import decode_json
+from tako.kit.encoding import encode
+from tako.kit.exchange import refuse_if_strict
+from tako.listing import ModelInfo, TokenCount
+from tako.loose import as_array, as_object, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tako.kit.exchange import Exchange
+    from tako.kit.http import HttpProvider
+
+MOST_PAGES = 100
+"""Pages of a list of models; more is a server that never ends."""
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+CONTEXT = (
+    "max_input_tokens",
+    "inputTokenLimit",
+    "loaded_context_length",
+    "max_model_len",
+    "context_length",
+    "context_window",
+    "max_context_length",
+)
+"""Fields that hold how long a model's context is."""
+OUTPUT = ("max_tokens", "outputTokenLimit", "max_output_tokens", "max_completion_tokens")
+RETIRES = ("retires_at", "shutdown_date", "deprecation", "endOfLifeTime")
+CREATED = ("created", "created_at", "createdAt", "modified_at")
+NAMES = ("display_name", "displayName", "modelName", "name")
+
+
+async def ask_json(provider: HttpProvider, url: str, body: Any = None, **call: Any) -> dict[str, Any]:
+    """Ask a vendor something, with GET if there is no body, and return the JSON object that it answers.
+
+    Raises a ProviderError that says who was asked. It isn't tried again.
+    """
+    try:
+        method = "GET" if body is None else "POST"
+        _, data = await provider.fetch(url, b"" if body is None else encode(body), method=method, **call)
+        return decode_json(data, _OBJECT)
+    except ProviderError as error:
+        error.provider = error.provider or provider.name
+        error.model = error.model or provider.model
+        raise
+
+
+async def ask_count(provider: HttpProvider, exchange: Exchange, url: str, body: Any, field: str) -> TokenCount:
+    """Ask how many tokens an encoded request has; ``field`` is the one of the reply that says it."""
+    request = exchange.context.request
+    refuse_if_strict(request, exchange.notices, provider)
+    reply = await ask_json(provider, url, body, **provider.call(request, exchange.headers))
+    count = reply.get(field)
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise ResponseError(f"the reply has no {field}", provider=provider.name, model=provider.model)
+    return TokenCount(count, reply)
+
+
+async def ask_pages(provider: HttpProvider, url: str, field: str, prefix: str) -> list[ModelInfo]:
+    """List models as Google's APIs do, page by page."""
+    found: list[ModelInfo] = []
+    token, pages = "", 0
+    while pages < MOST_PAGES:
+        page = await ask_json(provider, f"{url}?pageSize=1000{token}")
+        found += models_in(page.get(field), "name", prefix)
+        pages += 1
+        following = text_of(page.get("nextPageToken"))
+        if not following:
+            break
+        token = f"&pageToken={quote(following, safe='')}"
+    return found
+
+
+def models_in(entries: Any, id: str = "id", prefix: str = "") -> list[ModelInfo]:
+    """Read a vendor's entries, in its order. ``id`` is the field of the id; ``prefix`` is taken off it."""
+    found = [fields for entry in as_array(entries) or () if (fields := as_object(entry)) and text_of(fields.get(id))]
+    return [_model(entry, text_of(entry[id]).removeprefix(prefix)) for entry in found]
+
+
+def _model(entry: dict[str, Any], id: str) -> ModelInfo:
+    name = next((text for field in NAMES if (text := text_of(entry.get(field))) and not text.endswith(id)), "")
+    return ModelInfo(
+        id,
+        name,
+        _day(entry, CREATED),
+        _day({**entry, **(as_object(entry.get("modelLifecycle")) or {})}, RETIRES),
+        _size(entry, CONTEXT),
+        _size(entry, OUTPUT),
+        entry,
+    )
+
+
+def _size(entry: dict[str, Any], fields: Iterable[str]) -> int | None:
+    sizes = [entry.get(field) for field in fields]
+    return next((size for size in sizes if isinstance(size, int) and not isinstance(size, bool) and size > 0), None)
+
+
+def _day(entry: dict[str, Any], fields: Iterable[str]) -> date | None:
+    """Read a day: seconds since 1970, or a date of ISO 8601."""
+    for value in map(entry.get, fields):
+        try:
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+                return datetime.fromtimestamp(value, UTC).date()
+            if isinstance(value, str) and value:
+                return date.fromisoformat(value[:10])
+        except (ValueError, OverflowError, OSError):
+            continue
+    return None
