@@ -47,6 +47,7 @@ def asked(tool: Tool | None = None, part: Any = None, **fields: Any) -> ChatRequ
     return ChatRequest([Message.user([part or TextPart("?")])], tools=[tool] if tool else [], **fields)
 
 
+MARKED = TextPart("?", cache="12h")
 LOW = ImageUrlPart(URL, extra={"image_url": {"detail": "low"}})
 STRICT = Tool("f", "F", SCHEMA, strict=True)
 FIELDS: list[tuple[str, ChatRequest, str, Any]] = [
