@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from tako.kit.http import CallOptions, FetchOptions
     from tako.kit.wire import HttpReply
+    from tako.listing import ModelInfo, TokenCount
     from tako.parts import Part
     from tako.state import Origin
-    from tako.listing import ModelInfo, TokenCount
 
 
 class Vertex(GenerateContent):
@@ -122,7 +122,7 @@ class Vertex(GenerateContent):
         return self.base_model if self.base_model is not None and model == self.model else model
 
     async def count(self, request: ChatRequest) -> TokenCount:
-        """Ask how many tokens a request to a Gemini model has. Raises ProviderError, and UnsupportedError for Claude."""
+        """Ask how many tokens a request to Gemini has. Raises ProviderError, and UnsupportedError for Claude."""
         if is_claude(self.base_of(request.model or self.model)):
             return await Provider.count(self, request)
         return await super().count(request)
