@@ -15,7 +15,7 @@ from tako.kit.checks import check_text, given
 from tako.kit.keys import Secret, find_key
 from tako.kit.lease import sent_again
 from tako_vertex.claude import chat_claude, check_wire, is_claude, stream_claude
-from tako_vertex.endpoint import LOCATION, address, host_of, location_of, model_path
+from tako_vertex.endpoint import LOCATION, address, check_served, host_of, location_of, model_path
 from tako_vertex.generate import GenerateContent
 from tako_vertex.sources import Source, check_credentials
 from tako_vertex.tokens import Tokens
@@ -101,6 +101,7 @@ class Vertex(GenerateContent):
         """Return the address of a call; may have to ask the credentials for their project."""
         check_wire(self.model, model, self.id)
         path = model_path(model, self.id)
+        check_served(path, self.id)
         project = self.project_id
         if project is None and not self._express and not path.startswith("projects/"):
             if self.tokens is not None:

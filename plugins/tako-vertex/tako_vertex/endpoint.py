@@ -13,7 +13,10 @@ from tako.kit.families import rules_of
 
 LOCATION = Default("global")
 MULTI_REGIONS = frozenset({"us", "eu"})
+SERVED = ("anthropic", "google")
+"""The publishers whose models are served here."""
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
+_PUBLISHER = re.compile(r"(?:^|/)publishers/([^/]+)/")
 _PLACED = re.compile(r"projects/[^/]+/locations/([^/]+)/")
 
 
@@ -34,7 +37,7 @@ def host_of(location: str, owner: str) -> str:
 def model_path(model: str, owner: str) -> str:
     """Return a model's path, percent-encoded.
 
-    A bare name is Google's, and Anthropic's if it's a Claude; "meta/llama-4" is another publisher's; "publishers/…" and
+    A bare name is Google's, and Anthropic's if it's a Claude; "anthropic/…" names the publisher; "publishers/…" and
     "projects/…/endpoints/…" (a tuned model) are taken as they are. Raises ConfigurationError on a path that steps out
     of its place.
     """
@@ -45,6 +48,16 @@ def model_path(model: str, owner: str) -> str:
         maker = "anthropic" if rules_of(name).family == "claude" else "google"
         return f"publishers/{publisher}/models/{own}" if slash else f"publishers/{maker}/models/{path}"
     return path
+
+
+def check_served(path: str, owner: str) -> None:
+    """Raise ConfigurationError for the path of a model that's asked in neither Gemini's shape nor Claude's."""
+    publisher = _PUBLISHER.search(path)
+    if publisher is not None and publisher[1] not in SERVED:
+        raise ConfigurationError(
+            f"{owner}: models of {publisher[1]!r} aren't asked in Gemini's shape; if Google has an OpenAI-compatible "
+            "address for it, use OpenAI(model, base_url=…)"
+        )
 
 
 def location_of(path: str) -> str | None:

@@ -102,3 +102,13 @@ def test_a_request_for_a_model_of_the_other_shape_is_refused_before_the_network(
         with pytest.raises(ConfigurationError, match="another shape"):
             blocking.stream(request).response() if stream else blocking.chat(request)
     assert not server.requests
+
+
+@pytest.mark.parametrize("model", ["meta/llama-4-maverick", "publishers/mistralai/models/mistral-medium-3"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_other_publishers_models_are_refused_before_the_network(model: str, stream: bool) -> None:
+    with serve(reply(json=OK)) as server:
+        blocking = at(server, model).blocking
+        with pytest.raises(ConfigurationError, match="Gemini's shape"):
+            blocking.stream("Hi").response() if stream else blocking.chat("Hi")
+    assert not server.requests

@@ -83,7 +83,6 @@ def test_location_and_project_come_from_the_environment(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("model", "path"),
     [
-        ("meta/llama-4", "/v1/projects/proj/locations/global/publishers/meta/models/llama-4"),
         ("models/gemini-x", "/v1/projects/proj/locations/global/publishers/google/models/gemini-x"),
         ("endpoints/123", "/v1/projects/proj/locations/global/endpoints/123"),
         ("projects/q/locations/eu/endpoints/1", "/v1/projects/q/locations/eu/endpoints/1"),
