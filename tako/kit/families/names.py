@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 OPAQUE = re.compile(
     r"arn:.*:(application-inference-profile|provisioned-model|custom-model-deployment|imported-model|endpoint|prompt)/"
@@ -18,6 +19,7 @@ _BEFORE = re.compile(
 _DASHED = re.compile(r"(?<=\d)-(\d)(?![\dbxk])")
 
 
+@lru_cache(1024)
 def bare_name(model: str) -> str:
     """Return a model's name as its maker writes it, in lower case, or "" where the name tells no model.
 
