@@ -12,7 +12,7 @@ OPAQUE = re.compile(
 """Names that tell nothing of the model behind them: Bedrock's profiles and deployments, Vertex's endpoints."""
 _CUSTOM = re.compile(r"arn:.*:custom-model/([^/]+)/")
 _BEFORE = re.compile(
-    r"^(?:ft:|(?:us|eu|apac|amer|global|us-gov|[a-z]{2})\.|(?:databricks|system\.ai|vertex|azure|bedrock)[-.]"
+    r"^(?:(?:us|eu|apac|amer|global|us-gov|[a-z]{2})\.|(?:databricks|system\.ai|vertex|azure|bedrock)[-.]"
     r"|(?:anthropic|openai|amazon|meta|google)(?:\.|-{1,2})(?=[a-z])"
     r"|(?:mistral|mistralai|cohere|ai21|writer|qwen|moonshotai|moonshot|minimax|zai|nvidia|xai)\.(?=[a-z]))"
 )
@@ -24,12 +24,14 @@ def bare_name(model: str) -> str:
     """Return a model's name as its maker writes it, in lower case, or "" where the name tells no model.
 
     Taken off are paths and ARNs (the last step names the model), regions and vendors ("us.anthropic."), gateways
-    ("databricks-") and ``ft:``. Versions have dots: "gpt-5-1" is "gpt-5.1". Dates and whatever else follows the name
-    stay.
+    ("databricks-"), and what fine-tuning adds ("ft:BASE:…"). Versions have dots: "gpt-5-1" is "gpt-5.1". Dates and
+    whatever else follows the name stay.
     """
     name = model.strip().lower()
     if OPAQUE.search(name):
         return ""
+    if name.startswith("ft:"):
+        name = name.split(":")[1]
     custom = _CUSTOM.search(name)
     name = custom[1] if custom else name.rstrip("/").rpartition("/")[2]
     while (shorter := _BEFORE.sub("", name, count=1)) != name:
