@@ -213,6 +213,14 @@ def test_json_is_asked_for_in_words_unless_the_first_turn_has_the_word() -> None
     assert ("instructions" in body, noted) == (False, [])
 
 
+def test_an_effort_by_extra_leaves_sampling_out_as_any_other() -> None:
+    request = ChatRequest([Message.user("Hi")], temperature=0.4, extra={"reasoning": {"effort": "high"}})
+    body, noted = sent(request, "gpt-5.4")
+    assert (body.get("temperature"), body["reasoning"], noted) == (None, {"effort": "high"}, ["unsupported_parameter"])
+    summary = ChatRequest([Message.user("Hi")], temperature=0.4, extra={"reasoning": {"summary": "auto"}})
+    assert sent(summary, "gpt-5.4")[0]["temperature"] == 0.4
+
+
 def test_a_model_that_does_not_reason_is_asked_once_more() -> None:
     refusal = {"error": {"message": "Encrypted content is not supported with this model.", "param": "include"}}
     message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ok"}]}

@@ -62,7 +62,8 @@ class Items:
         self._open: list[OpenItem] = []
         self._aside: list[OpenItem] = []  # not done, though the next item of a server that doesn't count has begun
         self._live: OpenItem | None = None
-        self._seen: set[int] = set()
+        self._begun: list[OpenItem] = []
+        self._counts = True  # whether the server gives each item an index of its own
         self._over: dict[str, OpenItem] = {}
 
     def goes_on(self, index: int | None, content_index: int) -> bool:
@@ -97,10 +98,24 @@ class Items:
                 item.take_what_came()
             item.done = True
             yield from self._hand_over(item, self._completed(item))
+        for n, fields in self._untold(whole):
+            yield from self._added({"output_index": n}, fields)
+            yield from self._done({"output_index": n}, fields)
+
+    def _untold(self, whole: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+        """Return the items that no event has told of, with their places. In the whole reply, ids may be others."""
+        if self._counts:
+            seen = {item.index for item in self._begun}
+            return [(n, fields) for n, fields in enumerate(whole) if n not in seen and not self._is_over(fields)]
+        known = {id for fields in whole for id in ids_of(fields)}
+        renamed = [item.kind for item in self._begun if not item.ids & known]
+        untold: list[tuple[int, dict[str, Any]]] = []
         for n, fields in enumerate(whole):
-            if n not in self._seen and not self._is_over(fields):
-                yield from self._added({"output_index": n}, fields)
-                yield from self._done({"output_index": n}, fields)
+            if (kind := text_of(fields.get("type"))) in renamed and not self._is_over(fields):
+                renamed.remove(kind)
+            elif not self._is_over(fields):
+                untold.append((n, fields))
+        return untold
 
     def _added(self, event: dict[str, Any], fields: dict[str, Any]) -> Iterator[Delta]:
         """Begin an item, unless something of it has come before."""
@@ -128,9 +143,10 @@ class Items:
     def _find(self, event: dict[str, Any], fields: dict[str, Any] | None = None) -> OpenItem | None:
         """Find the item that an event is about: by its index, its id, or as the last that began."""
         index = event.get("output_index")
-        if len(self._open) == 1 and not self._aside and isinstance(index, int) and self._open[0].index == index:
-            return self._open[0]
         ids = ids_of(fields or {}) or ids_of({"id": event.get("item_id")})
+        if len(self._open) == 1 and not self._aside and isinstance(index, int) and self._open[0].index == index:
+            only = self._open[0]
+            return only if ids <= only.ids or not ids & self._over.keys() else None
         known = [*reversed(self._open), *self._aside]
         here = [item for item in known if not isinstance(index, int) or item.index == index]
         named = next((item for item in [*here, *known] if ids & item.ids), None)
@@ -153,11 +169,13 @@ class Items:
         """Begin an item; one that is open in its place has come to its end."""
         index = event.get("output_index")
         index = index if isinstance(index, int) else None
+        self._counts = self._counts and index is not None and all(item.index != index for item in self._begun)
         for before in [item for item in self._open if index is None or item.index == index]:
-            yield from self._displace(before)
+            if before in self._open:  # it may have gone with the one before it
+                yield from self._displace(before)
         item = OpenItem(index, fields, announced=announced)
         self._open.append(item)
-        self._seen.add(index if index is not None and index not in self._seen else max(self._seen, default=-1) + 1)
+        self._begun.append(item)
         self._live = self._open[0]
         return item
 

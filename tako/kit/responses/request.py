@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from tako import notices
 from tako.kit.completions.parameters import effort_word, json_word, name_of, temperatures, tools_of
 from tako.kit.encoding import merge_extra, refuse_empty, speak_as_user
 from tako.kit.responses.turns import arrange
 from tako.kit.schemas.request import adapt
+from tako.loose import as_object, text_of
 from tako.types import VendorTool
 
 if TYPE_CHECKING:
@@ -78,7 +81,9 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
-    yield from temperatures(request, context, dialect)
+    effort = text_of((as_object(request.extra.get("reasoning")) or {}).get("effort"))
+    asked = replace(request, reasoning=effort) if effort and request.reasoning is None else request
+    yield from temperatures(asked, context, dialect)
     if request.max_tokens is not None:
         if request.max_tokens < LEAST_OUTPUT:
             text = f"max_tokens went out as {LEAST_OUTPUT}, the least that the API takes"
