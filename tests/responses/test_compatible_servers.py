@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tako import Message
-from tako.errors import StreamTruncatedError
+from tako.errors import RateLimitError, ResponseError, StreamTruncatedError
 from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
 from tako.providers import OpenAI
 from tako.testing.server import reply, serve, sse
@@ -260,6 +260,39 @@ def test_text_is_read_and_goes_back_however_it_stands(message: dict[str, Any]) -
         provider.chat([Message.user("Hi"), turn.message, Message.user("So?")])
     assert turn.text == "It is dry."
     assert server.requests[1].json["input"][1] == {"type": "message", **message}
+
+
+def test_a_reply_that_has_its_text_alone_is_read() -> None:
+    with serve(reply(json={"status": "completed", "output_text": "It is dry."})) as server:
+        assert asks(server).chat("Hi").text == "It is dry."
+    last = event("completed", response={"status": "completed", "output_text": "It is dry."})
+    assert streamed(last).text == "It is dry."
+
+
+@pytest.mark.parametrize("output", [None, {"a": 1}, "It is dry."])
+def test_a_reply_without_output_is_no_empty_success(output: Any) -> None:
+    with pytest.raises(ResponseError, match="the reply has no output"):
+        whole(output)
+
+
+@pytest.mark.parametrize("kind", ["error", "response.error"])
+def test_an_error_event_of_any_name_raises(kind: str) -> None:
+    with pytest.raises(RateLimitError, match="slow down"):
+        streamed({"type": kind, "error": {"code": "rate_limit_exceeded", "message": "slow down"}})
+
+
+def test_content_before_the_streamed_text_stays_before_it() -> None:
+    content = [{"type": "hologram", "beam": 1}, SAID["content"][0]]
+    response = streamed(
+        event("output_item.added", output_index=0, item=begun(SAID)),
+        event("content_part.done", output_index=0, content_index=0, part=content[0]),
+        event("output_text.delta", output_index=0, content_index=1, delta="It is "),
+        event("output_text.delta", output_index=0, content_index=1, delta="dry."),
+        event("output_item.done", output_index=0, item={**SAID, "content": content}),
+        completed([]),
+    )
+    assert [type(part).__name__ for part in response.message.parts] == ["VendorPart", "TextPart"]
+    assert response.text == "It is dry."
 
 
 def test_arguments_that_are_an_object_are_read() -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tako import ChatRequest, ChatResponse, ContentPart, JsonSchema, Message, Tool
-from tako.errors import ConfigurationError, ProviderError
+from tako.errors import BadRequestError, ConfigurationError, ProviderError
 from tako.parts import TextPart, ToolCallPart, ToolResultPart, VendorPart
 from tako.providers import OpenAI
 from tako.testing.server import Server, reply, serve, sse
@@ -228,6 +228,17 @@ def test_a_model_that_does_not_reason_is_asked_once_more() -> None:
     with serve(lambda _: next(answers)) as server:
         assert made(server, "prod").chat("Hi").text == "ok"
     assert ["include" in request.json for request in server.requests] == [True, False]
+
+
+def test_encrypted_reasoning_that_the_server_cannot_read_is_refused_once() -> None:
+    message = "The encrypted content gAAA could not be verified."
+    refusal = {"error": {"message": message, "code": "invalid_encrypted_content", "type": "invalid_request_error"}}
+    with (
+        serve(reply(json=refusal, status=400)) as server,
+        pytest.raises(BadRequestError, match="could not be verified"),
+    ):
+        made(server).chat("Hi")
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("name", ["Transfer-Encoding", "content-length", "Host", "Connection"])

@@ -12,7 +12,7 @@ from tako.errors import StreamTruncatedError
 from tako.fold import fold
 from tako.kit.exchange import Exchange
 from tako.kit.responses import ResponsesDecoder, decode_block, encode_part
-from tako.providers import OpenAI
+from tako.providers import Fallback, OpenAI
 from tako.testing.server import reply, serve, sse
 from tako.translator import Translator
 
@@ -91,6 +91,28 @@ def test_ten_turns_of_two_servers_that_answer_by_turns(streams: bool, stored: bo
         calls = [item["call_id"] for item in sent if item.get("type", "").endswith("_call") and "call_id" in item]
         assert len(set(calls)) == len(calls)
         assert calls == [item["call_id"] for item in sent if item.get("type", "").endswith("_call_output")]
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["as values", "through JSON"])
+@pytest.mark.parametrize("streams", [False, True], ids=["chat", "stream"])
+def test_ten_turns_from_a_fallback_whose_first_member_is_down_now_and_then(streams: bool, stored: bool) -> None:
+    history: list[Message] = [Message.user("What is the weather?")]
+    down = [n % 3 == 1 for n in range(len(TURNS))]
+    first = Strict([turn for turn, is_down in zip(TURNS, down, strict=True) if not is_down], streams=streams)
+    second = Strict([turn for turn, is_down in zip(TURNS, down, strict=True) if is_down], streams=streams)
+    turns = iter(down)
+    with serve(lambda request: reply(status=503) if next(turns) else first(request)) as one, serve(second) as other:
+        provider = Fallback([made(one.url), made(other.url)], pause=0).blocking
+        for is_down in down:
+            request = ChatRequest(list(history), tools=[WEATHER])
+            response = provider.stream(request).response() if streams else provider.chat(request)
+            states = [part.state for part in response.message.parts if part.state is not None]
+            assert {state.origin.server for state in states} == {(other if is_down else one).url}
+            results = [Message.tool(one_call.id, "18 °C") for one_call in response.tool_calls]
+            history += [response.message, *(results or [Message.user("So?")])]
+            if stored:
+                history = msgspec.json.decode(msgspec.json.encode(history), type=list[Message])
+    assert (len(one.requests), len(other.requests)) == (len(TURNS), sum(down))
 
 
 @pytest.mark.parametrize("turn", TURNS[:3], ids=["calls", "text", "text and a call"])

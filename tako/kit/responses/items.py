@@ -257,16 +257,19 @@ class Items:
             return
         reasons = kind in REASONING
         place = (kind, _index(event, "summary_index" if kind == SUMMARY else "content_index"))
-        if item.place is not None and item.place != place:
-            yield from [Delta(reasoning="\n\n")] if reasons else self._next_text(item, item.place[1], place[1])
+        if item.place != place and not reasons:
+            yield from self._next_text(item, place[1])
+        elif item.place not in (None, place):
+            yield Delta(reasoning="\n\n")
         item.place = place
         if reasons:
             item.thoughts.setdefault(place, []).append(delta)
         yield Delta(reasoning=delta) if reasons else Delta(delta, refusal=TEXTS[kind])
 
-    def _next_text(self, item: OpenItem, old: int, new: int) -> Iterator[Delta]:
+    def _next_text(self, item: OpenItem, new: int) -> Iterator[Delta]:
         """End the text that is open, and hand over what stands between it and the next one."""
-        for place in range(old, max(new, old + 1)):
+        old = item.place[1] if item.place is not None else None
+        for place in range(new) if old is None else range(old, max(new, old + 1)):
             part = self._decode(item.block(place), self._context) if place == old or place in item.content else None
             if part is not None:
                 item.handed.add(place)
@@ -277,7 +280,7 @@ class Items:
         """Yield what is left of an item that is done: the end of what was streamed, all of what was not."""
         streamed = item.place is not None
         open_place = item.place[1] if item.place is not None and item.kind == "message" else 0
-        for n, block in enumerate(blocks_of(item.fields)):
+        for n, block in sorted(enumerate(blocks_of(item.fields)), key=lambda placed: placed[0] != open_place):
             part = self._decode(block, self._context) if n not in item.handed else None
             if part is None:
                 continue

@@ -122,7 +122,8 @@ class ResponsesProvider(CompletionsProvider):
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
         """Ask a model that doesn't reason again, without its reasoning: an unknown one is taken for one that does."""
         included = as_array(exchange.body.get("include")) or []
-        if ENCRYPTED not in included or "encrypted" not in str(error).lower():
+        about_content = error.code == "invalid_encrypted_content"  # that it made, and not that it's asked for
+        if ENCRYPTED not in included or about_content or "encrypted" not in str(error).lower():
             return super().second_try(exchange, error)
         body = {**exchange.body, "include": [name for name in included if name != ENCRYPTED]}
         if not body["include"]:

@@ -9,6 +9,7 @@ import msgspec
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_json, excerpt
+from tako.kit.completions.decode import note_refusal
 from tako.kit.counts import note_odd
 from tako.kit.failures import error_in, facts_of
 from tako.kit.ids import CallIds
@@ -35,11 +36,11 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     """Read a reply; raises the error that it reports, and ResponseError if it isn't one."""
     reply = decode_json(body, OBJECT)
     raise_failure(reply, provider, body)
-    output = as_array(reply.get("output"))
-    if output is None and not text_of(reply.get("status")):
+    output = output_of(reply)
+    if not output and as_array(reply.get("output")) is None and text_of(reply.get("status")) in ("", "completed"):
         raise ResponseError(f"the reply has no output: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context
-    blocks = [block for item in output or () for block in blocks_of(item)]
+    blocks = [block for item in output for block in blocks_of(item)]
     found = [part for block in blocks if (part := translator.decode(block, context)) is not None]
     parts = list(CallIds().give(found))
     finish, word = ending(reply, parts, context)
@@ -55,6 +56,12 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     )
 
 
+def output_of(reply: dict[str, Any]) -> list[Any]:
+    """Return the items of a reply; some servers give nothing but its text."""
+    text = text_of(reply.get("output_text"))
+    return as_array(reply.get("output")) or ([{"role": "assistant", "content": text}] if text else [])
+
+
 def raise_failure(reply: dict[str, Any], provider: HttpProvider, body: bytes) -> None:
     """Raise the error of a reply that failed."""
     if error_in(reply) or reply.get("status") == "failed":
@@ -68,6 +75,7 @@ def ending(reply: dict[str, Any], parts: Sequence[Part], context: PartContext) -
         word = text_of((as_object(reply.get("incomplete_details")) or {}).get("reason"))
         return INCOMPLETE.get(word, FinishReason.OTHER), word or status
     if any(isinstance(part, TextPart) and part.refusal for part in parts):
+        note_refusal(context)
         return FinishReason.CONTENT_FILTER, status
     if any(isinstance(part, ToolCallPart) for part in parts):
         return FinishReason.TOOL_CALLS, status

@@ -14,9 +14,9 @@ from tako.kit.counts import note_odd
 from tako.kit.failures import error_in, read_facts
 from tako.kit.gather import Gathered
 from tako.kit.responses.items import TEXT, Items
-from tako.kit.responses.reply import OBJECT, ending, raise_failure, usage_of
+from tako.kit.responses.reply import OBJECT, ending, output_of, raise_failure, usage_of
 from tako.kit.sse import SseDecoder
-from tako.loose import as_array, as_object, text_of
+from tako.loose import as_object, text_of
 from tako.types import Chunk, Delta, End
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ TERMINAL = {
     "response.done": "",  # OpenRouter's and other gateways'; the reply says how it ended
 }
 """Events that end a reply, and the status that they stand for."""
+ERRORS = ("error", "response.error")
+"""Events of a failure; the second one is other servers'."""
 HEADS = ("response.created", "response.in_progress", "response.queued")
 """Events that repeat the reply as far as it has come; the last event has all of it."""
 
@@ -89,7 +91,7 @@ class ResponsesDecoder:
                 raise StreamTruncatedError("the stream ended without response.completed")
             self._reply = {**self._reply, "status": ""}
             self._context.notice(notices.FINISH_MISSING, "the stream ended without response.completed", "")
-        yield from self._items.finish(as_array(self._reply.get("output")) or [])
+        yield from self._items.finish(output_of(self._reply))
         yield self._end()
 
     def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
@@ -115,7 +117,7 @@ class ResponsesDecoder:
             raise self._failure(event)
         fields = decode_json(event.data, OBJECT)
         kind = text_of(fields.get("type")) or event.event
-        if kind == "error" or (kind == "message" and error_in(fields)):
+        if kind in ERRORS or (kind == "message" and error_in(fields)):
             raise self._failure(event)
         if kind in TERMINAL:
             reply = as_object(fields.get("response")) or {}
