@@ -221,6 +221,20 @@ def test_an_effort_by_extra_leaves_sampling_out_as_any_other() -> None:
     assert sent(summary, "gpt-5.4")[0]["temperature"] == 0.4
 
 
+def test_sampling_beside_an_effort_is_for_other_servers_alone() -> None:
+    for url, expected in (("https://api.openai.com/v1", None), ("https://vllm.example/v1", 0.4)):
+        bodies: list[dict[str, Any]] = []
+
+        def answer(request: httpx.Request, bodies: list[dict[str, Any]] = bodies) -> httpx.Response:
+            bodies.append(json.loads(request.content))
+            return httpx.Response(200, json={"status": "completed", "output": [SAID]})
+
+        options: Any = {"base_url": url, "api_key": "k-123456", "transport": httpx.MockTransport(answer)}
+        provider = OpenAI("of-next-year", api="responses", **options).blocking
+        provider.chat("Hi", temperature=0.4, reasoning="high")
+        assert bodies[0].get("temperature") == expected
+
+
 def test_a_model_that_does_not_reason_is_asked_once_more() -> None:
     refusal = {"error": {"message": "Encrypted content is not supported with this model.", "param": "include"}}
     message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ok"}]}

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tako import notices
 from tako.kit.completions.parameters import effort_word, json_word, name_of, temperatures, tools_of
 from tako.kit.encoding import merge_extra, refuse_empty, speak_as_user
+from tako.kit.responses.hosts import is_own
 from tako.kit.responses.turns import arrange
 from tako.kit.schemas.request import adapt
 from tako.loose import as_object, text_of
@@ -83,6 +84,8 @@ def _tool(tool: Tool) -> dict[str, Any]:
 def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
     effort = text_of((as_object(request.extra.get("reasoning")) or {}).get("effort"))
     asked = replace(request, reasoning=effort) if effort and request.reasoning is None else request
+    if is_own(context.origin.server):  # none of OpenAI's models takes both, unknown ones neither
+        dialect = replace(dialect, sampling_beside_effort=False)
     yield from temperatures(asked, context, dialect)
     if request.max_tokens is not None:
         if request.max_tokens < LEAST_OUTPUT:
