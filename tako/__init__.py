@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tako import errors, providers
-    from tako.around import around
     from tako.capabilities import Capabilities
     from tako.conductor import Conductor
     from tako.config import load_config
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from tako.errors import UrlPrefetchError as UrlPrefetchError
     from tako.hooks import get_provider, hookimpl, register, unregister
     from tako.hookspecs import Around, Chat, Stream
+    from tako.middleware import around
     from tako.parts import Citation, ContentPart
     from tako.provider import Provider
     from tako.state import Origin, State
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
-    "tako.around": ("around",),
+    "tako.middleware": ("around",),
     "tako.capabilities": ("Capabilities",),
     "tako.conductor": ("Conductor",),
     "tako.config": ("load_config",),

@@ -93,7 +93,7 @@ class Config(Struct, frozen=True):
             raise ConfigurationError(f"{self.path}: there is no [providers.{wanted}], only {known}")
         where = f"{self.path}: providers.{wanted}"
         try:
-            return get_provider(table.id, **{**self.options(wanted), **options})
+            return get_provider(table.id, **{"label": wanted, **self.options(wanted), **options})
         except TakoError as error:
             error.args = (error.args[0] if str(error.args[0]).startswith(where) else f"{where}: {error.args[0]}",)
             failure = error.with_traceback(None)

@@ -43,9 +43,9 @@ def barred(entry: Entry) -> str | None:
 
     Raises PluginError if TAKO_ALLOW_PLUGINS is there and empty.
     """
-    disabled = names(DISABLE)
-    if entry.name in disabled or (disabled and normal(entry.distribution) in map(normal, disabled)):
-        return f"disabled by {DISABLE} ({entry.name})"
+    for name in names(DISABLE):
+        if name == entry.name or normal(name) == normal(entry.distribution):
+            return f"disabled by {DISABLE}={name}"
     if os.environ.get(ALLOW) is None:
         return None
     allowed = names(ALLOW)
@@ -53,7 +53,7 @@ def barred(entry: Entry) -> str | None:
         raise PluginError(f"{ALLOW} is empty: name the distributions that may be used, or unset it")
     if normal(entry.distribution) in map(normal, allowed) or (entry.name in allowed and _only_one_claims(entry.name)):
         return None
-    return f"not among the distributions of {ALLOW} ({entry.distribution})"
+    return f"left out, since {ALLOW} doesn't name {entry.distribution}"
 
 
 def find_provider(name: str) -> Entry | None:

@@ -39,6 +39,8 @@ SHIPPED: Mapping[str, str] = {
 
 Those of a model's maker come before those of a reseller, and in that order they are suggested.
 """
+NEAR = 0.7
+"""How alike two names are, from 0 to 1, for one to be a slip of the other."""
 MOST = 3
 """How many ids a message suggests."""
 Row = tuple[str, str]
@@ -63,7 +65,7 @@ def unknown_provider(id: str, configured: Collection[str] = ()) -> str:
 
 def near(key: str, names: Collection[str]) -> str:
     """Return "; did you mean 'openai'?" where a name is near, else nothing."""
-    close = difflib.get_close_matches(key, names, 1)
+    close = difflib.get_close_matches(key, names, 1, NEAR)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -78,15 +80,24 @@ def _hint(id: str, entries: list[Entry], configured: Collection[str]) -> str:
     makers = _makers(id.lower(), rows)
     if makers:
         return f"it is a model: write {_any_of(f'{maker}:{id}' for maker in makers)}"
-    installed = [name for entry in entries for name in (entry.name, entry.attr)]
-    close = difflib.get_close_matches(key, [*configured, *installed, *SHIPPED], 1)
-    if close:
-        there = close[0] in installed or close[0] in configured
-        return f"did you mean {close[0]!r}?" + ("" if there else f" (pip install {SHIPPED[close[0]]})")
+    slip = _slip(key, entries, configured)
+    if slip:
+        return slip
     ids = _near_models(id.lower(), rows)
     if ids:
         return f"did you mean {_any_of(ids)}?"
     return f"the configuration has {', '.join(configured)}" if configured else ""
+
+
+def _slip(key: str, entries: list[Entry], configured: Collection[str]) -> str:
+    """Suggest a name that is near: of the configuration, of what is installed, or of what tako ships."""
+    installed = [name for entry in entries for name in (entry.name, entry.attr)]
+    name = next(iter(difflib.get_close_matches(key, [*configured, *installed, *SHIPPED], 1, NEAR)), None)
+    if name is None:
+        return ""
+    if name in configured:
+        return f"did you mean {name!r}? (tako.toml has it)"
+    return f"did you mean {name!r}?" + ("" if name in installed else f" (pip install {SHIPPED[name]})")
 
 
 def _any_of(ids: Iterable[str]) -> str:

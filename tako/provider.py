@@ -74,6 +74,7 @@ class Provider:
     defaults: Mapping[str, Any] = MappingProxyType({})
     options_of_providers: ClassVar[frozenset[str]] = frozenset()
     """Options that are lists of providers; a file names others of its own there."""
+    _label: str = ""
 
     def __init__(
         self,
@@ -124,6 +125,17 @@ class Provider:
     def id(self) -> str:
         """The name and the model: ``openai:gpt-5``."""
         return f"{self.name}:{self.model}"
+
+    @property
+    def label(self) -> str:
+        """What the program calls it: its name in tako.toml, or the option ``label``; else its id."""
+        return self._label or self.id
+
+    @label.setter
+    def label(self, label: str) -> None:
+        if not isinstance(label, str):
+            raise ConfigurationError(f"{self.id}: label is a str, not {shown(label)}")
+        self._label = label
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
@@ -330,18 +342,20 @@ class Provider:
 def _discreet(init: Callable[..., None]) -> Callable[..., None]:
     """Resolve ``$ENV:NAME`` in what a constructor is given, and keep its frames out of the tracebacks of tako's errors.
 
-    The locals of these frames are keys and headers. ``defaults`` is an option of every provider: the constructors of
-    subclasses don't get it.
+    The locals of these frames are keys and headers. ``defaults`` and ``label`` are options of every provider: the
+    constructors of subclasses don't get them.
     """
 
     @wraps(init)
     def discreet(*args: Any, **options: Any) -> None:
         try:
             args, options = resolve_call(init, args, options, args[0].name)
-            defaults = options.pop("defaults", None)
+            defaults, label = options.pop("defaults", None), options.pop("label", None)
             init(*args, **options)
             if defaults is not None:
                 args[0].defaults = read_defaults(defaults, args[0])
+            if label is not None:
+                args[0].label = label
         except TakoError as error:
             failure: BaseException = error.with_traceback(None)
         except RecursionError:

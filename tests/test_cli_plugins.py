@@ -76,6 +76,7 @@ def test_a_chain_shows_wrappers_overrides_the_provider_and_the_defaults_in_order
         ("tako.guard", "wraps", False, *core),
         ("tako.deadline", "wraps", False, *core),
         ("tako.retries", "wraps", False, *core),
+        ("tako.log", "wraps", False, *core),
         ("provider tako.kit.responses.provider", "provider", False, *core),
         ("provider tako.kit.completions.provider", "provider", False, *core),
         ("tako.defaults", "default", False, *core),

@@ -15,6 +15,7 @@ from tako import Capabilities, PluginError, hookimpl, hookspecs
 from tako.compatibility import check_version
 from tako.hooks import Hooks
 from tako.hooks.manager import checked
+from tako.testing import isolated
 from tako.testing.dialects import COMPLETIONS, Script, scripted
 from tako.testing.environments import Environment, wheel
 
@@ -41,6 +42,20 @@ def able(provider: Any) -> Capabilities:
 
 def plugin(version: Any) -> SimpleNamespace:
     return SimpleNamespace(tako_capabilities=hookimpl(specname="tako_capabilities")(able), tako_hooks=version)
+
+
+def test_a_plugin_may_take_what_only_a_newer_core_offers() -> None:
+    @hookimpl(optionalhook=True)
+    def tako_embed(provider: Any) -> Any:
+        """Implement a hook that there isn't yet."""
+
+    @hookimpl
+    def tako_capabilities(provider: Any, catalog: Any = "none") -> Capabilities | None:
+        return Capabilities(max_context_tokens=7) if catalog == "none" else None
+
+    newer = SimpleNamespace(tako_embed=tako_embed, tako_capabilities=tako_capabilities)
+    with isolated(newer) as plugins:
+        assert plugins.provider_class()("m").capabilities.max_context_tokens == 7
 
 
 def test_the_frozen_wheel_is_the_one_that_was_frozen() -> None:

@@ -15,7 +15,7 @@ from tako import ChatRequest, Message
 from tako.discovery import provider_entries
 from tako.errors import ConfigurationError, ProviderTimeoutError, RateLimitError, ServerError
 from tako.options import options_of
-from tako.providers import Anthropic, Ollama, OpenAI, PythonProvider
+from tako.providers import Anthropic, Fallback, Ollama, OpenAI, PythonProvider
 from tako.testing.server import reply, serve, sse
 
 if TYPE_CHECKING:
@@ -191,3 +191,9 @@ def test_every_provider_takes_a_deadline_as_an_option(entry: Any) -> None:
     options = options_of(entry.load())
     assert options is not None
     assert "deadline" in options
+
+
+def test_several_providers_as_one_have_one_deadline_together() -> None:
+    members = [PythonProvider("never", _never), PythonProvider("ok", lambda _: "ok")]
+    with pytest.raises(ProviderTimeoutError, match=r"took longer than deadline=0\.05 s"):
+        Fallback(members, deadline=0.05).blocking.chat("hi")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import tako
 
@@ -66,6 +67,12 @@ def test_the_public_names_are_few_there_and_documented() -> None:
         value = getattr(tako, name)
         if name not in {"Around", "Chat", "Stream", "hookimpl"}:  # aliases of types, and pluggy's own marker
             assert value.__doc__, name
+
+
+def test_no_module_has_the_name_of_something_else() -> None:
+    """Importing a module puts it in its package, where it would stand in place of what users mean."""
+    modules = {path.stem for path in Path(tako.__file__).parent.iterdir()}
+    assert modules & set(tako.__all__) == {"errors", "providers"}
 
 
 def test_what_is_not_there_is_an_attribute_error() -> None:

@@ -64,7 +64,8 @@ def test_every_model_of_a_table_is_answered_with_its_id(package: str) -> None:
 
 
 def test_names_of_the_file_are_near_too() -> None:
-    assert hint("cheep", ("cheap", "clever")) == "did you mean 'cheap'?"
+    assert hint("cheep", ("cheap", "clever")) == "did you mean 'cheap'? (tako.toml has it)"
+    assert hint("nope") == ""
     assert hint("qqqq", ("cheap", "clever")) == "the configuration has cheap, clever"
 
 

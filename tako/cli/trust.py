@@ -11,6 +11,7 @@ from tako import trust
 from tako.beside import texts_in
 from tako.cli.arguments import UsageError
 from tako.cli.run import FAILED, complain
+from tako.cli.screen import is_terminal
 from tako.cli.table import show
 from tako.config import NAME, review
 from tako.errors import ConfigurationError
@@ -44,8 +45,13 @@ def run(options: Namespace) -> int:
     seen = review(path)
     if not options.yes:
         _show(path, seen)
+        if not is_terminal(sys.stdin):
+            complain(
+                f"tako: {path} isn't trusted, since there's no terminal to ask you on; to trust it: tako trust --yes"
+            )
+            return FAILED
         if not _asked():
-            complain(f"tako: {path} isn't trusted" + ("" if sys.stdin.isatty() else "; --yes trusts it without asking"))
+            complain(f"tako: {path} isn't trusted")
             return FAILED
     trust.remember(path, seen.sha256, seen.beside.hashes)
     complain(f"tako: {path} is trusted as it is now")
@@ -56,6 +62,8 @@ def _path(given: str | None) -> Path:
     path = Path(given or NAME)
     path = path / NAME if path.is_dir() else path
     if path.name != NAME:
+        if not path.exists():
+            raise UsageError(f"{path}: there is no such file or folder")
         raise UsageError(f"only a {NAME} needs trust; name other files where you use them, as in -c {path}")
     return path
 
@@ -79,7 +87,7 @@ def _state(record: trust.Record) -> str:
 
 
 def _asked() -> bool:
-    """Ask on the terminal; without one, the answer is what standard input says."""
+    """Ask on the terminal."""
     sys.stderr.write("Trust it? [y/N] ")
     sys.stderr.flush()
     answer = sys.stdin.readline()

@@ -68,7 +68,7 @@ class Question:
     def call(self, implementation: Implementation) -> Any:
         """Call an implementation with the arguments that it takes."""
         try:
-            return implementation.function(*[self.arguments[name] for name in implementation.parameters])
+            return implementation.function(**{name: self.arguments[name] for name in implementation.parameters})
         except StopIteration as error:  # the wrappers outside, which are generators, couldn't let it pass
             raise RuntimeError("StopIteration was raised outside of a generator") from error
 

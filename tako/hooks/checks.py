@@ -95,15 +95,18 @@ def _check(hook: str, function: Callable[..., Any], options: dict[str, Any], whe
 
 
 def _parameters(hook: str, function: Callable[..., Any], where: str) -> tuple[str, ...]:
-    """Refuse parameters that would get nothing; returns the names of the others."""
-    parameters = inspect.signature(function).parameters
-    for parameter in parameters.values():
+    """Refuse parameters that would get nothing; returns the names of those that the hook offers.
+
+    One with a default may be missing here: a newer tako offers it.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    for parameter in parameters:
         if parameter.kind is parameter.KEYWORD_ONLY:
             raise PluginError(f"{where} has the keyword-only parameter {parameter.name}, which would get nothing")
-        if parameter.name not in OFFERED[hook]:
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise PluginError(f"{where}: remove the / after {parameter.name}; tako passes parameters by name")
+        if parameter.name not in OFFERED[hook] and parameter.default is parameter.empty:
             hint = f"{hook} offers {', '.join(OFFERED[hook])}"
             hint = "register an instance of the class" if parameter.name == "self" else hint
             raise PluginError(f"{where} has the parameter {parameter.name}; {hint}")
-        if parameter.default is not parameter.empty:
-            raise PluginError(f"{where} has a default for {parameter.name}, which would get nothing else")
-    return tuple(parameters)
+    return tuple(parameter.name for parameter in parameters if parameter.name in OFFERED[hook])

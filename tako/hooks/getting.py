@@ -37,7 +37,8 @@ def get_provider(id: str, /, **options: Any) -> Provider:
 
 
 def _made(cls: type[Provider], id: str, model: str, options: dict[str, Any]) -> Provider:
-    defaults = options.pop("defaults", None)  # of every provider, so that no constructor has to take them
+    # of every provider, so that no constructor has to take them
+    defaults, label = options.pop("defaults", None), options.pop("label", None)
     try:
         with plugin_output_to_stderr():
             provider = cls.from_id(model, **options)
@@ -45,4 +46,6 @@ def _made(cls: type[Provider], id: str, model: str, options: dict[str, Any]) -> 
         raise ConfigurationError(misfit(cls, id, options, error)) from None
     if defaults is not None:
         provider.defaults = {**provider.defaults, **read_defaults(defaults, provider)}
+    if label is not None:
+        provider.label = label
     return provider

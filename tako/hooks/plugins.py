@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -79,15 +80,16 @@ class Plugins:
             self._forget(plugin.name)
 
     def unregister(self, plugin: object) -> None:
-        """Remove a plugin (the object, or its name)."""
+        """Remove a plugin (the object, or its name), and close it if it has a ``close``."""
         self.load()
         with self._lock:
             label = plugin if isinstance(plugin, str) else None
             labels = [name for name, known in self._general.items() if known.target is plugin or name == label]
             if not labels:
                 raise PluginError(f"plugin {plugin!r} is not registered")
-            del self._general[labels[0]]
+            removed = self._general.pop(labels[0])
             self._forget(labels[0])
+        close(removed)
 
     def _forget(self, label: str) -> None:
         """Forget what happened to a plugin of that name."""
@@ -251,12 +253,22 @@ class Plugins:
             )
 
     def restore(self, state: State) -> None:
-        """Go back to what ``snapshot`` returned; tests are isolated by that."""
+        """Go back to what ``snapshot`` returned, and close what came since; tests are isolated by that."""
         with self._lock:
+            gone = [known for name, known in self._general.items() if state.general.get(name) is not known]
             self._general, self.failed = dict(state.general), dict(state.failed)
             self._left_out, self._classes = dict(state.left_out), dict(state.classes)
             self._settings = state.settings
             self._change()
+        for plugin in gone:
+            close(plugin)
+
+    def close(self) -> None:
+        """Close all plugins that have a ``close``; at the end of the program."""
+        with self._lock:
+            plugins = list(self._general.values())
+        for plugin in reversed(plugins):
+            close(plugin)
 
     def _leave_out(self, hooks: Hooks, provider: Provider, hook: str, failure: Failure) -> None:
         """Do without a plugin for one provider class, unless it's required or another thread has been faster."""
@@ -282,6 +294,16 @@ class Plugins:
         self._managers.clear()
 
 
+def close(plugin: Plugin) -> None:
+    """Call a plugin's ``close``, if it has one; what that raises is a warning."""
+    function = getattr(plugin.target, "close", None)
+    try:
+        if callable(function):
+            function()
+    except Exception as error:  # noqa: BLE001 - the others are closed all the same
+        warnings.warn(f"tako: plugin {plugin.name!r} failed in close: {one_line(error)}", PluginWarning, stacklevel=3)
+
+
 def _outcome(entry: Entry) -> object:
     """Import a plugin: itself, or the exception that says why that's impossible."""
     if entry.problem is not None:
@@ -295,5 +317,6 @@ def _outcome(entry: Entry) -> object:
 
 
 PLUGINS = Plugins()
+atexit.register(PLUGINS.close)
 register = PLUGINS.register
 unregister = PLUGINS.unregister

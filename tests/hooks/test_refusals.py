@@ -38,7 +38,7 @@ def _keyword_only(*, provider: Any) -> None: ...
 def _unknown(request: Any) -> None: ...
 
 
-def _default(provider: Any = None) -> None: ...
+def _positional_only(provider: Any, /) -> None: ...
 
 
 def _undeclared_wrapper() -> Any:
@@ -63,7 +63,7 @@ def _no_generator() -> None: ...
         (plugin(something=_misspelt), "no hook something; the hooks are tako_capabilities"),
         (plugin(tako_chat=_keyword_only), "keyword-only parameter provider"),
         (plugin(tako_chat=_unknown), "the parameter request; tako_chat offers provider, translator"),
-        (plugin(tako_chat=_default), "a default for provider"),
+        (plugin(tako_chat=_positional_only), "remove the / after provider; tako passes parameters by name"),
         (plugin(tako_chat=_undeclared_wrapper), "yields, so it is a wrapper"),
         (plugin(tako_chat=hookimpl(hookwrapper=True)(_old_style)), "old-style wrapper"),
         (plugin(tako_chat=hookimpl(wrapper=True)(_no_generator)), "tako_chat"),

@@ -81,24 +81,20 @@ def test_a_file_of_a_folder_above_is_not_looked_for(run: Run, folder: Path) -> N
 # --- tako trust
 
 
-def test_trust_shows_what_the_file_does_and_asks(run: Run, folder: Path, fill: Fill) -> None:
+def test_trust_shows_what_the_file_does(run: Run, folder: Path, fill: Fill) -> None:
     gate = '[providers.b]\nuse = "openai:m"\nbase_url = "https://gate.example/v1"\nheaders = { x-t = "$ENV:GATE" }\n'
     fill(folder, gate)
-    done = run("trust", stdin="y\n")
-    assert done.code == 0
+    done = run("trust")
     for part in (str(folder / "tako.toml"), "python:theirs:answer", "https://gate.example/v1", "GATE", "theirs.py"):
         assert part in done.err
-    assert "Trust it? [y/N]" in done.err
-    done = run("chat", "hi")
-    assert done.obeyed
-    assert "tako: using ./tako.toml\n" in done.err
 
 
-@pytest.mark.parametrize("answer", ["", "\n", "n\n", "yellow\n"], ids=repr)
-def test_no_answer_and_any_other_trust_nothing(answer: str, run: Run, folder: Path) -> None:
+@pytest.mark.parametrize("answer", ["", "\n", "n\n", "y\n", "yes\n"], ids=repr)
+def test_without_a_terminal_only_yes_as_an_option_trusts(answer: str, run: Run, folder: Path) -> None:
     done = run("trust", stdin=answer)
     assert done.code == 1
-    assert "--yes" in done.err
+    assert "there's no terminal to ask you on; to trust it: tako trust --yes\n" in done.err
+    assert "Trust it?" not in done.err
     assert not run("chat", "hi").obeyed
     assert not (folder / "it-ran").exists()
 
@@ -108,7 +104,23 @@ def test_on_a_terminal_it_asks(run: Run) -> None:
     screen.wait_for("Trust it?")
     os.write(screen.master, b"y\n")
     assert screen.close() == 0
-    assert run("chat", "hi").obeyed
+    done = run("chat", "hi")
+    assert done.obeyed
+    assert "tako: using ./tako.toml\n" in done.err
+
+
+def test_any_other_answer_on_a_terminal_trusts_nothing(run: Run) -> None:
+    screen = Terminal("trust")
+    screen.wait_for("Trust it?")
+    os.write(screen.master, b"yellow\n")
+    assert screen.close() == 1
+    assert not run("chat", "hi").obeyed
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(run: Run) -> None:
+    for name in ("nosuch", "nosuch/tako.toml"):
+        done = run("trust", name)
+        assert (done.code, done.err.startswith(f"tako: {name}: there is no such file")) == (2, True)
 
 
 def test_yes_asks_nothing_and_a_folder_stands_for_its_file(run: Run, folder: Path, tmp_path: Path) -> None:

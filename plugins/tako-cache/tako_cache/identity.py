@@ -17,6 +17,7 @@ IRRELEVANT = {
     "_given_capabilities",
     "_handlers",
     "_http_client",
+    "_label",
     "_origins",
     "_transport",
     "connect_timeout",

@@ -225,9 +225,9 @@ def _chosen(options: Namespace, choice: Choice) -> tuple[str | Provider, dict[st
         return provider, {}
     if choice.fallback:
         raise UsageError(f"--engine {options.engine} needs -m, TAKO_MODEL, or a default in tako.toml")
-    spec = choice.spec()
+    id, provider_options = choice.spec()
     if choice.config is not None and choice.table is not None:
         announce(choice.config, options.config)
-    else:
-        announce_rules(choice.config, options.config)
-    return spec
+        return id, {"label": choice.wanted, **provider_options}
+    announce_rules(choice.config, options.config)
+    return id, provider_options

@@ -35,6 +35,7 @@ class AroundPlugin:
         self.parameters = _parameters(function, self.__name__)
         self.configure = self._configuring()
         self.options: dict[str, Any] = {}
+        self.close: Callable[[], object] | None = getattr(function, "close", None)
 
     def __repr__(self) -> str:
         return f"<tako.around({self.__name__})>"

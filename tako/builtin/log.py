@@ -1,0 +1,139 @@
+"""What each attempt sends and gets, at DEBUG of the logger ``tako``; ``TAKO_LOG=debug`` shows it on stderr.
+
+Keys never show: headers and context aren't logged, keys that a provider has are hidden wherever they stand, and what
+looks like a secret by its name is left out. Prompts and replies do show.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from contextlib import aclosing
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako.fold import fold
+from tako.hooks import hookimpl
+from tako.options import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable
+
+    from tako.hookspecs import Around, Chat, Stream
+    from tako.provider import Provider
+    from tako.types import ChatRequest, ChatResponse, Chunk
+
+VARIABLE = "TAKO_LOG"
+LEVELS = ("debug", "info", "warning", "error")
+LONGEST = 500
+"""Characters of one text that are shown: of a prompt all that matters, of an image's base64 its beginning."""
+LOG = logging.getLogger("tako")
+LOG.addHandler(logging.NullHandler())
+
+
+def read_level() -> None:
+    """Write to stderr what TAKO_LOG names, if it's set."""
+    level = os.environ.get(VARIABLE, "").lower()
+    if level in LEVELS:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+        LOG.addHandler(handler)
+        LOG.setLevel(level.upper())
+    elif level:
+        warnings.warn(f"tako: {VARIABLE}={level!r} isn't a level; it's one of {', '.join(LEVELS)}", stacklevel=2)
+
+
+read_level()
+
+
+@hookimpl(wrapper=True)
+def tako_chat(provider: Provider) -> Around[Chat]:
+    """Log a call, if anyone listens."""
+    inner = yield
+
+    def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
+        return _logged(provider, inner, request) if LOG.isEnabledFor(logging.DEBUG) else inner(request)
+
+    return chat
+
+
+@hookimpl(wrapper=True)
+def tako_stream(provider: Provider) -> Around[Stream]:
+    """Log a stream, if anyone listens: its reply when it has ended, folded."""
+    inner = yield
+
+    def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        return _logged_stream(provider, inner, request) if LOG.isEnabledFor(logging.DEBUG) else inner(request)
+
+    return stream
+
+
+async def _logged(provider: Provider, inner: Chat, request: ChatRequest) -> ChatResponse:
+    attempt = _Attempt(provider, "chat", request)
+    try:
+        response = await inner(request)
+    except BaseException as error:
+        attempt.failed(error)
+        raise
+    attempt.answered(response)
+    return response
+
+
+async def _logged_stream(provider: Provider, inner: Stream, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    attempt = _Attempt(provider, "stream", request)
+    passed: list[Chunk] = []
+    try:
+        async with aclosing(inner(request)) as chunks:
+            async for chunk in chunks:
+                passed.append(chunk)
+                if chunk.kind == "end":
+                    attempt.answered(passed)
+                yield chunk
+    except BaseException as error:
+        attempt.failed(error)
+        raise
+
+
+class _Attempt:
+    """One attempt, and how long it takes."""
+
+    def __init__(self, provider: Provider, way: str, request: ChatRequest) -> None:
+        self._who = f"{provider.label} {way}"
+        self._provider = provider
+        self._began = monotonic()
+        given = {name: value for name, value in _plain(request).items() if value not in (None, [], {}, "", False)}
+        self._say("%s request %s", given)
+
+    def answered(self, reply: ChatResponse | list[Chunk]) -> None:
+        """Log a reply, or the chunks of one."""
+        shown = _plain(fold(reply) if isinstance(reply, list) else reply)
+        del shown["raw"]
+        self._say("%s reply after {} %s", shown)
+
+    def failed(self, error: BaseException) -> None:
+        """Log a failure; its text has no secrets."""
+        self._say("%s failed after {} %s", f"{type(error).__name__}: {error}")
+
+    def _say(self, text: str, what: Any) -> None:
+        shown = what if isinstance(what, str) else msgspec.json.encode(without_secrets(what), enc_hook=repr).decode()
+        hide = getattr(self._provider, "hide", str)
+        LOG.debug(text.format(f"{monotonic() - self._began:.2f} s"), self._who, hide(shown))
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """Return a request or a response as plain values, with long texts cut."""
+    plain: dict[str, Any] = _cut(msgspec.to_builtins(value, enc_hook=repr))
+    return plain
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > LONGEST:
+        return f"{value[:LONGEST]}… ({len(value)} characters)"
+    if isinstance(value, dict):
+        return {key: _cut(one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType] - of Any
+    if isinstance(value, list):
+        return [_cut(one) for one in value]  # pyright: ignore[reportUnknownVariableType] - of Any
+    return value
