@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tako.capabilities import Capabilities
     from tako.conductor import Conductor
     from tako.config import load_config
+    from tako.conversation import Conversation
     from tako.errors import AuthenticationError as AuthenticationError
     from tako.errors import BadRequestError as BadRequestError
     from tako.errors import ConfigurationError as ConfigurationError
@@ -71,6 +72,7 @@ _HOMES = {
     "tako.capabilities": ("Capabilities",),
     "tako.conductor": ("Conductor",),
     "tako.config": ("load_config",),
+    "tako.conversation": ("Conversation",),
     "tako.errors": ("TakoError",),
     "tako.hooks": ("get_provider", "hookimpl", "register", "unregister"),
     "tako.hookspecs": ("Around", "Chat", "Stream"),
@@ -110,6 +112,7 @@ __all__ = [
     "Citation",
     "Conductor",
     "ContentPart",
+    "Conversation",
     "Delta",
     "End",
     "FinishReason",

@@ -140,6 +140,19 @@ async def run_tools(provider: Provider) -> None:
     await provider.chat("hi", tools=[look])
 
 
+async def talk(provider: Provider) -> None:
+    conversation = tako.Conversation(provider, system="Be kind.", temperature=0)
+    assert_type(await conversation.say("hi"), ChatResponse)
+    assert_type((await conversation.say("hi", response_type=Person)).parsed, Person)
+    async for text in conversation.stream("hi").text:
+        assert_type(text, str)
+    assert_type(await conversation.run("hi", tools=[look]), RunResult)
+    assert_type(conversation.messages, list[Message])
+    assert_type(conversation.blocking.say("hi"), ChatResponse)
+    again = tako.Conversation.from_json(provider, conversation.to_json())
+    assert_type(again, tako.Conversation)
+
+
 async def stream(provider: Provider) -> None:
     async with provider.stream([Message.user("hi")]) as chunks:
         assert_type(chunks, ChatStream)

@@ -1,0 +1,223 @@
+"""A conversation: its messages, kept turn by turn, and written down as JSON."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
+
+import msgspec
+from msgspec import Struct
+
+from tako.errors import ConfigurationError, InvalidReplyError, one_line
+from tako.loose import is_deep
+from tako.parts import Part
+from tako.request import as_request
+from tako.stream import ChatStream
+from tako.types import ChatRequest, Message, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+
+    from tako.blocking_conversation import BlockingConversation
+    from tako.keywords import RequestOptions
+    from tako.provider import Provider
+    from tako.runs import Approve, RunResult
+    from tako.typed import TypedStream
+    from tako.types import ChatResponse, Chunk, Cost
+
+    Turn = str | list[Part] | Message
+
+T = TypeVar("T")
+VERSION = 1
+"""Of the JSON that conversations are written in. Later versions of tako read all earlier ones."""
+
+
+class History(Struct, frozen=True, tag_field="kind", tag="tako.conversation"):
+    """A conversation as it's written down."""
+
+    version: int
+    messages: list[Message]
+    system: str | list[Part] | None = None
+
+
+class Conversation:
+    """Turns with one provider: each request has all messages so far.
+
+    ``system`` goes before them. Other keywords hold for every turn, as those of ``chat`` do for one. Messages of a turn
+    that fails, or whose stream is left, aren't kept. ``messages`` is yours to edit between turns. ``usage`` and
+    ``cost`` are those of the turns that were kept.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        messages: Sequence[Message] = (),
+        **options: Unpack[RequestOptions],
+    ) -> None:
+        self.provider = provider
+        self.options = options
+        self.messages = list(messages)
+        self.usage = Usage()
+        self._costs: list[Cost | None] = []
+        self._talking = False
+        if messages:
+            as_request(ChatRequest(self.messages))
+
+    def __repr__(self) -> str:
+        return f"<Conversation with {self.provider.id}: {len(self.messages)} messages>"
+
+    @property
+    def system(self) -> str | list[Part] | None:
+        """What goes before the messages."""
+        return self.options.get("system")
+
+    @property
+    def cost(self) -> Cost | None:
+        """What the turns cost; None if that of one isn't known, and before the first."""
+        known = [cost for cost in self._costs if cost is not None]
+        return sum(known[1:], known[0]) if known and len(known) == len(self._costs) else None
+
+    @property
+    def blocking(self) -> BlockingConversation:
+        """The same methods for code without an event loop."""
+        from tako.blocking_conversation import BlockingConversation
+
+        return BlockingConversation(self)
+
+    @overload
+    async def say(self, turn: Turn, **options: Unpack[RequestOptions]) -> ChatResponse: ...
+    @overload
+    async def say(
+        self, turn: Turn, *, response_type: type[T], repairs: int = 1, **options: Unpack[RequestOptions]
+    ) -> ChatResponse[T]: ...
+    @overload
+    async def say(
+        self, turn: Turn, *, response_type: Any, repairs: int = 1, **options: Unpack[RequestOptions]
+    ) -> ChatResponse[Any]: ...
+    async def say(
+        self, turn: Turn, *, response_type: Any = None, repairs: int = 1, **options: Unpack[RequestOptions]
+    ) -> ChatResponse[Any]:
+        """Take one turn, and keep it. Keywords are those of ``Provider.chat``, for this turn."""
+        with self._turn():
+            messages = self._with(turn)
+            response = await self.provider.chat(
+                messages, response_type=response_type, repairs=repairs, **self._options(options)
+            )
+            self._keep([*messages, response.message], response.usage, response.cost)
+        return response
+
+    @overload
+    def stream(self, turn: Turn, **options: Unpack[RequestOptions]) -> ChatStream: ...
+    @overload
+    def stream(self, turn: Turn, *, response_type: type[T], **options: Unpack[RequestOptions]) -> TypedStream[T]: ...
+    @overload
+    def stream(self, turn: Turn, *, response_type: Any, **options: Unpack[RequestOptions]) -> TypedStream[Any]: ...
+    def stream(self, turn: Turn, *, response_type: Any = None, **options: Unpack[RequestOptions]) -> ChatStream:
+        """Take one turn piece by piece; it's kept once its last chunk has come."""
+        messages = self._with(turn)
+        merged = self._options(options)
+        model = merged.get("model") or self.provider.model
+        if response_type is None:
+            inner = self.provider.stream(messages, **merged)
+            return ChatStream(self._chunks(inner, messages, None), self.provider.name, model)
+        from tako.typed import TypedStream
+
+        typed = self.provider.stream(messages, response_type=response_type, **merged)
+        chunks = self._chunks(typed, messages, typed.wanted.read)
+        made: TypedStream[Any] = TypedStream(chunks, self.provider.name, model, typed.wanted)
+        return made
+
+    async def run(
+        self,
+        turn: Turn,
+        *,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> RunResult:
+        """Take one turn in which the model may call ``tools``; calls and results are kept, too."""
+        with self._turn():
+            messages = self._with(turn)
+            run = self.provider.run(
+                messages, max_rounds=max_rounds, max_cost=max_cost, approve=approve, **self._options(options)
+            )
+            result = await run
+            first = next(i for i, one in enumerate(result.messages) if one is messages[0])  # system= goes before it
+            self._keep(result.messages[first:], result.usage, result.cost)
+        return result
+
+    def to_json(self) -> str:
+        """Write down the messages and the system text; other options and the provider aren't part of it."""
+        return msgspec.json.encode(History(VERSION, self.messages, self.system)).decode()
+
+    @classmethod
+    def from_json(cls, provider: Provider, text: str | bytes, **options: Unpack[RequestOptions]) -> Self:
+        """Read what ``to_json`` wrote, with this version of tako or an earlier one. Raises ConfigurationError."""
+        history = read_history(text)
+        given: RequestOptions = {**options}
+        if given.get("system") is None:
+            given["system"] = history.system
+        return cls(provider, messages=history.messages, **given)
+
+    def _with(self, turn: Turn) -> list[Message]:
+        """Return the messages with a new one."""
+        message = turn if isinstance(turn, Message) else Message.user(turn)
+        return as_request(ChatRequest([*self.messages, message])).messages
+
+    def _options(self, options: RequestOptions) -> RequestOptions:
+        """Return the keywords of a turn over those of all turns."""
+        given: Any = {name: value for name, value in options.items() if value is not None}
+        merged: Any = {**self.options, **given}
+        return merged  # type: ignore[no-any-return]  # both are options
+
+    async def _chunks(
+        self, stream: ChatStream, messages: list[Message], check: Callable[[ChatResponse], Any] | None
+    ) -> AsyncGenerator[Chunk, None]:
+        with self._turn():
+            async with aclosing(stream):
+                async for chunk in stream:
+                    if chunk.kind == "end":
+                        self._finish(stream.partial, messages, check)
+                    yield chunk
+
+    def _finish(
+        self, response: ChatResponse, messages: list[Message], check: Callable[[ChatResponse], Any] | None
+    ) -> None:
+        if check is not None:
+            try:
+                check(response)
+            except InvalidReplyError:
+                return  # who reads the reply gets the error
+        self._keep([*messages, response.message], response.usage, response.cost)
+
+    def _keep(self, messages: list[Message], usage: Usage, cost: Cost | None) -> None:
+        self.messages[:] = messages
+        self.usage += usage
+        self._costs.append(cost)
+
+    @contextmanager
+    def _turn(self) -> Generator[None]:
+        if self._talking:
+            raise ConfigurationError(f"{self.provider.id}: a turn of this conversation is still going on")
+        self._talking = True
+        try:
+            yield
+        finally:
+            self._talking = False
+
+
+def read_history(text: str | bytes) -> History:
+    """Read the JSON of a conversation. Raises ConfigurationError with the place of what is wrong."""
+    try:
+        history = msgspec.json.decode(text, type=History)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ConfigurationError(f"this isn't the JSON of a conversation: {one_line(str(error))}") from None
+    except RecursionError:
+        raise ConfigurationError("this isn't the JSON of a conversation: it's nested too deeply") from None
+    if history.version > VERSION:
+        raise ConfigurationError(f"this conversation was written by a later tako (version {history.version})")
+    if is_deep(history.messages):
+        raise ConfigurationError("this isn't the JSON of a conversation: it's nested too deeply")
+    return history
