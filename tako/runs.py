@@ -14,6 +14,7 @@ from tako.parts import ToolCallPart, ToolResultPart
 from tako.stream import ChatStream
 from tako.tools import failed, function_of
 from tako.types import ChatResponse, Cost, Delta, FinishReason, Message, Role, Tool, Usage
+from tako.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 NOT_APPROVED = "the call wasn't approved"
 
 
-class RunResult(Struct, frozen=True):
+class RunResult(Value, Struct, frozen=True):
     """What a run came to.
 
     - ``response``: the last reply; ``messages``: all of the conversation, that reply included.

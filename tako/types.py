@@ -19,6 +19,7 @@ from tako.loose import text_of
 from tako.parts import Citation, ContentPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tako.private import Private
 from tako.state import Origin, State
+from tako.value import Value
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -58,7 +59,7 @@ class FinishReason(StrEnum):
     OTHER = "other"
 
 
-class Message(Struct, frozen=True):
+class Message(Value, Struct, frozen=True):
     """One turn: who speaks, and the parts of what is said. A plain string stands for one text part."""
 
     role: Role
@@ -169,7 +170,7 @@ class JsonSchema(Struct, frozen=True):
     strict: bool = True
 
 
-class ChatRequest(Struct, frozen=True):
+class ChatRequest(Value, Struct, frozen=True):
     """What you ask of a model. Fields that are None, empty or False leave the choice to the provider.
 
     - ``tool_choice``: "auto", "none", "required", or the name of one tool.
@@ -210,7 +211,7 @@ class ChatRequest(Struct, frozen=True):
                 force_setattr(self, name, Private(value))
 
 
-class Usage(Struct, frozen=True):
+class Usage(Value, Struct, frozen=True):
     """Tokens: the input counts all of the prompt, the output all that was generated; the others are parts of those."""
 
     input_tokens: int = 0
@@ -238,7 +239,7 @@ class Usage(Struct, frozen=True):
         return self if other == 0 else NotImplemented
 
 
-class Cost(Struct, frozen=True):
+class Cost(Value, Struct, frozen=True):
     """What a reply cost, in US dollars, by kind of token; ``total`` is the sum.
 
     ``other`` is what isn't told apart: the sum that a gateway says it billed.
@@ -269,7 +270,7 @@ class Cost(Struct, frozen=True):
         return self if other == 0 else NotImplemented
 
 
-class Notice(Struct, frozen=True):
+class Notice(Value, Struct, frozen=True):
     """Something of the request that the wire could not carry as it was, or of the reply that was odd.
 
     ``code`` is stable (see the table in the docs), ``path`` says where, as in ``messages[0].content[2]``.
@@ -281,7 +282,7 @@ class Notice(Struct, frozen=True):
     provider: str = ""
 
 
-class ChatResponse(Struct, Generic[T_co], frozen=True, dict=True):
+class ChatResponse(Value, Struct, Generic[T_co], frozen=True, dict=True):
     """A whole reply.
 
     - ``model``: the model as the vendor names it; ``provider``: who answered, as in "anthropic:claude-opus-5-5", with

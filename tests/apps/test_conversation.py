@@ -74,10 +74,14 @@ def test_a_turn_that_fails_isnt_kept(saying: Callable[..., Any]) -> None:
 def test_a_stream_that_is_left_isnt_kept(saying: Callable[..., Any]) -> None:
     provider, _ = saying(ChatResponse(Message.assistant([ContentPart.text("a"), ContentPart.text("b")])), "ok")
     conversation = Conversation(provider)
-    with conversation.blocking.stream("Left") as stream:
-        next(stream)
-    assert conversation.messages == []
-    assert conversation.blocking.say("Hi").text == "ok"
+
+    async def leave() -> None:
+        async with conversation.stream("Left") as stream:
+            await anext(stream)
+        assert conversation.messages == []
+        assert (await conversation.say("Hi")).text == "ok"
+
+    asyncio.run(leave())
 
 
 def test_typed_turns_keep_what_fits(saying: Callable[..., Any]) -> None:
