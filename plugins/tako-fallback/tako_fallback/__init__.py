@@ -216,8 +216,8 @@ def _price(member: Provider) -> float:
     return known.usd_per_input_mtok + known.usd_per_output_mtok
 
 
-def _checked(providers: object) -> list[Provider]:
-    members: list[Any] = list(providers) if isinstance(providers, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - checked here
+def _checked(providers: Any) -> list[Provider]:
+    members: list[Any] = [*providers] if isinstance(providers, (list, tuple)) else []
     if not members:
         raise ConfigurationError(f"fallback: providers is a list of providers, at least one, not {shown(providers)}")
     for i, member in enumerate(members):
