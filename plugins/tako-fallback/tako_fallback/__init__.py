@@ -217,9 +217,11 @@ def _price(member: Provider) -> float:
 
 
 def _checked(providers: Any) -> list[Provider]:
-    members: list[Any] = [*providers] if isinstance(providers, (list, tuple)) else []
+    given: Any = providers if isinstance(providers, (list, tuple)) else ()
+    members: list[Any] = [*given]
     if not members:
-        raise ConfigurationError(f"fallback: providers is a list of providers, at least one, not {shown(providers)}")
+        kind = "an empty one" if given is providers else f"a {type(providers).__name__}"
+        raise ConfigurationError(f"fallback: providers is a list of providers, at least one, not {kind}")
     for i, member in enumerate(members):
         if not isinstance(member, Provider):
             raise ConfigurationError(f"fallback: providers[{i}] is a {type(member).__name__}, not a provider")
