@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
 
 from msgspec.structs import replace
 
@@ -216,11 +216,11 @@ def _price(member: Provider) -> float:
     return known.usd_per_input_mtok + known.usd_per_output_mtok
 
 
-def _checked(providers: Any) -> list[Provider]:
-    given: Any = providers if isinstance(providers, (list, tuple)) else ()
-    members: list[Any] = [*given]
+def _checked(providers: object) -> list[Provider]:
+    listed = isinstance(providers, (list, tuple))
+    members = [*cast("Sequence[Any]", providers)] if listed else []
     if not members:
-        kind = "an empty one" if given is providers else f"a {type(providers).__name__}"
+        kind = "an empty one" if listed else f"a {type(providers).__name__}"
         raise ConfigurationError(f"fallback: providers is a list of providers, at least one, not {kind}")
     for i, member in enumerate(members):
         if not isinstance(member, Provider):
