@@ -275,6 +275,26 @@ def test_what_is_no_type_is_refused_before_anything_is_sent(
     assert not seen
 
 
+@pytest.mark.parametrize(
+    ("declared", "text", "value"),
+    [
+        (Company, '{"title": "X", "people": null}', Company("X")),
+        (Person, '{"name": "Ada", "age": 36, "nick": null}', Person("Ada", 36)),
+        (list[Company], '{"value": [{"title": "X", "people": null}]}', [Company("X")]),
+        (Person | Company, '{"value": {"title": "X", "people": null}}', Company("X")),
+        (Recipe, '{"title": "Tea", "minutes": 5, "steps": null}', Recipe(title="Tea", minutes=5)),
+    ],
+)
+def test_null_stands_for_what_is_left_out_as_strict_modes_write_it(
+    declared: Any, text: str, value: Any, saying: Callable[..., Any]
+) -> None:
+    provider, _ = saying(text)
+    assert provider.blocking.chat("Go", response_type=declared, repairs=0).parsed == value
+    required, _ = saying('{"name": null, "age": 36}')
+    with pytest.raises(InvalidReplyError, match=r"\$\.name"):
+        required.blocking.chat("Go", response_type=Person, repairs=0)
+
+
 def test_fields_that_a_type_forbids_are_a_mismatch(saying: Callable[..., Any]) -> None:
     provider, _ = saying('{"only": 1, "more": 2}')
     with pytest.raises(InvalidReplyError, match="more"):

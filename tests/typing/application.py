@@ -77,6 +77,7 @@ async def ask_by_keywords(provider: Provider) -> None:
     )
     assert_type(provider.stream("hi", temperature=0), ChatStream)
     provider.blocking.chat("hi", stop=["."], extra={"user": {"id": 1}})
+    tako.providers.Fallback([fixed], order="rotate", defaults={"seed": 1})
     await provider.chat("hi", temprature=0)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 

@@ -28,6 +28,7 @@ from tako_fallback.shared import shared_capabilities
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
+    from tako.keywords import RequestOptions
     from tako.types import ChatRequest, ChatResponse, Chunk
 
 Order = Literal["given", "rotate", "cheapest"]
@@ -68,6 +69,7 @@ class Fallback(Provider):
         pause: float = 30.0,
         capabilities: Capabilities | None = None,
         deadline: float | None = None,
+        defaults: RequestOptions | None = None,  # Provider takes it; here it's for type checkers
     ) -> None:
         members = _checked(providers)
         if order not in get_args(Order):

@@ -16,6 +16,7 @@ from tako_python.loading import load
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
+    from tako.keywords import RequestOptions
     from tako.types import ChatRequest, ChatResponse, Chunk
 
 
@@ -42,6 +43,7 @@ class PythonProvider(Provider):
         max_context_tokens: int | None = 32_000,
         capabilities: Capabilities | None = None,
         deadline: float | None = None,
+        defaults: RequestOptions | None = None,  # Provider takes it; here it's for type checkers
     ) -> None:
         if not isinstance(id, str) or not id:
             raise ConfigurationError(f"PythonProvider: id is a name, not {shown(id)}")
