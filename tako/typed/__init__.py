@@ -38,6 +38,8 @@ REPAIR = (
     "Your reply doesn't fit the format. The problem: {}\n\n"
     "Answer again, with one JSON value that fits this JSON Schema and nothing else:\n\n{}"
 )
+MOST_PAUSES = 8
+"""How often a reply that its vendor pauses is gone on with."""
 LONGEST_PROBLEM = 2000
 """Characters of the problems that a model gets to read."""
 
@@ -144,13 +146,19 @@ async def ask(answer: Chat, request: ChatRequest, provider: Provider, declared: 
     wanted = reply_type(declared)
     request = wanted.asked(request, provider)
     before: list[ChatResponse] = []
+    pauses = 0
     while True:
         response = await answer(request)
+        if response.finish_reason is FinishReason.PAUSE and pauses < MOST_PAUSES:
+            pauses += 1
+            before.append(response)
+            request = replace(request, messages=[*request.messages, response.message])
+            continue
         whole = together(before, response)
         try:
             return parsed_as(whole, wanted.read(whole))
         except InvalidReplyError as error:
-            if error.reason != "mismatch" or len(before) >= repairs:
+            if error.reason != "mismatch" or len(before) - pauses >= repairs:
                 raise
             request = replace(request, messages=[*request.messages, *wanted.repair(error)])
             text = f"the reply was asked for again: {error.args[0]}"

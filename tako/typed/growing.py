@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import typing
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from tako.loose import as_array, as_object
 from tako.typed.reading import MismatchError, fits, read
 from tako.typed.schemas import VALUE
-from tako.typed.shapes import Choice, Items, Leaf, Record, Shape, Table, Text
+from tako.typed.shapes import Choice, Items, Leaf, Record, Shape, Table, Text, is_typed_dict
 
 MISSING: Any = object()
 """What has not come yet, or can't be told yet."""
@@ -214,7 +213,7 @@ class Growing:
             one = self.grow(field.shape, table[field.key]) if field.key in table else MISSING
             if one is not MISSING:
                 values[field.name] = one
-        if typing.is_typeddict(shape.cls):
+        if is_typed_dict(shape.cls):
             return values
         rest = {f.name: f.default() if f.default else None for f in shape.fields if f.name not in values}
         try:

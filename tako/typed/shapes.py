@@ -7,6 +7,7 @@ the caller has done so.
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import sys
 import types
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
 
 FOREIGN = ("annotated_types", "pydantic")
 """Packages whose constraints in ``Annotated`` msgspec doesn't know."""
-_SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {list: list, set: set, frozenset: frozenset}
+_SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {
+    list: list,
+    set: set,
+    frozenset: frozenset,
+    collections.abc.Sequence: list,
+    collections.abc.Collection: list,
+    collections.abc.Iterable: list,
+    collections.abc.Set: set,
+}
+_MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
 _OPENING = ("extra", "populate_by_name", "validate_by_name", "alias_generator")
@@ -212,14 +222,16 @@ class _Builder:
         whole = Annotated[(declared, *meta)] if meta else declared
         if origin in (Union, types.UnionType):
             return self.choice(whole, args)
-        if declared is str or declared is Any:
-            return Text(whole)
+        if declared in (str, Any, object):
+            return Text(Any if declared is object else whole)
         return self.container(whole, origin or declared, args, meta) or self.record(whole, declared) or Leaf(whole)
 
     def container(self, whole: Any, kind: Any, args: tuple[Any, ...], meta: tuple[Any, ...]) -> Shape | None:
+        if kind is tuple and len(args) == 2 and args[1] is Ellipsis:  # noqa: PLR2004 - tuple[X, ...]
+            return Items(whole, tuple, self.build(args[0]), meta)
         if isinstance(kind, type) and kind in _SEQUENCES:
             return Items(whole, _SEQUENCES[kind], self.build(args[0] if args else Any), meta)
-        if kind is dict and (not args or args[0] is str):
+        if kind in _MAPPINGS and (not args or args[0] is str):
             return Table(whole, self.build(args[1] if args else Any), meta)
         return None
 
@@ -271,10 +283,15 @@ def _fields_of(declared: Any, cls: Any) -> _Fields | None:
             for one in dataclasses.fields(cls)
             if one.init
         ]
-    if typing.is_typeddict(cls):
+    if is_typed_dict(cls):
         required: frozenset[str] = cls.__required_keys__
         return [(key, key, kind, None if key in required else _nothing) for key, kind in _hints(cls).items()]
     return None
+
+
+def is_typed_dict(cls: Any) -> bool:
+    """Tell a TypedDict, that of typing_extensions as well."""
+    return issubclass(cls, dict) and hasattr(cls, "__required_keys__")
 
 
 def _hints(cls: Any) -> dict[str, Any]:

@@ -210,6 +210,7 @@ KINDS: list[tuple[Any, Any, str]] = [
     (list[Recipe], [Recipe(title="Tea", minutes=5)], '[{"title": "Tea", "minutes": 5, "steps": []}]'),
     (Recipe | None, None, "null"),
     (Measured, Measured(size=3), '{"size": 3}'),
+    (tuple[Person | Company, ...], (Company("X"),), '[{"title": "X", "people": []}]'),
     (
         Mixed,
         Mixed(Recipe(title="Tea", minutes=5), Point(1, 2), 0.5),

@@ -183,6 +183,14 @@ def test_refusals_and_cuts_say_so_and_arent_repaired(reply: Any, reason: str, sa
     assert caught.value.reason == reason
 
 
+def test_a_pause_goes_on_by_itself(saying: Callable[..., Any]) -> None:
+    pause = ChatResponse(Message.assistant("Searching…"), FinishReason.PAUSE, Usage(1, 1))
+    provider, seen = saying(pause, pause, GOOD)
+    response = provider.blocking.chat("Go", response_type=Person, repairs=0)
+    assert (response.parsed, response.usage, len(seen)) == (Person("Ada", 36), Usage(2, 2), 3)
+    assert seen[2].messages[-2:] == [pause.message, pause.message]
+
+
 def test_a_reply_that_calls_tools_has_no_value(saying: Callable[..., Any]) -> None:
     call = ChatResponse(Message.assistant([ToolCallPart("1", "look", {})]), FinishReason.TOOL_CALLS)
     provider, _ = saying(call)
