@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import msgspec
@@ -117,15 +118,15 @@ class Conversation:
         """Take one turn piece by piece; it's kept once its last chunk has come."""
         messages = self._with(turn)
         merged = self._options(options)
-        model = merged.get("model") or self.provider.model
+        request = ChatRequest(messages, model=merged.get("model"))
         if response_type is None:
             inner = self.provider.stream(messages, **merged)
-            return ChatStream(self._chunks(inner, messages, None), self.provider.name, model)
+            return ChatStream(partial(self._chunks, inner, None), request, self.provider)
         from tako.typed import TypedStream
 
         typed = self.provider.stream(messages, response_type=response_type, **merged)
-        chunks = self._chunks(typed, messages, typed.wanted.read)
-        made: TypedStream[Any] = TypedStream(chunks, self.provider.name, model, typed.wanted)
+        chunks = partial(self._chunks, typed, typed.wanted.read)
+        made: TypedStream[Any] = TypedStream(chunks, request, self.provider, typed.wanted)
         return made
 
     async def run(
@@ -173,13 +174,13 @@ class Conversation:
         return merged  # type: ignore[no-any-return]  # both are options
 
     async def _chunks(
-        self, stream: ChatStream, messages: list[Message], check: Callable[[ChatResponse], Any] | None
+        self, stream: ChatStream, check: Callable[[ChatResponse], Any] | None, request: ChatRequest
     ) -> AsyncGenerator[Chunk, None]:
         with self._turn():
             async with aclosing(stream):
                 async for chunk in stream:
                     if chunk.kind == "end":
-                        self._finish(stream.partial, messages, check)
+                        self._finish(stream.partial, request.messages, check)
                     yield chunk
 
     def _finish(

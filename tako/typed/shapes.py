@@ -291,7 +291,7 @@ def _fields_of(declared: Any, cls: Any) -> _Fields | None:
 
 def is_typed_dict(cls: Any) -> bool:
     """Tell a TypedDict, that of typing_extensions as well."""
-    return issubclass(cls, dict) and hasattr(cls, "__required_keys__")
+    return hasattr(cls, "__required_keys__")
 
 
 def _hints(cls: Any) -> dict[str, Any]:
