@@ -158,14 +158,14 @@ class Provider:
         Keywords set fields of the request for this call. With ``response_type``, the response's ``parsed`` is a value
         of that type. A reply that doesn't fit is asked for again, ``repairs`` times, then it's an InvalidReplyError.
         """
-        checked = self._given(request, options)
+        checked = self._as_checked(request, options)
         if response_type is None:
-            return await self._answer(checked)
+            return await self._chat_checked(checked)
         from tako.typed import ask
 
-        return await ask(self._answer, checked, self, response_type, repairs)
+        return await ask(self._chat_checked, checked, self, response_type, repairs)
 
-    async def _answer(self, checked: ChatRequest) -> ChatResponse:
+    async def _chat_checked(self, checked: ChatRequest) -> ChatResponse:
         """Answer a request that is checked and has the provider's defaults."""
         handlers = self._bound()
         chat = handlers.chat if INSIDE.get() is None else self._nested(handlers, "chat") or handlers.chat
@@ -184,14 +184,14 @@ class Provider:
 
         With ``response_type``, the stream has ``partials``, and the response's ``parsed`` is a value of that type.
         """
-        checked = self._given(request, options)
+        checked = self._as_checked(request, options)
         if response_type is None:
-            return ChatStream(self._chunks, checked, self)
+            return ChatStream(self._stream_checked, checked, self)
         from tako.typed import stream
 
-        return stream(self._chunks, checked, self, response_type)
+        return stream(self._stream_checked, checked, self, response_type)
 
-    def _chunks(self, checked: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    def _stream_checked(self, checked: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """Stream a request that is checked and has the provider's defaults."""
         handlers = self._bound()
         stream = handlers.stream if INSIDE.get() is None else self._nested(handlers, "stream") or handlers.stream
@@ -213,8 +213,8 @@ class Provider:
         """
         from tako.runs import Run
 
-        ways = self._answer, self._chunks
-        checked = self._given(request, options)
+        ways = self._chat_checked, self._stream_checked
+        checked = self._as_checked(request, options)
         return Run(ways, checked, self, max_rounds=max_rounds, max_cost=max_cost, approve=approve)
 
     @property
@@ -300,7 +300,7 @@ class Provider:
         """Leave out what the plugins of this process made."""
         return {**self.__dict__, "_handlers": None, "_capabilities": None, "_origins": None}
 
-    def _given(self, request: Prompt, options: Mapping[str, Any]) -> ChatRequest:
+    def _as_checked(self, request: Prompt, options: Mapping[str, Any]) -> ChatRequest:
         """Return the request that a caller means. A call from the provider's own code has its defaults already."""
         defaults = self.defaults
         if not options and (not defaults or inside(self) is not None):
