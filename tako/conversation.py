@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from tako.errors import ConfigurationError, InvalidReplyError, one_line
+from tako.keywords import over
 from tako.loose import is_deep
 from tako.parts import Part
 from tako.request import as_request
@@ -169,9 +170,8 @@ class Conversation:
 
     def _options(self, options: RequestOptions) -> RequestOptions:
         """Return the keywords of a turn over those of all turns."""
-        given: Any = {name: value for name, value in options.items() if value is not None}
-        merged: Any = {**self.options, **given}
-        return merged  # type: ignore[no-any-return]  # both are options
+        merged: RequestOptions = over(self.options, options)
+        return merged
 
     async def _chunks(
         self, stream: ChatStream, check: Callable[[ChatResponse], Any] | None, request: ChatRequest

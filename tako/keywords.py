@@ -136,6 +136,18 @@ def _apply(request: ChatRequest, options: Mapping[str, Any], *, defaults_first: 
     return replace(request, **changes) if changes else request
 
 
+def over(fixed: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    """Return keywords with others over them, as a request has keywords over it."""
+    merged = dict(fixed)
+    for name, value in given.items():
+        under, above = as_object(fixed.get(name)), as_object(value)
+        if name in _MERGED and under is not None and above is not None:
+            merged[name] = _MERGED[name](under, above)
+        elif value is not None:
+            merged[name] = value
+    return merged
+
+
 def _with_functions(tools: Any) -> Any:
     """Make tools of the functions among them."""
     if not any(callable(one) for one in as_array(tools) or ()):

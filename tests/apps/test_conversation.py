@@ -37,6 +37,9 @@ def test_every_request_has_all_messages_so_far(saying: Callable[..., Any]) -> No
     assert [request.messages for request in seen] == [[system, HI], [system, HI, seen[1].messages[2], MORE]]
     assert [request.temperature for request in seen] == [0, 1]
     assert [message.text for message in conversation.messages] == ["Hi", "ok", "More", "ok"]
+    several = Conversation(provider, headers={"X-A": "1", "x-b": "1"}, seed=1)
+    several.blocking.say("Hi", headers={"x-a": "2"}, seed=None)
+    assert (dict(seen[2].headers), seen[2].seed) == ({"x-b": "1", "x-a": "2"}, 1)
     assert (conversation.system, repr(conversation)) == ("Be brief.", "<Conversation with p: 4 messages>")
 
 
