@@ -94,8 +94,8 @@ class ReplyType:
 
     def invalid(self, response: ChatResponse, reason: str, text: str) -> InvalidReplyError:
         """Make the error for a reply that can't be read."""
-        name, _, model = response.provider.partition(":")
-        return InvalidReplyError(text, response=response, reason=reason, provider=name, model=model or response.model)
+        name, _, model = response.provider.partition(":")  # a callable's id is a name alone
+        return InvalidReplyError(text, response=response, reason=reason, provider=name, model=model or None)
 
     def repair(self, error: InvalidReplyError) -> list[Message]:
         """Return the turns that ask again after a reply that doesn't fit."""
