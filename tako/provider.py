@@ -263,7 +263,7 @@ class Provider:
 
         Raises UnsupportedError if the vendor doesn't count, and ProviderError.
         """
-        return await self.count(self._given(request, options))
+        return await self.count(self._as_checked(request, options))
 
     async def count(self, request: ChatRequest) -> TokenCount:
         """Count the tokens of a request that is checked. Override it if the vendor counts."""
