@@ -125,10 +125,11 @@ def test_a_name_in_another_form_does_not_refuse_a_strict_request() -> None:
         assert ask("openai", server.url, request).text == "ok"
 
 
+@pytest.mark.parametrize("strict", [None, True])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("vendor", MAKERS)
-def test_every_schema_of_a_tool_is_taken_and_a_loss_is_said(vendor: str, stream: bool) -> None:
-    tools = [Tool(f"t{n}", "", schema) for n, schema in enumerate(SCHEMAS.values())]
+def test_every_schema_of_a_tool_is_taken_and_a_loss_is_said(vendor: str, stream: bool, strict: bool | None) -> None:
+    tools = [Tool(f"t{n}", "", schema, strict=strict) for n, schema in enumerate(SCHEMAS.values())]
     with dialect_of(vendor).serve(Script(text="ok")) as server:
         response = ask(vendor, server.url, ChatRequest([Message.user("?")], tools=tools), stream=stream)
     sent = declared(vendor, server.requests[0].json)

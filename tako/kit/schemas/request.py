@@ -68,7 +68,7 @@ def _tool(tool: Tool | VendorTool, i: int, context: PartContext, wire: Wire, mod
     """Return a tool with a schema that fits, strict if the schema can be."""
     if not isinstance(tool, Tool):
         return tool
-    if tool.strict:
+    if tool.strict and wire.strict_tools is not None:
         unfit = f"{model} takes no strict tools" if _is_without(wire, model) else ""
         found = adapted(tool.input_schema, wire.strict_tools) if not unfit else None
         if found is not None and not found.unfit:

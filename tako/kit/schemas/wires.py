@@ -23,7 +23,8 @@ class Wire(Struct, frozen=True, eq=False, kw_only=True):
     """What one vendor takes.
 
     - ``vendor``: how it's called in notices. ``names``: of tools, None if it takes any.
-    - ``tools``: the schemas of tools; ``strict_tools``: of those that are strict.
+    - ``tools``: the schemas of tools; ``strict_tools``: of those that are strict, None if none
+      are.
     - ``output``: the schema of a reply. ``loose_output``: of one that isn't strict, None if there is only one kind.
     - ``json_mode``: JSON can be asked for without a schema. ``says_json``: then the prompt has to say "JSON".
     - ``without``: matches models that take no schema of a reply, and no strict tools.
@@ -32,8 +33,8 @@ class Wire(Struct, frozen=True, eq=False, kw_only=True):
     vendor: str
     names: Names | None
     tools: Rules
-    strict_tools: Rules
     output: Rules
+    strict_tools: Rules | None = None
     loose_output: Rules | None = None
     json_mode: bool = False
     says_json: bool = False
@@ -62,13 +63,14 @@ _OPENAI_STRICT = Rules(
     deepest=10,
 )
 _OPENAI_ROOT = COMBINATORS | {"enum", "const", "not"}
+_OPENAI_STRICT_TOOL = replace(
+    _OPENAI_STRICT, only_objects=False, object_root=True, root_properties=True, not_root=_OPENAI_ROOT
+)
 OPENAI = Wire(
     vendor="OpenAI",
     names=Names(),
     tools=Rules(object_root=True, root_properties=True, not_root=_OPENAI_ROOT, has_items=True),
-    strict_tools=replace(
-        _OPENAI_STRICT, only_objects=False, object_root=True, root_properties=True, not_root=_OPENAI_ROOT
-    ),
+    strict_tools=_OPENAI_STRICT_TOOL,
     output=_OPENAI_STRICT,
     loose_output=Rules(only_objects=True),
     json_mode=True,
@@ -79,7 +81,7 @@ _AZURE = STRUCTURE | DESCRIPTIONS
 AZURE = replace(
     OPENAI,
     vendor="Azure",
-    strict_tools=replace(OPENAI.strict_tools, words=_AZURE),
+    strict_tools=replace(_OPENAI_STRICT_TOOL, words=_AZURE),
     output=replace(OPENAI.output, words=_AZURE),
 )
 
@@ -129,7 +131,6 @@ GEMINI = Wire(
         ref_alone=True,
         known_required=True,
     ),
-    strict_tools=Rules(),
     output=Rules(without=_NOT_GEMINI, has_items=True, recursive="optional", ref_alone=True, known_required=True),
     json_mode=True,
 )
@@ -149,9 +150,8 @@ OLLAMA = Wire(
     vendor="Ollama",
     names=None,
     tools=Rules(object_root=True, not_root=COMBINATORS, words=_OLLAMA, inline=True),
-    strict_tools=Rules(),
     output=Rules(),
     json_mode=True,
 )
-PLAIN = Wire(vendor="the server", names=None, tools=Rules(), strict_tools=Rules(), output=Rules(), json_mode=True)
+PLAIN = Wire(vendor="the server", names=None, tools=Rules(), output=Rules(), json_mode=True)
 """A server that takes whatever JSON Schema says."""
