@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
     from types import TracebackType
 
+    from tako.files import FilePath
     from tako.keywords import Prompt, RequestOptions
     from tako.listing import ModelInfo, TokenCount
+    from tako.parts import FileIdPart
     from tako.provider import Provider
     from tako.runs import Approve, RunResult
     from tako.stream import ChatStream
@@ -261,6 +263,14 @@ class Blocking:
         """Ask how many tokens a request has, as ``Provider.count_tokens`` does."""
         PLUGINS.load()
         return loop_thread().run(self._provider.count_tokens(request, **options))
+
+    def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
+        """Give a file to the vendor, as ``Provider.upload`` does."""
+        return loop_thread().run(self._provider.upload(path, mime=mime, name=name))
+
+    def delete(self, file: FileIdPart) -> None:
+        """Delete a file that was uploaded, as ``Provider.delete`` does."""
+        loop_thread().run(self._provider.delete(file))
 
     def close(self) -> None:
         """Close the connections of the provider."""

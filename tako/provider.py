@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tako.blocking import Blocking
+    from tako.files import FilePath
     from tako.keywords import Prompt, RequestOptions
     from tako.listing import ModelInfo, TokenCount
+    from tako.parts import FileIdPart
     from tako.runs import Approve, Run
     from tako.typed import TypedStream
     from tako.types import ChatRequest, ChatResponse, Chunk, Cost, End
@@ -273,6 +275,18 @@ class Provider:
     def translator(self) -> Translator:
         """What translates parts, with what plugins made of it."""
         return self._bound().translator
+
+    async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
+        """Give a file to the vendor, who keeps it, and return the part that stands for it.
+
+        Its type is told by its first bytes and its name unless you give it. The file is sent as it's read, once. Raises
+        OSError if it can't be read, UnsupportedError if the vendor keeps no files, and ProviderError.
+        """
+        raise UnsupportedError(f"{self.id}: the vendor keeps no files; send the file itself")
+
+    async def delete(self, file: FileIdPart) -> None:
+        """Delete a file that was uploaded. Raises as ``upload`` does."""
+        raise UnsupportedError(f"{self.id}: the vendor keeps no files")
 
     def refresh(self) -> None:
         """Ask the hooks again at the next use; for providers that have learned something, as by ``discover``."""

@@ -8,7 +8,6 @@ one version of tako wrote, the next (and the one before) can read.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
 
@@ -16,9 +15,23 @@ from msgspec import Struct, field
 from msgspec.structs import force_setattr, replace
 
 from tako.loose import text_of
-from tako.parts import Citation, ContentPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.parts import (
+    Citation,
+    ContentPart,
+    FileIdPart,
+    FilePart,
+    FileUrlPart,
+    ImagePart,
+    ImageUrlPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from tako.private import Private
 from tako.state import Origin, State
+from tako.usage import Cost, Usage
 from tako.value import Value
 
 if TYPE_CHECKING:
@@ -211,65 +224,6 @@ class ChatRequest(Value, Struct, frozen=True):
                 force_setattr(self, name, Private(value))
 
 
-class Usage(Value, Struct, frozen=True):
-    """Tokens: the input counts all of the prompt, the output all that was generated; the others are parts of those."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    cache_write_tokens: int = 0
-    reasoning_tokens: int = 0
-
-    @property
-    def total(self) -> int:
-        """All tokens, in and out."""
-        return self.input_tokens + self.output_tokens
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.cache_write_tokens + other.cache_write_tokens,
-            self.reasoning_tokens + other.reasoning_tokens,
-        )
-
-    def __radd__(self, other: int) -> Usage:
-        """Let ``sum(usages)`` begin at 0."""
-        return self if other == 0 else NotImplemented
-
-
-class Cost(Value, Struct, frozen=True):
-    """What a reply cost, in US dollars, by kind of token; ``total`` is the sum.
-
-    ``other`` is what isn't told apart: the sum that a gateway says it billed.
-    """
-
-    input: Decimal = Decimal(0)
-    output: Decimal = Decimal(0)
-    cached: Decimal = Decimal(0)
-    cache_write: Decimal = Decimal(0)
-    other: Decimal = Decimal(0)
-
-    @property
-    def total(self) -> Decimal:
-        """All of it."""
-        return self.input + self.output + self.cached + self.cache_write + self.other
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.input + other.input,
-            self.output + other.output,
-            self.cached + other.cached,
-            self.cache_write + other.cache_write,
-            self.other + other.other,
-        )
-
-    def __radd__(self, other: int) -> Cost:
-        """Let ``sum(costs)`` begin at 0."""
-        return self if other == 0 else NotImplemented
-
-
 class Notice(Value, Struct, frozen=True):
     """Something of the request that the wire could not carry as it was, or of the reply that was odd.
 
@@ -328,6 +282,16 @@ class ChatResponse(Value, Struct, Generic[T_co], frozen=True, dict=True):
     def citations(self) -> list[Citation]:
         """The sources of all texts, in order. ``start`` and ``end`` count within the text part that cites."""
         return [citation for part in self.message.parts if isinstance(part, TextPart) for citation in part.citations]
+
+    @property
+    def images(self) -> list[ImagePart | ImageUrlPart]:
+        """The images that the model made, in order."""
+        return [part for part in self.message.parts if isinstance(part, (ImagePart, ImageUrlPart))]
+
+    @property
+    def files(self) -> list[FilePart | FileUrlPart | FileIdPart]:
+        """The audio and the files that the model made, in order."""
+        return [part for part in self.message.parts if isinstance(part, (FilePart, FileUrlPart, FileIdPart))]
 
     @property
     def refusal(self) -> str | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIZE = 20_000_000
+PDF_HEAD = b64encode(b"%PDF-1.7 ...").decode()
 HEAD = b"\x89PNG\r\n\x1a\n...."
 
 
@@ -96,6 +97,22 @@ def test_a_large_image_is_copied_twice_at_most(
 
     assert cost(streamed) < 3
     assert sum(size > len(data) for size in counted) == 2, "it arrived as a whole, both times"
+
+
+@pytest.mark.parametrize("name", ["openai", "responses", "anthropic", "mistral", "bedrock", "vertex"])
+def test_a_large_pdf_is_copied_twice_at_most(
+    name: str, data: str, at: Callable[..., Provider], answers: dict[str, Any], sink: Callable[[Any], Any]
+) -> None:
+    answers["responses"] = {"status": "completed", "output": []}
+    url, counted = sink(answers[name])
+    able = Capabilities(supports_streaming=True, supports_documents=True)
+    api = {"api": "responses"} if name == "responses" else {}
+    blocking = at("openai" if api else name, url, capabilities=able, **api).blocking
+    file = ContentPart.file("application/pdf", PDF_HEAD + data[len(PDF_HEAD) :], "large.pdf")
+    request = ChatRequest([Message.user([file, ContentPart.text("Sum it up")])])
+    blocking.chat("warm up")
+    assert cost(lambda: blocking.chat(request)) < 3
+    assert counted[-1] > len(data)
 
 
 def test_a_large_file_becomes_a_part_without_being_held_beside_it(tmp_path: Path) -> None:

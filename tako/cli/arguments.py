@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from functools import partial
 from importlib import import_module
 from math import isnan, nan
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +16,7 @@ CHAT = """\
 examples:
   tako chat "What is the capital of France?"
   tako chat -m openai:gpt-5 --image photo.jpg "What is this?"
+  tako chat -m anthropic:claude-sonnet-4-5 --file report.pdf "Summarise"
   git diff | tako chat -m anthropic:claude-sonnet-4-5 "Write a commit message for this diff:"
   tako chat "Translate this into French:" - "Answer with the text alone." < letter.txt
   tako chat -m code "Hello"       a provider that tako.toml names
@@ -81,13 +83,24 @@ def _chat(commands: Any) -> ArgumentParser:
     )
     _model(parser, flag=True)
     _config(parser)
-    parser.add_argument(
-        "--image", action="append", default=[], metavar="FILE|URL", help="an image to look at; may be repeated"
-    )
+    for option, text in (("image", "an image to look at"), ("file", "a file to read: PDF, audio, video, text")):
+        parser.add_argument(
+            f"--{option}",
+            dest="attached",
+            action="append",
+            default=[],
+            type=partial(_attached, option),
+            metavar="FILE|URL",
+            help=f"{text}; you can repeat it",
+        )
     parser.add_argument("--system", metavar="TEXT", help="an instruction that goes before the conversation")
     parser.add_argument("--no-stream", dest="stream", action="store_false", help="wait for the whole answer")
     parser.add_argument("--json", action="store_true", help="print the whole response as JSON")
     return parser
+
+
+def _attached(option: str, given: str) -> tuple[str, str]:
+    return option, given
 
 
 def _conduct(commands: Any) -> ArgumentParser:

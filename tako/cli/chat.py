@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.cli.arguments import UsageError
+from tako.cli.attachments import read_attachments, write_media
 from tako.cli.models import EMBEDDED, pick
 from tako.cli.question import read_prompt
 from tako.cli.run import complain
@@ -79,11 +78,12 @@ class Session:
         """Say on stderr what a reader of the text alone would not notice."""
         if self.options.json:
             return
+        write_media(response)
         for notice in response.notices:
             complain(f"tako: {notice.path}: {notice.message}" if notice.path else f"tako: {notice.message}")
         if response.finish_reason is FinishReason.LENGTH:
             complain("tako: the answer was cut: it reached the limit of tokens")
-        elif not response.text:
+        elif not (response.text or response.images or response.files):
             complain(f"tako: the answer has no text (it ended with {response.finish_reason})")
 
 
@@ -99,10 +99,10 @@ def run(options: Namespace) -> int:
     if prompt is None:
         from tako.cli.talk import talk
 
-        return talk(session, [_image(given) for given in options.image])
+        return talk(session, read_attachments(options.attached))
     content: str | list[Part] = prompt
-    if options.image:
-        content = [*[_image(given) for given in options.image], *([ContentPart.text(prompt)] if prompt else [])]
+    if options.attached:
+        content = [*read_attachments(options.attached), *([ContentPart.text(prompt)] if prompt else [])]
     asyncio.run(_once(session, Message.user(content)))
     return 0
 
@@ -110,17 +110,6 @@ def run(options: Namespace) -> int:
 async def _once(session: Session, message: Message) -> None:
     async with session.provider:
         await session.ask(message)
-
-
-def _image(given: str) -> Part:
-    if given.partition(":")[0].lower() in ("http", "https", "data", "gs"):
-        return ContentPart.image_url(given)
-    try:
-        return ContentPart.image_file(os.path.expanduser(given))  # noqa: PTH111 - Path's raises where ~ is nobody's
-    except OSError as error:
-        raise UsageError(f"--image {given}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise UsageError(f"--image {error}") from error
 
 
 def _print_json(response: ChatResponse) -> None:

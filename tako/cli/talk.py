@@ -30,11 +30,11 @@ SECONDS_TO_STOP = 5.0
 NO_TEXT = "that isn't UTF-8 text; nothing was sent"
 
 
-def talk(session: Session, images: list[Part]) -> int:
+def talk(session: Session, attached: list[Part]) -> int:
     """Ask and answer until the user leaves. An error ends a turn, not the conversation; so does Ctrl-C."""
     with asyncio.Runner() as runner:
         try:
-            Conversation(session, images, runner).run()
+            Conversation(session, attached, runner).run()
         finally:
             runner.run(session.provider.aclose())
     return 0
@@ -43,9 +43,9 @@ def talk(session: Session, images: list[Part]) -> int:
 class Conversation:
     """What a person types, one turn after the other: a command, or a question for the model."""
 
-    def __init__(self, session: Session, images: list[Part], runner: asyncio.Runner) -> None:
+    def __init__(self, session: Session, attached: list[Part], runner: asyncio.Runner) -> None:
         self._session = session
-        self._images = images
+        self._attached = attached
         self._runner = runner
         self._editor: Editor = open_editor(runner)
         self._left = False
@@ -97,8 +97,8 @@ class Conversation:
         return True
 
     def _ask(self, text: str) -> None:
-        """Answer one turn; images go with the first one that is answered."""
-        message = Message.user([*self._images, ContentPart.text(text)])
+        """Answer one turn; images and files go with the first one that is answered."""
+        message = Message.user([*self._attached, ContentPart.text(text)])
         try:
             with self._editor.away():
                 self._runner.run(self._answer(message))
@@ -108,7 +108,7 @@ class Conversation:
         except TakoError as error:
             complain(f"tako: {error}")
         else:
-            self._images = []
+            self._attached = []
 
     async def _answer(self, message: Message) -> None:
         self._task = asyncio.current_task()

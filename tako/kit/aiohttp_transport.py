@@ -143,7 +143,7 @@ class _Sending(aiohttp.Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         out: Any = writer
         transport: asyncio.Transport = out.transport
-        view = memoryview(self._value)
+        view: Any = memoryview(self._value) if isinstance(self._value, bytes) else self._value
         line = self._line = self._pool.line(transport)
         self._after = line.kind
         try:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tako.kit.encoding import result_parts
 from tako.kit.exchange import refuse_if_strict
+from tako.kit.limits import note_limits
 from tako.parts import FilePart, FileUrlPart, ImagePart, ImageUrlPart, ToolResultPart
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ async def encode_fetched(
     Nothing touches the network before it's known what can't be carried. Raises UrlPrefetchError.
     """
     context = provider.context(request)
-    encoded = encode(request, context)
+    encoded = _encoded(provider, request, context, encode)
     if not context.wanted or provider.url_prefetch is None:
         return encoded
     refuse_if_strict(request, context.notices, provider)
@@ -40,7 +41,15 @@ async def encode_fetched(
     files = await fetch_files(wanted, provider.url_prefetch)
     inline = {id(part): _filled(part, file) for part, file in zip(wanted, files, strict=True)}
     whole = replace(request, messages=[_with(message, inline) for message in request.messages])
-    return encode(whole, provider.context(whole))
+    return _encoded(provider, whole, provider.context(whole), encode)
+
+
+def _encoded(
+    provider: HttpProvider, request: ChatRequest, context: PartContext, encode: Callable[[ChatRequest, PartContext], T]
+) -> T:
+    encoded = encode(request, context)
+    note_limits(context, provider.limits_for(context.origin.model))
+    return encoded
 
 
 def _filled(part: ImageUrlPart | FileUrlPart, file: Fetched) -> Fetched:

@@ -29,12 +29,14 @@ from tako.translator import PartContext
 from tako.url_prefetch import UrlPrefetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tako.capabilities import Capabilities
     from tako.errors import BadRequestError
     from tako.keywords import RequestOptions
     from tako.kit.exchange import Exchange
+    from tako.kit.limits import Limit
+    from tako.kit.wire import Body
     from tako.parts import Part
     from tako.types import ChatRequest, ChatResponse, Cost, End
 
@@ -181,6 +183,10 @@ class HttpProvider(Provider):
         """Return what an answer costs by what its reply says of itself (``tako.kit.billing``)."""
         return bill(self.priced(request), answer.usage, answer.raw, request)
 
+    def limits_for(self, model: str) -> Sequence[Limit]:
+        """Return what the vendor is known to take of files with a request to that model; files over it are noted."""
+        return ()
+
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
         """Return what to send once instead of a request that the vendor refused, None to raise the refusal.
 
@@ -207,14 +213,14 @@ class HttpProvider(Provider):
         """Read what the vendor says of a failure; override where it says it in headers."""
         return read_facts(body)
 
-    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
+    async def send(self, url: str, body: Body, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request, and return its reply, whose status is 200 and which is still to be read and closed.
 
         Raises the error that any other status stands for, or a TransportError. Override it to send otherwise, or again.
         """
         method, timeout = call.get("method", "POST"), call.get("timeout") or self.timeout
         try:
-            own = await self.authorize(method, url, body)
+            own = await self.authorize(method, url, body if isinstance(body, bytes) else b"")
             sent = HttpHeaders({**self._sent_headers, **own, **call.get("headers", {})})
             transport = await self._transport_here()
             for wrap in AROUND:
@@ -230,7 +236,7 @@ class HttpProvider(Provider):
             scrub(error, self.hiding(call.get("headers")))
             raise
 
-    async def fetch(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> tuple[HttpReply, bytes]:
+    async def fetch(self, url: str, body: Body, **call: Unpack[CallOptions]) -> tuple[HttpReply, bytes]:
         """Send a request and read the whole reply, of status 200; raises as ``send`` does."""
         try:
             reply = await self.send(url, body, **call)

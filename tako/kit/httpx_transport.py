@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tako.kit.proxy import Proxies, Proxy
     from tako.kit.wire import HttpRequest
 
+PIECE = 64 * 1024
+"""Bytes of a file that are read and sent at a time."""
 CLOSING = 2.0
 """Seconds that closing a connection may take; it is done even when the caller was cancelled."""
 
@@ -95,8 +97,7 @@ class HttpxTransport(HttpxSender):
         made = self._httpx.Request(
             request.method,
             request.url,
-            headers=request.headers,
-            content=request.body,
+            **_content(request),
             extensions={"timeout": _timeouts(request), "trace": progress.trace},
         )
         transport = self._given if self._given is not None else self._own(proxy)
@@ -134,8 +135,7 @@ class ClientTransport(HttpxSender):
         made = self._client.build_request(
             request.method,
             request.url,
-            headers=request.headers,
-            content=request.body,
+            **_content(request),
             extensions={"timeout": timeouts, "trace": progress.trace},
         )
         return await self._client.send(made, stream=True, follow_redirects=False)
@@ -276,6 +276,19 @@ def _root(error: BaseException) -> OSError | None:
         several: tuple[BaseException, ...] = getattr(inner, "exceptions", ())  # one for each address
         inner = several[0] if several else inner.__cause__ or inner.__context__
     return found
+
+
+def _content(request: HttpRequest) -> dict[str, Any]:
+    """Return the body, and the headers with its length if it's read as it goes."""
+    body = request.body
+    if isinstance(body, bytes):
+        return {"headers": request.headers, "content": body}
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(body), PIECE):
+            yield body[at : at + PIECE]
+
+    return {"headers": {**request.headers, "content-length": str(len(body))}, "content": pieces()}
 
 
 def _timeouts(request: HttpRequest) -> dict[str, float | None]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from tako.files import LocalFile
     from tako.kit.http import HttpProvider
 
 
@@ -23,13 +24,43 @@ class HttpHeaders(dict[str, str]):
         return f"HttpHeaders({', '.join(self)})"
 
 
+class FileBody:
+    """A body that is read from a file while it's sent: what goes before the file, the file, and what goes after it.
+
+    It's sliced as bytes are, a piece at a time.
+    """
+
+    def __init__(self, head: bytes, file: LocalFile, tail: bytes = b"") -> None:
+        self._head = head
+        self._file = file
+        self._tail = tail
+
+    def __len__(self) -> int:
+        return len(self._head) + self._file.size + len(self._tail)
+
+    def __getitem__(self, piece: slice) -> bytes:
+        at, end, _ = piece.indices(len(self))
+        start = len(self._head)
+        rest = start + self._file.size
+        inside = (
+            self._file.read(max(at - start, 0), min(end, rest) - max(at, start)) if at < rest and end > start else b""
+        )
+        return self._head[at:end] + inside + self._tail[max(at - rest, 0) : max(end - rest, 0)]
+
+    def __repr__(self) -> str:
+        return f"<{self._file.name}, {len(self)} bytes>"
+
+
+Body = bytes | FileBody
+
+
 class HttpRequest(Struct, frozen=True):
     """A request to send. Times are in seconds: ``timeout`` is the longest silence, connecting has its own limit."""
 
     method: str
     url: str
     headers: HttpHeaders
-    body: bytes
+    body: Body
     timeout: float
     connect_timeout: float
 

@@ -8,7 +8,7 @@ import pytest
 from tako_openai import OpenAI
 
 from tako import ChatRequest, Citation, ContentPart, Message
-from tako.parts import ReasoningPart, TextPart, VendorPart
+from tako.parts import FilePart, ReasoningPart, TextPart, VendorPart
 from tako.providers import Mistral
 from tako.testing.server import reply, serve
 
@@ -232,9 +232,12 @@ def test_of_sound_its_id_goes_back(streams: bool) -> None:
         {"audio": {"data": "Ag==", "transcript": "Hel"}},
     ]
     script = stream(*pieces, {"audio": {"transcript": "lo", "expires_at": 9}}) if streams else whole(audio=sound)
-    (part,) = asked(script, streams=streams).message.parts
-    assert isinstance(part, VendorPart)
-    assert part.state.data == {"audio": sound}
+    response = asked(script, streams=streams)
+    (file,) = response.files
+    assert isinstance(file, FilePart)
+    assert (response.text, file.data_b64) == ("Hello", "AAEC")
+    assert file.state is not None
+    assert file.state.data == {"audio": {"id": "audio_1", "expires_at": 9}}
     assert goes_back(script, streams=streams)["audio"] == {"id": "audio_1"}
 
 

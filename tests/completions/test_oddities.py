@@ -8,7 +8,7 @@ import pytest
 from tako_openai import OpenAI
 
 from tako import ChatRequest, ChatResponse, FinishReason, Message, errors
-from tako.parts import ImagePart, ImageUrlPart, TextPart, ToolCallPart, VendorPart
+from tako.parts import FilePart, ImagePart, ImageUrlPart, TextPart, ToolCallPart
 from tako.testing.server import reply, serve, sse
 from tako.types import Usage
 
@@ -253,7 +253,8 @@ def test_the_sound_of_a_stream_is_put_together() -> None:
     )
     sound = {"id": "a1", "data": "AAEC", "transcript": "Hello", "expires_at": 9}
     assert response.raw["choices"][0]["message"] == {"audio": sound}
-    assert [part.state.data for part in response.message.parts if isinstance(part, VendorPart)] == [{"audio": sound}]
+    assert response.text == "Hello"
+    assert [part.data_b64 for part in response.files if isinstance(part, FilePart)] == ["AAEC"]
     assert response.notices == []
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako.kit.exchange import Exchange
-from tako.parts import ImagePart, ImageUrlPart, ToolResultPart
+from tako.parts import FilePart, ImagePart, ImageUrlPart, ToolResultPart
 from tako.translator import PartContext
 from tako.types import ChatResponse, End, Message, Role, Tool
 
@@ -137,6 +137,25 @@ class EveryImageIsPng(Plugin):
         return _each(request, lambda part: replace(part, mime="image/png") if isinstance(part, ImagePart) else part)
 
 
+class FilesDropped(Plugin):
+    caught_by, told = "inline_files", "was lost without a notice"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        turns = [replace(one, content=[part for part in one.parts if not _is_file(part)]) for one in request.messages]
+        return replace(request, messages=turns)
+
+
+class FilesInResultsDropped(Plugin):
+    caught_by, told = "files_in_results", "was lost without a notice"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        def without(part: Any) -> Any:
+            listed = isinstance(part, ToolResultPart) and isinstance(part.result, list)
+            return replace(part, result=[one for one in part.result if not _is_file(one)]) if listed else part
+
+        return _each(request, without)
+
+
 class SchemaChanged(Plugin):
     caught_by, told = "request_unchanged", "the caller's request after it was answered"
 
@@ -201,6 +220,10 @@ class CallsReversedOnTheWayBack(Plugin):
             replace(one, content=one.parts[::-1]) if one.role is Role.ASSISTANT else one for one in request.messages
         ]
         return replace(request, messages=turns)
+
+
+def _is_file(part: Any) -> bool:
+    return isinstance(part, FilePart)
 
 
 def _each(request: ChatRequest, change: Callable[[Any], Any]) -> ChatRequest:

@@ -17,15 +17,19 @@ from tako.kit.families import rules_of
 from tako.kit.fetching import encode_fetched
 from tako.kit.http import FetchOptions, HttpProvider
 from tako.kit.keys import Secret, find_key
+from tako.kit.limits import MB, Limit
 from tako.kit.messages import MessagesDecoder, decode_block, decode_reply, encode_request
 from tako.kit.models import ModelTable
+from tako.kit.uploads import delete_file, open_file, own_id, upload_form
 from tako.loose import as_array
+from tako.parts import FileIdPart
 from tako_anthropic.altered import BETA, DROPPED, dropping, is_refused
 from tako_anthropic.blocks import encode_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tako.files import FilePath
     from tako.listing import ModelInfo, TokenCount
     from tako.parts import Part
     from tako.translator import PartContext
@@ -54,6 +58,10 @@ COUNTED = frozenset(
     )
 )
 """What of a request counts: ``MessageCountTokensParams`` of anthropic 2.14."""
+LIMITS = (Limit("https://platform.claude.com/docs/en/api/errors#request-size-limits", total=24 * MB),)
+"""A request may have 32 MB; base64 takes a third more than the files."""
+FILES, FILES_SINCE = "files-api-2025-04-14", "2026-10-21"
+"""The beta of files, and the version of the API from which on it isn't one."""
 
 
 class Anthropic(HttpProvider):
@@ -145,6 +153,15 @@ class Anthropic(HttpProvider):
         body = {name: value for name, value in exchange.body.items() if name in COUNTED}
         return await ask_count(self, exchange, f"{exchange.url}/count_tokens", body, "input_tokens")
 
+    async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
+        """Give a file to Anthropic, which keeps it, and return the part that stands for it."""
+        file = await open_file(path, mime, name)
+        return await upload_form(self, f"{self.base_url}/v1/files", file, {}, self.beta_header([], files=True))
+
+    async def delete(self, file: FileIdPart) -> None:
+        """Delete a file that was uploaded."""
+        await delete_file(self, f"{self.base_url}/v1/files/{own_id(file, self)}", self.beta_header([], files=True))
+
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
         """Claude models take each other's thinking and blocks, and the API itself drops what a model can't read.
 
@@ -153,6 +170,10 @@ class Anthropic(HttpProvider):
         """
         both = rules_of(own.model).family == rules_of(origin.model).family == "claude"
         return origin.matches(Origin(own.provider, "", own.server) if both else own)
+
+    def limits_for(self, model: str) -> Sequence[Limit]:
+        """Return what the API takes of files with one request."""
+        return LIMITS
 
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
         """Let Claude leave out the thinking that it refuses because the conversation before it has changed."""
@@ -173,13 +194,18 @@ class Anthropic(HttpProvider):
         headers = {**exchange.headers, **self.beta_header([*filter(None, betas), BETA])}
         return Exchange(exchange.url, body, exchange.context, headers)
 
-    def beta_header(self, names: Any) -> dict[str, str]:
-        """Return the header for the beta features that one request asks for beside the provider's own."""
-        if not names:
-            return {}
-        more = [names] if isinstance(names, str) else as_array(names)
-        if not more or not all(isinstance(name, str) and name.isascii() and name.isprintable() for name in more):
+    def beta_header(self, names: Any, *, files: bool = False, version: str | None = None) -> dict[str, str]:
+        """Return the header for the beta features that one request asks for beside the provider's own.
+
+        ``files``: it has to do with files that Anthropic keeps, which are a beta in earlier versions of the API.
+        ``version``: that of the request, by default the provider's.
+        """
+        more = [names] if isinstance(names, str) else as_array(names or [])
+        if more is None or not all(isinstance(name, str) and name.isascii() and name.isprintable() for name in more):
             raise ConfigurationError(f"{self.id}: betas is a list of names, not {names!r}")
+        more = [*more, FILES] if files and (version or self.version) < FILES_SINCE else more
+        if not more:
+            return {}
         own = self._sent_headers.get("anthropic-beta", "").split(",")
         return {"anthropic-beta": ",".join(dict.fromkeys(filter(None, [*own, *more])))}
 
@@ -253,7 +279,8 @@ async def prepare(provider: Anthropic, translator: Translator, request: ChatRequ
             default_max_tokens=provider.default_max_tokens,
             no_sampling=f"the API version {version} refuses it" if version >= VERSION else "",
         )
-        headers = provider.beta_header(body.pop("betas", None))
+        kept = any(isinstance(part, FileIdPart) for message in request.messages for part in message.parts)
+        headers = provider.beta_header(body.pop("betas", None), files=kept, version=version)
         if version != provider.version:
             headers["anthropic-version"] = version
         return Exchange(f"{provider.base_url}/v1/messages", body, context, headers)

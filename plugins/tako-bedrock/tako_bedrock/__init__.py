@@ -25,6 +25,7 @@ from tako.kit.models import ModelTable
 from tako.parts import Part, ReasoningPart
 from tako_bedrock.blocks import decode_block, encode_part
 from tako_bedrock.credentials import Account, Session
+from tako_bedrock.documents import limits
 from tako_bedrock.failures import CODES, REFUSED, refusal_facts
 from tako_bedrock.reply import decode_reply
 from tako_bedrock.request import encode_request
@@ -32,10 +33,11 @@ from tako_bedrock.signing import check_bearer, signature
 from tako_bedrock.stream import ConverseDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tako.kit.failures import Facts
-    from tako.kit.wire import HttpReply
+    from tako.kit.limits import Limit
+    from tako.kit.wire import Body, HttpReply
     from tako.listing import ModelInfo, TokenCount
     from tako.translator import PartContext
 
@@ -139,6 +141,10 @@ class Bedrock(HttpProvider):
         both = rules.family == self.rules_for(origin.model).family == "claude"
         return origin.matches(Origin(own.provider, "", own.server) if both else own)
 
+    def limits_for(self, model: str) -> Sequence[Limit]:
+        """Return what Converse takes of documents; there is no limit for PDF to Nova, and to Claude from 4 on."""
+        return limits(self.rules_for(model).family, self.base_model or model)
+
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
         """Ask for a whole reply where a model turns out not to stream, or no tools; the API has no code for it."""
         if not exchange.url.endswith(STREAM) or "stream" not in str(error.args[0]).lower():
@@ -173,7 +179,7 @@ class Bedrock(HttpProvider):
         """Read the error's name from the headers."""
         return refusal_facts(reply.headers, body)
 
-    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
+    async def send(self, url: str, body: Body, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request; if the credentials are refused and there are others by now, send it once more with those."""
         held = await self.account.held() if self._signs else None
 

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.kit.limits import MB, Limit
 from tako.kit.turns import Item
 
 if TYPE_CHECKING:
@@ -20,7 +21,19 @@ if TYPE_CHECKING:
 BESIDE = "See the document."
 """What the user is given to have said where a document stands without a text."""
 LONGEST_NAME = 200
+RESTRICTIONS = "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-api-restrictions.html"
+PDF, WORD = "application/pdf", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+OLD_CLAUDE = re.compile(r"claude-(v?[12]\b|instant|3)")
 _NOT_NAME = re.compile(r"[^a-zA-Z0-9\s()\[\]-]|\s")
+
+
+def limits(family: str, model: str) -> tuple[Limit, ...]:
+    """Return what Converse takes of documents: five, of 4.5 MB each, but for PDF to newer Claudes and to Nova."""
+    exempt: tuple[str, ...] = (PDF, WORD) if family == "nova" else ()
+    if family == "claude" and not OLD_CLAUDE.search(model):
+        exempt = (PDF,)
+    kinds = ("document", "text")
+    return (Limit(RESTRICTIONS, kinds, count=5), Limit(RESTRICTIONS, kinds, each=int(4.5 * MB), but=exempt))
 
 
 def put_beside(turn: Turn, context: PartContext) -> None:

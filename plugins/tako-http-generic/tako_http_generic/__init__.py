@@ -31,7 +31,7 @@ from tako_http_generic.settings import NdJson, OpenAiSse, StreamConfig, ToolCall
 from tako_http_generic.stream import PointerDecoder, StreamReader
 
 if TYPE_CHECKING:
-    from tako.kit.wire import HttpReply
+    from tako.kit.wire import Body, HttpReply
     from tako.translator import PartContext
     from tako_http_generic.file import Readable
     from tako_http_generic.headers import Headers
@@ -135,7 +135,7 @@ class HttpGeneric(HttpProvider):
         with naming(path):
             return cls(**settings_of(path, model, options))
 
-    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
+    async def send(self, url: str, body: Body, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request; whatever the method is that is asked for, it is this endpoint's own."""
         call["method"] = self.method
         return await super().send(url, body, **call)

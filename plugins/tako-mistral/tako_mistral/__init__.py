@@ -9,18 +9,20 @@ from msgspec.structs import replace
 from tako.errors import NotFoundError, OverloadedError, RateLimitError
 from tako.kit.checks import check_kind
 from tako.kit.completions import CompletionsProvider, Dialect
+from tako.kit.limits import MB, Limit
 from tako.kit.schemas import MISTRAL
 from tako_mistral.files import encode_file
 from tako_mistral.wire import arrange, call_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tako.errors import ProviderError
     from tako.kit.http import FetchOptions
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
+LIMITS = (Limit("https://docs.mistral.ai/capabilities/document_ai/document_qna", ("document",), each=50 * MB),)
 BASE_URL = "https://api.mistral.ai/v1"
 
 
@@ -34,6 +36,7 @@ class Mistral(CompletionsProvider):
 
     name = "mistral"
     key_variable = "MISTRAL_API_KEY"
+    file_purpose = "ocr"
     dialect = Dialect(
         seed="random_seed",
         required="any",
@@ -67,6 +70,10 @@ class Mistral(CompletionsProvider):
         check_kind(random_seed, int, "random_seed", self.id, "an int")
         given = {"safe_prompt": safe_prompt, "random_seed": random_seed}
         self.fields = {name: value for name, value in given.items() if value is not None}
+
+    def limits_for(self, model: str) -> Sequence[Limit]:
+        """Return what Mistral takes of documents."""
+        return LIMITS
 
     def dialect_of(self, model: str) -> Dialect:
         """Return how this model's wire differs: Magistral always reasons and takes no effort."""

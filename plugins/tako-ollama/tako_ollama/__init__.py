@@ -25,7 +25,7 @@ from tako_ollama.stream import ChatDecoder
 from tako_ollama.wire import encode_body, encode_part
 
 if TYPE_CHECKING:
-    from tako.kit.wire import HttpReply
+    from tako.kit.wire import Body, HttpReply
     from tako.listing import ModelInfo
     from tako.translator import PartContext
 
@@ -83,13 +83,13 @@ class Ollama(HttpProvider):
         self.refresh()
         return self.capabilities
 
-    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
+    async def send(self, url: str, body: Body, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request; what a local server's user can do about a failure stands in its text."""
         try:
             return await super().send(url, body, **call)
         except ProviderError as error:
             error.provider = error.provider or self.name
-            error.model = error.model or msgspec.json.decode(body).get("model")
+            error.model = error.model or msgspec.json.decode(body if isinstance(body, bytes) else b"{}").get("model")
             advise(error)
             raise
 

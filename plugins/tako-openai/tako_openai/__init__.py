@@ -31,6 +31,7 @@ class OpenAI(ResponsesProvider):
 
     name = "openai"
     key_variable = "OPENAI_API_KEY"
+    file_purpose = "user_data"
 
     def __init__(
         self,

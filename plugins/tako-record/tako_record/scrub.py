@@ -59,6 +59,8 @@ class Scrubber:
         shown = {name.lower(): value for name, value in request.headers.items()}
         headers = {name: self.hide(value) if name in HARMLESS else HIDDEN for name, value in sorted(shown.items())}
         url = self._url(request.url)
+        if not isinstance(request.body, bytes):  # a file that is uploaded: its name and its size
+            return Asked(request.method, url, headers, text=self.hide(repr(request.body)))
         try:
             text = self.hide(request.body.decode())
         except UnicodeDecodeError:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tako.kit.http import CallOptions, FetchOptions
-    from tako.kit.wire import HttpReply
+    from tako.kit.wire import Body, HttpReply
     from tako.listing import ModelInfo, TokenCount
     from tako.parts import Part
     from tako.state import Origin
@@ -151,7 +151,7 @@ class Vertex(GenerateContent):
         text = super().hide(text)
         return text if self.tokens is None else self.tokens.hide(text)
 
-    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
+    async def send(self, url: str, body: Body, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request; where its token is refused, once more with the next one."""
         send = partial(super().send, url, body, **call)
         if self.tokens is None:

@@ -14,11 +14,14 @@ from tako.kit.addresses import check_url
 from tako.kit.asking import ask_pages
 from tako.kit.checks import Default, given, path_of
 from tako.kit.keys import find_key
+from tako.kit.uploads import delete_file, open_file, own_id
 from tako.parts import FileIdPart, FileUrlPart, ImageUrlPart, Part
 from tako_vertex.generate import GenerateContent
 from tako_vertex.parts import decode_block, encode_part
+from tako_vertex.uploads import upload
 
 if TYPE_CHECKING:
+    from tako.files import FilePath
     from tako.kit.http import FetchOptions
     from tako.listing import ModelInfo
     from tako.translator import PartContext
@@ -69,6 +72,14 @@ class Gemini(GenerateContent):
     def counted(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return what is asked about a request, which the API wants whole."""
         return {"generateContentRequest": {"model": path.partition(f"/{VERSION}/")[2], **body}}
+
+    async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
+        """Give a file to Google, which keeps it for two days, and return the part that stands for it."""
+        return await upload(self, self.base_url, VERSION, await open_file(path, mime, name))
+
+    async def delete(self, file: FileIdPart) -> None:
+        """Delete a file that was uploaded."""
+        await delete_file(self, f"{self.base_url}/{VERSION}/{own_id(file, self)}")
 
     def _path(self, model: str) -> str:
         """Return a model's path; a bare name is one of Google's, "tunedModels/…" is one of your own."""

@@ -10,6 +10,7 @@ from tako.kit.asking import ask_count
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.fetching import encode_fetched
 from tako.kit.http import HttpProvider
+from tako.kit.limits import MB, Limit
 from tako.kit.models import ModelTable
 from tako_vertex.failures import CODES, google_facts
 from tako_vertex.parts import decode_block, encode_part
@@ -18,6 +19,8 @@ from tako_vertex.request import encode_request
 from tako_vertex.stream import GeminiDecoder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tako.kit.failures import Facts
     from tako.kit.wire import HttpReply
     from tako.listing import TokenCount
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from tako.state import Origin
     from tako.translator import PartContext
 
+LIMITS = (Limit("https://ai.google.dev/gemini-api/docs/document-processing", ("document", "text"), each=50 * MB),)
 TABLE = ModelTable(__package__ or "")
 WHOLE, STREAM = "generateContent", "streamGenerateContent?alt=sse"
 
@@ -67,6 +71,10 @@ class GenerateContent(HttpProvider):
         https://ai.google.dev/gemini-api/docs/thought-signatures: Gemini 3 answers 400 to a call that lost its own.
         """
         return origin.provider in GOOGLE
+
+    def limits_for(self, model: str) -> Sequence[Limit]:
+        """Return what Gemini takes of documents."""
+        return LIMITS
 
     def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
         """Read google.rpc.Status."""

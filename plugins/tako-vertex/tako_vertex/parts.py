@@ -137,7 +137,7 @@ def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
         return None
     mime = plain_type(media.mime) if media.kind == "text" and not is_own(part, context) else media.mime
     url = media.url or (media.id if "://" in media.id else "")
-    if url.startswith("http:") or (url and not mime and context.fetches):
+    if media.url.startswith("http:") or (media.url and not mime and context.fetches):
         return {"text": FETCHING} if is_fetched(media, part, context) else None
     if "/" not in mime or (media.kind == "image" and mime not in IMAGES):
         unsupported(media, context, "" if mime else "give mime=, since Gemini wants the type")

@@ -10,11 +10,12 @@ import msgspec
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_any, decode_json
+from tako.kit.files import join_base64
 from tako.kit.gather import Gathered, gather
 from tako.kit.lines import strip_bom
 from tako.kit.sse import SseDecoder
 from tako.loose import as_object, text_of
-from tako.parts import ReasoningPart, TextPart
+from tako.parts import FilePart, ReasoningPart, TextPart
 from tako.state import BLOCK_END, State
 from tako.types import Chunk, Delta, End, FinishReason, Usage
 from tako_vertex.array import ArrayDecoder
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 GROWING = ("logprobsResult", "citationMetadata")
 """What of a candidate comes in pieces; of everything else the last one holds."""
+RAW_SOUND = ("audio/l16", "audio/pcm")
+"""Types of sound without a header, which comes in pieces."""
+SOUND = Delta()
+"""Stands for the sound that is open, until it ends."""
 
 
 class GeminiDecoder:
@@ -55,6 +60,7 @@ class GeminiDecoder:
         self._refusal: Reply | None = None
         self._held: list[Delta] = []  # ends of the open block; citations may still come before them
         self._thought_end = [Delta(state=State(exchange.context.origin))]
+        self._sound: list[FilePart] = []  # pieces of the sound that is open
         self._texts: list[str] = []  # of the text that is open, or was last
         self._more_texts = False  # whether there was another one before
         self._facts = Gathered(provider.max_reply_bytes)
@@ -143,6 +149,8 @@ class GeminiDecoder:
             yield from self._text(part.text, part.state)
         elif isinstance(part, ReasoningPart):
             yield from self._thought(part.text, part.state)
+        elif isinstance(part, FilePart) and part.state is None and part.mime.lower().startswith(RAW_SOUND):
+            yield from self._sounds(part)
         elif part is not None:
             yield from self._next_part()
             yield Delta(part=part)
@@ -167,6 +175,13 @@ class GeminiDecoder:
         yield Delta(reasoning=text, state=state) if signed else Delta(reasoning=text)
         self._held = [] if signed else self._thought_end
 
+    def _sounds(self, piece: FilePart) -> Iterator[Delta]:
+        """Go on with a sound that comes in pieces; it ends where another part begins."""
+        if not self._sound or self._sound[0].mime != piece.mime:
+            yield from self._next_part()
+        self._sound.append(piece)
+        self._held = [SOUND]
+
     def _call(self, block: dict[str, Any], fields: dict[str, Any]) -> Iterator[Delta]:
         try:
             call = msgspec.convert(fields, Call)
@@ -179,7 +194,7 @@ class GeminiDecoder:
 
     def _release(self) -> Iterator[Delta]:
         """End the block that is open; a text that follows is another one."""
-        held, self._held = self._held, []
+        held, self._held = self._ends(), []
         if held:
             self._more_texts = self._more_texts or bool(self._texts)
             self._texts = []
@@ -187,10 +202,17 @@ class GeminiDecoder:
 
     def _next_part(self) -> Iterator[Delta]:
         """End the block that is open, before a part that isn't text."""
-        held, self._held = self._held, []
+        held, self._held = self._ends(), []
         self._more_texts = self._more_texts or bool(self._texts)
         self._texts = []
         yield from held
+
+    def _ends(self) -> list[Delta]:
+        """Return what ends the open block; of a sound, all of it."""
+        if not self._sound:
+            return self._held
+        sound, self._sound = self._sound, []
+        return [Delta(part=FilePart(sound[0].mime, join_base64([piece.data_b64 for piece in sound])))]
 
     def _last_blocks(self) -> Iterator[Delta]:
         """Yield the citations of the last text, what ends it, and the token of a reply that pauses."""

@@ -13,6 +13,7 @@ import msgspec
 
 from tako.fold import arguments
 from tako.kit.blocks import state_of, vendor_part, without
+from tako.kit.completions.replied import decode_file
 from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart
@@ -46,6 +47,8 @@ def decode_block(block: Block, context: PartContext, dialect: Dialect) -> Part |
             return _thinking(block, context)
         case {"type": "image_url"} | {"images": [_]}:
             return _image(block, context)
+        case {"audio": dict()} | {"type": "document_url" | "file" | "input_audio"}:
+            return decode_file(block, context)
         case (
             {"id": str(), "function": dict()} | {"id": str(), "custom": dict()} | {"id": str(), "function_call": dict()}
         ):

@@ -14,6 +14,7 @@ from tako.kit.completions.calls import whole_calls
 from tako.kit.completions.citations import REFERENCES, annotated, referenced
 from tako.kit.completions.dialect import Dialect, finish_reason
 from tako.kit.completions.ids import given_id
+from tako.kit.completions.replied import spoken
 from tako.kit.completions.shapes import Content, read_reply, usage_of
 from tako.kit.counts import note_odd
 from tako.kit.failures import facts_of
@@ -163,5 +164,7 @@ def last_blocks(fields: Block, *, cites: bool, silent: Iterable[str]) -> Iterato
             continue
         if name == "images" and isinstance(value, list):
             yield from ({name: [image]} for image in as_array(value) or ())
+        elif name == "audio":
+            yield from spoken(value)
         elif name != "annotations" or not cites or len(annotated(value)) < len(as_array(value) or (value,)):
             yield {name: value}

@@ -15,6 +15,7 @@ from tako.kit.completions.blocks import REASONING, Block, decode_block
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.parameters import json_word, parameters
 from tako.kit.completions.prefill import without_prefill
+from tako.kit.completions.replied import encode_spoken
 from tako.kit.completions.turns import BESIDE, arrange
 from tako.kit.encoding import (
     complete,
@@ -93,6 +94,8 @@ def encode_part(
     part: Part, context: PartContext, dialect: Dialect, dialect_of: Callable[[str], Dialect] | None = None
 ) -> Any:
     """Return the block of one part: a chunk of content, a call, a message for a tool result, or fields of a message."""
+    if part.state is not None and (said := encode_spoken(part, context)) is not None:
+        return merge(said, part.extra)
     match part:
         case TextPart():
             block = _text(part, context, dialect)

@@ -30,12 +30,15 @@ from tako.kit.fetching import encode_fetched
 from tako.kit.http import FetchOptions, HttpProvider
 from tako.kit.keys import Secret, find_key, read_key
 from tako.kit.models import ModelTable, refine
+from tako.kit.uploads import delete_file, open_file, own_id, upload_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tako.files import FilePath
     from tako.hookspecs import Chat, Stream
     from tako.listing import ModelInfo
+    from tako.parts import FileIdPart
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
@@ -53,6 +56,8 @@ class CompletionsProvider(HttpProvider):
     - ``key_variable``: the environment variable of the key; "" if the API needs none.
     - ``key_header``: the header of the key. "authorization" sends it as Bearer, any other as it is.
     - ``dialect``: how its wire differs.
+    - ``file_purpose``: what files are uploaded for, in the vendor's word; "" if the API keeps no files. They go to
+      ``/files`` after ``base_url``.
 
     A ``models.toml`` beside the subclass's package says what its models can do (see ``tako.kit.models``).
     """
@@ -61,6 +66,7 @@ class CompletionsProvider(HttpProvider):
     key_variable: ClassVar[str] = ""
     key_header: ClassVar[str] = "authorization"
     dialect: Dialect = Dialect()
+    file_purpose: ClassVar[str] = ""
     discovered: Mapping[str, Any] = {}
     """Fields of Capabilities that the server told, when it was asked."""
 
@@ -120,6 +126,19 @@ class CompletionsProvider(HttpProvider):
         """List the models of the vendor, or of the server. Raises ProviderError."""
         listed = await ask_json(self, self.models_url)
         return models_in(listed.get("data"))
+
+    async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
+        """Give a file to the vendor, who keeps it, and return the part that stands for it."""
+        if not self.file_purpose:
+            return await super().upload(path)
+        file = await open_file(path, mime, name)
+        return await upload_form(self, f"{self.base_url}/files", file, {"purpose": self.file_purpose})
+
+    async def delete(self, file: FileIdPart) -> None:
+        """Delete a file that was uploaded."""
+        if not self.file_purpose:
+            return await super().delete(file)
+        return await delete_file(self, f"{self.base_url}/files/{own_id(file, self)}")
 
     async def discover(self) -> Capabilities:
         """Ask the server for its models, and remember what it says of this one. Raises ProviderError.

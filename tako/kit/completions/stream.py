@@ -23,7 +23,8 @@ from tako.kit.counts import later, note_odd
 from tako.kit.failures import facts_of, read_facts
 from tako.kit.sse import SseDecoder
 from tako.loose import as_object, text_of
-from tako.parts import ToolCallPart
+from tako.parts import TextPart, ToolCallPart
+from tako.state import BLOCK_END
 from tako.types import Chunk, Delta, End, ToolCallDelta
 
 if TYPE_CHECKING:
@@ -303,8 +304,13 @@ class CompletionsDecoder:
         if "text" in kinds and (cited := annotated(fields.get("annotations"))):
             out.append(Delta(citations=tuple(cited)))
         silent = [] if "reasoning" in kinds or not self._calls else list(self._silent)
-        rest = [self._decode(block) for block in last_blocks(fields, cites="text" in kinds, silent=silent)]
-        return [*out, *(Delta(part=part) for part in rest if part is not None)]
+        for block in last_blocks(fields, cites="text" in kinds, silent=silent):
+            part = self._decode(block)
+            if isinstance(part, TextPart):  # what was spoken
+                out += [Delta(state=BLOCK_END), Delta(part.text, state=part.state)]
+            elif part is not None:
+                out.append(Delta(part=part))
+        return out
 
     def _end(self, fields: Block) -> End:
         context = self._exchange.context

@@ -25,6 +25,7 @@ from tako.kit.asking import ask_count
 from tako.kit.completions.encode import translator_for
 from tako.kit.completions.exchange import chat_completions, stream_completions
 from tako.kit.completions.provider import CompletionsProvider, prepare
+from tako.kit.limits import MB, Limit
 from tako.kit.responses.blocks import decode_block, encode_part, is_of_chat, is_of_item
 from tako.kit.responses.exchange import responses_chat, responses_stream
 from tako.kit.responses.hosts import is_own
@@ -33,13 +34,13 @@ from tako.loose import as_array
 from tako.translator import Translator
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable
+    from collections.abc import AsyncGenerator, Awaitable, Sequence
     from typing import Unpack
 
     from tako.hookspecs import Chat, Stream
     from tako.kit.exchange import Exchange
     from tako.kit.http import CallOptions
-    from tako.kit.wire import HttpReply
+    from tako.kit.wire import Body, HttpReply
     from tako.listing import TokenCount
     from tako.parts import Part
     from tako.state import Origin
@@ -63,6 +64,11 @@ COUNTED = frozenset(
     )
 )
 """What of a request counts: ``InputTokenCountParams`` of openai 3.57."""
+LIMITS = (
+    Limit(
+        "https://developers.openai.com/api/docs/guides/file-inputs", ("document", "text"), each=50 * MB, total=50 * MB
+    ),
+)
 Api = Literal["auto", "responses", "chat"]
 """Which API is asked; "auto" decides by address and model."""
 
@@ -108,6 +114,10 @@ class ResponsesProvider(CompletionsProvider):
         url, query, rest = exchange.url.partition("?")
         return await ask_count(self, exchange, f"{url}/input_tokens{query}{rest}", body, "input_tokens")
 
+    def limits_for(self, model: str) -> Sequence[Limit]:
+        """Return what OpenAI takes of files, at its own servers and Azure's."""
+        return LIMITS if is_own(self.server) else ()
+
     def context(self, request: ChatRequest) -> PartContext:
         """Return the context of one request. State of one API means nothing to the other."""
         context = super().context(request)
@@ -130,21 +140,21 @@ class ResponsesProvider(CompletionsProvider):
             del body["include"]
         return replace(exchange, body=body)
 
-    async def send(self, url: str, body: bytes, **call: Unpack[CallOptions]) -> HttpReply:
+    async def send(self, url: str, body: Body, **call: Unpack[CallOptions]) -> HttpReply:
         """Send a request; a refusal by the wrong API says which one is right."""
         try:
             return await super().send(url, body, **call)
         except (BadRequestError, NotFoundError) as error:
-            if not url.partition("?")[0].endswith("/responses") and self._is_wrong(str(error), body):
+            if url.partition("?")[0].endswith("/chat/completions") and self._is_wrong(str(error), body):
                 error.args = (f'{error.args[0]}; api="responses" asks the API that this model needs',)
             raise
 
-    def _is_wrong(self, refusal: str, body: bytes) -> bool:
+    def _is_wrong(self, refusal: str, body: Body) -> bool:
         """Whether Chat Completions refused what the Responses API takes."""
         words = refusal.lower()
         if "responses" in words:
             return True
-        sent = msgspec.json.decode(body)
+        sent = msgspec.json.decode(body if isinstance(body, bytes) else b"{}")
         dialect = self.dialect_of(sent.get("model") or self.model)
         about_tools = sent.get("tools") and any(word in words for word in ("tool", "function", "reasoning"))
         return dialect.needs == "responses" or bool(about_tools and not dialect.tools_beside_effort)

@@ -18,6 +18,7 @@ from tako.testing.suite.concurrency import Concurrency
 from tako.testing.suite.connections import Connections
 from tako.testing.suite.conversations import Conversations
 from tako.testing.suite.errors import Errors
+from tako.testing.suite.files import Files
 from tako.testing.suite.going_back import GoingBack
 from tako.testing.suite.harness import SECRET
 from tako.testing.suite.images import Images
@@ -43,6 +44,7 @@ class ProviderSuite(
     Conversations,
     GoingBack,
     Images,
+    Files,
     Errors,
     Truncation,
     Limits,

@@ -1,0 +1,64 @@
+"""Files that the Gemini Developer API keeps, for two days (https://ai.google.dev/api/files)."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+
+from tako.errors import ProviderTimeoutError, ResponseError
+from tako.kit.addresses import server_of
+from tako.kit.body import decode_json, excerpt
+from tako.kit.encoding import encode
+from tako.kit.wire import FileBody
+from tako.loose import as_object, text_of
+from tako.parts import FileIdPart
+
+if TYPE_CHECKING:
+    from tako.files import LocalFile
+    from tako.kit.http import HttpProvider
+
+OBJECT = msgspec.json.Decoder(dict[str, Any])
+PAUSE = 1.0
+"""Seconds between two questions whether a file is ready; videos are taken apart first."""
+
+
+async def upload(provider: HttpProvider, server: str, version: str, file: LocalFile) -> FileIdPart:
+    """Upload a file by the resumable protocol, in one piece, and wait until the API has taken it apart."""
+    with closing(file):
+        start = {
+            "x-goog-upload-protocol": "resumable",
+            "x-goog-upload-command": "start",
+            "x-goog-upload-header-content-length": str(file.size),
+            "x-goog-upload-header-content-type": file.mime,
+        }
+        named = encode({"file": {"display_name": file.name}})
+        reply, _ = await provider.fetch(f"{server}/upload/{version}/files", named, headers=start)
+        place = reply.headers.get("x-goog-upload-url", "")
+        if server_of(place) != server_of(server):  # the key goes nowhere else
+            raise ResponseError("the reply to the upload names no address of its own server")
+        whole = {
+            "x-goog-upload-offset": "0",
+            "x-goog-upload-command": "upload, finalize",
+            "content-type": file.mime,
+        }
+        _, answer = await provider.fetch(place, FileBody(b"", file), headers=whole)
+    made = as_object(decode_json(answer, OBJECT).get("file")) or {}
+    made = await _ready(provider, f"{server}/{version}", made, answer)
+    return FileIdPart(text_of(made.get("name")), provider.name, text_of(made.get("mimeType")) or file.mime)
+
+
+async def _ready(provider: HttpProvider, server: str, made: dict[str, Any], answer: bytes) -> dict[str, Any]:
+    """Wait until a file can be used, as long as the provider's timeout."""
+    with anyio.move_on_after(provider.timeout):
+        while made.get("state") == "PROCESSING":
+            await anyio.sleep(PAUSE)
+            _, answer = await provider.fetch(f"{server}/{text_of(made.get('name'))}", b"", method="GET")
+            made = decode_json(answer, OBJECT)
+    if made.get("state") == "PROCESSING":
+        raise ProviderTimeoutError(f"the file {made.get('name')} was not ready within {provider.timeout:g} s")
+    if made.get("state") == "FAILED" or not text_of(made.get("name")):
+        raise ResponseError(f"the file was not taken: {excerpt(answer)}")
+    return made

@@ -1,0 +1,37 @@
+"""A file on disk that is on its way to a vendor: ``await provider.upload("report.pdf")`` makes one."""
+
+from __future__ import annotations
+
+import os
+from os import PathLike
+from pathlib import Path
+
+from tako.media import HEAD, type_of
+
+FilePath = str | PathLike[str]
+
+UNKNOWN = "application/octet-stream"
+"""The type of a file that nothing tells."""
+
+
+class LocalFile:
+    """A file's name, type and size in bytes, and its bytes, which are read as they're asked for.
+
+    ``mime`` is told by its first bytes and its name unless you give it. Raises OSError if the file can't be read.
+    """
+
+    def __init__(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> None:
+        self.path = Path(path)
+        self.name = name or self.path.name
+        self._file = self.path.open("rb")
+        self.size = os.fstat(self._file.fileno()).st_size
+        self.mime = mime or type_of(self._file.read(HEAD), self.path) or UNKNOWN
+
+    def read(self, at: int, size: int) -> bytes:
+        """Read bytes from a place on."""
+        self._file.seek(at)
+        return self._file.read(size)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

@@ -1,0 +1,75 @@
+"""Files on their way to a vendor that keeps them: a form of several parts, sent while it's read from disk."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from anyio import to_thread
+
+from tako.errors import ConfigurationError, ResponseError
+from tako.files import LocalFile
+from tako.kit.body import decode_json, excerpt
+from tako.kit.checks import path_of
+from tako.kit.wire import FileBody
+from tako.loose import text_of
+from tako.parts import FileIdPart
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tako.files import FilePath
+    from tako.kit.http import HttpProvider
+
+OBJECT = msgspec.json.Decoder(dict[str, Any])
+_ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})  # https://html.spec.whatwg.org/#multipart-form-data
+
+
+async def open_file(path: FilePath, mime: str | None, name: str | None) -> LocalFile:
+    """Open a file and find out its type, off the event loop. Raises OSError."""
+    return await to_thread.run_sync(lambda: LocalFile(path, mime=mime, name=name))
+
+
+def own_id(file: FileIdPart, provider: HttpProvider) -> str:
+    """Return the id of a file as a part of an address. Raises ConfigurationError for one of another vendor's."""
+    if file.provider != provider.name:
+        raise ConfigurationError(f"{provider.id}: the file {file.id!r} was uploaded to {file.provider}")
+    return path_of(file.id, "the file", provider.id, safe="/")
+
+
+async def delete_file(provider: HttpProvider, url: str, headers: Mapping[str, str] | None = None) -> None:
+    """Delete what is at an address. Raises ProviderError."""
+    await provider.fetch(url, b"", method="DELETE", headers=headers or {})
+
+
+async def upload_form(
+    provider: HttpProvider,
+    url: str,
+    file: LocalFile,
+    fields: Mapping[str, str],
+    headers: Mapping[str, str] | None = None,
+) -> FileIdPart:
+    """Upload a file as the part ``file`` of a form, after its other fields; the reply has the ``id`` that it got.
+
+    The file is closed at the end. It isn't sent again if that fails. Raises ProviderError.
+    """
+    boundary = token_hex(16)
+    parts = [(f'form-data; name="{name}"', "", value) for name, value in fields.items()]
+    named = f'form-data; name="file"; filename="{file.name.translate(_ESCAPES)}"'
+    parts.append((named, f"Content-Type: {file.mime}\r\n", ""))
+    heads = [f"--{boundary}\r\nContent-Disposition: {what}\r\n{more}\r\n{value}" for what, more, value in parts]
+    with closing(file):
+        body = FileBody("\r\n".join(heads).encode(), file, f"\r\n--{boundary}--\r\n".encode())
+        sent = {**(headers or {}), "content-type": f"multipart/form-data; boundary={boundary}"}
+        _, answer = await provider.fetch(url, body, headers=sent)
+    return FileIdPart(read_id(answer), provider.name, file.mime)
+
+
+def read_id(answer: bytes) -> str:
+    """Read the id in the reply to an upload; raises ResponseError if there is none."""
+    id = text_of(decode_json(answer, OBJECT).get("id"))
+    if not id:
+        raise ResponseError(f"the reply to the upload has no id: {excerpt(answer)}")
+    return id
