@@ -126,8 +126,13 @@ def agrees(mime: str, head: bytes) -> bool:
 
 
 def right_type(mime: str, head: bytes) -> str:
-    """Return a file's type: the declared one, unless the first bytes are surely those of another."""
+    """Return a file's type: the declared one, unless the first bytes are surely those of another.
+
+    What begins as text isn't a document, sound or film of a type that begins with bytes of its own.
+    """
     found = media_type(head)
+    if found is None and kind_of(mime) not in ("image", "text") and has_magic(mime) and _is_text(head):
+        return "text/plain"
     return mime if found is None or agrees(mime, head) else found
 
 
@@ -193,6 +198,12 @@ def write_file(path: str | PathLike[str], data_b64: str) -> Path:
         for at in range(start, len(text), _PIECE):
             file.write(base64.b64decode(text[at : at + _PIECE], validate=True))
     return target
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether the beginning of a file is that of text; its last character may be cut."""
+    text = head.decode("utf-8", "ignore")
+    return bool(text) and len(text.encode()) > len(head) - 4 and all(one.isprintable() or one.isspace() for one in text)
 
 
 def _is_zipped(mime: str) -> bool:

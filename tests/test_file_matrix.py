@@ -297,6 +297,16 @@ def test_the_first_bytes_decide_what_a_file_is(vendor: str, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
+def test_text_that_is_called_a_pdf_is_text(vendor: str, ask: Ask) -> None:
+    mime, data = FILES["text"]
+    right, before = ask(vendor, ContentPart.text("?"), part("text"))
+    sent, found = ask(vendor, ContentPart.text("?"), FilePart("application/pdf", b64(data), name_of("text")))
+    assert (mime, sent) == ("text/plain", right)
+    assert found[0] == (codes.CHANGED_PART, "messages[0].content[1]")
+    assert len(found) == len(before) + 1
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
 def test_broken_base64_and_unknown_types_are_left_out(vendor: str, ask: Ask) -> None:
     parts = [FilePart("application/pdf", "JVBERi0*"), FilePart("", b64(b"???")), FileUrlPart("file:///etc/passwd")]
     sent, found = ask(vendor, *parts, ContentPart.text("Sum it up"))
