@@ -18,7 +18,7 @@ from msgspec import Struct, StructMeta, convert
 from msgspec.structs import force_setattr
 
 from tako.loose import as_array, as_object
-from tako.media import HEAD, IMAGE_TYPES, image_type, plain_type, read_file, write_file
+from tako.media import HEAD, IMAGE_TYPES, addressed_type, image_type, kind_of, plain_type, read_file, write_file
 from tako.state import Origin, State
 
 if TYPE_CHECKING:
@@ -275,3 +275,13 @@ _FIELDS = {cls.__struct_config__.tag: {"type", *cls.__struct_fields__} for cls i
 def _is_part(item: dict[str, Any]) -> bool:
     kind = item.get("type")
     return isinstance(kind, str) and kind in _FIELDS and item.keys() >= _FIELDS[kind]
+
+
+def media_kind(part: Any) -> str:
+    """Tell what an image or a file is for a model ("document", "audio", …); "" for other parts, or if nothing tells."""
+    if isinstance(part, (ImagePart, ImageUrlPart)):
+        return "image"
+    if not isinstance(part, (FilePart, FileUrlPart, FileIdPart)):
+        return ""
+    mime = part.mime or (addressed_type(part.url) if isinstance(part, FileUrlPart) else None)
+    return kind_of(mime) if mime else ""

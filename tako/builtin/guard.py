@@ -11,8 +11,7 @@ from tako import notices
 from tako.errors import UnsupportedError
 from tako.hooks import hookimpl
 from tako.loose import as_array
-from tako.media import addressed_type, kind_of
-from tako.parts import FileIdPart, FilePart, FileUrlPart, ImagePart, ImageUrlPart, ToolResultPart
+from tako.parts import ToolResultPart, media_kind
 from tako.types import Notice
 
 if TYPE_CHECKING:
@@ -95,19 +94,9 @@ def _media(request: ChatRequest) -> dict[str, str]:
             for j, part in enumerate(message.content):
                 inside: Any = part.result if isinstance(part, ToolResultPart) else part
                 for one in as_array(inside) or (inside,):
-                    if (kind := _kind(one)) in MEDIA:
+                    if (kind := media_kind(one)) in MEDIA:
                         places.setdefault(kind, f"messages[{i}].content[{j}]")
     return places
-
-
-def _kind(part: Any) -> str:
-    """Tell what a part is for a model; "" for what is no file, or doesn't tell its type."""
-    if isinstance(part, (ImagePart, ImageUrlPart)):
-        return "image"
-    if not isinstance(part, (FilePart, FileUrlPart, FileIdPart)):
-        return ""
-    mime = part.mime or (addressed_type(part.url) if isinstance(part, FileUrlPart) else None)
-    return kind_of(mime) if mime else ""
 
 
 def _joined(lacks: list[Notice], said: list[Notice]) -> list[Notice]:

@@ -22,7 +22,7 @@ from tako.conductor.plan import (
 )
 from tako.conductor.work import Work
 from tako.errors import ConfigurationError, ResponseError, TakoError
-from tako.parts import ContentPart, ImagePart, ImageUrlPart
+from tako.parts import ContentPart, media_kind
 from tako.types import ChatRequest, ChatResponse, Cost, Message, Role, Usage
 
 if TYPE_CHECKING:
@@ -46,6 +46,15 @@ UNFIT = {
 """What a request cannot say where a coordinator splits it, and why."""
 
 
+NEEDS = {
+    "image": "supports_vision",
+    "document": "supports_documents",
+    "audio": "supports_audio",
+    "video": "supports_video",
+}
+"""The capability that each kind of image or file needs; text is for every worker."""
+
+
 class Run:
     """One run; ``events`` is called once. ``result`` is there once it is over."""
 
@@ -54,12 +63,12 @@ class Run:
         self.conductor = conductor
         self.request = request
         self.tools = {tool.name: tool for tool in request.tools}
-        self.images = [
+        self.media = [
             part
             for message in request.messages
             if message.role is Role.USER
             for part in message.parts
-            if isinstance(part, (ImagePart, ImageUrlPart))
+            if media_kind(part)
         ]
         self.steps: list[Step] = []
         self.answers: list[WorkerResult] = []
@@ -166,12 +175,14 @@ class Run:
                 self.count(result.role, result.response)
 
     def _request(self, worker: Provider, assignment: Assignment) -> ChatRequest:
-        """Make what a worker is asked: its task, the tools it was handed, the images if it can see them."""
+        """Make what a worker is asked: its task, the tools it was handed, and the images and files that it can take."""
         if self.conductor.coordinator is None:
             return self.request
         task = Message.user(assignment.task)
-        if self.images and worker.capabilities.supports_vision:
-            task = Message.user([*self.images, ContentPart.text(assignment.task)])
+        known = worker.capabilities
+        media = [part for part in self.media if getattr(known, NEEDS.get(media_kind(part), ""), True)]
+        if media:
+            task = Message.user([*media, ContentPart.text(assignment.task)])
         return replace(self.request, messages=[task], tools=[self.tools[name] for name in assignment.tools])
 
     def count(self, role: str, response: ChatResponse) -> None:

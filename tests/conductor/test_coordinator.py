@@ -135,6 +135,18 @@ def test_images_go_along_to_workers_that_can_see() -> None:
     assert image in lead.heard[0].messages[1].parts
 
 
+def test_files_go_along_to_workers_that_can_read_or_hear_them_and_text_to_all() -> None:
+    able = Capabilities(supports_documents=True, supports_streaming=False)
+    reader, other = Worker("A", capabilities=able), Worker("B")
+    pdf, sound = ContentPart.file("application/pdf", "JVBERi0="), ContentPart.file("audio/wav", "AAAA")
+    text = ContentPart.file("text/plain", "aGk=")
+    lead = Lead(plan("a: read", "b: guess"))
+    asked = [Message.user([pdf, sound, text, ContentPart.text("What is it?")])]
+    run(Conductor({"a": reader.provider, "b": other.provider}, lead.provider), asked)
+    assert reader.requests[0].messages[0].parts == [pdf, text, ContentPart.text("read")]
+    assert other.requests[0].messages[0].parts == [text, ContentPart.text("guess")]
+
+
 def test_a_bug_in_a_worker_is_that_workers_failure(vendor: Callable[..., type[Provider]]) -> None:
     def tako_chat(provider: Provider) -> Any:
         async def chat(request: ChatRequest) -> ChatResponse:

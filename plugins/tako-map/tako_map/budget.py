@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from tako.parts import ImagePart, ImageUrlPart, TextPart
+from tako.parts import FilePart, TextPart, media_kind
 
 if TYPE_CHECKING:
     from tako.capabilities import Capabilities
@@ -114,6 +114,12 @@ class Budget:
         self._settled.set()
 
 
+def media_tokens(part: Any) -> int:
+    """Estimate the tokens of an image or a file: a page of a PDF is an image, and has some 50 KB."""
+    size = len(part.data_b64) * 3 // 4 if isinstance(part, FilePart) else 0
+    return size // 3 if media_kind(part) == "text" else IMAGE_TOKENS * (1 + size // 50_000)
+
+
 def prompt_tokens(request: ChatRequest) -> int:
     """Estimate the tokens of a prompt, rather too many: three bytes each (English has about four)."""
     tokens = 16
@@ -121,8 +127,8 @@ def prompt_tokens(request: ChatRequest) -> int:
         for part in message.parts:
             if isinstance(part, TextPart):
                 tokens += 8 + len(part.text.encode("utf-8", "replace")) // 3
-            elif isinstance(part, (ImagePart, ImageUrlPart)):
-                tokens += IMAGE_TOKENS
+            elif media_kind(part):
+                tokens += media_tokens(part)
             else:
                 tokens += len(repr(part)) // 3
     for rest in (*request.tools, request.response_format):

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from tako.parts import (
+    FileIdPart,
+    FilePart,
+    FileUrlPart,
+    ImagePart,
+    ImageUrlPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    media_kind,
+)
 from tako.types import VendorTool
 
 if TYPE_CHECKING:
@@ -51,10 +63,12 @@ def _part(part: Part) -> dict[str, Any]:  # noqa: PLR0911 - one for each kind
             return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": part.args}
         case ToolResultPart():
             return {"type": "tool_call_response", "id": part.id, "response": part.result}
-        case ImagePart():
-            return {"type": "blob", "modality": "image", "mime_type": part.mime, "content": part.data_b64}
-        case ImageUrlPart():
-            return {"type": "uri", "modality": "image", "mime_type": part.mime, "uri": part.url}
+        case ImagePart() | FilePart():
+            return {"type": "blob", "modality": media_kind(part), "mime_type": part.mime, "content": part.data_b64}
+        case ImageUrlPart() | FileUrlPart():
+            return {"type": "uri", "modality": media_kind(part), "mime_type": part.mime, "uri": part.url}
+        case FileIdPart():
+            return {"type": "file", "modality": media_kind(part), "mime_type": part.mime, "file_id": part.id}
         case _:  # a part that a plugin has added
             return {"type": type(part).__struct_config__.tag}
 

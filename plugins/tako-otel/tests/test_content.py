@@ -14,20 +14,23 @@ def test_every_part_has_the_shape_of_the_conventions() -> None:
         [
             Message.system("Be brief."),
             Message.user([ContentPart.image("image/png", "QUJD"), ContentPart.image_url("https://e.example/a.png")]),
+            Message.user([ContentPart.file("application/pdf", "QUJD"), ContentPart.file_id("f-1", "x", "audio/wav")]),
             Message.assistant([ContentPart.reasoning("hm"), ContentPart.tool_call("c1", "look", {"at": 1})]),
             Message.tool("c1", [ContentPart.text("a cat")]),
         ]
     )
     said = json.loads(input_messages(request))
-    assert [message["role"] for message in said] == ["system", "user", "assistant", "tool"]
-    assert [part for message in said for part in message["parts"]][1:5] == [
+    assert [message["role"] for message in said] == ["system", "user", "user", "assistant", "tool"]
+    assert [part for message in said for part in message["parts"]][1:7] == [
         {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "QUJD"},
         {"type": "uri", "modality": "image", "mime_type": None, "uri": "https://e.example/a.png"},
+        {"type": "blob", "modality": "document", "mime_type": "application/pdf", "content": "QUJD"},
+        {"type": "file", "modality": "audio", "mime_type": "audio/wav", "file_id": "f-1"},
         {"type": "reasoning", "content": "hm"},
         {"type": "tool_call", "id": "c1", "name": "look", "arguments": {"at": 1}},
     ]
-    assert said[3]["parts"][0]["type"] == "tool_call_response"
-    assert said[3]["parts"][0]["response"][0]["text"] == "a cat"
+    assert said[4]["parts"][0]["type"] == "tool_call_response"
+    assert said[4]["parts"][0]["response"][0]["text"] == "a cat"
 
 
 def test_values_that_are_no_json_do_not_stop_a_call() -> None:
