@@ -44,10 +44,19 @@ class UsualLine(Struct, forbid_unknown_fields=True, gc=False):
     message: Piece
     model: str = ""
     created_at: str = ""
-    done: Literal[False] = False
+    done: bool = False
 
 
 USUAL = msgspec.json.Decoder(UsualLine)
+
+
+def _usual(data: bytes) -> UsualLine | None:
+    """Read a line if it is a usual one, which isn't the last."""
+    try:
+        line = USUAL.decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return None if line.done else line
 
 
 class ChatDecoder:
@@ -87,9 +96,8 @@ class ChatDecoder:
 
     def _chunks(self, lines: Iterable[bytes]) -> Iterator[Chunk]:
         for data in lines:
-            try:
-                line = USUAL.decode(data)
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
+            line = _usual(data)
+            if line is None:
                 yield from self._any(data)
                 if self.ended:
                     return
