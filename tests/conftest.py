@@ -90,6 +90,7 @@ def answers() -> dict[str, Any]:
     """Return what each vendor says to anything: the text "ok"."""
     completion = {"choices": [{"message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}]}
     said = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "ok"}]}
+    gemini = {"candidates": [{"content": {"role": "model", "parts": [{"text": "ok"}]}, "finishReason": "STOP"}]}
     return {
         "openai": completion,
         "azure-openai": completion,
@@ -105,5 +106,6 @@ def answers() -> dict[str, Any]:
             "output": {"message": {"role": "assistant", "content": [{"text": "ok"}]}},
             "stopReason": "end_turn",
         },
-        "vertex": {"candidates": [{"content": {"role": "model", "parts": [{"text": "ok"}]}, "finishReason": "STOP"}]},
+        "vertex": gemini,
+        "gemini": gemini,
     }
