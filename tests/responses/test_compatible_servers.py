@@ -275,6 +275,50 @@ def test_a_reply_without_output_is_no_empty_success(output: Any) -> None:
         whole(output)
 
 
+@pytest.mark.parametrize("fields", [{}, {"output": None}, {"output": {"a": 1}}])
+def test_a_stream_that_says_nothing_is_no_empty_success(fields: dict[str, Any]) -> None:
+    with pytest.raises(ResponseError, match="the reply has no output"):
+        streamed(event("completed", response={"id": "r", **fields}))
+    assert streamed(event("completed", response={"id": "r", "output": []})).text == ""
+
+
+CITED = {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 10}
+
+
+def test_an_item_that_no_event_announces_is_told_by_its_id() -> None:
+    item = {**SAID, "phase": "final_answer", "content": [{**SAID["content"][0], "annotations": [CITED]}]}
+    delta = event("output_text.delta", output_index=1, content_index=0, item_id="msg_1", delta="It is dry.")
+    response = streamed(delta, completed([THOUGHT, item]))
+    assert response.text == "It is dry."
+    assert [citation.url for citation in response.citations] == ["https://a.example"]
+    [text] = [part for part in response.message.parts if isinstance(part, TextPart)]
+    assert text.state is not None
+    assert text.state.data["phase"] == "final_answer"
+    moved = streamed(delta, completed([item, THOUGHT]))
+    assert (moved.text, moved.citations) == (text.text, text.citations)
+
+
+def test_an_item_without_an_id_is_told_by_its_place() -> None:
+    item = {**SAID, "content": [{**SAID["content"][0], "annotations": [CITED]}]}
+    delta = event("output_text.delta", output_index=0, content_index=0, delta="It is dry.")
+    assert streamed(delta, completed([item])).citations[0].title == "A"
+    assert streamed(delta, completed([THOUGHT])).citations == []
+
+
+def test_citations_of_an_item_that_is_never_done_are_kept() -> None:
+    place = {"output_index": 0, "content_index": 0, "item_id": "msg_1"}
+    response = streamed(
+        event("output_item.added", output_index=0, item=begun(SAID)),
+        event("output_text.delta", **place, delta="It is dry."),
+        event("output_text.annotation.added", **place, annotation_index=0, annotation=CITED),
+        event("output_text.annotation.added", **place, annotation_index=1, annotation={**CITED, "title": "B"}),
+        event("output_text.done", **place, text="It is dry."),
+        completed([]),
+    )
+    assert response.text == "It is dry."
+    assert [citation.title for citation in response.citations] == ["A", "B"]
+
+
 @pytest.mark.parametrize("kind", ["error", "response.error"])
 def test_an_error_event_of_any_name_raises(kind: str) -> None:
     with pytest.raises(RateLimitError, match="slow down"):

@@ -89,6 +89,37 @@ def test_a_refusal_by_the_wrong_api_says_which_is_right(model: str) -> None:
             provider.chat(ChatRequest([Message.user("Hi")], tools=TOOLS))
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("This model is only supported in v1/responses and not in v1/chat/completions.", True),
+        ("Use the Responses API for this model", True),
+        ("Not the same number of function calls and responses", False),
+        ("No tool responses were found for call c1", False),
+    ],
+)
+@pytest.mark.parametrize("streams", [False, True], ids=["chat", "stream"])
+def test_a_refusal_is_about_apis_only_if_it_names_one(words: str, expected: bool, streams: bool) -> None:
+    with serve(reply(json={"error": {"message": words}}, status=400)) as server:
+        provider = OpenAI("qwen3", api_key="k", base_url=server.url).blocking
+        with pytest.raises(BadRequestError) as caught:
+            provider.stream("Hi").response() if streams else provider.chat("Hi")
+    assert ('api="responses"' in str(caught.value)) is expected
+
+
+@pytest.mark.parametrize(("model", "expected"), [("gpt-5-pro", True), ("text-embedding-3-large", False)])
+def test_a_refusal_of_azures_names_the_model_of_a_deployment(model: str, expected: bool) -> None:
+    words = (
+        f"The chatCompletion operation does not work with the specified model, {model}. Please choose different model."
+    )
+    error = {"code": "OperationNotSupported", "message": words}
+    with serve(reply(json={"error": error}, status=400)) as server:
+        provider = AzureOpenAI("prod", endpoint=server.url, api_key="k", api="chat").blocking
+        with pytest.raises(BadRequestError) as caught:
+            provider.chat("Hi")
+    assert ('api="responses"' in str(caught.value)) is expected
+
+
 def test_other_refusals_say_nothing_of_apis() -> None:
     refusal = reply(json={"error": {"message": "not like this"}}, status=400)
     with serve(refusal) as server:

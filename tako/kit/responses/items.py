@@ -26,6 +26,7 @@ TEXT = "response.output_text.delta"
 TEXTS = {TEXT: False, "response.refusal.delta": True, "response.content_part.delta": False}
 """The deltas of text, and whether it is a refusal; the last is OpenRouter's."""
 ARGUMENTS = "response.function_call_arguments.delta"
+ANNOTATION = "response.output_text.annotation.added"
 WHOLE = {"response.function_call_arguments.done": "arguments", "response.custom_tool_call_input.done": "input"}
 """Events that say a field of an item whole."""
 WHOLE_LATER = (
@@ -71,6 +72,11 @@ class Items:
         live = self._live
         return live is not None and (index is None or live.index == index) and live.place == (TEXT, content_index)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no item has begun."""
+        return not self._begun
+
     def read(self, kind: str, event: dict[str, Any]) -> Generator[Delta, None, bool]:
         """Yield the deltas of an event; return whether its kind is known."""
         if kind == "response.output_item.added":
@@ -78,10 +84,10 @@ class Items:
         elif kind == "response.output_item.done":
             yield from self._done(event, as_object(event.get("item")) or {})
         elif kind in TEXTS or kind in REASONING:
-            item = self._find(event) or (yield from self._begin(event, self._again(event)))
+            item = self._find(event) or (yield from self._begin(event, self._known(event)))
             yield from self._hand_over(item, self._text(item, kind, event))
         elif kind == ARGUMENTS and not self._is_over({"id": event.get("item_id")}):
-            item = self._find(event) or (yield from self._begin(event, {"type": "function_call"}))
+            item = self._find(event) or (yield from self._begin(event, {"type": "function_call", **self._known(event)}))
             yield from self._hand_over(item, self._arguments(item, text_of(event.get("delta"))))
         else:
             self._keep(kind, event)
@@ -92,7 +98,7 @@ class Items:
         """Yield what no event has brought: ends of items that were never done, and items that only ``output`` has."""
         whole = [as_object(fields) or {} for fields in output]
         for item in [*self._aside, *self._open]:
-            known = next((fields for fields in whole if item.ids & ids_of(fields)), None)
+            known = next((fields for n, fields in enumerate(whole) if self._is_of(item, n, fields)), None)
             item.fields = known or item.fields
             if known is None:
                 item.take_what_came()
@@ -101,6 +107,12 @@ class Items:
         for n, fields in self._untold(whole):
             yield from self._added({"output_index": n}, fields)
             yield from self._done({"output_index": n}, fields)
+
+    def _is_of(self, item: OpenItem, place: int, fields: dict[str, Any]) -> bool:
+        """Whether these fields of the whole reply are the item's, by its id; by the place, if it has none."""
+        if item.ids:
+            return bool(item.ids & ids_of(fields))
+        return self._counts and item.index == place and item.may_be(text_of(fields.get("type")))
 
     def _untold(self, whole: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
         """Return the items that no event has told of, with their places. In the whole reply, ids may be others."""
@@ -158,10 +170,12 @@ class Items:
         """Whether this item was handed over before: some servers say that an item is done twice."""
         return bool(ids_of(fields) & self._over.keys())
 
-    def _again(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields of the item that was over, and goes on all the same."""
-        item = self._over.get(text_of(event.get("item_id")))
-        return {name: value for name, value in item.fields.items() if name != "content"} if item is not None else {}
+    def _known(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return what is known of an item that nothing announced: its id, or the fields of one that was over."""
+        id = text_of(event.get("item_id"))
+        if (item := self._over.get(id)) is not None:
+            return {name: value for name, value in item.fields.items() if name != "content"}
+        return {"id": id} if id else {}
 
     def _begin(
         self, event: dict[str, Any], fields: dict[str, Any], *, announced: bool = False
@@ -232,7 +246,11 @@ class Items:
         if kind == "response.content_part.done" and as_object(event.get("part")):
             held.content[place] = event["part"]
         elif kind == "response.output_text.done" and text_of(event.get("text")):
-            held.content.setdefault(place, {**EMPTY, "text": event["text"]})
+            part = held.content.get(place, EMPTY)
+            held.content[place] = {**part, "text": part.get("text") or event["text"]}
+        elif kind == ANNOTATION and as_object(event.get("annotation")):
+            part = held.content.get(place, EMPTY)
+            held.content[place] = {**part, "annotations": [*(part.get("annotations") or ()), event["annotation"]]}
         elif kind in WHOLE and text_of(event.get(WHOLE[kind])):
             held.fields = {**held.fields, WHOLE[kind]: event[WHOLE[kind]]}
 

@@ -44,6 +44,11 @@ class OpenItem:
         """The ids by which events and the whole reply name the item."""
         return ids_of(self.fields)
 
+    def may_be(self, kind: str) -> bool:
+        """Whether the item can be of that type, by what has come of it."""
+        streamed = "" if self.place is None else "reasoning" if self.place[0] in REASONING else "message"
+        return kind in (self.kind or streamed, streamed or self.kind)
+
     def block(self, place: int) -> dict[str, Any]:
         """Return the block of a part of the content before the last one."""
         part = self.content.get(place, EMPTY)

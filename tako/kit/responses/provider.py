@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -69,6 +70,10 @@ LIMITS = (
         "https://developers.openai.com/api/docs/guides/file-inputs", ("document", "text"), each=50 * MB, total=50 * MB
     ),
 )
+NAMED = re.compile(r"/responses\b|\bresponses (?:api|endpoint)")
+"""How a refusal names the API."""
+NAMES = re.compile(r"\w[\w.:/-]*\w")
+"""Words of a refusal that may be a model: Azure's say which one a deployment is of."""
 Api = Literal["auto", "responses", "chat"]
 """Which API is asked; "auto" decides by address and model."""
 
@@ -152,7 +157,7 @@ class ResponsesProvider(CompletionsProvider):
     def _is_wrong(self, refusal: str, body: Body) -> bool:
         """Whether Chat Completions refused what the Responses API takes."""
         words = refusal.lower()
-        if "responses" in words:
+        if NAMED.search(words) or any(self.dialect_of(name).needs == "responses" for name in NAMES.findall(words)):
             return True
         sent = msgspec.json.decode(body if isinstance(body, bytes) else b"{}")
         dialect = self.dialect_of(sent.get("model") or self.model)

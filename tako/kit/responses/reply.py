@@ -37,7 +37,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     reply = decode_json(body, OBJECT)
     raise_failure(reply, provider, body)
     output = output_of(reply)
-    if not output and as_array(reply.get("output")) is None and text_of(reply.get("status")) in ("", "completed"):
+    if says_nothing(reply):
         raise ResponseError(f"the reply has no output: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context
     blocks = [block for item in output for block in blocks_of(item)]
@@ -60,6 +60,12 @@ def output_of(reply: dict[str, Any]) -> list[Any]:
     """Return the items of a reply; some servers give nothing but its text."""
     text = text_of(reply.get("output_text"))
     return as_array(reply.get("output")) or ([{"role": "assistant", "content": text}] if text else [])
+
+
+def says_nothing(reply: dict[str, Any]) -> bool:
+    """Whether a reply counts as complete and has no output at all: it is no reply of this API."""
+    is_over = text_of(reply.get("status")) in ("", "completed")
+    return is_over and as_array(reply.get("output")) is None and not output_of(reply)
 
 
 def raise_failure(reply: dict[str, Any], provider: HttpProvider, body: bytes) -> None:

@@ -14,7 +14,7 @@ from tako.kit.counts import note_odd
 from tako.kit.failures import error_in, read_facts
 from tako.kit.gather import Gathered
 from tako.kit.responses.items import TEXT, Items
-from tako.kit.responses.reply import OBJECT, ending, output_of, raise_failure, usage_of
+from tako.kit.responses.reply import OBJECT, ending, output_of, raise_failure, says_nothing, usage_of
 from tako.kit.sse import SseDecoder
 from tako.loose import as_object, text_of
 from tako.types import Chunk, Delta, End
@@ -91,6 +91,8 @@ class ResponsesDecoder:
                 raise StreamTruncatedError("the stream ended without response.completed")
             self._reply = {**self._reply, "status": ""}
             self._context.notice(notices.FINISH_MISSING, "the stream ended without response.completed", "")
+        if self._items.is_empty and not self._facts.fields and says_nothing(self._reply):
+            raise ResponseError("the reply has no output")
         yield from self._items.finish(output_of(self._reply))
         yield self._end()
 
