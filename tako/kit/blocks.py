@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.parts import Part, VendorPart
+import msgspec
+
+from tako.loose import as_object
+from tako.parts import Part, ToolCallPart, VendorPart
 from tako.state import State
 
 if TYPE_CHECKING:
@@ -30,6 +33,18 @@ def is_own(part: Part, context: PartContext) -> bool:
 def own_data(part: Part, context: PartContext) -> dict[str, Any]:
     """Return the data of a part's state if who is asked made it, else {}."""
     return part.state.data if part.state is not None and is_own(part, context) else {}
+
+
+def is_spelled(text: str, args: Any) -> bool:
+    """Whether a call's arguments came in other words than tako writes them in, or aren't JSON at all."""
+    return bool(text) and (isinstance(args, str) or msgspec.json.encode(args).decode() != text)
+
+
+def only_spells(part: Part) -> bool:
+    """Whether a call's state has no more than the text of its arguments, whose value every vendor gets."""
+    data = part.state.data if part.state is not None else {}
+    written = as_object(data.get("function")) if data.keys() == {"function"} else data
+    return isinstance(part, ToolCallPart) and written is not None and written.keys() - {"type"} == {"arguments"}
 
 
 def without(block: dict[str, Any], kind: str, *known: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tako import notices
 from tako.errors import ConfigurationError
 from tako.extra import merge as merge  # noqa: PLC0414 - for authors of plugins, who look for it here
 from tako.extra import merge_extra as merge_extra  # noqa: PLC0414
+from tako.kit.blocks import only_spells
 from tako.loose import as_array, as_object
 from tako.parts import ContentPart, Part, ReasoningPart, TextPart, ToolResultPart
 
@@ -75,7 +76,8 @@ def own_state(part: Part, context: PartContext) -> dict[str, Any]:
         return {}
     if context.accepts(part, state.origin):
         return state.data
-    context.notice(notices.FOREIGN_STATE, f"state of {_name(state.origin)} was left out")
+    if not only_spells(part):
+        context.notice(notices.FOREIGN_STATE, f"state of {_name(state.origin)} was left out")
     return {}
 
 

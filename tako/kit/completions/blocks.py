@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.fold import arguments
-from tako.kit.blocks import state_of, vendor_part, without
+from tako.kit.blocks import is_spelled, state_of, vendor_part, without
 from tako.kit.completions.replied import decode_file
 from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES
@@ -96,11 +96,15 @@ def _image(block: Block, context: PartContext) -> Part:
 
 
 def _call(block: Block, context: PartContext, dialect: Dialect) -> ToolCallPart:
-    """Read a call. One with an id that this wire wouldn't take from others has a state that says who made it."""
+    """Read a call. Its state has the arguments if they're written in another way than tako would write them.
+
+    One with an id that this wire wouldn't take from others has a state that says who made it.
+    """
     kind = next(name for name in CALLED if name in block)
     name, text = text_of(block[kind].get("name")), fragment(block[kind].get(CALLED[kind]))
     args = arguments(text)
-    known = ("name",) if kind == "custom" and args != text else ("name", CALLED[kind])
+    as_written = args != text if kind == "custom" else is_spelled(text, args)
+    known = ("name",) if as_written else ("name", CALLED[kind])
     rest = {**without(block, kind, *known), "type": None if kind == "function" else kind}
     state = state_of(rest, ("id", "index"), context)
     if state is None and block["id"] != next(dialect.call_ids(block["id"])):

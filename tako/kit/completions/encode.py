@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tako import notices
 from tako.fold import arguments
 from tako.kit.blocks import is_own, own_data
-from tako.kit.completions.blocks import REASONING, Block, decode_block
+from tako.kit.completions.blocks import CALLED, REASONING, Block, decode_block
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.parameters import json_word, parameters
 from tako.kit.completions.prefill import without_prefill
@@ -184,12 +184,16 @@ def _call(part: ToolCallPart, context: PartContext) -> Block:
     """Encode a call in the form in which it came: of a function, of a custom tool, or the one call of older servers."""
     data = own_data(part, context)
     kind = text_of(data.get("type")) or "function"
-    if kind == "custom":
-        text = (as_object(data.get(kind)) or {}).get("input")
-        if not isinstance(text, str) or arguments(text) != part.args:  # it's plain text, or a plugin changed it
-            text = part.args if isinstance(part.args, str) else encode(part.args).decode()
-        return {"id": part.id, "type": kind, kind: {"name": part.name, "input": text}}
-    return {"id": part.id, "type": kind, kind: {"name": part.name, "arguments": _arguments(part.args, context)}}
+    field = CALLED.get(kind, "arguments")
+    text = (as_object(data.get(kind)) or {}).get(field)
+    if not isinstance(text, str) or arguments(text) != part.args:  # a plugin changed it, or there's one way to write it
+        text = _arguments(part.args, context) if field == "arguments" else _input(part.args)
+    return {"id": part.id, "type": kind, kind: {"name": part.name, field: text}}
+
+
+def _input(args: Any) -> str:
+    """Return the input of a custom tool, which is any text."""
+    return args if isinstance(args, str) else encode(args).decode()
 
 
 def _arguments(args: Any, context: PartContext) -> str:

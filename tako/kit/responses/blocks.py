@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.fold import arguments
-from tako.kit.blocks import state_of, vendor_part
+from tako.kit.blocks import is_spelled, own_data, state_of, vendor_part
 from tako.kit.completions.encode import cache_mark
 from tako.kit.encoding import (
     complete,
@@ -105,8 +105,10 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
         case "reasoning":
             return ReasoningPart(reasoning_text(fields), State(context.origin, fields))
         case "function_call":
-            state = _state(fields, ("call_id", "name", "arguments"), context)
-            args = arguments(arguments_text(fields))
+            text = arguments_text(fields)
+            args = arguments(text)
+            known = ("call_id", "name") if is_spelled(text, args) else ("call_id", "name", "arguments")
+            state = _state(fields, known, context)
             return ToolCallPart(text_of(fields.get("call_id")), text_of(fields.get("name")), args, state)
         case "custom_tool_call":
             state = state_of(fields, ("call_id", "name", "input"), context)
@@ -245,7 +247,10 @@ def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
     text = part.args if isinstance(part.args, str) else encode(part.args).decode()
     if is_custom(part, context):
         return {"type": "custom_tool_call", "call_id": part.id, "name": part.name, "input": text}
-    if isinstance(part.args, str) and isinstance(arguments(text), str):
+    written = own_data(part, context).get("arguments")
+    if isinstance(written, str) and arguments(written) == part.args:
+        text = written
+    elif isinstance(part.args, str) and isinstance(arguments(text), str):
         context.notice(notices.CHANGED_PART, "arguments that are not JSON went out inside an object")
         text = encode({"arguments": part.args}).decode()
     return {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": text or "{}"}
