@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -38,6 +39,52 @@ class WaitingInTheLoop(Plugin):
                 return thread.submit(lambda: asyncio.run(inner(request))).result()  # waits as a blocking SDK does
 
         return chat
+
+
+class NeverEndingInASecondLoop(Plugin):
+    caught_by, told = "two_loops", "the check took longer than"
+
+    def chat(self, inner: Chat, provider: Acme) -> Chat:
+        async def chat(request: ChatRequest) -> ChatResponse:
+            here = asyncio.get_running_loop()
+            if vars(provider).setdefault("loop", here) is not here:
+                await asyncio.Event().wait()
+            return await inner(request)
+
+        return chat
+
+
+class BlockingForEver(Plugin):
+    caught_by, told = "many_at_once", "the check never ends"
+
+    def chat(self, inner: Chat, provider: Acme) -> Chat:
+        async def chat(request: ChatRequest) -> ChatResponse:
+            if request.messages[0].text == "number 7.":
+                threading.Event().wait()
+            return await inner(request)
+
+        return chat
+
+
+class StreamsMixedUp(Plugin):
+    caught_by, told = "streams_side_by_side", "the texts of two streams read in turn"
+
+    def stream(self, inner: Stream, provider: Acme) -> Stream:
+        held: list[Chunk] = []  # of all streams
+
+        async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+            async with aclosing(inner(request)) as chunks:
+                async for chunk in chunks:
+                    held.append(chunk)
+                    if chunk.kind == "delta" and len(held) > 1:
+                        yield held.pop(0)
+                    elif chunk.kind == "end":
+                        held.remove(chunk)
+                        while held:
+                            yield held.pop(0)
+                        yield chunk
+
+        return stream
 
 
 class OneAfterTheOther(Plugin):

@@ -177,6 +177,32 @@ class ResultsAsPythonShowsThem(Plugin):
         return _each(request, shown)
 
 
+class ResultsOutOfOrder(Plugin):
+    caught_by, told = "results", "went out as 'second'"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        parts = [part for one in request.messages for part in one.parts if isinstance(part, ToolResultPart)]
+        others = {part.id: other.result for part, other in zip(parts, parts[::-1], strict=True)}
+        return _each(
+            request, lambda part: replace(part, result=others[part.id]) if isinstance(part, ToolResultPart) else part
+        )
+
+
+class MetadataDropped(Plugin):
+    caught_by, told = "parameters", "metadata"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return replace(request, metadata={})
+
+
+class ExtraChanged(Plugin):
+    caught_by, told = "request_unchanged", "the caller's request after it was answered"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        request.extra.setdefault("user", "me")
+        return request
+
+
 class ErrorFlagDropped(Plugin):
     caught_by, told = "error_results", "is_error was lost without a notice"
 

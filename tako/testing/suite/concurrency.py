@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tako.testing.script import Script
 from tako.testing.suite.check import check, expect, expect_equal
-from tako.testing.suite.harness import Harness, within
+from tako.testing.suite.harness import Harness, in_thread, within
 from tako.testing.suite.pulse import STOOD_STILL, Gate, Pulse
 from tako.types import ChatRequest, Message
 
@@ -37,7 +37,7 @@ class Concurrency(Harness):
                 expect_equal(stream.response().usage, folded.usage, "the usage of blocking.stream")
                 provider.blocking.close()
 
-            await asyncio.to_thread(ask)
+            await in_thread(ask)
 
     @check()
     async def test_two_loops(self) -> None:
@@ -56,8 +56,8 @@ class Concurrency(Harness):
                 return asyncio.run(ask())
 
             for _ in range(2):
-                expect_equal(await asyncio.to_thread(run), wanted, "the answer in a loop after another one has ended")
-            found = await asyncio.gather(asyncio.to_thread(run), asyncio.to_thread(run), ask())
+                expect_equal(await in_thread(run), wanted, "the answer in a loop after another one has ended")
+            found = await asyncio.gather(in_thread(run), in_thread(run), ask())
             expect_equal(found, [wanted] * 3, "the answers in three loops at once")
 
     @check("scripted")

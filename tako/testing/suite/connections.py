@@ -10,7 +10,7 @@ from tako.errors import TakoError
 from tako.testing.script import Script
 from tako.testing.server import reply
 from tako.testing.suite.check import check, expect, expect_equal
-from tako.testing.suite.harness import Harness, left, settle, within
+from tako.testing.suite.harness import Harness, in_thread, left, settle, within
 
 TEXT = "Hello there, how are you?"
 
@@ -83,7 +83,7 @@ class Connections(Harness):
                     next(stream)
                 provider.blocking.close()
 
-            await within(self.patience, asyncio.to_thread(leave), "leaving a blocking stream")
+            await within(self.patience, in_thread(leave), "leaving a blocking stream")
             await settle(self.patience, lambda: server.left_early == 1 or not self.vendor.http,
                          "leaving a blocking stream early left the connection open")  # fmt: skip
             await settle(self.patience, lambda: server.open == 0, "leaving a blocking stream early left it running")

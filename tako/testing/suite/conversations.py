@@ -42,16 +42,18 @@ class Conversations(Harness):
 
     @check("scripted", "notices")
     async def test_parameters(self) -> None:
-        """Temperature, top_p, max_tokens, stop and seed go out with their values, or notices say that they cannot."""
+        """Temperature, top_p, max_tokens, stop, seed and metadata go out, or notices say that they cannot."""
+        asked = ChatRequest([Message.user("Hi")], metadata={"user_id": "marker-7f"}, **PARAMETERS)
         async with self.asking(Script(text="ok")) as (provider, server):
             carried: set[str] = set()
-            for way, response in (await self.ways(provider, ChatRequest([Message.user("Hi")], **PARAMETERS))).items():
+            for way, response in (await self.ways(provider, asked)).items():
                 for request in server.requests:
                     found = self.vendor.read(request).parameters
                     carried = found.keys() & PARAMETERS.keys()
                     for name in carried:
                         expect_equal(found[name], PARAMETERS[name], f"{way}: {name} on the wire")
-                    _accounted(PARAMETERS.keys() - carried, response.notices, way)
+                    lost = set() if b"marker-7f" in request.body else {"metadata"}
+                    _accounted(PARAMETERS.keys() - carried | lost, response.notices, way)
         self.observe("parameters", ", ".join(sorted(carried)))
 
     @check("scripted", "notices")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tako.errors import TakoError
 from tako.hooks.layers import FAILED
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from tako.testing.dialects.dialect import Answer
     from tako.testing.suite.check import Check
     from tako.types import ChatResponse, Chunk
+
+T = TypeVar("T")
 
 SECRET = "sk-conformance-c0ffee5ca1ab1e"  # noqa: S105 - nobody's
 
@@ -120,7 +125,7 @@ class Harness:
         try:
             self._expect_applicable(check)
             with self._surroundings():
-                asyncio.run(within(10 * self.patience, check.body(self), "the check"))
+                self._run(check)
             outcome = "passed"
         except NotApplicable as error:
             outcome, reason = "not applicable", str(error)
@@ -132,6 +137,18 @@ class Harness:
             self.report.add(
                 Result(check.name, check.group, check.promise, outcome, reason, time.perf_counter() - began)
             )
+
+    def _run(self, check: Check) -> None:
+        """Run a check in a thread that nobody waits for if it never ends: a provider may block its event loop."""
+        limit = 10 * self.patience
+        ended: Future[None] = Future()
+        in_daemon(lambda: asyncio.run(within(limit, check.body(self), "the check")), ended)
+        try:
+            ended.result(limit + self.patience)
+        except TimeoutError as error:
+            if ended.done():  # it came from within
+                raise
+            raise CheckFailed(f"the check never ends: something blocks its event loop (after {limit:g} s)") from error
 
     def observe(self, name: str, value: str) -> None:
         """Note for the summary what has been seen of the provider."""
@@ -217,6 +234,26 @@ async def within(seconds: float, work: Any, what: str) -> Any:
         if not limit.expired():  # it came from within
             raise
         raise CheckFailed(f"{what} took longer than {seconds:g} s") from error
+
+
+def in_daemon(work: Callable[[], T], ended: Future[T]) -> None:
+    """Run work in a thread of its own that doesn't keep the program from ending; ``ended`` gets what comes of it."""
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            ended.set_result(context.run(work))
+        except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+            ended.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run work in another thread, which isn't waited for at the end as those of ``asyncio.to_thread`` are."""
+    ended: Future[T] = Future()
+    in_daemon(work, ended)
+    return await asyncio.wrap_future(ended)
 
 
 async def left(task: asyncio.Task[Any]) -> None:
