@@ -52,7 +52,7 @@ class Conversations(Harness):
                     carried = found.keys() & PARAMETERS.keys()
                     for name in carried:
                         expect_equal(found[name], PARAMETERS[name], f"{way}: {name} on the wire")
-                    lost = set() if b"marker-7f" in request.body else {"metadata"}
+                    lost: set[str] = set() if b"marker-7f" in request.body else {"metadata"}
                     _accounted(PARAMETERS.keys() - carried | lost, response.notices, way)
         self.observe("parameters", ", ".join(sorted(carried)))
 
