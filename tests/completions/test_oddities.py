@@ -316,3 +316,11 @@ def test_a_reply_is_read_wherever_its_text_stands() -> None:
 def test_gateways_hand_through_the_words_of_other_wires(word: str, reason: str) -> None:
     found = whole({"choices": [{"message": {"content": "Hi"}, "finish_reason": word}]})
     assert (found.finish_reason, found.finish_word) == (reason, word)
+
+
+def test_a_whole_reply_says_its_message_though_it_has_an_empty_delta_too() -> None:
+    choice = {"message": {"role": "assistant", "content": "Hello."}, "delta": {"role": "assistant", "content": ""}}
+    body = {"choices": [{"index": 0, "finish_reason": "stop", **choice}]}
+    with serve(reply(json=body)) as server:
+        response = OpenAI("m", api_key="k", base_url=server.url).blocking.chat("Hi")
+    assert response.text == "Hello."

@@ -89,7 +89,7 @@ def test_think_tags_stay_in_the_text() -> None:
     assert streamed(delta(content="<think>hm</think>So."), STOP).text == "<think>hm</think>So."
 
 
-CITY = '{"city": "Paris"}'
+CITY = '{"city":"Paris"}'
 CALLS = {
     "by index": [
         call("", "a", "f", 0),

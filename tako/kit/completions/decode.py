@@ -57,10 +57,10 @@ def decode_reply(
     if error:
         raise provider.failure(facts_of(error), body=body.decode("utf-8", "replace"))
     word = (choice.finish_reason or "") if choice is not None else ""
-    if choice is None or (choice.said is None and dialect.finish_reasons.get(word) not in SILENT):
+    if choice is None or (choice.answer is None and dialect.finish_reasons.get(word) not in SILENT):
         what = "choices" if choice is None else "message"
         raise ResponseError(f"the reply has no {what}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
-    message = choice.said or Content()
+    message = choice.answer or Content()
     calls = _calls(choice, reply.choices or [], exchange)
     given = document["choices"][place]
     fields: Block = given.get("message") or given.get("delta") or {}
@@ -97,7 +97,7 @@ def is_spread(exchange: Exchange) -> bool:
 def _calls(choice: Choice, choices: list[Choice], exchange: Exchange) -> list[Block]:
     """List the calls: those of the first choice, and of the others too if they're one answer."""
     all_choices = [choice, *[one for one in choices if one is not choice]] if is_spread(exchange) else [choice]
-    return [call for one in all_choices if one.said is not None for call in one.said.calls]
+    return [call for one in all_choices if one.answer is not None for call in one.answer.calls]
 
 
 def _parts(

@@ -59,6 +59,11 @@ class Choice(Struct, gc=False):
         found = self.delta or self.message
         return Content(self.text) if found is None and self.text and isinstance(self.text, str) else found
 
+    @property
+    def answer(self) -> Content | None:
+        """What the model says in a whole reply: Perplexity's has an empty ``delta`` beside its message."""
+        return self.message or self.said
+
 
 class Reply(Struct, gc=False):
     """A whole reply, or one chunk of a stream. Fields that nothing depends on may have any shape."""
