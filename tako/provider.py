@@ -20,7 +20,7 @@ from tako.hooks.layers import around_provider
 from tako.hookspecs import Chat, Stream
 from tako.keywords import as_given, read_defaults
 from tako.provenance import trace
-from tako.request import SECONDS, as_request, is_seconds
+from tako.request import SECONDS, as_request, is_model, is_seconds
 from tako.stream import ChatStream
 from tako.translator import Translator
 
@@ -86,7 +86,7 @@ class Provider:
         defaults: RequestOptions | None = None,
         deadline: float | None = None,
     ) -> None:
-        if not isinstance(model, str) or not model.isprintable():
+        if not is_model(model):
             raise ConfigurationError(f"{self.name}: model is a name, not {shown(model)}")
         if capabilities is not None and not isinstance(capabilities, Capabilities):
             kind = type(capabilities).__name__

@@ -151,8 +151,8 @@ def _check_options(request: ChatRequest) -> None:
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
             raise ConfigurationError(f"{name} is a {_kind(value)}, not {words}")
     _check_numbers(request)
-    if request.model is not None and not (request.model and request.model.isprintable()):
-        problem = "has a character that no name has" if request.model else "is empty; leave it out, or name one"
+    if request.model is not None and not (request.model and is_model(request.model)):
+        problem = "is no name that a model has" if request.model else "is empty; leave it out, or name one"
         raise ConfigurationError(f"model {request.model!r} {problem}")
     _check_items(request.stop, str, "stop")
     if "" in request.stop:
@@ -179,6 +179,11 @@ def _check_numbers(request: ChatRequest) -> None:
             raise ConfigurationError(f"{name} is {shown(value)}, not {SECONDS}")
     if request.max_tokens is not None and request.max_tokens < 0:
         raise ConfigurationError(f"max_tokens is {request.max_tokens}, not a number of tokens")
+
+
+def is_model(name: object) -> bool:
+    """Whether it may be a model's name: a text that can be shown, and no step of a path."""
+    return isinstance(name, str) and name.isprintable() and name not in {".", ".."}
 
 
 def is_seconds(value: object) -> bool:

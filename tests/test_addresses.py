@@ -71,6 +71,20 @@ def test_a_provider_whose_model_would_leave_its_place_is_refused(name: str, mode
         at(name, "http://127.0.0.1:9", model=model, **IN_THE_PATH[name])
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("model", [".", ".."])
+def test_a_step_of_a_path_is_no_models_name_wherever_the_name_goes(
+    model: str, streamed: bool, at: At, vendors: tuple[str, ...]
+) -> None:
+    with serve(reply(json={})) as server:
+        for name in vendors:
+            with pytest.raises(ConfigurationError, match=r"model|deployment"):
+                ask(at(name, server.url, model=model), hi(), streamed)
+            with pytest.raises(ConfigurationError, match=r"model|deployment"):
+                ask(at(name, server.url), hi(model), streamed)
+        assert server.requests == []
+
+
 @pytest.mark.parametrize("model", [*LEAVING, ""])
 def test_an_endpoint_of_data_holds_its_model_in_its_place_too(model: str) -> None:
     with serve(reply(json={"text": "ok"})) as server:

@@ -41,8 +41,11 @@ async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
         _within.set(True)
         try:
             return function(*args)
-        except StopIteration as error:  # a future cannot hold it
-            raise RuntimeError("StopIteration was raised outside of a generator") from error
+        except (
+            StopIteration,
+            GeneratorExit,
+        ) as error:  # a future can't hold it, and who awaits takes it for its own end
+            raise RuntimeError(f"{type(error).__name__} was raised outside of a generator") from error
 
     async with AsyncExitStack() as stack:
         if not _within.get():

@@ -159,6 +159,17 @@ def test_a_stop_iteration_is_a_failure_like_any_other() -> None:
         ask(chat)
 
 
+def test_a_generator_exit_that_a_callable_raises_is_a_failure_too() -> None:
+    def chat(request):
+        raise GeneratorExit
+
+    provider = PythonProvider("mine", chat)
+    with pytest.raises(ProviderError, match="raised RuntimeError: GeneratorExit"):
+        provider.blocking.chat("hi")
+    with pytest.raises(ProviderError, match="raised RuntimeError: GeneratorExit"):
+        list(provider.blocking.stream("hi"))
+
+
 def test_a_tako_error_passes_and_nothing_is_called_twice() -> None:
     calls = []
 
