@@ -42,6 +42,8 @@ def _made(cls: type[Provider], id: str, model: str, options: dict[str, Any]) -> 
     try:
         with plugin_output_to_stderr():
             provider = cls.from_id(model, **options)
+    except UnknownProviderError as error:  # another that this one is made of: its name is meant
+        raise PluginError(f"{cls.name}: {error}") from None
     except TypeError as error:
         raise ConfigurationError(misfit(cls, id, options, error)) from None
     if defaults is not None:
