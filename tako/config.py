@@ -98,7 +98,7 @@ class Config(Struct, frozen=True):
             error.args = (error.args[0] if str(error.args[0]).startswith(where) else f"{where}: {error.args[0]}",)
             failure = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - a constructor that chokes on a value that it did not check
-            failure = ConfigurationError(f"{where}: {table.id} takes no such options: {type(error).__name__}: {error}")
+            failure = ConfigurationError(f"{where}: {table.id} refuses its options: {type(error).__name__}: {error}")
         options.clear()  # a traceback with locals shows this frame
         raise failure
 
@@ -159,7 +159,7 @@ class Config(Struct, frozen=True):
             if name in within:
                 raise ConfigurationError(f"{where}: {name} is a part of itself")
             if name not in self.providers:
-                raise ConfigurationError(f"{where}: {name!r} is none; it names {one_of(self.providers)}")
+                raise ConfigurationError(f"{where}: {name!r} isn't {one_of(self.providers)}")
             parts.append({"id": self.providers[name].id, "options": self.options(name, within)})
         return parts
 

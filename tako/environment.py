@@ -72,7 +72,7 @@ def read(text: str, where: str, owner: str) -> str:
     if reference is None:
         raise ConfigurationError(f"{owner}: {where} holds {MARK} in the middle of a text; {HOW}")
     if not os.environ.get(reference["name"]):
-        raise ConfigurationError(f"{owner}: {where} names the variable {reference['name']}, which is not set")
+        raise ConfigurationError(f"{owner}: {where} names the variable {reference['name']}, which isn't set")
     return FromEnvironment(reference["prefix"] or "", reference["name"])
 
 

@@ -79,7 +79,7 @@ def read_tables(path: str, data: bytes) -> Tables:
 def one_of(providers: Iterable[str]) -> str:
     """Say which names a file has for providers."""
     names = ", ".join(providers)
-    return f"one of the [providers]: {names}" if names else "one of the [providers], of which there are none"
+    return f"one of the [providers]: {names}" if names else "one of the [providers]: there are none"
 
 
 def _read(path: str, data: bytes) -> Tables:
@@ -129,7 +129,7 @@ def _table(path: str, name: str, table: dict[str, Any], file: File) -> ProviderT
     use, model = rest.pop("use", None), rest.pop("model", "")
     for key, value in (("use", use), ("model", model)):
         if not isinstance(value, str):
-            raise ConfigurationError(f'{where}.{key} is missing or no text: use = "openai", model = "gpt-5"')
+            raise ConfigurationError(f'{where}.{key} must be text, as in use = "openai", model = "gpt-5"')
     if not use or (":" in use and model):
         raise ConfigurationError(f'{where}.use names a provider, as in "openai", or provider and model: "openai:gpt-5"')
     _refuse_secrets(where, rest, file, dollar=use.partition(":")[0] == DOLLAR)
@@ -176,9 +176,7 @@ def _check_names(path: str, providers: dict[str, ProviderTable], file: File) -> 
         used |= {f"conductor.workers.{role}": name for role, name in table.workers.items()}
     for key, name in used.items():
         if name is not None and name not in providers:
-            raise ConfigurationError(
-                f"{path}: {key} = {name!r} is none; it names {one_of(providers)}{near(name, providers)}"
-            )
+            raise ConfigurationError(f"{path}: {key} = {name!r} isn't {one_of(providers)}{near(name, providers)}")
 
 
 def _plain(error: msgspec.ValidationError) -> str:

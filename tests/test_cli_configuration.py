@@ -118,7 +118,7 @@ def test_doctor_names_a_variable_that_is_not_set(
     monkeypatch.delenv(variable)
     assert main(["doctor", "-c", "my.toml", "cheap", "--json"]) == 1
     row = rows(capsys)["cheapopenai:gpt-5-mini"]
-    assert f"names the variable {variable}, which is not set" in row["why"]
+    assert f"names the variable {variable}, which isn't set" in row["why"]
     assert row["key"] == key
 
 

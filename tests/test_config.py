@@ -241,7 +241,7 @@ def test_a_constructor_that_chokes_is_told_with_file_and_key(
     cls = type("Acme", (vendor(),), {"__init__": init, "__module__": __name__})
     monkeypatch.setattr(tako.hooks.PLUGINS, "_classes", {**tako.hooks.PLUGINS._classes, "acme": cls})
     path = write('[providers.a]\nuse = "acme"\nmodel = "m"\nthings = 5')
-    with pytest.raises(ConfigurationError, match=r"some\.toml: providers\.a: acme:m takes no such options: Attribute"):
+    with pytest.raises(ConfigurationError, match=r"some\.toml: providers\.a: acme:m refuses its options: Attribute"):
         load_config(path).provider("a")
 
 

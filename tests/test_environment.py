@@ -76,7 +76,7 @@ def test_a_variable_that_is_not_set_is_named_with_its_place(
     cls = tako.hooks.PLUGINS.provider_class(name)
     with pytest.raises(ConfigurationError) as caught:
         cls(**{"model": "m", option: value})
-    assert str(caught.value) == f"{name}: {where} names the variable NOT_SET, which is not set"
+    assert str(caught.value) == f"{name}: {where} names the variable NOT_SET, which isn't set"
 
 
 @pytest.mark.parametrize(

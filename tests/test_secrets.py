@@ -129,7 +129,7 @@ def test_a_key_of_the_environment_is_checked_and_named(monkeypatch: pytest.Monke
     assert "OPENAI_API_KEY holds a line break" in str(failing(lambda: OpenAI("m")))
     monkeypatch.delenv("OPENAI_API_KEY")
     assert "set OPENAI_API_KEY" in str(failing(lambda: OpenAI("m")))
-    assert "MY_KEY, which is not set" in str(failing(lambda: OpenAI("m", api_key="$ENV:MY_KEY")))
+    assert "MY_KEY, which isn't set" in str(failing(lambda: OpenAI("m", api_key="$ENV:MY_KEY")))
     monkeypatch.setenv("MY_KEY", KEY)
     hidden(repr(vars(OpenAI("m", api_key="$ENV:MY_KEY"))))
 

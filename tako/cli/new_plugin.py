@@ -73,17 +73,17 @@ def names_for(name: str, class_name: str | None = None) -> dict[str, str]:
     if not NAME.fullmatch(name) or len(name) > LONGEST:
         hint = _hint(name)
         what = "lower-case letters, digits and single dashes, a letter first"
-        raise UsageError(f"{name!r} is no name for a provider: {what}{f'; {hint!r} would be one' if hint else ''}")
+        raise UsageError(f"{name!r} isn't a valid provider name: {what}{f'; {hint!r} would be one' if hint else ''}")
     if name in TAKEN or name.startswith("tako-"):
         raise UsageError(
-            f"{name!r} is no name for a provider; its distribution gets the tako- by itself, and is no core"
+            f"{name!r} isn't a valid provider name; the distribution gets the tako- by itself, and 'core' is taken"
         )
     owner = next((entry for entry in provider_entries() if entry.name == name), None)
     if owner is not None:
         raise UsageError(f"there is a provider {name!r} already: {owner.distribution} {owner.version}")
     cls = class_name or "".join(word[:1].upper() + word[1:] for word in name.split("-"))
     if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", cls) or keyword.iskeyword(cls):
-        raise UsageError(f"{cls!r} is no name for the class; --class AcmeAI would be one")
+        raise UsageError(f"{cls!r} isn't a valid class name; --class AcmeAI would be one")
     return {
         "name": name,
         "cls": cls,

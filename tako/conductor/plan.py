@@ -128,7 +128,7 @@ def instructions(roles: Collection[str], tools: Collection[Tool | VendorTool], s
 def feedback(problem: MalformedPlanError, *, answered: bool) -> str:
     """Say what was wrong with a plan; once there are results the coordinator may also answer."""
     or_answer = ", or with the answer to the user's task in plain text" if answered else " and nothing else"
-    return f"That is no plan: {problem}. Answer with the JSON object of the plan{or_answer}."
+    return f"That isn't a plan: {problem}. Answer with the JSON object of the plan{or_answer}."
 
 
 def report(results: list[WorkerResult], *, last: bool) -> str:

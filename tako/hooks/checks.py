@@ -47,7 +47,7 @@ def implementations_of(plugin: object, where: str) -> list[Implementation]:
                 parameters = _check(hook, function, options, f"{where}: {attribute}")
                 found.append(Implementation(hook, function, parameters, options))
         elif attribute in HOOKS and not hasattr(function, "tako_spec"):
-            raise PluginError(f"{where}: {attribute} is named like a hook but lacks @tako.hookimpl")
+            raise PluginError(f"{where}: {attribute} is named like a hook but has no @tako.hookimpl")
     return found
 
 

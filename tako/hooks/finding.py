@@ -42,7 +42,7 @@ def import_provider(key: str, entry: Entry | None, failed: dict[str, str]) -> ty
         failed[entry.name] = report(error)
         raise PluginError(f"{owner} could not be imported: {one_line(error)}") from error
     if not (isinstance(found, type) and hasattr(found, "own_plugins")):
-        raise PluginError(f"{owner}: {entry.value} is no subclass of tako.Provider")
+        raise PluginError(f"{owner}: {entry.value} isn't a subclass of tako.Provider")
     check_version(sys.modules.get(found.__module__), owner)
     return found
 

@@ -67,8 +67,8 @@ def _no_generator() -> None: ...
         (plugin(tako_chat=_undeclared_wrapper), "yields, so it is a wrapper"),
         (plugin(tako_chat=hookimpl(hookwrapper=True)(_old_style)), "old-style wrapper"),
         (plugin(tako_chat=hookimpl(wrapper=True)(_no_generator)), "tako_chat"),
-        (SimpleNamespace(tako_chat=lambda provider: None), "tako_chat is named like a hook but lacks @tako.hookimpl"),
-        (SimpleNamespace(tako_chat=pluggy.HookimplMarker("pytest")(lambda: None)), "lacks @tako.hookimpl"),
+        (SimpleNamespace(tako_chat=lambda provider: None), "tako_chat is named like a hook but has no @tako.hookimpl"),
+        (SimpleNamespace(tako_chat=pluggy.HookimplMarker("pytest")(lambda: None)), "has no @tako.hookimpl"),
         (plugin(own_name=hookimpl(specname="tako_chats")(lambda: None)), "no hook tako_chats; did you mean tako_chat?"),
     ],
 )

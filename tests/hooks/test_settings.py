@@ -194,7 +194,7 @@ def _refusing(**options: Any) -> None:
     [
         ('[plugins.audit]\nmrak = "!"', "plugins.audit.mrak: plugin 'audit' has no such option (known: mark, limit)"),
         ("[plugins.audit]\nmark = 5", "plugins.audit.mark: Expected `str`, got `int`"),
-        ('[plugins.audit]\nmark = "$ENV:NOT_SET"', "plugins.audit: mark names the variable NOT_SET, which is not set"),
+        ('[plugins.audit]\nmark = "$ENV:NOT_SET"', "plugins.audit: mark names the variable NOT_SET, which isn't set"),
         ("[plugins.bare]\na = 1", "plugins.bare: plugin 'bare' has no function configure, so it takes no options"),
         (
             "[plugins.strict]\na = 1",

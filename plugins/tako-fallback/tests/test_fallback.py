@@ -224,7 +224,7 @@ def test_it_is_made_by_class_by_id_and_from_a_file(tmp_path: Path, monkeypatch: 
         config = load_config(file)
         response = config.provider("safe").blocking.chat("Hi")
         assert (response.text, response.provider) == ("Hello", "openai:two")
-        with pytest.raises(ConfigurationError, match=r"providers\.wrong\.providers: 'c' is none; it names one of"):
+        with pytest.raises(ConfigurationError, match=r"providers\.wrong\.providers: 'c' isn't one of"):
             config.provider("wrong")
         with pytest.raises(ConfigurationError, match="loop is a part of itself"):
             config.provider("loop")

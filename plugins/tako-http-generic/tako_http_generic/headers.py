@@ -71,7 +71,7 @@ def _resolve(value: str, where: str) -> str | Secret:
     variables = [name for name in names if name != "$"]
     missing = [name for name in variables if not os.environ.get(name)]
     if missing:
-        raise ConfigurationError(f"{where} reads {', '.join(missing)}, which is not set")
+        raise ConfigurationError(f"{where} reads {', '.join(missing)}, which isn't set")
     if variables:
         return HeaderTemplate(value, {name: os.environ[name] for name in variables})
     return value.replace("$$", "$")
