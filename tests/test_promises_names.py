@@ -25,6 +25,7 @@ NAMES = [
     "Citation",
     "Conductor",
     "ContentPart",
+    "Conversation",
     "Delta",
     "End",
     "FinishReason",

@@ -21,7 +21,7 @@ CITY = JsonSchema(
     "city",
     {
         "type": "object",
-        "properties": {"name": {"type": "string", "maxLength": 20}, "big": {"type": "boolean"}},
+        "properties": {"name": {"enum": ["London", "Paris"], "type": "string"}, "big": {"type": "boolean"}},
         "required": ["name", "big"],
         "additionalProperties": False,
     },

@@ -37,7 +37,8 @@ def tako_chat(provider: Provider) -> Around[Chat]:
     inner = yield
 
     async def chat(request: ChatRequest) -> ChatResponse:
-        request = _keyed(request, provider)
+        if provider.idempotency_header is not None:
+            request = _keyed(request, provider)
         outer, here = INSIDE.get(), Inside(provider, "chat")
         INSIDE.set(here)  # as `entering` does, which would cost every call twice as much
         try:

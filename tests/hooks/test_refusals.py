@@ -86,7 +86,7 @@ def test_an_undecorated_method_is_refused(register: Register) -> None:
     class Mine:
         def tako_chat(self, provider: Any) -> None: ...
 
-    with pytest.raises(PluginError, match=r"lacks @tako\.hookimpl"):
+    with pytest.raises(PluginError, match=r"has no @tako\.hookimpl"):
         register(Mine())
 
 
