@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 from msgspec import Struct
@@ -13,6 +14,9 @@ MTOK = Decimal(1_000_000)
 
 class Capabilities(Struct, frozen=True, kw_only=True):
     """What one model can do.
+
+    ``retires`` is the day on which the vendor turns it off, as far as that is announced, and ``replacement`` the model
+    that the vendor recommends instead.
 
     Sizes are in tokens, prices in US dollars per million tokens; None where a value is not known. The prices hold for
     prompts of up to ``prices_up_to_tokens``; longer ones have others. Cache writes have the price
@@ -36,6 +40,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     usd_per_cache_write_mtok: float | None = None
     usd_per_cache_write_1h_mtok: float | None = None
     prices_up_to_tokens: int | None = None
+    retires: date | None = None
+    replacement: str | None = None
     origins: dict[str, str] = {}
 
     def cost(self, usage: Usage) -> Cost | None:

@@ -25,6 +25,7 @@ MODEL_LACKS_JSON_MODE = "model_lacks_json_mode"
 MODEL_LACKS_TOOLS = "model_lacks_tools"
 MODEL_LACKS_VIDEO = "model_lacks_video"
 MODEL_LACKS_VISION = "model_lacks_vision"
+MODEL_RETIRES = "model_retires"
 MOVED_TURN = "moved_turn"
 ODD_USAGE = "odd_usage"
 OTHER_API = "other_api"
@@ -62,6 +63,7 @@ MEANINGS = {
     MODEL_LACKS_TOOLS: "Tools were offered to a model known to have none; the request went out as it is.",
     MODEL_LACKS_VIDEO: "A video was sent to a model known to see none; the request went out as it is.",
     MODEL_LACKS_VISION: "An image was sent to a model known to see none; the request went out as it is.",
+    MODEL_RETIRES: "The vendor turns the model off soon, or has done so; the message has the day and what to use.",
     MOVED_TURN: "A message went out in another place: the vendor has no place for it where it stood.",
     ODD_USAGE: "The server's counts of tokens don't fit each other: a part is larger than the whole.",
     OTHER_API: "The model is known to need another API of the vendor's; the request went out as it was asked for.",
@@ -88,6 +90,7 @@ INFORMING = frozenset(
         FELL_BACK,
         FINISH_MISSING,
         LOST_PART,
+        MODEL_RETIRES,
         MOVED_TURN,
         ODD_USAGE,
         OTHER_API,

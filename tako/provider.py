@@ -246,6 +246,11 @@ class Provider:
         """
         return self.priced(request).cost(answer.usage)
 
+    @property
+    def at_vendor(self) -> bool:
+        """Whether the vendor itself is asked, not another server that has the vendor's models or speaks its wire."""
+        return True
+
     def priced(self, request: ChatRequest) -> Capabilities:
         """Return the capabilities whose prices hold for a request."""
         return self.capabilities if request.model in (None, self.model) else Capabilities()

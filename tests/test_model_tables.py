@@ -48,6 +48,20 @@ def test_no_model_is_claimed_by_two_rows(package: str) -> None:
         assert table.row(one.id) != other
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_price_stands_in_one_file_and_says_where_it_is_from(package: str) -> None:
+    table = ModelTable(package)
+    by_hand = {row.id for row in table.sheet.model if row.usd_per_input_mtok is not None}
+    generated = {row.id for row in table.prices.model}
+    assert not by_hand & generated
+    assert generated <= {row.id for row in table.rows}
+    for id in generated:
+        known = table.find(id)
+        if known.usd_per_input_mtok is not None:
+            assert f"({table.prices.date}, {table.prices.source})" in known.origins["usd_per_input_mtok"]
+            assert table.prices.source not in known.origins.get("supports_tools", "")
+
+
 def test_prices_that_have_lapsed_are_none() -> None:
     row = Row(id="acme-2", supports_tools=True, usd_per_input_mtok=1.0, prices_up_to_tokens=9, prices_through=NEW_YEAR)
     assert row.values(NEW_YEAR) == {"supports_tools": True, "usd_per_input_mtok": 1.0, "prices_up_to_tokens": 9}
@@ -99,8 +113,8 @@ def page() -> str:
     for package in PACKAGES:
         parts += [f"### {package.replace('_', '-')}", ""]
         parts += [
-            "| model | context | lacks | input | output | cached | cache write | looked up |",
-            "|---|" + "---:|" * 6 + "---|",
+            "| model | context | lacks | input | output | cached | cache write | retires | looked up |",
+            "|---|" + "---:|" * 6 + "---|---|",
         ]
         parts += [_line(row) for row in rows(package)] + [""]
     return "\n".join(parts).rstrip() + "\n"
@@ -118,7 +132,9 @@ def _line(row: Row) -> str:
     shown = ["" if price is None else f"{price:g}" for price in prices]
     shown[0] += limit
     context = f"{row.max_context_tokens:,}" if row.max_context_tokens else ""
-    return f"| `{row.id}` | {context} | {', '.join(lacks)} | {' | '.join(shown)} | [{row.date}]({row.source}) |"
+    retires = f"{row.retires or ''}{f' (use `{row.replacement}`)' if row.replacement else ''}"
+    cells = [f"`{row.id}`", context, ", ".join(lacks), *shown, retires, f"[{row.date}]({row.source})"]
+    return f"| {' | '.join(cells)} |"
 
 
 def test_the_page_shows_the_tables() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from tako.types import Notice
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable
 
+    from tako.capabilities import Capabilities
     from tako.hookspecs import Around, Chat, Stream
     from tako.provider import Provider
     from tako.types import ChatRequest, ChatResponse, Chunk
@@ -28,6 +30,10 @@ MEDIA = {
     "video": ("supports_video", notices.MODEL_LACKS_VIDEO, "a video goes to {}, which sees none"),
 }
 """By the kind of a part: the capability that it needs. Text is for every model."""
+AHEAD = timedelta(days=60)
+"""How long before a model is turned off that is noted."""
+SAID = ("given", "plugin", "http")
+"""Beginnings of the origins of what someone said of this very server."""
 
 
 @hookimpl(wrapper=True)
@@ -36,7 +42,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
     inner = yield
 
     def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
-        lacks = missing(provider, request)
+        lacks = [*missing(provider, request), *retiring(provider, request)]
         return _noting_chat(inner, request, lacks) if lacks else inner(request)
 
     return chat
@@ -48,10 +54,36 @@ def tako_stream(provider: Provider) -> Around[Stream]:
     inner = yield
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        lacks = missing(provider, request)
+        lacks = [*missing(provider, request), *retiring(provider, request)]
         return _noting_stream(inner, request, lacks) if lacks else inner(request)
 
     return stream
+
+
+def retiring(provider: Provider, request: ChatRequest) -> list[Notice]:
+    """Return a notice if the vendor turns the model off within ``AHEAD``.
+
+    Days that a table knows are the vendor's own: another server may have the model for longer.
+    """
+    known = provider.capabilities
+    if known.retires is None or request.model not in (None, provider.model) or not is_near(known.retires):
+        return []
+    origin = provider.capability_origins().get("retires", "")
+    if not provider.at_vendor and not origin.startswith(SAID):
+        return []
+    return [Notice(notices.MODEL_RETIRES, f"{provider.id} {life_of(known)} ({origin})", "", provider.name)]
+
+
+def is_near(day: date) -> bool:
+    """Whether a day is within ``AHEAD``, or past."""
+    return day - date.today() <= AHEAD  # noqa: DTZ011 - vendors name a day, and no zone of time
+
+
+def life_of(known: Capabilities) -> str:
+    """Say when a model is turned off, and what to use instead."""
+    past = known.retires is not None and known.retires < date.today()  # noqa: DTZ011 - vendors name a day, and no zone
+    instead = f"; use {known.replacement}" if known.replacement else ""
+    return f"{'was retired' if past else 'retires'} on {known.retires}{instead}"
 
 
 def missing(provider: Provider, request: ChatRequest) -> list[Notice]:

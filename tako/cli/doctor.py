@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tako.builtin.guard import is_near, life_of
+from tako.capabilities import Capabilities
 from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, read_configuration, table_of
 from tako.cli.providers import state
@@ -92,7 +94,7 @@ async def _examine(subject: Subject) -> dict[str, Any]:
     entry = subject.entry
     plugin, why = state(entry) if entry is not None else ("missing", unknown_provider(subject.model))
     row: dict[str, Any] = {"name": subject.name, "model": subject.model, "plugin": plugin}
-    row |= {"key": "", "endpoint": "", "why": why}
+    row |= {"key": "", "endpoint": "", "why": why, "warning": ""}
     if entry is None or plugin != "ok":
         return row
     ready: Any = getattr(PLUGINS.provider_class(entry.name), "ready", None)
@@ -107,6 +109,9 @@ async def _examine(subject: Subject) -> dict[str, Any]:
         row["why"] = str(error)
         row["key"] = "missing" if _is_key_missing(subject, str(error)) else ""
         return row
+    known = provider.capabilities if subject.model else Capabilities()
+    if known.retires is not None and provider.at_vendor and is_near(known.retires):
+        row["warning"] = f"the model {life_of(known)}"
     row["key"] = "present" if getattr(provider, "secrets", ()) else "not needed"
     address = next((found for name in ENDPOINTS if isinstance(found := getattr(provider, name, None), str)), "")
     if hasattr(provider, "find_credentials"):

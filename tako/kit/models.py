@@ -8,6 +8,10 @@
     [sources]                                    # of single fields that have one of their own
     supports_documents = "https://example.com/docs/pdf"
 
+    [life]                                       # where the days on which models are turned off are from, and when
+    source = "https://example.com/docs/deprecations"
+    date = 2026-11-22
+
     [default]                                    # of models that the table does not know; assumptions, not facts
     supports_tools = true
 
@@ -16,7 +20,12 @@
     max_context_tokens = 200_000
     supports_vision = false
     usd_per_input_mtok = 1.25
+    retires = 2027-06-30                         # the day on which the vendor turns it off
+    replacement = "acme-3"                       # what the vendor recommends instead
     prices_through = 2026-12-31                  # the last day of introductory prices; none is known after it
+
+A ``prices.toml`` beside it may have the prices of its models, with a source and a date of their own. They stand over
+those of ``models.toml``, so that they can be generated.
 
 The names are those of ``Capabilities``. What a row leaves out is the default's; a price that is not known is left out.
 """
@@ -26,7 +35,7 @@ from __future__ import annotations
 import re
 from datetime import date as Date  # noqa: N812 - a field is called date
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -38,6 +47,7 @@ from tako.errors import PluginError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+T = TypeVar("T")
 _VERSION = re.compile(
     r"(?:[-@:](?:\d{4}-\d\d-\d\d|\d{3,8}|v\d+(?::\d+)?|latest|default|stable|(?:preview|exp)(?:-\d\d-\d{2,4})?)|:\d+k)*"
 )
@@ -64,6 +74,8 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     usd_per_cache_write_1h_mtok: float | None = None
     prices_up_to_tokens: int | None = None
     prices_through: Date | None = None
+    retires: Date | None = None
+    replacement: str | None = None
 
     def values(self, today: Date) -> dict[str, Any]:
         """Return the fields of Capabilities that it has; prices that have lapsed are none."""
@@ -88,6 +100,22 @@ ABILITIES = (
     "supports_audio",
     "supports_video",
 )
+LIFE = ("retires", "replacement")
+
+
+class Life(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the days on which models are turned off are from, and when they were looked up there."""
+
+    source: str = ""
+    date: Date | None = None
+
+
+class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A ``prices.toml``: the prices of models of the table, with their source and its date."""
+
+    source: str = ""
+    date: Date | None = None
+    model: list[Row] = []
 
 
 class Sheet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,6 +124,7 @@ class Sheet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: str = ""
     date: Date | None = None
     sources: dict[str, str] = {}
+    life: Life = Life()
     default: Entry = Entry()
     model: list[Row] = []
 
@@ -118,14 +147,19 @@ class ModelTable:
             today = Date.today()  # noqa: DTZ011 - vendors name a day, and no zone of time
             values = row.values(today) if row is not None else {}
             where = {name: self._where(row, name) for name in values} if row is not None else {}
-            assumed = {name: value for name, value in self._sheet.default.values(today).items() if name not in values}
+            assumed = {name: value for name, value in self.sheet.default.values(today).items() if name not in values}
             origins = {**dict.fromkeys(ABILITIES, ""), **where}
             self._found[model] = Capabilities(**assumed, **values, origins=origins)
         return self._found[model]
 
     def _where(self, row: Row, name: str) -> str:
         """Say where a value is from."""
-        return f"{self._owner}: {row.id} ({row.date}, {self._sheet.sources.get(name, row.source)})"
+        day, source = row.date, self.sheet.sources.get(name, row.source)
+        if name in LIFE:
+            day, source = self.life.date, self.life.source
+        elif name in PRICES and row.id in self._priced:
+            day, source = self.prices.date, self.prices.source
+        return f"{self._owner}: {row.id} ({day}, {source})"
 
     def row(self, model: str) -> Row | None:
         """Return the row of a model, or None where the table does not know it."""
@@ -133,22 +167,50 @@ class ModelTable:
         rows = [row for row in self.rows if name.startswith(row.id) and _VERSION.fullmatch(name, len(row.id))]
         return max(rows, key=lambda row: len(row.id), default=None)
 
+    @property
+    def life(self) -> Life:
+        """Where the days on which models are turned off are from."""
+        return self.sheet.life
+
     @cached_property
     def rows(self) -> list[Row]:
         """All rows, each with its source and its date."""
-        sheet = self._sheet
-        return [replace(row, source=row.source or sheet.source, date=row.date or sheet.date) for row in sheet.model]
+        sheet = self.sheet
+        rows = [replace(row, source=row.source or sheet.source, date=row.date or sheet.date) for row in sheet.model]
+        return [replace(row, **self._priced.get(row.id, {})) for row in rows]
 
     @cached_property
-    def _sheet(self) -> Sheet:
+    def prices(self) -> Prices:
+        """The prices that stand in a file of their own."""
+        return self._read("prices.toml", Prices) or Prices()
+
+    @cached_property
+    def _priced(self) -> dict[str, dict[str, Any]]:
+        """Prices by model, with the last day on which they hold."""
+        names = (*PRICES, "prices_through")
+        fields = {row.id: {name: getattr(row, name) for name in names} for row in self.prices.model}
+        return {id: {name: value for name, value in row.items() if value is not None} for id, row in fields.items()}
+
+    @cached_property
+    def sheet(self) -> Sheet:
+        """The ``models.toml`` as it is."""
+        sheet = self._read("models.toml", Sheet)
+        if sheet is None:
+            raise PluginError(f"{self.package}: models.toml is broken: there is none")
+        return sheet
+
+    def _read(self, name: str, kind: type[T]) -> T | None:
+        """Read a file of the package, None if there is none. Raises PluginError if it's broken."""
         import tomllib
         from importlib.resources import files
 
         try:
-            text = files(self.package).joinpath("models.toml").read_text(encoding="utf-8")
-            return msgspec.convert(tomllib.loads(text), Sheet)
+            text = files(self.package).joinpath(name).read_text(encoding="utf-8")
+            return msgspec.convert(tomllib.loads(text), kind)
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-            raise PluginError(f"{self.package}: models.toml is broken: {error}") from error
+            raise PluginError(f"{self.package}: {name} is broken: {error}") from error
 
     @cached_property
     def _owner(self) -> str:

@@ -284,11 +284,15 @@ def test_calls_of_alternatives_that_were_asked_for_stay_apart() -> None:
 def test_a_choice_that_says_nothing_is_no_empty_answer(body: Any) -> None:
     with pytest.raises(errors.ResponseError, match="no message"):
         whole(body)
+    if "finish_reason" in body["choices"][0]:
+        with pytest.raises(errors.ResponseError, match="no message"):
+            streamed(body)
 
 
 @pytest.mark.parametrize("word", ["content_filter", "length"])
 def test_a_choice_may_lack_its_message_if_it_says_why(word: str) -> None:
     assert whole({"choices": [{"finish_reason": word}]}).finish_word == word
+    assert streamed({"choices": [{"finish_reason": word}]}).finish_word == word
 
 
 def test_a_reply_is_read_wherever_its_text_stands() -> None:
@@ -296,6 +300,11 @@ def test_a_reply_is_read_wherever_its_text_stands() -> None:
         reply_ = {"choices": [{**body, "finish_reason": "stop"}]}
         assert whole(reply_).text == "Hi"
         assert streamed(reply_).text == "Hi"
+
+
+def test_an_empty_delta_beside_the_message_is_nothing() -> None:
+    both = {"message": {"content": "Hi"}, "delta": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
+    assert whole({"choices": [both]}).text == "Hi"
 
 
 @pytest.mark.parametrize(

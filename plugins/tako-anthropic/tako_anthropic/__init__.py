@@ -162,6 +162,11 @@ class Anthropic(HttpProvider):
         """Delete a file that was uploaded."""
         await delete_file(self, f"{self.base_url}/v1/files/{own_id(file, self)}", self.beta_header([], files=True))
 
+    @property
+    def at_vendor(self) -> bool:
+        """Whether the address is the vendor's own."""
+        return self.base_url == str(BASE_URL)
+
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
         """Claude models take each other's thinking and blocks, and the API itself drops what a model can't read.
 

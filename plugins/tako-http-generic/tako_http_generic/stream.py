@@ -91,6 +91,7 @@ class PointerDecoder:
         self._counts: dict[str, Any] = {}
         self._finish = ""
         self._done = False
+        self._passed_over = False
         self._id = ""
         self._model = ""
 
@@ -141,6 +142,7 @@ class PointerDecoder:
                 )
             for name, wanted in reader.where:
                 if name in found and found[name] != wanted:
+                    self._pass_over(found)
                     found = {"usage": found["usage"]} if "usage" in found else {}
             if len(found) == 1 and isinstance(content := found.get("content"), str) and self._thoughts is None:
                 yield Delta(content)
@@ -149,6 +151,12 @@ class PointerDecoder:
             if event.event == reader.marker:
                 self.ended = True
                 return
+
+    def _pass_over(self, found: dict[str, Any]) -> None:
+        """Note once that an event was passed over that says something."""
+        if not self._passed_over and ("content" in found or "calls" in found):
+            self._passed_over = True
+            self._exchange.context.notice(notices.LOST_PART, "events that `where` rules out were passed over", "")
 
     def _odd(self, event: Event) -> Any:
         """An error may be plain text; anything else that is no JSON is a reply that cannot be understood."""

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
 
 MEDIA = ("supports_vision", "supports_documents", "supports_audio", "supports_video")
-PRICES = ("usd_per_input_mtok", "usd_per_output_mtok", "usd_per_cached_mtok", "usd_per_cache_write_mtok")
+PRICES = (
+    "usd_per_input_mtok",
+    "usd_per_output_mtok",
+    "usd_per_cached_mtok",
+    "usd_per_cache_write_mtok",
+    "usd_per_cache_write_1h_mtok",
+)
 
 
 class LlamaCpp(Provider):

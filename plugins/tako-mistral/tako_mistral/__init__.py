@@ -37,6 +37,7 @@ class Mistral(CompletionsProvider):
     name = "mistral"
     key_variable = "MISTRAL_API_KEY"
     file_purpose = "ocr"
+    vendor_url = BASE_URL
     dialect = Dialect(
         seed="random_seed",
         required="any",

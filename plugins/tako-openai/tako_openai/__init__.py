@@ -32,6 +32,7 @@ class OpenAI(ResponsesProvider):
     name = "openai"
     key_variable = "OPENAI_API_KEY"
     file_purpose = "user_data"
+    vendor_url = str(BASE_URL)
 
     def __init__(
         self,

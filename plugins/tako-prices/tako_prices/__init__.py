@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 tako_hooks = 1
 
 MODES = ("fill", "override", "off")
-PRICES = ("usd_per_input_mtok", "usd_per_output_mtok", "usd_per_cached_mtok", "usd_per_cache_write_mtok")
+PRICES = (
+    "usd_per_input_mtok",
+    "usd_per_output_mtok",
+    "usd_per_cached_mtok",
+    "usd_per_cache_write_mtok",
+    "usd_per_cache_write_1h_mtok",
+)
 LIMIT = "prices_up_to_tokens"
 WINDOW = "max_context_tokens"
 

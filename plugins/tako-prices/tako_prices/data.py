@@ -20,6 +20,7 @@ FIELDS = {
     "usd_per_output_mtok": "output_mtok",
     "usd_per_cached_mtok": "cache_read_mtok",
     "usd_per_cache_write_mtok": "cache_write_mtok",
+    "usd_per_cache_write_1h_mtok": "cache_write_1h_mtok",
 }
 """Our names of prices, and theirs; both are in US dollars per million tokens."""
 APART = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")

@@ -97,6 +97,11 @@ class Vertex(GenerateContent):
             self.tokens = Tokens(Source(self.id, credentials, file))
         self._express = key is not None
 
+    @property
+    def at_vendor(self) -> bool:
+        """Whether the address is the vendor's own."""
+        return self._anywhere
+
     async def url(self, model: str, *, verb: str) -> str:
         """Return the address of a call; may have to ask the credentials for their project."""
         check_wire(self.model, model, self.id)

@@ -61,6 +61,11 @@ class Gemini(GenerateContent):
         self.base_url = check_url(url, "base_url", self.id, beyond="/v1(?:beta)?(?:/.*)?")
         self.add_headers({"x-goog-api-key": key})
 
+    @property
+    def at_vendor(self) -> bool:
+        """Whether the address is the vendor's own."""
+        return self.base_url == str(BASE_URL)
+
     async def url(self, model: str, *, verb: str) -> str:
         """Return the address of a call."""
         return f"{self.base_url}/{VERSION}/{self._path(model)}:{verb}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_any, decode_json, excerpt
+from tako.kit.counts import note_odd
 from tako.kit.failures import error_in
 from tako.kit.ids import CallIds
 from tako.loose import as_array, as_object, text_of
@@ -43,7 +44,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
         message=Message(Role.ASSISTANT, parts),
         finish_reason=FinishReason.CONTENT_FILTER if candidate is None else finish_reason(word, has_calls=calls),
         finish_word=word or "",
-        usage=reply.usage_metadata.usage() if reply.usage_metadata is not None else Usage(),
+        usage=note_odd(reply.usage_metadata.usage(), context) if reply.usage_metadata is not None else Usage(),
         model=text_of(reply.model_version) or context.origin.model,
         id=text_of(reply.response_id),
         notices=context.notices,

@@ -10,6 +10,7 @@ import msgspec
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_any, decode_json
+from tako.kit.counts import note_odd
 from tako.kit.files import join_base64
 from tako.kit.gather import Gathered, gather
 from tako.kit.lines import strip_bom
@@ -236,7 +237,7 @@ class GeminiDecoder:
         candidates = [fields for _, fields in sorted(self._candidates.items())]
         return End(
             found if self._final is not None else FinishReason.CONTENT_FILTER,
-            self._count.usage() if self._count is not None else Usage(),
+            note_odd(self._count.usage(), context) if self._count is not None else Usage(),
             text_of(facts.get("modelVersion")) or context.origin.model,
             text_of(facts.get("responseId")),
             finish_word=word or "",

@@ -1,12 +1,15 @@
 """What ``/models`` tells, in the words of the servers that speak the Chat Completions dialect.
 
-OpenAI itself lists ids alone. vLLM, llama.cpp, LM Studio, Groq, Fireworks, Together, Mistral and OpenRouter say more,
-each in its own way (https://docs.vllm.ai, https://github.com/ggml-org/llama.cpp/tree/master/tools/server,
-https://openrouter.ai/docs/api-reference/list-available-models, https://docs.mistral.ai/api/endpoint/models).
+OpenAI itself lists ids and the days on which models are turned off. vLLM, llama.cpp, LM Studio, Groq, Fireworks,
+Together, Mistral and OpenRouter say more, each in its own way (https://docs.vllm.ai,
+https://github.com/ggml-org/llama.cpp/tree/master/tools/server, https://docs.mistral.ai/api/endpoint/models,
+https://openrouter.ai/docs/api-reference/list-available-models).
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +18,7 @@ import msgspec
 from tako.capabilities import MTOK
 from tako.errors import ProviderError
 from tako.kit.body import decode_json
-from tako.loose import as_array, as_object
+from tako.loose import as_array, as_object, text_of
 
 if TYPE_CHECKING:
     from tako.kit.http import HttpProvider
@@ -36,6 +39,11 @@ PRICES = {
     "input_cache_write": "usd_per_cache_write_mtok",
 }
 """OpenRouter's, in dollars per token, as text."""
+
+RETIRES = ("shutdown_date", "deprecation", "expiration_date")
+"""OpenAI's, Mistral's and OpenRouter's words for the day on which a model is turned off."""
+REPLACEMENT = "deprecation_replacement_model"
+"""Mistral's."""
 
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
@@ -65,6 +73,7 @@ def read_listing(listing: Any, model: str) -> dict[str, Any]:
     more = [entry for item in as_array(outer.get("models")) or [] if (entry := as_object(item))]  # llama.cpp's
     words = {word for entry in (chosen[0], *more[: len(entries) == 1]) for word in _words(entry)}
     found = {"max_context_tokens": _context(chosen[0]), **_abilities(chosen[0], words), **_prices(chosen[0])}
+    found |= {"retires": _retires(chosen[0]), "replacement": text_of(chosen[0].get(REPLACEMENT)) or None}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -72,6 +81,14 @@ def _context(entry: dict[str, Any]) -> int | None:
     meta, top = as_object(entry.get("meta")) or {}, as_object(entry.get("top_provider")) or {}
     sizes = [meta.get("n_ctx"), meta.get("n_ctx_train"), top.get("context_length"), *map(entry.get, CONTEXT)]
     return next((size for size in sizes if isinstance(size, int) and not isinstance(size, bool) and size > 0), None)
+
+
+def _retires(entry: dict[str, Any]) -> date | None:
+    """Return the day on which a model is turned off."""
+    for name in RETIRES:
+        with suppress(ValueError):
+            return date.fromisoformat(text_of(entry.get(name))[:10])
+    return None
 
 
 def _words(entry: dict[str, Any]) -> set[str]:

@@ -53,6 +53,7 @@ class CompletionsProvider(HttpProvider):
 
     - ``name``: the id's prefix. ``codes``: the vendor's own error codes.
     - ``base_url``: where the API is; ``/chat/completions`` goes after it.
+    - ``vendor_url``: the vendor's own address if the class has none; prices and dates are those of this address.
     - ``key_variable``: the environment variable of the key; "" if the API needs none.
     - ``key_header``: the header of the key. "authorization" sends it as Bearer, any other as it is.
     - ``dialect``: how its wire differs.
@@ -63,6 +64,7 @@ class CompletionsProvider(HttpProvider):
     """
 
     base_url: str = ""
+    vendor_url: ClassVar[str] = ""
     key_variable: ClassVar[str] = ""
     key_header: ClassVar[str] = "authorization"
     dialect: Dialect = Dialect()
@@ -100,6 +102,11 @@ class CompletionsProvider(HttpProvider):
     def dialect_of(self, model: str) -> Dialect:
         """Return how one model's wire differs; override it if models differ."""
         return self.dialect
+
+    @property
+    def at_vendor(self) -> bool:
+        """Whether the address is the vendor's own."""
+        return self.base_url == (self.vendor_url or type(self).base_url)
 
     @property
     def wire_model(self) -> str:

@@ -55,7 +55,7 @@ class Choice(Struct, gc=False):
 
     @property
     def said(self) -> Content | None:
-        """What the model says: some servers stream a ``message``, answer with a ``delta``, or have ``text`` alone."""
+        """What a chunk says: some servers stream a ``message``, or have ``text`` alone."""
         found = self.delta or self.message
         return Content(self.text) if found is None and self.text and isinstance(self.text, str) else found
 

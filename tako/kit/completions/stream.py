@@ -12,7 +12,7 @@ from tako.kit.body import decode_any
 from tako.kit.completions.blocks import REASONING, Block, chunks_of, is_plain
 from tako.kit.completions.calls import CallIndex, OpenCall
 from tako.kit.completions.citations import REFERENCES, annotated, referenced
-from tako.kit.completions.decode import is_spread, last_blocks, minting, note_refusal, reasoning_texts
+from tako.kit.completions.decode import SILENT, is_spread, last_blocks, minting, note_refusal, reasoning_texts
 from tako.kit.completions.dialect import Dialect, finish_reason
 from tako.kit.completions.gathered import Gathered
 from tako.kit.completions.ids import given_id
@@ -72,6 +72,7 @@ class CompletionsDecoder:
         self._id = ""
         self._model = ""
         self._spread = is_spread(exchange)
+        self._empty = True  # no choice has had a message so far
         self._passed_over = False  # other answers to the same question were
         self._says_it_again = False  # the details of reasoning repeat the text that another field has
         self._silent: dict[str, None] = {}
@@ -90,6 +91,8 @@ class CompletionsDecoder:
                 raise StreamTruncatedError("the stream ended in the middle of an event") from error
         if not self._finish and not self.ended and (self._dialect.require_finish or not clean):
             raise StreamTruncatedError("the stream ended without a finish reason and without [DONE]")
+        if self._empty and self._finish and self._dialect.finish_reasons.get(self._finish) not in SILENT:
+            raise ResponseError("the reply has no message")
         fields = self._gathered.fields()
         yield from self._rest(fields)
         yield self._end(fields)
@@ -193,6 +196,7 @@ class CompletionsDecoder:
             raise self._failure(event, {"error": choice.error})
         delta = choice.said
         if delta is not None:
+            self._empty = False
             self._delta(delta, out)
         if isinstance(choice.content_filter_results, msgspec.Raw) and choice.content_filter_results not in NO_RESULTS:
             self._gathered.filtered = choice.content_filter_results

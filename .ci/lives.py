@@ -1,0 +1,26 @@
+"""Say which models of the tables are turned off soon, counted from today: `python .ci/lives.py`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tako.builtin.guard import AHEAD, life_of
+from tako.kit.models import ModelTable
+
+
+def main() -> None:
+    """Print a line for each model, and for each table how old its days are."""
+    today = datetime.now(UTC).date()
+    for path in sorted(Path(__file__).parent.parent.glob("plugins/*/tako_*/models.toml")):
+        table = ModelTable(path.parent.name)
+        if table.life.date is not None:
+            sys.stdout.write(f"{table.package}: days as of {table.life.date} ({table.life.source})\n")
+        for row in table.rows:
+            if row.retires is not None and today <= row.retires <= today + AHEAD:
+                sys.stdout.write(f"  {row.id} {life_of(table.find(row.id))}\n")
+
+
+if __name__ == "__main__":
+    main()

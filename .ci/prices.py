@@ -1,0 +1,80 @@
+"""Write the prices of the vendors' tables anew from genai-prices: ``uv run --group dev python .ci/prices.py``.
+
+Each ``prices.toml`` beside a ``models.toml`` has the standard prices of the models that the table lists, as the
+installed genai-prices (https://github.com/pydantic/genai-prices, MIT) knows them today. What it doesn't know may have
+prices in ``models.toml``, with a source of their own.
+Azure's and Bedrock's prices depend on the region, so their tables have none.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from genai_prices import __version__
+from genai_prices.data_snapshot import get_snapshot
+from genai_prices.types import StartDateConstraint
+from tako_prices.data import prices_of
+
+PLUGINS = Path(__file__).parent.parent / "plugins"
+VENDORS = {"tako-anthropic": "anthropic", "tako-mistral": "mistral", "tako-openai": "openai", "tako-vertex": "google"}
+"""The distributions whose tables have prices, and what genai-prices calls their vendors."""
+FIELDS = (
+    "usd_per_input_mtok",
+    "usd_per_output_mtok",
+    "usd_per_cached_mtok",
+    "usd_per_cache_write_mtok",
+    "usd_per_cache_write_1h_mtok",
+    "prices_up_to_tokens",
+    "prices_through",
+)
+
+
+def price(vendor: str, model: str) -> dict[str, Any]:
+    """Return the prices of a model, and the last day on which they hold if others are announced."""
+    try:
+        _, found = get_snapshot().find_provider_model(model, None, vendor, None)
+    except LookupError:
+        return {}
+    values = {name: value for name, value in prices_of(found).items() if value is not None}
+    if values.get("usd_per_input_mtok") is None or values.get("usd_per_output_mtok") is None:
+        return {}
+    today = datetime.now(UTC).date()
+    conditions = [one.constraint for one in found.prices] if isinstance(found.prices, list) else []
+    starts = [one.start_date for one in conditions if isinstance(one, StartDateConstraint) and one.start_date > today]
+    return values | ({"prices_through": min(starts) - timedelta(days=1)} if starts else {})
+
+
+def table(vendor: str, models: list[str]) -> str:
+    """Write a table."""
+    lines = [
+        "# Prices in US dollars per million tokens of the vendor's standard service. Written by",
+        f"# .ci/prices.py from genai-prices {__version__}; don't change it by hand.",
+        "",
+        'source = "https://github.com/pydantic/genai-prices"',
+        f"date = {datetime.now(UTC).date()}",
+    ]
+    for model in models:
+        values = price(vendor, model)
+        if not values:
+            continue
+        lines += ["", "[[model]]", f'id = "{model}"']
+        lines += [f"{name} = {values[name]}" for name in FIELDS if name in values]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the tables."""
+    for distribution, vendor in VENDORS.items():
+        folder = PLUGINS / distribution / distribution.replace("-", "_")
+        models = [row["id"] for row in tomllib.loads((folder / "models.toml").read_text(encoding="utf-8"))["model"]]
+        text = table(vendor, models)
+        (folder / "prices.toml").write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{distribution}: {text.count('[[model]]')} of {len(models)} models have prices\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Models have a life: tables know when they are turned off, replies say so, and pages name no such model."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from tako import Capabilities, ChatRequest, Message, Provider, providers
+from tako.builtin.guard import AHEAD
+from tako.cli import main
+from tako.kit.completions.listing import read_listing
+from tako.kit.models import ModelTable
+from tako.testing.server import reply, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parent.parent
+TABLES = [ModelTable(path.parent.name) for path in sorted(ROOT.glob("plugins/*/tako_*/models.toml"))]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
+MARK = "<!-- the tables are made"
+"""What comes after it lists the tables, old models too."""
+MODEL = re.compile(r"[A-Za-z][A-Za-z0-9]*-[A-Za-z0-9.:@_-]*[A-Za-z0-9](?!\.?[A-Za-z0-9…-])")
+"""A word like a model's name; one that ends in "…" is that of a family."""
+TODAY = date.today()  # noqa: DTZ011 - as vendors name days
+OK = {"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}
+
+
+def retired_in(text: str, ahead: timedelta = timedelta(days=90)) -> list[str]:
+    """List the models that a text names and that are turned off soon after their table was looked up."""
+    words = {word.rpartition(":")[2] if not word.partition(":")[2].isdigit() else word for word in MODEL.findall(text)}
+    found = [(word, row.retires, table.life.date) for word in words for table in TABLES if (row := table.row(word))]
+    return sorted({word for word, day, seen in found if day is not None and seen is not None and day - seen <= ahead})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_names_a_model_that_is_turned_off_soon(page: Path) -> None:
+    assert retired_in(page.read_text(encoding="utf-8").partition(MARK)[0]) == []
+
+
+def test_such_a_model_would_be_found() -> None:
+    assert retired_in('OpenAI("gpt-4o") and `openai:gpt-4o-2024-08-06`, not gpt-6.1-sol') == [
+        "gpt-4o",
+        "gpt-4o-2024-08-06",
+    ]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.package)
+def test_every_day_has_a_source_and_replacements_are_known_to_live(table: ModelTable) -> None:
+    dated = [row for row in table.rows if row.retires is not None]
+    assert not dated or (table.life.source.startswith("https://") and table.life.date is not None)
+    for row in dated:
+        assert row.replacement != row.id
+        assert table.find(row.id).origins["retires"].endswith(f"({table.life.date}, {table.life.source})")
+
+
+def asked(known: Capabilities, *, strict: bool = False, model: str | None = None) -> list[Any]:
+    with serve(reply(json=OK)) as server:
+        provider = providers.OpenAI("m", api_key="k", base_url=server.url, api="chat", capabilities=known)
+        request = ChatRequest([Message.user("hi")], strict=strict, model=model)
+        return provider.blocking.chat(request).notices
+
+
+def test_a_model_that_is_turned_off_soon_is_noted() -> None:
+    for days, word in ((-1, "was retired"), (0, "retires"), (AHEAD.days, "retires")):
+        day = TODAY + timedelta(days=days)
+        notices = asked(Capabilities(retires=day, replacement="m-2"), strict=True)
+        assert [notice.code for notice in notices] == ["model_retires"]
+        assert f"openai:m {word} on {day}; use m-2" in notices[0].message
+
+
+def test_a_model_that_lives_on_is_not_noted() -> None:
+    assert asked(Capabilities(retires=TODAY + AHEAD + timedelta(days=1))) == []
+    assert asked(Capabilities()) == []
+    assert asked(Capabilities(retires=TODAY), model="another") == []
+
+
+def old_and_new() -> tuple[str, str]:
+    """Return a model that the table says is turned off soon or was, and what replaces it."""
+    row = next(row for row in ModelTable("tako_openai").rows if row.retires and row.retires < TODAY and row.replacement)
+    return row.id, row.replacement or ""
+
+
+def test_a_stream_notes_it_too_and_only_at_the_vendor_s_own_address() -> None:
+    model, replacement = old_and_new()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=OK))
+    for options, expected in (({}, [f"use {replacement}"]), ({"base_url": "https://other.example/v1"}, [])):
+        provider = providers.OpenAI(model, api_key="k", api="chat", transport=transport, **options)
+        assert provider.capabilities.retires is not None
+        notices = provider.blocking.stream("hi").response().notices
+        assert [notice.message.partition("; ")[2].partition(" (")[0] for notice in notices] == expected
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "mistral", "vertex"])
+def test_another_address_is_not_the_vendor_s(name: str, at: Callable[..., Provider]) -> None:
+    assert not at(name, "http://localhost:1").at_vendor
+
+
+def test_a_server_says_it_of_its_models() -> None:
+    said = {"id": "m", "shutdown_date": "2027-01-14"}
+    assert read_listing({"data": [said]}, "m")["retires"] == date(2027, 1, 14)
+    mistral = {"id": "m", "deprecation": "2027-02-28T12:00:00Z", "deprecation_replacement_model": "m-2"}
+    found = read_listing({"data": [mistral]}, "m")
+    assert (found["retires"], found["replacement"]) == (date(2027, 2, 28), "m-2")
+    for odd in (None, "soon", 5, ""):
+        assert "retires" not in read_listing({"data": [{"id": "m", "shutdown_date": odd, "expiration_date": odd}]}, "m")
+
+
+def test_what_a_server_says_is_noted_at_any_address() -> None:
+    listing = {"data": [{"id": "m", "shutdown_date": str(TODAY + timedelta(days=3))}]}
+    with serve(reply(json=listing), reply(json=OK)) as server:
+        provider = providers.OpenAI("m", api_key="k", base_url=server.url, api="chat")
+        import asyncio
+
+        async def both() -> Any:
+            await provider.discover()
+            return await provider.chat("hi")
+
+        assert [notice.code for notice in asyncio.run(both()).notices] == ["model_retires"]
+
+
+def test_doctor_warns_of_the_models_of_a_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    model, replacement = old_and_new()
+    file = tmp_path / "my.toml"
+    file.write_text(
+        f'allow_secrets = true\n[providers.old]\nuse = "openai"\nmodel = "{model}"\napi_key = "sk-x"\nproxy = "http://localhost:1"\n'
+    )
+    main(["doctor", "-c", str(file), "old"])
+    assert "the model was retired on" in capsys.readouterr().out
+    assert replacement
+
+
+def test_capabilities_are_values(tmp_path: Path) -> None:
+    known = Capabilities(retires=TODAY)
+    assert replace(known, replacement="m-2").replacement == "m-2"
