@@ -56,6 +56,35 @@ def chat(server: Server | str, *arguments: str, model: str = "openai:m") -> int:
     return main(["chat", "-m", model, "-o", f"base_url={url}", "-o", "max_retries=0", *arguments])
 
 
+@pytest.mark.parametrize("way", [[], ["--no-stream"], ["--json"]], ids=repr)
+def test_parameters_of_the_request_go_out(way: list[str]) -> None:
+    given = [
+        "--temperature",
+        "0.5",
+        "--top-p",
+        "0.9",
+        "--max-tokens",
+        "20",
+        "--seed",
+        "7",
+        "--stop",
+        "a",
+        "--stop",
+        "b",
+    ]
+    with serve(reply(json=whole("42")) if way else reply(STREAM)) as server:
+        assert chat(server, *given, *way, "hi", model="openai:gpt-4.1") == 0
+    body = server.requests[0].json
+    names = ("temperature", "top_p", "max_tokens", "seed", "stop")
+    assert [body[name] for name in names] == [0.5, 0.9, 20, 7, ["a", "b"]]
+
+
+@pytest.mark.parametrize(("given", "sent"), [("low", "low"), ("2000", "low")])
+def test_reasoning_is_a_word_or_a_budget(given: str, sent: str, server: Server) -> None:
+    assert chat(server, "--reasoning", given, "hi", model="openai:gpt-6.2-sol") == 0
+    assert server.requests[0].json["reasoning_effort"] == sent
+
+
 @pytest.mark.parametrize(
     ("ending", "code", "said"),
     [(3, 3, ""), (None, 0, ""), ("out of luck", 1, "tako: out of luck\n")],
@@ -169,6 +198,8 @@ def test_without_a_model_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, capsy
         (["-m", "openai:m", "-o", "api_key=$ENV:NO_SUCH_KEY"], "NO_SUCH_KEY"),
         (["-m", "openai:m", "-o", "api_key=sk-secret\nX: y"], "line break"),
         (["--nonsense"], "--nonsense"),
+        (["-m", "openai:m", "--temperature", "warm"], "--temperature: 'warm' isn't a number"),
+        (["-m", "openai:m", "--max-tokens", "1.5"], "--max-tokens: '1.5' isn't a whole number"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -94,9 +94,32 @@ def _chat(commands: Any) -> ArgumentParser:
             help=f"{text}; you can repeat it",
         )
     parser.add_argument("--system", metavar="TEXT", help="an instruction that goes before the conversation")
+    _parameters(parser)
     parser.add_argument("--no-stream", dest="stream", action="store_false", help="wait for the whole answer")
     parser.add_argument("--json", action="store_true", help="print the whole response as JSON")
     return parser
+
+
+def _parameters(parser: ArgumentParser) -> None:
+    """Add the parameters of a request, each under its name in ``ChatRequest``."""
+    for name, read, shown, text in (
+        ("temperature", number, "NUMBER", "how freely the model chooses its words; 0 takes the likeliest"),
+        ("top_p", number, "NUMBER", "choose among the likeliest words of this share, 0 to 1"),
+        ("max_tokens", whole_number, "N", "the longest answer, in tokens"),
+        ("seed", whole_number, "N", "the same seed gives the same answer, where a vendor can"),
+        ("reasoning", effort, "WORD|N", "how much the model thinks: none, low, medium, high … or a budget of tokens"),
+        ("timeout", number, "SECONDS", "the longest silence of the vendor"),
+    ):
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=read, metavar=shown, help=text)
+    parser.add_argument("--stop", action="append", metavar="TEXT", help="end the answer here; you can repeat it")
+    parser.add_argument(
+        "--strict", action="store_true", default=None, help="fail before sending if the model can't take all of it"
+    )
+
+
+def effort(text: str) -> int | str:
+    """Read a word, or a budget of tokens."""
+    return int(text) if text.isdecimal() else text
 
 
 def _attached(option: str, given: str) -> tuple[str, str]:

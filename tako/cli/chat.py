@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -19,9 +19,12 @@ from tako.types import ChatRequest, FinishReason, Message
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from tako.keywords import RequestOptions
     from tako.provider import Provider
     from tako.types import ChatResponse, Part
 
+PARAMETERS = ("temperature", "top_p", "max_tokens", "stop", "seed", "reasoning", "strict", "timeout")
+"""Options of the command that go out with each request."""
 BRIEF = "Be brief."
 """What the embedded model is told where nobody says otherwise: with its template's own instruction it rambles."""
 
@@ -35,6 +38,7 @@ class Session:
         small = provider.name == EMBEDDED and provider.model == type(provider).from_id("").model
         system = BRIEF if options.system is None and small else options.system
         self.temperature = 0.0 if small else None  # of a model this small only the likeliest words make sense
+        self.parameters = cast("RequestOptions", {name: getattr(options, name) for name in PARAMETERS})
         self.history: list[Message] = [Message.system(system)] if system else []
 
     async def ask(self, message: Message) -> ChatResponse:
@@ -55,7 +59,7 @@ class Session:
 
     async def _whole(self, request: ChatRequest) -> ChatResponse:
         async with waiting(f"waiting for {self.provider.id}"):
-            response = await self.provider.chat(request)
+            response = await self.provider.chat(request, **self.parameters)
         if self.options.json:
             _print_json(response)
         else:
@@ -64,7 +68,7 @@ class Session:
         return response
 
     async def _streamed(self, request: ChatRequest) -> ChatResponse:
-        async with self.provider.stream(request) as stream:
+        async with self.provider.stream(request, **self.parameters) as stream:
             pieces = stream.text
             async with waiting(f"waiting for {self.provider.id}"):
                 first = await anext(pieces, "")

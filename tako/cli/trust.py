@@ -45,13 +45,9 @@ def run(options: Namespace) -> int:
     seen = review(path)
     if not options.yes:
         _show(path, seen)
-        if not is_terminal(sys.stdin):
-            complain(
-                f"tako: {path} isn't trusted, since there's no terminal to ask you on; to trust it: tako trust --yes"
-            )
-            return FAILED
         if not _asked():
-            complain(f"tako: {path} isn't trusted")
+            hint = "" if is_terminal(sys.stdin) else "; nobody answered on a terminal, so use tako trust --yes"
+            complain(f"tako: {path} isn't trusted{hint}")
             return FAILED
     trust.remember(path, seen.sha256, seen.beside.hashes)
     complain(f"tako: {path} is trusted as it is now")
@@ -87,7 +83,7 @@ def _state(record: trust.Record) -> str:
 
 
 def _asked() -> bool:
-    """Ask on the terminal."""
+    """Ask; without a terminal, the answer is what standard input says."""
     sys.stderr.write("Trust it? [y/N] ")
     sys.stderr.flush()
     answer = sys.stdin.readline()

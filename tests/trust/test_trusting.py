@@ -89,14 +89,18 @@ def test_trust_shows_what_the_file_does(run: Run, folder: Path, fill: Fill) -> N
         assert part in done.err
 
 
-@pytest.mark.parametrize("answer", ["", "\n", "n\n", "y\n", "yes\n"], ids=repr)
-def test_without_a_terminal_only_yes_as_an_option_trusts(answer: str, run: Run, folder: Path) -> None:
+@pytest.mark.parametrize("answer", ["", "\n", "n\n", "yellow\n"], ids=repr)
+def test_no_answer_and_any_other_trust_nothing(answer: str, run: Run, folder: Path) -> None:
     done = run("trust", stdin=answer)
     assert done.code == 1
-    assert "there's no terminal to ask you on; to trust it: tako trust --yes\n" in done.err
-    assert "Trust it?" not in done.err
+    assert "isn't trusted; nobody answered on a terminal, so use tako trust --yes\n" in done.err
     assert not run("chat", "hi").obeyed
     assert not (folder / "it-ran").exists()
+
+
+def test_an_answer_that_is_piped_in_counts(run: Run) -> None:
+    assert run("trust", stdin="y\n").code == 0
+    assert run("chat", "hi").obeyed
 
 
 def test_on_a_terminal_it_asks(run: Run) -> None:
