@@ -83,7 +83,7 @@ def test_openai_has_a_limit_at_its_own_servers_alone() -> None:
     assert get_provider("openai:m", api_key="k", base_url="http://127.0.0.1:9").limits_for("m") == ()  # type: ignore[attr-defined]
     output = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ok"}]}
     answer = httpx.Response(200, json={"status": "completed", "output": [output]})
-    provider = get_provider("openai:gpt-5", api_key="k", transport=httpx.MockTransport(lambda _: answer))
+    provider = get_provider("openai:gpt-6.2-sol", api_key="k", transport=httpx.MockTransport(lambda _: answer))
     response = provider.blocking.chat([Message.user([file(51)])])
     assert [notice.code for notice in response.notices] == [codes.OVER_LIMIT, codes.OVER_LIMIT]
     assert "51.0 MB went out: the vendor takes 50 MB" in response.notices[0].message

@@ -42,7 +42,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
     inner = yield
 
     def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
-        lacks = [*missing(provider, request), *retiring(provider, request)]
+        lacks = problems(provider, request)
         return _noting_chat(inner, request, lacks) if lacks else inner(request)
 
     return chat
@@ -54,18 +54,17 @@ def tako_stream(provider: Provider) -> Around[Stream]:
     inner = yield
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        lacks = [*missing(provider, request), *retiring(provider, request)]
+        lacks = problems(provider, request)
         return _noting_stream(inner, request, lacks) if lacks else inner(request)
 
     return stream
 
 
-def retiring(provider: Provider, request: ChatRequest) -> list[Notice]:
+def retiring(provider: Provider, request: ChatRequest, known: Capabilities) -> list[Notice]:
     """Return a notice if the vendor turns the model off within ``AHEAD``.
 
     Days that a table knows are the vendor's own: another server may have the model for longer.
     """
-    known = provider.capabilities
     if known.retires is None or request.model not in (None, provider.model) or not is_near(known.retires):
         return []
     origin = provider.capability_origins().get("retires", "")
@@ -86,12 +85,15 @@ def life_of(known: Capabilities) -> str:
     return f"{'was retired' if past else 'retires'} on {known.retires}{instead}"
 
 
-def missing(provider: Provider, request: ChatRequest) -> list[Notice]:
-    """List what the request needs and the model is known not to have; a mere assumption is no knowledge.
+def problems(provider: Provider, request: ChatRequest) -> list[Notice]:
+    """List what the request needs and the model is known not to have, and that it ends soon.
+
+    What is only assumed of a model isn't known.
 
     Raises UnsupportedError where the request is strict. Nothing is known of another model than the provider's own.
     """
     known = provider.capabilities
+    ending = [] if known.retires is None else retiring(provider, request, known)
     lacks: list[tuple[str, str, str, str]] = []
     if request.tools and not known.supports_tools:
         lacks.append(("supports_tools", notices.MODEL_LACKS_TOOLS, "tools", "tools are offered to {}, which has none"))
@@ -103,7 +105,7 @@ def missing(provider: Provider, request: ChatRequest) -> list[Notice]:
         if not getattr(known, field):
             lacks.append((field, code, path, text))
     if not lacks or request.model not in (None, provider.model):
-        return []
+        return ending
     origins = provider.capability_origins()
     found = [
         Notice(code, f"{text.format(provider.id)} ({origins[field]})", path, provider.name)
@@ -115,7 +117,7 @@ def missing(provider: Provider, request: ChatRequest) -> list[Notice]:
         raise UnsupportedError(
             f"{provider.id} cannot do all that this strict request asks: {lost}", notices=tuple(found)
         )
-    return found
+    return [*found, *ending]
 
 
 def _media(request: ChatRequest) -> dict[str, str]:

@@ -33,9 +33,9 @@ WHOLE = b"".join(
     sse(
         *[delta(content=text) for text in TEXTS],
         call(0, "", "a", "look"),
-        call(0, '{"at": '),
+        call(0, '{"at":'),
         call(0, '"this"}'),
-        call(1, '{"n": 1', "b", "count"),
+        call(1, '{"n":1', "b", "count"),
         call(1, "2}"),
         finish("tool_calls"),
         USAGE,
