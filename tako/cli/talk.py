@@ -117,13 +117,15 @@ class Conversation:
     def _settle(self) -> None:
         """Let an answer come to its end that a second Ctrl-C has left behind; more of them change nothing."""
         task = self._task
-        if task is None or task.done():
+        if task is None:
             return
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self._runner.get_loop().run_until_complete(asyncio.wait({task}, timeout=SECONDS_TO_STOP))
         finally:
             signal.signal(signal.SIGINT, before)
+        if task.done() and not task.cancelled():
+            task.exception()  # nobody else looks at it, and asyncio would print a traceback
 
     def _help(self) -> None:
         keys = {
