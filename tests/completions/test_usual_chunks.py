@@ -106,6 +106,10 @@ TEXTS: list[Fields] = [{"choices": [{"index": 0, "delta": {"content": text}}]} f
 @given(streams())
 @example([*TEXTS, {"choices": [{"delta": {"content": "d"}}], "service_tier": "flex"}, *TEXTS])
 @example([*TEXTS, {"choices": [{"delta": {"content": "d"}, "finish_reason": "length"}]}])
+@example(
+    [{"choices": [{"delta": {"content": "a"}}]}, {"id": "c1", "model": "m1", "choices": [{"delta": {"content": "b"}}]}]
+)
+@example([{"choices": [{"delta": {"content": "a"}}]}, {"choices": [{"delta": {"content": "b"}}], "id": "c1"}])
 def test_a_usual_chunk_says_the_same_as_one_with_a_field_that_makes_it_unusual(chunks: list[Fields]) -> None:
     quick, end = read(chunks)
     slow, other = read([{**one, "of_next_year": 1} for one in chunks])

@@ -109,7 +109,8 @@ class CompletionsDecoder:
                 except (msgspec.DecodeError, UnicodeError, RecursionError):
                     pass
                 else:
-                    text = chunk.choices[0].delta.text
+                    known = self._id or (chunk.id is None and chunk.model is None)  # else they come only now
+                    text = chunk.choices[0].delta.text if known else None
                     if usual.plain and text:  # here, since a function's call would cost as much as all this
                         if usual.field == "content":
                             self._block.pieces.append(text)
