@@ -15,7 +15,7 @@ from msgspec import Struct
 from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError
 from tako.kit.parameters import PARAMETERS
-from tako.loose import as_array, as_object
+from tako.loose import as_array, as_object, is_deep
 
 PLACEHOLDERS = ("request", "model", "messages", "system", "tools", *PARAMETERS, "stream")
 """What a template may ask for."""
@@ -42,10 +42,9 @@ class Template:
     def __init__(self, body: Any, where: str) -> None:
         """Compile; raises ConfigurationError with the place where a value is no JSON or a placeholder is unknown."""
         self.slots: set[str] = set()
-        try:
-            self._body = self._compile(body, where)
-        except RecursionError:
-            raise ConfigurationError(f"{where} is nested too deeply, or holds itself") from None
+        if is_deep(body):
+            raise ConfigurationError(f"{where} is nested too deeply, or holds itself")
+        self._body = self._compile(body, where)
 
     def render(self, values: dict[str, Any]) -> Any:
         """Put values in; a key, or an item of an array, whose placeholder has no value is left out."""
