@@ -327,8 +327,8 @@ def test_values_that_are_there_many_times_are_looked_at_once() -> None:
 
 
 def test_a_body_that_nests_without_end_is_one_line() -> None:
-    for depth in DEPTHS[3:]:
-        error = outcome(partial(encode, nested(depth)))
+    for body in (nested(100_000), endless()):
+        error = outcome(partial(encode, body))
         assert isinstance(error, ConfigurationError)
         assert str(error).endswith("nested too deeply")
 

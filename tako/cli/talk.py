@@ -6,7 +6,8 @@ import asyncio
 import re
 import signal
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from tako.cli.editor import Editor, open_editor
 from tako.cli.question import is_text
@@ -103,8 +104,7 @@ class Conversation:
             with self._editor.away():
                 self._runner.run(self._answer(message))
         except KeyboardInterrupt:
-            self._settle()
-            complain("tako: stopped; that turn is forgotten")
+            self._stop()
         except TakoError as error:
             complain(f"tako: {error}")
         else:
@@ -114,16 +114,27 @@ class Conversation:
         self._task = asyncio.current_task()
         await self._session.ask(message)
 
+    def _stop(self) -> None:
+        """Say that the answer was stopped, once it has come to its end; more of Ctrl-C change nothing."""
+        handler: Any = None
+        ignored = False
+        while not ignored:
+            with suppress(KeyboardInterrupt):
+                handler = handler or signal.getsignal(signal.SIGINT)
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                ignored = True
+        try:
+            self._settle()
+            complain("tako: stopped; that turn is forgotten")
+        finally:
+            signal.signal(signal.SIGINT, handler)
+
     def _settle(self) -> None:
-        """Let an answer come to its end that a second Ctrl-C has left behind; more of them change nothing."""
+        """Let an answer come to its end that a second Ctrl-C has left behind."""
         task = self._task
         if task is None:
             return
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            self._runner.get_loop().run_until_complete(asyncio.wait({task}, timeout=SECONDS_TO_STOP))
-        finally:
-            signal.signal(signal.SIGINT, before)
+        self._runner.get_loop().run_until_complete(asyncio.wait({task}, timeout=SECONDS_TO_STOP))
         if task.done() and not task.cancelled():
             task.exception()  # nobody else looks at it, and asyncio would print a traceback
 
