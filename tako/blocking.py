@@ -98,7 +98,7 @@ class LoopThread:
 
     def leave(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine that tidies up, wherever Python may finalise a stream: at exit, after a fork, on the loop."""
-        if self.ended:
+        if self.ended or self._ending:  # the loop tidies up by itself as it ends
             work.close()
         elif threading.current_thread() is self.thread:
             task = self.loop.create_task(work)
