@@ -19,18 +19,12 @@ from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import StartDateConstraint
 from tako_prices.data import prices_of
 
+from tako.capabilities import PRICES
+
 PLUGINS = Path(__file__).parent.parent / "plugins"
 VENDORS = {"tako-anthropic": "anthropic", "tako-mistral": "mistral", "tako-openai": "openai", "tako-vertex": "google"}
 """The distributions whose tables have prices, and what genai-prices calls their vendors."""
-FIELDS = (
-    "usd_per_input_mtok",
-    "usd_per_output_mtok",
-    "usd_per_cached_mtok",
-    "usd_per_cache_write_mtok",
-    "usd_per_cache_write_1h_mtok",
-    "prices_up_to_tokens",
-    "prices_through",
-)
+FIELDS = (*PRICES, "prices_up_to_tokens", "prices_through")
 
 
 def price(vendor: str, model: str) -> dict[str, Any]:

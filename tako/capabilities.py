@@ -69,6 +69,10 @@ class Capabilities(Struct, frozen=True, kw_only=True):
         return Cost(*known) if len(known) == len(parts) else None
 
 
+PRICES = tuple(name for name in Capabilities.__struct_fields__ if name.startswith("usd_per_"))
+"""The fields that are prices."""
+
+
 def _price(tokens: int, usd_per_mtok: float | None) -> Decimal | None:
     """Price some tokens; none cost nothing, whatever their price."""
     if not tokens:

@@ -160,7 +160,7 @@ class Provider:
         Keywords set fields of the request for this call. With ``response_type``, the response's ``parsed`` is a value
         of that type. A reply that doesn't fit is asked for again, ``repairs`` times, then it's an InvalidReplyError.
         """
-        plain = not options and not self.defaults
+        plain = not options and not self.defaults  # nearly always: a step less
         checked = as_request(request) if plain else self._as_checked(request, options)
         if response_type is None:
             return await self._chat_checked(checked)

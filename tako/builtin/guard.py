@@ -61,11 +61,11 @@ def tako_stream(provider: Provider) -> Around[Stream]:
 
 
 def retiring(provider: Provider, request: ChatRequest, known: Capabilities) -> list[Notice]:
-    """Return a notice if the vendor turns the model off within ``AHEAD``.
+    """Return a notice that the model is turned off soon, if that holds for this server.
 
     Days that a table knows are the vendor's own: another server may have the model for longer.
     """
-    if known.retires is None or request.model not in (None, provider.model) or not is_near(known.retires):
+    if request.model not in (None, provider.model):
         return []
     origin = provider.capability_origins().get("retires", "")
     if not provider.at_vendor and not origin.startswith(SAID):
@@ -93,7 +93,8 @@ def problems(provider: Provider, request: ChatRequest) -> list[Notice]:
     Raises UnsupportedError where the request is strict. Nothing is known of another model than the provider's own.
     """
     known = provider.capabilities
-    ending = [] if known.retires is None else retiring(provider, request, known)
+    soon = known.retires is not None and is_near(known.retires)
+    ending = retiring(provider, request, known) if soon else []
     lacks: list[tuple[str, str, str, str]] = []
     if request.tools and not known.supports_tools:
         lacks.append(("supports_tools", notices.MODEL_LACKS_TOOLS, "tools", "tools are offered to {}, which has none"))

@@ -38,7 +38,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
     async def chat(request: ChatRequest) -> ChatResponse:
         if provider.idempotency_header is not None:
-            request = _keyed(request, provider)
+            request = _keyed(request, provider.idempotency_header)
         outer, here = INSIDE.get(), Inside(provider, "chat")
         INSIDE.set(here)  # as `entering` does, which would cost every call twice as much
         try:
@@ -80,16 +80,16 @@ def tako_stream(provider: Provider) -> Around[Stream]:
         return provider_failure(error, provider, request)
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        request = _keyed(request, provider)
+        if provider.idempotency_header is not None:
+            request = _keyed(request, provider.idempotency_header)
         return holds(partial(retried, request), provider, request, blame, own=True)
 
     return stream
 
 
-def _keyed(request: ChatRequest, provider: Provider) -> ChatRequest:
-    """Give a request the key that all of its attempts have, where the vendor takes one."""
-    name = provider.idempotency_header
-    if name is None or name.lower() in map(str.lower, request.headers):
+def _keyed(request: ChatRequest, name: str) -> ChatRequest:
+    """Give a request the key that all of its attempts have, in the header of that name, unless it has one."""
+    if name.lower() in map(str.lower, request.headers):
         return request
     return replace(request, headers=request.headers | {name: token_hex(16)})
 

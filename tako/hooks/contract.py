@@ -1,4 +1,4 @@
-"""What every answer is held to, whoever makes it: a response, or deltas and then exactly one End."""
+"""The contract of every answer: it is a response, or deltas and then exactly one End."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ HELD = holds.__code__
 
 
 def in_order(chunk: object, *, ended: bool) -> bool:
-    """Refuse what is no chunk, and any chunk after the End; returns whether this one is the End."""
+    """Refuse what is not a chunk, and any chunk after the End; returns whether this one is the End."""
     if ended:
         raise AfterTheEndError(AFTER_THE_END)
     if isinstance(chunk, Delta):

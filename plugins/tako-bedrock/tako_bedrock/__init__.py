@@ -142,7 +142,7 @@ class Bedrock(HttpProvider):
         return origin.matches(Origin(own.provider, "", own.server) if both else own)
 
     def limits_for(self, model: str) -> Sequence[Limit]:
-        """Return what Converse takes of documents; there is no limit for PDF to Nova, and to Claude from 4 on."""
+        """Return what Converse takes of documents; it has no limit for PDF to Nova or to Claude 4 and later."""
         return limits(self.rules_for(model).family, self.base_model or model)
 
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:

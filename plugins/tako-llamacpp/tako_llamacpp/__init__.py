@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
+from tako.capabilities import PRICES
 from tako.errors import BadRequestError, ConfigurationError, ContextLengthError, ProviderError, ServerError, TakoError
 from tako.fold import fold
 from tako.kit.completions import CompletionsDecoder
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
 
 
 MEDIA = ("supports_vision", "supports_documents", "supports_audio", "supports_video")
-PRICES = (
-    "usd_per_input_mtok",
-    "usd_per_output_mtok",
-    "usd_per_cached_mtok",
-    "usd_per_cache_write_mtok",
-    "usd_per_cache_write_1h_mtok",
-)
 
 
 class LlamaCpp(Provider):

@@ -148,7 +148,7 @@ def read_schema(path: Path) -> JsonSchema:
 
 
 def _usual(cells: Mapping[str, Any]) -> str | None:
-    """Return the column that is asked without a template; None if the row has none of them."""
+    """Return the column that is the prompt if there is no template; None if the row has no such column."""
     return next((name for name in USUAL if cells.get(name) is not None), None)
 
 

@@ -22,7 +22,7 @@ DOCUMENTS = (
 
 
 def encode_file(media: Media) -> dict[str, Any] | None:
-    """Return the chunk of a file, or None if the API has none for it: it has none for video and for text."""
+    """Return the chunk of a file, or None for video and text, which the API does not take."""
     if media.id:
         return {"type": "file", "file_id": media.id}
     if media.kind == "audio":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from tako.capabilities import PRICES
 from tako.errors import ConfigurationError
 from tako.hooks import hookimpl
 
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
 tako_hooks = 1
 
 MODES = ("fill", "override", "off")
-PRICES = (
-    "usd_per_input_mtok",
-    "usd_per_output_mtok",
-    "usd_per_cached_mtok",
-    "usd_per_cache_write_mtok",
-    "usd_per_cache_write_1h_mtok",
-)
 LIMIT = "prices_up_to_tokens"
 WINDOW = "max_context_tokens"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,16 +39,16 @@ GOOGLE = ("vertex", "gemini")
 """The providers of Gemini: on Google Cloud, and by the Developer API."""
 
 
-class GenerateContent(HttpProvider):
+class GenerateContent(HttpProvider, ABC):
     """A provider of Gemini models."""
 
     codes = CODES
     labels: ClassVar[bool] = True
     """Whether a request may have labels, for the bill."""
 
+    @abstractmethod
     async def url(self, model: str, *, verb: str) -> str:
         """Return the address of a call; ``verb`` is what is done there, with its query."""
-        raise NotImplementedError
 
     def base_of(self, model: str) -> str:
         """Return the name whose rules hold for a model: its own, unless something else is known of it."""
