@@ -1,7 +1,8 @@
-"""Every page is run: its Python blocks, and the hidden blocks between them that stand in for a vendor.
+"""Every page is run: its Python blocks, and the set-up beside it that stands in for a vendor.
 
-A block in an HTML comment that begins with `test` is not shown to readers; it is run where it stands. All blocks of a
-page share one namespace, and the environment is put back afterwards.
+The set-up of ``docs/errors.md`` is ``tests/pages/docs/errors.py``. It has cells: ``# %% 2`` runs before the page's
+second Python block, ``# %% end`` after the last. Cells and blocks share one namespace, in which ``stack`` is an
+ExitStack for servers. The environment is put back afterwards.
 """
 
 from __future__ import annotations
@@ -19,13 +20,41 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tako/*.md"), *ROOT.glob("plugins/*/README.md")]
 )
-BLOCK = re.compile(r"^```python\n(.*?)^```$|^<!-- test\n(.*?)^-->$", re.MULTILINE | re.DOTALL)
+SET_UPS = Path(__file__).parent / "pages"
+BLOCK = re.compile(r"^```python(?: .*)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CELL = re.compile(r"^# %% (\w+)\n(.*?)(?=^# %% |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: Path) -> list[tuple[int, str]]:
     """The code of a page, each block with the line it begins on."""
     text = page.read_text(encoding="utf-8")
-    return [(text[: found.start()].count("\n") + 1, found[1] or found[2]) for found in BLOCK.finditer(text)]
+    return [(text[: match.start()].count("\n") + 1, match[1]) for match in BLOCK.finditer(text)]
+
+
+def set_up(page: Path) -> Path:
+    return (SET_UPS / page.relative_to(ROOT)).with_suffix(".py")
+
+
+def cells(page: Path) -> dict[str, tuple[int, str]]:
+    """The set-up of a page, by the number of the block that it runs before, each cell with its line."""
+    if not set_up(page).exists():
+        return {}
+    text = set_up(page).read_text(encoding="utf-8")
+    return {match[1]: (text[: match.start()].count("\n") + 1, match[2]) for match in CELL.finditer(text)}
+
+
+def steps(page: Path) -> list[tuple[Path, int, str]]:
+    """What runs, in order: file, line, code."""
+    before = cells(page)
+    made: list[tuple[Path, int, str]] = []
+    for number, block in enumerate(blocks(page), 1):
+        if (cell := before.pop(str(number), None)) is not None:
+            made.append((set_up(page), *cell))
+        made.append((page, *block))
+    if (cell := before.pop("end", None)) is not None:
+        made.append((set_up(page), *cell))
+    assert not before, f"{set_up(page)} has cells for blocks that the page doesn't have: {', '.join(before)}"
+    return made
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: str(page.relative_to(ROOT)))
@@ -43,8 +72,14 @@ def test_the_snippets_of_a_page_run(
         monkeypatch.setitem(sys.modules, module.__name__, module)
         namespace = vars(module)
         namespace["stack"] = stack
-        run = []
-        for line, code in blocks(page):
-            exec(compile("\n" * line + code, str(page), "exec", dont_inherit=True), namespace)
-            run.append(line)
-    assert len(run) == len(re.findall(r"^(?:```python|<!-- test)$", page.read_text(encoding="utf-8"), re.MULTILINE))
+        for path, line, code in steps(page):
+            exec(compile("\n" * line + code, str(path), "exec", dont_inherit=True), namespace)
+
+
+def test_no_page_hides_code_in_comments() -> None:
+    assert [str(page) for page in PAGES if "<!-- test" in page.read_text(encoding="utf-8")] == []
+
+
+def test_every_set_up_has_its_page() -> None:
+    known = {set_up(page) for page in PAGES}
+    assert [path for path in SET_UPS.rglob("*.py") if path not in known] == []

@@ -1,0 +1,21 @@
+# %% 1
+import sys
+
+
+class Page:
+    """The blocks of this page, as the module that a reader puts them in."""
+
+    __name__ = "tako_acme"
+    __dict__ = property(lambda self: globals())
+
+    def __getattr__(self, name):
+        if name not in globals():
+            raise AttributeError(name)
+        return globals()[name]
+
+    def __dir__(self):
+        return list(globals())
+
+
+sys.modules["__page__"] = Page()
+stack.callback(sys.modules.pop, "__page__")

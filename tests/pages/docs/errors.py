@@ -1,0 +1,15 @@
+# %% 1
+import os
+from tako.testing.server import reply, serve
+
+server = stack.enter_context(
+    serve(
+        reply(
+            json={"error": {"message": "slow down", "code": "rate_limit_exceeded"}},
+            status=429,
+            headers={"retry-after": "90"},
+        )
+    )
+)
+os.environ["OPENAI_API_KEY"] = "sk-test"
+os.environ["OPENAI_BASE_URL"] = server.url

@@ -1,0 +1,31 @@
+# %% 4
+tako.register(deadline)
+tako.register(audit)
+with stack.enter_context(__import__("contextlib").ExitStack()):
+    caught = []
+    handler = logging.Handler()
+    handler.emit = lambda record: caught.append(record.getMessage())
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    assert echo.blocking.chat("hi").text == "hi"
+    assert echo.blocking.stream("hi").response().text == "hi"
+    assert [text.partition(" used")[0] for text in caught] == ["echo", "echo"]
+
+    async def stuck(request):
+        await asyncio.sleep(60)
+
+    async def slow(request):
+        yield "a"
+        await asyncio.sleep(60)
+
+    LONGEST = 0.05
+    late = tako.providers.PythonProvider("late", stuck, stream=slow)
+    for call in (lambda: late.blocking.chat("hi"), lambda: late.blocking.stream("hi").response()):
+        try:
+            call()
+            raise AssertionError("it has all the time in the world")
+        except tako.errors.ProviderTimeoutError as error:
+            assert "no whole answer within 0.05 s" in str(error)
+    assert "late failed:" in caught[-1]
+for made in (redact, audit, deadline):
+    tako.unregister(made)

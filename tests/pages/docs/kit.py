@@ -1,0 +1,20 @@
+# %% 1
+import os, sys, types
+from tako.testing.server import reply, serve
+
+
+def answer(request):
+    assert "stream_options" not in request.json
+    return reply(json={"choices": [{"message": {"content": "Hi"}, "finish_reason": "done"}]})
+
+
+server = stack.enter_context(serve(answer))
+os.environ["ACME_API_KEY"] = "k-123456"
+
+# %% 2
+sys.modules["tako_kit_page"] = types.ModuleType("tako_kit_page")
+stack.callback(sys.modules.pop, "tako_kit_page")
+Acme.__module__ = "tako_kit_page"
+acme.base_url = server.url
+assert (acme.blocking.chat("Hello").text, acme.blocking.chat("Hello").finish_reason) == ("Hi", "stop")
+assert server.requests[0].headers["authorization"] == "Bearer k-123456"

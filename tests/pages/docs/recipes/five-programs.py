@@ -1,0 +1,40 @@
+# %% 1
+import os
+
+from tako.testing.dialects import DIALECTS
+from tako.testing.script import Call, Script
+
+
+def answer(request):
+    messages = request.json["messages"]
+    if "response_format" in request.json:
+        return Script(text='{"title": "Octopuses", "about": "animals"}')
+    if request.json.get("tools") and messages[-1]["role"] != "tool":
+        return Script(calls=(Call("stock", {"item": "tea"}, "call-1"), Call("price", {"item": "tea"}, "call-2")))
+    return Script(text="Tea: 3 left, 2.50 each." if request.json.get("tools") else "Hello there.")
+
+
+if "TAKO_MODEL" not in os.environ:
+    server = stack.enter_context(DIALECTS["completions"].serve(answer))
+    os.environ |= {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": server.url, "TAKO_MODEL": "openai:gpt-6-luna"}
+
+# %% 2
+from fastapi.testclient import TestClient
+
+with TestClient(app) as client:
+    assert client.get("/ask?question=Say hello").text.startswith("data: ")
+
+# %% 3
+assert isinstance(summary, Note) and summary.about in ("animals", "machines")
+
+# %% 4
+assert result.rounds >= 1
+
+# %% 5
+assert sum(tally.values()) == 2 and main.id not in tally
+
+# %% end
+client = site.test_client()
+for turn in (1, 2):
+    said = client.post("/say/ada", json={"text": "Say hello."}).json
+    assert said["answer"] and said["turns"] == turn

@@ -1,0 +1,19 @@
+# %% 1
+import os
+from tako.testing.server import reply, serve
+
+completion = {
+    "choices": [{"message": {"role": "assistant", "content": "food"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 20, "completion_tokens": 1},
+}
+server = stack.enter_context(serve(reply(json=completion)))
+os.environ["OPENAI_API_KEY"] = "sk-test"
+options = {"base_url": server.url}
+rows = [{"id": f"k{i}", "text": f"thing {i}"} for i in range(20)]
+import warnings
+
+stack.enter_context(warnings.catch_warnings())
+warnings.simplefilter("ignore")
+
+# %% end
+assert topics == {f"k{i}": "food" for i in range(20)}

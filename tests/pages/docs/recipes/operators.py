@@ -1,0 +1,3 @@
+# %% end
+assert used == {"acme": 5}
+tako.unregister(budget)

@@ -1,0 +1,14 @@
+# %% 1
+import os
+from tako.testing.server import reply, serve, sse
+
+whole = sse(
+    {"choices": [{"delta": {"content": "Once upon "}}]},
+    {"choices": [{"delta": {"content": "a time"}}]},
+    {"choices": [{"delta": {}, "finish_reason": "stop"}]},
+)
+server = stack.enter_context(
+    serve(lambda request: reply(whole[:1], ending="cut") if "cut" in str(request.json) else reply(whole))
+)
+os.environ["OPENAI_API_KEY"] = "sk-test"
+os.environ["OPENAI_BASE_URL"] = server.url
