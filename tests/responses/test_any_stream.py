@@ -110,14 +110,19 @@ def interleaved(queues: list[list[dict[str, Any]]], random: Any) -> list[dict[st
     return mixed
 
 
+KINDS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
+"""Parts of content that come in pieces, and the field that does."""
+
+
 def events_of(item: dict[str, Any]) -> list[dict[str, Any]]:
     """Return an item's events; the last one says that it's done."""
     at = {"item_id": item["id"]}
     emptied = {name: type(item[name])() for name in ("content", "summary", "arguments") if name in item}
     events: list[dict[str, Any]] = [{"type": "response.output_item.added", "item": {**item, **emptied}}]
     for k, part in enumerate(item.get("content", ())):
-        kind, text = ("refusal", part["refusal"]) if "refusal" in part else ("output_text", part["text"])
-        events += deltas(kind, text, {**at, "content_index": k})
+        field = KINDS.get(part["type"], "")
+        if text := part.get(field):
+            events += deltas(part["type"], text, {**at, "content_index": k})
         events.append({"type": "response.content_part.done", **at, "content_index": k, "part": part})
     for k, part in enumerate(item.get("summary", ())):
         events += deltas("reasoning_summary_text", part["text"], {**at, "summary_index": k})
