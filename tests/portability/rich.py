@@ -211,7 +211,14 @@ class Gemini:
         ("CONTINUATION", [{"text": "It goes"}]),
         ("STOP", [{"text": " on.", "thoughtSignature": "czY="}]),
         ("STOP", [{"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}, "thoughtSignature": "czc="}]),
-        ("STOP", [{"hologram": {"depth": [1, {"a": "b"}]}}, {"text": "Odd."}]),
+        (
+            "STOP",
+            [
+                {"hologram": {"depth": [1, {"a": "b"}]}},
+                {"text": "Odd."},
+                {"functionCall": {"id": "unsigned", "name": "weather", "args": {}}},
+            ],
+        ),
         ("MAX_TOKENS", [{"text": "cut o"}, {"text": "", "thoughtSignature": "czk="}]),
         ("STOP", [{"text": "The end."}]),
     )
@@ -240,4 +247,4 @@ def _halves(text: str) -> list[str]:
     return [piece for piece in (text[: len(text) // 2], text[len(text) // 2 :]) if piece]
 
 
-WIRES: dict[str, Any] = {"anthropic": Claude(), "bedrock": Converse(), "vertex": Gemini()}
+WIRES: dict[str, Any] = {"anthropic": Claude(), "bedrock": Converse(), "vertex": Gemini(), "gemini": Gemini()}

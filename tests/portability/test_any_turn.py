@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tako import ChatRequest, ChatResponse, Message, Tool, notices
 from tako.fold import chunks_of, fold
-from tako.providers import Bedrock, Ollama, Vertex
+from tako.providers import Bedrock, Gemini, Ollama, Vertex
 from tako.testing.server import Reply, reply
 
 from .rich import WIRES
@@ -124,6 +124,8 @@ def provider_of(vendor: str, wire: Wire) -> Provider:
         return Bedrock("anthropic.claude-x", region="us-east-1", transport=wire, max_retries=0)
     if vendor == "vertex":
         return Vertex("gemini-2.5-flash", project_id="p", access_token="t", transport=wire, max_retries=0)
+    if vendor == "gemini":
+        return Gemini("gemini-3.1-pro", api_key="k-123456", transport=wire, max_retries=0)
     return Ollama("llava", transport=wire, max_retries=0)
 
 
@@ -143,7 +145,7 @@ def player(vendor: str) -> tuple[Provider, Wire]:
 def check(vendor: str, turn: list[Json], places: list[int]) -> None:
     shape = Chat() if vendor == "ollama" else WIRES[vendor]
     provider, wire = player(vendor)
-    word = "STOP" if vendor == "vertex" else "stop"
+    word = "STOP" if vendor in ("vertex", "gemini") else "stop"
     ok = shape.whole(word, [{"content": "ok"} if vendor == "ollama" else {"text": "ok"}])
 
     async def goes_back(message: Message, results: list[Message]) -> None:
@@ -203,10 +205,11 @@ def test_any_turn_goes_back_to_bedrock_as_it_came(turn: list[Json], places: list
     check("bedrock", turn, places)
 
 
+@pytest.mark.parametrize("vendor", ["vertex", "gemini"])
 @settings(max_examples=40, deadline=None)
 @given(gemini_turns.map(apart).map(numbered), cuts)
-def test_any_turn_goes_back_to_gemini_as_it_came(turn: list[Json], places: list[int]) -> None:
-    check("vertex", turn, places)
+def test_any_turn_goes_back_to_gemini_as_it_came(vendor: str, turn: list[Json], places: list[int]) -> None:
+    check(vendor, turn, places)
 
 
 @settings(max_examples=40, deadline=None)

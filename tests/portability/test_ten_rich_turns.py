@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .rich import Json
 
 TOOLS = [Tool("weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}})]
+NEWEST = {"gemini": {"model": "gemini-3.1-pro"}}
+"""Which signs its calls, and gets one back as it came that it left unsigned."""
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["as values", "through JSON"])
@@ -31,7 +33,7 @@ def test_ten_rich_turns_go_back_without_one_change(
 ) -> None:
     history: list[Message] = [Message.system("Be brief."), Message.user("What is the weather?")]
     with serve(Strict(WIRES[vendor], streamed=streamed)) as server:
-        provider = at(vendor, server.url).blocking
+        provider = at(vendor, server.url, **NEWEST.get(vendor, {})).blocking
         for _ in WIRES[vendor].turns:
             request = ChatRequest(list(history), tools=TOOLS)
             response = provider.stream(request).response() if streamed else provider.chat(request)

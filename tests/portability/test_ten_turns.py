@@ -39,6 +39,7 @@ TOOLS = [Tool("weather", "The weather", {"type": "object", "properties": {"city"
 WIRES: dict[str, tuple[Dialect, str, Callable[[Any], Any]]] = {
     "bedrock": (CONVERSE, "messages", lambda whole: whole["output"]["message"]),
     "vertex": (GEMINI, "contents", lambda whole: whole["candidates"][0]["content"]),
+    "gemini": (GEMINI, "contents", lambda whole: whole["candidates"][0]["content"]),
     "ollama": (OLLAMA, "messages", lambda whole: whole["message"]),
 }
 """How each vendor's server speaks, where turns stand in a request, and where the turn is in a whole reply."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl
+from msgspec.structs import replace
+
+from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl, notices
 from tako.kit.asking import ask_count
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.fetching import encode_fetched
@@ -18,10 +21,12 @@ from tako_vertex.parts import decode_block, encode_part
 from tako_vertex.reply import decode_reply
 from tako_vertex.request import encode_request
 from tako_vertex.stream import GeminiDecoder
+from tako_vertex.turns import with_stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tako.errors import BadRequestError
     from tako.kit.failures import Facts
     from tako.kit.wire import HttpReply
     from tako.listing import TokenCount
@@ -32,6 +37,9 @@ if TYPE_CHECKING:
 LIMITS = (Limit("https://ai.google.dev/gemini-api/docs/document-processing", ("document", "text"), each=50 * MB),)
 TABLE = ModelTable(__package__ or "")
 WHOLE, STREAM = "generateContent", "streamGenerateContent?alt=sse"
+
+SIGNATURE = re.compile("thought_?signature", re.IGNORECASE)
+"""How a refusal names what a call is missing."""
 
 COUNTED = frozenset(("contents", "systemInstruction", "tools", "generationConfig"))
 """What of a request counts: CountTokensRequest of aiplatform v1."""
@@ -72,6 +80,16 @@ class GenerateContent(HttpProvider, ABC):
         https://ai.google.dev/gemini-api/docs/thought-signatures: Gemini 3 answers 400 to a call that lost its own.
         """
         return origin.provider in GOOGLE
+
+    def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
+        """Sign a call that Gemini refuses because it left it unsigned itself; the API has no code for it."""
+        contents = exchange.body.get("contents", [])  # Claude's requests have none
+        stood_in = with_stand_ins(contents)
+        if not SIGNATURE.search(str(error)) or stood_in == contents or exchange.context.request.strict:
+            return None
+        text = "Gemini refused a call that it hadn't signed: it went out again with Google's stand-in for a signature"
+        exchange.context.notice(notices.CHANGED_PART, text, "messages")
+        return replace(exchange, body={**exchange.body, "contents": stood_in})
 
     def limits_for(self, model: str) -> Sequence[Limit]:
         """Return what Gemini takes of documents."""

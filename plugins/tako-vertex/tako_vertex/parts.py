@@ -9,6 +9,7 @@ from tako import notices
 from tako.kit.arguments import as_arguments
 from tako.kit.blocks import is_own, state_of, vendor_part, without
 from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
+from tako.kit.families import rules_of
 from tako.kit.files import FETCHING, MEDIA, MediaPart, is_fetched, read_media, unsupported
 from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES, plain_type
@@ -29,6 +30,7 @@ from tako.state import State
 from tako.types import Role
 
 if TYPE_CHECKING:
+    from tako.kit.families import Rules
     from tako.translator import PartContext
 
 TOKEN = "continuationToken"  # noqa: S105 - the name of a field
@@ -105,12 +107,25 @@ def _called_function(fields: dict[str, Any], context: PartContext) -> ToolCallPa
 def call_state(fields: dict[str, Any], args: Any, context: PartContext) -> State | None:
     """Return what of a call's block goes back beside its id, name and arguments.
 
-    Of a call without arguments it also says whether the block had an empty object in their place, or nothing.
+    Of a call without arguments it also says whether the block had an empty object in their place, or nothing. Of a
+    model that signs its calls it's there without anything, too: a call that it left unsigned is told from another's.
     """
     rest = without(fields, "functionCall", "id", "name", "args", "partialArgs", "willContinue")
-    if args == {} and rest:
+    kept = bool(rest) or args is None or signs_calls(context.origin.model)
+    if args == {} and kept:
         rest["functionCall"] = {**(rest.get("functionCall") or {}), "args": {}}
-    return State(context.origin, rest) if rest or args is None else None
+    return State(context.origin, rest) if kept else None
+
+
+def signs_calls(model: str) -> bool:
+    """Whether a model signs its calls, and refuses those that aren't signed: Gemini 3 and later."""
+    return bool(gemini_rules(model).efforts)
+
+
+def gemini_rules(model: str) -> Rules:
+    """Return what a model takes; one whose name tells nothing, as a tuned model's, is taken for a Gemini 2.5."""
+    rules = rules_of(model)
+    return rules if rules.family else rules_of("gemini-2.5-flash")
 
 
 def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.kit.encoding import merge_extra, speak_as_user
-from tako.kit.families import EFFORTS, Rules, changed, effort_for, left_out, rules_of, sampling
+from tako.kit.families import EFFORTS, Rules, changed, effort_for, left_out, sampling
 from tako.kit.schemas import GEMINI, adapt
 from tako.kit.tools import encode_tools
 from tako.types import ChatRequest, JsonSchema
-from tako_vertex.parts import TOKEN
+from tako_vertex.parts import TOKEN, gemini_rules
 from tako_vertex.turns import Conversation
 
 if TYPE_CHECKING:
@@ -56,12 +56,6 @@ def encode_request(
         text = "Gemini decides itself whether it calls in parallel; parallel_tool_calls was left out"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "parallel_tool_calls")
     return merge_extra(body, request.extra)
-
-
-def gemini_rules(model: str) -> Rules:
-    """Return what a model takes; one whose name tells nothing, as a tuned model's, is taken for a Gemini 2.5."""
-    rules = rules_of(model)
-    return rules if rules.family else rules_of("gemini-2.5-flash")
 
 
 def _tools(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, Any]]:

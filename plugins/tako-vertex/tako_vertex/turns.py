@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.kit.blocks import is_own
 from tako.kit.encoding import encode_parts
 from tako.kit.families import PREFILL_REFUSED
 from tako.parts import Part, ToolCallPart, ToolResultPart, VendorPart
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from tako.translator import PartContext, Translator
 
-UNSIGNED = "skip_thought_signature_validator"
+UNSIGNED = {"thoughtSignature": "skip_thought_signature_validator"}
 """Google's own stand-in for the signature of a call that another model made; Gemini 3 refuses calls without one
 (https://ai.google.dev/gemini-api/docs/thought-signatures)."""
 
@@ -98,8 +99,8 @@ class Conversation:
         answered = [part.id for part, _, _ in answers if isinstance(part, ToolResultPart)]
         blocks: list[Block] = []
         calls: list[tuple[str, str]] = []
-        unsigned: int | None = None
-        signed = False
+        first: int | None = None
+        signed = False  # or unsigned by Gemini itself, to which it goes back as it came
         for part, block, path in pairs:
             if isinstance(part, ToolCallPart) and "functionCall" in block:
                 if part.id not in answered:
@@ -107,11 +108,11 @@ class Conversation:
                     continue
                 answered.remove(part.id)
                 calls.append((part.id, block["functionCall"].get("name", "")))
-                unsigned = len(blocks) if unsigned is None else unsigned
-                signed = signed or "thoughtSignature" in block
+                first = len(blocks) if first is None else first
+                signed = signed or "thoughtSignature" in block or is_own(part, context)
             blocks.append(block)
-        if self._newest and unsigned is not None and not signed:
-            blocks[unsigned] = {**blocks[unsigned], "thoughtSignature": UNSIGNED}
+        if self._newest and first is not None and not signed:
+            blocks[first] |= UNSIGNED
         return blocks, calls
 
     def _user(self, pairs: list[Placed], calls: list[tuple[str, str]], context: PartContext) -> list[Block]:
@@ -140,6 +141,16 @@ class Conversation:
                 extra.append(made)
             others += media
         return [*[block for block in slots if block is not None], *extra, *others]
+
+
+def with_stand_ins(contents: list[Block]) -> list[Block]:
+    """Return contents in which the first call of each turn is signed, if only by the stand-in."""
+    return [{**content, "parts": _signed(content["parts"])} for content in contents]
+
+
+def _signed(parts: list[Block]) -> list[Block]:
+    first = next((block for block in parts if "functionCall" in block), {})
+    return [UNSIGNED | block if block is first else block for block in parts]
 
 
 def _slot(part: ToolResultPart, calls: list[tuple[str, str]], slots: list[Block | None]) -> int | None:

@@ -11,7 +11,7 @@ from tako_vertex.gemini import Gemini
 
 import tako
 from tako import ChatRequest, Message
-from tako.errors import AuthenticationError, ConfigurationError
+from tako.errors import AuthenticationError, BadRequestError, ConfigurationError
 from tako.parts import FileUrlPart
 from tako.testing.server import reply, serve
 
@@ -132,3 +132,25 @@ def test_it_and_vertex_take_each_others_state(first: str) -> None:
 
 def test_both_share_one_table() -> None:
     assert Gemini("gemini-2.5-pro", api_key="k").capabilities == Vertex("gemini-2.5-pro", api_key="k").capabilities
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["chat", "stream"])
+def test_a_call_that_gemini_left_unsigned_goes_back_as_it_came_and_signed_if_gemini_refuses_that(streams: bool) -> None:
+    unsigned = {"functionCall": {"name": "f", "args": {}, "id": "x"}}
+    words = "Function call `f` in the 2. content block is missing a `thought_signature`."
+    refusal = reply(json={"error": {"code": 400, "message": words, "status": "INVALID_ARGUMENT"}}, status=400)
+    turn = reply(json={"candidates": [{"content": {"parts": [unsigned, unsigned]}, "finishReason": "STOP"}]})
+    with serve(turn, refusal, ANSWER, refusal) as server:
+        provider = Gemini("gemini-3-flash", api_key="k", base_url=server.url, max_retries=0).blocking
+        asked = [Message.user("Hi")]
+        called = provider.chat(ChatRequest(asked))
+        history = [*asked, called.message, *(Message.tool(call.id, "1") for call in called.tool_calls)]
+        response = provider.stream(history).response() if streams else provider.chat(history)
+        with pytest.raises(BadRequestError, match="thought_signature"):
+            provider.chat(ChatRequest(history, strict=True))
+    _, first, second, strict = (request.json["contents"] for request in server.requests)
+    signed = {**unsigned, "thoughtSignature": "skip_thought_signature_validator"}
+    other = {"functionCall": {"name": "f", "args": {}}}  # tako gave it an id of its own: the vendor's was there already
+    assert (first[1]["parts"], second[1]["parts"]) == ([unsigned, other], [signed, other])
+    assert first == strict
+    assert [notice.code for notice in response.notices] == ["changed_part"]
