@@ -126,6 +126,29 @@ def test_reasoning_that_openai_does_not_have_stays_away_with_the_ids_that_belong
     assert again([REASONING, SAID], "https://openrouter.ai/api/v1") == ([REASONING, SAID], [])
 
 
+@pytest.mark.parametrize("kind", ["output_item.added", "output_item.done"])
+def test_entries_of_the_output_that_are_no_items_are_in_raw(kind: str) -> None:
+    answer = [{"role": "assistant", "content": "A"}, "odd", 7]
+    response = streamed(at(kind, item="odder"), {**DONE, "response": {"id": "r", "output": answer}})
+    assert response.text == "A"
+    assert response.raw == {
+        "id": "r",
+        "status": "completed",
+        "output": ["odd", 7],
+        "events": [at(kind, item="odder")],
+    }
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["chat", "stream"])
+def test_a_failure_without_a_reason_says_so(streams: bool) -> None:
+    failed = {"id": "r", "status": "failed", "output": [], "error": None}
+    stream = reply(sse({"type": "response.failed", "response": failed}, done=False))
+    with serve(stream if streams else reply(json=failed)) as server, pytest.raises(ProviderError) as caught:
+        made(server).stream("Hi").response() if streams else made(server).chat("Hi")
+    assert "the reply failed, and doesn't say why" in str(caught.value)
+    assert "{" not in str(caught.value)
+
+
 def test_reasoning_that_nothing_follows_is_left_out() -> None:
     assert again([SAID, SEALED], "https://gateway.example") == ([SAID], ["unsupported_part"])
     assert again([SEALED, {**SEALED, "id": "rs_3"}], "https://gateway.example") == ([], ["unsupported_part"] * 2)
@@ -268,3 +291,16 @@ def test_a_header_of_a_request_reads_no_environment(monkeypatch: pytest.MonkeyPa
     with serve(reply(json={"status": "completed", "output": [message]})) as server:
         made(server).chat(ChatRequest([Message.user("Hi")], headers={"x-a": "$ENV:MY_SECRET"}))
     assert server.requests[0].headers["x-a"] == "$ENV:MY_SECRET"
+
+
+def test_a_conversation_that_the_vendor_keeps_is_stored() -> None:
+    body, _ = sent(ChatRequest([Message.user("Hi")], extra={"conversation": "conv_1"}))
+    assert (body["conversation"], "store" in body) == ("conv_1", False)
+    assert sent(ChatRequest([Message.user("Hi")]))[0]["store"] is False
+
+
+@pytest.mark.parametrize(("model", "effort"), [("gpt-6-astra", "low"), ("gpt-6.1-sol", "low"), ("gpt-6.2-sol", "none")])
+def test_a_model_that_always_reasons_gets_the_least_effort_in_place_of_none(model: str, effort: str) -> None:
+    body, codes = sent(ChatRequest([Message.user("Hi")], reasoning="none"), model)
+    assert body["reasoning"] == {"effort": effort}
+    assert codes == ([] if effort == "none" else ["changed_parameter"])

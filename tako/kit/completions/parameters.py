@@ -182,6 +182,10 @@ def effort_word(wanted: int | str | None, context: PartContext, dialect: Dialect
     if dialect.reasoning_effort is None:
         context.notice(notices.UNSUPPORTED_PARAMETER, "reasoning was left out: this model takes no effort", "reasoning")
         return None
+    if wanted == "none" != dialect.least_effort:
+        text = f"the effort 'none' went out as {dialect.least_effort!r}: the model always reasons"
+        context.notice(notices.CHANGED_PARAMETER, text, "reasoning")
+        return dialect.least_effort
     if isinstance(wanted, str):
         return wanted
     effort = effort_of(wanted) if wanted > 0 else dialect.least_effort

@@ -27,6 +27,7 @@ TEXTS = {TEXT: False, "response.refusal.delta": True, "response.content_part.del
 """The deltas of text, and whether it is a refusal; the last is OpenRouter's."""
 ARGUMENTS = "response.function_call_arguments.delta"
 ANNOTATION = "response.output_text.annotation.added"
+EDGES = ("response.output_item.added", "response.output_item.done")
 WHOLE = {"response.function_call_arguments.done": "arguments", "response.custom_tool_call_input.done": "input"}
 """Events that say a field of an item whole."""
 WHOLE_LATER = (
@@ -78,11 +79,11 @@ class Items:
         return not self._begun
 
     def read(self, kind: str, event: dict[str, Any]) -> Generator[Delta, None, bool]:
-        """Yield the deltas of an event; return whether its kind is known."""
-        if kind == "response.output_item.added":
-            yield from self._added(event, as_object(event.get("item")) or {})
-        elif kind == "response.output_item.done":
-            yield from self._done(event, as_object(event.get("item")) or {})
+        """Yield the deltas of an event; return whether its kind is known, and its item one that can be read."""
+        if kind in EDGES:
+            if (fields := as_object(event.get("item") or {})) is None:
+                return False
+            yield from (self._added if kind == EDGES[0] else self._done)(event, fields)
         elif kind in TEXTS or kind in REASONING:
             item = self._find(event) or (yield from self._begin(event, self._known(event)))
             yield from self._hand_over(item, self._text(item, kind, event))

@@ -11,7 +11,7 @@ from tako.errors import ResponseError
 from tako.kit.body import decode_json, excerpt
 from tako.kit.completions.decode import note_refusal
 from tako.kit.counts import note_odd
-from tako.kit.failures import error_in, facts_of
+from tako.kit.failures import Facts, error_in, facts_of
 from tako.kit.ids import CallIds
 from tako.kit.responses.blocks import blocks_of
 from tako.loose import as_array, as_object, count_of, text_of
@@ -69,9 +69,10 @@ def says_nothing(reply: dict[str, Any]) -> bool:
 
 
 def raise_failure(reply: dict[str, Any], provider: HttpProvider, body: bytes) -> None:
-    """Raise the error of a reply that failed."""
+    """Raise the error of a reply that failed; some say no more than that."""
     if error_in(reply) or reply.get("status") == "failed":
-        raise provider.failure(facts_of(reply), body=body.decode("utf-8", "replace"))
+        facts = facts_of(reply) if error_in(reply) else Facts("the reply failed, and doesn't say why")
+        raise provider.failure(facts, body=body.decode("utf-8", "replace"))
 
 
 def ending(reply: dict[str, Any], parts: Sequence[Part], context: PartContext) -> tuple[FinishReason, str]:

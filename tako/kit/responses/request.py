@@ -44,7 +44,9 @@ def encode_request(
     if all(item.get("role") == "system" for item in items):
         speak_as_user(items, context)
         items = [{**item, "role": "user"} for item in items]
-    body: dict[str, Any] = {"model": request.model or model, "input": items, "store": False}
+    body: dict[str, Any] = {"model": request.model or model, "input": items}
+    if "conversation" not in request.extra:  # which the vendor keeps
+        body["store"] = False
     if word := json_word(request, context, dialect):
         instructions = f"{instructions}\n\n{word}" if instructions else word
     if instructions is not None:

@@ -59,7 +59,7 @@ class ResponsesDecoder:
 
     Without ``require_finish`` the end of the body does, too, unless the connection broke.
 
-    ``End.raw`` is the reply without its output, with events of kinds that nobody knows under ``events``.
+    ``End.raw`` is the reply without its output (but for entries of it that are no items), with events of kinds that nobody knows under ``events``.
     """
 
     def __init__(
@@ -143,6 +143,8 @@ class ResponsesDecoder:
             context.notice(notices.LOST_PART, "more came beside the output than raw keeps", "")
         finish, word = ending(reply, self._items.parts, context)
         raw = {name: value for name, value in reply.items() if name != "output"}
+        if odd := [item for item in output_of(reply) if not as_object(item)]:
+            raw["output"] = odd
         return End(
             finish,
             note_odd(usage_of(reply.get("usage")), context),
