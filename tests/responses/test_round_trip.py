@@ -63,9 +63,7 @@ served = st.builds(
     st.sampled_from(["web_search_call", "file_search_call", "mcp_call", "code_interpreter_call", "compaction"]),
     fields.map(lambda more: {"action": more}),
 )
-unknown = st.builds(
-    lambda kind, value: {"type": kind, "of": value}, st.sampled_from(["hologram", "beam_call"]), fields
-)
+unknown = st.builds(lambda kind, value: {"type": kind, "of": value}, st.sampled_from(["hologram", "beam_call"]), fields)
 items = MESSAGES | THOUGHTS | OTHERS | messages | thoughts | calls | customs | served | unknown
 ways = st.sampled_from(["numbered", "interleaved", "ends last"])
 cuts = st.lists(st.integers(0, 9999), max_size=9)
@@ -113,7 +111,9 @@ def sent_back(message: Message, response: ChatResponse) -> tuple[list[Item], lis
 
 @settings(max_examples=80, deadline=None)
 @given(turns(), ways, cuts, st.randoms(use_true_random=False))
-def test_a_turn_goes_back_as_it_came_however_it_came(turn: list[Item], way: str, places: list[int], random: Any) -> None:
+def test_a_turn_goes_back_as_it_came_however_it_came(
+    turn: list[Item], way: str, places: list[int], random: Any
+) -> None:
     one, other = whole(turn), streamed(turn, way, places, random)
     for response in (one, other):
         assert sent_back(response.message, response) == (turn, [])

@@ -59,7 +59,8 @@ class ResponsesDecoder:
 
     Without ``require_finish`` the end of the body does, too, unless the connection broke.
 
-    ``End.raw`` is the reply without its output (but for entries of it that are no items), with events of kinds that nobody knows under ``events``.
+    ``End.raw`` is the reply without its output (but for entries of it that are no items), with events of kinds that
+    nobody knows under ``events``.
     """
 
     def __init__(
