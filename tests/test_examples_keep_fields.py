@@ -39,7 +39,7 @@ from tako.parts import ReasoningPart, TextPart
 from tako.testing import isolated
 from tako.types import Cost
 
-from .test_docs import PAGES, ROOT, blocks
+from .test_docs import PAGES, ROOT, blocks, steps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -182,8 +182,8 @@ def test_the_plugins_of_a_page_keep_what_they_do_not_mean(
         stack.callback(os.environ.update, before)
         stack.callback(os.environ.clear)
         names: dict[str, Any] = {"__name__": "__page__", "stack": stack}
-        for line, code in blocks(page):
-            exec(compile("\n" * line + code, str(page), "exec"), names)
+        for path, line, code in steps(page):
+            exec(compile("\n" * line + code, str(path), "exec", dont_inherit=True), names)
         for name, plugin in plugins_of(names):
             check(name, plugin)
 
