@@ -15,6 +15,7 @@ from tako.hooks import hookimpl
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
@@ -30,16 +31,22 @@ def configure(
     *,
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
+    logger_provider: LoggerProvider | None = None,
     capture_content: bool | None = None,
+    old_names: bool | None = None,
 ) -> None:
-    """Say where spans and measurements go, from the next call on; by default to what is set globally.
+    """Say where spans, measurements and events go, from the next call on; by default to what is set globally.
 
     ``capture_content`` puts what is said on the spans: messages, replies, tools, images. None leaves that to
-    ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT``. Without arguments everything is as it was.
+    ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT``. ``old_names`` adds the names of version 1.41 of the
+    conventions; None leaves that to ``OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai/dup``. Without arguments everything is as it
+    was.
     """
     from tako_otel import operation
 
-    operation.chosen = operation.Telemetry(tracer_provider, meter_provider, capture_content)
+    operation.chosen = operation.Telemetry(
+        tracer_provider, meter_provider, logger_provider, capture_content=capture_content, old_names=old_names
+    )
 
 
 def _telemetry() -> Telemetry | None:
@@ -102,6 +109,7 @@ async def _observed(inner: Stream, request: ChatRequest, operation: Operation) -
                 operation.ended(chunk)
             yield chunk
             async for chunk in chunks:
+                operation.went_on()
                 if kept is not None:
                     kept.append(chunk)
                 if chunk.kind == "end":

@@ -1,10 +1,11 @@
 """What is said, in the conventions' shapes: JSON text of a list of messages, each a role and its parts.
 
-https://github.com/open-telemetry/semantic-conventions/blob/main/docs/gen-ai/gen-ai-input-messages.json
+https://github.com/open-telemetry/semantic-conventions-genai, model/gen-ai/gen-ai-input-messages.json and the like.
 """
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,22 +21,30 @@ from tako.parts import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    VendorPart,
     media_kind,
 )
-from tako.types import VendorTool
+from tako.types import Role, VendorTool
 
 if TYPE_CHECKING:
     from tako.types import ChatRequest, ChatResponse, Message, Tool
 
 
+def system_instructions(request: ChatRequest) -> str | None:
+    """Return the texts of the system messages at the beginning, or None if there are none."""
+    texts = [part for message in _instructions(request) for part in message.parts if isinstance(part, TextPart)]
+    return _text([_part(part) for part in texts]) if texts else None
+
+
 def input_messages(request: ChatRequest) -> str:
-    """Return the conversation, instructions in their places."""
-    return _text([_message(message) for message in request.messages])
+    """Return the conversation without those; a system message further on stays in its place."""
+    return _text([_message(message) for message in request.messages[len(_instructions(request)) :]])
 
 
-def output_messages(response: ChatResponse) -> str:
-    """Return the reply."""
-    return _text([{**_message(response.message), "finish_reason": response.finish_reason.value}])
+def output_messages(response: ChatResponse, *, old_names: bool = False) -> str:
+    """Return the reply. Version 1.41 wants the finish reason in it, too."""
+    finish = {"finish_reason": response.finish_reason.value} if old_names else {}
+    return _text([{**_message(response.message), **finish}])
 
 
 def tool_definitions(request: ChatRequest) -> str:
@@ -47,6 +56,15 @@ def _definition(tool: Tool | VendorTool) -> dict[str, Any]:
     if isinstance(tool, VendorTool):
         return {"type": "extension", "name": tool.name}
     return {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.input_schema}
+
+
+def _instructions(request: ChatRequest) -> list[Message]:
+    """Return the system messages at the beginning that are all text: what else one has would be lost there."""
+    return [*takewhile(_is_instruction, request.messages)]
+
+
+def _is_instruction(message: Message) -> bool:
+    return message.role is Role.SYSTEM and all(isinstance(part, TextPart) for part in message.parts)
 
 
 def _message(message: Message) -> dict[str, Any]:
@@ -69,8 +87,10 @@ def _part(part: Part) -> dict[str, Any]:  # noqa: PLR0911 - one for each kind
             return {"type": "uri", "modality": media_kind(part), "mime_type": part.mime, "uri": part.url}
         case FileIdPart():
             return {"type": "file", "modality": media_kind(part), "mime_type": part.mime, "file_id": part.id}
+        case VendorPart():
+            return {"type": "generic", "generic_type": part.kind}
         case _:  # a part that a plugin has added
-            return {"type": type(part).__struct_config__.tag}
+            return {"type": "generic", "generic_type": type(part).__struct_config__.tag}
 
 
 def _text(value: Any) -> str:

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Self
 from opentelemetry import context, metrics, trace
 
 from tako.errors import ProviderError
+from tako.types import Usage
 from tako_otel import attributes as names
-from tako_otel.content import input_messages, output_messages, tool_definitions
+from tako_otel import before
+from tako_otel.content import input_messages, output_messages, system_instructions, tool_definitions
+from tako_otel.measurements import Measurements, record
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
 
+    from opentelemetry._logs import LoggerProvider
     from opentelemetry.util.types import AttributeValue
 
     from tako.provider import Provider
@@ -26,42 +30,28 @@ SCOPE = "tako_otel"
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 CAPTURING = ("true", "1", "span_only", "span_and_event")
 """Values of that variable, in any case, that ask for content on spans."""
-SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
-TOKENS = tuple(4**power for power in range(14))
-"""Boundaries of buckets, as the conventions have them."""
 _PROVIDER = context.create_key("tako-provider")
 
 
 class Telemetry:
-    """Where spans and measurements go, and whether content goes with them."""
+    """Where spans, measurements and events go, whether content goes with them, and by which names."""
 
     def __init__(
         self,
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
+        *,
         capture_content: bool | None = None,
+        old_names: bool | None = None,
     ) -> None:
         self._capture = capture_content
-        self.tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider)
-        meter = metrics.get_meter(SCOPE, meter_provider=meter_provider)
-        self.duration = meter.create_histogram(
-            "gen_ai.client.operation.duration",
-            "s",
-            "GenAI operation duration.",
-            explicit_bucket_boundaries_advisory=SECONDS,
-        )
-        self.first_chunk = meter.create_histogram(
-            "gen_ai.client.operation.time_to_first_chunk",
-            "s",
-            "Time to receive the first chunk of a stream.",
-            explicit_bucket_boundaries_advisory=SECONDS,
-        )
-        self.tokens = meter.create_histogram(
-            "gen_ai.client.token.usage",
-            "{token}",
-            "Number of input and output tokens used.",
-            explicit_bucket_boundaries_advisory=TOKENS,
-        )
+        self.old_names = before.wanted() if old_names is None else old_names
+        """Whether the names of version 1.41 come as well."""
+        self.logger_provider = logger_provider
+        self.tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider, schema_url=names.SCHEMA_URL)
+        meter = metrics.get_meter(SCOPE, meter_provider=meter_provider, schema_url=names.SCHEMA_URL)
+        self.measurements = Measurements(meter, old_names=self.old_names)
 
     @property
     def captures(self) -> bool:
@@ -91,6 +81,8 @@ class Operation:
         self._request = request
         self._stream = stream
         self._labels: dict[str, AttributeValue] = {}
+        self._usage = Usage()
+        self._finished = False
         self.kept: list[Chunk] | None = [] if stream and telemetry.captures else None
         """The chunks, where content is captured."""
 
@@ -104,6 +96,9 @@ class Operation:
         self._within = trace.set_span_in_context(self._span)
         if self._telemetry.captures and self._span.is_recording():
             self._span.set_attribute(names.INPUT_MESSAGES, input_messages(self._request))
+            instructions = system_instructions(self._request)
+            if instructions is not None:
+                self._span.set_attribute(names.SYSTEM_INSTRUCTIONS, instructions)
             if self._request.tools:
                 self._span.set_attribute(names.TOOL_DEFINITIONS, tool_definitions(self._request))
         self._start = perf_counter()
@@ -112,9 +107,14 @@ class Operation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> None:
+        failed: dict[str, str] = {}
         if error is not None and not isinstance(error, GeneratorExit):  # who leaves a stream early has what they want
-            self._failed(error)
-        self._telemetry.duration.record(perf_counter() - self._start, self._labels, self._within)
+            failed = self._failed(error)
+        if not self._finished:
+            self._span.set_attribute(names.FINISH_REASONS, (names.ERROR,))
+        measurements = self._telemetry.measurements
+        record(measurements.duration, perf_counter() - self._start, {**self._labels, **failed}, self._within)
+        measurements.tokens(self._usage, self._labels, failed, self._within)
         self._span.end()
 
     @contextmanager
@@ -129,9 +129,15 @@ class Operation:
 
     def began(self) -> None:
         """Note that the first chunk is there."""
-        waited = perf_counter() - self._start
-        self._telemetry.first_chunk.record(waited, self._labels, self._within)
+        self._latest = perf_counter()
+        waited = self._latest - self._start
+        record(self._telemetry.measurements.first_chunk, waited, self._labels, self._within)
         self._span.set_attribute(names.TIME_TO_FIRST_CHUNK, waited)
+
+    def went_on(self) -> None:
+        """Note that another chunk is there."""
+        since, self._latest = self._latest, perf_counter()
+        record(self._telemetry.measurements.next_chunk, self._latest - since, self._labels, self._within)
 
     def ended(self, end: End) -> None:
         """Note the last chunk of a stream."""
@@ -140,34 +146,42 @@ class Operation:
             from tako.fold import fold
 
             whole = fold(self.kept, self._provider.id, self._provider.model)
-            self._span.set_attribute(names.OUTPUT_MESSAGES, output_messages(whole))
+            self._span.set_attribute(names.OUTPUT_MESSAGES, output_messages(whole, old_names=self._telemetry.old_names))
 
     def answered(self, response: ChatResponse) -> None:
         """Note a whole reply."""
         self._complete(response)
         if self._telemetry.captures and self._span.is_recording():
-            self._span.set_attribute(names.OUTPUT_MESSAGES, output_messages(response))
+            text = output_messages(response, old_names=self._telemetry.old_names)
+            self._span.set_attribute(names.OUTPUT_MESSAGES, text)
 
     def _complete(self, reply: ChatResponse | End) -> None:
-        usage = reply.usage
+        self._usage, self._finished = reply.usage, True
         self._span.set_attribute(names.FINISH_REASONS, (reply.finish_reason.value,))
         if reply.id:
             self._span.set_attribute(names.RESPONSE_ID, reply.id)
         if reply.model:
             self._labels[names.RESPONSE_MODEL] = reply.model
             self._span.set_attribute(names.RESPONSE_MODEL, reply.model)
-        self._span.set_attributes(names.usage_attributes(usage))
-        for kind, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
-            if usage.total:
-                self._telemetry.tokens.record(count, {**self._labels, names.TOKEN_TYPE: kind}, self._within)
+        self._span.set_attributes(names.usage_attributes(reply.usage))
+        if self._telemetry.old_names and reply.usage.cache_write_tokens:
+            self._span.set_attribute(before.CACHE_WRITE_TOKENS, reply.usage.cache_write_tokens)
 
-    def _failed(self, error: BaseException) -> None:
-        """Note an error by its class, and by status and code. Its text may quote what was said."""
-        self._labels[names.ERROR_TYPE] = type(error).__name__
+    def _failed(self, error: BaseException) -> dict[str, str]:
+        """Note an error by its class, status and code, and return its label. Its text may quote what was said."""
         self._span.set_attribute(names.ERROR_TYPE, type(error).__name__)
         facts = (error.status_code, error.code) if isinstance(error, ProviderError) else ()
-        text = str(error) if self._telemetry.captures else " ".join(str(fact) for fact in facts if fact)
+        content, old_names = self._telemetry.captures, self._telemetry.old_names
+        text = str(error) if content else " ".join(str(fact) for fact in facts if fact)
         self._span.set_status(trace.StatusCode.ERROR, text or None)
+        if isinstance(error, Exception):
+            from tako_otel.events import tell_exception
+
+            where = self._telemetry.logger_provider
+            tell_exception(error, self._within, where, content=content, old_names=old_names)
+        partial = getattr(error, "partial", None)  # of a stream that broke
+        self._usage = partial.usage if partial is not None else self._usage
+        return {names.ERROR_TYPE: type(error).__name__}
 
 
 chosen = Telemetry()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tako_otel.content import input_messages, tool_definitions
+from tako_otel.content import input_messages, system_instructions, tool_definitions
 
 from tako import ChatRequest, ContentPart, Message, Tool
 
@@ -20,8 +20,9 @@ def test_every_part_has_the_shape_of_the_conventions() -> None:
         ]
     )
     said = json.loads(input_messages(request))
-    assert [message["role"] for message in said] == ["system", "user", "user", "assistant", "tool"]
-    assert [part for message in said for part in message["parts"]][1:7] == [
+    assert json.loads(system_instructions(request) or "") == [{"type": "text", "content": "Be brief."}]
+    assert [message["role"] for message in said] == ["user", "user", "assistant", "tool"]
+    assert [part for message in said for part in message["parts"]][:6] == [
         {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "QUJD"},
         {"type": "uri", "modality": "image", "mime_type": None, "uri": "https://e.example/a.png"},
         {"type": "blob", "modality": "document", "mime_type": "application/pdf", "content": "QUJD"},
@@ -29,8 +30,8 @@ def test_every_part_has_the_shape_of_the_conventions() -> None:
         {"type": "reasoning", "content": "hm"},
         {"type": "tool_call", "id": "c1", "name": "look", "arguments": {"at": 1}},
     ]
-    assert said[4]["parts"][0]["type"] == "tool_call_response"
-    assert said[4]["parts"][0]["response"][0]["text"] == "a cat"
+    assert said[3]["parts"][0]["type"] == "tool_call_response"
+    assert said[3]["parts"][0]["response"][0]["text"] == "a cat"
 
 
 def test_values_that_are_no_json_do_not_stop_a_call() -> None:

@@ -9,7 +9,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 
 from tako import ChatRequest, ChatResponse, Delta, End, Message, Usage
 from tako.errors import ServerError
@@ -31,34 +30,49 @@ async def chunks(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
     yield End(usage=Usage(100, 20), model="acme-1-2026")
 
 
+USED = "gen_ai.client.inference.usage."
+SPREAD = "gen_ai.client.inference.operation."
+
+
+def counted(told: Any) -> dict[str, int]:
+    """The counters of tokens, by the end of their names."""
+    return {
+        name.removeprefix(USED): sum(point.value for point in points)
+        for name, points in told.measurements.items()
+        if name.startswith(USED)
+    }
+
+
 def test_a_call_is_measured_in_seconds_and_tokens(told: Any, acme: Any) -> None:
     acme(chat=answer).blocking.chat("hi")
     measured = told.measurements
-    assert set(measured) == {gen_ai_metrics.GEN_AI_CLIENT_OPERATION_DURATION, gen_ai_metrics.GEN_AI_CLIENT_TOKEN_USAGE}
-    (duration,) = measured["gen_ai.client.operation.duration"]
-    assert dict(duration.attributes) == {**LABELS, "gen_ai.response.model": "acme-1-2026"}
+    (duration,) = measured["gen_ai.client.inference.duration"]
+    labels = {**LABELS, "gen_ai.response.model": "acme-1-2026"}
+    assert dict(duration.attributes) == labels
     assert duration.explicit_bounds == (
         0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92
     )  # fmt: skip
-    tokens = {point.attributes["gen_ai.token.type"]: point for point in measured["gen_ai.client.token.usage"]}
-    assert {kind: point.sum for kind, point in tokens.items()} == {"input": 100, "output": 20}
-    assert tokens["input"].explicit_bounds[:4] + tokens["input"].explicit_bounds[-1:] == (1, 4, 16, 64, 67108864)
+    (used,) = measured[f"{USED}input_tokens"]
+    assert (used.value, dict(used.attributes)) == (100, {**labels, "gen_ai.token.modality": "unknown"})
+    (spread,) = measured[f"{SPREAD}output_tokens"]
+    assert (spread.sum, dict(spread.attributes)) == (20, labels)
+    assert spread.explicit_bounds[:4] + spread.explicit_bounds[-1:] == (1, 4, 16, 64, 67108864)
 
 
-def test_a_stream_is_measured_to_its_first_chunk_as_well(told: Any, acme: Any) -> None:
+def test_a_stream_is_measured_chunk_by_chunk_as_well(told: Any, acme: Any) -> None:
     acme(stream=chunks).blocking.stream("hi").response()
     measured = told.measurements
-    assert measured[gen_ai_metrics.GEN_AI_CLIENT_OPERATION_TIME_TO_FIRST_CHUNK][0].count == 1
-    assert measured["gen_ai.client.operation.duration"][0].count == 1
-    assert [point.sum for point in measured["gen_ai.client.token.usage"]] == [100, 20]
+    for name in ("time_to_first_chunk", "time_per_output_chunk", "duration"):
+        assert measured[f"gen_ai.client.inference.{name}"][0].count == 1
+    assert (counted(told)["input_tokens"], counted(told)["output_tokens"]) == (100, 20)
 
 
-def test_a_call_without_usage_claims_no_tokens(told: Any, acme: Any) -> None:
+def test_a_call_without_usage_has_used_nothing_that_is_known(told: Any, acme: Any) -> None:
     async def silent(request: ChatRequest) -> ChatResponse:
         return ChatResponse(Message.assistant("ok"))
 
     acme(chat=silent).blocking.chat("hi")
-    assert set(told.measurements) == {"gen_ai.client.operation.duration"}
+    assert set(counted(told).values()) == {0}
     assert "gen_ai.usage.input_tokens" not in told.span.attributes
 
 
@@ -68,8 +82,10 @@ def test_a_failed_call_is_measured_with_its_error(told: Any, acme: Any) -> None:
 
     with pytest.raises(ServerError):
         acme(chat=fail).blocking.chat("hi")
-    (duration,) = told.measurements["gen_ai.client.operation.duration"]
-    assert dict(duration.attributes) == {**LABELS, "error.type": "ServerError"}
+    measured = told.measurements
+    for name in ("gen_ai.client.inference.duration", f"{SPREAD}input_tokens"):
+        assert dict(measured[name][0].attributes) == {**LABELS, "error.type": "ServerError"}
+    assert "error.type" not in measured[f"{USED}input_tokens"][0].attributes
 
 
 PROGRAM = """
