@@ -1,7 +1,7 @@
 """Names and values of the GenAI semantic conventions, version 0.1.0, and what of a request and a provider they say.
 
 https://github.com/open-telemetry/semantic-conventions-genai, docs/gen-ai/client-inference.md and
-docs/gen-ai/gen-ai-token-metrics.md. No package has them as constants: opentelemetry-semantic-conventions ends with 1.41.
+docs/gen-ai/gen-ai-token-metrics.md. No package has them as constants yet.
 """
 
 from __future__ import annotations

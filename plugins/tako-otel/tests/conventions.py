@@ -7,8 +7,10 @@ messages beside it. ``exception.*``, ``error.type`` and ``server.*`` are the cor
 
 from __future__ import annotations
 
+from typing import Any
+
 SCHEMA_URL = "https://opentelemetry.io/schemas/gen-ai/0.1.0"
-TYPES = {
+TYPES: dict[str, type] = {
     "error.type": str,
     "gen_ai.input.messages": str,
     "gen_ai.operation.name": str,
@@ -45,7 +47,7 @@ TYPES = {
 REQUIRED = {"gen_ai.operation.name", "gen_ai.provider.name"}
 LABELS = REQUIRED | {"gen_ai.request.model", "gen_ai.response.model", "server.address", "server.port"}
 """Attributes of every metric."""
-METRICS = {
+METRICS: dict[str, tuple[str, str, set[str]]] = {
     "gen_ai.client.inference.duration": ("histogram", "s", {"error.type"}),
     "gen_ai.client.inference.time_to_first_chunk": ("histogram", "s", set()),
     "gen_ai.client.inference.time_per_output_chunk": ("histogram", "s", set()),
@@ -61,7 +63,7 @@ METRICS = {
 EXCEPTION_EVENT = "gen_ai.client.inference.exception"
 EXCEPTION = {"exception.type", "exception.message", "exception.stacktrace"}
 SEVERITY = 13
-VALUES = {
+VALUES: dict[str, set[Any]] = {
     "gen_ai.operation.name": {"chat"},
     "gen_ai.output.type": {"text", "json", "image", "speech"},
     "gen_ai.token.modality": {"text", "image", "audio", "unknown"},
@@ -84,7 +86,7 @@ PROVIDERS = {
     "perplexity",
     "x_ai",
 }
-PARTS = {
+PARTS: dict[str, set[str]] = {
     "text": {"content"},
     "reasoning": {"content"},
     "tool_call": {"name"},
