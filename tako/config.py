@@ -82,20 +82,23 @@ class Config(Struct, frozen=True):
     def provider(self, name: str | None = None, **options: Any) -> Provider:
         """Make the provider of that name, or the default one; ``options`` go over those of the file.
 
-        Raises ConfigurationError, or what the provider raises, with file and key.
+        ``NAME:MODEL`` is the provider of that name with another model. Raises ConfigurationError, or what the provider
+        raises, with file and key.
         """
         wanted = name if name is not None else self.default
         if wanted is None:
             raise ConfigurationError(f"{self.path}: default is not set; it names {one_of(self.providers)}")
-        table = self.providers.get(wanted)
-        if table is None:
-            known = f"{one_of(self.providers)}{near(wanted, self.providers)}"
-            raise ConfigurationError(f"{self.path}: there is no [providers.{wanted}], only {known}")
-        where = f"{self.path}: providers.{wanted}"
+        name, _, model = wanted.partition(":")
+        if name not in self.providers:
+            known = f"{one_of(self.providers)}{near(name, self.providers)}"
+            raise ConfigurationError(f"{self.path}: there is no [providers.{name}], only {known}")
+        table = self.providers[name].of_model(model)
+        where = f"{self.path}: providers.{name}"
         try:
-            return get_provider(table.id, **{"label": wanted, **self.options(wanted), **options})
+            return get_provider(table.id, **{"label": name, **self.options(name), **options})
         except TakoError as error:
-            error.args = (error.args[0] if str(error.args[0]).startswith(where) else f"{where}: {error.args[0]}",)
+            text = str(error.args[0]).replace(f"{table.use}:MODEL", f"{name}:MODEL")
+            error.args = (text if text.startswith(where) else f"{where}: {text}",)
             failure = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - a constructor that chokes on a value that it did not check
             failure = ConfigurationError(f"{where}: {table.id} refuses its options: {type(error).__name__}: {error}")

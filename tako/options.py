@@ -104,7 +104,8 @@ def fit(value: Any, name: str, declared: Any) -> Any:
 def find_secret(value: Any, key: str = "", *, dollar: bool = False) -> str | None:
     """Find a secret in an option's value, nested in any way; returns the path to it, or None.
 
-    What names a variable is none: ``$ENV:NAME``, and with ``dollar`` also ``$NAME``.
+    What names a variable is none: ``$ENV:NAME``, and with ``dollar`` also ``$NAME``. Neither is "none", which servers
+    without keys are given.
     """
     if is_table(value):
         named = value.get("name") if isinstance(value.get("value"), str) else None  # {name = "…", value = "…"}
@@ -123,7 +124,7 @@ def find_secret(value: Any, key: str = "", *, dollar: bool = False) -> str | Non
 
 def _is_secret(text: str, key: str, *, dollar: bool) -> bool:
     """Tell a secret by its key, or by its place in a URL."""
-    if is_reference(text) or (dollar and _DOLLAR.fullmatch(text)):
+    if text == "none" or is_reference(text) or (dollar and _DOLLAR.fullmatch(text)):
         return False
     in_query = _URL.match(text) and any(_SECRET.search(name) for name in _PARAMETER.findall(text))
     return bool(_SECRET.search(key) or _WITH_PASSWORD.match(text) or in_query)

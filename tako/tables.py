@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from tako.errors import ConfigurationError
 from tako.hooks.settings import Settings
@@ -31,6 +32,10 @@ class ProviderTable(Struct, frozen=True):
     def id(self) -> str:
         """What ``get_provider`` takes."""
         return f"{self.use}:{self.model}" if self.model else self.use
+
+    def of_model(self, model: str) -> ProviderTable:
+        """Return the same for another model; for "" it's the table's own."""
+        return replace(self, use=self.use.partition(":")[0], model=model) if model else self
 
     def __repr__(self) -> str:
         return f"<{self.id} with {', '.join(self.options) or 'no options'}>"  # their values may be secrets

@@ -48,11 +48,12 @@ def announce_rules(config: Config | None, path: str | None) -> None:
 
 
 def table_of(config: Config | None, wanted: str) -> ProviderTable | None:
-    """Return the provider of the file that a name stands for; None where it stands for none, as any id does.
+    """Return the provider of the file that a name stands for, or a name with a model, as in ``groq:llama-3.3-70b``.
 
-    Raises ConfigurationError where the name is also an installed provider's, and the file's is another one.
+    None where it stands for none, as the id of an installed provider does. Raises ConfigurationError where the name is
+    also an installed provider's, and the file's is another one.
     """
-    name, colon, _ = wanted.partition(":")
+    name, colon, model = wanted.partition(":")
     table = config.providers.get(name) if config is not None else None
     if config is None or table is None:
         return None
@@ -62,7 +63,9 @@ def table_of(config: Config | None, wanted: str) -> ProviderTable | None:
             f"{name!r} could be the installed provider, or [providers.{name}] in {config.path}, which uses {used!r}: "
             f"rename the table, or write {table.id}"
         )
-    return None if colon else table
+    if colon:
+        return None if is_installed(name) else table.of_model(model)
+    return table
 
 
 def is_installed(name: str) -> bool:

@@ -33,8 +33,8 @@ VARIABLE = "TAKO_MODEL"
 class Choice(NamedTuple):
     """Which provider a command uses, before it is made.
 
-    ``wanted`` is an id, or the name of a ``table`` of the file; ``given`` are KEY=VALUE options. ``variable`` is what
-    TAKO_MODEL says where it decides; ``fallback`` is the embedded model that nobody asked for.
+    ``wanted`` is an id, or the name of a ``table`` of the file, perhaps with a model; ``given`` are KEY=VALUE options.
+    ``variable`` is what TAKO_MODEL says where it decides; ``fallback`` is the embedded model that nobody asked for.
     """
 
     wanted: str
@@ -52,7 +52,9 @@ class Choice(NamedTuple):
         """Make it. Raises UsageError or a TakoError."""
         with _blaming(self.variable):
             if self.config is not None and self.table is not None:
-                return _configured(self.config, self.wanted, self.given, self.path)
+                made = self.config.provider(self.wanted, **read_options(self.table.id, self.given))
+                announce(self.config, self.path)
+                return made
             made = make(self.wanted, self.given, self.config.providers if self.config is not None else ())
             announce_rules(self.config, self.path)
             return made
@@ -62,7 +64,8 @@ class Choice(NamedTuple):
         with _blaming(self.variable):
             if self.config is None or self.table is None:
                 return self.wanted, read_options(self.wanted, self.given)
-            return self.table.id, {**self.config.options(self.wanted), **read_options(self.table.id, self.given)}
+            name = self.wanted.partition(":")[0]
+            return self.table.id, {**self.config.options(name), **read_options(self.table.id, self.given)}
 
 
 def pick(given: str | None, options: list[str], path: str | None = None) -> tuple[Provider, bool]:
@@ -110,13 +113,6 @@ def _blaming(variable: str | None) -> Generator[None, None, None]:
 def configuration_for(wanted: str | None, path: str | None) -> Config | None:
     """Read the file that applies. An id with a colon doesn't need it, so one that's broken and not named is ignored."""
     return read_configuration(path, needed=path is not None or ":" not in (wanted or ""))
-
-
-def _configured(config: Config, name: str, options: list[str], path: str | None) -> Provider:
-    """Make a provider of the file, and say which file that is."""
-    provider = config.provider(name, **read_options(config.providers[name].id, options))
-    announce(config, path)
-    return provider
 
 
 def embedded_ready() -> bool:
