@@ -27,6 +27,7 @@ math = "math"
 """)
 
 # %% 2
+assert small.model == "gpt-6.2-mini" and small.timeout == 30
 assert provider.id == "openai:gpt-6.2-sol" and provider.timeout == 30 and claude.timeout == 5
 assert list(conductor.workers) == ["code", "math"] and conductor.max_fanout == 8
 
