@@ -10,6 +10,7 @@ BLOCKED = "blocked"
 CHANGED_PARAMETER = "changed_parameter"
 CHANGED_PART = "changed_part"
 CHANGED_SCHEMA = "changed_schema"
+EMPTY_REPLY = "empty_reply"
 EMPTY_TEXT = "empty_text"
 ERROR_FLAG = "error_flag"
 FELL_BACK = "fell_back"
@@ -48,6 +49,7 @@ MEANINGS = {
     CHANGED_PARAMETER: "A parameter went out in another form, since the vendor has no such word.",
     CHANGED_PART: "A part went out in another form, since the wire cannot carry it as it is.",
     CHANGED_SCHEMA: "A schema went out in the form that the vendor wants; what fits it fits yours.",
+    EMPTY_REPLY: "The vendor ended the reply as usual, but it has no text, no call and nothing else.",
     EMPTY_TEXT: "A text part without text was left out; vendors refuse those.",
     ERROR_FLAG: "A tool result went out without its error mark; the wire has none.",
     FELL_BACK: "A provider of a fallback failed, and another one was asked.",
@@ -87,6 +89,7 @@ INFORMING = frozenset(
         ALTERED_THINKING,
         BLOCKED,
         CHANGED_SCHEMA,
+        EMPTY_REPLY,
         FELL_BACK,
         FINISH_MISSING,
         LOST_PART,

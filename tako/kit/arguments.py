@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.fold import arguments
 from tako.loose import as_object
 
 if TYPE_CHECKING:
@@ -20,3 +21,8 @@ def as_arguments(args: Any, context: PartContext) -> dict[str, Any]:
         return {}
     context.notice(notices.CHANGED_PART, "arguments that are no JSON object went out inside of one")
     return {"arguments": args}
+
+
+def given_arguments(args: Any) -> Any:
+    """Return the arguments of a call on a wire that has them as an object; some servers write JSON text, or null."""
+    return {} if args is None else arguments(args) if isinstance(args, str) else args

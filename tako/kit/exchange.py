@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 from msgspec import Struct
@@ -27,10 +27,10 @@ from tako.kit.failures import name_request
 from tako.kit.keys import scrub
 from tako.kit.lines import BOM
 from tako.kit.schemas.names import OwnNames, with_own_names
-from tako.notices import is_loss
+from tako.notices import BLOCKED, EMPTY_REPLY, FINISH_MISSING, LOST_PART, is_loss
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
 from tako.translator import PartContext
-from tako.types import ChatRequest, ChatResponse, Chunk, Notice
+from tako.types import ChatRequest, ChatResponse, Chunk, End, FinishReason, Notice
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from tako.provider import Provider
 
 BLANK = b" \t\r\n" + BOM
+EXPLAINED = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR, FinishReason.PAUSE)
+EXPLAINING = (BLOCKED, FINISH_MISSING, LOST_PART)
+"""Endings, and notices, that say why a reply is empty."""
+Ended = TypeVar("Ended", ChatResponse, End)
+LINE_STARTS = (b'{"', b"[DONE]")
 LINGER = 0.05
 """Seconds to wait for the end of a body after the vendor's terminator, so that its connection can be used again."""
 
@@ -104,6 +109,8 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
             reply, body = await provider.fetch(exchange.url, _encoded(exchange, request), **call)
         try:
             response = decode(body, exchange)
+            if not response.message.content:
+                response = _noted_empty(response)
             if exchange.context.own_names:
                 response = with_own_names(response, exchange.context.own_names)
             return response if response.provider else replace(response, provider=exchange.provider)
@@ -134,7 +141,7 @@ def stream_through(
             decoding = decoder(reply, exchange) if whole is None else _Either(decoder, whole, reply, exchange)
             if exchange.context.own_names:
                 decoding = OwnNames(decoding, exchange.context.own_names)
-            failure = None
+            failure, began = None, False
             async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
                 try:
                     patience = Patience(request.timeout or provider.timeout)
@@ -143,17 +150,18 @@ def stream_through(
                         chunk = None
                         for chunk in decoding.feed(data):
                             yield chunk
+                        began = began or chunk is not None
                         if decoding.ended:
                             break
                         patience.since = monotonic() if chunk is not None else patience.check()
                     if page:
                         raise _page(b"")  # noqa: TRY301 - cleaned below
-                    for chunk in _finish(decoding, exchange):
+                    for chunk in _finish(decoding, exchange, began=began):
                         yield chunk
                 except BaseException as error:  # noqa: BLE001 - whatever it is, this frame shows nothing
                     data = b""  # a traceback with locals shows this frame, and a vendor may have repeated the key
                     failure = _broken(error, hide)
-                for chunk in _finish(decoding, exchange, failure) if failure is not None else ():
+                for chunk in _finish(decoding, exchange, failure, began=began) if failure is not None else ():
                     yield chunk
                 await _linger(pieces)
 
@@ -241,6 +249,11 @@ class _Whole:
         self._pieces.append(data)
         return iter(())
 
+    def lines(self) -> list[bytes]:
+        """Return the lines of a stream that has one chunk a line without more around it; none if it's one document."""
+        lines = [stripped for line in b"".join(self._pieces).split(b"\n") if (stripped := line.strip())]
+        return lines if len(lines) > 1 and all(line.startswith(LINE_STARTS) for line in lines) else []
+
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         if not clean:
             raise StreamTruncatedError("the reply ended early")
@@ -274,7 +287,12 @@ class _Either:
         return self._chosen.feed(data)
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
-        return (self._chosen or self._expected).finish(clean=clean)
+        chosen = self._chosen or self._expected
+        lines = self._whole.lines() if chosen is self._whole else []
+        if lines:
+            yield from self._stream.feed(b"\n\n".join([*lines, b""]))
+            chosen = self._stream
+        yield from chosen.finish(clean=clean)
 
 
 def _is_page(reply: HttpReply) -> bool:
@@ -297,10 +315,26 @@ def _page(data: bytes) -> ResponseError:
     )
 
 
-def _finish(decoding: StreamDecoder, exchange: Exchange, failure: TransportError | None = None) -> Iterator[Chunk]:
-    """Finish decoding; a connection that broke or fell silent before the end is the cause of what is missing."""
+def _noted_empty(end: Ended) -> Ended:
+    """Add a notice to a reply that has nothing, unless it says why."""
+    if end.finish_reason in EXPLAINED or any(notice.code in EXPLAINING for notice in end.notices):
+        return end
+    return replace(end, notices=[*end.notices, Notice(EMPTY_REPLY, "the reply has no text, no call and nothing else")])
+
+
+def _finish(
+    decoding: StreamDecoder, exchange: Exchange, failure: TransportError | None = None, *, began: bool
+) -> Iterator[Chunk]:
+    """Finish decoding; a connection that broke or fell silent before the end is the cause of what is missing.
+
+    ``began``: something of the reply has come.
+    """
     try:
         for chunk in decoding.finish(clean=failure is None):
+            if chunk.kind == "delta":
+                began = True
+            elif not began:
+                chunk = _noted_empty(chunk)  # noqa: PLW2901 - the same end
             unnamed = chunk.kind == "end" and not chunk.provider
             yield replace(chunk, provider=exchange.provider) if unnamed else chunk
     except StreamTruncatedError as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from msgspec.structs import replace
 
+from tako.loose import text_of
 from tako.parts import ToolCallPart
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 def mint_id() -> str:
     """Make an id for a call that came without one."""
     return f"call_{uuid4().hex[:24]}"
+
+
+def given_id(value: Any) -> str:
+    """Return a call's id as text, "" if it has none: servers number their calls, and write "null" for none."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f"{value:.0f}" if float(value).is_integer() else str(value)
+    return "" if value == "null" else text_of(value)
 
 
 class CallIds:

@@ -123,7 +123,7 @@ def test_raw_of_a_stream_has_what_only_raw_of_the_whole_reply_has() -> None:
     assert response.raw["container"] == CONTAINER
     assert response.raw["input_transformations"] == transformations
     assert response.raw["metrics"] == {"ms": 7}
-    assert response.notices == []
+    assert [notice.code for notice in response.notices] == ["empty_reply"]
 
 
 def test_what_a_new_kind_of_delta_brings_is_the_blocks() -> None:
@@ -304,7 +304,7 @@ def test_a_paused_text_goes_back_with_its_white_space_and_a_beginning_by_the_cal
             assert paused.finish_reason is FinishReason.PAUSE
             again = provider.blocking.chat([Message.user("Hi"), paused.message])
             assert server.requests[-1].json["messages"][1] == {"role": "assistant", "content": "I search. "}
-            assert again.notices == []
+            assert [notice.code for notice in again.notices] == ["empty_reply"]
     back, notices = sent([TextPart("I search. ")])
     assert (back, notices) == ([{"text": "I search. "}], [])
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_any, decode_json, excerpt
+from tako.kit.finish_words import known_word
 from tako.kit.ids import CallIds
 from tako.loose import as_object, count_of
 from tako.parts import ToolCallPart
@@ -91,7 +92,7 @@ def usage_of(value: Any) -> Usage:
 def finish_reason(word: str | None, context: PartContext, *, has_calls: bool) -> FinishReason:
     """Read a stop reason; without one, calls speak for themselves, and its absence is noted."""
     if word:
-        return FINISH_REASONS.get(word, FinishReason.OTHER)
+        return known_word(word, FINISH_REASONS)
     if has_calls:
         return FinishReason.TOOL_CALLS
     context.notice(notices.FINISH_MISSING, "the reply has no stop reason", "")

@@ -10,6 +10,7 @@ from tako import notices
 from tako.errors import ResponseError
 from tako.fold import arguments
 from tako.kit.body import decode_json, excerpt
+from tako.kit.complaints import complaint
 from tako.kit.counts import note_odd
 from tako.kit.ids import CallIds
 from tako.loose import as_array, as_object, text_of
@@ -42,6 +43,8 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpGeneric, transla
     finish, word = _ending(doc, provider, parts, context)
     if not parts and finish not in NO_TEXT:
         problem = reader.text.problem(doc)
+        if problem is not None and (facts := complaint(doc)) is not None:
+            raise provider.failure(facts, body=body.decode("utf-8", "replace"))
         if problem is not None:
             raise ResponseError(
                 f"response_text_pointer {problem}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace")

@@ -10,6 +10,7 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import closing
 from tako.kit.body import decode_json
+from tako.kit.complaints import complaint
 from tako.kit.completions.calls import CallIndex
 from tako.kit.counts import later, note_odd
 from tako.kit.ndjson import NdJsonDecoder
@@ -148,9 +149,16 @@ class PointerDecoder:
                 yield Delta(content)
             elif found:
                 yield from self._read(found)
+            else:
+                self._raise_complaint(doc, event)
             if event.event == reader.marker:
                 self.ended = True
                 return
+
+    def _raise_complaint(self, doc: Any, event: Event) -> None:
+        """Raise what an event complains of that has nothing at any pointer."""
+        if (facts := complaint(doc)) is not None:
+            raise self._provider.failure(facts, body=event.data.decode("utf-8", "replace"))
 
     def _pass_over(self, found: dict[str, Any]) -> None:
         """Note once that an event was passed over that says something."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tako.errors import ConfigurationError
-from tako.kit.completions.dialect import FINISH_REASONS
+from tako.kit.finish_words import FINISH_REASONS
 from tako.loose import as_object
 from tako.types import FinishReason, Usage
 from tako_http_generic.pointers import Path

@@ -9,12 +9,14 @@ from msgspec import Struct
 
 from tako import notices
 from tako.errors import ResponseError
-from tako.fold import arguments
+from tako.kit.arguments import given_arguments
 from tako.kit.blocks import state_of, vendor_part
 from tako.kit.body import decode_any, decode_json, excerpt
+from tako.kit.complaints import complaint
 from tako.kit.failures import facts_of
 from tako.kit.files import head_of
-from tako.kit.ids import CallIds
+from tako.kit.finish_words import known_word
+from tako.kit.ids import CallIds, given_id
 from tako.loose import as_array, as_object, count_of, text_of
 from tako.media import image_type
 from tako.parts import ImagePart, Part, ReasoningPart, TextPart, ToolCallPart
@@ -56,15 +58,17 @@ ANY = msgspec.json.Decoder(dict[str, Any])
 
 def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, translator: Translator) -> ChatResponse:
     """Read a whole reply; raises the error that it reports, and ResponseError if it isn't one."""
-    decode_json(body, LINE)  # says what doesn't fit
     line = decode_json(body, ANY)
     if line.get("error") or line.get("errors"):
         raise reported(body, provider)
     message = as_object(line.get("message"))
-    if message is None and not line.get("done"):
+    if message is None and (facts := complaint(line)) is not None:
+        raise provider.failure(facts, body=body.decode("utf-8", "replace"))
+    decode_json(body, LINE)  # says what doesn't fit
+    if message is None:
         raise ResponseError(f"the reply has no message: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context
-    found = [part for block in blocks(message or {}) if (part := translator.decode(block, context)) is not None]
+    found = [part for block in blocks(message) if (part := translator.decode(block, context)) is not None]
     parts = list(CallIds().give(found))
     word = text_of(line.get("done_reason"))
     return ChatResponse(
@@ -112,10 +116,9 @@ def _call(call: dict[str, Any], context: PartContext) -> ToolCallPart:
     """
     function = call["function"]
     args = function.get("arguments")
-    given = arguments(args) if isinstance(args, str) else {} if args is None else args
     inner = {name: value for name, value in function.items() if name not in ("name", "arguments", "index")}
     state = state_of({**call, "function": inner or None}, ("id",), context)
-    return ToolCallPart(text_of(call.get("id")), text_of(function.get("name")), given, state)
+    return ToolCallPart(given_id(call.get("id")), text_of(function.get("name")), given_arguments(args), state)
 
 
 def usage_of(line: dict[str, Any]) -> Usage:
@@ -125,7 +128,7 @@ def usage_of(line: dict[str, Any]) -> Usage:
 
 def finish_reason(word: str, context: PartContext, *, calls: bool) -> FinishReason:
     """Read why a reply ended. Calls end with "stop"; the cloud and old servers give no word when all went well."""
-    reason = FINISH_REASONS.get(word, FinishReason.OTHER) if word else FinishReason.STOP
+    reason = known_word(word, FINISH_REASONS) if word else FinishReason.STOP
     if calls and reason is FinishReason.STOP:
         return FinishReason.TOOL_CALLS
     if not word:

@@ -10,6 +10,8 @@ from msgspec import Struct
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_json
+from tako.kit.complaints import complaint
+from tako.kit.failures import read_facts
 from tako.kit.gather import Gathered, gather
 from tako.kit.ids import CallIds
 from tako.kit.ndjson import NdJsonDecoder
@@ -73,6 +75,7 @@ class ChatDecoder:
         self._decode = translator.decode
         self._lines = NdJsonDecoder(provider.max_event_bytes)
         self._ids = CallIds()
+        self._begun = False  # a message has come
         self._thinks = False
         self._rest: dict[str, Any] = {}
         self._facts = Gathered(provider.max_reply_bytes)
@@ -90,6 +93,8 @@ class ChatDecoder:
                 raise StreamTruncatedError("the stream ended in the middle of a line") from error
         if not self.ended:
             raise StreamTruncatedError("the stream ended without a line that is done")
+        if not self._begun:
+            raise ResponseError("the reply has no message")
         yield from self._thought()
         yield from self._blocks(self._rest)
         yield self._end()
@@ -103,6 +108,7 @@ class ChatDecoder:
                     return
                 continue
             message = line.message
+            self._begun = True
             if message.thinking:
                 self._thinks = True
                 yield Delta(reasoning=message.thinking)
@@ -113,9 +119,12 @@ class ChatDecoder:
 
     def _any(self, data: bytes) -> Iterator[Delta]:
         """Read a line of any kind; raises the error that it reports."""
+        data = self._bare(data)
         line = decode_json(data, ANY)
         if line.get("error"):
             raise reported(data, self._provider)
+        if not isinstance(line.get("message"), dict) and (facts := complaint(line)) is not None:
+            raise self._provider.failure(facts, body=data.decode("utf-8", "replace"))
         if line.get("message") is not None:
             yield from self._deltas(data, line["message"])
         if line.keys() - FIELDS:
@@ -125,15 +134,25 @@ class ChatDecoder:
             self.ended = True
             self._facts.fields.update({name: line[name] for name in line.keys() & FIELDS - {"message"}})
 
+    def _bare(self, data: bytes) -> bytes:
+        """Return a line's JSON; raises the error that it is. Proxies make Server-Sent Events of lines."""
+        if data.startswith(b"error:"):
+            raise self._provider.failure(read_facts(data[6:].strip()), body=data.decode("utf-8", "replace"))
+        text = data.removeprefix(b"data:").strip()
+        return b"{}" if text in (b"null", b"[DONE]", b"") or data.startswith((b":", b"event:", b"id:")) else text
+
     def _beside(self, data: bytes, line: dict[str, Any]) -> None:
         """Keep what a line has beside its message; raises the error that a gateway tells as a list."""
         if line.get("errors"):
             raise reported(data, self._provider)
-        self._facts.add({name: value for name, value in line.items() if name not in FIELDS}, len(data))
+        kept = self._facts.fields
+        facts = {name: value for name, value in line.items() if name not in FIELDS and (value or name not in kept)}
+        self._facts.add(facts, len(data))  # zeros take nothing away
 
     def _deltas(self, data: bytes, message: Any) -> Iterator[Delta]:
         """Read a message that has more than text. Fields that tako has no part for are gathered for the end."""
         decode_json(data, LINE)
+        self._begun = True
         fields = as_object(message) or {}
         if thinking := fields.get("thinking"):
             self._thinks = True

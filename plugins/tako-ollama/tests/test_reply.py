@@ -196,7 +196,7 @@ def test_an_error_line_that_says_more_is_of_that_class(problem, kind) -> None:
     [
         b"not json\n",
         b"[]\n",
-        b'{"message": "text"}\n',
+        b'{"message": ["text"]}\n',
         b'{"message": {"content": 5}}\n',
         b'{"done": "yes"}\n',
         b'"\xff"\n',

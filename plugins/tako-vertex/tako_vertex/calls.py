@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.errors import ResponseError
+from tako.kit.arguments import given_arguments
+from tako.kit.ids import CallIds, given_id
 from tako.loose import as_array, as_object
 from tako.types import ToolCallDelta
 from tako_vertex.parts import mint_id
@@ -28,7 +30,7 @@ class CallStream:
 
     def __init__(self) -> None:
         self._count = 0
-        self._ids: set[str] = set()
+        self._ids = CallIds(mint_id)
         self._open: _Open | None = None
 
     def __bool__(self) -> bool:
@@ -37,7 +39,7 @@ class CallStream:
     def piece(self, call: Call, state: State | None) -> Iterator[ToolCallDelta]:
         """Yield what one functionCall part says. A part without a name goes on with the call that is open."""
         opened = self._open
-        if opened is not None and (not call.name or (call.id and call.id == opened.wire_id)):
+        if opened is not None and (not call.name or (given_id(call.id) and given_id(call.id) == opened.wire_id)):
             opened.add(call)
             if state is not None and state.data:
                 yield ToolCallDelta(opened.index, state=state)
@@ -47,8 +49,7 @@ class CallStream:
                 return
             opened = self._open = _Open(self._count, call)
             self._count += 1
-            id = call.id if call.id and call.id not in self._ids else mint_id()
-            self._ids.add(id)
+            id = self._ids.unique(opened.wire_id)
             if not call.will_continue:
                 self._open = None
                 yield ToolCallDelta(opened.index, id, call.name or "", opened.text(), state)
@@ -70,7 +71,7 @@ class _Open:
 
     def __init__(self, index: int, call: Call) -> None:
         self.index = index
-        self.wire_id = call.id
+        self.wire_id = given_id(call.id)
         self._whole: Any = None
         self._values: dict[str, Any] = {}
         self._strings: dict[str, list[str]] = {}
@@ -78,7 +79,7 @@ class _Open:
 
     def add(self, call: Call) -> None:
         if call.args is not None:
-            self._whole = call.args
+            self._whole = given_arguments(call.args)
         for arg in call.partial_args or ():
             path = arg.json_path
             if arg.string_value is not None:

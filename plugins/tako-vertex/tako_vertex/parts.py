@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tako import notices
-from tako.kit.arguments import as_arguments
+from tako.kit.arguments import as_arguments, given_arguments
 from tako.kit.blocks import is_own, state_of, vendor_part, without
 from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
 from tako.kit.families import rules_of
 from tako.kit.files import FETCHING, MEDIA, MediaPart, is_fetched, read_media, unsupported
+from tako.kit.ids import given_id
 from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES, plain_type
 from tako.parts import (
@@ -101,7 +102,7 @@ def _called_function(fields: dict[str, Any], context: PartContext) -> ToolCallPa
     call = fields["functionCall"]
     args = call.get("args")
     state = call_state(fields, args, context)
-    return ToolCallPart(text_of(call.get("id")), text_of(call.get("name")), {} if args is None else args, state)
+    return ToolCallPart(given_id(call.get("id")), text_of(call.get("name")), given_arguments(args), state)
 
 
 def call_state(fields: dict[str, Any], args: Any, context: PartContext) -> State | None:

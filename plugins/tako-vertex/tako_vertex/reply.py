@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_any, decode_json, excerpt
+from tako.kit.complaints import complaint
 from tako.kit.counts import note_odd
 from tako.kit.failures import error_in
 from tako.kit.ids import CallIds
@@ -24,12 +25,18 @@ if TYPE_CHECKING:
     from tako.translator import PartContext, Translator
 
 
+ENDS = (FinishReason.STOP, FinishReason.LENGTH, FinishReason.PAUSE)
+"""Endings that are as they should be."""
+
+
 def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, translator: Translator) -> ChatResponse:
     """Read a reply; raises ResponseError if it isn't one, and the error that it reports if it does."""
     raise_error(body, provider)
     reply = decode_json(body, REPLY)
     candidate = next((found for found in reply.candidates or () if not found.index), None)
     refused = reply.prompt_feedback is not None and reply.prompt_feedback.block_reason
+    if candidate is None and not refused and (facts := complaint(decode_any(body))):
+        raise provider.failure(facts, body=body.decode("utf-8", "replace"))
     if candidate is None and not refused:
         text = body[:4096].decode("utf-8", "replace")
         raise ResponseError(f"the reply has no candidates: {excerpt(body)}", body=text)
@@ -77,7 +84,7 @@ def note_oddities(reply: Reply | None, candidate: Candidate | None, context: Par
             _blocked(context, f"the prompt was refused: {feedback.block_reason}", feedback.block_reason_message)
     elif not candidate.finish_reason:
         context.notice(notices.FINISH_MISSING, "the reply ended without a finish reason", "")
-    elif candidate.finish_reason not in ("STOP", "MAX_TOKENS", "CONTINUATION"):
+    elif finish_reason(candidate.finish_reason, has_calls=False) not in ENDS:
         _blocked(context, f"the reply was stopped: {candidate.finish_reason}", candidate.finish_message)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from tako.kit.finish_words import known_word
 from tako.loose import count_of
 from tako.types import FinishReason, Usage
 
@@ -62,7 +63,7 @@ class PartialArg(Struct, rename="camel"):
 class Call(Struct, rename="camel"):
     """A function call, or the next piece of one."""
 
-    id: str | None = None
+    id: Any = None
     name: str | None = None
     args: Any = None
     partial_args: list[PartialArg] | None = None
@@ -174,5 +175,5 @@ TEXT = msgspec.json.Decoder(TextChunk)
 
 def finish_reason(word: str | None, *, has_calls: bool) -> FinishReason:
     """Read a finish reason. Gemini has none for calls: they come with STOP."""
-    found = FINISH_REASONS.get(word or "", FinishReason.OTHER)
+    found = known_word(word or "", FINISH_REASONS)
     return FinishReason.TOOL_CALLS if has_calls and found in (FinishReason.STOP, FinishReason.OTHER) else found

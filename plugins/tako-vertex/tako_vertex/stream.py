@@ -10,6 +10,7 @@ import msgspec
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_any, decode_json
+from tako.kit.complaints import complaint
 from tako.kit.counts import note_odd
 from tako.kit.files import join_base64
 from tako.kit.gather import Gathered, gather
@@ -80,7 +81,8 @@ class GeminiDecoder:
         if self._final is None and self._refusal is None:
             raise StreamTruncatedError("the stream ended without a finish reason")
         word = self._final.finish_reason if self._final is not None else None
-        for piece in self._calls.close(whole=word == "STOP"):
+        ended = finish_reason(word, has_calls=False) is FinishReason.STOP
+        for piece in self._calls.close(whole=ended):
             yield Delta(tool_calls=[piece])
         yield from self._last_blocks()
         yield self._end(word)
@@ -112,7 +114,7 @@ class GeminiDecoder:
 
     def _any_chunk(self, data: bytes) -> Iterator[Delta]:
         """Read a chunk of any shape; raises the error that it reports. What isn't in a part is kept for ``raw``."""
-        if data == b"[DONE]":  # Google sends none; proxies that speak for several vendors do
+        if data in (b"[DONE]", b"null"):  # Google sends none; proxies that speak for several vendors do
             return
         raise_error(data, self._provider)
         reply = decode_json(data, REPLY)
@@ -121,6 +123,8 @@ class GeminiDecoder:
         if reply.prompt_feedback is not None and reply.prompt_feedback.block_reason and self._final is None:
             self._refusal = reply
         raw = as_object(decode_any(data)) or {}
+        if reply.candidates is None and (facts := complaint(raw)) is not None:
+            raise self._provider.failure(facts, body=data.decode("utf-8", "replace"))
         self._facts.add({name: value for name, value in raw.items() if name != "candidates"}, len(data))
         for candidate, fields in zip(reply.candidates or (), raw.get("candidates") or (), strict=False):
             yield from self._candidate(candidate, fields)

@@ -115,7 +115,8 @@ def test_finish_reasons(word: str, finish: str) -> None:
     for made in (candidate, {**candidate, "content": {}}, {**candidate, "content": {"role": "model"}}):
         response = ask({"candidates": [made]})
         assert (response.finish_reason, response.message.parts) == (finish, [])
-        assert [notice.code for notice in response.notices] == (["blocked"] if finish not in ("stop", "length") else [])
+        said = {"stop": ["empty_reply"], "length": []}.get(finish, ["blocked"])
+        assert [notice.code for notice in response.notices] == said
 
 
 def test_a_prompt_that_was_refused_is_a_content_filter_finish_with_its_reason() -> None:

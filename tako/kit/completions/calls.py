@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tako.kit.completions.blocks import CALLED, Block, fragment
-from tako.kit.completions.ids import given_id
 from tako.kit.encoding import merge
 from tako.kit.gather import joined
-from tako.kit.ids import CallIds, mint_id
+from tako.kit.ids import CallIds, given_id, mint_id
 from tako.loose import as_object, text_of
 from tako.types import ToolCallDelta
 
@@ -34,22 +33,36 @@ class OpenCall:
     @property
     def complete(self) -> bool:
         """Whether its arguments are whole JSON."""
-        try:
-            msgspec.json.decode("".join(self.texts))
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return False
-        return True
+        return _is_json("".join(self.texts))
 
     def add(self, call: Block) -> str:
         """Add a fragment, and return its piece of the arguments."""
         inner = as_object(call.get(self.kind)) or {}
         field = CALLED.get(self.kind, "")
         text = fragment(inner.get(field))
+        if self.name is not None and self.texts and inner.get("name"):
+            text = self._new(text)
         self.name = self.name or text_of(inner.get("name")) or None
         self.texts.append(text)
         if not (inner.keys() <= {"name", field} and call.keys() <= {"index", "id", "type", self.kind}):
             self._more.append(self._beside(call, inner))
         return text
+
+    def _new(self, text: str) -> str:
+        """Return what is new of a fragment that says the name again: some servers then say all arguments again.
+
+        It's no repetition if a value begins there, since objects of one shape may be in one another.
+        """
+        before = "".join(self.texts)
+        if not before or not text.startswith(before) or (before[-1] in ":[," and not _is_json(text)):
+            return text
+        return text[len(before) :]
+
+    def says(self, call: Block) -> bool:
+        """Whether a whole call is this one again."""
+        inner = as_object(call.get(self.kind)) or {}
+        text = fragment(inner.get(CALLED.get(self.kind, "")))
+        return inner.get("name") == self.name and text == "".join(self.texts) and self.complete
 
     def _beside(self, call: Block, inner: Block) -> Block:
         """Return what a fragment has beside the usual. The type is usual if it's one that tako knows."""
@@ -70,7 +83,7 @@ class OpenCall:
 def whole_calls(calls: Sequence[Block], mint: Callable[[], str]) -> Iterator[Block]:
     """List the calls of a whole reply, each with an id of its own."""
     ids = CallIds(mint)
-    for call in calls:
+    for call in map(_nested, calls):
         opened = OpenCall(call, ids.unique(given_id(call.get("id"))))
         opened.add(call)
         yield opened.block()
@@ -99,8 +112,9 @@ class CallIndex:
         Where several come without index, id and name, each continues the call that stood in its place before.
         """
         if len(calls) == 1:
-            yield self.piece(calls[0])
+            yield self.piece(_nested(calls[0]))
             return
+        calls = [*map(_nested, calls)]
         before, self._together = self._together, []
         for place, call in enumerate(calls):
             name = _name(call)
@@ -113,6 +127,10 @@ class CallIndex:
             opened, piece = self._add(call, known)
             self._together.append(opened)
             yield piece
+
+    def has(self, call: Block) -> bool:
+        """Whether a whole call has come already."""
+        return any(known.says(_nested(call)) for known in self.calls)
 
     def go_on(self, index: int, text: str) -> ToolCallDelta | None:
         """Add a piece of its arguments to the function call of that index, if there is one."""
@@ -145,7 +163,8 @@ class CallIndex:
         id, index = given_id(call.get("id")), call.get("index")
         same_id = next((known for known in self.calls if known.wire_id == id), None) if id else None
         if not isinstance(index, int):
-            if same_id is not None and name is not None and same_id.complete and _has_text(call):
+            new = same_id is not None and name is not None and same_id.complete and _has_text(call)
+            if new and same_id is not None and not same_id.says(call):
                 return None  # another one that has the same id
             last = self.calls[-1] if self.calls else None
             known = same_id or last
@@ -156,6 +175,14 @@ class CallIndex:
             return same_id if name is None else None  # an index that changes within a call
         begins = same_id is not known and name is not None and bool(id) and _is_over(known, name)
         return None if begins else known
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return True
 
 
 def _is_over(known: OpenCall | None, name: str) -> bool:
@@ -175,6 +202,14 @@ def _has_text(call: Block) -> bool:
     """Whether a fragment has a piece of arguments."""
     kind = _kind(call)
     return bool(kind and call[kind].get(CALLED[kind]))
+
+
+def _nested(call: Block) -> Block:
+    """Return a call whose name and arguments stand where the wire has them: some servers have them one level up."""
+    if _kind(call) or not ("name" in call or "arguments" in call) or text_of(call.get("type")) not in ("", "function"):
+        return call
+    rest = {name: value for name, value in call.items() if name not in ("name", "arguments", "function")}
+    return {**rest, "function": {name: call[name] for name in ("name", "arguments") if name in call}}
 
 
 def _kind(call: Block) -> str:

@@ -9,16 +9,17 @@ from msgspec.structs import replace
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_any, excerpt
+from tako.kit.complaints import complaint
 from tako.kit.completions.blocks import REASONING, Block, chunks_of
 from tako.kit.completions.calls import whole_calls
 from tako.kit.completions.citations import REFERENCES, annotated, referenced
-from tako.kit.completions.dialect import Dialect, finish_reason
-from tako.kit.completions.ids import given_id
+from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.replied import spoken
 from tako.kit.completions.shapes import Content, read_reply, usage_of
 from tako.kit.counts import note_odd
 from tako.kit.failures import facts_of
-from tako.kit.ids import mint_id
+from tako.kit.finish_words import finish_reason
+from tako.kit.ids import given_id, mint_id
 from tako.loose import as_array, as_object, text_of
 from tako.parts import Citation, Part, TextPart
 from tako.types import ChatResponse, FinishReason, Message, Role
@@ -52,18 +53,23 @@ def decode_reply(
     dialect = dialect or Dialect()
     document = decode_any(body)
     reply = read_reply(document, body)
-    place, choice = next(((n, one) for n, one in enumerate(reply.choices or ()) if not one.index), (0, None))
+    choices = reply.choices or []
+    spread = is_spread(exchange)
+    choice = next((one for one in choices if not one.index), choices[0] if choices and spread else None)
     error = {"error": choice.error} if choice and choice.error else document if reply.failed else None
-    if error:
-        raise provider.failure(facts_of(error), body=body.decode("utf-8", "replace"))
+    facts = facts_of(error) if error else complaint(document) if choice is None else None
+    if facts is not None:
+        raise provider.failure(facts, body=body.decode("utf-8", "replace"))
     word = (choice.finish_reason or "") if choice is not None else ""
     if choice is None or (choice.answer is None and dialect.finish_reasons.get(word) not in SILENT):
         what = "choices" if choice is None else "message"
         raise ResponseError(f"the reply has no {what}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
-    message = choice.answer or Content()
-    calls = _calls(choice, reply.choices or [], exchange)
-    given = document["choices"][place]
-    fields: Block = given.get("message") or given.get("delta") or {}
+    others = [one for one in choices if one is not choice and one.answer is not None] if spread else []
+    message = _together(choice.answer or Content(), [one.answer for one in others if one.answer is not None])
+    calls = message.calls
+    word = next((one.finish_reason for one in others if calls and _calls_for(one, dialect)), None) or word
+    given = as_object(document["choices"][choices.index(choice)]) or {}
+    fields: Block = as_object(given.get("message")) or as_object(given.get("delta")) or {}
     parts = _parts(message, fields, calls, lambda block: translator.decode(block, exchange.context), dialect)
     if message.refusal:
         note_refusal(exchange.context)
@@ -94,10 +100,19 @@ def is_spread(exchange: Exchange) -> bool:
     return (exchange.body.get("n") or 1) == 1
 
 
-def _calls(choice: Choice, choices: list[Choice], exchange: Exchange) -> list[Block]:
-    """List the calls: those of the first choice, and of the others too if they're one answer."""
-    all_choices = [choice, *[one for one in choices if one is not choice]] if is_spread(exchange) else [choice]
-    return [call for one in all_choices if one.answer is not None for call in one.answer.calls]
+def _together(first: Content, others: list[Content]) -> Content:
+    """Put an answer together that is spread over choices: all of its calls, and the first text and reasoning."""
+    if not others:
+        return first
+    fields: dict[str, Any] = {"tool_calls": [call for one in (first, *others) for call in one.calls]}
+    for name in ("content", *REASONING, "reasoning_details"):
+        fields[name] = next((value for one in (first, *others) if (value := getattr(one, name))), None)
+    return replace(first, function_call=None, **fields)
+
+
+def _calls_for(choice: Choice, dialect: Dialect) -> bool:
+    """Whether a choice ended for calls."""
+    return finish_reason(choice.finish_reason or "", dialect.finish_reasons, has_calls=False) is FinishReason.TOOL_CALLS
 
 
 def _parts(

@@ -14,36 +14,10 @@ from tako.kit.completions.files import encode_file
 from tako.kit.completions.ids import call_ids
 from tako.kit.families import bare_name
 from tako.kit.files import Media
+from tako.kit.finish_words import FINISH_REASONS
 from tako.kit.schemas.wires import OPENAI, Wire
 from tako.translator import PartContext
 from tako.types import FinishReason
-
-FINISH_REASONS: Mapping[str, FinishReason] = {
-    **dict.fromkeys(
-        ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "end"), FinishReason.STOP
-    ),
-    **dict.fromkeys(
-        ("length", "model_length", "max_tokens", "max_output_tokens", "max_length", "model_context_window_exceeded"),
-        FinishReason.LENGTH,
-    ),
-    **dict.fromkeys(("tool_calls", "function_call", "tool_use", "tool_call"), FinishReason.TOOL_CALLS),
-    **dict.fromkeys(
-        (
-            *("content_filter", "content_filtered", "sensitive", "refusal", "guardrail_intervened", "safety"),
-            *("recitation", "blocklist", "prohibited_content", "spii"),
-        ),
-        FinishReason.CONTENT_FILTER,
-    ),
-    **dict.fromkeys(
-        ("error", "abort", "insufficient_system_resource", "network_error", "malformed_function_call"),
-        FinishReason.ERROR,
-    ),
-    "pause_turn": FinishReason.PAUSE,
-}
-"""The vendors' words, in lower case, and those that gateways hand through from other wires; any other is OTHER.
-
-``insufficient_system_resource`` is DeepSeek's, ``network_error`` and ``sensitive`` are Zhipu's, ``abort`` is vLLM's.
-"""
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
@@ -142,10 +116,3 @@ def _changes(name: str) -> Mapping[str, Any]:
     none: Mapping[str, Any] = {}
     changes = next((changes for pattern, changes in OPENAI_MODELS if pattern.match(name)), none)
     return {**changes, "needs": "responses"} if RESPONSES_ALONE.match(name) else changes
-
-
-def finish_reason(word: str, words: Mapping[str, FinishReason], *, has_calls: bool) -> FinishReason:
-    """Read a vendor's finish reason; if it gives none, calls speak for themselves."""
-    if not word:
-        return FinishReason.TOOL_CALLS if has_calls else FinishReason.OTHER
-    return words.get(word) or words.get(word.lower(), FinishReason.OTHER)

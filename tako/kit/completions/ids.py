@@ -1,25 +1,16 @@
-"""Ids of calls on this wire: as servers give them, and as OpenAI takes those that others made."""
+"""Ids of calls as OpenAI takes those that others made."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 from itertools import count
-from typing import TYPE_CHECKING, Any
-
-from tako.loose import text_of
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONGEST_ID = 40
 """Characters that OpenAI takes as the id of a call; others make longer ones."""
-
-
-def given_id(value: Any) -> str:
-    """Return a call's id as text, "" if it has none: servers number their calls, and write "null" for none."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return "" if value == "null" else text_of(value)
 
 
 def call_ids(id: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw, Struct, convert, defstruct
 
 from tako.errors import ResponseError
+from tako.kit.completions.mended import mended
 from tako.kit.completions.usual import NOTHING
 from tako.loose import as_object, count_of
 from tako.types import Usage
@@ -24,6 +25,12 @@ class Content(Struct, gc=False):
     refusal: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
     function_call: dict[str, Any] | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has no text, no reasoning and no calls."""
+        thoughts = self.reasoning_content or self.reasoning or self.reasoning_details
+        return not (self.content or self.refusal or thoughts or self.calls)
 
     @property
     def calls(self) -> list[dict[str, Any]]:
@@ -56,8 +63,13 @@ class Choice(Struct, gc=False):
     @property
     def said(self) -> Content | None:
         """What a chunk says: some servers stream a ``message``, or have ``text`` alone."""
-        found = self.delta or self.message
+        found = self.message if self.delta is None else self.delta
         return Content(self.text) if found is None and self.text and isinstance(self.text, str) else found
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a chunk has a message and no more pieces; it may say again what has come in pieces."""
+        return self.message is not None and (self.delta is None or self.delta.is_silent)
 
     @property
     def answer(self) -> Content | None:
@@ -124,7 +136,10 @@ CHUNK: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(_chunk)
 def read_reply(document: Any, body: bytes) -> Reply:
     """Read the fields that tako uses, whatever others there are; raises ResponseError with the path of what's wrong."""
     try:
-        return convert(document, Reply)
+        try:
+            return convert(document, Reply)
+        except msgspec.ValidationError:
+            return convert(mended(document), Reply)
     except msgspec.ValidationError as error:
         text = f"the reply has another shape than expected: {error}"
         raise ResponseError(text, body=body[:4096].decode("utf-8", "replace")) from error

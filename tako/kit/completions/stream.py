@@ -5,27 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_any
+from tako.kit.complaints import complaint
 from tako.kit.completions.blocks import REASONING, Block, chunks_of, is_plain
 from tako.kit.completions.calls import CallIndex, OpenCall
 from tako.kit.completions.citations import REFERENCES, annotated, referenced
 from tako.kit.completions.decode import SILENT, is_spread, last_blocks, minting, note_refusal, reasoning_texts
-from tako.kit.completions.dialect import Dialect, finish_reason
+from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.gathered import Gathered
-from tako.kit.completions.ids import given_id
 from tako.kit.completions.open_block import OpenBlock
 from tako.kit.completions.shapes import CHUNK, Choice, Content, Reply, read_reply, usage_of
 from tako.kit.completions.usual import NO_RESULTS, Expected
 from tako.kit.counts import later, note_odd
 from tako.kit.failures import facts_of, read_facts
+from tako.kit.finish_words import finish_reason
+from tako.kit.ids import given_id
 from tako.kit.sse import SseDecoder
 from tako.loose import as_object, text_of
 from tako.parts import TextPart, ToolCallPart
 from tako.state import BLOCK_END
-from tako.types import Chunk, Delta, End, ToolCallDelta
+from tako.types import Chunk, Delta, End, FinishReason, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +41,6 @@ if TYPE_CHECKING:
     from tako.parts import Part
     from tako.translator import Translator
 
-NO_CHOICE = Choice()
 NO_FACTS = (None, None, None)
 
 
@@ -74,6 +76,8 @@ class CompletionsDecoder:
         self._spread = is_spread(exchange)
         self._empty = True  # no choice has had a message so far
         self._passed_over = False  # other answers to the same question were
+        self._in_pieces = False  # deltas have said something
+        self._text_from: int | None = None  # the choice whose text is taken if the first one has none
         self._says_it_again = False  # the details of reasoning repeat the text that another field has
         self._silent: dict[str, None] = {}
         self._usual = Expected()
@@ -91,8 +95,8 @@ class CompletionsDecoder:
                 raise StreamTruncatedError("the stream ended in the middle of an event") from error
         if not self._finish and not self.ended and (self._dialect.require_finish or not clean):
             raise StreamTruncatedError("the stream ended without a finish reason and without [DONE]")
-        if self._empty and self._finish and self._dialect.finish_reasons.get(self._finish) not in SILENT:
-            raise ResponseError("the reply has no message")
+        if self._empty and self._dialect.finish_reasons.get(self._finish) not in SILENT:
+            raise ResponseError(f"the reply has no {'message' if self._finish else 'choices'}")
         fields = self._gathered.fields()
         yield from self._rest(fields)
         yield self._end(fields)
@@ -186,16 +190,20 @@ class CompletionsDecoder:
             self._id, self._model = given_id(reply.id), text_of(reply.model) or self._model
         out: list[Delta] = []
         if reply.choices:
-            first = reply.choices[0]
-            if first.index or len(reply.choices) > 1:
-                first = self._first(reply.choices, out)
-            self._choice(event, first, out)
+            if reply.choices[0].index or len(reply.choices) > 1:
+                self._several(event, reply.choices, out)
+            else:
+                self._choice(event, reply.choices[0], out)
         return out
 
     def _choice(self, event: Event, choice: Choice, out: list[Delta]) -> None:
         if choice.error:
             raise self._failure(event, {"error": choice.error})
         delta = choice.said
+        if choice.repeats and choice.message is not None:
+            delta = self._unsaid(choice.message)
+        elif choice.delta is not None and not choice.delta.is_silent:
+            self._in_pieces = True
         if delta is not None:
             self._empty = False
             self._delta(delta, out)
@@ -216,19 +224,55 @@ class CompletionsDecoder:
             self._gathered_event = event
             self._gathered.add(as_object(decode_any(event.data)) or {})
 
-    def _first(self, choices: list[Choice], out: list[Delta]) -> Choice:
-        """Find the first answer: other indexes are other answers to the same question, or have more of its calls."""
-        first = next((choice for choice in choices if not choice.index), NO_CHOICE)
-        others = [choice.said for choice in choices if choice is not first]
-        if self._spread:
-            for other in others:
-                self._delta(Content(tool_calls=other.calls if other is not None else None), out)
-            others = [Content(other.content) for other in others if other is not None]
-        if not self._passed_over and any(other and (other.content or other.calls) for other in others):
+    def _unsaid(self, message: Content) -> Content:
+        """Return what of a message has not come in pieces before: some servers end a stream with all of it."""
+        if not self._in_pieces:
+            return message
+        block, kinds = self._block, self._block.kinds
+        before = "".join(block.pieces) if block.kind == "text" else ""
+        goes_on = before and isinstance(message.content, str) and message.content.startswith(before)
+        rest = message.content[len(before) :] if goes_on and message.content else None
+        calls = [call for call in message.calls if not self._calls.has(call)]
+        content = rest if "text" in kinds else message.content
+        return (
+            Content(content, tool_calls=calls)
+            if kinds & {"reasoning", "thinking"}
+            else replace(message, content=content, tool_calls=calls, function_call=None)
+        )
+
+    def _several(self, event: Event, choices: list[Choice], out: list[Delta]) -> None:
+        """Read several choices: others than the first are other answers, or have more of the same one."""
+        first = next((choice for choice in choices if not choice.index), None)
+        if first is not None:
+            self._choice(event, first, out)
+        for choice in choices:
+            if choice is not first and self._spread:
+                self._more(choice, out)
+            elif choice is not first and choice.said is not None and (choice.said.content or choice.said.calls):
+                self._pass_over()
+
+    def _more(self, choice: Choice, out: list[Delta]) -> None:
+        """Add what another choice has of an answer that is spread: its calls, and its text if the first has none."""
+        said = choice.said
+        if said is not None:
+            self._empty = False
+            if said.content and choice.index != self._text_from:
+                if "text" in self._block.kinds:
+                    self._pass_over()
+                    said = replace(said, content=None)
+                else:
+                    self._text_from = choice.index
+            self._delta(said, out)
+        words, word = self._dialect.finish_reasons, choice.finish_reason
+        if word and (not self._finish or finish_reason(word, words, has_calls=False) is FinishReason.TOOL_CALLS):
+            self._finish = word
+
+    def _pass_over(self) -> None:
+        """Note once that a text or calls of another choice were passed over."""
+        if not self._passed_over:
             self._passed_over = True
             text = "the reply has several choices; all but the first were passed over"
             self._exchange.context.notice(notices.LOST_PART, text, "")
-        return first
 
     def _odd(self, event: Event) -> Reply | None:
         """Read an event that has more fields than the usual chunk, or isn't one: the end, an error, or a keep-alive.
@@ -248,6 +292,10 @@ class CompletionsDecoder:
             if event.event == "error":
                 raise self._provider.failure(read_facts(event.data), body=event.data.decode("utf-8", "replace"))
             return None
+        if document is None:
+            return None
+        if (facts := complaint(document)) is not None:
+            raise self._provider.failure(facts, body=event.data.decode("utf-8", "replace"))
         reply = read_reply(document, event.data)
         self._gather(event)
         return reply

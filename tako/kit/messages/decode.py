@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.kit.arguments import given_arguments
 from tako.kit.blocks import state_of, vendor_part
+from tako.kit.ids import given_id
 from tako.loose import as_array, as_object, text_of
 from tako.parts import Citation, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State
@@ -55,11 +57,11 @@ def _thinking(block: dict[str, Any], context: PartContext) -> ReasoningPart | No
 
 def _call(block: dict[str, Any], context: PartContext) -> ToolCallPart:
     """Read a call. One with an id that the API wouldn't mint says who did, so that it goes back there as it is."""
-    id, args = text_of(block.get("id")), block.get("input")
+    id, args = given_id(block.get("id")), block.get("input")
     state = state_of(block, ("type", "id", "name", "input"), context)
     if state is None and (NOT_ID.search(id) or len(id) > LONGEST_ID):
         state = State(context.origin)
-    return ToolCallPart(id, text_of(block.get("name")), {} if args is None else args, state)
+    return ToolCallPart(id, text_of(block.get("name")), given_arguments(args), state)
 
 
 def read_citation(citation: Any) -> Citation:

@@ -11,8 +11,10 @@ from msgspec.structs import replace
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_any, decode_json, excerpt
+from tako.kit.complaints import complaint
 from tako.kit.failures import read_facts
-from tako.kit.ids import CallIds
+from tako.kit.finish_words import known_word
+from tako.kit.ids import CallIds, given_id
 from tako.loose import as_object, count_of, text_of
 from tako.parts import Part, TextPart, ToolCallPart
 from tako.state import State
@@ -56,7 +58,7 @@ class Reply(Struct):
 
     id: Any = None
     model: Any = None
-    content: list[Any] | None = None
+    content: list[Any] | str | None = None
     stop_reason: str | None = None
     stop_details: Any = None
     usage: Any = None
@@ -73,11 +75,14 @@ def decode_reply(body: bytes, exchange: Exchange, provider: Reporter, translator
     reply = decode_json(body, REPLY)
     if reply.error or reply.errors:
         raise reported(body, provider)
+    if reply.content is None and (facts := complaint(decode_any(body))):
+        raise provider.failure(facts, body=body.decode("utf-8", "replace"))
     if reply.content is None:
         raise ResponseError(f"the reply has no content: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context
     ids = CallIds()
-    decoded = [translator.decode(with_id(block, ids), context) for block in reply.content]
+    content = [{"type": "text", "text": reply.content}] if isinstance(reply.content, str) else reply.content
+    decoded = [translator.decode(with_id(block, ids), context) for block in content]
     parts = [part for part in decoded if part is not None]
     has_calls = any(isinstance(part, ToolCallPart) for part in parts)
     finish = finish_reason(reply.stop_reason, reply.stop_details, context, has_calls=has_calls)
@@ -113,7 +118,7 @@ def with_id(block: Any, ids: CallIds) -> Any:
     call = as_object(block)
     if call is None or call.get("type") != "tool_use":
         return block
-    return {**call, "id": ids.unique(text_of(call.get("id")))}
+    return {**call, "id": ids.unique(given_id(call.get("id")))}
 
 
 def finish_reason(word: str | None, details: Any, context: PartContext, *, has_calls: bool) -> FinishReason:
@@ -122,7 +127,7 @@ def finish_reason(word: str | None, details: Any, context: PartContext, *, has_c
     ``details`` tell why the model refused.
     """
     if word:
-        reason = FINISH_REASONS.get(word, FinishReason.OTHER)
+        reason = known_word(word, FINISH_REASONS)
         refusal = as_object(details)
         if refusal is not None and reason is FinishReason.CONTENT_FILTER:
             why = [text_of(refusal.get(name)) for name in ("category", "explanation")]

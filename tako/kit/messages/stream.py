@@ -11,9 +11,11 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import closing
 from tako.kit.body import decode_json
+from tako.kit.complaints import complaint
 from tako.kit.counts import later
 from tako.kit.failures import error_in
-from tako.kit.ids import CallIds
+from tako.kit.finish_words import known_word
+from tako.kit.ids import CallIds, given_id
 from tako.kit.messages.pieces import LIVE, OpenBlock
 from tako.kit.messages.reply import FINISH_REASONS, finish_reason, reported, usage_of
 from tako.kit.sse import SseDecoder
@@ -180,7 +182,8 @@ class MessagesDecoder:
 
     def _event(self, event: Event) -> Iterator[Chunk]:
         """Read any event but the frequent ones; its type is told by its name or, where a proxy lost that, inside."""
-        if event.data.startswith(b"[DONE]") or not event.data.strip():  # not the API's, but compatible servers'
+        if event.data.strip() in (b"[DONE]", b"", b"null"):  # not the API's, but compatible servers'
+            yield from self._done(event.data)
             return
         if event.event not in EVENTS and event.event != "message":
             self._pass_over(event.event, event.data)
@@ -212,6 +215,12 @@ class MessagesDecoder:
             case kind:
                 self._pass_over(text_of(kind), event.data)
 
+    def _done(self, data: bytes) -> Iterator[Delta]:
+        """End a reply whose stop reason has come, if a server says so in the way of Chat Completions."""
+        if data.startswith(b"[DONE]") and self._message.get("stop_reason"):
+            self.ended = True
+            yield from self._rest()
+
     def _begin(self, message: dict[str, Any]) -> Iterator[Delta]:
         """Begin the message; it may have blocks already, as after tools that ran on the vendor's side."""
         self._usage = later(self._usage, _without_nulls(message.get("usage")))
@@ -232,7 +241,7 @@ class MessagesDecoder:
         if block.main:
             self._open_text = False
         if block.kind == "tool_use":
-            block.fields["id"] = self._ids.unique(text_of(fields.get("id")))
+            block.fields["id"] = self._ids.unique(given_id(fields.get("id")))
             block.call = self._calls
             self._calls += 1
             name = text_of(fields.get("name"))
@@ -311,7 +320,7 @@ class MessagesDecoder:
         for index in sorted(self._blocks):
             yield from self._stop(index)
         word = text_of(self._message.get("stop_reason"))
-        if self._open_text and FINISH_REASONS.get(word) is FinishReason.PAUSE:
+        if self._open_text and known_word(word, FINISH_REASONS) is FinishReason.PAUSE:
             yield Delta(state=State(self._context.origin))
 
     def _keep(self, frame: dict[str, Any], *known: str) -> None:
@@ -326,6 +335,8 @@ class MessagesDecoder:
             frame: Any = msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             frame = data
+        if (facts := complaint(frame)) is not None:
+            raise self._provider.failure(facts, body=data.decode("utf-8", "replace"))
         if frame and kind != "ping" and frame != {"type": kind}:
             self._lose(f"an event of type {kind[:64]!r}")
 

@@ -24,6 +24,7 @@ from tako.kit.encoding import (
     result_parts,
 )
 from tako.kit.files import MEDIA, MediaPart, read_media
+from tako.kit.ids import given_id
 from tako.kit.responses.citations import citation_of
 from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES
@@ -109,10 +110,11 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
             args = arguments(text)
             known = ("call_id", "name") if is_spelled(text, args) else ("call_id", "name", "arguments")
             state = _state(fields, known, context)
-            return ToolCallPart(text_of(fields.get("call_id")), text_of(fields.get("name")), args, state)
+            return ToolCallPart(given_id(fields.get("call_id")), text_of(fields.get("name")), args, state)
         case "custom_tool_call":
             state = state_of(fields, ("call_id", "name", "input"), context)
-            return ToolCallPart(text_of(fields.get("call_id")), text_of(fields.get("name")), fields.get("input"), state)
+            id, name = given_id(fields.get("call_id")), text_of(fields.get("name"))
+            return ToolCallPart(id, name, fields.get("input"), state)
         case "image_generation_call" if fields.get("result") and isinstance(fields["result"], str):
             mime = f"image/{text_of(fields.get('output_format')) or 'png'}"
             return ImagePart(mime, fields["result"], state_of(fields, ("result",), context))

@@ -9,6 +9,7 @@ import msgspec
 from tako import notices
 from tako.errors import ResponseError
 from tako.kit.body import decode_json, excerpt
+from tako.kit.complaints import complaint
 from tako.kit.completions.decode import note_refusal
 from tako.kit.counts import note_odd
 from tako.kit.failures import Facts, error_in, facts_of
@@ -37,6 +38,8 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     reply = decode_json(body, OBJECT)
     raise_failure(reply, provider, body)
     output = output_of(reply)
+    if "output" not in reply:
+        raise_complaint(reply, provider, body)
     if says_nothing(reply):
         raise ResponseError(f"the reply has no output: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context
@@ -72,6 +75,13 @@ def raise_failure(reply: dict[str, Any], provider: HttpProvider, body: bytes) ->
     """Raise the error of a reply that failed; some say no more than that."""
     if error_in(reply) or reply.get("status") == "failed":
         facts = facts_of(reply) if error_in(reply) else Facts("the reply failed, and doesn't say why")
+        raise provider.failure(facts, body=body.decode("utf-8", "replace"))
+
+
+def raise_complaint(document: Any, provider: HttpProvider, body: bytes) -> None:
+    """Raise what an object that isn't a reply, or an event of one, complains of; nothing if it doesn't complain."""
+    facts = complaint(document)
+    if facts is not None:
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
 
 

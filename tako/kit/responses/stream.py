@@ -14,7 +14,7 @@ from tako.kit.counts import note_odd
 from tako.kit.failures import error_in, read_facts
 from tako.kit.gather import Gathered
 from tako.kit.responses.items import TEXT, Items
-from tako.kit.responses.reply import OBJECT, ending, output_of, raise_failure, says_nothing, usage_of
+from tako.kit.responses.reply import OBJECT, ending, output_of, raise_complaint, raise_failure, says_nothing, usage_of
 from tako.kit.sse import SseDecoder
 from tako.loose import as_object, text_of
 from tako.types import Chunk, Delta, End
@@ -124,12 +124,14 @@ class ResponsesDecoder:
             raise self._failure(event)
         if kind in TERMINAL:
             reply = as_object(fields.get("response")) or {}
-            self._reply = {"status": "completed", **reply, **({"status": TERMINAL[kind]} if TERMINAL[kind] else {})}
+            known = reply.get("status") in TERMINAL.values()  # others are of the beginning
+            self._reply = {**reply, "status": reply["status"] if known else TERMINAL[kind] or "completed"}
             raise_failure(self._reply, self._provider, event.data)
             self.ended = True
         elif kind in HEADS:
             self._reply = as_object(fields.get("response")) or {}
         else:
+            raise_complaint(fields, self._provider, event.data)
             known = yield from self._items.read(kind, fields)
             if not known:
                 self._facts.add({"events": [fields]}, len(event.data))

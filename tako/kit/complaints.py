@@ -1,0 +1,55 @@
+"""Errors that are told within a reply of status 200 by an object that has no field ``error``.
+
+Gateways send ``{"detail": "…"}``, ``{"code": 1301, "msg": "…"}``, ``{"success": false, "message": "…"}`` in place of a
+reply, or of one event of it. Taken for an event that says nothing, such an object ends a stream as if all were well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako.kit.failures import error_in, facts_of
+from tako.loose import as_array, as_object, text_of
+
+if TYPE_CHECKING:
+    from tako.kit.failures import Facts
+
+WORDS = ("message", "Message", "msg", "detail", "title")
+"""Fields that have a complaint's text."""
+CODES = ("code", "status", "statusCode", "status_code")
+BESIDE = frozenset(
+    (
+        *("activityId", "data", "details", "error", "errors", "instance", "object", "param", "path", "reason"),
+        *("requestId", "request_id", "success", "timestamp", "traceId", "trace_id", "type"),
+    )
+)
+"""Fields that may stand beside them; an object with any other one isn't a complaint."""
+FAILED = ("error", "fail", "failed", "failure")
+MINIMUM = 400
+
+
+def complaint(document: Any) -> Facts | None:
+    """Return what an object that isn't a reply complains of, or the first in a list; None if it doesn't complain.
+
+    A text alone is a complaint. Beside other fields it takes a code or a status that isn't one of success as well,
+    since some servers tell how far they have come.
+    """
+    while items := as_array(document):
+        document = items[0]
+    fields = as_object(document)
+    if fields is None or fields.keys() - BESIDE - {*WORDS, *CODES}:
+        return None
+    if error_in(fields):
+        return facts_of(fields)
+    said = [fields[word] for word in WORDS if fields.get(word) and not isinstance(fields[word], (bool, dict))]
+    failed = fields.get("success") is False or "detail" in fields or any(_is_bad(fields.get(name)) for name in CODES)
+    failed = failed or "error" in text_of(fields.get("type")).lower() or fields.get("object") == "error"
+    alone = len(fields) == 1 and isinstance(next(iter(fields.values())), str)
+    return facts_of(fields) if (said and (failed or alone)) or fields.get("success") is False else None
+
+
+def _is_bad(code: Any) -> bool:
+    """Whether a code or a status tells of a failure: 400 and more, an error's name, or a vendor's own number."""
+    if isinstance(code, str):
+        return code.lower() in FAILED or "error" in code.lower() or (code.isdecimal() and int(code) >= MINIMUM)
+    return isinstance(code, int) and not isinstance(code, bool) and code >= MINIMUM
