@@ -37,7 +37,7 @@ def _content(value: Any) -> Any:
     if fields is None:
         return None
     content, refusal, calls = fields.get("content"), fields.get("refusal"), fields.get("tool_calls")
-    if content is not None and not isinstance(content, (str, list)):
+    if content is not None and as_array(content) is None:
         block = as_object(content)
         content = [block] if block is not None else _text(content)
     listed = as_array(calls) or ([calls] if calls else [])
