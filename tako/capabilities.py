@@ -13,17 +13,28 @@ MTOK = Decimal(1_000_000)
 
 
 class Capabilities(Struct, frozen=True, kw_only=True):
-    """What one model can do.
+    """What one model can do. Sizes are in tokens, prices in US dollars per million tokens, None if unknown.
 
-    ``retires`` is the day on which the vendor turns it off, as far as that is announced, and ``replacement`` the model
-    that the vendor recommends instead.
-
-    Sizes are in tokens, prices in US dollars per million tokens; None where a value is not known. The prices hold for
-    prompts of up to ``prices_up_to_tokens``; longer ones have others. Cache writes have the price
-    of the shortest duration, and those that last an hour one of their own. ``origins`` says of fields where
-    their values are from, as in ``{"max_context_tokens": "tako-openai 0.1.0: gpt-5 (2026-11-22, https://...)"}``; "" is
-    an assumption, as is a field that is missing beside others. ``provider.capability_origins()`` knows of plugins and
-    users, too.
+    Attributes:
+        max_context_tokens: The largest prompt and reply together.
+        supports_streaming: Whether it streams.
+        supports_tools: Whether it calls tools.
+        supports_vision: Whether it reads images.
+        supports_json_mode: Whether it replies in JSON on request.
+        supports_documents: Whether it reads PDFs.
+        supports_audio: Whether it hears audio.
+        supports_video: Whether it watches video.
+        usd_per_input_mtok: The price of input tokens.
+        usd_per_output_mtok: The price of output tokens.
+        usd_per_cached_mtok: The price of input tokens that are read from the cache.
+        usd_per_cache_write_mtok: The price of cache writes, for the shortest duration that the vendor offers.
+        usd_per_cache_write_1h_mtok: The price of cache writes that last an hour.
+        prices_up_to_tokens: The longest prompt that these prices hold for. None if there's no such limit.
+        retires: The day on which the vendor turns the model off, if it's announced.
+        replacement: The model that the vendor recommends instead.
+        origins: Where the values come from, by field, such as ``{"max_context_tokens": "tako-openai 0.1.0: gpt-5
+            (2026-11-22, https://...)"}``. "" is an assumption. ``provider.capability_origins()`` also knows about
+            plugins and your own values.
     """
 
     max_context_tokens: int | None = None
@@ -45,9 +56,9 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     origins: dict[str, str] = {}
 
     def cost(self, usage: Usage) -> Cost | None:
-        """Return what a usage costs, exactly; None where a price that it needs is not known, or no tokens are.
+        """Return the exact price of a usage. None if a price that it needs isn't known, or if it has no tokens.
 
-        Cached reads and cache writes have prices of their own; the rest of the input has the plain one.
+        Cache reads and cache writes have their own prices; the rest of the input has the plain one.
         """
         if usage.reasoning_tokens > usage.output_tokens:
             return None  # a part that is larger than the whole: nobody knows what was billed
@@ -74,7 +85,7 @@ PRICES = tuple(name for name in Capabilities.__struct_fields__ if name.startswit
 
 
 def _price(tokens: int, usd_per_mtok: float | None) -> Decimal | None:
-    """Price some tokens; none cost nothing, whatever their price."""
+    """Return the price of some tokens. No tokens cost nothing, even if their price isn't known."""
     if not tokens:
         return Decimal(0)
     return None if usd_per_mtok is None else tokens * Decimal(str(usd_per_mtok)) / MTOK

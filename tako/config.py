@@ -66,10 +66,15 @@ class RulesError(ConfigurationError):
 
 
 class Config(Struct, frozen=True):
-    """What a file says. Providers are made when they are asked for, so that one without a key harms no other.
+    """A configuration file. Providers are made when you request them, so a missing key only concerns its own provider.
 
-    ``places`` are the folders of modules that it names and that aren't installed. ``plugins`` hold in this process once
-    the file is loaded.
+    Attributes:
+        path: The file.
+        providers: The ``[providers.NAME]`` tables.
+        default: The name of the default provider.
+        conductor_table: The ``[conductor]`` table.
+        places: Folders of modules that the file names and that aren't installed.
+        plugins: The ``[plugins]`` tables.
     """
 
     path: str
@@ -80,10 +85,10 @@ class Config(Struct, frozen=True):
     plugins: Settings = Settings()
 
     def provider(self, name: str | None = None, **options: Any) -> Provider:
-        """Make the provider of that name, or the default one; ``options`` go over those of the file.
+        """Make the provider with this name, or the default one. ``options`` override those of the file.
 
-        ``NAME:MODEL`` is the provider of that name with another model. Raises ConfigurationError, or what the provider
-        raises, with file and key.
+        ``NAME:MODEL`` is that provider with another model. Raises ConfigurationError, or what the provider raises, with the
+        file and the key.
         """
         wanted = name if name is not None else self.default
         if wanted is None:
@@ -106,7 +111,7 @@ class Config(Struct, frozen=True):
         raise failure
 
     def conductor(self) -> Conductor:
-        """Make the Conductor; one name is one provider object. Raises ConfigurationError with file and key."""
+        """Make the Conductor. Raises ConfigurationError with the file and the key."""
         table = self.conductor_table
         if table is None:
             raise ConfigurationError(f"{self.path}: [conductor] is missing; its workers name {one_of(self.providers)}")
@@ -175,11 +180,13 @@ class Found(Struct, frozen=True):
 
 
 def load_config(path: str | os.PathLike[str] | None = None) -> Config:
-    """Read a configuration: the given file, else TAKO_CONFIG, else ./tako.toml if it is trusted, else the user's own.
+    """Read a configuration, and apply its ``[plugins]`` to this process.
 
-    From then on its ``[plugins]`` hold in this process, if it has any. A file in the current folder that is not trusted
-    is skipped with an UntrustedWarning. Raises ConfigurationError where
-    there is none, or with file, key and what was expected where it is wrong.
+    Without a path, it's the file in TAKO_CONFIG, else ./tako.toml if you trust it, else your own in your home folder. A
+    file in the current folder that you don't trust is skipped with an UntrustedWarning.
+
+    Raises:
+        ConfigurationError: There is no file, or something in it is wrong. The text names the file and the key.
     """
     found = find_config(path)
     if found.skipped:

@@ -1,4 +1,4 @@
-"""A conversation: its messages, kept turn by turn, and written down as JSON."""
+"""Conversations: messages that are kept turn by turn, and stored as JSON."""
 
 from __future__ import annotations
 
@@ -43,11 +43,20 @@ class History(Struct, frozen=True, tag_field="kind", tag="tako.conversation"):
 
 
 class Conversation:
-    """Turns with one provider: each request has all messages so far.
+    """Turns with one provider. Each request has all messages so far.
 
-    ``system`` goes before them. Other keywords hold for every turn, as those of ``chat`` do for one. Messages of a turn
-    that fails, or whose stream is left, aren't kept. ``messages`` is yours to edit between turns. ``usage`` and
-    ``cost`` are those of the turns that were kept.
+    If a turn fails, or you leave its stream, its messages aren't kept.
+
+    Args:
+        provider: The provider. You can change it between turns.
+        messages: The messages so far.
+        **options: Keywords of ``Provider.chat`` that hold for every turn, such as ``system``.
+
+    Attributes:
+        messages: The messages so far. You may edit them between turns.
+        usage: The tokens of the turns that were kept.
+        provider: The provider of the next turn.
+        options: The keywords that hold for every turn.
     """
 
     def __init__(
@@ -71,18 +80,18 @@ class Conversation:
 
     @property
     def system(self) -> str | list[Part] | None:
-        """What goes before the messages."""
+        """The system text that goes before the messages."""
         return self.options.get("system")
 
     @property
     def cost(self) -> Cost | None:
-        """What the turns cost; None if that of one isn't known, and before the first."""
+        """The price of the turns that were kept. None if one isn't known, and before the first."""
         known = [cost for cost in self._costs if cost is not None]
         return sum(known[1:], known[0]) if known and len(known) == len(self._costs) else None
 
     @property
     def blocking(self) -> BlockingConversation:
-        """The same methods for code without an event loop."""
+        """The same methods without ``await``."""
         from tako.blocking_conversation import BlockingConversation
 
         return BlockingConversation(self)
@@ -100,7 +109,7 @@ class Conversation:
     async def say(
         self, turn: Turn, *, response_type: Any = None, repairs: int = 1, **options: Unpack[RequestOptions]
     ) -> ChatResponse[Any]:
-        """Take one turn, and keep it. Keywords are those of ``Provider.chat``, for this turn."""
+        """Send one turn, and keep it with its reply. Keywords are those of ``Provider.chat``, for this turn."""
         with self._turn():
             messages = self._with(turn)
             response = await self.provider.chat(
@@ -116,7 +125,7 @@ class Conversation:
     @overload
     def stream(self, turn: Turn, *, response_type: Any, **options: Unpack[RequestOptions]) -> TypedStream[Any]: ...
     def stream(self, turn: Turn, *, response_type: Any = None, **options: Unpack[RequestOptions]) -> ChatStream:
-        """Take one turn piece by piece; it's kept once its last chunk has come."""
+        """Send one turn and stream the reply. It's kept once its last chunk has come."""
         messages = self._with(turn)
         merged = self._options(options)
         request = ChatRequest(messages, model=merged.get("model"))
@@ -139,7 +148,7 @@ class Conversation:
         approve: Approve | None = None,
         **options: Unpack[RequestOptions],
     ) -> RunResult:
-        """Take one turn in which the model may call ``tools``; calls and results are kept, too."""
+        """Send one turn in which the model may call ``tools``. Calls and results are kept, too."""
         with self._turn():
             messages = self._with(turn)
             run = self.provider.run(
@@ -151,12 +160,12 @@ class Conversation:
         return result
 
     def to_json(self) -> str:
-        """Write down the messages and the system text; other options and the provider aren't part of it."""
+        """Write the messages and the system text as JSON, without the provider and other options."""
         return msgspec.json.encode(History(VERSION, self.messages, self.system)).decode()
 
     @classmethod
     def from_json(cls, provider: Provider, text: str | bytes, **options: Unpack[RequestOptions]) -> Self:
-        """Read what ``to_json`` wrote, with this version of tako or an earlier one. Raises ConfigurationError."""
+        """Read what ``to_json`` of this version or an earlier one wrote. Raises ConfigurationError."""
         history = read_history(text)
         given: RequestOptions = {**options}
         if given.get("system") is None:

@@ -69,25 +69,26 @@ def shown(value: object) -> str:
 
 
 class TakoError(Exception):
-    """The root of every error that tako raises on purpose. Its text is one line, whatever went into it."""
+    """The base class of all errors that tako raises. Its text is always one line."""
 
     def __str__(self) -> str:
-        """Return what happened, to whom, and what to do."""
+        """Return what happened, at which provider, and what to do."""
         return one_line(super().__str__())
 
 
 class ConfigurationError(TakoError):
-    """An option, a key or a request that cannot be right; raised before the network."""
+    """An option, a key or a request is wrong. Raised before anything is sent."""
 
 
 class PluginError(TakoError):
-    """A plugin is missing, broken, disabled or ambiguous, or lacks a hook."""
+    """A plugin is missing, broken, disabled or ambiguous, lacks a hook, or failed during a call."""
 
 
 class UnsupportedError(TakoError):
-    """The request is strict and the provider cannot carry something of it.
+    """The request has ``strict=True``, and the provider can't send all of it.
 
-    ``notices`` are the ones that the reply of a lenient request would have had.
+    Attributes:
+        notices: The notices that the response would have without ``strict``.
     """
 
     def __init__(self, message: str, *, notices: tuple[Any, ...] = ()) -> None:
@@ -99,10 +100,14 @@ class UnsupportedError(TakoError):
 
 
 class UrlPrefetchError(TakoError):
-    """The URL policy refused an image's address, or the fetch of it failed.
+    """The URL policy refused an address, or the fetch failed.
 
-    ``rule`` is a stable name of the rule that refused, ``host`` the URL's host, ``option`` the setting that would
-    permit it (None where nothing does). The text never holds the answer's body nor an address that was resolved.
+    The text never has the reply's body or an address that DNS returned.
+
+    Attributes:
+        rule: A stable name of the rule that refused.
+        host: The URL's host.
+        option: The setting that would allow it, or None if none does.
     """
 
     def __init__(
@@ -118,11 +123,17 @@ class UrlPrefetchError(TakoError):
 
 
 class ProviderError(TakoError):
-    """A call reached for a provider and failed.
+    """A call to a provider failed.
 
-    ``status_code`` is the HTTP status (None where there was no reply); an error event inside a stream that
-    began with 200 has the status that its code stands for. ``code`` is the vendor's own word. ``retry_after``
-    is in seconds. ``body`` is the beginning of the reply as text, secrets taken out.
+    Attributes:
+        provider: The provider's name.
+        model: The model that you requested.
+        status_code: The HTTP status, or None without a reply. An error inside a stream has the status of its code.
+        code: The vendor's most exact word for the error.
+        request_id: The vendor's id of the request.
+        retry_after: Seconds to wait, if the vendor says.
+        body: The beginning of the reply as text, without secrets.
+        retryable: Whether tako retries it.
     """
 
     retryable: bool = False
@@ -150,7 +161,7 @@ class ProviderError(TakoError):
         self.body = body
 
     def __str__(self) -> str:
-        """Return one sentence: who, what, and the ids that a vendor's support will ask for."""
+        """Return one line: the provider, what happened, and the ids that the vendor's support needs."""
         who = ":".join([str(name) for name in (self.provider, self.model) if name])
         text = one_line(str(self.args[0]) if self.args else "")
         facts = [str(self.status_code) if self.status_code else "", self.code or ""]
@@ -163,7 +174,7 @@ class ProviderError(TakoError):
 
 
 class BadRequestError(ProviderError):
-    """The vendor refused the request as it stands (400, 422)."""
+    """The vendor refused the request (400, 413, 422)."""
 
     default_status = 400
 
@@ -173,32 +184,32 @@ class ContextLengthError(BadRequestError):
 
 
 class AuthenticationError(ProviderError):
-    """The key or the credentials are not accepted (401)."""
+    """The vendor doesn't accept the key or the credentials (401)."""
 
     default_status = 401
 
 
 class PermissionDeniedError(ProviderError):
-    """The credentials are good, but not for this (403)."""
+    """The credentials are valid, but don't allow this, or the account can't pay for it (402, 403)."""
 
     default_status = 403
 
 
 class NotFoundError(ProviderError):
-    """No such model, deployment or path (404)."""
+    """There's no such model, deployment or path (404)."""
 
     default_status = 404
 
 
 class RateLimitError(ProviderError):
-    """Too many requests or tokens (429); ``retry_after`` holds the seconds to wait where the vendor says."""
+    """Too many requests or tokens (429). ``retry_after`` has the seconds to wait, if the vendor says."""
 
     retryable = True
     default_status = 429
 
 
 class ServerError(ProviderError):
-    """The vendor failed (5xx, and 408 and 409, which are the vendor's moment too)."""
+    """The vendor failed (408, 409, 5xx)."""
 
     retryable = True
     default_status = 500
@@ -217,28 +228,32 @@ class ContentFilterError(ProviderError):
 
 
 class TransportError(ProviderError):
-    """No reply: the host is unknown or unreachable, TLS failed, or the connection broke before the reply was whole."""
+    """There was no reply: the host can't be found or reached, TLS failed, or the connection broke."""
 
     retryable = True
 
 
 class ProviderTimeoutError(TransportError):
-    """Nothing came for longer than ``timeout`` (or ``connect_timeout``) seconds, or the ``deadline`` of a call is over.
+    """Nothing came for ``timeout`` (or ``connect_timeout``) seconds, or the ``deadline`` of the call is over.
 
-    In the middle of a stream, ``partial`` is the reply as far as it came.
+    Attributes:
+        partial: The reply so far, if a stream had begun. Otherwise None.
     """
 
     partial: ChatResponse | None = None
 
 
 class ResponseError(ProviderError):
-    """A reply that cannot be understood: not JSON, of another shape, or over a size limit."""
+    """The reply can't be read: it isn't JSON, has an unknown shape, or is over a size limit."""
 
 
 class RunLimitError(TakoError):
-    """A run came to one of its limits: ``max_rounds`` or ``max_cost``.
+    """A run reached ``max_rounds`` or ``max_cost``. To continue, run its messages.
 
-    ``messages`` are all of the conversation so far, ``usage`` and ``cost`` what it took. To go on, run the messages.
+    Attributes:
+        messages: The conversation so far.
+        usage: The tokens so far.
+        cost: The price so far.
     """
 
     def __init__(self, message: str, *, messages: Any = (), usage: Any = None, cost: Any = None) -> None:
@@ -252,9 +267,11 @@ class RunLimitError(TakoError):
 
 
 class InvalidReplyError(ResponseError):
-    """A reply that can't be read into the type that was asked for.
+    """The reply doesn't fit the ``response_type``.
 
-    ``response`` is the reply. ``reason`` is "mismatch" (it isn't JSON, or doesn't fit), "refusal" or "length".
+    Attributes:
+        response: The reply.
+        reason: "mismatch" (it isn't JSON, or doesn't fit), "refusal" or "length".
     """
 
     def __init__(self, message: str, *, response: Any = None, reason: str = "mismatch", **facts: Any) -> None:
@@ -264,9 +281,10 @@ class InvalidReplyError(ResponseError):
 
 
 class StreamTruncatedError(ResponseError):
-    """A stream ended before the vendor said that it was done; ``partial`` is the reply as far as it came.
+    """A stream ended before the vendor said that it was complete.
 
-    Tool calls whose arguments had not been finished are not in ``partial``.
+    Attributes:
+        partial: The reply so far, without tool calls whose arguments were cut.
     """
 
     def __init__(self, message: str, *, partial: ChatResponse | None = None, **facts: Any) -> None:
@@ -275,7 +293,7 @@ class StreamTruncatedError(ResponseError):
 
 
 def _rebuild(cls: type[TakoError], args: tuple[Any, ...], state: dict[str, Any]) -> TakoError:
-    """Make an error again from its parts, for pickle; keyword-only parameters defeat the default way."""
+    """Make a pickled error again. Pickle's default can't pass keyword-only parameters."""
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)

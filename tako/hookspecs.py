@@ -1,16 +1,16 @@
-"""The four hooks: everything that a plugin can do.
+"""The four hooks: everything that a plugin can change.
 
-Each hook is a plain function that is asked once per provider object, when that is first used and again after plugins
-came or went. It *returns the thing to use*; requests then pass through plain async functions and never through pluggy.
-The first plugin that does not answer None wins; the one registered last is asked first.
+A hook is a plain function. tako calls it once per provider object, on first use and again after plugins changed. It
+*returns the function to use*, so requests only pass through plain async functions and never through pluggy. The first
+plugin that doesn't return None wins. The plugin that was registered last is called first.
 
-- To **override**, return a function for the providers that you mean and None for the rest.
-- To go **around**, write a wrapper: ``inner = yield`` is what would have been used. Skip it, call it twice, edit what
-  goes in or comes out, see its exceptions and every chunk. ``tako.around`` puts one function around chat and stream.
+- To **override**, return a function for the providers that you mean, and None for the rest.
+- To go **around**, write a wrapper: ``inner = yield`` is what would be used otherwise. You can skip it, call it twice,
+  change what goes in and out, and see its exceptions and chunks. ``tako.around`` wraps chat and stream at once.
 
-An implementation names only the parameters that it uses. ``VERSION`` is that of this contract: it grows when plugins
-can ask for what an older core does not have. A plugin may say which one it was written for (``tako_hooks = 1`` in the
-module with its hooks): an older core refuses it with a clear word, and every later one serves it.
+An implementation only names the parameters that it uses. ``VERSION`` is the version of these hooks. A plugin can say
+which version it was written for (``tako_hooks = 1`` in the module with its hooks). An older core refuses it with a
+clear error, and every later core supports it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ Around = Generator[None, T, T]
 def tako_capabilities(provider: Provider) -> Capabilities | None:
     """Return what the provider's model can do.
 
-    Asked without touching the network; ``provider.model`` names the model. The user's ``capabilities=`` is applied
-    after every plugin. A plugin that corrects one value::
+    Don't use the network here. ``provider.model`` is the model. The user's ``capabilities=`` is applied after all
+    plugins. A plugin that corrects one value::
 
         @hookimpl(wrapper=True)
         def tako_capabilities(provider):
@@ -50,10 +50,10 @@ def tako_capabilities(provider: Provider) -> Capabilities | None:
 
 
 def tako_translator(provider: Provider) -> Translator | None:
-    """Return the pair of functions that turn parts into the vendor's blocks and back.
+    """Return the two functions that turn parts into the vendor's blocks and back.
 
-    ``encode`` runs for every part of every request, ``decode`` for every block of a whole reply; the deltas of a stream
-    pass through ``tako_stream`` alone. A plugin that takes a secret out of all text::
+    ``encode`` runs for every part of every request, ``decode`` for every block of a whole reply. The deltas of a stream
+    only pass through ``tako_stream``. A plugin that takes a secret out of all text::
 
         @hookimpl(wrapper=True)
         def tako_translator(provider):
@@ -71,8 +71,8 @@ def tako_translator(provider: Provider) -> Translator | None:
 def tako_chat(provider: Provider, translator: Translator) -> Chat | None:
     """Return the coroutine function that answers one request.
 
-    It raises a TakoError if the call fails; any other exception is a mistake of the provider, and becomes a
-    ProviderError. tako adds retries and the checks of the request. A plugin that answers from memory::
+    It raises a TakoError if the call fails. Any other exception counts as a bug of the provider and becomes a
+    ProviderError. tako adds retries and checks. A plugin that answers from memory::
 
         @hookimpl(wrapper=True)
         def tako_chat(provider):
@@ -91,8 +91,8 @@ def tako_chat(provider: Provider, translator: Translator) -> Chat | None:
 def tako_stream(provider: Provider, translator: Translator) -> Stream | None:
     """Return the async generator function that answers one request in chunks: deltas, then one End.
 
-    If nobody answers, or the model can't stream, a stream is one call of the provider's own chat, in chunks. Close what
-    you iterate, so that leaving a stream early closes its connection. A plugin that shouts::
+    If no plugin returns one, or the model can't stream, tako calls the provider's chat and splits the response into
+    chunks. Close what you iterate, so that leaving a stream early closes its connection. A plugin that shouts::
 
         @hookimpl(wrapper=True)
         def tako_stream(provider):

@@ -28,10 +28,31 @@ Prompt = ChatRequest | str | list[Message] | Message
 
 
 class RequestOptions(TypedDict, total=False):
-    """The keywords of chat and stream: ``system``, and every field of a ChatRequest but its messages.
+    """The keywords of ``chat`` and ``stream``: ``system``, and every field of a ChatRequest except its messages.
 
-    ``system`` is a text, or parts, that goes before all messages. None leaves a field as the request has it. All else
-    replaces the request's value, but ``headers``, ``metadata``, ``extra`` and ``context``, which are merged into it.
+    None leaves a field as the request has it. Other values replace the request's. ``headers``, ``metadata``, ``extra``
+    and ``context`` are merged into it.
+
+    Attributes:
+        system: A text, or parts, that goes before all messages.
+        model: Another model of the same provider.
+        tools: Functions and Tools that the model may call.
+        tool_choice: "auto", "none", "required", or the name of a tool.
+        parallel_tool_calls: Whether one reply may have several tool calls.
+        temperature: How random the reply is.
+        top_p: The share of probability that tokens are sampled from, 0 to 1.
+        max_tokens: The most tokens that the model may generate.
+        stop: Texts at which the reply ends.
+        seed: Makes replies repeatable, with vendors that support it.
+        response_format: "json", or a JsonSchema.
+        reasoning: An effort from "none" to "max", or a budget in tokens.
+        metadata: Texts for the vendor's logs.
+        extra: More fields of the vendor's request body.
+        strict: Raise an UnsupportedError instead of adding a notice.
+        timeout: The longest silence, in seconds.
+        deadline: The most time for the whole call, in seconds.
+        headers: HTTP headers for this request.
+        context: Data for your plugins, which is never sent.
     """
 
     system: str | list[Part] | None

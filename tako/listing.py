@@ -1,4 +1,4 @@
-"""What vendors tell beside answers: which models there are, and how many tokens a request has."""
+"""What vendors tell you beside replies: their models, and the number of tokens in a request."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from msgspec import Struct
 
 
 class ModelInfo(Struct, frozen=True):
-    """A model that a vendor, or a server, lists; fields that it doesn't tell are None or "".
+    """A model that a vendor or a server lists. Fields that it doesn't tell are None or "".
 
-    ``id`` is what a provider is made with. Sizes are in tokens. ``retires`` is the day on which the vendor ends it.
-    ``raw`` is the vendor's own entry.
+    Attributes:
+        id: The id that you give to a provider.
+        name: The name for people.
+        created: The day it was made or released.
+        retires: The day on which the vendor turns it off.
+        max_context_tokens: The largest prompt and reply together, in tokens.
+        max_output_tokens: The largest reply, in tokens.
+        raw: The vendor's own entry.
     """
 
     id: str
@@ -25,7 +31,12 @@ class ModelInfo(Struct, frozen=True):
 
 
 class TokenCount(Struct, frozen=True):
-    """How many tokens a request has before it's answered, as the vendor counts; ``raw`` is its own reply."""
+    """The number of tokens in a request, as the vendor counts them.
+
+    Attributes:
+        input_tokens: The tokens.
+        raw: The vendor's own reply.
+    """
 
     input_tokens: int
     raw: dict[str, Any] = {}

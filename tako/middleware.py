@@ -106,7 +106,7 @@ class AroundPlugin:
 
 
 def around(function: Function) -> AroundPlugin:
-    """Make a plugin of an async generator function that goes around every request, chat and stream alike, once.
+    """Make a plugin from an async generator function that goes around every request, for chat and stream alike.
 
     ::
 
@@ -119,12 +119,15 @@ def around(function: Function) -> AroundPlugin:
 
         tako.register(audit)
 
-    It takes any of ``provider``, ``request`` and ``inner``, by name. ``inner(request)`` begins the request and returns
-    its chunks: deltas, then the End. A chat passes as the chunks of its response and is put together again.
+    The function takes any of ``provider``, ``request`` and ``inner``, by name. Parameters with a default are the
+    plugin's options. ``inner(request)`` starts the request and returns its chunks: deltas, then the End. A chat passes
+    as the chunks of its response and is put together again.
 
-    The function may edit the request, edit, drop or add chunks, call ``inner`` again before it has yielded any, and see
-    what is raised. What it began is closed when it ends, or when the caller leaves early. Raises PluginError if it's of
-    another kind, or takes something else.
+    You may change the request, change, drop or add chunks, call ``inner`` again before you yield the first chunk, and
+    catch what is raised. Streams that you started are closed when your function ends, or when the caller leaves early.
+
+    Raises:
+        PluginError: The function isn't an async generator function, or has another parameter without a default.
     """
     return AroundPlugin(function)
 

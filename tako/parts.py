@@ -1,7 +1,7 @@
 """The parts of a message: text, images, files, tool calls, their results, reasoning, and blocks of one vendor.
 
-``ContentPart.text("…")`` and its sisters make them; ``type`` is the tag by which they're told apart in JSON. They keep
-whatever they're given: if a provider can't carry a part, that's found when the part is sent, and becomes a Notice.
+Make parts with ``ContentPart.text("…")`` and its other constructors. In JSON, ``type`` says which kind a part is. Parts
+keep what you give them: if a provider can't send a part, you get a Notice on the response.
 
 Every part has ``state``, what its vendor wants back (see ``tako.state``), and ``extra``, fields that are merged into
 the vendor's block last. Parts that you send also have ``cache``: True, or how long, as the vendor spells it ("5m",
@@ -39,13 +39,13 @@ class _Constructors(StructMeta):
         return ImagePart(mime, data_b64)
 
     def image_url(cls, url: str, mime: str | None = None) -> ImageUrlPart:
-        """Make an image that is fetched from its address, by the vendor or (where allowed) by tako."""
+        """Make an image that is fetched from its address, by the vendor or (if you allow it) by tako."""
         return ImageUrlPart(url, mime)
 
     def image_bytes(cls, data: bytes, mime: str | None = None) -> ImagePart:
-        """Make an image from its bytes; the type is read from the first of them unless you give it.
+        """Make an image from its bytes. tako reads the type from the bytes unless you give it.
 
-        Raises ValueError if the bytes are of no image type that tako knows.
+        Raises ValueError if tako doesn't know the type of the bytes.
         """
         known = mime or image_type(data[:HEAD])
         if known is None:
@@ -53,7 +53,7 @@ class _Constructors(StructMeta):
         return ImagePart(known, base64.b64encode(data).decode("ascii"))
 
     def image_file(cls, path: str | PathLike[str], mime: str | None = None) -> ImagePart:
-        """Make an image from a file; the type is read from its first bytes unless you give it.
+        """Make an image from a file. tako reads the type from the bytes unless you give it.
 
         Raises OSError if the file can't be read and ValueError if it isn't an image.
         """
@@ -65,22 +65,22 @@ class _Constructors(StructMeta):
         return ImagePart(mime, read_file(path)[1])
 
     def file(cls, mime: str, data_b64: str, name: str | None = None) -> FilePart | ImagePart:
-        """Make a file (PDF, audio, video, text) from base64 text; one of the four image types becomes an image."""
+        """Make a file (PDF, audio, video, text) from base64 text. PNG, JPEG, GIF and WebP become an ImagePart."""
         return ImagePart(mime, data_b64) if plain_type(mime) in IMAGE_TYPES else FilePart(mime, data_b64, name)
 
     def file_url(cls, url: str, mime: str | None = None, name: str | None = None) -> FileUrlPart | ImageUrlPart:
-        """Make a file that is fetched from its address; one of the four image types becomes an image."""
+        """Make a file that is fetched from its address. PNG, JPEG, GIF and WebP become an ImageUrlPart."""
         image = mime is not None and plain_type(mime) in IMAGE_TYPES
         return ImageUrlPart(url, mime) if image else FileUrlPart(url, mime, name)
 
     def file_id(cls, id: str, provider: str, mime: str | None = None) -> FileIdPart:
-        """Make a file that was uploaded to a vendor before; ``provider`` is its name, as in "anthropic"."""
+        """Make a file that you uploaded to a vendor before. ``provider`` is the vendor's name, such as "anthropic"."""
         return FileIdPart(id, provider, mime)
 
     def file_path(cls, path: str | PathLike[str], mime: str | None = None) -> FilePart | ImagePart:
-        """Make a file or an image from a file on disk; its type is told by its first bytes and its name.
+        """Make a file or an image from a file on disk. tako reads the type from its bytes and its name.
 
-        Raises OSError if the file can't be read and ValueError if its type can't be told.
+        Raises OSError if the file can't be read and ValueError if its type isn't known.
         """
         told, data = read_file(path)
         known = mime or told
@@ -89,31 +89,36 @@ class _Constructors(StructMeta):
         return ImagePart(known, data) if plain_type(known) in IMAGE_TYPES else FilePart(known, data, Path(path).name)
 
     def tool_call(cls, id: str, name: str, args: Any) -> ToolCallPart:
-        """Make a tool call; ``args`` is parsed JSON (or the text itself if it couldn't be parsed)."""
+        """Make a tool call. ``args`` is parsed JSON, or the text itself if it couldn't be parsed."""
         return ToolCallPart(id, name, args)
 
     def tool_result(cls, id: str, result: Any, is_error: bool = False) -> ToolResultPart:
-        """Make the answer to a tool call; ``result`` is any JSON value, or a list of parts."""
+        """Make the result of a tool call: any JSON value, or a list of parts."""
         return ToolResultPart(id, result, is_error)
 
     def reasoning(cls, text: str) -> ReasoningPart:
-        """Make a piece of reasoning. Vendors only take back what they made themselves, with its state."""
+        """Make a piece of reasoning. Vendors only take back their own, with its state."""
         return ReasoningPart(text)
 
     def vendor(cls, provider: str, block: dict[str, Any]) -> VendorPart:
-        """Make a block in the shape of one vendor ("anthropic"); no other vendor gets it."""
+        """Make a block in the shape of one vendor ("anthropic"). Other vendors don't get it."""
         return VendorPart(str(block.get("type") or next(iter(block), "")), State(Origin(provider), block))
 
 
 class ContentPart(Struct, frozen=True, tag_field="type", metaclass=_Constructors):
-    """One part of a message. Make them with the constructors: ``ContentPart.text("Hello")``."""
+    """One part of a message. Make parts with the constructors: ``ContentPart.text("Hello")``."""
 
 
 class Citation(Struct, frozen=True):
-    """Where a text is from.
+    """A source of a text.
 
-    ``text`` is what the source says; ``start`` and ``end`` tell which characters of the part's own text it backs, None
-    if the vendor doesn't say. ``source`` names a source without a URL: a file, a document by its place ("0"), a tool.
+    Attributes:
+        url: The source's address.
+        title: Its title.
+        text: What the source says.
+        start: Where the text that it backs begins, in characters of the part. None if the vendor doesn't say.
+        end: Where that text ends.
+        source: The name of a source without a URL: a file, a document by its place ("0"), or a tool.
     """
 
     url: str = ""
@@ -125,7 +130,16 @@ class Citation(Struct, frozen=True):
 
 
 class TextPart(ContentPart, frozen=True, tag="text"):
-    """Text, with the sources that it cites. ``refusal``: the model says here that it won't answer."""
+    """Text, with the sources that it cites.
+
+    Attributes:
+        text: The text.
+        citations: Its sources.
+        refusal: Whether the text is the model's refusal.
+        state: What the vendor wants back with it.
+        extra: More fields of the vendor's block, merged in last.
+        cache: Cache the request up to this part: True, or how long, as the vendor spells it ("5m", "1h").
+    """
 
     text: str
     citations: list[Citation] = []
@@ -136,7 +150,15 @@ class TextPart(ContentPart, frozen=True, tag="text"):
 
 
 class ImagePart(ContentPart, frozen=True, tag="image"):
-    """An image as base64 text. A ``data:`` URL is accepted too and is taken apart when it is sent."""
+    """An image as base64 text. A ``data:`` URL works, too.
+
+    Attributes:
+        mime: The type, such as "image/png".
+        data_b64: The bytes as base64 text.
+        state: What the vendor wants back with it.
+        extra: More fields of the vendor's block, merged in last.
+        cache: Cache the request up to this part: True, or how long, as the vendor spells it ("5m", "1h").
+    """
 
     mime: str
     data_b64: str
@@ -148,7 +170,7 @@ class ImagePart(ContentPart, frozen=True, tag="image"):
         return f"ImagePart(mime={self.mime!r}, data_b64=<{len(self.data_b64)} characters>)"
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write the image to a file, over one that is there; returns its path.
+        """Write the image to a path, over a file that is there, and return the path.
 
         Raises OSError if it can't be written, and ValueError if the data isn't base64.
         """
@@ -156,7 +178,15 @@ class ImagePart(ContentPart, frozen=True, tag="image"):
 
 
 class ImageUrlPart(ContentPart, frozen=True, tag="image_url"):
-    """An image by its address."""
+    """An image by its address.
+
+    Attributes:
+        url: The address.
+        mime: The type, if you know it.
+        state: What the vendor wants back with it.
+        extra: More fields of the vendor's block, merged in last.
+        cache: Cache the request up to this part: True, or how long, as the vendor spells it ("5m", "1h").
+    """
 
     url: str
     mime: str | None = None
@@ -166,7 +196,16 @@ class ImageUrlPart(ContentPart, frozen=True, tag="image_url"):
 
 
 class FilePart(ContentPart, frozen=True, tag="file"):
-    """A file as base64 text: PDF, audio, video or text."""
+    """A file as base64 text: PDF, audio, video or text.
+
+    Attributes:
+        mime: The type, such as "application/pdf".
+        data_b64: The bytes as base64 text.
+        name: The file's name, for the vendor.
+        state: What the vendor wants back with it.
+        extra: More fields of the vendor's block, merged in last.
+        cache: Cache the request up to this part: True, or how long, as the vendor spells it ("5m", "1h").
+    """
 
     mime: str
     data_b64: str
@@ -179,7 +218,7 @@ class FilePart(ContentPart, frozen=True, tag="file"):
         return f"FilePart(mime={self.mime!r}, data_b64=<{len(self.data_b64)} characters>, name={self.name!r})"
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write the file's bytes to a file, over one that is there; returns its path.
+        """Write the file's bytes to a path, over a file that is there, and return the path.
 
         Raises OSError if it can't be written, and ValueError if the data isn't base64.
         """
@@ -187,7 +226,16 @@ class FilePart(ContentPart, frozen=True, tag="file"):
 
 
 class FileUrlPart(ContentPart, frozen=True, tag="file_url"):
-    """A file by its address."""
+    """A file by its address.
+
+    Attributes:
+        url: The address.
+        mime: The type, if you know it.
+        name: The file's name, for the vendor.
+        state: What the vendor wants back with it.
+        extra: More fields of the vendor's block, merged in last.
+        cache: Cache the request up to this part: True, or how long, as the vendor spells it ("5m", "1h").
+    """
 
     url: str
     mime: str | None = None
@@ -198,7 +246,16 @@ class FileUrlPart(ContentPart, frozen=True, tag="file_url"):
 
 
 class FileIdPart(ContentPart, frozen=True, tag="file_id"):
-    """A file that was uploaded to a vendor before. Only that ``provider`` (its name) gets it."""
+    """A file that you uploaded to a vendor before. Other vendors don't get it.
+
+    Attributes:
+        id: The vendor's id of the file.
+        provider: The provider's name, such as "anthropic".
+        mime: The type, if you know it.
+        state: What the vendor wants back with it.
+        extra: More fields of the vendor's block, merged in last.
+        cache: Cache the request up to this part: True, or how long, as the vendor spells it ("5m", "1h").
+    """
 
     id: str
     provider: str
@@ -209,7 +266,16 @@ class FileIdPart(ContentPart, frozen=True, tag="file_id"):
 
 
 class ToolCallPart(ContentPart, frozen=True, tag="tool_call"):
-    """A call that the model asks for. ``args`` is parsed JSON; the text itself if the model's JSON is invalid."""
+    """A call of a tool by the model.
+
+    Attributes:
+        id: The call's id, which its result repeats.
+        name: The tool's name.
+        args: The arguments, read from JSON. The text itself if the model's JSON is invalid.
+        state: What the vendor wants back with it.
+        extra: More fields of the vendor's block, merged in last.
+        cache: Cache the request up to this part: True, or how long, as the vendor spells it ("5m", "1h").
+    """
 
     id: str
     name: str
@@ -220,7 +286,16 @@ class ToolCallPart(ContentPart, frozen=True, tag="tool_call"):
 
 
 class ToolResultPart(ContentPart, frozen=True, tag="tool_result"):
-    """The answer to the call of the same id: any JSON value, or a list of parts."""
+    """The result of a tool call.
+
+    Attributes:
+        id: The id of the call.
+        result: Any JSON value, or a list of parts.
+        is_error: Whether the tool failed.
+        state: What the vendor wants back with it.
+        extra: More fields of the vendor's block, merged in last.
+        cache: Cache the request up to this part: True, or how long, as the vendor spells it ("5m", "1h").
+    """
 
     id: str
     result: Any
@@ -230,14 +305,20 @@ class ToolResultPart(ContentPart, frozen=True, tag="tool_result"):
     cache: bool | str = False
 
     def __post_init__(self) -> None:
-        """Read parts again that were serialised; they're told from a vendor's blocks by having all of our fields."""
+        """Read parts again that were stored. Unlike a vendor's blocks, they have all of our fields."""
         items = as_array(self.result)
         if items and all(_is_part(as_object(item) or {}) for item in items):
             force_setattr(self, "result", convert(items, list[Part]))
 
 
 class ReasoningPart(ContentPart, frozen=True, tag="reasoning"):
-    """What the model thought. It goes back only to the origin in its ``state``."""
+    """The model's reasoning. It goes back only to the provider and model in its ``state``.
+
+    Attributes:
+        text: The reasoning.
+        state: What the vendor wants back with it.
+        extra: More fields of the vendor's block, merged in last.
+    """
 
     text: str = ""
     state: State | None = None
@@ -245,9 +326,12 @@ class ReasoningPart(ContentPart, frozen=True, tag="reasoning"):
 
 
 class VendorPart(ContentPart, frozen=True, tag="vendor"):
-    """A block that tako has no kind for, in its vendor's own shape: ``state.data`` is the whole block.
+    """A block that tako has no part for, in its vendor's own shape. Other vendors don't get it.
 
-    ``kind`` is the vendor's name for it, as in "web_search_tool_result".
+    Attributes:
+        kind: The vendor's name for the block, such as "web_search_tool_result".
+        state: Who made it. ``state.data`` is the whole block.
+        extra: More fields of the vendor's block, merged in last.
     """
 
     kind: str
@@ -278,7 +362,7 @@ def _is_part(item: dict[str, Any]) -> bool:
 
 
 def media_kind(part: Any) -> str:
-    """Tell what an image or a file is for a model ("document", "audio", …); "" for other parts, or if nothing tells."""
+    """Return what an image or a file is for a model: "image", "document", "audio", …; "" for anything else."""
     if isinstance(part, (ImagePart, ImageUrlPart)):
         return "image"
     if not isinstance(part, (FilePart, FileUrlPart, FileIdPart)):

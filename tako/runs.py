@@ -1,4 +1,4 @@
-"""``provider.run``: rounds of a model that calls functions, until it answers."""
+"""``provider.run``: call a model, run the functions that it calls, and repeat until it answers."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ NOT_APPROVED = "the call wasn't approved"
 
 
 class RunResult(Value, Struct, frozen=True):
-    """What a run came to.
+    """The result of a run.
 
-    - ``response``: the last reply; ``messages``: all of the conversation, that reply included.
-    - ``usage`` and ``cost``: of all rounds. ``cost`` is None if that of one round isn't known.
-    - ``rounds``: how often the model was called.
+    Attributes:
+        response: The last response.
+        messages: The whole conversation, with tool calls and results. Pass it to the next run to continue.
+        usage: The tokens of all rounds.
+        cost: The price of all rounds in US dollars. None if the price of one isn't known.
+        rounds: How often the model was called.
     """
 
     response: ChatResponse
@@ -44,19 +47,30 @@ class RunResult(Value, Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The text of the last reply."""
+        """The text of the last response."""
         return self.response.text
 
 
 class ToolStart(Struct, frozen=True):
-    """A function is about to be called, or to be decided on by ``approve``."""
+    """A tool call is about to run, or to go to ``approve``.
+
+    Attributes:
+        kind: "tool_start".
+        call: The call.
+    """
 
     kind: ClassVar[Literal["tool_start"]] = "tool_start"
     call: ToolCallPart
 
 
 class ToolEnd(Struct, frozen=True):
-    """A call has its result, which may be an error."""
+    """A tool call has a result, which may be an error.
+
+    Attributes:
+        kind: "tool_end".
+        call: The call.
+        result: Its result.
+    """
 
     kind: ClassVar[Literal["tool_end"]] = "tool_end"
     call: ToolCallPart
@@ -64,14 +78,24 @@ class ToolEnd(Struct, frozen=True):
 
 
 class RoundEnd(Struct, frozen=True):
-    """The model has replied; its calls, if there are any, come next."""
+    """The model has replied. If the reply has tool calls, they run next.
+
+    Attributes:
+        kind: "round_end".
+        response: The response.
+    """
 
     kind: ClassVar[Literal["round_end"]] = "round_end"
     response: ChatResponse
 
 
 class RunEnd(Struct, frozen=True):
-    """The last event."""
+    """The last event of a run.
+
+    Attributes:
+        kind: "run_end".
+        result: The result of the run.
+    """
 
     kind: ClassVar[Literal["run_end"]] = "run_end"
     result: RunResult
@@ -82,7 +106,7 @@ RunEvent = Delta | ToolStart | ToolEnd | RoundEnd | RunEnd
 
 
 class Run:
-    """A run that has not begun: ``await`` it for its RunResult, or iterate over the events of ``stream()``."""
+    """A run that hasn't started. ``await`` it for its RunResult, or iterate over the events of ``stream()``."""
 
     def __init__(
         self,
@@ -113,7 +137,7 @@ class Run:
         return self._finished().__await__()
 
     def stream(self) -> AsyncGenerator[RunEvent, None]:
-        """Run, and iterate over what happens. Raises as ``await`` does."""
+        """Run, and iterate over the events. Raises the same errors as ``await``."""
         return self._events(streaming=True)
 
     async def _finished(self) -> RunResult:

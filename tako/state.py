@@ -1,4 +1,4 @@
-"""What a vendor wants back unchanged, and who made it."""
+"""State that a vendor wants back unchanged, and its origin."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from msgspec import Struct
 class Origin(Struct, frozen=True):
     """Who made something.
 
-    ``provider`` is the provider's name ("anthropic"), ``model`` the model as it was requested, ``server`` the scheme,
-    host and port ("https://api.anthropic.com"; a default port is left out). An empty model or server matches any.
+    Attributes:
+        provider: The provider's name, such as "anthropic".
+        model: The model as you requested it. "" matches any.
+        server: Scheme, host and port, such as "https://api.anthropic.com". A default port is left out. "" matches any.
     """
 
     provider: str
@@ -19,7 +21,7 @@ class Origin(Struct, frozen=True):
     server: str = ""
 
     def matches(self, other: Origin) -> bool:
-        """Whether both are the same provider, model and server, as far as both of them say."""
+        """Whether both have the same provider, model and server. Empty fields match any."""
         return (
             self.provider == other.provider
             and (self.model == other.model or not self.model or not other.model)
@@ -30,8 +32,12 @@ class Origin(Struct, frozen=True):
 class State(Struct, frozen=True):
     """What a vendor's block holds beside the fields of its part: a signature, encrypted content, an id.
 
-    ``data`` has the fields in the vendor's own shape. They're merged back under the part's fields when the part returns
-    to its ``origin``, so that the block goes back as it came. Other vendors never see them.
+    When the part goes back to its origin, the data is merged back in, so the vendor gets its block unchanged. Other
+    vendors never get it.
+
+    Attributes:
+        origin: Who made it.
+        data: The fields, in the vendor's own shape.
     """
 
     origin: Origin

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ChatStream:
-    """The chunks of one reply: an async iterator, and a context manager that closes the connection on the way out.
+    """The chunks of one reply: an async iterator, and a context manager that closes the connection when you leave.
 
     ::
 
@@ -29,7 +29,7 @@ class ChatStream:
                     print(chunk.text, end="")
         response = await stream.response()
 
-    Chunks are kept as they pass and put together only when someone asks.
+    Chunks are kept as you read them. They're only put together when you use ``partial`` or ``response()``.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class ChatStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Leave the stream; its connection is closed at once unless the reply is complete."""
+        """Leave the stream. Its connection is closed at once unless the reply is complete."""
         await self._chunks.aclose()
 
     @property
     def text(self) -> AsyncIterator[str]:
-        """The pieces of text alone."""
+        """The pieces of text only."""
         return self._text()
 
     async def _text(self) -> AsyncIterator[str]:
@@ -80,13 +80,13 @@ class ChatStream:
 
     @property
     def partial(self) -> ChatResponse:
-        """What has come so far, put together."""
+        """The reply so far."""
         return self._put_together()
 
     async def response(self) -> ChatResponse:
-        """Return the whole reply; what has not been read yet is read first.
+        """Return the whole reply. Reads the chunks that you haven't read.
 
-        Raises TakoError where the stream was left before its end: ``partial`` has what came.
+        Raises TakoError if the stream was left before its end; ``partial`` has what came.
         """
         async for _ in self._chunks:
             pass

@@ -1,4 +1,4 @@
-"""Content translation: the pair of functions between tako's parts and a vendor's blocks."""
+"""Content translation: the two functions between tako's parts and a vendor's blocks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ from tako.types import ChatRequest, Message, Notice
 
 
 class PartContext:
-    """One request and its reply, while parts are encoded and blocks decoded, and the place for notices about them.
+    """The request and reply that parts are translated for, and the place for notices.
 
-    ``origin`` is who is asked. ``accepts(part, origin)`` tells whether it takes the state that another origin made; by
-    default only its own. ``path`` points into the request, as in ``messages[0].content[2]``. ``outgoing`` is the
-    request with the names and schemas that the vendor takes; ``own_names`` has the tools' own names by those of the
-    wire. ``fetches``: files that the vendor can't fetch are fetched by tako; those are listed in ``wanted``.
+    Attributes:
+        origin: The provider, model and server that the request goes to.
+        request: The request as the caller made it.
+        outgoing: The request with the tool names and schemas that the vendor takes.
+        own_names: The tools' own names, by their names on the wire.
+        accepts: A function of a part and an Origin: whether state of that origin may go back. By default only its own.
+        fetches: Whether tako fetches files that the vendor can't.
+        wanted: The parts that tako has to fetch.
+        message: The message that is being encoded.
+        encode: The translator's ``encode`` with what plugins put around it, for parts inside of parts.
+        path: The place in the request, such as ``messages[0].content[2]``.
+        notices: The notices so far.
     """
 
     __slots__ = (
@@ -56,7 +64,7 @@ class PartContext:
         return self.origin.provider
 
     def notice(self, code: str, message: str, path: str | None = None) -> None:
-        """Add a notice; if its code is a loss (see ``tako.notices``), a ``strict`` request is refused."""
+        """Add a notice. If its code means a loss (see ``tako.notices``), a ``strict`` request is refused."""
         self.notices.append(Notice(code, message, self.path if path is None else path, self.provider))
 
 
@@ -68,12 +76,6 @@ Decode = Callable[[Any, PartContext], Part | None]
 class Translator(Struct, frozen=True):
     """The content translation of one provider.
 
-    ``encode(part, context)`` returns the vendor's block for a part, or None if the wire can't carry it; then it adds a
-    notice with ``context.notice(code, message)``. It never raises on content. ``decode(block, context)`` returns the
-    part that a block of a reply stands for, with a State of ``context.origin`` for what the part's own fields don't
-    say; or None for a block without content. Both run for whole and streamed replies: of a block whose text was
-    streamed, the part's citations and state are used.
-
     A plugin that wraps the hook ``tako_translator`` gets the inner pair and returns its own::
 
         def encode(part, context):
@@ -82,6 +84,13 @@ class Translator(Struct, frozen=True):
             return inner.encode(part, context)
 
         return Translator(encode=encode, decode=inner.decode)
+
+    Attributes:
+        encode: ``encode(part, context)`` returns the vendor's block for a part. If the vendor can't take the part, it
+            calls ``context.notice(code, message)`` and returns None. It never raises because of content.
+        decode: ``decode(block, context)`` returns the part for a block of a reply, or None for a block without content.
+            Its State has ``context.origin`` and what the part's fields don't hold. It runs for streams, too: if a
+            block's text was streamed, the part's citations and state are used.
     """
 
     encode: Encode

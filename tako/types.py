@@ -1,20 +1,20 @@
-"""The vocabulary: what goes into a model and what comes out.
+"""What goes into a model and what comes out: messages, requests, responses, and the chunks of a stream.
 
-All values are frozen msgspec Structs: compared by value, picklable, and readable again from ``msgspec.json``. A list
-inside one is the caller's own, so treat it as read-only. Unknown fields are ignored when a value is read, so that what
-one version of tako wrote, the next (and the one before) can read.
+All values are frozen msgspec Structs. They compare by value, can be pickled, and go through ``msgspec.json`` and back.
+tako doesn't copy the lists and dicts in them, so treat those as read-only. Unknown fields are ignored when a value is
+read: every version of tako reads what the versions before and after it wrote.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
-from tako.loose import text_of
+from tako.declarations import JsonSchema, Tool, ToolSchema, VendorTool
 from tako.parts import (
     Citation,
     ContentPart,
@@ -45,7 +45,14 @@ else:
 
 
 class Role(StrEnum):
-    """Who speaks."""
+    """Who wrote a message.
+
+    Attributes:
+        SYSTEM: Your instructions.
+        USER: The user.
+        ASSISTANT: The model.
+        TOOL: Results of tool calls.
+    """
 
     SYSTEM = "system"
     USER = "user"
@@ -61,7 +68,17 @@ _ROLES: dict[str, Role] = {role.value: role for role in Role}
 
 
 class FinishReason(StrEnum):
-    """Why a reply ended. PAUSE: send the same conversation again, the reply included, and the model goes on."""
+    """Why a reply ended.
+
+    Attributes:
+        STOP: The model finished, or reached one of your ``stop`` texts.
+        LENGTH: The reply reached ``max_tokens`` or the model's limit.
+        TOOL_CALLS: The model calls tools and waits for their results.
+        CONTENT_FILTER: The vendor's content filter stopped the reply.
+        PAUSE: The vendor paused a long reply. Send the same conversation with this reply, and the model continues.
+        ERROR: The vendor says that the reply failed.
+        OTHER: Any other reason, or none. ``finish_word`` has the vendor's word for it.
+    """
 
     STOP = "stop"
     LENGTH = "length"
@@ -73,19 +90,24 @@ class FinishReason(StrEnum):
 
 
 class Message(Value, Struct, frozen=True):
-    """One turn: who speaks, and the parts of what is said. A plain string stands for one text part."""
+    """One turn of a conversation.
+
+    Attributes:
+        role: Who wrote it. A plain text such as "user" becomes a Role.
+        content: A text, or a list of parts.
+    """
 
     role: Role
     content: str | list[Part]
 
     def __post_init__(self) -> None:
-        """Take the plain word for a role; one that is none is found when the request is checked."""
+        """Turn a plain text into a Role. An unknown role is an error later, when the request is checked."""
         if self.role.__class__ is not Role and isinstance(self.role, str) and self.role in _ROLES:
             force_setattr(self, "role", _ROLES[self.role])
 
     @property
     def parts(self) -> list[Part]:
-        """The content as a list of parts, whichever way it was given."""
+        """The content as a list of parts, even if it was a text."""
         return [TextPart(self.content)] if isinstance(self.content, str) else self.content
 
     @property
@@ -97,104 +119,50 @@ class Message(Value, Struct, frozen=True):
 
     @classmethod
     def system(cls, text: str | list[Part]) -> Message:
-        """Make an instruction to the model; ``text`` may be a list of parts, too."""
+        """Make an instruction to the model, from a text or a list of parts."""
         return cls(Role.SYSTEM, text)
 
     @classmethod
     def user(cls, text: str | list[Part]) -> Message:
-        """Make the user's turn; ``text`` may be a list of parts, too."""
+        """Make a turn of the user, from a text or a list of parts."""
         return cls(Role.USER, text)
 
     @classmethod
     def assistant(cls, text: str | list[Part]) -> Message:
-        """Make the model's turn, as from an earlier reply; ``text`` may be a list of parts, too."""
+        """Make a turn of the model, from a text or a list of parts."""
         return cls(Role.ASSISTANT, text)
 
     @classmethod
     def tool(cls, id: str, result: Any, *, is_error: bool = False) -> Message:
-        """Make the answer to the tool call of that id; ``result`` is any JSON value or a list of parts."""
+        """Make the result of the tool call with this id. The result is any JSON value, or a list of parts."""
         return cls(Role.TOOL, [ToolResultPart(id, result, is_error)])
 
 
-class Tool(Struct, frozen=True, dict=True, tag_field="kind", tag="function"):
-    """A function that the model may call; ``input_schema`` is the JSON Schema of its arguments.
-
-    ``strict``: whether the vendor must hold the arguments to the schema, None for the vendor's default. ``cache``: mark
-    the end of a prefix that the vendor caches, True or how long ("5m", "1h"). ``extra`` is merged into the vendor's
-    declaration last.
-    """
-
-    name: str
-    description: str = ""
-    input_schema: dict[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
-    strict: bool | None = None
-    cache: bool | str = False
-    extra: dict[str, Any] = {}
-
-    @staticmethod
-    def of(
-        function: Callable[..., Any],
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        strict: bool | None = None,
-        cache: bool | str = False,
-    ) -> Tool:
-        """Make a tool of a function: its name, docstring and annotations say what the model needs to know.
-
-        ``provider.run`` calls it. JSON and pickles have the declaration alone. Raises ConfigurationError if a parameter
-        has a type that JSON can't be read into.
-        """
-        from tako.tools import tool_of
-
-        return tool_of(function, name=name, description=description, strict=strict, cache=cache)
-
-    @staticmethod
-    def vendor(provider: str, block: dict[str, Any]) -> VendorTool:
-        """Make a tool that a vendor ("anthropic") runs itself, in that vendor's shape; no other vendor gets it."""
-        return VendorTool(provider, block)
-
-
-ToolSchema = Tool
-
-
-class VendorTool(Struct, frozen=True, tag_field="kind", tag="vendor"):
-    """A tool that one vendor runs on its side: web search, code execution. ``block`` is in the vendor's own shape."""
-
-    provider: str
-    block: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The block's name, else its type; "" if it has neither."""
-        return text_of(self.block.get("name")) or text_of(self.block.get("type"))
-
-    @property
-    def description(self) -> str:
-        """What the vendor's shape says of it, usually nothing."""
-        return text_of(self.block.get("description"))
-
-
-class JsonSchema(Struct, frozen=True):
-    """A schema that the reply's text must satisfy, as ``response_format``."""
-
-    name: str
-    schema: dict[str, Any]
-    strict: bool = True
-
-
 class ChatRequest(Value, Struct, frozen=True):
-    """What you ask of a model. Fields that are None, empty or False leave the choice to the provider.
+    """A request to a model. If a field is None, empty or False, the provider decides.
 
-    - ``tool_choice``: "auto", "none", "required", or the name of one tool.
-    - ``parallel_tool_calls``: whether one reply may hold several calls.
-    - ``reasoning``: an effort ("none" to "max"), or a budget in tokens.
-    - ``response_format``: "json" or a JsonSchema.
-    - ``extra``: merged into the vendor's body last. Objects merge, the lists ``tools``, ``include`` and ``betas`` are
-      appended to, everything else is replaced.
-    - ``strict``: an UnsupportedError before the network, instead of a Notice, for what the provider can't send.
-    - ``timeout`` (seconds of silence), ``deadline`` (seconds over all retries) and ``headers`` hold for this request.
-    - ``context``: data for plugins. Like ``headers`` it's never encoded, shown or compared.
+    Attributes:
+        messages: The conversation so far, ending with the turn that the model should answer.
+        model: Another model of the same provider, for this request.
+        tools: The tools that the model may call.
+        tool_choice: "auto", "none", "required", or the name of the tool that the model must call.
+        parallel_tool_calls: Whether one reply may have several tool calls.
+        temperature: How random the reply is. Vendors take 0 to 1, or 0 to 2.
+        top_p: The share of probability that tokens are sampled from, 0 to 1.
+        max_tokens: The most tokens that the model may generate.
+        stop: Texts at which the reply ends.
+        seed: Makes replies repeatable, with vendors that support it.
+        response_format: "json", or a JsonSchema that the reply must match.
+        reasoning: How much the model reasons: an effort from "none" to "max", or a budget in tokens.
+        metadata: Texts for the vendor's logs.
+        extra: More fields of the vendor's request body, merged in last. Objects merge. The lists ``tools``, ``include``
+            and ``betas`` are appended to. Everything else is replaced.
+        strict: Raise an UnsupportedError before sending if the provider can't send all of the request. Otherwise the
+            response has a notice.
+        timeout: The longest silence, in seconds.
+        deadline: The most time for the whole call with its retries, in seconds.
+        headers: HTTP headers for this request, merged over the provider's. Never shown, compared or stored.
+        context: Data for your plugins. Never sent, shown, compared or stored.
     """
 
     messages: list[Message]
@@ -218,16 +186,20 @@ class ChatRequest(Value, Struct, frozen=True):
     context: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        """Keep headers and context out of all that is written down."""
+        """Keep headers and context out of reprs, JSON and pickles."""
         for name, value in (("headers", self.headers), ("context", self.context)):
             if value.__class__ is not Private and isinstance(value, dict):  # isinstance asks Private's metaclass
                 force_setattr(self, name, Private(value))
 
 
 class Notice(Value, Struct, frozen=True):
-    """Something of the request that the wire could not carry as it was, or of the reply that was odd.
+    """A part of the request that the provider couldn't send as it was, or something odd in the reply.
 
-    ``code`` is stable (see the table in the docs), ``path`` says where, as in ``messages[0].content[2]``.
+    Attributes:
+        code: A stable name for the kind of notice, such as "tools_dropped". The Notices page lists them.
+        message: What happened, in one line.
+        path: The part of the request or reply that it's about, such as ``messages[0].content[2]``.
+        provider: The name of the provider that added it.
     """
 
     code: str
@@ -237,13 +209,19 @@ class Notice(Value, Struct, frozen=True):
 
 
 class ChatResponse(Value, Struct, Generic[T_co], frozen=True, dict=True):
-    """A whole reply.
+    """A reply.
 
-    - ``model``: the model as the vendor names it; ``provider``: who answered, as in "anthropic:claude-opus-5-5", with
-      the model that was requested.
-    - ``finish_word``: the vendor's own word for the finish reason, "" if it gave none.
-    - ``raw``: the vendor's own body, decoded; of a stream, what the parts and the other fields don't have of it.
-    - ``cost``: None if a price that it needs isn't known.
+    Attributes:
+        message: The model's turn with all its parts. Put it into the next request unchanged.
+        finish_reason: Why the reply ended.
+        usage: The tokens that it used.
+        model: The model that answered, as the vendor names it.
+        id: The vendor's id of the reply.
+        provider: The id of the provider that answered, with the model that you requested: "openai:gpt-6.2-sol".
+        finish_word: The vendor's own word for the finish reason, "" if there was none.
+        notices: What couldn't be sent as it was, and what was odd in the reply.
+        raw: The vendor's reply, decoded from JSON. For a stream: what the other fields don't have of it.
+        cost: The price in US dollars, or None if a price that it needs isn't known.
     """
 
     message: Message
@@ -259,28 +237,28 @@ class ChatResponse(Value, Struct, Generic[T_co], frozen=True, dict=True):
 
     @property
     def text(self) -> str:
-        """The text of the reply, joined; "" if there is none."""
+        """All text of the reply, joined. "" if there is none."""
         return self.message.text
 
     @property
     def parsed(self) -> T_co:
-        """The value of the type that was asked for (``response_type``); None without one. JSON and pickles lose it."""
+        """The value of your ``response_type``, or None if you gave none. JSON and pickles don't keep it."""
         value: Any = self.__dict__.get("parsed")
         return value  # type: ignore[no-any-return]  # it was read into that type
 
     @property
     def tool_calls(self) -> list[ToolCallPart]:
-        """The calls that the model asks for, in order."""
+        """The tool calls of the reply, in order."""
         return [part for part in self.message.parts if isinstance(part, ToolCallPart)]
 
     @property
     def reasoning(self) -> str:
-        """The text of the model's reasoning, joined; "" if there is none."""
+        """The model's reasoning, joined. "" if there is none."""
         return "".join([part.text for part in self.message.parts if isinstance(part, ReasoningPart)])
 
     @property
     def citations(self) -> list[Citation]:
-        """The sources of all texts, in order. ``start`` and ``end`` count within the text part that cites."""
+        """The sources of all text parts, in order. ``start`` and ``end`` count within the part that cites."""
         return [citation for part in self.message.parts if isinstance(part, TextPart) for citation in part.citations]
 
     @property
@@ -295,7 +273,7 @@ class ChatResponse(Value, Struct, Generic[T_co], frozen=True, dict=True):
 
     @property
     def refusal(self) -> str | None:
-        """The text with which the model or the vendor's filter refused ("" if without words); None for an answer."""
+        """The text of a refusal by the model or the vendor's filter. "" if it has none, None without a refusal."""
         refusals = [part.text for part in self.message.parts if isinstance(part, TextPart) and part.refusal]
         if refusals:
             return "".join(refusals)
@@ -303,16 +281,21 @@ class ChatResponse(Value, Struct, Generic[T_co], frozen=True, dict=True):
 
 
 def parsed_as(response: ChatResponse, value: Any) -> ChatResponse:
-    """Return a response with the value that its text was read into."""
+    """Return the response with its text's value as ``parsed``."""
     made = replace(response)
     vars(made)["parsed"] = value
     return made
 
 
 class ToolCallDelta(Struct, frozen=True, gc=False):
-    """A piece of a tool call: the first of an index has the id and the name, all have a fragment of the JSON text.
+    """A piece of a tool call in a stream.
 
-    ``state`` may come with any piece; the last one that came is the call's.
+    Attributes:
+        index: Which call it belongs to, from 0.
+        id: The call's id, in its first piece.
+        name: The tool's name, in the call's first piece.
+        arguments_fragment: The next piece of the arguments' JSON text.
+        state: What the vendor wants back with the call. The last one counts.
     """
 
     index: int
@@ -323,11 +306,18 @@ class ToolCallDelta(Struct, frozen=True, gc=False):
 
 
 class Delta(Struct, frozen=True, gc=False, tag_field="kind", tag="delta"):
-    """A piece of the reply, at most one of text, reasoning and ``part`` in it.
+    """A piece of a streamed reply. It has at most one of ``text``, ``reasoning`` and ``part``.
 
-    ``part`` is a whole part, a block of its own. ``citations`` belong to the text that is open; alone, they belong to
-    the last text. ``state`` ends the text or reasoning that is open, and is its state (``tako.state.BLOCK_END`` only
-    ends it). If none is open, it's the state of a reasoning without text. ``refusal``: the text is the model's refusal.
+    Attributes:
+        kind: "delta".
+        text: The next piece of text.
+        reasoning: The next piece of the model's reasoning.
+        tool_calls: Pieces of tool calls.
+        part: A whole part.
+        citations: Sources of the text before them.
+        state: What the vendor wants back with the open text or reasoning, which ends here. ``tako.state.BLOCK_END``
+            only ends it. If nothing is open, it's the state of a reasoning without text.
+        refusal: The text is a refusal.
     """
 
     kind: ClassVar[Literal["delta"]] = "delta"
@@ -341,7 +331,20 @@ class Delta(Struct, frozen=True, gc=False, tag_field="kind", tag="delta"):
 
 
 class End(Struct, frozen=True, tag_field="kind", tag="end"):
-    """The one last chunk; it carries what a whole reply has beside its message."""
+    """The last chunk of a stream. Its fields are those of ChatResponse, except for the message.
+
+    Attributes:
+        kind: "end".
+        finish_reason: Why the reply ended.
+        usage: The tokens that it used.
+        model: The model that answered, as the vendor names it.
+        id: The vendor's id of the reply.
+        provider: The id of the provider that answered.
+        finish_word: The vendor's own word for the finish reason, "" if there was none.
+        notices: What couldn't be sent as it was, and what was odd in the reply.
+        raw: What the other fields don't have of the vendor's reply.
+        cost: The price in US dollars, or None if a price that it needs isn't known.
+    """
 
     kind: ClassVar[Literal["end"]] = "end"
     finish_reason: FinishReason = FinishReason.STOP
@@ -356,7 +359,7 @@ class End(Struct, frozen=True, tag_field="kind", tag="end"):
 
 
 ChatChunk = Delta | End
-"""One item of a stream, told apart by ``kind``."""
+"""One item of a stream. ``kind`` says which: "delta" or "end"."""
 Chunk = ChatChunk
 
 __all__ = [

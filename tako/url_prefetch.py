@@ -55,18 +55,21 @@ LIMITS = {
 
 
 class UrlPrefetch(Struct, frozen=True, kw_only=True):
-    """A policy for fetching images and files by URL. Everything but a public https:// address is refused by default.
+    """A policy for fetching images and files by URL. By default, only public https:// addresses are allowed.
 
-    ``timeout``: seconds for the whole of a fetch, from DNS to the last byte, redirects included.
-    ``max_bytes``: the largest image, and the largest file of a kind that has no limit of its own.
-    ``max_document_bytes``, ``max_audio_bytes``, ``max_video_bytes``: the largest of that kind; text is a document.
-    ``allow_http``: permit http:// beside https://.
-    ``allow_hosts``: names or addresses, or ``*.suffix`` (any depth, not the suffix itself), that may have any address.
-    ``allow_cidrs``: networks (``10.1.0.0/16``, ``fd12:3456::/32``, a bare address) that any host may be in.
-    ``allow_private_ips``: permit private (RFC 1918, ULA), shared (RFC 6598) and loopback addresses.
+    The last three options only lift the rule about addresses. The metadata address of a cloud stays blocked unless you
+    list that address or its network. Raises ConfigurationError if a field is wrong.
 
-    The last three lift the rule about addresses and no other. The address of a cloud's metadata service stays shut
-    unless that address itself (in a URL that spells it), or a network of it, is listed. Raises ConfigurationError.
+    Attributes:
+        timeout: Seconds for one whole fetch, from DNS to the last byte, with redirects.
+        max_bytes: The largest image, and the largest file of a kind without a limit of its own.
+        max_document_bytes: The largest document or text.
+        max_audio_bytes: The largest audio file.
+        max_video_bytes: The largest video.
+        allow_http: Allow http:// as well as https://.
+        allow_hosts: Names or addresses that may have any address. ``*.suffix`` allows all names below the suffix.
+        allow_cidrs: Networks that any host may be in, such as ``10.1.0.0/16``, ``fd12:3456::/32``, or a bare address.
+        allow_private_ips: Allow private (RFC 1918, ULA), shared (RFC 6598) and loopback addresses.
     """
 
     timeout: float = 10.0
@@ -102,7 +105,7 @@ class UrlPrefetch(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, value: bool | UrlPrefetch | None) -> UrlPrefetch | None:
-        """Read a provider's ``url_prefetch`` option: True is the default policy, False and None are no fetch at all."""
+        """Read the option ``url_prefetch`` of a provider. True is the default policy; False and None turn it off."""
         if value is True:
             return cls()
         if value is False or value is None:

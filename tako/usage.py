@@ -1,4 +1,4 @@
-"""What a reply used, and what that cost."""
+"""The tokens that a reply used, and their price."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from tako.value import Value
 
 
 class Usage(Value, Struct, frozen=True):
-    """Tokens: the input counts all of the prompt, the output all that was generated; the others are parts of those."""
+    """Tokens of a reply.
+
+    Attributes:
+        input_tokens: All tokens of the prompt.
+        output_tokens: All tokens that were generated, reasoning included.
+        cached_tokens: The input tokens that were read from the vendor's cache.
+        cache_write_tokens: The input tokens that were written to the vendor's cache.
+        reasoning_tokens: The output tokens that were reasoning.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -20,7 +28,7 @@ class Usage(Value, Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        """All tokens, in and out."""
+        """Input and output tokens together."""
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: Usage) -> Usage:
@@ -38,9 +46,14 @@ class Usage(Value, Struct, frozen=True):
 
 
 class Cost(Value, Struct, frozen=True):
-    """What a reply cost, in US dollars, by kind of token; ``total`` is the sum.
+    """The price of a reply, in US dollars.
 
-    ``other`` is what isn't told apart: the sum that a gateway says it billed.
+    Attributes:
+        input: For plain input tokens.
+        output: For output tokens.
+        cached: For input tokens that were read from the cache.
+        cache_write: For input tokens that were written to the cache.
+        other: A sum that isn't split, such as a gateway's bill.
     """
 
     input: Decimal = Decimal(0)
@@ -51,7 +64,7 @@ class Cost(Value, Struct, frozen=True):
 
     @property
     def total(self) -> Decimal:
-        """All of it."""
+        """The sum of all fields."""
         return self.input + self.output + self.cached + self.cache_write + self.other
 
     def __add__(self, other: Cost) -> Cost:

@@ -1,4 +1,4 @@
-"""Several models at one task: workers keyed by role, and a coordinator that splits the work among them."""
+"""Several models at one task: workers with roles, and a coordinator that splits the work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Conductor:
-    """Routes requests to workers by role, and runs tasks that a coordinator splits among them.
+    """Sends requests to workers by role, and runs tasks that a coordinator splits among them.
 
     ::
 
@@ -28,10 +28,15 @@ class Conductor:
         response = await conductor.ask("code", "Write quicksort in Python")
         result = await conductor.run("Prove it right, and write it down")
 
-    ``max_steps``: plans in one run. ``max_fanout``: workers at once, in one run. ``worker_timeout``: seconds that one
-    task may take; time in which nobody reads the events does not count. ``fail_fast``: the first worker that fails ends
-    the run with its error; otherwise errors go back to the coordinator. ``system``: what to tell the coordinator beside
-    its instructions. Without a coordinator a run asks all workers the same, and their answers are the result.
+    Args:
+        workers: The providers, by role.
+        coordinator: The provider that plans. Without one, a run sends the task to all workers, and the result has all
+            of their answers.
+        max_steps: The most plans in one run.
+        max_fanout: The most workers at once, in one run.
+        worker_timeout: The most seconds for one task. The clock stops while nobody reads the events.
+        fail_fast: End the run with the error of the first worker that fails. Otherwise the coordinator gets the error.
+        system: More instructions for the coordinator.
     """
 
     def __init__(
@@ -66,21 +71,21 @@ class Conductor:
         self.system = system
 
     async def ask(self, role: str, request: ChatRequest | str | list[Message]) -> ChatResponse:
-        """Send one request to the worker of a role. Raises ConfigurationError for a role that nobody has."""
+        """Send one request to the worker with this role. Raises ConfigurationError if no worker has it."""
         worker = self.workers.get(role) if isinstance(role, str) else None
         if worker is None:
             raise ConfigurationError(f"no worker has the role {shown(role)} (roles: {', '.join(self.workers)})")
         return await worker.chat(request)
 
     async def run(self, prompt: ChatRequest | str | list[Message]) -> RunResult:
-        """Have a task done; raises a TakoError where it cannot be."""
+        """Run a task and return its result. Raises a TakoError if it fails."""
         async with self.stream(prompt) as events:
             return await events.result()
 
     def stream(self, prompt: ChatRequest | str | list[Message]) -> RunStream:
-        """Have a task done and watch: an async iterator of events, the last of them ``Final``; or it raises.
+        """Run a task and iterate over its events. The last one is ``Final``. Raises a TakoError if the run fails.
 
-        Nothing is asked of anyone before the first event is.
+        Nothing is sent before you read the first event.
         """
         return RunStream(Run(self, as_request(prompt)))
 
@@ -123,13 +128,13 @@ class RunStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Leave the run; its workers are cancelled and their connections closed."""
+        """Leave the run. Its workers are cancelled and their connections closed."""
         await self._events.aclose()
 
     async def result(self) -> RunResult:
-        """Return what the run leaves, once it is over; events that have not been read yet are read first.
+        """Return the result of the run. Reads the events that you haven't read.
 
-        Raises TakoError where the run was left before its end.
+        Raises TakoError if the run was left before its end.
         """
         async for _ in self._events:
             pass

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, and what it leaves."""
+"""The events of a Conductor's run, and its result."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ COORDINATOR = "coordinator"
 
 
 class WorkerResult(Struct, frozen=True):
-    """What came of one worker's task: a response, or the error (a TakoError) that it failed with.
+    """The result of one worker's task.
 
-    Neither is there where nobody waited for it, because another worker was first. ``seconds`` it took. ``partial`` is
-    the text that had come before it failed or was stopped.
+    Attributes:
+        role: The worker's role.
+        task: Its task.
+        response: Its response, or None if it failed or was stopped.
+        error: The TakoError that it failed with. None if it succeeded, or was stopped because another worker was first.
+        seconds: How long it took.
+        partial: The text that it had written before it failed or was stopped.
     """
 
     role: str
@@ -29,27 +34,36 @@ class WorkerResult(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The text of the response; "" where there is none."""
+        """The text of the response. "" without one."""
         return self.response.text if self.response is not None else ""
 
     @property
     def state(self) -> Literal["done", "failed", "stopped"]:
-        """How it ended."""
+        """How the task ended."""
         return "done" if self.response is not None else "failed" if self.error is not None else "stopped"
 
 
 class Step(Struct, frozen=True):
-    """One plan and what its workers made of it: a result for each of its assignments, in its order."""
+    """One plan and its results.
+
+    Attributes:
+        plan: The coordinator's plan.
+        results: A result for each of its assignments, in order.
+    """
 
     plan: Plan
     results: list[WorkerResult]
 
 
 class RunResult(Struct, frozen=True):
-    """What a run leaves: its text, its steps, and what it used by role (the coordinator's share under "coordinator").
+    """The result of a Conductor's run. If a worker fails, its tokens aren't counted, because vendors don't report them.
 
-    Replies count; what a worker used before it failed is not known. A role's cost is None where a price of it is not
-    known. ``complete`` is False where ``max_steps`` ended it.
+    Attributes:
+        text: The answer.
+        steps: The plans and their results.
+        usage_by_role: The tokens of each role. The coordinator's are under "coordinator".
+        cost_by_role: The price of each role in US dollars. None if a price isn't known.
+        complete: False if ``max_steps`` ended the run.
     """
 
     text: str
@@ -60,18 +74,24 @@ class RunResult(Struct, frozen=True):
 
     @property
     def usage(self) -> Usage:
-        """All tokens, the coordinator's included."""
+        """The tokens of all roles and the coordinator."""
         return sum(self.usage_by_role.values(), Usage())
 
     @property
     def cost(self) -> Cost | None:
-        """All costs; None where one is not known."""
+        """The price of all roles. None if one isn't known."""
         known = [cost for cost in self.cost_by_role.values() if cost is not None]
         return sum(known, Cost()) if known and len(known) == len(self.cost_by_role) else None
 
 
 class Planned(Struct, frozen=True, tag_field="kind", tag="plan"):
-    """The coordinator has decided what to do in a step."""
+    """A step starts with its plan, made by the coordinator if there is one.
+
+    Attributes:
+        kind: "plan".
+        step: The number of the step, from 0.
+        plan: The plan.
+    """
 
     kind: ClassVar[Literal["plan"]] = "plan"
     step: int
@@ -79,7 +99,13 @@ class Planned(Struct, frozen=True, tag_field="kind", tag="plan"):
 
 
 class WorkerEvent(Struct, frozen=True, tag_field="kind"):
-    """What happens to one task of a plan. ``worker`` is its place in the plan; a role may have several."""
+    """Something happened to one task of a plan.
+
+    Attributes:
+        step: The number of the step.
+        worker: The task's place in the plan. A role may have several tasks.
+        role: The worker's role.
+    """
 
     step: int
     worker: int
@@ -87,28 +113,48 @@ class WorkerEvent(Struct, frozen=True, tag_field="kind"):
 
 
 class WorkerStarted(WorkerEvent, frozen=True, tag="worker_start"):
-    """A worker begins its task."""
+    """A worker starts its task.
+
+    Attributes:
+        kind: "worker_start".
+        task: The task.
+    """
 
     kind: ClassVar[Literal["worker_start"]] = "worker_start"
     task: str
 
 
 class WorkerDelta(WorkerEvent, frozen=True, tag="worker_delta"):
-    """A worker says something. One that does not stream says it all at once."""
+    """A worker wrote some text. A worker that doesn't stream writes all of it at once.
+
+    Attributes:
+        kind: "worker_delta".
+        text: The next piece of its text.
+    """
 
     kind: ClassVar[Literal["worker_delta"]] = "worker_delta"
     text: str
 
 
 class WorkerEnded(WorkerEvent, frozen=True, tag="worker_end"):
-    """A worker is done, has failed, or was stopped; every start has its end."""
+    """A worker finished, failed, or was stopped. Every start has its end.
+
+    Attributes:
+        kind: "worker_end".
+        result: The result of its task.
+    """
 
     kind: ClassVar[Literal["worker_end"]] = "worker_end"
     result: WorkerResult
 
 
 class Final(Struct, frozen=True, tag_field="kind", tag="final"):
-    """The run is over; always the last event."""
+    """The run is over. Always the last event.
+
+    Attributes:
+        kind: "final".
+        result: The result of the run.
+    """
 
     kind: ClassVar[Literal["final"]] = "final"
     result: RunResult = field(default_factory=lambda: RunResult(""))

@@ -22,7 +22,13 @@ _DECODER = json.JSONDecoder()
 
 
 class Assignment(Struct, frozen=True):
-    """A task for the worker of a role; ``tools`` are the names of those of the request that it may call."""
+    """A task for the worker with a role.
+
+    Attributes:
+        name: The role.
+        task: The task.
+        tools: The names of the request's tools that the worker may call.
+    """
 
     name: str
     task: str
@@ -30,10 +36,12 @@ class Assignment(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What is done in one step.
+    """The work of one step.
 
-    ``join_strategy``: wait for "all" workers, or for "any" one that succeeds. ``next_step``: the results go back to the
-    coordinator to "summarise", or they are the answer ("halt").
+    Attributes:
+        workers: The tasks.
+        join_strategy: Wait for "all" workers, or for "any" one that succeeds.
+        next_step: "summarise" sends the results back to the coordinator. With "halt" they're the answer.
     """
 
     workers: list[Assignment]
@@ -42,7 +50,7 @@ class Plan(Struct, frozen=True):
 
 
 class MalformedPlanError(ValueError):
-    """What a coordinator wrote is no plan; the text says why, in words that it can act on."""
+    """The coordinator's plan can't be read. The text says why, so that the coordinator can correct it."""
 
 
 def read_plan(text: str, roles: Collection[str], tools: Collection[str]) -> Plan:

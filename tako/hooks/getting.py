@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 
 def get_provider(id: str, /, **options: Any) -> Provider:
-    """Make a provider by name from whatever is installed: ``get_provider("openai:gpt-5", timeout=30)``.
+    """Make a provider by its id: ``get_provider("openai:gpt-6.2-sol", timeout=30)``.
 
-    Raises PluginError where nothing of that name is installed or it is broken, and ConfigurationError where the
-    options do not fit.
+    Args:
+        id: The provider's name, a colon, and the model.
+        **options: The options of the provider's class, and ``defaults`` and ``label``.
+
+    Raises:
+        PluginError: The provider isn't installed, or is broken.
+        ConfigurationError: An option is wrong.
     """
     if not isinstance(id, str) or not id.partition(":")[0]:
         raise PluginError(f"a provider's id is text, as in 'openai:gpt-5', not {shown(id)}")

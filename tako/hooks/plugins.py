@@ -62,10 +62,16 @@ class Plugins:
         self._lock = threading.RLock()
 
     def register(self, plugin: object, name: str | None = None, *, required: bool = False) -> None:
-        """Add a general plugin that isn't packaged: a module, or any object with hook implementations.
+        """Add a plugin that isn't packaged: a module, or any object with hook implementations.
 
-        If a ``required`` plugin fails for a provider, that provider's calls are a PluginError. Any other plugin that
-        fails is left out there.
+        Args:
+            plugin: The module or object.
+            name: Its name in lists and errors.
+            required: If the plugin fails for a provider, that provider's calls raise a PluginError. Otherwise a plugin
+                that fails is left out there.
+
+        Raises:
+            PluginError: It isn't a plugin, its hooks don't fit, or it's registered already.
         """
         if plugin is None or isinstance(plugin, _NO_PLUGINS):
             raise PluginError(f"a plugin is a module, or an object with hooks, not {plugin!r}")
@@ -80,7 +86,11 @@ class Plugins:
             self._forget(plugin.name)
 
     def unregister(self, plugin: object) -> None:
-        """Remove a plugin (the object, or its name), and close it if it has a ``close``."""
+        """Remove a plugin, given as the object or its name. If it has a ``close``, it's called.
+
+        Raises:
+            PluginError: It isn't registered.
+        """
         self.load()
         with self._lock:
             label = plugin if isinstance(plugin, str) else None

@@ -47,13 +47,19 @@ USER_AGENT = "tako/0.1"
 class TransportOptions(TypedDict, total=False):
     """The options that say how requests travel.
 
-    ``timeout``: the longest silence between bytes, in seconds. ``connect_timeout``: for a new connection, in seconds.
-    ``deadline``: for a whole call with its retries, in seconds. ``max_retries``: calls after the first.
-    ``idempotency_header``: a header by which the server tells a request that is sent again. ``http_client``: an
-    ``httpx.AsyncClient`` or one that quacks like it; ``transport``: any ``httpx.AsyncBaseTransport``; both stay the
-    caller's to close. ``proxy``: the URL of an HTTP proxy. ``trust_env``: take proxies from the environment.
-    ``max_connections``: of one event loop; 0 is no limit. ``max_event_bytes``, ``max_reply_bytes``: caps of one event
-    and of a whole reply, before and after decompression.
+    Attributes:
+        timeout: The longest silence between bytes, in seconds.
+        connect_timeout: The most time for a new connection, in seconds.
+        deadline: The most time for a whole call with its retries, in seconds.
+        max_retries: Calls after the first one.
+        idempotency_header: A header by which the server recognises a request that is sent again.
+        http_client: Your own ``httpx.AsyncClient``, or an object like it. You close it.
+        transport: Your own ``httpx.AsyncBaseTransport``. You close it.
+        proxy: The URL of an HTTP proxy.
+        trust_env: Whether proxies come from the environment.
+        max_connections: The most connections of one event loop. 0 means no limit.
+        max_event_bytes: The largest event of a stream, before and after decompression.
+        max_reply_bytes: The largest reply, before and after decompression.
     """
 
     timeout: float
@@ -71,10 +77,12 @@ class TransportOptions(TypedDict, total=False):
 
 
 class HttpOptions(TransportOptions, total=False):
-    """The options that all HTTP providers share: those of the transport, and three of their own.
+    """The options that all HTTP providers share.
 
-    ``headers``: sent with every request, over tako's own. ``capabilities``: instead of the looked-up ones.
-    ``defaults``: request fields that calls leave open; every provider has them, HTTP or not.
+    Attributes:
+        headers: HTTP headers for every request, over tako's own.
+        capabilities: Replaces everything that tako looked up about the model.
+        defaults: Request fields that calls leave open, such as ``{"temperature": 0}``.
     """
 
     headers: Mapping[str, str]
@@ -83,7 +91,11 @@ class HttpOptions(TransportOptions, total=False):
 
 
 class FetchOptions(HttpOptions, total=False):
-    """The same, and whether tako fetches images and files that the vendor's server can't (True, or by which policy)."""
+    """The options of HTTP providers that fetch files.
+
+    Attributes:
+        url_prefetch: Whether tako fetches images and files that the vendor can't: True, False, or a UrlPrefetch.
+    """
 
     url_prefetch: bool | UrlPrefetch
 

@@ -186,7 +186,7 @@ def stream(chunks: Stream, request: ChatRequest, provider: Provider, declared: A
 
 
 class TypedStream(ChatStream, Generic[T]):
-    """A stream whose reply is read into a type."""
+    """A stream whose reply is read into your ``response_type``."""
 
     def __init__(self, chunks: Stream, request: ChatRequest, provider: Provider, wanted: ReplyType) -> None:
         super().__init__(chunks, request, provider)
@@ -194,10 +194,10 @@ class TypedStream(ChatStream, Generic[T]):
 
     @property
     def partials(self) -> AsyncIterator[T]:
-        """The value as it grows. Fields that haven't come yet are their default, or None; the last value is whole.
+        """The value as it grows. Fields that haven't come yet have their default, or None. The last value is complete.
 
-        Everything in it is certain, but for texts, which may still go on. Raises InvalidReplyError at the end, as
-        ``response`` does.
+        Texts may still grow; every other value in it is final. Raises InvalidReplyError at the end if the reply doesn't
+        fit.
         """
         return self._partials()
 

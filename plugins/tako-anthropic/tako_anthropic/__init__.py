@@ -65,20 +65,23 @@ FILES, FILES_SINCE = "files-api-2025-04-14", "2026-10-21"
 
 
 class Anthropic(HttpProvider):
-    """A model of Anthropic's, or of any server that speaks the Messages API by ``base_url``.
+    """A model of Anthropic, or of any server that speaks the Messages API.
 
-    - ``api_key``: the key, "$ENV:NAME", or None for ANTHROPIC_API_KEY. ``auth_token``: a token of OAuth instead, or
-      None for ANTHROPIC_AUTH_TOKEN; it's sent as Bearer.
-    - ``base_url``: without the ``/v1``; ANTHROPIC_BASE_URL goes before the default.
-    - ``default_max_tokens``: sent where a request has no ``max_tokens``, since the API insists on one. None is as the
-      model needs, with room for thinking.
-    - ``version``: the API version (a date). From 2026-10-21 on there are no sampling parameters; unless you name it, a
-      request with some to a model that takes them goes out with the version before, as do all to models of others.
-    - ``beta``: names of beta features that every request asks for; a request adds its own by ``extra={"betas": […]}``.
-    - ``on_altered_thinking``: what to do if Claude refuses earlier thinking because the conversation before it has
-      changed. "drop" sends the request once more and lets Claude leave that thinking out, with a notice; "error"
-      raises, and so do strict requests.
-    - ``require_finish``: False accepts streams that end after the stop reason, without ``message_stop``.
+    Args:
+        model: The model, such as "claude-sonnet-4-5".
+        api_key: The key, or "$ENV:NAME". None reads ANTHROPIC_API_KEY.
+        auth_token: An OAuth token instead of a key, sent as Bearer. None reads ANTHROPIC_AUTH_TOKEN.
+        base_url: Another server, without the ``/v1``. By default ANTHROPIC_BASE_URL, else Anthropic's own.
+        default_max_tokens: Sent if a request has no ``max_tokens``, since the API requires one. None depends on the
+            model, with room for thinking.
+        version: The API version (a date). Since 2026-10-21 the API has no sampling parameters. Unless you set this
+            option, requests with sampling parameters use the version before, if the model takes them. So do all
+            requests to models of other vendors.
+        beta: Names of beta features for every request. A request adds its own with ``extra={"betas": […]}``.
+        on_altered_thinking: What to do if Claude refuses earlier thinking because the conversation before it has
+            changed. "drop" sends the request again without that thinking, and adds a notice. "error" raises, and so do
+            strict requests.
+        require_finish: False accepts streams that end after the stop reason, without ``message_stop``.
     """
 
     name = "anthropic"

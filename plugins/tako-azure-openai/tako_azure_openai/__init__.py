@@ -36,13 +36,18 @@ STREAM_USAGE_SINCE = "2024-09-01"
 class AzureOpenAI(ResponsesProvider):
     """A deployment of one of OpenAI's models on Azure.
 
-    ``deployment``: its name; ``model``: the same, or the model that it is of where the name does not say so ("gpt-5").
-    ``endpoint``: "https://NAME.openai.azure.com", or None for AZURE_OPENAI_ENDPOINT. ``api_version``: None, if there is
-    no OPENAI_API_VERSION either, is the v1 form of the API; a date asks by the dated one. ``api``: "responses", "chat"
-    (Chat Completions), or "auto": the Responses API at Azure's own addresses in the v1 form, except for models before
-    gpt-5 that don't reason. One of ``api_key``, ``token`` (of Entra ID; both also as "$ENV:NAME") and
-    ``token_provider``, a callable or coroutine function that returns a token and is asked before each request; without
-    any of them AZURE_OPENAI_AD_TOKEN is read, else AZURE_OPENAI_API_KEY.
+    Without a key or a token, AZURE_OPENAI_AD_TOKEN is read, else AZURE_OPENAI_API_KEY.
+
+    Args:
+        model: The deployment's name, or the model behind it if the name doesn't tell ("gpt-5").
+        endpoint: "https://NAME.openai.azure.com". None reads AZURE_OPENAI_ENDPOINT.
+        deployment: The deployment's name, if ``model`` is the model.
+        api_version: A date selects a dated API. None reads OPENAI_API_VERSION, and otherwise uses the v1 API.
+        api: "responses", "chat" (Chat Completions), or "auto". "auto" uses the Responses API at Azure's own addresses
+            in the v1 API, except for models before gpt-5 that don't reason.
+        api_key: The key, or "$ENV:NAME".
+        token: A token of Entra ID, or "$ENV:NAME".
+        token_provider: A function, async or not, that returns a token. It's called before each request.
     """
 
     name = "azure-openai"

@@ -52,15 +52,19 @@ _ARN = re.compile(r"arn:[^:]*:[^:]*:([a-z0-9-]+):")
 
 
 class Bedrock(HttpProvider):
-    """A model on Bedrock: a model id, an inference profile, or an ARN of either.
+    """A model on AWS Bedrock.
 
-    ``region``, ``profile_name``: as boto3 takes them; by default what boto3 finds. An ARN's own region goes before
-    both, since AWS knows it nowhere else. ``base_model``: the id of the model behind an ARN that doesn't name it, such
-    as an application inference profile's; its family's rules and capabilities hold then. ``endpoint_url``: instead of
-    the endpoint that botocore resolves; a path is kept. ``session``: a ``boto3.Session`` of your own.
-    ``url_prefetch``: whether tako fetches images and files by their addresses, and by which policy. A bearer key in
-    AWS_BEARER_TOKEN_BEDROCK is used instead of AWS credentials. boto3 is imported at the first call, and works in
-    threads.
+    boto3 is imported at the first call, and works in threads. A bearer key in AWS_BEARER_TOKEN_BEDROCK is used instead
+    of AWS credentials.
+
+    Args:
+        model: A model id, an inference profile, or the ARN of either.
+        region: The region, as boto3 takes it. An ARN's own region wins.
+        base_model: The model behind an ARN that doesn't name it. Its rules and capabilities hold then.
+        profile_name: The profile of your AWS configuration.
+        endpoint_url: Another endpoint. A path is kept.
+        session: Your own ``boto3.Session``.
+        url_prefetch: Whether tako fetches images and files by their addresses: True, False, or a UrlPrefetch.
     """
 
     name = "bedrock"

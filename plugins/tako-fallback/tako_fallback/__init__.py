@@ -48,13 +48,18 @@ SEPARATOR = ","
 
 
 class Fallback(Provider):
-    """Providers that are asked in order, until one answers.
+    """Several providers as one: if one fails, the next one answers.
 
-    ``order``: "given", "rotate" (each request begins with the next one) or "cheapest" (by the known prices). A provider
-    that fails is passed over for as long as its vendor asks for (Retry-After), else for ``pause`` seconds. A stream
-    moves on before its first chunk only. The response's ``provider``, cost and origin are those of who answered, and
-    notices say what failed. Each provider makes its own retries first. ``deadline`` is the longest time of a call over
-    all of them, in seconds.
+    The response's ``provider``, cost and origin are those of the one that answered, and notices say what failed. Each
+    provider makes its own retries first. A stream only moves on before its first chunk.
+
+    Args:
+        providers: The providers.
+        order: "given", "rotate" (each request starts with the next one) or "cheapest" (by known prices).
+        pause: Seconds for which a provider that failed is skipped, unless its vendor says how long (Retry-After).
+        capabilities: Replaces what tako worked out, which is what all of them can do.
+        deadline: The most time for a call over all providers, in seconds.
+        defaults: Request fields that calls leave open.
     """
 
     name = "fallback"

@@ -49,14 +49,22 @@ OWN = Options.__annotations__.keys() - {*TransportOptions.__annotations__, "url_
 class HttpGeneric(HttpProvider):
     """A model behind an endpoint that takes JSON and answers with JSON.
 
-    ``id``: the name of the provider; with the model it is ``.id``. ``url``: the whole address; ``{{ model }}`` in it is
-    the model. ``body_template``: JSON in which a string such as ``"{{ messages }}"`` stands for a value.
-    ``response_text_pointer``: where a reply has its text, as a JSON pointer (RFC 6901) or a list of them, the first
-    that leads to something counting; it may lead to an array of content blocks. ``headers``: pairs or a mapping,
-    ``$NAME`` in a value is read from the environment. ``stream_config``: OpenAiSse, NdJson, or a dict with ``kind``;
-    without it nothing is streamed. ``usage_pointer``, ``finish_reason_pointer``, ``tool_calls`` (ToolCalls, or a
-    pointer to calls in the shape of Chat Completions): where those stand. ``error_pointer``: what makes a reply of
-    status 200 an error if there is anything; "/error" by default. The rest is in ``Options``.
+    Args:
+        id: The name of the provider.
+        model: The model. The provider's ``id`` is both, with a colon between them.
+        url: The whole address. ``{{ model }}`` in it is replaced by the model.
+        body_template: The request's JSON. A string such as ``"{{ messages }}"`` stands for a value.
+        response_text_pointer: Where the reply has its text: a JSON pointer (RFC 6901), or a list of them of which the
+            first that finds something counts. It may lead to an array of content blocks.
+        headers: Pairs or a mapping. ``$NAME`` in a value is read from the environment.
+        stream_config: How replies are streamed: OpenAiSse, NdJson, or a dict with ``kind``. Without it there are no
+            streams.
+        capabilities: What the model can do.
+        usage_pointer: Where the reply has its usage.
+        finish_reason_pointer: Where the reply has its finish reason.
+        tool_calls: Where the reply has tool calls: ToolCalls, or a pointer to calls in the shape of Chat Completions.
+        error_pointer: What makes a reply of status 200 an error. By default "/error".
+        method: The HTTP method.
     """
 
     name = "http-generic"

@@ -31,12 +31,16 @@ MEDIA = ("supports_vision", "supports_documents", "supports_audio", "supports_vi
 
 
 class LlamaCpp(Provider):
-    """A model that runs in this process: the path of a GGUF file, or the small one that a package carries.
+    """A model that runs in this process.
 
-    ``n_threads``: threads that compute; more of them than idle cores make llama.cpp many times slower. ``n_ctx``: the
-    context in tokens, prompt and answer together; 0 is the model's own, which is also the most that is used.
-    ``deadline``: the longest time of a call, in seconds. Loading happens at the first call, once per process for each
-    model and setting; ``aclose`` lets go of it.
+    It's loaded at the first call, once per process for each model and its settings. ``aclose`` unloads it.
+
+    Args:
+        model: The path of a GGUF file. By default the small model that a package brings.
+        n_threads: Threads that compute. More of them than idle cores make llama.cpp many times slower.
+        n_ctx: The context in tokens, prompt and reply together. 0 means the model's own, which is also the maximum.
+        capabilities: Replaces everything that tako knows about the model.
+        deadline: The most time for a call, in seconds.
     """
 
     name = "llamacpp"

@@ -27,11 +27,14 @@ BASE_URL = "https://api.mistral.ai/v1"
 
 
 class Mistral(CompletionsProvider):
-    """A model of Mistral's.
+    """A model of Mistral.
 
-    ``api_key``: the key, "$ENV:NAME", or None for MISTRAL_API_KEY. ``base_url``: also https://api.eu.mistral.ai/v1 and
-    https://api.us.mistral.ai/v1. ``safe_prompt``: have Mistral put its safety prompt before every conversation; None
-    leaves it to the vendor. ``random_seed``: the seed of requests that have none of their own.
+    Args:
+        model: The model, such as "mistral-large-latest".
+        api_key: The key, or "$ENV:NAME". None reads MISTRAL_API_KEY.
+        base_url: Another server, such as https://api.eu.mistral.ai/v1 or https://api.us.mistral.ai/v1.
+        safe_prompt: Whether Mistral puts its safety prompt before every conversation. None leaves that to Mistral.
+        random_seed: The seed of requests that have none of their own.
     """
 
     name = "mistral"

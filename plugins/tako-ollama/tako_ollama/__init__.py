@@ -36,12 +36,16 @@ UNREACHABLE = ("ConnectionRefusedError", "ConnectError")
 class Ollama(HttpProvider):
     """A model of an Ollama server.
 
-    ``base_url``: the server, in any form that OLLAMA_HOST may have; None reads OLLAMA_HOST, and is
-    http://localhost:11434 where that is not set. ``api_key``: for the cloud or a proxy, as Bearer; None reads
-    OLLAMA_API_KEY, and sends none where that is not set. ``url_prefetch``: whether tako fetches images and text files
-    by their addresses, and by which policy. ``keep_alive``: how long the model stays loaded, as in "5m", seconds, or -1
-    for ever. ``options``: of the model, as in ``{"num_ctx": 8192}``; what the request says wins. ``timeout`` is 600 s
-    unless it is given, since a model may take minutes to load.
+    ``timeout`` is 600 seconds by default, since a model may take minutes to load.
+
+    Args:
+        model: The model, such as "qwen3".
+        base_url: The server, in any form that OLLAMA_HOST may have. None reads OLLAMA_HOST, and otherwise is
+            http://localhost:11434.
+        api_key: A key for Ollama's cloud or a proxy, sent as Bearer. None reads OLLAMA_API_KEY.
+        url_prefetch: Whether tako fetches images and text files by their addresses: True, False, or a UrlPrefetch.
+        keep_alive: How long the model stays loaded: "5m", seconds, or -1 for ever.
+        options: Options of the model, such as ``{"num_ctx": 8192}``. Fields of the request win.
     """
 
     name = "ollama"

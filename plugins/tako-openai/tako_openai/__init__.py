@@ -19,14 +19,19 @@ BASE_URL = Default("https://api.openai.com/v1")
 
 
 class OpenAI(ResponsesProvider):
-    """A model of OpenAI, or of any compatible server by ``base_url``.
+    """A model of OpenAI, or of any compatible server.
 
-    ``api_key``: the key, "$ENV:NAME", or None for OPENAI_API_KEY. ``base_url``: OPENAI_BASE_URL goes before the
-    default. ``api``: "responses", "chat" (Chat Completions), or "auto", which asks the Responses API at OpenAI's and
-    Azure's own addresses, except for models before gpt-5 that don't reason, and Chat Completions anywhere else.
-    ``organization`` and ``project``: ids that usage is booked on. ``require_finish=False`` accepts streams of
-    servers that end them without a finish reason and without ``[DONE]``. ``reasoning_field``: the field in which a
-    server wants its own reasoning back, as in "reasoning_content"; None is the one in which it came, "" sends none.
+    Args:
+        model: The model, such as "gpt-6.2-sol".
+        api_key: The key, or "$ENV:NAME". None reads OPENAI_API_KEY.
+        base_url: Another server. By default OPENAI_BASE_URL, else OpenAI's own.
+        organization: The organization that usage is booked on.
+        project: The project that usage is booked on.
+        api: "responses", "chat" (Chat Completions), or "auto". "auto" uses the Responses API at OpenAI's and Azure's
+            own addresses, except for models before gpt-5 that don't reason, and Chat Completions anywhere else.
+        require_finish: False accepts streams that end without a finish reason and without ``[DONE]``.
+        reasoning_field: The field in which a server wants its own reasoning back, such as "reasoning_content". None is
+            the field in which it came, "" sends none.
     """
 
     name = "openai"

@@ -21,14 +21,20 @@ if TYPE_CHECKING:
 
 
 class PythonProvider(Provider):
-    """A model that is a callable.
+    """A model that is a Python function.
 
-    ``id``: what it is called; it is the provider's id and its model. ``chat(request)``, a function or a coroutine
-    function, returns a ChatResponse, a str, or a dict ``{"text", "input_tokens"?, "output_tokens"?, "tool_calls"?}``.
-    ``stream(request)`` is an async or plain generator function of chunks, of str, or of dicts in the schema of chunks;
-    without it a stream is one call of ``chat``. What is not async runs in a worker thread. ``max_context_tokens`` is
-    what the capabilities say, unless ``capabilities`` says it all. ``deadline`` is the longest time of a call, in
-    seconds. Nothing is tried again.
+    Functions that aren't async run in a worker thread. Calls aren't retried.
+
+    Args:
+        id: The name of the provider and its model.
+        chat: A function or coroutine function that takes the request and returns a ChatResponse, a str, or a dict
+            ``{"text", "input_tokens"?, "output_tokens"?, "tool_calls"?}``.
+        stream: A generator function, async or not, of chunks, str, or dicts in the shape of chunks. Without it, a
+            stream is one call of ``chat``.
+        max_context_tokens: The model's context in tokens, unless you give ``capabilities``.
+        capabilities: What the model can do.
+        deadline: The most time for a call, in seconds.
+        defaults: Request fields that calls leave open.
     """
 
     name = "python"

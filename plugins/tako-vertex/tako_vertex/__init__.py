@@ -33,12 +33,20 @@ if TYPE_CHECKING:
 class Vertex(GenerateContent):
     """A Gemini model on Vertex AI, or a Claude.
 
-    ``project_id``: None for GOOGLE_CLOUD_PROJECT, then for the project that the credentials name. ``location``: a
-    region, "eu", "us" or "global"; None for GOOGLE_CLOUD_LOCATION, then "global". A model's path that names a location
-    goes before it. ``endpoint_url`` takes the place of the location's host. At most one of: ``access_token``, which is
-    never refreshed; ``credentials``, of google.auth; ``service_account_file``; ``api_key``, for express mode, which has
-    neither project nor location. None of them: Google's application default credentials. Tokens and keys may be
-    "$ENV:NAME". ``base_model``: the model that a tuned one is made of; its rules and capabilities hold then.
+    Give at most one of ``access_token``, ``credentials``, ``service_account_file`` and ``api_key``. Without them,
+    Google's application default credentials are used.
+
+    Args:
+        model: The model, such as "gemini-3-pro".
+        project_id: The project. None reads GOOGLE_CLOUD_PROJECT, and otherwise takes that of the credentials.
+        location: A region, "eu", "us" or "global". None reads GOOGLE_CLOUD_LOCATION, and otherwise is "global". A
+            location in the model's path wins.
+        endpoint_url: Another host than the location's.
+        base_model: The model that a tuned one is made from. Its rules and capabilities hold then.
+        access_token: A token, or "$ENV:NAME". It's never refreshed.
+        credentials: Credentials of google.auth.
+        service_account_file: The path of a service account's file.
+        api_key: A key for express mode, which has no project and no location.
     """
 
     name = "vertex"

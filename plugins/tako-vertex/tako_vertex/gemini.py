@@ -32,10 +32,12 @@ VERSION = "v1beta"
 
 
 class Gemini(GenerateContent):
-    """A Gemini model by the Gemini Developer API.
+    """A Gemini model through the Gemini Developer API.
 
-    ``api_key``: the key, "$ENV:NAME", or None for GEMINI_API_KEY, then GOOGLE_API_KEY. ``base_url``: without the
-    version; GOOGLE_GEMINI_BASE_URL goes before the default.
+    Args:
+        model: The model, such as "gemini-3-pro".
+        api_key: The key, or "$ENV:NAME". None reads GEMINI_API_KEY, then GOOGLE_API_KEY.
+        base_url: Another server, without the version. By default GOOGLE_GEMINI_BASE_URL, else Google's own.
     """
 
     name = "gemini"
