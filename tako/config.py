@@ -87,8 +87,8 @@ class Config(Struct, frozen=True):
     def provider(self, name: str | None = None, **options: Any) -> Provider:
         """Make the provider with this name, or the default one. ``options`` override those of the file.
 
-        ``NAME:MODEL`` is that provider with another model. Raises ConfigurationError, or what the provider raises, with the
-        file and the key.
+        ``NAME:MODEL`` is that provider with another model. Raises ConfigurationError, or what the provider raises, with
+        the file and the key.
         """
         wanted = name if name is not None else self.default
         if wanted is None:
