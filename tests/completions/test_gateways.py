@@ -35,6 +35,57 @@ def test_details_of_reasoning_go_back_beside_its_text_whenever_they_come(streams
     assert goes_back(script, streams=streams) == {"role": "assistant", **message}
 
 
+SUMMED = {"type": "reasoning.summary", "summary": "Hm.", "index": 0}
+OPAQUE = {"type": "reasoning.encrypted", "format": "gemini", "index": 0}
+SIGNED = {"type": "reasoning.text", "index": 0}
+THINKING = {"type": "thinking", "thinking": "", "signature": None}
+IN_PIECES: list[tuple[str, list[Any], list[Any]]] = [
+    (
+        "reasoning_details",
+        [{**OPAQUE, "data": "a", "id": "call_1"}, {**OPAQUE, "data": "b", "id": "call_2"}],
+        [{**OPAQUE, "data": "a", "id": "call_1"}, {**OPAQUE, "data": "b", "id": "call_2"}],
+    ),
+    (
+        "reasoning_details",
+        [{**SIGNED, "text": "A"}, {**SIGNED, "signature": "a"}, {**SIGNED, "text": "B"}, {**SIGNED, "signature": "b"}],
+        [{**SIGNED, "text": "A", "signature": "a"}, {**SIGNED, "text": "B", "signature": "b"}],
+    ),
+    (
+        "reasoning_details",
+        [{**SUMMED, "summary": "H"}, {**OPAQUE, "data": "c"}, {**SUMMED, "summary": "m."}],
+        [SUMMED, {**OPAQUE, "data": "c"}],
+    ),
+    (
+        "thinking_blocks",
+        [
+            {**THINKING, "thinking": "Ro"},
+            {**THINKING, "thinking": "me"},
+            {**THINKING, "signature": "s1"},
+            {"type": "redacted_thinking", "data": "r1"},
+            {"type": "redacted_thinking", "data": "r2"},
+            {**THINKING, "thinking": "Oslo"},
+            {**THINKING, "signature": "s2"},
+        ],
+        [
+            {**THINKING, "thinking": "Rome", "signature": "s1"},
+            {"type": "redacted_thinking", "data": "r1"},
+            {"type": "redacted_thinking", "data": "r2"},
+            {**THINKING, "thinking": "Oslo", "signature": "s2"},
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("field", "pieces", "blocks"), IN_PIECES)
+@pytest.mark.parametrize("streams", [False, True])
+def test_blocks_of_a_gateways_reasoning_are_put_together_as_they_were(
+    streams: bool, field: str, pieces: list[Any], blocks: list[Any]
+) -> None:
+    deltas = [{field: [piece]} for piece in pieces]
+    script = stream(*deltas, {"content": "x"}) if streams else whole(content="x", **{field: blocks})
+    assert goes_back(script, streams=streams)[field] == blocks
+
+
 @pytest.mark.parametrize("streams", [False, True])
 def test_the_text_of_reasoning_is_read_from_its_details_if_no_other_field_has_it(streams: bool) -> None:
     found = [{"type": "reasoning.summary", "summary": "Hm.", "index": 0}]

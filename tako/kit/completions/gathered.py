@@ -22,6 +22,9 @@ NO_CHOICE_FACTS = ("index", "delta", "message", "finish_reason", "error", "text"
 """Fields of choices that are read for themselves; Together says the text of a delta again."""
 OF_PIECES = ("channel", "token_id", "padding")
 """Fields of deltas that describe the piece and not the message (Groq, Together, vLLM, Copilot)."""
+BLOCKS = {"reasoning_details", "thinking_blocks"}
+"""Lists of blocks of reasoning, which come in pieces: those of OpenRouter, and LiteLLM's, which have no index."""
+TEXTS = ("text", "summary", "data", "thinking")
 
 
 class Gathered:
@@ -61,9 +64,9 @@ class Gathered:
     def fields(self) -> Block:
         """Return the fields of the message that are not read for themselves."""
         fields = {name: joined(pieces, name) for name, pieces in self._pieces.items()}
-        details = as_array(fields.get("reasoning_details"))
-        if details is not None:
-            fields["reasoning_details"] = _by_index(details)
+        for name in BLOCKS & fields.keys():
+            if (pieces := as_array(fields[name])) is not None:
+                fields[name] = _whole(pieces)
         audio = as_object(fields.get("audio")) or {}
         if isinstance(audio.get("data"), str):  # each piece may have padding of its own
             pieces = [as_object(piece) or {} for piece in self._pieces["audio"]]
@@ -83,14 +86,27 @@ class Gathered:
         return {**self._reply, **({"choices": [facts]} if facts else {})} or None
 
 
-def _by_index(items: list[Any]) -> list[Any]:
-    """Put the pieces of each detail of reasoning together: they have its index and its type."""
-    pieces: dict[Any, list[Any]] = {}
-    for n, item in enumerate(items):
-        fields = as_object(item) or {}
-        index = fields.get("index")
-        pieces.setdefault(n if index is None else (str(index), str(fields.get("type"))), []).append(item)
-    return [joined(found) for found in pieces.values()]
+def _whole(pieces: list[Any]) -> list[Any]:
+    """Put the pieces of each block of reasoning together: they have its type and its index."""
+    blocks: list[list[Block]] = []
+    latest: dict[tuple[str, str], list[Block]] = {}
+    for piece in pieces:
+        fields = as_object(piece) or {"type": piece}
+        key = (str(fields.get("type")), str(fields.get("index")))
+        if key not in latest or not _goes_on(latest[key], fields):
+            blocks.append([])
+            latest[key] = blocks[-1]
+        latest[key].append(piece)
+    return [joined(block) for block in blocks]
+
+
+def _goes_on(block: list[Block], piece: Block) -> bool:
+    """Whether a piece belongs to the block before it. Text after a signature doesn't, nor does another block's id."""
+    if piece.get("index") is None and piece.get("type") != "thinking":
+        return False
+    ids = {one["id"] for one in (*block, piece) if one.get("id") is not None}
+    is_signed = any(one.get("signature") for one in block)
+    return len(ids) < 2 and not (is_signed and any(piece.get(name) for name in TEXTS))
 
 
 def _update(facts: Block, fields: Block, but: tuple[str, ...]) -> None:
