@@ -27,12 +27,16 @@ def gather(known: dict[str, Any], piece: dict[str, Any], *, texts: bool = False)
 
 
 SAME = frozenset(("type", "id", "index", "name", "role", "format"))
-"""Fields that pieces repeat, where others go on."""
+"""Fields that pieces repeat, where others go on; so do other ids."""
+BLOCKS = ("reasoning_details", "thinking_blocks")
+"""Lists of blocks of reasoning, which come in pieces: those of OpenRouter, and LiteLLM's, which have no index."""
+TEXTS = ("text", "summary", "data", "thinking")
+"""What blocks of reasoning consist of."""
 
 
 def joined(pieces: list[Any], name: str = "") -> Any:
     """Put the pieces of a field together: texts go on, lists grow, objects join by field; of others the last holds."""
-    if name not in SAME and all(isinstance(piece, str) for piece in pieces):
+    if not (name in SAME or name.endswith("_id")) and all(isinstance(piece, str) for piece in pieces):
         return "".join(pieces)
     objects = [inner for piece in pieces if (inner := as_object(piece)) is not None]
     if len(objects) == len(pieces):
@@ -40,7 +44,34 @@ def joined(pieces: list[Any], name: str = "") -> Any:
         found = {key: [piece[key] for piece in objects if piece.get(key) is not None] for key in fields}
         return {key: joined(values, key) if values else None for key, values in found.items()}
     lists = [items for piece in pieces if (items := as_array(piece)) is not None]
-    return [item for items in lists for item in items] if len(lists) == len(pieces) else pieces[-1]
+    if len(lists) < len(pieces):
+        return pieces[-1]
+    items = [item for items in lists for item in items]
+    return whole_blocks(items) if name in BLOCKS else items
+
+
+def whole_blocks(pieces: list[Any]) -> list[Any]:
+    """Put the pieces of each block of reasoning together: they have its type and its index."""
+    blocks: list[list[dict[str, Any]]] = []
+    latest: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for piece in pieces:
+        fields = as_object(piece) or {"type": piece}
+        key = (str(fields.get("type")), str(fields.get("index")))
+        if key not in latest or not _goes_on(latest[key], fields):
+            blocks.append([])
+            latest[key] = blocks[-1]
+        latest[key].append(piece)
+    return [joined(block) for block in blocks]
+
+
+def _goes_on(block: list[dict[str, Any]], piece: dict[str, Any]) -> bool:
+    """Whether a piece belongs to the block before it. Text after a signature doesn't, nor does another block's id."""
+    if piece.get("index") is None and piece.get("type") != "thinking":
+        return False
+    id = piece.get("id")
+    is_signed = any(one.get("signature") for one in block)
+    is_others = id is not None and any(one.get("id") not in (None, id) for one in block)
+    return not is_others and not (is_signed and any(piece.get(name) for name in TEXTS))
 
 
 class Gathered:

@@ -87,6 +87,19 @@ def test_blocks_of_a_gateways_reasoning_are_put_together_as_they_were(
 
 
 @pytest.mark.parametrize("streams", [False, True])
+def test_fields_of_a_gateway_go_back_whatever_they_hold(streams: bool) -> None:
+    block = {"type": "thinking", "thinking": "Rome", "signature": "s1"}
+    message = {"reasoning": {"text": "Hm.", "depth": 1}, "provider_specific_fields": {"thinking_blocks": [block]}}
+    nested = [
+        {"provider_specific_fields": {"thinking_blocks": [{**block, "thinking": text, "signature": seal}]}}
+        for text, seal in (("Ro", None), ("me", None), ("", "s1"))
+    ]
+    deltas = [{"reasoning": message["reasoning"], "request_id": "r1"}, *nested, {"content": "x", "request_id": "r1"}]
+    script = stream(*deltas) if streams else whole(content="x", request_id="r1", **message)
+    assert goes_back(script, streams=streams) == {"role": "assistant", "content": "x", "request_id": "r1", **message}
+
+
+@pytest.mark.parametrize("streams", [False, True])
 def test_the_text_of_reasoning_is_read_from_its_details_if_no_other_field_has_it(streams: bool) -> None:
     found = [{"type": "reasoning.summary", "summary": "Hm.", "index": 0}]
     script = stream({"reasoning_details": found}, {"content": "x"}) if streams else whole(reasoning_details=found)

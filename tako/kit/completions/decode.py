@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 READ = frozenset(("role", "type", "content", "refusal", "tool_calls", "function_call", *REASONING))
 """Fields of a message that are read for themselves; the others go back as they came."""
+PLAIN = READ - {*REASONING}
 SILENT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR)
 """Endings that may leave a choice without a message."""
 NOTHING: tuple[Any, ...] = (None, "", [], {})
@@ -165,6 +166,11 @@ def reasoning_texts(message: Content) -> dict[str, str]:
     return {"reasoning_details": text} if text else {}
 
 
+def is_odd(name: str, value: Any) -> bool:
+    """Whether a field of reasoning has something else than text: it goes back like any other field."""
+    return name in REASONING and not isinstance(value, str)
+
+
 def last_blocks(fields: Block, *, cites: bool, silent: Iterable[str]) -> Iterator[Block]:
     """List what comes last of a message, by name: fields that tako has no part of its own for, and its images.
 
@@ -174,8 +180,8 @@ def last_blocks(fields: Block, *, cites: bool, silent: Iterable[str]) -> Iterato
     """
     for name in silent:
         yield {name: ""}
-    for name, value in sorted(fields.items()) if fields.keys() - READ else ():
-        if name in READ or value in NOTHING:
+    for name, value in sorted(fields.items()) if fields.keys() - PLAIN else ():
+        if (name in READ and not is_odd(name, value)) or value in NOTHING:
             continue
         if name == "images" and isinstance(value, list):
             yield from ({name: [image]} for image in as_array(value) or ())

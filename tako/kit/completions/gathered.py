@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.kit.completions.decode import READ
+from tako.kit.completions.decode import READ, is_odd
 from tako.kit.files import join_base64
 from tako.kit.gather import joined
 from tako.loose import as_array, as_object
@@ -22,9 +22,6 @@ NO_CHOICE_FACTS = ("index", "delta", "message", "finish_reason", "error", "text"
 """Fields of choices that are read for themselves; Together says the text of a delta again."""
 OF_PIECES = ("channel", "token_id", "padding")
 """Fields of deltas that describe the piece and not the message (Groq, Together, vLLM, Copilot)."""
-BLOCKS = {"reasoning_details", "thinking_blocks"}
-"""Lists of blocks of reasoning, which come in pieces: those of OpenRouter, and LiteLLM's, which have no index."""
-TEXTS = ("text", "summary", "data", "thinking")
 
 
 class Gathered:
@@ -53,7 +50,7 @@ class Gathered:
             for name, value in (as_object(choice.get("message") if delta is None else delta) or {}).items():
                 if name in OF_PIECES:
                     _update(self._choice, {name: value}, ())
-                elif name not in READ:
+                elif name not in READ or is_odd(name, value):
                     self.go_on(name, value)
 
     def go_on(self, name: str, value: Any) -> None:
@@ -64,9 +61,6 @@ class Gathered:
     def fields(self) -> Block:
         """Return the fields of the message that are not read for themselves."""
         fields = {name: joined(pieces, name) for name, pieces in self._pieces.items()}
-        for name in BLOCKS & fields.keys():
-            if (pieces := as_array(fields[name])) is not None:
-                fields[name] = _whole(pieces)
         audio = as_object(fields.get("audio")) or {}
         if isinstance(audio.get("data"), str):  # each piece may have padding of its own
             pieces = [as_object(piece) or {} for piece in self._pieces["audio"]]
@@ -84,29 +78,6 @@ class Gathered:
         if fields:
             facts["message"] = fields
         return {**self._reply, **({"choices": [facts]} if facts else {})} or None
-
-
-def _whole(pieces: list[Any]) -> list[Any]:
-    """Put the pieces of each block of reasoning together: they have its type and its index."""
-    blocks: list[list[Block]] = []
-    latest: dict[tuple[str, str], list[Block]] = {}
-    for piece in pieces:
-        fields = as_object(piece) or {"type": piece}
-        key = (str(fields.get("type")), str(fields.get("index")))
-        if key not in latest or not _goes_on(latest[key], fields):
-            blocks.append([])
-            latest[key] = blocks[-1]
-        latest[key].append(piece)
-    return [joined(block) for block in blocks]
-
-
-def _goes_on(block: list[Block], piece: Block) -> bool:
-    """Whether a piece belongs to the block before it. Text after a signature doesn't, nor does another block's id."""
-    if piece.get("index") is None and piece.get("type") != "thinking":
-        return False
-    ids = {one["id"] for one in (*block, piece) if one.get("id") is not None}
-    is_signed = any(one.get("signature") for one in block)
-    return len(ids) < 2 and not (is_signed and any(piece.get(name) for name in TEXTS))
 
 
 def _update(facts: Block, fields: Block, but: tuple[str, ...]) -> None:

@@ -115,7 +115,8 @@ def _none(*names: str) -> list[tuple[str, Any, Any]]:
     return [(name, None, None) for name in names]
 
 
-_content: Any = defstruct("Content", _none("reasoning_details"), bases=(Content,), **_STRICT)
+_texts: Any = [(name, str | None, None) for name in ("reasoning_content", "reasoning")]
+_content: Any = defstruct("Content", [*_none("reasoning_details"), *_texts], bases=(Content,), **_STRICT)
 _choice: Any = defstruct(
     "Choice",
     [
