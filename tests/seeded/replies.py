@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from tako.errors import StreamTruncatedError
 from tako.fold import fold
 from tako.kit.completions import CompletionsDecoder, translator_for
-from tako.parts import ReasoningPart, TextPart, ToolCallPart
+from tako.parts import ReasoningPart, TextPart, ToolCallPart, VendorPart
+from tako.state import Origin, State
 from tako.types import ChatResponse, Delta, End, FinishReason, Usage
 
 from .acme import Acme, Plugin
@@ -138,6 +139,31 @@ class ChatAndStreamDiffer(Plugin):
 
     def chunk(self, chunk: Chunk) -> Chunk:
         return replace(chunk, id="") if isinstance(chunk, End) else chunk
+
+
+class StateLostInStreams(Plugin):
+    caught_by, told = "opaque_state", "stream: how often the state went back"
+
+    def chunk(self, chunk: Chunk) -> Chunk | None:
+        return None if isinstance(chunk, Delta) and isinstance(chunk.part, VendorPart) else chunk
+
+
+class FinishWordLostInStreams(Plugin):
+    caught_by, told = "folded_stream_is_chat", "finish_word of the folded stream"
+
+    def chunk(self, chunk: Chunk) -> Chunk:
+        return replace(chunk, finish_word="") if isinstance(chunk, End) else chunk
+
+
+class StateOfSomebodyElse(Plugin):
+    caught_by, told = "origin", "has the origin"
+
+    def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
+        made = [
+            replace(part, state=State(Origin("other"), part.state.data)) if part.state is not None else part
+            for part in response.message.parts
+        ]
+        return replace(response, message=replace(response.message, content=made))
 
 
 class TextLostAtTheEnd(Plugin):

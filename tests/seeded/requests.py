@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako.kit.exchange import Exchange
-from tako.parts import FilePart, ImagePart, ImageUrlPart, ToolResultPart
+from tako.parts import FilePart, ImagePart, ImageUrlPart, ReasoningPart, TextPart, ToolResultPart, VendorPart
 from tako.translator import PartContext
 from tako.types import ChatResponse, End, Message, Role, Tool
 
@@ -236,6 +236,20 @@ class SomebodyElseAnswered(Plugin):
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         return replace(response, provider="other:model")
+
+
+class StateDropped(Plugin):
+    caught_by, told = "opaque_state", "chat: how often the state went back"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return _each(request, lambda part: replace(part, state=None) if isinstance(part, VendorPart) else part)
+
+
+class ForeignReasoningSent(Plugin):
+    caught_by, told = "foreign_state", "lost without a notice"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return _each(request, lambda part: TextPart(part.text) if isinstance(part, ReasoningPart) else part)
 
 
 class CallsReversedOnTheWayBack(Plugin):

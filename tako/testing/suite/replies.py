@@ -63,13 +63,13 @@ class Replies(Harness):
 
     @check("scripted", "streaming")
     async def test_folded_stream_is_chat(self) -> None:
-        """A stream that is put together equals the whole reply: parts, ids, usage, finish reason and model."""
+        """A stream that is put together equals the whole reply: parts, ids, usage, finish reason, its word, and model."""
         script = replace(FULL, calls=FULL.calls if "tools" not in self.not_applicable else ())
         if "reasoning" in self.not_applicable:
             script = replace(script, reasoning="", signature=None)
         async with self.asking(script) as (provider, _):
             whole, folded = (await self.ways(provider, self.hello)).values()
-        for name in ("message", "finish_reason", "usage", "model", "id", "notices"):
+        for name in ("message", "finish_reason", "finish_word", "usage", "model", "id", "provider", "notices"):
             expect_equal(getattr(folded, name), getattr(whole, name), f"{name} of the folded stream, against chat's")
 
     @check("scripted", "http", "streaming")
