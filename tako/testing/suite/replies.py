@@ -63,7 +63,7 @@ class Replies(Harness):
 
     @check("scripted", "streaming")
     async def test_folded_stream_is_chat(self) -> None:
-        """A stream that is put together equals the whole reply: parts, ids, usage, finish reason, its word, and model."""
+        """A stream that is put together equals the whole reply: parts, id, usage, finish reason and word, and model."""
         script = replace(FULL, calls=FULL.calls if "tools" not in self.not_applicable else ())
         if "reasoning" in self.not_applicable:
             script = replace(script, reasoning="", signature=None)
