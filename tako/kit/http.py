@@ -338,21 +338,21 @@ class HttpProvider(Provider):
             from tako.kit.httpx_transport import HttpxTransport
 
             return HttpxTransport(self._transport, **self._connection)
-        from tako.kit.aiohttp_transport import AiohttpTransport
+        from tako.kit.asyncio_transport import AsyncioTransport
 
-        return await AiohttpTransport(**self._connection).start()
+        return await AsyncioTransport(**self._connection).start()
 
 
-def _import_aiohttp() -> None:
-    """Import aiohttp, which takes as long as many calls do, and read the roots of TLS."""
+def _import_transport() -> None:
+    """Import the transport, which takes as long as many calls do, and read the roots of TLS."""
     with suppress(Exception):  # whoever needs it next is told
-        import_module("tako.kit.aiohttp_transport")
+        import_module("tako.kit.asyncio_transport")
         import_module("tako.kit.tls").tls_context()
     _IMPORTED.set()
 
 
 _IMPORTED = threading.Event()
-_IMPORTING = SingleFlight(_import_aiohttp)
+_IMPORTING = SingleFlight(_import_transport)
 
 
 def _is_over(loop: Any) -> bool:

@@ -103,7 +103,7 @@ def _warm(provider: Provider) -> None:
     """Import what a call needs before the first one, which would come late, and with all others behind it."""
     provider.stream("warm")  # binds the hooks; nothing is sent
     with suppress(ImportError):
-        import_module("tako.kit.aiohttp_transport")
+        import_module("tako.kit.asyncio_transport")
 
 
 def _packed(answer: Any) -> bytes:

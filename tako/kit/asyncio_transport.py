@@ -1,0 +1,195 @@
+"""The default transport on asyncio: HTTP/1.1 over tako's own pool of connections."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from tako.kit.connecting import Place, request_head
+from tako.kit.connection import EndedError, NotHttpError
+from tako.kit.connection_pool import Pool, Way
+from tako.kit.habits import MANY
+from tako.kit.proxy import Proxy
+from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, bare, os_reason
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from tako.errors import TransportError
+    from tako.kit.connection import Connection
+    from tako.kit.habits import Kind
+    from tako.kit.proxy import Proxies
+    from tako.kit.wire import HttpRequest
+
+
+class Target(Struct, frozen=True):
+    """What a URL means: where its requests go, and what they say of it."""
+
+    place: Place
+    proxy: Proxy | None
+    way: Way
+    path: str
+    """What stands in the request's first line."""
+    headers: dict[str, str]
+    """The host, and what the proxy is to know."""
+
+    @classmethod
+    def of(cls, url: str, proxy: Proxy | None) -> Target:
+        """Read a URL as it is: what is percent-encoded stays so. Raises ValueError where it is none."""
+        place = Place.of(url)
+        path = "/" + url.partition("://")[2].partition("/")[2].partition("#")[0]
+        if not path.isascii() or not path.isprintable() or " " in path:
+            raise ValueError("a path that HTTP can't carry")
+        headers = {"host": place.authority, "accept": "*/*"}
+        if proxy is not None and not place.tls:
+            path, headers = f"http://{place.authority}{path}", {**headers, **proxy.headers}
+        return cls(place, proxy, (place, proxy.address if proxy is not None else None), path, headers)
+
+
+class AsyncioTransport:
+    """Connections of one event loop. ``max_connections=0`` sets no limit."""
+
+    def __init__(self, *, max_connections: int, proxies: Proxies) -> None:
+        self._proxies = proxies if proxies.any else None
+        self._slots = asyncio.Semaphore(max_connections) if max_connections else None
+        self._targets: dict[str, Target] = {}
+        self._pool = Pool()
+
+    async def start(self) -> AsyncioTransport:
+        """Tie the pool to the running loop."""
+        await self._pool.start()
+        return self
+
+    async def send(self, request: HttpRequest) -> Reply:
+        """Send a request; the reply's body is still to be read."""
+        proxy = self._proxies(request.url) if self._proxies is not None else None
+        if self._slots is not None:
+            await self._slots.acquire()
+        try:
+            return await self._sent(request, proxy)
+        except BaseException as error:  # noqa: BLE001 - cancelled, too; its frames hold the headers
+            failure = error.with_traceback(None)
+        if self._slots is not None:
+            self._slots.release()
+        raise failure
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+    async def _sent(self, request: HttpRequest, proxy: Proxy | None) -> Reply:
+        try:
+            target = self._target(request.url, proxy)
+            head = _head(request, target)
+        except ValueError as error:
+            failure: Exception = Route(request, proxy).unusable(f"its address or a header cannot be used: {error}")
+        else:
+            pool, habits = self._pool, self._pool.habits
+            connection, after = await self._begun(request, target, head)
+            try:
+                await connection.answered()
+            except (OSError, NotHttpError, EndedError) as error:
+                failure = translated(error, Route(request, proxy), CLOSED)
+            except BaseException:
+                connection.abort()
+                raise
+            else:
+                connection.kind = request.url, connection.status, connection.headers.get("content-type")
+                if after is not None and after not in habits.kept_after:
+                    habits.learn(after, kept=True)
+                return Reply(connection, request, target, pool, self._slots)
+            connection.abort()
+            if after is not None:
+                habits.learn(after, kept=False)
+        raise failure
+
+    async def _begun(self, request: HttpRequest, target: Target, head: bytes) -> tuple[Connection, Kind | None]:
+        """Begin to send on a kept connection or a new one; returns it, and what it carried before."""
+        pool = self._pool
+        while (connection := await pool.take(target.way)) is not None:
+            after = connection.kind
+            connection.send(head, request.body, request.timeout)
+            if connection.is_open:
+                return connection, after
+            pool.lose(connection)  # the system has refused the first byte, so nothing of the request has left
+        route = Route(request, target.proxy)
+        connection = await pool.open(target.place, target.proxy, route, request.connect_timeout)
+        connection.send(head, request.body, request.timeout)
+        return connection, None
+
+    def _target(self, url: str, proxy: Proxy | None) -> Target:
+        target = self._targets.get(url)
+        if target is None or target.proxy is not proxy:
+            if len(self._targets) > MANY:  # whoever makes a URL per call must not fill the memory
+                self._targets.clear()
+            target = self._targets[url] = Target.of(url, proxy)
+        return target
+
+
+class Reply:
+    """A reply, whose body is read from its connection."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        request: HttpRequest,
+        target: Target,
+        pool: Pool,
+        slots: asyncio.Semaphore | None,
+    ) -> None:
+        self.status = connection.status
+        self.headers: Mapping[str, str] = connection.headers
+        self._connection: Connection | None = connection
+        self._request = request
+        self._target = target
+        self._pool = pool
+        self._slots = slots
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Iterate over what comes, as it comes."""
+        connection = self._connection
+        try:
+            while connection is not None and (data := await connection.read()):
+                yield data
+        except (OSError, NotHttpError, EndedError) as error:
+            failure = translated(error, Route(self._request, self._target.proxy), INCOMPLETE)
+        else:
+            return
+        raise failure
+
+    async def aclose(self) -> None:
+        """Keep the connection if the body is complete, else close it."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if connection.is_reusable:
+            self._pool.keep(self._target.way, connection)
+        else:
+            connection.abort()
+        if self._slots is not None:
+            self._slots.release()
+
+
+def _head(request: HttpRequest, target: Target) -> bytes:
+    """Write a request's head. Raises ValueError if a header can't be sent."""
+    headers = {**target.headers, **request.headers}
+    if request.body or request.method not in ("GET", "HEAD"):
+        headers["content-length"] = str(len(request.body))
+    return request_head(request.method, target.path, headers)
+
+
+def translated(error: Exception, route: Route, ended: str) -> TransportError:
+    """Say what failed in our words; ``ended`` is what is said of a connection that closed.
+
+    The cause is the system's error, which holds neither URLs nor headers.
+    """
+    if isinstance(error, TimeoutError) and error.errno is None:
+        made: TransportError = route.silent()
+    elif isinstance(error, NotHttpError):
+        made = route.no_http()
+    else:
+        made = route.broken(os_reason(error) if isinstance(error, OSError) else ended)
+    made.__cause__ = bare(error, made)
+    return made

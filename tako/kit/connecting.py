@@ -1,0 +1,182 @@
+"""Opening connections: the address of a server, TCP, a proxy's tunnel, and TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from contextlib import suppress
+from functools import partial
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import aiohappyeyeballs
+from msgspec import Struct
+
+from tako.kit.connection import Connection, EndedError, NotHttpError
+from tako.kit.tls import trusted
+from tako.kit.transport_errors import bare, os_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tako.errors import TransportError
+    from tako.kit.proxy import Proxy
+    from tako.kit.transport_errors import Route
+
+PORTS = {"http": 80, "https": 443}
+NEXT_ADDRESS = 0.25
+"""Seconds until the next address of a host is tried beside the one before (RFC 8305)."""
+REMEMBERED = 10.0
+"""Seconds for which a host's addresses are remembered: many calls at once ask for them once."""
+IPV6 = 6
+OK = 200
+
+
+class Place(Struct, frozen=True):
+    """Where a server listens."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @classmethod
+    def of(cls, url: str) -> Place:
+        """Read an address. Raises ValueError where it is none."""
+        parts = urlsplit(url)
+        if not parts.hostname or parts.scheme not in PORTS:
+            raise ValueError("no address of a server")
+        host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
+        return cls(host, parts.port or PORTS[parts.scheme], parts.scheme == "https")
+
+    @property
+    def certified(self) -> str:
+        """The name that is in the server's certificate."""
+        return self.host.rstrip(".")
+
+    @property
+    def bracketed(self) -> str:
+        """The host as it stands in an address."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def authority(self) -> str:
+        """Host and port as they stand in a request."""
+        usual = PORTS["https" if self.tls else "http"]
+        return self.bracketed if self.port == usual else f"{self.bracketed}:{self.port}"
+
+
+class RefusedError(Exception):
+    """A proxy answered CONNECT with a status of its own."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Addresses:
+    """Looks hosts up, once for all who ask at the same time."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], tuple[float, asyncio.Task[list[Any]]]] = {}
+
+    async def of(self, place: Place) -> list[Any]:
+        """Return what `socket.getaddrinfo` does. Raises socket.gaierror."""
+        key = place.host, place.port
+        with suppress(ValueError):
+            family = socket.AF_INET6 if ip_address(place.host).version == IPV6 else socket.AF_INET
+            return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", key)]
+        loop = asyncio.get_running_loop()
+        until, looking = self._known.get(key, (0.0, None))
+        failed = looking is not None and looking.done() and (looking.cancelled() or looking.exception() is not None)
+        if looking is None or failed or until < loop.time():
+            looking = loop.create_task(_look_up(loop, *key))
+            looking.add_done_callback(_heard)
+            self._known[key] = loop.time() + REMEMBERED, looking
+        return await asyncio.shield(looking)
+
+
+async def connect(place: Place, proxy: Proxy | None, addresses: Addresses, route: Route, seconds: float) -> Connection:
+    """Open a connection, through a proxy if there is one. Raises TransportError."""
+    at_proxy = proxy is not None
+    try:
+        async with asyncio.timeout(seconds):
+            if proxy is None:
+                return await _open(place, addresses)
+            connection = await _open(Place.of(proxy.address), addresses)
+            at_proxy = False
+            return await _tunnel(connection, place, proxy, seconds) if place.tls else connection
+    except (OSError, NotHttpError, EndedError, RefusedError) as error:
+        failure = _translated(error, route, at_proxy=at_proxy)
+    raise failure  # outside of the handler, so that the original doesn't ride along
+
+
+async def _open(place: Place, addresses: Addresses) -> Connection:
+    loop = asyncio.get_running_loop()
+    sock = await aiohappyeyeballs.start_connection(  # pyright: ignore[reportUnknownMemberType] - half typed
+        await addresses.of(place), happy_eyeballs_delay=NEXT_ADDRESS, loop=loop
+    )
+    _, connection = await loop.create_connection(
+        partial(Connection, loop),
+        sock=sock,
+        ssl=trusted() if place.tls else None,
+        server_hostname=place.certified if place.tls else None,
+    )
+    return connection
+
+
+async def _tunnel(connection: Connection, place: Place, proxy: Proxy, seconds: float) -> Connection:
+    """Have a proxy connect us, and begin TLS with the server behind it."""
+    loop = asyncio.get_running_loop()
+    to = f"{place.bracketed}:{place.port}"
+    try:
+        connection.send(request_head("CONNECT", to, {"host": to, **proxy.headers}), b"", seconds)
+        await connection.answered()
+        if connection.status != OK:
+            raise RefusedError(connection.status)  # noqa: TRY301 - the handler is for this, too
+        inner = Connection(loop)
+        transport = await loop.start_tls(connection.transport, inner, trusted(), server_hostname=place.certified)
+        if transport is None:
+            raise EndedError  # noqa: TRY301 - the same
+    except BaseException:
+        connection.abort()
+        raise
+    inner.connection_made(transport)
+    return inner
+
+
+def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    """Write the head of a request. Raises ValueError if a header would become two."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
+        raise ValueError("a header holds a line break")
+    return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+async def _look_up(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Any]:
+    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+def _heard(looking: asyncio.Task[Any]) -> None:
+    """Look at how a task ended, so that nobody complains that no one did."""
+    if not looking.cancelled():
+        looking.exception()
+
+
+def _translated(error: Exception, route: Route, *, at_proxy: bool) -> TransportError:
+    """Say why there is no connection. The cause is the system's error, which holds neither URLs nor headers."""
+    if isinstance(error, TimeoutError) and error.errno is None:
+        made: TransportError = route.slow_connect()
+    elif isinstance(error, socket.gaierror):
+        made = route.unknown_host()
+    elif isinstance(error, ssl.SSLError):
+        made = route.no_tls(error, at_proxy=at_proxy)
+    elif isinstance(error, RefusedError):
+        made = route.tunnel_refused(error.status)
+    elif isinstance(error, NotHttpError):
+        made = route.tunnel_refused(None)
+    else:
+        made = route.unreachable(os_reason(error))
+    made.__cause__ = bare(error, made)
+    return made

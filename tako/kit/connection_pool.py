@@ -1,0 +1,143 @@
+"""The connections of one event loop: which may be used again, and what ends with the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from tako.kit.connecting import Addresses, Place, connect
+from tako.kit.habits import Habits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from tako.kit.connection import Connection
+    from tako.kit.proxy import Proxy
+    from tako.kit.transport_errors import Route
+
+KEEP_ALIVE = 60.0
+"""Seconds that an idle connection is kept."""
+
+Way = tuple[Place, str | None]
+"""To whom a connection leads, and through which proxy."""
+
+
+class Pool:
+    """Connections that are open, and those among them that wait for the next request."""
+
+    def __init__(self) -> None:
+        self.habits = Habits()
+        self._addresses = Addresses()
+        self._kept: dict[Way, list[Connection]] = {}  # the one that was used last is the last one
+        self._open: set[Connection] = set()
+        self._sweeping = False
+        self._lifetime = _until_the_loop_ends(self._open)
+
+    async def start(self) -> None:
+        """Tie the pool to the running loop: it closes with `aclose`, with the loop, or when nobody holds it."""
+        await anext(self._lifetime)
+        weakref.finalize(self, _forget, asyncio.get_running_loop(), self._open, self._lifetime)
+
+    async def aclose(self) -> None:
+        """Close all connections, and wait until they are closed."""
+        await self._lifetime.aclose()
+
+    async def take(self, way: Way) -> Connection | None:
+        """Return a kept connection that can still be used, None if there is none."""
+        kept = self._kept.get(way)
+        while kept:
+            connection = kept.pop()
+            if connection.kind not in self.habits.kept_after:
+                await self._rest(connection)
+            if not connection.has_ended():
+                return connection
+            self.lose(connection)
+        return None
+
+    async def open(self, place: Place, proxy: Proxy | None, route: Route, seconds: float) -> Connection:
+        """Open a connection. Raises TransportError."""
+        connection = await connect(place, proxy, self._addresses, route, seconds)
+        self._open.add(connection)
+        all_open = self._open  # the callback doesn't hold the pool, which may be forgotten
+        connection.closed.add_done_callback(lambda _: all_open.discard(connection))
+        return connection
+
+    def keep(self, way: Way, connection: Connection) -> None:
+        """Keep a connection for the next request."""
+        loop = asyncio.get_running_loop()
+        connection.since = monotonic()
+        self._kept.setdefault(way, []).append(connection)
+        if not self._sweeping:
+            self._sweeping = True
+            self._sweep_later(loop)
+
+    def lose(self, connection: Connection) -> None:
+        """Close a kept connection that turned out to have ended."""
+        connection.abort()
+        if connection.kind is not None:
+            self.habits.learn(connection.kind, kept=False)
+
+    async def _rest(self, connection: Connection) -> None:
+        """Wait until a connection shows whether the server has kept it."""
+        pause = self.habits.pause(connection.since, connection.kind) if connection.kind is not None else 0.0
+        try:
+            await asyncio.sleep(max(0.0, pause))
+        except BaseException:
+            connection.abort()
+            raise
+
+    def sweep(self) -> None:
+        """Close connections that were idle for long, and look again later if there are others."""
+        loop = asyncio.get_running_loop()
+        for way, kept in [*self._kept.items()]:
+            old = [connection for connection in kept if monotonic() - connection.since >= KEEP_ALIVE]
+            for connection in old:
+                kept.remove(connection)
+                connection.abort()
+            if not kept:
+                del self._kept[way]
+        self._sweeping = bool(self._kept)
+        if self._sweeping:
+            self._sweep_later(loop)
+
+    def _sweep_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        itself: weakref.ref[Pool] = weakref.ref(self)  # a timer must not hold a pool that is forgotten
+        loop.call_later(KEEP_ALIVE, _sweep, itself)
+
+
+def _sweep(pool: weakref.ref[Pool]) -> None:
+    alive = pool()
+    if alive is not None:
+        alive.sweep()
+
+
+async def _until_the_loop_ends(connections: set[Connection]) -> AsyncGenerator[None, None]:
+    """Close a pool when asyncio shuts its generators down, so that nobody has to remember `aclose`."""
+    try:
+        yield
+    finally:
+        closing = [*connections]
+        for connection in closing:
+            connection.abort()
+        for connection in closing:
+            await connection.closed
+
+
+def _forget(
+    loop: asyncio.AbstractEventLoop, connections: set[Connection], lifetime: AsyncGenerator[None, None]
+) -> None:
+    """Close a pool that nobody holds any more, in whichever thread; a task for it might outlive the loop."""
+    left = [*connections]
+    connections.clear()
+    with suppress(StopIteration, RuntimeError):
+        lifetime.aclose().send(None)  # without connections it has nothing to wait for
+
+    def drop() -> None:
+        for connection in left:
+            connection.abort()
+
+    with suppress(RuntimeError):  # the loop is closed, and the connections close as they're freed
+        loop.call_soon_threadsafe(drop)
