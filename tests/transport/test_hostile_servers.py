@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import trustme
 
-OURS = ("aiohttp", "trio")
+OURS = ("asyncio", "trio")
 LIMIT = 60.0
 DELTA = b"".join(sse({"choices": [{"delta": {"content": "Hello"}}]}, done=False))
 CHUNKED = head("200 OK", "content-type: text/event-stream", "transfer-encoding: chunked")
@@ -168,6 +168,6 @@ def test_a_server_that_wants_a_clients_certificate_says_so_once(authority: trust
     authority.configure_trust(context)
     context.verify_mode = ssl.CERT_REQUIRED
     with saying(sized(b"{}"), tls=context) as server, pytest.raises(TransportError) as caught:
-        ask("aiohttp", server.url.replace("127.0.0.1", "localhost"), max_retries=2)
+        ask("asyncio", server.url.replace("127.0.0.1", "localhost"), max_retries=2)
     # whether the alert or the end of the connection is read first is the system's to say
     assert "wants a client's certificate" in str(caught.value) or caught.value.retryable

@@ -143,7 +143,7 @@ def test_what_a_server_says_out_of_turn_is_no_answer_to_the_next_request() -> No
 
     said = threading.Event()
     with saying(once, WHOLE) as server:
-        run("aiohttp", server.url, main)
+        run("asyncio", server.url, main)
     assert server.requests == 2
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-OURS = ("aiohttp", "trio")
+OURS = ("asyncio", "trio")
 """The transports that take ``proxy=``; the user's own have theirs."""
 PASSWORD = "hunter2hunter2"
 NOBODY = "http://model.example/v1"
@@ -288,7 +288,7 @@ def test_a_proxy_that_repeats_its_password_is_not_repeated(streamed: bool) -> No
     with serve(reply(json={"error": {"message": f"{PASSWORD} and {BASIC[6:]}"}}, status=403)) as proxy:
         login = proxy.url.replace("//", f"//me%40home:{PASSWORD}@")
         with pytest.raises(Exception, match=r"\*\*\* and \*\*\*") as caught:
-            ask("aiohttp", NOBODY, streamed, proxy=login)
+            ask("asyncio", NOBODY, streamed, proxy=login)
     assert PASSWORD not in shown(caught.value)
 
 

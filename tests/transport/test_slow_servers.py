@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 JSON, EVENTS = "content-type: application/json", "content-type: text/event-stream"
-OURS = ("aiohttp", "trio")
+OURS = ("asyncio", "trio")
 SHORT = 0.05
 CHUNKED = "transfer-encoding: chunked"
 
@@ -122,7 +122,7 @@ def test_a_question_without_a_body_is_not_waited_for_without_end_either() -> Non
         asyncio.run(main())
 
 
-@pytest.mark.parametrize("way", ["aiohttp", "trio"])
+@pytest.mark.parametrize("way", ["asyncio", "trio"])
 def test_a_slow_call_frees_its_slot_of_a_limited_pool(way: str) -> None:
     answer = sized(b'{"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}', JSON)
     for seconds in (SHORT, 1, 10):

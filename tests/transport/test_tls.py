@@ -39,10 +39,10 @@ def test_a_certificate_of_an_unknown_authority_is_tried_once_and_says_how_to_tru
     text = str(caught.value)
     assert f"TLS with {local(server.place)} failed: the certificate isn't accepted: unable to get local issuer" in text
     assert "SSL_CERT_FILE" in text
-    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError) or way != "aiohttp"
+    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError) or way != "asyncio"
 
 
-@pytest.mark.parametrize("way", ["aiohttp", "trio"])
+@pytest.mark.parametrize("way", ["asyncio", "trio"])
 def test_a_certificate_that_is_over_or_another_hosts_says_so(way: str, authority: trustme.CA) -> None:
     over = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     for context, words in (
@@ -73,7 +73,7 @@ def test_a_handshake_that_breaks_off_is_tried_again(way: str) -> None:
     assert (server.connections, caught.value.retryable) == (2, True)
 
 
-@pytest.mark.parametrize("way", ["aiohttp", "trio"])
+@pytest.mark.parametrize("way", ["asyncio", "trio"])
 def test_both_transports_trust_what_the_environment_names(way: str, trusted_tls: ssl.SSLContext) -> None:
     with saying(sized(ANSWER.pieces[0]), tls=trusted_tls) as server:  # type: ignore[arg-type]
         assert ask(way, local(server.url)).text == "ok"

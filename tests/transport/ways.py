@@ -14,7 +14,7 @@ from tako.providers import OpenAI
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-WAYS = ("aiohttp", "trio", "transport", "client")
+WAYS = ("asyncio", "trio", "transport", "client")
 
 
 def run(way: str, url: str, use: Callable[[OpenAI], Awaitable[Any]], **options: Any) -> Any:
