@@ -1,200 +1,39 @@
-"""The synchronous face: one background event loop for the whole process, started when it is first needed."""
+"""The synchronous face: the methods of a provider, run on the one background event loop of the process."""
 
 from __future__ import annotations
 
 import asyncio
-import atexit
-import os
 import queue
-import threading
-from concurrent.futures import CancelledError as ConcurrentCancelledError
-from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager, suppress
-from functools import partial
 from inspect import GEN_CREATED, getgeneratorstate
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar, Unpack, overload
 
 from tako.hooks import PLUGINS
+from tako.loop_thread import LONGEST_ENDING, LOST, LoopThread, loop_thread
+from tako.runs import RunEvent
+from tako.types import Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Coroutine, Generator, Iterator
     from types import TracebackType
 
+    from tako.capabilities import Capabilities
     from tako.files import FilePath
     from tako.keywords import Prompt, RequestOptions
     from tako.listing import ModelInfo, TokenCount
     from tako.parts import FileIdPart
     from tako.provider import Provider
-    from tako.runs import Approve, RunResult
+    from tako.rounds import Approve
+    from tako.runs import Run, RunResult
     from tako.stream import ChatStream
     from tako.typed_blocking import BlockingTypedStream
-    from tako.types import ChatResponse, Chunk
+    from tako.types import ChatResponse
 
 T = TypeVar("T")
+Item = TypeVar("Item")
+T_co = TypeVar("T_co", covariant=True)
 
 AHEAD = 256
 """How many chunks the loop thread may be ahead of the caller."""
-LONGEST_PARKING = 1.0
-"""Seconds that a fork waits for the loop thread to be between two callbacks."""
-LONGEST_ENDING = 5.0
-"""Seconds that the end of a stream, or of the program, waits for what refuses to be cancelled."""
-ITSELF = "the blocking face was called on its own loop thread; await the provider there"
-LOST = "this stream was begun by the process that this one was forked from, and stays there"
-ENDED = "the event loop of the blocking face has ended: it broke (a new call starts another one), or the program ends"
-
-
-class LoopThread:
-    """An event loop in a daemon thread. It outlives whatever is raised in it."""
-
-    def __init__(self) -> None:
-        self.lost = False  # in a forked child: the thread stayed with the parent
-        self.loop = asyncio.new_event_loop()
-        self._ending = False
-        self._stopping = False
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._waiting: set[Callable[[BaseException], object]] = set()
-        self.thread = threading.Thread(target=self._run_loop, name="tako", daemon=True)
-        try:
-            self.thread.start()
-        except RuntimeError as error:  # too late for threads
-            self.loop.close()
-            raise RuntimeError(ENDED) from error
-        atexit.register(self.stop)
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing runs here any more."""
-        return self.lost or self._stopping or not self.thread.is_alive()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for it; leaving early (Ctrl-C) cancels it."""
-        if self.ended or threading.current_thread() is self.thread:
-            work.close()
-            raise RuntimeError(LOST if self.lost else ENDED if self.ended else ITSELF)
-        future = asyncio.run_coroutine_threadsafe(work, self.loop)
-        with self.telling(partial(_fail, future)):
-            try:
-                return future.result()
-            except ConcurrentCancelledError:  # what ran has cancelled itself, or the program ends
-                raise self.told(asyncio.CancelledError()) from None
-            finally:
-                future.cancel()
-                del future  # it refers to what it raises, whose traceback refers to this frame
-
-    def told(self, error: BaseException) -> BaseException:
-        """Return what is raised in a thread that waits: as the program ends, what ends a thread without a word."""
-        return SystemExit(ENDED) if self._ending and isinstance(error, asyncio.CancelledError) else error
-
-    @contextmanager
-    def telling(self, tell: Callable[[BaseException], object]) -> Generator[None]:
-        """Call a function should the loop break; somebody waits for it."""
-        self._waiting.add(tell)
-        try:
-            if self._stopping:  # it has broken in this moment
-                tell(RuntimeError(ENDED))
-            yield
-        finally:
-            self._waiting.discard(tell)
-
-    def leave(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine that tidies up, wherever Python may finalise a stream: at exit, after a fork, on the loop."""
-        if self.ended or self._ending:  # the loop tidies up by itself as it ends
-            work.close()
-        elif threading.current_thread() is self.thread:
-            task = self.loop.create_task(work)
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
-        else:
-            self.run(work)
-
-    def park(self) -> Callable[[], object] | None:
-        """Hold the thread between two callbacks, where it has no lock that a fork would copy; returns what frees it."""
-        if self.ended or threading.current_thread() is self.thread:
-            return None
-        parked, free = threading.Event(), threading.Event()
-
-        def wait() -> None:
-            parked.set()
-            free.wait()
-
-        self.loop.call_soon_threadsafe(wait)
-        parked.wait(LONGEST_PARKING)
-        return free.set
-
-    def stop(self) -> None:
-        """Close what still lives on the loop, then end the thread."""
-        if self.ended:
-            return
-        self._ending = True
-        with suppress(TimeoutError, ConcurrentCancelledError):
-            asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(LONGEST_ENDING)
-        self._stopping = True
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(LONGEST_PARKING)
-        if not self.thread.is_alive():
-            self.loop.close()
-
-    def _run_loop(self) -> None:
-        """Run the loop until ``stop``. asyncio lets two exceptions out of it, which their tasks keep for who waits."""
-        while not self._stopping:
-            try:
-                self.loop.run_forever()
-            except (SystemExit, KeyboardInterrupt):
-                continue
-            except BaseException as error:  # noqa: BLE001 - the loop itself broke, as by a file closed under it
-                self._stopping = True
-                failure = RuntimeError(ENDED)
-                failure.__cause__ = error
-                for tell in tuple(self._waiting):  # the loop isn't closed: its files may be another's by now
-                    tell(failure)
-
-    async def _finish(self) -> None:
-        """Cancel what runs before closing generators: one that is running cannot be closed."""
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await self.loop.shutdown_asyncgens()
-
-
-def _fail(future: Future[Any], error: BaseException) -> None:
-    """Tell whoever waits for a result that it won't come."""
-    with suppress(InvalidStateError):
-        future.set_exception(error)
-
-
-_lock = threading.Lock()
-_thread: LoopThread | None = None
-_forking = threading.local()
-"""What frees the loop thread after a fork, in each thread that forks."""
-
-
-def loop_thread() -> LoopThread:
-    """Return the process's loop thread; a forked child gets its own, and so does a process whose loop broke."""
-    global _thread  # noqa: PLW0603 - one per process, made on first use
-    with _lock:
-        if _thread is None or _thread.ended:
-            _thread = LoopThread()
-        return _thread
-
-
-def _before_fork() -> None:
-    _forking.free = _thread.park() if _thread is not None else None
-
-
-def _in_parent() -> None:
-    if _forking.free is not None:
-        _forking.free()
-
-
-def _in_child() -> None:
-    global _lock  # noqa: PLW0603 - the parent may have held it
-    _lock = threading.Lock()
-    if _thread is not None:
-        _thread.lost = True
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
 
 
 class Blocking:
@@ -240,6 +79,7 @@ class Blocking:
 
         return BlockingTypedStream(self._provider.stream(request, response_type=response_type, **options))
 
+    @overload
     def run(
         self,
         request: Prompt,
@@ -248,11 +88,78 @@ class Blocking:
         max_cost: float | None = None,
         approve: Approve | None = None,
         **options: Unpack[RequestOptions],
-    ) -> RunResult:
+    ) -> RunResult: ...
+    @overload
+    def run(
+        self,
+        request: Prompt,
+        *,
+        response_type: type[T],
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> RunResult[T]: ...
+    @overload
+    def run(
+        self,
+        request: Prompt,
+        *,
+        response_type: Any,
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> RunResult[Any]: ...
+    def run(self, request: Prompt, **options: Any) -> RunResult[Any]:
         """Answer one request with the help of its ``tools``, as ``Provider.run`` does."""
         PLUGINS.load()
-        run = self._provider.run(request, max_rounds=max_rounds, max_cost=max_cost, approve=approve, **options)
-        return loop_thread().run(awaited(run))
+        return loop_thread().run(awaited(self._provider.run(request, **options)))
+
+    @overload
+    def run_stream(
+        self,
+        request: Prompt,
+        *,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> BlockingRun[Any]: ...
+    @overload
+    def run_stream(
+        self,
+        request: Prompt,
+        *,
+        response_type: type[T],
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> BlockingRun[T]: ...
+    @overload
+    def run_stream(
+        self,
+        request: Prompt,
+        *,
+        response_type: Any,
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> BlockingRun[Any]: ...
+    def run_stream(self, request: Prompt, **options: Any) -> BlockingRun[Any]:
+        """Answer one request as ``run`` does, and iterate over the events, within ``with`` if you may leave early."""
+        return BlockingRun(self._provider.run(request, **options))
+
+    def discover(self) -> Capabilities:
+        """Ask the server what the model can do, as ``Provider.discover`` does."""
+        PLUGINS.load()
+        return loop_thread().run(self._provider.discover())
 
     def list_models(self) -> list[ModelInfo]:
         """List the models that there are, as ``Provider.list_models`` does."""
@@ -285,19 +192,28 @@ async def awaited(one: Awaitable[T]) -> T:
     return await one
 
 
-class BlockingStream:
-    """The chunks of one reply: an iterator and a context manager."""
+class Source(Protocol[T_co]):
+    """What is taken from on the loop thread."""
 
-    def __init__(self, stream: ChatStream) -> None:
-        self._stream = stream
+    def __aiter__(self) -> AsyncIterator[T_co]: ...
+    def aclose(self) -> Coroutine[Any, Any, None]:
+        """Leave it."""
+        ...
+
+
+class Drained(Generic[Item]):
+    """An iterator and a context manager over what comes from the loop thread."""
+
+    def __init__(self, source: Source[Item]) -> None:
+        self._source = source
         self._thread = loop_thread()
-        self._chunks = _drain(stream, self._thread)
+        self._items = _drain(source, self._thread)
 
-    def __iter__(self) -> Iterator[Chunk]:
-        return self._chunks
+    def __iter__(self) -> Iterator[Item]:
+        return self._items
 
-    def __next__(self) -> Chunk:
-        return next(self._chunks)
+    def __next__(self) -> Item:
+        return next(self._items)
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied: a stream is bound to its connection."""
@@ -312,16 +228,38 @@ class BlockingStream:
         self.close()
 
     def close(self) -> None:
-        """Leave the stream; its connection is closed unless the reply is complete."""
-        begun = getgeneratorstate(self._chunks) != GEN_CREATED
-        self._chunks.close()
+        """Leave it; its connection is closed unless the reply is complete."""
+        begun = getgeneratorstate(self._items) != GEN_CREATED
+        self._items.close()
         if not begun:
-            self._thread.leave(self._stream.aclose())
+            self._thread.leave(self._source.aclose())
+
+
+class BlockingRun(Drained[RunEvent], Generic[T]):
+    """The events of one run: an iterator and a context manager."""
+
+    def __init__(self, run: Run[T]) -> None:
+        super().__init__(run.stream())
+        self._run = run
+
+    def result(self) -> RunResult[T]:
+        """Return what the run came to; events that have not been read yet are read first."""
+        for _ in self._items:
+            pass
+        return self._thread.run(awaited(self._run))
+
+
+class BlockingStream(Drained[Chunk]):
+    """The chunks of one reply: an iterator and a context manager."""
+
+    def __init__(self, stream: ChatStream) -> None:
+        super().__init__(stream)
+        self._stream = stream
 
     @property
     def text(self) -> Iterator[str]:
         """The pieces of text alone."""
-        return (chunk.text for chunk in self._chunks if chunk.kind == "delta" and chunk.text)
+        return (chunk.text for chunk in self._items if chunk.kind == "delta" and chunk.text)
 
     @property
     def partial(self) -> ChatResponse:
@@ -330,17 +268,17 @@ class BlockingStream:
 
     def response(self) -> ChatResponse:
         """Return the whole reply; what has not been read yet is read first."""
-        for _ in self._chunks:
+        for _ in self._items:
             pass
         return self._thread.run(self._stream.response())
 
 
-def _drain(stream: ChatStream, thread: LoopThread) -> Generator[Chunk, None, None]:
-    """Take chunks from a task on the loop thread, which may be a bounded number of them ahead.
+def _drain(source: Source[Item], thread: LoopThread) -> Generator[Item, None, None]:
+    """Take items from a task on the loop thread, which may be a bounded number of them ahead.
 
     No method, so that a stream which nobody holds any more is freed, and closed, at once.
     """
-    pump = _Pump(stream, thread)
+    pump = _Pump(source, thread)
     with thread.telling(pump.items.put):
         thread.run(pump.start())
         try:
@@ -352,13 +290,13 @@ def _drain(stream: ChatStream, thread: LoopThread) -> Generator[Chunk, None, Non
             thread.leave(pump.stop())
 
 
-class _Pump:
-    """Moves chunks from the loop to the calling thread."""
+class _Pump(Generic[Item]):
+    """Moves items from the loop to the calling thread."""
 
-    def __init__(self, stream: ChatStream, thread: LoopThread) -> None:
-        self.stream = stream
+    def __init__(self, source: Source[Item], thread: LoopThread) -> None:
+        self.source = source
         self.thread = thread
-        self.items: queue.SimpleQueue[Chunk | BaseException | None] = queue.SimpleQueue()
+        self.items: queue.SimpleQueue[Item | BaseException | None] = queue.SimpleQueue()
         self.room = asyncio.Event()
         self.waiting = False
 
@@ -367,8 +305,8 @@ class _Pump:
 
     async def run(self) -> None:
         try:
-            async for chunk in self.stream:
-                self.items.put(chunk)
+            async for item in self.source:
+                self.items.put(item)
                 if self.items.qsize() >= AHEAD:
                     await self.wait()
             self.items.put(None)
@@ -384,7 +322,7 @@ class _Pump:
             await self.room.wait()
         self.waiting = False
 
-    def take(self) -> Chunk | BaseException | None:
+    def take(self) -> Item | BaseException | None:
         if self.thread.lost:
             raise RuntimeError(LOST)
         item = self.items.get()
@@ -396,4 +334,4 @@ class _Pump:
         self.task.cancel()
         done, _ = await asyncio.wait([self.task], timeout=LONGEST_ENDING)
         if done:
-            await self.stream.aclose()
+            await self.source.aclose()

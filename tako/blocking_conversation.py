@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
-from tako.blocking import BlockingStream, awaited, loop_thread
+from tako.blocking import BlockingRun, BlockingStream, awaited
 from tako.hooks import PLUGINS
+from tako.loop_thread import loop_thread
 
 if TYPE_CHECKING:
     from tako.conversation import Conversation, Turn
     from tako.keywords import RequestOptions
-    from tako.runs import Approve, RunResult
+    from tako.rounds import Approve
+    from tako.runs import RunResult
     from tako.typed_blocking import BlockingTypedStream
     from tako.types import ChatResponse
 
@@ -59,6 +61,7 @@ class BlockingConversation:
 
         return BlockingTypedStream(self._conversation.stream(turn, response_type=response_type, **options))
 
+    @overload
     def run(
         self,
         turn: Turn,
@@ -67,8 +70,70 @@ class BlockingConversation:
         max_cost: float | None = None,
         approve: Approve | None = None,
         **options: Unpack[RequestOptions],
-    ) -> RunResult:
-        """Take one turn in which the model may call ``tools``."""
+    ) -> RunResult: ...
+    @overload
+    def run(
+        self,
+        turn: Turn,
+        *,
+        response_type: type[T],
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> RunResult[T]: ...
+    @overload
+    def run(
+        self,
+        turn: Turn,
+        *,
+        response_type: Any,
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> RunResult[Any]: ...
+    def run(self, turn: Turn, **options: Any) -> RunResult[Any]:
+        """Take one turn in which the model may call ``tools``, as ``Conversation.run`` does."""
         PLUGINS.load()
-        run = self._conversation.run(turn, max_rounds=max_rounds, max_cost=max_cost, approve=approve, **options)
-        return loop_thread().run(awaited(run))
+        return loop_thread().run(awaited(self._conversation.run(turn, **options)))
+
+    @overload
+    def run_stream(
+        self,
+        turn: Turn,
+        *,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> BlockingRun[Any]: ...
+    @overload
+    def run_stream(
+        self,
+        turn: Turn,
+        *,
+        response_type: type[T],
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> BlockingRun[T]: ...
+    @overload
+    def run_stream(
+        self,
+        turn: Turn,
+        *,
+        response_type: Any,
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> BlockingRun[Any]: ...
+    def run_stream(self, turn: Turn, **options: Any) -> BlockingRun[Any]:
+        """Take one turn as ``run`` does, and iterate over the events, within ``with`` if you may leave early."""
+        return BlockingRun(self._conversation.run(turn, **options))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
+import anyio.lowlevel
 import msgspec
 from msgspec import Struct
 
 from tako.errors import ConfigurationError, InvalidReplyError, one_line
+from tako.going_on import going_on, joined, replies_of
 from tako.keywords import over
 from tako.loose import is_deep
 from tako.parts import Part
@@ -18,12 +20,13 @@ from tako.stream import ChatStream
 from tako.types import ChatRequest, Message, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from tako.blocking_conversation import BlockingConversation
     from tako.keywords import RequestOptions
     from tako.provider import Provider
-    from tako.runs import Approve, RunResult
+    from tako.rounds import Approve
+    from tako.runs import Run, RunEvent
     from tako.typed import TypedStream
     from tako.types import ChatResponse, Chunk, Cost
 
@@ -32,6 +35,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 VERSION = 1
 """Of the JSON that conversations are written in. Later versions of tako read all earlier ones."""
+
+
+STEPS = 12
+"""Steps of the event loop in which a streamed turn ends after a `break`."""
 
 
 class History(Struct, frozen=True, tag_field="kind", tag="tako.conversation"):
@@ -71,7 +78,7 @@ class Conversation:
         self.messages = list(messages)
         self.usage = Usage()
         self._costs: list[Cost | None] = []
-        self._talking = False
+        self._talking: Literal["whole", "streamed"] | None = None
         if messages:
             as_request(ChatRequest(self.messages))
 
@@ -110,11 +117,13 @@ class Conversation:
         self, turn: Turn, *, response_type: Any = None, repairs: int = 1, **options: Unpack[RequestOptions]
     ) -> ChatResponse[Any]:
         """Send one turn, and keep it with its reply. Keywords are those of ``Provider.chat``, for this turn."""
-        with self._turn():
-            messages = self._with(turn)
-            response = await self.provider.chat(
-                messages, response_type=response_type, repairs=repairs, **self._options(options)
-            )
+        async with self._turn("whole"):
+            messages, merged = self._with(turn), self._options(options)
+            if response_type is None:
+                replies = await replies_of(lambda request: self.provider.chat(request, **merged), ChatRequest(messages))
+                response = joined(replies)
+            else:
+                response = await self.provider.chat(messages, response_type=response_type, repairs=repairs, **merged)
             self._keep([*messages, response.message], response.usage, response.cost)
         return response
 
@@ -130,7 +139,8 @@ class Conversation:
         merged = self._options(options)
         request = ChatRequest(messages, model=merged.get("model"))
         if response_type is None:
-            inner = self.provider.stream(messages, **merged)
+            whole = going_on(partial(self._asked, merged))
+            inner = ChatStream(whole, request, self.provider)
             return ChatStream(partial(self._chunks, inner, None), request, self.provider)
         from tako.typed import TypedStream
 
@@ -139,7 +149,8 @@ class Conversation:
         made: TypedStream[Any] = TypedStream(chunks, request, self.provider, typed.wanted)
         return made
 
-    async def run(
+    @overload
+    def run(
         self,
         turn: Turn,
         *,
@@ -147,17 +158,71 @@ class Conversation:
         max_cost: float | None = None,
         approve: Approve | None = None,
         **options: Unpack[RequestOptions],
-    ) -> RunResult:
-        """Send one turn in which the model may call ``tools``. Calls and results are kept, too."""
-        with self._turn():
-            messages = self._with(turn)
-            run = self.provider.run(
-                messages, max_rounds=max_rounds, max_cost=max_cost, approve=approve, **self._options(options)
-            )
-            result = await run
-            first = next(i for i, one in enumerate(result.messages) if one is messages[0])  # system= goes before it
-            self._keep(result.messages[first:], result.usage, result.cost)
-        return result
+    ) -> Run: ...
+    @overload
+    def run(
+        self,
+        turn: Turn,
+        *,
+        response_type: type[T],
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> Run[T]: ...
+    @overload
+    def run(
+        self,
+        turn: Turn,
+        *,
+        response_type: Any,
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> Run[Any]: ...
+    def run(
+        self,
+        turn: Turn,
+        *,
+        response_type: Any = None,
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> Run[Any]:
+        """Send one turn in which the model may call ``tools``. Calls and results are kept, too.
+
+        ``await`` it, or iterate over its ``stream()``, as with ``Provider.run``.
+        """
+        from tako.runs import Run
+
+        messages = self._with(turn)
+        run = self.provider.run(
+            messages,
+            response_type=response_type,
+            repairs=repairs,
+            max_rounds=max_rounds,
+            max_cost=max_cost,
+            approve=approve,
+            **self._options(options),
+        )
+        return Run(partial(self._events, run, messages), self.provider.id)
+
+    async def _events(self, run: Run, messages: list[Message], *, streaming: bool) -> AsyncGenerator[RunEvent, None]:
+        async with (
+            aclosing(run.events(streaming=streaming)) as events,
+            self._turn("streamed" if streaming else "whole"),
+        ):
+            async for event in events:
+                if event.kind == "run_end":
+                    said = event.result.messages
+                    first = next(i for i, one in enumerate(said) if one is messages[0])  # system= goes before it
+                    self._keep(said[first:], event.result.usage, event.result.cost)
+                yield event
 
     def to_json(self) -> str:
         """Write the messages and the system text as JSON, without the provider and other options."""
@@ -185,12 +250,16 @@ class Conversation:
     async def _chunks(
         self, stream: ChatStream, check: Callable[[ChatResponse], Any] | None, request: ChatRequest
     ) -> AsyncGenerator[Chunk, None]:
-        with self._turn():
-            async with aclosing(stream):
-                async for chunk in stream:
-                    if chunk.kind == "end":
-                        self._finish(stream.partial, request.messages, check)
-                    yield chunk
+        async with aclosing(stream), self._turn():
+            async for chunk in stream:
+                if chunk.kind == "end":
+                    self._finish(stream.partial, request.messages, check)
+                yield chunk
+
+    async def _asked(self, options: RequestOptions, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        async with self.provider.stream(request.messages, **options) as stream:
+            async for chunk in stream:
+                yield chunk
 
     def _finish(
         self, response: ChatResponse, messages: list[Message], check: Callable[[ChatResponse], Any] | None
@@ -207,15 +276,19 @@ class Conversation:
         self.usage += usage
         self._costs.append(cost)
 
-    @contextmanager
-    def _turn(self) -> Generator[None]:
-        if self._talking:
+    @asynccontextmanager
+    async def _turn(self, kind: Literal["whole", "streamed"] = "streamed") -> AsyncGenerator[None]:
+        for _ in range(STEPS):
+            if self._talking != "streamed":
+                break
+            await anyio.lowlevel.checkpoint()
+        if self._talking is not None:
             raise ConfigurationError(f"{self.provider.id}: a turn of this conversation is still going on")
-        self._talking = True
+        self._talking = kind
         try:
             yield
         finally:
-            self._talking = False
+            self._talking = None
 
 
 def read_history(text: str | bytes) -> History:

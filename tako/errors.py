@@ -40,6 +40,8 @@ from reprlib import Repr
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tako.types import ChatResponse, Cost, Message, Usage
 
 LONGEST = 2000
@@ -272,12 +274,22 @@ class InvalidReplyError(ResponseError):
     Attributes:
         response: The reply.
         reason: "mismatch" (it isn't JSON, or doesn't fit), "refusal" or "length".
+        messages: After a run, the whole conversation. Otherwise it's empty.
     """
 
-    def __init__(self, message: str, *, response: Any = None, reason: str = "mismatch", **facts: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        response: Any = None,
+        reason: str = "mismatch",
+        messages: Sequence[Message] = (),
+        **facts: Any,
+    ) -> None:
         super().__init__(message, **facts)
         self.response: ChatResponse = response
         self.reason = reason
+        self.messages = list(messages)
 
 
 class StreamTruncatedError(ResponseError):

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from tako.keywords import Prompt, RequestOptions
     from tako.listing import ModelInfo, TokenCount
     from tako.parts import FileIdPart
-    from tako.runs import Approve, Run
+    from tako.rounds import Approve
+    from tako.runs import Run
     from tako.typed import TypedStream
     from tako.types import ChatRequest, ChatResponse, Chunk, Cost, End
 
@@ -200,6 +201,7 @@ class Provider:
         stream = handlers.stream if INSIDE.get() is None else self._nested(handlers, "stream") or handlers.stream
         return stream(checked)
 
+    @overload
     def run(
         self,
         request: Prompt,
@@ -208,17 +210,62 @@ class Provider:
         max_cost: float | None = None,
         approve: Approve | None = None,
         **options: Unpack[RequestOptions],
-    ) -> Run:
+    ) -> Run: ...
+    @overload
+    def run(
+        self,
+        request: Prompt,
+        *,
+        response_type: type[T],
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> Run[T]: ...
+    @overload
+    def run(
+        self,
+        request: Prompt,
+        *,
+        response_type: Any,
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> Run[Any]: ...
+    def run(
+        self,
+        request: Prompt,
+        *,
+        response_type: Any = None,
+        repairs: int = 1,
+        max_rounds: int = 8,
+        max_cost: float | None = None,
+        approve: Approve | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> Run[Any]:
         """Answer one request with the help of its ``tools``, which are functions: they're called, and asked again.
 
         ``await`` it, or iterate over its ``stream()``. ``max_rounds``: calls of the model. ``max_cost``: US dollars.
-        ``approve(call)`` returns True, or what the model is told instead. Raises RunLimitError at a limit.
+        ``approve(call)`` returns True, or what the model is told instead. With ``response_type``, the last reply is
+        read into it, as in ``chat``. Raises RunLimitError at a limit.
         """
+        from tako.rounds import Rounds
         from tako.runs import Run
 
-        ways = self._chat_checked, self._stream_checked
-        checked = self._as_checked(request, options)
-        return Run(ways, checked, self, max_rounds=max_rounds, max_cost=max_cost, approve=approve)
+        rounds = Rounds(
+            (self._chat_checked, self._stream_checked),
+            self._as_checked(request, options),
+            self,
+            max_rounds=max_rounds,
+            max_cost=max_cost,
+            approve=approve,
+            response_type=response_type,
+            repairs=repairs,
+        )
+        return Run(rounds.events, self.id)
 
     @property
     def capabilities(self) -> Capabilities:

@@ -8,8 +8,9 @@ read: every version of tako reads what the versions before and after it wrote.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self
 
 from msgspec import Struct
 from msgspec.structs import force_setattr, replace
@@ -89,7 +90,7 @@ class FinishReason(StrEnum):
     OTHER = "other"
 
 
-class Message(Value, Struct, frozen=True):
+class Message(Value, Struct, frozen=True, dict=True):
     """One turn of a conversation.
 
     Attributes:
@@ -104,6 +105,12 @@ class Message(Value, Struct, frozen=True):
         """Turn a plain text into a Role. An unknown role is an error later, when the request is checked."""
         if self.role.__class__ is not Role and isinstance(self.role, str) and self.role in _ROLES:
             force_setattr(self, "role", _ROLES[self.role])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy the value that was read from the text, too."""
+        made = replace(self, content=deepcopy(self.content, memo))
+        vars(made).update(deepcopy(vars(self), memo))
+        return made
 
     @property
     def parts(self) -> list[Part]:
@@ -208,7 +215,7 @@ class Notice(Value, Struct, frozen=True):
     provider: str = ""
 
 
-class ChatResponse(Value, Struct, Generic[T_co], frozen=True, dict=True):
+class ChatResponse(Value, Struct, Generic[T_co], frozen=True):
     """A reply.
 
     Attributes:
@@ -243,7 +250,7 @@ class ChatResponse(Value, Struct, Generic[T_co], frozen=True, dict=True):
     @property
     def parsed(self) -> T_co:
         """The value of your ``response_type``, or None if you gave none. JSON and pickles don't keep it."""
-        value: Any = self.__dict__.get("parsed")
+        value: Any = vars(self.message).get("parsed")  # kept there, so that copies of a response have it, too
         return value  # type: ignore[no-any-return]  # it was read into that type
 
     @property
@@ -282,9 +289,9 @@ class ChatResponse(Value, Struct, Generic[T_co], frozen=True, dict=True):
 
 def parsed_as(response: ChatResponse, value: Any) -> ChatResponse:
     """Return the response with its text's value as ``parsed``."""
-    made = replace(response)
-    vars(made)["parsed"] = value
-    return made
+    message = replace(response.message)  # a plugin may give the same one to others
+    vars(message)["parsed"] = value
+    return replace(response, message=message)
 
 
 class ToolCallDelta(Struct, frozen=True, gc=False):

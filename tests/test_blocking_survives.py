@@ -16,8 +16,8 @@ import anyio
 import pytest
 
 from tako import ChatResponse, Conductor, Delta, hookimpl
-from tako.blocking import loop_thread
 from tako.errors import ProviderError
+from tako.loop_thread import loop_thread
 from tako.providers import OpenAI, PythonProvider
 from tako.testing.server import reply, serve, sse
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from tako.conductor.events import COORDINATOR, Event, RunResult
 from tako.conductor.running import Run
 from tako.errors import ConfigurationError, TakoError, shown
-from tako.request import as_request
+from tako.keywords import as_given
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
 
+    from tako.keywords import Prompt, RequestOptions
     from tako.provider import Provider
-    from tako.types import ChatRequest, ChatResponse, Message
+    from tako.types import ChatResponse
+
+T = TypeVar("T")
 
 
 class Conductor:
@@ -70,24 +73,38 @@ class Conductor:
         self.fail_fast = fail_fast
         self.system = system
 
-    async def ask(self, role: str, request: ChatRequest | str | list[Message]) -> ChatResponse:
-        """Send one request to the worker with this role. Raises ConfigurationError if no worker has it."""
+    @overload
+    async def ask(self, role: str, request: Prompt, **options: Unpack[RequestOptions]) -> ChatResponse: ...
+    @overload
+    async def ask(
+        self, role: str, request: Prompt, *, response_type: type[T], repairs: int = 1, **options: Unpack[RequestOptions]
+    ) -> ChatResponse[T]: ...
+    @overload
+    async def ask(
+        self, role: str, request: Prompt, *, response_type: Any, repairs: int = 1, **options: Unpack[RequestOptions]
+    ) -> ChatResponse[Any]: ...
+    async def ask(self, role: str, request: Prompt, **options: Any) -> ChatResponse[Any]:
+        """Send one request to the worker with this role. Keywords are those of ``Provider.chat``.
+
+        Raises ConfigurationError if no worker has the role.
+        """
         worker = self.workers.get(role) if isinstance(role, str) else None
         if worker is None:
             raise ConfigurationError(f"no worker has the role {shown(role)} (roles: {', '.join(self.workers)})")
-        return await worker.chat(request)
+        response: ChatResponse[Any] = await worker.chat(request, **options)
+        return response
 
-    async def run(self, prompt: ChatRequest | str | list[Message]) -> RunResult:
-        """Run a task and return its result. Raises a TakoError if it fails."""
-        async with self.stream(prompt) as events:
+    async def run(self, prompt: Prompt, **options: Unpack[RequestOptions]) -> RunResult:
+        """Run a task and return its result. Keywords set fields of the request. Raises a TakoError if it fails."""
+        async with self.stream(prompt, **options) as events:
             return await events.result()
 
-    def stream(self, prompt: ChatRequest | str | list[Message]) -> RunStream:
+    def stream(self, prompt: Prompt, **options: Unpack[RequestOptions]) -> RunStream:
         """Run a task and iterate over its events. The last one is ``Final``. Raises a TakoError if the run fails.
 
         Nothing is sent before you read the first event.
         """
-        return RunStream(Run(self, as_request(prompt)))
+        return RunStream(Run(self, as_given(prompt, options, {}, "Conductor")))
 
     async def aclose(self) -> None:
         """Close the connections of all providers."""

@@ -7,23 +7,25 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec.structs import replace
 
 from tako import notices
 from tako.errors import ConfigurationError, InvalidReplyError
+from tako.going_on import going_on, joined, replies_of, with_all_of
+from tako.parts import ReasoningPart, TextPart
 from tako.schema.nulls import without_added_nulls
 from tako.stream import ChatStream
 from tako.typed.growing import MISSING, Growing
 from tako.typed.reading import MismatchError, read_text
 from tako.typed.schemas import schema_of
 from tako.typed.shapes import name_of, shape_of
-from tako.types import FinishReason, Message, Notice, Role, parsed_as
+from tako.types import Delta, FinishReason, Message, Notice, Role, parsed_as
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from tako.hookspecs import Chat, Stream
     from tako.provider import Provider
@@ -38,8 +40,6 @@ REPAIR = (
     "Your reply doesn't fit the format. The problem: {}\n\n"
     "Answer again, with one JSON value that fits this JSON Schema and nothing else:\n\n{}"
 )
-MOST_PAUSES = 8
-"""How often a reply that its vendor pauses is gone on with."""
 LONGEST_PROBLEM = 2000
 """Characters of the problems that a model gets to read."""
 
@@ -58,7 +58,7 @@ class ReplyType:
         known = provider.capabilities.supports_json_mode
         own = request.model in (None, provider.model)
         sure = own and (known or "supports_json_mode" in provider.capability_origins())
-        if not (sure and known):
+        if not (sure and known) or request.tools:  # some vendors give no JSON beside tools
             first = next((i for i, one in enumerate(request.messages) if one.role is not Role.SYSTEM), 0)
             told = Message.system(INSTRUCTIONS.format(self.text))
             request = replace(request, messages=[*request.messages[:first], told, *request.messages[first:]])
@@ -66,10 +66,10 @@ class ReplyType:
 
     def partials(self) -> Partials:
         """Return what reads one stream."""
-        return Partials(Growing(self.shape, wrapped=self.wrapped))
+        return Partials(partial(Growing, self.shape, wrapped=self.wrapped))
 
-    def read(self, response: ChatResponse) -> Any:
-        """Read a reply; None if it calls tools. Raises InvalidReplyError."""
+    def read(self, response: ChatResponse, message: Message | None = None) -> Any:
+        """Read a reply, or only this message of it; None if it calls tools. Raises InvalidReplyError."""
         if response.refusal is not None:
             raise self.invalid(response, "refusal", f"the model refused: {response.refusal or '(no words)'}")
         if response.finish_reason is FinishReason.LENGTH:
@@ -77,7 +77,7 @@ class ReplyType:
         if response.tool_calls:
             return None
         try:
-            return read_text(self.shape, self._cleared(response.text), wrapped=self.wrapped)
+            return read_text(self.shape, self._cleared(answer_of(message or response.message)), wrapped=self.wrapped)
         except MismatchError as error:
             raise self.invalid(response, "mismatch", f"the reply doesn't fit {self.name}: {error}") from None
 
@@ -92,10 +92,13 @@ class ReplyType:
         cleared = without_added_nulls(value, self.schema.schema)
         return text if cleared == value else json.dumps(cleared)
 
-    def invalid(self, response: ChatResponse, reason: str, text: str) -> InvalidReplyError:
+    def invalid(
+        self, response: ChatResponse, reason: str, text: str, messages: Sequence[Message] = ()
+    ) -> InvalidReplyError:
         """Make the error for a reply that can't be read."""
         name, _, model = response.provider.partition(":")  # a callable's id is a name alone
-        return InvalidReplyError(text, response=response, reason=reason, provider=name, model=model or None)
+        facts: dict[str, Any] = {"provider": name, "model": model or None}
+        return InvalidReplyError(text, response=response, reason=reason, messages=messages, **facts)
 
     def repair(self, error: InvalidReplyError) -> list[Message]:
         """Return the turns that ask again after a reply that doesn't fit."""
@@ -104,16 +107,32 @@ class ReplyType:
         return [said, Message.user(REPAIR.format(problem, self.text))]
 
 
+def answer_of(message: Message) -> str:
+    """Return the text after the last part that isn't text: what a model says before it searches isn't its answer."""
+    texts: list[str] = []
+    for part in message.parts:
+        if isinstance(part, TextPart):
+            texts.append(part.text)
+        elif not isinstance(part, ReasoningPart):
+            texts.clear()
+    return "".join(texts) or message.text
+
+
 class Partials:
     """The values of one stream, each once."""
 
-    def __init__(self, growing: Growing) -> None:
-        self._growing = growing
+    def __init__(self, begin: Callable[[], Growing]) -> None:
+        self._begin = begin
+        self._growing = begin()
         self._last: Any = MISSING
 
     def feed(self, chunk: Chunk) -> list[Any]:
         """Return the value as it is after a chunk, if that changed it."""
-        value = self._growing.feed(chunk.text) if chunk.kind == "delta" and chunk.text else MISSING
+        if not isinstance(chunk, Delta):
+            return []
+        if chunk.part is not None and not isinstance(chunk.part, (TextPart, ReasoningPart)):
+            self._growing = self._begin()  # the answer comes after it
+        value = self._growing.feed(chunk.text) if chunk.text else MISSING
         return [] if value is MISSING else self._new(value)
 
     def end(self, response: ChatResponse) -> list[Any]:
@@ -141,48 +160,39 @@ _reply_type = lru_cache(256)(ReplyType)
 
 async def ask(answer: Chat, request: ChatRequest, provider: Provider, declared: Any, repairs: int) -> ChatResponse:
     """Ask for a reply of a type, again with the errors if it doesn't fit. Usage and cost are those of all replies."""
-    if not isinstance(repairs, int) or repairs < 0:
-        raise ConfigurationError(f"repairs is {repairs!r}, not a number of calls, 0 or more")
+    left = checked_repairs(repairs)
     wanted = reply_type(declared)
     request = wanted.asked(request, provider)
     before: list[ChatResponse] = []
-    pauses = 0
     while True:
-        response = await answer(request)
-        if response.finish_reason is FinishReason.PAUSE and pauses < MOST_PAUSES:
-            pauses += 1
-            before.append(response)
-            request = replace(request, messages=[*request.messages, response.message])
-            continue
-        whole = together(before, response)
+        replies = await replies_of(answer, request)
+        whole = with_all_of(before, joined(replies))
         try:
-            return parsed_as(whole, wanted.read(whole))
+            return parsed_as(whole, wanted.read(whole, replies[-1].message))
         except InvalidReplyError as error:
-            if error.reason != "mismatch" or len(before) - pauses >= repairs:
+            if error.reason != "mismatch" or not left:
                 raise
+            left -= 1
             request = replace(request, messages=[*request.messages, *wanted.repair(error)])
-            text = f"the reply was asked for again: {error.args[0]}"
-            noted = [*response.notices, Notice(notices.REPAIRED_REPLY, text, "", provider.name)]
-            before.append(replace(response, notices=noted))
+            before = [replace(whole, notices=[*whole.notices, repaired(error, provider)])]
 
 
-def together(before: list[ChatResponse], last: ChatResponse) -> ChatResponse:
-    """Return the last reply with the usage, the cost and the notices of those before it."""
-    if not before:
-        return last
-    costs = [one.cost for one in (*before, last) if one.cost is not None]
-    return replace(
-        last,
-        usage=sum((one.usage for one in before), last.usage),
-        cost=sum(costs[1:], costs[0]) if len(costs) == len(before) + 1 else None,
-        notices=[*(one for response in before for one in response.notices), *last.notices],
-    )
+def repaired(error: InvalidReplyError, provider: Provider) -> Notice:
+    """Return the notice that a reply was asked for again."""
+    return Notice(notices.REPAIRED_REPLY, f"the reply was asked for again: {error.args[0]}", "", provider.name)
+
+
+def checked_repairs(repairs: Any) -> int:
+    """Return how often a reply may be asked for again. Raises ConfigurationError."""
+    if isinstance(repairs, bool) or not isinstance(repairs, int) or repairs < 0:
+        raise ConfigurationError(f"repairs is {repairs!r}, not a number of calls, 0 or more")
+    return repairs
 
 
 def stream(chunks: Stream, request: ChatRequest, provider: Provider, declared: Any) -> TypedStream[Any]:
     """Ask for a reply of a type, piece by piece. It's asked for once: what has been shown can't be taken back."""
     wanted = reply_type(declared)
-    return TypedStream(chunks, wanted.asked(request, provider), provider, wanted)
+    return TypedStream(going_on(chunks), wanted.asked(request, provider), provider, wanted)
 
 
 class TypedStream(ChatStream, Generic[T]):

@@ -29,7 +29,7 @@ from tako import (
 )
 from tako.errors import InvalidReplyError, ProviderError, RateLimitError, StreamTruncatedError
 from tako.parts import ToolCallPart
-from tako.runs import RunEnd, RunResult, ToolEnd, ToolStart
+from tako.runs import RunEnd, RunEvent, RunResult, ToolEnd, ToolStart
 from tako.types import Cost
 
 
@@ -138,6 +138,11 @@ async def run_tools(provider: Provider) -> None:
             case _:
                 pass
     assert_type(provider.blocking.run("hi", tools=[look]), RunResult)
+    with provider.blocking.run_stream("hi", tools=[look], response_type=Person) as events:
+        assert_type([event for event in events if isinstance(event, Delta)], list[Delta])
+        assert_type(events.result().parsed, Person)
+    assert_type((await provider.run("hi", tools=[look], response_type=Person, repairs=2)).parsed, Person)
+    assert_type(provider.blocking.run("hi", response_type=list[Place]).response.parsed, list[Place])
     await provider.chat("hi", tools=[look])
 
 
@@ -148,6 +153,10 @@ async def talk(provider: Provider) -> None:
     async for text in conversation.stream("hi").text:
         assert_type(text, str)
     assert_type(await conversation.run("hi", tools=[look]), RunResult)
+    assert_type((await conversation.run("hi", response_type=Person)).parsed, Person)
+    assert_type(conversation.blocking.run("hi", response_type=Place).parsed, Place)
+    async for event in conversation.run("hi", tools=[look]).stream():
+        assert_type(event, RunEvent)
     assert_type(conversation.messages, list[Message])
     assert_type(conversation.blocking.say("hi"), ChatResponse)
     again = tako.Conversation.from_json(provider, conversation.to_json())

@@ -24,6 +24,7 @@ from tako_llamacpp.worker import Worker, in_thread
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
+    from tako.keywords import RequestOptions
     from tako.types import ChatResponse, Chunk
 
 
@@ -56,6 +57,7 @@ class LlamaCpp(Provider):
         n_ctx: int = 4096,
         capabilities: Capabilities | None = None,
         deadline: float | None = None,
+        defaults: RequestOptions | None = None,  # Provider takes it; here it's for type checkers
     ) -> None:
         super().__init__(model, capabilities=capabilities, deadline=deadline)
         self.path = find_model(model, self.id)

@@ -9,9 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
-from tako.blocking import loop_thread
 from tako.errors import ConfigurationError, TakoError
 from tako.hooks import get_provider
+from tako.loop_thread import loop_thread
 from tako.provider import Provider
 from tako.types import ChatRequest, JsonSchema, Message
 from tako_map.answers import Answers

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from tako.blocking import loop_thread
 from tako.discovery import barred, find_provider, plugin_entries
 from tako.errors import ProviderError, TakoError
 from tako.hooks import PLUGINS, get_provider
 from tako.hooks.settings import Settings as PluginSettings
+from tako.loop_thread import loop_thread
 
 if TYPE_CHECKING:
     from tako.provider import Provider

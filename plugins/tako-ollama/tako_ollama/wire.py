@@ -248,11 +248,12 @@ def _parameters(request: ChatRequest, context: PartContext, model: str) -> Itera
         context.notice(
             notices.UNSUPPORTED_PARAMETER, "Ollama lets the model choose; tool_choice was left out", "tool_choice"
         )
-    if request.response_format is not None:
-        yield (
-            "format",
-            request.response_format if isinstance(request.response_format, str) else request.response_format.schema,
-        )
+    if request.response_format is not None and request.tools and request.tool_choice != "none":
+        text = "response_format was left out: Ollama holds calls of tools to it as well, so that none is made"
+        context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format")  # ollama/ollama-python#546
+    elif request.response_format is not None:
+        wanted = request.response_format
+        yield "format", wanted if isinstance(wanted, str) else wanted.schema
     if request.reasoning is not None:
         yield "think", _think(request.reasoning, context, model)
     for name in ("metadata", "parallel_tool_calls"):

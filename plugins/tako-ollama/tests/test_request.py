@@ -75,6 +75,15 @@ def test_format_is_json_or_the_schema_itself() -> None:
     assert (body["format"], said) == (schema, [])
 
 
+def test_format_gives_way_to_tools_that_it_would_keep_from_being_called() -> None:
+    messages, look = [tako.Message.user("Hi")], [tako.Tool("look")]
+    body, noted = body_of(messages, response_format="json", tools=look)
+    assert "format" not in body
+    assert [notice.path for notice in noted] == ["response_format"]
+    body, _ = body_of(messages, response_format="json", tools=look, tool_choice="none")
+    assert body["format"] == "json"
+
+
 @pytest.mark.parametrize(
     ("model", "wanted", "think", "said"),
     [

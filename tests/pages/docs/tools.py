@@ -5,6 +5,8 @@ from tako.parts import ToolCallPart
 
 def answer(request):
     last = request.messages[-1]
+    if last.role == "tool" and request.response_format:
+        return '{"city": "Paris", "degrees": 22}'
     if last.role == "tool":
         return f"It's {last.parts[0].result}."
     calls = [ToolCallPart("1", "weather", {"city": "Paris"})]
@@ -15,3 +17,6 @@ provider = providers.PythonProvider("p", answer)
 
 # %% 2
 assert result.text == "It's 22 degrees celsius in Paris."
+
+# %% 4
+assert result.parsed == Report("Paris", 22) and result.rounds == 2

@@ -1,0 +1,180 @@
+"""The one background event loop of the blocking face, started when it is first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from concurrent.futures import CancelledError as ConcurrentCancelledError
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+
+T = TypeVar("T")
+
+LONGEST_PARKING = 1.0
+"""Seconds that a fork waits for the loop thread to be between two callbacks."""
+LONGEST_ENDING = 5.0
+"""Seconds that the end of a stream, or of the program, waits for what refuses to be cancelled."""
+ITSELF = "the blocking face was called on its own loop thread; await the provider there"
+LOST = "this stream was begun by the process that this one was forked from, and stays there"
+ENDED = "the event loop of the blocking face has ended: it broke (a new call starts another one), or the program ends"
+
+
+class LoopThread:
+    """An event loop in a daemon thread. It outlives whatever is raised in it."""
+
+    def __init__(self) -> None:
+        self.lost = False  # in a forked child: the thread stayed with the parent
+        self.loop = asyncio.new_event_loop()
+        self._ending = False
+        self._stopping = False
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._waiting: set[Callable[[BaseException], object]] = set()
+        self.thread = threading.Thread(target=self._run_loop, name="tako", daemon=True)
+        try:
+            self.thread.start()
+        except RuntimeError as error:  # too late for threads
+            self.loop.close()
+            raise RuntimeError(ENDED) from error
+        atexit.register(self.stop)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing runs here any more."""
+        return self.lost or self._stopping or not self.thread.is_alive()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and wait for it; leaving early (Ctrl-C) cancels it."""
+        if self.ended or threading.current_thread() is self.thread:
+            work.close()
+            raise RuntimeError(LOST if self.lost else ENDED if self.ended else ITSELF)
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        with self.telling(partial(_fail, future)):
+            try:
+                return future.result()
+            except ConcurrentCancelledError:  # what ran has cancelled itself, or the program ends
+                raise self.told(asyncio.CancelledError()) from None
+            finally:
+                future.cancel()
+                del future  # it refers to what it raises, whose traceback refers to this frame
+
+    def told(self, error: BaseException) -> BaseException:
+        """Return what is raised in a thread that waits: as the program ends, what ends a thread without a word."""
+        return SystemExit(ENDED) if self._ending and isinstance(error, asyncio.CancelledError) else error
+
+    @contextmanager
+    def telling(self, tell: Callable[[BaseException], object]) -> Generator[None]:
+        """Call a function should the loop break; somebody waits for it."""
+        self._waiting.add(tell)
+        try:
+            if self._stopping:  # it has broken in this moment
+                tell(RuntimeError(ENDED))
+            yield
+        finally:
+            self._waiting.discard(tell)
+
+    def leave(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine that tidies up, wherever Python may finalise a stream: at exit, after a fork, on the loop."""
+        if self.ended or self._ending:  # the loop tidies up by itself as it ends
+            work.close()
+        elif threading.current_thread() is self.thread:
+            task = self.loop.create_task(work)
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+        else:
+            self.run(work)
+
+    def park(self) -> Callable[[], object] | None:
+        """Hold the thread between two callbacks, where it has no lock that a fork would copy; returns what frees it."""
+        if self.ended or threading.current_thread() is self.thread:
+            return None
+        parked, free = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            parked.set()
+            free.wait()
+
+        self.loop.call_soon_threadsafe(wait)
+        parked.wait(LONGEST_PARKING)
+        return free.set
+
+    def stop(self) -> None:
+        """Close what still lives on the loop, then end the thread."""
+        if self.ended:
+            return
+        self._ending = True
+        with suppress(TimeoutError, ConcurrentCancelledError):
+            asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(LONGEST_ENDING)
+        self._stopping = True
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(LONGEST_PARKING)
+        if not self.thread.is_alive():
+            self.loop.close()
+
+    def _run_loop(self) -> None:
+        """Run the loop until ``stop``. asyncio lets two exceptions out of it, which their tasks keep for who waits."""
+        while not self._stopping:
+            try:
+                self.loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                continue
+            except BaseException as error:  # noqa: BLE001 - the loop itself broke, as by a file closed under it
+                self._stopping = True
+                failure = RuntimeError(ENDED)
+                failure.__cause__ = error
+                for tell in tuple(self._waiting):  # the loop isn't closed: its files may be another's by now
+                    tell(failure)
+
+    async def _finish(self) -> None:
+        """Cancel what runs before closing generators: one that is running cannot be closed."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self.loop.shutdown_asyncgens()
+
+
+def _fail(future: Future[Any], error: BaseException) -> None:
+    """Tell whoever waits for a result that it won't come."""
+    with suppress(InvalidStateError):
+        future.set_exception(error)
+
+
+_lock = threading.Lock()
+_thread: LoopThread | None = None
+_forking = threading.local()
+"""What frees the loop thread after a fork, in each thread that forks."""
+
+
+def loop_thread() -> LoopThread:
+    """Return the process's loop thread; a forked child gets its own, and so does a process whose loop broke."""
+    global _thread  # noqa: PLW0603 - one per process, made on first use
+    with _lock:
+        if _thread is None or _thread.ended:
+            _thread = LoopThread()
+        return _thread
+
+
+def _before_fork() -> None:
+    _forking.free = _thread.park() if _thread is not None else None
+
+
+def _in_parent() -> None:
+    if _forking.free is not None:
+        _forking.free()
+
+
+def _in_child() -> None:
+    global _lock  # noqa: PLW0603 - the parent may have held it
+    _lock = threading.Lock()
+    if _thread is not None:
+        _thread.lost = True
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

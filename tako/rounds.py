@@ -1,0 +1,206 @@
+"""The rounds of a run: the model is asked, and the functions that it calls are called, until it answers."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from tako.errors import ConfigurationError, InvalidReplyError, RunLimitError
+from tako.runs import RoundEnd, RunEnd, RunResult, ToolEnd, ToolStart
+from tako.stream import ChatStream
+from tako.tools import failed, function_of
+from tako.typed import checked_repairs, repaired, reply_type
+from tako.types import ChatResponse, Cost, Delta, FinishReason, Message, Notice, Role, Tool, Usage, parsed_as
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from typing import Any
+
+    from tako.hookspecs import Chat, Stream
+    from tako.parts import ToolCallPart, ToolResultPart
+    from tako.provider import Provider
+    from tako.runs import RunEvent
+    from tako.types import ChatRequest
+
+    Approve = Callable[[ToolCallPart], bool | str | Awaitable[bool | str | None] | None]
+
+NOT_APPROVED = "the call wasn't approved"
+
+
+class Rounds:
+    """One run's request, functions and limits."""
+
+    def __init__(
+        self,
+        ways: tuple[Chat, Stream],
+        request: ChatRequest,
+        provider: Provider,
+        *,
+        max_rounds: int,
+        max_cost: float | None,
+        approve: Approve | None,
+        response_type: Any,
+        repairs: int,
+    ) -> None:
+        if not isinstance(max_rounds, int) or max_rounds < 1:
+            raise ConfigurationError(f"max_rounds is {max_rounds!r}, not a number of rounds, 1 or more")
+        if max_cost is not None and (isinstance(max_cost, bool) or not max_cost > 0):
+            raise ConfigurationError(f"max_cost is {max_cost!r}, not a number of dollars above 0")
+        bare = next((one.name for one in request.tools if isinstance(one, Tool) and function_of(one) is None), None)
+        if bare is not None:
+            raise ConfigurationError(f"{provider.id}: tool {bare!r} has no function; give a function, or Tool.of")
+        self._wanted = None if response_type is None else reply_type(response_type)
+        self._repairs = checked_repairs(repairs)
+        self._answer, self._chunks = ways
+        self._request, self._provider = request, provider
+        self._max_rounds, self._max_cost, self._approve = max_rounds, max_cost, approve
+        self._functions = {one.name: function_of(one) for one in request.tools if isinstance(one, Tool)}
+        self._progress = _Progress(list(request.messages))
+
+    async def events(self, *, streaming: bool) -> AsyncGenerator[RunEvent, None]:
+        """Ask and call until the model has answered, and say what happens. Raises a TakoError."""
+        progress = self._progress
+        while progress.rounds < self._max_rounds:
+            response: ChatResponse | None = None
+            async for piece in self._round(streaming=streaming):
+                if isinstance(piece, Delta):
+                    yield piece
+                else:
+                    response = piece
+            assert response is not None
+            progress.add(response)
+            yield RoundEnd(response)
+            calls = response.tool_calls
+            if _is_last(response) and (end := self._read(response)) is not None:
+                yield RunEnd(end)
+                return
+            self._check_cost()
+            if calls:
+                for call in calls:
+                    yield ToolStart(call)
+                results = await self._called(calls)
+                progress.messages.append(Message(Role.TOOL, [*results]))
+                for call, result in zip(calls, results, strict=True):
+                    yield ToolEnd(call, result)
+                self._request = _choosing_freely(self._request)
+        raise self._limit(f"the model isn't done after max_rounds={self._max_rounds} rounds")
+
+    def _read(self, response: ChatResponse) -> RunResult | None:
+        """Return what the run came to; None if the last reply is to be asked for again. Raises InvalidReplyError."""
+        progress = self._progress
+        if self._wanted is None:
+            return progress.result(response)
+        try:
+            value = self._wanted.read(response)
+        except InvalidReplyError as error:
+            if not self._may_repair(error):
+                whole = replace(response, usage=progress.usage, cost=progress.cost)
+                raise self._wanted.invalid(whole, error.reason, str(error.args[0]), progress.messages) from None
+            self._repairs -= 1
+            progress.repair(self._wanted.repair(error)[1:], repaired(error, self._provider))
+            return None
+        return progress.result(parsed_as(response, value))
+
+    def _may_repair(self, error: InvalidReplyError) -> bool:
+        return error.reason == "mismatch" and self._repairs > 0 and self._progress.rounds < self._max_rounds
+
+    async def _round(self, *, streaming: bool) -> AsyncIterator[Delta | ChatResponse]:
+        request = replace(self._request, messages=list(self._progress.messages))
+        if self._wanted is not None:
+            request = self._wanted.asked(request, self._provider)
+        if not streaming:
+            yield await self._answer(request)
+            return
+        async with ChatStream(self._chunks, request, self._provider) as stream:
+            async for chunk in stream:
+                if isinstance(chunk, Delta):
+                    yield chunk
+        yield await stream.response()
+
+    async def _called(self, calls: list[ToolCallPart]) -> list[ToolResultPart]:
+        """Decide on each call in turn, then make those that are approved, all at once."""
+        from anyio import create_task_group
+
+        results = [await self._refused(call) for call in calls]
+
+        async def make(i: int) -> None:
+            function = self._functions[calls[i].name]
+            assert function is not None
+            results[i] = await function.call(calls[i])
+
+        try:
+            async with create_task_group() as group:
+                for i, refused in enumerate(results):
+                    if refused is None:
+                        group.start_soon(make, i)
+        except BaseExceptionGroup as error:
+            raise error.exceptions[0] from None
+        return [result for result in results if result is not None]
+
+    async def _refused(self, call: ToolCallPart) -> ToolResultPart | None:
+        """Return the result of a call that isn't made: of no function of ours, or not approved."""
+        if call.name not in self._functions:
+            return failed(call, f"there is no tool {call.name!r}; the tools are {', '.join(self._functions) or 'none'}")
+        if self._approve is None:
+            return None
+        decided = self._approve(call)
+        verdict = await decided if inspect.isawaitable(decided) else decided
+        if verdict is True:
+            return None
+        return failed(call, verdict if isinstance(verdict, str) else NOT_APPROVED)
+
+    def _check_cost(self) -> None:
+        if self._max_cost is None:
+            return
+        cost = self._progress.cost
+        if cost is None:
+            raise self._limit("what a round cost isn't known, so that max_cost can't be held")
+        if float(cost.total) > self._max_cost:
+            raise self._limit(f"the run has cost ${cost.total}, more than max_cost={self._max_cost}")
+
+    def _limit(self, text: str) -> RunLimitError:
+        progress = self._progress
+        return RunLimitError(
+            f"{self._provider.id}: {text}", messages=progress.messages, usage=progress.usage, cost=progress.cost
+        )
+
+
+class _Progress:
+    """What a run has come to so far."""
+
+    def __init__(self, messages: list[Message]) -> None:
+        self.messages = messages
+        self.usage = Usage()
+        self.cost: Cost | None = Cost()
+        self.rounds = 0
+        self.notices: list[Notice] = []
+
+    def add(self, response: ChatResponse) -> None:
+        self.messages.append(response.message)
+        self.usage += response.usage
+        self.cost = None if self.cost is None or response.cost is None else self.cost + response.cost
+        self.rounds += 1
+
+    def repair(self, turns: list[Message], notice: Notice) -> None:
+        """Ask again for the last reply."""
+        self.messages += turns
+        self.notices.append(notice)
+
+    def result(self, response: ChatResponse) -> RunResult:
+        if self.notices:
+            response = replace(response, notices=[*self.notices, *response.notices])
+        return RunResult(response, list(self.messages), self.usage, self.cost, self.rounds)
+
+
+def _is_last(response: ChatResponse) -> bool:
+    """Whether the model is done: calls of a reply that was cut aren't made, and a pause is gone on from."""
+    if response.finish_reason is FinishReason.LENGTH:
+        return True
+    return response.finish_reason is not FinishReason.PAUSE and not response.tool_calls
+
+
+def _choosing_freely(request: ChatRequest) -> ChatRequest:
+    """Let the model choose again: a choice that holds for ever would never let it answer."""
+    return request if request.tool_choice in (None, "auto", "none") else replace(request, tool_choice=None)
