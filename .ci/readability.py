@@ -40,7 +40,7 @@ PATTERNS = {re.compile(pattern, re.IGNORECASE): instead for pattern, instead in 
 
 HIDDEN = re.compile(r"<!--.*?-->|^(```|~~~).*?^\1\s*$|^---\n.*?^---\n", re.MULTILINE | re.DOTALL)
 """Comments, code and front matter."""
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*]*\s+(?=[\"'(\[*]*[A-Z0-9@])")
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*]*\s+(?=[\"'(\[*]*(?:[A-Z0-9@]|tako\b))")
 ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs)\.$")
 
 

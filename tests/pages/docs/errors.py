@@ -13,3 +13,10 @@ server = stack.enter_context(
 )
 os.environ["OPENAI_API_KEY"] = "sk-test"
 os.environ["OPENAI_BASE_URL"] = server.url
+
+# %% end
+try:
+    provider.blocking.chat("Hello")
+except tako.RateLimitError as error:
+    assert str(error) == "openai:gpt-6.2-sol: 429 rate_limit_exceeded: slow down"
+    assert error.retry_after == 90

@@ -8,7 +8,12 @@ whole = sse(
     {"choices": [{"delta": {}, "finish_reason": "stop"}]},
 )
 server = stack.enter_context(
-    serve(lambda request: reply(whole[:1], ending="cut") if "cut" in str(request.json) else reply(whole))
+    serve(
+        lambda request: reply(whole[:1], ending="cut") if "a story that is cut" in str(request.json) else reply(whole)
+    )
 )
 os.environ["OPENAI_API_KEY"] = "sk-test"
 os.environ["OPENAI_BASE_URL"] = server.url
+
+# %% end
+assert stream.response().text == "Once upon a time"
