@@ -41,45 +41,45 @@ UNSUPPORTED_PART = "unsupported_part"
 UNSUPPORTED_URL = "unsupported_url"
 
 MEANINGS = {
-    ADDED_TEXT: "A text was put beside a document: the vendor refuses a document without one.",
-    ADDED_TOOLS: "Tools were declared for earlier calls: the vendor refuses a history with calls without them.",
-    ADDED_TURN: "A turn was put in between two others: the vendor refuses their order.",
-    ALTERED_THINKING: "The vendor refused earlier thinking, since the conversation changed: it was sent again without.",
-    BLOCKED: "The vendor refused the prompt or stopped the reply; the message has its word for why.",
-    CHANGED_PARAMETER: "A parameter went out in another form, since the vendor has no such word.",
-    CHANGED_PART: "A part went out in another form, since the wire cannot carry it as it is.",
-    CHANGED_SCHEMA: "A schema went out in the form that the vendor wants; what fits it fits yours.",
-    EMPTY_REPLY: "The vendor ended the reply as usual, but it has no text, no call and nothing else.",
-    EMPTY_TEXT: "A text part without text was left out; vendors refuse those.",
-    ERROR_FLAG: "A tool result went out without its error mark; the wire has none.",
-    FELL_BACK: "A provider of a fallback failed, and another one was asked.",
-    FINISH_MISSING: "The vendor ended the reply without saying why.",
-    FOREIGN_STATE: "Reasoning, state or a block of another origin was left out; only who made it gets it back.",
-    INVALID_IMAGE: "An image or a file was left out: its base64 or its data URL is broken.",
-    LOOSENED_SCHEMA: "A schema went out without limits that the vendor doesn't take; a reply may exceed them.",
-    LOST_PART: "Something of a reply could not be kept: it is neither in a part nor in raw.",
-    MISPLACED_PART: "A part was left out: it cannot stand in a message of this role.",
-    MODEL_LACKS_AUDIO: "Audio was sent to a model known to hear none; the request went out as it is.",
-    MODEL_LACKS_DOCUMENTS: "A document was sent to a model known to read none; the request went out as it is.",
-    MODEL_LACKS_JSON_MODE: "JSON was asked of a model known to have no such mode; the request went out as it is.",
-    MODEL_LACKS_TOOLS: "Tools were offered to a model known to have none; the request went out as it is.",
-    MODEL_LACKS_VIDEO: "A video was sent to a model known to see none; the request went out as it is.",
-    MODEL_LACKS_VISION: "An image was sent to a model known to see none; the request went out as it is.",
-    MODEL_RETIRES: "The vendor turns the model off soon, or has done so; the message has the day and what to use.",
-    MOVED_TURN: "A message went out in another place: the vendor has no place for it where it stood.",
-    ODD_USAGE: "The server's counts of tokens don't fit each other: a part is larger than the whole.",
-    OTHER_API: "The model is known to need another API of the vendor's; the request went out as it was asked for.",
-    OVER_LIMIT: "There are more files, or larger ones, than the vendor is known to take; they went out as they are.",
-    RENAMED_TOOL: "A tool went out under a name that the vendor takes; its calls come back under its own.",
-    REPAIRED_REPLY: "The reply didn't fit the type that was asked for, so it was asked for again.",
-    UNANSWERED_CALL: "A tool call was left out: no result follows it, and the vendor refuses such calls.",
-    UNKNOWN_CALL: "A tool result was left out: no earlier call has its id.",
-    UNSUPPORTED_MEDIA_TYPE: "An image or a file was left out: its type is none that the provider takes.",
-    UNSUPPORTED_PARAMETER: "A parameter was left out: the provider, or this model, has no such thing.",
-    UNSUPPORTED_PART: "A part was left out: the wire has no place for its kind.",
-    UNSUPPORTED_URL: "An image or a file was left out: nothing may fetch its address.",
+    ADDED_TEXT: "The vendor refuses a document without text, so tako added one.",
+    ADDED_TOOLS: "The vendor refuses earlier tool calls without declared tools, so tako declared them.",
+    ADDED_TURN: "The vendor refuses this order of turns, so tako added one in between.",
+    ALTERED_THINKING: "The vendor refused earlier thinking, since the conversation changed. tako left it out.",
+    BLOCKED: "The vendor refused the prompt or stopped the reply. The message has the vendor's reason.",
+    CHANGED_PARAMETER: "A parameter was sent in another form, since the vendor doesn't have it as you gave it.",
+    CHANGED_PART: "A part was sent in another form, since the vendor can't take it as it is.",
+    CHANGED_SCHEMA: "A schema was sent in the form that the vendor wants. Whatever matches it also matches yours.",
+    EMPTY_REPLY: "The vendor ended the reply normally, but it's empty.",
+    EMPTY_TEXT: "An empty text part was left out, since vendors refuse those.",
+    ERROR_FLAG: "A tool result was sent without `is_error`, since the vendor doesn't have it.",
+    FELL_BACK: "A provider of a fallback failed, and the next one was called.",
+    FINISH_MISSING: "The vendor ended the reply without a reason.",
+    FOREIGN_STATE: "Reasoning, state or a block was left out, since another provider or model made it.",
+    INVALID_IMAGE: "An image or a file was left out, since its base64 or its data URL is broken.",
+    LOOSENED_SCHEMA: "A schema was sent without limits that the vendor doesn't take. Replies may exceed them.",
+    LOST_PART: "Some of the reply couldn't be kept, neither in a part nor in `raw`.",
+    MISPLACED_PART: "A part was left out, since a message of this role can't have it.",
+    MODEL_LACKS_AUDIO: "This model doesn't hear audio, as far as tako knows. The request was sent unchanged.",
+    MODEL_LACKS_DOCUMENTS: "This model doesn't read documents, as far as tako knows. The request was sent unchanged.",
+    MODEL_LACKS_JSON_MODE: "This model has no JSON mode, as far as tako knows. The request was sent unchanged.",
+    MODEL_LACKS_TOOLS: "This model doesn't call tools, as far as tako knows. The request was sent unchanged.",
+    MODEL_LACKS_VIDEO: "This model doesn't watch video, as far as tako knows. The request was sent unchanged.",
+    MODEL_LACKS_VISION: "This model doesn't see images, as far as tako knows. The request was sent unchanged.",
+    MODEL_RETIRES: "The vendor turns the model off soon, or has done so. The message has the day and the replacement.",
+    MOVED_TURN: "A message was sent in another place, since the vendor can't take it where it was.",
+    ODD_USAGE: "The server's token counts contradict each other: a part is larger than the whole.",
+    OTHER_API: "The model needs another API of the vendor, as far as tako knows. The request was sent as you asked.",
+    OVER_LIMIT: "There are more files, or larger ones, than the vendor takes. They were sent unchanged.",
+    RENAMED_TOOL: "A tool was sent under a name that the vendor takes. Its calls come back under your name.",
+    REPAIRED_REPLY: "The reply didn't fit your type, so tako asked again.",
+    UNANSWERED_CALL: "A tool call without a result was left out, since the vendor refuses those.",
+    UNKNOWN_CALL: "A tool result was left out, since no earlier call has its id.",
+    UNSUPPORTED_MEDIA_TYPE: "An image or a file was left out, since the provider doesn't take its type.",
+    UNSUPPORTED_PARAMETER: "A parameter was left out, since the provider or this model doesn't have it.",
+    UNSUPPORTED_PART: "A part was left out, since the vendor has nothing like it.",
+    UNSUPPORTED_URL: "An image or a file was left out, since nothing may fetch its address.",
 }
-"""Every code, and what it means. A code never changes its meaning; new ones may come."""
+"""Every code, and what it means. A code keeps its meaning, and new codes may come."""
 
 INFORMING = frozenset(
     (
@@ -101,9 +101,9 @@ INFORMING = frozenset(
         REPAIRED_REPLY,
     )
 )
-"""Codes that only inform. All others tell of a loss, which refuses a strict request."""
+"""Codes that only inform. All others mean a loss: a strict request with one is an error."""
 
 
 def is_loss(code: str) -> bool:
-    """Whether a notice of this code tells that something of the request was left out or changed."""
+    """Whether a notice with this code means that part of the request was left out or changed."""
     return code not in INFORMING

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tako.notices import MEANINGS
+from tako.notices import MEANINGS, is_loss
 
 PAGE = Path(__file__).parent.parent / "docs" / "notices.md"
 MARK = "<!-- the table is made"
 
 
 def table() -> str:
-    rows = [f"| `{code}` | {meaning} |" for code, meaning in sorted(MEANINGS.items())]
-    return "\n".join(["| code | meaning |", "|---|---|", *rows]) + "\n"
+    strict = {code: "error" if is_loss(code) else "notice" for code in MEANINGS}
+    rows = [f"| `{code}` | {meaning} | {strict[code]} |" for code, meaning in sorted(MEANINGS.items())]
+    return "\n".join(["| code | meaning | with `strict` |", "|---|---|---|", *rows]) + "\n"
 
 
 def test_the_page_lists_every_code_with_its_meaning() -> None:
