@@ -1,4 +1,4 @@
-"""Addresses of servers: checked, and shown only where they hold neither a password nor a key."""
+"""Addresses of servers: checked, and only shown without passwords and keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A call's arguments, on wires that want an object."""
+"""Arguments of tool calls, for wires that require an object."""
 
 from __future__ import annotations
 

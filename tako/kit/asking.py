@@ -1,4 +1,4 @@
-"""Questions beside requests: lists of models, and counts of tokens."""
+"""Requests beside chat: lists of models, and token counts."""
 
 from __future__ import annotations
 

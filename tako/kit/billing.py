@@ -1,4 +1,4 @@
-"""What a reply costs: what the server says that it billed, or the standard prices if nothing else was at work.
+"""The cost of a reply: what the server says that it billed, or the standard prices if they apply.
 
 A reply says of itself at which tier it was served and what else the vendor bills for it. If that has prices that aren't
 known here, the cost is None rather than the standard one.

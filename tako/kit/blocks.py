@@ -1,4 +1,4 @@
-"""Blocks of a reply as parts: what is the same for every vendor."""
+"""Blocks of a reply as parts: what all vendors have in common."""
 
 from __future__ import annotations
 

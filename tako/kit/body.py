@@ -1,4 +1,4 @@
-"""Reading bodies: decompressed and bounded, whatever the server sends."""
+"""Reading bodies: decompressed, and with a limit on their size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of providers, checked when they are given: one line that says which option holds what instead of what."""
+"""Checks of provider options: one line that names the option, what it has, and what it should have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts of tokens as servers report them: those that come again, and those that can't be."""
+"""Token counts as servers report them, including repeated and impossible ones."""
 
 from __future__ import annotations
 

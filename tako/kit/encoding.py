@@ -1,4 +1,4 @@
-"""From a request to JSON: parts to blocks, and bodies put together."""
+"""From a request to JSON: parts become blocks, and blocks become bodies."""
 
 from __future__ import annotations
 

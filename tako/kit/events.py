@@ -1,4 +1,4 @@
-"""Streams of JSON events: what a decoder needs beside the reading of one event.
+"""Streams of JSON events: what a decoder needs beside reading one event.
 
 ::
 

@@ -1,4 +1,4 @@
-"""One request and its reply: what every HTTP plugin's chat and stream do, given how to encode and decode."""
+"""One request and its reply: what chat and stream of every HTTP plugin do, given how to encode and decode."""
 
 from __future__ import annotations
 

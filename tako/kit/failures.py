@@ -1,4 +1,4 @@
-"""From a vendor's refusal to an error class: by its code and its status, never by the text of its message."""
+"""From a refusal to an error class: by code and status, never by the text of a message."""
 
 from __future__ import annotations
 

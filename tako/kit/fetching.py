@@ -1,4 +1,4 @@
-"""Files by address that a vendor's server can't fetch: tako fetches them, and the request goes out with their bytes."""
+"""Files that a vendor's server can't fetch: tako fetches them and sends their bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and files on their way out: data URLs taken apart, types and base64 checked, every refusal noted. And pieces.
+"""Images and files to send: data URLs are split, types and base64 are checked, and each refusal is a notice.
 
 An encoder reads a part with ``read_media``, and looks at the kind, the type, and whether it's inline or an address::
 

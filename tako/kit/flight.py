@@ -1,4 +1,4 @@
-"""Work for many who wait: once at a time, and never on behalf of one of them alone.
+"""Work that many callers wait for: done once, and not cancelled because one of them leaves.
 
 What an SDK does to find or refresh credentials (imports, files, metadata services) blocks, and a hundred calls that
 start together need it once. ::

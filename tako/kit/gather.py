@@ -1,4 +1,4 @@
-"""What pieces of a streamed reply say beside text, put together as a whole reply has it."""
+"""What the pieces of a streamed reply have beside text, put together as in a whole reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What servers do with a connection after a reply: keep it, or close it although they say that they keep it.
+"""What servers do with a connection after a reply: keep it, or close it although they promised to keep it.
 
 After a stream, llama.cpp says "keep-alive", sends the last chunk, and closes a moment later. A request that crosses
 that end may have been read, so it can't be sent again. So a connection that has just become free rests for a moment, in

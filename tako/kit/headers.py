@@ -1,4 +1,4 @@
-"""Headers to send, checked: what HTTP can carry, and which of them are secrets."""
+"""Headers to send: checked for what HTTP allows, and for which of them are secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users' own httpx transports and clients, and trio. The only module that imports httpx."""
+"""Your own httpx transports and clients, and trio. The only module that imports httpx."""
 
 from __future__ import annotations
 

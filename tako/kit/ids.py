@@ -1,4 +1,4 @@
-"""Ids of tool calls: present and unique, whatever a vendor sends."""
+"""Ids of tool calls: always present and unique."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets: read once, shown nowhere."""
+"""Secrets: read once, and never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A value that ends, and is replaced before it does: an access token, a pair of keys.
+"""A value that expires, such as an access token, and is replaced before it does.
 
 ::
 

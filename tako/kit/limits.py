@@ -1,4 +1,4 @@
-"""Sizes and counts of files that a vendor is known to refuse: a notice before, since its own words may be unclear."""
+"""Sizes and counts of files that a vendor refuses: a notice, since the vendor's own error may be unclear."""
 
 from __future__ import annotations
 

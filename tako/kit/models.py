@@ -1,4 +1,4 @@
-"""Tables of models: data that a plugin ships as ``models.toml`` beside its ``__init__``, dated and with its sources.
+"""Tables of models: a plugin ships them as ``models.toml`` beside its ``__init__``, with dates and sources.
 
 ::
 

@@ -1,4 +1,4 @@
-"""How deep JSON nests, told from its bytes before anything reads them."""
+"""How deep JSON nests, counted from its bytes before anything reads them."""
 
 from __future__ import annotations
 

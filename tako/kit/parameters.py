@@ -1,4 +1,4 @@
-"""A request's parameters on their way out: under the vendor's names, or noted."""
+"""A request's parameters under the vendor's names, or a notice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long to wait before a request that was refused may be sent again, as vendors say it in headers and bodies."""
+"""How long to wait before a retry, as vendors say it in headers and bodies."""
 
 from __future__ import annotations
 

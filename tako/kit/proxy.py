@@ -1,4 +1,4 @@
-"""Proxies: one that was given, or those of the environment. Errors show their addresses, never their passwords."""
+"""Proxies: the one that you give, or those of the environment. Errors show their addresses without passwords."""
 
 from __future__ import annotations
 

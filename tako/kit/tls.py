@@ -1,4 +1,4 @@
-"""What TLS trusts: certifi's roots, or what SSL_CERT_FILE and SSL_CERT_DIR name in their stead."""
+"""The certificates that TLS trusts: certifi's, or those in SSL_CERT_FILE and SSL_CERT_DIR."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tools on their way out."""
+"""Tools to send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a request that got no reply, or half of one: the same words whichever library sent it.
+"""Errors of requests without a complete reply: the same texts for every HTTP library.
 
 Each error is one line without a password and without the library's own terms. Its cause is at most an error of the
 standard library, which holds neither headers nor URLs.

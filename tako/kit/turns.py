@@ -1,4 +1,4 @@
-"""Messages of wires with two roles that alternate: the user first, every call answered in the turn after it.
+"""Messages for wires with two alternating roles: the user first, and every call answered in the next turn.
 
 Anthropic's Messages and Bedrock's Converse are of this kind; what their blocks look like is in a ``Blocks``.
 """

@@ -1,4 +1,4 @@
-"""Files on their way to a vendor that keeps them: a form of several parts, sent while it's read from disk."""
+"""Files for vendors that keep them: a multipart form, sent while the file is read from disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request and a reply are to a transport: the seam between tako and HTTP libraries."""
+"""What a request and a reply are to a transport: the interface between tako and HTTP libraries."""
 
 from __future__ import annotations
 

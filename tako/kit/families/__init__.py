@@ -1,4 +1,4 @@
-"""What families of models take and refuse, in one place for every plugin that reaches them.
+"""What families of models accept and refuse, in one place for all plugins that reach them.
 
 ::
 

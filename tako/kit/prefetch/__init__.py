@@ -1,4 +1,4 @@
-"""Fetch images and files by URL, for a vendor that takes them inline only, without opening the network inside.
+"""Fetching images and files by URL, for vendors that only take them inline, without opening your network.
 
 A plugin that encodes by ``tako.kit.fetching.encode_fetched`` has it. By hand it's one line::
 

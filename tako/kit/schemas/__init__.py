@@ -1,4 +1,4 @@
-"""Names and schemas of tools, and schemas of replies, as each vendor takes them.
+"""Names and schemas of tools, and schemas of replies, in the form that each vendor takes.
 
 - ``adapt(request, context, wire, model)`` makes a request such as the vendor takes it, and notes what it changes. A
   plugin calls it first of all that encodes a request.
