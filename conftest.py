@@ -7,10 +7,15 @@ import io
 import os
 import sys
 import sysconfig
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Many tests start a Python: each module is compiled once for all of them, even where Python is told not to keep it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(Path(__file__).parent / ".pytest_cache" / "bytecode")
+sys.dont_write_bytecode = False
 os.environ.setdefault("TAKO_DISABLE_PLUGINS", "cache,otel,prices,record")
 settings.register_profile(
     "tako",
