@@ -39,6 +39,8 @@ def price(vendor: str, model: str) -> dict[str, Any]:
     today = datetime.now(UTC).date()
     conditions = [one.constraint for one in found.prices] if isinstance(found.prices, list) else []
     starts = [one.start_date for one in conditions if isinstance(one, StartDateConstraint) and one.start_date > today]
+    if vendor != "anthropic":
+        values.pop("usd_per_web_search", None)  # the others don't say how many of their searches they bill
     return values | ({"prices_through": min(starts) - timedelta(days=1)} if starts else {})
 
 

@@ -29,7 +29,12 @@ class Capabilities(Struct, frozen=True, kw_only=True):
         usd_per_cached_mtok: The price of input tokens that are read from the cache.
         usd_per_cache_write_mtok: The price of cache writes, for the shortest duration that the vendor offers.
         usd_per_cache_write_1h_mtok: The price of cache writes that last an hour.
-        prices_up_to_tokens: The longest prompt that these prices hold for. None if there's no such limit.
+        usd_per_long_input_mtok: The price of input tokens if the prompt has more than ``prices_up_to_tokens``.
+        usd_per_long_output_mtok: The price of output tokens after such a prompt.
+        usd_per_long_cached_mtok: The price of cache reads in such a prompt.
+        usd_per_long_cache_write_mtok: The price of cache writes of such a prompt.
+        usd_per_web_search: The fee of one search that the vendor runs.
+        prices_up_to_tokens: The longest prompt that the other prices hold for. None if there's no such limit.
         retires: The day on which the vendor turns the model off, if it's announced.
         replacement: The model that the vendor recommends instead.
         origins: Where the values come from, by field, such as ``{"max_context_tokens": "tako-openai 0.1.0: gpt-5
@@ -50,32 +55,35 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     usd_per_cached_mtok: float | None = None
     usd_per_cache_write_mtok: float | None = None
     usd_per_cache_write_1h_mtok: float | None = None
+    usd_per_long_input_mtok: float | None = None
+    usd_per_long_output_mtok: float | None = None
+    usd_per_long_cached_mtok: float | None = None
+    usd_per_long_cache_write_mtok: float | None = None
+    usd_per_web_search: float | None = None
     prices_up_to_tokens: int | None = None
     retires: date | None = None
     replacement: str | None = None
     origins: dict[str, str] = {}
 
+    def is_long(self, usage: Usage) -> bool:
+        """Whether a prompt has more tokens than the usual prices hold for."""
+        return self.prices_up_to_tokens is not None and usage.input_tokens > self.prices_up_to_tokens
+
     def cost(self, usage: Usage) -> Cost | None:
         """Return the exact price of a usage. None if a price that it needs isn't known, or if it has no tokens.
 
         Cache reads and cache writes have their own prices; the rest of the input has the plain one.
+        Fees of tools aren't in it, since a usage doesn't count them.
         """
         if usage.reasoning_tokens > usage.output_tokens:
             return None  # a part that is larger than the whole: nobody knows what was billed
         plain = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
-        limit = self.prices_up_to_tokens
-        if (
-            not (usage.input_tokens or usage.output_tokens)
-            or plain < 0
-            or (limit is not None and usage.input_tokens > limit)
-        ):
+        if not (usage.input_tokens or usage.output_tokens) or plain < 0:
             return None
-        parts = [
-            _price(plain, self.usd_per_input_mtok),
-            _price(usage.output_tokens, self.usd_per_output_mtok),
-            _price(usage.cached_tokens, self.usd_per_cached_mtok),
-            _price(usage.cache_write_tokens, self.usd_per_cache_write_mtok),
-        ]
+        tokens = (plain, usage.output_tokens, usage.cached_tokens, usage.cache_write_tokens)
+        kind = "usd_per_long_{}_mtok" if self.is_long(usage) else "usd_per_{}_mtok"
+        prices = [getattr(self, kind.format(name)) for name in ("input", "output", "cached", "cache_write")]
+        parts = list(map(_price, tokens, prices))
         known = [part for part in parts if part is not None]
         return Cost(*known) if len(known) == len(parts) else None
 

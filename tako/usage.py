@@ -53,7 +53,7 @@ class Cost(Value, Struct, frozen=True):
         output: For output tokens.
         cached: For input tokens that were read from the cache.
         cache_write: For input tokens that were written to the cache.
-        other: A sum that isn't split, such as a gateway's bill.
+        other: A sum that isn't split, such as a gateway's bill, and fees of the vendor's tools.
     """
 
     input: Decimal = Decimal(0)

@@ -6,10 +6,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from tako import Capabilities, ChatRequest, Message, Tool, Usage
 from tako.kit.billing import bill
 from tako.kit.counts import later
+from tako.kit.models import ModelTable
 from tako.testing.server import reply, serve, sse
 from tako.types import Cost
 
@@ -69,6 +71,7 @@ def test_a_usual_reply_has_the_standard_price(raw: Any) -> None:
         {"serviceTier": {"type": "flex"}},
         {"performanceConfig": {"latency": "optimized"}},
         {"usageMetadata": {"trafficType": "ON_DEMAND_FLEX"}},
+        {"usageMetadata": {"serviceTier": "priority"}},
         {"usageMetadata": {"trafficType": "PROVISIONED_THROUGHPUT"}},
         {"usage": {"server_tool_use": {"web_search_requests": 1}}},
         {"usage": {"iterations": [{"type": "message"}, {"type": "advisor_message"}]}},
@@ -143,6 +146,43 @@ def test_an_hour_without_a_price_has_no_cost() -> None:
     known = Capabilities(usd_per_input_mtok=3, usd_per_output_mtok=15, usd_per_cache_write_mtok=3.75)
     raw = {"usage": {"cache_creation": {"ephemeral_1h_input_tokens": 10}}}
     assert bill(known, Usage(10, 0, 0, 10), raw, ASK) is None
+
+
+LONG = replace(
+    KNOWN,
+    prices_up_to_tokens=200_000,
+    usd_per_long_input_mtok=6,
+    usd_per_long_output_mtok=22.5,
+    usd_per_long_cached_mtok=0.6,
+)
+
+
+def test_all_tokens_of_a_long_prompt_have_the_prices_of_long_prompts() -> None:
+    assert LONG.cost(Usage(200_000, 1_000_000)) == Cost(Decimal("0.6"), Decimal(15))
+    assert LONG.cost(Usage(400_000, 1_000_000, 100_000)) == Cost(Decimal("1.8"), Decimal("22.5"), Decimal("0.06"))
+    assert LONG.cost(Usage(400_000, 1, 0, 100)) is None, "a price that isn't known"
+    assert LONG.cost(Usage(400_000, 1)) is not None
+    hour = {"usage": {"cache_creation": {"ephemeral_1h_input_tokens": 100}}}
+    known = replace(LONG, usd_per_long_cache_write_mtok=7.5)
+    assert bill(known, Usage(400_000, 1, 0, 100), {}, ASK) is not None
+    assert bill(known, Usage(400_000, 1, 0, 100), hour, ASK) is None
+
+
+def test_searches_of_claude_have_their_fee() -> None:
+    known = replace(KNOWN, usd_per_web_search=0.01)
+    ran = {"usage": {"server_tool_use": {"web_search_requests": 3, "web_fetch_requests": 1}}}
+    assert bill(known, USAGE, ran, ASK) == replace(STANDARD, other=Decimal("0.03"))
+    other = {"usage": {"server_tool_use": {"web_search_requests": 3, "code_execution_requests": 1}}}
+    assert bill(known, USAGE, other, ASK) is None
+    search = ChatRequest([Message.user("hi")], tools=[Tool.vendor("anthropic", {"type": "web_search_20250305"})])
+    assert bill(known, USAGE, {"type": "message", "usage": {}}, search) == STANDARD, "a stream has no count of none"
+
+
+def test_current_models_have_the_prices_of_long_prompts() -> None:
+    table = ModelTable("tako_openai").find("gpt-5.4")
+    cost = table.cost(Usage(300_000, 1_000_000))
+    assert cost is not None
+    assert cost.input == 2 * 300_000 * Decimal("2.5") / 1_000_000
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -29,8 +29,8 @@ UNDECIDED = STANDARD | {"auto", "standard_only"}
 """Words of a request that leave the tier to the vendor, whose reply names it."""
 GLOBAL = ("", "global", "not_available")
 """Where Anthropic computes at the standard prices (https://platform.claude.com/docs/en/about-claude/pricing)."""
-FREE = ("web_fetch_requests",)
-"""Counts of Anthropic's server tools that cost nothing beside their tokens."""
+KNOWN_FEES = ("web_fetch_requests", "web_search_requests")
+"""Counts of Anthropic's server tools whose fees are known: none beside the tokens, and that of a search."""
 BILLED = ("web_search", "file_search", "code_interpreter", "image_generation", "computer")
 """Beginnings of the types of OpenAI's tools that are billed by call (https://developers.openai.com/api/docs/pricing)."""
 TICKS = Decimal(10) ** 10
@@ -47,7 +47,7 @@ def bill(known: Capabilities, usage: Usage, raw: Any, request: ChatRequest) -> C
     cost = known.cost(usage)
     if cost is None or not _is_standard(body, counts, request):
         return None
-    return _with_long_writes(cost, counts, known)
+    return _with_searches(_with_long_writes(cost, usage, counts, known), counts, known)
 
 
 def _billed(counts: Object) -> Decimal | None:
@@ -96,7 +96,8 @@ def _is_standard(body: Object, counts: Object, request: ChatRequest) -> bool:
 
 def _tiers(body: Object, counts: Object) -> Iterator[Any]:
     """List the words for how a reply was served: of OpenAI, Anthropic, Bedrock and Google."""
-    yield from (body.get("service_tier"), counts.get("service_tier"), counts.get("speed"), counts.get("trafficType"))
+    yield body.get("service_tier")
+    yield from (counts.get(name) for name in ("service_tier", "serviceTier", "speed", "trafficType"))
     yield (as_object(body.get("serviceTier")) or {}).get("type")
     yield (as_object(body.get("performanceConfig")) or {}).get("latency")
 
@@ -106,7 +107,7 @@ def _has_fees(body: Object, counts: Object) -> bool:
     used = as_object(counts.get("server_tool_use")) or {}
     searched = [as_object(one.get("groundingMetadata")) or {} for one in _objects(body.get("candidates"))]
     return (
-        any(count_of(count) for name, count in used.items() if name not in FREE)
+        any(count_of(count) for name, count in used.items() if name not in KNOWN_FEES)
         or any(_numbers(body.get("tool_usage")))
         or any(text_of(item.get("type")).startswith(BILLED) for item in _objects(body.get("output")))
         or any(one.get("webSearchQueries") or one.get("groundingChunks") for one in searched)
@@ -114,8 +115,12 @@ def _has_fees(body: Object, counts: Object) -> bool:
 
 
 def _offers_billed(body: Object, request: ChatRequest) -> bool:
-    """Whether tools were offered that are billed by call, and the reply doesn't say what they did."""
-    if "tool_usage" in body or "output" in body or "server_tool_use" in (as_object(body.get("usage")) or {}):
+    """Whether tools were offered that are billed by call, and the reply doesn't say what they did.
+
+    Anthropic's messages count what ran, and have no count if nothing did.
+    """
+    counts = as_object(body.get("usage")) or {}
+    if "tool_usage" in body or "output" in body or "server_tool_use" in counts or body.get("type") == "message":
         return False
     offered = [tool.block for tool in request.tools if isinstance(tool, VendorTool)]
     return any(text_of(block.get("type")).startswith(BILLED) for block in offered)
@@ -135,7 +140,16 @@ def _has_other_media(counts: Object) -> bool:
     return False
 
 
-def _with_long_writes(cost: Cost, counts: Object, known: Capabilities) -> Cost | None:
+def _with_searches(cost: Cost | None, counts: Object, known: Capabilities) -> Cost | None:
+    """Add the fees of searches that the vendor ran, None if they have no price."""
+    searches = count_of((as_object(counts.get("server_tool_use")) or {}).get("web_search_requests"))
+    if cost is None or not searches:
+        return cost
+    fee = known.usd_per_web_search
+    return None if fee is None else replace(cost, other=cost.other + searches * Decimal(str(fee)))
+
+
+def _with_long_writes(cost: Cost, usage: Usage, counts: Object, known: Capabilities) -> Cost | None:
     """Price what was written to the cache for an hour, None if a duration has no price."""
     written = as_object(counts.get("cache_creation")) or {}  # Anthropic's
     tokens = {name: count for name, value in written.items() if (count := count_of(value))}
@@ -147,7 +161,7 @@ def _with_long_writes(cost: Cost, counts: Object, known: Capabilities) -> Cost |
     if not hour:
         return cost
     short, long = known.usd_per_cache_write_mtok, known.usd_per_cache_write_1h_mtok
-    if short is None or long is None:
+    if short is None or long is None or known.is_long(usage):
         return None
     return replace(cost, cache_write=cost.cache_write + hour * (Decimal(str(long)) - Decimal(str(short))) / MTOK)
 

@@ -72,6 +72,11 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     usd_per_cached_mtok: float | None = None
     usd_per_cache_write_mtok: float | None = None
     usd_per_cache_write_1h_mtok: float | None = None
+    usd_per_long_input_mtok: float | None = None
+    usd_per_long_output_mtok: float | None = None
+    usd_per_long_cached_mtok: float | None = None
+    usd_per_long_cache_write_mtok: float | None = None
+    usd_per_web_search: float | None = None
     prices_up_to_tokens: int | None = None
     prices_through: Date | None = None
     retires: Date | None = None

@@ -23,6 +23,8 @@ FIELDS = {
     "usd_per_cache_write_1h_mtok": "cache_write_1h_mtok",
 }
 """Our names of prices, and theirs; both are in US dollars per million tokens."""
+LONG = {name: name.replace("usd_per_", "usd_per_long_") for name in list(FIELDS)[:4]}
+"""The names of the same prices for longer prompts."""
 APART = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")
 """Prices that a reply of text may cost beside those, which leave no sum that is right without them."""
 
@@ -51,14 +53,23 @@ def prices_of(model: ModelInfo) -> dict[str, Any]:
     if any(theirs.get(name) is not None for name in APART):
         return {}
     values: dict[str, Any] = {}
+    plain: dict[str, Any] = {}  # prices that are the same for longer prompts
     limits: list[int] = []
     for ours, name in FIELDS.items():
         price = theirs.get(name)
         if isinstance(price, TieredPrices):
             limits += [tier.start for tier in price.tiers]
+            if len(price.tiers) == 1 and ours in LONG:
+                values[LONG[ours]] = float(price.tiers[0].price)
             price = price.base
+        elif isinstance(price, Decimal) and ours in LONG:
+            plain[LONG[ours]] = float(price)
         if isinstance(price, Decimal):
             values[ours] = float(price)
     if values:
         values["prices_up_to_tokens"] = min(limits, default=None)
-    return values
+        search = theirs.get("web_searches_kcount")
+        values["usd_per_web_search"] = float(search / 1000) if isinstance(search, Decimal) else None
+    if len(set(limits)) > 1:
+        return {name: value for name, value in values.items() if name not in LONG.values()}
+    return values | plain if limits else values

@@ -95,7 +95,9 @@ class TestInstalled:
     def test_longer_prompts_have_other_prices(self, acme: Any) -> None:
         found = acme("gemini-2.5-pro", name="vertex").capabilities
         assert (found.usd_per_input_mtok, found.prices_up_to_tokens) == (1.25, 200_000)
-        assert found.cost(Usage(200_001, 1)) is None
+        cost = found.cost(Usage(200_001, 1_000_000))
+        assert cost is not None
+        assert (cost.input, cost.output) == (Decimal("0.5000025"), Decimal(15))
 
     def test_prices_by_the_hour_and_by_the_request_are_left_out(self, acme: Any) -> None:
         for url, model in (("https://api.deepseek.com", "deepseek-chat"), ("https://api.perplexity.ai", "sonar-pro")):
