@@ -27,6 +27,7 @@ from tako.kit.failures import name_request
 from tako.kit.keys import scrub
 from tako.kit.lines import BOM
 from tako.kit.schemas.names import OwnNames, with_own_names
+from tako.kit.tagged import Tagged, split_reply
 from tako.notices import BLOCKED, EMPTY_REPLY, FINISH_MISSING, LOST_PART, is_loss
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
 from tako.translator import PartContext
@@ -109,6 +110,8 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
             reply, body = await provider.fetch(exchange.url, _encoded(exchange, request), **call)
         try:
             response = decode(body, exchange)
+            if provider.reasoning_tags is not None:
+                response = split_reply(response, provider.reasoning_tags, exchange.context.origin)
             if not response.message.content:
                 response = _noted_empty(response)
             if exchange.context.own_names:
@@ -139,8 +142,7 @@ def stream_through(
         async with _Reading(reply, hide):
             page = _is_page(reply)
             decoding = decoder(reply, exchange) if whole is None else _Either(decoder, whole, reply, exchange)
-            if exchange.context.own_names:
-                decoding = OwnNames(decoding, exchange.context.own_names)
+            decoding = _adapted(decoding, provider, exchange)
             failure, began = None, False
             async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
                 try:
@@ -166,6 +168,13 @@ def stream_through(
                 await _linger(pieces)
 
     return stream
+
+
+def _adapted(decoding: StreamDecoder, provider: HttpProvider, exchange: Exchange) -> StreamDecoder:
+    """Return a decoder whose calls have their tools' own names, and whose reasoning isn't in the text."""
+    context = exchange.context
+    named = OwnNames(decoding, context.own_names) if context.own_names else decoding
+    return named if provider.reasoning_tags is None else Tagged(named, provider.reasoning_tags, context.origin)
 
 
 async def _sent(provider: HttpProvider, exchange: Exchange, request: ChatRequest) -> tuple[HttpReply, Exchange]:

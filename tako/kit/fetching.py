@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tako.kit.encoding import result_parts
 from tako.kit.exchange import refuse_if_strict
 from tako.kit.limits import note_limits
+from tako.kit.tagged import with_tags
 from tako.parts import FilePart, FileUrlPart, ImagePart, ImageUrlPart, ToolResultPart
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ async def encode_fetched(
     Nothing touches the network before it's known what can't be carried. Raises UrlPrefetchError.
     """
     context = provider.context(request)
+    request = with_tags(request, context)
     encoded = _encoded(provider, request, context, encode)
     if not context.wanted or provider.url_prefetch is None:
         return encoded

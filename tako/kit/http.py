@@ -21,6 +21,7 @@ from tako.kit.flight import SingleFlight
 from tako.kit.headers import checked, hiding
 from tako.kit.keys import Secret, scrub
 from tako.kit.proxy import Proxies, read_proxy
+from tako.kit.tagged import read_tags
 from tako.kit.transport_errors import PROXY_LOGIN, no_login
 from tako.kit.wire import AROUND, HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
@@ -83,11 +84,13 @@ class HttpOptions(TransportOptions, total=False):
         headers: HTTP headers for every request, over tako's own.
         capabilities: Replaces everything that tako looked up about the model.
         defaults: Request fields that calls leave open, such as ``{"temperature": 0}``.
+        reasoning_tags: Tags between which a server leaves reasoning in the text, such as "think", or two texts.
     """
 
     headers: Mapping[str, str]
     capabilities: Capabilities | None
     defaults: RequestOptions
+    reasoning_tags: str | Sequence[str] | None
 
 
 class FetchOptions(HttpOptions, total=False):
@@ -140,6 +143,7 @@ class HttpProvider(Provider):
             list(checked({self.idempotency_header: "key"}, f"{self.id}: idempotency_header", of_request=True))
         self.max_event_bytes = options.get("max_event_bytes", 16 * MIB)
         self.max_reply_bytes = options.get("max_reply_bytes", 64 * MIB)
+        self.reasoning_tags = read_tags(options.get("reasoning_tags"), self.id)
         self.url_prefetch = UrlPrefetch.of(options.get("url_prefetch"))
         self.secrets: list[Secret] = []
         self._http_client = options.get("http_client")
