@@ -15,5 +15,13 @@ server = stack.enter_context(
 os.environ["OPENAI_API_KEY"] = "sk-test"
 os.environ["OPENAI_BASE_URL"] = server.url
 
+# %% 5
+from tako.testing.server import reply, serve, sse
+
+pieces = ["<thi", "nk>\nTwo and two.\n</th", "ink>\n\nFour", "."]
+chunks = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
+end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+url = stack.enter_context(serve(reply(sse(*chunks, end)))).url
+
 # %% end
 assert stream.response().text == "Once upon a time"
