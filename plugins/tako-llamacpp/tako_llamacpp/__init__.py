@@ -42,6 +42,7 @@ class LlamaCpp(Provider):
         n_ctx: The context in tokens, prompt and reply together. 0 means the model's own, which is also the maximum.
         capabilities: Replaces everything that tako knows about the model.
         deadline: The most time for a call, in seconds.
+        defaults: Request fields that calls leave open.
     """
 
     name = "llamacpp"
