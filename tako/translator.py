@@ -19,7 +19,9 @@ class PartContext:
         origin: The provider, model and server that the request goes to.
         request: The request as the caller made it.
         outgoing: The request with the tool names and schemas that the vendor takes.
+        known_as: The name of the model whose rules hold: the one that is asked, or what it's made from.
         own_names: The tools' own names, by their names on the wire.
+        own_properties: The own names of a tool's properties by those on the wire, for each tool that has such.
         accepts: A function of a part and an Origin: whether state of that origin may go back. By default only its own.
         fetches: Whether tako fetches files that the vendor can't.
         wanted: The parts that tako has to fetch.
@@ -33,11 +35,13 @@ class PartContext:
         "accepts",
         "encode",
         "fetches",
+        "known_as",
         "message",
         "notices",
         "origin",
         "outgoing",
         "own_names",
+        "own_properties",
         "path",
         "request",
         "wanted",
@@ -48,7 +52,9 @@ class PartContext:
     ) -> None:
         self.origin = origin
         self.request = self.outgoing = request
+        self.known_as = origin.model
         self.own_names: dict[str, str] = {}
+        self.own_properties: dict[str, dict[str, str]] = {}
         self.accepts: Accepts = accepts or (lambda _, other: other.matches(origin))
         self.fetches = fetches
         self.wanted: list[Part] = []

@@ -26,7 +26,7 @@ from tako.kit.encoding import encode
 from tako.kit.failures import name_request
 from tako.kit.keys import scrub
 from tako.kit.lines import BOM
-from tako.kit.schemas.names import OwnNames, with_own_names
+from tako.kit.schemas.own import OwnNames, with_own_names
 from tako.kit.tagged import Tagged, split_reply
 from tako.notices import BLOCKED, EMPTY_REPLY, FINISH_MISSING, LOST_PART, is_loss
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
@@ -114,8 +114,8 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
                 response = split_reply(response, provider.reasoning_tags, exchange.context.origin)
             if not response.message.content:
                 response = _noted_empty(response)
-            if exchange.context.own_names:
-                response = with_own_names(response, exchange.context.own_names)
+            if exchange.context.own_names or exchange.context.own_properties:
+                response = with_own_names(response, exchange.context)
             return response if response.provider else replace(response, provider=exchange.provider)
         except ProviderError as error:
             name_request(error, reply.headers)
@@ -173,7 +173,7 @@ def stream_through(
 def _adapted(decoding: StreamDecoder, provider: HttpProvider, exchange: Exchange) -> StreamDecoder:
     """Return a decoder whose calls have their tools' own names, and whose reasoning isn't in the text."""
     context = exchange.context
-    named = OwnNames(decoding, context.own_names) if context.own_names else decoding
+    named = OwnNames(decoding, context) if context.own_names or context.own_properties else decoding
     return named if provider.reasoning_tags is None else Tagged(named, provider.reasoning_tags, context.origin)
 
 

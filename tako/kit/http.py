@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tako.errors import ConfigurationError, ProviderError
 from tako.kit.billing import bill
 from tako.kit.body import ACCEPTED, read_start, read_whole
-from tako.kit.checks import check_transport_options
+from tako.kit.checks import check_text, check_transport_options
 from tako.kit.failures import Facts, make_error, name_request, read_facts
 from tako.kit.flight import SingleFlight
 from tako.kit.headers import checked, hiding
@@ -84,6 +84,7 @@ class HttpOptions(TransportOptions, total=False):
         headers: HTTP headers for every request, over tako's own.
         capabilities: Replaces everything that tako looked up about the model.
         defaults: Request fields that calls leave open, such as ``{"temperature": 0}``.
+        base_model: The model behind a name that doesn't say it. Its rules and capabilities hold.
         reasoning_tags: Tags between which a server leaves reasoning in the text, such as "think", or two texts.
     """
 
@@ -91,6 +92,7 @@ class HttpOptions(TransportOptions, total=False):
     capabilities: Capabilities | None
     defaults: RequestOptions
     reasoning_tags: str | Sequence[str] | None
+    base_model: str | None
 
 
 class FetchOptions(HttpOptions, total=False):
@@ -143,6 +145,8 @@ class HttpProvider(Provider):
             list(checked({self.idempotency_header: "key"}, f"{self.id}: idempotency_header", of_request=True))
         self.max_event_bytes = options.get("max_event_bytes", 16 * MIB)
         self.max_reply_bytes = options.get("max_reply_bytes", 64 * MIB)
+        self.base_model = options.get("base_model")
+        check_text(self.base_model, "base_model", self.id)
         self.reasoning_tags = read_tags(options.get("reasoning_tags"), self.id)
         self.url_prefetch = UrlPrefetch.of(options.get("url_prefetch"))
         self.secrets: list[Secret] = []
@@ -186,7 +190,13 @@ class HttpProvider(Provider):
     def context(self, request: ChatRequest) -> PartContext:
         """Return the context that one request is encoded and its reply decoded in."""
         origin = Origin(self.name, request.model or self.model, self.server)
-        return PartContext(origin, request, partial(self.accepts, origin), fetches=self.url_prefetch is not None)
+        context = PartContext(origin, request, partial(self.accepts, origin), fetches=self.url_prefetch is not None)
+        context.known_as = self.named(origin.model)
+        return context
+
+    def named(self, model: str) -> str:
+        """Return the name whose rules hold for a model: ``base_model`` for the provider's own, if it's given."""
+        return self.base_model if self.base_model is not None and model == self.model else model
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
         """Whether ``own``, who is asked, takes the state that ``origin`` made: its own alone.

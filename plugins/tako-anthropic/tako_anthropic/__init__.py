@@ -133,7 +133,7 @@ class Anthropic(HttpProvider):
         """Return the API version of one request: the newest, unless it would refuse what the model takes."""
         if self._version_given:
             return self.version
-        rules = rules_of(request.model or self.model)
+        rules = rules_of(self.named(request.model or self.model))
         samples = request.temperature is not None or request.top_p is not None or bool(SAMPLING & request.extra.keys())
         return OLDER if rules.family != "claude" or (rules.sampling and samples) else self.version
 
@@ -243,7 +243,7 @@ def _from_environment() -> tuple[str, str]:
 @hookimpl
 def tako_capabilities(provider: Anthropic) -> Capabilities:
     """Read the table that this package ships."""
-    return TABLE.find(provider.model)
+    return TABLE.find(provider.named(provider.model))
 
 
 @hookimpl

@@ -75,7 +75,6 @@ class Bedrock(HttpProvider):
         model: str,
         *,
         region: str | None = None,
-        base_model: str | None = None,
         profile_name: str | None = None,
         endpoint_url: str | None = None,
         session: Session | None = None,
@@ -87,10 +86,8 @@ class Bedrock(HttpProvider):
         if session is not None and profile_name is not None:
             raise ConfigurationError(f"{self.id}: a session has its profile; give session= or profile_name=, not both")
         check_text(region, "region", self.id)
-        check_text(base_model, "base_model", self.id)
         check_text(profile_name, "profile_name", self.id)
         self.region = region
-        self.base_model = base_model
         self.profile_name = profile_name
         if endpoint_url is not None:
             endpoint_url = check_url(endpoint_url, "endpoint_url", self.id, beyond="/model/.*")
@@ -131,10 +128,6 @@ class Bedrock(HttpProvider):
     def rules_for(self, model: str) -> Rules:
         """Return what a model takes: of the provider's own, by ``base_model`` where its name tells nothing."""
         return rules_of(self.named(model))
-
-    def named(self, model: str) -> str:
-        """Return a name that tells what a model is: of the provider's own ``base_model``, if it's given."""
-        return self.base_model if self.base_model is not None and model == self.model else model
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
         """Claude models take each other's thinking and blocks. Reasoning goes only to models that take it back."""

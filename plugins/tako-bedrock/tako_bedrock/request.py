@@ -31,7 +31,7 @@ def encode_request(
     request: ChatRequest, model: str, rules: Rules, translator: Translator, context: PartContext
 ) -> dict[str, Any]:
     """Make the body of a request, all but ``extra``; what cannot be carried is noted in the context."""
-    request = adapt(request, context, NOVA if "nova" in model else CONVERSE, model)
+    request = adapt(request, context, NOVA if rules.family == "nova" else CONVERSE, model, rules)
     system, turns = with_user(*arrange(request, rules, translator, context), context)
     body: dict[str, Any] = {}
     if system:

@@ -23,9 +23,9 @@ BUDGETS = {"low": 1024, "medium": 4096, "high": 16384}
 
 def values(request: ChatRequest, translator: Translator, context: PartContext, *, split: bool) -> dict[str, Any]:
     """Return messages and parameters as the Messages API has them; it has no system messages among the others."""
-    request = adapt(request, context, WIRE, context.origin.model)
+    request = adapt(request, context, WIRE, context.known_as)
     system, turns = arrange(request, translator, context, COMPATIBLE)
-    rules = rules_of(context.origin.model)
+    rules = rules_of(context.known_as)
     leave_out_prefill(turns, rules, context)
     made: dict[str, Any] = {"messages": [{"role": turn.role, "content": content(turn.items)} for turn in turns]}
     if not split:

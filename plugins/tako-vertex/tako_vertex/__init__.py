@@ -58,7 +58,6 @@ class Vertex(GenerateContent):
         project_id: str | None = None,
         location: str | None = LOCATION,
         endpoint_url: str | None = None,
-        base_model: str | None = None,
         access_token: str | None = None,
         credentials: Any = None,
         service_account_file: str | os.PathLike[str] | None = None,
@@ -79,8 +78,6 @@ class Vertex(GenerateContent):
         model_path(model, self.name)
         check_text(project_id, "project_id", self.id)
         check_text(location, "location", self.id)
-        check_text(base_model, "base_model", self.id)
-        self.base_model = base_model
         self.tokens: Tokens | None = None
         _check_ways([way for way, there in ways.items() if there], project_id, location, self.id)
         self.project_id = None if key is not None else project_id or os.environ.get("GOOGLE_CLOUD_PROJECT") or None
@@ -131,13 +128,9 @@ class Vertex(GenerateContent):
         same = not origin.model or is_claude(origin.model) == is_claude(own.model)
         return same and super().accepts(own, part, origin)
 
-    def base_of(self, model: str) -> str:
-        """Return the name whose rules hold for a model: ``base_model`` for the provider's own, if there is one."""
-        return self.base_model if self.base_model is not None and model == self.model else model
-
     async def count(self, request: ChatRequest) -> TokenCount:
         """Ask how many tokens a request to Gemini has. Raises ProviderError, and UnsupportedError for Claude."""
-        if is_claude(self.base_of(request.model or self.model)):
+        if is_claude(self.named(request.model or self.model)):
             return await Provider.count(self, request)
         return await super().count(request)
 

@@ -58,10 +58,6 @@ class GenerateContent(HttpProvider, ABC):
     async def url(self, model: str, *, verb: str) -> str:
         """Return the address of a call; ``verb`` is what is done there, with its query."""
 
-    def base_of(self, model: str) -> str:
-        """Return the name whose rules hold for a model: its own, unless something else is known of it."""
-        return model
-
     async def count(self, request: ChatRequest) -> TokenCount:
         """Ask how many tokens a request has (countTokens). Raises ProviderError."""
         exchange = await prepare(self, self.translator, request, False)
@@ -103,7 +99,7 @@ class GenerateContent(HttpProvider, ABC):
 @hookimpl
 def tako_capabilities(provider: GenerateContent) -> Capabilities:
     """Read the table that this package ships; a tuned model is not in it."""
-    return TABLE.find(provider.base_of(provider.model).rpartition("/")[2])
+    return TABLE.find(provider.named(provider.model).rpartition("/")[2])
 
 
 @hookimpl
@@ -137,7 +133,7 @@ async def prepare(provider: GenerateContent, translator: Translator, request: Ch
     model = request.model or provider.model
 
     def encode(request: ChatRequest, context: PartContext) -> Exchange:
-        base = provider.base_of(model)
+        base = provider.named(model)
         return Exchange("", encode_request(request, base, translator, context, labels=provider.labels), context)
 
     exchange = await encode_fetched(provider, request, encode)

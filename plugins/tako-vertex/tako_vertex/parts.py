@@ -112,7 +112,7 @@ def call_state(fields: dict[str, Any], args: Any, context: PartContext) -> State
     model that signs its calls it's there without anything, too: a call that it left unsigned is told from another's.
     """
     rest = without(fields, "functionCall", "id", "name", "args", "partialArgs", "willContinue")
-    kept = bool(rest) or args is None or signs_calls(context.origin.model)
+    kept = bool(rest) or args is None or signs_calls(context.known_as)
     if args == {} and kept:
         rest["functionCall"] = {**(rest.get("functionCall") or {}), "args": {}}
     return State(context.origin, rest) if kept else None

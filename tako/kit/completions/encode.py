@@ -69,7 +69,7 @@ def encode_request(
     request: ChatRequest, model: str, translator: Translator, context: PartContext, dialect: Dialect, *, stream: bool
 ) -> dict[str, Any]:
     """Make the body of a request; what the wire can't carry is noted in the context."""
-    request = adapt(request, context, dialect.wire, context.origin.model)
+    request = adapt(request, context, dialect.wire, context.known_as)
     messages = without_prefill(arrange(request, translator, context, dialect), context)
     messages = dialect.arrange(messages, context) if dialect.arrange is not None else messages
     refuse_empty(messages, context)
@@ -114,7 +114,7 @@ def encode_part(
     if block is None:
         return None
     if part.cache:
-        models = dialect_of(context.origin.model) if dialect_of is not None else dialect
+        models = dialect_of(context.known_as) if dialect_of is not None else dialect
         block = _marked(block, part.cache, context, models.cache_mark)
     return complete(block, part, context)
 

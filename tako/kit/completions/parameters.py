@@ -43,7 +43,7 @@ def parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> 
 
 def fits_tools(request: ChatRequest, context: PartContext) -> bool:
     """Whether the model gives JSON beside the tools of a request; if not, that's noted."""
-    if not request.tools or rules_of(context.origin.model).json_beside_tools:
+    if not request.tools or rules_of(context.known_as).json_beside_tools:
         return True
     text = "response_format was left out: this model gives no JSON beside tools"
     context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format")
@@ -61,7 +61,7 @@ def temperatures(request: ChatRequest, context: PartContext, dialect: Dialect) -
     beside = thinks and not dialect.sampling_beside_effort
     refused = not dialect.sampling or beside
     refusal = f"this model takes none{' beside an effort' if beside else ''}" if refused else ""
-    yield from sampling(request, rules_of(context.origin.model), context, thinking=thinks, refusal=refusal)
+    yield from sampling(request, rules_of(context.known_as), context, thinking=thinks, refusal=refusal)
 
 
 def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:

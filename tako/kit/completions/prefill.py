@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def without_prefill(messages: list[dict[str, Any]], context: PartContext) -> list[dict[str, Any]]:
     """Leave out a last message of the assistant's where the model refuses it, or the white space at its end."""
-    rules = rules_of(context.origin.model)
+    rules = rules_of(context.known_as)
     last = messages[-1] if messages else {}
     if last.get("role") != "assistant" or "tool_calls" in last:
         return messages
@@ -22,13 +22,13 @@ def without_prefill(messages: list[dict[str, Any]], context: PartContext) -> lis
     if not rules.prefill:
         context.notice(notices.MISPLACED_PART, PREFILL_REFUSED, path)
         return messages[:-1]
-    trimmed = _trimmed(last) if rules.trimmed else last
-    if trimmed is not last:
+    shorter = trimmed(last) if rules.trimmed else last
+    if shorter is not last:
         context.notice(notices.CHANGED_PART, TRIMMED, path)
-    return [*messages[:-1], trimmed]
+    return [*messages[:-1], shorter]
 
 
-def _trimmed(message: dict[str, Any]) -> dict[str, Any]:
+def trimmed(message: dict[str, Any]) -> dict[str, Any]:
     """Return a message without white space at its end; the message itself where it has none."""
     content = message.get("content")
     if isinstance(content, str):

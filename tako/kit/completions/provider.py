@@ -121,7 +121,7 @@ class CompletionsProvider(HttpProvider):
         self, request: ChatRequest, translator: Translator, context: PartContext, *, stream: bool
     ) -> dict[str, Any]:
         """Make the body of a request."""
-        dialect = self.dialect_of(request.model or self.model)
+        dialect = self.dialect_of(self.named(request.model or self.model))
         return encode_request(request, self.wire_model, translator, context, dialect, stream=stream)
 
     @property
@@ -162,7 +162,7 @@ def tako_capabilities(provider: CompletionsProvider) -> Capabilities:
     """Read the table beside the class, and what the server said when it was asked."""
     tables = (table_of(cls.__module__) for cls in type(provider).__mro__ if issubclass(cls, CompletionsProvider))
     table = next(filter(None, tables), None)
-    known = table.find(provider.model) if table is not None else ASSUMED
+    known = table.find(provider.named(provider.model)) if table is not None else ASSUMED
     return refine(known, provider.discovered, f"{provider.base_url}/models")
 
 

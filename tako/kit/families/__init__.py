@@ -8,7 +8,7 @@
 
 from tako.kit.families.names import bare_name
 from tako.kit.families.prefill import PREFILL_REFUSED, TRIMMED, leave_out_prefill, trim
-from tako.kit.families.rules import EFFORTS, UNKNOWN, Converse, Rules, rules_of
+from tako.kit.families.rules import EFFORTS, UNKNOWN, Converse, Rules, Strict, rules_of
 from tako.kit.families.sampling import sampling
 from tako.kit.families.thinking import BUDGETS, changed, effort_for, left_out, make_room, nearest, refusal, thinking
 
@@ -20,6 +20,7 @@ __all__ = [
     "UNKNOWN",
     "Converse",
     "Rules",
+    "Strict",
     "bare_name",
     "changed",
     "effort_for",

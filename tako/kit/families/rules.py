@@ -21,6 +21,7 @@ class Converse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     - ``tools_in_streams``: ConverseStream takes tools; ``choices``: the choices of a tool beside "auto".
     - ``system`` and ``stops``: system messages and stop sequences are taken. ``status``: a tool result may say that it
       is an error.
+    - ``schemas``: it takes a schema of a reply, and strict tools.
     - ``cache``: where cache points may stand; ``cache_hour``: they may last for an hour.
     - ``reasoning``: "taken" back by the model; "own" is of one that doesn't think: only what it is known to have made;
       "refused" even if it made it.
@@ -30,10 +31,19 @@ class Converse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     choices: tuple[Literal["any", "tool"], ...] = ("any", "tool")
     system: bool = True
     status: bool = False
+    schemas: bool = True
     stops: bool = True
     cache: tuple[Literal["system", "messages", "tools"], ...] = ()
     cache_hour: bool = False
     reasoning: Literal["taken", "own", "refused"] = "taken"
+
+
+class Strict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much of strict schemas a model takes in one request: tools, optional properties, unions of types."""
+
+    tools: int
+    optional: int
+    unions: int
 
 
 class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +59,8 @@ class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     - ``blank_stops``: stop sequences may be white space.
     - ``json_beside_tools``: a reply may be asked for in JSON while tools are declared.
     - ``quiet``: it leaves the text of its thinking out unless it is asked for.
+    - ``schemas``: it takes a schema of a reply, and strict tools; ``strict``: how much of them.
+    - ``plain_properties``: names of a tool's properties have 64 letters, digits, "_", "." and "-" at most.
     - ``system_between``: it takes system messages between turns.
     - ``most_output``: the most tokens of one reply, thinking included; ``default_output``: the limit that goes out on a
       wire that insists on one, if a request has none.
@@ -67,6 +79,9 @@ class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trimmed: bool = False
     blank_stops: bool = True
     json_beside_tools: bool = True
+    schemas: bool = True
+    strict: Strict | None = None
+    plain_properties: bool = False
     quiet: bool = False
     system_between: bool = False
     most_output: int | None = None

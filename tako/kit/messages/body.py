@@ -35,8 +35,8 @@ def encode_request(
     why the server takes neither temperature nor top_p, "" if it does.
     """
     name = request.model or model
-    rules = rules_of(name)
-    request = adapt(request, context, ANTHROPIC, name)
+    rules = rules_of(context.known_as)
+    request = adapt(request, context, ANTHROPIC, name, rules)
     tools = declared(request, context)
     blocks = COMPATIBLE if rules is UNKNOWN else BETWEEN if rules.system_between else BLOCKS
     system, turns = with_user(*arrange(request, translator, context, blocks, tools), context)

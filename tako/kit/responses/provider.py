@@ -92,7 +92,7 @@ class ResponsesProvider(CompletionsProvider):
         """Whether requests go to the Responses API; ``model`` is the one that a request names itself, or None."""
         if self.api != "auto":
             return self.api == "responses"
-        return is_own(self.server) and self.dialect_of(model or self.model).needs != "chat"
+        return is_own(self.server) and self.dialect_of(self.named(model or self.model)).needs != "chat"
 
     def url_of(self, model: str | None) -> str:
         """Return the address that requests go to; ``model`` is the one that a request names itself, or None."""
@@ -102,7 +102,7 @@ class ResponsesProvider(CompletionsProvider):
         self, request: ChatRequest, translator: Translator, context: PartContext, *, stream: bool
     ) -> dict[str, Any]:
         """Make the body of a request."""
-        dialect = self.dialect_of(request.model or self.model)
+        dialect = self.dialect_of(self.named(request.model or self.model))
         if self.speaks_responses(request.model):
             return encode_request(request, self.wire_model, translator, context, dialect, stream=stream)
         if dialect.needs == "responses" and (self.api == "chat" or is_own(self.server)):
@@ -160,7 +160,7 @@ class ResponsesProvider(CompletionsProvider):
         if NAMED.search(words) or any(self.dialect_of(name).needs == "responses" for name in NAMES.findall(words)):
             return True
         sent = msgspec.json.decode(body if isinstance(body, bytes) else b"{}")
-        dialect = self.dialect_of(sent.get("model") or self.model)
+        dialect = self.dialect_of(self.named(sent.get("model") or self.model))
         about_tools = sent.get("tools") and any(word in words for word in ("tool", "function", "reasoning"))
         return dialect.needs == "responses" or bool(about_tools and not dialect.tools_beside_effort)
 
@@ -181,7 +181,7 @@ def tako_translator(provider: ResponsesProvider) -> Translator:
     def encode(part: Part, context: PartContext) -> Any:
         if not provider.speaks_responses(context.request.model):
             return chat.encode(part, context)
-        return encode_part(part, context, marks=bool(provider.dialect_of(context.origin.model).cache_mark))
+        return encode_part(part, context, marks=bool(provider.dialect_of(context.known_as).cache_mark))
 
     def decode(block: Any, context: PartContext) -> Part | None:
         of = decode_block if provider.speaks_responses(context.request.model) else chat.decode

@@ -37,7 +37,7 @@ def encode_request(
 
     ``dialect`` says what the model takes: efforts (one that takes none doesn't reason), sampling, the least effort.
     """
-    request = adapt(request, context, dialect.wire, context.origin.model)
+    request = adapt(request, context, dialect.wire, context.known_as)
     instructions, items = arrange(request, translator, context)
     if not items:
         refuse_empty(items, context)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.kit.completions.prefill import trimmed
 from tako.kit.encoding import encode_parts
+from tako.kit.families import PREFILL_REFUSED, TRIMMED, rules_of
 from tako.kit.responses.accepted import InputItem, accepted, joined
 from tako.kit.responses.blocks import CALLS
 from tako.kit.responses.hosts import is_own
@@ -31,12 +33,32 @@ def arrange(
     items = [item for i, message in enumerate(request.messages) for item in _items(message, i, translator, context)]
     items = _paired(items, context, at_vendor=at_vendor)
     sealed = is_own(context.origin.server) and not (at_vendor or request.extra.get("store"))
-    items = accepted(joined(items), context, sealed=sealed)
+    items = _without_prefill(accepted(joined(items), context, sealed=sealed), context)
     context.path = ""
     instructions: list[str] = []
     while len(items) > 1 and _is_system(items[0].block):
         instructions.append(items.pop(0).block["content"])
     return "\n\n".join(instructions) or None, [item.block for item in items]
+
+
+def _without_prefill(items: list[InputItem], context: PartContext) -> list[InputItem]:
+    """Leave out a beginning of the reply where the model refuses it, or the white space at its end."""
+    rules = rules_of(context.known_as)
+    while items and _is_prefill(items[-1]):
+        last = items[-1]
+        if rules.prefill:
+            shorter = trimmed(last.block) if rules.trimmed else last.block
+            if shorter is not last.block:
+                context.notice(notices.CHANGED_PART, TRIMMED, last.path)
+            return [*items[:-1], InputItem(shorter, last.part, last.path)]
+        context.notice(notices.MISPLACED_PART, PREFILL_REFUSED, last.path)
+        items = items[:-1]
+    return items
+
+
+def _is_prefill(item: InputItem) -> bool:
+    """Whether an item is text that the caller wrote as the model's; what the model said itself may go on."""
+    return item.block.get("role") == "assistant" and (item.part is None or item.part.state is None)
 
 
 def _is_system(block: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Names of tools that a vendor refuses: others for the wire, and the tools' own in replies."""
+"""Names of tools that a vendor refuses: others for the wire."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from tako.parts import ToolCallPart
 from tako.types import Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from tako.kit.exchange import StreamDecoder
-    from tako.types import ChatRequest, ChatResponse, Chunk, Message
+    from tako.types import ChatRequest, Message
 
 
 class Names(Struct, frozen=True, eq=False, kw_only=True):
@@ -28,11 +27,15 @@ class Names(Struct, frozen=True, eq=False, kw_only=True):
     first: re.Pattern[str] = re.compile(r"[a-zA-Z0-9_-]")
     longest: int = 64
 
+    def takes(self, name: str) -> bool:
+        """Whether a name may be as it is."""
+        return len(name) <= self.longest and self.first.match(name) is not None and self.other.search(name) is None
+
 
 @lru_cache(4096)
 def fits(name: str, names: Names) -> bool:
     """Whether a vendor takes a name as it is."""
-    return len(name) <= names.longest and names.first.match(name) is not None and names.other.search(name) is None
+    return names.takes(name)
 
 
 def called(messages: Iterable[Message]) -> dict[str, None]:
@@ -59,12 +62,12 @@ def wire_names(request: ChatRequest, names: Names) -> dict[str, str]:
     taken = {name for name in own if name not in refused} | {tool.name for tool in request.tools}
     made: dict[str, str] = {}
     for name in refused:
-        made[name] = _form(name, names, taken)
+        made[name] = form_of(name, names, taken)
         taken.add(made[name])
     return made
 
 
-def _form(name: str, names: Names, taken: set[str]) -> str:
+def form_of(name: str, names: Names, taken: set[str]) -> str:
     """Return a name like this one; accents go, and a hash tells it from one that looks the same."""
     plain = "".join([letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter)])
     form = names.other.sub("_", plain)
@@ -83,48 +86,15 @@ def _form(name: str, names: Names, taken: set[str]) -> str:
 def renamed(messages: list[Message], forms: Mapping[str, str]) -> list[Message]:
     """Return a conversation whose calls have the names of the wire."""
     return [
-        replace(message, content=[_with(part, forms) for part in message.content])
+        replace(message, content=[with_name(part, forms) for part in message.content])
         if not isinstance(message.content, str) and any(name in forms for name in called([message]))
         else message
         for message in messages
     ]
 
 
-def _with(part: Any, forms: Mapping[str, str]) -> Any:
+def with_name(part: Any, forms: Mapping[str, str]) -> Any:
+    """Return a call under another name; any other part as it is."""
     if isinstance(part, ToolCallPart) and part.name in forms:
         return replace(part, name=forms[part.name])
     return part
-
-
-def with_own_names(response: ChatResponse, own: Mapping[str, str]) -> ChatResponse:
-    """Return a reply whose calls have the tools' own names."""
-    parts = [_with(part, own) for part in response.message.parts]
-    return replace(response, message=replace(response.message, content=parts))
-
-
-class OwnNames:
-    """A decoder whose calls have the tools' own names."""
-
-    def __init__(self, inner: StreamDecoder, own: Mapping[str, str]) -> None:
-        self._inner = inner
-        self._own = own
-
-    @property
-    def ended(self) -> bool:
-        """Whether the vendor's terminator has come."""
-        return self._inner.ended
-
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """Yield the deltas that these bytes complete."""
-        return map(self._named, self._inner.feed(data))
-
-    def finish(self, *, clean: bool) -> Iterator[Chunk]:
-        """Yield what is left."""
-        return map(self._named, self._inner.finish(clean=clean))
-
-    def _named(self, chunk: Chunk) -> Chunk:
-        if chunk.kind == "end" or not (chunk.tool_calls or chunk.part):
-            return chunk
-        own = self._own
-        calls = [replace(call, name=own.get(call.name or "", call.name)) for call in chunk.tool_calls]
-        return replace(chunk, tool_calls=calls, part=_with(chunk.part, self._own))

@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tako import notices
+from tako.kit.families import rules_of
 from tako.kit.schemas.adapted import adapted, changed
+from tako.kit.schemas.limits import Budget
 from tako.kit.schemas.names import renamed, wire_names
+from tako.kit.schemas.properties import property_forms, with_call, with_properties
+from tako.kit.schemas.wires import Wire
 from tako.types import JsonSchema, Message, Tool
 
 if TYPE_CHECKING:
+    from tako.kit.families import Rules
     from tako.kit.schemas.adapted import Adapted
-    from tako.kit.schemas.wires import Wire
     from tako.translator import PartContext
     from tako.types import ChatRequest, VendorTool
 
@@ -22,24 +27,41 @@ IN_WORDS = "Answer with JSON alone, without a code fence, that fits this JSON Sc
 """What a model is told that takes no schema, before the schema."""
 
 
-def adapt(request: ChatRequest, context: PartContext, wire: Wire, model: str) -> ChatRequest:
+class Asked(Struct, eq=False):
+    """What one model takes over one wire; ``without`` is its name if it takes no schema of a reply, else ""."""
+
+    wire: Wire
+    without: str
+    budget: Budget
+
+
+def adapt(
+    request: ChatRequest, context: PartContext, wire: Wire, model: str, rules: Rules | None = None
+) -> ChatRequest:
     """Return a request whose tools' names and schemas, and whose reply's schema, are such as the vendor takes.
 
     What goes out in another form is noted. ``context.own_names`` has the tools' own names by those of the wire, so that
     the calls of a reply have them again (``chat_through`` and ``stream_through`` see to it). ``context.outgoing`` is
-    the request that is returned. Call it first of all that encodes a request.
+    the request that is returned. Call it first of all that encodes a request. ``rules`` are those of the model's
+    family.
     """
+    rules = rules or rules_of(model)
     changes: dict[str, Any] = {}
     forms = wire_names(request, wire.names) if wire.names is not None else {}
     if forms:
         changes = _with_names(request, forms, context, wire)
+    takes = rules.schemas and (rules.converse.schemas or not wire.converse)
+    asked = Asked(wire, "" if takes or wire.strict_tools is None else model, Budget(rules.strict))
+    if request.response_format is not None:
+        changes.update(_format(request, changes.get("messages", request.messages), context, asked))
     tools = changes.get("tools", request.tools)
     if tools:
-        made = [_tool(tool, i, context, wire, model) for i, tool in enumerate(tools)]
+        made = [_tool(tool, i, context, asked) for i, tool in enumerate(tools)]
+        if rules.plain_properties:
+            made, messages = _with_properties(made, changes.get("messages", request.messages), context)
+            changes["messages"] = messages
         if made != [*tools]:
             changes["tools"] = made
-    if request.response_format is not None:
-        changes.update(_format(request, changes.get("messages", request.messages), context, wire, model))
     if changes:
         request = context.outgoing = replace(request, **changes)
     return request
@@ -64,16 +86,42 @@ def _with_names(request: ChatRequest, forms: dict[str, str], context: PartContex
     }
 
 
-def _tool(tool: Tool | VendorTool, i: int, context: PartContext, wire: Wire, model: str) -> Tool | VendorTool:
+def _with_properties(
+    tools: list[Tool | VendorTool], messages: list[Message], context: PartContext
+) -> tuple[list[Tool | VendorTool], list[Message]]:
+    """Return tools whose properties have names that the model takes, and a conversation whose calls have them too."""
+    forms: dict[str, dict[str, str]] = {}
+    made = [*tools]
+    for i, tool in enumerate(tools):
+        if isinstance(tool, Tool) and (found := property_forms(tool.input_schema)):
+            forms[tool.name] = found
+            made[i] = replace(tool, input_schema=with_properties(tool.input_schema, found))
+            own = context.own_names.get(tool.name, tool.name)
+            context.own_properties[own] = {form: name for name, form in found.items()}
+            text = f"properties went out under names that the model takes: {', '.join(map(repr, found))}"
+            context.notice(notices.CHANGED_SCHEMA, text, f"tools[{i}].input_schema")
+    if not forms:
+        return tools, messages
+    return made, [
+        message
+        if isinstance(message.content, str)
+        else replace(message, content=[with_call(part, forms) for part in message.content])
+        for message in messages
+    ]
+
+
+def _tool(tool: Tool | VendorTool, i: int, context: PartContext, asked: Asked) -> Tool | VendorTool:
     """Return a tool with a schema that fits, strict if the schema can be."""
     if not isinstance(tool, Tool):
         return tool
+    wire, without = asked.wire, asked.without
     if tool.strict and wire.strict_tools is not None:
-        unfit = f"{model} takes no strict tools" if _is_without(wire, model) else ""
-        found = adapted(tool.input_schema, wire.strict_tools) if not unfit else None
-        if found is not None and not found.unfit:
+        found = adapted(tool.input_schema, wire.strict_tools)
+        unfit = f"the schema does not fit, {found.unfit}" if found.unfit else ""
+        unfit = f"{without} takes no strict tools" if without else unfit or asked.budget.refuses(found.schema)
+        if not unfit:
             return _noted(tool, found, i, context, wire)
-        text = f"strict was left out: {unfit or f'the schema does not fit, {found.unfit if found else unfit}'}"
+        text = f"strict was left out: {unfit}"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, f"tools[{i}].strict")
         tool = replace(tool, strict=False)
     loose = changed(tool.input_schema, wire.tools)
@@ -97,25 +145,22 @@ def _note(found: Adapted, path: str, context: PartContext, wire: Wire) -> None:
         context.notice(notices.CHANGED_SCHEMA, text, path)
 
 
-def _is_without(wire: Wire, model: str) -> bool:
-    return wire.without is not None and wire.without.search(model) is not None
-
-
-def _format(
-    request: ChatRequest, messages: list[Message], context: PartContext, wire: Wire, model: str
-) -> dict[str, Any]:
+def _format(request: ChatRequest, messages: list[Message], context: PartContext, asked: Asked) -> dict[str, Any]:
     """Return what changes of the request so that the reply has the form that is asked for."""
     wanted = request.response_format
     if not isinstance(wanted, JsonSchema):
         return {}
-    if _is_without(wire, model):
-        return _in_words(wanted, messages, context, wire, f"{model} takes no schema")
+    wire = asked.wire
+    if asked.without:
+        return _in_words(wanted, messages, context, wire, f"{asked.without} takes no schema")
     loose = wire.loose_output
     found = adapted(wanted.schema, wire.output if wanted.strict or loose is None else loose)
     if found.unfit and wanted.strict and loose is not None and not (last := adapted(wanted.schema, loose)).unfit:
         text = f"strict was left out: the schema does not fit, {found.unfit}"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format.strict")
         found, wanted = last, replace(wanted, strict=False)
+    if not found.unfit and (refusal := asked.budget.refuses(found.schema, tool=False)):
+        return _in_words(wanted, messages, context, wire, refusal)
     if found.unfit:
         return _in_words(wanted, messages, context, wire, f"{wire.vendor} doesn't take the schema, {found.unfit}")
     _note(found, "response_format.schema", context, wire)

@@ -27,7 +27,7 @@ class Wire(Struct, frozen=True, eq=False, kw_only=True):
       are.
     - ``output``: the schema of a reply. ``loose_output``: of one that isn't strict, None if there is only one kind.
     - ``json_mode``: JSON can be asked for without a schema. ``says_json``: then the prompt has to say "JSON".
-    - ``without``: matches models that take no schema of a reply, and no strict tools.
+    - ``converse``: it's Converse, which takes no schemas for some models that take them elsewhere.
     """
 
     vendor: str
@@ -38,7 +38,7 @@ class Wire(Struct, frozen=True, eq=False, kw_only=True):
     loose_output: Rules | None = None
     json_mode: bool = False
     says_json: bool = False
-    without: re.Pattern[str] | None = None
+    converse: bool = False
 
 
 STRUCTURE = frozenset(
@@ -75,7 +75,6 @@ OPENAI = Wire(
     loose_output=Rules(only_objects=True),
     json_mode=True,
     says_json=True,
-    without=re.compile(r"gpt-3|gpt-4(-turbo|-32k|-vision|-\d{4}|$)|gpt-4o-2024-05-13|o1-(mini|preview)"),
 )
 _AZURE = STRUCTURE | DESCRIPTIONS
 AZURE = replace(
@@ -94,25 +93,14 @@ _CLAUDE_STRICT = Rules(
     ref_alone=True,
     most_min_items=1,
 )
-_OLD_CLAUDE = r"claude-(instant|[12]\b|3|(opus|sonnet|haiku)-4(?![-.]\d(?!\d)))"
-"""Claude before 4.1, which takes no schema of a reply."""
 ANTHROPIC = Wire(
     vendor="Anthropic",
     names=Names(longest=128),
     tools=Rules(object_root=True, not_root=COMBINATORS),
     strict_tools=replace(_CLAUDE_STRICT, object_root=True, root_properties=True, not_root=COMBINATORS),
     output=_CLAUDE_STRICT,
-    without=re.compile(_OLD_CLAUDE),
 )
-CONVERSE = replace(
-    ANTHROPIC,
-    vendor="Bedrock",
-    names=Names(),
-    without=re.compile(
-        rf"{_OLD_CLAUDE}|claude-opus-4-1|amazon\.|meta\.|cohere\.|ai21\.|writer\.|deepseek\.r1"
-        r"|mistral\.(mistral-7b|mixtral|mistral-(large|small)-24|pixtral)"
-    ),
-)
+CONVERSE = replace(ANTHROPIC, vendor="Bedrock", names=Names(), converse=True)
 NOVA = replace(
     CONVERSE,
     tools=replace(CONVERSE.tools, root_words=frozenset(("type", "properties", "required")), inline=True),

@@ -1,0 +1,90 @@
+"""Calls of a reply under the tools' own names, with their own names of arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from tako.kit.schemas.names import with_name
+from tako.kit.schemas.properties import own_text, with_call
+from tako.types import Delta, ToolCallDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tako.kit.exchange import StreamDecoder
+    from tako.parts import Part
+    from tako.translator import PartContext
+    from tako.types import ChatResponse, Chunk
+
+
+def with_own_names(response: ChatResponse, context: PartContext) -> ChatResponse:
+    """Return a reply whose calls have the tools' own names."""
+    parts = [_own(part, context) for part in response.message.parts]
+    return replace(response, message=replace(response.message, content=parts))
+
+
+def _own(part: Part, context: PartContext) -> Part:
+    named: Part = with_name(part, context.own_names)
+    return with_call(named, context.own_properties)
+
+
+class OwnNames:
+    """A decoder whose calls have the tools' own names.
+
+    The arguments of a tool whose properties have other names on the wire are handed over at once, when they're whole.
+    """
+
+    def __init__(self, inner: StreamDecoder, context: PartContext) -> None:
+        self._inner = inner
+        self._context = context
+        self._held: dict[int, list[str]] = {}
+        self._tools: dict[int, str] = {}  # of the calls whose arguments are held
+
+    @property
+    def ended(self) -> bool:
+        """Whether the vendor's terminator has come."""
+        return self._inner.ended
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Yield the deltas that these bytes complete."""
+        return self._named(self._inner.feed(data))
+
+    def finish(self, *, clean: bool) -> Iterator[Chunk]:
+        """Yield what is left."""
+        return self._named(self._inner.finish(clean=clean))
+
+    def _named(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        for chunk in chunks:
+            if chunk.kind == "end":
+                yield from self._rest()
+                yield chunk
+            elif not (chunk.tool_calls or chunk.part):
+                yield chunk
+            else:
+                calls = [self._call(call) for call in chunk.tool_calls]
+                part = _own(chunk.part, self._context) if chunk.part is not None else None
+                yield replace(chunk, tool_calls=calls, part=part)
+
+    def _call(self, call: ToolCallDelta) -> ToolCallDelta:
+        """Return a piece of a call under the tool's own name, without arguments that are held."""
+        context = self._context
+        name = context.own_names.get(call.name or "", call.name)
+        if name in context.own_properties:
+            self._tools[call.index] = name or ""
+        if call.index not in self._tools:
+            return replace(call, name=name)
+        if call.arguments_fragment:
+            self._held.setdefault(call.index, []).append(call.arguments_fragment)
+        return replace(call, name=name, arguments_fragment="")
+
+    def _rest(self) -> Iterator[Chunk]:
+        """Yield the arguments that were held, with the tool's own names."""
+        own = self._context.own_properties
+        pieces = [
+            ToolCallDelta(index, arguments_fragment=own_text("".join(texts), own[self._tools[index]]))
+            for index, texts in self._held.items()
+        ]
+        if pieces:
+            yield Delta(tool_calls=pieces)
