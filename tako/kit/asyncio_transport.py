@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from tako.kit.proxy import Proxies
     from tako.kit.wire import HttpRequest
 
+PATH = re.compile(r"^[^:]*://[^/?]*")
+"""What stands before a URL's path."""
+
 
 class Target(Struct, frozen=True):
     """What a URL means: where its requests go, and what they say of it."""
@@ -39,7 +43,9 @@ class Target(Struct, frozen=True):
     def of(cls, url: str, proxy: Proxy | None) -> Target:
         """Read a URL as it is: what is percent-encoded stays so. Raises ValueError where it is none."""
         place = Place.of(url)
-        path = "/" + url.partition("://")[2].partition("/")[2].partition("#")[0]
+        path = PATH.sub("", url.partition("#")[0])
+        if not path.startswith("/"):
+            path = f"/{path}"  # what begins with the query, or is empty
         if not path.isascii() or not path.isprintable() or " " in path:
             raise ValueError("a path that HTTP can't carry")
         headers = {"host": place.authority, "accept": "*/*"}

@@ -107,7 +107,7 @@ async def connect(place: Place, proxy: Proxy | None, addresses: Addresses, route
             connection = await _open(Place.of(proxy.address), addresses)
             at_proxy = False
             return await _tunnel(connection, place, proxy, seconds) if place.tls else connection
-    except (OSError, NotHttpError, EndedError, RefusedError) as error:
+    except (OSError, UnicodeError, NotHttpError, EndedError, RefusedError) as error:
         failure = _translated(error, route, at_proxy=at_proxy)
     raise failure  # outside of the handler, so that the original doesn't ride along
 
@@ -143,6 +143,7 @@ async def _tunnel(connection: Connection, place: Place, proxy: Proxy, seconds: f
         connection.abort()
         raise
     inner.connection_made(transport)
+    connection.connection_lost(None)  # TLS has its socket now: nothing of it may go on
     return inner
 
 
@@ -168,7 +169,7 @@ def _translated(error: Exception, route: Route, *, at_proxy: bool) -> TransportE
     """Say why there is no connection. The cause is the system's error, which holds neither URLs nor headers."""
     if isinstance(error, TimeoutError) and error.errno is None:
         made: TransportError = route.slow_connect()
-    elif isinstance(error, socket.gaierror):
+    elif isinstance(error, (socket.gaierror, UnicodeError)):  # the latter for what can't be a host's name
         made = route.unknown_host()
     elif isinstance(error, ssl.SSLError):
         made = route.no_tls(error, at_proxy=at_proxy)

@@ -262,8 +262,9 @@ class Connection(asyncio.Protocol):
         self._spoiled = self.ended
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer, which nobody looks at."""
-        self._fields.setdefault(name.lower(), value)
+        """Take a header; trailers are left, since nobody looks at them and there's no limit to them."""
+        if not self._head:
+            self._fields.setdefault(name.lower(), value)
 
     def on_headers_complete(self) -> None:
         """Take a head: it is the reply's unless its status is interim."""

@@ -6,6 +6,7 @@ import asyncio
 import select
 import socket
 import threading
+import tracemalloc
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -178,3 +179,44 @@ def test_a_head_without_end_is_no_reply() -> None:
 
     with saying(endless) as server, pytest.raises(TransportError, match="can't be read as HTTP"):
         asyncio.run(provider(server.url).chat("hi"))
+
+
+def test_an_address_that_is_all_query_keeps_it() -> None:
+    def answering(connection: socket.socket) -> None:
+        firsts.append(server.read(connection).partition(b"\r\n")[0])
+        connection.sendall(ANSWER)
+
+    async def main() -> None:
+        async with provider(server.url) as one:
+            await one.fetch(f"{server.url}?a=1/2#b", b"{}")
+
+    firsts: list[bytes] = []
+    with saying(answering) as server:
+        asyncio.run(main())
+    assert firsts == [b"POST /?a=1/2 HTTP/1.1"]
+
+
+@pytest.mark.parametrize("host", [".example.com", "a..b.example", "a" * 64 + ".example"])
+def test_a_host_that_nobody_can_look_up_is_one_that_is_not_found(host: str) -> None:
+    with pytest.raises(TransportError, match="cannot be found"):
+        asyncio.run(provider(f"https://{host}/v1").chat("hi"))
+
+
+def test_headers_that_go_on_after_a_body_take_no_memory() -> None:
+    def trailing(connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(head("200 OK", "transfer-encoding: chunked") + b"2\r\n{}\r\n0\r\n")
+        for number in range(40_000):
+            connection.sendall(b"x-%d: %s\r\n" % (number, b"a" * 90))
+        connection.sendall(b"\r\n")
+
+    async def main() -> None:
+        async with provider(server.url) as one:
+            assert (await one.fetch(f"{server.url}/x", b"{}"))[1] == b"{}"
+
+    with saying(trailing) as server:
+        tracemalloc.start()
+        asyncio.run(main())
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 2_000_000  # they are 4 MB

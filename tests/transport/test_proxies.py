@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import gc
 import pickle
 import socket
 import threading
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tako.errors import ConfigurationError, ProviderTimeoutError, TransportError
+from tako.kit.connection import Connection
 from tako.kit.proxy import environment_proxy
 from tako.providers import Anthropic, OpenAI
 from tako.testing.server import reply, serve
@@ -107,11 +110,7 @@ def test_tls_goes_through_a_tunnel_and_the_login_stays_with_the_proxy(
 
     def tunnel(connection: socket.socket) -> None:
         heads.append(proxy.read(connection))
-        with socket.create_connection(("127.0.0.1", int(server.place.partition(":")[2]))) as onward:
-            connection.sendall(head("200 Connection established"))
-            pump = threading.Thread(target=forward, args=(onward, connection), daemon=True)
-            pump.start()
-            forward(connection, onward)
+        join(connection, server.place)
 
     def answer(connection: socket.socket) -> None:
         heads.append(server.read(connection))
@@ -124,6 +123,31 @@ def test_tls_goes_through_a_tunnel_and_the_login_stays_with_the_proxy(
     assert f"proxy-authorization: {BASIC}".lower() in heads[0].decode().lower()
     assert b"bearer" not in heads[0].lower()
     assert b"proxy-authorization" not in heads[1].lower()
+
+
+def test_nothing_of_a_tunnel_is_left_when_it_is_closed(authority: Any, trusted_tls: Any) -> None:
+    def tunnel(connection: socket.socket) -> None:
+        proxy.read(connection)
+        join(connection, server.place)
+
+    async def main() -> None:
+        url = f"https://localhost:{server.place.partition(':')[2]}/v1"
+        async with OpenAI("m", api_key="k", base_url=url, proxy=proxy.url) as one:
+            assert (await one.chat("hi")).text == "ok"
+        gc.collect()
+        assert [one for one in gc.get_objects() if isinstance(one, Connection)] == []
+
+    answer = sized(ANSWER.pieces[0], "content-type: application/json")  # type: ignore[arg-type]
+    with saying(answer, tls=trusted_tls) as server, saying(tunnel) as proxy:
+        asyncio.run(main())
+
+
+def join(connection: socket.socket, place: str) -> None:
+    """Be a proxy's tunnel to a place."""
+    with socket.create_connection(("127.0.0.1", int(place.partition(":")[2]))) as onward:
+        connection.sendall(head("200 Connection established"))
+        threading.Thread(target=forward, args=(onward, connection), daemon=True).start()
+        forward(connection, onward)
 
 
 def forward(source: socket.socket, sink: socket.socket) -> None:
