@@ -76,7 +76,7 @@ def test_every_status_has_its_class(status: int, error: type[ProviderError]) -> 
         (reply('{"error": ' + "[" * 100_000), "JSON"),
         (reply(json=[]), "Expected `object`, got `array`"),
         (reply(json={"choices": []}), "no choices"),
-        (reply(json={"choices": [{"message": {"content": 7}}]}), "$.choices[0].message.content"),
+        (reply(json={"choices": [{"message": 7}]}), "$.choices[0].message"),
         (reply(json={"choices": [{"message": {"tool_calls": 1}}]}), "$.choices[0].message.tool_calls"),
     ],
 )

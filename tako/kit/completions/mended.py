@@ -35,17 +35,17 @@ def _content(value: Any) -> Any:
     said: dict[str, Any] = {"content": value}
     fields = said if isinstance(value, (str, list)) else as_object(value)
     if fields is None:
-        return None
+        return value
     content, refusal, calls = fields.get("content"), fields.get("refusal"), fields.get("tool_calls")
     if content is not None and as_array(content) is None:
         block = as_object(content)
         content = [block] if block is not None else _text(content)
-    listed = as_array(calls) or ([calls] if calls else [])
+    listed = as_array([calls] if as_object(calls) is not None else calls or [])
     return {
         **fields,
         "content": content,
         "refusal": None if refusal is None else _text(refusal),
-        "tool_calls": [call for call in map(as_object, listed) if call is not None],
+        "tool_calls": calls if listed is None else [call for call in listed if call is not None],
         "function_call": as_object(fields.get("function_call")),
     }
 
