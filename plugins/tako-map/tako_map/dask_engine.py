@@ -21,7 +21,7 @@ distributed: Any = _distributed  # its types are partly unknown
 LOST = (OSError, RuntimeError, KeyError, distributed.KilledWorker)
 """How Dask says that an actor is gone."""
 PATIENCE = 30.0
-"""Seconds for making an actor; where its worker is gone by then, another one is tried."""
+"""Seconds for making an actor (where its worker is gone by then, another one is tried), and for closing anything."""
 LOOK = 0.1
 """Seconds between two looks at whether an actor is still there."""
 TRIES = 50
@@ -31,7 +31,7 @@ TRIES = 50
 async def cluster(address: str | None, workers: int | None) -> AsyncGenerator[DaskCluster, None]:
     """Connect to a scheduler (``tcp://host:8786``), or start worker processes here."""
     if address is not None:
-        async with distributed.Client(address, asynchronous=True) as client:
+        async with _open(distributed.Client(address, asynchronous=True)) as client:
             yield DaskCluster(client)
         return
     local = distributed.LocalCluster(
@@ -41,8 +41,19 @@ async def cluster(address: str | None, workers: int | None) -> AsyncGenerator[Da
         dashboard_address=None,
         asynchronous=True,
     )
-    async with local, distributed.Client(local, asynchronous=True) as client:
+    async with _open(local), _open(distributed.Client(local, asynchronous=True)) as client:
         yield DaskCluster(client)
+
+
+@asynccontextmanager
+async def _open(part: Any) -> AsyncGenerator[Any, None]:
+    """Start a part of Dask and close it: on a busy machine Dask may wait for ever for a worker that has gone."""
+    await part
+    try:
+        yield part
+    finally:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(part.close(), PATIENCE)
 
 
 class DaskCluster:
@@ -149,6 +160,6 @@ class DaskSession:
 
     async def close(self) -> None:
         """Close the provider and let go of the actor."""
-        with suppress(OSError, RuntimeError):
-            await self._actor.close()
+        with suppress(OSError, RuntimeError):  # TimeoutError is an OSError
+            await asyncio.wait_for(self._actor.close(), PATIENCE)
         self._made.release()
