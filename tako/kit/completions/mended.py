@@ -32,8 +32,8 @@ def _choice(choice: dict[str, Any]) -> dict[str, Any]:
 
 def _content(value: Any) -> Any:
     """Return a message or a delta; one that is text, or an array of chunks, is its content."""
-    said: dict[str, Any] = {"content": value}
-    fields = said if isinstance(value, (str, list)) else as_object(value)
+    is_content = isinstance(value, str) or as_array(value) is not None
+    fields: dict[str, Any] | None = {"content": value} if is_content else as_object(value)
     if fields is None:
         return value
     content, refusal, calls = fields.get("content"), fields.get("refusal"), fields.get("tool_calls")
