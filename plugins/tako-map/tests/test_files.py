@@ -301,10 +301,10 @@ def test_a_part_of_the_output_is_no_input(server: Server, tmp_path: Path, capsys
 def test_a_disk_that_is_full_ends_the_run_with_a_line_and_the_same_command_goes_on(
     server: Server, tmp_path: Path, out: str, lines: Any
 ) -> None:
-    """The limit of a file's size stands in for the disk."""
+    """The limit of a file's size stands in for the disk; Python would keep half of what it compiles."""
     (tmp_path / "in.csv").write_text("id,text\n" + "".join(f"{i},{'x' * 50}\n" for i in range(100)))
     limit = f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (5000, {resource.RLIM_INFINITY}))\n"
-    command = [sys.executable, "-c", f"{limit}from tako.cli import main; sys.exit(main())"]
+    command = [sys.executable, "-B", "-c", f"{limit}from tako.cli import main; sys.exit(main())"]
     done = subprocess.run(
         [*command, *arguments(server, "in.csv", out=out)], capture_output=True, text=True, check=False
     )
