@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
-from functools import partial
-from typing import TYPE_CHECKING, Any, get_type_hints
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tako.errors import ConfigurationError, TakoError, one_line, shown
 from tako.loose import as_array
 from tako.parts import ContentPart, ToolResultPart
+from tako.signatures import Signature, documented, unwrapped
 from tako.typed.reading import MismatchError, read_closely
 from tako.typed.schemas import schema_of_arguments
 from tako.typed.shapes import Record, arguments_of
@@ -23,14 +25,13 @@ if TYPE_CHECKING:
     from tako.parts import ToolCallPart
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class Function:
     """A Python function behind a tool, with the shape of its arguments."""
 
-    def __init__(self, function: Callable[..., Any], arguments: Record) -> None:
-        self.function, self.arguments = function, arguments
+    def __init__(self, signature: Signature, arguments: Record) -> None:
+        self.signature, self.arguments = signature, arguments
 
     async def call(self, call: ToolCallPart) -> ToolResultPart:
         """Call it; a failure is a result with ``is_error``. What isn't async runs in a thread."""
@@ -52,15 +53,21 @@ class Function:
         return values
 
     async def run(self, values: dict[str, Any]) -> Any:
-        """Run the function."""
-        function = self.function
-        called = getattr(function, "__call__", None)  # noqa: B004 - of an object the method itself is looked at
-        if inspect.iscoroutinefunction(_unwrapped(function)) or inspect.iscoroutinefunction(called):
-            return await function(**values)
+        """Run the function. What it yields, if it's a generator, is a list."""
         from anyio import to_thread
 
-        result = await to_thread.run_sync(partial(function, **values), abandon_on_cancel=True)
-        return await result if inspect.isawaitable(result) else result
+        call, function = self.signature.call(values), self.signature.function
+        method = getattr(function, "__call__", None)  # noqa: B004 - of an object the method itself is looked at
+        if inspect.iscoroutinefunction(unwrapped(function)) or inspect.iscoroutinefunction(method):
+            result = await call()
+        else:
+            result = await to_thread.run_sync(call, abandon_on_cancel=True)
+            result = await result if inspect.isawaitable(result) else result
+        if isinstance(result, AsyncIterator):
+            return [one async for one in result]  # pyright: ignore[reportUnknownVariableType] - of anything
+        if isinstance(result, Iterator):
+            return await to_thread.run_sync(list, result, abandon_on_cancel=True)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - of anything
+        return result
 
 
 def failed(call: ToolCallPart, text: str) -> ToolResultPart:
@@ -74,16 +81,17 @@ def tool_of(
     """Make a tool of a function. Raises ConfigurationError."""
     if not callable(function):
         raise ConfigurationError(f"Tool.of takes a function, not a {type(function).__name__}")
-    plain = _unwrapped(function)
+    plain = unwrapped(function)
     own = name or getattr(plain, "__name__", "") or type(function).__name__
     if not NAME.fullmatch(own):
         raise ConfigurationError(f"Tool.of: {own!r} can't be a tool's name (letters, digits, _ and -); give name=")
-    text, documented = _documented(function, plain)
-    arguments = arguments_of(own, _parameters(function, plain, own, documented))
+    text, described = documented(function)
+    signature = Signature(function, own)
+    arguments = arguments_of(own, signature.told(described))
     schema = schema_of_arguments(arguments)
     schema.pop("description", None)
     tool = Tool(own, text if description is None else description, schema, strict, cache)
-    vars(tool)["function"] = Function(function, arguments)
+    vars(tool)["function"] = Function(signature, arguments)
     return tool
 
 
@@ -91,53 +99,6 @@ def function_of(tool: object) -> Function | None:
     """Return the function behind a tool; None for one that was made without."""
     found: Function | None = vars(tool).get("function") if isinstance(tool, Tool) else None
     return found
-
-
-def _unwrapped(function: Any) -> Any:
-    while isinstance(function, partial):
-        function = function.func
-    return function
-
-
-def _parameters(
-    function: Callable[..., Any], plain: Any, name: str, documented: dict[str, str]
-) -> list[tuple[str, Any, Callable[[], Any] | None, str]]:
-    """List a function's parameters with their types, defaults and descriptions."""
-    try:
-        hinted = plain if inspect.isroutine(plain) or isinstance(plain, type) else type(plain).__call__
-        hints = get_type_hints(inspect.unwrap(hinted), include_extras=True)
-        parameters = inspect.signature(function).parameters.values()
-    except (NameError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"Tool.of: {name}: its parameters can't be read: {error}") from None
-    fixed = function.keywords if isinstance(function, partial) else {}
-    found: list[tuple[str, Any, Callable[[], Any] | None, str]] = []
-    for one in parameters:
-        if one.kind is one.VAR_KEYWORD or one.name in fixed:
-            continue
-        if one.kind not in _NAMED:
-            raise ConfigurationError(f"Tool.of: {name}: parameter {one.name} can't be given by name; give it one")
-        default = None if one.default is one.empty else partial(_same, one.default)
-        found.append((one.name, hints.get(one.name, Any), default, documented.get(one.name, "")))
-    return found
-
-
-def _documented(function: Any, plain: Any) -> tuple[str, dict[str, str]]:
-    """Return what a docstring says of a function, and of each parameter; Google, NumPy and Sphinx styles are known."""
-    text = inspect.getdoc(plain if inspect.isroutine(plain) or isinstance(plain, type) else type(plain).__call__) or ""
-    if not text and function is not plain:
-        text = inspect.getdoc(plain) or ""
-    import docstring_parser
-
-    try:
-        read = docstring_parser.parse(text)
-    except docstring_parser.ParseError:
-        return text, {}
-    described = {one.arg_name.lstrip("*"): " ".join((one.description or "").split()) for one in read.params}
-    return (read.description or "").strip(), described
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _as_result(value: Any) -> Any:
@@ -151,7 +112,11 @@ def _as_result(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a pydantic model as JSON."""
+    """Return what JSON has of a pydantic model, of NumPy's arrays and numbers, and of a path."""
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return str(value)  # pyright: ignore[reportUnknownArgumentType] - of text or bytes
     raise TypeError(f"a {type(value).__name__} isn't JSON")

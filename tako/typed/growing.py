@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from tako.loose import as_array, as_object
+from tako.typed.fields import is_typed_dict
 from tako.typed.reading import MismatchError, fits, read
 from tako.typed.schemas import VALUE
-from tako.typed.shapes import Choice, Items, Leaf, Record, Shape, Table, Text, is_typed_dict
+from tako.typed.shapes import Checked, Choice, Items, Leaf, Record, Shape, Table, Text
 
 MISSING: Any = object()
 """What has not come yet, or can't be told yet."""
@@ -155,15 +156,23 @@ class Growing:
             return self.whole(shape, value)
         if isinstance(shape, Choice):
             return self.chosen(shape, value)
-        table, array = as_object(value), as_array(value)
-        if isinstance(shape, Record):
-            return self.record(shape, table) if table is not None else MISSING
-        if isinstance(shape, Items):
-            return shape.make(self.items(shape, array)) if array is not None else MISSING
+        if isinstance(shape, Checked) and shape.grows is not None:
+            grown = self.grow(shape.grows, value)
+            return grown if grown is MISSING or shape.make is None else shape.make(grown)
+        if isinstance(shape, Text):
+            return str(value) if isinstance(value, _Open) else MISSING
+        return self.container(shape, as_object(value), as_array(value))
+
+    def container(self, shape: Shape, table: dict[str, Any] | None, array: list[Any] | None) -> Any:
+        """Return as much of a record, a list or a table."""
+        if isinstance(shape, Record) and table is not None:
+            return self.record(shape, table)
+        if isinstance(shape, Items) and array is not None:
+            return shape.make(self.items(shape, array))
         if isinstance(shape, Table) and table is not None:
             grown = {key: self.grow(shape.value, one) for key, one in table.items()}
             return {key: one for key, one in grown.items() if one is not MISSING}
-        return str(value) if isinstance(shape, Text) and isinstance(value, _Open) else MISSING
+        return MISSING
 
     def whole(self, shape: Shape, value: Any) -> Any:
         """Read a value that is complete; MISSING if it doesn't fit."""
@@ -191,12 +200,16 @@ class Growing:
         """Tell whether a value that still grows can become one of a shape."""
         if isinstance(shape, Choice):
             return any(self.may_be(member, value) for member in shape.members)
+        if isinstance(shape, Checked) and shape.grows is not None:
+            return self.may_be(shape.grows, value)
         if isinstance(value, _Open):
             return isinstance(shape, Leaf) and shape.declared is not type(None)
         if isinstance(value, list):
             return isinstance(shape, Items)
-        if not isinstance(shape, Record):
-            return isinstance(shape, Table)
+        return self.may_be_record(shape, value) if isinstance(shape, Record) else isinstance(shape, Table)
+
+    def may_be_record(self, shape: Record, value: dict[str, Any]) -> bool:
+        """Tell whether an object can become a record: by its tag, its keys, and the fields that are complete."""
         tag = value.get(shape.tag[0]) if shape.tag else None
         if shape.tag and tag is not None and tag != shape.tag[1] and not self.is_open(tag):
             return False

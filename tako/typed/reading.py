@@ -35,7 +35,7 @@ def read_text(shape: Shape, text: str, *, wrapped: bool) -> Any:
         raise MismatchError("it is nested too deeply") from None
     except ValueError as error:
         raise MismatchError(f"it isn't one JSON value and nothing else: {error}") from None
-    raw, path = data.encode(), "$"
+    raw, path = _encoded(data), "$"
     if wrapped and [*(table := as_object(value) or {})] == [VALUE]:
         raw, path, value = (
             bytes(msgspec.json.decode(raw, type=dict[str, msgspec.Raw])[VALUE]),
@@ -171,6 +171,16 @@ def _record(shape: Record, data: bytes, path: str) -> Any:
         raise MismatchError(f"{path}: {one_line(str(error))}") from None
 
 
+def _encoded(text: str) -> bytes:
+    """Return JSON as bytes, whose texts are Unicode: half a pair of surrogates isn't."""
+    try:
+        raw = text.encode()
+        msgspec.json.decode(raw)
+    except (ValueError, RecursionError) as error:
+        raise MismatchError(f"it isn't one JSON value and nothing else: {one_line(str(error))}") from None
+    return raw
+
+
 def fits_not(raw: msgspec.Raw | None, expected: Any) -> bool:
     """Tell whether a value is missing or another one than expected."""
     return raw is None or msgspec.json.decode(raw) != expected
@@ -182,7 +192,8 @@ def _choice(shape: Choice, data: bytes, path: str) -> Any:
     read_: list[tuple[int, Any]] = []
     for member in shape.members:
         try:
-            read_.append((_unknown(member, data), read(member, data, path)))
+            value = read(member, data, path)
+            read_.append((_unknown(member, data), value))
         except MismatchError as error:
             problems.append(f"as {name_of(member.declared)}: {error}")
     if not read_:

@@ -8,16 +8,16 @@ the caller has done so.
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
 import sys
 import types
 import typing
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Required, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 from tako.errors import ConfigurationError
+from tako.typed.fields import fields_of, is_pydantic, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +36,8 @@ _SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
+NO_DATA: tuple[Any, ...] = (complex, collections.abc.Callable)  # pyright: ignore[reportUnknownMemberType] - of anything
+"""What pydantic reads from Python values, though it's no data to ask a model for."""
 _OPENING = ("extra", "populate_by_name", "validate_by_name", "alias_generator")
 """Settings of pydantic's models by which they take other keys than those of their fields."""
 
@@ -62,7 +64,17 @@ class Text(Leaf):
 
 
 class Checked(Leaf):
-    """What pydantic reads."""
+    """What pydantic reads. ``grows``: the shape that it has while it's read from a stream, ``make`` ends that."""
+
+    def __init__(self, declared: Any, grows: Shape | None = None, make: Callable[[Any], Any] | None = None) -> None:
+        super().__init__(declared)
+        self.grows = grows
+        self.make = make
+
+    @property
+    def inner(self) -> list[Shape]:
+        """The shape while it grows."""
+        return [] if self.grows is None else [self.grows]
 
 
 class Items(Shape):
@@ -165,9 +177,11 @@ def _check(root: Shape, owner: str) -> None:
     """Mark what msgspec reads; refuse what nothing reads."""
     for shape in _walk(root):
         shape.native = _is_native(shape)
-    for shape in _walk(root):
+    for shape in _walk(root, checked=False):
         if isinstance(shape, Leaf) and not shape.native and not isinstance(shape, Checked):
-            raise ConfigurationError(f"{owner}: {name_of(shape.declared)} isn't a type that JSON can be read into")
+            hint = "" if "pydantic" in sys.modules else "; pydantic reads more types, if you import it"
+            text = f"{owner}: {name_of(shape.declared)} isn't a type that JSON can be read into{hint}"
+            raise ConfigurationError(text)
 
 
 def name_of(declared: Any) -> str:
@@ -184,23 +198,33 @@ def name_of(declared: Any) -> str:
     return getattr(declared, "__name__", "") or str(declared).replace("typing.", "")
 
 
-def _walk(root: Shape) -> Iterator[Shape]:
+def _walk(root: Shape, *, checked: bool = True) -> Iterator[Shape]:
+    """Yield a shape and those inside, each once; those inside of what pydantic reads only if ``checked``."""
     seen: dict[int, Shape] = {}
     todo = [root]
     while todo:
         shape = todo.pop()
         if id(shape) not in seen:
             seen[id(shape)] = shape
-            todo += shape.inner
+            todo += shape.inner if checked or not _is_checked(shape) else []
             yield shape
 
 
 def _is_native(shape: Shape) -> bool:
-    if any(isinstance(one, Checked) or (isinstance(one, Record) and one.checked) for one in _walk(shape)):
+    if any(map(_is_checked, _walk(shape))):
         return False
+    return _is_known(shape.declared)
+
+
+def _is_checked(shape: Shape) -> bool:
+    return isinstance(shape, Checked) or (isinstance(shape, Record) and shape.checked)
+
+
+def _is_known(declared: Any) -> bool:
+    """Whether msgspec reads a type."""
     try:
-        msgspec.json.schema(shape.declared)
-    except (TypeError, NameError):  # msgspec's word for a type that it can't read, and a name that isn't there
+        msgspec.json.schema(declared)
+    except (TypeError, NameError):  # of a type that it can't read, and a name that isn't there
         return False
     return True
 
@@ -209,7 +233,7 @@ class _Builder:
     """Builds shapes; a record that refers to itself is built once."""
 
     def __init__(self) -> None:
-        self.records: dict[Any, Record] = {}
+        self.records: dict[Any, Record | Checked] = {}
 
     def build(self, declared: Any, meta: tuple[Any, ...] = ()) -> Shape:
         while hasattr(declared, "__value__"):  # type X = …
@@ -219,12 +243,14 @@ class _Builder:
             return self.annotated(declared, args[0], (*declared.__metadata__, *meta))
         if origin in (Required, NotRequired):
             return self.build(args[0], meta)
+        if isinstance(declared, TypeVar):
+            return self.build(declared.__bound__ or Any, meta)
         whole = Annotated[(declared, *meta)] if meta else declared
         if origin in (Union, types.UnionType):
             return self.choice(whole, args)
         if declared in (str, Any, object):
             return Text(Any if declared is object else whole)
-        return self.container(whole, origin or declared, args, meta) or self.record(whole, declared) or Leaf(whole)
+        return self.container(whole, origin or declared, args, meta) or self.record(whole, declared) or _leaf(whole)
 
     def container(self, whole: Any, kind: Any, args: tuple[Any, ...], meta: tuple[Any, ...]) -> Shape | None:
         if kind is tuple and len(args) == 2 and args[1] is Ellipsis:  # noqa: PLR2004 - tuple[X, ...]
@@ -238,7 +264,7 @@ class _Builder:
     def annotated(self, declared: Any, inner: Any, meta: tuple[Any, ...]) -> Shape:
         if any(type(one).__module__.partition(".")[0] in FOREIGN for one in meta):
             _pydantic(declared)
-            return Checked(declared)
+            return Checked(declared, self.build(inner))
         return self.build(inner, meta)
 
     def choice(self, declared: Any, args: tuple[Any, ...]) -> Shape:
@@ -248,6 +274,12 @@ class _Builder:
             return _CheckedChoice(declared, members)  # pydantic knows best which of its own is meant
         return Choice(declared, members)
 
+    def root(self, whole: Any, cls: Any) -> Checked:
+        """Return the shape of a model with one value and no fields (``RootModel``)."""
+        root = self.records[cls] = Checked(whole, make=lambda value: cls.model_construct(root=value))
+        root.grows = self.build(cls.model_fields["root"].annotation)
+        return root
+
     def record(self, whole: Any, declared: Any) -> Shape | None:
         known = self.records.get(declared) if isinstance(declared, typing.Hashable) else None
         if known is not None:
@@ -255,99 +287,34 @@ class _Builder:
         cls = get_origin(declared) or declared
         if not isinstance(cls, type):
             return None
-        fields, checked = _fields_of(declared, cls), _is_pydantic(cls)
+        fields, checked = fields_of(declared, cls), is_pydantic(cls)
         if fields is None:
-            return Checked(whole) if checked else None
-        record = self.records[declared] = Record(whole, cls, checked=checked, tag=_tag(cls))
+            return self.root(whole, cls) if checked else None
+        record = self.records[declared] = Record(whole, cls, checked=checked, tag=tag_of(cls))
         record.fields = [Field(key, name, self.build(kind), default) for key, name, kind, default in fields]
         return record
+
+
+def _kind(declared: Any) -> Any:
+    return get_origin(declared) or declared
 
 
 class _CheckedChoice(Choice, Checked):
     """A union of pydantic's models."""
 
-
-_Fields = list[tuple[str, str, Any, "Callable[[], Any] | None"]]
-
-
-def _fields_of(declared: Any, cls: Any) -> _Fields | None:
-    """List key, name, type and default of a record's fields; None for a class that isn't taken apart."""
-    if _is_pydantic(cls) and not hasattr(cls, "__dataclass_fields__"):
-        return _pydantic_fields(cls)
-    if issubclass(cls, msgspec.Struct):
-        return None if cls.__struct_config__.array_like else _struct_fields(declared)
-    if dataclasses.is_dataclass(cls):
-        hints = _hints(cls)
-        return [
-            (one.name, one.name, hints[one.name], _dataclass_default(one))
-            for one in dataclasses.fields(cls)
-            if one.init
-        ]
-    if is_typed_dict(cls):
-        required: frozenset[str] = cls.__required_keys__
-        return [(key, key, kind, None if key in required else _nothing) for key, kind in _hints(cls).items()]
-    return None
+    def __init__(self, declared: Any, members: list[Shape]) -> None:
+        Checked.__init__(self, declared)
+        self.members = members
 
 
-def is_typed_dict(cls: Any) -> bool:
-    """Tell a TypedDict, that of typing_extensions as well."""
-    return hasattr(cls, "__required_keys__")
-
-
-def _hints(cls: Any) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(cls, include_extras=True)
-    except NameError as error:
-        raise ConfigurationError(f"response_type: {cls.__name__}: {error}") from None
-
-
-def _struct_fields(declared: Any) -> _Fields:
-    return [
-        (
-            one.encode_name,
-            one.name,
-            one.type,
-            None if one.required else _default(one.default, one.default_factory, msgspec.NODEFAULT),
-        )
-        for one in msgspec.structs.fields(declared)
-    ]
-
-
-def _dataclass_default(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
-    return _default(field.default, field.default_factory, dataclasses.MISSING)
-
-
-def _pydantic_fields(cls: Any) -> _Fields | None:
-    if getattr(cls, "__pydantic_root_model__", False):
-        return None
-    return [
-        (
-            one.validation_alias if isinstance(one.validation_alias, str) else name,
-            name,
-            Annotated[(one.annotation, *one.metadata)] if one.metadata else one.annotation,
-            None if one.is_required() else partial(one.get_default, call_default_factory=True),
-        )
-        for name, one in cls.model_fields.items()
-    ]
-
-
-def _default(value: Any, factory: Any, missing: Any) -> Callable[[], Any] | None:
-    if factory is not missing:
-        return factory  # type: ignore[no-any-return]  # it makes the value
-    return None if value is missing else lambda: value
-
-
-def _nothing() -> None:
-    """Stand for the default of a key that may be left out."""
-
-
-def _tag(cls: type) -> tuple[str, Any] | None:
-    config: Any = getattr(cls, "__struct_config__", None)
-    return (config.tag_field, config.tag) if config is not None and config.tag is not None else None
-
-
-def _is_pydantic(cls: type) -> bool:
-    return hasattr(cls, "__pydantic_validator__") and "pydantic" in sys.modules
+def _leaf(declared: Any) -> Leaf:
+    """Return the shape of what isn't taken apart; what msgspec can't read, pydantic may."""
+    is_type = isinstance(declared, type) or get_origin(declared) is not None
+    if is_type and _kind(declared) not in NO_DATA and "pydantic" in sys.modules and not _is_known(declared):
+        with suppress(ConfigurationError):
+            adapter(declared)
+            return Checked(declared)
+    return Leaf(declared)
 
 
 def _pydantic(declared: Any) -> Any:

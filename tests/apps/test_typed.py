@@ -322,13 +322,19 @@ def test_constraints_deep_inside_hold() -> None:
 
 def test_pydantic_is_never_imported_for_who_doesnt() -> None:
     code = """
-import sys, tako
+import pathlib, sys, tako
 from dataclasses import dataclass
 @dataclass
 class Person:
     name: str
 provider = tako.providers.PythonProvider("p", lambda request: '{"name": "Ada"}')
 assert provider.blocking.chat("Go", response_type=Person).parsed == Person("Ada")
+try:
+    provider.blocking.chat("Go", response_type=pathlib.Path)
+except tako.ConfigurationError as error:
+    assert "pydantic reads more types, if you import it" in str(error)
+else:
+    raise SystemExit("it isn't refused")
 assert "pydantic" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,7 +15,7 @@ from tako.kit.schemas.limits import Budget
 from tako.kit.schemas.names import renamed, wire_names
 from tako.kit.schemas.properties import property_forms, with_call, with_properties
 from tako.kit.schemas.wires import Wire
-from tako.types import JsonSchema, Message, Tool
+from tako.types import JsonSchema, Message, Role, Tool
 
 if TYPE_CHECKING:
     from tako.kit.families import Rules
@@ -176,4 +176,6 @@ def _in_words(
     how = "in the system's text, beside JSON mode" if form else "in the system's text alone"
     context.notice(notices.CHANGED_PARAMETER, f"the schema of the reply went out {how}: {why}", "response_format")
     text = IN_WORDS + msgspec.json.encode(wanted.schema).decode()
-    return {"response_format": form, "messages": [*messages, Message.system(text)]}
+    first = next((i for i, message in enumerate(messages) if message.role is not Role.SYSTEM), len(messages))
+    told = [*messages[:first], Message.system(text), *messages[first:]]
+    return {"response_format": form, "messages": told}

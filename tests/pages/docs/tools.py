@@ -18,5 +18,5 @@ provider = providers.PythonProvider("p", answer)
 # %% 2
 assert result.text == "It's 22 degrees celsius in Paris."
 
-# %% 4
+# %% 5
 assert result.parsed == Report("Paris", 22) and result.rounds == 2
