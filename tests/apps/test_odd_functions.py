@@ -157,7 +157,6 @@ def called(function: Callable[..., Any], args: dict[str, Any]) -> Any:
         (Person, {"name": "Ada"}, {"name": "Ada"}),
         (Place, {"name": "Paris"}, {"name": "Paris"}),
     ],
-    ids=str,
 )
 def test_odd_functions_are_called_with_what_the_model_gives(
     function: Callable[..., Any], args: dict[str, Any], result: Any
@@ -175,7 +174,6 @@ def test_odd_functions_are_called_with_what_the_model_gives(
         (Place, ""),
         (bare, ""),
     ],
-    ids=str,
 )
 def test_a_description_is_the_functions_own(function: Callable[..., Any], description: str) -> None:
     assert Tool.of(function, name="odd").description == description
