@@ -12,10 +12,8 @@ from fastapi.testclient import TestClient
 
 with TestClient(app) as client:
     assert client.post("/chat", json=[{"role": "user", "content": "Hi"}]).json()["content"][0]["text"] == "Hello there."
-    assert (
-        "".join(line.removeprefix("data: ") for line in client.get("/stream?question=Hi").text.split("\n\n"))
-        == "Hello there."
-    )
+    events = client.get("/stream?question=Hi").text.split("\n\n")[:-1]
+    assert "".join(json.loads(event.removeprefix("data: ")) for event in events) == "Hello there."
 
 # %% 3
 assert "Hello" in site.test_client().get("/stream?question=Hi").text
