@@ -183,6 +183,14 @@ class Blocking:
         """Close the connections of the provider."""
         loop_thread().run(self._provider.aclose())
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def __repr__(self) -> str:
         return f"{self._provider!r}.blocking"
 

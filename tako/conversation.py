@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tako.errors import ConfigurationError, InvalidReplyError, one_line
 from tako.going_on import going_on, joined, replies_of
-from tako.keywords import over
+from tako.keywords import check_names, over
 from tako.loose import is_deep
 from tako.parts import Part
 from tako.request import as_request
@@ -73,6 +73,9 @@ class Conversation:
         messages: Sequence[Message] = (),
         **options: Unpack[RequestOptions],
     ) -> None:
+        if not hasattr(provider, "chat"):
+            raise ConfigurationError(f"Conversation: provider is a {type(provider).__name__}, not a provider")
+        check_names(options, provider.id)
         self.provider = provider
         self.options = options
         self.messages = list(messages)

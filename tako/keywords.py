@@ -77,6 +77,8 @@ class RequestOptions(TypedDict, total=False):
 
 
 NAMES = tuple(RequestOptions.__annotations__)
+OF_A_CALL = ("response_type", "repairs")
+"""Keywords that are no part of a request."""
 _UNSET = ChatRequest([])
 """A request in which nothing is given."""
 
@@ -86,7 +88,7 @@ def as_given(given: Prompt, options: Mapping[str, Any], defaults: Mapping[str, A
 
     Raises ConfigurationError for a keyword that doesn't exist, and for what ``as_request`` refuses.
     """
-    _check_names(options, owner)
+    check_names(options, owner)
     request = as_request(given)
     if defaults:
         request = _apply(request, _not_given(request, options, defaults), defaults_first=True)
@@ -101,7 +103,7 @@ def read_defaults(given: object, provider: Provider) -> dict[str, Any]:
     if table is None:
         raise ConfigurationError(f"{owner}: defaults is a dict of a request's fields, not a {type(given).__name__}")
     try:
-        _check_names(table, "defaults")
+        check_names(table, "defaults")
         defaults = {name: _from_table(name, value) for name, value in table.items() if value is not None}
         as_given("Hi", defaults, {}, owner)
     except (ConfigurationError, msgspec.ValidationError) as error:
@@ -109,10 +111,13 @@ def read_defaults(given: object, provider: Provider) -> dict[str, Any]:
     return {name: Private(value) if name in ("headers", "context") else value for name, value in defaults.items()}
 
 
-def _check_names(options: Mapping[str, Any], owner: str) -> None:
+def check_names(options: Mapping[str, Any], owner: str) -> None:
+    """Refuse what isn't the name of a keyword. Raises ConfigurationError."""
     for name in options:
         if name not in NAMES:
-            hint = near(str(name), NAMES) or f" (known: {', '.join(NAMES)})"
+            hint = near(str(name), (*NAMES, *OF_A_CALL)) or f" (known: {', '.join(NAMES)})"
+            if name in OF_A_CALL:
+                hint = "; give it to chat, say or run" + (", or to stream" if name == "response_type" else "")
             raise ConfigurationError(f"{owner}: a request has no option {shown(name)}{hint}")
 
 

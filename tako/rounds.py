@@ -44,10 +44,12 @@ class Rounds:
         response_type: Any,
         repairs: int,
     ) -> None:
-        if not isinstance(max_rounds, int) or max_rounds < 1:
+        if type(max_rounds) is not int or max_rounds < 1:
             raise ConfigurationError(f"max_rounds is {max_rounds!r}, not a number of rounds, 1 or more")
-        if max_cost is not None and (isinstance(max_cost, bool) or not max_cost > 0):
+        if max_cost is not None and not (type(max_cost) in (int, float) and max_cost > 0):
             raise ConfigurationError(f"max_cost is {max_cost!r}, not a number of dollars above 0")
+        if approve is not None and not callable(approve):
+            raise ConfigurationError(f"approve is a {type(approve).__name__}, not a function that takes a call")
         bare = next((one.name for one in request.tools if isinstance(one, Tool) and function_of(one) is None), None)
         if bare is not None:
             raise ConfigurationError(f"{provider.id}: tool {bare!r} has no function; give a function, or Tool.of")

@@ -197,6 +197,12 @@ def test_what_isnt_a_conversation_is_refused_in_one_line(text: str, words: str, 
 def test_what_cant_be_a_turn_is_refused_and_not_kept(saying: Callable[..., Any]) -> None:
     provider, seen = saying("ok")
     conversation = tako.Conversation(provider)
+    with pytest.raises(ConfigurationError, match="temprature"):
+        Conversation(provider, temprature=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    with pytest.raises(ConfigurationError, match="'response_type'; give it to chat, say or run"):
+        Conversation(provider, response_type=int)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    with pytest.raises(ConfigurationError, match="provider is a str"):
+        Conversation("openai:gpt-6")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     for turn in (5, None, [5]):
         with pytest.raises(ConfigurationError):
             conversation.blocking.say(turn)  # type: ignore[arg-type]

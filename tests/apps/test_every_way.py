@@ -168,6 +168,34 @@ def _evaluated(annotation: Any, function: Any) -> Any:
     return eval(annotation, {**vars(tako.kit.http), "Unpack": typing.Unpack, **function.__globals__})
 
 
+def test_a_keyword_that_is_misspelt_or_out_of_place_gets_advice(saying: Callable[..., Any]) -> None:
+    provider, seen = saying("ok")
+    for ask, text in (
+        (lambda: provider.blocking.chat("Hi", respone_type=int), "did you mean 'response_type'"),
+        (lambda: provider.blocking.stream("Hi", repairs=2), "'repairs'; give it to chat, say or run"),
+        (
+            lambda: saying("ok", defaults={"response_type": int}),
+            "'response_type'; give it to chat, say or run, or to str",
+        ),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            ask()
+        assert text in str(caught.value)
+    assert not seen
+
+
+def test_the_blocking_face_closes_what_it_used() -> None:
+    closed: list[str] = []
+
+    class Closing(type(tako.providers.PythonProvider("p", lambda request: "ok"))):  # type: ignore[misc]
+        async def aclose(self) -> None:
+            closed.append(self.id)
+
+    with Closing("mine", lambda request: "ok").blocking as provider:
+        assert provider.chat("Hi").text == "ok"
+    assert closed == ["mine"]
+
+
 def test_keywords_are_the_fields_of_a_request(saying: Callable[..., Any]) -> None:
     provider, seen = saying("ok")
     provider.blocking.chat("Hi")
