@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tako.hooks import get_provider, hookimpl, register, unregister
     from tako.hookspecs import Around, Chat, Stream
     from tako.middleware import around
-    from tako.parts import Citation, ContentPart
+    from tako.parts import Citation, ContentPart, TextPart
     from tako.provider import Provider
     from tako.state import Origin, State
     from tako.stream import ChatStream
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         ChatChunk,
         ChatRequest,
         ChatResponse,
+        Cost,
         Delta,
         End,
         FinishReason,
@@ -76,7 +77,7 @@ _HOMES = {
     "tako.errors": ("TakoError",),
     "tako.hooks": ("get_provider", "hookimpl", "register", "unregister"),
     "tako.hookspecs": ("Around", "Chat", "Stream"),
-    "tako.parts": ("Citation", "ContentPart"),
+    "tako.parts": ("Citation", "ContentPart", "TextPart"),
     "tako.provider": ("Provider",),
     "tako.state": ("Origin", "State"),
     "tako.stream": ("ChatStream",),
@@ -85,6 +86,7 @@ _HOMES = {
         "ChatChunk",
         "ChatRequest",
         "ChatResponse",
+        "Cost",
         "Delta",
         "End",
         "FinishReason",
@@ -113,6 +115,7 @@ __all__ = [
     "Conductor",
     "ContentPart",
     "Conversation",
+    "Cost",
     "Delta",
     "End",
     "FinishReason",
@@ -125,6 +128,7 @@ __all__ = [
     "State",
     "Stream",
     "TakoError",
+    "TextPart",
     "Tool",
     "ToolCallDelta",
     "ToolSchema",

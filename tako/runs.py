@@ -115,7 +115,7 @@ class Run(Generic[T_co]):
         self._result: RunResult[T_co] | None = None
 
     def __await__(self) -> Generator[Any, None, RunResult[T_co]]:
-        return self._finished().__await__()
+        return self.result().__await__()
 
     def stream(self) -> AsyncGenerator[RunEvent, None]:
         """Run, and iterate over the events. Raises the same errors as ``await``."""
@@ -132,7 +132,8 @@ class Run(Generic[T_co]):
                     self._result = event.result
                 yield event
 
-    async def _finished(self) -> RunResult[T_co]:
+    async def result(self) -> RunResult[T_co]:
+        """Run, unless that's done, and return the result, as ``await`` does: a coroutine, for ``create_task``."""
         if self._result is None:
             async with aclosing(self.events(streaming=False)) as events:
                 async for _ in events:

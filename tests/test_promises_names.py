@@ -51,7 +51,7 @@ NAMES = [
     "register",
     "unregister",
 ]
-BESIDES = "ChatStream errors load_config"
+BESIDES = "ChatStream Cost TextPart errors load_config"
 
 FIELDS: dict[str, dict[str, Any]] = {
     "ChatRequest": {
