@@ -16,7 +16,7 @@ from tako.kit.proxy import Proxy
 from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, bare, os_reason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from tako.errors import TransportError
     from tako.kit.connection import Connection
@@ -147,22 +147,24 @@ class Reply:
     ) -> None:
         self.status = connection.status
         self.headers: Mapping[str, str] = connection.headers
-        self._connection: Connection | None = connection
+        self._connection: Connection | None = connection  # None once it may carry another request
         self._request = request
         self._target = target
         self._pool = pool
         self._slots = slots
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    def pieces(self) -> Body:
         """Iterate over what comes, as it comes."""
-        connection = self._connection
+        return Body(self.read)
+
+    async def read(self) -> bytes:
+        """Return what has come of the body and wait if that is nothing; b"" at its end. Raises TransportError."""
+        if self._connection is None:
+            return b""
         try:
-            while connection is not None and (data := await connection.read()):
-                yield data
+            return await self._connection.read()
         except (OSError, NotHttpError, EndedError) as error:
             failure = translated(error, Route(self._request, self._target.proxy), INCOMPLETE)
-        else:
-            return
         raise failure
 
     async def aclose(self) -> None:
@@ -176,6 +178,22 @@ class Reply:
             connection.abort()
         if self._slots is not None:
             self._slots.release()
+
+
+class Body:
+    """The body of a reply as an iterator; whoever has the reply closes it."""
+
+    def __init__(self, read: Callable[[], Awaitable[bytes]]) -> None:
+        self._read = read
+
+    def __aiter__(self) -> Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self._read()
+        if not data:
+            raise StopAsyncIteration
+        return data
 
 
 def _head(request: HttpRequest, target: Target) -> bytes:

@@ -7,7 +7,7 @@ import zlib
 from contextlib import aclosing, suppress
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -18,7 +18,7 @@ from tako.kit.wire import PATIENCE
 from tako.loose import DEEPEST
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import Iterator
 
     from tako.kit.wire import HttpReply
 
@@ -40,26 +40,57 @@ _ESCAPES = re.compile(rb"(?i)\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(ud[89
 """Escapes of JSON strings; the group is half of a pair of surrogates, without the other half."""
 
 
-async def read_pieces(reply: HttpReply, cap: int) -> AsyncGenerator[bytes, None]:
-    """Iterate over a body, decompressed.
+class Pieces:
+    """A body as it comes, decompressed: an async iterator, to be closed.
 
     Raises ResponseError past ``cap`` bytes, before or after decompression, and TransportError where the body ends, but
-    its compression does not: then something has cut it that knows nothing of it.
+    its compression does not: then something has cut it that knows nothing of it. No generator, which asyncio registers
+    and has to be told of at the end: that costs a short reply more than reading it.
     """
-    inflate = _inflater(reply)
-    seen = 0
-    async with aclosing(cast("AsyncGenerator[bytes, None]", reply.pieces())) as pieces:
-        async for raw in pieces:
-            seen += len(raw)
-            if seen > cap:
-                raise too_large(cap)
-            if inflate is None:
-                yield raw
-            else:
-                for piece in inflate.feed(raw, cap):
-                    yield piece
-    if inflate is not None and inflate.unfinished:
-        raise TransportError("the reply ended in the middle of its compression")
+
+    def __init__(self, reply: HttpReply, cap: int) -> None:
+        self._inflate = _inflater(reply)
+        self._source = aiter(reply.pieces())
+        self._cap = cap
+        self._seen = 0
+        self._inflated: Iterator[bytes] = iter(())
+
+    def __aiter__(self) -> Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._inflate is not None:
+            return await self._decompressed(self._inflate)
+        return await self._raw()
+
+    async def aclose(self) -> None:
+        """Leave the body."""
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()
+
+    async def _raw(self) -> bytes:
+        raw = await anext(self._source)
+        self._seen += len(raw)
+        if self._seen > self._cap:
+            raise too_large(self._cap)
+        return raw
+
+    async def _decompressed(self, inflate: _Inflater) -> bytes:
+        while True:
+            for piece in self._inflated:
+                return piece
+            try:
+                self._inflated = inflate.feed(await self._raw(), self._cap)
+            except StopAsyncIteration:
+                if inflate.unfinished:
+                    raise TransportError("the reply ended in the middle of its compression") from None
+                raise
+
+
+def read_pieces(reply: HttpReply, cap: int) -> Pieces:
+    """Iterate over a body; see ``Pieces``."""
+    return Pieces(reply, cap)
 
 
 class Patience:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tako.hookspecs import Chat, Stream
+    from tako.kit.body import Pieces
     from tako.kit.http import HttpProvider
     from tako.kit.wire import HttpReply
     from tako.provider import Provider
@@ -354,7 +355,7 @@ def _finish(
         raise StreamTruncatedError(f"{error.args[0]}: {failure.args[0]}") from failure
 
 
-async def _linger(pieces: AsyncGenerator[bytes, None]) -> None:
+async def _linger(pieces: Pieces) -> None:
     """Read on to the end of the body, shortly."""
     with anyio.move_on_after(LINGER):
         with suppress(TransportError, ResponseError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -87,7 +88,7 @@ def streams(draw: st.DrawFn) -> list[Fields]:
     return made
 
 
-def read(chunks: list[Fields]) -> tuple[list[Chunk], End]:
+def read(chunks: list[Any]) -> tuple[list[Chunk], End]:
     context = PROVIDER.context(ChatRequest([Message.user("Hi")]))
     decoder = CompletionsDecoder(
         PROVIDER, Exchange("", {"model": "m"}, context), tako_translator(PROVIDER), PROVIDER.dialect
@@ -126,3 +127,26 @@ def _without_ids(chunks: list[Chunk]) -> bytes:
         if isinstance(one, Delta)
     ]
     return msgspec.json.encode(plain)
+
+
+spellings = st.sampled_from(
+    [
+        msgspec.json.encode,
+        lambda chunk: json.dumps(chunk).encode(),  # with blanks, and all that isn't ASCII escaped
+        lambda chunk: json.dumps(chunk, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"),
+    ]
+)
+odd_texts = st.text(st.sampled_from('ab"\\/é\u2028\x7f😀{}:,'), min_size=1, max_size=4) | st.sampled_from(
+    ['"', "\\", '","content":"', '"}}]}', "}", '\\"', "\\u0041"]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(odd_texts, min_size=2, max_size=8), spellings, st.sampled_from(["content", "reasoning_content"]))
+def test_chunks_that_differ_in_their_text_alone_keep_it_to_the_letter(
+    texts: list[str], spelling: Any, name: str
+) -> None:
+    chunks = [{**HEADS[1], "choices": [{"index": 0, "delta": {name: text}, "logprobs": None}]} for text in texts]
+    said, _ = read([b"data: " + spelling(chunk) + b"\n\n" for chunk in chunks])
+    pieces = [chunk.text or chunk.reasoning for chunk in said if chunk.kind == "delta"]
+    assert [piece for piece in pieces if piece] == texts

@@ -92,7 +92,7 @@ class Feedback(Struct, rename="camel"):
     block_reason_message: str | None = None
 
 
-class Count(Struct, rename="camel"):
+class Count(Struct, rename="camel", gc=False):
     """Tokens. The counts of a stream are running totals, each of which may be missing."""
 
     prompt_token_count: Any = None
@@ -145,21 +145,21 @@ class TextPiece(Struct, forbid_unknown_fields=True, gc=False):
     thought: bool = False
 
 
-class TextContent(Struct, forbid_unknown_fields=True):
+class TextContent(Struct, forbid_unknown_fields=True, gc=False):
     """Parts that are text."""
 
     parts: list[TextPiece]
     role: str = ""
 
 
-class TextCandidate(Struct, forbid_unknown_fields=True):
+class TextCandidate(Struct, forbid_unknown_fields=True, gc=False):
     """A candidate that goes on with its text."""
 
     content: TextContent
     index: Literal[0] = 0
 
 
-class TextChunk(Struct, forbid_unknown_fields=True, rename="camel"):
+class TextChunk(Struct, forbid_unknown_fields=True, rename="camel", gc=False):
     """Nearly every chunk of a stream: the only answer goes on with text or thoughts, and nothing else is new."""
 
     candidates: tuple[TextCandidate]

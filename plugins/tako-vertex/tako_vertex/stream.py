@@ -262,7 +262,7 @@ class Frames:
     def feed(self, data: bytes) -> list[bytes]:
         """Return the texts that these bytes complete; raises ResponseError for one over the cap."""
         if self._sse is not None:
-            return [_text(event) for event in self._sse.feed(data)]
+            return [event.data if event.event == "message" else _text(event) for event in self._sse.feed(data)]
         if self._array is None:
             if self._start is not None:
                 self._start, data = strip_bom(self._start + data)

@@ -107,28 +107,35 @@ class CompletionsDecoder:
     def _chunks(self, events: list[Event]) -> Iterator[Chunk]:
         for event in events:
             data, usual = event.data, self._usual
-            if data.startswith(usual.head):
-                try:
-                    chunk = usual.read(b"{" + data[usual.skip :])
-                except (msgspec.DecodeError, UnicodeError, RecursionError):
-                    pass
-                else:
-                    known = self._id or (chunk.id is None and chunk.model is None)  # else they come only now
-                    text = chunk.choices[0].delta.text if known else None
-                    if usual.plain and text:  # here, since a function's call would cost as much as all this
-                        if usual.field == "content":
-                            self._block.pieces.append(text)
-                            yield Delta(text)
-                        else:
-                            self._block.pieces.append({usual.field: text})
-                            yield Delta(reasoning=text)
-                        continue
-                    if text and (delta := self._go_on(text, chunk)) is not None:
-                        yield delta
-                        continue
+            if usual.plain and (text := usual.text_of(data)):
+                yield self._text(text)
+                continue
+            if data.startswith(usual.head) and (delta := self._parsed(data, usual)) is not None:
+                yield delta
+                continue
             yield from self._any(event)
             if self.ended:
                 return
+
+    def _parsed(self, data: bytes, usual: Expected) -> Delta | None:
+        """Read a chunk that goes on with the block that is open; None if it's another one."""
+        try:
+            chunk = usual.read(b"{" + data[usual.skip :])
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return None
+        text = chunk.choices[0].delta.text
+        if not text or not (self._id or (chunk.id is None and chunk.model is None)):  # else these come only now
+            return None
+        return self._text(text) if usual.plain else self._go_on(text, chunk)
+
+    def _text(self, text: str) -> Delta:
+        """Add text or reasoning to the block that is open."""
+        field = self._usual.field
+        if field == "content":
+            self._block.pieces.append(text)
+            return Delta(text)
+        self._block.pieces.append({field: text})
+        return Delta(reasoning=text)
 
     def _go_on(self, text: Any, chunk: Any) -> Delta | None:
         """Add what a usual chunk has to the block that is open; None if it isn't one that goes on."""

@@ -7,6 +7,7 @@ msgspec.ValidationError for any other chunk, which is then read as a whole.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
@@ -114,6 +115,9 @@ class Expected:
 
     ``head`` is what stands before its choices, ``skip`` the length of that; ``read`` reads the rest. ``field`` is what
     its delta has; ``plain`` tells that it's text or reasoning, and ``read`` refuses chunks that say anything more.
+
+    ``start`` is what stands before the text of such a chunk, ``end`` what follows it: a chunk between them differs in
+    its text alone. Most servers send nothing else, so that nothing has to be parsed.
     """
 
     def __init__(self, field: str = "", chunk: bytes = b"") -> None:
@@ -123,7 +127,24 @@ class Expected:
         self.field = field
         self.read: Decode = USUAL.get(field, USUAL["content"])
         self.plain = False
+        self.start, self.end = NO_HEAD, b""
         if field in PLAIN and at > 0:
             with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
-                PLAIN[field](b"{" + chunk[at:])
+                text = PLAIN[field](b"{" + chunk[at:]).choices[0].delta.text
                 self.read, self.plain = PLAIN[field], True
+                self._expect_text(text, chunk)
+
+    def _expect_text(self, text: str | None, chunk: bytes) -> None:
+        """Note what stands around the text, if that is sure: its field stands there once, and no escape is in it."""
+        start = re.search(rb'"%b": ?"' % self.field.encode(), chunk)
+        written = (text or "").encode()
+        if start is not None and chunk.count(start[0]) == 1 and chunk.startswith(written + b'"', start.end()):
+            self.start, self.end = chunk[: start.end()], chunk[start.end() + len(written) :]
+
+    def text_of(self, data: bytes) -> str:
+        """Return the text of a chunk that differs from the one before in nothing else; "" if it's another one."""
+        at = len(self.start)
+        end = data.find(b'"', at)
+        if not data.startswith(self.start) or data.find(b"\\", at, end) >= 0 or data[end:] != self.end:
+            return ""
+        return data[at:end].decode()
