@@ -7,10 +7,8 @@ import atexit
 import os
 import threading
 from concurrent.futures import CancelledError as ConcurrentCancelledError
-from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -47,22 +45,24 @@ class LoopThread:
     @property
     def ended(self) -> bool:
         """Whether nothing runs here any more."""
-        return self.lost or self._stopping or not self.thread.is_alive()
+        return self.lost or self._stopping
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and wait for it; leaving early (Ctrl-C) cancels it."""
-        if self.ended or threading.current_thread() is self.thread:
+        if self.ended or threading.get_ident() == self.thread.ident:
             work.close()
             raise RuntimeError(LOST if self.lost else ENDED if self.ended else ITSELF)
-        future = asyncio.run_coroutine_threadsafe(work, self.loop)
-        with self.telling(partial(_fail, future)):
+        call = _Call(work)
+        with self.telling(call.fail):
             try:
-                return future.result()
-            except ConcurrentCancelledError:  # what ran has cancelled itself, or the program ends
+                self.loop.call_soon_threadsafe(call.start, self.loop)
+                return call.result()
+            except asyncio.CancelledError:  # what ran has cancelled itself, or the program ends
                 raise self.told(asyncio.CancelledError()) from None
             finally:
-                future.cancel()
-                del future  # it refers to what it raises, whose traceback refers to this frame
+                if not call.ended:
+                    self.loop.call_soon_threadsafe(call.cancel)
+                del call  # it refers to what it raises, whose traceback refers to this frame
 
     def told(self, error: BaseException) -> BaseException:
         """Return what is raised in a thread that waits: as the program ends, what ends a thread without a word."""
@@ -112,6 +112,8 @@ class LoopThread:
         with suppress(TimeoutError, ConcurrentCancelledError):
             asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(LONGEST_ENDING)
         self._stopping = True
+        for tell in tuple(self._waiting):
+            tell(asyncio.CancelledError())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(LONGEST_PARKING)
         if not self.thread.is_alive():
@@ -140,10 +142,67 @@ class LoopThread:
         await self.loop.shutdown_asyncgens()
 
 
-def _fail(future: Future[Any], error: BaseException) -> None:
-    """Tell whoever waits for a result that it won't come."""
-    with suppress(InvalidStateError):
-        future.set_exception(error)
+class _Call(Generic[T]):
+    """A coroutine that runs on the loop, and the thread that waits for it.
+
+    asyncio's ``run_coroutine_threadsafe`` does it with two futures, a condition, and callbacks between them: as much
+    work as a call's whole way through tako.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self.ended = False
+        self._work = work
+        self._task: asyncio.Task[None] | None = None
+        self._begun = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._waits = threading.Lock()
+        self._waits.acquire()  # until the call has ended
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin; on the loop."""
+        if not self.ended:
+            self._task = loop.create_task(self._run())
+
+    def cancel(self) -> None:
+        """End the work, since nobody waits for it; on the loop."""
+        if self._task is not None:
+            self._task.cancel()
+        self.fail(asyncio.CancelledError())
+
+    def fail(self, error: BaseException) -> None:
+        """End the waiting with an error, unless there is an outcome already."""
+        if self.ended:
+            return
+        if not self._begun:
+            self._work.close()
+        self._error = error
+        self._end()
+
+    def result(self) -> T:
+        """Wait, and return what the coroutine returned, or raise what it raised."""
+        self._waits.acquire()
+        error, self._error = self._error, None
+        try:
+            if error is not None:
+                raise error
+            return self._value  # type: ignore[no-any-return]  # as the coroutine returned it
+        finally:
+            del error  # its traceback refers to this frame
+
+    async def _run(self) -> None:
+        self._begun = True
+        try:
+            self._value = await self._work
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the thread that waits raises it
+            self.fail(error)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.ended:
+            self.ended = True
+            self._waits.release()
 
 
 _lock = threading.Lock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +17,7 @@ NESTING = (dict, list, tuple, Struct)
 
 def as_object(value: Any) -> dict[str, Any] | None:
     """Return a JSON object as one, or None where the value is something else."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType] - fields are Any
 
 
 def as_array(value: Any) -> list[Any] | None:
@@ -58,6 +58,6 @@ def text_of(value: Any) -> str:
 
 def count_of(value: Any) -> int:
     """Return a count of tokens, 0 where the value is none; some servers write counts as floats."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):  # most are missing
         return 0
     return int(value) if 0 < value < 1 << 62 else 0

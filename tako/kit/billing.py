@@ -33,6 +33,8 @@ KNOWN_FEES = ("web_fetch_requests", "web_search_requests")
 """Counts of Anthropic's server tools whose fees are known: none beside the tokens, and that of a search."""
 BILLED = ("web_search", "file_search", "code_interpreter", "image_generation", "computer")
 """Beginnings of the types of OpenAI's tools that are billed by call (https://developers.openai.com/api/docs/pricing)."""
+SAID = ("cost", "cost_in_usd_ticks", "estimated_cost")
+"""Fields in which a server says what it billed."""
 TICKS = Decimal(10) ** 10
 """xAI's ``cost_in_usd_ticks`` for a dollar."""
 
@@ -56,6 +58,8 @@ def _billed(counts: Object) -> Decimal | None:
     OpenRouter and LiteLLM have a number, Perplexity an object, DeepInfra an estimate that it bills, xAI ticks. Whoever
     brings a key to OpenRouter pays the vendor beside it.
     """
+    if counts.keys().isdisjoint(SAID):  # most say nothing of it
+        return None
     given = counts.get("cost")
     inner = as_object(given)
     dollars = _dollars(inner.get("total_cost") if inner is not None else given)

@@ -146,23 +146,26 @@ def read_reply(document: Any, body: bytes) -> Reply:
         raise ResponseError(text, body=body[:4096].decode("utf-8", "replace")) from error
 
 
+CACHED = ("num_cached_tokens", "cached_tokens", "prompt_cache_hit_tokens")
+"""Fields of Mistral's, of Together's and Moonshot's, and of DeepSeek's."""
+
+
 def usage_of(counts: dict[str, Any] | None) -> Usage:
     """Count as tako does; what is no number is 0.
 
-    Cached tokens stand among the details, or in fields of Mistral's, of Together's and Moonshot's, and of DeepSeek's.
+    Cached tokens stand among the details, or in ``CACHED`` fields.
     Where the total shows that reasoning was counted beside the completion (xAI), it is added to it.
     """
     found = counts or {}
     prompt = as_object(found.get("prompt_tokens_details")) or {}
     completion = as_object(found.get("completion_tokens_details")) or {}
-    own = [count_of(found.get(name)) for name in ("num_cached_tokens", "cached_tokens", "prompt_cache_hit_tokens")]
     read, written = count_of(found.get("prompt_tokens")), count_of(found.get("completion_tokens"))
     thought = count_of(completion.get("reasoning_tokens")) or count_of(found.get("reasoning_tokens"))
     beside = count_of(found.get("total_tokens")) == read + written + thought
     return Usage(
         read,
         written + thought if beside else written,
-        count_of(prompt.get("cached_tokens")) or next(filter(None, own), 0),
+        count_of(prompt.get("cached_tokens")) or next(filter(None, map(count_of, map(found.get, CACHED))), 0),
         count_of(prompt.get("cache_write_tokens")),
         thought,
     )

@@ -58,16 +58,15 @@ class Encoded(Struct, eq=False):
 
     def wire(self) -> Iterator[dict[str, Any]]:
         """Yield the message, if anything is left of it."""
-        calls = [call.block for call in self.calls if call.block.get("type") != "function_call"]
-        lone = [call.block["function_call"] for call in self.calls if call.block.get("type") == "function_call"]
-        fields = {
-            **self.other,
-            **({"tool_calls": calls} if calls else {}),
-            **({"function_call": lone[0]} if lone else {}),
-        }
+        fields = {**self.other, **self._calls()} if self.calls else self.other
         if self.content or fields:
             content = _content(self.content) or ({} if self.calls else {"content": ""})
             yield {"role": self.role, **content, **fields}
+
+    def _calls(self) -> dict[str, Any]:
+        calls = [call.block for call in self.calls if call.block.get("type") != "function_call"]
+        lone = [call.block["function_call"] for call in self.calls if call.block.get("type") == "function_call"]
+        return {**({"tool_calls": calls} if calls else {}), **({"function_call": lone[0]} if lone else {})}
 
 
 def arrange(
@@ -128,6 +127,10 @@ def _join(fields: dict[str, Any], more: dict[str, Any]) -> None:
 
 def _paired(turn: list[Encoded], context: PartContext, dialect: Dialect) -> Iterator[dict[str, Any]]:
     """Yield a turn of the assistant's and all that follows it, the results in the order of the calls."""
+    if not any([message.calls or message.results for message in turn]):  # most turns: there is nothing to pair
+        for message in turn:
+            yield from message.wire()
+        return
     results = [result for message in turn if message.role != "assistant" for result in message.results]
     pairs: list[tuple[Encoded, Call, Result]] = []
     for message in turn:
