@@ -11,6 +11,8 @@ from msgspec import Struct
 DEEPEST = 100
 """Levels of arrays and objects in one value. No vendor reads more (protobuf's JSON stops there), and what walks through
 values needs some of Python's stack for each."""
+MOST_TOKENS = 1 << 62
+"""A count that no server counts."""
 NESTING = (dict, list, tuple, Struct)
 """The types of values that hold other values."""
 
@@ -58,6 +60,6 @@ def text_of(value: Any) -> str:
 
 def count_of(value: Any) -> int:
     """Return a count of tokens, 0 where the value is none; some servers write counts as floats."""
-    if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):  # most are missing
-        return 0
-    return int(value) if 0 < value < 1 << 62 else 0
+    if value.__class__ is int or isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
+        return int(value) if 0 < value < MOST_TOKENS else 0
+    return 0

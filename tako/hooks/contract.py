@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from contextlib import aclosing
 from functools import partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
@@ -35,7 +36,7 @@ class AfterTheEndError(WrongResultError):
 def answering(chat: Chat, request: ChatRequest) -> Awaitable[ChatResponse]:
     """Call a chat function, which its author may have got wrong."""
     answer: Any = chat(request)
-    if not hasattr(answer, "__await__"):
+    if answer.__class__ is not CoroutineType and not hasattr(answer, "__await__"):
         raise WrongResultError(f"tako_chat must return an async function; calling it gave {kind(answer)}")
     return answer  # type: ignore[no-any-return]  # it can be awaited
 

@@ -155,16 +155,19 @@ class Reply:
 
     def pieces(self) -> Body:
         """Iterate over what comes, as it comes."""
-        return Body(self.read)
+        return Body(self._next_piece)
 
-    async def read(self) -> bytes:
-        """Return what has come of the body and wait if that is nothing; b"" at its end. Raises TransportError."""
+    async def _next_piece(self) -> bytes:
         if self._connection is None:
-            return b""
+            raise StopAsyncIteration
         try:
-            return await self._connection.read()
+            data = await self._connection.read()
         except (OSError, NotHttpError, EndedError) as error:
             failure = translated(error, Route(self._request, self._target.proxy), INCOMPLETE)
+        else:
+            if data:
+                return data
+            raise StopAsyncIteration
         raise failure
 
     async def aclose(self) -> None:
@@ -183,17 +186,14 @@ class Reply:
 class Body:
     """The body of a reply as an iterator; whoever has the reply closes it."""
 
-    def __init__(self, read: Callable[[], Awaitable[bytes]]) -> None:
-        self._read = read
+    def __init__(self, next_piece: Callable[[], Awaitable[bytes]]) -> None:
+        self._next_piece = next_piece
 
     def __aiter__(self) -> Body:
         return self
 
-    async def __anext__(self) -> bytes:
-        data = await self._read()
-        if not data:
-            raise StopAsyncIteration
-        return data
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._next_piece()
 
 
 def _head(request: HttpRequest, target: Target) -> bytes:

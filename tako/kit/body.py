@@ -61,7 +61,7 @@ class Pieces:
     async def __anext__(self) -> bytes:
         if self._inflate is not None:
             return await self._decompressed(self._inflate)
-        return await self._raw()
+        return self._counted(await anext(self._source))
 
     async def aclose(self) -> None:
         """Leave the body."""
@@ -69,8 +69,7 @@ class Pieces:
         if close is not None:
             await close()
 
-    async def _raw(self) -> bytes:
-        raw = await anext(self._source)
+    def _counted(self, raw: bytes) -> bytes:
         self._seen += len(raw)
         if self._seen > self._cap:
             raise too_large(self._cap)
@@ -81,7 +80,7 @@ class Pieces:
             for piece in self._inflated:
                 return piece
             try:
-                self._inflated = inflate.feed(await self._raw(), self._cap)
+                self._inflated = inflate.feed(self._counted(await anext(self._source)), self._cap)
             except StopAsyncIteration:
                 if inflate.unfinished:
                     raise TransportError("the reply ended in the middle of its compression") from None

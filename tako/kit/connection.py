@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, head: bytes, body: Body, timeout: float) -> None:
         """Send a request; a large body goes piece by piece, meanwhile the server may answer already."""
-        self.status, self.ended, self._head, self._head_size, self._fields = 0, False, False, 0, {}
+        self.status, self.ended, self._head, self._head_size = 0, False, False, 0
         self._bodiless = head.startswith(b"HEAD ")
         self._silence = self._head_until = inf
         if len(body) <= PIECE:
@@ -114,7 +114,7 @@ class Connection(asyncio.Protocol):
         while not self._head:
             if self._failure is not None:
                 raise self._failure
-            await self._more()
+            await self._next_event()
 
     async def read(self) -> bytes:
         """Return what has come of the body and wait if that is nothing; b"" at its end."""
@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
                 return b""
             if self._failure is not None:
                 raise self._failure
-            await self._more()
+            await self._next_event()
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         if self._held >= AHEAD:
@@ -166,11 +166,11 @@ class Connection(asyncio.Protocol):
             self._fail(error)
         self._sending = None
 
-    async def _more(self) -> None:
-        """Wait until something happens."""
+    def _next_event(self) -> asyncio.Future[None]:
+        """Return what is done when something happens. No coroutine: one more would cost each wait."""
         self._waits_since = self._loop.time()
         self._reading = self._loop.create_future()
-        await self._reading
+        return self._reading
 
     # --- the limits of time
 

@@ -65,10 +65,12 @@ def decode_reply(
     if choice is None or (choice.answer is None and dialect.finish_reasons.get(word) not in SILENT):
         what = "choices" if choice is None else "message"
         raise ResponseError(f"the reply has no {what}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
+    message = choice.answer or Content()
     others = [one for one in choices if one is not choice and one.answer is not None] if spread else []
-    message = _together(choice.answer or Content(), [one.answer for one in others if one.answer is not None])
+    if others:
+        message = _together(message, [one.answer for one in others if one.answer is not None])
+        word = next((one.finish_reason for one in others if message.calls and _calls_for(one, dialect)), None) or word
     calls = message.calls
-    word = next((one.finish_reason for one in others if calls and _calls_for(one, dialect)), None) or word
     given = as_object(document["choices"][choices.index(choice)]) or {}
     fields: Block = as_object(given.get("message")) or as_object(given.get("delta")) or {}
     parts = _parts(message, fields, calls, lambda block: translator.decode(block, exchange.context), dialect)
@@ -103,8 +105,6 @@ def is_spread(exchange: Exchange) -> bool:
 
 def _together(first: Content, others: list[Content]) -> Content:
     """Put an answer together that is spread over choices: all of its calls, and the first text and reasoning."""
-    if not others:
-        return first
     fields: dict[str, Any] = {"tool_calls": [call for one in (first, *others) for call in one.calls]}
     for name in ("content", *REASONING, "reasoning_details"):
         fields[name] = next((value for one in (first, *others) if (value := getattr(one, name))), None)

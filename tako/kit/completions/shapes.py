@@ -165,7 +165,8 @@ def usage_of(counts: dict[str, Any] | None) -> Usage:
     return Usage(
         read,
         written + thought if beside else written,
-        count_of(prompt.get("cached_tokens")) or next(filter(None, map(count_of, map(found.get, CACHED))), 0),
+        count_of(prompt.get("cached_tokens"))
+        or next((count for name in CACHED if (count := count_of(found.get(name)))), 0),
         count_of(prompt.get("cache_write_tokens")),
         thought,
     )

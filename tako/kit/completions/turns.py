@@ -127,7 +127,7 @@ def _join(fields: dict[str, Any], more: dict[str, Any]) -> None:
 
 def _paired(turn: list[Encoded], context: PartContext, dialect: Dialect) -> Iterator[dict[str, Any]]:
     """Yield a turn of the assistant's and all that follows it, the results in the order of the calls."""
-    if not any([message.calls or message.results for message in turn]):  # most turns: there is nothing to pair
+    if not any(message.calls or message.results for message in turn):  # most turns: there is nothing to pair
         for message in turn:
             yield from message.wire()
         return
