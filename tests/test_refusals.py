@@ -10,7 +10,7 @@ import pytest
 from tako_http_generic import EXAMPLES, HttpGeneric
 
 from tako import errors, get_provider
-from tako.kit.failures import facts_of, make_error
+from tako.kit.failures import Facts, facts_of, make_error
 from tako.kit.pauses import retry_after
 from tako.testing.server import Reply, reply, serve, sse
 
@@ -216,10 +216,36 @@ def soon(seconds: int) -> str:
             6,
         ),
         ({"x-ratelimit-reset-requests": "12s", "x-ratelimit-reset-tokens": "6s"}, 6),
+        ({"ratelimitbysize-reset": "9", "ratelimitbysize-remaining": "0"}, 9),
+        ({"x-ratelimitbysize-reset-minute": "9"}, 9),
+        ({"x-rate-limit-reset": "5"}, 5),
+        ({"ratelimit": '"default";r=0;t=30'}, 30),
+        ({"ratelimit": '"second";r=3;t=1, "day";r=0;t=50'}, 50),
+        ({"ratelimit": "limit=10, remaining=0, reset=7"}, 7),
+        ({"ratelimit": "nonsense"}, None),
     ],
 )
 def test_limits_say_when_they_are_reset(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers, 429) == seconds
+
+
+@pytest.mark.parametrize(
+    ("code", "lasting"),
+    [
+        ("personal-team-blocked:spending-limit", True),
+        ("InsufficientBalance", True),
+        ("insufficient_funds", True),
+        ("monthly_quota_exceeded", True),
+        ("rate_limit_exceeded", False),
+        ("RATE_LIMIT_EXCEEDED", False),
+        ("slow_down", False),
+    ],
+)
+def test_a_code_that_names_a_spent_limit_is_not_retried_whoever_s_it_is(code: str, lasting: bool) -> None:
+    facts = Facts("no", [code])
+    error = make_error(facts, codes={}, status=429, headers={}, body="")
+    assert isinstance(error, errors.RateLimitError)
+    assert error.retryable is not lasting
 
 
 def test_only_of_a_refusal_for_too_many_requests() -> None:

@@ -113,6 +113,10 @@ LASTING = frozenset(
 OpenAI's: https://platform.openai.com/docs/guides/error-codes. Anthropic's: ``ErrorDetails`` of anthropic 2.14.
 Google's: ``google.api.ErrorReason``. ``exceeded_current_quota_error`` is Moonshot's.
 """
+SPENT = re.compile(
+    r"(?i)spend(ing)?[-_ ]?limit|insufficient[-_ ]?(quota|balance|credit|fund)|(quota|credits?)[-_ ]?exceeded"
+)
+"""What such codes of other vendors have in them (xAI, Moonshot, OpenRouter and those that hand theirs through)."""
 USED_UP = re.compile("PerDay|PerMonth")
 """Google's names of quotas that are full again too late for a retry."""
 
@@ -201,7 +205,8 @@ def make_error(
         retry_after=facts.retry_after if facts.retry_after is not None else retry_after(headers, status),
         body=body[:LONGEST_BODY],
     )
-    if facts.lasting or status == NOT_IMPLEMENTED or not LASTING.isdisjoint(facts.codes):
+    spent = not LASTING.isdisjoint(facts.codes) or any(map(SPENT.search, facts.codes))
+    if facts.lasting or status == NOT_IMPLEMENTED or spent:
         error.retryable = False
     vendors_word = headers.get("x-should-retry", "").strip().lower()
     if vendors_word in ("true", "false"):

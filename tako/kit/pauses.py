@@ -16,7 +16,10 @@ PAUSES = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-aft
 TOO_MANY = 429
 MOMENT = 1e9
 """A number of seconds from here on is a time since 1970, from a thousand times as many on in milliseconds."""
-_RESET = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:[a-z-]+-)?reset(?:-[a-z-]+)?")
+_RESET = re.compile(r"(?:x-|anthropic-)?rate-?limit(?:bysize)?-(?:[a-z-]+-)?reset(?:-[a-z-]+)?")
+_FIELD = re.compile(r"\b(r|remaining|t|reset)=(\d+)")
+"""What the header ``RateLimit`` says: ``"default";r=0;t=30``, or ``limit=10, remaining=0, reset=30`` in earlier drafts
+(https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers)."""
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _UNITS = (3600.0, 60.0, 1.0, 0.001)
@@ -55,10 +58,21 @@ def _reset(headers: Mapping[str, str]) -> float | None:
 def _limits(headers: Mapping[str, str]) -> Iterator[tuple[float, str]]:
     """List the limits that headers tell: the seconds until each is reset, and what remains of it."""
     for name in headers:
-        if "ratelimit" in name and _RESET.fullmatch(name):
+        if name == "ratelimit":
+            yield from _draft(headers[name])
+        elif "limit" in name and _RESET.fullmatch(name):
             seconds = _wait(headers[name].strip())
             if math.isfinite(seconds):
                 yield seconds, headers.get(name.replace("reset", "remaining"), "").strip()
+
+
+def _draft(text: str) -> Iterator[tuple[float, str]]:
+    """List the limits of a header ``RateLimit``: it may have several policies."""
+    policies = text.split(",") if ";" in text else [text]
+    for fields in (dict(_FIELD.findall(policy)) for policy in policies):
+        seconds = fields.get("t", fields.get("reset"))
+        if seconds is not None:
+            yield float(seconds), fields.get("r", fields.get("remaining", ""))
 
 
 def _wait(text: str) -> float:

@@ -120,14 +120,41 @@ def test_each_name_is_declared_once_and_left_out_with_a_reason(file: Path) -> No
         assert all(len(reason) > len("reason") for reason in section.get("left_out", {}).values())
 
 
-@FILES
-def test_the_sdk_names_nothing_that_is_not_declared(file: Path) -> None:
+def title(section: str) -> str:
+    return re.findall(r'names = "(.*)"', section)[0]
+
+
+def installed(file: Path) -> None:
+    """Skip the test unless the SDKs are there, in the versions that the file is held against."""
     for module in packages(file):
         name = {"google": "google-genai"}.get(module, module)
         if find_spec(module) is None or (name in VERSIONS and _version(name) != VERSIONS[name]):
             pytest.skip(f"{name} {VERSIONS[name]} isn't installed")
+
+
+@FILES
+def test_the_sdk_names_nothing_that_is_not_declared(file: Path) -> None:
+    installed(file)
     drift = drift_of(file)
     assert not drift.unknown + drift.gone, f"{file.relative_to(ROOT)}: {drift}"
+
+
+@FILES
+def test_what_is_new_in_an_sdk_is_reported(file: Path, tmp_path: Path) -> None:
+    """To an older declaration the last name of each section is new."""
+    installed(file)
+    head, *rest = file.read_text(encoding="utf-8").split("[[sdk]]\n")
+    new: list[str] = []
+    for i, section in enumerate(rest):
+        handled = re.search(r"^handled = \[(.*?)\]", section, re.MULTILINE | re.DOTALL)
+        if handled is not None and (names := re.findall(r'"([^"]+)"', handled[1])):
+            kept = ", ".join(f'"{name}"' for name in names[:-1])
+            rest[i] = f"{section[: handled.start(1)]}{kept}{section[handled.end(1) :]}"
+            new.append(f"{title(section)}: {names[-1]}")
+    older = tmp_path / "sdk.toml"
+    older.write_text("[[sdk]]\n".join([head, *rest]), encoding="utf-8")
+    assert new
+    assert sorted(drift_of(older).unknown) == sorted(new)
 
 
 def _version(name: str) -> str:
