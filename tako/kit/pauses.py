@@ -69,10 +69,11 @@ def _limits(headers: Mapping[str, str]) -> Iterator[tuple[float, str]]:
 def _draft(text: str) -> Iterator[tuple[float, str]]:
     """List the limits of a header ``RateLimit``: it may have several policies."""
     policies = text.split(",") if ";" in text else [text]
-    for fields in (dict(_FIELD.findall(policy)) for policy in policies):
-        seconds = fields.get("t", fields.get("reset"))
+    for policy in policies:
+        fields: dict[str, str] = dict(_FIELD.findall(policy))
+        seconds = fields.get("t") or fields.get("reset")
         if seconds is not None:
-            yield float(seconds), fields.get("r", fields.get("remaining", ""))
+            yield float(seconds), fields.get("r") or fields.get("remaining") or ""
 
 
 def _wait(text: str) -> float:
