@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.loose import is_deep
-from tako.parts import Citation, Part, ReasoningPart, TextPart, ToolCallPart
+from tako.media import join_base64
+from tako.parts import Citation, FilePart, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import BLOCK_END
 from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Role, ToolCallDelta
 
@@ -129,7 +130,7 @@ class _Folding:
     """Parts in the order in which they began."""
 
     def __init__(self) -> None:
-        self.runs: list[_Run | _Call | _Whole] = []
+        self.runs: list[_Run | _Call | _Sound | _Whole] = []
         self.calls: dict[int, _Call] = {}
         self.open: _Run | None = None
 
@@ -146,6 +147,8 @@ class _Folding:
             self._call(piece)
         if delta.part is not None:
             self._begin(_Whole(delta.part))
+        if delta.audio is not None:
+            self._sound(delta.audio)
 
     def _begin(self, run: _Run | _Call | _Whole) -> None:
         self.runs.append(run)
@@ -179,6 +182,15 @@ class _Folding:
         call.name = call.name or piece.name
         call.state = piece.state or call.state
         call.texts.append(piece.arguments_fragment)
+
+    def _sound(self, piece: FilePart) -> None:
+        """Go on with the sound that came last, or begin one of another type. The text that is open stays open."""
+        last = self.runs[-1] if self.runs else None
+        if not isinstance(last, _Sound) or last.mime != piece.mime:
+            last = _Sound(piece.mime)
+            self.runs.append(last)
+        last.data.append(piece.data_b64)
+        last.state = piece.state or last.state
 
     def parts(self, *, partial: bool) -> list[Part]:
         runs = [run for run in self.runs if not (partial and isinstance(run, _Call) and run.unfinished)]
@@ -222,6 +234,18 @@ class _Call:
     def part(self) -> Part:
         args = arguments("".join(self.texts))
         return ToolCallPart(self.id or f"call_{self.index}", self.name or "", args, self.state)
+
+
+class _Sound:
+    """The pieces of a sound."""
+
+    def __init__(self, mime: str) -> None:
+        self.mime = mime
+        self.data: list[str] = []
+        self.state: State | None = None
+
+    def part(self) -> Part:
+        return FilePart(self.mime, join_base64(self.data), state=self.state)
 
 
 class _Whole:

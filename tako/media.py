@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+from binascii import Error
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -184,6 +185,16 @@ def type_of(head: bytes, path: str | PathLike[str]) -> str | None:
     """Tell a file's type: by its name if its first bytes agree, else by those; None if neither tells."""
     named, found = named_type(str(path)), media_type(head)
     return named if named is not None and (found is None or agrees(named, head)) else found
+
+
+def join_base64(pieces: list[str]) -> str:
+    """Join the base64 of a stream; each piece may have padding of its own. What isn't base64 is joined as it is."""
+    found = list(filter(None, pieces))
+    try:
+        whole = b"".join([base64.b64decode(piece) for piece in found])
+    except Error:
+        return "".join(found)
+    return found[0] if len(found) == 1 else base64.b64encode(whole).decode("ascii")
 
 
 def write_file(path: str | PathLike[str], data_b64: str) -> Path:

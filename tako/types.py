@@ -313,7 +313,7 @@ class ToolCallDelta(Struct, frozen=True, gc=False):
 
 
 class Delta(Struct, frozen=True, gc=False, tag_field="kind", tag="delta"):
-    """A piece of a streamed reply. It has at most one of ``text``, ``reasoning`` and ``part``.
+    """A piece of a streamed reply. It has at most one of ``text``, ``reasoning`` and ``part``, maybe beside ``audio``.
 
     Attributes:
         kind: "delta".
@@ -325,6 +325,8 @@ class Delta(Struct, frozen=True, gc=False, tag_field="kind", tag="delta"):
         state: What the vendor wants back with the open text or reasoning, which ends here. ``tako.state.BLOCK_END``
             only ends it. If nothing is open, it's the state of a reasoning without text.
         refusal: The text is a refusal.
+        audio: The next piece of a sound: its type, and base64 that can be decoded alone. In the reply, the pieces are
+            one ``FilePart``. The text that is open stays open, since spoken words come as text between the pieces.
     """
 
     kind: ClassVar[Literal["delta"]] = "delta"
@@ -335,6 +337,7 @@ class Delta(Struct, frozen=True, gc=False, tag_field="kind", tag="delta"):
     citations: tuple[Citation, ...] = ()
     state: State | None = None
     refusal: bool = False
+    audio: FilePart | None = None
 
 
 class End(Struct, frozen=True, tag_field="kind", tag="end"):

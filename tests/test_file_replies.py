@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tako import ChatRequest, ChatResponse, ContentPart, Message, Provider
-from tako.parts import FileIdPart, FilePart, FileUrlPart, ImagePart, TextPart
+from tako.errors import StreamTruncatedError
+from tako.fold import fold
+from tako.parts import FileIdPart, FilePart, FileUrlPart, ImagePart, TextPart, ToolCallPart
 from tako.testing.eventstream import CONTENT_TYPE, event
 from tako.testing.server import Reply, reply, serve, sse
+from tako.types import Delta, End
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +85,51 @@ def test_what_openai_says_aloud_is_a_text_and_a_file_and_goes_back_by_its_id(bot
     assert (file.mime, b64decode(file.data_b64)) == ("audio/wav", WAV)
     assert sent == [{"role": "assistant", "content": "", "audio": {"id": "audio_1"}}]
     assert file.save(tmp_path / "answer.wav").read_bytes() == WAV
+
+
+async def chunks(provider: Provider) -> list[Delta]:
+    async with provider.stream("Hi") as stream:
+        return [chunk async for chunk in stream if isinstance(chunk, Delta)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_sound_of_openai_can_be_heard_while_it_comes(size: int, at: Callable[..., Provider]) -> None:
+    pieces = [
+        piece(role="assistant", content="So: "),
+        piece(audio={"id": "audio_1"}),
+        *[piece(audio={"data": data}) for data in cut(WAV, size)],
+        piece(audio={"transcript": "Hel"}),
+        piece(audio={"transcript": "lo.", "expires_at": 1}),
+        piece(tool_calls=[{"index": 0, "id": "call_1", "type": "function", "function": {"name": "f"}}]),
+        piece("stop"),
+    ]
+    with serve(reply(sse(*pieces))) as server:
+        found = asyncio.run(chunks(at("openai", server.url)))
+    heard = [chunk.audio for chunk in found if chunk.audio is not None]
+    assert b"".join(b64decode(one.data_b64, validate=True) for one in heard) == WAV
+    assert {one.mime for one in heard} == {"audio/wav"}
+    assert [chunk.text for chunk in found if chunk.text] == ["So: ", "Hel", "lo."]
+    first, second, sound, call = fold([*found, End()]).message.parts
+    assert [first, second] == [TextPart("So: "), TextPart("Hello.", state=second.state)]
+    assert isinstance(sound, FilePart)
+    assert (b64decode(sound.data_b64), type(call)) == (WAV, ToolCallPart)
+
+
+def test_sound_of_gemini_can_be_heard_while_it_comes(at: Callable[..., Provider]) -> None:
+    sounds = [{"inlineData": {"mimeType": "audio/L16", "data": data}} for data in ("AQID", "BAU=")]
+    stream = [candidate(part, finish=None) for part in ({"text": "a"}, *sounds, {"text": "b"})]
+    with serve(reply(sse(*stream, candidate()))) as server:
+        found = asyncio.run(chunks(at("vertex", server.url)))
+    assert [chunk.audio.data_b64 for chunk in found if chunk.audio is not None] == ["AQID", "BAU="]
+    assert fold([*found, End()]).message.parts == [TextPart("a"), FilePart("audio/L16", "AQIDBAU="), TextPart("b")]
+
+
+def test_sound_that_came_before_a_stream_broke_is_in_its_partial_reply(at: Callable[..., Provider]) -> None:
+    cut_off = reply(sse(piece(audio={"id": "audio_1"}), piece(audio=SPOKEN), done=False))
+    with serve(cut_off) as server, pytest.raises(StreamTruncatedError) as caught:
+        at("openai", server.url, max_retries=0).blocking.stream("Hi").response()
+    assert caught.value.partial is not None
+    assert [file.data_b64 for file in caught.value.partial.files if isinstance(file, FilePart)] == [SPOKEN["data"]]
 
 
 @pytest.mark.parametrize(

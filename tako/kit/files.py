@@ -11,7 +11,7 @@ An encoder reads a part with ``read_media``, and looks at the kind, the type, an
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from binascii import Error
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -141,16 +141,6 @@ def decoded_text(media: Media) -> str:
         except (UnicodeError, LookupError):
             continue
     return data.decode("utf-8", "replace")
-
-
-def join_base64(pieces: list[str]) -> str:
-    """Join the base64 of a stream; each piece may have padding of its own. What is no base64 is joined as it is."""
-    found = list(filter(None, pieces))
-    try:
-        whole = b"".join([b64decode(piece) for piece in found])
-    except Error:
-        return "".join(found)
-    return found[0] if len(found) == 1 else b64encode(whole).decode("ascii")
 
 
 def head_of(data_b64: str) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from tako_openai import OpenAI
 
 from tako import ChatRequest, ChatResponse, FinishReason, Message, errors
-from tako.parts import FilePart, ImagePart, ImageUrlPart, TextPart, ToolCallPart
+from tako.parts import FilePart, ImagePart, ImageUrlPart, TextPart, ToolCallPart, VendorPart
 from tako.testing.server import reply, serve, sse
 from tako.types import Usage
 
@@ -244,17 +244,31 @@ def test_what_a_refusal_says_is_in_the_error_whatever_its_shape(body: Any, text:
         whole(body, status=500)
 
 
-def test_the_sound_of_a_stream_is_put_together() -> None:
+@pytest.mark.parametrize("late", [False, True], ids=["first", "late"])
+def test_the_sound_of_a_stream_is_put_together(late: bool) -> None:
+    pieces: list[dict[str, Any]] = [
+        {"transcript": "Hel"},
+        {"data": "AAE=", "transcript": "lo"},
+        {"data": "Ag==", "expires_at": 9},
+    ]
+    pieces[2 if late else 0]["id"] = "a1"
+    response = streamed(*[delta(audio=piece) for piece in pieces], STOP)
+    assert response.text == "Hello"
+    assert [part.data_b64 for part in response.files if isinstance(part, FilePart)] == ["AAEC"]
+    assert response.notices == []
+
+
+def test_the_sound_of_a_stream_that_has_no_id_is_put_together() -> None:
     response = streamed(
-        delta(audio={"id": "a1", "transcript": "Hel"}),
+        delta(audio={"transcript": "Hel"}),
         delta(audio={"data": "AAE=", "transcript": "lo"}),
         delta(audio={"data": "Ag==", "expires_at": 9}),
         STOP,
     )
-    sound = {"id": "a1", "data": "AAEC", "transcript": "Hello", "expires_at": 9}
-    assert response.raw["choices"][0]["message"] == {"audio": sound}
-    assert response.text == "Hello"
-    assert [part.data_b64 for part in response.files if isinstance(part, FilePart)] == ["AAEC"]
+    [part] = response.message.parts
+    assert isinstance(part, VendorPart)
+    assert part.state is not None
+    assert part.state.data == {"audio": {"data": "AAEC", "transcript": "Hello", "expires_at": 9}}
     assert response.notices == []
 
 

@@ -13,10 +13,10 @@ from tako.fold import arguments, closing
 from tako.kit.blocks import without
 from tako.kit.body import decode_any, decode_json
 from tako.kit.eventstream import EventStreamDecoder
-from tako.kit.files import join_base64
 from tako.kit.gather import Gathered, gather
 from tako.kit.ids import CallIds
 from tako.loose import as_array, as_object, text_of
+from tako.media import join_base64
 from tako.parts import ToolCallPart
 from tako.types import Chunk, Delta, End, ToolCallDelta
 from tako_bedrock.blocks import REDACTED, SERVER_TOOL

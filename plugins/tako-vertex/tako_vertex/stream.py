@@ -12,7 +12,6 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.kit.body import decode_any, decode_json
 from tako.kit.complaints import complaint
 from tako.kit.counts import note_odd
-from tako.kit.files import join_base64
 from tako.kit.gather import Gathered, gather
 from tako.kit.lines import strip_bom
 from tako.kit.sse import SseDecoder
@@ -39,8 +38,6 @@ GROWING = ("logprobsResult", "citationMetadata")
 """What of a candidate comes in pieces; of everything else the last one holds."""
 RAW_SOUND = ("audio/l16", "audio/pcm")
 """Types of sound without a header, which comes in pieces."""
-SOUND = Delta()
-"""Stands for the sound that is open, until it ends."""
 
 
 class GeminiDecoder:
@@ -62,7 +59,6 @@ class GeminiDecoder:
         self._refusal: Reply | None = None
         self._held: list[Delta] = []  # ends of the open block; citations may still come before them
         self._thought_end = [Delta(state=State(exchange.context.origin))]
-        self._sound: list[FilePart] = []  # pieces of the sound that is open
         self._texts: list[str] = []  # of the text that is open, or was last
         self._more_texts = False  # whether there was another one before
         self._facts = Gathered(provider.max_reply_bytes)
@@ -181,11 +177,11 @@ class GeminiDecoder:
         self._held = [] if signed else self._thought_end
 
     def _sounds(self, piece: FilePart) -> Iterator[Delta]:
-        """Go on with a sound that comes in pieces; it ends where another part begins."""
-        if not self._sound or self._sound[0].mime != piece.mime:
-            yield from self._next_part()
-        self._sound.append(piece)
-        self._held = [SOUND]
+        """Go on with a sound that comes in pieces."""
+        if self._texts and not self._held:
+            self._held = [Delta(state=BLOCK_END)]
+        yield from self._next_part()
+        yield Delta(audio=piece)
 
     def _call(self, block: dict[str, Any], fields: dict[str, Any]) -> Iterator[Delta]:
         try:
@@ -199,7 +195,7 @@ class GeminiDecoder:
 
     def _release(self) -> Iterator[Delta]:
         """End the block that is open; a text that follows is another one."""
-        held, self._held = self._ends(), []
+        held, self._held = self._held, []
         if held:
             self._more_texts = self._more_texts or bool(self._texts)
             self._texts = []
@@ -207,17 +203,10 @@ class GeminiDecoder:
 
     def _next_part(self) -> Iterator[Delta]:
         """End the block that is open, before a part that isn't text."""
-        held, self._held = self._ends(), []
+        held, self._held = self._held, []
         self._more_texts = self._more_texts or bool(self._texts)
         self._texts = []
         yield from held
-
-    def _ends(self) -> list[Delta]:
-        """Return what ends the open block; of a sound, all of it."""
-        if not self._sound:
-            return self._held
-        sound, self._sound = self._sound, []
-        return [Delta(part=FilePart(sound[0].mime, join_base64([piece.data_b64 for piece in sound])))]
 
     def _last_blocks(self) -> Iterator[Delta]:
         """Yield the citations of the last text, what ends it, and the token of a reply that pauses."""

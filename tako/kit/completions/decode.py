@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tako.translator import PartContext, Translator
 
 
-READ = frozenset(("role", "type", "content", "refusal", "tool_calls", "function_call", *REASONING))
+READ = frozenset(("role", "type", "content", "refusal", "tool_calls", "function_call", "audio", *REASONING))
 """Fields of a message that are read for themselves; the others go back as they came."""
 PLAIN = READ - {*REASONING}
 SILENT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR)
@@ -119,7 +119,7 @@ def _calls_for(choice: Choice, dialect: Dialect) -> bool:
 def _parts(
     message: Content, fields: Block, calls: list[Block], decode: Callable[[Block], Part | None], dialect: Dialect
 ) -> list[Part]:
-    """Read a message: its reasoning first, then content, refusal and calls, then its other fields."""
+    """Read a message: its reasoning first, then content, refusal, sound and calls, then its other fields."""
     parts: list[Part] = []
     text = -1
     for block in (*_blocks(message), *(whole_calls(calls, minting(dialect)) if calls else ())):
@@ -150,6 +150,8 @@ def _blocks(message: Content) -> Iterator[Block]:
         yield {"type": "text", "text": message.content}
     if message.refusal:
         yield {"refusal": message.refusal}
+    if message.audio:
+        yield from spoken(message.audio)
 
 
 def reasoning_texts(message: Content) -> dict[str, str]:
@@ -185,7 +187,5 @@ def last_blocks(fields: Block, *, cites: bool, silent: Iterable[str]) -> Iterato
             continue
         if name == "images" and isinstance(value, list):
             yield from ({name: [image]} for image in as_array(value) or ())
-        elif name == "audio":
-            yield from spoken(value)
         elif name != "annotations" or not cites or len(annotated(value)) < len(as_array(value) or (value,)):
             yield {name: value}

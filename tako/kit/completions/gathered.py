@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.kit.completions.decode import READ, is_odd
-from tako.kit.files import join_base64
 from tako.kit.gather import joined
 from tako.loose import as_array, as_object
 
@@ -60,15 +59,7 @@ class Gathered:
 
     def fields(self) -> Block:
         """Return the fields of the message that are not read for themselves."""
-        fields = {name: joined(pieces, name) for name, pieces in self._pieces.items()}
-        audio = as_object(fields.get("audio")) or {}
-        if isinstance(audio.get("data"), str):  # each piece may have padding of its own
-            pieces = [as_object(piece) or {} for piece in self._pieces["audio"]]
-            fields["audio"] = {
-                **audio,
-                "data": join_base64([str(piece["data"]) for piece in pieces if piece.get("data")]),
-            }
-        return fields
+        return {name: joined(pieces, name) for name, pieces in self._pieces.items()}
 
     def raw(self, fields: Block) -> Block | None:
         """Return the facts as the body of a whole reply has them, or None if there are none."""

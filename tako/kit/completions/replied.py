@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from tako.kit.blocks import own_data, state_of, vendor_part
 from tako.kit.files import head_of
 from tako.loose import as_object, text_of
-from tako.media import kind_of, media_type
-from tako.parts import FileIdPart, FilePart, FileUrlPart, TextPart
-from tako.state import State
+from tako.media import HEAD, join_base64, kind_of, media_type
+from tako.parts import FileIdPart, FilePart, FileUrlPart, TextPart, VendorPart
+from tako.state import BLOCK_END, State
+from tako.types import Delta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +31,15 @@ FORMATS = {
     "pcm16": "audio/L16;rate=24000",
 }
 """The type of each format that a request may ask for; the last one has no first bytes that tell it."""
+ENOUGH = -(-HEAD // 3) * 4
+"""Letters of base64 that hold the first bytes of a sound, which tell its type."""
 
 
 def decode_file(block: dict[str, Any], context: PartContext) -> Part:
     """Return the part of a spoken answer, of its transcript, or of a chunk that is a file."""
     match block:
         case {"audio": {"id": str(), "data": str(data)}} if data:
-            rest = {name: value for name, value in block[AUDIO].items() if name != "data"}
+            rest = {name: value for name, value in block[AUDIO].items() if name != "data" and value is not None}
             return FilePart(_format(data, context), data, state=State(context.origin, {AUDIO: rest}))
         case {"audio": {"transcript": str(text)}} if len(block[AUDIO]) == 1:
             return TextPart(text, state=State(context.origin, {AUDIO: {}}))
@@ -55,11 +58,71 @@ def decode_file(block: dict[str, Any], context: PartContext) -> Part:
             return vendor_part(text_of(block.get("type")) or AUDIO, block, context)
 
 
+class Spoken:
+    """A spoken answer as it comes: its transcript as text, its sound in pieces that can be played.
+
+    It's kept as one block until its id has come, without which nothing of it goes back.
+    """
+
+    def __init__(self, context: PartContext) -> None:
+        self.is_open = False
+        self._context = context
+        self._fields: dict[str, Any] = {}
+        self._mime = ""
+        self._has_text = False
+        self._texts: list[str] = []  # what hasn't been handed over
+        self._data: list[str] = []
+
+    def add(self, audio: Any, *, last: bool = False) -> Iterator[Delta]:
+        """Yield what a piece adds, in one delta."""
+        fields = as_object(audio) or {}
+        known = ("data", "transcript")
+        self._fields |= {name: value for name, value in fields.items() if name not in known and value is not None}
+        self._texts.append(text_of(fields.get("transcript")))
+        self._data.append(text_of(fields.get("data")))
+        if not isinstance(self._fields.get("id"), str):
+            return
+        text, self._texts = "".join(self._texts), []
+        self._has_text = self._has_text or bool(text)
+        piece = self._piece(last=last)
+        if text or piece is not None:
+            yield Delta(text or (None if self.is_open else ""), audio=piece)
+            self.is_open = True
+
+    def end(self) -> Iterator[Delta]:
+        """Yield the ends of the text and of the sound."""
+        if not self.is_open:
+            return
+        yield from self.add({}, last=True)
+        yield Delta(state=State(self._context.origin, {AUDIO: {}}) if self._has_text else BLOCK_END)
+        state = State(self._context.origin, {AUDIO: self._fields})
+        ending = Delta(audio=FilePart(self._mime, "", state=state)) if self._mime else None
+        yield ending or Delta(part=VendorPart(AUDIO, state))
+        self.is_open = False
+
+    def rest(self) -> dict[str, Any] | None:
+        """Return as a block what wasn't handed over, since there's no id; None if there's nothing."""
+        left = {"transcript": "".join(self._texts), "data": join_base64(self._data)}
+        fields = {**self._fields, **{name: text for name, text in left.items() if text}}
+        return {AUDIO: fields} if fields and not isinstance(fields.get("id"), str) else None
+
+    def _piece(self, *, last: bool) -> FilePart | None:
+        """Return what has come of the sound, in whole groups of four letters; its first bytes tell its type."""
+        data = join_base64(self._data)
+        whole = len(data) if last else len(data) // 4 * 4
+        is_known = bool(self._mime) or last or whole >= ENOUGH
+        self._data = [data[whole:] if is_known else data]
+        if not (data[:whole] and is_known):
+            return None
+        self._mime = self._mime or _format(data, self._context)
+        return FilePart(self._mime, data[:whole])
+
+
 def spoken(audio: Any) -> Iterator[dict[str, Any]]:
     """Take a spoken answer apart: its transcript is a text, and comes first."""
     fields = as_object(audio) or {}
     text = fields.get("transcript")
-    if isinstance(text, str) and text and fields.get("data") and isinstance(fields.get("id"), str):
+    if isinstance(text, str) and text and isinstance(fields.get("id"), str):
         yield {AUDIO: {"transcript": text}}
         yield {AUDIO: {name: value for name, value in fields.items() if name != "transcript"}}
     else:

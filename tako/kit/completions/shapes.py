@@ -25,6 +25,7 @@ class Content(Struct, gc=False):
     refusal: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
     function_call: dict[str, Any] | None = None
+    audio: Any = None
 
     @property
     def is_silent(self) -> bool:
@@ -116,7 +117,7 @@ def _none(*names: str) -> list[tuple[str, Any, Any]]:
 
 
 _texts: Any = [(name, str | None, None) for name in ("reasoning_content", "reasoning")]
-_content: Any = defstruct("Content", [*_none("reasoning_details"), *_texts], bases=(Content,), **_STRICT)
+_content: Any = defstruct("Content", [*_none("reasoning_details", "audio"), *_texts], bases=(Content,), **_STRICT)
 _choice: Any = defstruct(
     "Choice",
     [

@@ -18,6 +18,7 @@ from tako.kit.completions.decode import SILENT, is_spread, last_blocks, minting,
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.gathered import Gathered
 from tako.kit.completions.open_block import OpenBlock
+from tako.kit.completions.replied import Spoken
 from tako.kit.completions.shapes import CHUNK, Choice, Content, Reply, read_reply, usage_of
 from tako.kit.completions.usual import NO_RESULTS, Expected
 from tako.kit.counts import later, note_odd
@@ -26,7 +27,7 @@ from tako.kit.finish_words import finish_reason
 from tako.kit.ids import given_id
 from tako.kit.sse import SseDecoder
 from tako.loose import as_object, text_of
-from tako.parts import TextPart, ToolCallPart
+from tako.parts import ToolCallPart
 from tako.state import BLOCK_END
 from tako.types import Chunk, Delta, End, FinishReason, ToolCallDelta
 
@@ -66,6 +67,7 @@ class CompletionsDecoder:
         self._sse = SseDecoder(provider.max_event_bytes)
         self._block = OpenBlock(self._decode)
         self._calls = CallIndex(minting(self._dialect))
+        self._spoken = Spoken(exchange.context)
         self._gathered = Gathered()
         self._gathered_event: Event | None = None
         self._facts: tuple[Any, ...] = ()
@@ -319,12 +321,23 @@ class CompletionsDecoder:
             self._block.text(delta.content, out)
         if delta.refusal:
             self._block.refusal(delta.refusal, out)
+        if delta.audio:
+            self._speak(delta.audio, out)
+        if self._spoken.is_open and delta.calls:
+            out += self._spoken.end()
         for piece in self._calls.pieces(delta.calls):
             if isinstance(piece, OpenCall):
                 self._block.call(piece, out)
             else:
                 self._block.end(out)
                 out.append(Delta(tool_calls=[piece]))
+
+    def _speak(self, audio: Any, out: list[Delta]) -> None:
+        """Add a piece of a spoken answer, whose text is a block of its own."""
+        self._block.end(out)
+        if not self._spoken.is_open and "text" in self._block.kinds:
+            out.append(Delta(state=BLOCK_END))
+        out += self._spoken.add(audio)
 
     def _thoughts(self, delta: Content, out: list[Delta]) -> None:
         """Add a piece of reasoning; of fields that are empty remember that they are there."""
@@ -356,6 +369,7 @@ class CompletionsDecoder:
         """Return what only the end of the stream tells: the states of calls, citations, and other fields."""
         out: list[Delta] = []
         self._block.end(out)
+        out += self._spoken.end()
         for call in self._calls.calls:
             part = self._decode(call.block()) if call.kind else None
             if isinstance(part, ToolCallPart) and part.state is not None:
@@ -364,11 +378,10 @@ class CompletionsDecoder:
         if "text" in kinds and (cited := annotated(fields.get("annotations"))):
             out.append(Delta(citations=tuple(cited)))
         silent = [] if "reasoning" in kinds or not self._calls else list(self._silent)
-        for block in last_blocks(fields, cites="text" in kinds, silent=silent):
+        unspoken = self._spoken.rest()
+        for block in (*([unspoken] if unspoken else ()), *last_blocks(fields, cites="text" in kinds, silent=silent)):
             part = self._decode(block)
-            if isinstance(part, TextPart):  # what was spoken
-                out += [Delta(state=BLOCK_END), Delta(part.text, state=part.state)]
-            elif part is not None:
+            if part is not None:
                 out.append(Delta(part=part))
         return out
 
