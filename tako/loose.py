@@ -58,6 +58,11 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def place_of(value: Any) -> int | None:
+    """Return a place (of a character, a page) as a whole number, None where the value is something else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def count_of(value: Any) -> int:
     """Return a count of tokens, 0 where the value is none; some servers write counts as floats."""
     if value.__class__ is int or isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):

@@ -20,6 +20,7 @@ INVALID_IMAGE = "invalid_image"
 LOOSENED_SCHEMA = "loosened_schema"
 LOST_PART = "lost_part"
 MISPLACED_PART = "misplaced_part"
+MIXED_CITATIONS = "mixed_citations"
 MODEL_LACKS_AUDIO = "model_lacks_audio"
 MODEL_LACKS_DOCUMENTS = "model_lacks_documents"
 MODEL_LACKS_JSON_MODE = "model_lacks_json_mode"
@@ -59,6 +60,7 @@ MEANINGS = {
     LOOSENED_SCHEMA: "A schema was sent without limits that the vendor doesn't take. Replies may exceed them.",
     LOST_PART: "Some of the reply couldn't be kept, neither in a part nor in `raw`.",
     MISPLACED_PART: "A part was left out, since a message of this role can't have it.",
+    MIXED_CITATIONS: "Only some documents have citations, which the vendor refuses. They were sent unchanged.",
     MODEL_LACKS_AUDIO: "This model doesn't hear audio, as far as tako knows. The request was sent unchanged.",
     MODEL_LACKS_DOCUMENTS: "This model doesn't read documents, as far as tako knows. The request was sent unchanged.",
     MODEL_LACKS_JSON_MODE: "This model has no JSON mode, as far as tako knows. The request was sent unchanged.",

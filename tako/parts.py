@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, get_args
 
 from msgspec import Struct, StructMeta, convert
 from msgspec.structs import force_setattr
@@ -25,6 +25,17 @@ if TYPE_CHECKING:
     from os import PathLike
 
 _UNKNOWN_IMAGE = f"not an image of a type that tako knows ({', '.join(IMAGE_TYPES)}): give mime= if it is one"
+
+
+class PartOptions(TypedDict, total=False):
+    """What all constructors of files take beside a file's own fields.
+
+    - ``extra``: more fields of the vendor's block, merged in last.
+    - ``cache``: mark the end of what the vendor should cache: True, or for how long, in the vendor's words ("1h").
+    """
+
+    extra: dict[str, Any]
+    cache: bool | str
 
 
 class _Constructors(StructMeta):
@@ -64,29 +75,43 @@ class _Constructors(StructMeta):
             raise ValueError(f"{path}: {_UNKNOWN_IMAGE}")
         return ImagePart(mime, read_file(path)[1])
 
-    def file(cls, mime: str, data_b64: str, name: str | None = None) -> FilePart | ImagePart:
+    def file(
+        cls, mime: str, data_b64: str, name: str | None = None, **options: Unpack[PartOptions]
+    ) -> FilePart | ImagePart:
         """Make a file (PDF, audio, video, text) from base64 text. PNG, JPEG, GIF and WebP become an ImagePart."""
-        return ImagePart(mime, data_b64) if plain_type(mime) in IMAGE_TYPES else FilePart(mime, data_b64, name)
+        if plain_type(mime) in IMAGE_TYPES:
+            return ImagePart(mime, data_b64, **options)
+        return FilePart(mime, data_b64, name, **options)
 
-    def file_url(cls, url: str, mime: str | None = None, name: str | None = None) -> FileUrlPart | ImageUrlPart:
+    def file_url(
+        cls, url: str, mime: str | None = None, name: str | None = None, **options: Unpack[PartOptions]
+    ) -> FileUrlPart | ImageUrlPart:
         """Make a file that is fetched from its address. PNG, JPEG, GIF and WebP become an ImageUrlPart."""
-        image = mime is not None and plain_type(mime) in IMAGE_TYPES
-        return ImageUrlPart(url, mime) if image else FileUrlPart(url, mime, name)
+        if mime is not None and plain_type(mime) in IMAGE_TYPES:
+            return ImageUrlPart(url, mime, **options)
+        return FileUrlPart(url, mime, name, **options)
 
-    def file_id(cls, id: str, provider: str, mime: str | None = None) -> FileIdPart:
+    def file_id(cls, id: str, provider: str, mime: str | None = None, **options: Unpack[PartOptions]) -> FileIdPart:
         """Make a file that you uploaded to a vendor before. ``provider`` is the vendor's name, such as "anthropic"."""
-        return FileIdPart(id, provider, mime)
+        return FileIdPart(id, provider, mime, **options)
 
-    def file_path(cls, path: str | PathLike[str], mime: str | None = None) -> FilePart | ImagePart:
+    def file_path(
+        cls,
+        path: str | PathLike[str],
+        mime: str | None = None,
+        name: str | None = None,
+        **options: Unpack[PartOptions],
+    ) -> FilePart | ImagePart:
         """Make a file or an image from a file on disk. tako reads the type from its bytes and its name.
 
-        Raises OSError if the file can't be read and ValueError if its type isn't known.
+        ``name`` is sent in place of the file's own name. Raises OSError if the file can't be read and ValueError if its
+        type isn't known.
         """
         told, data = read_file(path)
         known = mime or told
         if known is None:
             raise ValueError(f"{path}: the type of the file can't be told: give mime=")
-        return ImagePart(known, data) if plain_type(known) in IMAGE_TYPES else FilePart(known, data, Path(path).name)
+        return cls.file(known, data, name or Path(path).name, **options)
 
     def tool_call(cls, id: str, name: str, args: Any) -> ToolCallPart:
         """Make a tool call. ``args`` is parsed JSON, or the text itself if it couldn't be parsed."""
@@ -119,6 +144,8 @@ class Citation(Struct, frozen=True):
         start: Where the text that it backs begins, in characters of the part. None if the vendor doesn't say.
         end: Where that text ends.
         source: The name of a source without a URL: a file, a document by its place ("0"), or a tool.
+        page: The page of the source where the cited passage begins, counted from 1. None if the vendor doesn't say.
+        last_page: The page where that passage ends.
     """
 
     url: str = ""
@@ -127,6 +154,8 @@ class Citation(Struct, frozen=True):
     start: int | None = None
     end: int | None = None
     source: str = ""
+    page: int | None = None
+    last_page: int | None = None
 
 
 class TextPart(ContentPart, frozen=True, tag="text"):

@@ -35,7 +35,7 @@ from tako.fold import fold
 from tako.hooks import HOOKS
 from tako.hooks.checks import has_hooks
 from tako.middleware import AroundPlugin
-from tako.parts import ReasoningPart, TextPart
+from tako.parts import FilePart, ReasoningPart, TextPart
 from tako.testing import isolated
 from tako.types import Cost
 
@@ -74,6 +74,7 @@ CHUNKS = [
     Delta("he", citations=(Citation("https://a.example", "A"),), state=STATE, refusal=True),
     Delta(reasoning="hm", state=STATE),
     Delta(part=ReasoningPart("hm", state=STATE)),
+    Delta(audio=FilePart("audio/wav", "AAAA", state=STATE)),
     Delta(tool_calls=[ToolCallDelta(0, "call_2", "f", "{}", STATE)]),
     End(
         FinishReason.TOOL_CALLS,

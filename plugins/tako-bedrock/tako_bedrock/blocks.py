@@ -11,7 +11,7 @@ from tako.kit.blocks import state_of, vendor_part, without
 from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
 from tako.kit.families import rules_of
 from tako.kit.files import MEDIA
-from tako.loose import as_array, as_object, text_of
+from tako.loose import as_array, as_object, place_of, text_of
 from tako.parts import (
     Citation,
     FileIdPart,
@@ -130,6 +130,7 @@ def citation_of(citation: dict[str, Any]) -> Citation:
         text_of(citation.get("title")),
         "".join(said),
         source=source or index,
+        page=place_of(place.get("start")) if "documentPage" in location else None,
     )
 
 

@@ -62,6 +62,12 @@ def give_names(turns: list[Turn]) -> None:
         document["name"] = name
 
 
+def documents_in(turns: list[Turn]) -> list[tuple[dict[str, Any], str]]:
+    """List the documents of a conversation, those in tool results too, each with the path of its part."""
+    items = [item for turn in turns for item in turn.items]
+    return [(document, item.path) for item in items for document in _documents(item)]
+
+
 def _name(document: dict[str, Any]) -> str:
     given = str(document.get("name") or "").removesuffix(f".{document.get('format')}")
     return " ".join(_NOT_NAME.sub(" ", given).split())[:LONGEST_NAME].strip() or "document"

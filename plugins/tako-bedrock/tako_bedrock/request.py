@@ -8,11 +8,12 @@ import msgspec
 
 from tako import notices
 from tako.kit.encoding import merge
-from tako.kit.families import make_room, sampling
+from tako.kit.families import make_room, note_mixed_citations, sampling
 from tako.kit.schemas import CONVERSE, NOVA, adapt
 from tako.kit.tools import encode_tools
 from tako.kit.turns import with_user
 from tako.types import JsonSchema, Tool
+from tako_bedrock.documents import documents_in
 from tako_bedrock.reasoning import FIELDS, alone, reasoning
 from tako_bedrock.turns import arrange, cache_mark, cache_point, called, content_of, open_calls
 
@@ -33,6 +34,8 @@ def encode_request(
     """Make the body of a request, all but ``extra``; what cannot be carried is noted in the context."""
     request = adapt(request, context, NOVA if rules.family == "nova" else CONVERSE, model, rules)
     system, turns = with_user(*arrange(request, rules, translator, context), context)
+    if rules.family == "claude":
+        note_mixed_citations(documents_in(turns), context)
     body: dict[str, Any] = {}
     if system:
         body["system"] = content_of(system)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.loose import as_array, as_object, text_of
+from tako.loose import as_array, as_object, place_of, text_of
 from tako.parts import Citation
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def annotated(annotations: Any) -> list[Citation]:
             text_of(one.get("url")),
             text_of(one.get("title")),
             text_of(one.get("content")),
-            _place(one.get("start_index")),
-            _place(one.get("end_index")),
+            place_of(one.get("start_index")),
+            place_of(one.get("end_index")),
         )
         for one in found
         if one is not None
@@ -38,7 +38,3 @@ def referenced(chunk: Block) -> list[Citation]:
         return [Citation(source=str(id)) for id in ids if isinstance(id, (int, str))]
     url, title, text, source = (text_of(chunk.get(name)) for name in ("url", "title", "description", "tool"))
     return [Citation(url, title, text, source=source)]
-
-
-def _place(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -6,6 +6,7 @@
     rules.sampling                                            # False: temperature and top_p are refused
 """
 
+from tako.kit.families.citations import note_mixed_citations
 from tako.kit.families.names import bare_name
 from tako.kit.families.prefill import PREFILL_REFUSED, TRIMMED, leave_out_prefill, trim
 from tako.kit.families.rules import EFFORTS, UNKNOWN, Converse, Rules, Strict, rules_of
@@ -28,6 +29,7 @@ __all__ = [
     "left_out",
     "make_room",
     "nearest",
+    "note_mixed_citations",
     "refusal",
     "rules_of",
     "sampling",

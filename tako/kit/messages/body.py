@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.kit.encoding import merge, merge_extra
-from tako.kit.families import UNKNOWN, leave_out_prefill, make_room, rules_of, sampling, thinking
+from tako.kit.families import UNKNOWN, leave_out_prefill, make_room, note_mixed_citations, rules_of, sampling, thinking
 from tako.kit.messages.request import declared, parameters, tool_fields
 from tako.kit.messages.turns import BETWEEN, BLOCKS, COMPATIBLE, arrange, content
 from tako.kit.schemas import ANTHROPIC, adapt
 from tako.kit.turns import with_user
+from tako.loose import as_array
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tako.kit.turns import Turn
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
@@ -41,6 +44,7 @@ def encode_request(
     blocks = COMPATIBLE if rules is UNKNOWN else BETWEEN if rules.system_between else BLOCKS
     system, turns = with_user(*arrange(request, translator, context, blocks, tools), context)
     leave_out_prefill(turns, rules, context)
+    note_mixed_citations(_documents(turns), context)
     body: dict[str, Any] = {"model": name, "max_tokens": 0}
     if system:
         body["system"] = content(system)
@@ -55,6 +59,13 @@ def encode_request(
     if stream:
         body["stream"] = True
     return merge_extra(body, request.extra)
+
+
+def _documents(turns: list[Turn]) -> Iterator[tuple[dict[str, Any], str]]:
+    """List the documents, those in tool results too."""
+    for item in [item for turn in turns for item in turn.items]:
+        inner = as_array(item.block.get("content")) if item.kind == "tool_result" else None
+        yield from ((block, item.path) for block in inner or [item.block] if block.get("type") == "document")
 
 
 def _open_calls(turns: list[Turn]) -> bool:

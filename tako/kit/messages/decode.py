@@ -9,7 +9,7 @@ from tako import notices
 from tako.kit.arguments import given_arguments
 from tako.kit.blocks import state_of, vendor_part
 from tako.kit.ids import given_id
-from tako.loose import as_array, as_object, text_of
+from tako.loose import as_array, as_object, place_of, text_of
 from tako.parts import Citation, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State
 
@@ -70,9 +70,12 @@ def read_citation(citation: Any) -> Citation:
     source = text_of(fields.get("source"))
     url = text_of(fields.get("url")) or (source if source.startswith(("https://", "http://")) else "")
     place = fields.get("document_index")
+    first, after = (place_of(fields.get(f"{end}_page_number")) for end in ("start", "end"))
     return Citation(
         url,
         text_of(fields.get("title")) or text_of(fields.get("document_title")),
         text_of(fields.get("cited_text")),
         source="" if url else source or text_of(fields.get("file_id")) or ("" if place is None else str(place)),
+        page=first,
+        last_page=None if after is None else max(after - 1, first or 0),  # the end isn't in it
     )
