@@ -332,8 +332,9 @@ class Provider:
     async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
         """Give a file to the vendor, who keeps it, and return the part that stands for it.
 
-        Its type is told by its first bytes and its name unless you give it. The file is sent as it's read, once. Raises
-        OSError if it can't be read, UnsupportedError if the vendor keeps no files, and ProviderError.
+        Its type is told by its first bytes and its name unless you give it. The file is sent as it's read; again if the
+        vendor refused it for its rate or its load. Raises OSError if it can't be read, UnsupportedError if the vendor
+        keeps no files, and ProviderError.
         """
         raise UnsupportedError(f"{self.id}: the vendor keeps no files; send the file itself")
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tako import ConfigurationError, Message, UnsupportedError, get_provider
-from tako.errors import NotFoundError, ResponseError
+from tako.errors import NotFoundError, ResponseError, ServerError
 from tako.parts import FileIdPart
 from tako.testing.server import Received, Reply, reply, serve
 
@@ -30,6 +30,7 @@ KEEPING = {
     "openai": ("/v1/files", {"id": "file-1"}, {"purpose": "user_data"}),
     "anthropic": ("/v1/files", {"id": "file-1", "type": "file"}, {}),
     "mistral": ("/v1/files", {"id": "file-1"}, {"purpose": "ocr"}),
+    "azure-openai": ("/openai/v1/files", {"id": "file-1"}, {"purpose": "assistants"}),
 }
 
 
@@ -121,6 +122,40 @@ def test_gemini_keeps_files_by_its_own_protocol(keeper: Callable[..., Provider],
     assert (deleted.method, deleted.path) == ("DELETE", "/v1beta/files/abc")
 
 
+def test_a_dated_version_of_azures_keeps_files_too(keeper: Callable[..., Provider], file: Path) -> None:
+    with serve(reply(json={"id": "file-1"}), reply(json={})) as server:
+        provider = keeper("azure-openai", server.url, api_version="2025-04-01-preview").blocking
+        provider.delete(provider.upload(file))
+    assert [(one.path, one.query) for one in server.requests] == [
+        ("/openai/files", {"api-version": "2025-04-01-preview"}),
+        ("/openai/files/file-1", {"api-version": "2025-04-01-preview"}),
+    ]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("name", [*KEEPING, "gemini"])
+def test_a_file_that_was_refused_for_load_goes_up_again(
+    name: str, status: int, keeper: Callable[..., Provider], file: Path
+) -> None:
+    def start(request: Received) -> Reply:
+        return reply(json={}, headers={"x-goog-upload-url": f"http://{request.headers['host']}/place"})
+
+    busy = reply(json={"error": {"message": "busy"}}, status=status, headers={"retry-after": "0"})
+    kept = {"id": "file-1", "file": {"name": "file-1", "state": "ACTIVE"}}
+    with serve(busy, *([start, busy] if name == "gemini" else []), reply(json=kept)) as server:
+        part = keeper(name, server.url).blocking.upload(file)
+    assert part.id == "file-1"
+    sent = [PDF in request.body for request in server.requests]
+    assert sent == ([False, False, True, True] if name == "gemini" else [True, True])
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_a_file_that_may_have_been_kept_goes_up_once(name: str, keeper: Callable[..., Provider], file: Path) -> None:
+    with serve(reply(json={"error": {"message": "sorry"}}, status=500)) as server, pytest.raises(ServerError):
+        keeper(name, server.url).blocking.upload(file)
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("place", ["", "https://elsewhere.example/upload"])
 def test_gemini_sends_a_file_and_the_key_to_no_other_server(
     place: str, keeper: Callable[..., Provider], file: Path
@@ -140,7 +175,7 @@ def test_gemini_says_that_a_file_was_not_taken(keeper: Callable[..., Provider], 
         keeper("gemini", server.url).blocking.upload(file)
 
 
-@pytest.mark.parametrize("name", ["azure-openai", "ollama", "bedrock", "vertex"])
+@pytest.mark.parametrize("name", ["ollama", "bedrock", "vertex"])
 def test_a_vendor_that_keeps_no_files_says_so(name: str, keeper: Callable[..., Provider], file: Path) -> None:
     with serve() as server:
         provider = keeper(name, server.url).blocking

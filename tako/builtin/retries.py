@@ -44,7 +44,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
         try:
             response = await answering(inner, request)
         except ProviderError as error:
-            response = await _repeat(lambda: answering(inner, request), provider, error)
+            response = await repeat(lambda: answering(inner, request), provider, error)
         finally:
             here.provider = None
             INSIDE.set(outer)
@@ -74,7 +74,7 @@ def tako_stream(provider: Provider) -> Around[Stream]:
         try:
             return await begin(request)
         except ProviderError as error:
-            return await _repeat(lambda: begin(request), provider, error)
+            return await repeat(lambda: begin(request), provider, error)
 
     def blame(error: BaseException, request: ChatRequest | None) -> TakoError:
         return provider_failure(error, provider, request)
@@ -94,15 +94,27 @@ def _keyed(request: ChatRequest, name: str) -> ChatRequest:
     return replace(request, headers=request.headers | {name: token_hex(16)})
 
 
-async def _repeat(call: Callable[[], Awaitable[T]], provider: Provider, failure: ProviderError) -> T:
-    """Call again after a failure, as often as the provider allows; stamina is set up only when something failed."""
-    if provider.max_retries <= 0 or _pause(failure) is False:
+async def repeat(
+    call: Callable[[], Awaitable[T]],
+    provider: Provider,
+    failure: ProviderError,
+    passing: tuple[type[ProviderError], ...] = (ProviderError,),
+) -> T:
+    """Call again after a failure, as often as the provider allows; stamina is set up only when something failed.
+
+    ``passing``: the errors after which another call may be made, if they are retryable.
+    """
+
+    def pause(error: Exception) -> bool | float:
+        return isinstance(error, passing) and _pause(error)
+
+    if provider.max_retries <= 0 or pause(failure) is False:
         raise failure
     import stamina
 
     _quiet()
     async for attempt in stamina.retry_context(
-        on=_pause,
+        on=pause,
         attempts=provider.max_retries + 1,
         timeout=None,
         wait_initial=FIRST_WAIT,

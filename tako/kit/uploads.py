@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from anyio import to_thread
 
-from tako.errors import ConfigurationError, ResponseError
+from tako.builtin.retries import repeat
+from tako.errors import ConfigurationError, OverloadedError, RateLimitError, ResponseError
 from tako.files import LocalFile
 from tako.kit.body import decode_json, excerpt
 from tako.kit.checks import path_of
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tako.files import FilePath
     from tako.kit.http import HttpProvider
 
+REFUSED = (RateLimitError, OverloadedError)
+"""Refusals of a vendor that hasn't taken a file."""
 OBJECT = msgspec.json.Decoder(dict[str, Any])
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})  # https://html.spec.whatwg.org/#multipart-form-data
 
@@ -53,7 +56,7 @@ async def upload_form(
 ) -> FileIdPart:
     """Upload a file as the part ``file`` of a form, after its other fields; the reply has the ``id`` that it got.
 
-    The file is closed at the end. It isn't sent again if that fails. Raises ProviderError.
+    The file is closed at the end. Raises ProviderError.
     """
     boundary = token_hex(16)
     parts = [(f'form-data; name="{name}"', "", value) for name, value in fields.items()]
@@ -63,8 +66,24 @@ async def upload_form(
     with closing(file):
         body = FileBody("\r\n".join(heads).encode(), file, f"\r\n--{boundary}--\r\n".encode())
         sent = {**(headers or {}), "content-type": f"multipart/form-data; boundary={boundary}"}
-        _, answer = await provider.fetch(url, body, headers=sent)
+        answer = await send_file(provider, url, body, sent)
     return FileIdPart(read_id(answer), provider.name, file.mime)
+
+
+async def send_file(provider: HttpProvider, url: str, body: FileBody, headers: Mapping[str, str]) -> bytes:
+    """Send a file and return the reply; again if the vendor refused it for its rate or its load. Raises ProviderError.
+
+    After any other failure the vendor may have kept the file, and would keep it twice.
+    """
+
+    async def send() -> bytes:
+        _, answer = await provider.fetch(url, body, headers=headers)
+        return answer
+
+    try:
+        return await send()
+    except REFUSED as error:
+        return await repeat(send, provider, error, REFUSED)
 
 
 def read_id(answer: bytes) -> str:

@@ -51,6 +51,11 @@ class AzureOpenAI(ResponsesProvider):
     """
 
     name = "azure-openai"
+    file_purpose = "assistants"
+    """Files of this purpose can be asked about; Azure has no "user_data", as OpenAI has.
+
+    https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/responses#file-input
+    """
     codes: ClassVar[Mapping[str, type[ProviderError]]] = {
         "DeploymentNotFound": NotFoundError,
         "NoCapacity": OverloadedError,
@@ -154,9 +159,18 @@ class AzureOpenAI(ResponsesProvider):
     @property
     def models_url(self) -> str:
         """The address of the list of models; which of them are deployed it doesn't tell."""
+        return self._of_resource("models")
+
+    @property
+    def files_url(self) -> str:
+        """The address of the files that the resource keeps."""
+        return self._of_resource("files")
+
+    def _of_resource(self, name: str) -> str:
+        """Return the address of what isn't a deployment's, but the resource's."""
         if self.is_v1:
-            return f"{self.endpoint}/openai/v1/models"
-        return f"{self.endpoint}/openai/models?api-version={quote(self.api_version, safe='')}"
+            return f"{self.endpoint}/openai/v1/{name}"
+        return f"{self.endpoint}/openai/{name}?api-version={quote(self.api_version, safe='')}"
 
     async def count(self, request: ChatRequest) -> TokenCount:
         """Raise UnsupportedError: Azure's Responses API has no ``input_tokens`` (it answers 404, as of May 2026)."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 
-from tako.errors import ProviderTimeoutError, ResponseError
+from tako.builtin.retries import repeat
+from tako.errors import ProviderError, ProviderTimeoutError, ResponseError
 from tako.kit.addresses import server_of
 from tako.kit.body import decode_json, excerpt
 from tako.kit.encoding import encode
+from tako.kit.uploads import send_file
 from tako.kit.wire import FileBody
 from tako.loose import as_object, text_of
 from tako.parts import FileIdPart
@@ -19,6 +21,7 @@ from tako.parts import FileIdPart
 if TYPE_CHECKING:
     from tako.files import LocalFile
     from tako.kit.http import HttpProvider
+    from tako.kit.wire import HttpReply
 
 OBJECT = msgspec.json.Decoder(dict[str, Any])
 PAUSE = 1.0
@@ -35,7 +38,15 @@ async def upload(provider: HttpProvider, server: str, version: str, file: LocalF
             "x-goog-upload-header-content-type": file.mime,
         }
         named = encode({"file": {"display_name": file.name}})
-        reply, _ = await provider.fetch(f"{server}/upload/{version}/files", named, headers=start)
+
+        async def begin() -> HttpReply:
+            reply, _ = await provider.fetch(f"{server}/upload/{version}/files", named, headers=start)
+            return reply
+
+        try:
+            reply = await begin()
+        except ProviderError as error:  # nothing is kept so far
+            reply = await repeat(begin, provider, error)
         place = reply.headers.get("x-goog-upload-url", "")
         if server_of(place) != server_of(server):  # the key goes nowhere else
             raise ResponseError("the reply to the upload names no address of its own server")
@@ -44,7 +55,7 @@ async def upload(provider: HttpProvider, server: str, version: str, file: LocalF
             "x-goog-upload-command": "upload, finalize",
             "content-type": file.mime,
         }
-        _, answer = await provider.fetch(place, FileBody(b"", file), headers=whole)
+        answer = await send_file(provider, place, FileBody(b"", file), whole)
     made = as_object(decode_json(answer, OBJECT).get("file")) or {}
     made = await _ready(provider, f"{server}/{version}", made, answer)
     return FileIdPart(text_of(made.get("name")), provider.name, text_of(made.get("mimeType")) or file.mime)

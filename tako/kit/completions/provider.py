@@ -129,6 +129,11 @@ class CompletionsProvider(HttpProvider):
         """The address of the list of models."""
         return f"{self.base_url}/models"
 
+    @property
+    def files_url(self) -> str:
+        """The address of the files that the vendor keeps."""
+        return f"{self.base_url}/files"
+
     async def list_models(self) -> list[ModelInfo]:
         """List the models of the vendor, or of the server. Raises ProviderError."""
         listed = await ask_json(self, self.models_url)
@@ -139,13 +144,14 @@ class CompletionsProvider(HttpProvider):
         if not self.file_purpose:
             return await super().upload(path)
         file = await open_file(path, mime, name)
-        return await upload_form(self, f"{self.base_url}/files", file, {"purpose": self.file_purpose})
+        return await upload_form(self, self.files_url, file, {"purpose": self.file_purpose})
 
     async def delete(self, file: FileIdPart) -> None:
         """Delete a file that was uploaded."""
         if not self.file_purpose:
             return await super().delete(file)
-        return await delete_file(self, f"{self.base_url}/files/{own_id(file, self)}")
+        path, query, rest = self.files_url.partition("?")
+        return await delete_file(self, f"{path}/{own_id(file, self)}{query}{rest}")
 
     async def discover(self) -> Capabilities:
         """Ask the server for its models, and remember what it says of this one. Raises ProviderError.
