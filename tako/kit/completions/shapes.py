@@ -29,9 +29,9 @@ class Content(Struct, gc=False):
 
     @property
     def is_silent(self) -> bool:
-        """Whether it has no text, no reasoning and no calls."""
+        """Whether it has no text, no reasoning, no sound and no calls."""
         thoughts = self.reasoning_content or self.reasoning or self.reasoning_details
-        return not (self.content or self.refusal or thoughts or self.calls)
+        return not (self.content or self.refusal or thoughts or self.audio or self.calls)
 
     @property
     def calls(self) -> list[dict[str, Any]]:
