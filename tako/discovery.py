@@ -41,16 +41,15 @@ def command_entries() -> list[Entry]:
 def barred(entry: Entry) -> str | None:
     """Say why the environment keeps this plugin out; None if it doesn't.
 
-    Raises PluginError if TAKO_ALLOW_PLUGINS is there and empty.
+    Raises PluginError if TAKO_ALLOW_PLUGINS is there and empty, or TAKO_PREFER isn't made of pairs.
     """
+    _preferences()  # a slip in it is told whichever provider is wanted
     for name in names(DISABLE):
         if name == entry.name or normal(name) == normal(entry.distribution):
             return f"disabled by {DISABLE}={name}"
-    if os.environ.get(ALLOW) is None:
+    allowed = names_if_set(ALLOW, "the distributions that may be used")
+    if allowed is None:
         return None
-    allowed = names(ALLOW)
-    if not allowed:
-        raise PluginError(f"{ALLOW} is empty: name the distributions that may be used, or unset it")
     if normal(entry.distribution) in map(normal, allowed) or (entry.name in allowed and _only_one_claims(entry.name)):
         return None
     return f"left out, since {ALLOW} doesn't name {entry.distribution}"
@@ -85,6 +84,16 @@ def names(variable: str) -> list[str]:
     return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
 
 
+def names_if_set(variable: str, what: str) -> list[str] | None:
+    """Return the names in a variable, None if it isn't set. Raises PluginError if it's empty: it must name ``what``."""
+    if os.environ.get(variable) is None:
+        return None
+    found = names(variable)
+    if not found:
+        raise PluginError(f"{variable} is empty: name {what}, or unset it")
+    return found
+
+
 def _free(what: str, claims: list[Entry]) -> list[Entry]:
     """Return those that the environment doesn't keep out; raises PluginError if that's none of them."""
     reasons = [barred(entry) for entry in claims]
@@ -96,12 +105,23 @@ def _free(what: str, claims: list[Entry]) -> list[Entry]:
 
 def _preferred(name: str, claims: list[Entry]) -> Entry:
     """Pick the one of several that TAKO_PREFER names."""
-    wanted = dict(pair.split("=", 1) for pair in names(PREFER) if "=" in pair).get(name)
+    wanted = _preferences().get(name)
     chosen = [entry for entry in claims if wanted and normal(entry.distribution) == normal(wanted)]
     if chosen:
         return chosen[0]
     owners = " and ".join(sorted(f"{entry.distribution} {entry.version}" for entry in claims))
     raise PluginError(f"provider {name!r} is claimed by {owners}; uninstall one, or set {PREFER}={name}=DISTRIBUTION")
+
+
+def _preferences() -> dict[str, str]:
+    """Read TAKO_PREFER: which distribution is meant, by the name of the provider. Raises PluginError."""
+    preferred: dict[str, str] = {}
+    for pair in names(PREFER):
+        name, _, distribution = map(str.strip, pair.partition("="))
+        if not (name and distribution):
+            raise PluginError(f"{PREFER} has {pair!r}: write NAME=DISTRIBUTION, as in {PREFER}=openai=tako-openai")
+        preferred[name] = distribution
+    return preferred
 
 
 def _only_one_claims(name: str) -> bool:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.errors import ConfigurationError, TakoError, one_line, shown
+from tako.errors import ConfigurationError, TakoError, shown
+from tako.hooks.failures import one_line, passes
 from tako.loose import as_array
 from tako.parts import ContentPart, ToolResultPart
 from tako.signatures import Signature, documented, unwrapped
@@ -40,10 +41,10 @@ class Function:
             return ToolResultPart(call.id, _as_result(await self.run(values)))
         except MismatchError as error:
             return failed(call, f"the arguments don't fit: {error}")
-        except TakoError as error:
-            return failed(call, f"{type(error).__name__}: {error}")
-        except Exception as error:  # noqa: BLE001 - whatever the function raises, the model is told
-            return failed(call, f"{type(error).__name__}: {one_line(str(error))}")
+        except BaseException as error:
+            if passes(error) and not isinstance(error, TakoError):
+                raise
+            return failed(call, one_line(error))
 
     def read(self, args: Any) -> dict[str, Any]:
         """Return the arguments as the function wants them. Raises MismatchError."""

@@ -9,8 +9,8 @@ from typing import Any
 from tako import errors
 from tako.errors import TakoError
 
-PASSING = (TakoError, SystemExit, KeyboardInterrupt, GeneratorExit)
-"""What goes through at call time as it is: errors on purpose, the end of the program, and leaving early."""
+PASSING = (TakoError, SystemExit, KeyboardInterrupt)
+"""What goes through at call time as it is: errors on purpose, and the end of the program."""
 
 
 class WrongResultError(TypeError):
@@ -36,9 +36,14 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 def passes(error: BaseException) -> bool:
-    """Whether an exception at call time goes through as it is; any other gets the name of who raised it."""
+    """Whether an exception at call time goes through as it is; any other gets the name of who raised it.
+
+    Ask where it's caught: a GeneratorExit of who closes a generator or a coroutine has no frame but that one's.
+    """
     if isinstance(error, PASSING):
         return True
+    if isinstance(error, GeneratorExit):
+        return error.__traceback__ is not None and error.__traceback__.tb_next is None
     if isinstance(error, Exception):
         return False
     within: Any = getattr(error, "exceptions", ())  # those of a group, as of tasks

@@ -7,7 +7,7 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tako.discovery import barred, find_class, find_provider, names, plugin_entries
+from tako.discovery import barred, find_class, find_provider, names_if_set, plugin_entries
 from tako.errors import ConfigurationError, PluginError, TakoError
 from tako.hooks.failures import is_interrupt, one_line, report
 from tako.hooks.finding import import_provider
@@ -181,9 +181,12 @@ class Plugins:
 
     @property
     def required(self) -> dict[str, str]:
-        """The names of plugins that calls need, with who says so: the environment, or a file."""
-        said = dict.fromkeys(self._settings.required, f"plugins.required of {self._settings.path}")
-        return said | dict.fromkeys(names(REQUIRE), REQUIRE)
+        """The names of plugins that calls need, with who says so: the environment, or a file.
+
+        Raises PluginError if TAKO_REQUIRE_PLUGINS is there and empty: something was meant to be required.
+        """
+        in_file = dict.fromkeys(self._settings.required, f"plugins.required of {self._settings.path}")
+        return in_file | dict.fromkeys(names_if_set(REQUIRE, "the plugins that calls need") or (), REQUIRE)
 
     def is_required(self, plugin: Plugin) -> bool:
         """Whether calls need a plugin: code registered it like that, or its name is ``required``."""

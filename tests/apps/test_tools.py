@@ -6,6 +6,7 @@ import enum
 import functools
 import json
 import pickle
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -167,6 +168,25 @@ def test_what_a_function_raises_is_an_error_for_the_model() -> None:
     assert called(fail, {}) == ToolResultPart("1", "KeyError: 'no\\nsuch thing'", is_error=True)
     assert called(limited, {}) == ToolResultPart("1", "RateLimitError: acme: slow down", is_error=True)
     assert called(object, {}).is_error
+
+
+def test_a_function_that_panics_is_an_error_for_the_model_but_one_that_exits_ends_the_run() -> None:
+    class PanicException(BaseException):
+        """What pyo3 raises is no Exception."""
+
+    def panic() -> None:
+        raise PanicException("index out of bounds")
+
+    async def leave() -> None:
+        raise GeneratorExit
+
+    def end() -> None:
+        sys.exit(3)
+
+    assert called(panic, {}) == ToolResultPart("1", "PanicException: index out of bounds", is_error=True)
+    assert called(leave, {}) == ToolResultPart("1", "GeneratorExit", is_error=True)
+    with pytest.raises(SystemExit):
+        called(end, {})
 
 
 def same(value: Any) -> Any:

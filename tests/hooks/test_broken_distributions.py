@@ -315,6 +315,17 @@ def test_an_empty_allow_list_is_refused(tmp_path: Path) -> None:
         assert "TAKO_ALLOW_PLUGINS is empty" in done.stderr
 
 
+@pytest.mark.parametrize("wrong", ["good", "other=tako-other, good", "good=", "=tako-good"])
+def test_a_preference_that_is_no_pair_is_refused(wrong: str, tmp_path: Path) -> None:
+    provider(tmp_path)
+    told = program(tmp_path, ASK, 'result = ask("good:m")', TAKO_PREFER=wrong)
+    slip = wrong.rpartition(", ")[2]
+    text = f"TAKO_PREFER has {slip!r}: write NAME=DISTRIBUTION, as in TAKO_PREFER=openai=tako-openai"
+    assert told == f"PluginError: {text}"
+    done = command(tmp_path, "providers", TAKO_PREFER=wrong)
+    assert (done.returncode, done.stdout, text in done.stderr) == (2, "", True)
+
+
 def test_the_allow_list_takes_the_name_of_an_entry_point_that_a_single_distribution_claims(tmp_path: Path) -> None:
     general(provider(tmp_path), "shout", SHOUT)
     asked = 'result = ask("good:m")'

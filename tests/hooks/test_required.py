@@ -188,6 +188,17 @@ def test_installed_ones_are_required_by_entry_point_or_distribution(tmp_path: Pa
     assert f"plugin 'missing' {required}no general plugin of that name is installed" in done.stderr
 
 
+def test_an_empty_list_of_required_plugins_is_refused(tmp_path: Path) -> None:
+    """A variable that wasn't filled in would let every request go out without the rules."""
+    general(provider(tmp_path), "shout", SHOUT)
+    text = f"{REQUIRE} is empty: name the plugins that calls need, or unset it"
+    for empty in ("", " , "):
+        assert program(tmp_path, ASK, 'result = ask("good:m")', **{REQUIRE: empty}) == f"PluginError: {text}"
+    for arguments in (("providers",), ("chat", "-m", "good:m", "hi")):
+        done = command(tmp_path, *arguments, **{REQUIRE: ""})
+        assert (done.returncode, done.stdout, text in done.stderr) == (2, "", True)
+
+
 def test_the_lists_show_what_is_required_what_is_broken_and_what_is_missing(tmp_path: Path) -> None:
     general(provider(tmp_path), "shout", SHOUT)
     found = rows(tmp_path, **{REQUIRE: "shout"})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -106,7 +107,9 @@ def sound(vendor: Vendor) -> Provider:
 
 
 @pytest.mark.parametrize("when", ["before", "after a chunk", "at the end"])
-@pytest.mark.parametrize("error", [ValueError("it slipped"), PanicException("it panicked"), StopIteration(1)], ids=repr)
+@pytest.mark.parametrize(
+    "error", [ValueError("it slipped"), PanicException("it panicked"), StopIteration(1), GeneratorExit()], ids=repr
+)
 def test_what_a_general_plugin_raises_is_a_plugin_error_that_names_it(
     error: BaseException, when: str, vendor: Vendor, register: Register
 ) -> None:
@@ -136,7 +139,9 @@ def test_a_tako_error_that_it_raises_on_purpose_passes_as_it_is(vendor: Vendor, 
         assert found is refusal, way
 
 
-@pytest.mark.parametrize("error", [ValueError("it slipped"), PanicException("it panicked")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [ValueError("it slipped"), PanicException("it panicked"), GeneratorExit("it left")], ids=repr
+)
 def test_what_a_providers_own_code_raises_is_a_provider_error_that_names_provider_and_model(
     error: BaseException, vendor: Vendor, register: Register
 ) -> None:
@@ -178,13 +183,58 @@ def test_what_a_providers_own_code_raises_is_a_provider_error_that_names_provide
     assert seen[0].__cause__ is error  # plugins see it named, too
 
 
-def test_what_a_callable_raises_is_a_provider_error_that_names_provider_and_model() -> None:
+@pytest.mark.parametrize("error", [PanicException("it panicked"), GeneratorExit()], ids=repr)
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+def test_what_a_callable_raises_is_a_provider_error_that_names_provider_and_model(
+    error: BaseException, *, is_async: bool
+) -> None:
     def chat(request: ChatRequest) -> str:
-        raise PanicException("it panicked")
+        raise error
 
-    for way, found in every_way(tako.providers.PythonProvider("mine", chat)).items():
+    async def async_chat(request: ChatRequest) -> str:
+        raise error
+
+    async def stream(request: ChatRequest) -> AsyncGenerator[str, None]:
+        yield "a"
+        raise error
+
+    mine = (async_chat, stream) if is_async else (chat, None)
+    for way, found in every_way(tako.providers.PythonProvider("mine", mine[0], stream=mine[1])).items():
         assert type(found) is ProviderError, (way, found)
         assert (found.provider, found.model) == ("python", "mine"), way
+
+
+def test_closing_a_call_that_waits_is_nobodys_failure(vendor: Vendor, register: Register) -> None:
+    """As a loop does that ends while somebody still waits: what is closed raises nothing."""
+
+    def stuck_stream() -> Any:
+        async def stream(request: ChatRequest) -> AsyncGenerator[Any, None]:
+            yield Delta("a")
+            await asyncio.Event().wait()
+
+        return stream
+
+    @hookimpl(wrapper=True)
+    def around() -> Any:
+        inner = yield
+        return partial(inner)
+
+    register(plugin(tako_chat=around, tako_stream=around), "around")
+    provider = vendor(tako_chat=_stuck, tako_stream=stuck_stream, tako_capabilities=able)("m")
+
+    async def callable_chat(request: ChatRequest) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    async def main() -> None:
+        waiting = [provider.chat("hi"), provider.stream("hi").response()]
+        waiting.append(tako.providers.PythonProvider("mine", callable_chat).chat("hi"))
+        for call in waiting:
+            with suppress(StopIteration):
+                call.send(None)
+            call.close()  # raises what comes out of it
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()], ids=repr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,7 +14,7 @@ from tako.hooks.failures import one_line, passes
 from tako_python.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
 
     from tako.types import ChatRequest
 
@@ -49,18 +49,21 @@ def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - the method itself is looked at
 
 
-@contextmanager
-def named_failures(function: Callable[..., Any]) -> Generator[None]:
+class named_failures:  # noqa: N801 - for a with statement; a generator's frame would hide who raised
     """Turn what the callable raises into a ProviderError with that cause.
 
     TakoErrors pass, and so do cancellation and what ends a program, alone or in a group.
     """
-    try:
-        yield
-    except BaseException as error:
-        if passes(error):
-            raise
-        raise ProviderError(f"{name_of(function)} raised {one_line(error)}") from error
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and not passes(error):
+            raise ProviderError(f"{name_of(self._function)} raised {one_line(error)}") from error
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -41,10 +41,7 @@ async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
         _within.set(True)
         try:
             return function(*args)
-        except (
-            StopIteration,
-            GeneratorExit,
-        ) as error:  # a future can't hold it, and who awaits takes it for its own end
+        except (StopIteration, GeneratorExit) as error:  # a future can't hold the one, nor trio's tasks the other
             raise RuntimeError(f"{type(error).__name__} was raised outside of a generator") from error
 
     async with AsyncExitStack() as stack:
