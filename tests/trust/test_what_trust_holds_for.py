@@ -114,6 +114,24 @@ def test_whatever_it_runs_is_trusted_with_it(change: Callable[[Path], None], run
     assert "tako: using ./tako.toml" in run("chat", "hi").err
 
 
+@pytest.mark.parametrize("use", ["theirs:answer", "tools.deep.theirs:answer"])
+def test_a_folder_without_an_init_file_is_a_package_as_in_python(use: str, run: Run, folder: Path, fill: Fill) -> None:
+    deep = folder / "tools" / "deep"
+    deep.mkdir(parents=True)
+    (deep / "helper.py").write_text("")
+    fill(folder, config=f'default = "a"\n[providers.a]\nuse = "python:{use}"\n')
+    module = "from tools.deep import helper\n" + (folder / "theirs.py").read_text()
+    (folder / "theirs.py").write_text(module)
+    (deep / "theirs.py").write_text(module)
+    done = run("trust", stdin="y\n")
+    assert "runs or reads tools/deep/helper.py" in done.err
+    assert run("chat", "hi").obeyed
+    (folder / "it-ran").unlink()
+    add(deep / "helper.py")
+    assert "has changed since you trusted it" in run("chat", "hi").err
+    assert not (folder / "it-ran").exists()
+
+
 def test_settings_that_it_reads_are_trusted_with_it(run: Run, folder: Path, fill: Fill) -> None:
     settings = 'id = "gate"\nurl = "http://127.0.0.1:9/"\n[body_template]\nq = "{{ messages }}"\n'
     (folder / "gate.toml").write_text(settings)
