@@ -90,6 +90,8 @@ def as_given(given: Prompt, options: Mapping[str, Any], defaults: Mapping[str, A
     """
     check_names(options, owner)
     request = as_request(given)
+    if not options and not defaults:
+        return request
     if defaults:
         request = _apply(request, _not_given(request, options, defaults), defaults_first=True)
     return as_request(_apply(request, {name: value for name, value in options.items() if value is not None}))

@@ -161,8 +161,7 @@ class Provider:
         Keywords set fields of the request for this call. With ``response_type``, the response's ``parsed`` is a value
         of that type. A reply that doesn't fit is asked for again, ``repairs`` times, then it's an InvalidReplyError.
         """
-        plain = not options and not self.defaults  # nearly always: a step less
-        checked = as_request(request) if plain else self._as_checked(request, options)
+        checked = self._as_checked(request, options) if options or self.defaults else as_request(request)
         if response_type is None:
             return await self._chat_checked(checked)
         from tako.typed import ask
@@ -370,10 +369,7 @@ class Provider:
 
     def _as_checked(self, request: Prompt, options: Mapping[str, Any]) -> ChatRequest:
         """Return the request that a caller means. A call from the provider's own code has its defaults already."""
-        defaults = self.defaults
-        if not options and (not defaults or inside(self) is not None):
-            return as_request(request)
-        return as_given(request, options, {} if inside(self) is not None else defaults, self.id)
+        return as_given(request, options, {} if inside(self) is not None else self.defaults, self.id)
 
     def _bound(self) -> Handlers:
         """The bound hooks: bound on first use, and again when plugins changed."""
