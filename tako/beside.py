@@ -162,8 +162,7 @@ class _Checked(MetaPathFinder, Loader):
         if not (around or fullname in self._sources) or _is_elsewhere(fullname.partition(".")[0], self.folder):
             return None
         if fullname not in self._sources:  # a folder without __init__.py
-            spec = ModuleSpec(fullname, None, is_package=True)
-            return spec  # it has no place: what isn't among the sources isn't looked for there
+            return ModuleSpec(fullname, None, is_package=True)  # without a place where others would be looked for
         file = Path(self._sources[fullname][0])
         places = [str(file.parent)] if file.stem == "__init__" else None
         return spec_from_file_location(fullname, file, loader=self, submodule_search_locations=places)
