@@ -16,7 +16,7 @@ from tako.kit.proxy import Proxy
 from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, bare, os_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Mapping
 
     from tako.errors import TransportError
     from tako.kit.connection import Connection
@@ -155,9 +155,15 @@ class Reply:
 
     def pieces(self) -> Body:
         """Iterate over what comes, as it comes."""
-        return Body(self._next_piece)
+        return Body(self)
 
-    async def _next_piece(self) -> bytes:
+    @property
+    def is_read(self) -> bool:
+        """Whether the body has come and was read."""
+        return self._connection is None or self._connection.is_read
+
+    async def next_piece(self) -> bytes:
+        """Wait for the next piece of the body. Raises TransportError, and StopAsyncIteration at its end."""
         if self._connection is None:
             raise StopAsyncIteration
         try:
@@ -186,14 +192,19 @@ class Reply:
 class Body:
     """The body of a reply as an iterator; whoever has the reply closes it."""
 
-    def __init__(self, next_piece: Callable[[], Awaitable[bytes]]) -> None:
-        self._next_piece = next_piece
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come; what knows that spares its reader a wait with a limit of time."""
+        return self._reply.is_read
 
     def __aiter__(self) -> Body:
         return self
 
     def __anext__(self) -> Awaitable[bytes]:
-        return self._next_piece()
+        return self._reply.next_piece()
 
 
 def _head(request: HttpRequest, target: Target) -> bytes:

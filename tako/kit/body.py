@@ -63,6 +63,11 @@ class Pieces:
             return await self._decompressed(self._inflate)
         return self._counted(await anext(self._source))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come, as far as the source knows."""
+        return bool(getattr(self._source, "is_over", False))
+
     async def aclose(self) -> None:
         """Leave the body."""
         close = getattr(self._source, "aclose", None)

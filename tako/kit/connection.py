@@ -132,6 +132,11 @@ class Connection(asyncio.Protocol):
         return data
 
     @property
+    def is_read(self) -> bool:
+        """Whether the reply is complete and all of it has been read."""
+        return self.ended and not self._pieces
+
+    @property
     def is_open(self) -> bool:
         """Whether anything can still be sent."""
         return not self.transport.is_closing()

@@ -357,6 +357,8 @@ def _finish(
 
 async def _linger(pieces: Pieces) -> None:
     """Read on to the end of the body, shortly."""
+    if pieces.is_over:  # nearly always: it came with the terminator
+        return
     with anyio.move_on_after(LINGER):
         with suppress(TransportError, ResponseError):
             async for _ in pieces:

@@ -110,7 +110,11 @@ class CompletionsDecoder:
         for event in events:
             data, usual = event.data, self._usual
             if usual.plain and (text := usual.text_of(data)):
-                yield self._text(text)
+                if usual.field == "content":  # most: as `_text` does, without a function's call
+                    self._block.pieces.append(text)
+                    yield Delta(text)
+                else:
+                    yield self._text(text)
                 continue
             if data.startswith(usual.head) and (delta := self._parsed(data, usual)) is not None:
                 yield delta
