@@ -98,6 +98,18 @@ def use_by_name(environment: Environment, root: Path) -> None:
     assert (chains["provider"], chains["distribution"], chains["version"]) == ("acme", "tako-acme", "0.1.0")
 
 
+def test_a_plugin_for_a_program_has_no_address_and_no_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new-plugin", "acme", "--transport", "process", "--into", str(tmp_path)]) == 0
+    root = tmp_path / "tako-acme"
+    assert written(root) == FILES | {"tests/vendor.py"}
+    for path in (root / "README.md", root / "tako_acme" / "__init__.py"):
+        assert "base_url" not in path.read_text()
+        assert "API_KEY" not in path.read_text()
+    assert '"tako-core>=' in (root / "pyproject.toml").read_text()
+    assert main(["new-plugin", "b", "--transport", "process", "--dialect", "responses", "--into", str(tmp_path)]) == 2
+    assert "--dialect responses is over HTTP" in capsys.readouterr().err
+
+
 def test_names_are_spelled_everywhere_as_they_should_be(tmp_path: Path) -> None:
     assert main(["new-plugin", "acme-labs", "--class", "AcmeAI", "--into", str(tmp_path)]) == 0
     root = tmp_path / "tako-acme-labs"

@@ -58,6 +58,49 @@ def test_a_plugin_may_take_what_only_a_newer_core_offers() -> None:
         assert plugins.provider_class()("m").capabilities.max_context_tokens == 7
 
 
+NEWER = """
+from tako import Capabilities, hookimpl, hookspecs
+import tako.kit.streams
+
+tako_hooks = 1
+HAS_CATALOG = hasattr(hookspecs, "tako_catalog")
+
+
+@hookimpl(optionalhook=True)
+def tako_catalog(provider, region):
+    raise AssertionError("this core has no such hook")
+
+
+@hookimpl
+def tako_capabilities(provider, catalog=None):
+    return None if HAS_CATALOG or catalog else Capabilities(max_context_tokens=77)
+
+
+@hookimpl(wrapper=True)
+def tako_chat(provider, translator, budget=0):
+    inner = yield
+    return inner
+"""
+
+
+def test_a_wheel_that_uses_newer_hooks_and_parameters_works_on_this_core(environment: Environment) -> None:
+    points = {"tako.plugins": {"newer": "tako_newer"}}
+    environment.install(wheel(environment.wheels, "tako-newer", {"tako_newer.py": NEWER}, points))
+    found = environment.run(
+        """
+        import tako
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            provider = tako.get_provider("frozen:")
+            result["said"] = provider.blocking.chat("fine").text
+            result["context"] = provider.capabilities.max_context_tokens
+        result["failed"] = tako.hooks.PLUGINS.failed
+        """
+    )
+    environment.uninstall("tako-newer")
+    assert found == {"said": "fine", "context": 77, "failed": {}}
+
+
 def test_the_frozen_wheel_is_the_one_that_was_frozen() -> None:
     assert hashlib.sha256(FROZEN.read_bytes()).hexdigest() == SHA256
     assert FROZEN.stat().st_size < 10_000

@@ -208,6 +208,12 @@ def _new_plugin(commands: Any) -> ArgumentParser:
         default="json",
         help="what the wire begins as: a small one of JSON, all of it shown; or one that is in the kit",
     )
+    parser.add_argument(
+        "--transport",
+        choices=["http", "process"],
+        default="http",
+        help="how the model is reached: over HTTP, or by a program that each call starts",
+    )
     parser.add_argument("--class", dest="class_name", metavar="CLASS", help="the class, as the vendor spells itself")
     parser.add_argument("--into", default=".", metavar="FOLDER", help="where the new folder goes; else here")
     return parser

@@ -44,8 +44,38 @@ STEPS = {
 1. Set `base_url` and `key_header` in `$package/__init__.py`.
 2. Say in its `dialect` what the models take, and in its `codes` what the vendor's own error codes mean.
 3. Say in a `models.toml` beside it what the models can do.""",
+    "process": """\
+1. Set `command` in `$package/__init__.py`.
+2. Change `$package/wire.py` to what your program reads and writes.
+3. Say in `tako_capabilities` what the models can do.""",
 }
-"""What an author does first, by dialect."""
+"""What an author does first, by the kind of scaffold."""
+PARTS = {
+    "json": ("every", "json"),
+    "completions": ("every", "completions"),
+    "responses": ("every", "responses"),
+    "process": ("every", "json", "process"),
+}
+"""The folders of a scaffold; what's in a later one goes before what's in an earlier one."""
+OVER_HTTP = {
+    "wire": "JSON to ``/chat``, and back JSON or Server-Sent Events",
+    "lines": "",
+    "event": r'b"data: " + msgspec.json.encode(value) + b"\n\n"',
+    "bytes": "",
+    "no_http": "",
+    "extra": "[http]",
+    "and_transport": ", and its transport",
+}
+OVER_PIPES = {
+    "wire": "one line of JSON to the program, and back one document or lines of JSON",
+    "lines": "\n    lines = True  # of JSON; else Server-Sent Events\n",
+    "event": r'msgspec.json.encode(value) + b"\n"',
+    "bytes": ', "bytes"',
+    "no_http": "    http = False\n",
+    "extra": "",
+    "and_transport": "",
+}
+"""What differs in files that both have."""
 
 
 def run(options: Namespace) -> int:
@@ -53,8 +83,10 @@ def run(options: Namespace) -> int:
     names = names_for(options.name, options.class_name)
     root = Path(os.path.expanduser(options.into)) / names["distribution"]  # noqa: PTH111 - Path's raises where ~ is nobody's
     names["sources"] = sources(root)
-    names["steps"] = Template(STEPS[options.dialect]).substitute(names)
-    made = {place: render(text, names) for place, text in templates(options.dialect, names)}
+    kind = kind_of(options)
+    names |= OVER_PIPES if kind == "process" else OVER_HTTP
+    names["steps"] = Template(STEPS[kind]).substitute(names)
+    made = {place: render(text, names) for place, text in templates(kind, names)}
     write(root, made)
     lines = [f"{root} is ready:", *(f"  {place}" for place in sorted(made)), ""]
     lines += [
@@ -66,6 +98,15 @@ def run(options: Namespace) -> int:
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+def kind_of(options: Namespace) -> str:
+    """Return which scaffold is wanted. Raises UsageError if what is wanted exists over HTTP alone."""
+    if options.transport == "http":
+        return str(options.dialect)
+    if options.dialect != "json":
+        raise UsageError(f"--dialect {options.dialect} is over HTTP; --transport process has a wire of its own")
+    return "process"
 
 
 def names_for(name: str, class_name: str | None = None) -> dict[str, str]:
@@ -107,10 +148,10 @@ def sources(root: Path) -> str:
     return f"\n[tool.uv.sources]\ntako-core = {{ path = {where}, editable = true }} # remove this to use the index's\n"
 
 
-def templates(dialect: str, names: dict[str, str]) -> Iterator[tuple[str, str]]:
+def templates(kind: str, names: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Yield each file's place in the distribution and its template."""
     scaffold = files("tako.cli") / "scaffold"
-    for part in ("every", dialect):
+    for part in PARTS[kind]:
         for place, text in _walk(scaffold / part, ""):
             yield place.replace("PACKAGE", names["package"]), text
 

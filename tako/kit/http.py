@@ -331,19 +331,18 @@ class HttpProvider(Provider):
         key = _loop_key()
         transport = self._transports.get(key)
         if transport is None:
-            default = (
-                self._http_client is None and self._transport is None and isinstance(key, asyncio.AbstractEventLoop)
-            )
-            if default and not _IMPORTED.is_set():
+            given = self._http_client or self._transport or type(self).make_transport is not HttpProvider.make_transport
+            if not given and isinstance(key, asyncio.AbstractEventLoop) and not _IMPORTED.is_set():
                 await _IMPORTING.result()
-            transport = self._transports.get(key) or await self._make_transport()
+            transport = self._transports.get(key) or await self.make_transport()
             with self._lock:
                 transport = self._transports.setdefault(key, transport)
                 for ended in [loop for loop in self._transports if loop is not key and _is_over(loop)]:
                     del self._transports[ended]
         return transport
 
-    async def _make_transport(self) -> Transport:
+    async def make_transport(self) -> Transport:
+        """Return what sends requests on the running event loop. Override it if your bytes don't travel over HTTP."""
         if self._http_client is not None:
             from tako.kit.httpx_transport import ClientTransport
 

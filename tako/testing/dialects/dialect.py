@@ -53,7 +53,8 @@ class Dialect:
     ``traits`` say what the wire has: "reasoning", "state" (opaque state that goes back), "cached", "cache_writes" and
     "reasoning_tokens" (counts), "argument_text" (arguments are text, in pieces), "call_ids", "names" (a reply says its
     model), "blocks" (a reply may have several texts, and kinds of blocks that nobody knows; ``unknown_mark`` stands in
-    one). ``words`` are the finish reasons that it knows.
+    one), "bare_errors" (an error event has a message, and neither a code nor a status), "bytes" (replies are bytes
+    though ``http`` is False, as those of a program are). ``words`` are the finish reasons that it knows.
     """
 
     name: ClassVar[str] = "author's own"
@@ -96,6 +97,11 @@ class Dialect:
         raise TypeError(f"{type(self).__name__} has no method read(request)")
 
     # What is made of those.
+
+    @property
+    def of_bytes(self) -> bool:
+        """Whether replies are bytes, which can be cut and split."""
+        return self.http or "bytes" in self.traits
 
     def word(self, script: Script) -> str:
         """Return the vendor's word for how a reply ends."""

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 ABILITIES = {
     "scripted": "its answers can be scripted: there is a dialect",
-    "http": "it speaks over HTTP, so that replies can be cut, refused and redirected",
+    "http": "it speaks over HTTP, so that replies can be refused, redirected and compressed",
+    "bytes": "its replies are bytes, over HTTP or not, so that they can be cut, split and held back",
     "streaming": "replies come in pieces",
     "tools": "tools can be offered and called",
     "images": "images go out inline",

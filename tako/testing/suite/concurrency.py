@@ -68,7 +68,7 @@ class Concurrency(Harness):
 
         def echo(request: Received) -> Reply | Script:
             script = Script(text="You said " + self.vendor.read(request).of("text")[-1].value)
-            held = self.vendor.http and gates
+            held = self.vendor.of_bytes and gates
             return replace(self.vendor.answer(script)(request), delay=gates[-1].enter()) if held else script
 
         async with self.asking(echo) as (provider, _):

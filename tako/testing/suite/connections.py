@@ -20,7 +20,7 @@ class Connections(Harness):
 
     def _held(self) -> Any:
         """A stream that goes on to its last event, and then stays open."""
-        if not self.vendor.http:
+        if not self.vendor.of_bytes:
             return Script(text=TEXT)
         events = self.vendor.events(Script(text=TEXT))
         return self.vendor.pieces(events[: self.vendor.complete_after(events) - 1], ending="hang")
@@ -49,7 +49,7 @@ class Connections(Harness):
                 async with provider.stream(self.hello) as stream:
                     async for _ in stream:
                         begun.set()
-                        if not self.vendor.http:
+                        if not self.vendor.of_bytes:
                             await asyncio.Event().wait()
 
             task = asyncio.ensure_future(read())
@@ -64,12 +64,12 @@ class Connections(Harness):
         """A stream that is left early, by ``async with`` or by ``aclose``, closes its connection at once."""
         async with self.asking(self._held()) as (provider, server):
             async with provider.stream(self.hello) as stream:
-                await anext(stream)
+                await within(self.patience, anext(stream), "the first piece, while the rest was held back,")
             await settle(
                 self.patience, lambda: server.left_early == 1, "leaving `async with` early left the connection open"
             )
             stream = provider.stream(self.hello)
-            await anext(stream)
+            await within(self.patience, anext(stream), "the first piece, while the rest was held back,")
             await within(self.patience, stream.aclose(), "closing a stream")
             await settle(self.patience, lambda: server.left_early == 2, "aclose() left the connection open")  # noqa: PLR2004 - the second
 
@@ -84,7 +84,7 @@ class Connections(Harness):
                 provider.blocking.close()
 
             await within(self.patience, in_thread(leave), "leaving a blocking stream")
-            await settle(self.patience, lambda: server.left_early == 1 or not self.vendor.http,
+            await settle(self.patience, lambda: server.left_early == 1 or not self.vendor.of_bytes,
                          "leaving a blocking stream early left the connection open")  # fmt: skip
             await settle(self.patience, lambda: server.open == 0, "leaving a blocking stream early left it running")
 

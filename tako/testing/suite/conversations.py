@@ -82,7 +82,7 @@ class Conversations(Harness):
                 expect(there or noted, f"{way}: reasoning was lost without a notice")
                 self.observe("reasoning effort", "sent" if there else "left out with a notice")
 
-    @check("scripted", "http")
+    @check("scripted", "bytes")
     async def test_extra(self) -> None:
         """``extra`` is merged into the body last: it can add, and it can replace."""
         extra = {"conformance_extra": {"a": {"b": 1}}}

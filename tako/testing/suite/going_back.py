@@ -142,7 +142,7 @@ class GoingBack(Harness):
         for part, result in zip(sent.of("result"), ("sunny", "noon"), strict=True):
             expect(_carries(part.value, result), f"the result {result!r} went out as {part.value!r}")
 
-    @check("scripted", "http")
+    @check("scripted", "bytes")
     async def test_cancelled(self) -> None:
         """A call that is cancelled raises CancelledError; it never turns into a reply."""
         async with self.asking(self.vendor.pieces([], ending="hang")) as (provider, server):

@@ -109,9 +109,10 @@ class Harness:
 
     def reason_against(self, check: Check) -> str | None:
         """Say why a check does not apply, or None."""
-        return next(
-            (self.not_applicable[name] for name in (check.name, *check.needs) if name in self.not_applicable), None
-        )
+        needs = [check.name, *check.needs]
+        if "bytes" in needs and not self.vendor.of_bytes:  # a wire without HTTP has none, unless its dialect says so
+            needs.append("http")
+        return next((self.not_applicable[name] for name in needs if name in self.not_applicable), None)
 
     def _expect_applicable(self, check: Check) -> None:
         stated = self.reason_against(check)

@@ -26,7 +26,7 @@ SCALES = (1, 5, 25)
 class Limits(Harness):
     """What is too much, or too little."""
 
-    @check("scripted", "http")
+    @check("scripted", "bytes")
     async def test_giant_events(self) -> None:
         """An event of megabytes arrives whole."""
         text = "0123456789abcdef" * (LARGE // 16)
@@ -35,7 +35,7 @@ class Limits(Harness):
             for way, response in found.items():
                 expect(response.text == text, f"{way}: {LARGE} characters in one event did not arrive whole")
 
-    @check("scripted", "http", "streaming")
+    @check("scripted", "bytes", "streaming")
     async def test_event_cap(self) -> None:
         """An event over ``max_event_bytes`` is a ResponseError as soon as it is over it."""
         events = self.vendor.events(Script(text="x" * LARGE, split=LARGE))
@@ -49,7 +49,7 @@ class Limits(Harness):
             error = await within(self.patience, asked, what)
         expect(isinstance(error, ResponseError), f"an event over the cap is a {type(error).__name__}: {error}")
 
-    @check("scripted", "http")
+    @check("scripted", "bytes")
     async def test_idle_timeout(self) -> None:
         """Silence longer than ``timeout`` is a ProviderTimeoutError: before the reply, within it, and in a stream."""
         events = self.vendor.events(Script(text="Hello there."))
@@ -75,7 +75,7 @@ class Limits(Harness):
         expect(isinstance(error, ProviderTimeoutError), f"{what} is a {type(error).__name__}: {error}")
         expect(took > SILENCE / 2, f"{what}: timeout={SILENCE} ended after {took:.2f} s")
 
-    @check("scripted", "http", "streaming")
+    @check("scripted", "bytes", "streaming")
     async def test_slow_but_alive(self) -> None:
         """``timeout`` is the longest silence, not the length of the answer: a slow stream that goes on is whole."""
         script = Script(text="Hello there, how are you?", split=2)

@@ -72,7 +72,7 @@ class Replies(Harness):
         for name in ("message", "finish_reason", "finish_word", "usage", "model", "id", "provider", "notices"):
             expect_equal(getattr(folded, name), getattr(whole, name), f"{name} of the folded stream, against chat's")
 
-    @check("scripted", "http", "streaming")
+    @check("scripted", "bytes", "streaming")
     async def test_pieces_arrive_at_once(self) -> None:
         """A piece is handed over when it comes, not when the reply is complete."""
         events = self.vendor.events(Script(text="Hello there, how are you?"))
@@ -92,7 +92,7 @@ class Replies(Harness):
         for texts in asked:
             expect_equal([seen.value for seen in texts], [UNICODE], "the text that went out")
 
-    @check("scripted", "http", "streaming")
+    @check("scripted", "bytes", "streaming")
     async def test_splits(self) -> None:
         """A stream means the same wherever the network cuts it: at every boundary between two bytes."""
         calls = (Call("find", {"q": "é世"}, "call_A1"),) if "tools" not in self.not_applicable else ()
@@ -130,7 +130,7 @@ class Replies(Harness):
         reasons = [one for one in self.vendor.words if one is not FinishReason.TOOL_CALLS]
         scripts = [Script(text="ok", finish=one) for one in reasons]
         wanted = [*reasons]
-        if self.vendor.http:
+        if self.vendor.of_bytes:
             scripts.append(Script(text="ok", word="SOME_NEW_REASON"))
             wanted.append(FinishReason.OTHER)
         said: list[Script] = []

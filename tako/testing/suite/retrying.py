@@ -85,7 +85,7 @@ class Retrying(Harness):
                 expect_equal(error.retry_after, 3600.0, ".retry_after")
             expect_equal(len(server.requests), len(self.calls(provider, self.hello)), "requests with Retry-After: 3600")
 
-    @check("scripted", "http", "streaming")
+    @check("scripted", "bytes", "streaming")
     async def test_no_retry_after_a_chunk(self) -> None:
         """Once a chunk has been delivered nothing is repeated, whatever happens then."""
         events = self.vendor.events(Script(text="Hello there."))

@@ -85,7 +85,7 @@ class Tools(Harness):
             if self.streaming:
                 expect_equal(_indexes(await chunks_of(provider, ASKED)), [0, 1, 2], "the indexes of parallel calls")
 
-    @check("scripted", "tools", "http")
+    @check("scripted", "tools", "bytes")
     async def test_call_ids(self) -> None:
         """Every call has an id of its own, whether the vendor sends none or the same one twice."""
         for id in ("", "call_dup"):
@@ -119,7 +119,7 @@ class Tools(Harness):
             for way, response in (await self.ways(provider, ASKED)).items():
                 expect_equal([call.args for call in response.tool_calls], [text], f"{way}: arguments that are no JSON")
 
-    @check("scripted", "http", "tools", "streaming")
+    @check("scripted", "bytes", "tools", "streaming")
     async def test_cut_call(self) -> None:
         """A call whose arguments are cut is never handed over: the stream fails, its partial reply is without it."""
         calls = (Call("weather", {"city": "Rome", "days": 3}, "call_A1"), Call("time", {"zone": "UTC"}, "call_B2"))

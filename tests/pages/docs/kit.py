@@ -18,3 +18,14 @@ Acme.__module__ = "tako_kit_page"
 acme.base_url = server.url
 assert (acme.blocking.chat("Hello").text, acme.blocking.chat("Hello").finish_reason) == ("Hi", "stop")
 assert server.requests[0].headers["authorization"] == "Bearer k-123456"
+# %% 3
+import tako
+
+beacon = Beacon("large")
+assert beacon.blocking.chat("Hi").text == beacon.blocking.stream("Hi").response().text == "Hello there"
+beacon.max_retries = 0
+try:
+    beacon.blocking.chat("again")
+    raise AssertionError("the quota is used up")
+except RateLimitError as error:
+    assert (error.provider, error.code) == ("beacon", "quota")
