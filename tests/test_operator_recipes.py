@@ -15,7 +15,7 @@ import pytest
 import tako_map
 
 import tako
-from tako import Capabilities, ChatRequest, ContentPart, Delta, End, Message, TakoError, Usage
+from tako import Capabilities, ChatRequest, ContentPart, Delta, End, Message, TakoError, ToolCallDelta, Usage
 from tako.errors import OverloadedError, ProviderTimeoutError, ServerError
 from tako.hooks import PLUGINS
 from tako.providers import PythonProvider
@@ -120,6 +120,38 @@ def test_redact(way: str, model: Model, use: Callable[..., Any]) -> None:
     [sent] = model.asked
     assert "4111" not in repr(sent)
     assert [message.text for message in sent.messages] == ["<card 1> <b", "", "Is <card 1> or <card 2> valid? < 5"]
+
+
+@pytest.mark.parametrize("way", ["blocking chat", "blocking stream"])
+def test_redact_in_tool_calls_and_reasoning(way: str, use: Callable[..., Any]) -> None:
+    use("redact")
+    asked: list[ChatRequest] = []
+
+    def chat(request: ChatRequest) -> tako.ChatResponse:
+        asked.append(request)
+        parts = [
+            ContentPart.reasoning("pay <card 1>"),
+            ContentPart.tool_call("c", "pay", {"from": ["<card 1>"], "n": 2}),
+        ]
+        return tako.ChatResponse(Message.assistant(parts))
+
+    def stream(request: ChatRequest) -> Iterator[Delta]:
+        asked.append(request)
+        yield from (Delta(reasoning=letter) for letter in "pay <card 1>")
+        yield Delta(tool_calls=[ToolCallDelta(0, "c", "pay"), ToolCallDelta(1, "d", "log")])
+        for letter in '{"from": ["<card 1>"], "n": 2}':
+            yield Delta(tool_calls=[ToolCallDelta(0, arguments_fragment=letter)])
+            yield Delta(tool_calls=[ToolCallDelta(1, arguments_fragment="" if letter != "{" else '{"a": "<b"}')])
+
+    provider = PythonProvider("payer", chat, stream=stream)
+    past = ContentPart.tool_call("b", "pay", {"from": {"card": CARD}})
+    turns = [Message.user(CARD), Message.assistant([past]), Message.tool("b", {"paid": [CARD]})]
+    response = call(provider, way, ChatRequest(turns))
+    assert response.message.parts[0] == ContentPart.reasoning(f"pay {CARD}")
+    assert response.tool_calls[0].args == {"from": [CARD], "n": 2}
+    assert [one.args for one in response.tool_calls[1:]] == ([{"a": "<b"}] if way.endswith("stream") else [])
+    assert "4111" not in repr(asked)
+    assert asked[0].messages[2].parts[0] == ContentPart.tool_result("b", {"paid": ["<card 1>"]})
 
 
 @pytest.mark.parametrize("way", WAYS)
