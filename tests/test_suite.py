@@ -17,6 +17,7 @@ from tako.errors import PluginError
 from tako.hooks import PLUGINS, hookimpl
 from tako.testing import isolated, summary
 from tako.testing.dialects import DIALECTS, Call, Dialect, Script, find_dialect, scripted
+from tako.testing.dialects.completions import Completions
 from tako.testing.installed import suite_for
 from tako.testing.suite import CHECKS, ProviderSuite, run_suite
 
@@ -103,6 +104,41 @@ def test_a_dialect_that_goes_wrong_is_told_from_a_provider_that_does() -> None:
 
     report = run_suite(suite(dialect=Wordy()), ["usage"])
     assert "Wordy has no method whole(script)" in report.results["usage"].reason
+
+
+class Bare(Completions):
+    """A vendor whose error events have a message alone."""
+
+    traits = Completions.traits | {"bare_errors"}
+
+    def error_event(self, status: int, message: str) -> bytes:
+        return b'data: {"error": {"message": "%s"}}\n\n' % message.encode()
+
+
+class Coded(Bare):
+    """The same, but it doesn't say so."""
+
+    traits = Completions.traits
+
+
+def test_error_events_without_codes_have_a_trait_of_their_own() -> None:
+    assert run_suite(suite(dialect=Bare()), ["error_events"]).named("passed") == ["error_events"]
+    report = run_suite(suite(dialect=Coded()), ["error_events"])
+    assert "the class of an error event of 400" in report.results["error_events"].reason
+
+
+def test_checks_of_bytes_hold_without_http_where_the_dialect_says_so() -> None:
+    class Pipe(Completions):
+        http = False
+        traits = Completions.traits | {"bytes"}
+
+    class Silent(Completions):
+        http = False
+
+    stated = {"http": "a program writes the replies"}
+    checks = ["splits", "truncated_events", "redirects"]
+    assert run_suite(suite(dialect=Pipe(), not_applicable=stated), checks).named("not applicable") == ["redirects"]
+    assert run_suite(suite(dialect=Silent(), not_applicable=stated), checks).named("not applicable") == checks
 
 
 def test_reports_are_json_and_markdown(tmp_path: Path) -> None:

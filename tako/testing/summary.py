@@ -74,10 +74,11 @@ def as_markdown(reports: Sequence[Report]) -> str:
     for report in reports:
         lines += ["", f"## {report.provider or report.suite}", ""]
         lines += [f"- {name}: {value}" for name, value in sorted(report.observed.items())]
-        lines += ["", "| check | holds | promise |", "|---|---|---|"]
+        lines += ["", "| check | holds | seconds | promise |", "|---|---|---|---|"]
         for result in report.results.values():
             why = f" ({_cell(result.reason)})" if result.reason else ""
-            lines.append(f"| {result.check} | {SIGNS[result.outcome]}{why} | {_cell(result.promise)} |")
+            holds = f"{SIGNS[result.outcome]}{why}"
+            lines.append(f"| {result.check} | {holds} | {result.seconds:.2f} | {_cell(result.promise)} |")
     return "\n".join(lines) + "\n"
 
 

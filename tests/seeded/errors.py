@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from tako.errors import ProviderError, ServerError
 from tako.kit.completions import CompletionsDecoder, translator_for
+from tako.types import ChatResponse, Message
 
 from .acme import Acme, Plugin
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from tako import Chat, ChatRequest, Stream
     from tako.kit.exchange import Exchange
-    from tako.types import ChatResponse, Chunk
+    from tako.types import Chunk
 
 
 class ErrorEventIgnored(Plugin):
@@ -34,6 +35,29 @@ class ErrorEventIgnored(Plugin):
                         raise
 
         return Deaf(provider, exchange, translator_for())
+
+
+class Unheard(ProviderError):
+    """An error that a reply reports, and that its plugin doesn't raise."""
+
+
+class ErrorInAReplyIgnored(Plugin):
+    caught_by, told = "error_replies", "it passed for a success"
+
+    class Deaf(Acme):
+        def failure(self, *facts: Any, **said: Any) -> ProviderError:
+            return Unheard("an error")
+
+    provider = Deaf
+
+    def chat(self, inner: Chat, provider: Acme) -> Chat:
+        async def chat(request: ChatRequest) -> ChatResponse:
+            try:
+                return await inner(request)
+            except Unheard:
+                return ChatResponse(Message.assistant(""))
+
+        return chat
 
 
 class ErrorsOfOneClass(Plugin):

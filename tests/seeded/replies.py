@@ -196,3 +196,31 @@ class NothingPickles(Plugin):
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         return replace(response, raw=lambda: response.raw)
+
+
+class EmptyDeltas(Plugin):
+    caught_by, told = "chunks_in_order", "is empty of everything"
+
+    def stream(self, inner: Stream, provider: Acme) -> Stream:
+        async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+            async with aclosing(inner(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+                    if isinstance(chunk, Delta):
+                        yield Delta("")
+
+        return stream
+
+
+class ReasoningLost(Plugin):
+    caught_by, told = "reasoning", "the reasoning"
+
+    def chunk(self, chunk: Chunk) -> Chunk | None:
+        return None if isinstance(chunk, Delta) and chunk.reasoning else chunk
+
+
+class ModelOfTheReplyLost(Plugin):
+    caught_by, told = "model", "the model of the reply"
+
+    def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
+        return replace(response, model="")

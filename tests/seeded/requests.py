@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -15,9 +16,9 @@ from tako.types import ChatResponse, End, Message, Role, Tool
 from .acme import Acme, Plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
-    from tako import Chat, ChatRequest
+    from tako import Chat, ChatRequest, Stream
     from tako.types import Chunk
 
 
@@ -203,6 +204,16 @@ class ExtraChanged(Plugin):
         return request
 
 
+class MessagesChanged(Plugin):
+    caught_by, told = "request_unchanged", "the caller's request after it was answered"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        request.messages[:] = [one for one in request.messages if one.role is not Role.SYSTEM]
+        return request
+
+    also = ("conversation",)
+
+
 class ErrorFlagDropped(Plugin):
     caught_by, told = "error_results", "is_error was lost without a notice"
 
@@ -229,6 +240,21 @@ class CancellationSwallowed(Plugin):
                 return ChatResponse(Message.assistant(""))
 
         return chat
+
+
+class CancellationSwallowedInStreams(Plugin):
+    caught_by, told = "cancelled", "stream: what was cancelled passed for a success"
+
+    def stream(self, inner: Stream, provider: Acme) -> Stream:
+        async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+            try:
+                async with aclosing(inner(request)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            except asyncio.CancelledError:
+                yield End()
+
+        return stream
 
 
 class SomebodyElseAnswered(Plugin):

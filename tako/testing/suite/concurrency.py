@@ -80,7 +80,8 @@ class Concurrency(Harness):
                     found = await within(3 * self.patience, asyncio.gather(*asked), f"{way}: {MANY} calls at once")
                 expect(
                     pulse.still < STOOD_STILL and not gates[-1].stalled,
-                    f"{way}: the event loop stood still under {MANY} calls, for {pulse.still} turns of a thread",
+                    f"{way}: the event loop stood still under {MANY} calls, for about {pulse.seconds:.1f} s at a"
+                    " stretch: move what blocks into a thread, or make it async",
                 )
                 most = gates[-1].most if gates[-1].gave_up else MANY
                 expect(most == MANY, f"{way}: of {MANY} calls at once only {most} were under way side by side")

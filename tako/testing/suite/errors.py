@@ -116,6 +116,21 @@ class Errors(Harness):
                     what = f"{way}: {made.pieces} with status 200"
                     expect(isinstance(await provider_error(call, what), ResponseError), f"{what} is no ResponseError")
 
+    @check("scripted", "bytes")
+    async def test_error_replies(self) -> None:
+        """An error in a reply of status 200 is raised, by its code, whole or where a stream was asked for."""
+        said: list[Reply] = []
+        coded = self.vendor.refusal(401, "the same") != self.vendor.refusal(500, "the same")
+        async with self.asking(lambda _: said[-1], max_retries=0) as (provider, _):
+            for status in (401, 429, 500):
+                said.append(reply(json=self.vendor.refusal(status, "the vendor's words")))
+                for way, call in self.calls(provider, self.hello).items():
+                    what = f"{way}: the error of {status} in a reply of status 200"
+                    error = await provider_error(call, what)
+                    if coded and "bare_errors" not in self.vendor.traits:
+                        expect_equal(type(error), CLASSES[status], f"the class of {what}")
+                        expect("the vendor's words" in str(error), f"the message of {what} is lost: {error}")
+
     @check("scripted", "bytes", "streaming")
     async def test_error_events(self) -> None:
         """An error that a stream reports is of the class that its code has, at once or midway, with its message."""

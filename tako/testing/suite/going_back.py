@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,11 @@ from tako.parts import ReasoningPart
 from tako.state import Origin
 from tako.testing.script import Call, Script
 from tako.testing.suite.check import CheckFailed, NotApplicable, check, expect, expect_equal
-from tako.testing.suite.harness import Harness
+from tako.testing.suite.harness import Harness, within
 from tako.types import ChatRequest, Message, Tool
 
 if TYPE_CHECKING:
+    from tako.provider import Provider
     from tako.testing.dialects.dialect import Seen
     from tako.types import ChatResponse
 
@@ -144,17 +146,23 @@ class GoingBack(Harness):
 
     @check("scripted", "bytes")
     async def test_cancelled(self) -> None:
-        """A call that is cancelled raises CancelledError; it never turns into a reply."""
-        async with self.asking(self.vendor.pieces([], ending="hang")) as (provider, server):
-            task = asyncio.ensure_future(provider.chat(self.hello))
-            while not server.requests and not task.done():  # noqa: ASYNC110 - another thread changes what is looked at
-                await asyncio.sleep(0.005)
-            task.cancel()
-            try:
-                answer = await task
-            except asyncio.CancelledError:
-                return
-            raise CheckFailed(f"a call that was cancelled passed for a success: {answer.message!r}")
+        """A call or a stream that is cancelled raises CancelledError; it never turns into a reply."""
+        for way, call in (("chat", self._whole), ("stream", self._folded)):
+            if way == "chat" or self.streaming:
+                async with self.asking(self.vendor.pieces([], ending="hang")) as (provider, server):
+                    task = asyncio.ensure_future(call(provider))
+                    while not server.requests and not task.done():  # noqa: ASYNC110 - another thread changes it
+                        await asyncio.sleep(0.005)
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        answer = await within(self.patience, task, f"{way}: cancelling")
+                        raise CheckFailed(f"{way}: what was cancelled passed for a success: {answer.message!r}")
+
+    async def _whole(self, provider: Provider) -> ChatResponse:
+        return await provider.chat(self.hello)
+
+    async def _folded(self, provider: Provider) -> ChatResponse:
+        return await provider.stream(self.hello).response()
 
     def _thought(self) -> str:
         return "Rome it is." if "reasoning" in self.vendor.traits and "reasoning" not in self.not_applicable else ""

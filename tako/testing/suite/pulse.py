@@ -30,6 +30,11 @@ class Pulse:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._count, daemon=True)
 
+    @property
+    def seconds(self) -> float:
+        """The longest stretch for which the loop stood still, on a machine with nothing else to do."""
+        return self.still * TURN
+
     async def __aenter__(self) -> Self:
         self._task = asyncio.ensure_future(self._beat())
         self._thread.start()

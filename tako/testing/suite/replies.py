@@ -49,6 +49,7 @@ class Replies(Harness):
             expect(
                 isinstance(chunk, Delta) and isinstance(chunk.text, str | None), f"{chunk!r} has text that is no str"
             )
+            expect(chunk != Delta() and chunk != Delta(""), f"{chunk!r} is empty of everything: don't hand it over")
 
     @check("scripted")
     async def test_stream(self) -> None:
