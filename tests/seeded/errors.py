@@ -37,7 +37,7 @@ class ErrorEventIgnored(Plugin):
         return Deaf(provider, exchange, translator_for())
 
 
-class Unheard(ProviderError):
+class UnheardError(ProviderError):
     """An error that a reply reports, and that its plugin doesn't raise."""
 
 
@@ -46,7 +46,7 @@ class ErrorInAReplyIgnored(Plugin):
 
     class Deaf(Acme):
         def failure(self, *facts: Any, **said: Any) -> ProviderError:
-            return Unheard("an error")
+            return UnheardError("an error")
 
     provider = Deaf
 
@@ -54,7 +54,7 @@ class ErrorInAReplyIgnored(Plugin):
         async def chat(request: ChatRequest) -> ChatResponse:
             try:
                 return await inner(request)
-            except Unheard:
+            except UnheardError:
                 return ChatResponse(Message.assistant(""))
 
         return chat

@@ -19,8 +19,11 @@ acme.base_url = server.url
 assert (acme.blocking.chat("Hello").text, acme.blocking.chat("Hello").finish_reason) == ("Hi", "stop")
 assert server.requests[0].headers["authorization"] == "Bearer k-123456"
 # %% 3
-import tako
-
+sys.modules["tako_kit_beacon"] = types.ModuleType("tako_kit_beacon")
+stack.callback(sys.modules.pop, "tako_kit_beacon")
+hooks = {name: value for name, value in list(globals().items()) if name.startswith("tako_")}
+vars(sys.modules["tako_kit_beacon"]).update(hooks)
+Beacon.__module__ = "tako_kit_beacon"
 beacon = Beacon("large")
 assert beacon.blocking.chat("Hi").text == beacon.blocking.stream("Hi").response().text == "Hello there"
 beacon.max_retries = 0
