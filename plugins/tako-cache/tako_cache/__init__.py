@@ -108,19 +108,30 @@ class Cache:
         return stream
 
 
+_chosen: list[Cache] = []
+
+
+def configure(*, directory: str | None = None, size_limit: int = 256 * MIB, expire: float | None = None) -> None:
+    """Keep replies in a directory, as ``[plugins.cache]`` in tako.toml does; None leaves it to ``TAKO_CACHE_DIR``.
+
+    The options are those of ``Cache``. Raises ConfigurationError.
+    """
+    _chosen[:] = [Cache(directory, size_limit, expire)] if directory else []
+
+
 @hookimpl(wrapper=True, trylast=True)
 def tako_chat(provider: Provider) -> Around[Chat]:
-    """Do what the cache of the environment does, if there is one."""
+    """Do what the cache of the options or of the environment does, if there is one."""
     inner = yield
-    cache = from_environment()
+    cache = _chosen[0] if _chosen else from_environment()
     return inner if cache is None or not callable(inner) else cache.around_chat(provider, inner)
 
 
 @hookimpl(wrapper=True, trylast=True)
 def tako_stream(provider: Provider) -> Around[Stream]:
-    """Do what the cache of the environment does, if there is one."""
+    """Do what the cache of the options or of the environment does, if there is one."""
     inner = yield
-    cache = from_environment()
+    cache = _chosen[0] if _chosen else from_environment()
     return inner if cache is None or not callable(inner) else cache.around_stream(provider, inner)
 
 

@@ -26,6 +26,19 @@ tako_hooks = 1
 MODES = ("fill", "override", "off")
 LIMIT = "prices_up_to_tokens"
 WINDOW = "max_context_tokens"
+_chosen: dict[str, str] = {}
+
+
+def configure(*, mode: str | None = None) -> None:
+    """Choose what the data do: "fill", "override" or "off", as ``[plugins.prices]`` in tako.toml does.
+
+    None leaves it to ``TAKO_PRICES``. Raises ConfigurationError.
+    """
+    if mode is not None and mode not in MODES:
+        raise ConfigurationError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
+    _chosen.clear()
+    if mode is not None:
+        _chosen["mode"] = mode
 
 
 class Prices:
@@ -43,9 +56,9 @@ class Prices:
 
 @hookimpl(wrapper=True)
 def tako_capabilities(provider: Provider) -> Around[Capabilities]:
-    """Add what genai-prices knows of the model, as the environment says."""
+    """Add what genai-prices knows of the model, as the options or the environment say."""
     known = yield
-    mode = os.environ.get("TAKO_PRICES", "fill")
+    mode = _chosen.get("mode") or os.environ.get("TAKO_PRICES", "fill")
     if mode not in MODES:
         raise ConfigurationError(f"TAKO_PRICES is one of {', '.join(MODES)}, not {mode!r}")
     return known if mode == "off" else add(provider, known, override=mode == "override")

@@ -22,6 +22,15 @@ tako_hooks = 1
 DIRECTORY = "TAKO_RECORD_DIR"
 MODE = "TAKO_RECORD_MODE"
 Mode = Literal["auto", "record", "replay"]
+chosen: dict[str, str] = {}
+"""What ``configure`` has said: "directory" and "mode"."""
+
+
+def configure(*, directory: str | None = None, mode: Mode = "auto") -> None:
+    """Keep tapes in a directory, as ``[plugins.record]`` in tako.toml does; None leaves it to the environment."""
+    chosen.clear()
+    if directory:
+        chosen.update(directory=directory, mode=mode)
 
 
 @contextmanager
@@ -42,7 +51,7 @@ def cassette(path: str | os.PathLike[str], mode: Mode = "auto") -> Generator[Tap
 @hookimpl
 def tako_translator() -> None:
     """Translate nothing; being asked means that a provider is about to be used."""
-    if os.environ.get(DIRECTORY):
+    if chosen or os.environ.get(DIRECTORY):
         from tako_record.environment import follow
 
         follow()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tako.kit.wire import AROUND
+from tako_record import chosen
 from tako_record.recording import TapedTransport
 from tako_record.tape import Tape
 
@@ -24,12 +25,12 @@ def follow() -> None:
 
 
 def _around(transport: Transport, provider: HttpProvider) -> Transport:
-    directory = os.environ.get("TAKO_RECORD_DIR")
+    directory = chosen.get("directory") or os.environ.get("TAKO_RECORD_DIR")
     if not directory:
         return transport
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]  # "tests/test_a.py::test_b (call)"
     name = re.sub(r"[^A-Za-z0-9_.\[\]-]+", "-", test.removesuffix("]").replace("[", "-")).strip("-.") or "tape"
-    mode: Any = os.environ.get("TAKO_RECORD_MODE") or "auto"
+    mode: Any = chosen.get("mode") or os.environ.get("TAKO_RECORD_MODE") or "auto"
     return TapedTransport(transport, provider, _tape(Path(directory) / f"{name[-150:]}.jsonl", mode))
 
 
