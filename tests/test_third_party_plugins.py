@@ -79,7 +79,7 @@ def test_a_vendor_takes_at_most_fifteen_lines() -> None:
 def test_both_are_green_in_the_suite(environment: Environment) -> None:
     report = environment.folder / "nimbus.json"
     options = ["-q", "-p", "no:cacheprovider", "--color=no"]
-    chosen = ["--tako-provider=nimbus:large", "--tako-dialect=completions", f"--tako-summary={report}"]
+    chosen = ["--tako-provider=nimbus:large", f"--tako-summary={report}"]
     with ThreadPoolExecutor() as pool:
         vendor = pool.submit(environment.call, "-m", "pytest", *options, *chosen, cwd=environment.folder / "nimbus")
         program = pool.submit(environment.call, "-m", "pytest", *options, cwd=environment.folder / "tako-piper")

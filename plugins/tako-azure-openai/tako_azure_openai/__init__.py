@@ -56,6 +56,7 @@ class AzureOpenAI(ResponsesProvider):
 
     https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/responses#file-input
     """
+    conformance = "completions"  # at a scripted server, as at any that isn't Azure's own
     codes: ClassVar[Mapping[str, type[ProviderError]]] = {
         "DeploymentNotFound": NotFoundError,
         "NoCapacity": OverloadedError,

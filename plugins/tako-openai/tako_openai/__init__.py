@@ -38,6 +38,7 @@ class OpenAI(ResponsesProvider):
     key_variable = "OPENAI_API_KEY"
     file_purpose = "user_data"
     vendor_url = str(BASE_URL)
+    conformance = "completions"  # at a scripted server, as at any that isn't OpenAI's own
 
     def __init__(
         self,

@@ -69,6 +69,8 @@ class CompletionsProvider(HttpProvider):
     key_header: ClassVar[str] = "authorization"
     dialect: Dialect = Dialect()
     file_purpose: ClassVar[str] = ""
+    conformance: ClassVar[str] = "completions"
+    """What ``pytest --tako-provider`` plays for it."""
     discovered: Mapping[str, Any] = {}
     """Fields of Capabilities that the server told, when it was asked."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -87,6 +87,7 @@ class ResponsesProvider(CompletionsProvider):
     """
 
     api: Api = "responses"
+    conformance: ClassVar[str] = "responses"
 
     def speaks_responses(self, model: str | None = None) -> bool:
         """Whether requests go to the Responses API; ``model`` is the one that a request names itself, or None."""
