@@ -129,16 +129,17 @@ class Server:
 
     def serve(self, connection: socket.socket) -> None:
         """Answer one client until it leaves."""
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        received = b""
-        while piece := connection.recv(65536):
-            received += piece
-            head, blank, body = received.partition(b"\r\n\r\n")
-            if blank and len(body) == int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]):
-                received = b""
-                self._answer(
-                    connection, streamed=b'"stream":true' in body or b"stream" in head.partition(b"\r\n")[0].lower()
-                )
+        with suppress(OSError), connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            received = b""
+            while piece := connection.recv(65536):
+                received += piece
+                head, blank, body = received.partition(b"\r\n\r\n")
+                if blank and len(body) == int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]):
+                    received = b""
+                    self._answer(
+                        connection, streamed=b'"stream":true' in body or b"stream" in head.partition(b"\r\n")[0].lower()
+                    )
 
     def _answer(self, connection: socket.socket, *, streamed: bool) -> None:
         if not streamed:
