@@ -89,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._waits_since = 0.0
         self._head_until = inf
         self._timer: asyncio.TimerHandle | None = None
+        self._look: Callable[[], Any] | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(  # as aiohttp and Node are: harmless, and servers do it
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
@@ -151,7 +152,11 @@ class Connection(asyncio.Protocol):
 
         A server has nothing to say on an idle connection: what there is to read is its end, or out of place.
         """
-        return self._spoiled or self.transport.is_closing() or bool(self._look())
+        if self._spoiled or self.transport.is_closing():
+            return True
+        if self._look is None:  # not before: a connection of one long stream is never looked at
+            self._look = _looking_at(self.transport.get_extra_info("socket").fileno())
+        return bool(self._look())
 
     def abort(self) -> None:
         """Close at once: closing in good order would wait until the server takes what is left."""
@@ -214,7 +219,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin."""
         self.transport = transport
-        self._look = _looking_at(transport.get_extra_info("socket").fileno())
 
     def data_received(self, data: bytes) -> None:
         """Read what has come; a server has nothing to say before it is asked."""
