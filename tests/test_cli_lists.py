@@ -161,7 +161,7 @@ def test_setup_has_nothing_to_do_where_the_model_is_installed(capsys: pytest.Cap
 def test_help_and_version_cost_next_to_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == "tako 0.1.0\n"
-    heavy = "{'rich', 'httpx', 'aiohttp', 'boto3', 'pluggy', 'asyncio', 'msgspec'}"
+    heavy = "{'rich', 'httpx', 'httptools', 'boto3', 'pluggy', 'asyncio', 'msgspec'}"
     script = (
         f"import sys\nfrom tako.cli import main\nmain(['--help'])\nprint({heavy} & set(sys.modules), file=sys.stderr)"
     )

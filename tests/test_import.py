@@ -12,7 +12,7 @@ import tako
 HEAVY = (
     "httpx",
     "httpcore",
-    "aiohttp",
+    "httptools",
     "stamina",
     "tenacity",
     "boto3",

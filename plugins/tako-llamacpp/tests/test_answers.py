@@ -216,7 +216,7 @@ if os.fork() == 0:
 assert os.wait()[1] == 0
 stream = provider.blocking.stream("Tell me a very long story.")
 next(stream)
-assert {"httpx", "aiohttp"}.isdisjoint(sys.modules)
+assert {"httpx", "httptools"}.isdisjoint(sys.modules)
 """
     quiet = ["-W", "ignore:This process:DeprecationWarning"]  # os.fork warns of threads from Python 3.12 on
     command = [sys.executable, *quiet, "-c", script]
