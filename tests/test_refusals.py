@@ -90,6 +90,7 @@ def test_a_vendor_may_ask_for_a_retry_whatever_its_status(at: At, answers: dict[
         assert at("openai", server.url, max_retries=1).blocking.chat("hi").text == "ok"
 
 
+SPENT = "credit_balance_exhausted"
 GOOGLE = "type.googleapis.com/google.rpc."
 CODES: dict[str, tuple[Any, int, str, type[errors.ProviderError], bool]] = {
     "Anthropic's spend limit": (
@@ -162,6 +163,20 @@ CODES: dict[str, tuple[Any, int, str, type[errors.ProviderError], bool]] = {
         },
         429,
         "RESOURCE_EXHAUSTED",
+        errors.RateLimitError,
+        False,
+    ),
+    "Anthropic's credit": (
+        {"error": {"type": "invalid_request_error", "message": "m", "details": {"error_code": SPENT}}},
+        400,
+        SPENT,
+        errors.RateLimitError,
+        False,
+    ),
+    "a gateway's quota": (
+        {"error": {"type": "new_api_error", "message": "m", "code": "insufficient_user_quota_exceeded"}},
+        403,
+        "insufficient_user_quota_exceeded",
         errors.RateLimitError,
         False,
     ),
@@ -288,6 +303,19 @@ def test_an_error_within_a_stream_is_one_however_it_is_told(case: str, name: str
         error = failing(name, reply(pieces, headers={"x-request-id": "req-42"}), streamed=True)
         assert "the context is full" in str(error)
         assert error.request_id == "req-42"
+
+
+@pytest.mark.parametrize("name", SSE)
+@pytest.mark.parametrize("told", ["event: error", "event: error\ndata:", "event: error\ndata: null", "error:"])
+def test_an_error_is_one_although_it_tells_nothing(told: str, name: str, failing: Any) -> None:
+    whole = {
+        "anthropic": b"",
+        "responses": b"",
+        "vertex": sse({"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}]}, done=False)[0],
+    }.get(name, sse({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}, done=False)[0])
+    error = failing(name, reply([f"{told}\n\n".encode(), whole, b"data: [DONE]\n\n"]), streamed=True)
+    assert type(error) is errors.ProviderError
+    assert "the vendor reported an error" in str(error)
 
 
 def test_an_error_of_ollama_may_be_a_list(failing: Any) -> None:

@@ -50,7 +50,7 @@ CASES = {
     "data after data": (b"data: a\ndata\ndata:\ndata: b\n\n", [("message", b"a\n\n\nb")]),
     "field without colon": (b"data\n\ndata\ndata\n\n", [("message", b""), ("message", b"\n")]),
     "empty data": (b"event: error\ndata:\n\n", [("error", b"")]),
-    "no data field": (b"event: error\n\ndata: a\n\n", [("message", b"a")]),
+    "no data field": (b"event: x\n\ndata: a\n\n", [("message", b"a")]),
     "the type ends with its event": (b"event: x\ndata: a\n\ndata: b\n\n", [("x", b"a"), ("message", b"b")]),
     "the type after the data": (b"data: a\nevent: x\n\n", [("x", b"a")]),
     "the last type counts": (b"event: x\nevent: y\ndata: a\n\n", [("y", b"a")]),
@@ -62,6 +62,7 @@ CASES = {
         "data: a\u2028b\u2029c\u0085d\x0b\x0c\x1ce\n\n".encode(),
         [("message", "a\u2028b\u2029c\u0085d\x0b\x0c\x1ce".encode())],
     ),
+    "an error that tells nothing": (b"event: error\n\nevent: other\n\n", [("error", b"")]),
     "not an event stream": (b'{"error": "no"}\n', []),
     "nothing": (b"", []),
 }
@@ -94,7 +95,7 @@ def reference(body, cap):  # noqa: C901 - one loop, as the standard has it
         if line and len(b"\n".join(data)) + len(line) > cap:
             return "too large"
         if not line and (ended or ends[-1][0] is line):
-            if data:
+            if data or kind == "error":
                 (done if ended else flushed).append(Event(kind or "message", b"\n".join(data)))
             last_id, data, kind, begun, bare = next_id, [], "", False, False
         if line and not line.startswith(b":"):
@@ -123,7 +124,7 @@ FRAGMENTS = st.sampled_from(
         *(b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n", b":", b" ", b"data", b"data:", b"data: ", b"data: a\n\n"),
         *(b"data: a\r\n\r\n", b"event: x\ndata: a\n\n", b"event: x\r\ndata: a\r\n\r\n", b"event: y", b"event:", b"a\0"),
         *(b"id: 1", b"id: \0", b"id", b"retry: 1", b": comment", b"foo", BOM, BOM[:1], BOM[:2], b"{}", b"\xe2\x80\xa8"),
-        *(b"error: {}", b"error:", b'{"error":\n{}}'),
+        *(b"error: {}", b"error:", b"event: error", b'{"error":\n{}}'),
     ]
 )
 BODIES = st.lists(FRAGMENTS | st.binary(max_size=3), max_size=16).map(b"".join)

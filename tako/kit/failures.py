@@ -82,16 +82,12 @@ CODES: Mapping[str, type[ProviderError]] = {
 }
 """Codes and types that several vendors share."""
 
-LASTING = frozenset(
+SPENT_CODES = frozenset(
     (
-        "ModelErrorException",
         "QUOTA_EXCEEDED",
         "RESOURCE_QUOTA_EXCEEDED",
         "ServiceQuotaExceededException",
-        "UNIMPLEMENTED",
-        "billing_error",
         "billing_hard_limit_reached",
-        "billing_not_active",
         "contract_spend_limit_reached",
         "credit_balance_exhausted",
         "enforced_spend_limit_reached",
@@ -99,7 +95,6 @@ LASTING = frozenset(
         "insufficient_balance",
         "insufficient_credits",
         "insufficient_quota",
-        "linked_organization_billing_unavailable",
         "linked_organization_spend_limit_reached",
         "organization_spend_limit_exceeded",
         "organization_usage_limit_exceeded",
@@ -108,11 +103,19 @@ LASTING = frozenset(
         "quotaExceeded",
     )
 )
-"""Codes that waiting does not cure, whatever their status: spend limits, used-up quotas, what isn't there.
+"""Codes of spend limits and used-up quotas: a RateLimitError that waiting doesn't cure, whatever the status but 402.
 
 OpenAI's: https://platform.openai.com/docs/guides/error-codes. Anthropic's: ``ErrorDetails`` of anthropic 2.14.
 Google's: ``google.api.ErrorReason``. ``exceeded_current_quota_error`` is Moonshot's.
 """
+LASTING = SPENT_CODES | {
+    "ModelErrorException",
+    "UNIMPLEMENTED",
+    "billing_error",
+    "billing_not_active",
+    "linked_organization_billing_unavailable",
+}
+"""All codes that waiting doesn't cure, whatever their status."""
 SPENT = re.compile(
     r"(?i)spend(ing)?[-_ ]?limit|insufficient[-_ ]?(quota|balance|credit|fund)|(quota|credits?)[-_ ]?exceeded"
 )
@@ -194,7 +197,10 @@ def make_error(
     status = facts.status if status is None else status
     if own is BadRequestError and status == NO_CREDIT:
         own = None  # the status says more
+    spent = not SPENT_CODES.isdisjoint(facts.codes) or any(map(SPENT.search, facts.codes))
     cls = own or _fitting(shared, status) or (by_status(status) if status else ProviderError)
+    if spent and status != NO_CREDIT:
+        cls = RateLimitError
     code = next(iter(facts.codes), None)
     message = one_line(facts.message, LONGEST_MESSAGE)
     error = cls(
@@ -205,8 +211,7 @@ def make_error(
         retry_after=facts.retry_after if facts.retry_after is not None else retry_after(headers, status),
         body=body[:LONGEST_BODY],
     )
-    spent = not LASTING.isdisjoint(facts.codes) or any(map(SPENT.search, facts.codes))
-    if facts.lasting or status == NOT_IMPLEMENTED or spent:
+    if spent or facts.lasting or status == NOT_IMPLEMENTED or not LASTING.isdisjoint(facts.codes):
         error.retryable = False
     vendors_word = headers.get("x-should-retry", "").strip().lower()
     if vendors_word in ("true", "false"):

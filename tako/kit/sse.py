@@ -3,9 +3,9 @@
 The rules are those of the WHATWG HTML standard, "Parsing an event stream"
 (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream), with differences: `flush`
 hands over an event that the end of the body cut short, so that the caller can tell a last event without its blank line
-from half of one. And two that servers need: ``error: …`` (llama.cpp, LM Studio) is an event of that type, and a JSON
-object without ``data:`` before it is data. Lines end in CR, LF or CRLF and nowhere else: U+2028, U+2029 and U+0085 are
-text.
+from half of one. And three that servers need: ``error: …`` (llama.cpp, LM Studio) is an event of that type, an event of
+the type "error" needs no data, and a JSON object without ``data:`` before it is data. Lines end in CR, LF or CRLF and
+nowhere else: U+2028, U+2029 and U+0085 are text.
 
     decoder = SseDecoder()
     for piece in body:
@@ -74,8 +74,8 @@ class SseDecoder:
         names, event, value = self._names, self._event, self._data
         for line in lines:
             if not line:
-                if value is not None:
-                    events.append(Event(event or "message", value if type(value) is bytes else bytes(value)))
+                if value is not None or event == "error":
+                    events.append(Event(event or "message", value if type(value) is bytes else bytes(value or b"")))
                     value = None
                 event = ""
                 if self._other:

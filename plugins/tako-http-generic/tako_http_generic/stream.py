@@ -38,6 +38,10 @@ USUAL = ["/choices/0/delta/content", "/choices/0/message/content"]
 """Where Chat Completions have a stream's text: servers that can't stream send one event with the whole reply."""
 
 
+REPLY = frozenset(("calls", "content", "done", "finish_reason", "reasoning", "signature"))
+"""What an event may have that makes it one of a reply."""
+
+
 class StreamReader:
     """A stream's settings, compiled once for all of its replies."""
 
@@ -57,6 +61,7 @@ class StreamReader:
             name: Paths(given, f"{where}.{name}_pointer") if given is not None else None
             for name, given in named.items()
         }
+        self._text = paths["content"]
         self.where = [(f"where {text}", wanted) for text, wanted in config.where.items()]
         paths.update({f"where {text}": Paths(text, f"{where}.where") for text in config.where})
         paths["calls"] = self.calls.place if self.calls is not None else None
@@ -67,6 +72,10 @@ class StreamReader:
         self.marker_data = config.stop_marker.encode() if config.stop_marker else None
         self.require_marker = config.require_marker
         self.require_finish = config.require_finish
+
+    def is_reply(self, found: dict[str, Any], doc: Any) -> bool:
+        """Whether an event is of a reply at all, if only of one whose text is empty."""
+        return bool(found.keys() & REPLY) or (self._text is not None and self._text.problem(doc) is None)
 
 
 class PointerDecoder:
@@ -92,6 +101,7 @@ class PointerDecoder:
         self._counts: dict[str, Any] = {}
         self._finish = ""
         self._done = False
+        self._empty = True  # nothing has stood where a reply is
         self._passed_over = False
         self._id = ""
         self._model = ""
@@ -112,6 +122,8 @@ class PointerDecoder:
         if not enough and (reader.require_finish or reader.require_marker or not clean):
             what = "its stop marker" if reader.require_marker else "a finish reason"
             raise StreamTruncatedError(f"the stream ended without {what}")
+        if self._empty:
+            raise ResponseError("the stream has neither text nor a finish reason where the pointers lead")
         yield from self._close()
         yield self._end()
 
@@ -145,6 +157,7 @@ class PointerDecoder:
                 if name in found and found[name] != wanted:
                     self._pass_over(found)
                     found = {"usage": found["usage"]} if "usage" in found else {}
+            self._empty = self._empty and not reader.is_reply(found, doc)
             if len(found) == 1 and isinstance(content := found.get("content"), str) and self._thoughts is None:
                 yield Delta(content)
             elif found:

@@ -78,6 +78,18 @@ def test_a_clean_end_is_enough_where_the_settings_say_so(streamed: Asked) -> Non
         streamed(reply([lines({"text": "a"})], ending="cut"), stream_config=loose)
 
 
+@pytest.mark.parametrize("event", [{"choices": []}, {"choices": [{}]}, {"usage": {"prompt_tokens": 1}}, {}])
+def test_a_stream_without_any_choice_is_no_empty_success(streamed: Asked, event: Any) -> None:
+    with pytest.raises(ResponseError, match="acme:m: the stream has neither text nor a finish reason"):
+        streamed(reply(sse(event)), stream_config=OpenAiSse())
+
+
+@pytest.mark.parametrize("event", [{"t": ""}, {"t": None}])
+def test_a_stream_may_have_an_empty_text(streamed: Asked, event: Any) -> None:
+    config = OpenAiSse(content_pointer="/t", finish_reason_pointer=None)
+    assert streamed(reply(sse(event)), stream_config=config).text == ""
+
+
 def test_the_stop_marker_is_data_or_the_name_of_an_event(streamed: Asked) -> None:
     config = OpenAiSse(content_pointer="/t", finish_reason_pointer=None, stop_marker="over")
     for end in (b"data: over\n\n", b"event: over\ndata: {}\n\n"):

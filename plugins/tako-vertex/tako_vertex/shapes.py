@@ -93,13 +93,14 @@ class Feedback(Struct, rename="camel"):
 
 
 class Count(Struct, rename="camel", gc=False):
-    """Tokens. The counts of a stream are running totals, each of which may be missing."""
+    """Tokens, and how they are billed. The counts of a stream are running totals; any of these may be missing."""
 
     prompt_token_count: Any = None
     tool_use_prompt_token_count: Any = None
     candidates_token_count: Any = None
     thoughts_token_count: Any = None
     cached_content_token_count: Any = None
+    traffic_type: Any = None
 
     def usage(self) -> Usage:
         """Return what tako counts: tools' prompts are input, thoughts are output."""
@@ -124,6 +125,8 @@ class Count(Struct, rename="camel", gc=False):
             self.thoughts_token_count = old.thoughts_token_count
         if not self.cached_content_token_count:
             self.cached_content_token_count = old.cached_content_token_count
+        if not self.traffic_type:
+            self.traffic_type = old.traffic_type
         return self
 
 

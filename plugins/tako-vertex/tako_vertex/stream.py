@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 GROWING = ("logprobsResult", "citationMetadata")
 """What of a candidate comes in pieces; of everything else the last one holds."""
+UNTOLD = "the vendor reported an error"
+"""What stands for an error of which a proxy tells nothing."""
 RAW_SOUND = ("audio/l16", "audio/pcm")
 """Types of sound without a header, which comes in pieces."""
 
@@ -228,6 +230,9 @@ class GeminiDecoder:
             context.notice(notices.LOST_PART, "more came beside the text than raw keeps", "")
         found = finish_reason(word, has_calls=bool(self._calls))
         candidates = [fields for _, fields in sorted(self._candidates.items())]
+        if self._count is not None and self._count.traffic_type:  # it may have come in any chunk
+            counts = as_object(facts.get("usageMetadata")) or {}
+            facts = {**facts, "usageMetadata": {**counts, "trafficType": self._count.traffic_type}}
         return End(
             found if self._final is not None else FinishReason.CONTENT_FILTER,
             note_odd(self._count.usage(), context) if self._count is not None else Usage(),
@@ -276,5 +281,5 @@ def _text(event: Event) -> bytes:
     if event.event != "error" or b'"error"' in event.data:
         return event.data
     with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
-        return msgspec.json.encode({"error": msgspec.json.decode(event.data)})
-    return msgspec.json.encode({"error": event.data.decode("utf-8", "replace")})
+        return msgspec.json.encode({"error": msgspec.json.decode(event.data) or UNTOLD})
+    return msgspec.json.encode({"error": event.data.decode("utf-8", "replace").strip() or UNTOLD})

@@ -198,6 +198,15 @@ def test_arguments_of_any_depth_neither_crash_nor_hang() -> None:
         read(as_sse([call(name="f", partialArgs=[{"jsonPath": deep, "stringValue": "x"}]), chunk(finishReason="STOP")]))
 
 
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_the_kind_of_traffic_may_be_told_in_any_chunk(where: int) -> None:
+    items: list[Any] = [chunk({"text": "a"}), chunk({"text": "b"}), chunk({"text": "c"}, finishReason="STOP")]
+    items = [{**item, "responseId": "r", "usageMetadata": {"promptTokenCount": 5}} for item in items]
+    items[where]["usageMetadata"] = {"trafficType": "PROVISIONED_THROUGHPUT"}
+    raw: Any = read(as_sse(items)).raw
+    assert raw["usageMetadata"]["trafficType"] == "PROVISIONED_THROUGHPUT"
+
+
 def test_what_a_stream_has_beside_its_parts_is_in_its_raw() -> None:
     image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
     code = {"executableCode": {"code": "1", "language": "PYTHON"}, "thoughtSignature": "s"}

@@ -40,7 +40,7 @@ def _content(value: Any) -> Any:
     if content is not None and as_array(content) is None:
         block = as_object(content)
         content = [block] if block is not None else _text(content)
-    listed = as_array([calls] if as_object(calls) is not None else calls or [])
+    listed = as_array([calls] if as_object(calls) else calls or [])
     return {
         **fields,
         "content": content,

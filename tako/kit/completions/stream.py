@@ -293,7 +293,7 @@ class CompletionsDecoder:
         Raises what else it is.
         """
         self.ended = event.data.startswith(b"[DONE]")
-        if self.ended or not event.data.strip():
+        if self.ended or not (event.data.strip() or event.event == "error"):
             return None
         try:
             document = decode_any(event.data)

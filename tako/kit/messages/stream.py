@@ -182,13 +182,14 @@ class MessagesDecoder:
 
     def _event(self, event: Event) -> Iterator[Chunk]:
         """Read any event but the frequent ones; its type is told by its name or, where a proxy lost that, inside."""
-        if event.data.strip() in (b"[DONE]", b"", b"null"):  # not the API's, but compatible servers'
+        is_error = event.event == "error"
+        if not is_error and event.data.strip() in (b"[DONE]", b"", b"null"):  # compatible servers', not the API's
             yield from self._done(event.data)
             return
         if event.event not in EVENTS and event.event != "message":
             self._pass_over(event.event, event.data)
             return
-        frame = {"type": "error"} if event.event == "error" else decode_json(event.data, OBJECT)
+        frame = {"type": "error"} if is_error else decode_json(event.data, OBJECT)
         if frame.get("type") == "error" or error_in(frame):
             raise reported(event.data, self._provider)
         match frame.get("type") or event.event:

@@ -114,10 +114,10 @@ class ResponsesDecoder:
 
     def _event(self, event: Event) -> Iterator[Delta]:
         """Read an event of any kind; its name may stand beside it or only inside."""
-        if event.data.startswith(b"[DONE]") or not event.data.strip():  # not the API's, but compatible servers'
-            return
         if event.event == "error":
             raise self._failure(event)
+        if event.data.startswith(b"[DONE]") or not event.data.strip():  # not the API's, but compatible servers'
+            return
         fields = decode_json(event.data, OBJECT)
         kind = text_of(fields.get("type")) or event.event
         if kind in ERRORS or (kind == "message" and error_in(fields)):
