@@ -124,10 +124,10 @@ CONSTRUCTORS = {
     "tool_call": ["id", "name", "args"],
     "tool_result": ["id", "result", "is_error"],
     "reasoning": ["text"],
-    "file": ["mime", "data_b64", "name"],
-    "file_url": ["url", "mime", "name"],
-    "file_id": ["id", "provider", "mime"],
-    "file_path": ["path", "mime"],
+    "file": ["mime", "data_b64", "name", "options"],
+    "file_url": ["url", "mime", "name", "options"],
+    "file_id": ["id", "provider", "mime", "options"],
+    "file_path": ["path", "mime", "name", "options"],
     "vendor": ["provider", "block"],
 }
 

@@ -87,7 +87,7 @@ def test_calls_in_fragments_end_with_tool_calls() -> None:
     ("item", "text"),
     [
         (5, "stream yielded a int; a chunk, a str or a dict like a chunk is expected"),
-        ({"kind": "delta", "txt": "Hi"}, "stream yielded a dict with 'txt'; it may have citations, kind, part"),
+        ({"kind": "delta", "txt": "Hi"}, "stream yielded a dict with 'txt'; it may have audio, citations, kind, part"),
         ({"kind": "stop"}, "'kind' is 'stop'; 'delta' or 'end' is expected"),
         ({"kind": ["end"]}, "'kind' is ['end']"),
         ({"text": 5}, "no chunk: Expected `str | null`, got `int` - at `$.text`"),
