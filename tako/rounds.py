@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Approve = Callable[[ToolCallPart], bool | str | Awaitable[bool | str | None] | None]
 
 NOT_APPROVED = "the call wasn't approved"
+CANCELLED = "the function was cancelled"
+"""It raised a CancelledError, and nobody had cancelled the run."""
 
 
 class Rounds:
@@ -123,23 +126,32 @@ class Rounds:
 
     async def _called(self, calls: list[ToolCallPart]) -> list[ToolResultPart]:
         """Decide on each call in turn, then make those that are approved, all at once."""
-        from anyio import create_task_group
+        from asyncio import CancelledError  # a function may raise it under trio, too
+
+        from anyio import create_task_group, current_effective_deadline, get_cancelled_exc_class
 
         results = [await self._refused(call) for call in calls]
+        ended: list[BaseException] = []
 
         async def make(i: int) -> None:
             function = self._functions[calls[i].name]
             assert function is not None
-            results[i] = await function.call(calls[i])
+            try:
+                results[i] = await function.call(calls[i])
+            except (SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:  # asyncio complains of tasks that exit
+                ended.append(error)
+                group.cancel_scope.cancel()
+            except (CancelledError, get_cancelled_exc_class()):
+                if current_effective_deadline() == -math.inf:  # the run is cancelled, not the function alone
+                    raise
 
-        try:
-            async with create_task_group() as group:
-                for i, refused in enumerate(results):
-                    if refused is None:
-                        group.start_soon(make, i)
-        except BaseExceptionGroup as error:
-            raise error.exceptions[0] from None
-        return [result for result in results if result is not None]
+        async with create_task_group() as group:
+            for i, refused in enumerate(results):
+                if refused is None:
+                    group.start_soon(make, i)
+        if ended:
+            raise ended[0]
+        return [result or failed(call, CANCELLED) for call, result in zip(calls, results, strict=True)]
 
     async def _refused(self, call: ToolCallPart) -> ToolResultPart | None:
         """Return the result of a call that isn't made: of no function of ours, or not approved."""

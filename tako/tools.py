@@ -55,19 +55,17 @@ class Function:
 
     async def run(self, values: dict[str, Any]) -> Any:
         """Run the function. What it yields, if it's a generator, is a list."""
-        from anyio import to_thread
-
         call, function = self.signature.call(values), self.signature.function
         method = getattr(function, "__call__", None)  # noqa: B004 - of an object the method itself is looked at
         if inspect.iscoroutinefunction(unwrapped(function)) or inspect.iscoroutinefunction(method):
             result = await call()
         else:
-            result = await to_thread.run_sync(call, abandon_on_cancel=True)
+            result = await _in_thread(call)
             result = await result if inspect.isawaitable(result) else result
         if isinstance(result, AsyncIterator):
             return [one async for one in result]  # pyright: ignore[reportUnknownVariableType] - of anything
         if isinstance(result, Iterator):
-            return await to_thread.run_sync(list, result, abandon_on_cancel=True)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - of anything
+            return await _in_thread(list, result)
         return result
 
 
@@ -100,6 +98,22 @@ def function_of(tool: object) -> Function | None:
     """Return the function behind a tool; None for one that was made without."""
     found: Function | None = vars(tool).get("function") if isinstance(tool, Tool) else None
     return found
+
+
+async def _in_thread(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function in a thread. Its GeneratorExit is raised here: a future's would close who waits for it."""
+    from anyio import to_thread
+
+    def call() -> tuple[Any, GeneratorExit | None]:
+        try:
+            return function(*args), None
+        except GeneratorExit as error:
+            return None, error
+
+    result, error = await to_thread.run_sync(call, abandon_on_cancel=True)
+    if error is not None:
+        raise error
+    return result
 
 
 def _as_result(value: Any) -> Any:

@@ -47,8 +47,11 @@ def _url_problem(url: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Write an address that is wrong as ``='…'``, up to its query; "" where it may hold a password, or be a key."""
-    start = re.split(r"[?#]", url, maxsplit=1)[0]
+    """Write an address that is wrong as ``='…'``; "" where it may hold a password, or be a key.
+
+    It's cut at its query, and at white space and control characters: a key may have been pasted behind them.
+    """
+    start = re.split(r"[?#\s\x00-\x1f\x7f-\x9f]", url, maxsplit=1)[0]
     return f"={start!r}" if "@" not in url and _TELLING.fullmatch(start) and len(start) < LONGEST_SHOWN else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from tako.types import Cost
 from .conftest import WIRES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 def weather(city: str) -> str:
@@ -248,6 +249,79 @@ def test_what_ends_a_program_ends_a_run(saying: Callable[..., Any]) -> None:
     provider, _ = saying(calls(("leave", {})), DONE)
     with pytest.raises(SystemExit):
         provider.blocking.run("Go", tools=[leave])
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("stop"), BaseExceptionGroup("", [SystemExit(3)])])
+def test_a_function_that_ends_the_program_stops_the_others_and_leaves_nothing_to_complain_of(
+    error: BaseException, saying: Callable[..., Any]
+) -> None:
+    async def leave() -> None:
+        raise error
+
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    provider, _ = saying(calls(("wait", {}), ("leave", {})), DONE)
+
+    async def run() -> None:
+        complaints: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        with pytest.raises(type(error)):
+            await provider.run("Go", tools=[leave, wait])
+        gc.collect()  # asyncio complains when a task goes
+        assert complaints == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_function_that_raises_what_closes_or_cancels_has_failed_and_the_run_goes_on(
+    blocking: bool, saying: Callable[..., Any]
+) -> None:
+    def closing() -> None:
+        raise GeneratorExit
+
+    def yielding() -> Iterator[int]:
+        yield 1
+        raise GeneratorExit
+
+    def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    async def gone() -> None:
+        raise asyncio.CancelledError
+
+    names = ("closing", "yielding", "cancelled", "gone", "weather")
+    provider, seen = saying(calls(*[(name, {"city": "Rome"} if name == "weather" else {}) for name in names]), DONE)
+    tools = [closing, yielding, cancelled, gone, weather]
+    result = (
+        provider.blocking.run("Go", tools=tools) if blocking else asyncio.run(provider.run("Go", tools=tools).result())
+    )
+    told = [part.result for part in seen[1].messages[-1].content]
+    was_cancelled = "the function was cancelled"
+    assert (result.text, told) == (
+        "Sunny.",
+        ["GeneratorExit", "GeneratorExit", was_cancelled, was_cancelled, "Rome: sun"],
+    )
+
+
+def test_a_run_that_is_cancelled_while_a_function_works_is_cancelled(saying: Callable[..., Any]) -> None:
+    async def run() -> None:
+        working = asyncio.Event()
+
+        async def wait() -> None:
+            working.set()
+            await asyncio.Event().wait()
+
+        provider, seen = saying(calls(("wait", {})), DONE)
+        task = asyncio.create_task(provider.run("Go", tools=[wait]).result())
+        await working.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(seen) == 1
+
+    asyncio.run(run())
 
 
 def test_an_error_of_the_provider_is_the_runs(saying: Callable[..., Any]) -> None:

@@ -25,6 +25,8 @@ _SECRET = re.compile(
 )
 """Parameters that hold keys, by their names, as the recorder has them; ``code`` is that of Azure Functions."""
 _RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.~+/=%-]{20,}", re.ASCII)
+_KEY = re.compile(r"(?:sk|pk|key|token)[-_]\S{8,}|(?=\w*[0-9])(?=\w*[a-z])(?=\w*[A-Z])\w{20,}|[0-9a-f]{32,}", re.ASCII)
+"""What looks like a key, and not like the name of a model or a folder."""
 _COUNT = re.compile(r"[0-9]{1,6}|true|false", re.IGNORECASE)
 HIDDEN = "***"
 
@@ -80,6 +82,9 @@ class Address:
         self._inline = [*_inline(url)]
         keys = [one.value for one in (*self._inline, *self._added) if isinstance(one.value, Secret)]
         self.shown = self._base + _joined([one.shown() for one in (*self._inline, *self._added)])
+        for step in filter(_KEY.fullmatch, urlsplit(self._base).path.split("/")):
+            keys.append(Secret(step))
+            self.shown = self.shown.replace(step, HIDDEN)
         if self._named is not None:
             keys += [Secret(step) for step in self._base.split("/") if _RANDOM.fullmatch(step)]
             self.shown = "{0.scheme}://{0.netloc}/{1}".format(urlsplit(self._base), HIDDEN)
@@ -137,6 +142,22 @@ def _added(name: Any, value: Any) -> Parameter:
 
 def _joined(parameters: list[str]) -> str:
     return f"?{'&'.join(parameters)}" if parameters else ""
+
+
+def keys_in(template: Any, name: str = "") -> Iterator[str]:
+    """Iterate over the keys that are written in a body: by the names of their fields, or by their looks."""
+    if isinstance(template, Mapping):
+        fields: Mapping[Any, Any] = template  # pyright: ignore[reportUnknownVariableType] - of Any
+        for key, value in fields.items():
+            yield from keys_in(value, str(key))
+    elif isinstance(template, (list, tuple)):
+        items: Any = template  # pyright: ignore[reportUnknownVariableType] - of Any
+        for value in items:
+            yield from keys_in(value, name)
+    elif isinstance(template, str) and not _MARK.search(template):
+        named = _SECRET.search(name) and re.fullmatch(r"\S{8,}", template)
+        if named or _KEY.fullmatch(template):
+            yield template
 
 
 def _is_secret(name: str, value: str) -> bool:

@@ -10,7 +10,7 @@ from tako.errors import ConfigurationError
 from tako.kit.encoding import merge_extra
 from tako.kit.keys import Secret
 from tako.loose import as_object
-from tako_http_generic.address import Address
+from tako_http_generic.address import Address, keys_in
 from tako_http_generic.request import Asked, values_of
 from tako_http_generic.settings import FORMATS
 from tako_http_generic.template import Template
@@ -43,6 +43,7 @@ class Asking:
         self.shown = self._address.shown
         self.secrets = [*self._address.secrets, *self._stream_address.secrets]
         self.secrets += [Secret.of(value) for value in values_in([body, stream_body])]
+        self.secrets += [Secret(value) for value in keys_in([body, stream_body])]
 
     def slots(self, *, stream: bool) -> set[str]:
         """Return the placeholders that a request fills."""

@@ -83,6 +83,31 @@ def test_no_error_without_a_reply_shows_it(way: str, streamed: bool, monkeypatch
     assert not visible(failure(made(url, way, monkeypatch), streamed))
 
 
+WRITTEN = "sk-c4n4ry-written-down"
+IN_PLAIN_SIGHT: dict[str, Any] = {
+    "in a path": lambda url: {"url": f"{url}/hooks/{WRITTEN}/x"},
+    "in a path, without a prefix": lambda url: {"url": f"{url}/hooks/T0c4n4ryQX7mZ2kLpW9sRt4v/x"},
+    "in a body": lambda url: {"url": f"{url}/x", "body_template": {**BODY, "login": [{"password": "c4n4ry!?"}]}},
+    "in a body, under any name": lambda url: {"url": f"{url}/x", "body_template": {**BODY, "by": WRITTEN}},
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["chat", "stream"])
+@pytest.mark.parametrize("way", IN_PLAIN_SIGHT)
+def test_a_key_that_is_written_in_a_path_or_a_body_is_hidden_too(way: str, streamed: bool) -> None:
+    def repeat(received: Received) -> Any:
+        return reply(json={"error": {"message": f"{received.path} {received.body.decode()}"}}, status=403)
+
+    with serve(repeat) as server:
+        settings = {"body_template": BODY, "max_retries": 0, **IN_PLAIN_SIGHT[way](server.url)}
+        stream = {"kind": "ndjson", "content_pointer": "/t", "finish_reason_pointer": "/f"}
+        provider = HttpGeneric("gate", "m", response_text_pointer="/t", stream_config=stream, **settings)
+        seen = failure(provider, streamed)
+        assert visible(server.requests[0].path + server.requests[0].body.decode())
+    assert "403" in seen
+    assert not visible(seen + provider.url + repr(provider))
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_no_repr_and_no_pickle_shows_it(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = made("http://127.0.0.1:9", way, monkeypatch)
