@@ -33,6 +33,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from tako import trust
 from tako.beside import Beside, read_beside, read_regular, serve, settings_path
@@ -45,6 +46,7 @@ from tako.hooks.settings import Settings
 from tako.loose import as_array
 from tako.names import near
 from tako.options import PLACES, fit, options_of, takes_places
+from tako.presets import Preset
 from tako.tables import ConductorTable, ProviderTable, one_of, read_tables
 
 if TYPE_CHECKING:
@@ -70,11 +72,13 @@ class Config(Struct, frozen=True):
 
     Attributes:
         path: The file.
-        providers: The ``[providers.NAME]`` tables.
+        providers: The ``[providers.NAME]`` tables, and ``[aliases]``.
         default: The name of the default provider.
         conductor_table: The ``[conductor]`` table.
         places: Folders of modules that the file names and that aren't installed.
         plugins: The ``[plugins]`` tables.
+        chat: The ``[chat]`` table, for the command.
+        templates: The ``[templates.NAME]`` tables, for the command.
     """
 
     path: str
@@ -83,6 +87,8 @@ class Config(Struct, frozen=True):
     conductor_table: ConductorTable | None = None
     places: tuple[str, ...] = ()
     plugins: Settings = Settings()
+    chat: Preset = Preset()
+    templates: dict[str, Preset] = {}
 
     def provider(self, name: str | None = None, **options: Any) -> Provider:
         """Make the provider with this name, or the default one. ``options`` override those of the file.
@@ -98,7 +104,7 @@ class Config(Struct, frozen=True):
             known = f"{one_of(self.providers)}{near(name, self.providers)}"
             raise ConfigurationError(f"{self.path}: there is no [providers.{name}], only {known}")
         table = self.providers[name].of_model(model)
-        where = f"{self.path}: providers.{name}"
+        where = self._where(name)
         try:
             return get_provider(table.id, **{"label": name, **self.options(name), **options})
         except TakoError as error:
@@ -137,7 +143,7 @@ class Config(Struct, frozen=True):
         ``within`` are the names of the providers that this one is a part of.
         """
         table = self.providers[name]
-        where = f"{self.path}: providers.{name}"
+        where = self._where(name)
         cls = PLUGINS.provider_class(table.use.partition(":")[0])
         made: dict[str, Any] = {PLACES: self.places} if takes_places(cls) else {}
         known = options_of(cls)
@@ -156,6 +162,10 @@ class Config(Struct, frozen=True):
             except ValueError as error:
                 raise ConfigurationError(f"{where}.{key}{error}") from None
         return made
+
+    def _where(self, name: str) -> str:
+        """Say where a provider stands in the file."""
+        return f"{self.path}: {'aliases' if self.providers[name].alias else 'providers'}.{name}"
 
     def _parts(self, where: str, names: Any, within: tuple[str, ...]) -> list[dict[str, Any]]:
         """Return the providers that another one is made of, as ids with their options."""
@@ -250,7 +260,7 @@ def review(path: Path) -> Review:
 def _review(path: Path, data: bytes) -> Review:
     config = _parse(path, data)
     tables: list[Any] = [[table.id, table.options] for table in config.providers.values()]
-    tables.append(config.plugins.options)
+    tables += [config.plugins.options, *map(asdict, (config.chat, *config.templates.values()))]
     return Review(config, sha256(data).hexdigest(), read_beside(path.parent, tables))
 
 
@@ -318,4 +328,13 @@ def _parse(path: Path, data: bytes, *, named: bool = False) -> Config:
         with suppress(OSError):  # the current folder may have been deleted
             places.append(Path.cwd())
     file, folders = tables.file, tuple(map(str, dict.fromkeys(places)))
-    return Config(str(path), tables.providers, file.default, file.conductor, folders, tables.plugins)
+    return Config(
+        str(path),
+        tables.providers,
+        file.default,
+        file.conductor,
+        folders,
+        tables.plugins,
+        tables.chat,
+        tables.templates,
+    )

@@ -23,6 +23,13 @@ def state_folder() -> Path | None:
     )
 
 
+def data_folder() -> Path | None:
+    """Return the folder of what the user keeps with tako, whether it exists or not; None without a home folder."""
+    if sys.platform == "win32":
+        return _in_home("LOCALAPPDATA", "AppData", "Local")
+    return _in_home("", "Library", "Application Support") if _is_mac() else _in_home("XDG_DATA_HOME", ".local", "share")
+
+
 def _is_mac() -> bool:
     return sys.platform == "darwin"
 

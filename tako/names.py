@@ -69,6 +69,12 @@ def near(key: str, names: Collection[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def known_models() -> list[str]:
+    """Return the ids of all models in the tables of installed providers; nothing is imported."""
+    rows = _models([entry for entry in provider_entries() if barred(entry) is None])
+    return sorted({f"{provider}:{model}" for provider, model in rows})
+
+
 def _hint(id: str, entries: list[Entry], configured: Collection[str]) -> str:
     key = id.partition(":")[0]
     if key in SHIPPED and not any(entry.name == key for entry in entries):

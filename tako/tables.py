@@ -13,6 +13,7 @@ from tako.errors import ConfigurationError
 from tako.hooks.settings import Settings
 from tako.names import near
 from tako.options import find_secret, is_table
+from tako.presets import Preset, read_preset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,11 +23,15 @@ DOLLAR = "http-generic"
 
 
 class ProviderTable(Struct, frozen=True):
-    """One ``[providers.NAME]``: which provider, which model, and its options. ``id`` is the provider's."""
+    """One ``[providers.NAME]``: which provider, which model, and its options. ``id`` is the provider's.
+
+    ``alias``: the table is a line of ``[aliases]``, an id under another name.
+    """
 
     use: str
     model: str = ""
     options: dict[str, Any] = {}
+    alias: bool = False
 
     @property
     def id(self) -> str:
@@ -61,6 +66,9 @@ class File(Struct, frozen=True):
     conductor: ConductorTable | None = None
     plugins: dict[str, Any] = {}
     allow_secrets: bool = False
+    aliases: dict[str, str] = {}
+    chat: dict[str, Any] = {}
+    templates: dict[str, dict[str, Any]] = {}
 
 
 class Tables(NamedTuple):
@@ -68,6 +76,8 @@ class Tables(NamedTuple):
 
     providers: dict[str, ProviderTable]
     plugins: Settings
+    chat: Preset
+    templates: dict[str, Preset]
     file: File
 
 
@@ -96,11 +106,19 @@ def _read(path: str, data: bytes) -> Tables:
         _check_values(
             path, "providers", content.get("providers"), dict, 'a table: [providers.NAME] with use = "openai"'
         )
+        _check_values(path, "aliases", content.get("aliases"), str, 'an id: fast = "openai:gpt-5"')
+        _check_values(path, "templates", content.get("templates"), dict, 'a table: [templates.NAME] with prompt = "…"')
         if is_table(conductor):
             _check_values(path, "conductor.workers", conductor.get("workers"), str, "a name of one of the [providers]")
         file = msgspec.convert(content, File)
         providers = {name: _table(path, name, table, file) for name, table in file.providers.items()}
+        providers |= _aliases(path, file, providers)
         plugins = _plugins(path, file)
+        chat = read_preset(file.chat, f"{path}: chat", template=False)
+        templates = {
+            name: read_preset(table, f"{path}: templates.{name}", template=True)
+            for name, table in file.templates.items()
+        }
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not TOML: {error}") from None
     except UnicodeError as error:
@@ -110,7 +128,7 @@ def _read(path: str, data: bytes) -> Tables:
     except RecursionError:
         raise ConfigurationError(f"{path}: not TOML: it is nested too deeply") from None
     _check_names(path, providers, file)
-    return Tables(providers, plugins, file)
+    return Tables(providers, plugins, chat, templates, file)
 
 
 def _check_keys(path: str, where: str, table: Any, kind: type[Struct]) -> None:
@@ -139,6 +157,21 @@ def _table(path: str, name: str, table: dict[str, Any], file: File) -> ProviderT
         raise ConfigurationError(f'{where}.use names a provider, as in "openai", or provider and model: "openai:gpt-5"')
     _refuse_secrets(where, rest, file, dollar=use.partition(":")[0] == DOLLAR)
     return ProviderTable(use, model, rest)
+
+
+def _aliases(path: str, file: File, providers: dict[str, ProviderTable]) -> dict[str, ProviderTable]:
+    """Read ``[aliases]``: names for ids, or for providers of the file."""
+    made: dict[str, ProviderTable] = {}
+    for name, target in file.aliases.items():
+        where = f"{path}: aliases.{name}"
+        if not name or ":" in name or name in providers:
+            what = "[providers] has that name" if name in providers else "a name without a colon is expected"
+            raise ConfigurationError(f"{where}: {what}")
+        table = providers.get(target)
+        if table is None and not all(target.partition(":")):
+            raise ConfigurationError(f'{where}: {target!r} isn\'t an id, as in "openai:gpt-5", nor {one_of(providers)}')
+        made[name] = replace(table, alias=True) if table is not None else ProviderTable(target, alias=True)
+    return made
 
 
 def _plugins(path: str, file: File) -> Settings:

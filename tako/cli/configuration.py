@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 def read_configuration(path: str | None, *, needed: bool = True) -> Config | None:
     """Read the file that applies: the one at ``path``, else as ``load_config`` finds it; None where there is none.
 
-    Its ``[plugins]`` hold from then on. A line says if one in the current folder was skipped. Raises
+    Its ``[plugins]`` hold from then on, and the keys that the user keeps are in the environment. A line says if one in
+    the current folder was skipped. Raises
     ConfigurationError; if the file isn't ``needed``, only if it may have ``[plugins]``.
     """
+    from tako.cli.keychain import supply
     from tako.config import Found, RulesError, find_config, use_plugins
 
+    supply()
     found = Found()
     try:
         found = find_config(path)
@@ -59,9 +62,10 @@ def table_of(config: Config | None, wanted: str) -> ProviderTable | None:
         return None
     used = table.use.partition(":")[0]
     if used != name and is_installed(name):
+        place = f"the alias {name}" if table.alias else f"[providers.{name}]"
         raise ConfigurationError(
-            f"{name!r} could be the installed provider, or [providers.{name}] in {config.path}, which uses {used!r}: "
-            f"rename the table, or write {table.id}"
+            f"{name!r} could be the installed provider, or {place} in {config.path}, which uses {used!r}: "
+            f"rename the {'alias' if table.alias else 'table'}, or write {table.id}"
         )
     if colon:
         return None if is_installed(name) else table.of_model(model)

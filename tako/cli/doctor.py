@@ -15,8 +15,9 @@ from tako.builtin.guard import is_near, life_of
 from tako.capabilities import Capabilities
 from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, read_configuration, table_of
+from tako.cli.models import VARIABLE
 from tako.cli.providers import state
-from tako.cli.run import FAILED
+from tako.cli.run import FAILED, complain
 from tako.cli.table import show
 from tako.discovery import provider_entries
 from tako.errors import TakoError
@@ -47,7 +48,27 @@ def run(options: Namespace) -> int:
     show(rows, as_json=options.json)
     if config is not None and any(row["model"] for row in rows):
         announce(config, options.config)
+    if not options.json and not options.names:
+        complain(f"tako: {_advice(rows, config)}")
     return FAILED if any(_bad(row, asked=bool(options.names)) for row in rows) else 0
+
+
+def _advice(rows: list[dict[str, Any]], config: Config | None) -> str:
+    """Tell a newcomer what to do next."""
+    usual = os.environ.get(VARIABLE) or (config.default if config is not None else None)
+    if usual:
+        return f'next: tako chat "Hello" asks {usual}'
+    ready = next((row for row in rows if row["key"] == "present" and not row["why"]), None)
+    if ready is not None:
+        id = ready["model"] or f"{ready['name']}:MODEL"
+        return (
+            f'next: tako chat -m {id} "Hello" (tako models {ready["name"]} lists models); a variable {VARIABLE}, or '
+            "`default` in tako.toml, saves you the -m"
+        )
+    key = "tako keys set openai (or anthropic, gemini, mistral) keeps a key"
+    if any(row["endpoint"] == "in process" and not row["why"] for row in rows):
+        return f'next: tako chat "Hello" asks the small model in this process; {key} for a larger one'
+    return f"next: {key}; or tako setup embedded downloads a small model that needs none"
 
 
 @dataclass(frozen=True)
@@ -74,7 +95,7 @@ def _subjects(names: list[str], config: Config | None) -> list[Subject]:
             entry = next((entry for entry in entries if used in (entry.name, entry.attr)), None)
             tables.append(Subject(name, entry, partial(config.provider, name), table.id))
     if not names:
-        return [*installed, *tables]
+        return [*installed, *(subject for subject in tables if not _is_alias(subject, config))]
     subjects: list[Subject] = []
     for name in names:
         known = tables if table_of(config, name) is not None else installed
@@ -83,6 +104,10 @@ def _subjects(names: list[str], config: Config | None) -> list[Subject]:
             raise UsageError(unknown_provider(name, [subject.name for subject in tables]))
         subjects += named
     return subjects
+
+
+def _is_alias(subject: Subject, config: Config | None) -> bool:
+    return config is not None and config.providers[subject.name].alias
 
 
 async def _all(subjects: list[Subject]) -> list[dict[str, Any]]:

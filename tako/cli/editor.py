@@ -13,7 +13,7 @@ from tako.cli.screen import is_terminal
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Iterator
 
 PROMPT, CONTINUED = "> ", "  "
 FENCE = '"""'
@@ -37,12 +37,15 @@ class Editor(Protocol):
         ...
 
 
-def open_editor(runner: asyncio.Runner) -> Editor:
-    """Return the best editor that there is for this terminal."""
+def open_editor(runner: asyncio.Runner, complete: Callable[[str], list[str]], past: list[str]) -> Editor:
+    """Return the best editor that there is for this terminal.
+
+    ``complete`` returns what the last word of a line may become; ``past`` is what the arrows bring back.
+    """
     if is_terminal(sys.stdin) and (is_terminal(sys.stdout) or is_terminal(sys.stderr)):
         with suppress(ImportError):  # prompt_toolkit isn't installed
-            return LineEditor(runner)
-    return PlainLines()
+            return LineEditor(runner, complete, past)
+    return PlainLines(past)
 
 
 def is_open(text: str) -> bool:
@@ -61,12 +64,19 @@ def unfenced(text: str) -> str:
 class LineEditor:
     """prompt_toolkit: editing keys, a history, and pasted lines as one text. Raises ImportError without it."""
 
-    keys = {"Alt-Enter": "begin a new line", FENCE: "begin and end a text of several lines"}  # noqa: RUF012 - read only
+    keys = {  # noqa: RUF012 - read only
+        "Alt-Enter": "begin a new line",
+        FENCE: "begin and end a text of several lines",
+        "Up, Down": "bring back what you typed before; Ctrl-R searches",
+        "Tab": "complete a command, a model, or a file",
+    }
 
-    def __init__(self, runner: asyncio.Runner) -> None:
+    def __init__(self, runner: asyncio.Runner, complete: Callable[[str], list[str]], past: list[str]) -> None:
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")  # or it asks where the cursor is, and may wait in vain
         from prompt_toolkit import PromptSession
+        from prompt_toolkit.history import InMemoryHistory
         from prompt_toolkit.output import create_output
+        from prompt_toolkit.shortcuts import CompleteStyle
 
         self._runner = runner
         self._session: PromptSession[str] = PromptSession(
@@ -75,6 +85,10 @@ class LineEditor:
             prompt_continuation=CONTINUED,
             key_bindings=_bindings(),
             enable_suspend=True,
+            history=InMemoryHistory(past),
+            completer=_completer(complete),
+            complete_while_typing=False,
+            complete_style=CompleteStyle.READLINE_LIKE,
             output=create_output(always_prefer_tty=True),
         )
 
@@ -113,6 +127,22 @@ class _Dropped(Exception):  # noqa: N818 - not an error, but what a person wants
     """Ctrl-C at the prompt."""
 
 
+def _completer(complete: Callable[[str], list[str]]) -> Any:
+    from prompt_toolkit.completion import Completer, Completion
+
+    class Slash(Completer):
+        """Completes what begins with a slash and is one line."""
+
+        def get_completions(self, document: Any, complete_event: Any) -> Iterator[Completion]:
+            line: str = document.text_before_cursor
+            if line.startswith("/") and "\n" not in document.text:
+                word = line.rpartition(" ")[2]
+                for text in complete(line):
+                    yield Completion(text, start_position=-len(word))
+
+    return Slash()
+
+
 def _bindings() -> Any:
     from prompt_toolkit.key_binding import KeyBindings
 
@@ -142,10 +172,12 @@ class PlainLines:
 
     keys = {FENCE: "begin and end a text of several lines"}  # noqa: RUF012 - read only
 
-    def __init__(self) -> None:
+    def __init__(self, past: list[str]) -> None:
         with suppress(ImportError):
             readline: Any = import_module("readline")  # gives `input` its editing keys and its history
             readline.parse_and_bind("set enable-bracketed-paste on")
+            for text in past:
+                readline.add_history(text)
 
     def read(self) -> str:
         """Return the next turn."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.models import decide
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from tako.cli.models import Choice
+    from tako.listing import ModelInfo
+    from tako.provider import Provider
 
 ANY = "models"
 """The model of a provider that is asked for none."""
@@ -35,6 +38,7 @@ def run(options: Namespace) -> int:
             "max_context_tokens": model.max_context_tokens,
             "max_output_tokens": model.max_output_tokens,
         }
+        | _known(provider, model)
         for model in found
     ]
     if not rows and not options.json:
@@ -42,6 +46,17 @@ def run(options: Namespace) -> int:
         return 0
     show(rows, as_json=options.json)
     return 0
+
+
+def _known(provider: Provider, model: ModelInfo) -> dict[str, Any]:
+    """Return the prices of a model, and what the vendor doesn't tell of it and tako knows."""
+    of_model = copy(provider)
+    of_model.model = model.id
+    of_model.refresh()
+    known = of_model.capabilities
+    facts = {"max_context_tokens": model.max_context_tokens or known.max_context_tokens}
+    prices = {name: getattr(known, name) for name in ("usd_per_input_mtok", "usd_per_output_mtok")}
+    return {**facts, "retires": model.retires or known.retires, **prices}
 
 
 def _with_model(choice: Choice) -> Choice:

@@ -11,6 +11,7 @@ import msgspec
 
 from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, announce_rules, read_configuration, table_of
+from tako.cli.keychain import variable_for
 from tako.discovery import find_provider
 from tako.errors import ConfigurationError, PluginError
 from tako.hooks import PLUGINS, UnknownProviderError, get_provider
@@ -18,7 +19,7 @@ from tako.names import unknown_provider
 from tako.options import TABLES, fit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator
+    from collections.abc import Callable, Collection, Generator
 
     from tako.config import Config
     from tako.provider import Provider
@@ -74,17 +75,28 @@ def pick(given: str | None, options: list[str], path: str | None = None) -> tupl
     return choice.provider(), choice.fallback
 
 
-def decide(given: str | None, options: list[str], path: str | None = None) -> Choice:
+def decide(
+    given: str | None,
+    options: list[str],
+    path: str | None = None,
+    *,
+    preset: Callable[[Config | None], str | None] | None = None,
+) -> Choice:
     """Decide which provider to use.
 
-    ``given``, else the default of the file at ``path``, else TAKO_MODEL, else the default of the tako.toml that is
-    found, else the embedded model. A name without a colon is one of the file's providers if there is one of that name.
-    Raises ConfigurationError where there is none, saying what to do.
+    ``given``, else what ``preset`` says of the configuration (as a template does), else the default of the file at
+    ``path``, else TAKO_MODEL, else the default of the tako.toml that is found, else the embedded model. A name without
+    a colon is one of the file's providers if there is one of that name. Raises ConfigurationError where there is none,
+    saying what to do.
     """
     variable = os.environ.get(VARIABLE) or None if not given and path is None else None
     wanted = given or variable or None
     with _blaming(variable):
         config = configuration_for(wanted, path)
+    told = preset(config) if preset is not None else None
+    if told and not given:
+        wanted, variable = told, None
+    with _blaming(variable):
         if wanted is not None:
             return Choice(wanted, options, config, path, table_of(config, wanted), variable)
     if config is not None and config.default is not None:
@@ -137,6 +149,12 @@ def make(id: str, options: list[str], configured: Collection[str] = ()) -> Provi
         return get_provider(id, **read_options(id, options))
     except UnknownProviderError:
         raise UnknownProviderError(unknown_provider(id, configured)) from None
+    except ConfigurationError as error:
+        name = id.partition(":")[0]
+        variable = variable_for(PLUGINS.provider_class(name))
+        if variable and variable in str(error) and not os.environ.get(variable):
+            error.args = (f"{error} (tako keys set {name} keeps one)",)
+        raise
 
 
 def read_options(id: str, options: list[str]) -> dict[str, Any]:

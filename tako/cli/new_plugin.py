@@ -18,6 +18,7 @@ from urllib.request import url2pathname
 
 import tako
 from tako.cli.arguments import UsageError
+from tako.cli.session import print_json
 from tako.discovery import provider_entries
 from tako.hookspecs import VERSION
 
@@ -88,6 +89,9 @@ def run(options: Namespace) -> int:
     names["steps"] = Template(STEPS[kind]).substitute(names)
     made = {place: render(text, names) for place, text in templates(kind, names)}
     write(root, made)
+    if options.json:
+        print_json({"folder": str(root), "files": sorted(made)})
+        return 0
     lines = [f"{root} is ready:", *(f"  {place}" for place in sorted(made)), ""]
     lines += [
         "Next:",

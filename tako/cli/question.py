@@ -15,23 +15,24 @@ PATIENCE = 2.0
 """Seconds after which a line says that the command waits for standard input."""
 
 
-def read_prompt(words: list[str]) -> str | None:
+def read_prompt(words: list[str], *, needed: bool = True) -> str | None:
     """Return the prompt, or None for a conversation: there are no words, and standard input is a terminal.
 
-    Standard input goes where ``-`` stands, else after the words. Raises UsageError.
+    Standard input goes where ``-`` stands, else after the words. Raises UsageError, also for an empty prompt if one is
+    ``needed``.
     """
     if words.count(PLACE) > 1:
         raise UsageError(f"{PLACE} can stand once: standard input is read once")
     wanted = PLACE in words
     if sys.stdin.isatty() and not wanted:
         if not words:
-            return None
+            return None if needed else ""
         pieces = [" ".join(words)]
     else:
         place = words.index(PLACE) if wanted else len(words)
         pieces = [" ".join(words[:place]), _standard_input(wanted=wanted), " ".join(words[place + 1 :])]
     text = "\n\n".join(piece for piece in pieces if piece.strip())
-    if not text:
+    if not text and needed:
         raise UsageError('the prompt is empty: write it after the command, as in tako chat "Hello", or pipe it in')
     if not is_text(text):
         raise UsageError("the prompt isn't UTF-8 text")

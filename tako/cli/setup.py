@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako.cli.models import EMBEDDED
 from tako.cli.run import complain
+from tako.cli.session import print_json
 from tako.hooks import PLUGINS
 
 if TYPE_CHECKING:
@@ -17,5 +18,8 @@ def run(options: Namespace) -> int:
     """Carry out the command."""
     cls: Any = PLUGINS.provider_class(EMBEDDED)
     place = cls.setup(complain)
-    sys.stdout.write(f"The embedded model is ready: {place}\n")
+    if options.json:
+        print_json({"model": str(place)})
+    else:
+        sys.stdout.write(f"The embedded model is ready: {place}\n")
     return 0

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from tako.cli.editor import Editor, open_editor
 from tako.cli.question import is_text
 from tako.cli.run import complain
+from tako.cli.slash import Commands
 from tako.errors import TakoError
 from tako.parts import ContentPart
 from tako.types import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tako.cli.chat import Session
+    from tako.cli.session import Session
+    from tako.provider import Provider
     from tako.types import Part
 
 COMMAND = re.compile(r"(/[A-Za-z?]+)(\s.*)?")
@@ -34,10 +34,11 @@ NO_TEXT = "that isn't UTF-8 text; nothing was sent"
 def talk(session: Session, attached: list[Part]) -> int:
     """Ask and answer until the user leaves. An error ends a turn, not the conversation; so does Ctrl-C."""
     with asyncio.Runner() as runner:
+        conversation = Conversation(session, attached, runner)
         try:
-            Conversation(session, attached, runner).run()
+            conversation.run()
         finally:
-            runner.run(session.provider.aclose())
+            conversation.close(session.provider)
     return 0
 
 
@@ -45,20 +46,18 @@ class Conversation:
     """What a person types, one turn after the other: a command, or a question for the model."""
 
     def __init__(self, session: Session, attached: list[Part], runner: asyncio.Runner) -> None:
-        self._session = session
-        self._attached = attached
+        self.session = session
+        self.attached = attached
         self._runner = runner
-        self._editor: Editor = open_editor(runner)
+        self._commands = Commands(self)
+        past = session.recorder.questions() if session.recorder is not None else []
+        self._editor: Editor = open_editor(runner, self._commands.complete, past)
         self._left = False
         self._task: asyncio.Task[None] | None = None
-        self._commands: dict[str, tuple[str, Callable[[], None]]] = {
-            "/help": ("show this", self._help),
-            "/exit": ("leave, as Ctrl-D does", self._leave),
-        }
 
     def run(self) -> None:
         """Go on until the user leaves."""
-        sys.stderr.write(f"{self._session.provider.id}: /help shows what you can type; Ctrl-D leaves.\n")
+        sys.stderr.write(f"{self.session.provider.id}: /help shows what you can type; Ctrl-D leaves.\n")
         while not self._left:
             try:
                 self._turn(self._read())
@@ -67,7 +66,7 @@ class Conversation:
             except UnicodeDecodeError:
                 complain(f"tako: {NO_TEXT}")
             except EOFError:
-                self._leave()
+                self.leave()
 
     def _read(self) -> str:
         sys.stderr.write("\n")
@@ -85,21 +84,21 @@ class Conversation:
     def _obeyed(self, line: str) -> bool:
         """Carry out a command; returns whether the line is one, or looks like one."""
         match = COMMAND.fullmatch(line)
-        command = match[1].lower() if match is not None else ""
-        known = command in self._commands
-        if match is None or (match[2] and not known):
+        name = match[1].lower() if match is not None else ""
+        command = self._commands.all.get(name)
+        if match is None or (match[2] and command is None):
             return False
-        if match[2]:
-            complain(f"tako: {command} stands alone; {AS_TEXT}")
-        elif known:
-            self._commands[command][1]()
-        else:
+        if command is None:
             complain(f"tako: {match[1]} isn't a command; /help lists them, and {AS_TEXT}")
+        elif match[2] and not command.takes:
+            complain(f"tako: {name} stands alone; {AS_TEXT}")
+        else:
+            self._commands.run(name, (match[2] or "").strip())
         return True
 
     def _ask(self, text: str) -> None:
         """Answer one turn; images and files go with the first one that is answered."""
-        message = Message.user([*self._attached, ContentPart.text(text)])
+        message = Message.user([*self.attached, ContentPart.text(text)])
         try:
             with self._editor.away():
                 self._runner.run(self._answer(message))
@@ -108,11 +107,11 @@ class Conversation:
         except TakoError as error:
             complain(f"tako: {error}")
         else:
-            self._attached = []
+            self.attached = []
 
     async def _answer(self, message: Message) -> None:
         self._task = asyncio.current_task()
-        await self._session.ask(message)
+        await self.session.ask(message)
 
     def _stop(self) -> None:
         """Say that the answer was stopped, once it has come to its end; more of Ctrl-C change nothing."""
@@ -138,16 +137,22 @@ class Conversation:
         if task.done() and not task.cancelled():
             task.exception()  # nobody else looks at it, and asyncio would print a traceback
 
-    def _help(self) -> None:
+    def help(self) -> None:
+        """Show what can be typed."""
         keys = {
             "Enter": "send",
             **self._editor.keys,
             "Ctrl-C": "clear what you typed, or stop an answer",
             "Ctrl-D": "leave",
         }
-        rows = [*keys.items(), *((name, text) for name, (text, _) in self._commands.items())]
-        sys.stderr.write("".join(f"{name:<11}{text}\n" for name, text in rows))
+        commands = {f"{name} {one.takes}".rstrip(): one.summary for name, one in self._commands.all.items()}
+        sys.stderr.write("".join(f"{name:<16}{text}\n" for name, text in (keys | commands).items()))
         sys.stderr.write("Pasted lines are one message. A line that begins with a space is never a command.\n")
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """End the conversation."""
         self._left = True
+
+    def close(self, provider: Provider) -> None:
+        """Close the connections of a provider that is asked no more."""
+        self._runner.run(provider.aclose())

@@ -35,7 +35,7 @@ LONGEST = 300
 def run(options: Namespace) -> int:
     """Carry out the command; exit code 1 where the answer was no."""
     if options.list:
-        return _list()
+        return _list(as_json=options.json)
     path = _path(options.file)
     if options.revoke:
         if not trust.forget(path):
@@ -64,10 +64,10 @@ def _path(given: str | None) -> Path:
     return path
 
 
-def _list() -> int:
+def _list(*, as_json: bool) -> int:
     rows = [{"file": record.path, "state": _state(record)} for record in trust.records()]
-    if rows:
-        show(rows, as_json=False)
+    if rows or as_json:
+        show(rows, as_json=as_json)
     else:
         complain("tako: you trust no files")
     return 0
@@ -96,11 +96,18 @@ def _show(path: Path, seen: Review) -> None:
     """Say what a file does: which providers, where they send, which variables they read, and what it runs."""
     complain(str(trust.place_of(path)))
     for name, table in seen.config.providers.items():
-        _say(f"[providers.{name}] {table.id}")
+        _say(f"[aliases] {name} {table.id}" if table.alias else f"[providers.{name}] {table.id}")
         for fact in _facts(table.options):
             _say(f"  {fact}")
     for line in _plugins(seen.config.plugins):
         _say(line)
+    for name, preset in (
+        ("chat", seen.config.chat),
+        *((f"templates.{n}", p) for n, p in seen.config.templates.items()),
+    ):
+        facts = [f"{key} {value}" for key in ("model", "tools", "schema") if (value := getattr(preset, key))]
+        if facts:
+            _say(f"[{name}] {', '.join(facts)}")
     if seen.config.default is not None:
         _say(f"default {seen.config.default}")
     if seen.config.conductor_table is not None:

@@ -22,13 +22,14 @@ from tako.typed.growing import MISSING, Growing
 from tako.typed.reading import MismatchError, read_text
 from tako.typed.schemas import schema_of
 from tako.typed.shapes import name_of, shape_of
-from tako.types import Delta, FinishReason, Message, Notice, Role, parsed_as
+from tako.types import Delta, FinishReason, JsonSchema, Message, Notice, Role, parsed_as
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from tako.hookspecs import Chat, Stream
     from tako.provider import Provider
+    from tako.typed.json_schemas import SchemaReader
     from tako.types import ChatRequest, ChatResponse, Chunk
 
 T = TypeVar("T")
@@ -45,12 +46,16 @@ LONGEST_PROBLEM = 2000
 
 
 class ReplyType:
-    """A type that replies are read into."""
+    """A type that replies are read into; a JsonSchema stands for the JSON values that fit it."""
 
     def __init__(self, declared: Any) -> None:
-        self.name = name_of(declared)
-        self.shape = shape_of(declared)
-        self.schema, self.wrapped = schema_of(self.shape)
+        self.by_schema = _schema_reader(declared)
+        if self.by_schema is not None:
+            self.name, self.shape = self.by_schema.name, self.by_schema.shape
+            self.schema, self.wrapped = self.by_schema.schema, self.by_schema.wrapped
+        else:
+            self.name, self.shape = name_of(declared), shape_of(declared)
+            self.schema, self.wrapped = schema_of(self.shape)
         self.text = json.dumps(self.schema.schema, ensure_ascii=False)
 
     def asked(self, request: ChatRequest, provider: Provider) -> ChatRequest:
@@ -77,7 +82,10 @@ class ReplyType:
         if response.tool_calls:
             return None
         try:
-            return read_text(self.shape, self._cleared(answer_of(message or response.message)), wrapped=self.wrapped)
+            text = answer_of(message or response.message)
+            if self.by_schema is not None:
+                return self.by_schema.read(text)
+            return read_text(self.shape, self._cleared(text), wrapped=self.wrapped)
         except MismatchError as error:
             raise self.invalid(response, "mismatch", f"the reply doesn't fit {self.name}: {error}") from None
 
@@ -116,6 +124,14 @@ def answer_of(message: Message) -> str:
         elif not isinstance(part, ReasoningPart):
             texts.clear()
     return "".join(texts) or message.text
+
+
+def _schema_reader(declared: Any) -> SchemaReader | None:
+    if not isinstance(declared, JsonSchema):
+        return None
+    from tako.typed.json_schemas import SchemaReader
+
+    return SchemaReader(declared)
 
 
 class Partials:

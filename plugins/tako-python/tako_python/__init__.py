@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tako import Capabilities, Chat, Stream, hookimpl
 from tako.errors import ConfigurationError, shown
+from tako.loading import load_callable
 from tako.provider import Provider
 from tako_python.answers import LastChunk, as_chunk, as_response
 from tako_python.calling import ask, items_of
-from tako_python.loading import load
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -76,8 +76,8 @@ class PythonProvider(Provider):
         if "chat" in options:
             return cls(model, **options) if model else cls(**options)
         if isinstance(options.get("stream"), str):
-            options["stream"] = load(options["stream"], places)
-        made = cls(model, load(model, places), **options)
+            options["stream"] = load_callable(options["stream"], places)
+        made = cls(model, load_callable(model, places), **options)
         made._id = f"{cls.name}:{model}"  # so that `get_provider(provider.id)` finds it again
         return made
 

@@ -1,0 +1,46 @@
+"""Commands of other distributions: entry points of the group ``tako.commands``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tako.cli.arguments import COMMANDS, Parser, debug
+from tako.discovery import barred, command_entries
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+def added_commands() -> dict[str, str]:
+    """Return the names of the added commands, with the distributions that have them; nothing is imported."""
+    return {name: " and ".join(sorted({one.distribution for one in claims})) for name, claims in _claims().items()}
+
+
+def added_parser(name: str) -> ArgumentParser | None:
+    """Import an added command, and let it add its arguments to a parser. Raises PluginError."""
+    entries = _claims().get(name)
+    if entries is None:
+        return None
+    from tako.errors import PluginError
+    from tako.hooks.failures import is_interrupt
+
+    if len({entry.distribution for entry in entries}) > 1:
+        raise PluginError(f"the command {name!r} is claimed by {' and '.join(map(repr, entries))}")
+    parser = Parser(f"tako {name}")
+    debug(parser)
+    try:
+        entries[0].load()(parser)
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        raise PluginError(f"the command of {entries[0]!r} is broken: {type(error).__name__}: {error}") from error
+    return parser
+
+
+def _claims() -> dict[str, list[Any]]:
+    """Return the entry points of each name; tako's own names are taken."""
+    claims: dict[str, list[Any]] = {}
+    for entry in command_entries():
+        if barred(entry) is None and entry.problem is None and entry.name not in COMMANDS:
+            claims.setdefault(entry.name, []).append(entry)
+    return claims

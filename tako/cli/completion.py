@@ -1,0 +1,115 @@
+"""``tako completion``: a script for the shell, and the words that it asks for."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+from tako.cli.arguments import OWN, UsageError, names, parser_of
+from tako.loose import as_object
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+SCRIPTS = {
+    "bash": """\
+_tako() {
+  local IFS=$'\\n' line="${COMP_LINE:0:COMP_POINT}" last words
+  last="${line##*[[:space:]]}"
+  IFS=$' \\t\\n' read -ra words <<< "${line%"$last"}"
+  COMPREPLY=($(compgen -W "$(tako completion words -- "${words[@]:1}" "$last" 2>/dev/null)" -- "$last"))
+  [[ "$last" == *:* ]] && COMPREPLY=("${COMPREPLY[@]#"${last%"${last##*:}"}"}")
+  [[ -n "${COMPREPLY[0]}" ]] || COMPREPLY=($(compgen -f -- "$last"))
+}
+complete -o nospace -F _tako tako
+""",
+    "zsh": """\
+_tako() {
+  local -a found
+  found=("${(@f)$(tako completion words -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  [[ -n "$found" ]] && compadd -a found || _files
+}
+compdef _tako tako
+""",
+    "fish": """\
+complete -c tako -f -a '(tako completion words -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+complete -c tako -F -n 'string match -qr "^(-[fict]|--(file|image|config|schema|into))$" -- (commandline -opc)[-1]'
+""",
+}
+MODELS = ("model", "provider", "names")
+"""Arguments that a model's id, or a provider's name, may stand for."""
+
+
+def run(options: Namespace) -> int:
+    """Carry out the command."""
+    if options.shell == "words":
+        sys.stdout.writelines(f"{word}\n" for word in words(options.words))
+    else:
+        sys.stdout.write(SCRIPTS[options.shell])
+    return 0
+
+
+def words(line: list[str]) -> list[str]:
+    """Return what the last word of a command may become; nothing where it's a file or a text."""
+    *before, last = line or [""]
+    if not before:
+        return [word for word in ("help", *names(), *OWN) if word.startswith(last)]
+    try:
+        parser = parser_of("chat" if before[0].startswith("-") else before[0])
+    except UsageError:
+        return []
+    for word in before[1:]:
+        parser = _actions(parser).get(word, parser)
+    return list(dict.fromkeys(word for word in _candidates(parser, before[-1], last) if word.startswith(last)))
+
+
+def _candidates(parser: ArgumentParser, previous: str, last: str) -> list[str]:
+    """List what may stand after a word: values of an option, options, or what the command itself takes."""
+    option = next((one for one in parser._actions if previous in one.option_strings), None)  # noqa: SLF001
+    if option is not None and option.nargs != 0 and not last.startswith("-"):
+        return _values(option)
+    if last.startswith("-"):
+        return [text for one in parser._actions for text in one.option_strings if text.startswith("--")]  # noqa: SLF001
+    found = list(_actions(parser))
+    for one in parser._actions:  # noqa: SLF001
+        if not one.option_strings:
+            found += _values(one)
+    return found
+
+
+def _values(argument: Any) -> list[str]:
+    if argument.choices:
+        return list(argument.choices)
+    if argument.dest in MODELS:
+        from tako.cli.known import model_ids
+        from tako.discovery import provider_entries
+
+        entries = [entry.name for entry in provider_entries()]
+        return model_ids() if argument.dest == "model" else entries
+    if argument.dest in ("resumed", "id", "ids"):
+        return _conversations()
+    if argument.dest == "template":
+        from tako.presets import own_templates
+
+        return list(own_templates())
+    return []
+
+
+def _conversations() -> list[str]:
+    from tako.cli.keeping import open_log
+    from tako.errors import TakoError
+
+    with suppress(TakoError), ExitStack() as stack:
+        log = open_log(stack)
+        if log is not None:
+            return list(reversed(log.ids()))
+    return []
+
+
+def _actions(parser: ArgumentParser) -> dict[str, ArgumentParser]:
+    """Return the parsers of a command's own commands."""
+    actions: list[Any] = parser._actions  # noqa: SLF001 - argparse has no public way to walk a parser
+    choices = (as_object(one.choices) for one in actions)
+    found: dict[str, ArgumentParser] = next((one for one in choices if one is not None), dict[str, Any]())
+    return found

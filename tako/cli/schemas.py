@@ -1,0 +1,76 @@
+"""``--schema``: a JSON Schema in a file or in the option itself, a Python type, or fields in a short notation."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tako.cli.importing import SOURCE, find
+from tako.errors import ConfigurationError
+from tako.types import JsonSchema
+
+if TYPE_CHECKING:
+    from tako.cli.settings import Named
+
+TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_FIELD = re.compile(r"([A-Za-z_][\w-]*)(?:\s+(\w+)(\[\])?)?(?:\s*:\s*(.*))?")
+HOW = 'a file, a type (module:Type), or fields as in "name, age int, tags str[]"; "[name, age int]" is a list of them'
+
+
+def read_schema(named: Named) -> Any:
+    """Return what replies are read into: a JsonSchema, or a type. Raises ConfigurationError."""
+    text = named.text.strip()
+    if text.startswith("{"):
+        return JsonSchema("answer", _decoded(text, "--schema"))
+    if text.endswith(".json"):
+        return _of_file(Path(named.places[0], os.path.expanduser(text)), text)  # noqa: PTH111 - Path's raises where ~ is nobody's
+    if re.fullmatch(rf"[\w./\\~-]+({re.escape(SOURCE)})?:[A-Za-z_][\w.]*", text):
+        return find(named, "--schema ", "type")
+    return JsonSchema("answer", _of_fields(text))
+
+
+def _of_file(path: Path, shown: str) -> JsonSchema:
+    try:
+        data = path.read_text("utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(f"--schema {shown}: {getattr(error, 'strerror', None) or error}") from None
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", path.stem) or "answer"
+    return JsonSchema(name, _decoded(data, f"--schema {shown}"))
+
+
+def _decoded(text: str, where: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ConfigurationError(f"{where}: it isn't a JSON Schema: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{where}: it is nested too deeply") from None
+
+
+def _of_fields(text: str) -> dict[str, Any]:
+    """Read ``name, age int, bio: two sentences``; commas or lines separate fields, brackets around all make a list."""
+    inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    properties: dict[str, Any] = {}
+    for piece in re.split(r"\n" if "\n" in inner.strip() else ",", inner):
+        if not piece.strip():
+            continue
+        field = _FIELD.fullmatch(piece.strip())
+        kind = TYPES.get((field[2] or "str").lower()) if field is not None else None
+        if field is None or kind is None:
+            raise ConfigurationError(f"--schema {json.dumps(piece.strip())}: expected {HOW}; types: {', '.join(TYPES)}")
+        schema: dict[str, Any] = {"type": "array", "items": {"type": kind}} if field[3] else {"type": kind}
+        properties[field[1]] = schema | ({"description": field[4]} if field[4] else {})
+    if not properties:
+        raise ConfigurationError(f"--schema is empty: expected {HOW}")
+    record = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return {"type": "array", "items": record} if inner != text else record

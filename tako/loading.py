@@ -1,0 +1,61 @@
+"""Finding what a user names by its import path: ``package.module:name``."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tako.errors import ConfigurationError
+from tako.hooks.failures import is_interrupt, one_line
+from tako.output import plugin_output_to_stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def load_callable(path: str, places: Sequence[str] | None = None, *, label: str = "python:") -> Callable[..., Any]:
+    """Import ``package.module:function`` (or ``:object.method``) as ``load`` does. Raises ConfigurationError."""
+    found = load(path, places, label=label, what="callable")
+    if not callable(found):
+        name = path.partition(":")[2]
+        raise ConfigurationError(f"{label}{path}: {name} is a {type(found).__name__}, which cannot be called")
+    return found  # type: ignore[no-any-return]  # it was found by name
+
+
+def load(path: str, places: Sequence[str] | None = None, *, label: str, what: str) -> Any:
+    """Import ``package.module:name``: what is installed, else from these folders.
+
+    Without ``places`` that is the current folder. ``label`` goes before the path in errors, ``what`` is what is
+    expected. Raises ConfigurationError.
+    """
+    module_name, _, name = path.partition(":")
+    if not module_name or not name:
+        raise ConfigurationError(f"{label}{path} names no {what}; {label}package.module:function is expected")
+    try:
+        if not _is_found(module_name):  # else what tako imports later would be looked for in these folders, too
+            wanted = [str(Path.cwd())] if places is None else places
+            sys.path += [place for place in wanted if place not in sys.path]
+        with plugin_output_to_stderr():
+            module = import_module(module_name)
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        raise ConfigurationError(f"{label}{path}: {module_name} cannot be imported ({one_line(error)})") from error
+    try:
+        return attrgetter(name)(module)
+    except AttributeError:
+        raise ConfigurationError(f"{label}{path}: {module_name} has no {name!r}") from None
+    except Exception as error:
+        raise ConfigurationError(
+            f"{label}{path}: reading {name} of {module_name} failed ({one_line(error)})"
+        ) from error
+
+
+def _is_found(module: str) -> bool:
+    """Whether the package of a module can be imported as it is."""
+    top = module.partition(".")[0]
+    return top in sys.modules or find_spec(top) is not None

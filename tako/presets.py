@@ -1,0 +1,134 @@
+"""What the command is told by files: ``[chat]`` and ``[templates.NAME]`` of tako.toml, and files of templates.
+
+Their keys are the options of ``tako chat``; what is given on the command line goes over a template, a template over
+``[chat]``, and ``[chat]`` over the ``defaults`` of a provider.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from tako.errors import ConfigurationError
+from tako.folders import config_folder
+from tako.names import near
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SUFFIXES = (".toml", ".md", ".txt")
+"""Of the files that are templates; in all but the first the whole text is the prompt."""
+INPUT = "input"
+"""The place of the prompt in a template: ``$input``."""
+LARGEST = 1024 * 1024
+_PLACE = re.compile(r"\$(?:\$|\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
+
+
+class Preset(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a command is told before its options. ``prompt`` and ``model`` are for templates alone.
+
+    ``tools`` are ``module:function``, ``schema`` is what --schema takes. Paths and modules are looked for in the folder
+    of the file.
+    """
+
+    prompt: str | None = None
+    model: str | None = None
+    system: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    reasoning: int | str | None = None
+    timeout: float | None = None
+    stop: list[str] | None = None
+    strict: bool | None = None
+    schema: str | None = None
+    tools: list[str] | None = None
+    stream: bool | None = None
+    extract: bool | None = None
+    usage: bool | None = None
+    template: str | None = None
+
+
+class Template(Struct, frozen=True):
+    """A template, and where it is from: its name, the file, and the folder that its paths start from."""
+
+    name: str
+    preset: Preset
+    file: str
+    folder: Path
+
+    def fill(self, prompt: str, parameters: Mapping[str, str]) -> str:
+        """Return the prompt with ``$input`` and other places filled; ``$$`` is a dollar.
+
+        A prompt without ``$input`` has what is asked after it. Raises ConfigurationError for a place without a value.
+        """
+        text = self.preset.prompt
+        if text is None:
+            return prompt
+        values = {**parameters, INPUT: prompt}
+        places = {match[1] or match[2] for match in _PLACE.finditer(text)} - {None}
+        missing = sorted(places - set(values))
+        if missing:
+            given = " ".join(f"-p {name}=…" for name in missing)
+            raise ConfigurationError(f"the template {self.name!r} needs {', '.join(missing)}: {given}")
+        unused = sorted(set(parameters) - places)
+        if unused:
+            raise ConfigurationError(f"the template {self.name!r} has no place ${unused[0]}")
+        filled = _PLACE.sub(lambda match: values.get(match[1] or match[2] or "", "$"), text)
+        return filled if INPUT in places else "\n\n".join(piece for piece in (filled.strip(), prompt) if piece)
+
+    @property
+    def wants_input(self) -> bool:
+        """Whether it can't be asked without a prompt."""
+        text = self.preset.prompt
+        return text is None or any(INPUT in (match[1], match[2]) for match in _PLACE.finditer(text))
+
+
+def read_preset(table: Mapping[str, Any], where: str, *, template: bool) -> Preset:
+    """Read a table. Raises ConfigurationError with its key."""
+    known = [name for name in Preset.__struct_fields__ if template or name not in ("prompt", "model")]
+    unknown = next((key for key in table if key not in known), None)
+    if unknown is not None:
+        hint = near(unknown, known) or f" (known: {', '.join(known)})"
+        raise ConfigurationError(f"{where}.{unknown}: there is no such key{hint}")
+    try:
+        return msgspec.convert(dict(table), Preset)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$")
+        raise ConfigurationError(f"{where}{place.rstrip('`')}: {text}") from None
+
+
+def template_file(path: Path, name: str) -> Template:
+    """Read a template's file. Raises ConfigurationError."""
+    try:
+        data = path.read_bytes()
+        if len(data) > LARGEST:
+            raise ConfigurationError(f"{path} is larger than {LARGEST // 1024} KiB")
+        text = data.decode("utf-8-sig")
+        table = tomllib.loads(text.replace("\r\n", "\n")) if path.suffix == ".toml" else {"prompt": text}
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror or error}") from None
+    except UnicodeError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: not TOML: {error}") from None
+    return Template(name, read_preset(table, str(path), template=True), str(path), path.parent)
+
+
+def template_folder() -> Path | None:
+    """Return the folder of the user's own templates, whether it exists or not; None without a home folder."""
+    folder = config_folder()
+    return folder / "templates" if folder is not None else None
+
+
+def own_templates() -> dict[str, Path]:
+    """Return the user's own templates by their names."""
+    folder = template_folder()
+    files = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
+    return {file.stem: file for file in files if file.suffix in SUFFIXES}

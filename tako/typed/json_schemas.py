@@ -1,0 +1,119 @@
+"""A JSON Schema in the place of a type: replies are checked by ``jsonschema``, which is imported on first use."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tako.errors import ConfigurationError
+from tako.loose import DEEPEST, as_object, is_deep
+from tako.typed.reading import MismatchError, read_text
+from tako.typed.schemas import VALUE
+from tako.typed.shapes import shape_of
+from tako.types import JsonSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST = 300
+"""Characters of a message that quotes a value."""
+_ANYTHING = shape_of(Any)
+_SHARED = ("$defs", "definitions", "$schema", "$id")
+"""Keys that stay at the root of a schema when it's wrapped, since references lead there."""
+
+
+class Validator:
+    """Checks values by a schema. Raises ConfigurationError for one that isn't valid, or refers to something outside it.
+
+    Nothing is fetched: a ``$ref`` leads to a place in the schema itself.
+    """
+
+    def __init__(self, schema: JsonSchema) -> None:
+        try:
+            validators: Any = import_module("jsonschema.validators")
+        except ImportError:
+            raise ConfigurationError('a JSON Schema needs jsonschema: pip install "tako-core[cli]"') from None
+        exceptions: Any = import_module("jsonschema.exceptions")
+        if not isinstance(schema.schema.get("$schema", ""), str):
+            raise ConfigurationError(f"the schema {schema.name!r} isn't a JSON Schema: $schema isn't text")
+        kind = validators.validator_for(schema.schema, default=validators.Draft202012Validator)
+        try:
+            kind.check_schema(schema.schema)
+            registry = _registry(schema, kind.META_SCHEMA)
+        except RecursionError as error:
+            raise ConfigurationError(f"the schema {schema.name!r} is nested too deeply") from error
+        except exceptions.SchemaError as error:
+            what = f"{_cut(error.message)} at {error.json_path}"
+            raise ConfigurationError(f"the schema {schema.name!r} isn't a JSON Schema: {what}") from error
+        self._validator = kind(schema.schema, registry=registry)
+        self._best = exceptions.best_match
+
+    def check(self, value: Any) -> None:
+        """Check a value. Raises MismatchError, or RecursionError."""
+        if is_deep(value):
+            raise MismatchError(f"it is nested deeper than {DEEPEST} levels")
+        wrong = self._best(self._validator.iter_errors(value))
+        if wrong is not None:
+            raise MismatchError(f"{_cut(wrong.message)} at {wrong.json_path}")
+
+
+class SchemaReader:
+    """How replies by a schema are asked for and read: what ``ReplyType`` needs of a type."""
+
+    def __init__(self, given: JsonSchema) -> None:
+        self.name = f"the schema {given.name!r}"
+        self.shape = _ANYTHING
+        self._validator = Validator(given)
+        self.wrapped = given.schema.get("type") != "object" and "properties" not in given.schema
+        self.schema = JsonSchema(given.name, _wrapped(given.schema), given.strict) if self.wrapped else given
+
+    def read(self, text: str) -> Any:
+        """Read a reply's text. Raises MismatchError."""
+        value = read_text(self.shape, text, wrapped=self.wrapped)
+        try:
+            self._validator.check(value)
+        except RecursionError:
+            raise MismatchError("it, or the schema, is nested too deeply") from None
+        return value
+
+
+def _wrapped(schema: dict[str, Any]) -> dict[str, Any]:
+    """Put a schema of what isn't an object into one: vendors' strict modes take nothing else at the root."""
+    shared = {key: schema[key] for key in _SHARED if key in schema}
+    inner = {key: one for key, one in schema.items() if key not in shared}
+    return {
+        **shared,
+        "type": "object",
+        "properties": {VALUE: json.loads(json.dumps(inner).replace('"$ref": "#"', f'"$ref": "#/properties/{VALUE}"'))},
+        "required": [VALUE],
+        "additionalProperties": False,
+    }
+
+
+def _registry(schema: JsonSchema, meta: Mapping[str, Any]) -> Any:
+    """Return what references are looked up in, which is nothing but the schema, once all of them lead somewhere."""
+    referencing: Any = import_module("referencing")
+    dialects: Any = import_module("referencing.jsonschema")
+    exceptions: Any = import_module("referencing.exceptions")
+    registry = referencing.Registry()
+    resource = dialects.specification_with(meta.get("$schema", "")).create_resource(schema.schema)
+
+    def follow(part: Any, resolver: Any) -> None:
+        refers = (as_object(part.contents) or {}).get("$ref")
+        if isinstance(refers, str):
+            try:
+                resolver.lookup(refers)
+            except exceptions.Unresolvable as error:
+                what = f"refers to {refers!r}, which is not in it"
+                raise ConfigurationError(f"the schema {schema.name!r} {what}") from error
+        for inner in part.subresources():
+            follow(inner, resolver.in_subresource(inner))
+
+    follow(resource, registry.resolver_with_root(resource))
+    return registry
+
+
+def _cut(message: str) -> str:
+    message = " ".join(message.split())
+    return message if len(message) <= LONGEST else f"{message[:LONGEST]}…"

@@ -1,0 +1,157 @@
+"""`tako keys`: kept for the user alone, used by the commands, shown nowhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tako.cli import main
+from tako.testing.server import reply, serve
+from tako.testing.waiting import PATIENCE
+
+from .terminals import ENTER, TAKO, Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = "sk-never-to-be-shown-0123"
+OK = {"choices": [{"message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}]}
+KEYRING = """
+import json, pathlib
+FILE = pathlib.Path(__file__).with_name("system.json")
+class errors(Exception): ...
+class Backend:
+    priority = 5
+    def _all(self): return json.loads(FILE.read_text()) if FILE.exists() else {}
+    def set_password(self, service, name, key): FILE.write_text(json.dumps({**self._all(), f"{service}/{name}": key}))
+    def get_password(self, service, name): return self._all().get(f"{service}/{name}")
+    def delete_password(self, service, name): FILE.write_text("{}")
+def get_keyring(): return Backend()
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in list(os.environ):
+        if name.endswith("_API_KEY") or (name.startswith("TAKO_") and name != "TAKO_DISABLE_PLUGINS"):
+            monkeypatch.delenv(name)
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "keyring.py").write_text("raise ImportError('none')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "bare"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+def tako(*arguments: str, given: str = "", **env: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [*TAKO, *arguments],
+        input=given,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert KEY not in done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_key_is_kept_in_a_file_for_the_user_alone_and_the_commands_use_it(home: Path) -> None:
+    code, _, err = tako("keys", "set", "openai", given=f"{KEY}\n")
+    assert (code, err) == (0, f"tako: OPENAI_API_KEY is kept in {home / 'tako' / 'keys.json'}\n")
+    assert stat.S_IMODE((home / "tako" / "keys.json").stat().st_mode) == 0o600
+    with serve(lambda _: reply(json=OK)) as server:
+        env = {"OPENAI_BASE_URL": server.url}
+        ask = ("chat", "--no-stream", "-m", "openai:m", "Hi")
+        assert tako(*ask, **env)[:2] == (0, "ok\n")
+        assert tako(*ask, **env, OPENAI_API_KEY="from-the-environment")[0] == 0
+        assert [one.headers["authorization"] for one in server.requests] == [
+            f"Bearer {KEY}",
+            "Bearer from-the-environment",
+        ]
+    [row] = json.loads(tako("keys", "list", "--json")[1])
+    assert row == {"variable": "OPENAI_API_KEY", "place": "the file", "used": "yes"}
+    assert tako("keys", "remove", "openai")[0] == 0
+    assert tako("keys", "remove", "openai")[0] == 1
+    assert tako("keys")[2].startswith("tako: no keys are kept")
+
+
+def test_a_program_that_imports_tako_reads_no_kept_key() -> None:
+    assert tako("keys", "set", "OPENAI_API_KEY", given=KEY)[0] == 0
+    program = (
+        "import tako\ntry:\n    tako.providers.OpenAI('m')\nexcept tako.ConfigurationError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "has no key" in done.stdout
+
+
+def test_the_systems_keyring_has_it_where_there_is_one(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "with"
+    folder.mkdir()
+    (folder / "keyring.py").write_text(KEYRING)
+    env = {"PYTHONPATH": str(folder)}
+    assert "kept in the system's keyring" in tako("keys", "set", "anthropic", given=KEY, **env)[2]
+    assert KEY not in (home / "tako" / "keys.json").read_text()
+    [row] = json.loads(tako("doctor", "anthropic", "--json", **env, ANTHROPIC_BASE_URL="http://127.0.0.1:9")[1])
+    assert row["key"] == "present"
+    assert tako("keys", "remove", "anthropic", **env)[0] == 0
+    assert json.loads((folder / "system.json").read_text()) == {}
+
+
+def test_a_key_that_is_typed_isnt_shown(home: Path) -> None:
+    screen = Terminal("keys", "set", "MY_GATE_KEY")
+    screen.wait_for("Key for MY_GATE_KEY:")
+    screen.press(f"{KEY}{ENTER}")
+    assert screen.close() == 0
+    assert KEY not in screen.text
+    assert KEY in (home / "tako" / "keys.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "problem"),
+    [
+        ("opnai", KEY, "neither an installed provider nor a variable"),
+        ("python", KEY, "python takes no key of its own"),
+        ("openai", "\n", "that is no key"),
+        ("openai", "a\nb", "that is no key"),
+    ],
+)
+def test_what_cant_be_kept_is_one_line(
+    name: str, given: str, problem: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+    assert main(["keys", "set", name]) == 2
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["anthropic", "openai", "gemini", "mistral", "azure-openai", "bedrock", "ollama"])
+def test_every_vendor_with_a_key_says_which_variable_it_is_in(name: str) -> None:
+    from tako.cli.keys import variable_of
+
+    assert variable_of(name).isupper()
+
+
+def test_whoever_has_no_key_is_told_how_to_keep_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["chat", "-m", "openai:m", "Hi"]) == 2
+    assert capsys.readouterr().err.endswith("(tako keys set openai keeps one)\n")
+
+
+def test_keys_that_others_can_read_and_broken_files_are_refused(home: Path) -> None:
+    assert tako("keys", "set", "openai", given=KEY)[0] == 0
+    file = home / "tako" / "keys.json"
+    file.chmod(0o644)
+    code, _, err = tako("chat", "-m", "openai:m", "Hi")
+    assert code == 2
+    assert f"chmod 600 {file}" in err
+    file.chmod(0o600)
+    file.write_text("{")
+    assert "is broken" in tako("keys")[2]
