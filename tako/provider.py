@@ -5,24 +5,20 @@ from __future__ import annotations
 import re
 from functools import wraps
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack, overload
 
-from msgspec import Struct
-
-from tako.builtin import BUILT_IN, ONCE, OUTERMOST
+from tako.builtin import BUILT_IN, OUTERMOST
 from tako.capabilities import Capabilities
 from tako.environment import resolve_call
 from tako.errors import ConfigurationError, TakoError, UnsupportedError, shown
+from tako.handlers import Handlers, bind
 from tako.hooks import PLUGINS, Hooks, Named
 from tako.hooks.finding import home_of
 from tako.hooks.inside import INSIDE, inside
-from tako.hooks.layers import around_provider
-from tako.hookspecs import Chat, Stream
 from tako.keywords import as_given, read_defaults
 from tako.provenance import trace
 from tako.request import SECONDS, as_request, is_model, is_seconds
 from tako.stream import ChatStream
-from tako.translator import Translator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -35,29 +31,11 @@ if TYPE_CHECKING:
     from tako.parts import FileIdPart
     from tako.rounds import Approve
     from tako.runs import Run
+    from tako.translator import Translator
     from tako.typed import TypedStream
     from tako.types import ChatRequest, ChatResponse, Chunk, Cost, End
 
 T = TypeVar("T")
-
-MOST_TRIES = 100
-"""How often a provider asks its hooks again because plugins change meanwhile, perhaps because they're asked."""
-
-
-class Handlers(Struct, frozen=True):
-    """What the hooks returned for one provider, as long as plugins don't change.
-
-    ``wrappers`` are the general plugins around chat and stream, ``own_chat`` is chat with none of them. ``nested`` are
-    the functions for calls from the provider's own code, made when there are any.
-    """
-
-    hooks: Hooks
-    translator: Translator
-    chat: Chat
-    stream: Stream
-    own_chat: Chat
-    wrappers: dict[str, list[str]]
-    nested: dict[tuple[str, str], Any] = {}
 
 
 class Provider:
@@ -171,7 +149,7 @@ class Provider:
     async def _chat_checked(self, checked: ChatRequest) -> ChatResponse:
         """Answer a request that is checked and has the provider's defaults."""
         handlers = self._bound()
-        chat = handlers.chat if INSIDE.get() is None else self._nested(handlers, "chat") or handlers.chat
+        chat = handlers.chat if INSIDE.get() is None else handlers.inside(self, "chat")
         return await chat(checked)
 
     @overload
@@ -197,7 +175,7 @@ class Provider:
     def _stream_checked(self, checked: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """Stream a request that is checked and has the provider's defaults."""
         handlers = self._bound()
-        stream = handlers.stream if INSIDE.get() is None else self._nested(handlers, "stream") or handlers.stream
+        stream = handlers.stream if INSIDE.get() is None else handlers.inside(self, "stream")
         return stream(checked)
 
     @overload
@@ -374,33 +352,9 @@ class Provider:
     def _bound(self) -> Handlers:
         """The bound hooks: bound on first use, and again when plugins changed."""
         handlers = self._handlers
-        tries = 0
-        while handlers is None or (handlers.hooks.stale and tries < MOST_TRIES):
-            tries += 1
-            hooks = PLUGINS.hooks(type(self))  # before asking: it's stale if a plugin comes or is left out meanwhile
-            translator: Translator = PLUGINS.ask("tako_translator", self)
-            chat, stream = (PLUGINS.bind(hook, self, translator) for hook in ("tako_chat", "tako_stream"))
-            wrappers = {"chat": chat.wrappers, "stream": stream.wrappers, "alone": stream.wrappers}
-            self._handlers = handlers = Handlers(hooks, translator, chat.value, stream.value, chat.own, wrappers)
+        if handlers is None or handlers.hooks.stale:
+            self._handlers = handlers = bind(self)
         return handlers
-
-    def _nested(self, handlers: Handlers, way: Literal["chat", "stream"]) -> Any:
-        """The function for a call from this provider's own code, None if it isn't one.
-
-        What went around the outer call doesn't go around this one.
-        """
-        outer = inside(self)
-        if outer is None:
-            return None
-        key = outer.way, way
-        if key not in handlers.nested:
-            if key == ("alone", "chat"):
-                made: Any = around_provider("tako_chat", handlers.own_chat, self)
-            else:
-                without = [*ONCE, *handlers.wrappers[outer.way]]
-                made = PLUGINS.ask(f"tako_{way}", self, handlers.translator, without=without)
-            handlers.nested[key] = made
-        return handlers.nested[key]
 
 
 def _discreet(init: Callable[..., None]) -> Callable[..., None]:
