@@ -75,6 +75,8 @@ _OTHER_NAMES = {
     "application/x-zip-compressed": "application/zip",
     "text/x-markdown": "text/markdown",
 }
+_RAW = ("audio/l16", "audio/pcm")
+"""Types of sound without a header: any two bytes may be their first, those of MP3 and AAC too."""
 _ALIKE = (
     {"audio/mpeg", "audio/aac"},  # an ID3 tag may stand before either
     {"audio/ogg", "audio/opus", "video/ogg", "application/ogg"},
@@ -123,6 +125,8 @@ def agrees(mime: str, head: bytes) -> bool:
         return True
     if found == "application/zip":
         return _is_zipped(declared)
+    if declared in _RAW:
+        return found in ("audio/mpeg", "audio/aac")
     return any(found in alike and declared in alike for alike in _ALIKE)
 
 

@@ -56,7 +56,7 @@ MEANINGS = {
     FELL_BACK: "A provider of a fallback failed, and the next one was called.",
     FINISH_MISSING: "The vendor ended the reply without a reason.",
     FOREIGN_STATE: "Reasoning, state or a block was left out, since another provider or model made it.",
-    INVALID_IMAGE: "An image or a file was left out, since its base64 or its data URL is broken.",
+    INVALID_IMAGE: "An image or a file was left out, since it's empty, or its base64 or data URL is broken.",
     LOOSENED_SCHEMA: "A schema was sent without limits that the vendor doesn't take. Replies may exceed them.",
     LOST_PART: "Some of the reply couldn't be kept, neither in a part nor in `raw`.",
     MISPLACED_PART: "A part was left out, since a message of this role can't have it.",

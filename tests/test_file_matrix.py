@@ -413,3 +413,11 @@ def test_what_a_model_is_known_not_to_read_is_noted(vendor: str, whole: Ask) -> 
         assert [path for _, path in found] == ["messages[0].content[1]"]
         assert found[0][0] in (code, codes.UNSUPPORTED_MEDIA_TYPE)
     assert whole(vendor, ChatRequest([Message.user([part("text")])]), capabilities=nothing)[1] == noted(vendor, "text")
+
+
+def test_an_empty_file_is_called_empty(at: Callable[..., Provider], answers: dict[str, Any]) -> None:
+    with serve(reply(json=answers["anthropic"])) as server:
+        empty = [ContentPart.file("text/plain", ""), ContentPart.file_url("data:application/pdf;base64,")]
+        request = ChatRequest([Message.user([*empty, ContentPart.text("Hi")])])
+        said = at("anthropic", server.url).blocking.chat(request).notices
+    assert [notice.message for notice in said] == ["a file was left out: it is empty"] * 2

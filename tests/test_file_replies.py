@@ -173,6 +173,21 @@ def test_images_and_sound_of_gemini(both: Any) -> None:
     assert sent == [{"role": "model", "parts": whole["candidates"][0]["content"]["parts"]}]
 
 
+def test_geminis_files_go_back_under_the_types_that_they_came_with(both: Any) -> None:
+    files = [
+        {"inlineData": {"mimeType": "image/png", "data": "/9j/4AAQSkZJRgABAQAAAQABAAD/"}},  # it's a JPEG
+        {"inlineData": {"mimeType": "image/jpg", "data": "/9j/4AAQSkZJRgABAQAAAQABAAD/"}},
+        {"inlineData": {"mimeType": "image/tiff", "data": "SUkqAAAA"}},
+        {"inlineData": {"mimeType": "audio/mp3", "data": "UklGRiQAAABXQVZFZm10IBAAAAABAAEA"}},  # it's a WAV
+        {"inlineData": {"mimeType": "text/csv; charset=utf-8", "data": "YSxiCg=="}},
+        {"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "//sAAAAA"}},  # it begins as an MP3 may
+    ]
+    stream = [candidate(file, finish=None) for file in files]
+    response, sent = both("vertex", reply(json=candidate(*files)), reply(sse(*stream, candidate())))
+    assert len(response.images) == 2
+    assert sent == [{"role": "model", "parts": files}]
+
+
 def test_sounds_of_different_kinds_are_parts_of_their_own(at: Callable[..., Provider]) -> None:
     parts = [{"inlineData": {"mimeType": mime, "data": "AQID"}} for mime in ("audio/L16", "audio/pcm", "audio/wav")]
     stream = [candidate(part, finish=None) for part in (*parts, {"text": "Done"}, parts[0])]

@@ -159,7 +159,8 @@ def _inline(part: ImagePart | ImageUrlPart | FilePart | FileUrlPart, text: str, 
         data = _SPACE.sub("", data)
     media = _media(part, given)
     if len(data) % 4 or not _BASE64.fullmatch(data):
-        context.notice(notices.INVALID_IMAGE, f"{media.what} was left out: its base64 is broken")
+        why = "its base64 is broken" if data else "it is empty"
+        context.notice(notices.INVALID_IMAGE, f"{media.what} was left out: {why}")
         return None
     mime = part.mime or media.mime if is_own(part, context) else right_type(media.mime, head_of(data))
     if plain_type(mime) != plain_type(media.mime) and given:

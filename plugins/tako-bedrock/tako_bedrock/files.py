@@ -95,7 +95,9 @@ def decode_media(kind: str, fields: dict[str, Any], context: PartContext) -> Par
     if mime is None or not (data or url):
         return None
     known = ("name",) if FORMATS[mime] != (kind, block["format"]) else ("name", "format")
-    rest = {**block, "source": (without(source, "s3Location", "uri") if url else None) or None}
+    left = without(source, "s3Location", "uri") if url and not data else source
+    rest = {**block, "source": {name: value for name, value in left.items() if name != "bytes" and value is not None}}
+    rest = rest if rest["source"] else {**rest, "source": None}
     state = state_of(without({**fields, kind: rest}, kind, *known), (), context)
     if kind == "image":
         return ImagePart(mime, data, state) if data else ImageUrlPart(url, mime, state)

@@ -63,6 +63,8 @@ class BlockDelta(Struct, rename="camel", forbid_unknown_fields=True, gc=False):
 DELTA = msgspec.json.Decoder(BlockDelta)
 ANY = msgspec.json.Decoder(dict[str, Any])
 EXCEPTIONS = ("exception", "error")
+KNOWN = ("contentBlockIndex", "start", "delta", "role", "p")
+"""The fields of events that are read, or say nothing."""
 
 
 class Block:
@@ -80,7 +82,7 @@ class Block:
         """Return the block as a whole reply has it."""
         fields, text = self.fields, "".join(self.texts)
         if "citationsContent" in fields:
-            return {"citationsContent": {"content": [{"text": text}], **fields["citationsContent"]}}
+            return {**fields, "citationsContent": {"content": [{"text": text}], **fields["citationsContent"]}}
         if "toolUse" in fields:
             return {**fields, "toolUse": {**fields["toolUse"], "input": arguments("".join(self.inputs))}}
         if "reasoningContent" in fields:
@@ -130,7 +132,7 @@ class ConverseDecoder:
             try:
                 read = DELTA.decode(message.payload)
             except (msgspec.DecodeError, UnicodeError, RecursionError):
-                yield from self._delta(_fields(message))
+                yield from self._delta(self._kept("contentBlockDelta", message))
                 continue
             block, piece = self._open, read.delta
             if block is None or block.index != read.content_block_index:
@@ -147,8 +149,9 @@ class ConverseDecoder:
     def _event(self, kind: str, message: EventMessage) -> Iterator[Delta]:
         match kind:
             case "contentBlockStart":
-                yield from self._start(_fields(message))
+                yield from self._start(self._kept(kind, message))
             case "contentBlockStop":
+                self._kept(kind, message)
                 yield from self._close()
             case "messageStop":
                 yield from self._close()
@@ -159,9 +162,16 @@ class ConverseDecoder:
                 self._usage = fields.get("usage")
                 self._facts.add(fields, len(message.payload))
             case "messageStart" | "initial-response":
-                pass  # they say nothing new
+                self._kept(kind, message)
             case _:  # events to come are not fatal
                 self._facts.add({kind: decode_any(message.payload)}, len(message.payload))
+
+    def _kept(self, kind: str, message: EventMessage) -> dict[str, Any]:
+        """Return the fields of an event; those that tako doesn't know are kept for ``raw``, under the event's name."""
+        fields = _fields(message)
+        if rest := {name: value for name, value in fields.items() if name not in KNOWN}:
+            self._facts.add({kind: rest}, len(message.payload))
+        return fields
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         """Yield the End."""
@@ -210,6 +220,7 @@ class ConverseDecoder:
                     yield Delta(text_of(value))
                 case "toolUse":
                     yield from self._input(block, text_of(inner.get("input")))
+                    gather(block.fields, {kind: {name: one for name, one in inner.items() if name != "input"}})
                 case "reasoningContent":
                     yield from self._thought(block, inner)
                 case "citation":

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from tako_bedrock import Bedrock
 
-from tako.parts import Citation, ImagePart, ImageUrlPart, TextPart, VendorPart
+from tako.parts import Citation, ImagePart, ImageUrlPart, TextPart, ToolCallPart, VendorPart
 from tako.state import Origin, State
 from tako.testing.eventstream import CONTENT_TYPE, event
 from tako.testing.server import reply, serve
-from tako.types import FinishReason, Usage
+from tako.types import FinishReason, Message, Usage
 
 STOP = event("messageStop", {"stopReason": "end_turn"})
 IN_S3 = {"s3Location": {"uri": "s3://bucket/a.png"}}
@@ -122,6 +122,37 @@ def test_what_a_stream_has_beside_its_message_is_in_its_raw():
         **more,
         "eventToCome": {"y": 2},
     }
+
+
+def test_unknown_fields_of_a_streams_events_are_in_its_raw_and_those_of_deltas_are_the_blocks():
+    response = stream(
+        event("messageStart", {"role": "assistant", "seal": 1}),
+        event(
+            "contentBlockStart", {"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "t", "name": "f"}}, "a": 1}
+        ),
+        event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolUse": {"input": "{}", "new": 2}}, "b": 2}),
+        event("contentBlockStop", {"contentBlockIndex": 0, "c": 3}),
+        delta(1, text="So.", new=3),
+        delta(1, citation=CITED),
+        STOP,
+    )
+    call, said = response.message.parts
+    assert call == ToolCallPart("t", "f", {}, state=state(toolUse={"new": 2}))
+    assert said.state == state(new=3, citationsContent={"citations": [CITED]})
+    kept = {"messageStart": {"seal": 1}, "contentBlockStart": {"a": 1}, "contentBlockDelta": {"b": 2}}
+    assert response.raw == {**kept, "contentBlockStop": {"c": 3}, "stopReason": "end_turn"}
+
+
+@pytest.mark.parametrize("kind", ["image", "audio", "video"])
+def test_unknown_fields_of_a_files_source_go_back(kind):
+    form = {"image": "png", "audio": "mp3", "video": "mp4"}[kind]
+    said = [{"text": "Here:"}, {kind: {"format": form, "source": {"bytes": "AAAA", "new": {"a": 1}}}}]
+    answer = {"output": {"message": {"role": "assistant", "content": said}}, "stopReason": "end_turn"}
+    with serve(reply(json=answer), reply(json=answer)) as server:
+        provider = Bedrock("m", region="us-east-1", endpoint_url=server.url, max_retries=0)
+        response = provider.blocking.chat("Hello")
+        provider.blocking.chat([Message.user("Hello"), response.message, Message.user("And?")])
+    assert server.requests[1].json["messages"][1]["content"] == said
 
 
 def test_images_of_a_whole_reply_are_parts_wherever_they_lie():

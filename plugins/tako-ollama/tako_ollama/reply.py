@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tako.kit.http import HttpProvider
     from tako.translator import PartContext, Translator
 
+KNOWN = ("role", "thinking", "content", "images", "tool_calls")
+"""The fields of a message that tako has parts for."""
 FINISH_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 """The words for how an answer ended; ``load`` and ``unload`` answer requests with nothing to answer."""
 
@@ -83,15 +85,17 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
 
 
 def blocks(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """List a message's blocks: each is a message of its own with one field, of lists with one item."""
+    """List a message's blocks: each is a message of its own with one field, of lists with one item.
+
+    Fields that tako has no part for come last, as they do in a stream.
+    """
     for name in ("thinking", "content"):
         if message.get(name):
             yield {name: message[name]}
     for name, value in message.items():
         if name in ("images", "tool_calls"):
             yield from ({name: [item]} for item in as_array(value) or ())
-        elif name not in ("role", "thinking", "content") and value not in (None, ""):
-            yield {name: value}
+    yield from ({name: value} for name, value in message.items() if name not in KNOWN and value not in (None, ""))
 
 
 def decode_block(block: dict[str, Any], context: PartContext) -> Part:

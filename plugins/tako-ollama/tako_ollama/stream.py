@@ -19,7 +19,7 @@ from tako.loose import as_object, text_of
 from tako.parts import ToolCallPart
 from tako.state import State
 from tako.types import Chunk, Delta, End, ToolCallDelta
-from tako_ollama.reply import ANY, LINE, blocks, finish_reason, reported, usage_of
+from tako_ollama.reply import ANY, KNOWN, LINE, blocks, finish_reason, reported, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -164,8 +164,7 @@ class ChatDecoder:
         if whole:
             yield from self._thought()
             yield from self._blocks(whole)
-        known = ("role", "thinking", "content", "images", "tool_calls")
-        gather(self._rest, {name: value for name, value in fields.items() if name not in known}, texts=True)
+        gather(self._rest, {name: value for name, value in fields.items() if name not in KNOWN}, texts=True)
 
     def _thought(self) -> Iterator[Delta]:
         """End the reasoning that is open."""

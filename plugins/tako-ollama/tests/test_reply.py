@@ -219,6 +219,12 @@ def test_a_server_that_answers_in_one_piece_where_a_stream_was_asked_for_is_unde
         assert asyncio.run(Ollama("m", base_url=server.url).stream("Hi").response()).text == "Hi"
 
 
+def test_fields_that_tako_does_not_know_come_last_whole_and_streamed() -> None:
+    message = {"content": "Hi", "seal": {"a": 1}, "tool_calls": [call("f", {}, id="c1")]}
+    for response in (chat({**DONE, "message": message}), stream(line({"message": message}), line(DONE))[1]):
+        assert [type(part).__name__ for part in response.message.parts] == ["TextPart", "ToolCallPart", "VendorPart"]
+
+
 def test_a_plugin_may_change_how_a_block_is_read() -> None:
     class Loud:
         @tako.hookimpl(wrapper=True)

@@ -39,6 +39,8 @@ TOKEN = "continuationToken"  # noqa: S105 - the name of a field
 MINTED = "vertex_"
 """How the ids begin that tako gives to calls that came without one. Gemini never sees them."""
 IMAGES = (*IMAGE_TYPES, "image/heic", "image/heif")
+RAW_SOUND = ("audio/l16", "audio/pcm")
+"""Types of sound without a header, which comes in pieces."""
 
 
 def mint_id() -> str:
@@ -93,9 +95,12 @@ def _medium(fields: dict[str, Any], context: PartContext) -> Part:
     if not isinstance(mime, str) or not isinstance(value, str):
         return vendor_part(kind, fields, context)
     state = state_of(without(fields, kind, "mimeType", place), (), context)
+    if state is None and not mime.lower().startswith(RAW_SOUND):  # so that it goes back under the type it came with
+        state = State(context.origin)
+    image = plain_type(mime) in IMAGE_TYPES
     if kind == "inlineData":
-        return ImagePart(mime, value, state) if mime in IMAGE_TYPES else FilePart(mime, value, state=state)
-    return ImageUrlPart(value, mime, state) if mime in IMAGE_TYPES else FileUrlPart(value, mime, state=state)
+        return ImagePart(mime, value, state) if image else FilePart(mime, value, state=state)
+    return ImageUrlPart(value, mime, state) if image else FileUrlPart(value, mime, state=state)
 
 
 def _called_function(fields: dict[str, Any], context: PartContext) -> ToolCallPart:
@@ -155,7 +160,7 @@ def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
     url = media.url or (media.id if "://" in media.id else "")
     if media.url.startswith("http:") or (media.url and not mime and context.fetches):
         return {"text": FETCHING} if is_fetched(media, part, context) else None
-    if "/" not in mime or (media.kind == "image" and mime not in IMAGES):
+    if "/" not in mime or (media.kind == "image" and mime not in IMAGES and not is_own(part, context)):
         unsupported(media, context, "" if mime else "give mime=, since Gemini wants the type")
         return None
     if media.data:

@@ -22,7 +22,7 @@ from tako.types import Chunk, Delta, End, FinishReason, Usage
 from tako_vertex.array import ArrayDecoder
 from tako_vertex.calls import CallStream
 from tako_vertex.citations import citations
-from tako_vertex.parts import TOKEN, call_state
+from tako_vertex.parts import RAW_SOUND, TOKEN, call_state
 from tako_vertex.reply import note_oddities, raise_error
 from tako_vertex.shapes import REPLY, TEXT, Call, Candidate, Count, Reply, finish_reason
 
@@ -38,8 +38,6 @@ GROWING = ("logprobsResult", "citationMetadata")
 """What of a candidate comes in pieces; of everything else the last one holds."""
 UNTOLD = "the vendor reported an error"
 """What stands for an error of which a proxy tells nothing."""
-RAW_SOUND = ("audio/l16", "audio/pcm")
-"""Types of sound without a header, which comes in pieces."""
 
 
 class GeminiDecoder:

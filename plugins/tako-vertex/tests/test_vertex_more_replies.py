@@ -46,7 +46,8 @@ def test_counts_of_odd_shapes_are_no_reason_to_lose_a_reply(counts: Any, counted
 
 def test_files_are_parts_whole_and_streamed() -> None:
     for response in (chat(reply(json=chunk({"text": "Hi"}, PDF))), stream(reply(sse(chunk({"text": "Hi"}, PDF))[:1]))):
-        assert response.message.parts == [TextPart("Hi"), FileUrlPart("gs://b/a.pdf", "application/pdf")]
+        file = FileUrlPart("gs://b/a.pdf", "application/pdf", state=State(Origin("vertex", "m")))
+        assert response.message.parts == [TextPart("Hi"), file]
 
 
 def test_half_an_emoji_and_a_byte_order_mark_are_no_reason_to_lose_a_reply() -> None:

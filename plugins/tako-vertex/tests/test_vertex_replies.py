@@ -49,7 +49,7 @@ def test_parts_keep_their_order_and_their_signatures() -> None:
         VendorPart("executableCode", state(executableCode={"code": "1"}, thoughtSignature="s9")),
         ToolCallPart("g1", "f", {"a": 1}, state(thoughtSignature="s2")),
         TextPart("", state=state(thoughtSignature="s3")),
-        ImagePart("image/png", "AAAA"),
+        ImagePart("image/png", "AAAA", state()),
     ]
     assert (response.model, response.id) == ("gemini-2.5-flash-001", "r1")
     assert response.finish_reason is FinishReason.TOOL_CALLS

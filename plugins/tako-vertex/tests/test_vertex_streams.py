@@ -217,7 +217,7 @@ def test_what_a_stream_has_beside_its_parts_is_in_its_raw() -> None:
     assert response.notices == []
     assert response.message.parts == [
         TextPart("Here:"),
-        ImagePart("image/png", "AAAA"),
+        ImagePart("image/png", "AAAA", state()),
         VendorPart("executableCode", state(**code)),
     ]
     assert response.raw == {"candidates": [{"finishReason": "STOP", "groundingMetadata": grounding}]}
