@@ -207,11 +207,16 @@ def write_file(path: str | PathLike[str], data_b64: str) -> Path:
     Raises OSError if the file can't be written, and ValueError if the text isn't base64.
     """
     text = data_b64 if data_b64.isalnum() else "".join(data_b64.split())
-    start = text.index(",") + 1 if text[:5].lower() == "data:" else 0
-    target = Path(path)
+    start = text.find(",") + 1 if text[:5].lower() == "data:" else 0
+    pieces, target = range(start, len(text), _PIECE), Path(path)
+    try:
+        for at in pieces:  # so that a file that is there isn't lost if the text is broken
+            base64.b64decode(text[at : at + _PIECE], validate=True)
+    except Error:
+        raise ValueError(f"{path}: not written, since the data isn't base64") from None
     with target.open("wb") as file:
-        for at in range(start, len(text), _PIECE):
-            file.write(base64.b64decode(text[at : at + _PIECE], validate=True))
+        for at in pieces:
+            file.write(base64.b64decode(text[at : at + _PIECE]))
     return target
 
 

@@ -269,8 +269,14 @@ def test_what_was_typed_with_spaces_or_as_a_data_url_is_saved_too(tmp_path: Path
     text = b64encode(data).decode()
     for given in (text, f"data:application/pdf;base64,{text}", f" {text[:8]}\n{text[8:]} "):
         assert FilePart("application/pdf", given).save(tmp_path / "a.pdf").read_bytes() == data
-    with pytest.raises(ValueError, match=r"base64|padding"):
-        ImagePart("image/png", "?").save(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("broken", ["?", f"{'A' * 1_000_000}?", "data:image/png;base64"])
+def test_what_is_not_base64_is_not_saved_over_a_file_that_is_there(broken: str, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"before")
+    with pytest.raises(ValueError, match=r"a\.png: not written, since the data isn't base64"):
+        ImagePart("image/png", broken).save(tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes() == b"before"
 
 
 def test_a_reply_of_text_has_neither() -> None:
