@@ -56,6 +56,8 @@ def rules(package: str, model: str) -> Iterator[str]:
 
 def api(package: str, model: str) -> str:
     needs_chat = package == "tako_openai" and for_openai(Dialect(), model).needs == "chat"
+    if package == "tako_vertex" and rules_of(model).family == "claude":
+        return "Messages (rawPredict)"
     return "Chat Completions" if needs_chat else APIS[package]
 
 

@@ -6,7 +6,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from tako import Chat, ChatRequest, Provider, Stream, Translator, hookimpl
+from tako import Capabilities, Chat, ChatRequest, Provider, Stream, Translator, hookimpl
 from tako.errors import AuthenticationError, ConfigurationError, TakoError
 from tako.kit import messages
 from tako.kit.addresses import check_url
@@ -14,7 +14,7 @@ from tako.kit.asking import ask_pages
 from tako.kit.checks import check_text, given
 from tako.kit.keys import Secret, find_key
 from tako.kit.lease import sent_again
-from tako_vertex.claude import chat_claude, check_wire, is_claude, stream_claude
+from tako_vertex.claude import capabilities_of, chat_claude, check_wire, is_claude, stream_claude
 from tako_vertex.endpoint import LOCATION, address, check_served, host_of, location_of, model_path
 from tako_vertex.generate import GenerateContent
 from tako_vertex.sources import Source, check_credentials
@@ -37,7 +37,7 @@ class Vertex(GenerateContent):
     Google's application default credentials are used.
 
     Args:
-        model: The model, such as "gemini-3-pro".
+        model: The model, such as "gemini-3.8-flash".
         project_id: The project. None reads GOOGLE_CLOUD_PROJECT, and otherwise takes that of the credentials.
         location: A region, "eu", "us" or "global". None reads GOOGLE_CLOUD_LOCATION, and otherwise is "global". A
             location in the model's path wins.
@@ -193,6 +193,12 @@ def _check_ways(ways: list[str], project: str | None, location: str | None, owne
 
 def _no_project(owner: str) -> ConfigurationError:
     return ConfigurationError(f"{owner} has no project: set GOOGLE_CLOUD_PROJECT, or pass project_id=")
+
+
+@hookimpl
+def tako_capabilities(provider: Vertex) -> Capabilities | None:
+    """Say what Claude can do where it is Claude."""
+    return capabilities_of(provider) if is_claude(provider.named(provider.model)) else None
 
 
 @hookimpl

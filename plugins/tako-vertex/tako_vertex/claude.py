@@ -8,14 +8,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from tako.capabilities import PRICES
 from tako.errors import ConfigurationError
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.families import rules_of
 from tako.kit.fetching import encode_fetched
 from tako.kit.messages import MessagesDecoder, decode_reply, encode_request
+from tako_vertex.generate import TABLE
 
 if TYPE_CHECKING:
-    from tako import Chat, ChatRequest, Stream, Translator
+    from tako import Capabilities, Chat, ChatRequest, Stream, Translator
     from tako.translator import PartContext
     from tako_vertex import Vertex
 
@@ -32,6 +36,15 @@ def check_wire(own: str, model: str, owner: str) -> None:
     """Raise ConfigurationError where a request names a model of the other wire than the provider's own."""
     if is_claude(own) != is_claude(model) and rules_of(model).family:
         raise ConfigurationError(f"{owner}: {model!r} is asked in another shape; make a provider of its own for it")
+
+
+def capabilities_of(provider: Vertex) -> Capabilities:
+    """Return what the table says of a Claude, whose default is Gemini's; regions cost more than its prices."""
+    model = provider.named(provider.model).rpartition("/")[2]
+    known = TABLE.find(model)
+    if TABLE.row(model) is None:
+        known = replace(known, max_context_tokens=None, supports_audio=False, supports_video=False)
+    return known if provider.location == "global" else replace(known, **dict.fromkeys(PRICES))
 
 
 def chat_claude(provider: Vertex, translator: Translator) -> Chat:

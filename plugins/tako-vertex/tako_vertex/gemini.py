@@ -35,7 +35,7 @@ class Gemini(GenerateContent):
     """A Gemini model through the Gemini Developer API.
 
     Args:
-        model: The model, such as "gemini-3-pro".
+        model: The model, such as "gemini-3.8-flash".
         api_key: The key, or "$ENV:NAME". None reads GEMINI_API_KEY, then GOOGLE_API_KEY.
         base_url: Another server, without the version. By default GOOGLE_GEMINI_BASE_URL, else Google's own.
     """

@@ -112,3 +112,18 @@ def test_other_publishers_models_are_refused_before_the_network(model: str, stre
         with pytest.raises(ConfigurationError, match="Gemini's shape"):
             blocking.stream("Hi").response() if stream else blocking.chat("Hi")
     assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("model", "context", "price"),
+    [(MODEL, 200_000, 3.0), ("claude-opus-5-5", 1_000_000, 4.0), ("claude-nova-9", None, None)],
+)
+def test_claude_can_what_claude_can_and_not_what_gemini_can(
+    model: str, context: int | None, price: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAKO_PRICES", "off")
+    known = Vertex(model, access_token="t", project_id="p").capabilities
+    assert (known.supports_vision, known.supports_audio, known.supports_video) == (True, False, False)
+    assert (known.max_context_tokens, known.usd_per_input_mtok) == (context, price)
+    in_a_region = Vertex(model, access_token="t", project_id="p", location="europe-west1").capabilities
+    assert (in_a_region.max_context_tokens, in_a_region.usd_per_input_mtok) == (context, None)
