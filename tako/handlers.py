@@ -56,15 +56,14 @@ class Handlers(Struct, frozen=True):
 
 def bind(provider: Provider) -> Handlers:
     """Ask the hooks, and again while plugins change meanwhile."""
-    for _ in range(MOST_TRIES):
-        hooks = PLUGINS.hooks(type(provider))  # before asking: it's stale if a plugin comes or is left out meanwhile
-        handlers = _ask(provider, hooks)
-        if not hooks.stale:
-            break
+    handlers, tries = _ask(provider), 1
+    while handlers.hooks.stale and tries < MOST_TRIES:
+        handlers, tries = _ask(provider), tries + 1
     return handlers
 
 
-def _ask(provider: Provider, hooks: Hooks) -> Handlers:
+def _ask(provider: Provider) -> Handlers:
+    hooks = PLUGINS.hooks(type(provider))  # before asking: it's stale if a plugin comes or is left out meanwhile
     translator: Translator = PLUGINS.ask("tako_translator", provider)
     chat, stream = (PLUGINS.bind(hook, provider, translator) for hook in ("tako_chat", "tako_stream"))
     wrappers = {"chat": chat.wrappers, "stream": stream.wrappers, "alone": stream.wrappers}
