@@ -142,6 +142,14 @@ def test_references_stay_in_their_place_and_are_cited_by_the_text_before_them(wa
     ]
 
 
+@pytest.mark.parametrize("way", ["whole", "streamed"])
+def test_all_references_in_a_row_are_of_the_text_before_them(way: str) -> None:
+    one, two, other = ({"type": "reference", "reference_ids": [id]} for id in (1, 2, 3))
+    content = [text("See"), one, two, thinking("Hm."), other]
+    response = chatted(reply(json=whole(content))) if way == "whole" else streamed(piece(content, "stop"))
+    assert response.citations == [Citation(source="1"), Citation(source="2")]
+
+
 @pytest.mark.parametrize(
     ("word", "reason"),
     [

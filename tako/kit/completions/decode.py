@@ -121,14 +121,17 @@ def _parts(
 ) -> list[Part]:
     """Read a message: its reasoning first, then content, refusal, sound and calls, then its other fields."""
     parts: list[Part] = []
-    text = -1
+    text = cited = -1  # the last text, and the one that the next reference is about
     for block in (*_blocks(message), *(whole_calls(calls, minting(dialect)) if calls else ())):
         kind = block.get("type")
-        if kind in REFERENCES and text == len(parts) - 1 >= 0:
-            parts[text] = _citing(parts[text], referenced(block))
+        if kind not in REFERENCES:
+            cited = -1
+        elif cited >= 0:
+            parts[cited] = _citing(parts[cited], referenced(block))
         part = decode(block)
         if part is not None:
-            text = len(parts) if kind == "text" else text
+            if kind == "text":
+                text = cited = len(parts)
             parts.append(part)
     if (annotations := fields.get("annotations")) and text >= 0:
         parts[text] = _citing(parts[text], annotated(annotations))

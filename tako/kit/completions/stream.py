@@ -81,6 +81,7 @@ class CompletionsDecoder:
         self._in_pieces = False  # deltas have said something
         self._text_from: int | None = None  # the choice whose text is taken if the first one has none
         self._says_it_again = False  # the details of reasoning repeat the text that another field has
+        self._cites = False  # only references came after the last text
         self._silent: dict[str, None] = {}
         self._usual = Expected()
 
@@ -360,9 +361,11 @@ class CompletionsDecoder:
             if is_plain(chunk):
                 self._block.text(chunk["text"], out)
             elif chunk.get("type") == "thinking" and isinstance(chunk.get("thinking"), (str, list)):
+                self._cites = False
                 self._block.thinking(chunk, out)
             else:
-                if chunk.get("type") in REFERENCES and self._block.kind == "text":
+                self._cites = chunk.get("type") in REFERENCES and (self._cites or self._block.kind == "text")
+                if self._cites:
                     out.append(Delta(citations=tuple(referenced(chunk))))
                 self._block.end(out)
                 part = self._decode(chunk)
