@@ -12,6 +12,7 @@ from tako_http_generic import EXAMPLES, HttpGeneric
 from tako import errors, get_provider
 from tako.kit.failures import Facts, facts_of, make_error
 from tako.kit.pauses import retry_after
+from tako.testing.eventstream import CONTENT_TYPE, event
 from tako.testing.server import Reply, reply, serve, sse
 
 if TYPE_CHECKING:
@@ -341,6 +342,20 @@ def test_a_reply_that_is_cut_or_none_has_the_id_of_its_request(name: str, stream
         for ending in ("end", "cut"):
             error = failing(name, reply(body, headers={header: "req-42"}, ending=ending), streamed=streamed)
             assert error.request_id == "req-42", (body, ending, error)
+
+
+@pytest.mark.parametrize("name", ["bedrock", "vertex"])
+def test_a_timeout_in_mid_stream_has_what_came_and_the_id_of_its_request(name: str, at: At) -> None:
+    begun = {
+        "bedrock": event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Once"}}),
+        "vertex": sse({"candidates": [{"content": {"parts": [{"text": "Once"}]}}]}, done=False)[0],
+    }[name]
+    headers = {"x-request-id": "req-42", **(CONTENT_TYPE if name == "bedrock" else {})}
+    with serve(reply([begun], headers=headers, ending="hang")) as server:
+        stream = at(name, server.url, max_retries=0, timeout=0.3).blocking.stream("hi")
+        with pytest.raises(errors.ProviderTimeoutError) as caught:
+            list(stream)
+    assert (caught.value.partial and caught.value.partial.text, caught.value.request_id) == ("Once", "req-42")
 
 
 def test_an_id_in_the_body_is_the_request_s() -> None:

@@ -73,6 +73,15 @@ def test_a_whole_reply() -> None:
     assert response.message.parts[0].state.origin.provider == "ollama"
 
 
+def test_a_stream_keeps_its_durations_and_all_its_log_probabilities() -> None:
+    tokens = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": -0.2}]
+    first = {"model": "m:latest", "message": {"content": "a"}, "logprobs": tokens[:1], "done": False}
+    last = {**DONE, "message": {"content": "b"}, "logprobs": tokens[1:], "total_duration": 5, "eval_duration": 2}
+    _, response = stream(line(first), line(last))
+    assert (response.text, response.raw["logprobs"]) == ("ab", tokens)
+    assert (response.raw["total_duration"], response.raw["eval_duration"]) == (5, 2)
+
+
 def test_a_stream_of_thinking_text_and_calls_on_lines_that_are_not_done() -> None:
     chunks, response = stream(
         says(content="", thinking="Two "),
