@@ -30,8 +30,9 @@ _UNKNOWN_IMAGE = f"not an image of a type that tako knows ({', '.join(IMAGE_TYPE
 class PartOptions(TypedDict, total=False):
     """What all constructors of files take beside a file's own fields.
 
-    - ``extra``: more fields of the vendor's block, merged in last.
-    - ``cache``: mark the end of what the vendor should cache: True, or for how long, in the vendor's words ("1h").
+    Attributes:
+        extra: More fields of the vendor's block, merged in last.
+        cache: Cache the request up to this part: True, or how long, as the vendor spells it ("1h").
     """
 
     extra: dict[str, Any]

@@ -28,8 +28,8 @@ def test_the_files_of_the_guide_are_a_plugin_that_passes_the_suite(tmp_path: Pat
     vendor, conformance, *_ = blocks(section("Testing with the suite"))
     tests = tmp_path / "tests"
     tests.mkdir()
-    (tests / "vendor.py").write_text(f"import msgspec\nfrom tako import Usage\nfrom tako_acme import *\n{vendor}")
-    (tests / "test_conformance.py").write_text(f"from tako_acme import Acme\nfrom vendor import Vendor\n{conformance}")
+    (tests / "vendor.py").write_text(vendor)
+    (tests / "test_conformance.py").write_text(conformance)
     points = re.findall(r'^\[project.entry-points."(tako.providers)"\]\n(\w+) = "(.+)"$', PAGE, re.MULTILINE)
     assert points == [("tako.providers", "acme", "tako_acme:Acme")]
     [(group, name, value)] = points

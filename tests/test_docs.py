@@ -1,4 +1,6 @@
-"""Every page is run: its Python blocks, and the set-up beside it that stands in for a vendor.
+"""Every page runs, is in plain English, and is in the site's menu.
+
+What runs are its Python blocks, and the set-up beside it that stands in for a vendor.
 
 The set-up of ``docs/errors.md`` is ``tests/pages/docs/errors.py``. It has cells: ``# %% 2`` runs before the page's
 second Python block, ``# %% end`` after the last. Cells and blocks share one namespace, in which ``stack`` is an
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -83,3 +86,38 @@ def test_no_page_hides_code_in_comments() -> None:
 def test_every_set_up_has_its_page() -> None:
     known = {set_up(page) for page in PAGES}
     assert [path for path in SET_UPS.rglob("*.py") if path not in known] == []
+
+
+def test_every_page_is_in_the_menu() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
+    listed = set(re.findall(r"[\w./-]+\.md", menu))
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md")}
+    assert (pages - listed, listed - pages) == (set(), set())
+
+
+READABILITY = [sys.executable, str(ROOT / ".ci" / "readability.py")]
+
+
+def test_pages_are_in_plain_english() -> None:
+    done = subprocess.run(READABILITY, capture_output=True, text=True, check=False)
+    assert done.stdout == "plain\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("One " * 30 + "end.", "page.md:1: 31 words"),
+        ("A name is no word.", "page.md:1: 'is no '"),
+        ("It works.\n\n| it cannot be sent |", "page.md:3: 'cannot'"),
+        ("- Whatever you like.", "page.md:1: 'Whatever'"),
+        ("`it cannot` is code.\n\n```\nit cannot\n```\n", "plain"),
+        ("Short. tako " + "word " * 28 + "end. " + "Word " * 25, "plain"),
+    ],
+    ids=["a long sentence", "is no", "cannot, in a table", "whatever", "code", "three sentences"],
+)
+def test_what_is_hard_to_read_is_found_with_its_line(text: str, found: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
+    done = subprocess.run([*READABILITY, str(page)], capture_output=True, text=True, check=False)
+    assert found in done.stdout
+    assert done.returncode == (found != "plain")

@@ -55,12 +55,15 @@ def main() -> None:
     try:
         assert server.stdout is not None
         url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
-        for _ in range(options.rounds):
+        for turn in range(options.rounds):
             for operation in options.operations:
                 for module in installed:
                     number = measure(module, operation, url)
                     if number is not None:
                         found.setdefault((module, operation), []).append(number)
+                        print(f"round {turn + 1}: {module} {operation}: {number:.1f}", file=sys.stderr)
+    except KeyboardInterrupt:
+        pass  # what has been measured is shown
     finally:
         server.terminate()
         server.wait()

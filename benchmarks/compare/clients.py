@@ -85,7 +85,7 @@ class OpenAI(Client):
     def __init__(self, base_url: str) -> None:
         import openai
 
-        self.client = openai.AsyncOpenAI(base_url=base_url, api_key="none")
+        self.client = openai.AsyncOpenAI(base_url=base_url, api_key="none", timeout=120)
 
     async def chat(self, model: str) -> str:
         reply: Any = await self.client.chat.completions.create(model=model, messages=MESSAGES)
@@ -108,7 +108,7 @@ class Litellm(Client):
         import litellm
 
         self.call = litellm.acompletion
-        self.options = {"api_base": base_url, "api_key": "none", "messages": MESSAGES}
+        self.options = {"api_base": base_url, "api_key": "none", "messages": MESSAGES, "timeout": 120}
 
     async def chat(self, model: str) -> str:
         reply: Any = await self.call(model=f"openai/{model}", **self.options)
@@ -136,7 +136,7 @@ class Langchain(Client):
     def client(self, model: str) -> Any:
         """Return the client of a model, made once."""
         if model not in self.clients:
-            self.clients[model] = self.client_class(model=model, base_url=self.base_url, api_key="none")
+            self.clients[model] = self.client_class(model=model, base_url=self.base_url, api_key="none", timeout=120)
         return self.clients[model]
 
     async def chat(self, model: str) -> str:

@@ -60,7 +60,6 @@ class Bedrock(HttpProvider):
     Args:
         model: A model id, an inference profile, or the ARN of either.
         region: The region, as boto3 takes it. An ARN's own region wins.
-        base_model: The model behind an ARN that doesn't name it. Its rules and capabilities hold then.
         profile_name: The profile of your AWS configuration.
         endpoint_url: Another endpoint. A path is kept.
         session: Your own ``boto3.Session``.

@@ -42,7 +42,6 @@ class Vertex(GenerateContent):
         location: A region, "eu", "us" or "global". None reads GOOGLE_CLOUD_LOCATION, and otherwise is "global". A
             location in the model's path wins.
         endpoint_url: Another host than the location's.
-        base_model: The model that a tuned one is made from. Its rules and capabilities hold then.
         access_token: A token, or "$ENV:NAME". It's never refreshed.
         credentials: Credentials of google.auth.
         service_account_file: The path of a service account's file.

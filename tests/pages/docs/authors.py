@@ -19,3 +19,8 @@ class Page:
 
 sys.modules["__page__"] = Page()
 stack.callback(sys.modules.pop, "__page__")
+
+# %% 16
+sys.modules["tako_acme"] = sys.modules["vendor"] = Page()
+stack.callback(sys.modules.pop, "tako_acme")
+stack.callback(sys.modules.pop, "vendor")

@@ -1,0 +1,11 @@
+// Names for what the theme leaves without one, for people who use a screen reader.
+document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
+const name = () => document.querySelectorAll(".md-code__nav").forEach((nav, i) => nav.setAttribute("aria-label", `Code block ${i + 1}`));
+name();
+new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
+document.querySelectorAll(".md-nav[aria-labelledby]").forEach(nav => {
+  const label = document.getElementById(nav.getAttribute("aria-labelledby"))?.textContent.trim();
+  nav.removeAttribute("aria-labelledby");
+  nav.setAttribute("aria-label", `${label || "Navigation"}, level ${nav.dataset.mdLevel ?? 0}`);
+});
+document.querySelectorAll("th").forEach(cell => cell.textContent.trim() || cell.replaceWith(document.createElement("td")));
