@@ -80,8 +80,10 @@ class Plugins:
 
     def _add(self, plugin: Plugin) -> None:
         with self._lock:
-            if plugin.name in self._general or any(plugin.target is it.target for it in self._general.values()):
+            if any(plugin.target is known.target for known in self._general.values()):
                 raise PluginError(f"plugin {plugin.name!r} is registered already")
+            if plugin.name in self._general:
+                raise PluginError(f"another plugin is named {plugin.name!r}; pass a name: tako.register(plugin, NAME)")
             self._general[plugin.name] = plugin
             self._forget(plugin.name)
 

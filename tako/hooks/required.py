@@ -18,8 +18,9 @@ REQUIRE = "TAKO_REQUIRE_PLUGINS"
 
 
 def is_meant(wanted: str, entry: Entry) -> bool:
-    """Whether a name stands for an installed plugin: that of its entry point, or of its distribution."""
-    return wanted == entry.name or normal(wanted) == normal(entry.distribution)
+    """Whether a name stands for an installed plugin: its entry point, its distribution, or "DISTRIBUTION:ENTRY"."""
+    distribution, _, name = wanted.partition(":")
+    return wanted == entry.name or (normal(distribution) == normal(entry.distribution) and name in ("", entry.name))
 
 
 def stands_for(wanted: str, plugin: Plugin) -> bool:

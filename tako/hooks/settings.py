@@ -46,7 +46,8 @@ class Settings(Struct, frozen=True):
         return f"{self.path}: plugins.{self._table(plugin)}"
 
     def _table(self, plugin: Plugin) -> str:
-        return next((name for name in self.options if stands_for(name, plugin)), plugin.name)
+        names = sorted(self.options, key=lambda name: ":" not in name)  # "DISTRIBUTION:ENTRY" says it best
+        return next((name for name in names if stands_for(name, plugin)), plugin.name)
 
     def arranged(self, plugins: Iterable[Plugin]) -> Iterator[Plugin]:
         """Go through plugins from the inside out: those that ``order`` names are the last."""

@@ -99,7 +99,7 @@ def test_a_provider_in_use_is_bound_again_when_plugins_come_and_go(vendor: Vendo
 def test_a_plugin_is_registered_once_and_can_be_removed_by_name(register: Register) -> None:
     one = plugin(tako_chat=saying("x"))
     register(one, "mine")
-    with pytest.raises(PluginError, match="'mine' is registered already"):
+    with pytest.raises(PluginError, match="another plugin is named 'mine'; pass a name"):
         register(plugin(tako_chat=saying("y")), "mine")
     with pytest.raises(PluginError, match="registered already"):
         register(one, "another name")

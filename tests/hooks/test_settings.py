@@ -267,6 +267,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_two_plugins_of_one_name_have_options_of_their_own(folder: Path) -> None:
+    for name in ("one", "two"):
+        code = {f"{name}_rules.py": SUFFIX.format(name=name)}
+        distribution(folder, f"acme-{name}", code, f"[tako.plugins]\nrules = {name}_rules:{name}\n")
+    (folder / "two.toml").write_text(
+        '[plugins]\norder = ["acme-one:rules", "acme-two:rules"]\n'
+        '[plugins.rules]\nmark = "!"\n[plugins."acme-two:rules"]\ntimes = 3\n'
+    )
+    done = command(
+        folder, "chat", "-c", str(folder / "two.toml"), "-m", "good:m", "hi", TAKO_DISABLE_PLUGINS="odd,suffix"
+    )
+    assert (done.stdout, done.stderr) == ("good answerstwotwotwo!\n", "")
+
+
 def test_it_holds_for_whatever_a_command_calls(folder: Path) -> None:
     env = {"TOKEN": "#", "TAKO_CONFIG": str(folder / "tako.toml")}
     done = command(folder, "chat", "-m", "good:m", "hi", **env)
