@@ -134,6 +134,17 @@ def test_a_plugin_that_the_program_registered_has_no_distribution(
     assert row["hooks"]["tako_capabilities"][0] == link
 
 
+def test_a_name_of_the_configuration_stands_for_the_provider_that_it_uses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "tako.toml"
+    file.write_text('[providers.code]\nuse = "openai:m"\n')
+    assert main(["plugins", "code", "-c", str(file), "--json"]) == 0
+    assert [row["provider"] for row in json.loads(capsys.readouterr().out)] == ["openai"]
+    assert main(["plugins", "cod", "-c", str(file)]) == 2
+    assert "did you mean 'code'" in capsys.readouterr().err
+
+
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugins", "nope"]) == 2
     assert "no provider 'nope' is installed (installed: anthropic" in capsys.readouterr().err

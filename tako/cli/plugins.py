@@ -20,6 +20,7 @@ from tako.options import without_secrets
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from tako.config import Config
     from tako.hooks import Plugin
     from tako.installed import Entry
 
@@ -29,18 +30,27 @@ Source = tuple[str, str]
 
 def run(options: Namespace) -> int:
     """Carry out the command; exit code 1 where one of the providers is broken."""
-    announce_rules(read_configuration(options.config), options.config)
+    config = read_configuration(options.config)
+    announce_rules(config, options.config)
     PLUGINS.load()
     entries = provider_entries()
-    unknown = set(options.names) - {entry.name for entry in entries}
-    if unknown:
-        raise UsageError(unknown_provider(min(unknown)))
-    found = [chains(entry) for entry in entries if not options.names or entry.name in options.names]
+    wanted = {name for given in options.names for name in _installed(given, config)}
+    found = [chains(entry) for entry in entries if not wanted or entry.name in wanted]
     if options.json:
         show(found, as_json=True)
     else:
         show([row for one in found for row in _rows(one)], as_json=False)
     return FAILED if any(one["state"] in ("broken", "ambiguous") for one in found) else 0
+
+
+def _installed(name: str, config: Config | None) -> list[str]:
+    """Return the names of the providers that a name stands for. One of the configuration's stands for what it uses."""
+    tables = config.providers if config is not None else {}
+    used = tables[name].use.partition(":")[0] if name in tables else name
+    entries = [entry.name for entry in provider_entries() if used in (entry.name, entry.attr)]
+    if not entries:
+        raise UsageError(unknown_provider(name, list(tables)))
+    return entries
 
 
 def chains(entry: Entry) -> dict[str, Any]:

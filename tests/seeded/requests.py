@@ -116,6 +116,29 @@ class ChoiceWidened(Plugin):
         return replace(request, tool_choice="required") if named else request
 
 
+class ChoiceOfNoneDropped(Plugin):
+    caught_by, told = "tool_choice", "tool_choice='none' was lost"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return replace(request, tool_choice=None) if request.tool_choice == "none" else request
+
+
+class OneCallAtATimeDropped(Plugin):
+    caught_by, told = "parallel_tool_calls", "parallel_tool_calls=False was lost"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return replace(request, parallel_tool_calls=None)
+
+
+class SecondSystemMessageDropped(Plugin):
+    caught_by, told = "conversation", "one of two system messages"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        first = next((one for one in request.messages if one.role is Role.SYSTEM), None)
+        turns = [one for one in request.messages if one.role is not Role.SYSTEM or one is first]
+        return replace(request, messages=turns)
+
+
 class EffortDropped(Plugin):
     caught_by, told = "reasoning_effort", "reasoning was lost without a notice"
 

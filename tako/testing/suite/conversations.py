@@ -39,6 +39,10 @@ class Conversations(Harness):
             for request in server.requests:
                 seen = self.vendor.read(request).of("text")
                 expect_equal([(part.role, part.value) for part in seen], said, "the turns on the wire")
+            two = [Message.system("rule-one"), Message.system("rule-two"), Message.user("Hi")]
+            for way in await self.ways(provider, ChatRequest(two)):
+                for rule in (b"rule-one", b"rule-two"):
+                    expect(rule in server.requests[-1].body, f"{way}: one of two system messages did not go out")
 
     @check("scripted", "notices")
     async def test_parameters(self) -> None:

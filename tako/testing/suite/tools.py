@@ -37,18 +37,31 @@ class Tools(Harness):
     async def test_tool_choice(self) -> None:
         """``tool_choice`` goes out as it is, a tool's name included, or a notice says that it cannot."""
         sent: list[bool] = []
-        for choice in ("required", "weather"):
+        for choice in ("required", "weather", "none"):
             asked = ChatRequest(ASKED.messages, tools=ASKED.tools, tool_choice=choice)
             async with self.asking(Script(text="ok")) as (provider, server):
                 for way, response in (await self.ways(provider, asked)).items():
-                    found = self.vendor.read(server.requests[-1]).parameters.get("tool_choice")
-                    there = found is not None
+                    read = self.vendor.read(server.requests[-1])
+                    found = read.parameters.get("tool_choice")
+                    there = found is not None or (choice == "none" and not read.tools)
                     noted = any(notice.path == "tool_choice" for notice in response.notices)
                     expect(there or noted, f"{way}: tool_choice={choice!r} was lost without a notice")
-                    named = choice == "required" or b'"weather"' in msgspec.json.encode(found)
+                    named = choice != "weather" or b'"weather"' in msgspec.json.encode(found)
                     expect(named or noted, f"{way}: tool_choice={choice!r} went out as {found!r} without a notice")
                     sent.append(there)
         self.observe("tool_choice", "sent" if all(sent) else "left out with a notice")
+
+    @check("scripted", "tools", "notices")
+    async def test_parallel_tool_calls(self) -> None:
+        """``parallel_tool_calls=False`` goes out, or a notice says that it cannot."""
+        one = msgspec.structs.replace(ASKED, parallel_tool_calls=False)
+        async with self.asking(Script(text="ok")) as (provider, server):
+            await self.ways(provider, ASKED)
+            before = [request.body for request in server.requests]
+            for n, (way, response) in enumerate((await self.ways(provider, one)).items()):
+                there = server.requests[len(before) + n].body != before[n]
+                noted = any(notice.path == "parallel_tool_calls" for notice in response.notices)
+                expect(there or noted, f"{way}: parallel_tool_calls=False was lost without a notice")
 
     @check("scripted", "tools")
     async def test_tool_call(self) -> None:
