@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 import tako_map
+from tako_openai import OpenAI
 
 import tako
 from tako import Capabilities, ChatRequest, ContentPart, Delta, End, Message, TakoError, ToolCallDelta, Usage
 from tako.errors import OverloadedError, ProviderTimeoutError, ServerError
 from tako.hooks import PLUGINS
 from tako.providers import PythonProvider
-from tako.testing import isolated
+from tako.testing import Script, isolated
+from tako.testing.dialects import scripted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -235,6 +237,19 @@ def test_cache(way: str, model: Model, use: Callable[..., Any]) -> None:
             assert (answer.text, answer.usage) == (text, Usage(30, 40))
     assert [one.messages[-1].text for one in model.asked] == ["hello", "bye"]
     assert list(store.expires.values()) == [b"3600", b"3600"]
+
+
+def test_cache_keeps_the_replies_of_two_servers_of_one_model_apart(use: Callable[..., Any]) -> None:
+    with (
+        Redis() as store,
+        scripted("completions", Script(text="one")) as one,
+        scripted("completions", Script(text="two")) as two,
+    ):
+        use("cache", url=store.url)
+        for server in (one, two, one, two):
+            with OpenAI("llama", api_key="k", base_url=server.url).blocking as provider:
+                assert provider.chat("Who?").text == ("one" if server is one else "two")
+    assert (len(one.requests), len(two.requests)) == (1, 1)
 
 
 @pytest.mark.parametrize("way", WAYS)

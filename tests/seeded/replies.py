@@ -90,6 +90,31 @@ class ArgumentsRepaired(Plugin):
         return replace(response, message=replace(response.message, content=made))
 
 
+class NumbersAsFloats(Plugin):
+    caught_by, told = "tool_call", "the call"
+
+    def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
+        def rounded(args: Any) -> Any:
+            return {name: float(value) if type(value) is int else value for name, value in args.items()}
+
+        parts = [
+            replace(part, args=rounded(part.args)) if isinstance(part, ToolCallPart) else part
+            for part in response.message.parts
+        ]
+        return replace(response, message=replace(response.message, content=parts))
+
+
+class WhiteSpaceStripped(Plugin):
+    caught_by, told = "chat", "the text, with its white space"
+
+    def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
+        parts = [
+            replace(part, text=part.text.strip()) if isinstance(part, TextPart) else part
+            for part in response.message.parts
+        ]
+        return replace(response, message=replace(response.message, content=parts))
+
+
 class IdsNotUnique(Plugin):
     caught_by, told = "call_ids", "ids of calls are not unique"
 

@@ -68,6 +68,42 @@ class ParameterDropped(Plugin):
         return replace(request, stop=[])
 
 
+class ZeroTakenForNone(Plugin):
+    caught_by, told = "parameters", "temperature on the wire: found None, wanted 0.0"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return replace(request, temperature=request.temperature or None)
+
+
+class OneStopOfSeveral(Plugin):
+    caught_by, told = "parameters", "stop on the wire"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return replace(request, stop=request.stop[:1])
+
+
+class TemperatureOfItsOwn(Plugin):
+    caught_by, told = "nothing_added", "parameters that nobody set"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return replace(request, temperature=0.7) if request.temperature is None else request
+
+
+class NamesOfToolsInSmallLetters(Plugin):
+    caught_by, told = "tools_are_offered", "the tools on the wire"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return replace(request, tools=[replace(tool, name=tool.name.lower()) for tool in request.tools])
+
+
+class OneResultOfAMessage(Plugin):
+    caught_by, told = "results", "results of one message"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        turns = [replace(one, content=one.parts[:1]) if one.role is Role.TOOL else one for one in request.messages]
+        return replace(request, messages=turns)
+
+
 class ToolsDropped(Plugin):
     caught_by, told = "tools_are_offered", "the tools on the wire"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from asyncio import CancelledError
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Self
@@ -82,6 +83,7 @@ class Operation:
         self._stream = stream
         self._labels: dict[str, AttributeValue] = {}
         self._usage = Usage()
+        self._begun = False
         self._finished = False
         self.kept: list[Chunk] | None = [] if stream and telemetry.captures else None
         """The chunks, where content is captured."""
@@ -108,7 +110,7 @@ class Operation:
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> None:
         failed: dict[str, str] = {}
-        if error is not None and not isinstance(error, GeneratorExit):  # who leaves a stream early has what they want
+        if error is not None and not self._left(error):
             failed = self._failed(error)
         if not self._finished:
             self._span.set_attribute(names.FINISH_REASONS, (names.ERROR,))
@@ -116,6 +118,10 @@ class Operation:
         record(measurements.duration, perf_counter() - self._start, {**self._labels, **failed}, self._within)
         measurements.tokens(self._usage, self._labels, failed, self._within)
         self._span.end()
+
+    def _left(self, error: BaseException) -> bool:
+        """Whether somebody left a stream early, which is no failure. A thread leaves by cancelling the next read."""
+        return isinstance(error, GeneratorExit) or (self._begun and isinstance(error, CancelledError))
 
     @contextmanager
     def current(self) -> Generator[None, None, None]:
@@ -129,6 +135,7 @@ class Operation:
 
     def began(self) -> None:
         """Note that the first chunk is there."""
+        self._begun = True
         self._latest = perf_counter()
         waited = self._latest - self._start
         record(self._telemetry.measurements.first_chunk, waited, self._labels, self._within)

@@ -134,6 +134,19 @@ def test_a_stream_that_is_left_early_ends_its_span_without_an_error(told: Any, a
     asyncio.run(main())
 
 
+def test_a_thread_that_leaves_a_stream_while_the_next_chunk_is_awaited_leaves_no_error(told: Any, acme: Any) -> None:
+    async def stuck(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        yield Delta("Par")
+        await asyncio.Event().wait()
+
+    provider = acme(stream=stuck)
+    with provider.blocking.stream("Which city?") as stream:
+        next(stream)
+    provider.blocking.close()
+    assert told.span.status.status_code is StatusCode.UNSET
+    assert "error.type" not in told.span.attributes
+
+
 def test_a_provider_that_cannot_stream_has_one_span_all_the_same(told: Any, acme: Any) -> None:
     assert acme(chat=answer).blocking.stream("Which city?").response().text == "Paris."
     assert told.span.attributes["gen_ai.request.stream"] is True

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 TIFF = "SUkqAAgAAAAAAAAAbWFya2Vy"
 WEATHER = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
-PARAMETERS: dict[str, Any] = {"temperature": 0.5, "top_p": 0.96, "max_tokens": 77, "stop": ["END"], "seed": 5}
+PARAMETERS: dict[str, Any] = {"temperature": 0.5, "top_p": 0.96, "max_tokens": 77, "stop": ["END", "HALT"], "seed": 5}
+ZEROS: dict[str, Any] = {"temperature": 0.0, "seed": 0}
+"""Values that a plugin easily takes for none."""
 LOSSY = ChatRequest([Message.user([ContentPart.text("What is this?"), ContentPart.image("image/tiff", TIFF)])])
 
 
@@ -58,7 +60,21 @@ class Conversations(Harness):
                         expect_equal(found[name], PARAMETERS[name], f"{way}: {name} on the wire")
                     lost: set[str] = set() if b"marker-7f" in request.body else {"metadata"}
                     _accounted(PARAMETERS.keys() - carried | lost, response.notices, way)
+            for way in await self.ways(provider, ChatRequest([Message.user("Hi")], **ZEROS)):
+                found = self.vendor.read(server.requests[-1]).parameters
+                for name in carried & ZEROS.keys():
+                    expect_equal(found.get(name), ZEROS[name], f"{way}: {name} on the wire")
         self.observe("parameters", ", ".join(sorted(carried)))
+
+    @check("scripted")
+    async def test_nothing_added(self) -> None:
+        """A parameter that a request doesn't set stays with the vendor; only max_tokens may have a value of yours."""
+        async with self.asking(Script(text="ok")) as (provider, server):
+            await self.ways(provider, ChatRequest([Message.user("Hi")]))
+            for request in server.requests:
+                found = self.vendor.read(request).parameters
+                added = {name: found[name] for name in found if name in PARAMETERS and name != "max_tokens"}
+                expect_equal(added, {}, "parameters that nobody set, on the wire")
 
     @check("scripted", "notices")
     async def test_response_format(self) -> None:

@@ -16,7 +16,7 @@ from tako.state import Origin
 from tako.testing.script import Call, Script
 from tako.testing.suite.check import CheckFailed, NotApplicable, check, expect, expect_equal
 from tako.testing.suite.harness import Harness, within
-from tako.types import ChatRequest, Message, Tool
+from tako.types import ChatRequest, Message, Role, Tool
 
 if TYPE_CHECKING:
     from tako.provider import Provider
@@ -108,6 +108,13 @@ class GoingBack(Harness):
                 expect_equal(len(sent), 2, "results on the wire")
                 expect(_carries(sent[0].value, value), f"the result {value!r} went out as {sent[0].value!r}")
                 expect(_carries(sent[1].value, "second"), f"results are out of order: second is {sent[1].value!r}")
+        async with self.asking(Script(calls=(ROME, OSLO)), Script(text="ok")) as (provider, server):
+            response = await provider.chat(ChatRequest([Message.user("?")], tools=TOOLS))
+            parts = [part for call in response.tool_calls for part in Message.tool(call.id, call.name).parts]
+            turns = [Message.user("?"), response.message, Message(Role.TOOL, parts)]
+            await provider.chat(ChatRequest(turns, tools=TOOLS))
+            sent = self.vendor.read(server.requests[-1]).of("result")
+            expect_equal(len(sent), 2, "results of one message, on the wire")
 
     @check("scripted", "tools", "notices")
     async def test_error_results(self) -> None:

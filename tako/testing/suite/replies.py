@@ -31,9 +31,9 @@ class Replies(Harness):
     @check("scripted")
     async def test_chat(self) -> None:
         """``chat`` answers with the vendor's text, in one message of the assistant, without notices."""
-        async with self.asking(Script(text="Hello there.")) as (provider, _):
+        async with self.asking(Script(text="  Hello there.\n")) as (provider, _):
             response = await provider.chat("Hi")
-        expect_equal(response.text, "Hello there.", "the text")
+        expect_equal(response.text, "  Hello there.\n", "the text, with its white space")
         expect_equal(response.message.role, Role.ASSISTANT, "the role")
         expect_equal(response.finish_reason, FinishReason.STOP, "the finish reason")
         expect_equal(response.notices, [], "notices on a plain request")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tako.types import Chunk
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string", "description": "a town"}}, "required": ["city"]}
-ASKED = ChatRequest([Message.user("Weather?")], tools=[Tool("weather", "Tells the weather.", SCHEMA), Tool("time")])
+ASKED = ChatRequest([Message.user("Weather?")], tools=[Tool("weather", "Tells the weather.", SCHEMA), Tool("getTime")])
 
 
 class Tools(Harness):
@@ -29,7 +29,7 @@ class Tools(Harness):
             await self.ways(provider, ASKED)
             for request in server.requests:
                 found = self.vendor.read(request).tools
-                expect_equal(sorted(found), ["time", "weather"], "the tools on the wire")
+                expect_equal(sorted(found), ["getTime", "weather"], "the tools on the wire")
                 expect_equal(found["weather"]["properties"], SCHEMA["properties"], "a tool's schema on the wire")
                 expect(b"Tells the weather." in request.body, "a tool's description did not go out")
 
@@ -66,7 +66,7 @@ class Tools(Harness):
     @check("scripted", "tools")
     async def test_tool_call(self) -> None:
         """A call arrives with its id, its name and its parsed arguments, and is the finish reason."""
-        call = Call("weather", {"city": "Köln", "deep": {"a": [1, None, True, 2.5]}}, "call_A1")
+        call = Call("weather", {"city": "Köln", "id": 2**53 + 1, "deep": {"a": [1, None, True, 2.5]}}, "call_A1")
         async with self.asking(Script(calls=(call,))) as (provider, _):
             for way, response in (await self.ways(provider, ASKED)).items():
                 expect_equal(len(response.tool_calls), 1, f"{way}: the number of calls")
