@@ -138,17 +138,17 @@ class Conversation:
     def stream(self, turn: Turn, *, response_type: Any, **options: Unpack[RequestOptions]) -> TypedStream[Any]: ...
     def stream(self, turn: Turn, *, response_type: Any = None, **options: Unpack[RequestOptions]) -> ChatStream:
         """Send one turn and stream the reply. It's kept once its last chunk has come."""
-        messages = self._with(turn)
+        before, messages = list(self.messages), self._with(turn)
         merged = self._options(options)
         request = ChatRequest(messages, model=merged.get("model"))
         if response_type is None:
             whole = going_on(partial(self._asked, merged))
             inner = ChatStream(whole, request, self.provider)
-            return ChatStream(partial(self._chunks, inner, None), request, self.provider)
+            return ChatStream(partial(self._chunks, before, inner, None), request, self.provider)
         from tako.typed import TypedStream
 
         typed = self.provider.stream(messages, response_type=response_type, **merged)
-        chunks = partial(self._chunks, typed, typed.wanted.read)
+        chunks = partial(self._chunks, before, typed, typed.wanted.read)
         made: TypedStream[Any] = TypedStream(chunks, request, self.provider, typed.wanted)
         return made
 
@@ -203,7 +203,7 @@ class Conversation:
         """
         from tako.runs import Run
 
-        messages = self._with(turn)
+        before, messages = list(self.messages), self._with(turn)
         run = self.provider.run(
             messages,
             response_type=response_type,
@@ -213,12 +213,14 @@ class Conversation:
             approve=approve,
             **self._options(options),
         )
-        return Run(partial(self._events, run, messages), self.provider.id)
+        return Run(partial(self._events, before, run, messages), self.provider.id)
 
-    async def _events(self, run: Run, messages: list[Message], *, streaming: bool) -> AsyncGenerator[RunEvent, None]:
+    async def _events(
+        self, before: list[Message], run: Run, messages: list[Message], *, streaming: bool
+    ) -> AsyncGenerator[RunEvent, None]:
         async with (
             aclosing(run.events(streaming=streaming)) as events,
-            self._turn("streamed" if streaming else "whole"),
+            self._turn("streamed" if streaming else "whole", before),
         ):
             async for event in events:
                 if event.kind == "run_end":
@@ -251,9 +253,13 @@ class Conversation:
         return merged
 
     async def _chunks(
-        self, stream: ChatStream, check: Callable[[ChatResponse], Any] | None, request: ChatRequest
+        self,
+        before: list[Message],
+        stream: ChatStream,
+        check: Callable[[ChatResponse], Any] | None,
+        request: ChatRequest,
     ) -> AsyncGenerator[Chunk, None]:
-        async with aclosing(stream), self._turn():
+        async with aclosing(stream), self._turn("streamed", before):
             async for chunk in stream:
                 if chunk.kind == "end":
                     self._finish(stream.partial, request.messages, check)
@@ -280,13 +286,18 @@ class Conversation:
         self._costs.append(cost)
 
     @asynccontextmanager
-    async def _turn(self, kind: Literal["whole", "streamed"] = "streamed") -> AsyncGenerator[None]:
+    async def _turn(
+        self, kind: Literal["whole", "streamed"], before: list[Message] | None = None
+    ) -> AsyncGenerator[None]:
+        """Hold a turn. ``before``: the messages that it was made for."""
         for _ in range(STEPS):
             if self._talking != "streamed":
                 break
             await anyio.lowlevel.checkpoint()
         if self._talking is not None:
             raise ConfigurationError(f"{self.provider.id}: a turn of this conversation is still going on")
+        if before is not None and before != self.messages:
+            raise ConfigurationError(f"{self.provider.id}: this turn was made before messages changed; make it again")
         self._talking = kind
         try:
             yield

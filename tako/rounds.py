@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tako.errors import ConfigurationError, InvalidReplyError, RunLimitError
 from tako.runs import RoundEnd, RunEnd, RunResult, ToolEnd, ToolStart
 from tako.stream import ChatStream
-from tako.tools import failed, function_of
+from tako.tools import called, failed, function_of
 from tako.typed import checked_repairs, repaired, reply_type
 from tako.types import ChatResponse, Cost, Delta, FinishReason, Message, Notice, Role, Tool, Usage, parsed_as
 
@@ -159,8 +159,7 @@ class Rounds:
             return failed(call, f"there is no tool {call.name!r}; the tools are {', '.join(self._functions) or 'none'}")
         if self._approve is None:
             return None
-        decided = self._approve(call)
-        verdict = await decided if inspect.isawaitable(decided) else decided
+        verdict = await called(self._approve, partial(self._approve, call))
         if verdict is True:
             return None
         return failed(call, verdict if isinstance(verdict, str) else NOT_APPROVED)
@@ -210,7 +209,7 @@ class _Progress:
 
 def _is_last(response: ChatResponse) -> bool:
     """Whether the model is done: calls of a reply that was cut aren't made, and a pause is gone on from."""
-    if response.finish_reason is FinishReason.LENGTH:
+    if response.finish_reason in (FinishReason.LENGTH, FinishReason.CONTENT_FILTER):
         return True
     return response.finish_reason is not FinishReason.PAUSE and not response.tool_calls
 

@@ -13,7 +13,7 @@ import msgspec
 from tako.errors import ConfigurationError, TakoError, shown
 from tako.hooks.failures import one_line, passes
 from tako.loose import as_array
-from tako.parts import ContentPart, ToolResultPart
+from tako.parts import ContentPart, TextPart, ToolResultPart
 from tako.signatures import Signature, documented, unwrapped
 from tako.typed.reading import MismatchError, read_closely
 from tako.typed.schemas import schema_of_arguments
@@ -55,18 +55,21 @@ class Function:
 
     async def run(self, values: dict[str, Any]) -> Any:
         """Run the function. What it yields, if it's a generator, is a list."""
-        call, function = self.signature.call(values), self.signature.function
-        method = getattr(function, "__call__", None)  # noqa: B004 - of an object the method itself is looked at
-        if inspect.iscoroutinefunction(unwrapped(function)) or inspect.iscoroutinefunction(method):
-            result = await call()
-        else:
-            result = await _in_thread(call)
-            result = await result if inspect.isawaitable(result) else result
+        result = await called(self.signature.function, self.signature.call(values))
         if isinstance(result, AsyncIterator):
             return [one async for one in result]  # pyright: ignore[reportUnknownVariableType] - of anything
         if isinstance(result, Iterator):
             return await _in_thread(list, result)
         return result
+
+
+async def called(function: Callable[..., Any], call: Callable[[], Any]) -> Any:
+    """Make a call of a function. What isn't async runs in a thread: it may wait, for a person as well."""
+    method = getattr(function, "__call__", None)  # noqa: B004 - of an object the method itself is looked at
+    if inspect.iscoroutinefunction(unwrapped(function)) or inspect.iscoroutinefunction(method):
+        return await call()
+    result = await _in_thread(call)
+    return await result if inspect.isawaitable(result) else result
 
 
 def failed(call: ToolCallPart, text: str) -> ToolResultPart:
@@ -120,9 +123,9 @@ def _as_result(value: Any) -> Any:
     """Return what a function returned as the result of a call: JSON, a text, or parts. Raises TypeError."""
     if isinstance(value, ContentPart):
         return [value]
-    items = as_array(value)
-    if items and all(isinstance(one, ContentPart) for one in items):
-        return items
+    items = as_array([*value] if isinstance(value, tuple) else value) or []  # pyright: ignore[reportUnknownArgumentType] - of anything
+    if any(isinstance(one, ContentPart) for one in items) and all(isinstance(one, (ContentPart, str)) for one in items):
+        return [TextPart(one) if isinstance(one, str) else one for one in items]
     return value if isinstance(value, str) else msgspec.json.decode(msgspec.json.encode(value, enc_hook=_plain))
 
 

@@ -156,10 +156,18 @@ class Partials:
         return [] if response.tool_calls else self._new(response.parsed)
 
     def _new(self, value: Any) -> list[Any]:
-        if self._last is not MISSING and value == self._last:
+        if self._last is not MISSING and _is_same(value, self._last):
             return []
         self._last = value
         return [value]
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """Compare two values; a class's own comparison may count on fields that have not come."""
+    try:
+        return bool(value == other)
+    except Exception:  # noqa: BLE001 - the class's own code may raise anything
+        return False
 
 
 def reply_type(declared: Any) -> ReplyType:

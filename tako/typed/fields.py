@@ -25,12 +25,7 @@ def fields_of(declared: Any, cls: Any) -> Fields | None:
     if issubclass(cls, msgspec.Struct):
         return None if cls.__struct_config__.array_like else _struct_fields(declared)
     if dataclasses.is_dataclass(cls):
-        hints = hints_of(declared, cls)
-        return [
-            (one.name, one.name, hints[one.name], _dataclass_default(one))
-            for one in dataclasses.fields(cls)
-            if one.init
-        ]
+        return _dataclass_fields(cls, hints_of(declared, cls))
     if is_typed_dict(cls):
         required: frozenset[str] = cls.__required_keys__
         return [
@@ -84,7 +79,27 @@ def _struct_fields(declared: Any) -> Fields:
     ]
 
 
-def _dataclass_default(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
+def _dataclass_fields(cls: Any, hints: dict[str, Any]) -> Fields:
+    """List what a dataclass is made with: ``InitVar`` is among it, ``field(init=False)`` isn't."""
+    kept = dataclasses.fields(cls)
+    made_with = [
+        (one, hints[one.name])
+        for one in cls.__dataclass_fields__.values()
+        if one.init and (one in kept or isinstance(hints[one.name], dataclasses.InitVar))
+    ]
+    return [
+        (one.name, one.name, getattr(kind, "type", kind) if one not in kept else kind, dataclass_default(one))
+        for one, kind in made_with
+    ]
+
+
+def is_made_with(cls: Any, names: set[str]) -> bool:
+    """Whether a class is made with just the fields that it has, the only way that msgspec knows."""
+    return not dataclasses.is_dataclass(cls) or names == {one.name for one in dataclasses.fields(cls)}
+
+
+def dataclass_default(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
+    """Return what makes a field's default; None if it has none."""
     return _default(field.default, field.default_factory, dataclasses.MISSING)
 
 
@@ -96,10 +111,16 @@ def _pydantic_fields(cls: Any) -> Fields | None:
             one.validation_alias if isinstance(one.validation_alias, str) else name,
             name,
             Annotated[(one.annotation, *one.metadata)] if one.metadata else one.annotation,
-            None if one.is_required() else partial(one.get_default, call_default_factory=True),
+            None if one.is_required() else _pydantic_default(one),
         )
         for name, one in cls.model_fields.items()
     ]
+
+
+def _pydantic_default(field: Any) -> Callable[[], Any]:
+    """Return what makes a field's default. One that's made of other fields is None until pydantic makes it."""
+    made_of_others: bool = getattr(field, "default_factory_takes_validated_data", False)
+    return _nothing if made_of_others else partial(field.get_default, call_default_factory=True)
 
 
 def _default(value: Any, factory: Any, missing: Any) -> Callable[[], Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tako.loose import as_array, as_object
-from tako.typed.fields import is_typed_dict
+from tako.typed.fields import dataclass_default, is_typed_dict
 from tako.typed.reading import MismatchError, fits, read
 from tako.typed.schemas import VALUE
 from tako.typed.shapes import Checked, Choice, Items, Leaf, Record, Shape, Table, Text
@@ -231,7 +232,7 @@ class Growing:
         rest = {f.name: f.default() if f.default else None for f in shape.fields if f.name not in values}
         try:
             return _made(shape.cls, {**values, **rest})
-        except (TypeError, ValueError):  # the class's own check
+        except Exception:  # noqa: BLE001 - the class's own code, which counts on all of its fields
             return MISSING
 
 
@@ -242,6 +243,7 @@ def _made(cls: Any, values: dict[str, Any]) -> Any:
     if issubclass(cls, msgspec.Struct):
         return cls(**values)
     made = object.__new__(cls)
-    for name, value in values.items():
-        object.__setattr__(made, name, value)
+    for one in dataclasses.fields(cls):
+        default = None if one.name in values else dataclass_default(one)
+        object.__setattr__(made, one.name, default() if default else values.get(one.name))
     return made

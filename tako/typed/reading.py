@@ -118,7 +118,9 @@ def _surplus(shape: Shape, value: Any, path: str) -> list[str]:
     if isinstance(shape, Record) and table is not None and not shape.open:
         known = {field.key: field.shape for field in shape.fields}
         names = ", ".join(known)
-        here = [f"{path}: there is no field {key!r} (known: {names})" for key in table if key not in shape.keys]
+        here = [
+            f"{path}: there is no field {key!r} (known: {names or 'none'})" for key in table if key not in shape.keys
+        ]
         inner = [_surplus(known[key], one, f"{path}.{key}") for key, one in table.items() if key in known]
     elif isinstance(shape, Items) and array is not None:
         here, inner = [], [_surplus(shape.item, one, f"{path}[{i}]") for i, one in enumerate(array)]
@@ -135,18 +137,24 @@ def _decoded(data: bytes, declared: Any, path: str) -> Any:
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$")
         raise MismatchError(f"{path}{place.rstrip('`')}: {text}") from None
-    except (ValueError, RecursionError, OverflowError) as error:
-        raise MismatchError(f"{path}: {one_line(str(error))}") from None
+    except Exception as error:  # noqa: BLE001 - the class's own code may raise anything
+        raise MismatchError(f"{path}: {_told(error)}") from None
+
+
+def _told(error: Exception) -> str:
+    """Return the text of an error; that of a KeyError, say, tells nothing without its name."""
+    text = one_line(str(error))
+    return text if isinstance(error, (ValueError, TypeError, RecursionError)) else f"{type(error).__name__}: {text}"
 
 
 def _checked(declared: Any, data: bytes, path: str) -> Any:
     reader = adapter(declared)
     try:
         return reader.validate_json(data)
-    except ValueError as error:
+    except Exception as error:  # noqa: BLE001 - the class's own code may raise anything
         problems: Callable[..., list[dict[str, Any]]] | None = getattr(error, "errors", None)
-        if problems is None:
-            raise MismatchError(f"{path}: {one_line(str(error))}") from None
+        if not isinstance(error, ValueError) or problems is None:
+            raise MismatchError(f"{path}: {_told(error)}") from None
         lines = [f"{path}{_place(one['loc'])}: {one['msg']}" for one in problems(include_url=False)[:MOST_PROBLEMS]]
         raise MismatchError("; ".join(lines)) from None
 
@@ -167,8 +175,8 @@ def _record(shape: Record, data: bytes, path: str) -> Any:
             raise MismatchError(f"{path}: Object missing required field `{field.key}`")
     try:
         return shape.cls(**values)
-    except (ValueError, TypeError) as error:  # the class's own check
-        raise MismatchError(f"{path}: {one_line(str(error))}") from None
+    except Exception as error:  # noqa: BLE001 - the class's own code may raise anything
+        raise MismatchError(f"{path}: {_told(error)}") from None
 
 
 def _encoded(text: str) -> bytes:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Required
 import msgspec
 
 from tako.errors import ConfigurationError
-from tako.typed.fields import fields_of, is_pydantic, tag_of
+from tako.typed.fields import fields_of, is_made_with, is_pydantic, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -211,8 +211,9 @@ def _walk(root: Shape, *, checked: bool = True) -> Iterator[Shape]:
 
 
 def _is_native(shape: Shape) -> bool:
-    if any(map(_is_checked, _walk(shape))):
-        return False
+    for one in _walk(shape):
+        if _is_checked(one) or (isinstance(one, Record) and not is_made_with(one.cls, {f.name for f in one.fields})):
+            return False
     return _is_known(shape.declared)
 
 
@@ -236,8 +237,8 @@ class _Builder:
         self.records: dict[Any, Record | Checked] = {}
 
     def build(self, declared: Any, meta: tuple[Any, ...] = ()) -> Shape:
-        while hasattr(declared, "__value__"):  # type X = …
-            declared = declared.__value__
+        while (other := getattr(declared, "__value__", None) or getattr(declared, "__supertype__", None)) is not None:
+            declared = other  # type X = …, and NewType
         origin, args = get_origin(declared), get_args(declared)
         if origin is Annotated:
             return self.annotated(declared, args[0], (*declared.__metadata__, *meta))

@@ -142,6 +142,20 @@ def test_one_turn_at_a_time(saying: Callable[..., Any]) -> None:
     assert [message.text for message in conversation.messages] == ["One", "ok"]
 
 
+def test_a_turn_that_was_made_before_another_one_is_refused_and_loses_nothing(saying: Callable[..., Any]) -> None:
+    provider, seen = saying("ok")
+    conversation = Conversation(provider)
+    stream = conversation.blocking.stream("Early")
+    typed = conversation.blocking.stream("Early", response_type=int)
+    run = conversation.run("Early")
+    conversation.blocking.say("One")
+    for read in (stream.response, typed.response, lambda: asyncio.run(run.result())):
+        with pytest.raises(ConfigurationError, match="make it again"):
+            read()
+    assert [message.text for message in conversation.messages] == ["One", "ok"]
+    assert len(seen) == 1
+
+
 def test_a_conversation_goes_through_json(saying: Callable[..., Any]) -> None:
     provider, seen = saying("ok")
     conversation = Conversation(provider, system="Be brief.")

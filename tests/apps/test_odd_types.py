@@ -1,8 +1,8 @@
 """Types at the edges: what only pydantic knows, generics, unions of several libraries, and how each grows."""
 
 import pathlib
-from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
+from dataclasses import InitVar, dataclass, field
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, NewType, TypedDict, TypeVar
 
 import annotated_types
 import msgspec
@@ -74,6 +74,57 @@ class Json(pydantic.RootModel[list["Json"] | dict[str, "Json"] | int]):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    name: str
+    seed: InitVar[int]
+    count: ClassVar[int] = 0
+    upper: str = field(init=False)
+    tags: list[str] = field(init=False, default_factory=list)
+
+    def __post_init__(self, seed: int) -> None:
+        object.__setattr__(self, "upper", self.name.upper() * seed)
+
+
+class Slug(pydantic.BaseModel):
+    name: str
+    slug: str = pydantic.Field(default_factory=lambda values: values["name"].lower())
+
+
+@dataclass
+class Checked:
+    unit: str
+
+    def __post_init__(self) -> None:
+        {"m": 1}[self.unit]
+        assert self.unit != "km", "no kilometres"
+
+
+class CheckedModel(pydantic.BaseModel):
+    unit: str
+
+    @pydantic.field_validator("unit")
+    @classmethod
+    def known(cls, unit: str) -> int:
+        return {"m": 1}[unit]
+
+
+class Strict(msgspec.Struct):
+    name: str
+    age: int
+
+    def __post_init__(self) -> None:
+        self.age.bit_length()
+
+
+@dataclass
+class Compared:  # noqa: PLW1641
+    name: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Compared) and self.name.lower() == other.name.lower()
+
+
 VISITOR = '{"page": "https://x.com/", "password": "p", "home": "/h", "age": 3, "parts": ["a"]}'
 CASES: list[tuple[Any, str, Any]] = [
     (int | Node, "5", 5),
@@ -90,6 +141,13 @@ CASES: list[tuple[Any, str, Any]] = [
     (Visitor, VISITOR, Visitor.model_validate_json(VISITOR)),
     (Pet, '{"kind": "dog", "bark": "w"}', Dog(kind="dog", bark="w")),
     (list[Pet], '[{"kind": "cat"}]', [Cat(kind="cat")]),
+    (Made, '{"name": "a", "seed": 2}', Made("a", 2)),
+    (list[Made], '[{"name": "a", "seed": 2}]', [Made("a", 2)]),
+    (Slug, '{"name": "Ada"}', Slug(name="Ada")),
+    (NewType("Named", Node), '{"v": 1}', Node(v=1)),
+    (list[NewType("Names", str)], '["a"]', ["a"]),
+    (Strict, '{"name": "Ada", "age": 3}', Strict("Ada", 3)),
+    (Compared, '{"name": "Ada"}', Compared("Ada")),
     (Json, '{"a": [1, {}]}', Json.model_validate({"a": [1, {}]})),
 ]
 
@@ -129,6 +187,8 @@ def test_constrained_lists_unions_with_a_discriminator_and_root_models_grow() ->
         "wo",
         "wow",
     ]
+    made = grown(ReplyType(Made), '{"name": "ab", "seed": 1}')
+    assert [(one.name, one.upper, one.tags) for one in made][:3] == [(None, None, []), ("", None, []), ("a", None, [])]
     assert [one.root for one in grown(ReplyType(Numbers), '{"value": [1, 2]}')] == [[], [1], [1, 2]]
 
 
@@ -144,6 +204,11 @@ def test_constrained_lists_unions_with_a_discriminator_and_root_models_grow() ->
         (str, '{"value": "\ud800"}'),
         (Person, '{"name": "\\udc00", "age": 3}'),
         (Pet, '{"value": {"kind": "cow"}}'),
+        (Made, '{"name": "a", "seed": 2, "upper": "A"}'),
+        (Made, '{"name": "a"}'),
+        (Checked, '{"unit": "inch"}'),
+        (list[Checked], '{"value": [{"unit": "inch"}]}'),
+        (CheckedModel, '{"unit": "inch"}'),
     ],
     ids=repr,
 )

@@ -164,9 +164,50 @@ def test_a_call_that_was_cut_is_never_made(saying: Callable[..., Any]) -> None:
     def boom(**args: Any) -> None:
         raise AssertionError
 
-    provider, seen = saying(calls(("boom", {}), finish=FinishReason.LENGTH))
-    result = provider.blocking.run("Go", tools=[boom])
-    assert (result.response.finish_reason, len(seen), len(result.messages)) == (FinishReason.LENGTH, 1, 2)
+    for finish in (FinishReason.LENGTH, FinishReason.CONTENT_FILTER):
+        provider, seen = saying(calls(("boom", {}), finish=finish))
+        result = provider.blocking.run("Go", tools=[boom])
+        assert (result.response.finish_reason, len(seen), len(result.messages)) == (finish, 1, 2)
+
+
+def test_a_run_that_is_cancelled_cancels_its_functions(saying: Callable[..., Any]) -> None:
+    async def cancel() -> None:
+        waiting, left = asyncio.Event(), asyncio.Event()
+
+        async def wait() -> None:
+            waiting.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                left.set()
+
+        provider, _ = saying(calls(("wait", {})), DONE)
+        run = asyncio.create_task(provider.run("Go", tools=[wait]).result())
+        await waiting.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        assert left.is_set()
+
+    asyncio.run(cancel())
+
+
+def test_approve_may_wait_and_call_the_blocking_face(saying: Callable[..., Any]) -> None:
+    judge, _ = saying("yes")
+    provider, _ = saying(calls(("clock", {})), DONE)
+    result = provider.blocking.run(
+        "Go", tools=[clock], approve=lambda call: judge.blocking.chat(call.name).text == "yes"
+    )
+    assert result.messages[2].parts[0].result == {"hour": 12}
+
+
+def test_texts_and_parts_go_to_the_model_together(saying: Callable[..., Any]) -> None:
+    def look() -> tuple[Any, ...]:
+        return "A dot:", ContentPart.image("image/png", "ZG90")
+
+    provider, _ = saying(calls(("look", {})), DONE)
+    [part] = provider.blocking.run("Go", tools=[look]).messages[2].parts
+    assert part.result == [ContentPart.text("A dot:"), ContentPart.image("image/png", "ZG90")]
 
 
 def test_a_pause_goes_on_by_itself(saying: Callable[..., Any]) -> None:

@@ -161,8 +161,12 @@ def tako_stream(provider: Fallback) -> Stream:
                     continue
                 provider.pauses.over(place)
                 yield trial.noted(first, member)
-                async for chunk in chunks:
-                    yield trial.noted(chunk, member)
+                try:
+                    async for chunk in chunks:
+                        yield trial.noted(chunk, member)
+                except MOVES_ON as error:  # too late for another one, whom the next request asks
+                    trial.failed(place, member, error)
+                    raise
                 return
         raise trial.lost()
 

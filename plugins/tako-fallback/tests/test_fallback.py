@@ -103,11 +103,13 @@ def test_a_stream_moves_on_before_its_first_chunk_only() -> None:
 
     second = Member("b")
     first = tako.providers.PythonProvider("a", lambda request: "x", stream=broken)
-    stream = Fallback([first, second]).blocking.stream("Hi")
+    provider = Fallback([first, second])
+    stream = provider.blocking.stream("Hi")
     assert next(stream).text == "Hel"
     with pytest.raises(errors.ServerError):
         next(stream)
     assert not second.seen
+    assert provider.blocking.stream("Hi").response().text == "b"  # the one that broke pauses
 
 
 @pytest.mark.parametrize("way", WAYS)
