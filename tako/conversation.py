@@ -309,7 +309,7 @@ def read_history(text: str | bytes) -> History:
     """Read the JSON of a conversation. Raises ConfigurationError with the place of what is wrong."""
     try:
         history = msgspec.json.decode(text, type=History)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, TypeError) as error:
         raise ConfigurationError(f"this isn't the JSON of a conversation: {one_line(str(error))}") from None
     except RecursionError:
         raise ConfigurationError("this isn't the JSON of a conversation: it's nested too deeply") from None

@@ -79,6 +79,8 @@ class RequestOptions(TypedDict, total=False):
 NAMES = tuple(RequestOptions.__annotations__)
 OF_A_CALL = ("response_type", "repairs")
 """Keywords that are no part of a request."""
+OF_A_RUN = ("max_rounds", "max_cost", "approve")
+"""Those that only a run takes."""
 _UNSET = ChatRequest([])
 """A request in which nothing is given."""
 
@@ -117,9 +119,11 @@ def check_names(options: Mapping[str, Any], owner: str) -> None:
     """Refuse what isn't the name of a keyword. Raises ConfigurationError."""
     for name in options:
         if name not in NAMES:
-            hint = near(str(name), (*NAMES, *OF_A_CALL)) or f" (known: {', '.join(NAMES)})"
+            hint = near(str(name), (*NAMES, *OF_A_CALL, *OF_A_RUN)) or f" (known: {', '.join(NAMES)})"
             if name in OF_A_CALL:
                 hint = "; give it to chat, say or run" + (", or to stream" if name == "response_type" else "")
+            if name in OF_A_RUN:
+                hint = "; give it to run"
             raise ConfigurationError(f"{owner}: a request has no option {shown(name)}{hint}")
 
 
@@ -178,9 +182,10 @@ def over(fixed: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
 
 def _with_functions(tools: Any) -> Any:
     """Make tools of the functions among them."""
-    if not any(callable(one) for one in as_array(tools) or ()):
-        return tools
-    return [Tool.of(one) if callable(one) else one for one in tools]
+    items: Any = [*tools] if isinstance(tools, tuple) else tools  # pyright: ignore[reportUnknownArgumentType] - checked with the request
+    if not any(callable(one) for one in as_array(items) or ()):
+        return items
+    return [Tool.of(one) if callable(one) else one for one in items]
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -193,7 +193,9 @@ class ChatRequest(Value, Struct, frozen=True):
     context: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        """Keep headers and context out of reprs, JSON and pickles."""
+        """Make a list of the tools; keep headers and context out of reprs, JSON and pickles."""
+        if isinstance(self.tools, tuple):
+            force_setattr(self, "tools", [*self.tools])
         for name, value in (("headers", self.headers), ("context", self.context)):
             if value.__class__ is not Private and isinstance(value, dict):  # isinstance asks Private's metaclass
                 force_setattr(self, name, Private(value))

@@ -198,10 +198,11 @@ def test_what_version_1_wrote_is_read_and_written_again_as_it_was(saying: Callab
             '{"kind": "tako.conversation", "version": 1, "messages": [{"role": "boss", "content": ""}]}',
             "$.messages[0].role",
         ),
+        (None, "isn't the JSON of a conversation"),
         ("[" * 100_000, "isn't the JSON of a conversation"),
     ],
 )
-def test_what_isnt_a_conversation_is_refused_in_one_line(text: str, words: str, saying: Callable[..., Any]) -> None:
+def test_what_isnt_a_conversation_is_refused_in_one_line(text: Any, words: str, saying: Callable[..., Any]) -> None:
     provider, _ = saying("ok")
     with pytest.raises(ConfigurationError) as caught:
         Conversation.from_json(provider, text)

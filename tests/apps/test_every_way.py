@@ -173,6 +173,8 @@ def test_a_keyword_that_is_misspelt_or_out_of_place_gets_advice(saying: Callable
     for ask, text in (
         (lambda: provider.blocking.chat("Hi", respone_type=int), "did you mean 'response_type'"),
         (lambda: provider.blocking.stream("Hi", repairs=2), "'repairs'; give it to chat, say or run"),
+        (lambda: provider.blocking.chat("Hi", max_rounds=2), "'max_rounds'; give it to run"),
+        (lambda: provider.blocking.stream("Hi", aprove=print), "did you mean 'approve'?"),
         (
             lambda: saying("ok", defaults={"response_type": int}),
             "'response_type'; give it to chat, say or run, or to str",

@@ -378,6 +378,9 @@ def test_chat_takes_functions_as_tools_and_defaults_too(saying: Callable[..., An
     provider, seen = saying(DONE, defaults={"tools": [clock]})
     provider.blocking.chat("Go", tools=[weather])
     provider.blocking.run("Go")
-    assert [[tool.name for tool in request.tools] for request in seen] == [["weather"], ["clock"]]
+    provider.blocking.chat("Go", tools=(weather, Tool.of(clock)))
+    provider.blocking.chat(ChatRequest([Message.user("Go")], tools=(Tool.of(weather),)))
+    names = [[tool.name for tool in request.tools] for request in seen]
+    assert names == [["weather"], ["clock"], ["weather", "clock"], ["weather"]]
     assert provider.blocking.run(ChatRequest([Message.user("Go")], tools=[Tool.of(clock)])).text == "Sunny."
     assert isinstance(tako.Tool.of(clock), Tool)
