@@ -31,6 +31,8 @@ _DOLLAR = re.compile(r"([^\s$]+ )?\$[A-Za-z_]\w*")
 """A variable as http-generic has it in headers, perhaps after a scheme: ``Bearer $TOKEN``."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@]*:[^/?#@]+@", re.IGNORECASE)
+_PASSWORD_IN_TEXT = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/?#@\s\"'<>]*:[^/?#@\s\"'<>]+@", re.IGNORECASE)
+_VALUE_IN_TEXT = re.compile(r"([?&]([^=&#?\s]+)=)[^&#\s\"'<>)\]]+")
 _PARAMETER = re.compile(r"[?&]([^=&#]+)=[^&#{]")
 
 
@@ -128,6 +130,14 @@ def _is_secret(text: str, key: str, *, dollar: bool) -> bool:
         return False
     in_query = _URL.match(text) and any(_SECRET.search(name) for name in _PARAMETER.findall(text))
     return bool(_SECRET.search(key) or _WITH_PASSWORD.match(text) or in_query)
+
+
+def hide_in_addresses(text: str) -> str:
+    """Return a text with asterisks for passwords and other secrets in its addresses."""
+    if "://" not in text:
+        return text
+    without = _PASSWORD_IN_TEXT.sub(r"\1***@", text)
+    return _VALUE_IN_TEXT.sub(lambda match: f"{match[1]}***" if _SECRET.search(match[2]) else match[0], without)
 
 
 def _parameters(function: Any) -> list[inspect.Parameter]:

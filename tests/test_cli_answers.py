@@ -289,9 +289,44 @@ def test_options_are_kept_as_a_template(here: Path, at: Serve, capsys: pytest.Ca
     sent = server.requests[0].json
     assert [one["content"] for one in sent["messages"]][-2:] == ['Say "hi"\n\tand é.', "A pug called Rex"]
     assert (sent["model"], sent["temperature"]) == ("m", 0.5)
-    for name, problem in (("dog", "is there already"), ("../x", "can't be a template's name")):
-        assert chat("--save", name) == 2
+    for problem, name, *more in (
+        ("is there already", "dog"),
+        ("can't be a template's name", "../x"),
+        ("a template has no -o, -f or -i; give them when you use it", "x", "-o", "max_retries=0", "-f", "dog.json"),
+        ("is UTF-8 text", "x", "bad \udcff"),
+    ):
+        assert chat("--save", name, *more) == 2
         assert problem in capsys.readouterr().err
+    assert chat("--save", "odd", "--json", "a \x7f and \u2028") == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "odd"
+    assert main(["templates", "odd", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["prompt"] == "a \x7f and \u2028"
+
+
+def test_a_template_that_cant_be_read_doesnt_hide_the_others(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = here.parent / "home" / "tako" / "templates"
+    folder.mkdir(parents=True)
+    (folder / "broken.toml").write_text("=")
+    (folder / "whole.md").write_text("Rhyme.")
+    assert main(["templates", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [row["name"] for row in json.loads(out)] == ["whole"]
+    assert "broken.toml: not TOML" in err
+
+
+def test_who_is_asked_about_a_call_sees_all_of_it(here: Path, at: Serve) -> None:
+    (here / "pets.py").write_text(WEATHER)
+    at(whole(None, **call(city=f"{'Oslo ' * 60}\u202e; the end")), whole("So be it."))
+    screen = Terminal("chat", "-m", "openai:m", "-T", "pets.py", "--no-stream", "Weather?")
+    screen.wait_for('\\u202e; the end")? [y]es')
+    screen.press(f"n{ENTER}")
+    screen.wait_for("So be it.")
+    assert screen.close() == 0
+
+
+def test_a_file_of_tools_in_the_folder_of_nobody_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert chat("-T", "~nobody-of-that-name/x.py", "Hi") == 2
+    assert "there is no such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,18 @@ def test_help_and_exit_are_commands_and_no_other_line_is_lost_as_one(server: Ser
     assert asked(server) == ["/etc/hosts is a file?", " /help", "/tmp or not?"]
 
 
+def test_a_place_that_cant_be_written_is_a_line_and_the_conversation_goes_on(server: Server, talk: Open) -> None:
+    screen = talk(server)
+    screen.wait_for("/help")
+    for place, problem in (("~nobody-of-that-name/x", "No such file or directory"), ("/dev/null/x", "Not a directory")):
+        screen.press(f"/save {place}{ENTER}")
+        screen.wait_for(f"tako: {place}.json can't be written: {problem}")
+    screen.press(f"Hello{ENTER}")
+    screen.wait_for("answer 1")
+    screen.press(f"/exit{ENTER}")
+    assert screen.close() == 0
+
+
 def test_bytes_that_are_no_text_are_not_sent(server: Server, talk: Open) -> None:
     screen = talk(server, env={"PYTHONIOENCODING": "utf-8:strict"})
     screen.wait_for_prompt()

@@ -16,7 +16,7 @@ from tako.cli import main
 from tako.testing.server import reply, serve
 from tako.testing.waiting import PATIENCE
 
-from .terminals import ENTER, TAKO, Terminal
+from .terminals import CTRL_D, ENTER, TAKO, Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,3 +155,25 @@ def test_keys_that_others_can_read_and_broken_files_are_refused(home: Path) -> N
     file.chmod(0o600)
     file.write_text("{")
     assert "is broken" in tako("keys")[2]
+
+
+def test_a_keyring_that_is_locked_is_a_line_and_keeps_nothing(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "bare" / "keyring.py").write_text(KEYRING)
+    assert tako("keys", "set", "openai", given=KEY)[0] == 0
+    locked = KEYRING.replace("FILE = ", "def refuse(*_): raise RuntimeError('it is locked')\nFILE = ")
+    (tmp_path / "bare" / "keyring.py").write_text(f"{locked}\nBackend.get_password = Backend.set_password = refuse\n")
+    code, _, err = tako("chat", "-m", "openai:m", "Hi")
+    assert code == 2
+    assert err.startswith("tako: the system's keyring can't be read, so OPENAI_API_KEY has no key: RuntimeError: it is")
+    code, _, err = tako("keys", "set", "gemini", given=KEY)
+    assert (code, err) == (2, "tako: the system's keyring can't keep the key: RuntimeError: it is locked\n")
+    assert "GEMINI" not in (home / "tako" / "keys.json").read_text()
+
+
+def test_ctrl_d_where_a_key_is_asked_for_changes_nothing(home: Path) -> None:
+    screen = Terminal("keys", "set", "openai")
+    screen.wait_for("Key for OPENAI_API_KEY:")
+    screen.press(CTRL_D)
+    screen.wait_for("no key was given")
+    assert screen.close() == 2
+    assert not (home / "tako" / "keys.json").exists()

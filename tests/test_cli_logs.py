@@ -245,6 +245,13 @@ def test_a_broken_log_is_one_line_and_a_turn_that_cant_be_kept_is_answered(
     file(here).write_bytes(b"no database" * 100)
     assert main(["logs"]) == 2
     assert "can't be used: file is not a database" in capsys.readouterr().err
+    chat("Hello")
+    out, err = capsys.readouterr()
+    assert out == "answer 1 to Hello\n"
+    assert err.startswith("tako: not logged: the log")
+    chat("--private", "Hello")
+    assert capsys.readouterr().err == ""
+    assert main(["chat", "-C", "Hello"]) == 2
 
 
 @pytest.mark.parametrize(("given", "problem"), [("20200101-abcd", "no conversation 20200101-abcd"), ("", "is empty")])
@@ -270,3 +277,62 @@ def test_a_conversation_that_was_written_down_goes_on(here: Path, server: Server
         "answer 2 to One?",
         "Two?",
     ]
+
+
+def test_secrets_in_addresses_and_in_options_that_have_a_key_are_not_in_the_log(
+    here: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["logs", "on"]) == 0
+    image = "https://me:hunter2@h.example/x.png?size=3&token=to-ken-1&X-Amz-Signature=sig-1#a"
+    chat("-i", image, "Copy postgres://me:pass-2@db/x and see http://h.example/?page=2.")
+    assert server.requests[0].json["messages"][0]["content"][0]["image_url"]["url"] == image
+    data = file(here).read_bytes()
+    assert not [one for one in (b"hunter2", b"to-ken-1", b"sig-1", b"pass-2") if one in data]
+    [turn] = logged(capsys, "show")["turns"]
+    assert turn["question"] == "Copy postgres://***@db/x and see http://h.example/?page=2."
+    assert "//***@h.example/x.png?size=3&token=***&X-Amz-Signature=***#a" in json.dumps(turn["messages"])
+    chat("-o", f'headers={{"X-Who": "{KEY}"}}', "Again")
+    assert KEY.encode() not in file(here).read_bytes()
+    assert main(["chat", "-C", "More"]) == 2
+    assert "give them again: -o headers=…" in capsys.readouterr().err
+
+
+def test_a_file_that_isnt_there_is_no_question(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["logs", "on"]) == 0
+    chat("One?")
+    capsys.readouterr()
+    assert main(["chat", "-C", "gone.json", "Two?"]) == 2
+    assert capsys.readouterr().err == "tako: gone.json: No such file or directory\n"
+    assert len(server.requests) == 1
+
+
+TURN = Kept("m", "q", "a", "[]", 1, 1, None, 0.0)
+
+
+def test_undo_takes_back_its_own_turn_and_no_other(here: Path) -> None:
+    from tako.cli.recorder import Recorder
+    from tako.cli.session import Turn
+
+    with Log(here / "log.db") as log:
+        id = log.begin(Start("openai:m", [], [], None))
+        log.add(id, TURN)
+        provider = tako.get_provider("openai:m")
+        recorder = Recorder(log, "openai:m", [], id=id)
+        response = tako.ChatResponse(tako.Message.assistant("a plugin's"))
+        recorder.keep(provider, Turn([tako.Message.user("q"), response.message], response, response.usage, None), None)
+        recorder.undo()  # what a plugin answered isn't in the log
+        assert len(log.turns(id)) == 1
+        number = log.add(id, TURN)
+        log.add(id, TURN)
+        log.undo(number)
+        assert number not in [turn["number"] for turn in log.turns(id)]
+        assert len(log.turns(id)) == 2
+
+
+def test_a_log_that_another_process_is_making_is_used(here: Path) -> None:
+    with Log(here / "log.db") as log:
+        id = log.begin(Start("openai:m", [], [], None))
+    with sqlite3.connect(here / "log.db") as database:
+        database.execute("PRAGMA user_version = 0")
+    with Log(here / "log.db") as log:
+        assert log.ids() == [id]

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.run import complain
-from tako.cli.screen import printable
 from tako.cli.session import shown_call
 
 if TYPE_CHECKING:
@@ -33,13 +32,18 @@ class Approval:
         """Return True, or what the model is told instead of a result."""
         if self._always:
             return True
-        shown = printable(" ".join(shown_call(call.name, call.args).split()))
+        shown = _visible(shown_call(call.name, call.args, None))
         answer = await _answer(f"tako: call {shown}? [y]es, [a]ll from now on, [n]o: ")
         if answer is None:
             complain(f"tako: {shown} wasn't called: nobody can allow it here (--yes calls without asking)")
             return NOBODY
         self._always = answer in ("a", "all")
         return True if self._always or answer in ("y", "yes") else REFUSED
+
+
+def _visible(text: str) -> str:
+    """Show every character as it is or as its escape: none may hide or turn around what is asked about."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 async def _answer(question: str) -> str | None:

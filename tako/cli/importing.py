@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -31,7 +32,7 @@ def find_tools(named: Named) -> list[Callable[..., Any]]:
         return found
     function = find(named, "--tool ", "function")
     if not callable(function):
-        raise ConfigurationError(f"--tool {named.text} is a {type(function).__name__}, not a function")
+        raise ConfigurationError(f"--tool {named.text} isn't a function; its type is {type(function).__name__}")
     return [function]
 
 
@@ -49,7 +50,7 @@ def find(named: Named, label: str, what: str) -> Any:
 
 def _module_of(named: Named, path: str, label: str) -> ModuleType:
     """Import a file of Python as a module of its own; what lies beside it can be imported by it."""
-    file = Path(named.places[0], Path(path).expanduser()).resolve()
+    file = Path(named.places[0], os.path.expanduser(path)).resolve()  # noqa: PTH111 - Path's raises where ~ is nobody's
     known = sys.modules.get(file.stem)
     if known is not None and getattr(known, "__file__", None) == str(file):
         return known

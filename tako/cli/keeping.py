@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tako.cli.arguments import UsageError
 from tako.cli.run import complain
 from tako.conversation import read_history
+from tako.errors import ConfigurationError
 from tako.folders import data_folder
 
 if TYPE_CHECKING:
@@ -31,14 +32,13 @@ class Keeping:
     def __init__(self, options: Namespace, stack: ExitStack) -> None:
         self.messages: list[Message] = []
         self._id: str | None = None
-        self._private: bool = options.private
-        self._log = open_log(stack)
+        self._log = _log_for(options, stack)
         if options.resumed is not None:
             self._resume(options)
 
     def recorder(self, wanted: str, options: Namespace) -> Recorder | None:
         """Return what keeps this conversation, if the log is on and it isn't private."""
-        if self._log is None or self._private or not self._log.on:
+        if self._log is None or options.private or not self._log.on:
             return None
         from tako.cli.recorder import Recorder
 
@@ -47,7 +47,8 @@ class Keeping:
     def _resume(self, options: Namespace) -> None:
         """Read the conversation; what -C has taken for an id and is none is the beginning of the prompt."""
         given: str = options.resumed
-        if given.endswith(".json") and os.path.isfile(os.path.expanduser(given)):  # noqa: PTH111, PTH113 - ~ may be nobody's
+        is_file = os.path.isfile(os.path.expanduser(given))  # noqa: PTH111, PTH113 - ~ may be nobody's
+        if given.endswith(".json") and (is_file or len(given.split()) == 1):
             self._resume_file(Path(os.path.expanduser(given)), options)  # noqa: PTH111 - the same
             return
         if given and not ID.fullmatch(given):
@@ -83,6 +84,21 @@ class Keeping:
         self.messages = history.messages
         if options.system is None and isinstance(history.system, str):
             options.system = history.system
+
+
+def _log_for(options: Namespace, stack: ExitStack) -> Log | None:
+    """Open the log that a conversation needs. One that can't be used is an error only if the conversation is in it."""
+    if options.resumed is not None:
+        return open_log(stack)
+    if options.private:
+        return None
+    try:
+        log = open_log(stack)
+        is_on = log is not None and log.on
+    except ConfigurationError as error:
+        complain(f"tako: not logged: {error}")
+        return None
+    return log if is_on else None
 
 
 def log_file() -> Path | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tako.cli.run import complain
 from tako.errors import ConfigurationError
 from tako.folders import config_folder
 
@@ -76,7 +77,10 @@ def keep(variable: str, key: str) -> str:
     places = stored()
     system = _system()
     if system is not None:
-        system.set_password(SERVICE, variable, key)
+        try:
+            system.set_password(SERVICE, variable, key)
+        except Exception as error:  # noqa: BLE001 - each backend has its own
+            raise ConfigurationError(f"the system's keyring can't keep the key: {_why(error)}") from None
         _write({**places, variable: KEYRING})
         return "the system's keyring"
     _write({**places, variable: {"key": key}})
@@ -106,8 +110,16 @@ def supply() -> None:
 
 def _of_system(variable: str) -> str | None:
     system = _system()
-    found: str | None = system.get_password(SERVICE, variable) if system is not None else None
-    return found
+    try:
+        key: str | None = system.get_password(SERVICE, variable) if system is not None else None
+    except Exception as error:  # noqa: BLE001 - it is locked, or the desktop's service doesn't answer
+        complain(f"tako: the system's keyring can't be read, so {variable} has no key: {_why(error)}")
+        return None
+    return key
+
+
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def _system() -> Any:
@@ -127,8 +139,12 @@ def _write(places: Mapping[str, Place]) -> None:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         number, name = tempfile.mkstemp(dir=file.parent)  # for the user alone
-        with open(number, "wb") as made:  # noqa: PTH123 - by its descriptor
-            made.write(msgspec.json.format(msgspec.json.encode(places), indent=2))
-        Path(name).replace(file)
+        try:
+            with open(number, "wb") as made:  # noqa: PTH123 - by its descriptor
+                made.write(msgspec.json.format(msgspec.json.encode(places), indent=2))
+            Path(name).replace(file)
+        except OSError:
+            Path(name).unlink(missing_ok=True)  # it has keys
+            raise
     except OSError as error:
         raise ConfigurationError(f"keys cannot be kept in {file}: {error.strerror or error}") from None

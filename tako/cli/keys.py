@@ -59,9 +59,15 @@ def _read_key(variable: str) -> str:
     if sys.stdin.isatty():
         from getpass import getpass
 
-        key = getpass(f"Key for {variable}: ")
+        try:
+            key = getpass(f"Key for {variable}: ")
+        except EOFError:
+            raise UsageError("no key was given, and nothing has changed") from None
     else:
-        key = sys.stdin.read()
+        try:
+            key = sys.stdin.read()
+        except UnicodeError:
+            raise UsageError("that is no key: it isn't UTF-8 text") from None
     key = key.strip()
     if not key or any(not one.isprintable() for one in key):
         raise UsageError("that is no key: it is empty, or has control characters")

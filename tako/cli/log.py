@@ -27,17 +27,17 @@ MOST_MB = 100
 WAIT = 5.0
 """Seconds to wait for another process that writes."""
 _TABLES = """
-CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE conversations (
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS conversations (
   id TEXT PRIMARY KEY, started REAL NOT NULL, updated REAL NOT NULL, wanted TEXT NOT NULL, options TEXT NOT NULL,
   missing TEXT NOT NULL, system TEXT
 );
-CREATE TABLE turns (
+CREATE TABLE IF NOT EXISTS turns (
   number INTEGER PRIMARY KEY, conversation TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
   at REAL NOT NULL, model TEXT NOT NULL, question TEXT NOT NULL, answer TEXT NOT NULL, messages TEXT NOT NULL,
   input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cost REAL, seconds REAL NOT NULL
 );
-CREATE INDEX turns_of ON turns (conversation);
+CREATE INDEX IF NOT EXISTS turns_of ON turns (conversation);
 """
 _LIST = """
 SELECT id, started, updated, wanted, count(number) AS turns, sum(input_tokens + output_tokens) AS tokens,
@@ -91,7 +91,7 @@ class Log:
             self._prepare()
 
     def _prepare(self) -> None:
-        """Make the tables of a new file."""
+        """Make the tables of a new file; another process may be making them, too."""
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise ConfigurationError(f"{self.file} was written by a later tako")
@@ -143,24 +143,27 @@ class Log:
                 if done.rowcount:
                     return id
 
-    def add(self, id: str, turn: Kept) -> None:
-        """Add a turn, and keep the size. Raises ConfigurationError if the turn alone is too large."""
+    def add(self, id: str, turn: Kept) -> int:
+        """Add a turn, keep the size, and return the turn's number.
+
+        Raises ConfigurationError if the turn alone is too large.
+        """
         if len(turn.messages) + len(turn.question) + len(turn.answer) > self.most // 2:
             raise ConfigurationError("the turn is too large for the log; tako logs on --max-mb N gives it more room")
         now = time.time()
         with self._writing():
             columns = "conversation, at, model, question, answer, messages, input_tokens, output_tokens, cost, seconds"
             order = f"INSERT INTO turns ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - all of it is ours
-            self._db.execute(order, (id, now, *turn))
+            number = self._db.execute(order, (id, now, *turn)).lastrowid
             self._db.execute("UPDATE conversations SET updated = ? WHERE id = ?", (now, id))
             self._shrink()
+        assert number is not None
+        return number
 
-    def undo(self, id: str) -> None:
-        """Delete the last turn of a conversation."""
+    def undo(self, number: int) -> None:
+        """Delete a turn."""
         with self._writing():
-            self._db.execute(
-                "DELETE FROM turns WHERE number = (SELECT max(number) FROM turns WHERE conversation = ?)", (id,)
-            )
+            self._db.execute("DELETE FROM turns WHERE number = ?", (number,))
 
     def find(self, beginning: str = "") -> str:
         """Return the id that begins so, or that of the last conversation. Raises ConfigurationError."""

@@ -14,7 +14,7 @@ from tako.cli.keeping import log_file, open_log
 from tako.cli.log import MEGABYTE, MOST_MB, Log
 from tako.cli.recorder import read_back
 from tako.cli.run import FAILED, complain
-from tako.cli.screen import Screen, is_terminal, printable
+from tako.cli.screen import Screen, printable
 from tako.cli.session import print_json
 from tako.cli.table import show
 from tako.conversation import VERSION, History
@@ -92,15 +92,11 @@ def _show(log: Log, options: Namespace) -> int:
             turn["messages"] = msgspec.json.decode(turn["messages"])
         print_json({"id": id, "model": start.wanted, "system": start.system, "turns": turns})
         return 0
-    bare = not is_terminal(sys.stdout)
     text = f"# {id} {start.wanted}\n" + (f"\nSystem: {start.system}\n" if start.system else "")
     for turn in turns:
         text += f"\n## {_day(turn['at'])}\n\n{turn['question']}{_files(turn)}\n\n---\n\n{turn['answer']}\n"
-    if bare:
-        sys.stdout.write(text)
-    else:
-        with Screen() as screen:
-            screen.add(text)
+    with Screen() as screen:
+        screen.add(text)
     return 0
 
 

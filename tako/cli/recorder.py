@@ -23,7 +23,7 @@ from tako.errors import TakoError
 from tako.fold import fold
 from tako.hooks import hookimpl, register
 from tako.loose import as_array, as_object
-from tako.options import find_secret
+from tako.options import find_secret, hide_in_addresses
 from tako.parts import FilePart, ImagePart, Part
 from tako.state import Origin
 from tako.translator import PartContext, Translator
@@ -125,6 +125,7 @@ class Recorder:
         self._log, self._wanted = log, wanted
         self._options, self._missing = split_options(options)
         self._files: dict[str, str] = {}
+        self._numbers: list[int | None] = []
         self._tap = Tap()
         register(self._tap, name="conversation-log")
 
@@ -140,9 +141,13 @@ class Recorder:
 
     def keep(self, provider: Provider, turn: Turn, system: str | None) -> None:
         """Keep a turn. What goes wrong is a line on stderr."""
+        self._numbers.append(self._kept(provider, turn, system))
+
+    def _kept(self, provider: Provider, turn: Turn, system: str | None) -> int | None:
+        """Return the number that a turn has in the log; None if it isn't there."""
         if not self._tap.seen:
             complain("tako: this turn isn't in the log: a plugin answered it, and nothing was sent")
-            return
+            return None
         messages = self._messages(turn)
         plain = [
             _by_reference(self._clean(self._tap.let_out(one, provider), provider), self._files) for one in messages
@@ -159,22 +164,24 @@ class Recorder:
             turn.seconds,
         )
         try:
-            if self.id is None:
+            if self.id not in self._log.ids():  # none yet, or it was pruned in the meantime
                 told = self._tap.seen[0].request.messages[0] if system else None
                 shown = _text(self._clean(self._tap.let_out(told, provider), provider)) if told is not None else None
                 self.id = self._log.begin(Start(self._wanted, self._options, self._missing, shown))
-            self._log.add(self.id, kept)
+            return self._log.add(self.id, kept)
         except TakoError as error:
             complain(f"tako: not logged: {error}")
+            return None
 
     def questions(self) -> list[str]:
         """Return the last questions of all conversations, the newest last."""
         return self._log.questions(MOST_QUESTIONS)
 
     def undo(self) -> None:
-        """Delete the last turn."""
-        if self.id is not None:
-            self._log.undo(self.id)
+        """Delete the last turn, if it was kept."""
+        number = self._numbers.pop()
+        if number is not None:
+            self._log.undo(number)
 
     def _messages(self, turn: Turn) -> list[Message]:
         """Return the turn's messages as they went out, and the answer."""
@@ -194,19 +201,14 @@ class Recorder:
     def _clean(self, message: Message, provider: Provider) -> dict[str, Any]:
         """Return a message as JSON, with keys by reference: the variable that has them, or asterisks."""
         hide = getattr(provider, "hide", str)
-        keys = sorted(_keys(), key=lambda one: -len(one[1]))
-
-        def clean(text: str) -> str:
-            for name, value in keys:
-                text = text.replace(value, f"{MARK}{name}")
-            return _KEY.sub("***", str(hide(text)))
-
-        made: dict[str, Any] = _mapped(msgspec.to_builtins(message), clean)
+        keys = _keys()
+        made: dict[str, Any] = _mapped(msgspec.to_builtins(message), lambda text: str(hide(_without_keys(text, keys))))
         return made
 
 
 def split_options(options: list[str]) -> tuple[list[str], list[str]]:
     """Return the KEY=VALUE pairs that may be written down, and the keys of those that are secrets."""
+    keys = _keys()
     kept: list[str] = []
     missing: list[str] = []
     for pair in options:
@@ -214,7 +216,8 @@ def split_options(options: list[str]) -> tuple[list[str], list[str]]:
         value: Any = text
         with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
             value = msgspec.json.decode(text)
-        if find_secret({key: value}) is None and find_secret({key: text}) is None:
+        is_secret = find_secret({key: value}) is not None or find_secret({key: text}) is not None
+        if not is_secret and _without_keys(pair, keys) == pair:
             kept.append(pair)
         else:
             missing.append(key)
@@ -291,5 +294,13 @@ def _words(messages: Iterable[Message]) -> set[str]:
 
 
 def _keys() -> list[tuple[str, str]]:
-    """Return the variables that may have keys, with their values."""
-    return [(name, value) for name, value in os.environ.items() if len(value) >= SHORTEST and _KEY_NAME.search(name)]
+    """Return the variables that may have keys, with their values, the longest first."""
+    keys = [(name, value) for name, value in os.environ.items() if len(value) >= SHORTEST and _KEY_NAME.search(name)]
+    return sorted(keys, key=lambda one: -len(one[1]))
+
+
+def _without_keys(text: str, keys: Iterable[tuple[str, str]]) -> str:
+    """Put the variable's name in the place of a key, and asterisks in that of what looks like one."""
+    for name, value in keys:
+        text = text.replace(value, f"{MARK}{name}")
+    return _KEY.sub("***", hide_in_addresses(text))

@@ -219,15 +219,15 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
-def shown_call(name: str, args: Any) -> str:
-    """Show a call as Python would write it."""
+def shown_call(name: str, args: Any, most: int | None = LONGEST) -> str:
+    """Show a call as Python would write it, with so many characters of each argument."""
     table: dict[str, Any] = args if isinstance(args, dict) else {"…": args}  # pyright: ignore[reportUnknownVariableType] - JSON
-    return f"{name}({', '.join(f'{key}={_shown(value)}' for key, value in table.items())})"
+    return f"{name}({', '.join(f'{key}={_shown(value, most)}' for key, value in table.items())})"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, most: int | None = LONGEST) -> str:
     text = msgspec.json.encode(value, enc_hook=str).decode()
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if most is None or len(text) <= most else f"{text[:most]}…"
 
 
 def _plain(value: Any) -> Any:

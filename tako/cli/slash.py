@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from glob import glob
 from pathlib import Path
@@ -107,11 +108,14 @@ class Commands:
     def _save(self, rest: str) -> None:
         session = self._session
         messages = [*session.before, *(message for turn in session.turns for message in turn.messages)]
-        path = Path(rest).expanduser() if rest else _free_name()
+        path = Path(os.path.expanduser(rest)) if rest else _free_name()  # noqa: PTH111 - Path's raises where ~ is nobody's
         path = path if path.suffix == ".json" else path.with_name(f"{path.name}.json")
         data = msgspec.json.encode(History(VERSION, messages, session.system))
-        with path.open("xb") as file:
-            file.write(msgspec.json.format(data, indent=2))
+        try:
+            with path.open("xb") as file:
+                file.write(msgspec.json.format(data, indent=2))
+        except OSError as error:
+            raise UsageError(f"{path} can't be written: {error.strerror or error}") from None
         sys.stderr.write(f"Written to {path}; tako chat -C {path} goes on with it.\n")
 
     def _undo(self, _: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +17,7 @@ from tako.cli.screen import printable
 from tako.cli.session import print_json
 from tako.cli.settings import find_template
 from tako.cli.table import show
+from tako.errors import ConfigurationError
 from tako.presets import Preset, Template, own_templates, template_file, template_folder
 
 if TYPE_CHECKING:
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 
 
 NAME = re.compile(r"[\w-]+")
+NOT_KEPT = {
+    "-o": "option",
+    "-f or -i": "attached",
+    "-p": "parameters",
+    "-t": "template",
+    "-C": "resumed",
+    "--yes": "yes",
+    "--private": "private",
+}
+"""Options of ``tako chat`` that a template can't have."""
 
 
 def run(options: Namespace) -> int:
@@ -65,27 +76,46 @@ def save(options: Namespace) -> int:
     folder = template_folder()
     if folder is None or not NAME.fullmatch(options.save):
         raise UsageError(f"{options.save!r} can't be a template's name (letters, digits, _ and -)")
+    lost = [name for name, key in NOT_KEPT.items() if getattr(options, key) not in (None, False, [])]
+    if lost:
+        raise UsageError(
+            f"a template has no {', '.join(lost)}; give {'it' if len(lost) == 1 else 'them'} when you use it"
+        )
     given = {**vars(options), "prompt": " ".join(options.prompt) or None}
     given["schema"] = _from_here(options.schema) if options.schema else None
     given["tools"] = [_from_here(one) for one in options.tools] if options.tools else None
     facts = {key: given[key] for key in Preset.__struct_fields__ if key != "template" and given[key] is not None}
     file = folder / f"{options.save}.toml"
     try:
+        lines = [f"{key} = {_toml(value)}\n" for key, value in facts.items()]
+    except UnicodeError:
+        raise UsageError("a template is UTF-8 text, and what you gave isn't") from None
+    try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as made:
-            made.writelines(f"{key} = {msgspec.json.encode(value).decode()}\n" for key, value in facts.items())
+            made.writelines(lines)
     except FileExistsError:
         raise UsageError(f"{file} is there already; delete it first") from None
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror or error}") from None
-    complain(f"tako: written to {file}; tako chat -t {options.save} uses it")
+    if options.json:
+        print_json({"name": options.save, "file": str(file)})
+    else:
+        complain(f"tako: written to {file}; tako chat -t {options.save} uses it")
     return 0
+
+
+def _toml(value: Any) -> str:
+    """Write a value; what JSON has is TOML, but for one character."""
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
 
 
 def _from_here(text: str) -> str:
     """Return the place of a file that is named, so that it's found from any folder; all else as it is."""
     path, colon, name = text.partition(":")
-    return f"{Path(path).expanduser().absolute()}{colon}{name}" if path.endswith((".py", ".json")) else text
+    if not path.endswith((".py", ".json")):
+        return text
+    return f"{os.path.abspath(os.path.expanduser(path))}{colon}{name}"  # noqa: PTH100, PTH111 - ~ may be nobody's
 
 
 def _all(config: Config | None) -> Iterator[Template]:
@@ -96,4 +126,7 @@ def _all(config: Config | None) -> Iterator[Template]:
         yield template
     for name, path in own_templates().items():
         if config is None or name not in config.templates:
-            yield template_file(path, name)
+            try:
+                yield template_file(path, name)
+            except ConfigurationError as error:  # the others are fine
+                complain(f"tako: {error}")

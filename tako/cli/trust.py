@@ -12,6 +12,7 @@ from tako.beside import texts_in
 from tako.cli.arguments import UsageError
 from tako.cli.run import FAILED, complain
 from tako.cli.screen import is_terminal
+from tako.cli.session import print_json
 from tako.cli.table import show
 from tako.config import NAME, review
 from tako.errors import ConfigurationError
@@ -40,17 +41,24 @@ def run(options: Namespace) -> int:
     if options.revoke:
         if not trust.forget(path):
             raise UsageError(f"{path} isn't trusted")
-        complain(f"tako: {path} is no longer trusted")
-        return 0
+        return _told(path, f"{path} is no longer trusted", trusted=False, options=options)
     seen = review(path)
     if not options.yes:
         _show(path, seen)
         if not _asked():
             hint = "" if is_terminal(sys.stdin) else "; nobody answered on a terminal, so use tako trust --yes"
-            complain(f"tako: {path} isn't trusted{hint}")
+            _told(path, f"{path} isn't trusted{hint}", trusted=False, options=options)
             return FAILED
     trust.remember(path, seen.sha256, seen.beside.hashes)
-    complain(f"tako: {path} is trusted as it is now")
+    return _told(path, f"{path} is trusted as it is now", trusted=True, options=options)
+
+
+def _told(path: Path, text: str, *, trusted: bool, options: Namespace) -> int:
+    """Say what has become of a file."""
+    if options.json:
+        print_json({"file": str(trust.place_of(path)), "trusted": trusted})
+    else:
+        complain(f"tako: {text}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -147,6 +148,9 @@ def test_list_shows_what_is_trusted_and_revoke_ends_it(run: Run, folder: Path, t
     ]
     (other / "tako.toml").unlink()
     assert run("trust", "--list").out.splitlines()[2].split(maxsplit=1) == [str(other / "tako.toml"), "gone or broken"]
+    done = run("trust", "--revoke", "--json")
+    assert (done.code, json.loads(done.out)) == (0, {"file": str(folder / "tako.toml"), "trusted": False})
+    assert json.loads(run("trust", "--yes", "--json").out)["trusted"]
     assert run("trust", "--revoke").code == 0
     assert not run("chat", "hi").obeyed
     assert run("trust", "--revoke", str(other / "tako.toml")).code == 0

@@ -128,8 +128,8 @@ def _commands() -> str:
 
 def _unknown(name: str) -> str:
     near = get_close_matches(name, names(), 1, 0.6)
-    slip = f"did you mean `tako {near[0]}`? " if near else ""
-    return f'{name!r} isn\'t a command; {slip}To ask it: tako chat "{name}" (`tako --help` lists the commands)'
+    slip = f"did you mean `tako {near[0]}`? To ask a model" if near else "to ask a model"
+    return f'{name!r} isn\'t a command; {slip}: tako chat "{name}" (`tako --help` lists the commands)'
 
 
 def _late(name: str) -> Callable[[Namespace], int]:

@@ -122,7 +122,7 @@ def _trust(parser: ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="don't ask")
     parser.add_argument("--list", action="store_true", help="list the files that you trust")
     parser.add_argument("--revoke", action="store_true", help="trust FILE no longer")
-    add_json(parser, "with --list: print JSON")
+    add_json(parser)
 
 
 def _new_plugin(parser: ArgumentParser) -> None:
