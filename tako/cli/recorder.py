@@ -30,7 +30,7 @@ from tako.translator import PartContext, Translator
 from tako.types import ChatRequest, ChatResponse, Message, Role
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from tako.cli.session import Turn
     from tako.hookspecs import Around, Chat, Stream
@@ -271,7 +271,7 @@ def _hash(data_b64: str) -> str:
     return sha256(data_b64.encode()).hexdigest()
 
 
-def _mapped(value: Any, change: Any) -> Any:
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     """Return JSON with all texts changed, but the content of files."""
     table, items = as_object(value), as_array(value)
     if table is not None:
