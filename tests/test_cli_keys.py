@@ -177,3 +177,21 @@ def test_ctrl_d_where_a_key_is_asked_for_changes_nothing(home: Path) -> None:
     screen.wait_for("no key was given")
     assert screen.close() == 2
     assert not (home / "tako" / "keys.json").exists()
+
+
+def test_a_home_that_is_no_folder_has_no_keys() -> None:
+    code, _, err = tako("keys", XDG_CONFIG_HOME="/dev/null")
+    assert code == 0
+    assert err.startswith("tako: no keys are kept")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no disk that is always full")  # noqa: PTH110 - a device
+def test_a_full_disk_is_told_in_words(tmp_path: Path) -> None:
+    answer = json.dumps(OK)
+    with serve(reply(answer)) as server, open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        env = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
+        command = [*TAKO, "chat", "-m", "openai:m", "--no-stream", "Hi"]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, env=env, check=False, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "tako: No space left on device\n")

@@ -63,7 +63,7 @@ def stored() -> dict[str, Place]:
         data = file.read_bytes()
         if os.name != "nt" and file.stat().st_mode & 0o077:
             raise ConfigurationError(f"others can read {file}, so its keys aren't used: chmod 600 {file}")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a home of /dev/null has no keys
         return {}
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror or error}") from None

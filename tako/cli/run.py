@@ -112,7 +112,14 @@ def _explain(error: BaseException, *, debug: bool, what: str = "") -> None:
 
         traceback.print_exception(error)
     hint = " (--debug shows the traceback)" if what and not debug else ""
-    complain(": ".join(filter(None, ("tako", what, str(error)))) + hint)
+    complain(": ".join(filter(None, ("tako", what, _text_of(error)))) + hint)
+
+
+def _text_of(error: BaseException) -> str:
+    """Return an error's text; the system's errors have a number that tells nobody anything."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def _forget_output() -> None:
