@@ -18,6 +18,8 @@ from tako.conversation import Conversation
 from tako.hooks import PLUGINS
 from tako.testing.server import Received, Reply, Server, reply, serve, sse
 
+from .terminals import CTRL_D, ENTER, Terminal
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -336,3 +338,28 @@ def test_a_log_that_another_process_is_making_is_used(here: Path) -> None:
         database.execute("PRAGMA user_version = 0")
     with Log(here / "log.db") as log:
         assert log.ids() == [id]
+
+
+def test_undo_reaches_what_was_said_before_the_conversation_went_on(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["logs", "on"]) == 0
+    chat("Stays")
+    chat("One?")
+    chat("-C", "Two?")
+    screen = Terminal("chat", "-C")
+    for typed, answer in (
+        ("/undo", "are forgotten"),
+        ("Three?", "answer 3 to Three?"),
+        ("/undo", "are forgotten"),
+        ("/undo", "are forgotten"),
+        ("/undo", "There is nothing to undo"),
+    ):
+        screen.wait_for("> ")
+        screen.press(f"{typed}{ENTER}")
+        screen.wait_for(answer)
+    screen.press(CTRL_D)
+    assert screen.close() == 0
+    assert [row["question"] for row in logged(capsys)] == ["Stays"]
+    chat("-C", "And now?")
+    assert server.requests[-1].json["messages"][0]["content"] == "Stays"

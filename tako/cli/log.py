@@ -161,9 +161,9 @@ class Log:
         return number
 
     def undo(self, number: int) -> None:
-        """Delete a turn."""
+        """Delete a turn, and its conversation if that was the last one."""
         with self._writing():
-            self._db.execute("DELETE FROM turns WHERE number = ?", (number,))
+            self._delete_turn(number)
 
     def find(self, beginning: str = "") -> str:
         """Return the id that begins so, or that of the last conversation. Raises ConfigurationError."""
@@ -221,10 +221,13 @@ class Log:
     def _shrink(self) -> None:
         """Delete the oldest turns until the size fits, and the conversations that have lost their last one."""
         while self.size > self.most:
-            oldest = self._db.execute("SELECT number, conversation FROM turns ORDER BY number LIMIT 1").fetchone()
-            self._db.execute("DELETE FROM turns WHERE number = ?", (oldest["number"],))
-            order = "DELETE FROM conversations WHERE id = ? AND NOT EXISTS (SELECT 1 FROM turns WHERE conversation = ?)"
-            self._db.execute(order, (oldest["conversation"],) * 2)
+            self._delete_turn(self._db.execute("SELECT min(number) FROM turns").fetchone()[0])
+
+    def _delete_turn(self, number: int) -> None:
+        owner = self._db.execute("SELECT conversation FROM turns WHERE number = ?", (number,)).fetchone()
+        self._db.execute("DELETE FROM turns WHERE number = ?", (number,))
+        order = "DELETE FROM conversations WHERE id = ? AND NOT EXISTS (SELECT 1 FROM turns WHERE conversation = ?)"
+        self._db.execute(order, (owner["conversation"] if owner is not None else "",) * 2)
 
     def _setting(self, name: str) -> str | None:
         rows = self._rows("SELECT value FROM settings WHERE name = ?", (name,))

@@ -125,7 +125,7 @@ class Recorder:
         self._log, self._wanted = log, wanted
         self._options, self._missing = split_options(options)
         self._files: dict[str, str] = {}
-        self._numbers: list[int | None] = []
+        self._numbers: list[int | None] = [turn["number"] for turn in log.turns(id)] if id is not None else []
         self._tap = Tap()
         register(self._tap, name="conversation-log")
 
@@ -179,7 +179,7 @@ class Recorder:
 
     def undo(self) -> None:
         """Delete the last turn, if it was kept."""
-        number = self._numbers.pop()
+        number = self._numbers.pop() if self._numbers else None  # a conversation from a file isn't in the log
         if number is not None:
             self._log.undo(number)
 

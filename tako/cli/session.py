@@ -13,7 +13,7 @@ from tako.cli.attachments import write_media
 from tako.cli.models import EMBEDDED
 from tako.cli.run import complain
 from tako.cli.screen import Screen, is_terminal, printable, waiting
-from tako.types import ChatRequest, FinishReason, Message, Usage
+from tako.types import ChatRequest, FinishReason, Message, Role, Usage
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -97,9 +97,13 @@ class Session:
 
     def undo(self) -> bool:
         """Take the last turn back, from the log too; returns whether there was one."""
-        if not self.turns:
+        questions = [at for at, message in enumerate(self.before) if message.role is Role.USER]
+        if self.turns:
+            self.turns.pop()
+        elif questions:
+            del self.before[questions[-1] :]
+        else:
             return False
-        self.turns.pop()
         if self.recorder is not None:
             self.recorder.undo()
         return True
