@@ -225,7 +225,7 @@ class Drained(Generic[Item]):
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied: a stream is bound to its connection."""
-        raise TypeError("a stream cannot be pickled or copied; its response can: `stream.response()`")
+        raise TypeError("a stream can't be pickled or copied; its response can: `stream.response()`")
 
     def __enter__(self) -> Self:
         return self

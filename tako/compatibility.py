@@ -22,7 +22,7 @@ def check_version(plugin: object, where: str) -> None:
     if wanted is None:
         return
     if type(wanted) is not int or wanted < 1:
-        raise PluginError(f"{where}: {ATTRIBUTE} is {wanted!r}; it is the version of the hooks, a number from 1 on")
+        raise PluginError(f"{where}: {ATTRIBUTE} is {wanted!r}; it's a version of the hooks, a number from 1 on")
     if wanted > hookspecs.VERSION:
         raise PluginError(
             f"{where} is written for version {wanted} of tako's hooks, and {_this_core()} has version "

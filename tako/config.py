@@ -98,7 +98,7 @@ class Config(Struct, frozen=True):
         """
         wanted = name if name is not None else self.default
         if wanted is None:
-            raise ConfigurationError(f"{self.path}: default is not set; it names {one_of(self.providers)}")
+            raise ConfigurationError(f"{self.path}: default isn't set; it names {one_of(self.providers)}")
         name, _, model = wanted.partition(":")
         if name not in self.providers:
             known = f"{one_of(self.providers)}{near(name, self.providers)}"
@@ -253,7 +253,7 @@ def review(path: Path) -> Review:
     """Read a file to see what trusting it means. Raises ConfigurationError where it is not there, or wrong."""
     data = _read(path)
     if data is None:
-        raise ConfigurationError(f"{path}: there is no such file")
+        raise ConfigurationError(f"{path}: no such file")
     return _review(path, data)
 
 
@@ -299,11 +299,9 @@ def _read_named(name: str, from_where: str) -> Config:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        raise ConfigurationError(
-            f"{name}: there is no such file{from_where}; a configuration is expected there"
-        ) from None
+        raise ConfigurationError(f"{name}: no such file{from_where}; a configuration is expected there") from None
     except OSError as error:
-        raise ConfigurationError(f"{name}: cannot be read{from_where}: {error.strerror or error}") from None
+        raise ConfigurationError(f"{name}: can't be read{from_where}: {error.strerror or error}") from None
     if len(data) > LARGEST:
         raise ConfigurationError(f"{name} is larger than {LARGEST // 1024} KiB")
     return _parse(path, data, named=True)
@@ -314,7 +312,7 @@ def _read(path: Path) -> bytes | None:
     try:
         return read_regular(path, LARGEST)
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise ConfigurationError(f"{path} can't be read: {error.strerror or error}") from None
 
 
 def _parse(path: Path, data: bytes, *, named: bool = False) -> Config:

@@ -37,7 +37,7 @@ class FromEnvironment(str):
         """Read the variable; raises ConfigurationError where it isn't set, as after a pickle has travelled."""
         value = os.environ.get(variable)
         if not value:
-            raise ConfigurationError(f"the variable {variable} is not set, and values don't travel in pickles")
+            raise ConfigurationError(f"the variable {variable} isn't set, and values don't travel in pickles")
         made = super().__new__(cls, prefix + value)
         made.prefix, made.variable = prefix, variable
         return made

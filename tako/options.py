@@ -91,7 +91,7 @@ def fit(value: Any, name: str, declared: Any) -> Any:
         fields = [field.name for field in msgspec.structs.fields(table)]
         unknown = next((key for key in value if key not in fields), None)
         if unknown is not None:
-            raise ValueError(f".{unknown}: there is no such field (known: {', '.join(fields)})")
+            raise ValueError(f".{unknown}: no such field (known: {', '.join(fields)})")
         declared = table
     try:
         fitted = msgspec.convert(value, declared)

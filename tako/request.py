@@ -109,13 +109,13 @@ def _check_message(message: Any, i: int) -> None:
     if not isinstance(message, Message):
         raise ConfigurationError(f"messages[{i}] is a {_kind(message)}, not a Message")
     if message.role.__class__ is not Role:
-        raise ConfigurationError(f"messages[{i}].role is {shown(message.role)}, none of {', '.join(Role)}")
+        raise ConfigurationError(f"messages[{i}].role is {shown(message.role)}, not one of {', '.join(Role)}")
     content: Any = message.content
     if isinstance(content, str):
         return
     parts = as_array(content)
     if parts is None:
-        raise ConfigurationError(f"messages[{i}].content is a {_kind(content)}, neither a str nor a list of parts")
+        raise ConfigurationError(f"messages[{i}].content is a {_kind(content)}, not a str or a list of parts")
     for j, part in enumerate(parts):
         if part.__class__ is TextPart and part == TextPart(part.text) and part.text.__class__ is str:
             continue  # most are plain
@@ -152,7 +152,7 @@ def _check_options(request: ChatRequest) -> None:
             raise ConfigurationError(f"{name} is a {_kind(value)}, not {words}")
     _check_numbers(request)
     if request.model is not None and not (request.model and is_model(request.model)):
-        problem = "is no name that a model has" if request.model else "is empty; leave it out, or name one"
+        problem = "isn't a model's name" if request.model else "is empty; leave it out, or name one"
         raise ConfigurationError(f"model {request.model!r} {problem}")
     _check_items(request.stop, str, "stop")
     if "" in request.stop:

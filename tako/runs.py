@@ -124,7 +124,7 @@ class Run(Generic[T_co]):
     async def events(self, *, streaming: bool) -> AsyncGenerator[RunEvent, None]:
         """Run, and iterate over the events, with pieces of replies only if ``streaming``."""
         if self._begun:
-            raise ConfigurationError(f"{self._owner}: the run has begun already; make a new one")
+            raise ConfigurationError(f"{self._owner}: the run has already begun; make a new one")
         self._begun = True
         async with aclosing(self._make(streaming=streaming)) as events:
             async for event in events:

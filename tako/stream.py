@@ -54,7 +54,7 @@ class ChatStream:
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied: a stream is bound to its connection."""
-        raise TypeError(f"{self._id}: a stream cannot be pickled or copied; `await stream.response()` can")
+        raise TypeError(f"{self._id}: a stream can't be pickled or copied; `await stream.response()` can")
 
     async def __aenter__(self) -> Self:
         return self

@@ -122,7 +122,7 @@ def _read(path: str, data: bytes) -> Tables:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not TOML: {error}") from None
     except UnicodeError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
+        raise ConfigurationError(f"{path}: can't be read: {error}") from None
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {_plain(error)}") from None
     except RecursionError:
@@ -136,7 +136,7 @@ def _check_keys(path: str, where: str, table: Any, kind: type[Struct]) -> None:
     known = [field.name for field in msgspec.structs.fields(kind)]
     unknown = next((key for key in table if key not in known), None) if is_table(table) else None
     if unknown is not None:
-        raise ConfigurationError(f"{path}: {where}{unknown}: there is no such key (known: {', '.join(known)})")
+        raise ConfigurationError(f"{path}: {where}{unknown}: no such key (known: {', '.join(known)})")
 
 
 def _check_values(path: str, where: str, table: Any, kind: type, expected: str) -> None:
@@ -189,7 +189,7 @@ def _plugins(path: str, file: File) -> Settings:
     for name, table in options.items():
         if not is_table(table):
             raise ConfigurationError(
-                f"{path}: plugins.{name}: there is no such key (known: order, required, and a table of options for "
+                f"{path}: plugins.{name}: no such key (known: order, required, and a table of options for "
                 f"each plugin: [plugins.NAME])"
             )
         _refuse_secrets(f"{path}: plugins.{name}", table, file)

@@ -62,7 +62,7 @@ def remember(path: Path, content: str, beside: dict[str, str]) -> None:
             file.write(msgspec.json.format(msgspec.json.encode(record), indent=2))
         Path(name).replace(_file_of(folder, place_of(path)))
     except OSError as error:
-        raise ConfigurationError(f"trusted files cannot be remembered in {folder}: {error.strerror or error}") from None
+        raise ConfigurationError(f"can't save trusted files in {folder}: {error.strerror or error}") from None
     recall(path)  # raises what would keep it from being heeded
 
 
@@ -76,7 +76,7 @@ def forget(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise ConfigurationError(f"{folder} cannot be changed: {error.strerror or error}") from None
+        raise ConfigurationError(f"can't change {folder}: {error.strerror or error}") from None
     return True
 
 
@@ -105,7 +105,7 @@ def _load(file: Path) -> Record | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror or error}") from None
+        raise ConfigurationError(f"{file} can't be read: {error.strerror or error}") from None
     with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
         record = msgspec.json.decode(data or b"", type=Record)
         if file.name == _file_of(file.parent, Path(record.path)).name:
@@ -119,4 +119,6 @@ def _check_owner(path: Path) -> None:
         return
     facts = path.stat()
     if facts.st_uid not in (0, os.geteuid()) or facts.st_mode & 0o022:
-        raise ConfigurationError(f"others could have written {path}, so nothing in it is trusted (chmod go-w, chown)")
+        raise ConfigurationError(
+            f"other users can write to {path}, so tako doesn't trust it (fix that with chmod go-w, or chown)"
+        )

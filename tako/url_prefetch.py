@@ -128,7 +128,7 @@ def canonical_host(text: str) -> str | Address:
         try:
             return IPv6Address(text[1:-1])
         except ValueError:
-            raise ValueError("what the brackets hold is no IPv6 address") from None
+            raise ValueError("the part in brackets isn't an IPv6 address") from None
     name = text.removesuffix(".")
     if not name:
         raise ValueError("the host is empty")
@@ -163,7 +163,7 @@ def _ascii_name(name: str) -> str:
     try:
         return idna.encode(name, uts46=True, std3_rules=True).decode("ascii")
     except UnicodeError:  # IDNAError is one
-        raise ValueError("the host is no valid internationalised name") from None
+        raise ValueError("the host isn't a valid internationalised name") from None
 
 
 def _entries(option: str, value: Any, read: Callable[[Any], str]) -> tuple[str, ...]:

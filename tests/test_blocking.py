@@ -45,7 +45,7 @@ def until(condition: Callable[[], bool]) -> None:
         if condition():
             return
         time.sleep(0.01)
-    raise AssertionError("it did not come to pass in time")
+    raise AssertionError("it didn't come to pass in time")
 
 
 def test_it_answers_and_streams() -> None:

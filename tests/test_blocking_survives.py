@@ -464,4 +464,4 @@ def until(condition: Callable[[], bool]) -> None:
         if condition():
             return
         time.sleep(0.01)
-    raise AssertionError("it did not come to pass in time")
+    raise AssertionError("it didn't come to pass in time")

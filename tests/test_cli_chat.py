@@ -194,7 +194,7 @@ def test_without_a_model_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, capsy
             "has no option 'nonsense' (its options: n_threads, n_ctx, capabilities, deadline, defaults)",
         ),
         (["-m", "http-generic:m"], "needs the options url and body_template"),
-        (["-m", "openai:m", "-o", "base_url=example"], "is no base URL"),
+        (["-m", "openai:m", "-o", "base_url=example"], "isn't a base URL"),
         (["-m", "openai:m", "-o", "api_key=$ENV:NO_SUCH_KEY"], "NO_SUCH_KEY"),
         (["-m", "openai:m", "-o", "api_key=sk-secret\nX: y"], "line break"),
         (["--nonsense"], "--nonsense"),
@@ -239,7 +239,7 @@ def test_other_failures_are_one_line_too(capsys: pytest.CaptureFixture[str]) -> 
     with serve(reply(b"<html><body>Log in</body></html>", headers={"content-type": "text/html"})) as server:
         for stream in ([], ["--no-stream"]):
             assert chat(server, "Hello", *stream) == 1
-            assert "HTML" in (said := one_line(capsys)) or "not JSON" in said
+            assert "HTML" in (said := one_line(capsys)) or "isn't JSON" in said
     assert chat(server, "Hello") == 1  # the server is gone
     assert "127.0.0.1" in one_line(capsys)
 

@@ -131,11 +131,11 @@ def test_the_file_is_found_and_the_task_may_come_from_a_pipe(
     ("arguments", "says"),
     [
         (["conduct", "Hello"], "no configuration: neither TAKO_CONFIG nor ./tako.toml"),
-        (["conduct", "-c", "gone.toml", "Hello"], "gone.toml: there is no such file"),
+        (["conduct", "-c", "gone.toml", "Hello"], "gone.toml: no such file"),
         (["conduct", "-c", "chat.toml", "Hello"], "chat.toml: [conductor] is missing"),
-        (["conduct", "-c", "broken.toml", "Hello"], "broken.toml: defualt: there is no such key"),
-        (["chat", "-c", "gone.toml", "Hello"], "gone.toml: there is no such file"),
-        (["chat", "-c", "nothing.toml", "Hello"], "nothing.toml: default is not set"),
+        (["conduct", "-c", "broken.toml", "Hello"], "broken.toml: defualt: no such key"),
+        (["chat", "-c", "gone.toml", "Hello"], "gone.toml: no such file"),
+        (["chat", "-c", "nothing.toml", "Hello"], "nothing.toml: default isn't set"),
         (["chat", "-c", "work.toml", "-m", "law", "Hello"], "no provider 'law' is installed"),
     ],
 )

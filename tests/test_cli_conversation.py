@@ -144,7 +144,7 @@ def test_help_and_exit_are_commands_and_no_other_line_is_lost_as_one(server: Ser
     screen.type(f" /help{ENTER}")
     screen.wait_for("answer 3")
     screen.type(f"/exit now{ENTER}")
-    screen.wait_for("/exit stands alone")
+    screen.wait_for("/exit takes no text after it")
     screen.type(f"/tmp or not?{ENTER}")
     screen.wait_for("answer 5")
     screen.type(f"/EXIT{ENTER}")

@@ -146,7 +146,7 @@ def test_setup_downloads_checks_and_unpacks_once(tmp_path: Path) -> None:
 
     done = setup(offline)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "could not be downloaded" in done.stderr.splitlines()[-1]
+    assert "couldn't be downloaded" in done.stderr.splitlines()[-1]
     done = setup(found)
     assert done.returncode == 2
     assert "sha256" in done.stderr.splitlines()[-1]

@@ -151,12 +151,12 @@ def test_nothing_is_ever_overwritten(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "tako-acme").mkdir()
     (tmp_path / "tako-acme" / "mine.txt").write_text("precious")
     assert main(["new-plugin", "acme", "--into", str(tmp_path)]) == 2
-    assert "is there already; nothing was written" in capsys.readouterr().err
+    assert "already exists; nothing was written" in capsys.readouterr().err
     assert written(tmp_path) == {"tako-acme/mine.txt"}
     (tmp_path / "tako-other").write_text("a file")
     assert main(["new-plugin", "other", "--into", str(tmp_path)]) == 2
     assert main(["new-plugin", "acme", "--into", str(tmp_path / "nowhere")]) == 2
-    assert "cannot be made" in capsys.readouterr().err
+    assert "can't be made" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -177,10 +177,10 @@ def test_nothing_is_ever_overwritten(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["tako-acme"], "gets the tako- by itself"),
         (["core"], "'core' is taken"),
         (["openai"], "there is a provider 'openai' already: tako-openai"),
-        (["chat"], "the class cannot be Chat"),
+        (["chat"], "the class can't be Chat"),
         (["none"], "'None' isn't a valid class name"),
         (["acme", "--class", "acme"], "'acme' isn't a valid class name"),
-        (["acme", "--class", "HttpProvider"], "the class cannot be HttpProvider"),
+        (["acme", "--class", "HttpProvider"], "the class can't be HttpProvider"),
         (["acme", "--dialect", "smoke"], "invalid choice: 'smoke'"),
     ],
 )

@@ -211,7 +211,7 @@ def test_a_plugin_for_later_hooks_is_refused_with_what_to_install(
 
 @pytest.mark.parametrize("nonsense", [0, -1, "1", 1.0, True])
 def test_a_version_that_is_none_is_refused(nonsense: Any) -> None:
-    with pytest.raises(PluginError, match=r"tako_hooks is .*; it is the version of the hooks"):
+    with pytest.raises(PluginError, match=r"tako_hooks is .*; it's a version of the hooks"):
         check_version(plugin(nonsense), "plugin 'odd'")
 
 

@@ -86,11 +86,11 @@ def test_openai_has_a_limit_at_its_own_servers_alone() -> None:
     provider = get_provider("openai:gpt-6.2-sol", api_key="k", transport=httpx.MockTransport(lambda _: answer))
     response = provider.blocking.chat([Message.user([file(51)])])
     assert [notice.code for notice in response.notices] == [codes.OVER_LIMIT, codes.OVER_LIMIT]
-    assert "51.0 MB went out: the vendor takes 50 MB" in response.notices[0].message
+    assert "51.0 MB was sent: the vendor accepts 50 MB" in response.notices[0].message
 
 
 def test_a_strict_request_is_refused_before_it_goes_out(at: Callable[..., Provider]) -> None:
     request = ChatRequest([Message.user([ContentPart.text("?"), *[file(0.001)] * 6])], strict=True)
-    with serve() as server, pytest.raises(UnsupportedError, match="6 files went out: the vendor takes 5"):
+    with serve() as server, pytest.raises(UnsupportedError, match="6 files were sent: the vendor accepts 5"):
         at("bedrock", server.url).blocking.chat(request)
     assert server.connections == 0

@@ -48,7 +48,7 @@ def test_where_the_system_alone_speaks_its_text_goes_out_as_the_users_and_is_not
     assert "Say hello." in str(turn)
     assert not body.keys() & {"system", "systemInstruction"}
     assert [(notice.code, notice.path) for notice in response.notices] == [("changed_part", "messages")]
-    with pytest.raises(UnsupportedError, match="there is none"):
+    with pytest.raises(UnsupportedError, match="the request has none"):
         vendor.provider.blocking.chat(msgspec.structs.replace(request, strict=True))
     assert len(vendor.bodies) == 1
 

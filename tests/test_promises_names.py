@@ -187,9 +187,9 @@ def test_configurations_of_streams_take_their_pointers_by_place() -> None:
 def test_a_stream_that_is_to_be_copied_says_what_can_be(again: Any) -> None:
     provider = tako.providers.PythonProvider("py", lambda _: "hi")
     stream = provider.blocking.stream("x")
-    with pytest.raises(TypeError, match=r"a stream cannot be pickled or copied; .*stream\.response\(\)"):
+    with pytest.raises(TypeError, match=r"a stream can't be pickled or copied; .*stream\.response\(\)"):
         again(stream)
-    with pytest.raises(TypeError, match=r"python:py|py: a stream cannot be pickled or copied"):
+    with pytest.raises(TypeError, match=r"python:py|py: a stream can't be pickled or copied"):
         again(provider.stream("x"))
     assert again(stream.response())
 

@@ -126,7 +126,7 @@ def test_a_key_that_no_header_can_carry_is_refused_before_any_request(
 
 def test_a_key_of_the_environment_is_checked_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
-    assert "OPENAI_API_KEY holds a line break" in str(failing(lambda: OpenAI("m")))
+    assert "OPENAI_API_KEY contains a line break" in str(failing(lambda: OpenAI("m")))
     monkeypatch.delenv("OPENAI_API_KEY")
     assert "set OPENAI_API_KEY" in str(failing(lambda: OpenAI("m")))
     assert "MY_KEY, which isn't set" in str(failing(lambda: OpenAI("m", api_key="$ENV:MY_KEY")))

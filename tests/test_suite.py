@@ -50,7 +50,7 @@ def run_pytest(where: Path, *arguments: str, autoload: bool = False) -> subproce
 
 @pytest.mark.parametrize("replacement", [None, lambda self: None, "text"])
 def test_a_check_that_is_overridden_or_deleted_is_refused(replacement: Any) -> None:
-    with pytest.raises(TypeError, match="test_truncated_events cannot be overridden or deleted"):
+    with pytest.raises(TypeError, match="test_truncated_events can't be overridden or deleted"):
         suite(test_truncated_events=replacement)
 
 
@@ -63,7 +63,7 @@ def test_a_check_that_goes_missing_later_fails_the_suite() -> None:
 
 
 def test_the_machinery_cannot_be_overridden_either() -> None:
-    with pytest.raises(TypeError, match="run_check cannot be overridden"):
+    with pytest.raises(TypeError, match="run_check can't be overridden"):
         suite(run_check=lambda self, check: None)
 
 
@@ -197,7 +197,7 @@ def test_the_summary_is_written_for_an_authors_own_suite_and_failures_fail(tmp_p
     )
     ran = run_pytest(tmp_path, "--tako-summary=found.md", "-k", "test_chat or key_is_sent")
     assert ran.returncode == 1
-    assert "`provider` does not use self.secret" in ran.stdout
+    assert "`provider` doesn't use self.secret" in ran.stdout
     assert "| openai:m | completions | 1 | 1 | 0 |" in (tmp_path / "found.md").read_text(encoding="utf-8")
 
 

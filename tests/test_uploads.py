@@ -171,7 +171,7 @@ def test_gemini_says_that_a_file_was_not_taken(keeper: Callable[..., Provider], 
         return reply(json={}, headers={"x-goog-upload-url": f"http://{request.headers['host']}/place"})
 
     failed = reply(json={"file": {"name": "files/a", "state": "FAILED", "error": {"message": "no pages"}}})
-    with serve(start, failed) as server, pytest.raises(ResponseError, match=r"not taken.*no pages"):
+    with serve(start, failed) as server, pytest.raises(ResponseError, match=r"wasn't accepted.*no pages"):
         keeper("gemini", server.url).blocking.upload(file)
 
 

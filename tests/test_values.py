@@ -282,7 +282,7 @@ def asking(**options: Any) -> ChatRequest:
         (ChatRequest("hi"), "messages is a str"),  # type: ignore[arg-type]
         (["hi"], "messages[0] is a str, not a Message"),
         ([Message.user("a"), {"role": "user"}], "messages[1] is a dict, not a Message"),
-        ([Message("robot", "hi")], "messages[0].role is 'robot', none of system, user, assistant, tool"),  # type: ignore[arg-type]
+        ([Message("robot", "hi")], "messages[0].role is 'robot', not one of system, user, assistant, tool"),  # type: ignore[arg-type]
         ([Message.user(None)], "messages[0].content is a NoneType"),  # type: ignore[arg-type]
         ([Message.user(["hi"])], "messages[0].content[0] is a str, not a part: use ContentPart.text"),  # type: ignore[list-item]
         (asking(tools=[{"name": "f"}]), "tools[0] is a dict, not a Tool"),

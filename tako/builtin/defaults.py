@@ -69,7 +69,7 @@ def _through_chat(provider: Provider) -> Stream:
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         if request.strict:
-            raise UnsupportedError(f"{provider.id} cannot stream, and the request is strict")
+            raise UnsupportedError(f"{provider.id} can't stream, and the request is strict")
         outer = inside(provider)
         if outer is not None and outer.way != "stream":
             raise PluginError(f"{provider.id}: its tako_chat calls provider.stream, but it can't stream")

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from tako.types import ChatRequest, ChatResponse, Chunk
 
 MEDIA = {
-    "image": ("supports_vision", notices.MODEL_LACKS_VISION, "an image goes to {}, which sees none"),
-    "document": ("supports_documents", notices.MODEL_LACKS_DOCUMENTS, "a document goes to {}, which reads none"),
-    "audio": ("supports_audio", notices.MODEL_LACKS_AUDIO, "audio goes to {}, which hears none"),
-    "video": ("supports_video", notices.MODEL_LACKS_VIDEO, "a video goes to {}, which sees none"),
+    "image": ("supports_vision", notices.MODEL_LACKS_VISION, "the request has an image, and {} can't see images"),
+    "document": (
+        "supports_documents",
+        notices.MODEL_LACKS_DOCUMENTS,
+        "the request has a document, and {} can't read documents",
+    ),
+    "audio": ("supports_audio", notices.MODEL_LACKS_AUDIO, "the request has audio, and {} can't hear"),
+    "video": ("supports_video", notices.MODEL_LACKS_VIDEO, "the request has a video, and {} can't see videos"),
 }
 """By the kind of a part: the capability that it needs. Text is for every model."""
 AHEAD = timedelta(days=60)
@@ -97,9 +101,11 @@ def problems(provider: Provider, request: ChatRequest) -> list[Notice]:
     ending = retiring(provider, request, known) if soon else []
     lacks: list[tuple[str, str, str, str]] = []
     if request.tools and not known.supports_tools:
-        lacks.append(("supports_tools", notices.MODEL_LACKS_TOOLS, "tools", "tools are offered to {}, which has none"))
+        lacks.append(
+            ("supports_tools", notices.MODEL_LACKS_TOOLS, "tools", "the request has tools, and {} can't call tools")
+        )
     if request.response_format is not None and not known.supports_json_mode:
-        text = "JSON is asked of {}, which has no such mode"
+        text = "the request wants JSON, and {} has no JSON mode"
         lacks.append(("supports_json_mode", notices.MODEL_LACKS_JSON_MODE, "response_format", text))
     for kind, path in _media(request).items():
         field, code, text = MEDIA[kind]
@@ -116,7 +122,7 @@ def problems(provider: Provider, request: ChatRequest) -> list[Notice]:
     if request.strict and found:
         lost = "; ".join(f"{notice.path}: {notice.message}" for notice in found)
         raise UnsupportedError(
-            f"{provider.id} cannot do all that this strict request asks: {lost}", notices=tuple(found)
+            f"{provider.id} can't do everything that this strict request asks for: {lost}", notices=tuple(found)
         )
     return [*found, *ending]
 

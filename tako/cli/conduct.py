@@ -48,7 +48,7 @@ def run(options: Namespace) -> int:
             screen.add(result.text)
     complain(f"tako: {_total(result)}")
     if not result.complete:
-        complain("tako: the plans did not come to an end: max_steps is reached, and these are the last results")
+        complain("tako: the plans didn't come to an end: max_steps is reached, and these are the last results")
     return 0
 
 

@@ -126,7 +126,7 @@ async def _examine(subject: Subject) -> dict[str, Any]:
     if ready is not None:
         row["endpoint"] = "in process"
         if not ready():
-            row["why"] = "the model is not installed: run `tako setup embedded`"
+            row["why"] = "the model isn't installed: run `tako setup embedded`"
         return row
     try:
         provider: Any = subject.make()

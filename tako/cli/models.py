@@ -104,7 +104,7 @@ def decide(
     if path is None and embedded_ready():
         return Choice(EMBEDDED, options, config, fallback=True)
     if path is not None:
-        raise ConfigurationError(f"{path}: default is not set, and no -m names one of its providers")
+        raise ConfigurationError(f"{path}: default isn't set, and no -m names one of its providers")
     raise ConfigurationError(
         "no model is chosen: pass -m (as in -m openai:gpt-5), set TAKO_MODEL or a default in tako.toml, or run "
         '"pip install tako-llamacpp" and "tako setup embedded" for a small model that needs no key'

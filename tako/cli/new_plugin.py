@@ -164,7 +164,7 @@ def render(text: str, names: dict[str, str]) -> str:
     """Fill a template in."""
     clash = re.search(rf"^from \S+ import .*\b{names['cls']}\b", text, re.MULTILINE)
     if clash is not None:
-        raise UsageError(f"the class cannot be {names['cls']}, a name that its module imports; choose one with --class")
+        raise UsageError(f"the class can't be {names['cls']}, a name that its module imports; choose one with --class")
     return Template(text).substitute(names)
 
 
@@ -173,9 +173,9 @@ def write(root: Path, made: dict[str, str]) -> None:
     try:
         root.mkdir()
     except FileExistsError:
-        raise UsageError(f"{root} is there already; nothing was written") from None
+        raise UsageError(f"{root} already exists; nothing was written") from None
     except OSError as error:
-        raise UsageError(f"{root} cannot be made: {error.strerror or error}") from error
+        raise UsageError(f"{root} can't be made: {error.strerror or error}") from error
     try:
         for place, text in made.items():
             path = root / place
@@ -183,7 +183,7 @@ def write(root: Path, made: dict[str, str]) -> None:
             path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         shutil.rmtree(root, ignore_errors=True)
-        raise UsageError(f"{root} cannot be written: {error.strerror or error}") from error
+        raise UsageError(f"{root} can't be written: {error.strerror or error}") from error
 
 
 def _walk(folder: Traversable, above: str) -> Iterator[tuple[str, str]]:

@@ -75,7 +75,7 @@ def _plugins() -> list[dict[str, Any]]:
     rows = [_plugin(entry) for entry in entries]
     for wanted, source in PLUGINS.required.items():
         if not any(is_meant(wanted, entry) for entry in entries) and wanted not in general:
-            why = f"{source} names it, but nothing that is installed brings it"
+            why = f"{source} names it, but no installed distribution has it"
             rows.append(dict(zip(COLUMNS, ("plugin", wanted, "", "", "", "missing", True, why), strict=True)))
     return rows
 

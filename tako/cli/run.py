@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return NO_READER
     except OSError as error:  # the last of the output
         _forget_output()
-        complain(f"tako: the output cannot be written: {error.strerror or error}")
+        complain(f"tako: can't write the output: {error.strerror or error}")
         return FAILED
     finally:
         OUTPUT_IS_OURS.reset(ours)

@@ -67,7 +67,7 @@ def _path(given: str | None) -> Path:
     path = path / NAME if path.is_dir() else path
     if path.name != NAME:
         if not path.exists():
-            raise UsageError(f"{path}: there is no such file or folder")
+            raise UsageError(f"{path}: no such file or folder")
         raise UsageError(f"only a {NAME} needs trust; name other files where you use them, as in -c {path}")
     return path
 

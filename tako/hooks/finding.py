@@ -40,7 +40,7 @@ def import_provider(key: str, entry: Entry | None, failed: dict[str, str]) -> ty
         if is_interrupt(error):
             raise
         failed[entry.name] = report(error)
-        raise PluginError(f"{owner} could not be imported: {one_line(error)}") from error
+        raise PluginError(f"{owner} couldn't be imported: {one_line(error)}") from error
     if not (isinstance(found, type) and hasattr(found, "own_plugins")):
         raise PluginError(f"{owner}: {entry.value} isn't a subclass of tako.Provider")
     check_version(sys.modules.get(found.__module__), owner)

@@ -98,7 +98,7 @@ class Plugins:
             label = plugin if isinstance(plugin, str) else None
             labels = [name for name, known in self._general.items() if known.target is plugin or name == label]
             if not labels:
-                raise PluginError(f"plugin {plugin!r} is not registered")
+                raise PluginError(f"plugin {plugin!r} isn't registered")
             removed = self._general.pop(labels[0])
             self._forget(labels[0])
         close(removed)

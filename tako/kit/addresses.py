@@ -21,12 +21,12 @@ def check_url(url: str, option: str, owner: str, *, beyond: str = "") -> str:
     ``beyond``: a pattern of the paths that go after the base. They are cut off, since people paste whole addresses.
     """
     if not isinstance(url, str):
-        raise ConfigurationError(f"{owner}: {option} is no base URL: it is a {type(url).__name__}, not a str")
+        raise ConfigurationError(f"{owner}: {option} isn't a base URL: it is a {type(url).__name__}, not a str")
     problem = _url_problem(url)
     if problem:
         shown = shown_url(url)
         del url  # a traceback with locals shows this frame
-        raise ConfigurationError(f"{owner}: {option}{shown} is no base URL: {problem}")
+        raise ConfigurationError(f"{owner}: {option}{shown} isn't a base URL: {problem}")
     return re.sub(rf"(?:{beyond})/*$", "", url).rstrip("/")
 
 
@@ -38,9 +38,9 @@ def _url_problem(url: str) -> str:
     except ValueError:
         return "its host or its port can't be read"
     if parts.username is not None or parts.password is not None:
-        return "it must hold no credentials"
+        return "it mustn't contain credentials"
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        return "an address like https://api.example.com/v1 is expected"
+        return "give one like https://api.example.com/v1"
     if parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f]", url):
         return "it must end with the path, without spaces"
     return ""

@@ -19,7 +19,7 @@ def as_arguments(args: Any, context: PartContext) -> dict[str, Any]:
         return found
     if args is None or args == "":
         return {}
-    context.notice(notices.CHANGED_PART, "arguments that are no JSON object went out inside of one")
+    context.notice(notices.CHANGED_PART, "the arguments aren't a JSON object, so they were sent inside one")
     return {"arguments": args}
 
 

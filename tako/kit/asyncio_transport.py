@@ -90,7 +90,7 @@ class AsyncioTransport:
             target = self._target(request.url, proxy)
             head = _head(request, target)
         except ValueError as error:
-            failure: Exception = Route(request, proxy).unusable(f"its address or a header cannot be used: {error}")
+            failure: Exception = Route(request, proxy).unusable(f"its address or a header can't be used: {error}")
         else:
             pool, habits = self._pool, self._pool.habits
             connection, after = await self._begun(request, target, head)

@@ -109,7 +109,7 @@ class Patience:
     def check(self) -> float:
         """Return when the reply moved on last; raises ProviderTimeoutError where that is too long ago."""
         if monotonic() - self.since > self._timeout * PATIENCE:
-            raise ProviderTimeoutError(f"nothing but keep-alives came for {PATIENCE} x timeout={self._timeout:g} s")
+            raise ProviderTimeoutError(f"only keep-alives came for {PATIENCE} x timeout={self._timeout:g} s")
         return self.since
 
     def count(self, data: bytes) -> None:
@@ -166,12 +166,12 @@ def decode_json(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
         problem: Exception = error
-        text = f"the reply has another shape than expected: {error}"
+        text = f"the reply doesn't have the expected shape: {error}"
     except (msgspec.DecodeError, UnicodeError) as error:
         with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
             return decoder.decode(_ESCAPES.sub(_escape, data.removeprefix(BOM)))
         problem = error
-        text = f"the reply is not JSON ({error}): {excerpt(data)}"
+        text = f"the reply isn't JSON ({error}): {excerpt(data)}"
     except RecursionError as error:
         problem = error
         text = TOO_DEEP
@@ -238,4 +238,4 @@ def _inflater(reply: HttpReply) -> _Inflater | None:
         return None
     if coding in ("gzip", "x-gzip", "deflate"):
         return _Inflater(coding)
-    raise ResponseError(f"the reply is compressed as {coding!r}, which was not asked for")
+    raise ResponseError(f"the reply is compressed as {coding!r}, which tako didn't ask for")

@@ -65,7 +65,7 @@ def speak_as_user(system: Sequence[Any], context: PartContext) -> None:
     """
     refuse_empty(system, context)
     if system:
-        text = "the system's text went out as the user's: the API wants a turn of the user's, and there is none"
+        text = "the system text was sent as a user message: the API needs one, and the request has none"
         context.notice(notices.CHANGED_PART, text, "messages")
 
 
@@ -159,9 +159,9 @@ def encode_inner(
         if block is not None:
             blocks.append(block)
             if moved(block):
-                context.notice(notices.CHANGED_PART, "it went out after the tool results, which can't hold it")
+                context.notice(notices.CHANGED_PART, "it was sent after the tool results, which can't contain it")
         elif len(context.notices) == before:
-            context.notice(notices.MISPLACED_PART, f"a {type(part).__name__} cannot stand in a tool result")
+            context.notice(notices.MISPLACED_PART, f"a {type(part).__name__} can't be in a tool result")
     context.path = path
     return blocks
 
@@ -176,7 +176,7 @@ def encode(body: Any, *, large: bool = False) -> bytes:
     try:
         encoded = msgspec.json.encode(_without_long(body, long) if large else body)
     except RecursionError as error:
-        raise ConfigurationError("the request holds a value that is nested too deeply") from error
+        raise ConfigurationError("a value in the request is nested too deeply") from error
     except (TypeError, ValueError, UnicodeError, OverflowError) as error:
         raise ConfigurationError(f"the request holds a value that JSON can't carry: {error}") from error
     if not long:

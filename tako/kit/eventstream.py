@@ -99,7 +99,7 @@ class EventStreamDecoder:
                 break
             total, headers_size, checksum = _read_prelude(data, at)
             if crc32(view[at : at + 8]) != checksum:
-                raise ResponseError("the event stream is damaged, or is none: the CRC of a prelude does not fit")
+                raise ResponseError("the event stream is damaged, or it isn't one: the CRC of a prelude doesn't match")
             if not 0 <= total - headers_size - SMALLEST <= self._payload or headers_size > LONGEST_HEADERS:
                 raise self._refusal(total, headers_size)
             if size - at < total:
@@ -107,7 +107,7 @@ class EventStreamDecoder:
                 break
             end = at + total - 4
             if crc32(view[at + 8 : end], checksum) != _read_crc(data, end)[0]:
-                raise ResponseError("the event stream is damaged: the CRC of a message does not fit")
+                raise ResponseError("the event stream is damaged: the CRC of a message doesn't match")
             begin = at + PRELUDE + headers_size
             block = data[at + PRELUDE : begin]
             headers = self._headers.get(block)
@@ -160,7 +160,7 @@ def read_headers(block: bytes) -> dict[str, Any]:
             begin, at = at, at + size
             headers[name] = read(block[begin:at])
         else:
-            raise ValueError(f"the header {name!r} is of no known type ({kind})")
+            raise ValueError(f"the header {name!r} has an unknown type ({kind})")
         if at > len(block):
             raise ValueError(f"the header {name!r} is cut")
     return headers

@@ -235,7 +235,9 @@ def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: Prov
     losses = [notice for notice in notices if is_loss(notice.code)] if request.strict else []
     if losses:
         lost = "; ".join(f"{notice.path}: {notice.message}" if notice.path else notice.message for notice in losses)
-        raise UnsupportedError(f"{provider.id} cannot carry all of this strict request: {lost}", notices=tuple(losses))
+        raise UnsupportedError(
+            f"{provider.id} can't send everything in this strict request: {lost}", notices=tuple(losses)
+        )
 
 
 def _encoded(exchange: Exchange, request: ChatRequest) -> bytes:

@@ -125,7 +125,7 @@ def is_fetched(media: Media, part: Part, context: PartContext) -> bool:
 
 def as_text(media: Media, context: PartContext) -> str:
     """Return a text file as text, under its name: for wires that have no place for files, which is noted."""
-    context.notice(notices.CHANGED_PART, f"a file of type {media.mime!r} went out as text")
+    context.notice(notices.CHANGED_PART, f"a file of type {media.mime!r} was sent as text")
     text = decoded_text(media)
     head = f"{media.name}:\n" if media.name else ""
     return f"{head}{text}" if text.endswith("\n") else f"{head}{text}\n"
@@ -164,7 +164,7 @@ def _inline(part: ImagePart | ImageUrlPart | FilePart | FileUrlPart, text: str, 
         return None
     mime = part.mime or media.mime if is_own(part, context) else right_type(media.mime, head_of(data))
     if plain_type(mime) != plain_type(media.mime) and given:
-        text = f"{media.what} of type {given!r} went out as {mime}: its first bytes are those of one"
+        text = f"{media.what} of type {given!r} was sent as {mime}: its first bytes are those of one"
         context.notice(notices.CHANGED_PART, text)
     return Media(kind_of(mime) if mime else media.kind, mime, data, name=media.name)
 

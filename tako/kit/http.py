@@ -322,7 +322,7 @@ class HttpProvider(Provider):
         body = await read_start(reply, MIB, patience)
         facts = self._without_secrets(self.error_facts(reply, body))
         if 300 <= reply.status < 400:  # noqa: PLR2004 - RFC 9110
-            facts = Facts("the server redirects elsewhere, which is never followed; correct the base URL")
+            facts = Facts("the server redirects elsewhere, and tako doesn't follow redirects; correct the base URL")
         text = self.hide(body[: 2 * 4096].decode("utf-8", "replace"))
         return make_error(facts, codes=self.codes, status=reply.status, headers=reply.headers, body=text)
 

@@ -80,8 +80,8 @@ class Secret:
         if not self._text.strip():
             return "is empty"
         if _CONTROL.search(self._text):
-            return "holds a line break or another control character"
-        return None if self._text.isascii() else "holds characters that a header can't carry (not ASCII)"
+            return "contains a line break or another control character"
+        return None if self._text.isascii() else "contains characters that a header can't carry (not ASCII)"
 
     def __repr__(self) -> str:
         return "Secret(***)"

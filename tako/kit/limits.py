@@ -49,13 +49,15 @@ def _note(limit: Limit, found: list[tuple[str, FilePart | ImagePart]], context: 
     what = f"({limit.source})"
     for (path, _), size in zip(found, sizes, strict=True):
         if limit.each is not None and size > limit.each:
-            text = f"a file of {size / MB:.1f} MB went out: the vendor takes {limit.each / MB:g} MB {what}"
+            text = f"a file of {size / MB:.1f} MB was sent: the vendor accepts {limit.each / MB:g} MB {what}"
             context.notice(notices.OVER_LIMIT, text, path)
     if limit.total is not None and sum(sizes) > limit.total:
-        text = f"files of {sum(sizes) / MB:.1f} MB went out: the vendor takes {limit.total / MB:g} MB a request {what}"
+        text = (
+            f"files of {sum(sizes) / MB:.1f} MB was sent: the vendor accepts {limit.total / MB:g} MB a request {what}"
+        )
         context.notice(notices.OVER_LIMIT, text, "messages")
     if limit.count is not None and len(found) > limit.count:
-        text = f"{len(found)} files went out: the vendor takes {limit.count} a request {what}"
+        text = f"{len(found)} files were sent: the vendor accepts {limit.count} a request {what}"
         context.notice(notices.OVER_LIMIT, text, found[limit.count][0])
 
 

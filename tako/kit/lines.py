@@ -20,4 +20,4 @@ def strip_bom(start: bytes) -> tuple[bytes | None, bytes]:
 
 def too_large(what: str, cap: int) -> ResponseError:
     """Return the error for an event or a line of more than ``cap`` bytes."""
-    return ResponseError(f"The stream holds {what} of more than {cap} bytes, the most that is read.")
+    return ResponseError(f"The stream has {what} of more than {cap} bytes, which is the limit.")

@@ -201,7 +201,7 @@ class ModelTable:
         """The ``models.toml`` as it is."""
         sheet = self._read("models.toml", Sheet)
         if sheet is None:
-            raise PluginError(f"{self.package}: models.toml is broken: there is none")
+            raise PluginError(f"{self.package}: models.toml is missing")
         return sheet
 
     def _read(self, name: str, kind: type[T]) -> T | None:

@@ -22,7 +22,7 @@ def trusted() -> ssl.SSLContext:
         return tls_context()
     except OSError as error:
         raise ConfigurationError(
-            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read: {error}"
+            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name can't be read: {error}"
         ) from error
 
 

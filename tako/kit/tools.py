@@ -28,7 +28,7 @@ def encode_tools(
         if isinstance(tool, Tool):
             block = encode(tool)
             if tool.strict and not strict:
-                text = f"{context.provider} does not hold arguments to a schema; strict was left out"
+                text = f"{context.provider} doesn't hold arguments to a schema; strict was left out"
                 context.notice(notices.UNSUPPORTED_PARAMETER, text, f"tools[{i}].strict")
             declared.append(merge(block, tool.extra) if tool.extra else block)
         else:

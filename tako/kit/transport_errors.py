@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CLOSED = "the server closed it"
 INCOMPLETE = "the reply is incomplete"
-UNKNOWN_CLIENT = "the server wants a client's certificate, or another one; give a transport= that has it"
+UNKNOWN_CLIENT = "the server wants a client certificate, or a different one; give a transport= that has it"
 PROXY_LOGIN = 407
 NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 """What OpenSSL calls an answer that is no TLS."""
@@ -55,14 +55,14 @@ class Route:
     def unknown_host(self) -> TransportError:
         """The name has no address."""
         if self.proxy:
-            return TransportError(f"the host of the proxy {self.proxy.address} cannot be found; check proxy=")
-        return TransportError(f"the host {self.host} cannot be found; check the base URL")
+            return TransportError(f"the host of the proxy {self.proxy.address} can't be found; check proxy=")
+        return TransportError(f"the host {self.host} can't be found; check the base URL")
 
     def unreachable(self, reason: str) -> TransportError:
         """No connection."""
         place = f"the proxy {self.proxy.address}" if self.proxy else self.host
         reason = "it closed the connection" if reason == CLOSED else reason
-        return TransportError(f"cannot connect to {place}: {reason}")
+        return TransportError(f"can't connect to {place}: {reason}")
 
     def tunnel_refused(self, status: int | None) -> TransportError:
         """The proxy doesn't connect us."""
@@ -100,7 +100,7 @@ class Route:
 
     def unusable(self, reason: str) -> TransportError:
         """The request cannot be sent at all."""
-        return lasting(TransportError(f"{self.host} cannot be asked: {reason}"))
+        return lasting(TransportError(f"can't send to {self.host}: {reason}"))
 
 
 def no_login(proxy: Proxy | None) -> TransportError:

@@ -91,7 +91,7 @@ def arrange(
     _pair(turns, context, blocks)
     for turn in turns[:-1] if turns and turns[-1].own else turns:
         while turn.items and turn.items[-1].kind in blocks.not_last:
-            text = "it was left out: the model's turn may not end with it"
+            text = "it was left out: the model's message can't end with it"
             context.notice(notices.MISPLACED_PART, text, turn.items.pop().path)
     turns = _begun_by_user(_merged([turn for turn in turns if turn.items], blocks), context, blocks)
     system, turns = _place([item for role, item in items if role == "system"], turns, context, blocks)
@@ -134,7 +134,7 @@ def _items(
                 place += 1
                 yield role, item
             else:
-                text = f"a {type(part).__name__} cannot stand in a {message.role} message"
+                text = f"a {type(part).__name__} can't be in a {message.role} message"
                 context.notice(notices.MISPLACED_PART, text)
 
 

@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="NAME=REASON",
-        help="an ability that it lacks, or a check that does not apply, and why",
+        help="an ability that it lacks, or a check that doesn't apply, and why",
     )
     group.addoption("--tako-summary", metavar="FILE", help="write what suites found to FILE (.json or .md)")
 

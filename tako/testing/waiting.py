@@ -21,7 +21,7 @@ def until(holds: Callable[[], object]) -> None:
     """Wait until something holds; raises AssertionError where it does not come to that."""
     limit = time.monotonic() + PATIENCE
     while not holds():
-        assert time.monotonic() < limit, "what the test waits for has not come"
+        assert time.monotonic() < limit, "what the test waits for hasn't come"
         time.sleep(POLL)
 
 
@@ -29,5 +29,5 @@ async def until_async(holds: Callable[[], object]) -> None:
     """Wait likewise, and let the event loop go on."""
     limit = time.monotonic() + PATIENCE
     while not holds():
-        assert time.monotonic() < limit, "what the test waits for has not come"
+        assert time.monotonic() < limit, "what the test waits for hasn't come"
         await asyncio.sleep(POLL)

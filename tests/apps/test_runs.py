@@ -247,13 +247,13 @@ def test_a_run_is_awaited_as_often_as_you_like_and_made_once(saying: Callable[..
     async def twice() -> None:
         run = provider.run("Go", tools=[weather, clock])
         assert await asyncio.create_task(run.result()) is await run is await run.result()
-        with pytest.raises(ConfigurationError, match="has begun already"):
+        with pytest.raises(ConfigurationError, match="has already begun"):
             async for _ in run.stream():
                 pass
         left = provider.run("Go", tools=[weather, clock])
         async for _ in left.stream():
             break
-        with pytest.raises(ConfigurationError, match="has begun already"):
+        with pytest.raises(ConfigurationError, match="has already begun"):
             await left
 
     asyncio.run(twice())

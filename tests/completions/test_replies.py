@@ -281,11 +281,11 @@ def test_error_bodies_of_every_shape(body: Any, status: int, cls: type[errors.Pr
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        (b"<html>hello</html>", "not JSON"),
+        (b"<html>hello</html>", "isn't JSON"),
         (b"", "empty body"),
         (b'{"choices": []}', "no choices"),
         (b'{"choices": {"message": {"content": "5"}}}', r"\$\.choices"),
-        (b'{"choices": [{"message": {"content": "\xff"}}]}', "not JSON"),
+        (b'{"choices": [{"message": {"content": "\xff"}}]}', "isn't JSON"),
         (b"[" * 100_000, "."),
     ],
 )

@@ -179,7 +179,7 @@ def test_without_a_stream_hook_a_stream_is_one_call(vendor: Vendor) -> None:
 
 
 def test_a_strict_stream_does_not_fall_through(vendor: Vendor) -> None:
-    with pytest.raises(UnsupportedError, match="acme:m cannot stream"):
+    with pytest.raises(UnsupportedError, match="acme:m can't stream"):
         listen(vendor(tako_chat=saying("whole"))("m"), ChatRequest([Message.user("hi")], strict=True))
 
 

@@ -104,7 +104,7 @@ def test_a_plugin_is_registered_once_and_can_be_removed_by_name(register: Regist
     with pytest.raises(PluginError, match="registered already"):
         register(one, "another name")
     tako.unregister("mine")
-    with pytest.raises(PluginError, match="not registered"):
+    with pytest.raises(PluginError, match="isn't registered"):
         tako.unregister(one)
 
 

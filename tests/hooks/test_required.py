@@ -208,7 +208,7 @@ def test_the_lists_show_what_is_required_what_is_broken_and_what_is_missing(tmp_
     }
     found = rows(tmp_path, **{REQUIRE: "shout,redact"})
     assert (found["redact"]["kind"], found["redact"]["state"]) == ("plugin", "missing")
-    assert "nothing that is installed brings it" in found["redact"]["why"]
+    assert "no installed distribution has it" in found["redact"]["why"]
     assert found["good"]["state"] == "broken"  # no call of it would go out
     assert "plugin 'redact' is required" in found["good"]["why"]
     chain = command(tmp_path, "plugins", "good", **{REQUIRE: "tako-shout"}).stdout.splitlines()

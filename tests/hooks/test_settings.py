@@ -229,7 +229,7 @@ def test_what_does_not_fit_a_plugin_stops_every_call_in_one_line(
         ('[plugins]\norder = "audit"', 'plugins.order: expected a list of plugins, as in ["audit", "redact"]'),
         ("[plugins]\nrequired = [1]", 'plugins.required: expected a list of plugins, as in ["audit", "redact"]'),
         ('[plugins]\norder = ["a", "b", "a"]', "plugins.order names 'a' twice"),
-        ("[plugins]\nordre = []", "plugins.ordre: there is no such key (known: order, required, and a table"),
+        ("[plugins]\nordre = []", "plugins.ordre: no such key (known: order, required, and a table"),
         ('[plugins.audit]\napi_key = "sk-123"', "plugins.audit.api_key holds a secret itself; name a variable"),
     ],
 )

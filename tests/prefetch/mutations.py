@@ -190,7 +190,7 @@ MUTATIONS = (
     Mutation(
         "errors say what the library said",
         "fetch",
-        'Refusal("protocol", "the answer is not valid HTTP")',
+        'Refusal("protocol", "the answer isn\'t valid HTTP")',
         'Refusal("protocol", str(error))',
     ),
     # answers, in answer.py

@@ -156,8 +156,8 @@ def test_the_error_names_the_host_the_rule_and_the_option() -> None:
     world = Scripted({"a.example": ["10.0.0.5"], "b.example": [PUBLIC]}, [redirect("https://a.example/")])
     first, second = fetch_all(["https://A.example/x?y", "https://b.example/x?y"], world)
     assert str(first) == (
-        "cannot fetch the image from a.example: its address is a private one (rule: address); "
-        "an entry in allow_hosts or allow_cidrs, or allow_private_ips=True, would permit it"
+        "can't fetch the image from a.example: its address is a private one (rule: address); "
+        "an entry in allow_hosts or allow_cidrs, or allow_private_ips=True, would allow it"
     )
     assert (first.host, first.rule, first.option) == ("a.example", "address", "allow_private_ips=True")
     assert (second.host, second.rule, second.option) == ("b.example", "address", "allow_private_ips=True")

@@ -157,7 +157,7 @@ class RetryOfEverything(Plugin):
 
 
 class NoRetries(Plugin):
-    caught_by, told = "retries", "and was not tried again"
+    caught_by, told = "retries", "and wasn't tried again"
 
     class Once(Acme):
         def __init__(self, model: str, **options: Any) -> None:

@@ -116,7 +116,7 @@ class WhiteSpaceStripped(Plugin):
 
 
 class IdsNotUnique(Plugin):
-    caught_by, told = "call_ids", "ids of calls are not unique"
+    caught_by, told = "call_ids", "ids of calls aren't unique"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         raw = iter(response.raw["choices"][0]["message"].get("tool_calls", ()))
@@ -139,7 +139,7 @@ class UnicodeBrokenAtSplits(Plugin):
 
 
 class LinesSplitLikeText(Plugin):
-    caught_by, told = "unicode", "the reply is not JSON"
+    caught_by, told = "unicode", "the reply isn't JSON"
 
     def decoder(self, provider: Acme, exchange: Exchange) -> Any:
         class Splitting(CompletionsDecoder):

@@ -119,7 +119,7 @@ class ExtraDropped(Plugin):
 
 
 class ModelIgnored(Plugin):
-    caught_by, told = "model", "request.model did not go out"
+    caught_by, told = "model", "request.model didn't go out"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, model=None)
@@ -136,7 +136,7 @@ class HeadersIgnored(Plugin):
 
 
 class DescriptionsDropped(Plugin):
-    caught_by, told = "tools_are_offered", "a tool's description did not go out"
+    caught_by, told = "tools_are_offered", "a tool's description didn't go out"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(

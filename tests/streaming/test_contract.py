@@ -148,7 +148,7 @@ def test_an_error_inside_a_stream_is_the_error_of_the_status(
 def test_nonsense_inside_a_stream_is_a_response_error_with_its_path() -> None:
     with pytest.raises(ResponseError, match=r"\$\.choices\[0\]\.delta"):
         stream_of([{"choices": [{"delta": 7}]}])
-    with pytest.raises(ResponseError, match="not JSON"):
+    with pytest.raises(ResponseError, match="isn't JSON"):
         stream_of([b"data: nonsense\n\n"])
 
 

@@ -52,20 +52,20 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(name: str, url: st
 
 @pytest.mark.parametrize("name", ["OpenAI", "Anthropic", "AzureOpenAI", "Mistral", "Bedrock", "Vertex"])
 def test_a_key_in_the_query_of_a_base_url_is_not_repeated(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"='https://acme\.example/v1' is no base URL") as caught:
+    with pytest.raises(ConfigurationError, match=r"='https://acme\.example/v1' isn't a base URL") as caught:
         MAKE[name](f"https://acme.example/v1?key={SECRET}")
     assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("between", ["\n", "\r\n", "\x00", "\x1b[2K", "\x85", "\u2028", " ", "/\n", "/v1\n"])
 def test_a_key_that_was_pasted_behind_an_address_is_not_repeated(between: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"='https://acme\.example.*' is no base URL") as caught:
+    with pytest.raises(ConfigurationError, match=r"='https://acme\.example.*' isn't a base URL") as caught:
         MAKE["OpenAI"](f"https://acme.example{between}{SECRET}")
     assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["sk-proj-0123456789abcdef", "AIzaSyExample0123456789", "eyJhbGciOi.eyJzdWIi.c2lnbmF0"])
 def test_a_key_in_the_place_of_an_address_is_not_repeated(key: str) -> None:
-    with pytest.raises(ConfigurationError, match="base_url is no base URL") as caught:
+    with pytest.raises(ConfigurationError, match="base_url isn't a base URL") as caught:
         MAKE["OpenAI"](key)
     assert key not in str(caught.value)

@@ -72,7 +72,7 @@ def test_every_status_has_its_class(status: int, error: type[ProviderError]) -> 
     [
         (reply("<!doctype html><h1>Sign in</h1>", headers={"content-type": "text/html"}), "doctype html"),
         (reply(""), "an empty body"),
-        (reply('{"choices": ['), "not JSON"),
+        (reply('{"choices": ['), "isn't JSON"),
         (reply('{"error": ' + "[" * 100_000), "JSON"),
         (reply(json=[]), "Expected `object`, got `array`"),
         (reply(json={"choices": []}), "no choices"),
@@ -93,12 +93,12 @@ def test_a_reply_that_cannot_be_understood_says_why(script: Any, words: str, str
 def test_an_unreachable_host_is_named() -> None:
     with serve(ANSWER) as server:
         address = server.url
-    with pytest.raises(TransportError, match=f"cannot connect to {address.removeprefix('http://')}"):
+    with pytest.raises(TransportError, match=f"can't connect to {address.removeprefix('http://')}"):
         asyncio.run(OpenAI("m", api_key="k", base_url=address, max_retries=0).chat("hi"))
 
 
 def test_an_unknown_host_is_named() -> None:
-    with pytest.raises(TransportError, match=r"the host no-such-host\.invalid cannot be found"):
+    with pytest.raises(TransportError, match=r"the host no-such-host\.invalid can't be found"):
         asyncio.run(OpenAI("m", api_key="k", base_url="http://no-such-host.invalid/v1", max_retries=0).chat("hi"))
 
 

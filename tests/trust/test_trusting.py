@@ -125,7 +125,7 @@ def test_any_other_answer_on_a_terminal_trusts_nothing(run: Run) -> None:
 def test_a_file_that_is_not_there_is_said_to_be_missing(run: Run) -> None:
     for name in ("nosuch", "nosuch/tako.toml"):
         done = run("trust", name)
-        assert (done.code, done.err.startswith(f"tako: {name}: there is no such file")) == (2, True)
+        assert (done.code, done.err.startswith(f"tako: {name}: no such file")) == (2, True)
 
 
 def test_yes_asks_nothing_and_a_folder_stands_for_its_file(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_list_shows_what_is_trusted_and_revoke_ends_it(run: Run, folder: Path, t
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["trust", "gone/tako.toml", "--yes"], "gone/tako.toml: there is no such file"),
+        (["trust", "gone/tako.toml", "--yes"], "gone/tako.toml: no such file"),
         (["trust", "theirs.py", "--yes"], "only a tako.toml needs trust"),
         (["trust", "broken", "--yes"], "broken/tako.toml: not TOML"),
     ],

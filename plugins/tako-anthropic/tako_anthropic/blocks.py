@@ -23,6 +23,8 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
     if not isinstance(part, ReasoningPart) or block is None or context.origin.server != SERVER:
         return block
     if block.get("type") == "thinking" and not block.get("signature"):
-        context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: without its signature it is not taken back")
+        context.notice(
+            notices.UNSUPPORTED_PART, "reasoning was left out: the API doesn't take it back without its signature"
+        )
         return None
     return block

@@ -148,7 +148,7 @@ def test_a_token_goes_out_as_bearer_also_from_a_variable(monkeypatch: pytest.Mon
         ({"model": "m", "endpoint": "https://x.openai.azure.com/?api-version=1"}, "endpoint="),
         ({"model": "m", "token": "t"}, "one of api_key, token and token_provider"),
         ({"model": "m", "token_provider": lambda: "t"}, "one of api_key, token and token_provider"),
-        ({"model": "m", "api_key": None, "token": "a\nb"}, "token holds a line break"),
+        ({"model": "m", "api_key": None, "token": "a\nb"}, "token contains a line break"),
     ],
 )
 def test_what_cannot_be_right_fails_before_the_network(options: dict[str, Any], told: str) -> None:
@@ -286,7 +286,7 @@ def broken() -> str:
         (broken, "LookupError: no credentials found"),
         (lambda: None, "returned a NoneType"),
         (lambda: "", "is empty"),
-        (lambda: "a\r\nx: y", "holds a line break"),
+        (lambda: "a\r\nx: y", "contains a line break"),
     ],
 )
 def test_a_token_provider_that_fails_is_an_authentication_error(provider: Callable[[], Any], told: str) -> None:

@@ -195,7 +195,7 @@ class Bedrock(HttpProvider):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the account, whose credentials belong to this process."""
         if self._session is not None:
-            raise ConfigurationError(f"{self.id}: a boto3 session cannot travel in a pickle; use profile_name=")
+            raise ConfigurationError(f"{self.id}: a boto3 session can't travel in a pickle; use profile_name=")
         state = super().__getstate__()
         state.pop("account")
         return state

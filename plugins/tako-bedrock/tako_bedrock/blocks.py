@@ -150,7 +150,9 @@ def _result(part: ToolResultPart, rules: Rules, context: PartContext) -> dict[st
     if part.is_error and rules.converse.status:
         result["status"] = "error"
     elif part.is_error:
-        context.notice(notices.ERROR_FLAG, f"the error mark was left out: {who(rules)} takes none in a tool result")
+        context.notice(
+            notices.ERROR_FLAG, f"the error mark was left out: {who(rules)} doesn't accept one in a tool result"
+        )
     return {"toolResult": result}
 
 
@@ -173,6 +175,6 @@ def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | No
     if kept is not None and REDACTED in kept:
         return {}
     if not part.text and kept is None:
-        context.notice(notices.EMPTY_TEXT, "a reasoning without anything was left out")
+        context.notice(notices.EMPTY_TEXT, "an empty reasoning part was left out")
         return None
     return {"reasoningContent": {"reasoningText": {"text": part.text}}}

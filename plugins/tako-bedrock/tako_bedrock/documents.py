@@ -44,7 +44,7 @@ def put_beside(turn: Turn, context: PartContext) -> None:
     kinds = [item.kind for item in turn.items]
     if turn.role == "user" and "document" in kinds and "text" not in kinds:
         path = turn.items[kinds.index("document")].path
-        context.notice(notices.ADDED_TEXT, f"{BESIDE!r} was put beside a document: Converse wants a text there", path)
+        context.notice(notices.ADDED_TEXT, f"{BESIDE!r} was added beside a document: Converse needs a text there", path)
         turn.items.append(Item({"text": BESIDE}, "text", cached=False, path=path))
 
 

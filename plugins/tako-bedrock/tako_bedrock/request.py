@@ -51,7 +51,7 @@ def encode_request(
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format")
     for name in ("seed", "parallel_tool_calls"):
         if getattr(request, name) is not None:
-            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: Converse has none", name)
+            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: Converse doesn't have it", name)
     forced = bool({"any", "tool"} & body.get("toolConfig", {}).get("toolChoice", {}).keys())
     thought = reasoning(request, rules, context, forced=forced, open_calls=open_calls(turns))
     if inference := dict(_inference(request, rules, thought.get(FIELDS, {}), context)):
@@ -74,7 +74,7 @@ def _inference(
     elif request.stop:
         stops = request.stop if rules.blank_stops else [text for text in request.stop if text.strip()]
         if len(stops) < len(request.stop):
-            text = "stop sequences of white space were left out: the model refuses them"
+            text = "stop sequences that are only white space were left out: the model refuses them"
             context.notice(notices.UNSUPPORTED_PARAMETER, text, "stop")
         if stops:
             yield "stopSequences", stops
@@ -85,9 +85,9 @@ def _tools(request: ChatRequest, turns: list[Turn], rules: Rules, context: PartC
     names = dict.fromkeys(called(turns))
     choice = request.tool_choice
     if choice == "none" and request.tools:
-        text = "Converse cannot forbid tools: they went along, since the history has calls"
+        text = "Converse can't forbid tools: they were sent, because the history has calls"
         if not names:
-            text = "Converse cannot forbid tools: they were left out"
+            text = "Converse can't forbid tools, so they were left out"
         context.notice(notices.CHANGED_PARAMETER, text, "tool_choice")
         return {"tools": _declared(request, rules, context)} if names else {}
     if request.tools:
@@ -96,7 +96,9 @@ def _tools(request: ChatRequest, turns: list[Turn], rules: Rules, context: PartC
             config["toolChoice"] = chosen
         return config
     if choice is not None:
-        context.notice(notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: there are no tools", "tool_choice")
+        context.notice(
+            notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: the request has no tools", "tool_choice"
+        )
     if not names or "toolConfig" in request.extra:
         return {}
     text = "the tools that were called so far were declared: Converse refuses a history with calls without them"
@@ -112,7 +114,7 @@ def _choice(choice: str, rules: Rules, context: PartContext) -> dict[str, Any] |
     if kind in rules.converse.choices:
         return {"any": {}} if kind == "any" else {"tool": {"name": choice}}
     if "any" in rules.converse.choices:
-        text = f"tool_choice {choice!r} went out as 'required': this model can't be told which tool to call"
+        text = f"tool_choice {choice!r} was sent as 'required': this model can't be told which tool to call"
         context.notice(notices.CHANGED_PARAMETER, text, "tool_choice")
         return {"any": {}}
     text = "tool_choice was left out: this model decides itself whether it calls a tool"

@@ -43,7 +43,7 @@ def missing_region(owner: str, profile: str | None) -> ConfigurationError:
 def translated(error: Exception, owner: str, profile: str | None) -> ConfigurationError:
     """Say what is wrong with a session, a region or an endpoint."""
     if isinstance(error, ImportError):
-        return ConfigurationError(f"{owner} needs boto3, which cannot be imported: {_line(error)}")
+        return ConfigurationError(f"{owner} needs boto3, which can't be imported: {_line(error)}")
     return ConfigurationError(
         f"{owner}: {_line(error)}; correct the profile {profile or 'default'!r} or the environment"
     )
@@ -55,7 +55,7 @@ def refused(error: Exception, owner: str, profile: str | None, method: str | Non
     if kinds & SETTINGS:
         return ConfigurationError(f"{owner}: the AWS credentials are set up wrong: {_line(error)}; {REMEDY}")
     source = f"the source {method!r}" if method else _sources(profile)
-    text = f"AWS credentials could not be had from {source}: {_line(error)}"
+    text = f"couldn't get AWS credentials from {source}: {_line(error)}"
     made: ProviderError
     if kinds & {"HTTPClientError", "ConnectionError"}:
         made = TransportError(text)

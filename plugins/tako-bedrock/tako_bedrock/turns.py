@@ -102,7 +102,7 @@ def arrange(
 def _as_users(system: list[Item], first: Turn, context: PartContext) -> list[Item]:
     """Put the system's text before the user's own, for a model that takes no other; nothing of it is left."""
     for item in system:
-        text = "the system's text went out as the user's: this model takes no system messages"
+        text = "the system's text was sent as the user's: this model takes no system messages"
         context.notice(notices.CHANGED_PART, text, item.path)
     first.items[:0] = system
     return []
@@ -118,14 +118,14 @@ def cache_mark(mark: bool | str, place: str, path: str, rules: Rules, context: P
         return False
     if rules.converse.cache_hour or mark is True or mark == SHORT:
         return mark if rules.converse.cache_hour else True
-    text = f"a cache mark of {mark} went out without its time: this model takes {SHORT} alone"
+    text = f"a cache mark of {mark} was sent without its time: this model takes {SHORT} alone"
     context.notice(notices.CHANGED_PARAMETER, text, path)
     return True
 
 
 def who(rules: Rules) -> str:
     """Name a model in a notice of what it doesn't take; of one that isn't known, say how to tell which it is."""
-    return "this model" if rules.family else "a model that isn't known (base_model= tells which it is)"
+    return "this model" if rules.family else "a model that tako doesn't know (base_model= says which it is)"
 
 
 def open_calls(turns: list[Turn]) -> bool:

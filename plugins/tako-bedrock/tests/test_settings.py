@@ -51,7 +51,7 @@ def test_a_source_that_cannot_be_reached_is_a_transport_error(aws, tmp_path):
     aws.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
     aws.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     aws.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(TransportError, match="could not be had") as caught:
+    with pytest.raises(TransportError, match="couldn't get AWS credentials") as caught:
         Bedrock("m", region="us-east-1", max_retries=0).blocking.chat("Hello")
     assert caught.value.provider == "bedrock"
 

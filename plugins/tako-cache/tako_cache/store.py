@@ -91,7 +91,7 @@ class Store:
             if code in _DAMAGED:
                 self._set_aside(error)
             else:
-                self._warn(f"the cache in {self._file.parent} cannot be used: {type(error).__name__}: {error}")
+                self._warn(f"the cache in {self._file.parent} can't be used: {type(error).__name__}: {error}")
             return None
 
     def _open(self) -> sqlite3.Connection:
@@ -113,7 +113,9 @@ class Store:
         with suppress(OSError):
             Path(f"{self._file}-journal").unlink(missing_ok=True)  # belongs to the damaged file alone
             self._file.replace(aside)
-        self._warn(f"the cache {self._file} is damaged ({error}); it is now {aside.name}, and a new one begins")
+        self._warn(
+            f"the cache {self._file} is damaged ({error}); it was renamed to {aside.name}, and a new one was started"
+        )
 
     def _warn(self, text: str) -> None:
         if text not in self._warned:

@@ -104,7 +104,7 @@ def test_a_disk_that_fails_is_one_warning_and_misses(
         assert provider.blocking.chat("hi") == RESPONSE
     assert provider.asked == 3
     [warning] = caplog.messages
-    assert "cannot be used" in warning
+    assert "can't be used" in warning
 
 
 WRITER = """

@@ -78,7 +78,7 @@ class Fallback(Provider):
     ) -> None:
         members = _checked(providers)
         if order not in get_args(Order):
-            raise ConfigurationError(f"fallback: order is {shown(order)}, none of {', '.join(get_args(Order))}")
+            raise ConfigurationError(f"fallback: order is {shown(order)}, not one of {', '.join(get_args(Order))}")
         if isinstance(pause, bool) or not isinstance(pause, (int, float)) or not pause >= 0:
             raise ConfigurationError(f"fallback: pause is {shown(pause)}, not a number of seconds, 0 or more")
         super().__init__(SEPARATOR.join(member.id for member in members), capabilities=capabilities, deadline=deadline)

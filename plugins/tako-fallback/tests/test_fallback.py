@@ -238,7 +238,7 @@ def test_it_is_made_by_class_by_id_and_from_a_file(tmp_path: Path, monkeypatch: 
         ([], {}, "at least one"),
         ("openai", {}, "providers is a list of providers"),
         (["openai:x"], {}, "providers[0] is a str, not a provider"),
-        ([Member("a")], {"order": "random"}, "order is 'random', none of given, rotate, cheapest"),
+        ([Member("a")], {"order": "random"}, "order is 'random', not one of given, rotate, cheapest"),
         ([Member("a")], {"pause": -1}, "pause is -1"),
     ],
 )

@@ -222,7 +222,7 @@ def _checked_own(options: Options, id: str) -> Options:
 
 def _checked_id(id: str) -> str:
     if not isinstance(id, str) or not re.fullmatch(r"[^\s:]+", id):
-        raise ConfigurationError(f"HttpGeneric: id={id!r} is no name; one without spaces and colons is expected")
+        raise ConfigurationError(f"HttpGeneric: id={id!r} isn't a valid name; use one without spaces and colons")
     return id
 
 
@@ -234,5 +234,5 @@ def _checked_model(model: str, id: str) -> str:
 
 def _checked_method(method: str, owner: str) -> str:
     if not isinstance(method, str) or not re.fullmatch(r"[A-Z]+", method):
-        raise ConfigurationError(f"{owner}: method={method!r} is no HTTP method; POST is the usual one")
+        raise ConfigurationError(f"{owner}: method={method!r} isn't an HTTP method; POST is usual")
     return method

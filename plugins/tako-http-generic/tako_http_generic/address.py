@@ -119,7 +119,7 @@ def _checked(url: Any, option: str, owner: str) -> str:
         with suppress(ConfigurationError):  # its text has the URL in it
             check_url(_MARK.sub("model", base), option, owner)
             return base
-        raise ConfigurationError(f"{owner}: {option}={shown} holds no address like https://api.example.com/v1")
+        raise ConfigurationError(f"{owner}: {option}={shown} has no address like https://api.example.com/v1")
     check_url(_MARK.sub("model", base), option, owner)
     return base
 

@@ -51,7 +51,7 @@ def _parameters(request: ChatRequest, context: PartContext) -> dict[str, Any]:
             made["tool_choice"] = choice
     for name in ("tool_choice", "parallel_tool_calls"):
         if not tools and getattr(request, name) is not None:
-            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: there are no tools", name)
+            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: the request has no tools", name)
     if isinstance(request.response_format, JsonSchema):
         made["response_format"] = {"type": "json_schema", "schema": request.response_format.schema}
     elif request.response_format is not None:
@@ -68,6 +68,6 @@ def _thinking(wanted: int | str, context: PartContext) -> dict[str, Any]:
         context.notice(notices.UNSUPPORTED_PARAMETER, f"there is no effort {wanted!r}", "reasoning")
         return {}
     if isinstance(wanted, str):
-        text = f"the effort {wanted!r} went out as a budget of {budget} tokens"
+        text = f"the effort {wanted!r} was sent as a budget of {budget} tokens"
         context.notice(notices.CHANGED_PARAMETER, text, "reasoning")
     return {"reasoning": {"type": "enabled", "budget_tokens": budget}}

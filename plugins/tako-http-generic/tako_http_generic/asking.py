@@ -32,7 +32,7 @@ class Asking:
         self.shape: Format = options.get("messages_format", "tako")
         if self.shape not in FORMATS:
             raise ConfigurationError(
-                f"{owner}: messages_format={self.shape!r} is not known (known: {', '.join(FORMATS)})"
+                f"{owner}: messages_format={self.shape!r} isn't known (known: {', '.join(FORMATS)})"
             )
         self._address = Address(url, query, "url", owner)
         self._template = Template(body, f"{owner}: body_template")
@@ -63,7 +63,7 @@ class Asking:
         values = values_of(request, model, translator, context, slots=template.slots | address.slots, shape=self.shape)
         body = template.render({**values, "stream": stream})
         if request.extra and as_object(body) is None:
-            context.notice(notices.UNSUPPORTED_PARAMETER, "extra was left out: the body is no object", "extra")
+            context.notice(notices.UNSUPPORTED_PARAMETER, "extra was left out: the body isn't an object", "extra")
         else:
             body = merge_extra(body, request.extra)
         return Asked(address.of(values["model"]), body, context, model=values["model"])

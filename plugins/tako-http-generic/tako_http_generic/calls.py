@@ -33,7 +33,7 @@ class CallReader:
         if isinstance(given, str):
             given = ToolCalls(pointer=given)
         elif not isinstance(given, ToolCalls):
-            raise ConfigurationError(f"{where} is a {type(given).__name__}, neither ToolCalls nor a JSON pointer")
+            raise ConfigurationError(f"{where} is a {type(given).__name__}, not ToolCalls or a JSON pointer")
         self.place = Paths(given.pointer, f"{where}.pointer")
         self._id = Paths(given.id_pointer, f"{where}.id_pointer")
         self._name = Paths(given.name_pointer, f"{where}.name_pointer")

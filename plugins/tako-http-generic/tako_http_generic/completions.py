@@ -40,7 +40,7 @@ def encode_ollama(part: Part, context: PartContext) -> Any:
     if isinstance(part, ToolCallPart) and block is not None:
         args = as_object(part.args)
         if args is None and part.args not in (None, ""):
-            context.notice(notices.CHANGED_PART, "arguments that are no JSON object went out inside of one")
+            context.notice(notices.CHANGED_PART, "the arguments aren't a JSON object, so they were sent inside one")
             args = {"arguments": part.args}
         block["function"]["arguments"] = args or {}
     if isinstance(part, ToolResultPart) and block is not None:

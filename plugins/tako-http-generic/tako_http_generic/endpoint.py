@@ -115,6 +115,6 @@ def read_codes(given: Mapping[str, str], owner: str) -> dict[str, type[ProviderE
     for code, name in given.items():
         found = getattr(errors, name, None) if isinstance(name, str) else None
         if not (isinstance(found, type) and issubclass(found, ProviderError)):
-            raise ConfigurationError(f"{owner}: error_codes.{code} is {name!r}, no class of a ProviderError")
+            raise ConfigurationError(f"{owner}: error_codes.{code} is {name!r}, which isn't a class of ProviderError")
         read[str(code)] = found
     return read

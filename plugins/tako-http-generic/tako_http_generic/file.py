@@ -76,13 +76,13 @@ def read_file(path: Readable) -> dict[str, Any]:
         given = msgspec.json.decode(text) if file.name.lower().endswith(".json") else tomllib.loads(text)
         read = msgspec.convert(given, File)
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror or error}") from None
+        raise ConfigurationError(f"{file} can't be read: {error.strerror or error}") from None
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{file}: {error}") from None
     except RecursionError:
         raise ConfigurationError(f"{file} is nested too deeply") from None
     except (msgspec.DecodeError, ValueError) as error:  # of TOML, of JSON, of UTF-8
-        raise ConfigurationError(f"{file} cannot be parsed: {error}") from None
+        raise ConfigurationError(f"{file} can't be parsed: {error}") from None
     values = {name: getattr(read, name) for name in read.__struct_fields__}
     return {name: value for name, value in values.items() if value is not UNSET}
 

@@ -30,7 +30,7 @@ class Path:
         try:
             parts: list[str] = JsonPointer(text).parts
         except (JsonPointerException, TypeError, AttributeError) as error:
-            raise ConfigurationError(f"{where}={text!r} is no JSON pointer: {error} (an example: /choices/0)") from None
+            raise ConfigurationError(f"{where}={text!r} isn't a JSON pointer: {error} (example: /choices/0)") from None
         self.text = text
         self.steps: list[tuple[str, int | None]] = [(part, _index(part)) for part in parts]
 
@@ -68,7 +68,7 @@ class Paths:
 
     def __init__(self, given: Pointers, where: str) -> None:
         if not isinstance(given, (str, list, tuple)):
-            raise ConfigurationError(f"{where} is a {type(given).__name__}, neither a JSON pointer nor a list of them")
+            raise ConfigurationError(f"{where} is a {type(given).__name__}, not a JSON pointer or a list of them")
         texts = [given] if isinstance(given, str) else list(given)
         if not texts:
             raise ConfigurationError(f"{where} is an empty list; give a JSON pointer")

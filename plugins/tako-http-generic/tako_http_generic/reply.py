@@ -94,7 +94,7 @@ def content_blocks(value: Any, place: str) -> Iterator[dict[str, Any]]:
         return
     items = as_array(value)
     if items is None and as_object(value) is None:
-        raise ResponseError(f"{place} leads to {describe(value)}, which is no text")
+        raise ResponseError(f"{place} leads to {describe(value)}, which isn't text")
     for item in items if items is not None else [value]:
         block = as_object(item) or {"type": "text", "text": item}
         match block.get("type", "text"):

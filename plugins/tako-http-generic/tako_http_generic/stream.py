@@ -177,7 +177,7 @@ class PointerDecoder:
         """Note once that an event was passed over that says something."""
         if not self._passed_over and ("content" in found or "calls" in found):
             self._passed_over = True
-            self._exchange.context.notice(notices.LOST_PART, "events that `where` rules out were passed over", "")
+            self._exchange.context.notice(notices.LOST_PART, "events that `where` rules out were ignored", "")
 
     def _odd(self, event: Event) -> Any:
         """An error may be plain text; anything else that is no JSON is a reply that cannot be understood."""

@@ -85,7 +85,9 @@ class Template:
             known = ", ".join(PLACEHOLDERS)
             raise ConfigurationError(f"{where}: there is no placeholder {mark[0]!r} (known: {known})")
         if mark[0] != text.strip():
-            raise ConfigurationError(f"{where}: {text[:80]!r} is more than a placeholder, which must be the whole text")
+            raise ConfigurationError(
+                f"{where}: {text[:80]!r} has text around its placeholder, which must be the whole value"
+            )
         self.slots.add(name)
         return Slot(name)
 
@@ -110,8 +112,8 @@ def _check_json(value: Any, where: str) -> None:
         try:
             msgspec.json.encode(value)
         except (UnicodeError, OverflowError, ValueError, TypeError) as error:
-            raise ConfigurationError(f"{where} cannot be JSON: {error}") from None
+            raise ConfigurationError(f"{where} can't be JSON: {error}") from None
         if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigurationError(f"{where} is {value!r}, which JSON does not have")
+            raise ConfigurationError(f"{where} is {value!r}, which JSON doesn't have")
         return
-    raise ConfigurationError(f"{where} is a {type(value).__name__}, which JSON does not have")
+    raise ConfigurationError(f"{where} is a {type(value).__name__}, which JSON doesn't have")

@@ -96,7 +96,7 @@ def read_words(given: Mapping[str, Any], owner: str) -> dict[str, FinishReason]:
             read[word] = FinishReason(reason)
         except ValueError:
             known = ", ".join(FinishReason)
-            raise ConfigurationError(f"{owner}: finish_reasons.{word} is {reason!r}, none of {known}") from None
+            raise ConfigurationError(f"{owner}: finish_reasons.{word} is {reason!r}, not one of {known}") from None
     return read
 
 

@@ -37,7 +37,7 @@ def test_the_first_pointer_that_leads_to_something_counts(asked: Asked) -> None:
         ("/a/b/c", {"a": {"b": None}}, r"/a/b/c leads nowhere: /a/b is null"),
         ("/a/b", {"a": "text"}, r"/a/b leads nowhere: /a is text"),
         ("/a~1b/c", {"a/b": 3}, r"/a~1b/c leads nowhere: /a~1b is a number"),
-        ("/a", {"a": 3}, r"response_text_pointer leads to a number, which is no text"),
+        ("/a", {"a": 3}, r"response_text_pointer leads to a number, which isn't text"),
     ],
 )
 def test_a_pointer_that_leads_nowhere_says_how_far_it_got(asked: Asked, pointer: str, body: Any, said: str) -> None:

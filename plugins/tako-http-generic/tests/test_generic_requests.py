@@ -239,7 +239,7 @@ def test_what_the_template_has_no_place_for_is_noted_and_refused_where_strict() 
     assert sorted(noted(provider, FULL)) == [("unsupported_parameter", name) for name in named]
     other = ChatRequest([Message.user("hi")], model="small")
     assert noted(provider, other) == [("unsupported_parameter", "model")]
-    with pytest.raises(UnsupportedError, match="acme:large cannot carry all of this strict request: tools: "):
+    with pytest.raises(UnsupportedError, match="acme:large can't send everything in this strict request: tools: "):
         provider.blocking.chat(ChatRequest([Message.user("hi")], tools=[WEATHER], strict=True))
 
 

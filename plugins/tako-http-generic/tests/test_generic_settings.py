@@ -27,42 +27,45 @@ LOOP.append(LOOP)
         ({"body_template": {"a": ["{{ mesages }}"]}}, "body_template/a/0: there is no placeholder '{{ mesages }}'"),
         (
             {"body_template": {"a": "Say: {{ model }}"}},
-            "body_template/a: 'Say: {{ model }}' is more than a placeholder",
+            "body_template/a: 'Say: {{ model }}' has text around its placeholder",
         ),
         ({"body_template": {"{{ model }}": 1}}, "body_template has a placeholder as the key '{{ model }}'"),
         ({"body_template": {"a": {1: 2}}}, "body_template/a has the key 1; keys of JSON objects are text"),
-        ({"body_template": {"a": {1, 2}}}, "body_template/a is a set, which JSON does not have"),
-        ({"body_template": {"a": float("nan")}}, "body_template/a is nan, which JSON does not have"),
-        ({"body_template": {"a": "\ud800"}}, "body_template/a cannot be JSON: "),
+        ({"body_template": {"a": {1, 2}}}, "body_template/a is a set, which JSON doesn't have"),
+        ({"body_template": {"a": float("nan")}}, "body_template/a is nan, which JSON doesn't have"),
+        ({"body_template": {"a": "\ud800"}}, "body_template/a can't be JSON: "),
         ({"stream_body_template": {"a": "{{ x }}"}}, "stream_body_template/a: there is no placeholder '{{ x }}'"),
-        ({"response_text_pointer": "text"}, "response_text_pointer='text' is no JSON pointer: "),
-        ({"response_text_pointer": "/a/~2"}, "response_text_pointer='/a/~2' is no JSON pointer: "),
+        ({"response_text_pointer": "text"}, "response_text_pointer='text' isn't a JSON pointer: "),
+        ({"response_text_pointer": "/a/~2"}, "response_text_pointer='/a/~2' isn't a JSON pointer: "),
         ({"response_text_pointer": []}, "response_text_pointer is an empty list"),
-        ({"usage_pointer": ["/a", "b"]}, "usage_pointer='b' is no JSON pointer: "),
-        ({"tool_calls": "calls"}, "tool_calls.pointer='calls' is no JSON pointer: "),
+        ({"usage_pointer": ["/a", "b"]}, "usage_pointer='b' isn't a JSON pointer: "),
+        ({"tool_calls": "calls"}, "tool_calls.pointer='calls' isn't a JSON pointer: "),
         ({"tool_calls": {"place": "/a"}}, "tool_calls: Object contains unknown field `place`"),
         ({"stream_config": {"kind": "sse"}}, "stream_config: Invalid value 'sse' - at `$.kind`"),
         ({"stream_config": {"kind": "ndjson"}}, "stream_config: Object missing required field `content_pointer`"),
-        ({"stream_config": NdJson(content_pointer="x")}, "stream_config.content_pointer='x' is no JSON pointer"),
-        ({"stream_config": ToolCalls(pointer="/a")}, "stream_config is a ToolCalls, which does not belong there"),
+        ({"stream_config": NdJson(content_pointer="x")}, "stream_config.content_pointer='x' isn't a JSON pointer"),
+        ({"stream_config": ToolCalls(pointer="/a")}, "stream_config is a ToolCalls, which doesn't belong there"),
         ({"capabilities": {"max_tokens": 5}}, "capabilities has no 'max_tokens' (known: max_context_tokens, "),
-        ({"headers": [("X-A", "a\nb")]}, "the header x-a holds a line break or another control character"),
+        ({"headers": [("X-A", "a\nb")]}, "the header x-a contains a line break or another control character"),
         ({"headers": {"X A": "b"}}, "'x a' isn't the name of a header"),
         ({"headers": [("X-A", "$NOT_SET_9")]}, "the header X-A reads NOT_SET_9, which isn't set"),
         ({"headers": [("X-A", "5 $")]}, "the header X-A has a $ without a name: write $$ for a dollar"),
         ({"headers": [("X-A", "a"), ("x-a", "b")]}, "the header x-a is given twice"),
         ({"headers": [("X-A",)]}, "headers are pairs of texts (name, value)"),
-        ({"url": "ftp://x/y"}, "url='ftp://x/y' is no base URL"),
+        ({"url": "ftp://x/y"}, "url='ftp://x/y' isn't a base URL"),
         ({"url": "https://h/{{ user }}"}, "has another placeholder than {{ model }}"),
         ({"url": "https://h/a?b c"}, "has a query with a space"),
-        ({"method": "post it"}, "method='post it' is no HTTP method"),
+        ({"method": "post it"}, "method='post it' isn't an HTTP method"),
         (
             {"messages_format": "gemini"},
-            "messages_format='gemini' is not known (known: tako, openai, anthropic, ollama)",
+            "messages_format='gemini' isn't known (known: tako, openai, anthropic, ollama)",
         ),
-        ({"finish_reasons": {"x": "done"}}, "finish_reasons.x is 'done', none of stop, length"),
-        ({"error_codes": {"429": "TooMany"}}, "error_codes.429 is 'TooMany', no class of a ProviderError"),
-        ({"error_codes": {"429": "ConfigurationError"}}, "error_codes.429 is 'ConfigurationError', no class"),
+        ({"finish_reasons": {"x": "done"}}, "finish_reasons.x is 'done', not one of stop, length"),
+        ({"error_codes": {"429": "TooMany"}}, "error_codes.429 is 'TooMany', which isn't a class of ProviderError"),
+        (
+            {"error_codes": {"429": "ConfigurationError"}},
+            "error_codes.429 is 'ConfigurationError', which isn't a class",
+        ),
         ({"usage_fields": {"tokens": "/a"}}, "usage_fields has 'tokens' (known: input_tokens"),
         ({"defaults": {"mood": 1}}, "a request has no option 'mood'"),
         ({"timeout": 0}, "timeout is a number of seconds above 0"),
@@ -86,7 +89,7 @@ def test_a_template_without_an_end_is_one_line() -> None:
 
 def test_an_id_is_a_name_and_a_model_is_named() -> None:
     for bad in ("", "a:b", "a b"):
-        with pytest.raises(ConfigurationError, match="is no name"):
+        with pytest.raises(ConfigurationError, match="isn't a valid name"):
             HttpGeneric(bad, "m", URL, BODY)
     with pytest.raises(ConfigurationError, match="acme: no model is named; write acme:MODEL"):
         HttpGeneric("acme", "", URL, BODY)
@@ -147,9 +150,9 @@ def test_a_file_is_the_same_in_toml_and_json(tmp_path: Path) -> None:
         (('"/piece"', "3"), "- at `$.stream_config.content_pointer`"),
         (('"ndjson"', '"lines"'), "Invalid value 'lines' - at `$.stream_config.kind`"),
         (("{{ messages }}", "{{ message }}"), "acme:large: body_template/messages: there is no placeholder"),
-        (('"/answer"', '"answer"'), "acme:large: response_text_pointer='answer' is no JSON pointer"),
+        (('"/answer"', '"answer"'), "acme:large: response_text_pointer='answer' isn't a JSON pointer"),
         (("blue", "$NOT_SET_9"), "acme:large: the header x-team reads NOT_SET_9, which isn't set"),
-        (("[body_template]", "[body_template"), "cannot be parsed: "),
+        (("[body_template]", "[body_template"), "can't be parsed: "),
         (('id = "acme"', 'id = "acme"\ncolour = "red"'), "Object contains unknown field `colour`"),
     ],
 )
@@ -166,10 +169,10 @@ def test_what_is_wrong_with_a_file_names_the_file_and_the_place(
 
 
 def test_a_file_that_cannot_be_read_or_is_no_text_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"none\.toml cannot be read: No such file"):
+    with pytest.raises(ConfigurationError, match=r"none\.toml can't be read: No such file"):
         HttpGeneric.from_file(tmp_path / "none.toml")
     (tmp_path / "bad.json").write_bytes(b"\xff\xfe{")
-    with pytest.raises(ConfigurationError, match=r"bad\.json cannot be parsed: "):
+    with pytest.raises(ConfigurationError, match=r"bad\.json can't be parsed: "):
         HttpGeneric.from_file(tmp_path / "bad.json")
 
 

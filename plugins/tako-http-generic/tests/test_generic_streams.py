@@ -120,7 +120,7 @@ def test_a_line_of_error_in_ndjson(streamed: Asked) -> None:
 
 
 def test_a_stream_that_is_no_json_is_an_error(streamed: Asked) -> None:
-    with pytest.raises(ResponseError, match="not JSON"):
+    with pytest.raises(ResponseError, match="isn't JSON"):
         streamed(reply([b"data: {oops\n\n", b"data: [DONE]\n\n"]), stream_config=OpenAiSse())
 
 

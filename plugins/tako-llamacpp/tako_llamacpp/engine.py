@@ -58,7 +58,7 @@ class Engine:
             self._server: Any = xllamacpp.Server(params)
         except RuntimeError as error:
             raise ConfigurationError(
-                f"llama.cpp cannot load {setting.path}: an unknown kind of model, or too little memory "
+                f"llama.cpp can't load {setting.path}: an unknown kind of model, or too little memory "
                 f"for n_ctx={setting.n_ctx}"
             ) from error
         self._server.handle_metrics()  # a server that is freed before its own loop has begun waits for ever

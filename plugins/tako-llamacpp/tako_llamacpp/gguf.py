@@ -32,10 +32,10 @@ def read_header(path: Path, owner: str) -> Header:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if data[:4] != MAGIC:
-                raise ConfigurationError(f"{owner}: {path} is no GGUF file")
+                raise ConfigurationError(f"{owner}: {path} isn't a GGUF file")
             return Header(_context_length(data), _template(data))
     except (OSError, ValueError, struct.error) as error:  # mmap refuses an empty file by ValueError
-        raise ConfigurationError(f"{owner}: {path} cannot be read as a GGUF file: {error}") from error
+        raise ConfigurationError(f"{owner}: {path} can't be read as a GGUF file: {error}") from error
 
 
 def _context_length(data: mmap.mmap) -> int | None:

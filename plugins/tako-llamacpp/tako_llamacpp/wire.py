@@ -47,7 +47,7 @@ def translator(header: Header) -> Translator:
 
     def encode(part: Part, context: PartContext) -> Any:
         if isinstance(part, (ImagePart, ImageUrlPart)):
-            context.notice(notices.UNSUPPORTED_PART, "an image was left out: models in process see none")
+            context.notice(notices.UNSUPPORTED_PART, "an image was left out: models in this process can't see images")
             return None
         return inner.encode(part, context)
 
@@ -63,7 +63,9 @@ def encode(request: ChatRequest, model: str, translator: Translator, name: str, 
         )
     if request.tools and not takes_tools(header):
         context.notice(
-            notices.UNSUPPORTED_PARAMETER, "tools were left out: the model's chat template has none", "tools"
+            notices.UNSUPPORTED_PARAMETER,
+            "tools were left out: the model's chat template doesn't support them",
+            "tools",
         )
         request = replace(request, tools=[], tool_choice=None)
     body = encode_request(replace(request, model=None), model, translator, context, dialect(header), stream=True)

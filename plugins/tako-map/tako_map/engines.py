@@ -82,7 +82,7 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine, None]:
             yield Engine(chat, _own_quota(), shared=False)
         return
     if engine not in ("dask", "ray"):
-        raise ConfigurationError(f"engine {engine!r} is none of local, dask and ray")
+        raise ConfigurationError(f"engine {engine!r} isn't local, dask or ray")
     spec = _travelling(provider, options, engine)
     try:
         opened = import_module(f"tako_map.{engine}_engine").cluster(settings.address, settings.workers)
@@ -131,7 +131,7 @@ def _travelling(provider: str | Provider, options: dict[str, Any], engine: str) 
     secret = find_secret(options, dollar=True)
     if secret is not None:
         raise ConfigurationError(
-            f"options{secret} holds a key itself, and keys do not travel to workers: set the vendor's variable in "
+            f"options{secret} holds a key itself, and keys don't travel to workers: set the vendor's variable in "
             f'their environment, or name one, as in "$ENV:NAME"'
         )
     return Spec(provider, options, installed(provider), PLUGINS.settings)
@@ -213,7 +213,7 @@ class Fleet:
             self._opening.pop(name, None)
         if session is None or lacks:
             self._unfit[name] = ", ".join(lacks)
-            warnings.warn(f"tako map: worker {name} is not used: {self._unfit[name]}", stacklevel=2)
+            warnings.warn(f"tako map: worker {name} isn't used: {self._unfit[name]}", stacklevel=2)
             if session is not None:
                 await session.close()
             return

@@ -102,7 +102,7 @@ class Job:
             complain(f"tako: stopped: {stopped}{self.again}")
             return FAILED
         if not (progress.done or progress.failed or progress.refused or source.skipped):
-            complain(f"tako: {self._input}: there are no rows; nothing was asked")
+            complain(f"tako: {self._input}: the file has no rows, so nothing was sent")
         if progress.failed:
             way_out = "; --retry-failed asks them again" if self.again else ""
             complain(f"tako: {_rows(progress.failed)} failed, the output says why{way_out}")
@@ -136,7 +136,7 @@ class Job:
         """Refuse an output whose answers are to something else. Raises ConfigurationError."""
         where = self._output.path
         if before is None:
-            complain(f"tako: {where}: it isn't recorded what its answers were asked with; they are kept")
+            complain(f"tako: {where}: tako doesn't know which prompt and model its answers are from; it keeps them")
         elif not self._keep and (changes := before.changes(now)):
             what = f"{where}: its answers are to something else: {'; '.join(changes)}"
             raise ConfigurationError(f"{what}; --restart asks everything again, --keep keeps them and goes on")

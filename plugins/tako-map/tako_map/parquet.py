@@ -30,7 +30,7 @@ class ParquetRows:
             self._file = parquet.ParquetFile(path, page_checksum_verification=True)
             self.columns = [str(name) for name in self._file.schema_arrow.names]
         except Exception as error:
-            raise ConfigurationError(f"it isn't Parquet that can be read: {_line(error)}") from error
+            raise ConfigurationError(f"it isn't a readable Parquet file: {_line(error)}") from error
         self._total: int = self._file.metadata.num_rows
         self._number = 0
 

@@ -80,7 +80,7 @@ class Source:
             if key is not None and self._known is not None and (self._key is not None or len(self._known)):
                 known = self._known.meet(key, digest)
                 if known.before:
-                    text = f"the key {key!r} was there before; a key is asked once"
+                    text = f"the key {key!r} appears twice; each key is sent once"
                     return Row(number, None, problem=RowError(f"row {number}: {text}"))
                 if known.done:
                     self._pass_over(number, same=known.same)
@@ -140,7 +140,7 @@ class Source:
                 raise ConfigurationError(f"{what}; rows are read from one file")
             self.path.open("rb").close()
         except FileNotFoundError as error:
-            raise ConfigurationError("there is no such file") from error
+            raise ConfigurationError("no such file") from error
         except OSError as error:
             raise ConfigurationError(f"it can't be read: {error.strerror or error}") from error
 

@@ -248,7 +248,7 @@ def _prices(settings: Settings) -> Any:
     known = provider.capabilities
     if known.usd_per_input_mtok is None or known.usd_per_output_mtok is None:
         raise ConfigurationError(
-            f"max_cost: the prices of {provider.id} are not known; give them as the option capabilities, with "
+            f"max_cost: the prices of {provider.id} aren't known; give them as the option capabilities, with "
             "usd_per_input_mtok and usd_per_output_mtok"
         )
     return known

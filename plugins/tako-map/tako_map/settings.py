@@ -39,4 +39,4 @@ class Settings(Struct, frozen=True, kw_only=True):
             if value is not None and not value > 0:
                 raise ConfigurationError(f"{name} is {value}; it must be more than 0")
         if self.max_cost is not None and not self.max_cost >= 0:
-            raise ConfigurationError(f"max_cost is {self.max_cost}; it cannot be less than 0")
+            raise ConfigurationError(f"max_cost is {self.max_cost}; it can't be less than 0")

@@ -130,7 +130,7 @@ def test_what_is_wrong_with_a_row_is_one_line_and_the_rest_is_done(
     for number, words in {
         2: "no column 'text'",
         3: "broken JSON",
-        4: "the key 'a' was there before",
+        4: "the key 'a' appears twice",
         5: "not UTF-8",
         6: "not a list",
         7: "52,428,827 bytes",
@@ -175,7 +175,7 @@ def test_a_quote_that_is_never_closed_costs_its_own_row_alone(
     [
         ("in.csv", b"id,other\n1,2\n", "there is no column 'text' (columns: id, other)"),
         ("in.csv", "id,text\n".encode("utf-16"), "it is UTF-16; save it as UTF-8"),
-        ("in.parquet", b"PAR0", "it isn't Parquet"),
+        ("in.parquet", b"PAR0", "it isn't a readable Parquet file"),
         ("in.xlsx", b"", "rows are read from"),
     ],
 )
@@ -194,7 +194,7 @@ def test_an_empty_file_is_no_failure(name: str, tmp_path: Path, capsys: pytest.C
     (tmp_path / name).write_bytes(b"")
     with serve(ok()) as server:
         assert tako_map(server.url, tmp_path / name, tmp_path / "out.jsonl") == 0
-    assert "there are no rows" in capsys.readouterr().err
+    assert "has no rows" in capsys.readouterr().err
     assert (tmp_path / "out.jsonl").read_bytes() == b""
 
 
@@ -281,7 +281,7 @@ def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_ro
         ("[]", "isn't a JSON Schema"),
         ('{"$schema": 5}', "$schema isn't text"),
         ('{"type": "objekt"}', "'objekt' is not valid under any of the given schemas at $.type"),
-        ('{"properties": {"a": {"$ref": "#/$defs/b"}}}', "refers to '#/$defs/b', which is not in it"),
+        ('{"properties": {"a": {"$ref": "#/$defs/b"}}}', "refers to '#/$defs/b', which isn't in it"),
         ('{"items": {"$ref": "http://127.0.0.1:1/x.json"}}', "refers to 'http://127.0.0.1:1/x.json'"),
     ],
 )

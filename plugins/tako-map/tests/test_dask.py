@@ -57,7 +57,7 @@ async def test_workers_that_lack_a_plugin_say_which(cluster: Any) -> None:
 
 
 async def test_workers_read_their_keys_themselves_and_a_key_in_the_options_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"options\.api_key holds a key itself, and keys do not travel"):
+    with pytest.raises(ConfigurationError, match=r"options\.api_key holds a key itself, and keys don't travel"):
         await gather(tako_map.run(["a"], "toy:m", options={"api_key": "sk-1"}, engine="dask"))
     with pytest.raises(ConfigurationError, match="pass the id"):
         await gather(tako_map.run(["a"], get_provider("toy"), engine="dask"))

@@ -87,7 +87,7 @@ FILES: dict[str, tuple[bytes, list[str], list[str]]] = {
     "again.jsonl": (
         b'{"id": 1, "text": "a"}\n{"id": "1", "text": "b"}\n',
         ["a"],
-        ["row 2: the key '1' was there before"],
+        ["row 2: the key '1' appears twice"],
     ),
 }
 
@@ -122,8 +122,8 @@ WHOLE: dict[str, tuple[bytes | None, str]] = {
     "twice.csv": (b"id,text,text\n1,a,b\n", "there are 2 columns 'text'"),
     "lacks.tsv": (b"id,text\n1,a\n", "there is no column 'text' (columns: id,text)"),
     "array.json": (b'[\n  {"id": 1, "text": "a"}\n]\n', "it is one JSON array; write one object on each line"),
-    "half.parquet": (b"PAR1" + bytes(50), "it isn't Parquet that can be read"),
-    "missing.csv": (None, "there is no such file"),
+    "half.parquet": (b"PAR1" + bytes(50), "it isn't a readable Parquet file"),
+    "missing.csv": (None, "no such file"),
     "in.xlsx": (b"", "rows are read from .jsonl, .csv, .tsv or .parquet files"),
 }
 

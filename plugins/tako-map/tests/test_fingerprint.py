@@ -120,7 +120,7 @@ def test_an_output_without_a_fingerprint_is_continued_with_one_line_that_says_so
     capsys.readouterr()
     assert run(out=out) == (0, 0)
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tako:")]
-    assert said == [f"tako: {out}: it isn't recorded what its answers were asked with; they are kept"]
+    assert said == [f"tako: {out}: tako doesn't know which prompt and model its answers are from; it keeps them"]
     assert run(out=out) == (0, 0)
     assert "recorded" not in capsys.readouterr().err
     assert run(out=out, prompt="Mood: {text}") == (2, 0)

@@ -163,7 +163,7 @@ async def test_max_cost_stops_before_it_is_exceeded() -> None:
 
 
 def test_max_cost_needs_prices() -> None:
-    with pytest.raises(ConfigurationError, match="prices of echo are not known"):
+    with pytest.raises(ConfigurationError, match="prices of echo aren't known"):
         list(tako_map.run(["a"], echo(), max_cost=1.0))
 
 

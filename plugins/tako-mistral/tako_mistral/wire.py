@@ -59,7 +59,7 @@ def _led(messages: list[dict[str, Any]], context: PartContext) -> list[dict[str,
             if at == len(led) and all(later["role"] == "system" for later in messages[i:]):
                 at -= 1
         if at < len(led):
-            what = "a system message went out further up: it may not follow the model's turn or a result, nor be last"
+            what = "a system message was moved up: it can't follow the model's message or a tool result, or be last"
             context.notice(notices.MOVED_TURN, what, "messages")
         led.insert(at, message)
     return led

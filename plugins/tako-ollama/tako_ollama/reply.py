@@ -136,7 +136,7 @@ def finish_reason(word: str, context: PartContext, *, calls: bool) -> FinishReas
     if calls and reason is FinishReason.STOP:
         return FinishReason.TOOL_CALLS
     if not word:
-        context.notice(notices.FINISH_MISSING, "the server did not say why the reply ended", "")
+        context.notice(notices.FINISH_MISSING, "the server didn't say why the reply ended", "")
     return reason
 
 

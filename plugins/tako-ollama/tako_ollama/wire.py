@@ -124,7 +124,7 @@ def _arguments(part: ToolCallPart, context: PartContext) -> Block:
     args = arguments(part.args) if isinstance(part.args, str) else part.args
     found = as_object(args)
     if found is None:
-        context.notice(notices.CHANGED_PART, "arguments that are no object went out as {'arguments': …}")
+        context.notice(notices.CHANGED_PART, "the arguments aren't an object, so they were sent as {'arguments': …}")
         return {"arguments": args}
     return found
 
@@ -132,7 +132,7 @@ def _arguments(part: ToolCallPart, context: PartContext) -> Block:
 def _result(part: ToolResultPart, context: PartContext) -> Block:
     """Return a whole message; its ``tool_name`` is put in where the earlier call is known."""
     if part.is_error:
-        context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text went out without it")
+        context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text was sent without it")
     message: Block = {"role": "tool", "content": ""}
     inner = result_parts(part)
     if inner is None:
@@ -165,7 +165,7 @@ def _messages(request: ChatRequest, translator: Translator, context: PartContext
             elif not _fits(block, message.role):
                 context.notice(
                     notices.MISPLACED_PART,
-                    f"a {type(part).__name__} cannot stand in a {message.role} message",
+                    f"a {type(part).__name__} can't be in a {message.role} message",
                     f"messages[{i}].content[{_position(message, part)}]",
                 )
             else:
@@ -242,7 +242,7 @@ def _parameters(request: ChatRequest, context: PartContext, model: str) -> Itera
         yield "tools", encode_tools(request, context, _tool, strict=False)
     if request.tool_choice == "none" and request.tools:
         context.notice(
-            notices.CHANGED_PARAMETER, "tool_choice 'none' went out as a request without tools", "tool_choice"
+            notices.CHANGED_PARAMETER, "tool_choice 'none' was sent as a request without tools", "tool_choice"
         )
     elif request.tool_choice not in (None, "auto", "none"):
         context.notice(
@@ -273,6 +273,6 @@ def _think(wanted: int | str, context: PartContext, model: str) -> bool | str:
     if wanted <= 0:
         return False
     think = effort_of(wanted) if "gpt-oss" in model else True
-    said = f"a budget of {wanted} tokens went out as think={'true' if think is True else think}"
+    said = f"a budget of {wanted} tokens was sent as think={'true' if think is True else think}"
     context.notice(notices.CHANGED_PARAMETER, said, "reasoning")
     return think

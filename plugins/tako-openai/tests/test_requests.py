@@ -216,7 +216,7 @@ def test_what_the_wire_cannot_carry_is_noticed_or_refused() -> None:
         ("foreign_state", "messages[1].content[0]"),
     ]
     strict = ChatRequest(request.messages, strict=True)
-    with serve(ANSWER) as silent, pytest.raises(UnsupportedError, match="openai:m cannot carry") as refused:
+    with serve(ANSWER) as silent, pytest.raises(UnsupportedError, match="openai:m can't send") as refused:
         OpenAI("m", api_key="k", base_url=silent.url).blocking.chat(strict)
     assert silent.requests == []
     assert len(refused.value.notices) == 5

@@ -28,7 +28,7 @@ def as_response(answer: Any, model: str) -> ChatResponse:
     said = as_object(answer)
     if said is None:
         raise ResponseError(
-            f"chat returned a {type(answer).__name__}; a ChatResponse, a str or a dict with 'text' is expected"
+            f"chat returned a {type(answer).__name__}; expected a ChatResponse, a str or a dict with 'text'"
         )
     _check_keys(said, RESPONSE_KEYS, "chat returned a dict")
     text = said.get("text", "" if said.get("tool_calls") else None)
@@ -52,19 +52,17 @@ def as_chunk(item: Any) -> Chunk:
         return Delta(item)
     said = as_object(item)
     if said is None:
-        raise ResponseError(
-            f"stream yielded a {type(item).__name__}; a chunk, a str or a dict like a chunk is expected"
-        )
+        raise ResponseError(f"stream yielded a {type(item).__name__}; expected a chunk, a str or a dict like a chunk")
     kind = said.get("kind", "delta")
     if kind not in ("delta", "end"):
-        raise ResponseError(f"stream yielded a dict whose 'kind' is {shown(kind)}; 'delta' or 'end' is expected")
+        raise ResponseError(f"stream yielded a dict whose 'kind' is {shown(kind)}; expected 'delta' or 'end'")
     _check_keys(said, CHUNK_KEYS[kind], "stream yielded a dict")
     if is_deep(said):
         raise ResponseError(f"stream yielded a dict that is nested deeper than {DEEPEST} levels")
     try:
         return msgspec.convert({"kind": kind, **said}, Delta | End)
     except msgspec.ValidationError as error:
-        raise ResponseError(f"stream yielded a dict that is no chunk: {error}") from error
+        raise ResponseError(f"stream yielded a dict that isn't a chunk: {error}") from error
 
 
 class LastChunk:

@@ -113,7 +113,7 @@ def test_a_chat_response_without_a_model_gets_the_providers() -> None:
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (None, "chat returned a NoneType; a ChatResponse, a str or a dict with 'text' is expected"),
+        (None, "chat returned a NoneType; expected a ChatResponse, a str or a dict with 'text'"),
         (b"bytes", "chat returned a bytes"),
         ((piece for piece in "abc"), "chat returned a generator"),
         ({}, "'text' is a NoneType, not a str"),

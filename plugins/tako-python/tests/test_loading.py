@@ -56,13 +56,13 @@ def test_a_method_of_an_object_will_do(answers: str) -> None:
 @pytest.mark.parametrize(
     ("id", "text"),
     [
-        ("python:", "python: names no callable; python:package.module:function is expected"),
-        ("python:nothing", "python:nothing names no callable; python:package.module:function is expected"),
-        ("python:my_answers:", "names no callable"),
-        ("python:no_such_module:chat", "no_such_module cannot be imported (ModuleNotFoundError"),
-        ("python:broken_answers:chat", "broken_answers cannot be imported (RuntimeError: no weights)"),
+        ("python:", "python: doesn't name a callable; write python:package.module:function"),
+        ("python:nothing", "python:nothing doesn't name a callable; write python:package.module:function"),
+        ("python:my_answers:", "doesn't name a callable"),
+        ("python:no_such_module:chat", "no_such_module can't be imported (ModuleNotFoundError"),
+        ("python:broken_answers:chat", "broken_answers can't be imported (RuntimeError: no weights)"),
         ("python:my_answers:chatt", "python:my_answers:chatt: my_answers has no 'chatt'"),
-        ("python:my_answers:limit", "limit is a int, which cannot be called"),
+        ("python:my_answers:limit", "limit is a int, which can't be called"),
     ],
 )
 def test_an_id_that_names_no_callable_is_one_line(answers: str, id: str, text: str) -> None:

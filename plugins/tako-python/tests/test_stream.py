@@ -86,11 +86,11 @@ def test_calls_in_fragments_end_with_tool_calls() -> None:
 @pytest.mark.parametrize(
     ("item", "text"),
     [
-        (5, "stream yielded a int; a chunk, a str or a dict like a chunk is expected"),
+        (5, "stream yielded a int; expected a chunk, a str or a dict like a chunk"),
         ({"kind": "delta", "txt": "Hi"}, "stream yielded a dict with 'txt'; it may have audio, citations, kind, part"),
-        ({"kind": "stop"}, "'kind' is 'stop'; 'delta' or 'end' is expected"),
+        ({"kind": "stop"}, "'kind' is 'stop'; expected 'delta' or 'end'"),
         ({"kind": ["end"]}, "'kind' is ['end']"),
-        ({"text": 5}, "no chunk: Expected `str | null`, got `int` - at `$.text`"),
+        ({"text": 5}, "isn't a chunk: Expected `str | null`, got `int` - at `$.text`"),
     ],
 )
 def test_a_wrong_chunk_is_one_clear_error(item: object, text: str) -> None:
@@ -274,7 +274,7 @@ def test_without_stream_a_strict_stream_is_refused() -> None:
         async with PythonProvider("mine", never).stream(request) as running:
             await anext(running)
 
-    with pytest.raises(UnsupportedError, match="cannot stream"):
+    with pytest.raises(UnsupportedError, match="can't stream"):
         asyncio.run(main())
 
 

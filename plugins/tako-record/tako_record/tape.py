@@ -78,7 +78,7 @@ class Tape:
 
     def missing(self, asked: Asked) -> str:
         """Say of a request why the tape has no reply to it."""
-        what = f"{asked.method} {asked.url} is not on the tape {self.path}"
+        what = f"{asked.method} {asked.url} isn't on the tape {self.path}"
         times = sum(entry.request.same(asked) for entry in self._all)
         if times:
             return f"{what} once more: it was recorded {times} times"
@@ -87,14 +87,14 @@ class Tape:
                 where = _difference(entry.request.json, asked.json, "$") or "its body"
                 return f"{what}: what was recorded there differs at {where}"
         urls = sorted({entry.request.url for entry in self._all})
-        return f"{what}, which knows {', '.join(urls) or 'nothing'}"
+        return f"{what}, which has {', '.join(urls) or 'nothing'}"
 
 
 def _read(path: Path) -> list[Entry]:
     """Read a tape; raises ConfigurationError that names the line that is wrong."""
     lines = path.read_bytes().splitlines()
     if not lines or lines[0] != HEADER.strip():
-        raise ConfigurationError(f"tako-record: {path} is no tape, or one of another version")
+        raise ConfigurationError(f"tako-record: {path} isn't a tape, or has another version")
     entries: list[Entry] = []
     for number, line in enumerate(lines[1:], 2):
         try:

@@ -35,7 +35,7 @@ def is_claude(model: str) -> bool:
 def check_wire(own: str, model: str, owner: str) -> None:
     """Raise ConfigurationError where a request names a model of the other wire than the provider's own."""
     if is_claude(own) != is_claude(model) and rules_of(model).family:
-        raise ConfigurationError(f"{owner}: {model!r} is asked in another shape; make a provider of its own for it")
+        raise ConfigurationError(f"{owner}: {model!r} needs another wire format; make a provider of its own for it")
 
 
 def capabilities_of(provider: Vertex) -> Capabilities:

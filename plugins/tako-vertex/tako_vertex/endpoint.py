@@ -26,7 +26,9 @@ def host_of(location: str, owner: str) -> str:
     Raises ConfigurationError on what cannot be a part of a host name.
     """
     if not _NAME.fullmatch(location):
-        raise ConfigurationError(f"{owner}: location={location!r} is no location like 'europe-west4', 'eu' or 'global'")
+        raise ConfigurationError(
+            f"{owner}: location={location!r} isn't a location like 'europe-west4', 'eu' or 'global'"
+        )
     if location == "global":
         return "https://aiplatform.googleapis.com"
     if location in MULTI_REGIONS:

@@ -167,7 +167,9 @@ def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
         return {"inlineData": {"mimeType": mime, "data": media.data}}
     if url:
         return {"fileData": {"mimeType": mime, "fileUri": url}}
-    context.notice(notices.UNSUPPORTED_PART, "a file was left out: its id is no address, and Vertex AI keeps no files")
+    context.notice(
+        notices.UNSUPPORTED_PART, "a file was left out: its id isn't an address, and Vertex AI doesn't store files"
+    )
     return None
 
 
@@ -195,7 +197,7 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None
     if inner is not None:
         value, media = _result_content(inner, context)
     if _refers(value):
-        text = "a result with the key $ref went out as text: Gemini takes it for a reference"
+        text = "a result with the key $ref was sent as text: Gemini takes it for a reference"
         context.notice(notices.CHANGED_PART, text)
         value = encode(value).decode()
     response = as_object(value)

@@ -62,7 +62,9 @@ def _tools(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, An
     choice = request.tool_choice
     if not request.tools:
         if choice is not None:
-            context.notice(notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: there are no tools", "tool_choice")
+            context.notice(
+                notices.UNSUPPORTED_PARAMETER, "tool_choice was left out: the request has no tools", "tool_choice"
+            )
         return
     declared = encode_tools(request, context, _declaration, strict=False)
     functions = [block for block in declared if "name" in block]
@@ -110,9 +112,9 @@ def _thinking(wanted: int | str, rules: Rules, context: PartContext) -> dict[str
     """Ask for thinking, and to see it: by a level from Gemini 3 on, by a budget in tokens before."""
     word = wanted.lower() if isinstance(wanted, str) else "none" if wanted == 0 else None
     if not rules.thinks:
-        return left_out(context, "this model does not think")
+        return left_out(context, "this model doesn't think")
     if (word is not None and word not in EFFORTS) or (isinstance(wanted, int) and wanted < DYNAMIC):
-        return left_out(context, f"{wanted!r} is no level and no budget")
+        return left_out(context, f"{wanted!r} isn't a level or a budget")
     if rules.budgets is None and wanted == DYNAMIC:
         return {"includeThoughts": True}
     if rules.budgets is None:
@@ -130,7 +132,7 @@ def _budget(wanted: int | str, rules: Rules, context: PartContext) -> int:
         return tokens
     budget = min(max(tokens, least), most)
     if budget != tokens and (wanted == "none" or not isinstance(wanted, str)):
-        changed(context, f"a budget of {tokens} tokens went out as {budget}: the model takes {least} to {most}")
+        changed(context, f"a budget of {tokens} tokens was sent as {budget}: the model takes {least} to {most}")
     return budget
 
 
@@ -144,6 +146,6 @@ def _labels(metadata: dict[str, str], context: PartContext, *, there: bool) -> I
         else:
             context.notice(
                 notices.UNSUPPORTED_PARAMETER,
-                "Google takes no such label" if there else "the API has no labels",
+                "Google doesn't accept that label" if there else "the API has no labels",
                 f"metadata.{key}",
             )

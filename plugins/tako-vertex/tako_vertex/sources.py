@@ -129,7 +129,7 @@ class Source:
         text = " ".join(_said(error).split())[:300].rstrip(".") or type(error).__name__
         if isinstance(error, exceptions.DefaultCredentialsError) and self._file is None and VARIABLE not in os.environ:
             return ConfigurationError(
-                f"{self._owner} found no Google credentials in {VARIABLE} (which is not set), gcloud's application "
+                f"{self._owner} found no Google credentials in {VARIABLE} (which isn't set), gcloud's application "
                 f"default login or the metadata server: {text}; {WAYS}"
             )
         if isinstance(error, exceptions.TransportError) or getattr(error, "retryable", False):
@@ -138,7 +138,7 @@ class Source:
             return TransportError(f"no token from {self.label}: {text}")
         if isinstance(error, exceptions.RefreshError):
             return AuthenticationError(f"Google refused {self.label}: {text}; renew it, or {WAYS}")
-        return ConfigurationError(f"{self._owner}: {self.label} cannot be used: {text}; correct it, or {WAYS}")
+        return ConfigurationError(f"{self._owner}: {self.label} can't be used: {text}; correct it, or {WAYS}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._owner, LOST if self._given is not None else None, self._file)

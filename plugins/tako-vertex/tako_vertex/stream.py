@@ -187,7 +187,7 @@ class GeminiDecoder:
         try:
             call = msgspec.convert(fields, Call)
         except msgspec.ValidationError as error:
-            raise ResponseError(f"the reply has a function call that cannot be read: {error}") from error
+            raise ResponseError(f"the reply has a function call that can't be read: {error}") from error
         whole = not (call.partial_args or call.will_continue)
         state = call_state(block, call.args if whole else True, self._context)
         for piece in self._calls.piece(call, state):

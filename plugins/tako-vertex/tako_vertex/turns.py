@@ -78,7 +78,7 @@ class Conversation:
         part, block, path = placed
         side = "model" if role is Role.ASSISTANT else "user"
         if not _fits(part, block, role):
-            text = f"a {type(part).__name__} cannot stand in a {role} message"
+            text = f"a {type(part).__name__} can't be in a {role} message"
             context.notice(notices.MISPLACED_PART, text, path)
         elif role is Role.SYSTEM and not block["text"]:
             context.notice(notices.EMPTY_TEXT, "an empty text was left out", path)

@@ -69,7 +69,7 @@ async def _ready(provider: HttpProvider, server: str, made: dict[str, Any], answ
             _, answer = await provider.fetch(f"{server}/{text_of(made.get('name'))}", b"", method="GET")
             made = decode_json(answer, OBJECT)
     if made.get("state") == "PROCESSING":
-        raise ProviderTimeoutError(f"the file {made.get('name')} was not ready within {provider.timeout:g} s")
+        raise ProviderTimeoutError(f"the file {made.get('name')} wasn't ready within {provider.timeout:g} s")
     if made.get("state") == "FAILED" or not text_of(made.get("name")):
-        raise ResponseError(f"the file was not taken: {excerpt(answer)}")
+        raise ResponseError(f"the file wasn't accepted: {excerpt(answer)}")
     return made

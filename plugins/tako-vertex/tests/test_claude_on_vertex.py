@@ -99,7 +99,7 @@ def test_a_request_for_a_model_of_the_other_shape_is_refused_before_the_network(
     with serve(reply(json=OK)) as server:
         blocking = at(server, own).blocking
         request = ChatRequest([Message.user("Hi")], model=other)
-        with pytest.raises(ConfigurationError, match="another shape"):
+        with pytest.raises(ConfigurationError, match="another wire format"):
             blocking.stream(request).response() if stream else blocking.chat(request)
     assert not server.requests
 

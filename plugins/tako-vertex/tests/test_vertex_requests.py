@@ -104,9 +104,9 @@ def test_a_request_may_name_another_model() -> None:
         ({"access_token": "t"}, "GOOGLE_CLOUD_PROJECT"),
         ({"access_token": "t", "api_key": "k"}, "give one of access_token, api_key"),
         ({"api_key": "k", "project_id": "p"}, "leave project_id and location out"),
-        ({"access_token": "t", "project_id": "p", "location": "evil.example/x"}, "no location"),
+        ({"access_token": "t", "project_id": "p", "location": "evil.example/x"}, "isn't a location"),
         ({"access_token": "$ENV:TAKO_NO_SUCH_TOKEN", "project_id": "p"}, "TAKO_NO_SUCH_TOKEN"),
-        ({"access_token": "a\nb", "project_id": "p"}, "access_token holds a line break"),
+        ({"access_token": "a\nb", "project_id": "p"}, "access_token contains a line break"),
         ({"credentials": ("creds", "project")}, "pass its first"),
     ],
 )

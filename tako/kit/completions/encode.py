@@ -152,7 +152,7 @@ def _text(part: TextPart, context: PartContext, dialect: Dialect) -> Block | Non
 def _media(part: MediaPart, context: PartContext, dialect: Dialect) -> Block | None:
     """Encode an image or a file. One of the model's goes back to who made it alone: no wire has a place elsewhere."""
     if _is_assistants(context) and not is_own(part, context):
-        context.notice(notices.MISPLACED_PART, f"a {type(part).__name__} cannot stand in an assistant message")
+        context.notice(notices.MISPLACED_PART, f"a {type(part).__name__} can't be in an assistant message")
         return None
     media = read_media(part, context)
     if media is None:
@@ -203,7 +203,7 @@ def _arguments(args: Any, context: PartContext) -> str:
     try:
         msgspec.json.decode(args or "{}")
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        context.notice(notices.CHANGED_PART, "arguments that are not JSON went out inside an object")
+        context.notice(notices.CHANGED_PART, "the arguments aren't JSON, so they were sent inside an object")
         return encode({"arguments": args}).decode()
     return args or "{}"
 
@@ -211,7 +211,7 @@ def _arguments(args: Any, context: PartContext) -> str:
 def _result(part: ToolResultPart, context: PartContext) -> Block:
     """Encode a result. Its images and files stand under ``BESIDE``: they go out as the user's, after the results."""
     if part.is_error:
-        context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text went out without it")
+        context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text was sent without it")
     message: Block = {"role": "tool", "tool_call_id": part.id}
     items = result_parts(part)
     if items is None:
@@ -251,7 +251,7 @@ def _reasoning(part: ReasoningPart, context: PartContext, dialect: Dialect) -> B
     elif "reasoning_details" in data:
         return {**part.extra}  # its text is in the details, which are a part of their own
     if not fields:
-        context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: the wire takes none back")
+        context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: the API doesn't take it back")
         return None
     return merge({**data, **dict.fromkeys(fields, part.text)}, part.extra)
 

@@ -60,7 +60,7 @@ def temperatures(request: ChatRequest, context: PartContext, dialect: Dialect) -
     thinks = request.reasoning not in (None, "none")
     beside = thinks and not dialect.sampling_beside_effort
     refused = not dialect.sampling or beside
-    refusal = f"this model takes none{' beside an effort' if beside else ''}" if refused else ""
+    refusal = f"this model doesn't accept it{' beside an effort' if beside else ''}" if refused else ""
     yield from sampling(request, rules_of(context.known_as), context, thinking=thinks, refusal=refusal)
 
 
@@ -76,10 +76,12 @@ def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> I
 
 def _stops(texts: list[str], context: PartContext, most: int | None) -> Iterator[tuple[str, list[str]]]:
     if most == 0:
-        context.notice(notices.UNSUPPORTED_PARAMETER, "stop was left out: this model takes none", "stop")
+        context.notice(
+            notices.UNSUPPORTED_PARAMETER, "stop was left out: this model doesn't accept stop sequences", "stop"
+        )
         return
     if most is not None and len(texts) > most:
-        context.notice(notices.CHANGED_PARAMETER, f"only the first {most} stop sequences went out", "stop")
+        context.notice(notices.CHANGED_PARAMETER, f"only the first {most} stop sequences were sent", "stop")
     yield "stop", texts[:most]
 
 
@@ -102,7 +104,7 @@ def tools_of(
         if value is not None and (tools or request.extra.get("tools")):
             yield name, choice(value) if name == "tool_choice" else value
         elif value is not None:
-            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: there are no tools", name)
+            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: the request has no tools", name)
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -138,7 +140,9 @@ def json_word(request: ChatRequest, context: PartContext, dialect: Dialect) -> s
     """Return what to begin with where JSON mode wants its name in the prompt and nothing has it, "" elsewhere."""
     if request.response_format != "json" or not dialect.wire.says_json or _says_json(request):
         return ""
-    context.notice(notices.ADDED_TURN, f"{ASK_FOR_JSON!r} was added to the system's text: JSON mode wants the word", "")
+    context.notice(
+        notices.ADDED_TURN, f"{ASK_FOR_JSON!r} was added to the system's text: JSON mode needs that word", ""
+    )
     return ASK_FOR_JSON
 
 
@@ -157,7 +161,7 @@ def name_of(wanted: JsonSchema, context: PartContext) -> str:
     """Return a schema's name as servers take it, with a notice if that's another one."""
     name = (_NOT_NAME.sub("_", wanted.name) or "schema")[:LONGEST_NAME]
     if name != wanted.name:
-        text = f"the schema's name went out as {name!r}: servers take 64 letters, digits, _ and -"
+        text = f"the schema's name was sent as {name!r}: servers take 64 letters, digits, _ and -"
         context.notice(notices.CHANGED_PARAMETER, text, "response_format")
     return name
 
@@ -183,11 +187,11 @@ def effort_word(wanted: int | str | None, context: PartContext, dialect: Dialect
         context.notice(notices.UNSUPPORTED_PARAMETER, "reasoning was left out: this model takes no effort", "reasoning")
         return None
     if wanted == "none" != dialect.least_effort:
-        text = f"the effort 'none' went out as {dialect.least_effort!r}: the model always reasons"
+        text = f"the effort 'none' was sent as {dialect.least_effort!r}: the model always reasons"
         context.notice(notices.CHANGED_PARAMETER, text, "reasoning")
         return dialect.least_effort
     if isinstance(wanted, str):
         return wanted
     effort = effort_of(wanted) if wanted > 0 else dialect.least_effort
-    context.notice(notices.CHANGED_PARAMETER, f"a budget of {wanted} tokens went out as {effort!r}", "reasoning")
+    context.notice(notices.CHANGED_PARAMETER, f"a budget of {wanted} tokens was sent as {effort!r}", "reasoning")
     return effort

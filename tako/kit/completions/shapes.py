@@ -143,7 +143,7 @@ def read_reply(document: Any, body: bytes) -> Reply:
         except msgspec.ValidationError:
             return convert(mended(document), Reply)
     except msgspec.ValidationError as error:
-        text = f"the reply has another shape than expected: {error}"
+        text = f"the reply doesn't have the expected shape: {error}"
         raise ResponseError(text, body=body[:4096].decode("utf-8", "replace")) from error
 
 

@@ -285,7 +285,7 @@ class CompletionsDecoder:
         """Note once that a text or calls of another choice were passed over."""
         if not self._passed_over:
             self._passed_over = True
-            text = "the reply has several choices; all but the first were passed over"
+            text = "the reply has several choices; all but the first were ignored"
             self._exchange.context.notice(notices.LOST_PART, text, "")
 
     def _odd(self, event: Event) -> Reply | None:

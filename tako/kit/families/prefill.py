@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from tako.kit.turns import Item, Turn
     from tako.translator import PartContext
 
-PREFILL_REFUSED = "it was left out: this model does not go on from a turn of its own"
-TRIMMED = "a text that the reply goes on from lost its last white space"
+PREFILL_REFUSED = "it was left out: this model can't continue its own message"
+TRIMMED = "a text that the reply continues lost its trailing white space"
 
 
 def leave_out_prefill(turns: list[Turn], rules: Rules, context: PartContext) -> None:

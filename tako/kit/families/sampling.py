@@ -35,7 +35,7 @@ def sampling(
         sampled = True
         most = rules.most_temperature
         if most is not None and value > most:
-            text = f"{name} went out as {most:g}: the model takes 0 to {most:g}, and {value} was asked for"
+            text = f"{name} was sent as {most:g}: the model takes 0 to {most:g}, and {value} was asked for"
             context.notice(notices.CHANGED_PARAMETER, text, name)
             value = most  # noqa: PLW2901 - the nearest that the model takes
         yield name, value

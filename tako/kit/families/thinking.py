@@ -38,7 +38,7 @@ def thinking(
     by_effort = bool(rules.efforts) and (isinstance(wanted, str) or rules.budgets is None)
     reason = refusal(wanted, rules, BUDGETS)
     if forced and not by_effort:
-        reason = reason or "the API refuses thinking where a tool must be called"
+        reason = reason or "the API refuses thinking when a tool must be called"
     if open_calls and not by_effort:
         reason = reason or "the turn with the tool calls has no thinking of this model to go on from"
     if reason:
@@ -51,10 +51,10 @@ def thinking(
 def refusal(wanted: int | str, rules: Rules, words: Collection[str]) -> str:
     """Say why a model can't be asked to think as much, "" if it can; ``words`` are the efforts that are known."""
     if not rules.thinks:
-        return "this model does not think"
+        return "this model doesn't think"
     if isinstance(wanted, str):
-        return "" if wanted in words else f"{wanted!r} is no effort (known: {', '.join(words)})"
-    return "" if wanted > 0 else "a budget of 0 is no thinking"
+        return "" if wanted in words else f"{wanted!r} isn't an effort (known: {', '.join(words)})"
+    return "" if wanted > 0 else "a budget of 0 means no thinking"
 
 
 def make_room(body: dict[str, Any], limit: int, rules: Rules, request: ChatRequest, context: PartContext) -> int:
@@ -75,9 +75,9 @@ def make_room(body: dict[str, Any], limit: int, rules: Rules, request: ChatReque
         room = rules.most_output
         budget = max(min(budget, room - max(limit, 1)), (rules.budgets or (1024, 0))[0])
         body["thinking"] = {**fields, "budget_tokens": budget}
-        changed(context, f"the budget went out as {budget} tokens: a reply has at most {room}")
+        changed(context, f"the budget was sent as {budget} tokens: a reply has at most {room}")
     if request.max_tokens is not None:
-        text = f"max_tokens went out as {room}: it must be more than the thinking's {budget}"
+        text = f"max_tokens was sent as {room}: it must be more than the thinking's {budget}"
         context.notice(notices.CHANGED_PARAMETER, text, "max_tokens")
     return room
 
@@ -87,10 +87,10 @@ def effort_for(wanted: int | str, efforts: Sequence[str], context: PartContext) 
     if isinstance(wanted, str):
         effort = nearest(wanted, efforts)
         if effort != wanted:
-            changed(context, f"the effort {wanted!r} went out as {effort!r}: the model takes {', '.join(efforts)}")
+            changed(context, f"the effort {wanted!r} was sent as {effort!r}: the model takes {', '.join(efforts)}")
         return effort
     effort = nearest(next((word for word in ("low", "medium") if wanted <= BUDGETS[word]), "high"), efforts)
-    changed(context, f"a budget of {wanted} tokens went out as effort {effort!r}: the model takes no budget")
+    changed(context, f"a budget of {wanted} tokens was sent as effort {effort!r}: the model takes no budget")
     return effort
 
 
@@ -114,7 +114,9 @@ def left_out(context: PartContext, reason: str) -> dict[str, Any]:
 def _by_effort(effort: str, rules: Rules, context: PartContext, *, forced: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {"output_config": {"effort": effort}}
     if forced:
-        changed(context, "the effort went out without thinking, which the API refuses where a tool must be called")
+        changed(
+            context, "the effort was sent without thinking, because the API refuses thinking when a tool must be called"
+        )
         return fields
     fields["thinking"] = {"type": "adaptive", "display": "summarized"} if rules.quiet else {"type": "adaptive"}
     return fields
@@ -124,9 +126,9 @@ def _budget(wanted: int | str, rules: Rules, context: PartContext) -> int:
     least, most = rules.budgets or (1024, 1024)
     if isinstance(wanted, str):
         budget = min(BUDGETS[wanted], max(most - ANSWER, least))
-        changed(context, f"the effort {wanted!r} went out as a budget of {budget} tokens: the model takes no effort")
+        changed(context, f"the effort {wanted!r} was sent as a budget of {budget} tokens: the model takes no effort")
         return budget
     budget = min(max(wanted, least), most)
     if budget != wanted:
-        changed(context, f"a budget of {wanted} tokens went out as {budget}: the model takes {least} to {most}")
+        changed(context, f"a budget of {wanted} tokens was sent as {budget}: the model takes {least} to {most}")
     return budget

@@ -149,7 +149,7 @@ def _result_content(part: ToolResultPart, context: PartContext) -> str | list[di
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
     data = part.state.data if part.state is not None else {}
     if not (part.text or data):
-        context.notice(notices.EMPTY_TEXT, "a reasoning without anything was left out")
+        context.notice(notices.EMPTY_TEXT, "an empty reasoning part was left out")
         return None
     redacted = data.get("type") == REDACTED
     return complete({} if redacted else {"type": "thinking", "thinking": part.text}, part, context)

@@ -41,7 +41,7 @@ def tool_fields(
         return
     for name in ("tool_choice", "parallel_tool_calls"):
         if getattr(request, name) is not None:
-            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: there are no tools", name)
+            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: the request has no tools", name)
     called = {str(item.block["name"]): None for turn in turns for item in turn.items if item.kind == "tool_use"}
     if called:
         context.notice(notices.ADDED_TOOLS, f"tools were declared for earlier calls: {', '.join(called)}", "tools")
@@ -53,12 +53,12 @@ def parameters(request: ChatRequest, context: PartContext) -> Iterator[tuple[str
     """Yield the fields that are the same for every model."""
     stops = [text for text in request.stop if text.strip()]
     if len(stops) < len(request.stop):
-        text = "stop sequences of white space were left out: the API refuses them"
+        text = "stop sequences that are only white space were left out: the API refuses them"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "stop")
     if stops:
         yield "stop_sequences", stops
     if request.seed is not None:
-        context.notice(notices.UNSUPPORTED_PARAMETER, "seed was left out: the API has none", "seed")
+        context.notice(notices.UNSUPPORTED_PARAMETER, "seed was left out: the API doesn't have it", "seed")
     if isinstance(request.response_format, JsonSchema):
         yield "output_config", {"format": {"type": "json_schema", "schema": request.response_format.schema}}
     elif request.response_format is not None:

@@ -257,7 +257,7 @@ class MessagesDecoder:
             yield from self._start(index, {"type": name, name: ""})
             block = self._blocks[index]
         if block is None:
-            self._lose(f"a piece of {name} of no block")
+            self._lose(f"a piece of {name} without a block")
             return
         block.add(name, text)
         if text and name == block.main:
@@ -278,7 +278,7 @@ class MessagesDecoder:
             return
         block = self._blocks.get(index)
         if block is None:
-            self._lose(f"a {kind or 'delta'} of no block")
+            self._lose(f"a {kind or 'delta'} without a block")
         elif kind == "citations_delta":
             block.add("citations", [delta.get("citation")])
         else:
@@ -345,7 +345,7 @@ class MessagesDecoder:
         """Note once that something of the reply was lost."""
         if what not in self._lost and len(self._lost) < MOST_LOST:
             self._lost.add(what)
-            self._context.notice(notices.LOST_PART, f"{what} was lost: tako does not know it", "")
+            self._context.notice(notices.LOST_PART, f"{what} was lost: tako doesn't know it", "")
 
     def _end(self) -> End:
         message = self._message

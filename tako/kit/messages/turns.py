@@ -106,7 +106,7 @@ def _shorten(marked: list[Item], context: PartContext) -> None:
         mark = item.block["cache_control"]
         if short and mark.get("ttl") == LONG:
             item.block = {**item.block, "cache_control": {**mark, "ttl": SHORT}}
-            text = f"a cache mark of {LONG} went out as {SHORT}: a shorter one comes before it"
+            text = f"a cache mark of {LONG} was sent as {SHORT}: a shorter one comes before it"
             context.notice(notices.CHANGED_PARAMETER, text, item.path)
         short = short or mark.get("ttl", SHORT) == SHORT
 

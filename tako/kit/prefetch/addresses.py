@@ -112,7 +112,7 @@ def check_address(address: Address, host: str | Address, policy: UrlPrefetch) ->
         if not any(form in network for network in _PRIVATE):
             raise Refusal(
                 "address",
-                "its address is not globally reachable",
+                "its address isn't globally reachable",
                 option="allow_hosts",
                 remedy="an entry in allow_hosts or allow_cidrs",
             )

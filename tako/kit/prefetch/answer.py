@@ -68,15 +68,15 @@ async def read_answer(
 def _check_framing(response: httpcore.Response) -> None:
     """Refuse codings, and two ways to tell the length."""
     if any(value.lower() != b"identity" for value in _values(response, b"content-encoding")):
-        raise Refusal("coding", "the answer has a content coding, which was not asked for")
+        raise Refusal("coding", "the answer has a content coding, which tako didn't ask for")
     lengths = _values(response, b"content-length")
     codings = _values(response, b"transfer-encoding")
     if lengths and codings:
         raise Refusal("protocol", "the answer has both Content-Length and Transfer-Encoding")
     if codings and [value.lower() for value in codings] != [b"chunked"]:
-        raise Refusal("coding", "the answer has a transfer coding, which was not asked for")
+        raise Refusal("coding", "the answer has a transfer coding, which tako didn't ask for")
     if len(set(lengths)) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
-        raise Refusal("protocol", "the answer's Content-Length is not a number")
+        raise Refusal("protocol", "the answer's Content-Length isn't a number")
 
 
 def _check_length(response: httpcore.Response, option: str, limit: int) -> None:
@@ -91,7 +91,7 @@ def _declared_type(response: httpcore.Response, types: Collection[str]) -> str:
     media_type = _MEDIA_TYPE.fullmatch(values[0]) if len(values) == 1 else None
     declared = media_type[1].decode("ascii").lower() if media_type else ""
     if declared not in types:
-        raise Refusal("type", f"the answer's Content-Type is none of {', '.join(sorted(types))}")
+        raise Refusal("type", f"the answer's Content-Type isn't one of {', '.join(sorted(types))}")
     return declared
 
 
@@ -128,7 +128,7 @@ class _Body:
         fits = agrees(self._declared, self._head) if found else not has_magic(self._declared)
         if fits and self._size:
             return None
-        return Refusal("magic", f"the answer is declared as {self._declared}, and its first bytes are not those of one")
+        return Refusal("magic", f"the answer is declared as {self._declared}, but its first bytes don't match that")
 
     def encode(self, chunk: bytes, *, last: bool = False) -> str:
         """Return what of the body can be encoded by now."""

@@ -172,7 +172,7 @@ async def _follow(
 async def _ask(url: Url, policy: UrlPrefetch, types: Collection[str], network: Network) -> ImagePart | FilePart | bytes:
     """Make one request on a connection of its own; return the file, or the Location of a redirect."""
     if url.scheme != "https" and not policy.allow_http:
-        raise Refusal("http", "its URL is not https", option="allow_http=True")
+        raise Refusal("http", "its URL isn't https", option="allow_http=True")
     backend = GuardedBackend(url.host, policy, network)
     parts = httpcore.URL(scheme=url.scheme, host=str(url.host), port=url.port, target=url.target)
     headers = [("Host", url.authority), ("Accept", ", ".join(types)), ("Accept-Encoding", "identity")]
@@ -195,7 +195,7 @@ def _tls() -> ssl.SSLContext:
     try:
         return tls_context()
     except OSError:  # SSLError is one
-        raise Refusal("tls", "the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read") from None
+        raise Refusal("tls", "the certificates that SSL_CERT_FILE or SSL_CERT_DIR name can't be read") from None
 
 
 def _refusal(error: Exception, policy: UrlPrefetch) -> Refusal:
@@ -213,7 +213,7 @@ def _refusal(error: Exception, policy: UrlPrefetch) -> Refusal:
         case httpcore.NetworkError() | OSError():
             return Refusal("connect", "the connection broke")
         case _:
-            return Refusal("protocol", "the answer is not valid HTTP")
+            return Refusal("protocol", "the answer isn't valid HTTP")
 
 
 def _check_policy(policy: object) -> None:

@@ -110,5 +110,5 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         except (OSError, ValueError):  # ValueError: the C library's own idea of a name, or of an address
             addresses = []
         if not addresses:
-            raise Refusal("dns", "its name does not resolve")
+            raise Refusal("dns", "its name doesn't resolve")
         return addresses

@@ -49,6 +49,6 @@ class Refusal(Exception):  # noqa: N818 - it is what was decided; fetch.py makes
     def as_error(self, host: str, hops: int, what: str) -> UrlPrefetchError:
         """Make the error that the caller sees. ``host`` is that of the URL that the caller gave, at every hop."""
         where = f"after redirect {hops} (the log tako.prefetch names each hop) " if hops else ""
-        permit = f"; {self.remedy} would permit it" if self.remedy else ""
-        text = f"cannot fetch the {what} from {host or 'its URL'}: {where}{self.why} (rule: {self.rule}){permit}"
+        permit = f"; {self.remedy} would allow it" if self.remedy else ""
+        text = f"can't fetch the {what} from {host or 'its URL'}: {where}{self.why} (rule: {self.rule}){permit}"
         return UrlPrefetchError(text, rule=self.rule, host=host or None, option=self.option)

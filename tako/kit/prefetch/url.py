@@ -48,19 +48,19 @@ class Url(NamedTuple):
 def parse_url(text: object) -> Url:
     """Read an absolute URL, or raise Refusal (rules url, scheme, userinfo, host, port)."""
     if not isinstance(text, str):
-        raise Refusal("url", "the URL is not a string")
+        raise Refusal("url", "the URL isn't a string")
     if len(text) > MAX_URL:
         raise Refusal("url", f"the URL is longer than {MAX_URL} characters")
     if _FORBIDDEN.search(text):
-        raise Refusal("url", "the URL holds a space, a control character or a backslash")
+        raise Refusal("url", "the URL contains a space, a control character or a backslash")
     scheme = _SCHEME.match(text)
     if not scheme:
         raise Refusal("scheme", "the URL has no scheme")
     if scheme[1].lower() not in _DEFAULT_PORTS:
-        raise Refusal("scheme", "the URL's scheme is not https")
+        raise Refusal("scheme", "the URL's scheme isn't https")
     authority = _AUTHORITY.match(text, scheme.end())
     if not authority:
-        raise Refusal("url", "the URL's scheme is not followed by //")
+        raise Refusal("url", "the URL's scheme isn't followed by //")
     host, port = _host_and_port(authority[1], scheme[1].lower())
     return Url(scheme[1].lower(), host, port, _target(text[authority.end() :]))
 
@@ -70,9 +70,9 @@ def follow(url: Url, location: bytes) -> Url:
     try:
         text = location.decode("utf-8")
     except UnicodeDecodeError:
-        raise Refusal("redirect", "the redirect's address is not text") from None
+        raise Refusal("redirect", "the redirect's address isn't text") from None
     if not text or len(text) > MAX_URL or _FORBIDDEN.search(text):
-        raise Refusal("redirect", "the redirect's address is empty, too long, or holds a character that no URL has")
+        raise Refusal("redirect", "the redirect's address is empty, too long, or contains a character that no URL has")
     if _SCHEME.match(text):
         return parse_url(text)
     if text.startswith("//"):
@@ -100,9 +100,9 @@ def shown_host(text: object) -> str:
 def _host_and_port(authority: str, scheme: str) -> tuple[str | Address, int]:
     """Take an authority apart; every character of it has to have its one place."""
     if "@" in authority:
-        raise Refusal("userinfo", "the URL holds a user name or a password")
+        raise Refusal("userinfo", "the URL contains a user name or a password")
     if "%" in authority:
-        raise Refusal("host", "the URL's host holds a percent sign")
+        raise Refusal("host", "the URL's host contains a percent sign")
     parts = _HOST_AND_PORT.fullmatch(authority)
     if not parts:
         raise Refusal("host", "the URL's host has brackets or colons out of place")
@@ -113,7 +113,7 @@ def _host_and_port(authority: str, scheme: str) -> tuple[str | Address, int]:
     if parts[2] is None:
         return host, _DEFAULT_PORTS[scheme]
     if not _PORT.fullmatch(parts[2]) or int(parts[2]) > _MAX_PORT:
-        raise Refusal("port", "the URL's port is not a plain number from 1 to 65535")
+        raise Refusal("port", "the URL's port isn't a plain number from 1 to 65535")
     return host, int(parts[2])
 
 

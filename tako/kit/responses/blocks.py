@@ -253,7 +253,7 @@ def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
     if isinstance(written, str) and arguments(written) == part.args:
         text = written
     elif isinstance(part.args, str) and isinstance(arguments(text), str):
-        context.notice(notices.CHANGED_PART, "arguments that are not JSON went out inside an object")
+        context.notice(notices.CHANGED_PART, "the arguments aren't JSON, so they were sent inside an object")
         text = encode({"arguments": part.args}).decode()
     return {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": text or "{}"}
 
@@ -266,7 +266,7 @@ def is_custom(part: ToolCallPart, context: PartContext) -> bool:
 
 def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:
     if part.is_error:
-        context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text went out without it")
+        context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text was sent without it")
     calls = [call for message in context.request.messages for call in message.parts if isinstance(call, ToolCallPart)]
     custom = any(call.id == part.id and is_custom(call, context) for call in calls)
     kind = "custom_tool_call_output" if custom else "function_call_output"
@@ -283,6 +283,6 @@ def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | No
         return None
     data = part.state.data if part.state is not None else {}
     if data.get("type") != "reasoning":
-        context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: it is no item of the Responses API")
+        context.notice(notices.UNSUPPORTED_PART, "reasoning was left out: it isn't an item of the Responses API")
         return None
     return merge(data, part.extra) if part.extra else data

@@ -97,7 +97,7 @@ def ending(reply: dict[str, Any], parts: Sequence[Part], context: PartContext) -
     if any(isinstance(part, ToolCallPart) for part in parts):
         return FinishReason.TOOL_CALLS, status
     if status in ("queued", "in_progress"):
-        text = f"the reply is {status}: it goes on at the vendor, who gives it by its id"
+        text = f"the reply is {status}: the vendor is still working on it; get it by its id"
         context.notice(notices.FINISH_MISSING, text, "")
     return STATUSES.get(status, FinishReason.OTHER), status
 

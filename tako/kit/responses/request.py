@@ -91,7 +91,7 @@ def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> I
     yield from temperatures(asked, context, dialect)
     if request.max_tokens is not None:
         if request.max_tokens < LEAST_OUTPUT:
-            text = f"max_tokens went out as {LEAST_OUTPUT}, the least that the API takes"
+            text = f"max_tokens was sent as {LEAST_OUTPUT}, the least that the API takes"
             context.notice(notices.CHANGED_PARAMETER, text, "max_tokens")
         yield "max_output_tokens", max(request.max_tokens, LEAST_OUTPUT)
 
@@ -99,7 +99,9 @@ def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> I
 def _rest(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
     for name in MISSING:
         if getattr(request, name) not in (None, []):
-            context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: the Responses API has none", name)
+            context.notice(
+                notices.UNSUPPORTED_PARAMETER, f"{name} was left out: the Responses API doesn't have it", name
+            )
     if request.response_format is not None:
         yield "text", {"format": _format(request.response_format, context)}
     effort = effort_word(request.reasoning, context, dialect)

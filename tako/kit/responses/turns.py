@@ -73,7 +73,7 @@ def _items(message: Message, i: int, translator: Translator, context: PartContex
     for part, block in encode_parts(message, i, translator, context):
         kind = str(block.get("type", "message"))
         if not _fits(part, kind, message.role):
-            text = f"a {type(part).__name__} cannot stand in a {message.role} message"
+            text = f"a {type(part).__name__} can't be in a {message.role} message"
             context.notice(notices.MISPLACED_PART, text)
         elif kind.startswith("input_"):
             content.append(block)

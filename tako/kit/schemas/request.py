@@ -72,7 +72,7 @@ def _with_names(request: ChatRequest, forms: dict[str, str], context: PartContex
     for i, tool in enumerate(request.tools):
         if isinstance(tool, Tool) and tool.name in forms:
             form = forms[tool.name]
-            text = f"{tool.name!r} went out as {form!r}, since {wire.vendor} takes no such name; calls come back as it"
+            text = f"{tool.name!r} was sent as {form!r}, a name that {wire.vendor} accepts; calls come back with yours"
             context.notice(notices.RENAMED_TOOL, text, f"tools[{i}].name")
     choice = request.tool_choice
     named = any(tool.name == choice for tool in request.tools)
@@ -117,7 +117,7 @@ def _tool(tool: Tool | VendorTool, i: int, context: PartContext, asked: Asked) -
     wire, without = asked.wire, asked.without
     if tool.strict and wire.strict_tools is not None:
         found = adapted(tool.input_schema, wire.strict_tools)
-        unfit = f"the schema does not fit, {found.unfit}" if found.unfit else ""
+        unfit = f"the schema doesn't fit, {found.unfit}" if found.unfit else ""
         unfit = f"{without} takes no strict tools" if without else unfit or asked.budget.refuses(found.schema)
         if not unfit:
             return _noted(tool, found, i, context, wire)
@@ -135,13 +135,13 @@ def _noted(tool: Tool, found: Adapted, i: int, context: PartContext, wire: Wire)
 
 def _note(found: Adapted, path: str, context: PartContext, wire: Wire) -> None:
     if found.unfit:
-        text = f"the schema went out as it is: {found.unfit}"
+        text = f"the schema was sent as it is: {found.unfit}"
         context.notice(notices.CHANGED_SCHEMA, text, path)
     if found.losses:
         text = f"the schema lost what {wire.vendor} doesn't take: {', '.join(found.losses)}"
         context.notice(notices.LOOSENED_SCHEMA, text, path)
     if found.changes:
-        text = f"the schema went out as {wire.vendor} wants it: {', '.join(found.changes)}"
+        text = f"the schema was changed for {wire.vendor}: {', '.join(found.changes)}"
         context.notice(notices.CHANGED_SCHEMA, text, path)
 
 
@@ -156,7 +156,7 @@ def _format(request: ChatRequest, messages: list[Message], context: PartContext,
     loose = wire.loose_output
     found = adapted(wanted.schema, wire.output if wanted.strict or loose is None else loose)
     if found.unfit and wanted.strict and loose is not None and not (last := adapted(wanted.schema, loose)).unfit:
-        text = f"strict was left out: the schema does not fit, {found.unfit}"
+        text = f"strict was left out: the schema doesn't fit, {found.unfit}"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format.strict")
         found, wanted = last, replace(wanted, strict=False)
     if not found.unfit and (refusal := asked.budget.refuses(found.schema, tool=False)):
@@ -174,7 +174,7 @@ def _in_words(
     is_object = wanted.schema.get("type") == "object"
     form = "json" if wire.json_mode and is_object else None
     how = "in the system's text, beside JSON mode" if form else "in the system's text alone"
-    context.notice(notices.CHANGED_PARAMETER, f"the schema of the reply went out {how}: {why}", "response_format")
+    context.notice(notices.CHANGED_PARAMETER, f"the schema of the reply was sent {how}: {why}", "response_format")
     text = IN_WORDS + msgspec.json.encode(wanted.schema).decode()
     first = next((i for i, message in enumerate(messages) if message.role is not Role.SYSTEM), len(messages))
     told = [*messages[:first], Message.system(text), *messages[first:]]

@@ -86,7 +86,7 @@ class Rewriter:
         root = self._flat(schema)
         kinds = [root["type"]] if isinstance(root.get("type"), str) else as_array(root.get("type")) or []
         if kinds and "object" not in kinds:
-            self.losses["the root is no object: it is in one, as 'arguments'"] = None
+            self.losses["the root isn't an object, so it's wrapped in one, as 'arguments'"] = None
             root = {"type": "object", "properties": {"arguments": schema}, "required": ["arguments"]}
         with_properties: Schema = {"properties": {}} if rules.root_properties else {}
         root = {"type": "object", **with_properties, **root, **({"type": "object"} if kinds else {})}

@@ -20,7 +20,7 @@ ABILITIES = {
     "images": "images go out inline",
     "reasoning": "reasoning comes apart from the text",
     "state": "opaque state of the vendor's goes back",
-    "notices": "what the wire cannot carry is left out with a notice",
+    "notices": "what the wire can't carry is left out with a notice",
     "retries": "calls that failed for a reason that passes are repeated",
     "key": "it has a key, which nobody may see",
     "pickle": "the provider itself can be pickled",

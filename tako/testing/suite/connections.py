@@ -33,7 +33,7 @@ class Connections(Harness):
             server,
         ):
             task = asyncio.ensure_future(provider.chat(self.hello))
-            await settle(self.patience, lambda: bool(server.requests), "the request did not arrive")
+            await settle(self.patience, lambda: bool(server.requests), "the request didn't arrive")
             await within(self.patience, left(task), "cancelling a call")
             await settle(
                 self.patience, lambda: server.left_early == 1, "the connection of a cancelled call stayed open"

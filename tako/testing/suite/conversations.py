@@ -116,7 +116,7 @@ class Conversations(Harness):
                 other = ChatRequest([Message.user("Hi")], max_tokens=771, extra=_nested(path, 772))
                 for way in await self.ways(provider, other):
                     expect_equal(_path_of(server.requests[-1].json, 772), path, f"{way}: where extra replaced a value")
-                    expect(_path_of(server.requests[-1].json, 771) is None, f"{way}: extra did not replace a value")
+                    expect(_path_of(server.requests[-1].json, 771) is None, f"{way}: extra didn't replace a value")
 
     @check("scripted", "notices")
     async def test_parts_add_up(self) -> None:

@@ -67,7 +67,7 @@ class Errors(Harness):
                         issubclass(cls, (RateLimitError, ServerError)),
                         f"{way}: .retryable of {status}",
                     )
-                    expect("the vendor's words" in str(error), f"{way}: the vendor's message is not in {str(error)!r}")
+                    expect("the vendor's words" in str(error), f"{way}: the vendor's message isn't in {str(error)!r}")
 
     @check("scripted", "http")
     async def test_error_bodies(self) -> None:

@@ -77,7 +77,7 @@ class GoingBack(Harness):
                 body = server.requests[-1].body.decode()
                 places = [body.find(mark) for mark in marks]
                 lost = [mark for mark, place in zip(marks, places, strict=True) if place < 0]
-                expect(not lost, f"{way}: {lost} did not go back")
+                expect(not lost, f"{way}: {lost} didn't go back")
                 expect_equal(places, sorted(places), f"{way}: the places of blocks that went back")
 
     @check("scripted")
@@ -106,7 +106,7 @@ class GoingBack(Harness):
                 await provider.chat(ChatRequest([Message.user("?"), response.message, *results], tools=TOOLS))
                 sent = self.vendor.read(server.requests[-1]).of("result")
                 expect_equal(len(sent), 2, "results on the wire")
-                expect(_carries(sent[0].value, value), f"the result {value!r} went out as {sent[0].value!r}")
+                expect(_carries(sent[0].value, value), f"the result {value!r} was sent as {sent[0].value!r}")
                 expect(_carries(sent[1].value, "second"), f"results are out of order: second is {sent[1].value!r}")
         async with self.asking(Script(calls=(ROME, OSLO)), Script(text="ok")) as (provider, server):
             response = await provider.chat(ChatRequest([Message.user("?")], tools=TOOLS))
@@ -149,7 +149,7 @@ class GoingBack(Harness):
         expect_equal(kinds, ["call", "result", "call", "result"], "calls and results on the wire")
         expect_equal([part.value for part in sent.of("call")], [ROME.args, OSLO.args], "the calls on the wire")
         for part, result in zip(sent.of("result"), ("sunny", "noon"), strict=True):
-            expect(_carries(part.value, result), f"the result {result!r} went out as {part.value!r}")
+            expect(_carries(part.value, result), f"the result {result!r} was sent as {part.value!r}")
 
     @check("scripted", "bytes")
     async def test_cancelled(self) -> None:

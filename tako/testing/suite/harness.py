@@ -75,7 +75,7 @@ class Harness:
             return
         tampered = cls.tampered()
         if tampered:
-            raise TypeError(f"{cls.__name__}: {', '.join(tampered)} cannot be overridden or deleted; a check that does"
+            raise TypeError(f"{cls.__name__}: {', '.join(tampered)} can't be overridden or deleted; a check that does"
                             " not apply is stated in not_applicable, with a reason")  # fmt: skip
         unknown = cls.not_applicable.keys() - CHECKS.keys() - ABILITIES.keys()
         if unknown:

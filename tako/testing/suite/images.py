@@ -50,7 +50,7 @@ class Images(Harness):
                 shown = [ContentPart.image(mime, data), TextPart("?")]
                 responses = await self.ways(provider, ChatRequest([Message.user(shown)]))
                 types = {image.mime for image in self.vendor.read(server.requests[-1]).of("image")}
-                expect(types <= {mime, ""}, f"an {mime} went out as {sorted(types)}")
+                expect(types <= {mime, ""}, f"an {mime} was sent as {sorted(types)}")
                 for way, response in responses.items():
                     changed = [notice for notice in response.notices if notice.code == notices.CHANGED_PART]
                     expect_equal(changed, [], f"{way}: notices on the type of an {mime}, which was right")

@@ -33,7 +33,7 @@ class Limits(Harness):
         async with self.asking(Script(text=text, split=LARGE)) as (provider, _):
             found = await within(self.patience, self.ways(provider, self.hello), f"two replies of {LARGE} bytes")
             for way, response in found.items():
-                expect(response.text == text, f"{way}: {LARGE} characters in one event did not arrive whole")
+                expect(response.text == text, f"{way}: {LARGE} characters in one event didn't arrive whole")
 
     @check("scripted", "bytes", "streaming")
     async def test_event_cap(self) -> None:

@@ -165,7 +165,7 @@ class Replies(Harness):
             own = await self.ways(provider, self.hello)
             await self.ways(provider, replace(self.hello, model="another-model-1"))
             sent = [request.path.encode() + request.body for request in server.requests[len(own) :]]
-        expect(all(b"another-model-1" in one for one in sent), "request.model did not go out")
+        expect(all(b"another-model-1" in one for one in sent), "request.model didn't go out")
         for way, response in own.items():
             wanted = "scripted-model" if "names" in self.vendor.traits else provider.model
             expect_equal(response.model, wanted, f"{way}: the model of the reply")

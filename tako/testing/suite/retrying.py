@@ -39,7 +39,7 @@ class Retrying(Harness):
             try:
                 response = await self.calls(provider, self.hello)[way]()
             except ProviderError as error:
-                raise CheckFailed(f"{way}: {fails} failed and was not tried again: {error}") from error
+                raise CheckFailed(f"{way}: {fails} failed and wasn't tried again: {error}") from error
             expect_equal(response.text, "ok", f"{way}: the answer after {fails}")
             expect_equal(len(server.requests), len(fails) + 1, f"{way}: requests, where {fails} failed")
 
@@ -74,7 +74,7 @@ class Retrying(Harness):
             began = time.perf_counter()
             await provider.chat(self.hello)
             took = time.perf_counter() - began
-            expect(took >= 0.9 * PAUSE, f"Retry-After: {PAUSE} was not waited for: the reply came after {took:.2f} s")
+            expect(took >= 0.9 * PAUSE, f"Retry-After: {PAUSE} wasn't waited for: the reply came after {took:.2f} s")
             expect_equal(len(server.requests), 2, "requests")
         async with self.asking(self.vendor.refuse(429, headers={"retry-after": "3600"}), max_retries=2) as (
             provider,

@@ -37,7 +37,7 @@ class Secrets(Harness):
             await self.ways(provider, self.hello)
             for request in server.requests:
                 sent = any(self.secret in value for value in request.headers.values())
-                expect(sent, "the key is in no header (or `provider` does not use self.secret)")
+                expect(sent, "the key is in no header (or `provider` doesn't use self.secret)")
                 expect(self.secret not in request.path + str(request.query), "the key is in the address")
                 expect(self.secret.encode() not in request.body, "the key is in the body")
 

@@ -31,7 +31,7 @@ class Tools(Harness):
                 found = self.vendor.read(request).tools
                 expect_equal(sorted(found), ["getTime", "weather"], "the tools on the wire")
                 expect_equal(found["weather"]["properties"], SCHEMA["properties"], "a tool's schema on the wire")
-                expect(b"Tells the weather." in request.body, "a tool's description did not go out")
+                expect(b"Tells the weather." in request.body, "a tool's description didn't go out")
 
     @check("scripted", "tools", "notices")
     async def test_tool_choice(self) -> None:
@@ -47,7 +47,7 @@ class Tools(Harness):
                     noted = any(notice.path == "tool_choice" for notice in response.notices)
                     expect(there or noted, f"{way}: tool_choice={choice!r} was lost without a notice")
                     named = choice != "weather" or b'"weather"' in msgspec.json.encode(found)
-                    expect(named or noted, f"{way}: tool_choice={choice!r} went out as {found!r} without a notice")
+                    expect(named or noted, f"{way}: tool_choice={choice!r} was sent as {found!r} without a notice")
                     sent.append(there)
         self.observe("tool_choice", "sent" if all(sent) else "left out with a notice")
 
@@ -108,7 +108,7 @@ class Tools(Harness):
                     ids = [call.id for call in response.tool_calls]
                     expect(
                         len(ids) == len(set(ids)) == len(calls) and all(ids),
-                        f"{way}: ids of calls are not unique: {ids}",
+                        f"{way}: ids of calls aren't unique: {ids}",
                     )
                     expect_equal([call.name for call in response.tool_calls], ["weather", "time"], f"{way}: the names")
 

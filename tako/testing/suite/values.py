@@ -57,7 +57,7 @@ class Values(Harness):
         async with self.asking(Script(text="ok")) as (provider, _):
             for name in ("id", "name", "model"):
                 expect(isinstance(getattr(provider, name), str) and getattr(provider, name), f".{name} is no text")
-            expect(provider.id in repr(provider), f"{provider!r} does not show the id {provider.id}")
+            expect(provider.id in repr(provider), f"{provider!r} doesn't show the id {provider.id}")
 
     @check()
     async def test_suite_is_whole(self) -> None:
