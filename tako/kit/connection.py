@@ -170,6 +170,8 @@ class Connection(asyncio.Protocol):
                 if self._room is not None:
                     async with asyncio.timeout(seconds):
                         await self._room
+                if self.transport.is_closing():  # asyncio would complain of each piece
+                    break
                 self.transport.write(body[at : at + PIECE])
             self._watch(seconds)
         except Exception as error:  # noqa: BLE001 - also of the file; who waits for the reply raises it
@@ -237,7 +239,8 @@ class Connection(asyncio.Protocol):
             self._head_size += len(data)
             if self._head_size > LONGEST_HEAD:
                 self._fail(NotHttpError())
-        self._wake()
+        if not had_head or self._pieces or self.ended:  # trailers without end are silence
+            self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is waited for: a body whose length nobody has said is complete now, anything else has failed."""

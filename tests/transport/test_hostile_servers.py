@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,6 @@ from .raw import head, saying, sized, until_left
 from .ways import ask, run
 
 if TYPE_CHECKING:
-    import socket
-
     import trustme
 
 OURS = ("asyncio", "trio")
@@ -85,6 +85,37 @@ def test_a_refusal_that_comes_before_all_of_a_request_has_gone_is_read(streamed:
         try:
             with pytest.raises(BadRequestError, match="too large"):
                 asked_large(server.url, streamed)
+        finally:
+            left.set()
+
+
+def test_a_server_that_leaves_while_a_request_goes_is_one_error_and_nothing_in_the_logs() -> None:
+    def leave(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # so that it's a reset
+
+    with saying(leave) as server, pytest.raises(TransportError):
+        asked_large(server.url)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_trailers_without_end_are_silence(streamed: bool) -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(CHUNKED + b"2\r\n{}\r\n0\r\n")
+        while not left.wait(0.02):
+            connection.sendall(b"x-more: y\r\n")
+
+    async def main() -> None:
+        async with OpenAI("m", api_key="k", base_url=server.url, max_retries=0, timeout=0.3) as provider:
+            asking = provider.stream("hi").response() if streamed else provider.chat("hi")
+            with pytest.raises(ProviderTimeoutError, match="nothing came from"):
+                await asyncio.wait_for(asking, LIMIT)
+
+    left = threading.Event()
+    with saying(drip) as server:
+        try:
+            asyncio.run(main())
         finally:
             left.set()
 
