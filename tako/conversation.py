@@ -10,7 +10,7 @@ import anyio.lowlevel
 import msgspec
 from msgspec import Struct
 
-from tako.errors import ConfigurationError, InvalidReplyError, one_line
+from tako.errors import ConfigurationError, InvalidReplyError, kind_of, one_line
 from tako.going_on import going_on, joined, replies_of
 from tako.keywords import check_names, over
 from tako.loose import is_deep
@@ -74,7 +74,7 @@ class Conversation:
         **options: Unpack[RequestOptions],
     ) -> None:
         if not hasattr(provider, "chat"):
-            raise ConfigurationError(f"Conversation: provider is a {type(provider).__name__}, not a provider")
+            raise ConfigurationError(f"Conversation: provider is {kind_of(provider)}, not a provider")
         check_names(options, provider.id)
         self.provider = provider
         self.options = options

@@ -70,6 +70,12 @@ def shown(value: object) -> str:
     return _SHORT.repr(value)
 
 
+def kind_of(value: object) -> str:
+    """Return what a value is, with its article: "an int", "a str", "None"."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
+
+
 class TakoError(Exception):
     """The base class of all errors that tako raises. Its text is always one line."""
 

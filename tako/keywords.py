@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tako.environment import resolve
-from tako.errors import ConfigurationError, shown
+from tako.errors import ConfigurationError, kind_of, shown
 from tako.extra import merge_extra
 from tako.loose import as_array, as_object
 from tako.names import near
@@ -105,7 +105,7 @@ def read_defaults(given: object, provider: Provider) -> dict[str, Any]:
     given = resolve(given, "defaults", provider.name)
     table = as_object(given)
     if table is None:
-        raise ConfigurationError(f"{owner}: defaults is a dict of a request's fields, not a {type(given).__name__}")
+        raise ConfigurationError(f"{owner}: defaults is a dict of a request's fields, not {kind_of(given)}")
     try:
         check_names(table, "defaults")
         defaults = {name: _from_table(name, value) for name, value in table.items() if value is not None}
@@ -156,7 +156,7 @@ def _apply(request: ChatRequest, options: Mapping[str, Any], *, defaults_first: 
     for name, value in options.items():
         if name == "system":
             if not isinstance(value, (str, list)):
-                raise ConfigurationError(f"system is a {type(value).__name__}, not a str or a list of parts")
+                raise ConfigurationError(f"system is {kind_of(value)}, not a str or a list of parts")
             changes["messages"] = [Message.system(value), *request.messages]  # pyright: ignore[reportUnknownArgumentType] - checked with the request
         elif name == "tools":
             changes[name] = _with_functions(value)

@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 from tako.hooks.failures import is_interrupt, one_line
 from tako.output import plugin_output_to_stderr
 

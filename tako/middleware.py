@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack, aclosing
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
 
-from tako.errors import PluginError, StreamTruncatedError
+from tako.errors import PluginError, StreamTruncatedError, kind_of
 from tako.fold import chunks_of, fold
 from tako.hooks import hookimpl
-from tako.hooks.contract import in_order, kind
+from tako.hooks.contract import in_order
 from tako.types import ChatRequest, Delta
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class AroundPlugin:
 
             def begin(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
                 if not isinstance(request, ChatRequest):
-                    raise TypeError(f"inner takes a ChatRequest, not {kind(request)}")
+                    raise TypeError(f"inner takes a ChatRequest, not {kind_of(request)}")
                 chunks = inner(request)
                 begun.push_async_callback(chunks.aclose)
                 return chunks

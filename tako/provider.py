@@ -68,8 +68,8 @@ class Provider:
         if not is_model(model):
             raise ConfigurationError(f"{self.name}: model is a name, not {shown(model)}")
         if capabilities is not None and not isinstance(capabilities, Capabilities):
-            kind = type(capabilities).__name__
-            raise ConfigurationError(f"{self.name}:{model}: capabilities is a tako.Capabilities, not a {kind}")
+            kind = kind_of(capabilities)
+            raise ConfigurationError(f"{self.name}:{model}: capabilities is a tako.Capabilities, not {kind}")
         if deadline is not None:
             if not is_seconds(deadline):
                 raise ConfigurationError(f"{self.name}:{model}: deadline is {SECONDS}, not {shown(deadline)}")

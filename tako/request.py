@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import astuple
 
-from tako.errors import ConfigurationError, shown
+from tako.errors import ConfigurationError, kind_of, shown
 from tako.loose import DEEPEST, NESTING, as_array, as_object, is_deep
 from tako.parts import (
     ContentPart,
@@ -93,9 +93,9 @@ def as_request(given: ChatRequest | str | list[Message] | Message) -> ChatReques
     if isinstance(request, list):
         request = ChatRequest(request)
     if not isinstance(request, ChatRequest):
-        raise ConfigurationError(f"a request is a ChatRequest, a str or a list of Messages, not a {_kind(given)}")
+        raise ConfigurationError(f"a request is a ChatRequest, a str or a list of Messages, not {kind_of(given)}")
     if not isinstance(request.messages, list):
-        raise ConfigurationError(f"messages is a {_kind(request.messages)}, not a list")
+        raise ConfigurationError(f"messages is {kind_of(request.messages)}, not a list")
     if not request.messages:
         raise ConfigurationError("the request has no messages")
     for i, message in enumerate(request.messages):
@@ -107,7 +107,7 @@ def as_request(given: ChatRequest | str | list[Message] | Message) -> ChatReques
 def _check_message(message: Any, i: int) -> None:
     """Check a message; paths are put together only for what is wrong, since most are right."""
     if not isinstance(message, Message):
-        raise ConfigurationError(f"messages[{i}] is a {_kind(message)}, not a Message")
+        raise ConfigurationError(f"messages[{i}] is {kind_of(message)}, not a Message")
     if message.role.__class__ is not Role:
         raise ConfigurationError(f"messages[{i}].role is {shown(message.role)}, not one of {', '.join(Role)}")
     content: Any = message.content
@@ -115,13 +115,13 @@ def _check_message(message: Any, i: int) -> None:
         return
     parts = as_array(content)
     if parts is None:
-        raise ConfigurationError(f"messages[{i}].content is a {_kind(content)}, not a str or a list of parts")
+        raise ConfigurationError(f"messages[{i}].content is {kind_of(content)}, not a str or a list of parts")
     for j, part in enumerate(parts):
         if part.__class__ is TextPart and part == TextPart(part.text) and part.text.__class__ is str:
             continue  # most are plain
         wrong = _wrong_field(part)
         if wrong is None and not isinstance(part, ContentPart):
-            wrong = f" is a {_kind(part)}, not a part: use ContentPart.text(…)"
+            wrong = f" is {kind_of(part)}, not a part: use ContentPart.text(…)"
         if wrong is None and isinstance(part, ToolResultPart):
             inner = [(k, _wrong_field(one)) for k, one in enumerate(as_array(part.result) or ())]
             wrong = next((f".result[{k}]{found}" for k, found in inner if found is not None), None)
@@ -134,7 +134,7 @@ def _wrong_field(value: Any) -> str | None:
     for name, kinds, words in FIELDS.get(value.__class__, ()):
         field = getattr(value, name)
         if not isinstance(field, kinds):
-            return f".{name} is a {_kind(field)}, not {words}"
+            return f".{name} is {kind_of(field)}, not {words}"
     for name in getattr(value, "__struct_fields__", ()):
         field = getattr(value, name)
         if isinstance(field, NESTING) and field and is_deep(field):
@@ -149,7 +149,7 @@ def _check_options(request: ChatRequest) -> None:
     for name, kinds, words in KINDS:
         value = getattr(request, name)
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
-            raise ConfigurationError(f"{name} is a {_kind(value)}, not {words}")
+            raise ConfigurationError(f"{name} is {kind_of(value)}, not {words}")
     _check_numbers(request)
     if request.model is not None and not (request.model and is_model(request.model)):
         problem = "isn't a model's name" if request.model else "is empty; leave it out, or name one"
@@ -164,9 +164,9 @@ def _check_options(request: ChatRequest) -> None:
     if wrong is not None:
         raise ConfigurationError(f"response_format{wrong}")
     if not isinstance(request.strict, bool):
-        raise ConfigurationError(f"strict is a {_kind(request.strict)}, not True or False")
+        raise ConfigurationError(f"strict is {kind_of(request.strict)}, not True or False")
     if not isinstance(request.parallel_tool_calls, (bool, NoneType)):
-        raise ConfigurationError(f"parallel_tool_calls is a {_kind(request.parallel_tool_calls)}, not True or False")
+        raise ConfigurationError(f"parallel_tool_calls is {kind_of(request.parallel_tool_calls)}, not True or False")
     _check_tools(request)
 
 
@@ -211,34 +211,30 @@ def _check_tables(request: ChatRequest) -> None:
     for name, value in (("metadata", request.metadata), ("extra", request.extra)):
         table = as_object(value)
         if table is None:
-            raise ConfigurationError(f"{name} is a {_kind(value)}, not a dict")
+            raise ConfigurationError(f"{name} is {kind_of(value)}, not a dict")
         if table and is_deep(table):
             raise ConfigurationError(f"{name} {TOO_DEEP}")
         for key in table:
             if not isinstance(key, str):
-                raise ConfigurationError(f"{name} has a key that is a {_kind(key)}, not a str")
+                raise ConfigurationError(f"{name} has a key that is {kind_of(key)}, not a str")
     for key, text in request.metadata.items():
         if not isinstance(text, str):
-            raise ConfigurationError(f"metadata[{key!r}] is a {_kind(text)}, not a str")
+            raise ConfigurationError(f"metadata[{key!r}] is {kind_of(text)}, not a str")
 
 
 def _check_headers(headers: Any) -> None:
     if not isinstance(headers, dict):
-        raise ConfigurationError(f"headers is a {_kind(headers)}, not a dict")
+        raise ConfigurationError(f"headers is {kind_of(headers)}, not a dict")
     for name, value in headers.items():  # pyright: ignore[reportUnknownVariableType] - checked here
         if not isinstance(name, str) or not isinstance(value, str):
-            raise ConfigurationError(f"headers[{name!r}] is a {_kind(value)}: names and values are text")
+            raise ConfigurationError(f"headers[{name!r}] is {kind_of(value)}: names and values are text")
 
 
 def _check_items(items: Any, kinds: type | tuple[type, ...], path: str) -> None:
     array = as_array(items)
     if array is None:
-        raise ConfigurationError(f"{path} is a {_kind(items)}, not a list")
+        raise ConfigurationError(f"{path} is {kind_of(items)}, not a list")
     for i, item in enumerate(array):
         if not isinstance(item, kinds):
             first = kinds[0] if isinstance(kinds, tuple) else kinds
-            raise ConfigurationError(f"{path}[{i}] is a {_kind(item)}, not a {first.__name__}")
-
-
-def _kind(value: Any) -> str:
-    return type(value).__name__
+            raise ConfigurationError(f"{path}[{i}] is {kind_of(item)}, not a {first.__name__}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from tako.errors import ConfigurationError, InvalidReplyError, RunLimitError
+from tako.errors import ConfigurationError, InvalidReplyError, RunLimitError, kind_of
 from tako.runs import RoundEnd, RunEnd, RunResult, ToolEnd, ToolStart
 from tako.stream import ChatStream
 from tako.tools import called, failed, function_of
@@ -52,7 +52,7 @@ class Rounds:
         if max_cost is not None and not (type(max_cost) in (int, float) and max_cost > 0):
             raise ConfigurationError(f"max_cost is {max_cost!r}, not a number of dollars above 0")
         if approve is not None and not callable(approve):
-            raise ConfigurationError(f"approve is a {type(approve).__name__}, not a function that takes a call")
+            raise ConfigurationError(f"approve is {kind_of(approve)}, not a function that takes a call")
         bare = next((one.name for one in request.tools if isinstance(one, Tool) and function_of(one) is None), None)
         if bare is not None:
             raise ConfigurationError(f"{provider.id}: tool {bare!r} has no function; give a function, or Tool.of")

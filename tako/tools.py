@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.errors import ConfigurationError, TakoError, shown
+from tako.errors import ConfigurationError, TakoError, kind_of, shown
 from tako.hooks.failures import one_line, passes
 from tako.loose import as_array
 from tako.parts import ContentPart, TextPart, ToolResultPart
@@ -82,7 +82,7 @@ def tool_of(
 ) -> Tool:
     """Make a tool of a function. Raises ConfigurationError."""
     if not callable(function):
-        raise ConfigurationError(f"Tool.of takes a function, not a {type(function).__name__}")
+        raise ConfigurationError(f"Tool.of takes a function, not {kind_of(function)}")
     plain = unwrapped(function)
     own = name or getattr(plain, "__name__", "") or type(function).__name__
     if not NAME.fullmatch(own):
@@ -137,4 +137,4 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, os.PathLike):
         return str(value)  # pyright: ignore[reportUnknownArgumentType] - of text or bytes
-    raise TypeError(f"a {type(value).__name__} isn't JSON")
+    raise TypeError(f"{kind_of(value)} isn't JSON")

@@ -143,10 +143,10 @@ def echo() -> Provider:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"workers": None}, "workers is a NoneType"),
+        ({"workers": None}, "workers is None"),
         ({"workers": {5: echo()}}, "a role is a word, not 5"),
         ({"workers": {"": echo()}}, "a role is a word, not ''"),
-        ({"system": 5}, "system is a str, not a int"),
+        ({"system": 5}, "system is a str, not an int"),
         ({"fail_fast": 1}, "fail_fast is True or False, not 1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

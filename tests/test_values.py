@@ -277,17 +277,17 @@ def asking(**options: Any) -> ChatRequest:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (7, "a request is a ChatRequest, a str or a list of Messages, not a int"),
+        (7, "a request is a ChatRequest, a str or a list of Messages, not an int"),
         ([], "no messages"),
         (ChatRequest("hi"), "messages is a str"),  # type: ignore[arg-type]
         (["hi"], "messages[0] is a str, not a Message"),
         ([Message.user("a"), {"role": "user"}], "messages[1] is a dict, not a Message"),
         ([Message("robot", "hi")], "messages[0].role is 'robot', not one of system, user, assistant, tool"),  # type: ignore[arg-type]
-        ([Message.user(None)], "messages[0].content is a NoneType"),  # type: ignore[arg-type]
+        ([Message.user(None)], "messages[0].content is None"),  # type: ignore[arg-type]
         ([Message.user(["hi"])], "messages[0].content[0] is a str, not a part: use ContentPart.text"),  # type: ignore[list-item]
         (asking(tools=[{"name": "f"}]), "tools[0] is a dict, not a Tool"),
         (asking(stop="END"), "stop is a str, not a list"),
-        (asking(stop=[1]), "stop[0] is a int, not a str"),
+        (asking(stop=[1]), "stop[0] is an int, not a str"),
         (asking(temperature="hot"), "temperature is a str, not a number"),
         (asking(max_tokens=1.5), "max_tokens is a float"),
         (asking(response_format={"type": "json_object"}), 'response_format is a dict, not "json" or a JsonSchema'),

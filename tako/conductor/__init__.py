@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from tako.conductor.events import COORDINATOR, Event, RunResult
 from tako.conductor.running import Run
-from tako.errors import ConfigurationError, TakoError, shown
+from tako.errors import ConfigurationError, TakoError, kind_of, shown
 from tako.keywords import as_given
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Conductor:
         if not isinstance(fail_fast, bool):
             raise ConfigurationError(f"Conductor: fail_fast is True or False, not {shown(fail_fast)}")
         if system is not None and not isinstance(system, str):
-            raise ConfigurationError(f"Conductor: system is a str, not a {type(system).__name__}")
+            raise ConfigurationError(f"Conductor: system is a str, not {kind_of(system)}")
         self.workers = dict(workers)
         self.coordinator = coordinator
         self.max_steps = max_steps
@@ -163,7 +163,7 @@ class RunStream:
 def _check_members(workers: Mapping[str, Provider], coordinator: Provider | None) -> None:
     """Refuse what cannot be asked, and a role whose share would be taken for the coordinator's."""
     if not isinstance(workers, Mapping):
-        raise ConfigurationError(f"Conductor: workers is a {type(workers).__name__}, not a dict of roles and providers")
+        raise ConfigurationError(f"Conductor: workers is {kind_of(workers)}, not a dict of roles and providers")
     if not workers:
         raise ConfigurationError("a Conductor needs at least one worker")
     if coordinator is not None and COORDINATOR in workers:
@@ -176,4 +176,4 @@ def _check_members(workers: Mapping[str, Provider], coordinator: Provider | None
         members["the coordinator"] = coordinator
     for who, provider in members.items():
         if not hasattr(provider, "chat"):
-            raise ConfigurationError(f"Conductor: {who} is a {type(provider).__name__}, not a Provider")
+            raise ConfigurationError(f"Conductor: {who} is {kind_of(provider)}, not a Provider")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from tako.capabilities import Capabilities
-from tako.hooks.contract import kind
+from tako.errors import kind_of
 from tako.hooks.failures import WrongResultError, is_interrupt
 from tako.hooks.layers import around_plugin, around_provider
 from tako.translator import Translator
@@ -80,7 +80,7 @@ class Question:
         if inspect.iscoroutine(made):
             made.close()
         what = f"a {wanted.__name__}" if wanted else "an async function"
-        raise WrongResultError(f"it must return {what}, not {kind(made)}")
+        raise WrongResultError(f"it must return {what}, not {kind_of(made)}")
 
     @contextmanager
     def watching(self, plugin: str, place: Place, passing: BaseException | None = None) -> Generator[None]:

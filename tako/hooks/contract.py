@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from tako.errors import ProviderError, StreamTruncatedError
+from tako.errors import ProviderError, StreamTruncatedError, kind_of
 from tako.hooks.failures import WrongResultError, passes
 from tako.types import ChatResponse, Delta, End
 
@@ -37,14 +37,14 @@ def answering(chat: Chat, request: ChatRequest) -> Awaitable[ChatResponse]:
     """Call a chat function, which its author may have got wrong."""
     answer: Any = chat(request)
     if answer.__class__ is not CoroutineType and not hasattr(answer, "__await__"):
-        raise WrongResultError(f"tako_chat must return an async function; calling it gave {kind(answer)}")
+        raise WrongResultError(f"tako_chat must return an async function; calling it gave {kind_of(answer)}")
     return answer  # type: ignore[no-any-return]  # it can be awaited
 
 
 def response_of(answer: Any) -> ChatResponse:
     """Refuse an answer that isn't a response."""
     if not isinstance(answer, ChatResponse):
-        raise WrongResultError(f"the function of tako_chat returned {kind(answer)}, not a ChatResponse")
+        raise WrongResultError(f"the function of tako_chat returned {kind_of(answer)}, not a ChatResponse")
     return answer  # pyright: ignore[reportUnknownVariableType] - of any type
 
 
@@ -54,7 +54,9 @@ def streaming(stream: Stream, request: ChatRequest) -> AsyncGenerator[Chunk, Non
     if not (hasattr(chunks, "__anext__") and hasattr(chunks, "aclose")):
         if inspect.iscoroutine(chunks):
             chunks.close()
-        raise WrongResultError(f"tako_stream must return an async generator function; calling it gave {kind(chunks)}")
+        raise WrongResultError(
+            f"tako_stream must return an async generator function; calling it gave {kind_of(chunks)}"
+        )
     return chunks  # type: ignore[no-any-return]  # it can be iterated and closed
 
 
@@ -125,7 +127,7 @@ def in_order(chunk: object, *, ended: bool) -> bool:
         return False
     if isinstance(chunk, End):
         return True
-    raise WrongResultError(f"the function of tako_stream yielded {kind(chunk)}, not a Delta or an End")
+    raise WrongResultError(f"the function of tako_stream yielded {kind_of(chunk)}, not a Delta or an End")
 
 
 def answered(end: T, provider: Provider, request: ChatRequest) -> T:
@@ -150,8 +152,3 @@ def name(error: BaseException, provider: Provider, request: ChatRequest) -> None
     if isinstance(error, ProviderError):
         error.provider = error.provider or provider.name
         error.model = error.model or request.model or provider.model
-
-
-def kind(value: object) -> str:
-    """Return what a value is, for a message."""
-    return "None" if value is None else f"a {type(value).__name__}"

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.errors import PluginError, ProviderError, ResponseError, TakoError
+from tako.errors import PluginError, ProviderError, ResponseError, TakoError, kind_of
 from tako.hooks.contract import (
     AFTER_THE_END,
     AfterTheEndError,
     answering,
     held,
-    kind,
     response_of,
 )
 from tako.hooks.failures import WrongResultError, one_line, passes
@@ -94,7 +93,7 @@ def _checking(inner: Any) -> Any:
 
     def call(request: ChatRequest) -> Any:
         if not isinstance(request, ChatRequest):
-            raise TypeError(f"inner takes a ChatRequest, not {kind(request)}")
+            raise TypeError(f"inner takes a ChatRequest, not {kind_of(request)}")
         return inner(request)
 
     return call

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 
 _TELLING = re.compile(
     r"([a-z]+://([\w. -]*|\[[0-9a-f:.]*\])|localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:\d{0,5})?(/.*)?", re.DOTALL
@@ -21,7 +21,7 @@ def check_url(url: str, option: str, owner: str, *, beyond: str = "") -> str:
     ``beyond``: a pattern of the paths that go after the base. They are cut off, since people paste whole addresses.
     """
     if not isinstance(url, str):
-        raise ConfigurationError(f"{owner}: {option} isn't a base URL: it is a {type(url).__name__}, not a str")
+        raise ConfigurationError(f"{owner}: {option} isn't a base URL: it is {kind_of(url)}, not a str")
     problem = _url_problem(url)
     if problem:
         shown = shown_url(url)

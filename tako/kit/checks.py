@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 from tako.kit.keys import Secret
 from tako.request import SECONDS, is_seconds
 
@@ -32,7 +32,7 @@ def check_kind(value: Any, kind: type | tuple[type, ...], option: str, owner: st
     Raises ConfigurationError, which shows the type and never the value: it may be a secret in the wrong place.
     """
     if value is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
-        raise ConfigurationError(f"{owner}: {option} is {words}, not a {type(value).__name__}")
+        raise ConfigurationError(f"{owner}: {option} is {words}, not {kind_of(value)}")
 
 
 def check_text(value: Any, option: str, owner: str) -> None:
@@ -56,7 +56,7 @@ def check_transport_options(options: Mapping[str, Any], owner: str) -> None:
     for option, (fits, words) in _EXPECTED.items():
         if option in options and not fits(options[option]):
             value = options[option]
-            shown = repr(value) if isinstance(value, (int, float)) or value is None else f"a {type(value).__name__}"
+            shown = repr(value) if isinstance(value, (int, float)) or value is None else f"{kind_of(value)}"
             raise ConfigurationError(f"{owner}: {option} is {words}, not {shown}")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako import notices
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 from tako.extra import merge as merge  # noqa: PLC0414 - for authors of plugins, who look for it here
 from tako.extra import merge_extra as merge_extra  # noqa: PLC0414
 from tako.kit.blocks import only_spells
@@ -44,7 +44,7 @@ def encode_parts(message: Message, i: int, translator: Translator, context: Part
         if block is not None:
             yield part, block
         elif len(context.notices) == before:
-            context.notice(notices.UNSUPPORTED_PART, f"a {type(part).__name__} was left out")
+            context.notice(notices.UNSUPPORTED_PART, f"{kind_of(part)} was left out")
 
 
 def refuse_empty(messages: Sequence[Any], context: PartContext) -> None:
@@ -161,7 +161,7 @@ def encode_inner(
             if moved(block):
                 context.notice(notices.CHANGED_PART, "it was sent after the tool results, which can't contain it")
         elif len(context.notices) == before:
-            context.notice(notices.MISPLACED_PART, f"a {type(part).__name__} can't be in a tool result")
+            context.notice(notices.MISPLACED_PART, f"{kind_of(part)} can't be in a tool result")
     context.path = path
     return blocks
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tako.environment import read
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 from tako.kit.keys import Secret
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def checked(
         if name.lower() in FRAMING or (of_request and name.lower() == "host"):
             raise ConfigurationError(f"{owner}: the header {name} can't be set, since tako sends its own")
         if not isinstance(value, (str, Secret)):
-            raise ConfigurationError(f"{owner}: the header {name} is a {type(value).__name__}, not a str")
+            raise ConfigurationError(f"{owner}: the header {name} is {kind_of(value)}, not a str")
         secret = (
             value
             if isinstance(value, Secret)

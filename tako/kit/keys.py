@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tako.environment import FromEnvironment, read
-from tako.errors import ConfigurationError, TakoError
+from tako.errors import ConfigurationError, TakoError, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,9 +109,9 @@ def find_key(given: str | Secret | None, variable: str, owner: str, *, option: s
     if isinstance(given, Secret):
         return given
     if given is not None and not isinstance(given, str):
-        kind = type(given).__name__
+        kind = kind_of(given)
         given = None  # a traceback with locals shows this frame
-        raise ConfigurationError(f"{owner}: {option} is a {kind}, not a str")
+        raise ConfigurationError(f"{owner}: {option} is {kind}, not a str")
     source = option
     if given is None:
         source, secret = variable, Secret(os.environ.get(variable, ""), variable)

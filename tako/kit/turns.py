@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from tako import notices
+from tako.errors import kind_of
 from tako.kit.blocks import is_own
 from tako.kit.encoding import encode_parts, speak_as_user
 from tako.types import Role
@@ -134,7 +135,7 @@ def _items(
                 place += 1
                 yield role, item
             else:
-                text = f"a {type(part).__name__} can't be in a {message.role} message"
+                text = f"{kind_of(part)} can't be in a {message.role} message"
                 context.notice(notices.MISPLACED_PART, text)
 
 

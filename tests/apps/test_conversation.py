@@ -221,7 +221,7 @@ def test_what_cant_be_a_turn_is_refused_and_not_kept(saying: Callable[..., Any])
     for turn in (5, None, [5]):
         with pytest.raises(ConfigurationError):
             conversation.blocking.say(turn)  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match=r"messages\[0\] is a int"):
+    with pytest.raises(ConfigurationError, match=r"messages\[0\] is an int"):
         Conversation(provider, messages=[5])  # type: ignore[list-item]
     assert conversation.messages == []
     assert not seen

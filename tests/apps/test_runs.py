@@ -267,9 +267,9 @@ def test_a_run_is_awaited_as_often_as_you_like_and_made_once(saying: Callable[..
         ({"max_rounds": True}, "max_rounds is True"),
         ({"max_cost": 0}, "max_cost is 0"),
         ({"max_cost": "1"}, "max_cost is '1'"),
-        ({"approve": 5}, "approve is a int"),
+        ({"approve": 5}, "approve is an int"),
         ({"tools": [Tool("plain")]}, "tool 'plain' has no function"),
-        ({"tools": [5]}, "tools[0] is a int, not a Tool"),
+        ({"tools": [5]}, "tools[0] is an int, not a Tool"),
         ({"temprature": 0}, "temprature"),
     ],
 )

@@ -234,7 +234,7 @@ def test_async_functions_methods_partials_and_objects_are_functions() -> None:
 @pytest.mark.parametrize(
     ("function", "text"),
     [
-        (5, "Tool.of takes a function, not a int"),
+        (5, "Tool.of takes a function, not an int"),
         (lambda x: x, "'<lambda>' can't be a tool's name"),
         (max, "its parameters can't be read"),
         (eval("lambda x, /: x"), "can't be a tool's name"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from tako.errors import AuthenticationError, TakoError
+from tako.errors import AuthenticationError, TakoError, kind_of
 from tako.kit.flight import TaskFlight
 from tako.kit.keys import Secret
 from tako.kit.wire import HttpHeaders
@@ -69,7 +69,7 @@ class TokenSource:
 def _checked(given: object) -> Secret:
     """Return a token that can stand in a header."""
     if not isinstance(given, str):
-        raise AuthenticationError(f"the token provider returned a {type(given).__name__}, not the token as a str")
+        raise AuthenticationError(f"the token provider returned {kind_of(given)}, not the token as a str")
     secret = Secret(given)
     if secret.problem is not None:
         raise AuthenticationError(f"the token that the token provider returned {secret.problem}")

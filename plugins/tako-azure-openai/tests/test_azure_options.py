@@ -284,7 +284,7 @@ def broken() -> str:
     ("provider", "told"),
     [
         (broken, "LookupError: no credentials found"),
-        (lambda: None, "returned a NoneType"),
+        (lambda: None, "returned None"),
         (lambda: "", "is empty"),
         (lambda: "a\r\nx: y", "contains a line break"),
     ],

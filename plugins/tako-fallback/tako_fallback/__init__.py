@@ -19,6 +19,7 @@ from tako.errors import (
     ResponseError,
     ServerError,
     TransportError,
+    kind_of,
     shown,
 )
 from tako.provider import Provider
@@ -231,11 +232,11 @@ def _checked(providers: object) -> list[Provider]:
     listed = isinstance(providers, (list, tuple))
     members = [*cast("Sequence[Any]", providers)] if listed else []
     if not members:
-        kind = "an empty one" if listed else f"a {type(providers).__name__}"
+        kind = "an empty one" if listed else f"{kind_of(providers)}"
         raise ConfigurationError(f"fallback: providers is a list of providers, at least one, not {kind}")
     for i, member in enumerate(members):
         if not isinstance(member, Provider):
-            raise ConfigurationError(f"fallback: providers[{i}] is a {type(member).__name__}, not a provider")
+            raise ConfigurationError(f"fallback: providers[{i}] is {kind_of(member)}, not a provider")
     return members
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
 from msgspec import Struct
 
 from tako.environment import FromEnvironment
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 from tako.kit.addresses import check_url
 from tako.kit.checks import path_of
 from tako.kit.keys import Secret
@@ -74,7 +74,7 @@ class Address:
         """Check it; raises ConfigurationError, which never shows the query."""
         self._base = _checked(url, option, owner)
         if not isinstance(query, Mapping):
-            raise ConfigurationError(f"{owner}: query is a {type(query).__name__}, not a dict")
+            raise ConfigurationError(f"{owner}: query is {kind_of(query)}, not a dict")
         self.slots = {"model"} if _MARK.search(url) else set[str]()
         self._owner = owner
         self._named = url if isinstance(url, FromEnvironment) else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 from tako.loose import as_array, text_of
 from tako_http_generic.pointers import Path, Paths
 from tako_http_generic.settings import ToolCalls
@@ -33,7 +33,7 @@ class CallReader:
         if isinstance(given, str):
             given = ToolCalls(pointer=given)
         elif not isinstance(given, ToolCalls):
-            raise ConfigurationError(f"{where} is a {type(given).__name__}, not ToolCalls or a JSON pointer")
+            raise ConfigurationError(f"{where} is {kind_of(given)}, not ToolCalls or a JSON pointer")
         self.place = Paths(given.pointer, f"{where}.pointer")
         self._id = Paths(given.id_pointer, f"{where}.id_pointer")
         self._name = Paths(given.name_pointer, f"{where}.name_pointer")

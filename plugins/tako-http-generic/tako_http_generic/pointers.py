@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonpointer import JsonPointer, JsonPointerException  # pyright: ignore[reportMissingTypeStubs] - it has stubs of its own
 
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 from tako.loose import as_array, as_object
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Paths:
 
     def __init__(self, given: Pointers, where: str) -> None:
         if not isinstance(given, (str, list, tuple)):
-            raise ConfigurationError(f"{where} is a {type(given).__name__}, not a JSON pointer or a list of them")
+            raise ConfigurationError(f"{where} is {kind_of(given)}, not a JSON pointer or a list of them")
         texts = [given] if isinstance(given, str) else list(given)
         if not texts:
             raise ConfigurationError(f"{where} is an empty list; give a JSON pointer")

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, field
 
 from tako import Capabilities
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 
 Format = Literal["tako", "openai", "anthropic", "ollama"]
 FORMATS = get_args(Format)
@@ -90,7 +90,7 @@ def read_setting(given: Any, kind: Any, where: str) -> Any:
     if given is None or isinstance(given, Struct):
         if given is None or isinstance(given, get_args(kind) or kind):
             return given
-        raise ConfigurationError(f"{where} is a {type(given).__name__}, which doesn't belong there")
+        raise ConfigurationError(f"{where} is {kind_of(given)}, which doesn't belong there")
     if kind is Capabilities:
         unknown = [name for name in _names(given) if name not in Capabilities.__struct_fields__]
         if unknown:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from tako.environment import FromEnvironment
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 from tako.kit.parameters import PARAMETERS
 from tako.loose import as_array, as_object, is_deep
 
@@ -116,4 +116,4 @@ def _check_json(value: Any, where: str) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigurationError(f"{where} is {value!r}, which JSON doesn't have")
         return
-    raise ConfigurationError(f"{where} is a {type(value).__name__}, which JSON doesn't have")
+    raise ConfigurationError(f"{where} is {kind_of(value)}, which JSON doesn't have")

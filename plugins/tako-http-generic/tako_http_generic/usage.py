@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 from tako.kit.finish_words import FINISH_REASONS
 from tako.loose import as_object
 from tako.types import FinishReason, Usage
@@ -89,7 +89,7 @@ class Counter:
 def read_words(given: Mapping[str, Any], owner: str) -> dict[str, FinishReason]:
     """Check a map of finish reasons; raises ConfigurationError on one that tako does not have."""
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"{owner}: finish_reasons is a {type(given).__name__}, not a dict")
+        raise ConfigurationError(f"{owner}: finish_reasons is {kind_of(given)}, not a dict")
     read: dict[str, FinishReason] = {}
     for word, reason in given.items():
         try:

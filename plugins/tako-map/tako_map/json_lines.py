@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 from tako.options import is_table
 from tako_map.prompt import LARGEST
 from tako_map.tables import Cells, not_utf8
@@ -52,7 +52,7 @@ def _read(line: bytes) -> tuple[Any, RowError | None]:
     except RecursionError:
         return None, RowError("its JSON is nested too deeply")
     if not (is_table(cells) or isinstance(cells, str)):
-        return cells, RowError(f"a row is a JSON object or a text, not a {type(cells).__name__}")
+        return cells, RowError(f"a row is a JSON object or a text, not {kind_of(cells)}")
     return cells, None
 
 

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
-from tako.errors import ConfigurationError, TakoError
+from tako.errors import ConfigurationError, TakoError, kind_of
 from tako.hooks import get_provider
 from tako.loop_thread import loop_thread
 from tako.provider import Provider
@@ -207,7 +207,7 @@ def _rows(requests: Any, prompt: Prompt, key: str | None) -> Iterator[Row] | Asy
     if hasattr(requests, "__aiter__"):
         return _async_rows(requests, prompt, key)
     if not hasattr(requests, "__iter__"):
-        raise ConfigurationError(f"requests are a file or an iterable of requests, not a {type(requests).__name__}")
+        raise ConfigurationError(f"requests are a file or an iterable of requests, not {kind_of(requests)}")
     items: Iterable[Any] = requests
     return (_row(number, given, prompt, key) for number, given in enumerate(items, 1))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.errors import kind_of
 from tako.fold import arguments
 from tako.kit.completions.parameters import effort_of
 from tako.kit.encoding import (
@@ -165,7 +166,7 @@ def _messages(request: ChatRequest, translator: Translator, context: PartContext
             elif not _fits(block, message.role):
                 context.notice(
                     notices.MISPLACED_PART,
-                    f"a {type(part).__name__} can't be in a {message.role} message",
+                    f"{kind_of(part)} can't be in a {message.role} message",
                     f"messages[{i}].content[{_position(message, part)}]",
                 )
             else:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from tako.errors import ResponseError, shown
+from tako.errors import ResponseError, kind_of, shown
 from tako.fold import arguments
 from tako.loose import DEEPEST, as_array, as_object, is_deep
 from tako.parts import Part, TextPart, ToolCallPart
@@ -27,13 +27,11 @@ def as_response(answer: Any, model: str) -> ChatResponse:
         answer = {"text": answer}
     said = as_object(answer)
     if said is None:
-        raise ResponseError(
-            f"chat returned a {type(answer).__name__}; expected a ChatResponse, a str or a dict with 'text'"
-        )
+        raise ResponseError(f"chat returned {kind_of(answer)}; expected a ChatResponse, a str or a dict with 'text'")
     _check_keys(said, RESPONSE_KEYS, "chat returned a dict")
     text = said.get("text", "" if said.get("tool_calls") else None)
     if not isinstance(text, str):
-        raise ResponseError(f"chat returned a dict whose 'text' is a {type(text).__name__}, not a str")
+        raise ResponseError(f"chat returned a dict whose 'text' is {kind_of(text)}, not a str")
     calls = _calls(said.get("tool_calls"))
     parts: list[Part] = [TextPart(text)] if text else []
     return ChatResponse(
@@ -52,7 +50,7 @@ def as_chunk(item: Any) -> Chunk:
         return Delta(item)
     said = as_object(item)
     if said is None:
-        raise ResponseError(f"stream yielded a {type(item).__name__}; expected a chunk, a str or a dict like a chunk")
+        raise ResponseError(f"stream yielded {kind_of(item)}; expected a chunk, a str or a dict like a chunk")
     kind = said.get("kind", "delta")
     if kind not in ("delta", "end"):
         raise ResponseError(f"stream yielded a dict whose 'kind' is {shown(kind)}; expected 'delta' or 'end'")
@@ -92,7 +90,7 @@ def _calls(given: Any) -> list[ToolCallPart]:
         return []
     calls = as_array(given)
     if calls is None:
-        raise ResponseError(f"chat returned a dict whose 'tool_calls' is a {type(given).__name__}, not a list")
+        raise ResponseError(f"chat returned a dict whose 'tool_calls' is {kind_of(given)}, not a list")
     made: list[ToolCallPart] = []
     for call in calls:
         part = call if isinstance(call, ToolCallPart) else _call(call)

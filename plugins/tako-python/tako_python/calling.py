@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from tako.errors import ProviderError, ResponseError
+from tako.errors import ProviderError, ResponseError, kind_of
 from tako.hooks.failures import one_line, passes
 from tako_python.threads import in_thread
 
@@ -82,8 +82,8 @@ def _drained(made: Any, function: Callable[..., Any]) -> AsyncGenerator[Any, Non
         return _awaited(made, function)
     if hasattr(made, "__iter__") and not isinstance(made, (str, bytes, dict)):
         return _pulled(_Pull(iter(made)), function)
-    kind: str = type(made).__name__  # pyright: ignore[reportUnknownArgumentType] - anything may be returned
-    raise ResponseError(f"{name_of(function)} returned a {kind}; stream= is a generator function, async or not")
+    kind = kind_of(made)  # pyright: ignore[reportUnknownArgumentType] - anything may be returned
+    raise ResponseError(f"{name_of(function)} returned {kind}; stream= is a generator function, async or not")
 
 
 async def _awaited(made: AsyncIterable[Any], function: Callable[..., Any]) -> AsyncGenerator[Any, None]:

@@ -113,11 +113,11 @@ def test_a_chat_response_without_a_model_gets_the_providers() -> None:
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (None, "chat returned a NoneType; expected a ChatResponse, a str or a dict with 'text'"),
+        (None, "chat returned None; expected a ChatResponse, a str or a dict with 'text'"),
         (b"bytes", "chat returned a bytes"),
         ((piece for piece in "abc"), "chat returned a generator"),
-        ({}, "'text' is a NoneType, not a str"),
-        ({"text": 5}, "'text' is a int, not a str"),
+        ({}, "'text' is None, not a str"),
+        ({"text": 5}, "'text' is an int, not a str"),
         ({"txt": "Hi"}, "chat returned a dict with 'txt'; it may have input_tokens, output_tokens, text, tool_calls"),
         ({"text": "", "input_tokens": "3"}, "'input_tokens' is '3', not a number of tokens"),
         ({"text": "", "output_tokens": -1}, "'output_tokens' is -1"),

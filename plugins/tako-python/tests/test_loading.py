@@ -62,7 +62,7 @@ def test_a_method_of_an_object_will_do(answers: str) -> None:
         ("python:no_such_module:chat", "no_such_module can't be imported (ModuleNotFoundError"),
         ("python:broken_answers:chat", "broken_answers can't be imported (RuntimeError: no weights)"),
         ("python:my_answers:chatt", "python:my_answers:chatt: my_answers has no 'chatt'"),
-        ("python:my_answers:limit", "limit is a int, which can't be called"),
+        ("python:my_answers:limit", "limit is an int, which can't be called"),
     ],
 )
 def test_an_id_that_names_no_callable_is_one_line(answers: str, id: str, text: str) -> None:

@@ -86,7 +86,7 @@ def test_calls_in_fragments_end_with_tool_calls() -> None:
 @pytest.mark.parametrize(
     ("item", "text"),
     [
-        (5, "stream yielded a int; expected a chunk, a str or a dict like a chunk"),
+        (5, "stream yielded an int; expected a chunk, a str or a dict like a chunk"),
         ({"kind": "delta", "txt": "Hi"}, "stream yielded a dict with 'txt'; it may have audio, citations, kind, part"),
         ({"kind": "stop"}, "'kind' is 'stop'; expected 'delta' or 'end'"),
         ({"kind": ["end"]}, "'kind' is ['end']"),
@@ -100,9 +100,9 @@ def test_a_wrong_chunk_is_one_clear_error(item: object, text: str) -> None:
     assert text in str(caught.value)
 
 
-@pytest.mark.parametrize("made", [None, "text", {"a": 1}, 7])
-def test_a_function_that_makes_no_generator_is_one_clear_error(made: object) -> None:
-    with pytest.raises(ResponseError, match=f"returned a {type(made).__name__}; stream= is a generator function"):
+@pytest.mark.parametrize(("made", "kind"), [(None, "None"), ("text", "a str"), ({"a": 1}, "a dict"), (7, "an int")])
+def test_a_function_that_makes_no_generator_is_one_clear_error(made: object, kind: str) -> None:
+    with pytest.raises(ResponseError, match=f"returned {kind}; stream= is a generator function"):
         stream_of(lambda request: made)
 
 

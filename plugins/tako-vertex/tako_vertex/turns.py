@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.errors import kind_of
 from tako.kit.blocks import is_own
 from tako.kit.encoding import encode_parts
 from tako.kit.families import PREFILL_REFUSED
@@ -78,7 +79,7 @@ class Conversation:
         part, block, path = placed
         side = "model" if role is Role.ASSISTANT else "user"
         if not _fits(part, block, role):
-            text = f"a {type(part).__name__} can't be in a {role} message"
+            text = f"{kind_of(part)} can't be in a {role} message"
             context.notice(notices.MISPLACED_PART, text, path)
         elif role is Role.SYSTEM and not block["text"]:
             context.notice(notices.EMPTY_TEXT, "an empty text was left out", path)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tako import notices
+from tako.errors import kind_of
 from tako.fold import arguments
 from tako.kit.blocks import is_own, own_data
 from tako.kit.completions.blocks import CALLED, REASONING, Block, decode_block
@@ -152,7 +153,7 @@ def _text(part: TextPart, context: PartContext, dialect: Dialect) -> Block | Non
 def _media(part: MediaPart, context: PartContext, dialect: Dialect) -> Block | None:
     """Encode an image or a file. One of the model's goes back to who made it alone: no wire has a place elsewhere."""
     if _is_assistants(context) and not is_own(part, context):
-        context.notice(notices.MISPLACED_PART, f"a {type(part).__name__} can't be in an assistant message")
+        context.notice(notices.MISPLACED_PART, f"{kind_of(part)} can't be in an assistant message")
         return None
     media = read_media(part, context)
     if media is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from tako import notices
+from tako.errors import kind_of
 from tako.kit.encoding import encode_parts
 from tako.loose import as_array
 from tako.types import Role
@@ -90,7 +91,7 @@ def _encode(message: Message, i: int, translator: Translator, context: PartConte
     encoded = Encoded("user" if message.role is Role.TOOL else message.role.value, [], [], [], {})
     for part, block in encode_parts(message, i, translator, context):
         if not _fits(block, message.role):
-            what = f"a {type(part).__name__} can't be in a {message.role} message"
+            what = f"{kind_of(part)} can't be in a {message.role} message"
             context.notice(notices.MISPLACED_PART, what)
         elif block.get("role") == "tool":
             encoded.results.append(Result(block, context.path))

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.errors import kind_of
 from tako.kit.arguments import given_arguments
 from tako.kit.blocks import state_of, vendor_part
 from tako.kit.ids import given_id
@@ -29,7 +30,7 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
     """
     fields = as_object(block)
     if fields is None:
-        context.notice(notices.LOST_PART, f"a block of the reply was lost: it is a {type(block).__name__}, no object")
+        context.notice(notices.LOST_PART, f"a block of the reply was lost: it is {kind_of(block)}, no object")
         return None
     match fields.get("type"):
         case "text" if isinstance(fields.get("text"), str):

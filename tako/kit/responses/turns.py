@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.errors import kind_of
 from tako.kit.completions.prefill import trimmed
 from tako.kit.encoding import encode_parts
 from tako.kit.families import PREFILL_REFUSED, TRIMMED, rules_of
@@ -73,7 +74,7 @@ def _items(message: Message, i: int, translator: Translator, context: PartContex
     for part, block in encode_parts(message, i, translator, context):
         kind = str(block.get("type", "message"))
         if not _fits(part, kind, message.role):
-            text = f"a {type(part).__name__} can't be in a {message.role} message"
+            text = f"{kind_of(part)} can't be in a {message.role} message"
             context.notice(notices.MISPLACED_PART, text)
         elif kind.startswith("input_"):
             content.append(block)
