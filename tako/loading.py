@@ -22,7 +22,7 @@ def load_callable(path: str, places: Sequence[str] | None = None, *, label: str 
     found = load(path, places, label=label, what="callable")
     if not callable(found):
         name = path.partition(":")[2]
-        raise ConfigurationError(f"{label}{path}: {name} is a {type(found).__name__}, which cannot be called")
+        raise ConfigurationError(f"{label}{path}: {name} is {kind_of(found)}, which can't be called")
     return found  # type: ignore[no-any-return]  # it was found by name
 
 
@@ -44,7 +44,7 @@ def load(path: str, places: Sequence[str] | None = None, *, label: str, what: st
     except BaseException as error:
         if is_interrupt(error):
             raise
-        raise ConfigurationError(f"{label}{path}: {module_name} cannot be imported ({one_line(error)})") from error
+        raise ConfigurationError(f"{label}{path}: {module_name} can't be imported ({one_line(error)})") from error
     try:
         return attrgetter(name)(module)
     except AttributeError:

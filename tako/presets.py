@@ -96,7 +96,7 @@ def read_preset(table: Mapping[str, Any], where: str, *, template: bool) -> Pres
     unknown = next((key for key in table if key not in known), None)
     if unknown is not None:
         hint = near(unknown, known) or f" (known: {', '.join(known)})"
-        raise ConfigurationError(f"{where}.{unknown}: there is no such key{hint}")
+        raise ConfigurationError(f"{where}.{unknown}: no such key{hint}")
     try:
         return msgspec.convert(dict(table), Preset)
     except msgspec.ValidationError as error:
@@ -115,7 +115,7 @@ def template_file(path: Path, name: str) -> Template:
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from None
     except UnicodeError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
+        raise ConfigurationError(f"{path}: can't be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not TOML: {error}") from None
     return Template(name, read_preset(table, str(path), template=True), str(path), path.parent)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack, overload
 from tako.builtin import BUILT_IN, OUTERMOST
 from tako.capabilities import Capabilities
 from tako.environment import resolve_call
-from tako.errors import ConfigurationError, TakoError, UnsupportedError, shown
+from tako.errors import ConfigurationError, TakoError, UnsupportedError, kind_of, shown
 from tako.handlers import Handlers, bind
 from tako.hooks import PLUGINS, Hooks, Named
 from tako.hooks.finding import home_of

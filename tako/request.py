@@ -227,7 +227,7 @@ def _check_headers(headers: Any) -> None:
         raise ConfigurationError(f"headers is {kind_of(headers)}, not a dict")
     for name, value in headers.items():  # pyright: ignore[reportUnknownVariableType] - checked here
         if not isinstance(name, str) or not isinstance(value, str):
-            raise ConfigurationError(f"headers[{name!r}] is {kind_of(value)}: names and values are text")
+            raise ConfigurationError(f"headers[{name!r}] is {kind_of(value)}: names and values are text")  # pyright: ignore[reportUnknownArgumentType] - the same
 
 
 def _check_items(items: Any, kinds: type | tuple[type, ...], path: str) -> None:

@@ -137,7 +137,7 @@ def test_an_answer_that_doesnt_fit_is_asked_for_again_and_then_an_error(
         ("none.json", "--schema none.json: No such file"),
         ("{", "isn't a JSON Schema"),
         ('{"type": 7}', "isn't a JSON Schema"),
-        ("nowhere:Dog", "--schema nowhere:Dog: nowhere cannot be imported"),
+        ("nowhere:Dog", "--schema nowhere:Dog: nowhere can't be imported"),
         ("", "--schema is empty"),
     ],
 )
@@ -352,8 +352,8 @@ def test_a_template_that_cant_be_filled_is_refused_before_the_call(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[chat]\ntemprature = 0", "chat.temprature: there is no such key; did you mean 'temperature'?"),
-        ("[chat]\nprompt = 'x'", "chat.prompt: there is no such key"),
+        ("[chat]\ntemprature = 0", "chat.temprature: no such key; did you mean 'temperature'?"),
+        ("[chat]\nprompt = 'x'", "chat.prompt: no such key"),
         ("[chat]\ntemperature = 'hot'", "chat.temperature: Expected"),
         ("[templates.a]\nsistem = 'x'", "templates.a.sistem"),
         ("[templates]\na = 'x'", "templates.a: expected a table"),

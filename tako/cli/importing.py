@@ -8,7 +8,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tako.errors import ConfigurationError
+from tako.errors import ConfigurationError, kind_of
 from tako.hooks.failures import is_interrupt, one_line
 from tako.loading import load
 from tako.output import plugin_output_to_stderr
@@ -32,7 +32,7 @@ def find_tools(named: Named) -> list[Callable[..., Any]]:
         return found
     function = find(named, "--tool ", "function")
     if not callable(function):
-        raise ConfigurationError(f"--tool {named.text} isn't a function; its type is {type(function).__name__}")
+        raise ConfigurationError(f"--tool {named.text} is {kind_of(function)}, not a function")
     return [function]
 
 
@@ -56,7 +56,7 @@ def _module_of(named: Named, path: str, label: str) -> ModuleType:
         return known
     spec = spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None or not file.is_file():
-        raise ConfigurationError(f"{label}{path}: there is no such file")
+        raise ConfigurationError(f"{label}{path}: no such file")
     module = module_from_spec(spec)
     if file.stem not in sys.modules:  # dataclasses look for their module
         sys.modules[file.stem] = module
@@ -68,7 +68,7 @@ def _module_of(named: Named, path: str, label: str) -> ModuleType:
         sys.modules.pop(file.stem, None)
         if is_interrupt(error):
             raise
-        raise ConfigurationError(f"{label}{path} cannot be imported ({one_line(error)})") from error
+        raise ConfigurationError(f"{label}{path} can't be imported ({one_line(error)})") from error
     return module
 
 

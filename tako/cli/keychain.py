@@ -66,7 +66,7 @@ def stored() -> dict[str, Place]:
     except (FileNotFoundError, NotADirectoryError):  # a home of /dev/null has no keys
         return {}
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror or error}") from None
+        raise ConfigurationError(f"{file} can't be read: {error.strerror or error}") from None
     with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
         return msgspec.json.decode(data, type=dict[str, Place])
     raise ConfigurationError(f"{file} is broken; delete it, and set your keys again")
@@ -147,4 +147,4 @@ def _write(places: Mapping[str, Place]) -> None:
             Path(name).unlink(missing_ok=True)  # it has keys
             raise
     except OSError as error:
-        raise ConfigurationError(f"keys cannot be kept in {file}: {error.strerror or error}") from None
+        raise ConfigurationError(f"keys can't be kept in {file}: {error.strerror or error}") from None

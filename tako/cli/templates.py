@@ -97,7 +97,7 @@ def save(options: Namespace) -> int:
     except FileExistsError:
         raise UsageError(f"{file} is there already; delete it first") from None
     except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror or error}") from None
+        raise UsageError(f"{file} can't be written: {error.strerror or error}") from None
     if options.json:
         print_json({"name": options.save, "file": str(file)})
     else:

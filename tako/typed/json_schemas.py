@@ -105,7 +105,7 @@ def _registry(schema: JsonSchema, meta: Mapping[str, Any]) -> Any:
             try:
                 resolver.lookup(refers)
             except exceptions.Unresolvable as error:
-                what = f"refers to {refers!r}, which is not in it"
+                what = f"refers to {refers!r}, which isn't in it"
                 raise ConfigurationError(f"the schema {schema.name!r} {what}") from error
         for inner in part.subresources():
             follow(inner, resolver.in_subresource(inner))

@@ -161,7 +161,7 @@ def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
     if media.url.startswith("http:") or (media.url and not mime and context.fetches):
         return {"text": FETCHING} if is_fetched(media, part, context) else None
     if "/" not in mime or (media.kind == "image" and mime not in IMAGES and not is_own(part, context)):
-        unsupported(media, context, "" if mime else "give mime=, since Gemini wants the type")
+        unsupported(media, context, "" if mime else "give mime=, because Gemini needs the type")
         return None
     if media.data:
         return {"inlineData": {"mimeType": mime, "data": media.data}}

@@ -41,7 +41,7 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
-        raise UsageError(f"{message} (`{self.prog} --help` shows what is possible)")
+        raise UsageError(f"{message} (`{self.prog} --help` shows the options)")
 
 
 def parse(arguments: Sequence[str]) -> Namespace:

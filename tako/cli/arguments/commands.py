@@ -166,9 +166,7 @@ COMMANDS: dict[str, Command] = {
     "providers": Command(
         "list the installed providers and plugins, and why one is broken", _listing, PROVIDERS_EXAMPLES
     ),
-    "plugins": Command(
-        "show which plugins stand around each provider, in which order and how", _named, PLUGINS_EXAMPLES
-    ),
+    "plugins": Command("show the plugins of each provider, in order, and what they do", _named, PLUGINS_EXAMPLES),
     "trust": Command("let tako use the tako.toml of a folder, as it is now", _trust, TRUST_EXAMPLES),
     "completion": COMPLETION,
     "setup": Command("download the embedded model for this user, once", _setup, SETUP_EXAMPLES),

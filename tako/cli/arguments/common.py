@@ -24,7 +24,7 @@ class Command(NamedTuple):
 def add_prompt(parser: Arguments, what: str) -> None:
     """Add the words of a prompt."""
     parser.add_argument(
-        "prompt", nargs="*", metavar="PROMPT", help=f"{what}; what is piped in goes after it, or where - stands"
+        "prompt", nargs="*", metavar="PROMPT", help=f"{what}; piped input goes after it, or in place of -"
     )
 
 
