@@ -34,7 +34,7 @@ def load(path: str, places: Sequence[str] | None = None, *, label: str, what: st
     """
     module_name, _, name = path.partition(":")
     if not module_name or not name:
-        raise ConfigurationError(f"{label}{path} names no {what}; {label}package.module:function is expected")
+        raise ConfigurationError(f"{label}{path} doesn't name a {what}; write {label}package.module:function")
     try:
         if not _is_found(module_name):  # else what tako imports later would be looked for in these folders, too
             wanted = [str(Path.cwd())] if places is None else places

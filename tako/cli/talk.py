@@ -91,7 +91,7 @@ class Conversation:
         if command is None:
             complain(f"tako: {match[1]} isn't a command; /help lists them, and {AS_TEXT}")
         elif match[2] and not command.takes:
-            complain(f"tako: {name} stands alone; {AS_TEXT}")
+            complain(f"tako: {name} takes no text after it; {AS_TEXT}")
         else:
             self._commands.run(name, (match[2] or "").strip())
         return True
