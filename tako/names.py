@@ -148,7 +148,7 @@ def _models(entries: list[Entry]) -> Iterator[Row]:
             sheet: dict[str, Any] = tomllib.loads(file.read_text("utf-8")) if file is not None else {}
             for row in as_array(sheet.get("model")) or []:
                 found = as_object(row) or {}
-                if isinstance(id := found.get("id"), str):
+                if isinstance(id := found.get("id"), str) and found.get("suggested", True):
                     yield entry.name, id
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tako.cli import main
-from tako.testing.server import Received, Reply, Server, reply, serve, sse
+from tako.testing.server import Condition, Received, Reply, Server, reply, serve, sse
 from tako.testing.waiting import until
 
 from .terminals import TAKO, Terminal, interrupted, without
@@ -52,6 +52,7 @@ class Vendor:
 
     def __init__(self) -> None:
         self.plans = [json.dumps(PLAN), "It is **proved**."]
+        self.planning: float | Condition = 0.0
         self.answers: dict[str, Reply] = {
             "code": reply(sse(piece("x = "), piece("1"), piece(finish="stop"))),
             "math": reply(json={"error": {"message": "out of\x1b]0;title\x07 chalk"}}, status=400),
@@ -66,7 +67,8 @@ class Vendor:
             return reply(sse(piece(text), piece(finish="stop")))
         message = {"role": "assistant", "content": text}
         usage = {"prompt_tokens": 20, "completion_tokens": 10}
-        return reply(json={"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage})
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        return reply(json={"choices": [choice], "usage": usage}, delay=self.planning)
 
 
 def piece(text: str | None = None, finish: str | None = None) -> dict[str, Any]:
@@ -168,7 +170,8 @@ def test_a_run_without_an_end_says_so(server: Server, vendor: Vendor, capsys: py
 
 
 def test_on_a_terminal_the_workers_are_seen_at_work(server: Server, vendor: Vendor) -> None:
-    """Each word is held back until the one before it has been on the screen."""
+    """The plan and each word are held back until what comes before has been on the screen."""
+    vendor.planning = lambda: "planning" in screen.text
     events = sse(*[piece(f"word{n} ") for n in range(4)], piece(finish="stop"))
     seen = [partial(lambda word: word in screen.text, f"word{n}") for n in range(4)]
     vendor.answers["code"] = reply([*chain(*zip(events, seen, strict=False)), *events[4:]])

@@ -60,6 +60,8 @@ def test_what_was_meant(id: str, says: str) -> None:
 def test_every_model_of_a_table_is_answered_with_its_id(package: str) -> None:
     name = package.replace("_", "-")
     for row in ModelTable(f"tako_{package}").rows:
+        if not row.suggested:
+            continue
         assert f"{name}:{row.id}" in hint(row.id)
 
 

@@ -92,9 +92,11 @@ class Row(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a table says of one model, and its versions."""
 
     id: str
+    suggested: bool = True
+    """Whether a message may suggest it; False for another maker's model, which that maker's provider has, too."""
 
 
-OWN = ("id", "source", "date", "prices_through")
+OWN = ("id", "suggested", "source", "date", "prices_through")
 PRICES = tuple(name for name in Entry.__struct_fields__ if name.startswith(("usd_", "prices_")))
 ABILITIES = (
     "supports_streaming",

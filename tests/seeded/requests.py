@@ -145,7 +145,7 @@ class DescriptionsDropped(Plugin):
 
 
 class ChoiceWidened(Plugin):
-    caught_by, told = "tool_choice", "went out as 'required' without a notice"
+    caught_by, told = "tool_choice", "was sent as 'required' without a notice"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         named = request.tool_choice not in (None, "auto", "none", "required")
@@ -227,7 +227,7 @@ class SchemaChanged(Plugin):
 
 
 class ResultsAsPythonShowsThem(Plugin):
-    caught_by, told = "results", "went out as"
+    caught_by, told = "results", "was sent as"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         def shown(part: Any) -> Any:
@@ -238,7 +238,7 @@ class ResultsAsPythonShowsThem(Plugin):
 
 
 class ResultsOutOfOrder(Plugin):
-    caught_by, told = "results", "went out as 'second'"
+    caught_by, told = "results", "was sent as 'second'"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         parts = [part for one in request.messages for part in one.parts if isinstance(part, ToolResultPart)]

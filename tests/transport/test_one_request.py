@@ -86,9 +86,9 @@ def test_the_timeout_of_a_request_bounds_keep_alives_too() -> None:
     ("name", "value", "words"),
     [
         ("bad name", "v", "isn't the name of a header"),
-        ("x-a", "line\r\nbreak", "holds a line break"),
+        ("x-a", "line\r\nbreak", "contains a line break"),
         ("x-a", "caf\u00e9", "not ASCII"),
-        ("authorization", f"{KEY}\n", "holds a line break"),
+        ("authorization", f"{KEY}\n", "contains a line break"),
         ("authorization", "", "is empty"),
     ],
 )
