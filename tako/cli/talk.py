@@ -6,7 +6,6 @@ import asyncio
 import re
 import signal
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.editor import Editor, open_editor
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 COMMAND = re.compile(r"(/[A-Za-z?]+)(\s.*)?")
 """What may be a line that isn't for the model: a path or a text of several lines isn't a command."""
 
+STOPPED = "tako: stopped; that turn is forgotten"
 AS_TEXT = "a space in front sends the line as text"
 SECONDS_TO_STOP = 5.0
 """How long an answer that was stopped may take to close its connection."""
@@ -53,7 +53,7 @@ class Conversation:
         past = session.recorder.questions() if session.recorder is not None else []
         self._editor: Editor = open_editor(runner, self._commands.complete, past)
         self._left = False
-        self._task: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
 
     def run(self) -> None:
         """Go on until the user leaves."""
@@ -99,43 +99,39 @@ class Conversation:
     def _ask(self, text: str) -> None:
         """Answer one turn; images and files go with the first one that is answered."""
         message = Message.user([*self.attached, ContentPart.text(text)])
+        self._stop = asyncio.Event()
+        before = signal.signal(signal.SIGINT, self._interrupted)
         try:
             with self._editor.away():
-                self._runner.run(self._answer(message))
-        except KeyboardInterrupt:
-            self._stop()
+                done = self._runner.run(self._answer(message, self._stop))
+            if done:
+                self.attached = []
+            else:
+                complain(STOPPED)
+        except KeyboardInterrupt:  # of a provider's own code
+            complain(STOPPED)
         except TakoError as error:
             complain(f"tako: {error}")
-        else:
-            self.attached = []
-
-    async def _answer(self, message: Message) -> None:
-        self._task = asyncio.current_task()
-        await self.session.ask(message)
-
-    def _stop(self) -> None:
-        """Say that the answer was stopped, once it has come to its end; more of Ctrl-C change nothing."""
-        handler: Any = None
-        ignored = False
-        while not ignored:
-            with suppress(KeyboardInterrupt):
-                handler = handler or signal.getsignal(signal.SIGINT)
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                ignored = True
-        try:
-            self._settle()
-            complain("tako: stopped; that turn is forgotten")
         finally:
-            signal.signal(signal.SIGINT, handler)
+            signal.signal(signal.SIGINT, before)
 
-    def _settle(self) -> None:
-        """Let an answer come to its end that a second Ctrl-C has left behind."""
-        task = self._task
-        if task is None:
-            return
-        self._runner.get_loop().run_until_complete(asyncio.wait({task}, timeout=SECONDS_TO_STOP))
-        if task.done() and not task.cancelled():
-            task.exception()  # nobody else looks at it, and asyncio would print a traceback
+    def _interrupted(self, *_: Any) -> None:
+        """Ask an answer to stop: Ctrl-C raises nothing meanwhile, however often it's pressed."""
+        self._runner.get_loop().call_soon_threadsafe(self._stop.set)
+
+    async def _answer(self, message: Message, stop: asyncio.Event) -> bool:
+        """Answer one turn; returns whether it was answered, not stopped."""
+        answer = asyncio.create_task(self.session.ask(message))
+        answer.add_done_callback(_look_at)
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({answer, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if answer.done():
+            await answer
+            return True
+        answer.cancel()
+        await asyncio.wait({answer}, timeout=SECONDS_TO_STOP)
+        return False
 
     def help(self) -> None:
         """Show what can be typed."""
@@ -156,3 +152,9 @@ class Conversation:
     def close(self, provider: Provider) -> None:
         """Close the connections of a provider that is asked no more."""
         self._runner.run(provider.aclose())
+
+
+def _look_at(answer: asyncio.Task[Any]) -> None:
+    """Look at how an answer ended: nobody else looks at one that was stopped, and asyncio would print a traceback."""
+    if not answer.cancelled():
+        answer.exception()
