@@ -132,12 +132,17 @@ def test_nothing_of_a_tunnel_is_left_when_it_is_closed(authority: Any, trusted_t
         url = f"https://localhost:{server.place.partition(':')[2]}/v1"
         async with OpenAI("m", api_key="k", base_url=url, proxy=proxy.url) as one:
             assert (await one.chat("hi")).text == "ok"
-        gc.collect()
-        assert [one for one in gc.get_objects() if isinstance(one, Connection)] == []
+        assert [one for one in connections() if one not in before] == []
 
+    before = connections()
     answer = sized(ANSWER.pieces[0], "content-type: application/json")  # type: ignore[arg-type]
     with saying(answer, tls=trusted_tls) as server, saying(tunnel) as proxy:
         asyncio.run(main())
+
+
+def connections() -> list[Connection]:
+    gc.collect()
+    return [one for one in gc.get_objects() if isinstance(one, Connection)]
 
 
 def join(connection: socket.socket, place: str) -> None:
