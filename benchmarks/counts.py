@@ -245,7 +245,7 @@ LIMITS = {
     "chunk, ollama": 11.5,
     PACED: 36.5,
 }
-"""The most calls of functions of tako. Whoever needs more says in the commit what for, and raises the limit."""
+"""The most calls of tako's functions. If you need more, raise the limit and say in the commit what for."""
 
 
 def check() -> list[str]:

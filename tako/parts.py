@@ -109,8 +109,7 @@ class _Constructors(StructMeta):
         type isn't known.
         """
         told, data = read_file(path)
-        known = mime or told
-        if known is None:
+        if (known := mime or told) is None:
             raise ValueError(f"{path}: the type of the file can't be told: give mime=")
         return cls.file(known, data, name or Path(path).name, **options)
 

@@ -121,8 +121,8 @@ def test_a_key_that_is_typed_isnt_shown(home: Path) -> None:
     [
         ("opnai", KEY, "neither an installed provider nor a variable"),
         ("python", KEY, "python takes no key of its own"),
-        ("openai", "\n", "that is no key"),
-        ("openai", "a\nb", "that is no key"),
+        ("openai", "\n", "the key is empty, or has control characters"),
+        ("openai", "a\nb", "the key is empty, or has control characters"),
     ],
 )
 def test_what_cant_be_kept_is_one_line(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,21 +17,22 @@ MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "conten
 PROMPT = MESSAGES[1]["content"]
 
 
-class Client:
+class Client(ABC):
     """One client, made anew for each measurement. ``module`` is what it imports."""
 
     module = ""
 
+    @abstractmethod
     def __init__(self, base_url: str) -> None:
         """Make the client, with its connections."""
 
+    @abstractmethod
     async def chat(self, model: str) -> str:
         """Return the text of a whole reply."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stream(self, model: str) -> AsyncIterator[str]:
         """Yield the pieces of text."""
-        raise NotImplementedError
 
 
 class Httpx(Client):

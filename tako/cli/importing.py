@@ -28,7 +28,7 @@ def find_tools(named: Named) -> list[Callable[..., Any]]:
         module = _module_of(named, named.text, "--tool ")
         found = [one for name, one in vars(module).items() if _is_tool(name, one, module)]
         if not found:
-            raise ConfigurationError(f"--tool {named.text}: there is no function whose name doesn't begin with _")
+            raise ConfigurationError(f"--tool {named.text}: the file has no public functions")
         return found
     function = find(named, "--tool ", "function")
     if not callable(function):

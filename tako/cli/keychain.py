@@ -50,7 +50,7 @@ def key_file() -> Path:
     """Return the file that says what keys there are. Raises ConfigurationError without a home folder."""
     folder = config_folder()
     if folder is None:
-        raise ConfigurationError("there is no home folder to keep keys in; set HOME or XDG_CONFIG_HOME")
+        raise ConfigurationError("keys need a home folder; set HOME or XDG_CONFIG_HOME")
     return folder / NAME
 
 

@@ -67,10 +67,10 @@ def _read_key(variable: str) -> str:
         try:
             key = sys.stdin.read()
         except UnicodeError:
-            raise UsageError("that is no key: it isn't UTF-8 text") from None
+            raise UsageError("the key isn't UTF-8 text") from None
     key = key.strip()
     if not key or any(not one.isprintable() for one in key):
-        raise UsageError("that is no key: it is empty, or has control characters")
+        raise UsageError("the key is empty, or has control characters")
     return key
 
 

@@ -46,7 +46,7 @@ def run(options: Namespace) -> int:
 def _switch(options: Namespace) -> int:
     file = log_file()
     if file is None:
-        raise ConfigurationError("there is no home folder for a log; set HOME or XDG_DATA_HOME")
+        raise ConfigurationError("the log needs a home folder; set HOME or XDG_DATA_HOME")
     on = options.action == "on"
     if on or file.exists():
         with Log(file) as log:

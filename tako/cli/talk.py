@@ -103,7 +103,7 @@ class Conversation:
         before = signal.signal(signal.SIGINT, self._interrupted)
         try:
             with self._editor.away():
-                done = self._runner.run(self._answer(message, self._stop))
+                done = self._runner.run(self._answer(message))
             if done:
                 self.attached = []
             else:
@@ -119,11 +119,11 @@ class Conversation:
         """Ask an answer to stop: Ctrl-C raises nothing meanwhile, however often it's pressed."""
         self._runner.get_loop().call_soon_threadsafe(self._stop.set)
 
-    async def _answer(self, message: Message, stop: asyncio.Event) -> bool:
+    async def _answer(self, message: Message) -> bool:
         """Answer one turn; returns whether it was answered, not stopped."""
         answer = asyncio.create_task(self.session.ask(message))
         answer.add_done_callback(_look_at)
-        stopping = asyncio.create_task(stop.wait())
+        stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({answer, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if answer.done():

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from tako.errors import ConfigurationError
 from tako.fold import closing
+from tako.kit.decoders import Over
 from tako.loose import as_array
 from tako.parts import Part, ReasoningPart, TextPart
 from tako.state import State
@@ -146,28 +147,15 @@ class Splitter:
         self.last_is_reasoning = True
 
 
-class Tagged:
+class Tagged(Over):
     """A decoder of a stream whose text has reasoning between tags."""
 
     def __init__(self, inner: StreamDecoder, tags: Tags, origin: Origin) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._splitter = Splitter(tags, origin)
         self._open = False  # a text has begun
 
-    @property
-    def ended(self) -> bool:
-        """Whether the vendor's terminator has come."""
-        return self._inner.ended
-
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """Yield the deltas that these bytes complete."""
-        return self._split(self._inner.feed(data))
-
-    def finish(self, *, clean: bool) -> Iterator[Chunk]:
-        """Yield what is left."""
-        return self._split(self._inner.finish(clean=clean))
-
-    def _split(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    def _changed(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         for chunk in chunks:
             if chunk.kind == "delta" and chunk.text and not chunk.refusal:
                 self._open = True

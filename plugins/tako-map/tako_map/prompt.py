@@ -148,7 +148,7 @@ def read_schema(path: Path) -> JsonSchema:
 
 
 def _usual(cells: Mapping[str, Any]) -> str | None:
-    """Return the column that is the prompt if there is no template; None if the row has no such column."""
+    """Return the column to use as the prompt without a template; None if the row doesn't have it."""
     return next((name for name in USUAL if cells.get(name) is not None), None)
 
 

@@ -120,7 +120,7 @@ class Operation:
         self._span.end()
 
     def _left(self, error: BaseException) -> bool:
-        """Whether somebody left a stream early, which is no failure. A thread leaves by cancelling the next read."""
+        """Whether the caller left a stream early, which isn't a failure. Threads leave by cancelling the next read."""
         return isinstance(error, GeneratorExit) or (self._begun and isinstance(error, CancelledError))
 
     @contextmanager

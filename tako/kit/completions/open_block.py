@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from tako.fold import closing
 from tako.kit.completions.blocks import chunks_of
+from tako.kit.completions.shapes import Content
 from tako.kit.gather import joined
 from tako.loose import text_of
 from tako.parts import ReasoningPart, TextPart
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tako.kit.completions.blocks import Block
-    from tako.kit.completions.calls import OpenCall
+    from tako.kit.completions.calls import CallIndex, OpenCall
     from tako.parts import Part
 
 
@@ -115,3 +118,17 @@ class OpenBlock:
             case _:
                 block = joined(pieces)
         return block
+
+
+def unsaid(message: Content, block: OpenBlock, calls: CallIndex) -> Content:
+    """Return what of a message has not come in pieces before: some servers end a stream with all of it."""
+    before = "".join(block.pieces) if block.kind == "text" else ""
+    goes_on = before and isinstance(message.content, str) and message.content.startswith(before)
+    rest = message.content[len(before) :] if goes_on and message.content else None
+    others = [call for call in message.calls if not calls.has(call)]
+    content = rest if "text" in block.kinds else message.content
+    return (
+        Content(content, tool_calls=others)
+        if block.kinds & {"reasoning", "thinking"}
+        else replace(message, content=content, tool_calls=others, function_call=None)
+    )

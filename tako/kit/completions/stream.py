@@ -17,7 +17,7 @@ from tako.kit.completions.citations import REFERENCES, annotated, referenced
 from tako.kit.completions.decode import SILENT, is_spread, last_blocks, minting, note_refusal, reasoning_texts
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.gathered import Gathered
-from tako.kit.completions.open_block import OpenBlock
+from tako.kit.completions.open_block import OpenBlock, unsaid
 from tako.kit.completions.replied import Spoken
 from tako.kit.completions.shapes import CHUNK, Choice, Content, Reply, read_reply, usage_of
 from tako.kit.completions.usual import NO_RESULTS, Expected
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from tako.errors import ProviderError
     from tako.kit.exchange import Exchange
-    from tako.kit.failures import Reporter
+    from tako.kit.failures import Facts, Reporter
     from tako.kit.http import HttpProvider
     from tako.kit.sse import Event
     from tako.parts import Part
@@ -193,7 +193,7 @@ class CompletionsDecoder:
     def _read(self, event: Event, reply: Reply) -> list[Delta]:
         """Read a chunk of any kind; raises the error that it reports."""
         if reply.failed or event.event == "error":
-            raise self._failure(event, decode_any(event.data))
+            raise self._failure(event, facts_of(decode_any(event.data)))
         facts = (reply.service_tier, reply.system_fingerprint, reply.provider)
         if reply.usage or facts != self._facts:
             self._facts = facts
@@ -212,10 +212,10 @@ class CompletionsDecoder:
 
     def _choice(self, event: Event, choice: Choice, out: list[Delta]) -> None:
         if choice.error:
-            raise self._failure(event, {"error": choice.error})
+            raise self._failure(event, facts_of({"error": choice.error}))
         delta = choice.said
         if choice.repeats and choice.message is not None:
-            delta = self._unsaid(choice.message)
+            delta = unsaid(choice.message, self._block, self._calls) if self._in_pieces else choice.message
         elif choice.delta is not None and not choice.delta.is_silent:
             self._in_pieces = True
         if delta is not None:
@@ -237,22 +237,6 @@ class CompletionsDecoder:
         if event is not self._gathered_event:
             self._gathered_event = event
             self._gathered.add(as_object(decode_any(event.data)) or {})
-
-    def _unsaid(self, message: Content) -> Content:
-        """Return what of a message has not come in pieces before: some servers end a stream with all of it."""
-        if not self._in_pieces:
-            return message
-        block, kinds = self._block, self._block.kinds
-        before = "".join(block.pieces) if block.kind == "text" else ""
-        goes_on = before and isinstance(message.content, str) and message.content.startswith(before)
-        rest = message.content[len(before) :] if goes_on and message.content else None
-        calls = [call for call in message.calls if not self._calls.has(call)]
-        content = rest if "text" in kinds else message.content
-        return (
-            Content(content, tool_calls=calls)
-            if kinds & {"reasoning", "thinking"}
-            else replace(message, content=content, tool_calls=calls, function_call=None)
-        )
 
     def _several(self, event: Event, choices: list[Choice], out: list[Delta]) -> None:
         """Read several choices: others than the first are other answers, or have more of the same one."""
@@ -304,18 +288,18 @@ class CompletionsDecoder:
                 raise
         if as_object(document) is None and event.event != "message":
             if event.event == "error":
-                raise self._provider.failure(read_facts(event.data), body=event.data.decode("utf-8", "replace"))
+                raise self._failure(event, read_facts(event.data))
             return None
         if document is None:
             return None
         if (facts := complaint(document)) is not None:
-            raise self._provider.failure(facts, body=event.data.decode("utf-8", "replace"))
+            raise self._failure(event, facts)
         reply = read_reply(document, event.data)
         self._gather(event)
         return reply
 
-    def _failure(self, event: Event, value: Any) -> ProviderError:
-        return self._provider.failure(facts_of(value), body=event.data.decode("utf-8", "replace"))
+    def _failure(self, event: Event, facts: Facts) -> ProviderError:
+        return self._provider.failure(facts, body=event.data.decode("utf-8", "replace"))
 
     def _delta(self, delta: Content, out: list[Delta]) -> None:
         if not (delta.reasoning_content is delta.reasoning is delta.reasoning_details is None):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from tako.kit.decoders import Over
 from tako.kit.schemas.names import with_name
 from tako.kit.schemas.properties import own_text, with_call
 from tako.types import Delta, ToolCallDelta
@@ -30,32 +31,19 @@ def _own(part: Part, context: PartContext) -> Part:
     return with_call(named, context.own_properties)
 
 
-class OwnNames:
+class OwnNames(Over):
     """A decoder whose calls have the tools' own names.
 
     The arguments of a tool whose properties have other names on the wire are handed over at once, when they're whole.
     """
 
     def __init__(self, inner: StreamDecoder, context: PartContext) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._context = context
         self._held: dict[int, list[str]] = {}
         self._tools: dict[int, str] = {}  # of the calls whose arguments are held
 
-    @property
-    def ended(self) -> bool:
-        """Whether the vendor's terminator has come."""
-        return self._inner.ended
-
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """Yield the deltas that these bytes complete."""
-        return self._named(self._inner.feed(data))
-
-    def finish(self, *, clean: bool) -> Iterator[Chunk]:
-        """Yield what is left."""
-        return self._named(self._inner.finish(clean=clean))
-
-    def _named(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    def _changed(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         for chunk in chunks:
             if chunk.kind == "end":
                 yield from self._rest()
