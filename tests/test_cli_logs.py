@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -238,7 +239,7 @@ def test_a_broken_log_is_one_line_and_a_turn_that_cant_be_kept_is_answered(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["logs", "on"]) == 0
-    with sqlite3.connect(file(here)) as database:
+    with closing(sqlite3.connect(file(here))) as database, database:
         database.execute("DROP TABLE turns")
     chat("Hello")
     out, err = capsys.readouterr()
@@ -334,7 +335,7 @@ def test_undo_takes_back_its_own_turn_and_no_other(here: Path) -> None:
 def test_a_log_that_another_process_is_making_is_used(here: Path) -> None:
     with Log(here / "log.db") as log:
         id = log.begin(Start("openai:m", [], [], None))
-    with sqlite3.connect(here / "log.db") as database:
+    with closing(sqlite3.connect(here / "log.db")) as database, database:
         database.execute("PRAGMA user_version = 0")
     with Log(here / "log.db") as log:
         assert log.ids() == [id]

@@ -84,11 +84,15 @@ class Log:
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(file, timeout=WAIT, isolation_level=None)
-            self._db.row_factory = sqlite3.Row
-            self._db.create_function("fold", 1, _fold, deterministic=True)
-            for pragma in ("secure_delete = ON", "foreign_keys = ON"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._prepare()
+            try:
+                self._db.row_factory = sqlite3.Row
+                self._db.create_function("fold", 1, _fold, deterministic=True)
+                for pragma in ("secure_delete = ON", "foreign_keys = ON"):
+                    self._db.execute(f"PRAGMA {pragma}")
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
 
     def _prepare(self) -> None:
         """Make the tables of a new file; another process may be making them, too."""
