@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tako.listing import ModelInfo, TokenCount
     from tako.parts import FileIdPart
     from tako.provider import Provider
-    from tako.rounds import Approve
+    from tako.run_loop import Approve
     from tako.runs import Run, RunResult
     from tako.stream import ChatStream
     from tako.typed_blocking import BlockingTypedStream

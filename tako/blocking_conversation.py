@@ -11,7 +11,7 @@ from tako.loop_thread import loop_thread
 if TYPE_CHECKING:
     from tako.conversation import Conversation, Turn
     from tako.keywords import RequestOptions
-    from tako.rounds import Approve
+    from tako.run_loop import Approve
     from tako.runs import RunResult
     from tako.typed_blocking import BlockingTypedStream
     from tako.types import ChatResponse

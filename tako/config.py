@@ -36,17 +36,17 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from tako import trust
-from tako.beside import Beside, read_beside, read_regular, serve, settings_path
 from tako.conductor import Conductor
 from tako.environment import is_reference
 from tako.errors import ConfigurationError, TakoError, shown
 from tako.folders import config_folder
 from tako.hooks import PLUGINS, get_provider
 from tako.hooks.settings import Settings
-from tako.loose import as_array
+from tako.json_values import as_array
 from tako.names import near
 from tako.options import PLACES, fit, options_of, takes_places
 from tako.presets import Preset
+from tako.referenced_files import ReferencedFiles, import_from, read_referenced_files, read_regular_file, settings_path
 from tako.tables import ConductorTable, ProviderTable, one_of, read_tables
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ class Review(Struct, frozen=True):
 
     config: Config
     sha256: str
-    beside: Beside
+    beside: ReferencedFiles
 
 
 def review(path: Path) -> Review:
@@ -261,7 +261,7 @@ def _review(path: Path, data: bytes) -> Review:
     config = _parse(path, data)
     tables: list[Any] = [[table.id, table.options] for table in config.providers.values()]
     tables += [config.plugins.options, *map(asdict, (config.chat, *config.templates.values()))]
-    return Review(config, sha256(data).hexdigest(), read_beside(path.parent, tables))
+    return Review(config, sha256(data).hexdigest(), read_referenced_files(path.parent, tables))
 
 
 def _read_here(path: Path, own: Path | None) -> tuple[Config | None, str]:
@@ -281,7 +281,7 @@ def _read_here(path: Path, own: Path | None) -> tuple[Config | None, str]:
             return None, f"{min(changed)}, which ./{path} runs or reads, {_CHANGED}"
     except ConfigurationError as error:
         return None, f"./{path} isn't used: {error}"
-    serve(seen.beside)
+    import_from(seen.beside)
     return seen.config, ""
 
 
@@ -310,7 +310,7 @@ def _read_named(name: str, from_where: str) -> Config:
 def _read(path: Path) -> bytes | None:
     """Read a file that is found; None where there is none. Raises ConfigurationError."""
     try:
-        return read_regular(path, LARGEST)
+        return read_regular_file(path, LARGEST)
     except OSError as error:
         raise ConfigurationError(f"{path} can't be read: {error.strerror or error}") from None
 

@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from tako.errors import ConfigurationError, InvalidReplyError, kind_of, one_line
-from tako.going_on import going_on, joined, replies_of
+from tako.json_values import is_deep
 from tako.keywords import check_names, over
-from tako.loose import is_deep
 from tako.parts import Part
+from tako.pauses import chat_through_pauses, join_replies, stream_through_pauses
 from tako.request import as_request
 from tako.stream import ChatStream
 from tako.types import ChatRequest, Message, Usage
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tako.blocking_conversation import BlockingConversation
     from tako.keywords import RequestOptions
     from tako.provider import Provider
-    from tako.rounds import Approve
+    from tako.run_loop import Approve
     from tako.runs import Run, RunEvent
     from tako.typed import TypedStream
     from tako.types import ChatResponse, Chunk, Cost
@@ -123,8 +123,10 @@ class Conversation:
         async with self._turn("whole"):
             messages, merged = self._with(turn), self._options(options)
             if response_type is None:
-                replies = await replies_of(lambda request: self.provider.chat(request, **merged), ChatRequest(messages))
-                response = joined(replies)
+                replies = await chat_through_pauses(
+                    lambda request: self.provider.chat(request, **merged), ChatRequest(messages)
+                )
+                response = join_replies(replies)
             else:
                 response = await self.provider.chat(messages, response_type=response_type, repairs=repairs, **merged)
             self._keep([*messages, response.message], response.usage, response.cost)
@@ -142,7 +144,7 @@ class Conversation:
         merged = self._options(options)
         request = ChatRequest(messages, model=merged.get("model"))
         if response_type is None:
-            whole = going_on(partial(self._asked, merged))
+            whole = stream_through_pauses(partial(self._asked, merged))
             inner = ChatStream(whole, request, self.provider)
             return ChatStream(partial(self._chunks, before, inner, None), request, self.provider)
         from tako.typed import TypedStream

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from tako.loose import text_of
+from tako.json_values import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 
 APPENDED = ("tools", "include", "betas")
 """The lists that a request's ``extra`` adds to."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.loose import is_deep
+from tako.json_values import is_deep
 from tako.media import join_base64
 from tako.parts import Citation, FilePart, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import BLOCK_END
@@ -130,7 +130,7 @@ class _Folding:
     """Parts in the order in which they began."""
 
     def __init__(self) -> None:
-        self.runs: list[_Run | _Call | _Sound | _Whole] = []
+        self.runs: list[_Run | _Call | _Sound | _Complete] = []
         self.calls: dict[int, _Call] = {}
         self.open: _Run | None = None
 
@@ -146,11 +146,11 @@ class _Folding:
         for piece in delta.tool_calls:
             self._call(piece)
         if delta.part is not None:
-            self._begin(_Whole(delta.part))
+            self._begin(_Complete(delta.part))
         if delta.audio is not None:
             self._sound(delta.audio)
 
-    def _begin(self, run: _Run | _Call | _Whole) -> None:
+    def _begin(self, run: _Run | _Call | _Complete) -> None:
         self.runs.append(run)
         self.open = run if isinstance(run, _Run) else None
 
@@ -248,7 +248,7 @@ class _Sound:
         return FilePart(self.mime, join_base64(self.data), state=self.state)
 
 
-class _Whole:
+class _Complete:
     """A part that came whole."""
 
     def __init__(self, part: Part) -> None:

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from tako.environment import resolve
 from tako.errors import ConfigurationError, kind_of, shown
 from tako.extra import merge_extra
-from tako.loose import as_array, as_object
+from tako.hidden_dict import HiddenDict
+from tako.json_values import as_array, as_object
 from tako.names import near
-from tako.private import Private
 from tako.request import as_request
 from tako.types import ChatRequest, JsonSchema, Message, Role, Tool
 
@@ -112,7 +112,7 @@ def read_defaults(given: object, provider: Provider) -> dict[str, Any]:
         as_given("Hi", defaults, {}, owner)
     except (ConfigurationError, msgspec.ValidationError) as error:
         raise ConfigurationError(f"{owner}: {str(error).removeprefix('defaults: ')} (in defaults)") from None
-    return {name: Private(value) if name in ("headers", "context") else value for name, value in defaults.items()}
+    return {name: HiddenDict(value) if name in ("headers", "context") else value for name, value in defaults.items()}
 
 
 def check_names(options: Mapping[str, Any], owner: str) -> None:

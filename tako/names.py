@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tako.discovery import barred, provider_entries
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, get_args
 from msgspec import Struct, StructMeta, convert
 from msgspec.structs import force_setattr
 
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 from tako.media import HEAD, IMAGE_TYPES, addressed_type, image_type, kind_of, plain_type, read_file, write_file
 from tako.state import Origin, State
 

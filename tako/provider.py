@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tako.keywords import Prompt, RequestOptions
     from tako.listing import ModelInfo, TokenCount
     from tako.parts import FileIdPart
-    from tako.rounds import Approve
+    from tako.run_loop import Approve
     from tako.runs import Run
     from tako.translator import Translator
     from tako.typed import TypedStream
@@ -229,10 +229,10 @@ class Provider:
         ``approve(call)`` returns True, or what the model is told instead. With ``response_type``, the last reply is
         read into it, as in ``chat``. Raises RunLimitError at a limit.
         """
-        from tako.rounds import Rounds
+        from tako.run_loop import RunLoop
         from tako.runs import Run
 
-        rounds = Rounds(
+        rounds = RunLoop(
             (self._chat_checked, self._stream_checked),
             self._as_checked(request, options),
             self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import astuple
 
 from tako.errors import ConfigurationError, kind_of, shown
-from tako.loose import DEEPEST, NESTING, as_array, as_object, is_deep
+from tako.json_values import DEEPEST, NESTING, as_array, as_object, is_deep
 from tako.parts import (
     ContentPart,
     FileIdPart,

@@ -1,4 +1,4 @@
-"""What ``provider.run`` returns: a run, its events, and its result. The rounds themselves are in ``rounds``."""
+"""A run, its events, and its result. The loop itself is in ``run_loop``."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ RunEvent = Delta | ToolStart | ToolEnd | RoundEnd | RunEnd
 
 
 class Events(Protocol):
-    """What makes the events of a run: ``streaming`` says whether there are pieces of replies among them."""
+    """The function that makes the events of a run. With ``streaming``, pieces of replies are among them."""
 
     def __call__(self, *, streaming: bool) -> AsyncGenerator[RunEvent, None]:
-        """Begin."""
+        """Start the run."""
         ...
 
 
@@ -110,8 +110,8 @@ class Run(Generic[T_co]):
     """A run that hasn't started. ``await`` it for its RunResult, or iterate over the events of ``stream()``."""
 
     def __init__(self, events: Events, owner: str) -> None:
-        self._make, self._owner = events, owner
-        self._begun = False
+        self._start, self._owner = events, owner
+        self._has_started = False
         self._result: RunResult[T_co] | None = None
 
     def __await__(self) -> Generator[Any, None, RunResult[T_co]]:
@@ -123,10 +123,10 @@ class Run(Generic[T_co]):
 
     async def events(self, *, streaming: bool) -> AsyncGenerator[RunEvent, None]:
         """Run, and iterate over the events, with pieces of replies only if ``streaming``."""
-        if self._begun:
+        if self._has_started:
             raise ConfigurationError(f"{self._owner}: the run has already begun; make a new one")
-        self._begun = True
-        async with aclosing(self._make(streaming=streaming)) as events:
+        self._has_started = True
+        async with aclosing(self._start(streaming=streaming)) as events:
             async for event in events:
                 if isinstance(event, RunEnd):
                     self._result = event.result

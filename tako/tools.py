@@ -12,7 +12,7 @@ import msgspec
 
 from tako.errors import ConfigurationError, TakoError, kind_of, shown
 from tako.hooks.failures import one_line, passes
-from tako.loose import as_array
+from tako.json_values import as_array
 from tako.parts import ContentPart, TextPart, ToolResultPart
 from tako.signatures import Signature, documented, unwrapped
 from tako.typed.reading import MismatchError, read_closely

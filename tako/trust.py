@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from tako.beside import read_regular
 from tako.errors import ConfigurationError
 from tako.folders import state_folder
+from tako.referenced_files import read_regular_file
 
 LARGEST = 1024 * 1024
 """Bytes of the largest record."""
@@ -101,7 +101,7 @@ def _load(file: Path) -> Record | None:
     try:
         for one in (file.parent.parent, file.parent, file):
             _check_owner(one)
-        data = read_regular(file, LARGEST)
+        data = read_regular_file(file, LARGEST)
     except FileNotFoundError:
         return None
     except OSError as error:

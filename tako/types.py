@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
 from tako.declarations import JsonSchema, Tool, ToolSchema, VendorTool
+from tako.hidden_dict import HiddenDict
 from tako.parts import (
     Citation,
     ContentPart,
@@ -30,7 +31,6 @@ from tako.parts import (
     ToolCallPart,
     ToolResultPart,
 )
-from tako.private import Private
 from tako.state import Origin, State
 from tako.usage import Cost, Usage
 from tako.value import Value
@@ -197,8 +197,8 @@ class ChatRequest(Value, Struct, frozen=True):
         if isinstance(self.tools, tuple):
             force_setattr(self, "tools", [*self.tools])
         for name, value in (("headers", self.headers), ("context", self.context)):
-            if value.__class__ is not Private and isinstance(value, dict):  # isinstance asks Private's metaclass
-                force_setattr(self, name, Private(value))
+            if value.__class__ is not HiddenDict and isinstance(value, dict):  # isinstance asks Private's metaclass
+                force_setattr(self, name, HiddenDict(value))
 
 
 class Notice(Value, Struct, frozen=True):

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tako import load_config
-from tako.beside import read_beside
 from tako.errors import TakoError
+from tako.referenced_files import read_referenced_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def test_any_file_is_read_or_refused_in_one_line(tables: dict[str, Any], more: d
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "my.toml")
         path.write_text("".join(f"{key} = {toml(value)}\n" for key, value in content.items()), encoding="utf-8")
-        read_beside(Path(folder), content)
+        read_referenced_files(Path(folder), content)
         attempt(partial(everything, path))
 
 

@@ -18,9 +18,9 @@ import tako
 from tako import ChatRequest, ChatResponse, Conductor, ContentPart, JsonSchema, Message, Origin, State, Tool
 from tako.errors import LONGEST, ConfigurationError, ResponseError, TakoError, shown
 from tako.fold import arguments
+from tako.json_values import DEEPEST, is_deep
 from tako.kit.encoding import encode
 from tako.kit.nesting import is_deep as is_deep_json
-from tako.loose import DEEPEST, is_deep
 from tako.parts import TextPart, ToolCallPart, ToolResultPart
 from tako.providers import HttpGeneric, PythonProvider
 from tako.testing.eventstream import CONTENT_TYPE, event

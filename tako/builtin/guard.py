@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tako import notices
 from tako.errors import UnsupportedError
 from tako.hooks import hookimpl
-from tako.loose import as_array
+from tako.json_values import as_array
 from tako.parts import ToolResultPart, media_kind
 from tako.types import Notice
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.arguments import OWN, UsageError, names, parser_of
-from tako.loose import as_object
+from tako.json_values import as_object
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -19,7 +19,7 @@ from tako.cli.session import print_json
 from tako.cli.table import show
 from tako.conversation import VERSION, History
 from tako.errors import ConfigurationError
-from tako.loose import as_array
+from tako.json_values import as_array
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -22,7 +22,7 @@ from tako.environment import MARK
 from tako.errors import TakoError
 from tako.fold import fold
 from tako.hooks import hookimpl, register
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 from tako.options import find_secret, hide_in_addresses
 from tako.parts import FilePart, ImagePart, Part
 from tako.state import Origin

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tako import trust
-from tako.beside import texts_in
 from tako.cli.arguments import UsageError
 from tako.cli.run import FAILED, complain
 from tako.cli.screen import is_terminal
@@ -16,6 +15,7 @@ from tako.cli.session import print_json
 from tako.cli.table import show
 from tako.config import NAME, review
 from tako.errors import ConfigurationError
+from tako.referenced_files import iter_texts
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -143,5 +143,5 @@ def _plugins(plugins: Settings) -> Iterator[str]:
 
 def _facts(options: dict[str, Any]) -> list[str]:
     sends = [f"{name} {options[name]!r}" for name in ADDRESSES if name in options]
-    variables = sorted({name for text in texts_in(options) for name in _VARIABLE.findall(text)})
+    variables = sorted({name for text in iter_texts(options) for name in _VARIABLE.findall(text)})
     return [*sends, *(f"reads {name}" for name in variables)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.fold import arguments
-from tako.loose import as_object
+from tako.json_values import as_object
 
 if TYPE_CHECKING:
     from tako.translator import PartContext

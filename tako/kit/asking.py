@@ -9,11 +9,11 @@ from urllib.parse import quote
 import msgspec
 
 from tako.errors import ProviderError, ResponseError
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_json
 from tako.kit.encoding import encode
 from tako.kit.exchange import refuse_if_strict
 from tako.listing import ModelInfo, TokenCount
-from tako.loose import as_array, as_object, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

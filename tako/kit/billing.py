@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako.capabilities import MTOK
-from tako.loose import as_array, as_object, count_of, text_of
+from tako.json_values import as_array, as_object, count_of, text_of
 from tako.types import Cost, VendorTool
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.loose import as_object
+from tako.json_values import as_object
 from tako.parts import Part, ToolCallPart, VendorPart
 from tako.state import State
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from tako.errors import ProviderTimeoutError, ResponseError, TransportError
+from tako.json_values import DEEPEST
 from tako.kit.lines import BOM
 from tako.kit.nesting import is_deep
 from tako.kit.wire import PATIENCE
-from tako.loose import DEEPEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

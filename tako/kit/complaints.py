@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.failures import error_in, facts_of
-from tako.loose import as_array, as_object, text_of
 
 if TYPE_CHECKING:
     from tako.kit.failures import Facts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.loose import as_object
+from tako.json_values import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

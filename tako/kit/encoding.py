@@ -13,8 +13,8 @@ from tako import notices
 from tako.errors import ConfigurationError, kind_of
 from tako.extra import merge as merge  # noqa: PLC0414 - for authors of plugins, who look for it here
 from tako.extra import merge_extra as merge_extra  # noqa: PLC0414
+from tako.json_values import as_array, as_object
 from tako.kit.blocks import only_spells
-from tako.loose import as_array, as_object
 from tako.parts import ContentPart, Part, ReasoningPart, TextPart, ToolResultPart
 
 if TYPE_CHECKING:

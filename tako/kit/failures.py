@@ -23,8 +23,8 @@ from tako.errors import (
     ServerError,
     one_line,
 )
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.pauses import duration, retry_after
-from tako.loose import as_array, as_object, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 
 
 def gather(known: dict[str, Any], piece: dict[str, Any], *, texts: bool = False) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from tako.loose import text_of
+from tako.json_values import text_of
 from tako.parts import ToolCallPart
 
 if TYPE_CHECKING:

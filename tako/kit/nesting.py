@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import accumulate
 
-from tako.loose import DEEPEST
+from tako.json_values import DEEPEST
 
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 """Strings, the last one closed or not, so that no byte is looked at twice."""

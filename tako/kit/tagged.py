@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from tako.errors import ConfigurationError
 from tako.fold import closing
+from tako.json_values import as_array
 from tako.kit.decoders import Over
-from tako.loose import as_array
 from tako.parts import Part, ReasoningPart, TextPart
 from tako.state import State
 from tako.types import Chunk, Delta

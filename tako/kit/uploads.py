@@ -12,10 +12,10 @@ from anyio import to_thread
 from tako.builtin.retries import repeat
 from tako.errors import ConfigurationError, OverloadedError, RateLimitError, ResponseError
 from tako.files import LocalFile
+from tako.json_values import text_of
 from tako.kit.body import decode_json, excerpt
 from tako.kit.checks import path_of
 from tako.kit.wire import FileBody
-from tako.loose import text_of
 from tako.parts import FileIdPart
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 
 Schema = dict[str, Any]
 

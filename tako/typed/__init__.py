@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from tako import notices
 from tako.errors import ConfigurationError, InvalidReplyError
-from tako.going_on import going_on, joined, replies_of, with_all_of
 from tako.parts import ReasoningPart, TextPart
+from tako.pauses import add_earlier, chat_through_pauses, join_replies, stream_through_pauses
 from tako.schema.nulls import without_added_nulls
 from tako.stream import ChatStream
 from tako.typed.growing import MISSING, Growing
@@ -189,8 +189,8 @@ async def ask(answer: Chat, request: ChatRequest, provider: Provider, declared: 
     request = wanted.asked(request, provider)
     before: list[ChatResponse] = []
     while True:
-        replies = await replies_of(answer, request)
-        whole = with_all_of(before, joined(replies))
+        replies = await chat_through_pauses(answer, request)
+        whole = add_earlier(before, join_replies(replies))
         try:
             return parsed_as(whole, wanted.read(whole, replies[-1].message))
         except InvalidReplyError as error:
@@ -216,7 +216,7 @@ def checked_repairs(repairs: Any) -> int:
 def stream(chunks: Stream, request: ChatRequest, provider: Provider, declared: Any) -> TypedStream[Any]:
     """Ask for a reply of a type, piece by piece. It's asked for once: what has been shown can't be taken back."""
     wanted = reply_type(declared)
-    return TypedStream(going_on(chunks), wanted.asked(request, provider), provider, wanted)
+    return TypedStream(stream_through_pauses(chunks), wanted.asked(request, provider), provider, wanted)
 
 
 class TypedStream(ChatStream, Generic[T]):

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 from tako.typed.fields import dataclass_default, is_typed_dict
 from tako.typed.reading import MismatchError, fits, read
 from tako.typed.schemas import VALUE

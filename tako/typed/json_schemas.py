@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tako.errors import ConfigurationError
-from tako.loose import DEEPEST, as_object, is_deep
+from tako.json_values import DEEPEST, as_object, is_deep
 from tako.typed.reading import MismatchError, read_text
 from tako.typed.schemas import VALUE
 from tako.typed.shapes import shape_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.errors import one_line
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 from tako.typed.schemas import VALUE
 from tako.typed.shapes import Checked, Choice, Items, Record, Shape, Table, adapter, name_of
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako import ChatResponse, Conversation, FinishReason, Message, Origin, State, Usage
-from tako.going_on import MOST_PAUSES
 from tako.parts import TextPart, VendorPart
+from tako.pauses import MAX_PAUSES
 from tako.types import Cost
 
 from .kinds import Person
@@ -66,9 +66,9 @@ def test_a_typed_reply_is_what_comes_after_the_search(saying: Callable[..., Any]
 def test_a_vendor_that_never_stops_pausing_is_left(saying: Callable[..., Any]) -> None:
     provider, seen = saying(PAUSE)
     assert Conversation(provider).blocking.say("Go").finish_reason is FinishReason.PAUSE
-    assert len(seen) == MOST_PAUSES + 1
+    assert len(seen) == MAX_PAUSES + 1
     assert Conversation(provider).blocking.stream("Go").response().finish_reason is FinishReason.PAUSE
-    assert len(seen) == 2 * (MOST_PAUSES + 1)
+    assert len(seen) == 2 * (MAX_PAUSES + 1)
 
 
 def test_a_chat_hands_a_pause_to_its_caller(saying: Callable[..., Any]) -> None:

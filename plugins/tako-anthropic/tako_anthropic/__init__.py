@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from tako import Capabilities, Chat, ChatRequest, Origin, Stream, Translator, hookimpl, notices
 from tako.errors import BadRequestError, ConfigurationError, ServerError
+from tako.json_values import as_array
 from tako.kit.addresses import check_url, server_of
 from tako.kit.asking import MOST_PAGES, ask_count, ask_json, models_in
 from tako.kit.checks import Default, check_kind, check_text, given
@@ -21,7 +22,6 @@ from tako.kit.limits import MB, Limit
 from tako.kit.messages import MessagesDecoder, decode_block, decode_reply, encode_request
 from tako.kit.models import ModelTable
 from tako.kit.uploads import delete_file, open_file, own_id, upload_form
-from tako.loose import as_array
 from tako.parts import FileIdPart
 from tako_anthropic.altered import BETA, DROPPED, dropping, is_refused
 from tako_anthropic.blocks import encode_part

@@ -9,7 +9,7 @@ import re
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 
 if TYPE_CHECKING:
     from tako import ChatRequest

@@ -6,12 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.json_values import as_array, as_object, position_of, text_of
 from tako.kit.arguments import as_arguments
 from tako.kit.blocks import state_of, vendor_part, without
 from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
 from tako.kit.families import rules_of
 from tako.kit.files import MEDIA
-from tako.loose import as_array, as_object, place_of, text_of
 from tako.parts import (
     Citation,
     FileIdPart,
@@ -130,7 +130,7 @@ def citation_of(citation: dict[str, Any]) -> Citation:
         text_of(citation.get("title")),
         "".join(said),
         source=source or index,
-        page=place_of(place.get("start")) if "documentPage" in location else None,
+        page=position_of(place.get("start")) if "documentPage" in location else None,
     )
 
 

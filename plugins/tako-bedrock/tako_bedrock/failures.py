@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako import errors
+from tako.json_values import as_object, text_of
 from tako.kit.failures import Facts, read_facts
-from tako.loose import as_object, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tako.json_values import as_object, text_of
 from tako.kit.blocks import own_data, state_of, without
 from tako.kit.files import FETCHING, is_fetched, read_media
-from tako.loose import as_object, text_of
 from tako.media import IMAGE_TYPES, plain_type
 from tako.parts import FilePart, FileUrlPart, ImagePart, ImageUrlPart, Part
 from tako.state import State

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from tako import notices
 from tako.errors import ResponseError
+from tako.json_values import as_object, count_of
 from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.finish_words import known_word
 from tako.kit.ids import CallIds
-from tako.loose import as_object, count_of
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage
 

@@ -10,12 +10,12 @@ from msgspec import Struct
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import arguments, closing
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import without
 from tako.kit.body import decode_any, decode_json
 from tako.kit.eventstream import EventStreamDecoder
 from tako.kit.gather import Gathered, gather
 from tako.kit.ids import CallIds
-from tako.loose import as_array, as_object, text_of
 from tako.media import join_base64
 from tako.parts import ToolCallPart
 from tako.types import Chunk, Delta, End, ToolCallDelta

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.environment import values_in
 from tako.errors import ConfigurationError
+from tako.json_values import as_object
 from tako.kit.encoding import merge_extra
 from tako.kit.keys import Secret
-from tako.loose import as_object
 from tako_http_generic.address import Address, keys_in
 from tako_http_generic.request import Asked, values_of
 from tako_http_generic.settings import FORMATS

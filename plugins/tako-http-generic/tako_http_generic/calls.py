@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from tako.errors import ConfigurationError, kind_of
-from tako.loose import as_array, text_of
+from tako.json_values import as_array, text_of
 from tako_http_generic.pointers import Path, Paths
 from tako_http_generic.settings import ToolCalls
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako import notices
+from tako.json_values import as_array, as_object
 from tako.kit.completions import encode_request
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.encode import encode_part
 from tako.kit.files import FETCHING, is_data_url, is_fetched, read_media
 from tako.kit.schemas import OPENAI
-from tako.loose import as_array, as_object
 from tako.parts import FileUrlPart, ImageUrlPart, Part, ToolCallPart, ToolResultPart
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from tako import errors
 from tako.errors import ConfigurationError, ProviderError
+from tako.json_values import text_of
 from tako.kit.failures import Facts, facts_of
 from tako.kit.http import TransportOptions
-from tako.loose import text_of
 from tako_http_generic.calls import CallReader
 from tako_http_generic.pointers import Paths
 from tako_http_generic.usage import WORDS, Counter, read_words

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jsonpointer import JsonPointer, JsonPointerException  # pyright: ignore[reportMissingTypeStubs] - it has stubs of its own
 
 from tako.errors import ConfigurationError, kind_of
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,11 +9,11 @@ import msgspec
 from tako import notices
 from tako.errors import ResponseError
 from tako.fold import arguments
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_json, excerpt
 from tako.kit.complaints import complaint
 from tako.kit.counts import note_odd
 from tako.kit.ids import CallIds
-from tako.loose import as_array, as_object, text_of
 from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage

@@ -9,13 +9,13 @@ import msgspec
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import closing
+from tako.json_values import as_object, text_of
 from tako.kit.body import decode_json
 from tako.kit.complaints import complaint
 from tako.kit.completions.calls import CallIndex
 from tako.kit.counts import later, note_odd
 from tako.kit.ndjson import NdJsonDecoder
 from tako.kit.sse import Event, SseDecoder
-from tako.loose import as_object, text_of
 from tako.types import Chunk, Delta, End, ToolCallDelta
 from tako_http_generic.calls import CallReader
 from tako_http_generic.endpoint import error_places

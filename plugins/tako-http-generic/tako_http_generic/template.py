@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError, kind_of
+from tako.json_values import as_array, as_object, is_deep
 from tako.kit.parameters import PARAMETERS
-from tako.loose import as_array, as_object, is_deep
 
 PLACEHOLDERS = ("request", "model", "messages", "system", "tools", *PARAMETERS, "stream")
 """What a template may ask for."""

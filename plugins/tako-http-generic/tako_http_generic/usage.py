@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tako.errors import ConfigurationError, kind_of
+from tako.json_values import as_object
 from tako.kit.finish_words import FINISH_REASONS
-from tako.loose import as_object
 from tako.types import FinishReason, Usage
 from tako_http_generic.pointers import Path
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from tako import notices
 from tako.errors import ResponseError
+from tako.json_values import as_array, as_object, count_of, text_of
 from tako.kit.arguments import given_arguments
 from tako.kit.blocks import state_of, vendor_part
 from tako.kit.body import decode_any, decode_json, excerpt
@@ -17,7 +18,6 @@ from tako.kit.failures import facts_of
 from tako.kit.files import head_of
 from tako.kit.finish_words import known_word
 from tako.kit.ids import CallIds, given_id
-from tako.loose import as_array, as_object, count_of, text_of
 from tako.media import image_type
 from tako.parts import ImagePart, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State

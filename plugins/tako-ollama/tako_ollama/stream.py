@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
+from tako.json_values import as_object, text_of
 from tako.kit.body import decode_json
 from tako.kit.complaints import complaint
 from tako.kit.failures import read_facts
 from tako.kit.gather import Gathered, gather
 from tako.kit.ids import CallIds
 from tako.kit.ndjson import NdJsonDecoder
-from tako.loose import as_object, text_of
 from tako.parts import ToolCallPart
 from tako.state import State
 from tako.types import Chunk, Delta, End, ToolCallDelta

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.errors import kind_of
 from tako.fold import arguments
+from tako.json_values import as_object
 from tako.kit.completions.parameters import effort_of
 from tako.kit.encoding import (
     complete,
@@ -26,7 +27,6 @@ from tako.kit.encoding import (
 from tako.kit.files import FETCHING, MEDIA, MediaPart, as_text, is_fetched, read_media
 from tako.kit.schemas import OLLAMA, adapt
 from tako.kit.tools import encode_tools
-from tako.loose import as_object
 from tako.media import IMAGE_TYPES
 from tako.parts import (
     FileIdPart,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tako.errors import ResponseError, kind_of, shown
 from tako.fold import arguments
-from tako.loose import DEEPEST, as_array, as_object, is_deep
+from tako.json_values import DEEPEST, as_array, as_object, is_deep
 from tako.parts import Part, TextPart, ToolCallPart
 from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Role, Usage
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.errors import ConfigurationError
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 from tako_record.entries import Asked, Entry, Failed, Played
 
 if TYPE_CHECKING:

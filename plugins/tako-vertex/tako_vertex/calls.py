@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.errors import ResponseError
+from tako.json_values import as_array, as_object
 from tako.kit.arguments import given_arguments
 from tako.kit.ids import CallIds, given_id
-from tako.loose import as_array, as_object
 from tako.types import ToolCallDelta
 from tako_vertex.parts import mint_id
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from tako.loose import as_array, as_object, count_of, place_of, text_of
+from tako.json_values import as_array, as_object, count_of, position_of, text_of
 from tako.parts import Citation, Part, TextPart
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def _grounding(candidate: dict[str, Any], text: str | None) -> Iterator[Citation
             if inner is not None:
                 url, title, said = (text_of(inner.get(name)) for name in ("uri", "title", "text"))
                 span = as_object((as_object(inner.get("ragChunk")) or {}).get("pageSpan")) or {}
-                page = place_of(span.get("firstPage")) or place_of(inner.get("pageNumber"))
-                yield Citation(url, title, said, start, end, "", page, place_of(span.get("lastPage")) or page)
+                page = position_of(span.get("firstPage")) or position_of(inner.get("pageNumber"))
+                yield Citation(url, title, said, start, end, "", page, position_of(span.get("lastPage")) or page)
 
 
 def _place(segment: dict[str, Any] | None, text: str | None) -> tuple[int | None, int | None]:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tako import notices
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.arguments import as_arguments, given_arguments
 from tako.kit.blocks import is_own, state_of, vendor_part, without
 from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
 from tako.kit.families import rules_of
 from tako.kit.files import FETCHING, MEDIA, MediaPart, is_fetched, read_media, unsupported
 from tako.kit.ids import given_id
-from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES, plain_type
 from tako.parts import (
     FileIdPart,

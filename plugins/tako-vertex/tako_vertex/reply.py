@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.errors import ResponseError
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.complaints import complaint
 from tako.kit.counts import note_odd
 from tako.kit.failures import error_in
 from tako.kit.ids import CallIds
-from tako.loose import as_array, as_object, text_of
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage
 from tako_vertex.citations import cited

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from tako.json_values import count_of
 from tako.kit.finish_words import known_word
-from tako.loose import count_of
 from tako.types import FinishReason, Usage
 
 FINISH_REASONS = {

@@ -9,13 +9,13 @@ import msgspec
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
+from tako.json_values import as_object, text_of
 from tako.kit.body import decode_any, decode_json
 from tako.kit.complaints import complaint
 from tako.kit.counts import note_odd
 from tako.kit.gather import Gathered, gather
 from tako.kit.lines import strip_bom
 from tako.kit.sse import SseDecoder
-from tako.loose import as_object, text_of
 from tako.parts import FilePart, ReasoningPart, TextPart
 from tako.state import BLOCK_END, State
 from tako.types import Chunk, Delta, End, FinishReason, Usage

@@ -10,12 +10,12 @@ import msgspec
 
 from tako.builtin.retries import repeat
 from tako.errors import ProviderError, ProviderTimeoutError, ResponseError
+from tako.json_values import as_object, text_of
 from tako.kit.addresses import server_of
 from tako.kit.body import decode_json, excerpt
 from tako.kit.encoding import encode
 from tako.kit.uploads import send_file
 from tako.kit.wire import FileBody
-from tako.loose import as_object, text_of
 from tako.parts import FileIdPart
 
 if TYPE_CHECKING:

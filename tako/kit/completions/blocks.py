@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.fold import arguments
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import is_spelled, state_of, vendor_part, without
 from tako.kit.completions.replied import decode_file
-from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tako.json_values import as_object, text_of
 from tako.kit.completions.blocks import CALLED, Block, fragment
 from tako.kit.encoding import merge
 from tako.kit.gather import joined
 from tako.kit.ids import CallIds, given_id, mint_id
-from tako.loose import as_object, text_of
 from tako.types import ToolCallDelta
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.loose import as_array, as_object, place_of, text_of
+from tako.json_values import as_array, as_object, position_of, text_of
 from tako.parts import Citation
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def annotated(annotations: Any) -> list[Citation]:
             text_of(one.get("url")),
             text_of(one.get("title")),
             text_of(one.get("content")),
-            place_of(one.get("start_index")),
-            place_of(one.get("end_index")),
+            position_of(one.get("start_index")),
+            position_of(one.get("end_index")),
         )
         for one in found
         if one is not None

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tako import notices
 from tako.errors import ResponseError
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_any, excerpt
 from tako.kit.complaints import complaint
 from tako.kit.completions.blocks import REASONING, Block, chunks_of
@@ -20,7 +21,6 @@ from tako.kit.counts import note_odd
 from tako.kit.failures import facts_of
 from tako.kit.finish_words import finish_reason
 from tako.kit.ids import given_id, mint_id
-from tako.loose import as_array, as_object, text_of
 from tako.parts import Citation, Part, TextPart
 from tako.types import ChatResponse, FinishReason, Message, Role
 

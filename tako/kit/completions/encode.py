@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tako import notices
 from tako.errors import kind_of
 from tako.fold import arguments
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import is_own, own_data
 from tako.kit.completions.blocks import CALLED, REASONING, Block, decode_block
 from tako.kit.completions.dialect import Dialect
@@ -32,7 +33,6 @@ from tako.kit.encoding import (
 )
 from tako.kit.files import FETCHING, MEDIA, MediaPart, as_text, is_fetched, read_media, unsupported
 from tako.kit.schemas.request import adapt
-from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES
 from tako.parts import (
     FileIdPart,

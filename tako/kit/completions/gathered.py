@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tako.json_values import as_array, as_object
 from tako.kit.completions.decode import READ, is_odd
 from tako.kit.gather import joined
-from tako.loose import as_array, as_object
 
 if TYPE_CHECKING:
     from tako.kit.completions.blocks import Block

@@ -17,8 +17,8 @@ import msgspec
 
 from tako.capabilities import MTOK
 from tako.errors import ProviderError
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_json
-from tako.loose import as_array, as_object, text_of
 
 if TYPE_CHECKING:
     from tako.kit.http import HttpProvider

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 
 
 def mended(document: Any) -> Any:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako.fold import closing
+from tako.json_values import text_of
 from tako.kit.completions.blocks import chunks_of
 from tako.kit.completions.shapes import Content
 from tako.kit.gather import joined
-from tako.loose import text_of
 from tako.parts import ReasoningPart, TextPart
 from tako.types import Delta
 

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.json_values import as_object, text_of
 from tako.kit.families import rules_of, sampling
 from tako.kit.tools import encode_tools
-from tako.loose import as_object, text_of
 from tako.parts import TextPart
 from tako.types import Role, Tool, VendorTool
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.json_values import as_array, as_object
 from tako.kit.families import PREFILL_REFUSED, TRIMMED, rules_of
-from tako.loose import as_array, as_object
 
 if TYPE_CHECKING:
     from tako.translator import PartContext

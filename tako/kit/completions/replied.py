@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tako.json_values import as_object, text_of
 from tako.kit.blocks import own_data, state_of, vendor_part
 from tako.kit.files import head_of
-from tako.loose import as_object, text_of
 from tako.media import HEAD, join_base64, kind_of, media_type
 from tako.parts import FileIdPart, FilePart, FileUrlPart, TextPart, VendorPart
 from tako.state import BLOCK_END, State

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
+from tako.json_values import as_object, text_of
 from tako.kit.body import decode_any
 from tako.kit.complaints import complaint
 from tako.kit.completions.blocks import REASONING, Block, chunks_of, is_plain
@@ -26,7 +27,6 @@ from tako.kit.failures import facts_of, read_facts
 from tako.kit.finish_words import finish_reason
 from tako.kit.ids import given_id
 from tako.kit.sse import SseDecoder
-from tako.loose import as_object, text_of
 from tako.parts import ToolCallPart
 from tako.state import BLOCK_END
 from tako.types import Chunk, Delta, End, FinishReason, ToolCallDelta

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from tako import notices
 from tako.errors import kind_of
+from tako.json_values import as_array
 from tako.kit.encoding import encode_parts
-from tako.loose import as_array
 from tako.types import Role
 
 if TYPE_CHECKING:

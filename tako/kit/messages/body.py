@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tako.json_values import as_array
 from tako.kit.encoding import merge, merge_extra
 from tako.kit.families import UNKNOWN, leave_out_prefill, make_room, note_mixed_citations, rules_of, sampling, thinking
 from tako.kit.messages.request import declared, parameters, tool_fields
 from tako.kit.messages.turns import BETWEEN, BLOCKS, COMPATIBLE, arrange, content
 from tako.kit.schemas import ANTHROPIC, adapt
 from tako.kit.turns import with_user
-from tako.loose import as_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.errors import kind_of
+from tako.json_values import as_array, as_object, position_of, text_of
 from tako.kit.arguments import given_arguments
 from tako.kit.blocks import state_of, vendor_part
 from tako.kit.ids import given_id
-from tako.loose import as_array, as_object, place_of, text_of
 from tako.parts import Citation, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State
 
@@ -71,7 +71,7 @@ def read_citation(citation: Any) -> Citation:
     source = text_of(fields.get("source"))
     url = text_of(fields.get("url")) or (source if source.startswith(("https://", "http://")) else "")
     place = fields.get("document_index")
-    first, after = (place_of(fields.get(f"{end}_page_number")) for end in ("start", "end"))
+    first, after = (position_of(fields.get(f"{end}_page_number")) for end in ("start", "end"))
     return Citation(
         url,
         text_of(fields.get("title")) or text_of(fields.get("document_title")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
+from tako.json_values import as_array, as_object
 from tako.kit.arguments import as_arguments
 from tako.kit.encoding import (
     complete,
@@ -17,7 +18,6 @@ from tako.kit.encoding import (
 )
 from tako.kit.files import FETCHING, MEDIA, MediaPart, decoded_text, is_fetched, read_media
 from tako.kit.messages.decode import REDACTED
-from tako.loose import as_array, as_object
 from tako.media import IMAGE_TYPES, plain_type
 from tako.parts import (
     FileIdPart,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tako.fold import arguments
-from tako.loose import as_array, text_of
+from tako.json_values import as_array, text_of
 from tako.types import Delta, ToolCallDelta
 
 LIVE = {"text": "text", "thinking": "thinking", "tool_use": "partial_json"}

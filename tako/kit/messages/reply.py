@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from tako import notices
 from tako.errors import ResponseError
+from tako.json_values import as_object, count_of, text_of
 from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.complaints import complaint
 from tako.kit.failures import read_facts
 from tako.kit.finish_words import known_word
 from tako.kit.ids import CallIds, given_id
-from tako.loose import as_object, count_of, text_of
 from tako.parts import Part, TextPart, ToolCallPart
 from tako.state import State
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage

@@ -10,6 +10,7 @@ from msgspec import Struct, defstruct, field
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import closing
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_json
 from tako.kit.complaints import complaint
 from tako.kit.counts import later
@@ -19,7 +20,6 @@ from tako.kit.ids import CallIds, given_id
 from tako.kit.messages.pieces import LIVE, OpenBlock
 from tako.kit.messages.reply import FINISH_REASONS, finish_reason, reported, usage_of
 from tako.kit.sse import SseDecoder
-from tako.loose import as_array, as_object, text_of
 from tako.parts import TextPart, ToolCallPart
 from tako.state import BLOCK_END, State
 from tako.types import Chunk, Delta, End, FinishReason, ToolCallDelta

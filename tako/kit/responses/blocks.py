@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.fold import arguments
+from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import is_spelled, own_data, state_of, vendor_part
 from tako.kit.completions.encode import cache_mark
 from tako.kit.encoding import (
@@ -26,7 +27,6 @@ from tako.kit.encoding import (
 from tako.kit.files import MEDIA, MediaPart, read_media
 from tako.kit.ids import given_id
 from tako.kit.responses.citations import citation_of
-from tako.loose import as_array, as_object, text_of
 from tako.media import IMAGE_TYPES
 from tako.parts import (
     FileIdPart,

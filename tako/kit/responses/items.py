@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.fold import closing
+from tako.json_values import as_object, text_of
 from tako.kit.ids import CallIds, given_id
 from tako.kit.responses.blocks import arguments_text, blocks_of
 from tako.kit.responses.open_item import EMPTY, REASONING, SUMMARY, OpenItem, ids_of
-from tako.loose import as_object, text_of
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
 from tako.state import BLOCK_END
 from tako.types import Delta, ToolCallDelta

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tako.json_values import text_of
 from tako.kit.responses.blocks import CALLS, blocks_of, reasoning_text
-from tako.loose import text_of
 
 if TYPE_CHECKING:
     from tako.types import Delta

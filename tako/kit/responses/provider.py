@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from tako import notices
 from tako.errors import BadRequestError, ConfigurationError, NotFoundError
 from tako.hooks import hookimpl
+from tako.json_values import as_array
 from tako.kit.asking import ask_count
 from tako.kit.completions.encode import translator_for
 from tako.kit.completions.exchange import chat_completions, stream_completions
@@ -31,7 +32,6 @@ from tako.kit.responses.blocks import decode_block, encode_part, is_of_chat, is_
 from tako.kit.responses.exchange import responses_chat, responses_stream
 from tako.kit.responses.hosts import is_own
 from tako.kit.responses.request import ENCRYPTED, encode_request
-from tako.loose import as_array
 from tako.translator import Translator
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import msgspec
 
 from tako import notices
 from tako.errors import ResponseError
+from tako.json_values import as_array, as_object, count_of, text_of
 from tako.kit.body import decode_json, excerpt
 from tako.kit.complaints import complaint
 from tako.kit.completions.decode import note_refusal
@@ -15,7 +16,6 @@ from tako.kit.counts import note_odd
 from tako.kit.failures import Facts, error_in, facts_of
 from tako.kit.ids import CallIds
 from tako.kit.responses.blocks import blocks_of
-from tako.loose import as_array, as_object, count_of, text_of
 from tako.parts import TextPart, ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage
 

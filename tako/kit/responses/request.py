@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako import notices
+from tako.json_values import as_object, text_of
 from tako.kit.completions.parameters import effort_word, json_word, name_of, temperatures, tools_of
 from tako.kit.encoding import merge_extra, refuse_empty, speak_as_user
 from tako.kit.responses.hosts import is_own
 from tako.kit.responses.turns import arrange
 from tako.kit.schemas.request import adapt
-from tako.loose import as_object, text_of
 from tako.types import VendorTool
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
+from tako.json_values import as_object, text_of
 from tako.kit.body import decode_json
 from tako.kit.counts import note_odd
 from tako.kit.failures import error_in, read_facts
@@ -16,7 +17,6 @@ from tako.kit.gather import Gathered
 from tako.kit.responses.items import TEXT, Items
 from tako.kit.responses.reply import OBJECT, ending, output_of, raise_complaint, raise_failure, says_nothing, usage_of
 from tako.kit.sse import SseDecoder
-from tako.loose import as_object, text_of
 from tako.types import Chunk, Delta, End
 
 if TYPE_CHECKING:

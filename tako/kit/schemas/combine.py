@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 from tako.schema.plain import allows_null
 
 if TYPE_CHECKING:

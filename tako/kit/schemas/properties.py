@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from tako.json_values import as_object
 from tako.kit.schemas.names import Names, form_of
-from tako.loose import as_object
 from tako.parts import ToolCallPart
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tako.json_values import DEEPEST, as_array, as_object
 from tako.kit.schemas.combine import ANNOTATIONS, TYPES, both, either, nullable
 from tako.kit.schemas.refs import names_in, reached
 from tako.kit.schemas.rules import Unfit
-from tako.loose import DEEPEST, as_array, as_object
 from tako.schema.plain import LISTS, MAPS, REST, SINGLE, name_of
 
 if TYPE_CHECKING:

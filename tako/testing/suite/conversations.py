@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.errors import UnsupportedError
-from tako.loose import as_object
+from tako.json_values import as_object
 from tako.parts import ContentPart, Part, ReasoningPart, TextPart
 from tako.state import Origin, State
 from tako.testing.script import Call, Script

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from tako.loose import as_array, as_object
+from tako.json_values import as_array, as_object
 from tako.parts import ReasoningPart
 from tako.state import Origin
 from tako.testing.script import Call, Script

@@ -1,4 +1,4 @@
-"""The rounds of a run: the model is asked, and the functions that it calls are called, until it answers."""
+"""The loop of a run: call the model, call the functions that it asks for, and repeat until it answers."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 NOT_APPROVED = "the call wasn't approved"
 CANCELLED = "the function was cancelled"
-"""It raised a CancelledError, and nobody had cancelled the run."""
+"""The function raised a CancelledError, although the run wasn't cancelled."""
 
 
-class Rounds:
-    """One run's request, functions and limits."""
+class RunLoop:
+    """The loop of one run, with its request, functions and limits."""
 
     def __init__(
         self,
-        ways: tuple[Chat, Stream],
+        handlers: tuple[Chat, Stream],
         request: ChatRequest,
         provider: Provider,
         *,
@@ -53,58 +53,60 @@ class Rounds:
             raise ConfigurationError(f"max_cost is {max_cost!r}, not a number of dollars above 0")
         if approve is not None and not callable(approve):
             raise ConfigurationError(f"approve is {kind_of(approve)}, not a function that takes a call")
-        bare = next((one.name for one in request.tools if isinstance(one, Tool) and function_of(one) is None), None)
-        if bare is not None:
-            raise ConfigurationError(f"{provider.id}: tool {bare!r} has no function; give a function, or Tool.of")
-        self._wanted = None if response_type is None else reply_type(response_type)
+        unbound = next((one.name for one in request.tools if isinstance(one, Tool) and function_of(one) is None), None)
+        if unbound is not None:
+            raise ConfigurationError(f"{provider.id}: tool {unbound!r} has no function; give a function, or Tool.of")
+        self._reply_type = None if response_type is None else reply_type(response_type)
         self._repairs = checked_repairs(repairs)
-        self._answer, self._chunks = ways
+        self._chat, self._stream = handlers
         self._request, self._provider = request, provider
         self._max_rounds, self._max_cost, self._approve = max_rounds, max_cost, approve
         self._functions = {one.name: function_of(one) for one in request.tools if isinstance(one, Tool)}
         self._progress = _Progress(list(request.messages))
 
     async def events(self, *, streaming: bool) -> AsyncGenerator[RunEvent, None]:
-        """Ask and call until the model has answered, and say what happens. Raises a TakoError."""
+        """Call the model and its tools until it has answered, and yield what happens. Raises a TakoError."""
         progress = self._progress
         while progress.rounds < self._max_rounds:
             response: ChatResponse | None = None
-            async for piece in self._round(streaming=streaming):
-                if isinstance(piece, Delta):
-                    yield piece
+            async for chunk in self._round(streaming=streaming):
+                if isinstance(chunk, Delta):
+                    yield chunk
                 else:
-                    response = piece
+                    response = chunk
             assert response is not None
             progress.add(response)
             yield RoundEnd(response)
             calls = response.tool_calls
-            if _is_last(response) and (end := self._read(response)) is not None:
-                yield RunEnd(end)
+            if _is_last(response) and (run_result := self._finish(response)) is not None:
+                yield RunEnd(run_result)
                 return
             self._check_cost()
             if calls:
                 for call in calls:
                     yield ToolStart(call)
-                results = await self._called(calls)
+                results = await self._call_tools(calls)
                 progress.messages.append(Message(Role.TOOL, [*results]))
                 for call, result in zip(calls, results, strict=True):
                     yield ToolEnd(call, result)
-                self._request = _choosing_freely(self._request)
-        raise self._limit(f"the model isn't done after max_rounds={self._max_rounds} rounds")
+                self._request = _with_free_choice(self._request)
+        raise self._limit_error(f"the model isn't done after max_rounds={self._max_rounds} rounds")
 
-    def _read(self, response: ChatResponse) -> RunResult | None:
-        """Return what the run came to; None if the last reply is to be asked for again. Raises InvalidReplyError."""
+    def _finish(self, response: ChatResponse) -> RunResult | None:
+        """Return the result of the run, None if the model has to repeat its reply. Raises InvalidReplyError."""
         progress = self._progress
-        if self._wanted is None:
+        if self._reply_type is None:
             return progress.result(response)
         try:
-            value = self._wanted.read(response)
+            value = self._reply_type.read(response)
         except InvalidReplyError as error:
             if not self._may_repair(error):
-                whole = replace(response, usage=progress.usage, cost=progress.cost)
-                raise self._wanted.invalid(whole, error.reason, str(error.args[0]), progress.messages) from None
+                full_response = replace(response, usage=progress.usage, cost=progress.cost)
+                raise self._reply_type.invalid(
+                    full_response, error.reason, str(error.args[0]), progress.messages
+                ) from None
             self._repairs -= 1
-            progress.repair(self._wanted.repair(error)[1:], repaired(error, self._provider))
+            progress.repair(self._reply_type.repair(error)[1:], repaired(error, self._provider))
             return None
         return progress.result(parsed_as(response, value))
 
@@ -113,33 +115,37 @@ class Rounds:
 
     async def _round(self, *, streaming: bool) -> AsyncIterator[Delta | ChatResponse]:
         request = replace(self._request, messages=list(self._progress.messages))
-        if self._wanted is not None:
-            request = self._wanted.asked(request, self._provider)
+        if self._reply_type is not None:
+            request = self._reply_type.asked(request, self._provider)
         if not streaming:
-            yield await self._answer(request)
+            yield await self._chat(request)
             return
-        async with ChatStream(self._chunks, request, self._provider) as stream:
+        async with ChatStream(self._stream, request, self._provider) as stream:
             async for chunk in stream:
                 if isinstance(chunk, Delta):
                     yield chunk
         yield await stream.response()
 
-    async def _called(self, calls: list[ToolCallPart]) -> list[ToolResultPart]:
-        """Decide on each call in turn, then make those that are approved, all at once."""
+    async def _call_tools(self, calls: list[ToolCallPart]) -> list[ToolResultPart]:
+        """Ask for approval of each call in turn, then run the approved ones concurrently."""
         from asyncio import CancelledError  # a function may raise it under trio, too
 
         from anyio import create_task_group, current_effective_deadline, get_cancelled_exc_class
 
-        results = [await self._refused(call) for call in calls]
-        ended: list[BaseException] = []
+        results = [await self._refusal(call) for call in calls]
+        exits: list[BaseException] = []
 
-        async def make(i: int) -> None:
+        async def call_tool(i: int) -> None:
             function = self._functions[calls[i].name]
             assert function is not None
             try:
                 results[i] = await function.call(calls[i])
-            except (SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:  # asyncio complains of tasks that exit
-                ended.append(error)
+            except (
+                SystemExit,
+                KeyboardInterrupt,
+                BaseExceptionGroup,
+            ) as error:  # tasks mustn't exit in asyncio
+                exits.append(error)
                 group.cancel_scope.cancel()
             except (CancelledError, get_cancelled_exc_class()):
                 if current_effective_deadline() == -math.inf:  # the run is cancelled, not the function alone
@@ -148,13 +154,13 @@ class Rounds:
         async with create_task_group() as group:
             for i, refused in enumerate(results):
                 if refused is None:
-                    group.start_soon(make, i)
-        if ended:
-            raise ended[0]
+                    group.start_soon(call_tool, i)
+        if exits:
+            raise exits[0]
         return [result or failed(call, CANCELLED) for call, result in zip(calls, results, strict=True)]
 
-    async def _refused(self, call: ToolCallPart) -> ToolResultPart | None:
-        """Return the result of a call that isn't made: of no function of ours, or not approved."""
+    async def _refusal(self, call: ToolCallPart) -> ToolResultPart | None:
+        """Return an error result if the tool doesn't exist or the call isn't approved, None if the call may run."""
         if call.name not in self._functions:
             return failed(call, f"there is no tool {call.name!r}; the tools are {', '.join(self._functions) or 'none'}")
         if self._approve is None:
@@ -169,11 +175,11 @@ class Rounds:
             return
         cost = self._progress.cost
         if cost is None:
-            raise self._limit("what a round cost isn't known, so that max_cost can't be held")
+            raise self._limit_error("what a round cost isn't known, so that max_cost can't be held")
         if float(cost.total) > self._max_cost:
-            raise self._limit(f"the run has cost ${cost.total}, more than max_cost={self._max_cost}")
+            raise self._limit_error(f"the run has cost ${cost.total}, more than max_cost={self._max_cost}")
 
-    def _limit(self, text: str) -> RunLimitError:
+    def _limit_error(self, text: str) -> RunLimitError:
         progress = self._progress
         return RunLimitError(
             f"{self._provider.id}: {text}", messages=progress.messages, usage=progress.usage, cost=progress.cost
@@ -181,7 +187,7 @@ class Rounds:
 
 
 class _Progress:
-    """What a run has come to so far."""
+    """The messages, usage and cost of a run so far."""
 
     def __init__(self, messages: list[Message]) -> None:
         self.messages = messages
@@ -197,7 +203,7 @@ class _Progress:
         self.rounds += 1
 
     def repair(self, turns: list[Message], notice: Notice) -> None:
-        """Ask again for the last reply."""
+        """Add the turns that ask for the last reply again."""
         self.messages += turns
         self.notices.append(notice)
 
@@ -208,12 +214,12 @@ class _Progress:
 
 
 def _is_last(response: ChatResponse) -> bool:
-    """Whether the model is done: calls of a reply that was cut aren't made, and a pause is gone on from."""
+    """Whether the model is done. Tool calls of a reply that was cut aren't run; a paused reply is continued."""
     if response.finish_reason in (FinishReason.LENGTH, FinishReason.CONTENT_FILTER):
         return True
     return response.finish_reason is not FinishReason.PAUSE and not response.tool_calls
 
 
-def _choosing_freely(request: ChatRequest) -> ChatRequest:
-    """Let the model choose again: a choice that holds for ever would never let it answer."""
+def _with_free_choice(request: ChatRequest) -> ChatRequest:
+    """Let the model choose again. If it had to call a tool every time, it could never answer."""
     return request if request.tool_choice in (None, "auto", "none") else replace(request, tool_choice=None)

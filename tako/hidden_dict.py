@@ -1,4 +1,4 @@
-"""Data that travels with a request and is never written down."""
+"""A dict for data that goes with a request and is never shown or stored, such as headers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    _Dict = dict[str, Any]
+    _BaseDict = dict[str, Any]
 else:
 
-    class _Dict(MutableMapping, dict):
+    class _BaseDict(MutableMapping, dict):
         """A dict whose methods all go through the five that a mapping has to define."""
 
 
-class Private(_Dict):
+class HiddenDict(_BaseDict):
     """A dict that survives copies, but is hidden in repr, empty in JSON and pickles, and ignored by ``==`` of requests.
 
-    The dict that it inherits from stays empty: that is what msgspec and other encoders written in C see.
+    The dict that it inherits from stays empty. That one is what msgspec and other encoders written in C see.
     """
 
     __slots__ = ("_items",)
@@ -42,19 +42,19 @@ class Private(_Dict):
         return len(self._items)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Private) or self._items == other
+        return isinstance(other, HiddenDict) or self._items == other
 
-    def __or__(self, other: Mapping[str, Any]) -> Private:  # type: ignore[override]  # it stays private
-        return Private({**self._items, **other})
+    def __or__(self, other: Mapping[str, Any]) -> HiddenDict:  # type: ignore[override]  # it stays private
+        return HiddenDict({**self._items, **other})
 
     def __repr__(self) -> str:
         return f"<{', '.join(map(str, self._items))}>" if self._items else "{}"
 
-    def __reduce__(self) -> tuple[type[Private], tuple[()]]:
-        return Private, ()
+    def __reduce__(self) -> tuple[type[HiddenDict], tuple[()]]:
+        return HiddenDict, ()
 
-    def __copy__(self) -> Private:
-        return Private(self._items)
+    def __copy__(self) -> HiddenDict:
+        return HiddenDict(self._items)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Private:
-        return Private(deepcopy(self._items, memo))
+    def __deepcopy__(self, memo: dict[int, Any]) -> HiddenDict:
+        return HiddenDict(deepcopy(self._items, memo))

@@ -1,4 +1,4 @@
-"""Going on with a reply that its vendor pauses, until it's whole."""
+"""Replies that a vendor pauses: the request is sent again with the reply so far, until the reply is complete."""
 
 from __future__ import annotations
 
@@ -19,71 +19,71 @@ if TYPE_CHECKING:
 
 Reply = TypeVar("Reply", ChatResponse, End)
 
-MOST_PAUSES = 8
-"""How often one reply is gone on with."""
+MAX_PAUSES = 8
+"""How often one reply is continued."""
 
 
-async def replies_of(chat: Chat, request: ChatRequest) -> list[ChatResponse]:
+async def chat_through_pauses(chat: Chat, request: ChatRequest) -> list[ChatResponse]:
     """Return the replies of one turn: those that the vendor paused, and the last one."""
     replies = [await chat(request)]
-    while _is_paused(replies[-1]) and len(replies) <= MOST_PAUSES:
+    while _is_paused(replies[-1]) and len(replies) <= MAX_PAUSES:
         request = replace(request, messages=[*request.messages, replies[-1].message])
         replies.append(await chat(request))
     return replies
 
 
-def going_on(stream: Stream) -> Stream:
-    """Return a stream that goes on where the vendor pauses: all of it is one reply."""
+def stream_through_pauses(stream: Stream) -> Stream:
+    """Return a stream function that continues paused replies. All of them are one stream."""
 
     async def chunks(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        before: list[End] = []
+        earlier: list[End] = []
         while True:
-            kept: list[Chunk] = []
+            received: list[Chunk] = []
             paused = None
             async with aclosing(stream(request)) as pieces:
                 async for chunk in pieces:
-                    kept.append(chunk)
+                    received.append(chunk)
                     if isinstance(chunk, Delta):
                         yield chunk
-                    elif (paused := _paused(kept, chunk)) is None or len(before) >= MOST_PAUSES:
-                        yield with_all_of(before, chunk)
+                    elif (paused := _paused_message(received, chunk)) is None or len(earlier) >= MAX_PAUSES:
+                        yield add_earlier(earlier, chunk)
                         return
                     else:
-                        before.append(chunk)
+                        earlier.append(chunk)
             if paused is None:
                 return
             request = replace(request, messages=[*request.messages, paused])
-            yield Delta(state=BLOCK_END)  # what comes next is a part of its own
+            yield Delta(state=BLOCK_END)  # the next text is a part of its own
 
     return chunks
 
 
-def joined(replies: list[ChatResponse]) -> ChatResponse:
-    """Return the replies of one turn as one, with the parts of all of them."""
-    *before, last = replies
-    if not before:
+def join_replies(replies: list[ChatResponse]) -> ChatResponse:
+    """Join the replies of one turn into one with all of their parts."""
+    *earlier, last = replies
+    if not earlier:
         return last
     message = Message(Role.ASSISTANT, [part for reply in replies for part in reply.message.parts])
-    return with_all_of(before, replace(last, message=message))
+    return add_earlier(earlier, replace(last, message=message))
 
 
-def with_all_of(before: Sequence[Reply], last: Reply) -> Reply:
-    """Return the last reply with the usage, the cost and the notices of those before it."""
-    if not before:
+def add_earlier(earlier: Sequence[Reply], last: Reply) -> Reply:
+    """Return the last reply with the usage, the cost and the notices of earlier ones added."""
+    if not earlier:
         return last
     cost = last.cost
-    for reply in before:
+    for reply in earlier:
         cost = None if cost is None or reply.cost is None else cost + reply.cost
     return replace(
         last,
-        usage=sum((reply.usage for reply in before), last.usage),
+        usage=sum((reply.usage for reply in earlier), last.usage),
         cost=cost,
-        notices=[*(notice for reply in before for notice in reply.notices), *last.notices],
+        notices=[*(notice for reply in earlier for notice in reply.notices), *last.notices],
     )
 
 
-def _paused(chunks: list[Chunk], end: End) -> Message | None:
-    """Return what a stream said before its vendor paused it; None if it's whole."""
+def _paused_message(chunks: list[Chunk], end: End) -> Message | None:
+    """Return the message of a paused stream, None if the stream is complete."""
     if end.finish_reason is not FinishReason.PAUSE:
         return None
     reply = fold(chunks)
