@@ -25,7 +25,7 @@ from tako.kit.models import ModelTable
 from tako.parts import Part, ReasoningPart
 from tako_bedrock.blocks import decode_block, encode_part
 from tako_bedrock.credentials import Account, Session
-from tako_bedrock.documents import limits
+from tako_bedrock.documents import document_limits
 from tako_bedrock.failures import CODES, REFUSED, refusal_facts
 from tako_bedrock.reply import decode_reply
 from tako_bedrock.request import encode_request
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 
 BEARER = "AWS_BEARER_TOKEN_BEDROCK"
 TABLE = ModelTable(__name__)
-WHOLE, STREAM = "/converse", "/converse-stream"
-COUNTED = frozenset(("messages", "system", "toolConfig", "additionalModelRequestFields"))
-"""What of a request counts: ConverseTokensRequest of the API."""
-LARGE = 1024 * 1024
-"""Bytes of a body from which on signing it, which hashes it, is a thread's work."""
+CHAT_PATH, STREAM_PATH = "/converse", "/converse-stream"
+COUNTED_FIELDS = frozenset(("messages", "system", "toolConfig", "additionalModelRequestFields"))
+"""The fields of a request that CountTokens accepts: ConverseTokensRequest of the API."""
+LARGE_BODY = 1024 * 1024
+"""Bytes. Larger bodies are signed in a thread, because signing hashes the body."""
 _ARN = re.compile(r"arn:[^:]*:[^:]*:([a-z0-9-]+):")
 
 
@@ -97,99 +97,103 @@ class Bedrock(HttpProvider):
             self.secrets.append(self._bearer)
             if self.endpoint_url is not None:
                 check_bearer(self.endpoint_url, self.id)
-        self.account = self._account()
+        self.account = self._new_account()
 
     async def endpoint(self, model: str | None = None) -> str:
         """Return the base URL of requests to a model, by default the provider's own.
 
-        Raises ConfigurationError where no region is set.
+        Raises ConfigurationError if no region is set.
         """
-        if self.endpoint_url is not None and not self._signs:
+        if self.endpoint_url is not None and not self._uses_signature:
             return self.endpoint_url
-        return (await self.account.place(region_of(model or self.model))).endpoint
+        return (await self.account.endpoint(region_of(model or self.model))).url
 
     async def list_models(self) -> list[ModelInfo]:
-        """List the foundation models of the region, and which of them Converse may serve isn't told.
+        """List the foundation models of the region. AWS doesn't say which of them work with Converse.
 
-        Raises ProviderError, and ConfigurationError where no region is set.
+        Raises ProviderError, and ConfigurationError if no region is set.
         """
         base = (await self.endpoint()).replace("://bedrock-runtime", "://bedrock", 1)
-        listed = await ask_json(self, f"{base}/foundation-models")
-        return models_in(listed.get("modelSummaries"), "modelId")
+        reply = await ask_json(self, f"{base}/foundation-models")
+        return models_in(reply.get("modelSummaries"), "modelId")
 
     async def count(self, request: ChatRequest) -> TokenCount:
         """Ask how many tokens a request has (CountTokens). Raises ProviderError."""
         exchange = await prepare(self, self.translator, request, False)
-        body = {name: value for name, value in exchange.body.items() if name in COUNTED}
-        url = f"{exchange.url.removesuffix(WHOLE)}/count-tokens"
+        body = {name: value for name, value in exchange.body.items() if name in COUNTED_FIELDS}
+        url = f"{exchange.url.removesuffix(CHAT_PATH)}/count-tokens"
         return await ask_count(self, exchange, url, {"input": {"converse": body}}, "inputTokens")
 
     def rules_for(self, model: str) -> Rules:
-        """Return what a model takes: of the provider's own, by ``base_model`` where its name tells nothing."""
+        """Return what a model takes. For the provider's own model, ``base_model`` wins over its name."""
         return rules_of(self.named(model))
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
-        """Claude models take each other's thinking and blocks. Reasoning goes only to models that take it back."""
+        """Claude models accept each other's thinking and blocks. Reasoning only goes to models that accept it back."""
         rules = self.rules_for(own.model)
-        takes = rules.converse.reasoning
-        if isinstance(part, ReasoningPart) and (takes == "refused" or (takes == "own" and origin.model != own.model)):
+        reasoning_rule = rules.converse.reasoning
+        if isinstance(part, ReasoningPart) and (
+            reasoning_rule == "refused" or (reasoning_rule == "own" and origin.model != own.model)
+        ):
             return False
-        both = rules.family == self.rules_for(origin.model).family == "claude"
-        return origin.matches(Origin(own.provider, "", own.server) if both else own)
+        both_claude = rules.family == self.rules_for(origin.model).family == "claude"
+        return origin.matches(Origin(own.provider, "", own.server) if both_claude else own)
 
     def limits_for(self, model: str) -> Sequence[Limit]:
-        """Return what Converse takes of documents; it has no limit for PDF to Nova or to Claude 4 and later."""
-        return limits(self.rules_for(model).family, self.base_model or model)
+        """Return Converse's limits for documents. It has none for PDF on Nova and on Claude 4 and later."""
+        return document_limits(self.rules_for(model).family, self.base_model or model)
 
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
-        """Ask for a whole reply where a model turns out not to stream, or no tools; the API has no code for it."""
-        if not exchange.url.endswith(STREAM) or "stream" not in str(error.args[0]).lower():
+        """Ask for a whole reply if a model can't stream, or can't stream with tools. The API has no code for that."""
+        if not exchange.url.endswith(STREAM_PATH) or "stream" not in str(error.args[0]).lower():
             return None
-        return Exchange(exchange.url.removesuffix(STREAM) + WHOLE, exchange.body, exchange.context, exchange.headers)
+        return Exchange(
+            exchange.url.removesuffix(STREAM_PATH) + CHAT_PATH, exchange.body, exchange.context, exchange.headers
+        )
 
     async def find_credentials(self) -> str:
-        """Find what a call would need, and return the base URL it would go to; `tako doctor` asks.
+        """Find the credentials and region of a call, and return its base URL, for `tako doctor`.
 
         Raises the TakoError that says what is missing.
         """
-        if self._signs:
-            await self.account.held()
+        if self._uses_signature:
+            await self.account.credentials()
         return await self.endpoint()
 
     async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
-        """Sign a request, or put the bearer key in; an ``authorization`` among the user's headers is left alone."""
+        """Return the headers of a signature, or of the bearer key. An ``authorization`` header of the user's wins."""
         if self._bearer is not None and "authorization" not in self._user_headers:
             check_bearer(url, self.id)
             return {"authorization": self._bearer.prefixed("Bearer ").reveal()}
-        if not self._signs:
+        if not self._uses_signature:
             return {}
-        place = await self.account.place(region_of(unquote(url.rpartition("/model/")[2].partition("/")[0])))
-        held = await self.account.held()
+        endpoint = await self.account.endpoint(region_of(unquote(url.rpartition("/model/")[2].partition("/")[0])))
+        credentials = await self.account.credentials()
         headers = self._sent_headers
-        signed = {name: headers[name] for name in ("content-type", *self._user_headers)}
-        if len(body) < LARGE:
-            return signature(held.keys, place.region, method, url, body, signed)
-        return await to_thread.run_sync(signature, held.keys, place.region, method, url, body, signed)
+        signed_headers = {name: headers[name] for name in ("content-type", *self._user_headers)}
+        if len(body) < LARGE_BODY:
+            return signature(credentials.keys, endpoint.region, method, url, body, signed_headers)
+        return await to_thread.run_sync(signature, credentials.keys, endpoint.region, method, url, body, signed_headers)
 
     def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
         """Read the error's name from the headers."""
         return refusal_facts(reply.headers, body)
 
     async def send(self, url: str, body: Body, **call: Unpack[CallOptions]) -> HttpReply:
-        """Send a request; if the credentials are refused and there are others by now, send it once more with those."""
-        held = await self.account.held() if self._signs else None
+        """Send a request, and send it once more if AWS refuses the credentials and there are new ones by now."""
+        credentials = await self.account.credentials() if self._uses_signature else None
 
-        async def renewed(refusal: AuthenticationError) -> bool:
-            if held is not None and refusal.code in REFUSED and await self.account.renew(held):
+        async def renew(error: AuthenticationError) -> bool:
+            if credentials is not None and error.code in REFUSED and await self.account.renew(credentials):
                 return True
-            source = BEARER if held is None else f"the source {held.method!r}"
-            refusal.args = (f"{refusal.args[0]} (the credentials are of {source}; renew or correct them)",)
+            source = BEARER if credentials is None else f"the source {credentials.method!r}"
+            error.args = (f"{error.args[0]} (the credentials are of {source}; renew or correct them)",)
             return False
 
-        return await sent_again(partial(super().send, url, body, **call), renewed)
+        return await sent_again(partial(super().send, url, body, **call), renew)
 
     def hide(self, text: str) -> str:
-        """Take all secrets out of a text; a signature's refusal quotes the session token."""
+        """Remove all secrets from a text. AWS quotes the session token when it refuses a signature."""
         return self.account.hide(super().hide(text))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -202,13 +206,13 @@ class Bedrock(HttpProvider):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self.account = self._account()
+        self.account = self._new_account()
 
     @property
-    def _signs(self) -> bool:
+    def _uses_signature(self) -> bool:
         return self._bearer is None and "authorization" not in self._user_headers
 
-    def _account(self) -> Account:
+    def _new_account(self) -> Account:
         return Account(
             self.id,
             region=self.region,
@@ -252,21 +256,21 @@ def tako_stream(provider: Bedrock, translator: Translator) -> Stream:
 
 
 def table_id(model: str) -> str:
-    """Return a model's id without what says where it runs: an ARN's head, an inference profile's region."""
+    """Return a model's id without an ARN's prefix or an inference profile's region."""
     name = model.rpartition("/")[2]
     return re.sub(r"^(?:[a-z]{2}|us-gov|apac|amer|global)\.", "", name)
 
 
 def region_of(model: str) -> str | None:
-    """Return the region that an ARN names, None for any other id."""
-    found = _ARN.match(model)
-    return found[1] if found else None
+    """Return the region in an ARN, None for any other id."""
+    match = _ARN.match(model)
+    return match[1] if match else None
 
 
 async def prepare(provider: Bedrock, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
-    """Encode a request; nothing touches the network before it is known what cannot be carried.
+    """Encode a request. A strict request fails here, before anything is sent.
 
-    Where a model takes no tools in streams, a whole reply is asked for, which is then streamed in one piece.
+    If a model can't stream with tools, tako asks for a whole reply, and streams that in one chunk.
     """
     model = request.model or provider.model
     rules = provider.rules_for(model)
@@ -276,8 +280,8 @@ async def prepare(provider: Bedrock, translator: Translator, request: ChatReques
         return Exchange("", merge_extra(body, request.extra), context)
 
     exchange = await encode_fetched(provider, request, encode)
-    refuse_if_strict(request, exchange.notices, provider)  # before the credentials are looked for
+    refuse_if_strict(request, exchange.notices, provider)  # before tako looks for credentials
     stream = stream and (rules.converse.tools_in_streams or "toolConfig" not in exchange.body)
-    place = path_of(model, "model", provider.id)
-    exchange.url = f"{await provider.endpoint(model)}/model/{place}{STREAM if stream else WHOLE}"
+    model_path = path_of(model, "model", provider.id)
+    exchange.url = f"{await provider.endpoint(model)}/model/{model_path}{STREAM_PATH if stream else CHAT_PATH}"
     return exchange

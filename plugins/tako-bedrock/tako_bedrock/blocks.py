@@ -27,8 +27,8 @@ from tako.parts import (
     VendorPart,
 )
 from tako.state import State
-from tako_bedrock.files import KINDS, decode_media, encode_media
-from tako_bedrock.turns import who
+from tako_bedrock.media import KINDS, decode_media, encode_media
+from tako_bedrock.turns import model_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 REDACTED = "redactedContent"
 SERVER_TOOL = "server_tool_use"
-"""The type of a call that the vendor's side runs itself."""
+"""The type of a call that the vendor runs itself."""
 
 
 def encode_part(
     part: Part, context: PartContext, *, rules_for: Callable[[str], Rules] = rules_of
 ) -> dict[str, Any] | None:
-    """Return the content block of one part, or None with a notice. ``rules_for(model)`` tells what a model takes."""
+    """Return the content block of one part, or None with a notice. ``rules_for(model)`` returns a model's rules."""
     match part:
         case VendorPart():
             return encode_vendor_part(part, context)
@@ -64,7 +64,7 @@ def encode_part(
 
 
 def decode_block(block: Any, context: PartContext) -> Part | None:
-    """Return the part that a block of a reply stands for. Tools that ran on the vendor's side are kept as they are."""
+    """Return the part of a reply's block. Calls of tools that the vendor runs are kept as they are."""
     fields = as_object(block) or {}
     kind = next((name for name in DECODERS if name in fields), None)
     part = DECODERS[kind](fields, context) if kind is not None else None
@@ -92,20 +92,20 @@ def _decode_reasoning(fields: dict[str, Any], context: PartContext) -> Part | No
     text = as_object(content.get("reasoningText"))
     if text is None:
         return ReasoningPart("", State(context.origin, fields)) if content.get(REDACTED) else None
-    kept = without(content, "reasoningText", "text")
-    data = without({**fields, "reasoningContent": kept}, "reasoningContent")
+    content_left = without(content, "reasoningText", "text")
+    data = without({**fields, "reasoningContent": content_left}, "reasoningContent")
     return ReasoningPart(text_of(text.get("text")), State(context.origin, data))
 
 
 def _decode_cited(fields: dict[str, Any], context: PartContext) -> Part | None:
     """Read a text with its citations; they go back in the vendor's shape, around the text."""
     cited = as_object(fields["citationsContent"]) or {}
-    pieces = [as_object(piece) or {} for piece in as_array(cited.get("content")) or []]
-    text = "".join([text_of(piece.get("text")) for piece in pieces])
-    known = ("content",) if [piece.keys() for piece in pieces] == [{"text"}] else ()
-    found = [citation_of(as_object(one) or {}) for one in as_array(cited.get("citations")) or []]
-    data = {**fields, "citationsContent": {name: value for name, value in cited.items() if name not in known}}
-    return TextPart(text, found, state=State(context.origin, data))
+    texts = [as_object(block) or {} for block in as_array(cited.get("content")) or []]
+    text = "".join([text_of(block.get("text")) for block in texts])
+    rebuilt = ("content",) if [block.keys() for block in texts] == [{"text"}] else ()
+    citations = [citation_of(as_object(citation) or {}) for citation in as_array(cited.get("citations")) or []]
+    data = {**fields, "citationsContent": {name: value for name, value in cited.items() if name not in rebuilt}}
+    return TextPart(text, citations, state=State(context.origin, data))
 
 
 DECODERS: dict[str, Callable[[dict[str, Any], PartContext], Part | None]] = {
@@ -115,22 +115,22 @@ DECODERS: dict[str, Callable[[dict[str, Any], PartContext], Part | None]] = {
     "citationsContent": _decode_cited,
     **{kind: partial(decode_media, kind) for kind in KINDS},
 }
-"""The kinds of blocks that have a part of ours. Each may find that this one has none."""
+"""A decoder for each kind of block that tako has a part for. It returns None if this block doesn't fit one."""
 
 
 def citation_of(citation: dict[str, Any]) -> Citation:
-    """Read a citation (CitationLocation of the API reference): where it is from, and what the source says."""
+    """Read a citation (CitationLocation of the API reference): its source, and the text that it quotes."""
     location = as_object(citation.get("location")) or {}
-    place = as_object(next(iter(location.values()), None)) or {}
-    said = [text_of((as_object(one) or {}).get("text")) for one in as_array(citation.get("sourceContent")) or []]
+    position = as_object(next(iter(location.values()), None)) or {}
+    quotes = [text_of((as_object(quote) or {}).get("text")) for quote in as_array(citation.get("sourceContent")) or []]
     source = text_of(citation.get("source"))
-    index = next((str(value) for name, value in place.items() if name.endswith("Index")), "")
+    index = next((str(value) for name, value in position.items() if name.endswith("Index")), "")
     return Citation(
-        text_of(place.get("url")) or (source if "://" in source else ""),
+        text_of(position.get("url")) or (source if "://" in source else ""),
         text_of(citation.get("title")),
-        "".join(said),
+        "".join(quotes),
         source=source or index,
-        page=position_of(place.get("start")) if "documentPage" in location else None,
+        page=position_of(position.get("start")) if "documentPage" in location else None,
     )
 
 
@@ -139,7 +139,7 @@ def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     cited = as_object(state.get("citationsContent"))
     if cited is not None:
         return {} if "content" in cited else {"citationsContent": {"content": [{"text": part.text}]}}
-    if not part.text.strip():  # blocks of white space are refused, too
+    if not part.text.strip():  # the API refuses blocks of white space, too
         note_empty(part, context)
         return None
     return {"text": part.text}
@@ -151,13 +151,14 @@ def _result(part: ToolResultPart, rules: Rules, context: PartContext) -> dict[st
         result["status"] = "error"
     elif part.is_error:
         context.notice(
-            notices.ERROR_FLAG, f"the error mark was left out: {who(rules)} doesn't accept one in a tool result"
+            notices.ERROR_FLAG,
+            f"the error mark was left out: {model_phrase(rules)} doesn't accept one in a tool result",
         )
     return {"toolResult": result}
 
 
 def _result_content(part: ToolResultPart, context: PartContext) -> list[dict[str, Any]]:
-    """A str as text, an object as JSON, parts as blocks; the API takes no other JSON, so that goes as text."""
+    """Return a str as text, an object as JSON, parts as blocks. The API takes no other JSON, so that goes as text."""
     if isinstance(part.result, str):
         return [{"text": part.result}] if part.result.strip() else []
     if as_object(part.result) is not None:
@@ -171,10 +172,10 @@ def _result_content(part: ToolResultPart, context: PartContext) -> list[dict[str
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
     if is_foreign(part, context):
         return None
-    kept = as_object(part.state.data.get("reasoningContent")) if part.state is not None else None
-    if kept is not None and REDACTED in kept:
+    content = as_object(part.state.data.get("reasoningContent")) if part.state is not None else None
+    if content is not None and REDACTED in content:
         return {}
-    if not part.text and kept is None:
+    if not part.text and content is None:
         context.notice(notices.EMPTY_TEXT, "an empty reasoning part was left out")
         return None
     return {"reasoningContent": {"reasoningText": {"text": part.text}}}

@@ -17,19 +17,19 @@ from tako.errors import TakoError
 from tako.kit.flight import SingleFlight
 from tako.kit.keys import Secret
 from tako.kit.lease import Lease, Stage
-from tako_bedrock.sources import missing, missing_region, refused, translated
+from tako_bedrock.credential_errors import credentials_error, no_credentials, no_region, setup_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 THREAD = "tako-bedrock"
-YOUNG = 60.0
-"""Seconds for which credentials are left alone: some sources give ones that botocore would refresh from the start."""
-CONVERSE = "/model/m/converse"
+MIN_REFRESH_AGE = 60.0
+"""Seconds before new credentials are refreshed. Some sources issue ones that botocore would refresh at once."""
+MODEL_PATH = "/model/m/converse"
 
 
 class Session(Protocol):
-    """What is asked of a ``boto3.Session``."""
+    """What tako uses of a ``boto3.Session``."""
 
     @property
     def region_name(self) -> str | None:
@@ -56,26 +56,26 @@ class Keys:
         self.secret_key: str = frozen.secret_key
         self.token: str | None = frozen.token
 
-    def same(self, other: Keys) -> bool:
-        """Tell whether these are the keys of the other."""
+    def matches(self, other: Keys) -> bool:
+        """Whether these are the same keys as the other's."""
         return (self.access_key, self.secret_key, self.token) == (other.access_key, other.secret_key, other.token)
 
     def hide(self, text: str) -> str:
-        """Return a text with the secret ones taken out."""
+        """Return a text without the secret ones."""
         for secret in filter(None, (self.secret_key, self.token)):
             text = Secret(secret).hide(text)
         return text
 
 
-class Place(Struct, frozen=True):
-    """Where requests go, without a slash at the end, and the region that signatures name."""
+class Endpoint(Struct, frozen=True):
+    """The base URL of requests, without a slash at the end, and the region that signatures name."""
 
-    endpoint: str
+    url: str
     region: str
 
 
-class Held(Struct, frozen=True):
-    """The credentials in use: boto3's object, and its keys as they were read at a time of the account's clock."""
+class Credentials(Struct, frozen=True):
+    """The credentials in use: boto3's object, its keys, and when they were read, by the account's clock."""
 
     source: Any
     keys: Keys
@@ -83,11 +83,11 @@ class Held(Struct, frozen=True):
 
     @property
     def method(self) -> str:
-        """Where boto3 found them, in its own word ("env", "assume-role", "iam-role")."""
+        """Where boto3 found them, by its own name ("env", "assume-role", "iam-role")."""
         return getattr(self.source, "method", None) or "the session"
 
-    def ending(self, seconds: int | None = None) -> bool:
-        """Tell whether they end within these seconds (by default: within the time that botocore refreshes in)."""
+    def expires_within(self, seconds: int | None = None) -> bool:
+        """Whether they expire within these seconds (by default: when botocore would refresh them)."""
         needed = getattr(self.source, "refresh_needed", None)
         return needed is not None and bool(needed(seconds))
 
@@ -109,128 +109,130 @@ class Account:
         self._region = region
         self._profile = profile_name
         self._endpoint = endpoint_url
-        self._given = session
+        self._user_session = session
         self._clock = clock
         self._session: Session | None = session
-        self._places: dict[str | None, Place] = {}  # by the region that a model names
-        self._placing: dict[str | None, SingleFlight[Place]] = {}
-        self._refused: Held | None = None
+        self._endpoints: dict[str | None, Endpoint] = {}  # by the region that a model names
+        self._lookups: dict[str | None, SingleFlight[Endpoint]] = {}
+        self._refused_credentials: Credentials | None = None
         self._lease = Lease(self._fetch, self._stage, name=THREAD, clock=clock)
 
-    async def place(self, region: str | None = None) -> Place:
-        """Return where requests go; raises ConfigurationError where no region is set.
+    async def endpoint(self, region: str | None = None) -> Endpoint:
+        """Return where requests go. Raises ConfigurationError if no region is set.
 
-        ``region`` is the one that a model's ARN names, which goes before any that is set.
+        ``region`` is the one that a model's ARN names. It wins over any other.
         """
-        if (place := self._places.get(region)) is not None:
-            return place
-        flight = self._placing.setdefault(region, SingleFlight(partial(self._find_place, region), THREAD))
+        if (endpoint := self._endpoints.get(region)) is not None:
+            return endpoint
+        flight = self._lookups.setdefault(region, SingleFlight(partial(self._find_endpoint, region), THREAD))
         return await flight.result()
 
-    async def held(self) -> Held:
-        """Return valid credentials; raises ConfigurationError, AuthenticationError or TransportError."""
-        held = await self._lease.get()
-        return held if self._given is None or held.ending() else self._reread(held)
+    async def credentials(self) -> Credentials:
+        """Return valid credentials. Raises ConfigurationError, AuthenticationError or TransportError."""
+        credentials = await self._lease.get()
+        return (
+            credentials if self._user_session is None or credentials.expires_within() else self._read_again(credentials)
+        )
 
-    async def renew(self, held: Held) -> bool:
-        """Replace credentials that the vendor refused as expired; returns whether there are others now."""
-        self._refused = held
+    async def renew(self, credentials: Credentials) -> bool:
+        """Replace credentials that the vendor refused. Returns whether there are others now."""
+        self._refused_credentials = credentials
         try:
-            return await self._lease.replace(held) is not held
+            return await self._lease.replace(credentials) is not credentials
         except TakoError:
             return False
 
     def hide(self, text: str) -> str:
-        """Take the credentials out of a text."""
-        held = self._lease.held
-        return held.keys.hide(text) if held is not None else text
+        """Remove the credentials from a text."""
+        credentials = self._lease.held
+        return credentials.keys.hide(text) if credentials is not None else text
 
-    def _reread(self, held: Held) -> Held:
-        """Read the keys of a session that others use, too: who shares it may have refreshed them."""
-        if hasattr(held.source, "refresh_needed"):
-            self._lease.held = held = self._read(held.source, held)
-        return held
+    def _read_again(self, credentials: Credentials) -> Credentials:
+        """Read the keys of the user's session again: other code may have refreshed them."""
+        if hasattr(credentials.source, "refresh_needed"):
+            self._lease.held = credentials = self._read(credentials.source, credentials)
+        return credentials
 
-    def _read(self, source: Any, old: Held | None) -> Held:
-        """Return the keys that a source has now; the old ones if they are the same."""
+    def _read(self, source: Any, old: Credentials | None) -> Credentials:
+        """Return the credentials that a source has now. The old object if the keys are the same."""
         keys = Keys(source.get_frozen_credentials())
-        return old if old is not None and keys.same(old.keys) else Held(source, keys, self._clock())
+        return old if old is not None and keys.matches(old.keys) else Credentials(source, keys, self._clock())
 
-    def _stage(self, held: Held) -> Stage:
-        if not held.ending():
+    def _stage(self, credentials: Credentials) -> Stage:
+        if not credentials.expires_within():
             return Stage.GOOD
-        if held.ending(0):
+        if credentials.expires_within(0):
             return Stage.ENDED
-        return Stage.ENDING if self._clock() >= held.read_at + YOUNG else Stage.GOOD
+        return Stage.ENDING if self._clock() >= credentials.read_at + MIN_REFRESH_AGE else Stage.GOOD
 
-    def _open(self) -> Session:
+    def _open_session(self) -> Session:
         """Return the session, made on first use."""
         session = self._session
         if session is None:
             try:
                 boto3: Any = import_module("boto3")
-                made: Session = boto3.Session(profile_name=self._profile, region_name=self._region)
+                new_session: Session = boto3.Session(profile_name=self._profile, region_name=self._region)
             except Exception as error:  # noqa: BLE001 - botocore's and configparser's errors have no common root
-                raise translated(error, self._owner, self._profile) from error.with_traceback(None)
-            self._session = session = made
+                raise setup_error(error, self._owner, self._profile) from error.with_traceback(None)
+            self._session = session = new_session
         return session
 
-    def _find_place(self, named: str | None) -> Place:
-        if named in self._places:
-            return self._places[named]
-        session = self._open()
-        region = named or self._region or session.region_name or os.environ.get("AWS_REGION")
+    def _find_endpoint(self, arn_region: str | None) -> Endpoint:
+        if arn_region in self._endpoints:
+            return self._endpoints[arn_region]
+        session = self._open_session()
+        region = arn_region or self._region or session.region_name or os.environ.get("AWS_REGION")
         if not region:
-            raise missing_region(self._owner, self._profile)
+            raise no_region(self._owner, self._profile)
         try:
-            place = Place(self._endpoint, region) if self._endpoint else _resolved(session, region)
+            endpoint = Endpoint(self._endpoint, region) if self._endpoint else _resolve_endpoint(session, region)
         except Exception as error:  # noqa: BLE001 - as above
-            raise translated(error, self._owner, self._profile) from error.with_traceback(None)
-        self._places[named] = place
-        return place
+            raise setup_error(error, self._owner, self._profile) from error.with_traceback(None)
+        self._endpoints[arn_region] = endpoint
+        return endpoint
 
-    def _fetch(self, old: Held | None) -> Held:
-        """Find credentials, or let botocore refresh what is about to end."""
+    def _fetch(self, old: Credentials | None) -> Credentials:
+        """Find credentials, or let botocore refresh those that are about to expire."""
         if old is None:
             return self._load(None)
-        if old is self._refused:
-            return self._renewed(old)
+        if old is self._refused_credentials:
+            return self._load_again(old)
         try:
             return self._read(old.source, old)
         except Exception as error:  # noqa: BLE001 - as above
-            raise refused(error, self._owner, self._profile, old.method) from error.with_traceback(None)
+            raise credentials_error(error, self._owner, self._profile, old.method) from error.with_traceback(None)
 
-    def _load(self, old: Held | None) -> Held:
-        session = self._open()
+    def _load(self, old: Credentials | None) -> Credentials:
+        session = self._open_session()
         try:
             source = session.get_credentials()
-            held = self._read(source, old) if source is not None else None
-        except Exception as error:  # noqa: BLE001 - as above, and whatever a credential process raises
-            raise refused(error, self._owner, self._profile) from error.with_traceback(None)
-        if held is None or not held.keys.access_key or not held.keys.secret_key:
-            raise missing(self._owner, self._profile)
-        return held
+            credentials = self._read(source, old) if source is not None else None
+        except Exception as error:  # noqa: BLE001 - as above, and a credential process may raise anything
+            raise credentials_error(error, self._owner, self._profile) from error.with_traceback(None)
+        if credentials is None or not credentials.keys.access_key or not credentials.keys.secret_key:
+            raise no_credentials(self._owner, self._profile)
+        return credentials
 
-    def _renewed(self, old: Held) -> Held:
-        """Find credentials again although botocore takes those at hand for valid."""
-        if self._given is None:
+    def _load_again(self, old: Credentials) -> Credentials:
+        """Find credentials again, although botocore considers the current ones valid."""
+        if self._user_session is None:
             self._session = None  # a new session reads files and the environment again, and has no cache
         elif hasattr(old.source, "_protected_refresh"):
             try:
                 with old.source._refresh_lock:  # noqa: SLF001 - the only way to it: botocore refreshes by the clock alone
                     old.source._protected_refresh(is_mandatory=True)  # noqa: SLF001 - as above
             except Exception as error:  # noqa: BLE001 - as above
-                raise refused(error, self._owner, self._profile) from error.with_traceback(None)
+                raise credentials_error(error, self._owner, self._profile) from error.with_traceback(None)
         return self._load(old)
 
 
-def _resolved(session: Session, region: str) -> Place:
-    """Let botocore resolve the endpoint: partition, FIPS, dual stack, AWS_ENDPOINT_URL and its kin."""
+def _resolve_endpoint(session: Session, region: str) -> Endpoint:
+    """Let botocore resolve the endpoint: partition, FIPS, dual stack, AWS_ENDPOINT_URL and similar settings."""
     botocore: Any = import_module("botocore")
     config = import_module("botocore.config").Config(signature_version=botocore.UNSIGNED)
     client = session.client("bedrock-runtime", region_name=region, config=config)
     try:
         url: str = client.generate_presigned_url("converse", Params={"modelId": "m"})
-        return Place(url.partition("?")[0].removesuffix(CONVERSE), client.meta.region_name)
+        return Endpoint(url.partition("?")[0].removesuffix(MODEL_PATH), client.meta.region_name)
     finally:
         client.close()

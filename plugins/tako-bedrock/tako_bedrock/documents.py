@@ -1,4 +1,4 @@
-"""What Converse wants of documents and sounds where they stand: names, a text beside them, no sound in a result.
+"""Documents and audio as Converse requires them: documents with names and a text beside them, no audio in tool results.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html and .../API_runtime_Message.html
 """
@@ -18,83 +18,87 @@ if TYPE_CHECKING:
     from tako.kit.turns import Turn
     from tako.translator import PartContext
 
-BESIDE = "See the document."
-"""What the user is given to have said where a document stands without a text."""
-LONGEST_NAME = 200
+ADDED_TEXT = "See the document."
+"""The text that goes with a document if the user sends none."""
+MAX_NAME_LENGTH = 200
 RESTRICTIONS = "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-api-restrictions.html"
-PDF, WORD = "application/pdf", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PDF, DOCX = "application/pdf", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 OLD_CLAUDE = re.compile(r"claude-(v?[12]\b|instant|3)")
 _NOT_NAME = re.compile(r"[^a-zA-Z0-9\s()\[\]-]|\s")
 
 
-def limits(family: str, model: str) -> tuple[Limit, ...]:
-    """Return what Converse takes of documents: five, of 4.5 MB each, but for PDF to newer Claudes and to Nova."""
-    exempt: tuple[str, ...] = (PDF, WORD) if family == "nova" else ()
+def document_limits(family: str, model: str) -> tuple[Limit, ...]:
+    """Return how many documents Converse takes: five, of 4.5 MB each. PDF has no limit on newer Claudes and Nova."""
+    exempt: tuple[str, ...] = (PDF, DOCX) if family == "nova" else ()
     if family == "claude" and not OLD_CLAUDE.search(model):
         exempt = (PDF,)
     kinds = ("document", "text")
     return (Limit(RESTRICTIONS, kinds, count=5), Limit(RESTRICTIONS, kinds, each=int(4.5 * MB), but=exempt))
 
 
-def put_beside(turn: Turn, context: PartContext) -> None:
-    """Move sounds out of a turn's tool results, behind them, and put a text beside documents that have none."""
+def arrange_media(turn: Turn, context: PartContext) -> None:
+    """Move audio out of a turn's tool results, after them, and add a text if a turn has documents but no text."""
     results = [item for item in turn.items if item.kind == "toolResult"]
-    moved = [Item(block, "audio", cached=False, path=item.path) for item in results for block in _sounds(item)]
-    turn.items[len(results) : len(results)] = moved
+    audio = [Item(block, "audio", cached=False, path=item.path) for item in results for block in _take_audio(item)]
+    turn.items[len(results) : len(results)] = audio
     kinds = [item.kind for item in turn.items]
     if turn.role == "user" and "document" in kinds and "text" not in kinds:
         path = turn.items[kinds.index("document")].path
-        context.notice(notices.ADDED_TEXT, f"{BESIDE!r} was added beside a document: Converse needs a text there", path)
-        turn.items.append(Item({"text": BESIDE}, "text", cached=False, path=path))
+        context.notice(
+            notices.ADDED_TEXT, f"{ADDED_TEXT!r} was added beside a document: Converse needs a text there", path
+        )
+        turn.items.append(Item({"text": ADDED_TEXT}, "text", cached=False, path=path))
 
 
-def give_names(turns: list[Turn]) -> None:
-    """Give the documents names that Converse takes, each its own. They depend on what comes before alone."""
+def name_documents(turns: list[Turn]) -> None:
+    """Give the documents unique names that Converse accepts. A name depends only on the documents before it."""
     items = [item for turn in turns for item in turn.items]
-    used = {str(item.block["document"].get("name")).lower() for item in items if item.kind == "document" and item.own}
+    used_names = {
+        str(item.block["document"].get("name")).lower() for item in items if item.kind == "document" and item.own
+    }
     for document in [document for item in items if not item.own for document in _documents(item)]:
-        stem = name = _name(document)
+        base = name = _valid_name(document)
         number = 2
-        while name.lower() in used:
-            name = f"{stem[: LONGEST_NAME - 6]} {number}"
+        while name.lower() in used_names:
+            name = f"{base[: MAX_NAME_LENGTH - 6]} {number}"
             number += 1
-        used.add(name.lower())
+        used_names.add(name.lower())
         document["name"] = name
 
 
 def documents_in(turns: list[Turn]) -> list[tuple[dict[str, Any], str]]:
-    """List the documents of a conversation, those in tool results too, each with the path of its part."""
+    """List the documents of a conversation, also those in tool results, each with the path of its part."""
     items = [item for turn in turns for item in turn.items]
     return [(document, item.path) for item in items for document in _documents(item)]
 
 
-def _name(document: dict[str, Any]) -> str:
-    given = str(document.get("name") or "").removesuffix(f".{document.get('format')}")
-    return " ".join(_NOT_NAME.sub(" ", given).split())[:LONGEST_NAME].strip() or "document"
+def _valid_name(document: dict[str, Any]) -> str:
+    name = str(document.get("name") or "").removesuffix(f".{document.get('format')}")
+    return " ".join(_NOT_NAME.sub(" ", name).split())[:MAX_NAME_LENGTH].strip() or "document"
 
 
 def _documents(item: Item) -> Iterator[dict[str, Any]]:
-    """Yield the documents of a block, and of a tool result, as copies that may be changed: parts keep their state."""
+    """Yield copies of the documents in a block or a tool result. They may be changed without changing parts."""
     if item.kind == "document":
         item.block = {**item.block, "document": {**item.block["document"]}}
         yield item.block["document"]
     if item.kind == "toolResult":
         result = item.block["toolResult"]
-        content = [_copied(block) for block in result.get("content") or []]
+        content = [_copy(block) for block in result.get("content") or []]
         item.block = {**item.block, "toolResult": {**result, "content": content}}
         yield from (block["document"] for block in content if "document" in block)
 
 
-def _copied(block: dict[str, Any]) -> dict[str, Any]:
+def _copy(block: dict[str, Any]) -> dict[str, Any]:
     return {**block, "document": {**block["document"]}} if "document" in block else block
 
 
-def _sounds(item: Item) -> list[dict[str, Any]]:
-    """Take the sounds out of a tool result."""
+def _take_audio(item: Item) -> list[dict[str, Any]]:
+    """Remove the audio from a tool result, and return it."""
     result = item.block["toolResult"]
     content = result.get("content") or []
-    sounds = [block for block in content if "audio" in block]
-    if sounds:
-        rest = [block for block in content if "audio" not in block]
-        item.block = {**item.block, "toolResult": {**result, "content": rest}}
-    return sounds
+    audio = [block for block in content if "audio" in block]
+    if audio:
+        others = [block for block in content if "audio" not in block]
+        item.block = {**item.block, "toolResult": {**result, "content": others}}
+    return audio

@@ -1,4 +1,4 @@
-"""The error names of Bedrock and of AWS's front door, and where they stand on the wire.
+"""The error names of Bedrock and of AWS's front door, and where a reply has them.
 
 Names and statuses: the API reference of Converse and ConverseStream, and "Common Errors" of the Bedrock reference.
 """
@@ -53,14 +53,14 @@ CODES: Mapping[str, type[errors.ProviderError]] = {
 }
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
-"""Codes that new credentials cure."""
+"""Codes that mean: use new credentials."""
 REFUSED = EXPIRED | {
     "InvalidClientTokenId",
     "InvalidSignatureException",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-"""Codes that others may cure, if the source of the credentials has others by now."""
+"""Codes after which other credentials may work, if the source has others by now."""
 
 STATUSES: Mapping[str, int] = {
     "ModelErrorException": 424,
@@ -69,11 +69,11 @@ STATUSES: Mapping[str, int] = {
     "ServiceQuotaExceededException": 400,
     "ConflictException": 400,
 }
-"""Statuses that differ from those that their classes stand for."""
+"""Statuses that differ from those of their error classes."""
 
 
 def refusal_facts(headers: Mapping[str, str], body: bytes) -> Facts:
-    """Read a refusal before the stream: its name is in ``x-amzn-errortype``, seldom in the body (``__type``)."""
+    """Read an error before the stream. Its name is in ``x-amzn-errortype``, rarely in the body (``__type``)."""
     facts = read_facts(body)
     fields = _fields(body)
     facts.message = facts.message or text_of(fields.get("Message"))
@@ -83,7 +83,7 @@ def refusal_facts(headers: Mapping[str, str], body: bytes) -> Facts:
 
 
 def exception_facts(message: EventMessage) -> Facts:
-    """Read an exception or an error that comes as a message of the stream."""
+    """Read an exception or an error that is a message of the stream."""
     headers = message.headers
     fields = _fields(message.payload)
     name = _name(headers.get(":exception-type") or headers.get(":error-code"))
@@ -92,14 +92,14 @@ def exception_facts(message: EventMessage) -> Facts:
     original = text_of(fields.get("originalMessage"))
     if original and original not in text:
         text = f"{text}: {original}" if text else original
-    # a frame of the type "error" is for what no model of the service foresees: unless its code says more, it failed
-    unforeseen = 500 if ":error-code" in headers and name not in CODES else None
-    return Facts(text, [name] if name else [], STATUSES.get(name, unforeseen))
+    # a message of the type "error" is for errors that the service's model doesn't have: unknown codes count as 500
+    default_status = 500 if ":error-code" in headers and name not in CODES else None
+    return Facts(text, [name] if name else [], STATUSES.get(name, default_status))
 
 
-def _name(given: Any) -> str:
-    """Take the name out of ``Name:http://…`` and of ``namespace#Name``."""
-    return given.partition(":")[0].rpartition("#")[2].strip() if isinstance(given, str) else ""
+def _name(value: Any) -> str:
+    """Return the name in ``Name:http://…`` and in ``namespace#Name``."""
+    return value.partition(":")[0].rpartition("#")[2].strip() if isinstance(value, str) else ""
 
 
 def _fields(body: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A whole reply of Converse, and the words that whole and streamed replies share."""
+"""A whole reply of Converse, and the stop reasons and usage that whole and streamed replies share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FINISH_REASONS = {
 """Converse's stop reasons (and Claude's own "refusal" and "pause_turn"); any other is OTHER."""
 
 
-class Said(Struct):
+class OutputMessage(Struct):
     """The message of a reply."""
 
     content: list[Any] | None = None
@@ -45,7 +45,7 @@ class Said(Struct):
 class Output(Struct):
     """What was generated."""
 
-    message: Said | None = None
+    message: OutputMessage | None = None
 
 
 class Reply(Struct, rename="camel"):
@@ -66,8 +66,8 @@ def decode_reply(body: bytes, exchange: Exchange, translator: Translator) -> Cha
     if message is None:
         raise ResponseError(f"the reply has no message: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context
-    found = [part for block in message.content or () if (part := translator.decode(block, context)) is not None]
-    parts = list(CallIds().give(found))
+    decoded = [part for block in message.content or () if (part := translator.decode(block, context)) is not None]
+    parts = list(CallIds().give(decoded))
     has_calls = any(isinstance(part, ToolCallPart) for part in parts)
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
@@ -81,7 +81,7 @@ def decode_reply(body: bytes, exchange: Exchange, translator: Translator) -> Cha
 
 
 def usage_of(value: Any) -> Usage:
-    """Count as tako does: the API leaves what was read from the cache or written to it out of the input."""
+    """Return the usage as tako counts it. The API doesn't count tokens of the cache as input, tako does."""
     counts = as_object(value) or {}
     read, written = count_of(counts.get("cacheReadInputTokens")), count_of(counts.get("cacheWriteInputTokens"))
     return Usage(
@@ -89,10 +89,10 @@ def usage_of(value: Any) -> Usage:
     )
 
 
-def finish_reason(word: str | None, context: PartContext, *, has_calls: bool) -> FinishReason:
-    """Read a stop reason; without one, calls speak for themselves, and its absence is noted."""
-    if word:
-        return known_word(word, FINISH_REASONS)
+def finish_reason(stop_reason: str | None, context: PartContext, *, has_calls: bool) -> FinishReason:
+    """Read a stop reason. Without one, it's TOOL_CALLS if there are calls, otherwise OTHER with a notice."""
+    if stop_reason:
+        return known_word(stop_reason, FINISH_REASONS)
     if has_calls:
         return FinishReason.TOOL_CALLS
     context.notice(notices.FINISH_MISSING, "the reply has no stop reason", "")

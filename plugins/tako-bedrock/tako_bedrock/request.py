@@ -14,8 +14,8 @@ from tako.kit.tools import encode_tools
 from tako.kit.turns import with_user
 from tako.types import JsonSchema, Tool
 from tako_bedrock.documents import documents_in
-from tako_bedrock.reasoning import FIELDS, alone, reasoning
-from tako_bedrock.turns import arrange, cache_mark, cache_point, called, content_of, open_calls
+from tako_bedrock.reasoning import MODEL_FIELDS, drop_refused_fields, encode_reasoning
+from tako_bedrock.turns import arrange, cache_mark, cache_point, called_tools, content_of, has_open_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ EMPTY_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
 def encode_request(
     request: ChatRequest, model: str, rules: Rules, translator: Translator, context: PartContext
 ) -> dict[str, Any]:
-    """Make the body of a request, all but ``extra``; what cannot be carried is noted in the context."""
+    """Return the body of a request, without ``extra``. The context gets a notice for everything that's left out."""
     request = adapt(request, context, NOVA if rules.family == "nova" else CONVERSE, model, rules)
     system, turns = with_user(*arrange(request, rules, translator, context), context)
     if rules.family == "claude":
@@ -53,21 +53,21 @@ def encode_request(
         if getattr(request, name) is not None:
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: Converse doesn't have it", name)
     forced = bool({"any", "tool"} & body.get("toolConfig", {}).get("toolChoice", {}).keys())
-    thought = reasoning(request, rules, context, forced=forced, open_calls=open_calls(turns))
-    if inference := dict(_inference(request, rules, thought.get(FIELDS, {}), context)):
+    thinking = encode_reasoning(request, rules, context, forced=forced, open_calls=has_open_calls(turns))
+    if inference := dict(_inference(request, rules, thinking.get(MODEL_FIELDS, {}), context)):
         body["inferenceConfig"] = inference
-    body = merge(body, thought)
-    alone(body, rules, context)
+    body = merge(body, thinking)
+    drop_refused_fields(body, rules, context)
     return body
 
 
 def _inference(
-    request: ChatRequest, rules: Rules, thought: dict[str, Any], context: PartContext
+    request: ChatRequest, rules: Rules, thinking_fields: dict[str, Any], context: PartContext
 ) -> Iterator[tuple[str, Any]]:
-    """Yield limits, sampling and stop sequences; ``thought`` are the fields that ask the model to think."""
+    """Yield limits, sampling and stop sequences. ``thinking_fields`` ask the model to think."""
     if request.max_tokens is not None:
-        yield "maxTokens", make_room(thought, request.max_tokens, rules, request, context)
-    for name, value in sampling(request, rules, context, thinking=bool(thought)):
+        yield "maxTokens", make_room(thinking_fields, request.max_tokens, rules, request, context)
+    for name, value in sampling(request, rules, context, thinking=bool(thinking_fields)):
         yield {"temperature": "temperature", "top_p": "topP"}[name], value
     if request.stop and not rules.converse.stops:
         context.notice(notices.UNSUPPORTED_PARAMETER, "stop was left out: Converse refuses it for this model", "stop")
@@ -81,8 +81,8 @@ def _inference(
 
 
 def _tools(request: ChatRequest, turns: list[Turn], rules: Rules, context: PartContext) -> dict[str, Any]:
-    """Declare the tools. A history with calls is refused without them, even where none may be called."""
-    names = dict.fromkeys(called(turns))
+    """Declare the tools. Converse refuses a history with calls without them, even if the model may call none."""
+    names = dict.fromkeys(called_tools(turns))
     choice = request.tool_choice
     if choice == "none" and request.tools:
         text = "Converse can't forbid tools: they were sent, because the history has calls"
@@ -92,8 +92,8 @@ def _tools(request: ChatRequest, turns: list[Turn], rules: Rules, context: PartC
         return {"tools": _declared(request, rules, context)} if names else {}
     if request.tools:
         config: dict[str, Any] = {"tools": _declared(request, rules, context)}
-        if choice is not None and (chosen := _choice(choice, rules, context)):
-            config["toolChoice"] = chosen
+        if choice is not None and (tool_choice := _choice(choice, rules, context)):
+            config["toolChoice"] = tool_choice
         return config
     if choice is not None:
         context.notice(
@@ -107,7 +107,7 @@ def _tools(request: ChatRequest, turns: list[Turn], rules: Rules, context: PartC
 
 
 def _choice(choice: str, rules: Rules, context: PartContext) -> dict[str, Any] | None:
-    """Say which tool to call, as far as the model takes it. "auto" is the default, and some models take no choice."""
+    """Return which tool to call, as far as the model accepts it. "auto" is the default; some models have no choice."""
     if choice == "auto":
         return None
     kind = "any" if choice == "required" else "tool"
@@ -124,11 +124,11 @@ def _choice(choice: str, rules: Rules, context: PartContext) -> dict[str, Any] |
 
 def _declared(request: ChatRequest, rules: Rules, context: PartContext) -> list[dict[str, Any]]:
     """Declare the tools, each with its cache point; a tool's ``extra`` goes into its ``toolSpec``."""
-    own = [
+    tools = [
         (i, tool) for i, tool in enumerate(request.tools) if isinstance(tool, Tool) or tool.provider == context.provider
     ]
     declared: list[dict[str, Any]] = []
-    for (i, tool), block in zip(own, encode_tools(request, context, _tool), strict=True):
+    for (i, tool), block in zip(tools, encode_tools(request, context, _tool), strict=True):
         declared.append({"toolSpec": block} if "inputSchema" in block else block)
         mark = isinstance(tool, Tool) and cache_mark(tool.cache, "tools", f"tools[{i}].cache", rules, context)
         if mark:
@@ -146,6 +146,6 @@ def _tool(tool: Tool) -> dict[str, Any]:
     return spec
 
 
-def _format(wanted: JsonSchema) -> dict[str, Any]:
-    schema = {"schema": msgspec.json.encode(wanted.schema).decode(), "name": wanted.name}
+def _format(response_format: JsonSchema) -> dict[str, Any]:
+    schema = {"schema": msgspec.json.encode(response_format.schema).decode(), "name": response_format.name}
     return {"type": "json_schema", "structure": {"jsonSchema": schema}}

@@ -1,4 +1,4 @@
-"""What goes into the authorization of a request: a signature of botocore's, or a bearer key."""
+"""The authorization of a request: a signature by botocore, or a check before a bearer key is sent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def signature(  # noqa: PLR0917 - a worker thread passes arguments by their plac
 
 
 def check_bearer(url: str, owner: str) -> None:
-    """Raise ConfigurationError where a bearer key would go out in clear text, except to this machine."""
+    """Raise ConfigurationError if a bearer key would be sent in clear text, except to this machine."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not _loopback(parts.hostname or ""):
         raise ConfigurationError(

@@ -32,53 +32,53 @@ if TYPE_CHECKING:
     from tako.translator import Translator
 
 
-class InputPiece(Struct, forbid_unknown_fields=True, gc=False):
-    """A piece of a call's arguments, which are JSON text."""
+class ToolUseDelta(Struct, forbid_unknown_fields=True, gc=False):
+    """A fragment of a call's arguments, which are JSON text."""
 
     input: str
 
 
-class ThoughtPiece(Struct, forbid_unknown_fields=True, gc=False):
-    """A piece of reasoning."""
+class ReasoningDelta(Struct, forbid_unknown_fields=True, gc=False):
+    """A fragment of reasoning."""
 
     text: str
 
 
-class Piece(Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A piece of text, of arguments or of reasoning: one of them."""
+class ContentDelta(Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    """A fragment of text, of arguments or of reasoning: one of them."""
 
     text: str | None = None
-    tool_use: InputPiece | None = None
-    reasoning_content: ThoughtPiece | None = None
+    tool_use: ToolUseDelta | None = None
+    reasoning_content: ReasoningDelta | None = None
 
 
 class BlockDelta(Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """Nearly every event: a block goes on. ``p`` is padding."""
+    """Nearly every event: the next fragment of a block. ``p`` is padding."""
 
-    delta: Piece
+    delta: ContentDelta
     content_block_index: int = 0
     p: str = ""
 
 
 DELTA = msgspec.json.Decoder(BlockDelta)
 ANY = msgspec.json.Decoder(dict[str, Any])
-EXCEPTIONS = ("exception", "error")
-KNOWN = ("contentBlockIndex", "start", "delta", "role", "p")
-"""The fields of events that are read, or say nothing."""
+ERROR_TYPES = ("exception", "error")
+KNOWN_FIELDS = ("contentBlockIndex", "start", "delta", "role", "p")
+"""The fields of events that are read, or that have no content."""
 
 
-class Block:
-    """A block as far as it has come: its fields as the whole reply has them, and pieces of what is long."""
+class OpenBlock:
+    """A block that hasn't ended yet: its fields as a whole reply has them, and fragments of the long ones."""
 
     def __init__(self, index: int, fields: dict[str, Any]) -> None:
         self.index = index
         self.fields = fields
-        self.call: int | None = None  # the position of a call that is the client's
+        self.call: int | None = None  # the index of a call that the client runs
         self.texts: list[str] = []
         self.inputs: list[str] = []
         self.data: list[str] = []
 
-    def whole(self) -> dict[str, Any]:
+    def build(self) -> dict[str, Any]:
         """Return the block as a whole reply has it."""
         fields, text = self.fields, "".join(self.texts)
         if "citationsContent" in fields:
@@ -114,88 +114,90 @@ class ConverseDecoder:
         self._decode = translator.decode
         self._messages = EventStreamDecoder(provider.max_event_bytes)
         self._ids = CallIds()
-        self._open: Block | None = None
-        self._stop: dict[str, Any] | None = None
+        self._open_block: OpenBlock | None = None
+        self._message_stop: dict[str, Any] | None = None
         self._usage: Any = None
-        self._facts = Gathered(provider.max_reply_bytes)
+        self._raw = Gathered(provider.max_reply_bytes)
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
         for message in self._messages.feed(data):
-            if message.headers.get(":message-type") in EXCEPTIONS:
+            if message.headers.get(":message-type") in ERROR_TYPES:
                 facts = exception_facts(message)
                 raise self._provider.failure(facts, body=message.payload.decode("utf-8", "replace"))
             kind = message.headers.get(":event-type")
             if kind != "contentBlockDelta":
-                yield from self._event(str(kind), message)
+                yield from self._read_event(str(kind), message)
                 continue
             try:
-                read = DELTA.decode(message.payload)
+                event = DELTA.decode(message.payload)
             except (msgspec.DecodeError, UnicodeError, RecursionError):
-                yield from self._delta(self._kept("contentBlockDelta", message))
+                yield from self._read_delta(self._keep_unknown("contentBlockDelta", message))
                 continue
-            block, piece = self._open, read.delta
-            if block is None or block.index != read.content_block_index:
-                yield from self._delta(_fields(message))
-            elif (text := piece.text) is not None and piece.tool_use is None and piece.reasoning_content is None:
+            block, content = self._open_block, event.delta
+            if block is None or block.index != event.content_block_index:
+                yield from self._read_delta(_decode_event(message))
+            elif (text := content.text) is not None and content.tool_use is None and content.reasoning_content is None:
                 block.texts.append(text)
                 if text:
                     yield Delta(text)
-            elif (delta := _go_on(block, piece)) is not None:
+            elif (delta := _continue_block(block, content)) is not None:
                 yield delta
             else:
-                yield from self._delta(_fields(message))
+                yield from self._read_delta(_decode_event(message))
 
-    def _event(self, kind: str, message: EventMessage) -> Iterator[Delta]:
+    def _read_event(self, kind: str, message: EventMessage) -> Iterator[Delta]:
         match kind:
             case "contentBlockStart":
-                yield from self._start(self._kept(kind, message))
+                yield from self._start_block(self._keep_unknown(kind, message))
             case "contentBlockStop":
-                self._kept(kind, message)
-                yield from self._close()
+                self._keep_unknown(kind, message)
+                yield from self._close_block()
             case "messageStop":
-                yield from self._close()
-                self._stop = _fields(message)
-                self._facts.add(self._stop, len(message.payload))
+                yield from self._close_block()
+                self._message_stop = _decode_event(message)
+                self._raw.add(self._message_stop, len(message.payload))
             case "metadata":
-                fields = _fields(message)
+                fields = _decode_event(message)
                 self._usage = fields.get("usage")
-                self._facts.add(fields, len(message.payload))
+                self._raw.add(fields, len(message.payload))
             case "messageStart" | "initial-response":
-                self._kept(kind, message)
+                self._keep_unknown(kind, message)
             case _:  # events to come are not fatal
-                self._facts.add({kind: decode_any(message.payload)}, len(message.payload))
+                self._raw.add({kind: decode_any(message.payload)}, len(message.payload))
 
-    def _kept(self, kind: str, message: EventMessage) -> dict[str, Any]:
-        """Return the fields of an event; those that tako doesn't know are kept for ``raw``, under the event's name."""
-        fields = _fields(message)
-        if rest := {name: value for name, value in fields.items() if name not in KNOWN}:
-            self._facts.add({kind: rest}, len(message.payload))
+    def _keep_unknown(self, kind: str, message: EventMessage) -> dict[str, Any]:
+        """Return the fields of an event. Fields that tako doesn't know are kept for ``raw``, under the event's name."""
+        fields = _decode_event(message)
+        if unknown := {name: value for name, value in fields.items() if name not in KNOWN_FIELDS}:
+            self._raw.add({kind: unknown}, len(message.payload))
         return fields
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         """Yield the End."""
         if self._messages.pending:
             raise StreamTruncatedError("the stream ended in the middle of an event")
-        if self._stop is None:
+        if self._message_stop is None:
             raise StreamTruncatedError("the stream ended without messageStop")
         if not clean and self._usage is None:
             raise StreamTruncatedError("the connection broke after messageStop, before the metadata")
-        context, word = self._context, text_of(self._stop.get("stopReason"))
-        if self._facts.lost:
-            context.notice(notices.LOST_PART, "more came beside the text than raw keeps", "")
+        context, stop_reason = self._context, text_of(self._message_stop.get("stopReason"))
+        if self._raw.lost:
+            context.notice(
+                notices.LOST_PART, "some fields of the reply were left out of raw, which has a size limit", ""
+            )
         yield End(
-            finish_reason(word, context, has_calls=len(self._ids) > 0),
+            finish_reason(stop_reason, context, has_calls=len(self._ids) > 0),
             usage_of(self._usage),
             context.origin.model,
-            finish_word=word,
+            finish_word=stop_reason,
             notices=context.notices,
-            raw={name: value for name, value in self._facts.fields.items() if name != "p"},
+            raw={name: value for name, value in self._raw.fields.items() if name != "p"},
         )
 
-    def _start(self, event: dict[str, Any]) -> Iterator[Delta]:
-        yield from self._close()
-        block = self._open = Block(_index(event), as_object(event.get("start")) or {})
+    def _start_block(self, event: dict[str, Any]) -> Iterator[Delta]:
+        yield from self._close_block()
+        block = self._open_block = OpenBlock(_index(event), as_object(event.get("start")) or {})
         call = as_object(block.fields.get("toolUse"))
         if call is not None and call.get("type") != SERVER_TOOL:
             block.call = len(self._ids)
@@ -203,15 +205,15 @@ class ConverseDecoder:
             block.fields["toolUse"] = {**call, "toolUseId": id}
             yield Delta(tool_calls=[ToolCallDelta(block.call, id, text_of(call.get("name")))])
 
-    def _delta(self, event: dict[str, Any]) -> Iterator[Delta]:
-        """Read a piece of any block, and keep what is not text of it."""
+    def _read_delta(self, event: dict[str, Any]) -> Iterator[Delta]:
+        """Read a delta of any kind of block, and keep what isn't text."""
         index, delta = _index(event), as_object(event.get("delta")) or {}
-        block = self._open
+        block = self._open_block
         if block is None or block.index != index:
             if "toolUse" in delta:
-                raise ResponseError("a piece of a tool call came before the call's beginning")
-            yield from self._close()
-            block = self._open = Block(index, {})
+                raise ResponseError("the arguments of a tool call arrived before its start")
+            yield from self._close_block()
+            block = self._open_block = OpenBlock(index, {})
         for kind, value in delta.items():
             inner = as_object(value) or {}
             match kind:
@@ -219,10 +221,10 @@ class ConverseDecoder:
                     block.texts.append(text_of(value))
                     yield Delta(text_of(value))
                 case "toolUse":
-                    yield from self._input(block, text_of(inner.get("input")))
-                    gather(block.fields, {kind: {name: one for name, one in inner.items() if name != "input"}})
+                    yield from self._add_input(block, text_of(inner.get("input")))
+                    gather(block.fields, {kind: {name: item for name, item in inner.items() if name != "input"}})
                 case "reasoningContent":
-                    yield from self._thought(block, inner)
+                    yield from self._add_reasoning(block, inner)
                 case "citation":
                     block.fields.setdefault("citationsContent", {"citations": []})["citations"].append(value)
                 case "image":
@@ -233,26 +235,26 @@ class ConverseDecoder:
                 case _:
                     gather(block.fields, {kind: value}, texts=True)
 
-    def _input(self, block: Block, piece: str) -> Iterator[Delta]:
-        block.inputs.append(piece)
-        if block.call is not None and piece:
-            yield Delta(tool_calls=[ToolCallDelta(block.call, None, None, piece)])
+    def _add_input(self, block: OpenBlock, fragment: str) -> Iterator[Delta]:
+        block.inputs.append(fragment)
+        if block.call is not None and fragment:
+            yield Delta(tool_calls=[ToolCallDelta(block.call, None, None, fragment)])
 
-    def _thought(self, block: Block, piece: dict[str, Any]) -> Iterator[Delta]:
-        kept = block.fields.setdefault("reasoningContent", {})
-        if text := text_of(piece.get("text")):
+    def _add_reasoning(self, block: OpenBlock, delta: dict[str, Any]) -> Iterator[Delta]:
+        content = block.fields.setdefault("reasoningContent", {})
+        if text := text_of(delta.get("text")):
             block.texts.append(text)
             yield Delta(reasoning=text)
-        if data := text_of(piece.get(REDACTED)):
+        if data := text_of(delta.get(REDACTED)):
             block.data.append(data)
-        rest = {name: value for name, value in piece.items() if name not in ("text", REDACTED)}
-        if rest:
-            gather(kept.setdefault("reasoningText", {}), rest, texts=True)
+        others = {name: value for name, value in delta.items() if name not in ("text", REDACTED)}
+        if others:
+            gather(content.setdefault("reasoningText", {}), others, texts=True)
 
-    def _close(self) -> Iterator[Delta]:
-        """End the block that is open, with all of it that has not been handed over."""
-        block, self._open = self._open, None
-        part = self._decode(block.whole(), self._context) if block is not None else None
+    def _close_block(self) -> Iterator[Delta]:
+        """End the open block, and yield what the deltas before didn't have."""
+        block, self._open_block = self._open_block, None
+        part = self._decode(block.build(), self._context) if block is not None else None
         if block is None or part is None:
             return
         if block.call is None:
@@ -261,30 +263,30 @@ class ConverseDecoder:
             yield Delta(tool_calls=[ToolCallDelta(block.call, state=part.state)])
 
 
-def _go_on(block: Block, piece: Piece) -> Delta | None:
-    """Add a piece of arguments or of reasoning that says something to a call of the client's, or to reasoning."""
-    thought, call = piece.reasoning_content, piece.tool_use
+def _continue_block(block: OpenBlock, delta: ContentDelta) -> Delta | None:
+    """Add arguments to a call that the client runs, or text to reasoning. None if the delta has neither."""
+    reasoning, call = delta.reasoning_content, delta.tool_use
     if (
-        thought is not None
-        and thought.text
+        reasoning is not None
+        and reasoning.text
         and call is None
-        and piece.text is None
+        and delta.text is None
         and "reasoningContent" in block.fields
     ):
-        block.texts.append(thought.text)
-        return Delta(reasoning=thought.text)
-    if call is not None and call.input and thought is None and piece.text is None and block.call is not None:
+        block.texts.append(reasoning.text)
+        return Delta(reasoning=reasoning.text)
+    if call is not None and call.input and reasoning is None and delta.text is None and block.call is not None:
         block.inputs.append(call.input)
         return Delta(tool_calls=[ToolCallDelta(block.call, None, None, call.input)])
     return None
 
 
-def _add_image(block: Block, piece: dict[str, Any]) -> None:
-    """Add a piece of an image; its bytes may come in several."""
-    source = as_object(piece.get("source")) or {}
+def _add_image(block: OpenBlock, image: dict[str, Any]) -> None:
+    """Add a fragment of an image. Its bytes may come in several."""
+    source = as_object(image.get("source")) or {}
     if data := text_of(source.get("bytes")):
         block.data.append(data)
-    gather(block.fields.setdefault("image", {}), without(piece, "source", "bytes") if source else piece)
+    gather(block.fields.setdefault("image", {}), without(image, "source", "bytes") if source else image)
 
 
 def _index(event: dict[str, Any]) -> int:
@@ -292,5 +294,5 @@ def _index(event: dict[str, Any]) -> int:
     return index if isinstance(index, int) else 0
 
 
-def _fields(message: EventMessage) -> dict[str, Any]:
+def _decode_event(message: EventMessage) -> dict[str, Any]:
     return decode_json(message.payload, ANY)

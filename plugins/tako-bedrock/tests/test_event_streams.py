@@ -30,47 +30,47 @@ values = st.one_of(
 )
 names = st.text(max_size=10)
 frames = st.builds(frame, st.dictionaries(names, values, max_size=4), st.binary(max_size=60))
-WHOLE = event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "café"}})
+TEXT_EVENT = event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "café"}})
 
 
-def read(*pieces, cap=1 << 24):
+def read(*chunks, cap=1 << 24):
     decoder = EventStreamDecoder(cap)
-    return [(dict(message.headers), message.payload) for piece in pieces for message in decoder.feed(piece)]
+    return [(dict(message.headers), message.payload) for chunk in chunks for message in decoder.feed(chunk)]
 
 
-def botocore_reads(data):
+def read_with_botocore(data):
     buffer = EventStreamBuffer()
     buffer.add_data(data)
     return [(message.headers, message.payload) for message in buffer]
 
 
-def split(data, at):
-    cuts = [0, *sorted(at), len(data)]
-    return [data[begin:end] for begin, end in pairwise(cuts)]
+def split(data, positions):
+    cuts = [0, *sorted(positions), len(data)]
+    return [data[start:end] for start, end in pairwise(cuts)]
 
 
 @given(st.lists(frames, max_size=4), st.lists(st.integers(0, 400), max_size=6))
-def test_any_stream_in_any_pieces_reads_as_botocore_reads_it(messages, cuts):
+def test_any_stream_in_any_chunks_is_read_as_botocore_reads_it(messages, cuts):
     data = b"".join(messages)
-    assert read(*split(data, [cut % (len(data) + 1) for cut in cuts])) == botocore_reads(data)
+    assert read(*split(data, [cut % (len(data) + 1) for cut in cuts])) == read_with_botocore(data)
 
 
 @given(st.lists(frames, min_size=1, max_size=3), st.data())
-def test_every_flip_of_a_bit_is_refused_and_what_came_before_it_is_kept(messages, data):
+def test_a_flipped_bit_is_an_error_after_the_messages_before_it(messages, data):
     raw = bytearray(b"".join(messages))
-    at = data.draw(st.integers(0, 8 * len(raw) - 1))
-    raw[at // 8] ^= 1 << (at % 8)
-    seen = []
+    bit = data.draw(st.integers(0, 8 * len(raw) - 1))
+    raw[bit // 8] ^= 1 << (bit % 8)
+    messages_read = []
     with pytest.raises(ResponseError, match="event stream is damaged"):
-        seen.extend(EventStreamDecoder().feed(bytes(raw)))
+        messages_read.extend(EventStreamDecoder().feed(bytes(raw)))
     ends = [sum(map(len, messages[: k + 1])) for k in range(len(messages))]
-    assert len(seen) == sum(end * 8 <= at for end in ends)
+    assert len(messages_read) == sum(end * 8 <= bit for end in ends)
 
 
-def test_every_single_bit_of_one_frame_counts():
-    for at in range(8 * len(WHOLE)):
-        raw = bytearray(WHOLE)
-        raw[at // 8] ^= 1 << (at % 8)
+def test_a_flip_of_any_bit_of_a_message_is_an_error():
+    for bit in range(8 * len(TEXT_EVENT)):
+        raw = bytearray(TEXT_EVENT)
+        raw[bit // 8] ^= 1 << (bit % 8)
         with pytest.raises(ResponseError):
             read(bytes(raw))
 
@@ -84,13 +84,13 @@ def damaged(block, payload=b"{}"):
 
 @settings(max_examples=300)
 @given(st.binary(max_size=24))
-def test_whatever_headers_are_accepted_botocore_reads_the_same(block):
+def test_accepted_headers_are_read_as_botocore_reads_them(block):
     data = damaged(block)
     try:
         ours = read(data)
     except ResponseError:
         return
-    assert ours == botocore_reads(data)
+    assert ours == read_with_botocore(data)
 
 
 @pytest.mark.parametrize(
@@ -118,13 +118,13 @@ def test_headers_longer_than_their_message_are_refused():
 
 
 @pytest.mark.parametrize(("total", "headers"), [(1 << 30, 0), (200 * 1024, 150 * 1024)], ids=["payload", "headers"])
-def test_a_size_over_the_cap_is_refused_before_anything_of_it_is_held(total, headers):
+def test_a_message_over_the_cap_is_refused_before_it_is_stored(total, headers):
     prelude = struct.pack(">II", total, headers)
     with pytest.raises(ResponseError, match="more than"):
         read(prelude + struct.pack(">I", crc32(prelude)))
 
 
-def test_an_event_of_the_cap_passes_and_one_byte_more_does_not():
+def test_an_event_as_large_as_the_cap_is_accepted_and_one_byte_more_is_not():
     assert len(read(frame({}, b"x" * 100), cap=100)) == 1
     with pytest.raises(ResponseError, match="more than 100 bytes"):
         read(frame({}, b"x" * 101), cap=100)
@@ -132,7 +132,7 @@ def test_an_event_of_the_cap_passes_and_one_byte_more_does_not():
 
 def test_half_a_message_is_pending():
     decoder = EventStreamDecoder()
-    assert len(list(decoder.feed(WHOLE + WHOLE[:5]))) == 1
+    assert len(list(decoder.feed(TEXT_EVENT + TEXT_EVENT[:5]))) == 1
     assert decoder.pending
-    assert len(list(decoder.feed(WHOLE[5:]))) == 1
+    assert len(list(decoder.feed(TEXT_EVENT[5:]))) == 1
     assert not decoder.pending

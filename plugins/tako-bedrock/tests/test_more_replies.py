@@ -16,7 +16,7 @@ IN_S3 = {"s3Location": {"uri": "s3://bucket/a.png"}}
 CITED = {"title": "Page", "location": {"web": {"url": "https://example.com"}}}
 
 
-def begin(block, **start):
+def block_start(block, **start):
     return event("contentBlockStart", {"contentBlockIndex": block, "start": start})
 
 
@@ -24,12 +24,12 @@ def delta(block, **fields):
     return event("contentBlockDelta", {"contentBlockIndex": block, "delta": fields})
 
 
-def over(block):
+def block_stop(block):
     return event("contentBlockStop", {"contentBlockIndex": block})
 
 
-def stream(*pieces):
-    with serve(reply([b"".join(pieces)], headers=CONTENT_TYPE)) as server:
+def stream(*events):
+    with serve(reply([b"".join(events)], headers=CONTENT_TYPE)) as server:
 
         async def main():
             async with Bedrock("m", region="us-east-1", endpoint_url=server.url, max_retries=0) as provider:
@@ -48,14 +48,14 @@ def state(**data):
     return State(Origin("bedrock", "m"), data)
 
 
-def test_images_of_a_stream_are_put_together():
+def test_the_fragments_of_a_streamed_image_are_joined():
     response = stream(
         delta(0, text="Here:"),
-        over(0),
-        begin(1, image={"format": "png"}),
+        block_stop(0),
+        block_start(1, image={"format": "png"}),
         delta(1, image={"source": {"bytes": "iVBO"}}),
         delta(1, image={"source": {"bytes": "Rw0="}}),
-        over(1),
+        block_stop(1),
         STOP,
     )
     assert response.message.parts == [TextPart("Here:"), ImagePart("image/png", "iVBORw0=")]
@@ -74,13 +74,15 @@ def test_images_of_a_stream_are_put_together():
     ],
     ids=["in S3", "not drawn", "no base64"],
 )
-def test_an_image_of_a_stream_is_kept_as_the_vendor_gives_it(fields, part):
-    response = stream(begin(0, image={"format": "png"}), delta(0, image=fields), over(0), STOP)
+def test_other_images_of_a_stream_are_kept_as_the_vendor_sends_them(fields, part):
+    response = stream(block_start(0, image={"format": "png"}), delta(0, image=fields), block_stop(0), STOP)
     assert response.message.parts == [part]
 
 
-def test_citations_of_a_stream_are_those_of_its_text():
-    response = stream(delta(0, text="So it is."), delta(0, citation=CITED), delta(0, citation=CITED), over(0), STOP)
+def test_citations_of_a_stream_belong_to_its_text():
+    response = stream(
+        delta(0, text="So it is."), delta(0, citation=CITED), delta(0, citation=CITED), block_stop(0), STOP
+    )
     source = Citation("https://example.com", "Page")
     assert response.message.parts == [
         TextPart("So it is.", [source, source], state=state(citationsContent={"citations": [CITED, CITED]}))
@@ -88,16 +90,16 @@ def test_citations_of_a_stream_are_those_of_its_text():
     assert (response.citations, response.notices) == ([source, source], [])
 
 
-def test_tools_of_the_vendors_side_are_kept_with_their_input_and_result():
+def test_calls_of_tools_that_the_vendor_runs_are_kept_with_their_input_and_result():
     response = stream(
-        begin(0, toolUse={"toolUseId": "t", "name": "search", "type": "server_tool_use"}),
+        block_start(0, toolUse={"toolUseId": "t", "name": "search", "type": "server_tool_use"}),
         delta(0, toolUse={"input": '{"q":'}),
         delta(0, toolUse={"input": '"tako"}'}),
-        over(0),
-        begin(1, toolResult={"toolUseId": "t", "type": "search", "status": "success"}),
+        block_stop(0),
+        block_start(1, toolResult={"toolUseId": "t", "type": "search", "status": "success"}),
         delta(1, toolResult=[{"text": "found"}]),
         delta(1, toolResult=[{"json": {"n": 1}}]),
-        over(1),
+        block_stop(1),
         delta(2, text="Found."),
         STOP,
     )
@@ -112,19 +114,19 @@ def test_tools_of_the_vendors_side_are_kept_with_their_input_and_result():
     assert response.finish_reason is FinishReason.STOP
 
 
-def test_what_a_stream_has_beside_its_message_is_in_its_raw():
+def test_other_fields_of_a_stream_are_in_raw():
     stop = event("messageStop", {"stopReason": "end_turn", "additionalModelResponseFields": {"x": 1}, "p": "ab"})
-    more = {"trace": {"guardrail": {"actionReason": "none"}}, "serviceTier": {"type": "flex"}}
-    response = stream(stop, event("metadata", more), event("eventToCome", {"y": 2}))
+    metadata = {"trace": {"guardrail": {"actionReason": "none"}}, "serviceTier": {"type": "flex"}}
+    response = stream(stop, event("metadata", metadata), event("eventToCome", {"y": 2}))
     assert response.raw == {
         "stopReason": "end_turn",
         "additionalModelResponseFields": {"x": 1},
-        **more,
+        **metadata,
         "eventToCome": {"y": 2},
     }
 
 
-def test_unknown_fields_of_a_streams_events_are_in_its_raw_and_those_of_deltas_are_the_blocks():
+def test_unknown_fields_of_events_are_in_raw_and_those_of_deltas_in_their_block():
     response = stream(
         event("messageStart", {"role": "assistant", "seal": 1}),
         event(
@@ -136,42 +138,42 @@ def test_unknown_fields_of_a_streams_events_are_in_its_raw_and_those_of_deltas_a
         delta(1, citation=CITED),
         STOP,
     )
-    call, said = response.message.parts
+    call, text = response.message.parts
     assert call == ToolCallPart("t", "f", {}, state=state(toolUse={"new": 2}))
-    assert said.state == state(new=3, citationsContent={"citations": [CITED]})
-    kept = {"messageStart": {"seal": 1}, "contentBlockStart": {"a": 1}, "contentBlockDelta": {"b": 2}}
-    assert response.raw == {**kept, "contentBlockStop": {"c": 3}, "stopReason": "end_turn"}
+    assert text.state == state(new=3, citationsContent={"citations": [CITED]})
+    unknown = {"messageStart": {"seal": 1}, "contentBlockStart": {"a": 1}, "contentBlockDelta": {"b": 2}}
+    assert response.raw == {**unknown, "contentBlockStop": {"c": 3}, "stopReason": "end_turn"}
 
 
 @pytest.mark.parametrize("kind", ["image", "audio", "video"])
 def test_unknown_fields_of_a_files_source_go_back(kind):
-    form = {"image": "png", "audio": "mp3", "video": "mp4"}[kind]
-    said = [{"text": "Here:"}, {kind: {"format": form, "source": {"bytes": "AAAA", "new": {"a": 1}}}}]
-    answer = {"output": {"message": {"role": "assistant", "content": said}}, "stopReason": "end_turn"}
+    file_format = {"image": "png", "audio": "mp3", "video": "mp4"}[kind]
+    content = [{"text": "Here:"}, {kind: {"format": file_format, "source": {"bytes": "AAAA", "new": {"a": 1}}}}]
+    answer = {"output": {"message": {"role": "assistant", "content": content}}, "stopReason": "end_turn"}
     with serve(reply(json=answer), reply(json=answer)) as server:
         provider = Bedrock("m", region="us-east-1", endpoint_url=server.url, max_retries=0)
         response = provider.blocking.chat("Hello")
         provider.blocking.chat([Message.user("Hello"), response.message, Message.user("And?")])
-    assert server.requests[1].json["messages"][1]["content"] == said
+    assert server.requests[1].json["messages"][1]["content"] == content
 
 
-def test_images_of_a_whole_reply_are_parts_wherever_they_lie():
+def test_images_of_a_whole_reply_are_parts_inline_or_in_s3():
     inline = {"image": {"format": "jpeg", "source": {"bytes": "/9j/"}}}
     response = chat([inline, {"image": {"format": "png", "source": IN_S3}}, {"image": {"error": {}}}, {"text": "Hi"}])
-    drawn = [ImagePart("image/jpeg", "/9j/"), ImageUrlPart("s3://bucket/a.png", "image/png")]
-    assert response.message.parts == [*drawn, VendorPart("image", state(image={"error": {}})), TextPart("Hi")]
+    images = [ImagePart("image/jpeg", "/9j/"), ImageUrlPart("s3://bucket/a.png", "image/png")]
+    assert response.message.parts == [*images, VendorPart("image", state(image={"error": {}})), TextPart("Hi")]
 
 
 @pytest.mark.parametrize(
     ("usage", "counted"),
     [({"inputTokens": 3.0, "outputTokens": None}, Usage(3)), ({"inputTokens": "3"}, Usage()), ([], Usage())],
 )
-def test_counts_of_odd_shapes_are_no_reason_to_lose_a_reply(usage, counted):
+def test_a_reply_with_invalid_token_counts_is_not_lost(usage, counted):
     assert chat([{"text": "Hi"}], usage=usage).usage == counted
     assert stream(delta(0, text="Hi"), STOP, event("metadata", {"usage": usage})).usage == counted
 
 
-def test_calls_whose_ids_are_none_get_one_of_their_own():
+def test_calls_without_a_valid_unique_id_get_one():
     calls = [{"toolUse": {"toolUseId": id, "name": "f", "input": {}}} for id in (["x"], {}, None, "a", "a")]
     ids = [call.id for call in chat(calls).tool_calls]
     assert len(set(ids)) == 5

@@ -22,7 +22,7 @@ def state(**data):
     return State(Origin("bedrock", "m"), data)
 
 
-def reasoned(**content):
+def reasoning_state(**content):
     return state(reasoningContent=content)
 
 
@@ -30,26 +30,26 @@ def text(value, block=0):
     return event("contentBlockDelta", {"contentBlockIndex": block, "delta": {"text": value}, "p": "abcd"})
 
 
-def thought(block, **content):
+def reasoning(block, **content):
     return event("contentBlockDelta", {"contentBlockIndex": block, "delta": {"reasoningContent": content}})
 
 
-def call(block, id, name, *pieces, **more):
-    start = {"toolUse": {"toolUseId": id, "name": name, **more}}
-    deltas = [{"contentBlockIndex": block, "delta": {"toolUse": {"input": piece}}} for piece in pieces]
-    made = [event("contentBlockStart", {"contentBlockIndex": block, "start": start})]
-    return [*made, *[event("contentBlockDelta", delta) for delta in deltas], block_stop(block)]
+def call(block, id, name, *fragments, **fields):
+    start = {"toolUse": {"toolUseId": id, "name": name, **fields}}
+    deltas = [{"contentBlockIndex": block, "delta": {"toolUse": {"input": fragment}}} for fragment in fragments]
+    events = [event("contentBlockStart", {"contentBlockIndex": block, "start": start})]
+    return [*events, *[event("contentBlockDelta", delta) for delta in deltas], block_stop(block)]
 
 
 def block_stop(block):
     return event("contentBlockStop", {"contentBlockIndex": block, "p": "x"})
 
 
-def stream(*pieces, size=None, **script):
-    """Ask for a stream of these bytes, in pieces of a size."""
-    data = b"".join(pieces)
-    cut = [data[at : at + size] for at in range(0, len(data), size)] if size else [data]
-    with serve(reply(cut, headers=CONTENT_TYPE, **script)) as server:
+def stream(*events, size=None, **script):
+    """Return the response to a stream of these events, in chunks of a size."""
+    data = b"".join(events)
+    body = [data[start : start + size] for start in range(0, len(data), size)] if size else [data]
+    with serve(reply(body, headers=CONTENT_TYPE, **script)) as server:
 
         async def main():
             async with Bedrock("m", region="us-east-1", endpoint_url=server.url, max_retries=0) as provider:
@@ -73,11 +73,11 @@ CONTENT = [
 ]
 STREAMED = [
     START,
-    thought(0, text="H"),
-    thought(0, text="m"),
-    thought(0, signature="sig"),
+    reasoning(0, text="H"),
+    reasoning(0, text="m"),
+    reasoning(0, signature="sig"),
     block_stop(0),
-    thought(1, redactedContent="c2Vj"),
+    reasoning(1, redactedContent="c2Vj"),
     block_stop(1),
     text("Look", 2),
     text("ing", 2),
@@ -88,8 +88,8 @@ STREAMED = [
     METADATA,
 ]
 PARTS = [
-    ReasoningPart("Hm", reasoned(reasoningText={"signature": "sig"})),
-    ReasoningPart("", reasoned(redactedContent="c2Vj")),
+    ReasoningPart("Hm", reasoning_state(reasoningText={"signature": "sig"})),
+    ReasoningPart("", reasoning_state(redactedContent="c2Vj")),
     TextPart("Looking"),
     ToolCallPart("t1", "f", {"a": 1}),
     ToolCallPart("t2", "g", {}),
@@ -106,7 +106,7 @@ def test_a_whole_reply():
 
 
 @pytest.mark.parametrize("size", [None, 7])
-def test_a_streamed_reply_in_any_pieces_is_the_same(size):
+def test_a_streamed_reply_is_the_same_for_any_chunk_size(size):
     response = stream(*STREAMED, size=size)
     assert response.message.content == PARTS
     assert response.finish_reason is FinishReason.TOOL_CALLS
@@ -114,27 +114,27 @@ def test_a_streamed_reply_in_any_pieces_is_the_same(size):
     assert response.model == "m"
 
 
-def test_reasoning_that_has_only_a_signature_is_no_part_of_the_text_before_it():
+def test_reasoning_with_only_a_signature_is_a_part_of_its_own():
     response = stream(
-        text("Well."), block_stop(0), thought(1, signature="si"), thought(1, signature="g"), block_stop(1), STOP
+        text("Well."), block_stop(0), reasoning(1, signature="si"), reasoning(1, signature="g"), block_stop(1), STOP
     )
     assert response.message.content == [
         TextPart("Well."),
-        ReasoningPart("", reasoned(reasoningText={"signature": "sig"})),
+        ReasoningPart("", reasoning_state(reasoningText={"signature": "sig"})),
     ]
 
 
-def test_tools_of_the_vendors_side_are_no_calls():
+def test_calls_of_tools_that_the_vendor_runs_are_not_tool_calls():
     response = stream(*call(0, "s1", "search", "{}", type="server_tool_use"), text("Found", 1), STOP, METADATA)
-    call_of_theirs = {"toolUseId": "s1", "name": "search", "type": "server_tool_use", "input": {}}
-    parts = [VendorPart("toolUse", state(toolUse=call_of_theirs)), TextPart("Found")]
+    server_call = {"toolUseId": "s1", "name": "search", "type": "server_tool_use", "input": {}}
+    parts = [VendorPart("toolUse", state(toolUse=server_call)), TextPart("Found")]
     assert (response.message.content, response.tool_calls) == (parts, [])
-    whole = {"toolUse": {"toolUseId": "s1", "name": "search", "input": {}, "type": "server_tool_use"}}
-    response = chat({"output": {"message": {"content": [whole, {"text": "Found"}]}}, "stopReason": "end_turn"})
+    block = {"toolUse": {"toolUseId": "s1", "name": "search", "input": {}, "type": "server_tool_use"}}
+    response = chat({"output": {"message": {"content": [block, {"text": "Found"}]}}, "stopReason": "end_turn"})
     assert response.message.content == parts
 
 
-def test_citations_hold_text_and_unknown_blocks_are_kept():
+def test_citations_have_text_and_unknown_blocks_are_kept():
     cited = {"citationsContent": {"content": [{"text": "As "}, {"text": "written"}], "citations": [{"title": "T"}]}}
     response = chat({"output": {"message": {"content": [cited, {"hologram": {"x": 1}}]}}, "stopReason": "end_turn"})
     assert response.message.content == [
@@ -143,13 +143,13 @@ def test_citations_hold_text_and_unknown_blocks_are_kept():
     ]
 
 
-def test_unknown_events_and_deltas_are_passed_over():
+def test_unknown_events_and_deltas_are_ignored():
     odd = event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"citation": {"title": "T"}}})
     assert stream(event("initial-response", {}), odd, text("Hi"), event("hologram", [1]), STOP, METADATA).text == "Hi"
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"),
+    ("stop_reason", "expected"),
     [
         ("guardrail_intervened", FinishReason.CONTENT_FILTER),
         ("content_filtered", FinishReason.CONTENT_FILTER),
@@ -160,8 +160,8 @@ def test_unknown_events_and_deltas_are_passed_over():
         ("something_new", FinishReason.OTHER),
     ],
 )
-def test_stop_reasons(word, reason):
-    assert stream(text("x"), event("messageStop", {"stopReason": word}), METADATA).finish_reason is reason
+def test_stop_reasons(stop_reason, expected):
+    assert stream(text("x"), event("messageStop", {"stopReason": stop_reason}), METADATA).finish_reason is expected
 
 
 def test_a_body_that_ends_after_message_stop_is_complete_without_usage():
@@ -178,13 +178,13 @@ def test_a_body_that_ends_after_message_stop_is_complete_without_usage():
     ],
     ids=["no messageStop", "bytes left over", "half an event", "cut before the metadata"],
 )
-def test_a_stream_that_is_cut_is_truncated_and_has_what_came(pieces, script):
+def test_a_stream_that_was_cut_raises_with_the_partial_response(pieces, script):
     with pytest.raises(errors.StreamTruncatedError) as caught:
         stream(*pieces, **script)
     assert caught.value.partial.text == "Hi"
 
 
-def test_a_damaged_frame_is_a_response_error():
+def test_a_damaged_message_is_a_response_error():
     raw = bytearray(b"".join([START, text("Hi"), STOP, METADATA]))
     raw[len(START) + 40] ^= 1
     with pytest.raises(errors.ResponseError, match="damaged"):
@@ -202,7 +202,7 @@ def test_a_damaged_frame_is_a_response_error():
         ("modelTimeoutException", errors.ServerError, 408, True),
     ],
 )
-def test_an_exception_in_a_stream_has_its_class(name, cls, status, retryable):
+def test_an_exception_in_a_stream_has_the_class_of_its_name(name, cls, status, retryable):
     with pytest.raises(cls, match="Slow down") as caught:
         stream(START, text("Hi"), exception(name, "Slow down"))
     assert (caught.value.status_code, caught.value.retryable) == (status, retryable)
@@ -210,7 +210,7 @@ def test_an_exception_in_a_stream_has_its_class(name, cls, status, retryable):
 
 
 @pytest.mark.parametrize("code", ["InternalFailure", "InternalError", "WhateverError"])
-def test_an_error_frame_has_its_code_in_headers(code):
+def test_the_code_of_an_error_message_is_in_its_headers(code):
     headers = {":message-type": "error", ":error-code": code, ":error-message": "Broken"}
     with pytest.raises(errors.ServerError, match="Broken") as caught:
         stream(START, frame(headers, b""))
@@ -234,11 +234,11 @@ def test_an_error_frame_has_its_code_in_headers(code):
         (503, "ServiceUnavailableException", errors.OverloadedError, True),
     ],
 )
-@pytest.mark.parametrize("where", ["header", "body"])
-def test_a_refusal_has_the_class_of_its_name(status, name, cls, retryable, where):
+@pytest.mark.parametrize("location", ["header", "body"])
+def test_an_error_has_the_class_of_its_name(status, name, cls, retryable, location):
     headers = {"x-amzn-requestid": "r-1"}
     body = {"message": "No."}
-    if where == "header":
+    if location == "header":
         headers["x-amzn-errortype"] = f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/"
     else:
         body["__type"] = f"com.amazon.coral.service#{name}"

@@ -88,11 +88,11 @@ def test_parallel_calls_are_answered_in_one_turn_results_first():
 
 
 def calls(*ids, args=None):
-    made = [Message.assistant([ToolCallPart(id, "f", {} if args is None else args) for id in ids])]
-    return [Message.user("Go"), *made, *[Message.tool(id, "ok") for id in ids]]
+    messages = [Message.assistant([ToolCallPart(id, "f", {} if args is None else args) for id in ids])]
+    return [Message.user("Go"), *messages, *[Message.tool(id, "ok") for id in ids]]
 
 
-def test_ids_of_other_vendors_are_mapped_in_calls_and_results_alike():
+def test_ids_of_other_vendors_are_mapped_in_calls_and_results():
     body, notices = send(calls("a/b", "a_b", "x" * 80), tools=[Tool("f")])
     sent = [block["toolUse"]["toolUseId"] for block in body["messages"][1]["content"]]
     assert sent == [block["toolResult"]["toolUseId"] for block in body["messages"][2]["content"]]
@@ -100,12 +100,12 @@ def test_ids_of_other_vendors_are_mapped_in_calls_and_results_alike():
     assert notices == []
 
 
-def test_ids_that_bedrock_mints_stay_but_claude_takes_none_with_dots():
+def test_ids_of_bedrock_stay_but_claude_accepts_none_with_dots():
     assert "functions.f:0" in str(send(calls("functions.f:0"), tools=[Tool("f")])[0])
     assert "functions_f_0" in str(send(calls("functions.f:0"), model=CLAUDE, tools=[Tool("f")])[0])
 
 
-def test_calls_without_results_and_results_without_calls_are_left_out_and_noted():
+def test_calls_without_results_and_results_without_calls_are_left_out_with_a_notice():
     body, notices = send(
         [
             Message.user("Go"),
@@ -117,7 +117,7 @@ def test_calls_without_results_and_results_without_calls_are_left_out_and_noted(
     assert sorted(notices) == ["unanswered_call", "unknown_call"]
 
 
-def test_a_history_with_calls_declares_the_tools_that_were_called():
+def test_a_request_whose_history_has_calls_declares_the_called_tools():
     body, notices = send(calls("c1"))
     assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["f"]
     assert notices == ["added_tools"]
@@ -133,7 +133,7 @@ def test_tool_choice(choice, sent):
     assert notices == []
 
 
-def test_tools_that_may_not_be_called_are_left_out_unless_the_history_needs_them():
+def test_forbidden_tools_are_left_out_unless_the_history_needs_them():
     body, notices = send("Weather?", tools=[WEATHER], tool_choice="none")
     assert "toolConfig" not in body
     assert notices == ["changed_parameter"]
@@ -142,7 +142,7 @@ def test_tools_that_may_not_be_called_are_left_out_unless_the_history_needs_them
     assert notices == ["changed_parameter"]
 
 
-def test_arguments_that_are_no_object_go_out_inside_of_one():
+def test_arguments_that_are_not_an_object_are_wrapped_in_one():
     body, notices = send(calls("c1", args="not json {"), tools=[Tool("f")])
     assert body["messages"][1]["content"][0]["toolUse"]["input"] == {"arguments": "not json {"}
     assert notices == ["changed_part"]
@@ -161,8 +161,8 @@ def test_images_are_inline_or_in_s3():
     ]
     body, notices = send([Message.user(parts)])
     inline = {"image": {"format": "png", "source": {"bytes": PNG}}}
-    stored = {"image": {"format": "jpeg", "source": {"s3Location": {"uri": "s3://bucket/cat.JPG"}}}}
-    assert body["messages"][0]["content"] == [{"text": "What?"}, inline, inline, stored]
+    in_s3 = {"image": {"format": "jpeg", "source": {"s3Location": {"uri": "s3://bucket/cat.JPG"}}}}
+    assert body["messages"][0]["content"] == [{"text": "What?"}, inline, inline, in_s3]
     assert notices == ["unsupported_url", "unsupported_media_type", "unsupported_media_type", "empty_text"]
     assert len(body["messages"][0]["content"]) + len(notices) == len(parts)
 
@@ -180,7 +180,7 @@ def test_images_by_url_are_fetched_when_allowed_in_tool_results_too():
     assert notices == []
 
 
-def test_a_refused_fetch_is_an_error_before_bedrock_is_asked():
+def test_a_refused_fetch_is_an_error_before_anything_is_sent():
     with serve(reply(json=ANSWER)) as server:
         provider = Bedrock("m", region="us-east-1", endpoint_url=server.url, url_prefetch=True)
         with pytest.raises(UrlPrefetchError, match="127"):
@@ -188,18 +188,18 @@ def test_a_refused_fetch_is_an_error_before_bedrock_is_asked():
     assert not server.requests
 
 
-def thought(**content):
+def reasoning(**content):
     return State(Origin("bedrock"), {"reasoningContent": content})
 
 
-def test_own_reasoning_goes_back_unchanged_and_that_of_others_does_not():
+def test_a_models_own_reasoning_goes_back_unchanged_and_that_of_others_is_left_out():
     body, notices = send(
         [
             Message.user("Go"),
             Message.assistant(
                 [
-                    ReasoningPart("Hm", thought(reasoningText={"signature": "sig"})),
-                    ReasoningPart("", thought(redactedContent="c2Vj")),
+                    ReasoningPart("Hm", reasoning(reasoningText={"signature": "sig"})),
+                    ReasoningPart("", reasoning(redactedContent="c2Vj")),
                     ReasoningPart("Hm", State(Origin("anthropic"), {"signature": "sig"})),
                     TextPart("42"),
                 ]
@@ -244,39 +244,39 @@ def test_parameters_schema_metadata_and_extra():
     assert notices == []
 
 
-def test_what_converse_has_no_word_for_is_noted():
+def test_parameters_that_converse_lacks_are_left_out_with_a_notice():
     body, notices = send("Hello", seed=1, response_format="json", tool_choice="auto", reasoning="high")
     assert body == {"messages": [{"role": "user", "content": [{"text": "Hello"}]}]}
     assert notices == ["unsupported_parameter"] * 4
 
 
 ADAPTIVE = {"thinking": {"type": "adaptive", "display": "summarized"}}
-FIELDS = "additionalModelRequestFields"
+MODEL_FIELDS = "additionalModelRequestFields"
 
 
 @pytest.mark.parametrize(
-    ("model", "wanted", "sent", "noted"),
+    ("model", "requested", "expected", "notice_count"),
     [
-        (CLAUDE, 4000, {FIELDS: {"thinking": {"type": "enabled", "budget_tokens": 4000}}}, 0),
-        (CLAUDE, "low", {FIELDS: {"thinking": {"type": "enabled", "budget_tokens": 2048}}}, 1),
-        ("us.anthropic.claude-opus-4-7-v1", "high", {"outputConfig": {"effort": "high"}, FIELDS: ADAPTIVE}, 0),
-        ("us.anthropic.claude-opus-4-7-v1", 4000, {"outputConfig": {"effort": "medium"}, FIELDS: ADAPTIVE}, 1),
+        (CLAUDE, 4000, {MODEL_FIELDS: {"thinking": {"type": "enabled", "budget_tokens": 4000}}}, 0),
+        (CLAUDE, "low", {MODEL_FIELDS: {"thinking": {"type": "enabled", "budget_tokens": 2048}}}, 1),
+        ("us.anthropic.claude-opus-4-7-v1", "high", {"outputConfig": {"effort": "high"}, MODEL_FIELDS: ADAPTIVE}, 0),
+        ("us.anthropic.claude-opus-4-7-v1", 4000, {"outputConfig": {"effort": "medium"}, MODEL_FIELDS: ADAPTIVE}, 1),
         ("anthropic.claude-3-5-sonnet-20240620-v1:0", "high", {}, 1),
-        ("openai.gpt-oss-120b-1:0", "low", {FIELDS: {"reasoning_effort": "low"}}, 0),
+        ("openai.gpt-oss-120b-1:0", "low", {MODEL_FIELDS: {"reasoning_effort": "low"}}, 0),
         (
             "amazon.nova-2-lite-v1:0",
             "low",
-            {FIELDS: {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}}},
+            {MODEL_FIELDS: {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}}},
             0,
         ),
         ("meta.llama4-scout-17b-instruct-v1:0", "low", {}, 1),
     ],
 )
-def test_reasoning_in_the_words_of_each_family(model, wanted, sent, noted):
-    body, notices = send("Hello", model=model, reasoning=wanted)
+def test_reasoning_is_sent_in_the_fields_of_each_family(model, requested, expected, notice_count):
+    body, notices = send("Hello", model=model, reasoning=requested)
     body.pop("messages")
-    assert body == sent
-    assert len(notices) == noted
+    assert body == expected
+    assert len(notices) == notice_count
 
 
 def test_cache_marks_become_cache_points_of_which_the_last_four_stay():
@@ -287,7 +287,7 @@ def test_cache_marks_become_cache_points_of_which_the_last_four_stay():
     assert notices == ["unsupported_parameter"]
 
 
-def test_a_strict_request_fails_before_the_network():
+def test_a_strict_request_fails_before_anything_is_sent():
     with serve(reply(json=ANSWER)) as server:
         provider = Bedrock("m", endpoint_url=server.url)  # not even a region is looked for
         with pytest.raises(UnsupportedError, match="seed"):
@@ -295,7 +295,7 @@ def test_a_strict_request_fails_before_the_network():
     assert not server.requests
 
 
-def test_a_translator_of_an_operator_sees_every_part_and_block():
+def test_a_plugins_translator_gets_every_part_and_block():
     class Shout:
         @staticmethod
         @tako.hookimpl(wrapper=True)

@@ -13,7 +13,7 @@ from tako.errors import AuthenticationError, ConfigurationError, TransportError
 from tako.testing.server import reply, serve
 
 
-def test_no_credentials_are_told_before_the_vendor_is_called(aws):
+def test_missing_credentials_are_an_error_before_anything_is_sent(aws):
     aws.delenv("AWS_ACCESS_KEY_ID")
     aws.delenv("AWS_SECRET_ACCESS_KEY")
     with serve(reply(json={})) as server:
@@ -44,7 +44,7 @@ def test_a_wrong_setting_is_a_configuration_error_of_one_line(aws, settings, opt
     assert "\n" not in str(caught.value)
 
 
-def test_a_source_that_cannot_be_reached_is_a_transport_error(aws, tmp_path):
+def test_a_source_that_can_not_be_reached_is_a_transport_error(aws, tmp_path):
     aws.delenv("AWS_ACCESS_KEY_ID")
     (tmp_path / "token").write_text("web-identity")
     aws.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
@@ -56,7 +56,7 @@ def test_a_source_that_cannot_be_reached_is_a_transport_error(aws, tmp_path):
     assert caught.value.provider == "bedrock"
 
 
-def test_the_region_may_stand_in_aws_region(aws):
+def test_the_region_may_come_from_aws_region(aws):
     aws.setenv("AWS_REGION", "eu-north-1")
     assert asyncio.run(Bedrock("m").endpoint()) == "https://bedrock-runtime.eu-north-1.amazonaws.com"
 
@@ -66,7 +66,7 @@ def test_a_session_excludes_a_profile(aws):
         Bedrock("m", session=boto3.Session(region_name="us-east-1"), profile_name="work")
 
 
-def test_boto3_is_imported_by_the_first_call_alone(aws):
+def test_boto3_is_imported_by_the_first_call_not_before(aws):
     code = (
         "import sys, tako_bedrock; p = tako_bedrock.Bedrock('m', region='us-east-1'); p.capabilities; repr(p);"
         "print(any(name.partition('.')[0] in ('boto3', 'botocore', 'httptools', 'httpx') for name in sys.modules))"
@@ -74,7 +74,7 @@ def test_boto3_is_imported_by_the_first_call_alone(aws):
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
-def test_secrets_are_in_no_repr_pickle_or_error(aws):
+def test_no_repr_pickle_or_error_has_secrets(aws):
     secret = "wJalrXUtnFEMI-bPxRfiCYEXAMPLEKEY"
     aws.setenv("AWS_SESSION_TOKEN", "SESSION+TOKEN")
     error = {"x-amzn-errortype": "InvalidSignatureException"}
@@ -83,12 +83,12 @@ def test_secrets_are_in_no_repr_pickle_or_error(aws):
         provider = Bedrock("m", region="us-east-1", endpoint_url=server.url)
         with pytest.raises(AuthenticationError) as caught:
             provider.blocking.chat("Hello")
-    shown = [
+    texts = [
         str(caught.value),
         repr(vars(caught.value)),
         repr(provider),
         repr(vars(provider)),
         repr(vars(provider.account)),
     ]
-    shown += [repr(asyncio.run(provider.account.held())), str(pickle.dumps(provider))]
-    assert not [text for text in shown if secret in text or "SESSION+TOKEN" in text]
+    texts += [repr(asyncio.run(provider.account.credentials())), str(pickle.dumps(provider))]
+    assert not [text for text in texts if secret in text or "SESSION+TOKEN" in text]

@@ -41,40 +41,40 @@ def signed_headers(request):
     return re.search(r"SignedHeaders=([^,]+)", request.headers["authorization"])[1]
 
 
-def as_aws_computes_it(url, request, token=None):
+def expected_signature(url, request, token=None):
     """The authorization that belongs to the request as it arrived."""
     signer = SigV4Auth(Credentials("AKIDEXAMPLE", SECRET, token), "bedrock", "us-east-1")
     names = [name for name in signed_headers(request).split(";") if name != "host"]
     headers = {name: request.headers[name] for name in names}
-    again = AWSRequest("POST", url + request.path, headers, request.body)
-    again.context["timestamp"] = request.headers["x-amz-date"]
-    to_sign = signer.string_to_sign(again, signer.canonical_request(again))
-    return signer.signature(to_sign, again)
+    copy = AWSRequest("POST", url + request.path, headers, request.body)
+    copy.context["timestamp"] = request.headers["x-amz-date"]
+    to_sign = signer.string_to_sign(copy, signer.canonical_request(copy))
+    return signer.signature(to_sign, copy)
 
 
 @pytest.mark.parametrize("token", [None, "FwoG//SESSION+TOKEN=="])
 @pytest.mark.parametrize("endpoint", ["{}", "{}/prefix/of%20a/gateway/"])
 @pytest.mark.parametrize("model", MODELS)
-def test_the_signature_is_the_one_that_aws_computes(aws, model, endpoint, token):
+def test_the_signature_is_the_same_as_botocores(aws, model, endpoint, token):
     if token:
         aws.setenv("AWS_SESSION_TOKEN", token)
     url, request = ask(model, "café 🚀", endpoint=endpoint)
-    assert request.headers["authorization"].endswith("Signature=" + as_aws_computes_it(url, request, token))
+    assert request.headers["authorization"].endswith("Signature=" + expected_signature(url, request, token))
     assert signed_headers(request) == "content-type;host;x-amz-date" + (";x-amz-security-token" if token else "")
 
 
 def test_headers_of_the_user_are_signed_too():
     url, request = ask(headers={"X-Amzn-Bedrock-Trace": "a   b", "User-Agent": "mine"})
     assert signed_headers(request) == "content-type;host;x-amz-date;x-amzn-bedrock-trace"
-    assert request.headers["authorization"].endswith("Signature=" + as_aws_computes_it(url, request))
+    assert request.headers["authorization"].endswith("Signature=" + expected_signature(url, request))
 
 
 def test_a_large_body_is_signed_in_a_thread_and_the_same():
     url, request = ask(request="x" * (1 << 20))
-    assert request.headers["authorization"].endswith("Signature=" + as_aws_computes_it(url, request))
+    assert request.headers["authorization"].endswith("Signature=" + expected_signature(url, request))
 
 
-def test_a_session_token_is_in_no_log(aws, caplog):
+def test_no_log_has_a_session_token(aws, caplog):
     aws.setenv("AWS_SESSION_TOKEN", "SESSION+TOKEN")
     caplog.set_level(logging.DEBUG)
     ask()
@@ -127,12 +127,16 @@ def test_boto3_sends_the_same(aws, model, path):
                 await provider.stream(REQUEST).response()
 
         asyncio.run(main())
-    for theirs, ours in zip(server.requests[:2], server.requests[2:], strict=True):
-        assert (ours.method, ours.path, ours.query) == (theirs.method, theirs.path, theirs.query)
-        assert ours.json == theirs.json
-        assert signed_headers(ours) == signed_headers(theirs)
+    for boto3_request, tako_request in zip(server.requests[:2], server.requests[2:], strict=True):
+        assert (tako_request.method, tako_request.path, tako_request.query) == (
+            boto3_request.method,
+            boto3_request.path,
+            boto3_request.query,
+        )
+        assert tako_request.json == boto3_request.json
+        assert signed_headers(tako_request) == signed_headers(boto3_request)
         for name in ("content-type", "host"):
-            assert ours.headers[name] == theirs.headers[name]
+            assert tako_request.headers[name] == boto3_request.headers[name]
 
 
 def test_a_bearer_key_wins_over_access_keys_and_needs_no_region(aws):

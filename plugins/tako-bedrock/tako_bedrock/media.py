@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from tako.kit.files import Media, MediaPart
     from tako.translator import PartContext
 
-IN_S3 = re.compile(r"s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?")
-"""An address in S3, as the API has it."""
-_WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+S3_URL = re.compile(r"s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?")
+"""The pattern of an S3 address, from the API."""
+_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FORMATS = {
     **{mime: ("image", mime.removeprefix("image/")) for mime in IMAGE_TYPES},
     "application/pdf": ("document", "pdf"),
     "text/csv": ("document", "csv"),
     "application/msword": ("document", "doc"),
-    _WORD: ("document", "docx"),
+    _DOCX: ("document", "docx"),
     "application/vnd.ms-excel": ("document", "xls"),
-    _SHEET: ("document", "xlsx"),
+    _XLSX: ("document", "xlsx"),
     "text/html": ("document", "html"),
     "text/plain": ("document", "txt"),
     "text/markdown": ("document", "md"),
@@ -53,8 +53,8 @@ FORMATS = {
     "video/x-ms-wmv": ("video", "wmv"),
     "video/3gpp": ("video", "three_gp"),
 }
-"""The block and the format of each type. Any other text is a "txt"."""
-_TYPES = {found: mime for mime, found in FORMATS.items()} | {
+"""The kind of block and the format for each media type. Any other text is a "txt"."""
+_TYPES = {block_format: mime for mime, block_format in FORMATS.items()} | {
     ("audio", "m4a"): "audio/mp4",
     ("audio", "mpeg"): "audio/mpeg",
     ("audio", "mpga"): "audio/mpeg",
@@ -66,42 +66,47 @@ KINDS = ("image", "document", "audio", "video")
 
 
 def encode_media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
-    """Return the block of an image or a file, or None with a notice. Bedrock itself reads from S3 alone."""
-    media = read_media(part, context, takes=_takes, schemes=("s3", "https", "http"))
+    """Return the block of an image or a file, or None with a notice. Bedrock itself only reads from S3."""
+    media = read_media(part, context, takes=_is_supported, schemes=("s3", "https", "http"))
     if media is None:
         return None
-    stored = IN_S3.fullmatch(media.url)
-    if media.url and not stored:
+    in_s3 = S3_URL.fullmatch(media.url)
+    if media.url and not in_s3:
         return {"text": FETCHING} if is_fetched(media, part, context) else None
-    kind, form = FORMATS.get(plain_type(media.mime), ("document", "txt"))
-    source = {"s3Location": {"uri": media.url}} if stored else {"bytes": media.data}
-    known = as_object(own_data(part, context).get(kind)) or {}
-    named = {"name": media.name} if kind == "document" else {}
-    return {kind: {"format": known.get("format", form), **named, "source": source}}
+    kind, block_format = FORMATS.get(plain_type(media.mime), ("document", "txt"))
+    source = {"s3Location": {"uri": media.url}} if in_s3 else {"bytes": media.data}
+    own_fields = as_object(own_data(part, context).get(kind)) or {}
+    name_field = {"name": media.name} if kind == "document" else {}
+    return {kind: {"format": own_fields.get("format", block_format), **name_field, "source": source}}
 
 
-def _takes(media: Media) -> bool:
-    """Whether there is a block of that type. Bedrock keeps no files, and wants the type of one in S3."""
-    fits = plain_type(media.mime) in FORMATS or media.kind == "text"
-    return not media.id and (fits or media.url.startswith("http"))
+def _is_supported(media: Media) -> bool:
+    """Whether a block can carry it. Bedrock stores no files, and needs the type of a file in S3."""
+    has_format = plain_type(media.mime) in FORMATS or media.kind == "text"
+    return not media.id and (has_format or media.url.startswith("http"))
 
 
 def decode_media(kind: str, fields: dict[str, Any], context: PartContext) -> Part | None:
-    """Return the part of a block, or None if it's of a kind that no part can say."""
+    """Return the part of a block, or None if no part can represent it."""
     block = as_object(fields[kind]) or {}
     source, mime = as_object(block.get("source")) or {}, _TYPES.get((kind, text_of(block.get("format"))))
-    place = as_object(source.get("s3Location")) or {}
-    data, url = text_of(source.get("bytes")), text_of(place.get("uri"))
+    location = as_object(source.get("s3Location")) or {}
+    data, url = text_of(source.get("bytes")), text_of(location.get("uri"))
     if mime is None or not (data or url):
         return None
-    known = ("name",) if FORMATS[mime] != (kind, block["format"]) else ("name", "format")
-    left = without(source, "s3Location", "uri") if url and not data else source
-    rest = {**block, "source": {name: value for name, value in left.items() if name != "bytes" and value is not None}}
+    rebuilt = ("name",) if FORMATS[mime] != (kind, block["format"]) else ("name", "format")
+    kept_source = without(source, "s3Location", "uri") if url and not data else source
+    rest = {
+        **block,
+        "source": {name: value for name, value in kept_source.items() if name != "bytes" and value is not None},
+    }
     rest = rest if rest["source"] else {**rest, "source": None}
-    state = state_of(without({**fields, kind: rest}, kind, *known), (), context)
+    state = state_of(without({**fields, kind: rest}, kind, *rebuilt), (), context)
     if kind == "image":
         return ImagePart(mime, data, state) if data else ImageUrlPart(url, mime, state)
-    if state is None and kind != "document":  # these go back to who made them; documents are the user's alone
+    if (
+        state is None and kind != "document"
+    ):  # media that a model made only go back to that model; it makes no documents
         state = State(context.origin)
     name = text_of(block.get("name")) or None
     return FilePart(mime, data, name, state) if data else FileUrlPart(url, mime, name, state)
