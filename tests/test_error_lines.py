@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tako.errors import LONGEST, ConfigurationError, PluginError, ProviderError, TakoError, one_line
 from tako.kit.failures import Facts, facts_of, make_error, read_facts
-from tako.kit.pauses import retry_after
+from tako.kit.retry_after import retry_after
 from tako.testing.server import reply, serve
 
 if TYPE_CHECKING:

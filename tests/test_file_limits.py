@@ -10,7 +10,7 @@ import pytest
 
 from tako import ChatRequest, ContentPart, Message, UnsupportedError, get_provider
 from tako import notices as codes
-from tako.kit.limits import MB
+from tako.kit.file_limits import MB
 from tako.parts import FilePart
 from tako.testing.server import serve
 

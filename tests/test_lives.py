@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tako import Capabilities, ChatRequest, Message, Provider, providers
 from tako.builtin.guard import AHEAD
 from tako.cli import main
-from tako.kit.completions.listing import read_listing
+from tako.kit.completions.discovery import read_listing
 from tako.kit.models import ModelTable
 from tako.testing.server import reply, serve
 

@@ -11,7 +11,7 @@ from tako_http_generic import EXAMPLES, HttpGeneric
 
 from tako import errors, get_provider
 from tako.kit.failures import Facts, facts_of, make_error
-from tako.kit.pauses import retry_after
+from tako.kit.retry_after import retry_after
 from tako.testing.eventstream import CONTENT_TYPE, event
 from tako.testing.server import Reply, reply, serve, sse
 

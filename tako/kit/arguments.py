@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from tako.translator import PartContext
 
 
-def as_arguments(args: Any, context: PartContext) -> dict[str, Any]:
+def encode_arguments(args: Any, context: PartContext) -> dict[str, Any]:
     """Return arguments as an object; what is none is wrapped, so that nothing of it is lost."""
-    found = as_object(args)
-    if found is not None:
-        return found
+    fields = as_object(args)
+    if fields is not None:
+        return fields
     if args is None or args == "":
         return {}
     context.notice(notices.CHANGED_PART, "the arguments aren't a JSON object, so they were sent inside one")
     return {"arguments": args}
 
 
-def given_arguments(args: Any) -> Any:
+def decode_arguments(args: Any) -> Any:
     """Return the arguments of a call on a wire that has them as an object; some servers write JSON text, or null."""
     return {} if args is None else arguments(args) if isinstance(args, str) else args

@@ -13,7 +13,7 @@ from tako.kit.connection import EndedError, NotHttpError
 from tako.kit.connection_pool import Pool, Way
 from tako.kit.habits import MANY
 from tako.kit.proxy import Proxy
-from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, bare, os_reason
+from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, describe_os_error, without_context
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -58,7 +58,7 @@ class AsyncioTransport:
     """Connections of one event loop. ``max_connections=0`` sets no limit."""
 
     def __init__(self, *, max_connections: int, proxies: Proxies) -> None:
-        self._proxies = proxies if proxies.any else None
+        self._proxies = proxies if proxies.may_apply else None
         self._slots = asyncio.Semaphore(max_connections) if max_connections else None
         self._targets: dict[str, Target] = {}
         self._pool = Pool()
@@ -221,10 +221,10 @@ def translated(error: Exception, route: Route, ended: str) -> TransportError:
     The cause is the system's error, which holds neither URLs nor headers.
     """
     if isinstance(error, TimeoutError) and error.errno is None:
-        made: TransportError = route.silent()
+        made: TransportError = route.no_answer()
     elif isinstance(error, NotHttpError):
-        made = route.no_http()
+        made = route.not_http()
     else:
-        made = route.broken(os_reason(error) if isinstance(error, OSError) else ended)
-    made.__cause__ = bare(error, made)
+        made = route.broken(describe_os_error(error) if isinstance(error, OSError) else ended)
+    made.__cause__ = without_context(error, made)
     return made

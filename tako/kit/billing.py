@@ -27,29 +27,29 @@ STANDARD = frozenset(("", "default", "standard", "on_demand", "traffic_type_unsp
 """The vendors' words for what the standard prices are for."""
 UNDECIDED = STANDARD | {"auto", "standard_only"}
 """Words of a request that leave the tier to the vendor, whose reply names it."""
-GLOBAL = ("", "global", "not_available")
+STANDARD_REGIONS = ("", "global", "not_available")
 """Where Anthropic computes at the standard prices (https://platform.claude.com/docs/en/about-claude/pricing)."""
 KNOWN_FEES = ("web_fetch_requests", "web_search_requests")
 """Counts of Anthropic's server tools whose fees are known: none beside the tokens, and that of a search."""
-BILLED = ("web_search", "file_search", "code_interpreter", "image_generation", "computer")
+BILLED_TOOLS = ("web_search", "file_search", "code_interpreter", "image_generation", "computer")
 """Beginnings of the types of OpenAI's tools that are billed by call (https://developers.openai.com/api/docs/pricing)."""
-SAID = ("cost", "cost_in_usd_ticks", "estimated_cost")
+COST_FIELDS = ("cost", "cost_in_usd_ticks", "estimated_cost")
 """Fields in which a server says what it billed."""
 TICKS = Decimal(10) ** 10
 """xAI's ``cost_in_usd_ticks`` for a dollar."""
 
 
-def bill(known: Capabilities, usage: Usage, raw: Any, request: ChatRequest) -> Cost | None:
+def bill(capabilities: Capabilities, usage: Usage, raw: Any, request: ChatRequest) -> Cost | None:
     """Return what a reply costs, None if that isn't known. ``raw`` is its body, or what a stream has of it."""
     body = as_object(raw) or {}
     counts = as_object(body.get("usage")) or as_object(body.get("usageMetadata")) or {}
     billed = _billed(counts)
     if billed is not None:
         return Cost(other=billed)
-    cost = known.cost(usage)
+    cost = capabilities.cost(usage)
     if cost is None or not _is_standard(body, counts, request):
         return None
-    return _with_searches(_with_long_writes(cost, usage, counts, known), counts, known)
+    return _with_searches(_with_long_writes(cost, usage, counts, capabilities), counts, capabilities)
 
 
 def _billed(counts: Object) -> Decimal | None:
@@ -58,17 +58,17 @@ def _billed(counts: Object) -> Decimal | None:
     OpenRouter and LiteLLM have a number, Perplexity an object, DeepInfra an estimate that it bills, xAI ticks. Whoever
     brings a key to OpenRouter pays the vendor beside it.
     """
-    if counts.keys().isdisjoint(SAID):  # most say nothing of it
+    if counts.keys().isdisjoint(COST_FIELDS):  # most say nothing of it
         return None
-    given = counts.get("cost")
-    inner = as_object(given)
-    dollars = _dollars(inner.get("total_cost") if inner is not None else given)
+    value = counts.get("cost")
+    details = as_object(value)
+    dollars = _dollars(details.get("total_cost") if details is not None else value)
     if dollars is None:
         ticks = _dollars(counts.get("cost_in_usd_ticks"))
         return ticks / TICKS if ticks is not None else _dollars(counts.get("estimated_cost"))
     if counts.get("is_byok") is True:
-        beside = _dollars((as_object(counts.get("cost_details")) or {}).get("upstream_inference_cost"))
-        return None if beside is None else dollars + beside
+        upstream = _dollars((as_object(counts.get("cost_details")) or {}).get("upstream_inference_cost"))
+        return None if upstream is None else dollars + upstream
     return dollars
 
 
@@ -85,14 +85,16 @@ def _dollars(value: Any) -> Decimal | None:
 
 def _is_standard(body: Object, counts: Object, request: ChatRequest) -> bool:
     """Whether the standard prices are all that counts."""
-    tiers = [text_of(word).lower() for word in _tiers(body, counts)]
-    asked = [text_of(request.extra.get(name)).lower() for name in ("service_tier", "serviceTier", "speed")]
+    tiers = [text_of(tier).lower() for tier in _tiers(body, counts)]
+    requested = [text_of(request.extra.get(name)).lower() for name in ("service_tier", "serviceTier", "speed")]
     return (
         STANDARD.issuperset(tiers)
-        and (any(tiers) or UNDECIDED.issuperset(asked))
-        and text_of(counts.get("inference_geo")) in GLOBAL
+        and (any(tiers) or UNDECIDED.issuperset(requested))
+        and text_of(counts.get("inference_geo")) in STANDARD_REGIONS
         and not counts.get("is_byok")
-        and not any(text_of(one.get("type")) not in ("", "message") for one in _objects(counts.get("iterations")))
+        and not any(
+            text_of(iteration.get("type")) not in ("", "message") for iteration in _objects(counts.get("iterations"))
+        )
         and not (_has_fees(body, counts) or _has_other_media(counts))
         and not ("web_search_options" in request.extra or _offers_billed(body, request))
     )
@@ -109,12 +111,12 @@ def _tiers(body: Object, counts: Object) -> Iterator[Any]:
 def _has_fees(body: Object, counts: Object) -> bool:
     """Whether tools ran that are billed by call: Anthropic's, OpenAI's, and Google's searches."""
     used = as_object(counts.get("server_tool_use")) or {}
-    searched = [as_object(one.get("groundingMetadata")) or {} for one in _objects(body.get("candidates"))]
+    metadata = [as_object(candidate.get("groundingMetadata")) or {} for candidate in _objects(body.get("candidates"))]
     return (
         any(count_of(count) for name, count in used.items() if name not in KNOWN_FEES)
         or any(_numbers(body.get("tool_usage")))
-        or any(text_of(item.get("type")).startswith(BILLED) for item in _objects(body.get("output")))
-        or any(one.get("webSearchQueries") or one.get("groundingChunks") for one in searched)
+        or any(text_of(item.get("type")).startswith(BILLED_TOOLS) for item in _objects(body.get("output")))
+        or any(one.get("webSearchQueries") or one.get("groundingChunks") for one in metadata)
     )
 
 
@@ -127,47 +129,54 @@ def _offers_billed(body: Object, request: ChatRequest) -> bool:
     if "tool_usage" in body or "output" in body or "server_tool_use" in counts or body.get("type") == "message":
         return False
     offered = [tool.block for tool in request.tools if isinstance(tool, VendorTool)]
-    return any(text_of(block.get("type")).startswith(BILLED) for block in offered)
+    return any(text_of(block.get("type")).startswith(BILLED_TOOLS) for block in offered)
 
 
 def _has_other_media(counts: Object) -> bool:
     """Whether tokens have prices of their own: those of sounds, and of images that were made."""
     details = [as_object(value) or {} for name, value in counts.items() if name.endswith("_details")]
-    made = as_object(counts.get("completion_tokens_details")) or as_object(counts.get("output_tokens_details")) or {}
-    if any(count_of(one.get("audio_tokens")) for one in details) or count_of(made.get("image_tokens")):
+    output_details = (
+        as_object(counts.get("completion_tokens_details")) or as_object(counts.get("output_tokens_details")) or {}
+    )
+    if any(count_of(details_of_kind.get("audio_tokens")) for details_of_kind in details) or count_of(
+        output_details.get("image_tokens")
+    ):
         return True
     for name, value in counts.items():
         if name.endswith("TokensDetails"):
-            usual = ("TEXT",) if name.startswith("candidates") else ("TEXT", "IMAGE", "VIDEO", "DOCUMENT")
-            if any(count_of(one.get("tokenCount")) and one.get("modality") not in usual for one in _objects(value)):
+            standard_modalities = ("TEXT",) if name.startswith("candidates") else ("TEXT", "IMAGE", "VIDEO", "DOCUMENT")
+            if any(
+                count_of(one.get("tokenCount")) and one.get("modality") not in standard_modalities
+                for one in _objects(value)
+            ):
                 return True
     return False
 
 
-def _with_searches(cost: Cost | None, counts: Object, known: Capabilities) -> Cost | None:
+def _with_searches(cost: Cost | None, counts: Object, capabilities: Capabilities) -> Cost | None:
     """Add the fees of searches that the vendor ran, None if they have no price."""
     searches = count_of((as_object(counts.get("server_tool_use")) or {}).get("web_search_requests"))
     if cost is None or not searches:
         return cost
-    fee = known.usd_per_web_search
+    fee = capabilities.usd_per_web_search
     return None if fee is None else replace(cost, other=cost.other + searches * Decimal(str(fee)))
 
 
-def _with_long_writes(cost: Cost, usage: Usage, counts: Object, known: Capabilities) -> Cost | None:
+def _with_long_writes(cost: Cost, usage: Usage, counts: Object, capabilities: Capabilities) -> Cost | None:
     """Price what was written to the cache for an hour, None if a duration has no price."""
     written = as_object(counts.get("cache_creation")) or {}  # Anthropic's
     tokens = {name: count for name, value in written.items() if (count := count_of(value))}
-    for one in _objects(counts.get("cacheDetails")):  # Bedrock's
-        tokens[f"ephemeral_{text_of(one.get('ttl'))}_input_tokens"] = count_of(one.get("inputTokens"))
-    hour = tokens.pop("ephemeral_1h_input_tokens", 0)
+    for entry in _objects(counts.get("cacheDetails")):  # Bedrock's
+        tokens[f"ephemeral_{text_of(entry.get('ttl'))}_input_tokens"] = count_of(entry.get("inputTokens"))
+    hour_tokens = tokens.pop("ephemeral_1h_input_tokens", 0)
     if tokens.keys() - {"ephemeral_5m_input_tokens"}:
         return None
-    if not hour:
+    if not hour_tokens:
         return cost
-    short, long = known.usd_per_cache_write_mtok, known.usd_per_cache_write_1h_mtok
-    if short is None or long is None or known.is_long(usage):
+    short, long = capabilities.usd_per_cache_write_mtok, capabilities.usd_per_cache_write_1h_mtok
+    if short is None or long is None or capabilities.is_long(usage):
         return None
-    return replace(cost, cache_write=cost.cache_write + hour * (Decimal(str(long)) - Decimal(str(short))) / MTOK)
+    return replace(cost, cache_write=cost.cache_write + hour_tokens * (Decimal(str(long)) - Decimal(str(short))) / MTOK)
 
 
 def _objects(value: Any) -> list[Object]:
@@ -177,5 +186,5 @@ def _objects(value: Any) -> list[Object]:
 def _numbers(value: Any) -> Iterator[int]:
     """List the counts in an object, however deep."""
     inner: Mapping[str, Any] = as_object(value) or {}
-    for one in inner.values():
-        yield from _numbers(one) if isinstance(one, dict) else (count_of(one),)
+    for item in inner.values():
+        yield from _numbers(item) if isinstance(item, dict) else (count_of(item),)

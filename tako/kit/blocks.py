@@ -26,25 +26,25 @@ def state_of(block: dict[str, Any], known: Collection[str], context: PartContext
 
 
 def is_own(part: Part, context: PartContext) -> bool:
-    """Whether a part was made by who is asked."""
+    """Whether the vendor that gets the request made a part."""
     return part.state is not None and context.accepts(part, part.state.origin)
 
 
 def own_data(part: Part, context: PartContext) -> dict[str, Any]:
-    """Return the data of a part's state if who is asked made it, else {}."""
+    """Return the data of a part's state if the vendor that gets the request made it, else {}."""
     return part.state.data if part.state is not None and is_own(part, context) else {}
 
 
-def is_spelled(text: str, args: Any) -> bool:
-    """Whether a call's arguments came in other words than tako writes them in, or aren't JSON at all."""
+def is_spelled_differently(text: str, args: Any) -> bool:
+    """Whether a call's arguments came as other text than tako would write, or aren't JSON."""
     return bool(text) and (isinstance(args, str) or msgspec.json.encode(args).decode() != text)
 
 
-def only_spells(part: Part) -> bool:
-    """Whether a call's state has no more than the text of its arguments, whose value every vendor gets."""
+def has_only_spelling(part: Part) -> bool:
+    """Whether a call's state has only the text of its arguments. Every vendor gets their value anyway."""
     data = part.state.data if part.state is not None else {}
-    written = as_object(data.get("function")) if data.keys() == {"function"} else data
-    return isinstance(part, ToolCallPart) and written is not None and written.keys() - {"type"} == {"arguments"}
+    call = as_object(data.get("function")) if data.keys() == {"function"} else data
+    return isinstance(part, ToolCallPart) and call is not None and call.keys() - {"type"} == {"arguments"}
 
 
 def without(block: dict[str, Any], kind: str, *known: str) -> dict[str, Any]:

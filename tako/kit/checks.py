@@ -21,18 +21,18 @@ class Default(str):
     __slots__ = ()
 
 
-def given(value: Any) -> Any:
+def explicit(value: Any) -> Any:
     """Return an option, or None where nobody gave it and its ``Default`` stands there."""
     return None if isinstance(value, Default) else value
 
 
-def check_kind(value: Any, kind: type | tuple[type, ...], option: str, owner: str, words: str) -> None:
+def check_kind(value: Any, kind: type | tuple[type, ...], option: str, owner: str, expected: str) -> None:
     """Refuse an option of another type than ``kind`` (None is for "not given"); ``words`` say what is expected.
 
     Raises ConfigurationError, which shows the type and never the value: it may be a secret in the wrong place.
     """
     if value is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
-        raise ConfigurationError(f"{owner}: {option} is {words}, not {kind_of(value)}")
+        raise ConfigurationError(f"{owner}: {option} is {expected}, not {kind_of(value)}")
 
 
 def check_text(value: Any, option: str, owner: str) -> None:
@@ -45,19 +45,19 @@ def path_of(name: str, option: str, owner: str, *, safe: str = "") -> str:
 
     Raises ConfigurationError for one that would leave its place there: servers and proxies decode what is encoded.
     """
-    leaves = any(step in ("", ".", "..") for step in name.split("/"))
-    if leaves or _NO_STEP.search(name) or not name.isprintable():
+    is_relative = any(step in ("", ".", "..") for step in name.split("/"))
+    if is_relative or _FORBIDDEN_IN_PATH.search(name) or not name.isprintable():
         raise ConfigurationError(f"{owner}: {option}={name!r} can't be a part of an address; check the name")
     return quote(name, safe=safe)
 
 
 def check_transport_options(options: Mapping[str, Any], owner: str) -> None:
     """Check what all HTTP providers take, as far as it is given. Raises ConfigurationError with the option's name."""
-    for option, (fits, words) in _EXPECTED.items():
-        if option in options and not fits(options[option]):
+    for option, (is_valid, expected) in _EXPECTED.items():
+        if option in options and not is_valid(options[option]):
             value = options[option]
-            shown = repr(value) if isinstance(value, (int, float)) or value is None else f"{kind_of(value)}"
-            raise ConfigurationError(f"{owner}: {option} is {words}, not {shown}")
+            description = repr(value) if isinstance(value, (int, float)) or value is None else f"{kind_of(value)}"
+            raise ConfigurationError(f"{owner}: {option} is {expected}, not {description}")
 
 
 def _is_count(value: Any) -> bool:
@@ -84,7 +84,7 @@ def _is_headers(value: Any) -> bool:
     return isinstance(value, Mapping)
 
 
-_NO_STEP = re.compile(r"[?#%\\]")
+_FORBIDDEN_IN_PATH = re.compile(r"[?#%\\]")
 _SECONDS = (is_seconds, SECONDS)
 _BYTES = (_is_size, "a number of bytes above 0")
 _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {

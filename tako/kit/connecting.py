@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from tako.kit.connection import Connection, EndedError, NotHttpError
 from tako.kit.tls import trusted
-from tako.kit.transport_errors import bare, os_reason
+from tako.kit.transport_errors import describe_os_error, without_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,12 +172,12 @@ def _translated(error: Exception, route: Route, *, at_proxy: bool) -> TransportE
     elif isinstance(error, (socket.gaierror, UnicodeError)):  # the latter for what can't be a host's name
         made = route.unknown_host()
     elif isinstance(error, ssl.SSLError):
-        made = route.no_tls(error, at_proxy=at_proxy)
+        made = route.tls_failed(error, at_proxy=at_proxy)
     elif isinstance(error, RefusedError):
         made = route.tunnel_refused(error.status)
     elif isinstance(error, NotHttpError):
         made = route.tunnel_refused(None)
     else:
-        made = route.unreachable(os_reason(error))
-    made.__cause__ = bare(error, made)
+        made = route.unreachable(describe_os_error(error))
+    made.__cause__ = without_context(error, made)
     return made

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tako.types import Chunk
 
 
-class Over(ABC):
+class WrappingDecoder(ABC):
     """A decoder over another one, whose chunks ``_changed`` changes."""
 
     def __init__(self, inner: StreamDecoder) -> None:
@@ -25,11 +25,11 @@ class Over(ABC):
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
-        return self._changed(self._inner.feed(data))
+        return self._convert(self._inner.feed(data))
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         """Yield what is left."""
-        return self._changed(self._inner.finish(clean=clean))
+        return self._convert(self._inner.finish(clean=clean))
 
     @abstractmethod
-    def _changed(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]: ...
+    def _convert(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]: ...

@@ -14,7 +14,7 @@ from tako.errors import ConfigurationError, kind_of
 from tako.extra import merge as merge  # noqa: PLC0414 - for authors of plugins, who look for it here
 from tako.extra import merge_extra as merge_extra  # noqa: PLC0414
 from tako.json_values import as_array, as_object
-from tako.kit.blocks import only_spells
+from tako.kit.blocks import has_only_spelling
 from tako.parts import ContentPart, Part, ReasoningPart, TextPart, ToolResultPart
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from tako.translator import PartContext, Translator
     from tako.types import Message
 
-LONG = 1024 * 1024
+LONG_STRING = 1024 * 1024
 """Characters from which on a string is long."""
-_LONG = f"long-string-{token_hex(16)}"
+_PLACEHOLDER = f"long-string-{token_hex(16)}"
 
 
 def encode_parts(message: Message, i: int, translator: Translator, context: PartContext) -> Iterator[tuple[Part, Any]]:
@@ -54,12 +54,12 @@ def refuse_empty(messages: Sequence[Any], context: PartContext) -> None:
     """
     if messages or (context.request.strict and context.notices):
         return
-    lost = "; ".join([f"{notice.path}: {notice.message}" for notice in context.notices if notice.path])
-    raise ConfigurationError(f"{context.provider} has nothing to send: {lost or 'the messages are empty'}")
+    reasons = "; ".join([f"{notice.path}: {notice.message}" for notice in context.notices if notice.path])
+    raise ConfigurationError(f"{context.provider} has nothing to send: {reasons or 'the messages are empty'}")
 
 
-def speak_as_user(system: Sequence[Any], context: PartContext) -> None:
-    """Note that the system's text goes out as the user's turn: there is no other, and the wire needs one.
+def note_system_as_user(system: Sequence[Any], context: PartContext) -> None:
+    """Note that the system's text goes out as the user's turn, because there's no other and the wire needs one.
 
     Raises as ``refuse_empty`` does where there is no such text either.
     """
@@ -70,32 +70,32 @@ def speak_as_user(system: Sequence[Any], context: PartContext) -> None:
 
 
 def own_state(part: Part, context: PartContext) -> dict[str, Any]:
-    """Return the fields of a part's state that go back to who is asked; another origin's are left out with a notice."""
+    """Return the fields of a part's state that go back to the vendor; another origin's are left out with a notice."""
     state = part.state
     if state is None or not state.data:
         return {}
     if context.accepts(part, state.origin):
         return state.data
-    if not only_spells(part):
+    if not has_only_spelling(part):
         context.notice(notices.FOREIGN_STATE, f"state of {_name(state.origin)} was left out")
     return {}
 
 
 def note_empty(part: TextPart, context: PartContext) -> None:
     """Note that a part without text was left out, or that the state of another origin was, if that is all it had."""
-    noted = len(context.notices)
+    before = len(context.notices)
     own_state(part, context)
-    if len(context.notices) == noted:
+    if len(context.notices) == before:
         context.notice(notices.EMPTY_TEXT, "an empty text was left out")
 
 
 def is_foreign(part: ReasoningPart | VendorPart, context: PartContext) -> bool:
-    """Whether a part is another origin's, with a notice then: it goes back to no one but who made it."""
+    """Whether a part is another origin's. If so, that's noted: only the vendor that made it gets it back."""
     if part.state is not None and context.accepts(part, part.state.origin):
         return False
-    what = "reasoning" if isinstance(part, ReasoningPart) else f"a block {part.kind!r}"
-    whose = _name(part.state.origin) if part.state is not None else "unknown origin"
-    context.notice(notices.FOREIGN_STATE, f"{what} of {whose} was left out")
+    description = "reasoning" if isinstance(part, ReasoningPart) else f"a block {part.kind!r}"
+    owner = _name(part.state.origin) if part.state is not None else "unknown origin"
+    context.notice(notices.FOREIGN_STATE, f"{description} of {owner} was left out")
     return True
 
 
@@ -114,12 +114,12 @@ def encode_vendor_part(part: VendorPart, context: PartContext) -> dict[str, Any]
 
 
 def _name(origin: Origin) -> str:
-    """Spell an origin for a notice: as much as tells it from who is asked."""
-    who = f"{origin.provider}:{origin.model}" if origin.model else origin.provider or "unknown origin"
-    return f"{who} at {origin.server}" if origin.server else who
+    """Describe an origin for a notice."""
+    model = f"{origin.provider}:{origin.model}" if origin.model else origin.provider or "unknown origin"
+    return f"{model} at {origin.server}" if origin.server else model
 
 
-SENT = ("text", "image", "image_url", "file", "file_url", "file_id")
+RESULT_TYPES = ("text", "image", "image_url", "file", "file_url", "file_id")
 """The tags of the parts that a tool result may hold."""
 
 
@@ -133,7 +133,7 @@ def result_parts(part: ToolResultPart) -> list[Part] | None:
         return None
     if all(isinstance(item, ContentPart) for item in items):
         return items
-    if all((as_object(item) or {}).get("type") in SENT for item in items):
+    if all((as_object(item) or {}).get("type") in RESULT_TYPES for item in items):
         with suppress(msgspec.ValidationError, RecursionError):
             return msgspec.convert(items, list[Part])
     return None
@@ -143,8 +143,8 @@ def encode_inner(
     parts: list[Part],
     context: PartContext,
     *,
-    fits: tuple[type[Part], ...],
-    moved: Callable[[Any], bool] = lambda _: False,
+    accepted: tuple[type[Part], ...],
+    is_moved: Callable[[Any], bool] = lambda _: False,
 ) -> list[Any]:
     """Encode the parts inside a tool result, each by the whole translator; those that don't fit there are noted.
 
@@ -155,10 +155,10 @@ def encode_inner(
     for k, part in enumerate(parts):
         context.path = f"{path}.result[{k}]"
         before = len(context.notices)
-        block = inner(part, context) if inner is not None and isinstance(part, fits) else None
+        block = inner(part, context) if inner is not None and isinstance(part, accepted) else None
         if block is not None:
             blocks.append(block)
-            if moved(block):
+            if is_moved(block):
                 context.notice(notices.CHANGED_PART, "it was sent after the tool results, which can't contain it")
         elif len(context.notices) == before:
             context.notice(notices.MISPLACED_PART, f"{kind_of(part)} can't be in a tool result")
@@ -172,34 +172,34 @@ def encode(body: Any, *, large: bool = False) -> bytes:
     ``large``: there may be strings as long as images are. They are copied once then; msgspec's buffer grows to half as
     much again.
     """
-    long: list[str] = []
+    long_strings: list[str] = []
     try:
-        encoded = msgspec.json.encode(_without_long(body, long) if large else body)
+        encoded = msgspec.json.encode(_replace_long_strings(body, long_strings) if large else body)
     except RecursionError as error:
         raise ConfigurationError("a value in the request is nested too deeply") from error
     except (TypeError, ValueError, UnicodeError, OverflowError) as error:
         raise ConfigurationError(f"the request holds a value that JSON can't carry: {error}") from error
-    if not long:
+    if not long_strings:
         return encoded
-    whole = BytesIO()
-    start, *rest = encoded.split(_LONG.encode())
-    whole.write(start)
-    for text, piece in zip(long, rest, strict=True):
-        for at in range(0, len(text), LONG):
-            whole.write(text[at : at + LONG].encode())
-        whole.write(piece)
-    return whole.getvalue()
+    buffer = BytesIO()
+    first, *rest = encoded.split(_PLACEHOLDER.encode())
+    buffer.write(first)
+    for text, piece in zip(long_strings, rest, strict=True):
+        for start in range(0, len(text), LONG_STRING):
+            buffer.write(text[start : start + LONG_STRING].encode())
+        buffer.write(piece)
+    return buffer.getvalue()
 
 
-def _without_long(value: Any, long: list[str]) -> Any:
+def _replace_long_strings(value: Any, long_strings: list[str]) -> Any:
     """Put a mark in the place of each long string that JSON has as it is; the body itself stays unchanged."""
     if isinstance(value, str):
-        if len(value) < LONG or not (value.isascii() and value.isprintable()) or '"' in value or "\\" in value:
+        if len(value) < LONG_STRING or not (value.isascii() and value.isprintable()) or '"' in value or "\\" in value:
             return value
-        long.append(value)
-        return _LONG
+        long_strings.append(value)
+        return _PLACEHOLDER
     if isinstance(value, dict):
-        return {key: _without_long(inner, long) for key, inner in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
+        return {key: _replace_long_strings(inner, long_strings) for key, inner in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
     if isinstance(value, list):
-        return [_without_long(inner, long) for inner in value]  # pyright: ignore[reportUnknownVariableType] - any JSON
+        return [_replace_long_strings(inner, long_strings) for inner in value]  # pyright: ignore[reportUnknownVariableType] - any JSON
     return value

@@ -24,12 +24,12 @@ from tako.errors import (
     one_line,
 )
 from tako.json_values import as_array, as_object, text_of
-from tako.kit.pauses import duration, retry_after
+from tako.kit.retry_after import parse_duration, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BAD_INPUT = (
+BAD_INPUT_CODES = (
     "data_residency_mismatch",
     "empty_image_file",
     "failed_to_download_image",
@@ -48,7 +48,7 @@ BAD_INPUT = (
 )
 """OpenAI's codes of a reply that failed for what was sent (``ResponseError`` of openai 3.57)."""
 CODES: Mapping[str, type[ProviderError]] = {
-    **dict.fromkeys(BAD_INPUT, BadRequestError),
+    **dict.fromkeys(BAD_INPUT_CODES, BadRequestError),
     "api_error": ServerError,
     "authentication_error": AuthenticationError,
     "billing_error": PermissionDeniedError,
@@ -116,19 +116,19 @@ LASTING = SPENT_CODES | {
     "linked_organization_billing_unavailable",
 }
 """All codes that waiting doesn't cure, whatever their status."""
-SPENT = re.compile(
+SPENT_PATTERN = re.compile(
     r"(?i)spend(ing)?[-_ ]?limit|insufficient[-_ ]?(quota|balance|credit|fund)|(quota|credits?)[-_ ]?exceeded"
 )
 """What such codes of other vendors have in them (xAI, Moonshot, OpenRouter and those that hand theirs through)."""
-USED_UP = re.compile("PerDay|PerMonth")
+LONG_QUOTA = re.compile("PerDay|PerMonth")
 """Google's names of quotas that are full again too late for a retry."""
 
 REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-typhoon-request-id", "cf-ray")
 LONGEST_BODY = 4096
 LONGEST_MESSAGE = 1500
-LONGEST_WORD = 200
+LONGEST_CODE = 200
 """Characters of a code or a request's id."""
-NO_CREDIT = 402
+PAYMENT_REQUIRED = 402
 NOT_IMPLEMENTED = 501
 _STATUS = re.compile(r"[45][0-9]{2}")
 
@@ -192,37 +192,37 @@ def make_error(
     facts: Facts, *, codes: Mapping[str, type[ProviderError]], status: int | None, headers: Mapping[str, str], body: str
 ) -> ProviderError:
     """Make the error that the facts stand for: by the vendor's own ``codes``, by a shared code, by the status."""
-    own = next((codes[code] for code in facts.codes if code in codes), None)
+    vendor_class = next((codes[code] for code in facts.codes if code in codes), None)
     shared = [CODES[code] for code in facts.codes if code in CODES]
     status = facts.status if status is None else status
-    if own is BadRequestError and status == NO_CREDIT:
-        own = None  # the status says more
-    spent = not SPENT_CODES.isdisjoint(facts.codes) or any(map(SPENT.search, facts.codes))
-    cls = own or _fitting(shared, status) or (by_status(status) if status else ProviderError)
-    if spent and status != NO_CREDIT:
+    if vendor_class is BadRequestError and status == PAYMENT_REQUIRED:
+        vendor_class = None  # the status says more
+    is_spent = not SPENT_CODES.isdisjoint(facts.codes) or any(map(SPENT_PATTERN.search, facts.codes))
+    cls = vendor_class or _matching_class(shared, status) or (by_status(status) if status else ProviderError)
+    if is_spent and status != PAYMENT_REQUIRED:
         cls = RateLimitError
     code = next(iter(facts.codes), None)
     message = one_line(facts.message, LONGEST_MESSAGE)
     error = cls(
         message or (f"HTTP {status}" if status else "the vendor reported an error"),
         status_code=status if status is not None else cls.default_status,
-        code=one_line(code, LONGEST_WORD) if code is not None else None,
+        code=one_line(code, LONGEST_CODE) if code is not None else None,
         request_id=request_id(headers) or facts.request_id or None,
         retry_after=facts.retry_after if facts.retry_after is not None else retry_after(headers, status),
         body=body[:LONGEST_BODY],
     )
-    if spent or facts.lasting or status == NOT_IMPLEMENTED or not LASTING.isdisjoint(facts.codes):
+    if is_spent or facts.lasting or status == NOT_IMPLEMENTED or not LASTING.isdisjoint(facts.codes):
         error.retryable = False
-    vendors_word = headers.get("x-should-retry", "").strip().lower()
-    if vendors_word in ("true", "false"):
-        error.retryable = vendors_word == "true"
+    should_retry = headers.get("x-should-retry", "").strip().lower()
+    if should_retry in ("true", "false"):
+        error.retryable = should_retry == "true"
     return error
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the id that the vendor gave a request, None if there is none."""
-    found = next((headers[name] for name in REQUEST_IDS if name in headers), None)
-    return None if found is None else one_line(found, LONGEST_WORD)
+    value = next((headers[name] for name in REQUEST_IDS if name in headers), None)
+    return None if value is None else one_line(value, LONGEST_CODE)
 
 
 def name_request(error: BaseException, headers: Mapping[str, str]) -> None:
@@ -231,14 +231,14 @@ def name_request(error: BaseException, headers: Mapping[str, str]) -> None:
         error.request_id = request_id(headers)
 
 
-def _fitting(known: list[type[ProviderError]], status: int | None) -> type[ProviderError] | None:
+def _matching_class(classes: list[type[ProviderError]], status: int | None) -> type[ProviderError] | None:
     """Pick the first class by code that refines the status, or contradicts a status that says nothing."""
     if status is None or status < 400:  # noqa: PLR2004 - RFC 9110
-        return known[0] if known else None
+        return classes[0] if classes else None
     general = by_status(status)
-    for cls in known:
-        plain = general is BadRequestError and status == 400  # noqa: PLR2004 - RFC 9110
-        if plain or issubclass(cls, general) or cls is ContentFilterError:
+    for cls in classes:
+        is_unspecific = general is BadRequestError and status == 400  # noqa: PLR2004 - RFC 9110
+        if is_unspecific or issubclass(cls, general) or cls is ContentFilterError:
             return cls
     return None
 
@@ -268,24 +268,26 @@ def facts_of(value: Any) -> Facts:
     inner = error_in(outer) or outer.get("error", outer)
     if isinstance(inner, str):
         return Facts(inner, _codes(outer.get("code"), outer.get("type")), _status(outer.get("code")))
-    said = as_object(inner) or outer
-    said = as_object(said.get("error")) or said  # a gateway wraps what its vendor said
-    words = [found.get(name) for found in (said, outer) for name in ("message", "Message", "msg", "detail", "title")]
-    message = next(filter(None, words), None) or (outer if any(outer.values()) else "")  # unknown shapes say it all
-    deeper = as_object(said.get("innererror")) or {}  # Azure puts the reason of a content filter one level down
-    status = _status(*(said.get(name) for name in ("code", "status_code", "statusCode", "raw_status_code")))
+    error = as_object(inner) or outer
+    error = as_object(error.get("error")) or error  # a gateway wraps what its vendor said
+    messages = [
+        found.get(name) for found in (error, outer) for name in ("message", "Message", "msg", "detail", "title")
+    ]
+    message = next(filter(None, messages), None) or (outer if any(outer.values()) else "")  # unknown shapes say it all
+    inner_error = as_object(error.get("innererror")) or {}  # Azure puts the reason of a content filter one level down
+    status = _status(*(error.get(name) for name in ("code", "status_code", "statusCode", "raw_status_code")))
     facts = Facts(_text(message), [], status, request_id=text_of(outer.get("request_id")))
-    reasons = _details(said.get("details"), facts)
-    facts.codes = _codes(*reasons, said.get("code"), said.get("type"), said.get("status"), deeper.get("code"))
+    reasons = _details(error.get("details"), facts)
+    facts.codes = _codes(*reasons, error.get("code"), error.get("type"), error.get("status"), inner_error.get("code"))
     return facts
 
 
 def error_in(document: Mapping[str, Any]) -> Any:
     """Return the error that a JSON object reports under ``error``, or under ``errors`` the first; None if none."""
-    found = document.get("error") or document.get("errors")
-    while array := as_array(found):
-        found = array[0]
-    return found or None
+    error = document.get("error") or document.get("errors")
+    while array := as_array(error):
+        error = array[0]
+    return error or None
 
 
 def _details(details: Any, facts: Facts) -> list[str]:
@@ -293,9 +295,9 @@ def _details(details: Any, facts: Facts) -> list[str]:
 
     Puts what else Google says into ``facts``: the pause of a RetryInfo, and whether a quota is used up.
     """
-    one = as_object(details)
-    if one is not None:
-        return [text_of(one.get("error_code"))]
+    fields = as_object(details)
+    if fields is not None:
+        return [text_of(fields.get("error_code"))]
     reasons: list[str] = []
     for detail in map(as_object, as_array(details) or ()):
         kind = text_of((detail or {}).get("@type")).rpartition(".")[2]
@@ -304,26 +306,26 @@ def _details(details: Any, facts: Facts) -> list[str]:
         if kind == "ErrorInfo":
             reasons.append(text_of(detail.get("reason")))
             limit = text_of((as_object(detail.get("metadata")) or {}).get("quota_limit"))
-            facts.lasting = facts.lasting or bool(USED_UP.search(limit))
+            facts.lasting = facts.lasting or bool(LONG_QUOTA.search(limit))
         elif kind == "RetryInfo":
-            pause = duration(text_of(detail.get("retryDelay")))
+            pause = parse_duration(text_of(detail.get("retryDelay")))
             facts.retry_after = pause if math.isfinite(pause) else facts.retry_after
         elif kind == "QuotaFailure":
             quotas = [
                 text_of(one.get("quotaId")) for one in map(as_object, as_array(detail.get("violations")) or ()) if one
             ]
-            facts.lasting = facts.lasting or any(map(USED_UP.search, quotas))
+            facts.lasting = facts.lasting or any(map(LONG_QUOTA.search, quotas))
     return reasons
 
 
-def _codes(*found: Any) -> list[str]:
+def _codes(*values: Any) -> list[str]:
     """Keep what may be a code, statuses last; a number of more digits than these is none."""
-    codes = [str(code) for code in found if code and (isinstance(code, str) or (type(code) is int and code < 1 << 64))]
+    codes = [str(code) for code in values if code and (isinstance(code, str) or (type(code) is int and code < 1 << 64))]
     return sorted(codes, key=lambda code: bool(_STATUS.fullmatch(code)))
 
 
-def _status(*found: Any) -> int | None:
-    for code in found:
+def _status(*values: Any) -> int | None:
+    for code in values:
         number = int(code) if isinstance(code, str) and _STATUS.fullmatch(code) else code
         if isinstance(number, int) and 400 <= number < 600:  # noqa: PLR2004 - RFC 9110
             return number
@@ -332,8 +334,8 @@ def _status(*found: Any) -> int | None:
 
 def _text(message: Any) -> str:
     """Write a message of any shape as text."""
-    while (wrapped := as_object(message)) is not None and "detail" in wrapped:  # Mistral wraps what FastAPI says
-        message = wrapped["detail"]
+    while (fields := as_object(message)) is not None and "detail" in fields:  # Mistral wraps what FastAPI says
+        message = fields["detail"]
     if isinstance(message, str):
         return message
     items = [item for item in map(as_object, as_array(message) or []) if item is not None]

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tako.kit.encoding import result_parts
 from tako.kit.exchange import refuse_if_strict
-from tako.kit.limits import note_limits
+from tako.kit.file_limits import note_limits
 from tako.kit.tagged import with_tags
 from tako.parts import FilePart, FileUrlPart, ImagePart, ImageUrlPart, ToolResultPart
 
@@ -33,20 +33,20 @@ async def encode_fetched(
     """
     context = provider.context(request)
     request = with_tags(request, context)
-    encoded = _encoded(provider, request, context, encode)
+    encoded = _encode(provider, request, context, encode)
     if not context.wanted or provider.url_prefetch is None:
         return encoded
     refuse_if_strict(request, context.notices, provider)
     from tako.kit.prefetch import fetch_files
 
-    wanted = [part for part in context.wanted if isinstance(part, (ImageUrlPart, FileUrlPart))]
-    files = await fetch_files(wanted, provider.url_prefetch)
-    inline = {id(part): _filled(part, file) for part, file in zip(wanted, files, strict=True)}
-    whole = replace(request, messages=[_with(message, inline) for message in request.messages])
-    return _encoded(provider, whole, provider.context(whole), encode)
+    parts = [part for part in context.wanted if isinstance(part, (ImageUrlPart, FileUrlPart))]
+    files = await fetch_files(parts, provider.url_prefetch)
+    inline = {id(part): _replacement(part, file) for part, file in zip(parts, files, strict=True)}
+    complete = replace(request, messages=[_replace_in_message(message, inline) for message in request.messages])
+    return _encode(provider, complete, provider.context(complete), encode)
 
 
-def _encoded(
+def _encode(
     provider: HttpProvider, request: ChatRequest, context: PartContext, encode: Callable[[ChatRequest, PartContext], T]
 ) -> T:
     encoded = encode(request, context)
@@ -54,21 +54,21 @@ def _encoded(
     return encoded
 
 
-def _filled(part: ImageUrlPart | FileUrlPart, file: Fetched) -> Fetched:
+def _replacement(part: ImageUrlPart | FileUrlPart, file: Fetched) -> Fetched:
     """Return a part with the bytes that were fetched, and everything else of the one that names the address."""
     if isinstance(file, FilePart):
         return replace(file, name=getattr(part, "name", None), extra=part.extra, cache=part.cache)
     return replace(file, extra=part.extra, cache=part.cache)
 
 
-def _with(message: Message, inline: Mapping[int, Part]) -> Message:
+def _replace_in_message(message: Message, inline: Mapping[int, Part]) -> Message:
     """Put fetched files in, also inside of tool results."""
     if isinstance(message.content, str):
         return message
-    parts: list[Any] = [inline.get(id(part)) or _inside(part, inline) for part in message.content]
+    parts: list[Any] = [inline.get(id(part)) or _replace_in_result(part, inline) for part in message.content]
     return replace(message, content=parts)
 
 
-def _inside(part: Part, inline: Mapping[int, Part]) -> Part:
+def _replace_in_result(part: Part, inline: Mapping[int, Part]) -> Part:
     items = result_parts(part) if isinstance(part, ToolResultPart) else None
     return part if items is None else replace(part, result=[inline.get(id(item), item) for item in items])

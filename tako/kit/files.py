@@ -69,7 +69,7 @@ class Media(Struct, frozen=True):
         return len(self.data) * 3 // 4
 
     @property
-    def what(self) -> str:
+    def description(self) -> str:
         """What a notice calls it."""
         return "an image" if self.kind == "image" else "a file"
 
@@ -104,9 +104,9 @@ def is_data_url(part: ImageUrlPart | FileUrlPart) -> bool:
     return part.url[:5].lower() == "data:"
 
 
-def unsupported(media: Media, context: PartContext, why: str = "") -> None:
+def unsupported(media: Media, context: PartContext, reason: str = "") -> None:
     """Note that an image or a file was left out: its type is none that the vendor takes."""
-    text = f"{media.what} of type {media.mime or 'unknown'!r} was left out{why and f': {why}'}"
+    text = f"{media.description} of type {media.mime or 'unknown'!r} was left out{reason and f': {reason}'}"
     context.notice(notices.UNSUPPORTED_MEDIA_TYPE, text)
 
 
@@ -119,7 +119,7 @@ def is_fetched(media: Media, part: Part, context: PartContext) -> bool:
         context.wanted.append(part)
         return True
     hint = "" if context.fetches else "; url_prefetch=True lets tako fetch it"
-    context.notice(notices.UNSUPPORTED_URL, f"{media.what} was left out: the vendor doesn't fetch it{hint}")
+    context.notice(notices.UNSUPPORTED_URL, f"{media.description} was left out: the vendor doesn't fetch it{hint}")
     return False
 
 
@@ -153,18 +153,18 @@ def head_of(data_b64: str) -> bytes:
 
 def _inline(part: ImagePart | ImageUrlPart | FilePart | FileUrlPart, text: str, context: PartContext) -> Media | None:
     prefix = _DATA_URL.match(text, 0, 200)
-    given = (part.mime or "").strip() or (prefix[1] + prefix[2] if prefix else "")
+    declared = (part.mime or "").strip() or (prefix[1] + prefix[2] if prefix else "")
     data = text[prefix.end() :] if prefix else text
     if _SPACE.search(data):
         data = _SPACE.sub("", data)
-    media = _media(part, given)
+    media = _media(part, declared)
     if len(data) % 4 or not _BASE64.fullmatch(data):
-        why = "its base64 is broken" if data else "it is empty"
-        context.notice(notices.INVALID_IMAGE, f"{media.what} was left out: {why}")
+        reason = "its base64 is broken" if data else "it is empty"
+        context.notice(notices.INVALID_IMAGE, f"{media.description} was left out: {reason}")
         return None
     mime = part.mime or media.mime if is_own(part, context) else right_type(media.mime, head_of(data))
-    if plain_type(mime) != plain_type(media.mime) and given:
-        text = f"{media.what} of type {given!r} was sent as {mime}: its first bytes are those of one"
+    if plain_type(mime) != plain_type(media.mime) and declared:
+        text = f"{media.description} of type {declared!r} was sent as {mime}: its first bytes are those of one"
         context.notice(notices.CHANGED_PART, text)
     return Media(kind_of(mime) if mime else media.kind, mime, data, name=media.name)
 
@@ -182,7 +182,7 @@ def _address(part: ImageUrlPart | FileUrlPart, context: PartContext, schemes: tu
     if scheme in schemes and part.url.partition("://")[2]:
         mime = part.mime if part.mime and is_own(part, context) else media.mime
         return Media(media.kind, mime, url=scheme + part.url[len(scheme) :], name=media.name)
-    text = f"{media.what} was left out: {scheme[:20]!r} is no address the vendor fetches"
+    text = f"{media.description} was left out: {scheme[:20]!r} is no address the vendor fetches"
     context.notice(notices.UNSUPPORTED_URL, text)
     return None
 
@@ -190,6 +190,6 @@ def _address(part: ImageUrlPart | FileUrlPart, context: PartContext, schemes: tu
 def _media(part: Any, mime: str) -> Media:
     """Return what is known of a file by its declared type. What is given as an image is one unless its type denies."""
     plain = plain_type(mime)
-    shown = plain if plain.startswith("image/") else mime if ";" in mime else mime.lower()
-    image = isinstance(part, (ImagePart, ImageUrlPart)) and not mime
-    return Media("image" if image else kind_of(plain), shown, name=getattr(part, "name", None) or "")
+    spelled = plain if plain.startswith("image/") else mime if ";" in mime else mime.lower()
+    is_image = isinstance(part, (ImagePart, ImageUrlPart)) and not mime
+    return Media("image" if is_image else kind_of(plain), spelled, name=getattr(part, "name", None) or "")

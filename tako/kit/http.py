@@ -17,12 +17,12 @@ from tako.kit.billing import bill
 from tako.kit.body import ACCEPTED, read_start, read_whole
 from tako.kit.checks import check_text, check_transport_options
 from tako.kit.failures import Facts, make_error, name_request, read_facts
-from tako.kit.flight import SingleFlight
 from tako.kit.headers import checked, hiding
 from tako.kit.keys import Secret, scrub
 from tako.kit.proxy import Proxies, read_proxy
+from tako.kit.single_flight import SingleFlight
 from tako.kit.tagged import read_tags
-from tako.kit.transport_errors import PROXY_LOGIN, no_login
+from tako.kit.transport_errors import PROXY_LOGIN, login_refused
 from tako.kit.wire import AROUND, HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
 from tako.state import Origin
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tako.errors import BadRequestError
     from tako.keywords import RequestOptions
     from tako.kit.exchange import Exchange
-    from tako.kit.limits import Limit
+    from tako.kit.file_limits import Limit
     from tako.kit.wire import Body
     from tako.parts import Part
     from tako.types import ChatRequest, ChatResponse, Cost, End
@@ -116,21 +116,21 @@ class CallOptions(TypedDict, total=False):
     timeout: float | None
 
 
-class Connection(TypedDict):
-    """What a transport of ours is made with."""
+class TransportArguments(TypedDict):
+    """The arguments of tako's own transports."""
 
     max_connections: int
     proxies: Proxies
 
 
 class HttpProvider(Provider):
-    """A provider whose vendor is asked over HTTP. A plugin's class takes ``**options: Unpack[HttpOptions]``."""
+    """A provider whose vendor has an HTTP API. A plugin's class takes ``**options: Unpack[HttpOptions]``."""
 
     default_timeout: ClassVar[float] = 120.0
     codes: ClassVar[Mapping[str, type[ProviderError]]] = {}
     """The vendor's own error codes; the ones that several share are known."""
     server: str = ""
-    """Scheme, host and port of who is asked (``server_of``); "" if all of its servers take each other's state."""
+    """Scheme, host and port of the server (``server_of``); "" if all of its servers take each other's state."""
 
     def __init__(self, model: str, **options: Unpack[FetchOptions]) -> None:
         super().__init__(model, capabilities=options.get("capabilities"), deadline=options.get("deadline"))
@@ -153,12 +153,12 @@ class HttpProvider(Provider):
         self._http_client = options.get("http_client")
         self._transport = options.get("transport")
         proxy = read_proxy(options.get("proxy"), self.id)
-        self._connection = Connection(
+        self._transport_arguments = TransportArguments(
             max_connections=options.get("max_connections", 0),
             proxies=Proxies(proxy, trust_env=options.get("trust_env", False)),
         )
         self._headers: dict[str, str | Secret] = {}
-        self._plain: HttpHeaders | None = None
+        self._header_texts: HttpHeaders | None = None
         self.add_headers({"content-type": "application/json", "accept-encoding": ACCEPTED, "user-agent": USER_AGENT})
         self._user_headers: dict[str, str | Secret] = {}
         self.add_headers(options.get("headers", {}), last=True)
@@ -175,17 +175,17 @@ class HttpProvider(Provider):
             if isinstance(value, Secret):
                 self.secrets.append(value)
             table[name] = value
-        self._plain = None
+        self._header_texts = None
 
     @property
-    def _sent_headers(self) -> HttpHeaders:
+    def _all_headers(self) -> HttpHeaders:
         """All headers as text, in a dict that does not show them."""
-        if self._plain is None:
-            all_headers = {**self._headers, **self._user_headers}
-            self._plain = HttpHeaders(
-                {name: value.reveal() if isinstance(value, Secret) else value for name, value in all_headers.items()}
+        if self._header_texts is None:
+            headers = {**self._headers, **self._user_headers}
+            self._header_texts = HttpHeaders(
+                {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}
             )
-        return self._plain
+        return self._header_texts
 
     def context(self, request: ChatRequest) -> PartContext:
         """Return the context that one request is encoded and its reply decoded in."""
@@ -199,7 +199,7 @@ class HttpProvider(Provider):
         return self.base_model if self.base_model is not None and model == self.model else model
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
-        """Whether ``own``, who is asked, takes the state that ``origin`` made: its own alone.
+        """Whether ``own``, the origin of this request, accepts the state that ``origin`` made. By default only its own.
 
         Override it where the vendor takes a sibling's, and say where the vendor says so.
         """
@@ -225,11 +225,13 @@ class HttpProvider(Provider):
 
         Raises ConfigurationError on what HTTP cannot carry.
         """
-        own = {
+        request_headers = {
             name: value.reveal() if isinstance(value, Secret) else value
             for name, value in (checked(request.headers, self.id, of_request=True) if request.headers else ())
         }
-        return CallOptions(headers={**headers, **own} if own else headers, timeout=request.timeout)
+        return CallOptions(
+            headers={**headers, **request_headers} if request_headers else headers, timeout=request.timeout
+        )
 
     async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
         """Return headers that depend on the request or the time, as signatures and short-lived tokens do."""
@@ -246,12 +248,12 @@ class HttpProvider(Provider):
         """
         method, timeout = call.get("method", "POST"), call.get("timeout") or self.timeout
         try:
-            own = await self.authorize(method, url, body if isinstance(body, bytes) else b"")
-            sent = HttpHeaders({**self._sent_headers, **own, **call.get("headers", {})})
-            transport = await self._transport_here()
+            auth_headers = await self.authorize(method, url, body if isinstance(body, bytes) else b"")
+            headers = HttpHeaders({**self._all_headers, **auth_headers, **call.get("headers", {})})
+            transport = await self._loop_transport()
             for wrap in AROUND:
                 transport = wrap(transport, self)
-            reply = await transport.send(HttpRequest(method, url, sent, body, timeout, self.connect_timeout))
+            reply = await transport.send(HttpRequest(method, url, headers, body, timeout, self.connect_timeout))
             if 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110
                 return reply
             try:
@@ -287,7 +289,7 @@ class HttpProvider(Provider):
 
     def hide(self, text: str) -> str:
         """Take all secrets out of a text."""
-        for secret in (*self.secrets, *self._connection["proxies"].secrets):
+        for secret in (*self.secrets, *self._transport_arguments["proxies"].secrets):
             text = secret.hide(text)
         return text
 
@@ -305,20 +307,20 @@ class HttpProvider(Provider):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a process: connections, locks, bound functions, and the text of keys."""
         state = super().__getstate__()
-        for name in ("_transports", "_lock", "_plain"):
+        for name in ("_transports", "_lock", "_header_texts"):
             state.pop(name)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        fresh: dict[str, Any] = {"_transports": {}, "_lock": threading.Lock()}
-        self.__dict__.update(state, _handlers=None, _plain=None, **fresh)
+        new_state: dict[str, Any] = {"_transports": {}, "_lock": threading.Lock()}
+        self.__dict__.update(state, _handlers=None, _header_texts=None, **new_state)
 
     def _without_secrets(self, facts: Facts) -> Facts:
         return replace(facts, message=self.hide(facts.message))
 
     async def _refusal(self, reply: HttpReply, url: str, patience: float) -> ProviderError:
         if reply.status == PROXY_LOGIN:
-            return no_login(self._connection["proxies"](url))
+            return login_refused(self._transport_arguments["proxies"](url))
         body = await read_start(reply, MIB, patience)
         facts = self._without_secrets(self.error_facts(reply, body))
         if 300 <= reply.status < 400:  # noqa: PLR2004 - RFC 9110
@@ -326,18 +328,20 @@ class HttpProvider(Provider):
         text = self.hide(body[: 2 * 4096].decode("utf-8", "replace"))
         return make_error(facts, codes=self.codes, status=reply.status, headers=reply.headers, body=text)
 
-    async def _transport_here(self) -> Transport:
+    async def _loop_transport(self) -> Transport:
         """Return the transport of the running event loop; connections never cross loops."""
         key = _loop_key()
         transport = self._transports.get(key)
         if transport is None:
-            given = self._http_client or self._transport or type(self).make_transport is not HttpProvider.make_transport
-            if not given and isinstance(key, asyncio.AbstractEventLoop) and not _IMPORTED.is_set():
-                await _IMPORTING.result()
+            is_custom = (
+                self._http_client or self._transport or type(self).make_transport is not HttpProvider.make_transport
+            )
+            if not is_custom and isinstance(key, asyncio.AbstractEventLoop) and not _TRANSPORT_IMPORTED.is_set():
+                await _TRANSPORT_IMPORT.result()
             transport = self._transports.get(key) or await self.make_transport()
             with self._lock:
                 transport = self._transports.setdefault(key, transport)
-                for ended in [loop for loop in self._transports if loop is not key and _is_over(loop)]:
+                for ended in [loop for loop in self._transports if loop is not key and _is_closed(loop)]:
                     del self._transports[ended]
         return transport
 
@@ -350,25 +354,25 @@ class HttpProvider(Provider):
         if self._transport is not None or not isinstance(_loop_key(), asyncio.AbstractEventLoop):
             from tako.kit.httpx_transport import HttpxTransport
 
-            return HttpxTransport(self._transport, **self._connection)
+            return HttpxTransport(self._transport, **self._transport_arguments)
         from tako.kit.asyncio_transport import AsyncioTransport
 
-        return await AsyncioTransport(**self._connection).start()
+        return await AsyncioTransport(**self._transport_arguments).start()
 
 
 def _import_transport() -> None:
     """Import the transport, which takes as long as many calls do, and read the roots of TLS."""
-    with suppress(Exception):  # whoever needs it next is told
+    with suppress(Exception):  # the next import raises it
         import_module("tako.kit.asyncio_transport")
         import_module("tako.kit.tls").tls_context()
-    _IMPORTED.set()
+    _TRANSPORT_IMPORTED.set()
 
 
-_IMPORTED = threading.Event()
-_IMPORTING = SingleFlight(_import_transport)
+_TRANSPORT_IMPORTED = threading.Event()
+_TRANSPORT_IMPORT = SingleFlight(_import_transport)
 
 
-def _is_over(loop: Any) -> bool:
+def _is_closed(loop: Any) -> bool:
     """Whether an event loop will never run again."""
     return isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed()
 

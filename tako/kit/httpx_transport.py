@@ -16,7 +16,7 @@ import anyio
 from tako.errors import ProviderTimeoutError, TransportError
 from tako.kit.habits import Habits
 from tako.kit.tls import trusted
-from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, os_reason
+from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, describe_os_error
 from tako.kit.wire import PATIENCE
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class HttpxSender(ABC):
                 response = await self.handle(request, proxy, progress)
                 self._learn(last, progress, kept=True)
                 return HttpxReply(response, request, self)
-            failure = route.slow_connect() if proxy is not None and not progress.is_open else route.silent()
+            failure = route.slow_connect() if proxy is not None and not progress.is_open else route.no_answer()
         except Exception as error:  # noqa: BLE001 - any transport, any exception
             failure = translated(error, route, is_open=progress.is_open)
         except BaseException as error:  # noqa: BLE001 - cancelled, most often; httpx's frames hold the headers
@@ -235,16 +235,18 @@ def _translated(error: Exception, route: Route, *, at_proxy: bool) -> TransportE
     names = {cls.__name__ for cls in type(error).__mro__}
     root = _root(error)
     text = " ".join(str(error).split())
-    reason = os_reason(root) if root is not None else text or CLOSED
+    reason = describe_os_error(root) if root is not None else text or CLOSED
     if "PoolTimeout" in names:
-        made: TransportError = ProviderTimeoutError(f"no connection to {route.to} became free in the client's pool")
+        made: TransportError = ProviderTimeoutError(
+            f"no connection to {route.destination} became free in the client's pool"
+        )
     elif "TimeoutException" in names or isinstance(error, TimeoutError):
-        made = route.slow_connect() if "ConnectTimeout" in names or at_proxy else route.silent()
+        made = route.slow_connect() if "ConnectTimeout" in names or at_proxy else route.no_answer()
     elif "ProxyError" in names:
         status = re.match(r"\d{3}\b", text)
         made = route.tunnel_refused(int(status[0]) if status else None)
     elif "ConnectError" in names and isinstance(root, ssl.SSLError):
-        made = route.no_tls(root, at_proxy=at_proxy)
+        made = route.tls_failed(root, at_proxy=at_proxy)
     elif isinstance(root, socket.gaierror):
         made = route.unknown_host()
     elif "RemoteProtocolError" in names:
@@ -263,7 +265,7 @@ def _misread(text: str, route: Route, *, at_proxy: bool) -> TransportError:
         return route.unreachable(CLOSED) if at_proxy else route.broken(CLOSED)
     if "without sending complete" in text or "incomplete" in text:
         return route.broken(INCOMPLETE)
-    return route.tunnel_refused(None) if at_proxy else route.no_http()
+    return route.tunnel_refused(None) if at_proxy else route.not_http()
 
 
 def _root(error: BaseException) -> OSError | None:

@@ -21,7 +21,7 @@ def mint_id() -> str:
     return f"call_{uuid4().hex[:24]}"
 
 
-def given_id(value: Any) -> str:
+def read_id(value: Any) -> str:
     """Return a call's id as text, "" if it has none: servers number their calls, and write "null" for none."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"{value:.0f}" if float(value).is_integer() else str(value)
@@ -40,9 +40,9 @@ class CallIds:
 
     def unique(self, id: str | None) -> str:
         """Return the vendor's id, or a new one if it has none or gave it to another call of this reply."""
-        chosen = id if id and id not in self._used else self._mint()
-        self._used.add(chosen)
-        return chosen
+        unique_id = id if id and id not in self._used else self._mint()
+        self._used.add(unique_id)
+        return unique_id
 
     def give(self, parts: Iterable[Part]) -> Iterator[Part]:
         """Yield the parts, each call with an id that no other call of this reply has."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SHORTEST = 4
 """Characters that a text needs to be a secret. Shorter ones stand in other words by chance."""
 HIDDEN = "***"
-TELLING = 8
+SHORTEST_PART = 8
 """Characters of a secret that tell it. This many of its beginning are hidden where a text was cut in the middle."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BREAKS = re.compile(r"[\s;,=]+")
@@ -58,15 +58,15 @@ class Secret:
         """Return a text with this secret taken out, in any case: as it is, escaped for URLs, JSON or HTML, or cut."""
         if len(self._text) < SHORTEST:
             return text
-        words = [word for word in _BREAKS.split(self._text) if len(word) >= TELLING]  # as in "Bearer KEY"
-        forms = [form for secret in (self._text, *words) for form in _forms(secret)]
-        heads = re.compile("|".join({re.escape(form[:TELLING]) for form in forms}), re.IGNORECASE)
-        at = 0
-        while head := heads.search(text, at):
-            at = head.start()
-            shared = max(_shared(form, text[at : at + len(form)]) for form in forms)
-            text = f"{text[:at]}{HIDDEN}{text[at + shared :]}"
-            at += len(HIDDEN)
+        tokens = [word for word in _BREAKS.split(self._text) if len(word) >= SHORTEST_PART]  # as in "Bearer KEY"
+        forms = [form for secret in (self._text, *tokens) for form in _spellings(secret)]
+        heads = re.compile("|".join({re.escape(form[:SHORTEST_PART]) for form in forms}), re.IGNORECASE)
+        position = 0
+        while head := heads.search(text, position):
+            position = head.start()
+            length = max(_common_length(form, text[position : position + len(form)]) for form in forms)
+            text = f"{text[:position]}{HIDDEN}{text[position + length :]}"
+            position += len(HIDDEN)
         return text
 
     @property
@@ -87,7 +87,7 @@ class Secret:
         return "Secret(***)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self._variable, self._prefix)
+        return _from_environment, (self._variable, self._prefix)
 
 
 def read_key(given: str | Secret | None, variable: str, owner: str) -> Secret:
@@ -127,19 +127,19 @@ def find_key(given: str | Secret | None, variable: str, owner: str, *, option: s
     return secret
 
 
-def _again(variable: str | None, prefix: str) -> Secret:
+def _from_environment(variable: str | None, prefix: str) -> Secret:
     return Secret(os.environ.get(variable, "") if variable else "", variable, prefix)
 
 
-def _forms(secret: str) -> set[str]:
+def _spellings(secret: str) -> set[str]:
     """List the ways in which a secret is written: as it is, and escaped for URLs, JSON and HTML."""
     return {secret, quote(secret, safe=""), secret.replace("/", "\\/"), escape(secret)}
 
 
-def _shared(first: str, second: str) -> int:
+def _common_length(first: str, second: str) -> int:
     """Count the characters that two texts begin with alike."""
     pairs = enumerate(zip(first, second, strict=False))
-    return next((i for i, (one, other) in pairs if one.lower() != other.lower()), min(len(first), len(second)))
+    return next((i for i, (char, other) in pairs if char.lower() != other.lower()), min(len(first), len(second)))
 
 
 def scrub(error: BaseException, hide: Callable[[str], str]) -> None:
@@ -150,44 +150,46 @@ def scrub(error: BaseException, hide: Callable[[str], str]) -> None:
     seen: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
-        one = waiting.pop()
-        if one is None or any(one is other for other in seen):
+        current = waiting.pop()
+        if current is None or any(current is other for other in seen):
             continue
-        seen.append(one)
-        one.args = tuple([_hidden(value, hide) for value in one.args])
-        one.__traceback__ = None
-        for name in (*vars(one), *_FIELDS):
-            value = getattr(one, name, None)
-            ours = isinstance(one, TakoError) and not isinstance(value, str)  # a reply as far as it came, notices
-            if not ours and (hidden := _hidden(value, hide)) is not value:
-                setattr(one, name, hidden)
-        for link in ("__cause__", "__context__"):
-            behind = getattr(one, link)
-            if isinstance(behind, BaseExceptionGroup):
-                setattr(one, link, _regrouped(behind, hide))  # pyright: ignore[reportUnknownArgumentType] - of anything
-        waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+        seen.append(current)
+        current.args = tuple([_hide_in(value, hide) for value in current.args])
+        current.__traceback__ = None
+        for name in (*vars(current), *_OS_ERROR_FIELDS):
+            value = getattr(current, name, None)
+            is_ours = isinstance(current, TakoError) and not isinstance(
+                value, str
+            )  # a reply as far as it came, notices
+            if not is_ours and (hidden := _hide_in(value, hide)) is not value:
+                setattr(current, name, hidden)
+        for attribute in ("__cause__", "__context__"):
+            chained = getattr(current, attribute)
+            if isinstance(chained, BaseExceptionGroup):
+                setattr(current, attribute, _hide_in_group(chained, hide))  # pyright: ignore[reportUnknownArgumentType] - of anything
+        waiting += [current.__cause__, current.__context__, *getattr(current, "exceptions", ())]
 
 
-def _regrouped(error: Any, hide: Callable[[str], str]) -> Any:
+def _hide_in_group(error: Any, hide: Callable[[str], str]) -> Any:
     """Return a group like this one with another message: a group's own can't be changed."""
     if not isinstance(error, BaseExceptionGroup):
         return error
-    return BaseExceptionGroup(hide(error.message), [_regrouped(one, hide) for one in error.exceptions])  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType, reportUnknownMemberType] - of anything
+    return BaseExceptionGroup(hide(error.message), [_hide_in_group(inner, hide) for inner in error.exceptions])  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType, reportUnknownMemberType] - of anything
 
 
-_FIELDS = ("strerror", "filename", "filename2")
+_OS_ERROR_FIELDS = ("strerror", "filename", "filename2")
 """What an OSError has beside its arguments."""
 
 
-def _hidden(value: Any, hide: Callable[[str], str]) -> Any:
+def _hide_in(value: Any, hide: Callable[[str], str]) -> Any:
     """Return a text without secrets; what holds one, or headers, gives way to the name of its type."""
     if isinstance(value, str):
         return hide(value)
     if value is None or isinstance(value, (int, float)):
         return value
     try:
-        shown = repr(value)
+        text = repr(value)
     except Exception:  # noqa: BLE001 - anything may ride on an exception
-        shown = ""
-    clean = shown and hide(shown) == shown and not hasattr(value, "headers")
-    return value if clean else f"<{type(value).__name__}>"
+        text = ""
+    is_clean = text and hide(text) == text and not hasattr(value, "headers")
+    return value if is_clean else f"<{type(value).__name__}>"

@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tako.errors import AuthenticationError, TakoError
-from tako.kit.flight import SingleFlight
+from tako.kit.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -76,7 +76,7 @@ class Lease(Generic[T]):
             return await self.replace(held)
         if stage is Stage.ENDING and self._clock() >= self._early_from:
             self._unwanted = held
-            self._flight.begin()
+            self._flight.start()
         return held
 
     async def replace(self, old: T | None) -> T:

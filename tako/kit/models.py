@@ -84,8 +84,8 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def values(self, today: Date) -> dict[str, Any]:
         """Return the fields of Capabilities that it has; prices that have lapsed are none."""
-        left_out = OWN if self.prices_through is None or today <= self.prices_through else (*OWN, *PRICES)
-        return {name: value for name, value in asdict(self).items() if value is not None and name not in left_out}
+        excluded = ROW_FIELDS if self.prices_through is None or today <= self.prices_through else (*ROW_FIELDS, *PRICES)
+        return {name: value for name, value in asdict(self).items() if value is not None and name not in excluded}
 
 
 class Row(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,7 +96,7 @@ class Row(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether a message may suggest it; False for another maker's model, which that maker's provider has, too."""
 
 
-OWN = ("id", "suggested", "source", "date", "prices_through")
+ROW_FIELDS = ("id", "suggested", "source", "date", "prices_through")
 PRICES = tuple(name for name in Entry.__struct_fields__ if name.startswith(("usd_", "prices_")))
 ABILITIES = (
     "supports_streaming",
@@ -141,7 +141,7 @@ class ModelTable:
 
     def __init__(self, package: str) -> None:
         self.package = package
-        self._found: dict[str, Capabilities] = {}
+        self._cache: dict[str, Capabilities] = {}
 
     def find(self, model: str) -> Capabilities:
         """Return what the table says of a model: its row, by the longest id that fits, over the default.
@@ -149,17 +149,17 @@ class ModelTable:
         ``origins`` names the row, its date and its source; what is only the default's has "". Raises PluginError where
         the file is broken.
         """
-        if model not in self._found:
+        if model not in self._cache:
             row = self.row(model)
             today = Date.today()  # noqa: DTZ011 - vendors name a day, and no zone of time
             values = row.values(today) if row is not None else {}
-            where = {name: self._where(row, name) for name in values} if row is not None else {}
+            origins_of_row = {name: self._origin(row, name) for name in values} if row is not None else {}
             assumed = {name: value for name, value in self.sheet.default.values(today).items() if name not in values}
-            origins = {**dict.fromkeys(ABILITIES, ""), **where}
-            self._found[model] = Capabilities(**assumed, **values, origins=origins)
-        return self._found[model]
+            origins = {**dict.fromkeys(ABILITIES, ""), **origins_of_row}
+            self._cache[model] = Capabilities(**assumed, **values, origins=origins)
+        return self._cache[model]
 
-    def _where(self, row: Row, name: str) -> str:
+    def _origin(self, row: Row, name: str) -> str:
         """Say where a value is from."""
         day, source = row.date, self.sheet.sources.get(name, row.source)
         if name in LIFE:
@@ -230,6 +230,10 @@ class ModelTable:
             return name
 
 
-def refine(known: Capabilities, found: Mapping[str, Any], origin: str) -> Capabilities:
+def refine(capabilities: Capabilities, discovered: Mapping[str, Any], origin: str) -> Capabilities:
     """Put what a server said over what a table says."""
-    return replace(known, **found, origins={**known.origins, **dict.fromkeys(found, origin)}) if found else known
+    return (
+        replace(capabilities, **discovered, origins={**capabilities.origins, **dict.fromkeys(discovered, origin)})
+        if discovered
+        else capabilities
+    )

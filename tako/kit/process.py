@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tako.keywords import RequestOptions
     from tako.kit.wire import HttpRequest, Transport
 
-TAIL = 500
+SHOWN_LOG_BYTES = 500
 """Bytes of standard error that an error shows."""
 
 
@@ -60,28 +60,32 @@ class ProcessProvider(HttpProvider):
 
     def __init__(self, model: str, *, command: Sequence[str] | None = None, **options: Unpack[ProcessOptions]) -> None:
         super().__init__(model, **options)
-        given = list(self.command if command is None else command)
-        if not given or isinstance(command, (str, dict)) or not all(isinstance(word, str) for word in given):
+        program = list(self.command if command is None else command)
+        if (
+            not program
+            or isinstance(command, (str, dict))
+            or not all(isinstance(argument, str) for argument in program)
+        ):
             raise ConfigurationError(f'{self.id}: command is a list of texts, as in ["acme", "--json"]')
-        self.command = tuple(given)
+        self.command = tuple(program)
 
     async def make_transport(self) -> Transport:
         """Return what starts the program."""
-        return Programs(self.command)
+        return ProgramTransport(self.command)
 
 
-class Programs:
+class ProgramTransport:
     """The transport: a program for each request."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
-        self._starting = anyio.Lock()  # starting one takes milliseconds in which the event loop stands still
+        self._start_lock = anyio.Lock()  # starting one takes milliseconds in which the event loop stands still
 
-    async def send(self, request: HttpRequest) -> Answer:
+    async def send(self, request: HttpRequest) -> ProgramReply:
         """Start the program and write the body to it; raises ConfigurationError if it can't be started."""
         log = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it; a pipe that nobody reads would block
         try:
-            async with self._starting:
+            async with self._start_lock:
                 process = await anyio.open_process([*self._command], stderr=log)
         except BaseException as error:
             log.close()
@@ -90,19 +94,19 @@ class Programs:
             raise ConfigurationError(
                 f"the program {self._command[0]!r} can't be started: {error.strerror or error}"
             ) from error
-        answer = Answer(process, log, request.timeout)
+        reply = ProgramReply(process, log, request.timeout)
         try:
-            await answer.ask(request.body[:])
+            await reply.write(request.body[:])
         except BaseException:
-            await answer.aclose()
+            await reply.aclose()
             raise
-        return answer
+        return reply
 
     async def aclose(self) -> None:
         """Close nothing: each program ends with its request."""
 
 
-class Answer:
+class ProgramReply:
     """What a program writes."""
 
     status = 200
@@ -113,7 +117,7 @@ class Answer:
         self._log = log
         self._timeout = timeout
 
-    async def ask(self, body: bytes) -> None:
+    async def write(self, body: bytes) -> None:
         """Write a request; a program may answer, or end, without reading it."""
         stdin: Any = self._process.stdin
         try:
@@ -138,7 +142,7 @@ class Answer:
         with anyio.move_on_after(self._timeout):
             await self._process.wait()
         if self._process.returncode:
-            raise TransportError(f"the program ended with exit code {self._process.returncode}{self._last_words()}")
+            raise TransportError(f"the program ended with exit code {self._process.returncode}{self._log_end()}")
 
     async def aclose(self) -> None:
         """End the program, if it hasn't ended."""
@@ -148,8 +152,8 @@ class Answer:
             await self._process.aclose()
             self._log.close()
 
-    def _last_words(self) -> str:
+    def _log_end(self) -> str:
         size = self._log.seek(0, 2)
-        self._log.seek(max(size - TAIL, 0))
+        self._log.seek(max(size - SHOWN_LOG_BYTES, 0))
         text = " ".join(self._log.read().decode("utf-8", "replace").split())
         return f": {text}" if text else ""

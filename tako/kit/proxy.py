@@ -45,35 +45,35 @@ class Proxy(Struct, frozen=True):
 class Proxies:
     """Which proxy a request goes through: the given one, or with ``trust_env`` what the environment names."""
 
-    def __init__(self, given: Proxy | None, *, trust_env: bool) -> None:
-        self._given = given
-        self._trust_env = trust_env and given is None
-        self.any = given is not None or trust_env
+    def __init__(self, proxy: Proxy | None, *, trust_env: bool) -> None:
+        self._proxy = proxy
+        self._trust_env = trust_env and proxy is None
+        self.may_apply = proxy is not None or trust_env
         """Whether there may be one."""
-        self.secrets = [*given.secrets] if given is not None else []
-        self._known: dict[tuple[str, str], Proxy | None] = {}
+        self.secrets = [*proxy.secrets] if proxy is not None else []
+        self._cache: dict[tuple[str, str], Proxy | None] = {}
 
     def __call__(self, url: str) -> Proxy | None:
         """Return the proxy for a URL. Raises ConfigurationError where the environment names one that can't be used."""
         if not self._trust_env:
-            return self._given
+            return self._proxy
         scheme, _, host = url.split("/", 3)[:3]
-        if (scheme, host) not in self._known:
-            proxy = self._known[scheme, host] = environment_proxy(url)
+        if (scheme, host) not in self._cache:
+            proxy = self._cache[scheme, host] = environment_proxy(url)
             self.secrets += proxy.secrets if proxy is not None else ()
-        return self._known[scheme, host]
+        return self._cache[scheme, host]
 
 
-def read_proxy(given: str | Secret | None, owner: str) -> Proxy | None:
+def read_proxy(value: str | Secret | None, owner: str) -> Proxy | None:
     """Read the option ``proxy``. Raises ConfigurationError without showing any of it."""
-    text = given.reveal() if isinstance(given, Secret) else given
-    read = _parse(text) if text is not None else None
-    if isinstance(read, Proxy) and isinstance(text, FromEnvironment):
-        read = replace(read, source=text)
-    given = text = None  # a traceback with locals shows this frame
-    if isinstance(read, str):
-        raise ConfigurationError(f"{owner}: proxy {read}")
-    return read
+    text = value.reveal() if isinstance(value, Secret) else value
+    proxy = _parse(text) if text is not None else None
+    if isinstance(proxy, Proxy) and isinstance(text, FromEnvironment):
+        proxy = replace(proxy, source=text)
+    value = text = None  # a traceback with locals shows this frame
+    if isinstance(proxy, str):
+        raise ConfigurationError(f"{owner}: proxy {proxy}")
+    return proxy
 
 
 def environment_proxy(url: str) -> Proxy | None:
@@ -84,12 +84,12 @@ def environment_proxy(url: str) -> Proxy | None:
     text = proxies.get(name)
     if not text or _is_exempt(parts.hostname or "", parts.port, proxies.get("no", "")):
         return None
-    read = _parse(text if "://" in text else f"http://{text}")
+    proxy = _parse(text if "://" in text else f"http://{text}")
     proxies.clear()  # a traceback with locals shows this frame
     text = None
-    if isinstance(read, str):
-        raise ConfigurationError(f"the environment's {name.upper()}_PROXY {read}")
-    return read
+    if isinstance(proxy, str):
+        raise ConfigurationError(f"the environment's {name.upper()}_PROXY {proxy}")
+    return proxy
 
 
 def _parse(text: str) -> Proxy | str:
@@ -106,12 +106,12 @@ def _parse(text: str) -> Proxy | str:
         port = parts.port
     except ValueError:
         return f"isn't a URL: {EXPECTED}"
-    beyond = parts.path.strip("/") or parts.query or parts.fragment
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or beyond or re.search(r"\s", text):
+    has_path = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or has_path or re.search(r"\s", text):
         return f"isn't a proxy's URL: {EXPECTED}"
-    login, at, place = parts.netloc.rpartition("@")
-    address = f"{parts.scheme}://{place}" if port else f"{parts.scheme}://{place}:{PORTS[parts.scheme]}"
-    if not at:
+    login, separator, host = parts.netloc.rpartition("@")
+    address = f"{parts.scheme}://{host}" if port else f"{parts.scheme}://{host}:{PORTS[parts.scheme]}"
+    if not separator:
         return Proxy(address)
     user, _, password = (unquote(part) for part in login.partition(":"))
     basic = b64encode(f"{user}:{password}".encode()).decode()

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tako.errors import ConfigurationError
 from tako.fold import closing
 from tako.json_values import as_array
-from tako.kit.decoders import Over
+from tako.kit.decoders import WrappingDecoder
 from tako.parts import Part, ReasoningPart, TextPart
 from tako.state import State
 from tako.types import Chunk, Delta
@@ -36,19 +36,19 @@ LONGEST_SPACE = 1000
 Tags = tuple[str, str]
 
 
-def read_tags(given: Any, owner: str) -> Tags | None:
+def read_tags(value: Any, owner: str) -> Tags | None:
     """Read the option: the name of a tag, or the texts before and after. Raises ConfigurationError."""
-    if given is None:
+    if value is None:
         return None
-    if isinstance(given, str) and NAME.fullmatch(given):
-        return f"<{given}>", f"</{given}>"
-    match given:
+    if isinstance(value, str) and NAME.fullmatch(value):
+        return f"<{value}>", f"</{value}>"
+    match value:
         case [str(before), str(after)] if after:
             return before, after
         case _:
             pass
     text = 'reasoning_tags is a name as in "think", or two texts as in ("<think>", "</think>")'
-    raise ConfigurationError(f"{owner}: {text}, not {given!r}")
+    raise ConfigurationError(f"{owner}: {text}, not {value!r}")
 
 
 class Splitter:
@@ -60,73 +60,73 @@ class Splitter:
     def __init__(self, tags: Tags, origin: Origin) -> None:
         self._open, self._close = tags
         self._origin = origin
-        self._place = "text" if self._open else "before"
+        self._position = "text" if self._open else "before"
         self._before = ""
         self._after = ""
-        self._held = ""
-        self._said = False  # the reasoning that is open has some text
+        self._buffer = ""
+        self._has_reasoning = False  # the reasoning that is open has some text
         self.last_is_reasoning = False
         """Whether no text has come after the last reasoning."""
 
     def feed(self, text: str) -> Iterator[Delta]:
         """Yield what is decided."""
-        self._held += text
+        self._buffer += text
         while (step := self._step()) is not None:
             yield from step
 
     def flush(self) -> Iterator[Delta]:
         """Yield the rest, since the text is over."""
-        held, self._held = self._held, ""
-        if self._place == "text":
-            yield from self._text(held)
-        elif self._place == "after":
-            self._after += held
+        rest, self._buffer = self._buffer, ""
+        if self._position == "text":
+            yield from self._text(rest)
+        elif self._position == "after":
+            self._after += rest
             yield from self._end()
         else:
-            body = held.rstrip()
-            self._after = held[len(body) :]
+            body = rest.rstrip()
+            self._after = rest[len(body) :]
             yield from self._reasoning(body)
             yield from self._end()
 
     def _step(self) -> list[Delta] | None:
         """Go one step on; None if it takes more text to tell how."""
-        held = self._held
-        if not held:
+        buffer = self._buffer
+        if not buffer:
             return None
-        if self._place in ("before", "after"):
-            rest = held.lstrip()
-            if not rest and len(held) < LONGEST_SPACE:
+        if self._position in ("before", "after"):
+            rest = buffer.lstrip()
+            if not rest and len(buffer) < LONGEST_SPACE:
                 return None
-            space, self._held = held[: len(held) - len(rest)], rest
-            return self._begin(space) if self._place == "before" else self._go_on(space)
-        tag = self._open if self._place == "text" else self._close
-        at = held.find(tag) if tag else -1
+            space, self._buffer = buffer[: len(buffer) - len(rest)], rest
+            return self._begin_reasoning(space) if self._position == "before" else self._end_reasoning(space)
+        tag = self._open if self._position == "text" else self._close
+        at = buffer.find(tag) if tag else -1
         if at < 0:
-            return self._until(len(held) - _overlap(held, tag))
-        self._held = held[at + len(tag) :]
-        if self._place == "text":
-            self._place, self._before = "before", tag
-            return list(self._text(held[:at]))
-        body = held[:at].rstrip()
-        self._place, self._after = "after", held[len(body) : at] + tag
+            return self._hand_over(len(buffer) - _overlap(buffer, tag))
+        self._buffer = buffer[at + len(tag) :]
+        if self._position == "text":
+            self._position, self._before = "before", tag
+            return list(self._text(buffer[:at]))
+        body = buffer[:at].rstrip()
+        self._position, self._after = "after", buffer[len(body) : at] + tag
         return list(self._reasoning(body))
 
-    def _until(self, end: int) -> list[Delta] | None:
+    def _hand_over(self, end: int) -> list[Delta] | None:
         """Hand over what can't be part of a tag; of reasoning not the white space that may stand before its end."""
-        ready = self._held[:end]
-        if self._place == "inside" and len(self._held) < LONGEST_SPACE:
+        ready = self._buffer[:end]
+        if self._position == "inside" and len(self._buffer) < LONGEST_SPACE:
             ready = ready.rstrip()
         if not ready:
             return None
-        self._held = self._held[len(ready) :]
-        return list(self._text(ready) if self._place == "text" else self._reasoning(ready))
+        self._buffer = self._buffer[len(ready) :]
+        return list(self._text(ready) if self._position == "text" else self._reasoning(ready))
 
-    def _begin(self, space: str) -> list[Delta]:
+    def _begin_reasoning(self, space: str) -> list[Delta]:
         self._before += space
-        self._place = "inside"
+        self._position = "inside"
         return []
 
-    def _go_on(self, space: str) -> list[Delta]:
+    def _end_reasoning(self, space: str) -> list[Delta]:
         self._after += space
         return list(self._end())
 
@@ -137,17 +137,17 @@ class Splitter:
 
     def _reasoning(self, text: str) -> Iterator[Delta]:
         if text:
-            self._said = True
+            self._has_reasoning = True
             yield Delta(reasoning=text)
 
     def _end(self) -> Iterator[Delta]:
         state = State(self._origin, {TAGS: [self._before, self._after]})
-        yield closing(ReasoningPart("", state)) if self._said else Delta(part=ReasoningPart("", state))
-        self._place, self._before, self._after, self._said = "text", "", "", False
+        yield closing(ReasoningPart("", state)) if self._has_reasoning else Delta(part=ReasoningPart("", state))
+        self._position, self._before, self._after, self._has_reasoning = "text", "", "", False
         self.last_is_reasoning = True
 
 
-class Tagged(Over):
+class Tagged(WrappingDecoder):
     """A decoder of a stream whose text has reasoning between tags."""
 
     def __init__(self, inner: StreamDecoder, tags: Tags, origin: Origin) -> None:
@@ -155,7 +155,7 @@ class Tagged(Over):
         self._splitter = Splitter(tags, origin)
         self._open = False  # a text has begun
 
-    def _changed(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    def _convert(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         for chunk in chunks:
             if chunk.kind == "delta" and chunk.text and not chunk.refusal:
                 self._open = True
@@ -177,28 +177,28 @@ def split_reply(response: ChatResponse, tags: Tags, origin: Origin) -> ChatRespo
     parts: list[Part] = []
     for part in response.message.parts:
         if isinstance(part, TextPart) and not (part.refusal or part.citations):
-            made = list(_joined([*splitter.feed(part.text), *splitter.flush()]))
+            split = list(_join([*splitter.feed(part.text), *splitter.flush()]))
             if part.state is not None:
-                last = made.pop() if made and isinstance(made[-1], TextPart) else TextPart("")
-                made.append(replace(last, state=part.state))
-            parts += made
+                last = split.pop() if split and isinstance(split[-1], TextPart) else TextPart("")
+                split.append(replace(last, state=part.state))
+            parts += split
         else:
             parts.append(part)
     return replace(response, message=replace(response.message, content=parts))
 
 
-def _joined(deltas: Sequence[Delta]) -> Iterator[Part]:
+def _join(deltas: Sequence[Delta]) -> Iterator[Part]:
     """Return the parts that the pieces of one text make up."""
-    text, thought = "", ""
+    text, reasoning = "", ""
     for delta in deltas:
         text += delta.text or ""
-        thought += delta.reasoning or ""
+        reasoning += delta.reasoning or ""
         if text and (delta.reasoning is not None or delta.state is not None or delta.part is not None):
             yield TextPart(text)
             text = ""
         if delta.state is not None or delta.part is not None:
-            yield delta.part or ReasoningPart(thought, delta.state)
-            thought = ""
+            yield delta.part or ReasoningPart(reasoning, delta.state)
+            reasoning = ""
     if text:
         yield TextPart(text)
 
@@ -206,35 +206,35 @@ def _joined(deltas: Sequence[Delta]) -> Iterator[Part]:
 def with_tags(request: ChatRequest, context: PartContext) -> ChatRequest:
     """Return a request in which reasoning that stood between tags stands there again, as it came."""
     changed = {
-        i: replace(message, content=_tagged(message.content, context))
+        i: replace(message, content=_with_tags(message.content, context))
         for i, message in enumerate(request.messages)
         if not isinstance(message.content, str) and any(_tags_of(part, context) for part in message.content)
     }
     if not changed:
         return request
-    made = replace(request, messages=[changed.get(i, message) for i, message in enumerate(request.messages)])
-    context.outgoing = made
-    return made
+    changed_request = replace(request, messages=[changed.get(i, message) for i, message in enumerate(request.messages)])
+    context.outgoing = changed_request
+    return changed_request
 
 
-def _tagged(parts: Sequence[Part], context: PartContext) -> list[Part]:
-    made: list[Part] = []
+def _with_tags(parts: Sequence[Part], context: PartContext) -> list[Part]:
+    tagged: list[Part] = []
     before = ""
     for part in parts:
         tags = _tags_of(part, context)
         if tags is not None and isinstance(part, ReasoningPart):
             before += f"{tags[0]}{part.text}{tags[1]}"
         elif before and isinstance(part, TextPart):
-            made.append(replace(part, text=before + part.text))
+            tagged.append(replace(part, text=before + part.text))
             before = ""
         else:
-            made += [TextPart(before), part] if before else [part]
+            tagged += [TextPart(before), part] if before else [part]
             before = ""
-    return [*made, TextPart(before)] if before else made
+    return [*tagged, TextPart(before)] if before else tagged
 
 
 def _tags_of(part: Part, context: PartContext) -> list[Any] | None:
-    """Return the tags that a reasoning stood between, if whoever is asked made it; None for any other part."""
+    """Return the tags around a reasoning that the vendor of this request made; None for any other part."""
     if not isinstance(part, ReasoningPart) or part.state is None or TAGS not in part.state.data:
         return None
     return as_array(part.state.data[TAGS]) if part.state.origin.matches(context.origin) else None

@@ -21,7 +21,7 @@ CLOSED = "the server closed it"
 INCOMPLETE = "the reply is incomplete"
 UNKNOWN_CLIENT = "the server wants a client certificate, or a different one; give a transport= that has it"
 PROXY_LOGIN = 407
-NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+NOT_TLS_REASONS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 """What OpenSSL calls an answer that is no TLS."""
 UNKNOWN_AUTHORITY = (18, 19, 20, 21)
 """OpenSSL's codes of certificates that nobody vouches for (X509_V_ERR_…)."""
@@ -35,22 +35,22 @@ class Route:
     def __init__(self, request: HttpRequest, proxy: Proxy | None) -> None:
         self.host = urlsplit(request.url).netloc.rpartition("@")[2]
         self.proxy = proxy
-        self.to = f"{self.host} through the proxy {proxy.address}" if proxy else self.host
+        self.destination = f"{self.host} through the proxy {proxy.address}" if proxy else self.host
         self._timeout = f"timeout={request.timeout:g} s"
         self._connect_timeout = f"connect_timeout={request.connect_timeout:g} s"
 
     def is_proxy(self, host: str, port: int | None) -> bool:
         """Whether an address is the proxy's."""
-        place = urlsplit(self.proxy.address) if self.proxy else None
-        return place is not None and (place.hostname, place.port) == (host, port)
+        address = urlsplit(self.proxy.address) if self.proxy else None
+        return address is not None and (address.hostname, address.port) == (host, port)
 
     def slow_connect(self) -> ProviderTimeoutError:
         """No connection in time."""
-        return ProviderTimeoutError(f"connecting to {self.to} took longer than {self._connect_timeout}")
+        return ProviderTimeoutError(f"connecting to {self.destination} took longer than {self._connect_timeout}")
 
-    def silent(self) -> ProviderTimeoutError:
+    def no_answer(self) -> ProviderTimeoutError:
         """No byte in time."""
-        return ProviderTimeoutError(f"nothing came from {self.to} for {self._timeout}")
+        return ProviderTimeoutError(f"nothing came from {self.destination} for {self._timeout}")
 
     def unknown_host(self) -> TransportError:
         """The name has no address."""
@@ -60,63 +60,63 @@ class Route:
 
     def unreachable(self, reason: str) -> TransportError:
         """No connection."""
-        place = f"the proxy {self.proxy.address}" if self.proxy else self.host
+        address = f"the proxy {self.proxy.address}" if self.proxy else self.host
         reason = "it closed the connection" if reason == CLOSED else reason
-        return TransportError(f"can't connect to {place}: {reason}")
+        return TransportError(f"can't connect to {address}: {reason}")
 
     def tunnel_refused(self, status: int | None) -> TransportError:
         """The proxy doesn't connect us."""
         if status is None:
             return self.unreachable("its answer can't be read as HTTP")
         if status == PROXY_LOGIN:
-            return no_login(self.proxy)
-        place = self.proxy.address if self.proxy else "in between"
-        error = TransportError(f"the proxy {place} refused to connect to {self.host}", status_code=status)
-        return error if status >= 500 else lasting(error)  # noqa: PLR2004 - RFC 9110
+            return login_refused(self.proxy)
+        address = self.proxy.address if self.proxy else "in between"
+        error = TransportError(f"the proxy {address} refused to connect to {self.host}", status_code=status)
+        return error if status >= 500 else not_retryable(error)  # noqa: PLR2004 - RFC 9110
 
-    def no_tls(self, problem: ssl.SSLError, *, at_proxy: bool = False) -> TransportError:
+    def tls_failed(self, problem: ssl.SSLError, *, at_proxy: bool = False) -> TransportError:
         """The handshake failed."""
-        host = f"the proxy {self.proxy.address}" if self.proxy and at_proxy else self.to
+        host = f"the proxy {self.proxy.address}" if self.proxy and at_proxy else self.destination
         if isinstance(problem, ssl.SSLCertVerificationError):
             advice = ""
             if problem.verify_code in UNKNOWN_AUTHORITY:
                 advice = "; if you trust it, name its authority's file in SSL_CERT_FILE"
             text = f"TLS with {host} failed: the certificate isn't accepted: {problem.verify_message}{advice}"
-            return lasting(TransportError(text))
+            return not_retryable(TransportError(text))
         reason = problem.reason or ""
-        if reason in NO_TLS:
-            return lasting(TransportError(f"TLS with {host} failed: the server speaks something else there"))
+        if reason in NOT_TLS_REASONS:
+            return not_retryable(TransportError(f"TLS with {host} failed: the server speaks something else there"))
         error = TransportError(f"TLS with {host} failed: {reason.lower().replace('_', ' ') or 'the connection broke'}")
-        return lasting(error) if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason else error
+        return not_retryable(error) if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason else error
 
     def broken(self, reason: str) -> TransportError:
         """The connection ended too early."""
-        error = TransportError(f"the connection to {self.to} broke: {reason}")
-        return lasting(error) if reason == UNKNOWN_CLIENT else error
+        error = TransportError(f"the connection to {self.destination} broke: {reason}")
+        return not_retryable(error) if reason == UNKNOWN_CLIENT else error
 
-    def no_http(self) -> TransportError:
+    def not_http(self) -> TransportError:
         """What came cannot be read as HTTP."""
         return self.broken("the server's answer can't be read as HTTP")
 
     def unusable(self, reason: str) -> TransportError:
         """The request cannot be sent at all."""
-        return lasting(TransportError(f"can't send to {self.host}: {reason}"))
+        return not_retryable(TransportError(f"can't send to {self.host}: {reason}"))
 
 
-def no_login(proxy: Proxy | None) -> TransportError:
+def login_refused(proxy: Proxy | None) -> TransportError:
     """The proxy wants a login, or another one."""
-    place = proxy.address if proxy else "in between"
-    text = f"the proxy {place} wants a login; check the user and the password in proxy="
-    return lasting(TransportError(text, status_code=PROXY_LOGIN))
+    address = proxy.address if proxy else "in between"
+    text = f"the proxy {address} wants a login; check the user and the password in proxy="
+    return not_retryable(TransportError(text, status_code=PROXY_LOGIN))
 
 
-def lasting(error: T) -> T:
+def not_retryable(error: T) -> T:
     """Mark a failure that is the same a second later."""
     error.retryable = False
     return error
 
 
-def os_reason(error: BaseException) -> str:
+def describe_os_error(error: BaseException) -> str:
     """Say what the system says of a connection, without what libraries add."""
     number = getattr(error, "errno", None)
     text = str(error)
@@ -127,12 +127,12 @@ def os_reason(error: BaseException) -> str:
     return "none of its addresses answers" if "Multiple exceptions" in text else CLOSED
 
 
-def bare(error: BaseException, made: TransportError) -> BaseException:
+def without_context(error: BaseException, failure: TransportError) -> BaseException:
     """Return an error of the standard library to be the cause of ``made``, without what the original drags along."""
     if isinstance(error, ssl.SSLError) and type(error).__module__ == "ssl":
         error.__traceback__ = error.__context__ = error.__cause__ = None
         return error
-    if isinstance(made, ProviderTimeoutError):
+    if isinstance(failure, ProviderTimeoutError):
         return TimeoutError()
     number = getattr(error, "errno", None)
     return OSError(number, os.strerror(number)) if isinstance(number, int) and number > 0 else ConnectionError()

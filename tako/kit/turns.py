@@ -14,7 +14,7 @@ from msgspec import Struct
 from tako import notices
 from tako.errors import kind_of
 from tako.kit.blocks import is_own
-from tako.kit.encoding import encode_parts, speak_as_user
+from tako.kit.encoding import encode_parts, note_system_as_user
 from tako.types import Role
 
 if TYPE_CHECKING:
@@ -32,43 +32,45 @@ class Blocks(Struct, frozen=True):
     """What a wire's blocks look like.
 
     - ``kind_of``: names a block's kind.
-    - ``only``: in whose turns kinds may stand; others may stand in either.
-    - ``system``: the kinds that may stand in the system text; ``between``: those that may stand in a system message
-      between turns, None if the wire has no such messages.
-    - ``call`` and ``result``: the kinds of calls and of their results; ``id_of`` and ``with_id`` read and write the id
-      that pairs them. ``not_id`` matches a character that no id may have, ``longest_id`` counts the characters of one.
-    - ``first``: the kinds with which a turn of the model's may begin a conversation.
-    - ``not_last``: the kinds that no turn of the model's may end with, unless it's to go on.
-    - ``served``: matches the kinds of results of tools that the vendor ran; a system message may follow those.
+    - ``role_of_kind``: the only role in whose turns a kind may stand; other kinds may stand in either.
+    - ``system_kinds``: the kinds that may stand in the system text.
+    - ``between_turns``: the kinds that may stand in a system message between turns, None if the wire has no such
+      messages.
+    - ``call_kind`` and ``result_kind``: the kinds of calls and of their results.
+    - ``id_of`` and ``with_id``: read and write the id that pairs them.
+    - ``forbidden_in_id``: matches a character that no id may have. ``longest_id`` counts the characters of an id.
+    - ``first_kinds``: the kinds with which a turn of the model's may begin a conversation.
+    - ``not_last_kinds``: the kinds that no turn of the model's may end with, unless it's to go on.
+    - ``server_results``: matches the kinds of results of tools that the vendor ran; a system message may follow those.
     """
 
     kind_of: Callable[[Block], str]
-    only: Mapping[str, str]
-    system: frozenset[str]
-    call: str
-    result: str
+    role_of_kind: Mapping[str, str]
+    system_kinds: frozenset[str]
+    call_kind: str
+    result_kind: str
     id_of: Callable[[Block], Any]
     with_id: Callable[[Block, str], Block]
-    not_id: re.Pattern[str]
+    forbidden_in_id: re.Pattern[str]
     longest_id: int = 64
-    between: frozenset[str] | None = None
-    first: frozenset[str] = frozenset()
-    not_last: frozenset[str] = frozenset()
-    served: re.Pattern[str] | None = None
+    between_turns: frozenset[str] | None = None
+    first_kinds: frozenset[str] = frozenset()
+    not_last_kinds: frozenset[str] = frozenset()
+    server_results: re.Pattern[str] | None = None
 
 
 class Item(Struct, eq=False):
     """A block, its kind, its cache mark, and where its part stands in the request: its path, and its place in order.
 
-    ``own``: the part is of who is asked, as its state says. What a vendor has sent is never rearranged or renamed.
+    ``is_own``: the vendor that gets the request made the part, so it's never moved or renamed.
     """
 
     block: Block
     kind: str
     cached: bool | str
     path: str
-    place: int = 0
-    own: bool = False
+    position: int = 0
+    is_own: bool = False
 
 
 class Turn(Struct, eq=False):
@@ -78,9 +80,9 @@ class Turn(Struct, eq=False):
     items: list[Item]
 
     @property
-    def own(self) -> bool:
+    def is_own(self) -> bool:
         """Whether the vendor sent this turn, or a part of it: then it's no beginning that the caller wrote."""
-        return any(item.own for item in self.items)
+        return any(item.is_own for item in self.items)
 
 
 def arrange(
@@ -89,34 +91,36 @@ def arrange(
     """Return the system blocks and the turns; what cannot stand where it is is noted and left out."""
     items = list(_items(request, translator, context, blocks))
     turns = _merged([Turn(role, [item]) for role, item in items if role != "system"], blocks)
-    _pair(turns, context, blocks)
-    for turn in turns[:-1] if turns and turns[-1].own else turns:
-        while turn.items and turn.items[-1].kind in blocks.not_last:
+    _pair_calls(turns, context, blocks)
+    for turn in turns[:-1] if turns and turns[-1].is_own else turns:
+        while turn.items and turn.items[-1].kind in blocks.not_last_kinds:
             text = "it was left out: the model's message can't end with it"
             context.notice(notices.MISPLACED_PART, text, turn.items.pop().path)
-    turns = _begun_by_user(_merged([turn for turn in turns if turn.items], blocks), context, blocks)
-    system, turns = _place([item for role, item in items if role == "system"], turns, context, blocks)
+    turns = _starting_with_user(_merged([turn for turn in turns if turn.items], blocks), context, blocks)
+    system, turns = _place_system([item for role, item in items if role == "system"], turns, context, blocks)
     context.path = ""
     return system, turns
 
 
-def with_user(system: list[Item], turns: list[Turn], context: PartContext) -> tuple[list[Item], list[Turn]]:
+def with_user_turn(system: list[Item], turns: list[Turn], context: PartContext) -> tuple[list[Item], list[Turn]]:
     """Return what is arranged with a turn of the user's: without any, the system's text is the user's, which is noted.
 
     Raises ConfigurationError where there is nothing to say at all.
     """
     if turns:
         return system, turns
-    speak_as_user(system, context)
+    note_system_as_user(system, context)
     return [], [Turn("user", system)] if system else []
 
 
-def unmark(system: list[Item], turns: list[Turn], most: int, context: PartContext, tools: Sequence[Item] = ()) -> None:
+def limit_cache_marks(
+    system: list[Item], turns: list[Turn], limit: int, context: PartContext, tools: Sequence[Item] = ()
+) -> None:
     """Keep the last cache marks that a request may have: a later one covers what comes before it."""
     marked = [item for item in [*tools, *system, *(item for turn in turns for item in turn.items)] if item.cached]
-    for item in marked[: max(len(marked) - most, 0)]:
+    for item in marked[: max(len(marked) - limit, 0)]:
         item.cached = False
-        text = f"a cache mark was left out: a request may have {most}"
+        text = f"a cache mark was left out: a request may have {limit}"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, item.path)
 
 
@@ -124,15 +128,15 @@ def _items(
     request: ChatRequest, translator: Translator, context: PartContext, blocks: Blocks
 ) -> Iterator[tuple[str, Item]]:
     """Encode every part, and keep what may stand in a message of its role."""
-    system = blocks.system | (blocks.between or frozenset())
-    place = 0
+    system = blocks.system_kinds | (blocks.between_turns or frozenset())
+    position = 0
     for i, message in enumerate(request.messages):
         role = ROLES[message.role]
         for part, block in encode_parts(message, i, translator, context):
             kind = blocks.kind_of(block)
-            item = Item(block, kind, getattr(part, "cache", False), context.path, place, is_own(part, context))
-            if kind in system if role == "system" else blocks.only.get(kind, role) == role or item.own:
-                place += 1
+            item = Item(block, kind, getattr(part, "cache", False), context.path, position, is_own(part, context))
+            if kind in system if role == "system" else blocks.role_of_kind.get(kind, role) == role or item.is_own:
+                position += 1
                 yield role, item
             else:
                 text = f"{kind_of(part)} can't be in a {message.role} message"
@@ -148,35 +152,35 @@ def _merged(turns: list[Turn], blocks: Blocks) -> list[Turn]:
         else:
             merged.append(turn)
     for turn in merged:
-        turn.items.sort(key=lambda item: turn.role == "user" and item.kind != blocks.result)
+        turn.items.sort(key=lambda item: turn.role == "user" and item.kind != blocks.result_kind)
     return merged
 
 
-def _pair(turns: list[Turn], context: PartContext, blocks: Blocks) -> None:
+def _pair_calls(turns: list[Turn], context: PartContext, blocks: Blocks) -> None:
     """Match calls with results, give them ids that the wire takes, and leave out what has no counterpart."""
     used: set[str] = set()
     waiting: list[Item] = []
     followers = [*turns[1:], Turn("user", [])]
     for turn, following in zip(turns, followers, strict=False):  # of no turns, none
-        results = [item for item in turn.items if item.kind == blocks.result]
-        _drop(turn, [item for item in results if item not in waiting], context, blocks)
+        results = [item for item in turn.items if item.kind == blocks.result_kind]
+        _drop_results(turn, [item for item in results if item not in waiting], context, blocks)
         waiting = []
-        for call in [item for item in turn.items if item.kind == blocks.call]:
+        for call in [item for item in turn.items if item.kind == blocks.call_kind]:
             id = blocks.id_of(call.block)
-            answers = [item for item in following.items if item.kind == blocks.result and item not in waiting]
-            answer = next((item for item in answers if blocks.id_of(item.block) == id), None)
-            if answer is None:
+            results_here = [item for item in following.items if item.kind == blocks.result_kind and item not in waiting]
+            result = next((item for item in results_here if blocks.id_of(item.block) == id), None)
+            if result is None:
                 context.notice(notices.UNANSWERED_CALL, "a tool call was left out: no result follows it", call.path)
                 turn.items.remove(call)
                 continue
-            waiting.append(answer)
+            waiting.append(result)
             wire_id = _wire_id(str(id), call, used, blocks)
             if wire_id != id:
                 call.block = blocks.with_id(call.block, wire_id)
-                answer.block = blocks.with_id(answer.block, wire_id)
+                result.block = blocks.with_id(result.block, wire_id)
 
 
-def _drop(turn: Turn, results: list[Item], context: PartContext, blocks: Blocks) -> None:
+def _drop_results(turn: Turn, results: list[Item], context: PartContext, blocks: Blocks) -> None:
     """Leave out results that no call before them waits for."""
     for result in results:
         text = f"a tool result was left out: no call before it waits for {blocks.id_of(result.block)!r}"
@@ -186,69 +190,74 @@ def _drop(turn: Turn, results: list[Item], context: PartContext, blocks: Blocks)
 
 def _wire_id(id: str, call: Item, used: set[str], blocks: Blocks) -> str:
     """Return the id if the wire takes it or has made it, else one like it, unique in the conversation."""
-    if call.own:
+    if call.is_own:
         used.add(id)
         return id
-    stem = wanted = blocks.not_id.sub("_", id)[: blocks.longest_id] or "call"
+    base = wire_id = blocks.forbidden_in_id.sub("_", id)[: blocks.longest_id] or "call"
     number = 2
-    while wanted in used:
-        wanted = f"{stem[: blocks.longest_id - 6]}_{number}"
+    while wire_id in used:
+        wire_id = f"{base[: blocks.longest_id - 6]}_{number}"
         number += 1
-    used.add(wanted)
-    return wanted
+    used.add(wire_id)
+    return wire_id
 
 
-def _begun_by_user(turns: list[Turn], context: PartContext, blocks: Blocks) -> list[Turn]:
+def _starting_with_user(turns: list[Turn], context: PartContext, blocks: Blocks) -> list[Turn]:
     """Leave out what the model says before the user does, with the results of its calls."""
-    while turns and turns[0].role == "assistant" and turns[0].items[0].kind not in blocks.first:
+    while turns and turns[0].role == "assistant" and turns[0].items[0].kind not in blocks.first_kinds:
         for item in turns.pop(0).items:
             context.notice(notices.MISPLACED_PART, "it was left out: the first message must be the user's", item.path)
         if turns:
-            _drop(turns[0], [item for item in turns[0].items if item.kind == blocks.result], context, blocks)
+            _drop_results(
+                turns[0], [item for item in turns[0].items if item.kind == blocks.result_kind], context, blocks
+            )
             turns = turns if turns[0].items else turns[1:]
     return turns
 
 
-def _place(
+def _place_system(
     system: list[Item], turns: list[Turn], context: PartContext, blocks: Blocks
 ) -> tuple[list[Item], list[Turn]]:
     """Put system messages in their places: at the top of the request, or between turns on wires that have it so."""
     top: list[Item] = []
-    after: dict[int, list[Item]] = {}
+    inserted: dict[int, list[Item]] = {}
     for item in system:
         k = max(
-            (k for k, turn in enumerate(turns) if any(other.place < item.place for other in turn.items)), default=-1
+            (k for k, turn in enumerate(turns) if any(other.position < item.position for other in turn.items)),
+            default=-1,
         )
-        place = _place_after(item, k, turns, blocks) if k >= 0 else None
-        moved = k >= 0 and (place != k or any(other.place > item.place for other in turns[k].items))
-        if moved:
-            where = "after the user's next turn" if place is not None else "to the top"
-            context.notice(notices.MOVED_TURN, f"a system message went {where}: it can't stand where it was", item.path)
-        if item.kind not in (blocks.system if place is None else blocks.between or ()):
+        turn_index = _turn_before(item, k, turns, blocks) if k >= 0 else None
+        is_moved = k >= 0 and (turn_index != k or any(other.position > item.position for other in turns[k].items))
+        if is_moved:
+            destination = "after the user's next turn" if turn_index is not None else "to the top"
+            context.notice(
+                notices.MOVED_TURN, f"a system message went {destination}: it can't stand where it was", item.path
+            )
+        if item.kind not in (blocks.system_kinds if turn_index is None else blocks.between_turns or ()):
             text = f"a block of type {item.kind!r} was left out: it can't stand in a system message there"
             context.notice(notices.MISPLACED_PART, text, item.path)
-        elif place is None:
+        elif turn_index is None:
             top.append(item)
         else:
-            after.setdefault(place, []).append(item)
-    placed: list[Turn] = []
+            inserted.setdefault(turn_index, []).append(item)
+    arranged: list[Turn] = []
     for k, turn in enumerate(turns):
-        placed += [turn, Turn("system", after[k])] if k in after else [turn]
-    return top, placed
+        arranged += [turn, Turn("system", inserted[k])] if k in inserted else [turn]
+    return top, arranged
 
 
-def _place_after(item: Item, k: int, turns: list[Turn], blocks: Blocks) -> int | None:
+def _turn_before(item: Item, k: int, turns: list[Turn], blocks: Blocks) -> int | None:
     """Return the turn that a system message may follow, or None if only the top is left.
 
     ``k`` is the turn before it. Where the next one is the user's, both are the user's say, and the message comes last.
     """
-    if blocks.between is None:
+    if blocks.between_turns is None:
         return None
     turn = turns[k]
     if turn.role == "user":
         return k
-    if any(other.place > item.place for other in turn.items):
+    if any(other.position > item.position for other in turn.items):
         return None
     if k + 1 < len(turns):
         return k + 1
-    return k if blocks.served is not None and blocks.served.search(turn.items[-1].kind) else None
+    return k if blocks.server_results is not None and blocks.server_results.search(turn.items[-1].kind) else None

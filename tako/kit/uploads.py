@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tako.files import FilePath
     from tako.kit.http import HttpProvider
 
-REFUSED = (RateLimitError, OverloadedError)
+RETRYABLE = (RateLimitError, OverloadedError)
 """Refusals of a vendor that hasn't taken a file."""
 OBJECT = msgspec.json.Decoder(dict[str, Any])
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})  # https://html.spec.whatwg.org/#multipart-form-data
@@ -35,7 +35,7 @@ async def open_file(path: FilePath, mime: str | None, name: str | None) -> Local
     return await to_thread.run_sync(lambda: LocalFile(path, mime=mime, name=name))
 
 
-def own_id(file: FileIdPart, provider: HttpProvider) -> str:
+def file_path(file: FileIdPart, provider: HttpProvider) -> str:
     """Return the id of a file as a part of an address. Raises ConfigurationError for one of another vendor's."""
     if file.provider != provider.name:
         raise ConfigurationError(f"{provider.id}: the file {file.id!r} was uploaded to {file.provider}")
@@ -60,14 +60,17 @@ async def upload_form(
     """
     boundary = token_hex(16)
     parts = [(f'form-data; name="{name}"', "", value) for name, value in fields.items()]
-    named = f'form-data; name="file"; filename="{file.name.translate(_ESCAPES)}"'
-    parts.append((named, f"Content-Type: {file.mime}\r\n", ""))
-    heads = [f"--{boundary}\r\nContent-Disposition: {what}\r\n{more}\r\n{value}" for what, more, value in parts]
+    disposition_of_file = f'form-data; name="file"; filename="{file.name.translate(_ESCAPES)}"'
+    parts.append((disposition_of_file, f"Content-Type: {file.mime}\r\n", ""))
+    headers_of_parts = [
+        f"--{boundary}\r\nContent-Disposition: {disposition}\r\n{content_type}\r\n{value}"
+        for disposition, content_type, value in parts
+    ]
     with closing(file):
-        body = FileBody("\r\n".join(heads).encode(), file, f"\r\n--{boundary}--\r\n".encode())
-        sent = {**(headers or {}), "content-type": f"multipart/form-data; boundary={boundary}"}
-        answer = await send_file(provider, url, body, sent)
-    return FileIdPart(read_id(answer), provider.name, file.mime)
+        body = FileBody("\r\n".join(headers_of_parts).encode(), file, f"\r\n--{boundary}--\r\n".encode())
+        all_headers = {**(headers or {}), "content-type": f"multipart/form-data; boundary={boundary}"}
+        answer = await send_file(provider, url, body, all_headers)
+    return FileIdPart(read_file_id(answer), provider.name, file.mime)
 
 
 async def send_file(provider: HttpProvider, url: str, body: FileBody, headers: Mapping[str, str]) -> bytes:
@@ -82,11 +85,11 @@ async def send_file(provider: HttpProvider, url: str, body: FileBody, headers: M
 
     try:
         return await send()
-    except REFUSED as error:
-        return await repeat(send, provider, error, REFUSED)
+    except RETRYABLE as error:
+        return await repeat(send, provider, error, RETRYABLE)
 
 
-def read_id(answer: bytes) -> str:
+def read_file_id(answer: bytes) -> str:
     """Read the id in the reply to an upload; raises ResponseError if there is none."""
     id = text_of(decode_json(answer, OBJECT).get("id"))
     if not id:

@@ -108,8 +108,8 @@ class RedirectFollowed(Plugin):
     caught_by, told = "redirects", "requests that followed a redirect"
 
     class Following(Acme):
-        async def _transport_here(self) -> Any:
-            transport = await super()._transport_here()
+        async def _loop_transport(self) -> Any:
+            transport = await super()._loop_transport()
 
             class Followed:
                 async def send(self, request: Any) -> Any:

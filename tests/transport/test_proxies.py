@@ -296,7 +296,7 @@ def test_a_proxy_that_a_variable_holds_is_read_again_where_a_pickle_arrives(monk
     stored = pickle.dumps(provider)
     assert PASSWORD not in repr(stored) + repr(vars(provider))
     monkeypatch.setenv("OUR_PROXY", "http://elsewhere.example:3128")
-    proxy = pickle.loads(stored)._connection["proxies"](NOBODY)
+    proxy = pickle.loads(stored)._transport_arguments["proxies"](NOBODY)
     assert proxy.address == "http://elsewhere.example:3128"
 
 
@@ -329,4 +329,4 @@ def test_the_netrc_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -
                 assert ask(way, server.url, **options).text == "ok"
             assert server.requests[0].headers["authorization"] == "Bearer k"
             anthropic = Anthropic("m", api_key="k", base_url=server.url, **options)
-            assert "authorization" not in anthropic._sent_headers
+            assert "authorization" not in anthropic._all_headers

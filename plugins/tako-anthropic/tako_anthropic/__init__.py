@@ -11,17 +11,17 @@ from tako import Capabilities, Chat, ChatRequest, Origin, Stream, Translator, ho
 from tako.errors import BadRequestError, ConfigurationError, ServerError
 from tako.json_values import as_array
 from tako.kit.addresses import check_url, server_of
-from tako.kit.asking import MOST_PAGES, ask_count, ask_json, models_in
-from tako.kit.checks import Default, check_kind, check_text, given
+from tako.kit.checks import Default, check_kind, check_text, explicit
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.families import rules_of
 from tako.kit.fetching import encode_fetched
+from tako.kit.file_limits import MB, Limit
 from tako.kit.http import FetchOptions, HttpProvider
 from tako.kit.keys import Secret, find_key
-from tako.kit.limits import MB, Limit
+from tako.kit.listing import MOST_PAGES, decode_models, fetch_json, fetch_token_count
 from tako.kit.messages import MessagesDecoder, decode_block, decode_reply, encode_request
 from tako.kit.models import ModelTable
-from tako.kit.uploads import delete_file, open_file, own_id, upload_form
+from tako.kit.uploads import delete_file, file_path, open_file, upload_form
 from tako.parts import FileIdPart
 from tako_anthropic.altered import BETA, DROPPED, dropping, is_refused
 from tako_anthropic.blocks import encode_part
@@ -111,12 +111,12 @@ class Anthropic(HttpProvider):
             raise ConfigurationError(
                 f"{self.id}: on_altered_thinking is 'drop' or 'error', not {on_altered_thinking!r}"
             )
-        url, option = (given(base_url), "base_url") if given(base_url) is not None else _from_environment()
+        url, option = (explicit(base_url), "base_url") if explicit(base_url) is not None else _from_environment()
         self.base_url = check_url(url, option, self.id, beyond="/v1(?:/messages)?")
         self.server = server_of(self.base_url)
         self.default_max_tokens = default_max_tokens
         self.version = str(version)
-        self._version_given = given(version) is not None or "anthropic-version" in self._user_headers
+        self._version_given = explicit(version) is not None or "anthropic-version" in self._user_headers
         self.on_altered_thinking = on_altered_thinking
         check_kind(require_finish, bool, "require_finish", self.id, "True or False")
         self.require_finish = require_finish
@@ -142,8 +142,8 @@ class Anthropic(HttpProvider):
         found: list[ModelInfo] = []
         after = ""
         for _ in range(MOST_PAGES):
-            page = await ask_json(self, f"{self.base_url}/v1/models?limit=1000{after}")
-            found += models_in(page.get("data"))
+            page = await fetch_json(self, f"{self.base_url}/v1/models?limit=1000{after}")
+            found += decode_models(page.get("data"))
             last = page.get("last_id")
             if not (page.get("has_more") and isinstance(last, str)):
                 break
@@ -154,7 +154,7 @@ class Anthropic(HttpProvider):
         """Ask how many tokens a request has (POST /v1/messages/count_tokens). Raises ProviderError."""
         exchange = await prepare(self, self.translator, request, False)
         body = {name: value for name, value in exchange.body.items() if name in COUNTED}
-        return await ask_count(self, exchange, f"{exchange.url}/count_tokens", body, "input_tokens")
+        return await fetch_token_count(self, exchange, f"{exchange.url}/count_tokens", body, "input_tokens")
 
     async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
         """Give a file to Anthropic, which keeps it, and return the part that stands for it."""
@@ -163,7 +163,7 @@ class Anthropic(HttpProvider):
 
     async def delete(self, file: FileIdPart) -> None:
         """Delete a file that was uploaded."""
-        await delete_file(self, f"{self.base_url}/v1/files/{own_id(file, self)}", self.beta_header([], files=True))
+        await delete_file(self, f"{self.base_url}/v1/files/{file_path(file, self)}", self.beta_header([], files=True))
 
     @property
     def at_vendor(self) -> bool:
@@ -214,7 +214,7 @@ class Anthropic(HttpProvider):
         more = [*more, FILES] if files and (version or self.version) < FILES_SINCE else more
         if not more:
             return {}
-        own = self._sent_headers.get("anthropic-beta", "").split(",")
+        own = self._all_headers.get("anthropic-beta", "").split(",")
         return {"anthropic-beta": ",".join(dict.fromkeys(filter(None, [*own, *more])))}
 
 

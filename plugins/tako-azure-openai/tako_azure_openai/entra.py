@@ -10,8 +10,8 @@ from typing import Any
 import anyio.to_thread
 
 from tako.errors import AuthenticationError, TakoError, kind_of
-from tako.kit.flight import TaskFlight
 from tako.kit.keys import Secret
+from tako.kit.single_flight import TaskFlight
 from tako.kit.wire import HttpHeaders
 
 TokenProvider = Callable[[], str | Awaitable[str]]

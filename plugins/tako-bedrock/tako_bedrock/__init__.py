@@ -12,7 +12,6 @@ from anyio import to_thread
 from tako import Capabilities, Chat, ChatRequest, Origin, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import AuthenticationError, BadRequestError, ConfigurationError, ProviderError
 from tako.kit.addresses import check_url
-from tako.kit.asking import ask_count, ask_json, models_in
 from tako.kit.checks import check_text, path_of
 from tako.kit.encoding import merge_extra
 from tako.kit.exchange import Exchange, chat_through, refuse_if_strict, stream_through
@@ -21,6 +20,7 @@ from tako.kit.fetching import encode_fetched
 from tako.kit.http import CallOptions, HttpOptions, HttpProvider
 from tako.kit.keys import find_key
 from tako.kit.lease import sent_again
+from tako.kit.listing import decode_models, fetch_json, fetch_token_count
 from tako.kit.models import ModelTable
 from tako.parts import Part, ReasoningPart
 from tako_bedrock.blocks import decode_block, encode_part
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tako.kit.failures import Facts
-    from tako.kit.limits import Limit
+    from tako.kit.file_limits import Limit
     from tako.kit.wire import Body, HttpReply
     from tako.listing import ModelInfo, TokenCount
     from tako.translator import PartContext
@@ -114,15 +114,15 @@ class Bedrock(HttpProvider):
         Raises ProviderError, and ConfigurationError if no region is set.
         """
         base = (await self.endpoint()).replace("://bedrock-runtime", "://bedrock", 1)
-        reply = await ask_json(self, f"{base}/foundation-models")
-        return models_in(reply.get("modelSummaries"), "modelId")
+        reply = await fetch_json(self, f"{base}/foundation-models")
+        return decode_models(reply.get("modelSummaries"), "modelId")
 
     async def count(self, request: ChatRequest) -> TokenCount:
         """Ask how many tokens a request has (CountTokens). Raises ProviderError."""
         exchange = await prepare(self, self.translator, request, False)
         body = {name: value for name, value in exchange.body.items() if name in COUNTED_FIELDS}
         url = f"{exchange.url.removesuffix(CHAT_PATH)}/count-tokens"
-        return await ask_count(self, exchange, url, {"input": {"converse": body}}, "inputTokens")
+        return await fetch_token_count(self, exchange, url, {"input": {"converse": body}}, "inputTokens")
 
     def rules_for(self, model: str) -> Rules:
         """Return what a model takes. For the provider's own model, ``base_model`` wins over its name."""
@@ -169,7 +169,7 @@ class Bedrock(HttpProvider):
             return {}
         endpoint = await self.account.endpoint(region_of(unquote(url.rpartition("/model/")[2].partition("/")[0])))
         credentials = await self.account.credentials()
-        headers = self._sent_headers
+        headers = self._all_headers
         signed_headers = {name: headers[name] for name in ("content-type", *self._user_headers)}
         if len(body) < LARGE_BODY:
             return signature(credentials.keys, endpoint.region, method, url, body, signed_headers)

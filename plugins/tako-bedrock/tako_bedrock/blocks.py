@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.json_values import as_array, as_object, position_of, text_of
-from tako.kit.arguments import as_arguments
+from tako.kit.arguments import encode_arguments
 from tako.kit.blocks import state_of, vendor_part, without
 from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
 from tako.kit.families import rules_of
@@ -53,7 +53,9 @@ def encode_part(
         case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart() | FileIdPart():
             block = encode_media(part, context)
         case ToolCallPart():
-            block = {"toolUse": {"toolUseId": part.id, "name": part.name, "input": as_arguments(part.args, context)}}
+            block = {
+                "toolUse": {"toolUseId": part.id, "name": part.name, "input": encode_arguments(part.args, context)}
+            }
         case ToolResultPart():
             block = _result(part, rules_for(context.origin.model), context)
         case ReasoningPart():
@@ -166,7 +168,7 @@ def _result_content(part: ToolResultPart, context: PartContext) -> list[dict[str
     parts = result_parts(part)
     if parts is None:
         return [{"text": encode(part.result).decode()}]
-    return encode_inner(parts, context, fits=(TextPart, *MEDIA), moved=lambda block: "audio" in block)
+    return encode_inner(parts, context, accepted=(TextPart, *MEDIA), is_moved=lambda block: "audio" in block)
 
 
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct
 
 from tako.errors import TakoError
-from tako.kit.flight import SingleFlight
 from tako.kit.keys import Secret
 from tako.kit.lease import Lease, Stage
+from tako.kit.single_flight import SingleFlight
 from tako_bedrock.credential_errors import credentials_error, no_credentials, no_region, setup_error
 
 if TYPE_CHECKING:

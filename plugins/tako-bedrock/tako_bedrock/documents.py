@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.kit.limits import MB, Limit
+from tako.kit.file_limits import MB, Limit
 from tako.kit.turns import Item
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def document_limits(family: str, model: str) -> tuple[Limit, ...]:
     if family == "claude" and not OLD_CLAUDE.search(model):
         exempt = (PDF,)
     kinds = ("document", "text")
-    return (Limit(RESTRICTIONS, kinds, count=5), Limit(RESTRICTIONS, kinds, each=int(4.5 * MB), but=exempt))
+    return (Limit(RESTRICTIONS, kinds, count=5), Limit(RESTRICTIONS, kinds, each=int(4.5 * MB), exempt=exempt))
 
 
 def arrange_media(turn: Turn, context: PartContext) -> None:
@@ -54,9 +54,9 @@ def name_documents(turns: list[Turn]) -> None:
     """Give the documents unique names that Converse accepts. A name depends only on the documents before it."""
     items = [item for turn in turns for item in turn.items]
     used_names = {
-        str(item.block["document"].get("name")).lower() for item in items if item.kind == "document" and item.own
+        str(item.block["document"].get("name")).lower() for item in items if item.kind == "document" and item.is_own
     }
-    for document in [document for item in items if not item.own for document in _documents(item)]:
+    for document in [document for item in items if not item.is_own for document in _documents(item)]:
         base = name = _valid_name(document)
         number = 2
         while name.lower() in used_names:

@@ -11,7 +11,7 @@ from tako.kit.encoding import merge
 from tako.kit.families import make_room, note_mixed_citations, sampling
 from tako.kit.schemas import CONVERSE, NOVA, adapt
 from tako.kit.tools import encode_tools
-from tako.kit.turns import with_user
+from tako.kit.turns import with_user_turn
 from tako.types import JsonSchema, Tool
 from tako_bedrock.documents import documents_in
 from tako_bedrock.reasoning import MODEL_FIELDS, drop_refused_fields, encode_reasoning
@@ -33,7 +33,7 @@ def encode_request(
 ) -> dict[str, Any]:
     """Return the body of a request, without ``extra``. The context gets a notice for everything that's left out."""
     request = adapt(request, context, NOVA if rules.family == "nova" else CONVERSE, model, rules)
-    system, turns = with_user(*arrange(request, rules, translator, context), context)
+    system, turns = with_user_turn(*arrange(request, rules, translator, context), context)
     if rules.family == "claude":
         note_mixed_citations(documents_in(turns), context)
     body: dict[str, Any] = {}

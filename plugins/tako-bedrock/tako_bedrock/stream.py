@@ -13,8 +13,8 @@ from tako.fold import arguments, closing
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import without
 from tako.kit.body import decode_any, decode_json
+from tako.kit.deltas import StreamFacts, merge_delta
 from tako.kit.eventstream import EventStreamDecoder
-from tako.kit.gather import Gathered, gather
 from tako.kit.ids import CallIds
 from tako.media import join_base64
 from tako.parts import ToolCallPart
@@ -117,7 +117,7 @@ class ConverseDecoder:
         self._open_block: OpenBlock | None = None
         self._message_stop: dict[str, Any] | None = None
         self._usage: Any = None
-        self._raw = Gathered(provider.max_reply_bytes)
+        self._raw = StreamFacts(provider.max_reply_bytes)
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
@@ -182,7 +182,7 @@ class ConverseDecoder:
         if not clean and self._usage is None:
             raise StreamTruncatedError("the connection broke after messageStop, before the metadata")
         context, stop_reason = self._context, text_of(self._message_stop.get("stopReason"))
-        if self._raw.lost:
+        if self._raw.is_truncated:
             context.notice(
                 notices.LOST_PART, "some fields of the reply were left out of raw, which has a size limit", ""
             )
@@ -222,7 +222,7 @@ class ConverseDecoder:
                     yield Delta(text_of(value))
                 case "toolUse":
                     yield from self._add_input(block, text_of(inner.get("input")))
-                    gather(block.fields, {kind: {name: item for name, item in inner.items() if name != "input"}})
+                    merge_delta(block.fields, {kind: {name: item for name, item in inner.items() if name != "input"}})
                 case "reasoningContent":
                     yield from self._add_reasoning(block, inner)
                 case "citation":
@@ -233,7 +233,7 @@ class ConverseDecoder:
                     result = block.fields.setdefault("toolResult", {})
                     result["content"] = [*result.get("content", []), *(as_array(value) or [])]
                 case _:
-                    gather(block.fields, {kind: value}, texts=True)
+                    merge_delta(block.fields, {kind: value}, texts=True)
 
     def _add_input(self, block: OpenBlock, fragment: str) -> Iterator[Delta]:
         block.inputs.append(fragment)
@@ -249,7 +249,7 @@ class ConverseDecoder:
             block.data.append(data)
         others = {name: value for name, value in delta.items() if name not in ("text", REDACTED)}
         if others:
-            gather(content.setdefault("reasoningText", {}), others, texts=True)
+            merge_delta(content.setdefault("reasoningText", {}), others, texts=True)
 
     def _close_block(self) -> Iterator[Delta]:
         """End the open block, and yield what the deltas before didn't have."""
@@ -286,7 +286,7 @@ def _add_image(block: OpenBlock, image: dict[str, Any]) -> None:
     source = as_object(image.get("source")) or {}
     if data := text_of(source.get("bytes")):
         block.data.append(data)
-    gather(block.fields.setdefault("image", {}), without(image, "source", "bytes") if source else image)
+    merge_delta(block.fields.setdefault("image", {}), without(image, "source", "bytes") if source else image)
 
 
 def _index(event: dict[str, Any]) -> int:

@@ -58,7 +58,7 @@ def _with_id(block: dict[str, Any], id: str) -> dict[str, Any]:
 
 BLOCKS = Blocks(
     kind_of=_kind_of,
-    only={
+    role_of_kind={
         "image": "user",
         "document": "user",
         "video": "user",
@@ -67,14 +67,14 @@ BLOCKS = Blocks(
         "toolUse": "assistant",
         "reasoningContent": "assistant",
     },
-    system=frozenset({"text", "guardContent", "cachePoint"}),
-    call="toolUse",
-    result="toolResult",
+    system_kinds=frozenset({"text", "guardContent", "cachePoint"}),
+    call_kind="toolUse",
+    result_kind="toolResult",
     id_of=_id_of,
     with_id=_with_id,
-    not_id=re.compile(r"[^a-zA-Z0-9_.:-]"),
+    forbidden_in_id=re.compile(r"[^a-zA-Z0-9_.:-]"),
 )
-CLAUDE = replace(BLOCKS, not_id=_NOT_CLAUDE_ID, not_last=frozenset({"reasoningContent"}))
+CLAUDE = replace(BLOCKS, forbidden_in_id=_NOT_CLAUDE_ID, not_last_kinds=frozenset({"reasoningContent"}))
 
 
 def arrange(
@@ -94,7 +94,9 @@ def arrange(
     for item in [item for turn in turns for item in turn.items]:
         item.cached = cache_mark(item.cached, "messages", item.path, rules, context)
     marked = len([tool for tool in request.tools if isinstance(tool, Tool) and tool.cache])
-    kit.unmark(system, turns, max(MAX_CACHE_POINTS - (marked if "tools" in rules.converse.cache else 0), 0), context)
+    kit.limit_cache_marks(
+        system, turns, max(MAX_CACHE_POINTS - (marked if "tools" in rules.converse.cache else 0), 0), context
+    )
     context.path = ""
     return system, turns
 
@@ -130,14 +132,16 @@ def model_phrase(rules: Rules) -> str:
 
 def has_open_calls(turns: list[Turn]) -> bool:
     """Whether the request ends with results of calls in a turn of the model that doesn't begin with thinking."""
-    if len(turns) < 2 or turns[-1].items[0].kind != BLOCKS.result:  # noqa: PLR2004 - calls and their results
+    if len(turns) < 2 or turns[-1].items[0].kind != BLOCKS.result_kind:  # noqa: PLR2004 - calls and their results
         return False
     return turns[-2].items[0].kind != "reasoningContent"
 
 
 def called_tools(turns: list[Turn]) -> Iterator[str]:
     """Yield the names of the tools that the conversation has called."""
-    yield from (str(item.block["toolUse"]["name"]) for turn in turns for item in turn.items if item.kind == BLOCKS.call)
+    yield from (
+        str(item.block["toolUse"]["name"]) for turn in turns for item in turn.items if item.kind == BLOCKS.call_kind
+    )
 
 
 def content_of(items: list[Item]) -> list[dict[str, Any]]:

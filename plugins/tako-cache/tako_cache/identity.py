@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 IRRELEVANT = {
     "_capabilities",
-    "_connection",
     "_given_capabilities",
     "_handlers",
     "_http_client",
     "_label",
     "_origins",
     "_transport",
+    "_transport_arguments",
     "connect_timeout",
     "deadline",
     "defaults",  # they are in the request

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tako.errors import NotFoundError, OverloadedError, RateLimitError
 from tako.kit.checks import check_kind
 from tako.kit.completions import CompletionsProvider, Dialect
-from tako.kit.limits import MB, Limit
+from tako.kit.file_limits import MB, Limit
 from tako.kit.schemas import MISTRAL
 from tako_mistral.files import encode_file
 from tako_mistral.wire import arrange, call_ids

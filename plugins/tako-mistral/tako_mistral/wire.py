@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.kit.encoding import speak_as_user
+from tako.kit.encoding import note_system_as_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def arrange(messages: list[dict[str, Any]], context: PartContext) -> list[dict[s
 def _led(messages: list[dict[str, Any]], context: PartContext) -> list[dict[str, Any]]:
     """Move the system's messages up to where they may stand; if there is nothing else, they are the user's."""
     if all(message["role"] == "system" for message in messages):
-        speak_as_user(messages, context)
+        note_system_as_user(messages, context)
         return [{**message, "role": "user"} for message in messages]
     led: list[dict[str, Any]] = []
     for i, message in enumerate(messages):

@@ -11,13 +11,13 @@ import msgspec
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, UrlPrefetch, hookimpl
 from tako.errors import NotFoundError, ProviderError, TransportError
 from tako.kit.addresses import server_of
-from tako.kit.asking import ask_json, models_in
 from tako.kit.checks import check_kind
 from tako.kit.encoding import encode, merge_extra
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.fetching import encode_fetched
 from tako.kit.http import CallOptions, HttpOptions, HttpProvider
 from tako.kit.keys import find_key
+from tako.kit.listing import decode_models, fetch_json
 from tako_ollama.host import BASE_URL, find_host
 from tako_ollama.reply import decode_block, decode_reply
 from tako_ollama.show import read_show
@@ -77,8 +77,8 @@ class Ollama(HttpProvider):
 
     async def list_models(self) -> list[ModelInfo]:
         """List the models that the server has pulled. Raises ProviderError."""
-        listed = await ask_json(self, f"{self.base_url}/api/tags")
-        return models_in(listed.get("models"), "name")
+        listed = await fetch_json(self, f"{self.base_url}/api/tags")
+        return decode_models(listed.get("models"), "name")
 
     async def discover(self) -> Capabilities:
         """Ask the server what the model can do, and remember it. Raises ProviderError."""

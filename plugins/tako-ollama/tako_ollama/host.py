@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tako.kit.addresses import check_url
-from tako.kit.checks import Default, given
+from tako.kit.checks import Default, explicit
 
 BASE_URL = Default("http://localhost:11434")
 PORT = "11434"
@@ -16,8 +16,8 @@ EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa:
 
 def find_host(base_url: str | None, owner: str) -> str:
     """Return the base URL: as given, from OLLAMA_HOST, or the local server's. Raises ConfigurationError."""
-    if given(base_url) is not None:
-        return read_host(given(base_url), "base_url", owner)
+    if explicit(base_url) is not None:
+        return read_host(explicit(base_url), "base_url", owner)
     text = os.environ.get("OLLAMA_HOST", "")
     return read_host(text, "OLLAMA_HOST", owner) if text.strip() else str(BASE_URL)
 

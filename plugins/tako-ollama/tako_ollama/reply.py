@@ -10,14 +10,14 @@ from msgspec import Struct
 from tako import notices
 from tako.errors import ResponseError
 from tako.json_values import as_array, as_object, count_of, text_of
-from tako.kit.arguments import given_arguments
+from tako.kit.arguments import decode_arguments
 from tako.kit.blocks import state_of, vendor_part
 from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.complaints import complaint
 from tako.kit.failures import facts_of
 from tako.kit.files import head_of
 from tako.kit.finish_words import known_word
-from tako.kit.ids import CallIds, given_id
+from tako.kit.ids import CallIds, read_id
 from tako.media import image_type
 from tako.parts import ImagePart, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State
@@ -122,7 +122,7 @@ def _call(call: dict[str, Any], context: PartContext) -> ToolCallPart:
     args = function.get("arguments")
     inner = {name: value for name, value in function.items() if name not in ("name", "arguments", "index")}
     state = state_of({**call, "function": inner or None}, ("id",), context)
-    return ToolCallPart(given_id(call.get("id")), text_of(function.get("name")), given_arguments(args), state)
+    return ToolCallPart(read_id(call.get("id")), text_of(function.get("name")), decode_arguments(args), state)
 
 
 def usage_of(line: dict[str, Any]) -> Usage:

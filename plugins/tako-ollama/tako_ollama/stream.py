@@ -12,8 +12,8 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.json_values import as_object, text_of
 from tako.kit.body import decode_json
 from tako.kit.complaints import complaint
+from tako.kit.deltas import StreamFacts, merge_delta
 from tako.kit.failures import read_facts
-from tako.kit.gather import Gathered, gather
 from tako.kit.ids import CallIds
 from tako.kit.ndjson import NdJsonDecoder
 from tako.parts import ToolCallPart
@@ -78,7 +78,7 @@ class ChatDecoder:
         self._begun = False  # a message has come
         self._thinks = False
         self._rest: dict[str, Any] = {}
-        self._facts = Gathered(provider.max_reply_bytes)
+        self._facts = StreamFacts(provider.max_reply_bytes)
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
@@ -164,7 +164,7 @@ class ChatDecoder:
         if whole:
             yield from self._thought()
             yield from self._blocks(whole)
-        gather(self._rest, {name: value for name, value in fields.items() if name not in KNOWN}, texts=True)
+        merge_delta(self._rest, {name: value for name, value in fields.items() if name not in KNOWN}, texts=True)
 
     def _thought(self) -> Iterator[Delta]:
         """End the reasoning that is open."""
@@ -185,7 +185,7 @@ class ChatDecoder:
     def _end(self) -> End:
         raw, context = self._facts.fields, self._context
         word = text_of(raw.get("done_reason"))
-        if self._facts.lost:
+        if self._facts.is_truncated:
             context.notice(notices.LOST_PART, "more came beside the text than raw keeps", "")
         return End(
             finish_reason(word, context, calls=len(self._ids) > 0),

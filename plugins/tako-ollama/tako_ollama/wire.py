@@ -139,7 +139,7 @@ def _result(part: ToolResultPart, context: PartContext) -> Block:
     if inner is None:
         message["content"] = part.result if isinstance(part.result, str) else encode(part.result).decode()
         return message
-    for block in encode_inner(inner, context, fits=(TextPart, *MEDIA)):
+    for block in encode_inner(inner, context, accepted=(TextPart, *MEDIA)):
         _join(message, block)
     return message
 

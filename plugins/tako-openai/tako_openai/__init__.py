@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Unpack
 
-from tako.kit.checks import Default, check_text, given
+from tako.kit.checks import Default, check_text, explicit
 from tako.kit.completions import Dialect, for_openai
 from tako.kit.responses import Api, ResponsesProvider, check_api
 
@@ -55,7 +55,7 @@ class OpenAI(ResponsesProvider):
     ) -> None:
         key = self.find_key(api_key)
         api_key = None  # a traceback with locals shows this frame
-        base_url = given(base_url) or os.environ.get("OPENAI_BASE_URL") or BASE_URL
+        base_url = explicit(base_url) or os.environ.get("OPENAI_BASE_URL") or BASE_URL
         super().__init__(model, api_key=key, base_url=base_url, **options)
         self.api = check_api(api, self.id)
         check_text(organization, "organization", self.id)

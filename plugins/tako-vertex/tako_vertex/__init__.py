@@ -10,10 +10,10 @@ from tako import Capabilities, Chat, ChatRequest, Provider, Stream, Translator, 
 from tako.errors import AuthenticationError, ConfigurationError, TakoError
 from tako.kit import messages
 from tako.kit.addresses import check_url
-from tako.kit.asking import ask_pages
-from tako.kit.checks import check_text, given
+from tako.kit.checks import check_text, explicit
 from tako.kit.keys import Secret, find_key
 from tako.kit.lease import sent_again
+from tako.kit.listing import fetch_models
 from tako_vertex.claude import capabilities_of, chat_claude, check_wire, is_claude, stream_claude
 from tako_vertex.endpoint import LOCATION, address, check_served, host_of, location_of, model_path
 from tako_vertex.generate import GenerateContent
@@ -69,7 +69,7 @@ class Vertex(GenerateContent):
             "service_account_file": service_account_file is not None,
             "api_key": api_key is not None,
         }
-        location = given(location)
+        location = explicit(location)
         token = _secret(access_token, "access_token", self.name)
         key = _secret(api_key, "api_key", self.name)
         access_token = api_key = None  # a traceback with locals shows this frame
@@ -136,7 +136,7 @@ class Vertex(GenerateContent):
     async def list_models(self) -> list[ModelInfo]:
         """List Google's models in the Model Garden. Raises ProviderError."""
         prefix = "publishers/google/models/"
-        return await ask_pages(self, f"{self.endpoint_url}/v1beta1/{prefix[:-1]}", "publisherModels", prefix)
+        return await fetch_models(self, f"{self.endpoint_url}/v1beta1/{prefix[:-1]}", "publisherModels", prefix)
 
     async def find_credentials(self) -> str:
         """Find what a call would need, and return the base URL it would go to; `tako doctor` asks.

@@ -9,8 +9,8 @@ import msgspec
 
 from tako.errors import ResponseError
 from tako.json_values import as_array, as_object
-from tako.kit.arguments import given_arguments
-from tako.kit.ids import CallIds, given_id
+from tako.kit.arguments import decode_arguments
+from tako.kit.ids import CallIds, read_id
 from tako.types import ToolCallDelta
 from tako_vertex.parts import mint_id
 
@@ -39,7 +39,7 @@ class CallStream:
     def piece(self, call: Call, state: State | None) -> Iterator[ToolCallDelta]:
         """Yield what one functionCall part says. A part without a name goes on with the call that is open."""
         opened = self._open
-        if opened is not None and (not call.name or (given_id(call.id) and given_id(call.id) == opened.wire_id)):
+        if opened is not None and (not call.name or (read_id(call.id) and read_id(call.id) == opened.wire_id)):
             opened.add(call)
             if state is not None and state.data:
                 yield ToolCallDelta(opened.index, state=state)
@@ -71,7 +71,7 @@ class _Open:
 
     def __init__(self, index: int, call: Call) -> None:
         self.index = index
-        self.wire_id = given_id(call.id)
+        self.wire_id = read_id(call.id)
         self._whole: Any = None
         self._values: dict[str, Any] = {}
         self._strings: dict[str, list[str]] = {}
@@ -79,7 +79,7 @@ class _Open:
 
     def add(self, call: Call) -> None:
         if call.args is not None:
-            self._whole = given_arguments(call.args)
+            self._whole = decode_arguments(call.args)
         for arg in call.partial_args or ():
             path = arg.json_path
             if arg.string_value is not None:

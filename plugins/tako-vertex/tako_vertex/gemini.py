@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from tako import Translator, hookimpl, notices
 from tako.errors import ConfigurationError
 from tako.kit.addresses import check_url
-from tako.kit.asking import ask_pages
-from tako.kit.checks import Default, given, path_of
+from tako.kit.checks import Default, explicit, path_of
 from tako.kit.keys import find_key
-from tako.kit.uploads import delete_file, open_file, own_id
+from tako.kit.listing import fetch_models
+from tako.kit.uploads import delete_file, file_path, open_file
 from tako.parts import FileIdPart, FileUrlPart, ImageUrlPart, Part
 from tako_vertex.generate import GenerateContent
 from tako_vertex.parts import decode_block, encode_part
@@ -59,7 +59,7 @@ class Gemini(GenerateContent):
             raise ConfigurationError(f"{self.name} has no key: set {' or '.join(KEYS)}, or pass api_key=")
         super().__init__(model, **options)
         self._path(model)
-        url = given(base_url) or os.environ.get("GOOGLE_GEMINI_BASE_URL") or BASE_URL
+        url = explicit(base_url) or os.environ.get("GOOGLE_GEMINI_BASE_URL") or BASE_URL
         self.base_url = check_url(url, "base_url", self.id, beyond="/v1(?:beta)?(?:/.*)?")
         self.add_headers({"x-goog-api-key": key})
 
@@ -74,7 +74,7 @@ class Gemini(GenerateContent):
 
     async def list_models(self) -> list[ModelInfo]:
         """List the models of the API. Raises ProviderError."""
-        return await ask_pages(self, f"{self.base_url}/{VERSION}/models", "models", "models/")
+        return await fetch_models(self, f"{self.base_url}/{VERSION}/models", "models", "models/")
 
     def counted(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return what is asked about a request, which the API wants whole."""
@@ -86,7 +86,7 @@ class Gemini(GenerateContent):
 
     async def delete(self, file: FileIdPart) -> None:
         """Delete a file that was uploaded."""
-        await delete_file(self, f"{self.base_url}/{VERSION}/{own_id(file, self)}")
+        await delete_file(self, f"{self.base_url}/{VERSION}/{file_path(file, self)}")
 
     def _path(self, model: str) -> str:
         """Return a model's path; a bare name is one of Google's, "tunedModels/…" is one of your own."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from tako import Capabilities, Chat, ChatRequest, Stream, Translator, hookimpl, notices
-from tako.kit.asking import ask_count
 from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.fetching import encode_fetched
+from tako.kit.file_limits import MB, Limit
 from tako.kit.http import HttpProvider
-from tako.kit.limits import MB, Limit
+from tako.kit.listing import fetch_token_count
 from tako.kit.models import ModelTable
 from tako_vertex.failures import CODES, google_facts
 from tako_vertex.parts import decode_block, encode_part
@@ -64,7 +64,7 @@ class GenerateContent(HttpProvider, ABC):
         body = {name: value for name, value in exchange.body.items() if name in COUNTED}
         path, _, _ = exchange.url.rpartition(":")
         counted = self.counted(path, body)
-        return await ask_count(self, exchange, f"{path}:countTokens", counted, "totalTokens")
+        return await fetch_token_count(self, exchange, f"{path}:countTokens", counted, "totalTokens")
 
     def counted(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return what is asked about a request; ``path`` ends with its model."""

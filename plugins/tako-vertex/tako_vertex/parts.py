@@ -7,12 +7,12 @@ from uuid import uuid4
 
 from tako import notices
 from tako.json_values import as_array, as_object, text_of
-from tako.kit.arguments import as_arguments, given_arguments
+from tako.kit.arguments import decode_arguments, encode_arguments
 from tako.kit.blocks import is_own, state_of, vendor_part, without
 from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part, is_foreign, note_empty, result_parts
 from tako.kit.families import rules_of
 from tako.kit.files import FETCHING, MEDIA, MediaPart, is_fetched, read_media, unsupported
-from tako.kit.ids import given_id
+from tako.kit.ids import read_id
 from tako.media import IMAGE_TYPES, plain_type
 from tako.parts import (
     FileIdPart,
@@ -107,7 +107,7 @@ def _called_function(fields: dict[str, Any], context: PartContext) -> ToolCallPa
     call = fields["functionCall"]
     args = call.get("args")
     state = call_state(fields, args, context)
-    return ToolCallPart(given_id(call.get("id")), text_of(call.get("name")), given_arguments(args), state)
+    return ToolCallPart(read_id(call.get("id")), text_of(call.get("name")), decode_arguments(args), state)
 
 
 def call_state(fields: dict[str, Any], args: Any, context: PartContext) -> State | None:
@@ -175,7 +175,7 @@ def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
 
 def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
     """Make the call. One of Gemini's own that came without arguments has none; its state says so."""
-    args = as_arguments(part.args, context)
+    args = encode_arguments(part.args, context)
     bare = not args and part.state is not None and context.accepts(part, part.state.origin)
     return {"functionCall": {**_id(part.id), "name": part.name, **({} if bare else {"args": args})}}
 
@@ -224,7 +224,7 @@ def _refers(value: Any) -> bool:
 def _result_content(parts: list[Part], context: PartContext) -> tuple[str, list[dict[str, Any]]]:
     # a result has no place for signatures, so a text that is nothing but one is empty there
     plain = [TextPart(part.text) if isinstance(part, TextPart) else part for part in parts]
-    blocks = encode_inner(plain, context, fits=(TextPart, *MEDIA))
+    blocks = encode_inner(plain, context, accepted=(TextPart, *MEDIA))
     media = [block for block in blocks if "text" not in block]
     return "".join([block["text"] for block in blocks if "text" in block]), media
 

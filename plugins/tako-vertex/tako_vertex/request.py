@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.kit.encoding import merge_extra, speak_as_user
+from tako.kit.encoding import merge_extra, note_system_as_user
 from tako.kit.families import EFFORTS, Rules, changed, effort_for, left_out, sampling
 from tako.kit.schemas import GEMINI, adapt
 from tako.kit.tools import encode_tools
@@ -38,7 +38,7 @@ def encode_request(
     conversation = Conversation(newest=bool(rules.efforts), prefill=rules.prefill)
     system, contents = conversation.of(request, translator, context)
     if not contents:
-        speak_as_user(system, context)
+        note_system_as_user(system, context)
         system, contents = [], [{"role": "user", "parts": system}]
     body: dict[str, Any] = {"contents": contents}
     if system:

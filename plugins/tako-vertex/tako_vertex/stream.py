@@ -13,7 +13,7 @@ from tako.json_values import as_object, text_of
 from tako.kit.body import decode_any, decode_json
 from tako.kit.complaints import complaint
 from tako.kit.counts import note_odd
-from tako.kit.gather import Gathered, gather
+from tako.kit.deltas import StreamFacts, merge_delta
 from tako.kit.lines import strip_bom
 from tako.kit.sse import SseDecoder
 from tako.parts import FilePart, ReasoningPart, TextPart
@@ -61,7 +61,7 @@ class GeminiDecoder:
         self._thought_end = [Delta(state=State(exchange.context.origin))]
         self._texts: list[str] = []  # of the text that is open, or was last
         self._more_texts = False  # whether there was another one before
-        self._facts = Gathered(provider.max_reply_bytes)
+        self._facts = StreamFacts(provider.max_reply_bytes)
         self._candidates: dict[int, dict[str, Any]] = {}
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
@@ -127,7 +127,7 @@ class GeminiDecoder:
 
     def _candidate(self, candidate: Candidate, fields: dict[str, Any]) -> Iterator[Delta]:
         if candidate.index:  # another answer to the same question
-            gather(self._candidates.setdefault(candidate.index, {}), fields)
+            merge_delta(self._candidates.setdefault(candidate.index, {}), fields)
             return
         if candidate.content is not None:
             for block in candidate.content.parts or ():
@@ -136,7 +136,7 @@ class GeminiDecoder:
             self._final = candidate
         kept = self._candidates.setdefault(0, {})
         known = {name: value for name, value in fields.items() if name != "content"}
-        gather(kept, {name: known.pop(name) for name in GROWING if name in known})
+        merge_delta(kept, {name: known.pop(name) for name in GROWING if name in known})
         kept.update(known)
 
     def _deltas(self, block: dict[str, Any]) -> Iterator[Delta]:
@@ -224,7 +224,7 @@ class GeminiDecoder:
     def _end(self, word: str | None) -> End:
         context, facts = self._context, self._facts.fields
         note_oddities(self._refusal, self._final, context)
-        if self._facts.lost:
+        if self._facts.is_truncated:
             context.notice(notices.LOST_PART, "more came beside the text than raw keeps", "")
         found = finish_reason(word, has_calls=bool(self._calls))
         candidates = [fields for _, fields in sorted(self._candidates.items())]

@@ -13,7 +13,7 @@ import msgspec
 
 from tako.fold import arguments
 from tako.json_values import as_array, as_object, text_of
-from tako.kit.blocks import is_spelled, state_of, vendor_part, without
+from tako.kit.blocks import is_spelled_differently, state_of, vendor_part, without
 from tako.kit.completions.replied import decode_file
 from tako.media import IMAGE_TYPES
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart
@@ -103,7 +103,7 @@ def _call(block: Block, context: PartContext, dialect: Dialect) -> ToolCallPart:
     kind = next(name for name in CALLED if name in block)
     name, text = text_of(block[kind].get("name")), fragment(block[kind].get(CALLED[kind]))
     args = arguments(text)
-    as_written = args != text if kind == "custom" else is_spelled(text, args)
+    as_written = args != text if kind == "custom" else is_spelled_differently(text, args)
     known = ("name",) if as_written else ("name", CALLED[kind])
     rest = {**without(block, kind, *known), "type": None if kind == "function" else kind}
     state = state_of(rest, ("id", "index"), context)

@@ -8,9 +8,9 @@ import msgspec
 
 from tako.json_values import as_object, text_of
 from tako.kit.completions.blocks import CALLED, Block, fragment
+from tako.kit.deltas import merge_pieces
 from tako.kit.encoding import merge
-from tako.kit.gather import joined
-from tako.kit.ids import CallIds, given_id, mint_id
+from tako.kit.ids import CallIds, mint_id, read_id
 from tako.types import ToolCallDelta
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class OpenCall:
 
     def __init__(self, call: Block, id: str, position: int = 0) -> None:
         self.position = position
-        self.wire_id = given_id(call.get("id"))
+        self.wire_id = read_id(call.get("id"))
         self.id = id
         kind = text_of(call.get("type")) or "function"
         self.kind = _kind(call) or (kind if kind in CALLED else "")
@@ -73,7 +73,7 @@ class OpenCall:
 
     def block(self) -> Block:
         """Return the call as a whole reply has it, with the id that tako gives it."""
-        more: Block = joined(self._more) if self._more else {}
+        more: Block = merge_pieces(self._more) if self._more else {}
         if not self.kind:
             return {"tool_calls": [{"id": self.wire_id, **more} if self.wire_id else more]}
         called = {"name": self.name or "", CALLED[self.kind]: "".join(self.texts)}
@@ -84,7 +84,7 @@ def whole_calls(calls: Sequence[Block], mint: Callable[[], str]) -> Iterator[Blo
     """List the calls of a whole reply, each with an id of its own."""
     ids = CallIds(mint)
     for call in map(_nested, calls):
-        opened = OpenCall(call, ids.unique(given_id(call.get("id"))))
+        opened = OpenCall(call, ids.unique(read_id(call.get("id"))))
         opened.add(call)
         yield opened.block()
 
@@ -119,7 +119,7 @@ class CallIndex:
         for place, call in enumerate(calls):
             name = _name(call)
             known = self._find(call, name)
-            if not (isinstance(call.get("index"), int) or given_id(call.get("id"))):
+            if not (isinstance(call.get("index"), int) or read_id(call.get("id"))):
                 if name is None:
                     known = before[place] if len(before) == len(calls) else known
                 elif known in self._together:
@@ -148,7 +148,7 @@ class CallIndex:
         """Add a fragment to the call that it continues, or begin one with it."""
         opened, new = known, known is None
         if opened is None:
-            opened = OpenCall(call, self._ids.unique(given_id(call.get("id"))), len(self.calls))
+            opened = OpenCall(call, self._ids.unique(read_id(call.get("id"))), len(self.calls))
             self.calls.append(opened)
             if isinstance(call.get("index"), int):
                 self._by_index[call["index"]] = opened
@@ -160,7 +160,7 @@ class CallIndex:
 
     def _find(self, call: Block, name: str | None) -> OpenCall | None:
         """Find the open call that a fragment continues, or None where it begins one."""
-        id, index = given_id(call.get("id")), call.get("index")
+        id, index = read_id(call.get("id")), call.get("index")
         same_id = next((known for known in self.calls if known.wire_id == id), None) if id else None
         if not isinstance(index, int):
             new = same_id is not None and name is not None and same_id.complete and _has_text(call)

@@ -20,7 +20,7 @@ from tako.kit.completions.shapes import Content, read_reply, usage_of
 from tako.kit.counts import note_odd
 from tako.kit.failures import facts_of
 from tako.kit.finish_words import finish_reason
-from tako.kit.ids import given_id, mint_id
+from tako.kit.ids import mint_id, read_id
 from tako.parts import Citation, Part, TextPart
 from tako.types import ChatResponse, FinishReason, Message, Role
 
@@ -82,7 +82,7 @@ def decode_reply(
         finish_word=word,
         usage=note_odd(usage_of(reply.counts), exchange.context),
         model=text_of(reply.model) or exchange.body.get("model", ""),
-        id=given_id(reply.id),
+        id=read_id(reply.id),
         notices=exchange.notices,
         raw=document,
     )

@@ -217,7 +217,7 @@ def _result(part: ToolResultPart, context: PartContext) -> Block:
     items = result_parts(part)
     if items is None:
         return {**message, "content": result_text(part, context)}
-    blocks = encode_inner(items, context, fits=(TextPart, *MEDIA), moved=_is_beside)
+    blocks = encode_inner(items, context, accepted=(TextPart, *MEDIA), is_moved=_is_beside)
     beside = [block for block in blocks if _is_beside(block)]
     text = "".join([block["text"] for block in blocks if not _is_beside(block)])
     if not beside:
@@ -234,7 +234,7 @@ def result_text(part: ToolResultPart, context: PartContext) -> str:
     items = result_parts(part)
     if items is None:
         return part.result if isinstance(part.result, str) else encode(part.result).decode()
-    blocks = encode_inner(items, context, fits=(TextPart,))
+    blocks = encode_inner(items, context, accepted=(TextPart,))
     return "".join([block.get("text", "") for block in blocks])
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from tako.json_values import as_array, as_object
 from tako.kit.completions.decode import READ, is_odd
-from tako.kit.gather import joined
+from tako.kit.deltas import merge_pieces
 
 if TYPE_CHECKING:
     from tako.kit.completions.blocks import Block
@@ -59,11 +59,11 @@ class Gathered:
 
     def fields(self) -> Block:
         """Return the fields of the message that are not read for themselves."""
-        return {name: joined(pieces, name) for name, pieces in self._pieces.items()}
+        return {name: merge_pieces(pieces, name) for name, pieces in self._pieces.items()}
 
     def raw(self, fields: Block) -> Block | None:
         """Return the facts as the body of a whole reply has them, or None if there are none."""
-        facts = {**self._choice, **{name: joined(pieces, name) for name, pieces in self._growing.items()}}
+        facts = {**self._choice, **{name: merge_pieces(pieces, name) for name, pieces in self._growing.items()}}
         if self.filtered is not None:
             facts["content_filter_results"] = msgspec.json.decode(self.filtered)
         if fields:

@@ -10,7 +10,7 @@ from tako.fold import closing
 from tako.json_values import text_of
 from tako.kit.completions.blocks import chunks_of
 from tako.kit.completions.shapes import Content
-from tako.kit.gather import joined
+from tako.kit.deltas import merge_pieces
 from tako.parts import ReasoningPart, TextPart
 from tako.types import Delta
 
@@ -114,9 +114,9 @@ class OpenBlock:
                 block: Block = pieces[0].block()
             case "thinking":
                 fields = {name: value for piece in pieces for name, value in piece.items() if value is not None}
-                block = {**fields, "thinking": joined([piece["thinking"] for piece in pieces])}
+                block = {**fields, "thinking": merge_pieces([piece["thinking"] for piece in pieces])}
             case _:
-                block = joined(pieces)
+                block = merge_pieces(pieces)
         return block
 
 

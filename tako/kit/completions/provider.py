@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from tako.capabilities import Capabilities
 from tako.hooks import hookimpl
 from tako.kit.addresses import check_url, server_of
-from tako.kit.asking import ask_json, models_in
 from tako.kit.completions.dialect import Dialect
+from tako.kit.completions.discovery import ask_listing
 from tako.kit.completions.encode import encode_request, translator_for
 from tako.kit.completions.exchange import chat_completions, stream_completions
-from tako.kit.completions.listing import ask_listing
 from tako.kit.exchange import Exchange
 from tako.kit.fetching import encode_fetched
 from tako.kit.http import FetchOptions, HttpProvider
 from tako.kit.keys import Secret, find_key, read_key
+from tako.kit.listing import decode_models, fetch_json
 from tako.kit.models import ModelTable, refine
-from tako.kit.uploads import delete_file, open_file, own_id, upload_form
+from tako.kit.uploads import delete_file, file_path, open_file, upload_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,8 +138,8 @@ class CompletionsProvider(HttpProvider):
 
     async def list_models(self) -> list[ModelInfo]:
         """List the models of the vendor, or of the server. Raises ProviderError."""
-        listed = await ask_json(self, self.models_url)
-        return models_in(listed.get("data"))
+        listed = await fetch_json(self, self.models_url)
+        return decode_models(listed.get("data"))
 
     async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
         """Give a file to the vendor, who keeps it, and return the part that stands for it."""
@@ -153,7 +153,7 @@ class CompletionsProvider(HttpProvider):
         if not self.file_purpose:
             return await super().delete(file)
         path, query, rest = self.files_url.partition("?")
-        return await delete_file(self, f"{path}/{own_id(file, self)}{query}{rest}")
+        return await delete_file(self, f"{path}/{file_path(file, self)}{query}{rest}")
 
     async def discover(self) -> Capabilities:
         """Ask the server for its models, and remember what it says of this one. Raises ProviderError.

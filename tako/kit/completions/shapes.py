@@ -9,7 +9,7 @@ from msgspec import Raw, Struct, convert, defstruct
 
 from tako.errors import ResponseError
 from tako.json_values import as_object, count_of
-from tako.kit.completions.mended import mended
+from tako.kit.completions.repair import mended
 from tako.kit.completions.usual import NOTHING
 from tako.types import Usage
 

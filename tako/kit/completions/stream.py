@@ -25,7 +25,7 @@ from tako.kit.completions.usual import NO_RESULTS, Expected
 from tako.kit.counts import later, note_odd
 from tako.kit.failures import facts_of, read_facts
 from tako.kit.finish_words import finish_reason
-from tako.kit.ids import given_id
+from tako.kit.ids import read_id
 from tako.kit.sse import SseDecoder
 from tako.parts import ToolCallPart
 from tako.state import BLOCK_END
@@ -201,7 +201,7 @@ class CompletionsDecoder:
         if reply.usage or reply.x_groq or (reply.choices and reply.choices[0].usage):
             self._count(reply.counts)
         if not self._id:
-            self._id, self._model = given_id(reply.id), text_of(reply.model) or self._model
+            self._id, self._model = read_id(reply.id), text_of(reply.model) or self._model
         out: list[Delta] = []
         if reply.choices:
             if reply.choices[0].index or len(reply.choices) > 1:

@@ -20,7 +20,7 @@ def leave_out_prefill(turns: list[Turn], rules: Rules, context: PartContext) -> 
 
     Where the model takes it, its text loses white space at its end if the model refuses that.
     """
-    if not turns or turns[-1].role != "assistant" or turns[-1].own:
+    if not turns or turns[-1].role != "assistant" or turns[-1].is_own:
         return
     if rules.prefill:
         if rules.trimmed:

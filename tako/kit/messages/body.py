@@ -10,7 +10,7 @@ from tako.kit.families import UNKNOWN, leave_out_prefill, make_room, note_mixed_
 from tako.kit.messages.request import declared, parameters, tool_fields
 from tako.kit.messages.turns import BETWEEN, BLOCKS, COMPATIBLE, arrange, content
 from tako.kit.schemas import ANTHROPIC, adapt
-from tako.kit.turns import with_user
+from tako.kit.turns import with_user_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def encode_request(
     request = adapt(request, context, ANTHROPIC, name, rules)
     tools = declared(request, context)
     blocks = COMPATIBLE if rules is UNKNOWN else BETWEEN if rules.system_between else BLOCKS
-    system, turns = with_user(*arrange(request, translator, context, blocks, tools), context)
+    system, turns = with_user_turn(*arrange(request, translator, context, blocks, tools), context)
     leave_out_prefill(turns, rules, context)
     note_mixed_citations(_documents(turns), context)
     body: dict[str, Any] = {"model": name, "max_tokens": 0}

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.errors import kind_of
 from tako.json_values import as_array, as_object, position_of, text_of
-from tako.kit.arguments import given_arguments
+from tako.kit.arguments import decode_arguments
 from tako.kit.blocks import state_of, vendor_part
-from tako.kit.ids import given_id
+from tako.kit.ids import read_id
 from tako.parts import Citation, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State
 
@@ -58,11 +58,11 @@ def _thinking(block: dict[str, Any], context: PartContext) -> ReasoningPart | No
 
 def _call(block: dict[str, Any], context: PartContext) -> ToolCallPart:
     """Read a call. One with an id that the API wouldn't mint says who did, so that it goes back there as it is."""
-    id, args = given_id(block.get("id")), block.get("input")
+    id, args = read_id(block.get("id")), block.get("input")
     state = state_of(block, ("type", "id", "name", "input"), context)
     if state is None and (NOT_ID.search(id) or len(id) > LONGEST_ID):
         state = State(context.origin)
-    return ToolCallPart(id, text_of(block.get("name")), given_arguments(args), state)
+    return ToolCallPart(id, text_of(block.get("name")), decode_arguments(args), state)
 
 
 def read_citation(citation: Any) -> Citation:

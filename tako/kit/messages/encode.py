@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.json_values import as_array, as_object
-from tako.kit.arguments import as_arguments
+from tako.kit.arguments import encode_arguments
 from tako.kit.encoding import (
     complete,
     encode,
@@ -50,7 +50,12 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
         case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart() | FileIdPart():
             block = _media(part, context)
         case ToolCallPart():
-            block = {"type": "tool_use", "id": part.id, "name": part.name, "input": as_arguments(part.args, context)}
+            block = {
+                "type": "tool_use",
+                "id": part.id,
+                "name": part.name,
+                "input": encode_arguments(part.args, context),
+            }
         case ToolResultPart():
             block = _result(part, context)
         case ReasoningPart():
@@ -143,7 +148,7 @@ def _result_content(part: ToolResultPart, context: PartContext) -> str | list[di
     parts = result_parts(part)
     if parts is None:
         return encode(part.result).decode()
-    return encode_inner(parts, context, fits=(TextPart, *MEDIA, VendorPart))
+    return encode_inner(parts, context, accepted=(TextPart, *MEDIA, VendorPart))
 
 
 def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:

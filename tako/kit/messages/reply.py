@@ -15,7 +15,7 @@ from tako.kit.body import decode_any, decode_json, excerpt
 from tako.kit.complaints import complaint
 from tako.kit.failures import read_facts
 from tako.kit.finish_words import known_word
-from tako.kit.ids import CallIds, given_id
+from tako.kit.ids import CallIds, read_id
 from tako.parts import Part, TextPart, ToolCallPart
 from tako.state import State
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage
@@ -118,7 +118,7 @@ def with_id(block: Any, ids: CallIds) -> Any:
     call = as_object(block)
     if call is None or call.get("type") != "tool_use":
         return block
-    return {**call, "id": ids.unique(given_id(call.get("id")))}
+    return {**call, "id": ids.unique(read_id(call.get("id")))}
 
 
 def finish_reason(word: str | None, details: Any, context: PartContext, *, has_calls: bool) -> FinishReason:

@@ -16,8 +16,8 @@ from tako.kit.complaints import complaint
 from tako.kit.counts import later
 from tako.kit.failures import error_in
 from tako.kit.finish_words import known_word
-from tako.kit.ids import CallIds, given_id
-from tako.kit.messages.pieces import LIVE, OpenBlock
+from tako.kit.ids import CallIds, read_id
+from tako.kit.messages.open_block import LIVE, OpenBlock
 from tako.kit.messages.reply import FINISH_REASONS, finish_reason, reported, usage_of
 from tako.kit.sse import SseDecoder
 from tako.parts import TextPart, ToolCallPart
@@ -242,7 +242,7 @@ class MessagesDecoder:
         if block.main:
             self._open_text = False
         if block.kind == "tool_use":
-            block.fields["id"] = self._ids.unique(given_id(fields.get("id")))
+            block.fields["id"] = self._ids.unique(read_id(fields.get("id")))
             block.call = self._calls
             self._calls += 1
             name = text_of(fields.get("name"))

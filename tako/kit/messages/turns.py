@@ -31,7 +31,7 @@ def _with_id(block: dict[str, Any], id: str) -> dict[str, Any]:
 
 BLOCKS = Blocks(
     kind_of=lambda block: str(block.get("type")),
-    only={
+    role_of_kind={
         "image": "user",
         "document": "user",
         "search_result": "user",
@@ -41,25 +41,25 @@ BLOCKS = Blocks(
         "thinking": "assistant",
         "redacted_thinking": "assistant",
     },
-    system=frozenset({"text"}),
-    call="tool_use",
-    result="tool_result",
+    system_kinds=frozenset({"text"}),
+    call_kind="tool_use",
+    result_kind="tool_result",
     id_of=lambda block: block.get("tool_use_id", block.get("id")),
     with_id=_with_id,
-    not_id=NOT_ID,
+    forbidden_in_id=NOT_ID,
     longest_id=LONGEST_ID,
-    first=frozenset({"compaction"}),
-    not_last=frozenset({"thinking", "redacted_thinking"}),
-    served=re.compile(r"._tool_result$"),
+    first_kinds=frozenset({"compaction"}),
+    not_last_kinds=frozenset({"thinking", "redacted_thinking"}),
+    server_results=re.compile(r"._tool_result$"),
 )
-BETWEEN = replace(BLOCKS, between=frozenset({"text", "tool_addition", "tool_removal"}))
+BETWEEN = replace(BLOCKS, between_turns=frozenset({"text", "tool_addition", "tool_removal"}))
 """The same for models that take system messages between turns.
 
 They may follow the user's turn or the result of a tool that the vendor ran, and only a turn of the model's may follow
 them (https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages).
 """
 
-COMPATIBLE = replace(BLOCKS, not_last=frozenset())
+COMPATIBLE = replace(BLOCKS, not_last_kinds=frozenset())
 """The same for servers that only speak the API: what they sent goes back whatever it ends with."""
 
 
@@ -75,12 +75,12 @@ def arrange(
     ``tools``: what is declared, whose cache marks count, too.
     """
     system, turns = kit.arrange(request, translator, context, blocks)
-    if turns and turns[-1].role == "assistant" and not turns[-1].own:
+    if turns and turns[-1].role == "assistant" and not turns[-1].is_own:
         trim(turns[-1].items[-1], context)
     items = [*tools, *system, *(item for turn in turns for item in turn.items)]
     for item in items:
         item.cached = "cache_control" in item.block  # a plugin may have set it, too
-    kit.unmark(system, turns, BREAKPOINTS - ("cache_control" in request.extra), context, tools)
+    kit.limit_cache_marks(system, turns, BREAKPOINTS - ("cache_control" in request.extra), context, tools)
     for item in items:
         if not item.cached and "cache_control" in item.block:
             item.block = {key: value for key, value in item.block.items() if key != "cache_control"}
@@ -115,7 +115,7 @@ def _pairs(turns: list[Turn]) -> Iterator[tuple[Item, Item]]:
     """Yield calls with their results."""
     calls: dict[Any, Item] = {}
     for item in [item for turn in turns for item in turn.items]:
-        if item.kind == BLOCKS.call:
+        if item.kind == BLOCKS.call_kind:
             calls[BLOCKS.id_of(item.block)] = item
-        elif item.kind == BLOCKS.result:
+        elif item.kind == BLOCKS.result_kind:
             yield calls[BLOCKS.id_of(item.block)], item

@@ -11,8 +11,8 @@ import anyio
 import httpcore
 
 from tako.errors import ConfigurationError, UrlPrefetchError
-from tako.kit.prefetch.answer import read_answer, redirect_of
 from tako.kit.prefetch.network import GuardedBackend, Network
+from tako.kit.prefetch.response import read_answer, redirect_of
 from tako.kit.prefetch.rules import Refusal
 from tako.kit.prefetch.url import Url, follow, parse_url, shown_host
 from tako.kit.tls import tls_context

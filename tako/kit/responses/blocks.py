@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tako import notices
 from tako.fold import arguments
 from tako.json_values import as_array, as_object, text_of
-from tako.kit.blocks import is_spelled, own_data, state_of, vendor_part
+from tako.kit.blocks import is_spelled_differently, own_data, state_of, vendor_part
 from tako.kit.completions.encode import cache_mark
 from tako.kit.encoding import (
     complete,
@@ -25,7 +25,7 @@ from tako.kit.encoding import (
     result_parts,
 )
 from tako.kit.files import MEDIA, MediaPart, read_media
-from tako.kit.ids import given_id
+from tako.kit.ids import read_id
 from tako.kit.responses.citations import citation_of
 from tako.media import IMAGE_TYPES
 from tako.parts import (
@@ -108,12 +108,12 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
         case "function_call":
             text = arguments_text(fields)
             args = arguments(text)
-            known = ("call_id", "name") if is_spelled(text, args) else ("call_id", "name", "arguments")
+            known = ("call_id", "name") if is_spelled_differently(text, args) else ("call_id", "name", "arguments")
             state = _state(fields, known, context)
-            return ToolCallPart(given_id(fields.get("call_id")), text_of(fields.get("name")), args, state)
+            return ToolCallPart(read_id(fields.get("call_id")), text_of(fields.get("name")), args, state)
         case "custom_tool_call":
             state = state_of(fields, ("call_id", "name", "input"), context)
-            id, name = given_id(fields.get("call_id")), text_of(fields.get("name"))
+            id, name = read_id(fields.get("call_id")), text_of(fields.get("name"))
             return ToolCallPart(id, name, fields.get("input"), state)
         case "image_generation_call" if fields.get("result") and isinstance(fields["result"], str):
             mime = f"image/{text_of(fields.get('output_format')) or 'png'}"
@@ -272,7 +272,7 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:
     kind = "custom_tool_call_output" if custom else "function_call_output"
     inner = result_parts(part)
     if inner is not None:
-        output: Any = encode_inner(inner, context, fits=(TextPart, *MEDIA))
+        output: Any = encode_inner(inner, context, accepted=(TextPart, *MEDIA))
     else:
         output = part.result if isinstance(part.result, str) else encode(part.result).decode()
     return {"type": kind, "call_id": part.id, "output": output}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako.fold import closing
 from tako.json_values import as_object, text_of
-from tako.kit.ids import CallIds, given_id
+from tako.kit.ids import CallIds, read_id
 from tako.kit.responses.blocks import arguments_text, blocks_of
 from tako.kit.responses.open_item import EMPTY, REASONING, SUMMARY, OpenItem, ids_of
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
@@ -258,7 +258,7 @@ class Items:
     def _call_begun(self, item: OpenItem) -> Iterator[Delta]:
         if item.kind == "function_call":
             item.call = len(self._ids)
-            id = self._ids.unique(given_id(item.fields.get("call_id")))
+            id = self._ids.unique(read_id(item.fields.get("call_id")))
             yield Delta(tool_calls=[ToolCallDelta(item.call, id, text_of(item.fields.get("name")))])
             yield from self._arguments(item, "".join(item.arguments))
 

@@ -23,11 +23,11 @@ from tako import notices
 from tako.errors import BadRequestError, ConfigurationError, NotFoundError
 from tako.hooks import hookimpl
 from tako.json_values import as_array
-from tako.kit.asking import ask_count
 from tako.kit.completions.encode import translator_for
 from tako.kit.completions.exchange import chat_completions, stream_completions
 from tako.kit.completions.provider import CompletionsProvider, prepare
-from tako.kit.limits import MB, Limit
+from tako.kit.file_limits import MB, Limit
+from tako.kit.listing import fetch_token_count
 from tako.kit.responses.blocks import decode_block, encode_part, is_of_chat, is_of_item
 from tako.kit.responses.exchange import responses_chat, responses_stream
 from tako.kit.responses.hosts import is_own
@@ -118,7 +118,7 @@ class ResponsesProvider(CompletionsProvider):
         exchange = await prepare(self, self.translator, request, False)
         body = {name: value for name, value in exchange.body.items() if name in COUNTED}
         url, query, rest = exchange.url.partition("?")
-        return await ask_count(self, exchange, f"{url}/input_tokens{query}{rest}", body, "input_tokens")
+        return await fetch_token_count(self, exchange, f"{url}/input_tokens{query}{rest}", body, "input_tokens")
 
     def limits_for(self, model: str) -> Sequence[Limit]:
         """Return what OpenAI takes of files, at its own servers and Azure's."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tako import notices
 from tako.json_values import as_object, text_of
 from tako.kit.completions.parameters import effort_word, json_word, name_of, temperatures, tools_of
-from tako.kit.encoding import merge_extra, refuse_empty, speak_as_user
+from tako.kit.encoding import merge_extra, note_system_as_user, refuse_empty
 from tako.kit.responses.hosts import is_own
 from tako.kit.responses.turns import arrange
 from tako.kit.schemas.request import adapt
@@ -42,7 +42,7 @@ def encode_request(
     if not items:
         refuse_empty(items, context)
     if all(item.get("role") == "system" for item in items):
-        speak_as_user(items, context)
+        note_system_as_user(items, context)
         items = [{**item, "role": "user"} for item in items]
     body: dict[str, Any] = {"model": request.model or model, "input": items}
     if "conversation" not in request.extra:  # which the vendor keeps

@@ -12,8 +12,8 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.json_values import as_object, text_of
 from tako.kit.body import decode_json
 from tako.kit.counts import note_odd
+from tako.kit.deltas import StreamFacts
 from tako.kit.failures import error_in, read_facts
-from tako.kit.gather import Gathered
 from tako.kit.responses.items import TEXT, Items
 from tako.kit.responses.reply import OBJECT, ending, output_of, raise_complaint, raise_failure, says_nothing, usage_of
 from tako.kit.sse import SseDecoder
@@ -74,7 +74,7 @@ class ResponsesDecoder:
         self._sse = SseDecoder(provider.max_event_bytes)
         self._items = Items(translator, exchange.context)
         self._reply: dict[str, Any] = {}
-        self._facts = Gathered(provider.max_reply_bytes)
+        self._facts = StreamFacts(provider.max_reply_bytes)
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
@@ -142,7 +142,7 @@ class ResponsesDecoder:
 
     def _end(self) -> End:
         reply, context = self._reply, self._context
-        if self._facts.lost:
+        if self._facts.is_truncated:
             context.notice(notices.LOST_PART, "more came beside the output than raw keeps", "")
         finish, word = ending(reply, self._items.parts, context)
         raw = {name: value for name, value in reply.items() if name != "output"}

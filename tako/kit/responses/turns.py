@@ -9,9 +9,9 @@ from tako.errors import kind_of
 from tako.kit.completions.prefill import trimmed
 from tako.kit.encoding import encode_parts
 from tako.kit.families import PREFILL_REFUSED, TRIMMED, rules_of
-from tako.kit.responses.accepted import InputItem, accepted, joined
 from tako.kit.responses.blocks import CALLS
 from tako.kit.responses.hosts import is_own
+from tako.kit.responses.input_items import InputItem, accepted, joined
 from tako.parts import ToolCallPart, ToolResultPart, VendorPart
 from tako.types import Role
 

@@ -14,10 +14,10 @@ root. Before you check the reply, call ``without_added_nulls(data, schema)`` wit
 """
 
 from tako.kit.schemas.adapted import Adapted, adapted
-from tako.kit.schemas.names import Names
 from tako.kit.schemas.own import OwnNames, with_own_names
 from tako.kit.schemas.request import adapt
 from tako.kit.schemas.rules import Rules, Unfit
+from tako.kit.schemas.tool_names import Names
 from tako.kit.schemas.wires import ANTHROPIC, AZURE, CONVERSE, GEMINI, MISTRAL, NOVA, OLLAMA, OPENAI, PLAIN, Wire
 from tako.schema.nulls import without_added_nulls
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from tako.kit.decoders import Over
-from tako.kit.schemas.names import with_name
-from tako.kit.schemas.properties import own_text, with_call
+from tako.kit.decoders import WrappingDecoder
+from tako.kit.schemas.property_names import own_text, with_call
+from tako.kit.schemas.tool_names import with_name
 from tako.types import Delta, ToolCallDelta
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _own(part: Part, context: PartContext) -> Part:
     return with_call(named, context.own_properties)
 
 
-class OwnNames(Over):
+class OwnNames(WrappingDecoder):
     """A decoder whose calls have the tools' own names.
 
     The arguments of a tool whose properties have other names on the wire are handed over at once, when they're whole.
@@ -40,10 +40,10 @@ class OwnNames(Over):
     def __init__(self, inner: StreamDecoder, context: PartContext) -> None:
         super().__init__(inner)
         self._context = context
-        self._held: dict[int, list[str]] = {}
+        self._arguments: dict[int, list[str]] = {}
         self._tools: dict[int, str] = {}  # of the calls whose arguments are held
 
-    def _changed(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    def _convert(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         for chunk in chunks:
             if chunk.kind == "end":
                 yield from self._rest()
@@ -64,7 +64,7 @@ class OwnNames(Over):
         if call.index not in self._tools:
             return replace(call, name=name)
         if call.arguments_fragment:
-            self._held.setdefault(call.index, []).append(call.arguments_fragment)
+            self._arguments.setdefault(call.index, []).append(call.arguments_fragment)
         return replace(call, name=name, arguments_fragment="")
 
     def _rest(self) -> Iterator[Chunk]:
@@ -72,7 +72,7 @@ class OwnNames(Over):
         own = self._context.own_properties
         pieces = [
             ToolCallDelta(index, arguments_fragment=own_text("".join(texts), own[self._tools[index]]))
-            for index, texts in self._held.items()
+            for index, texts in self._arguments.items()
         ]
         if pieces:
             yield Delta(tool_calls=pieces)

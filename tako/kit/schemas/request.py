@@ -12,8 +12,8 @@ from tako import notices
 from tako.kit.families import rules_of
 from tako.kit.schemas.adapted import adapted, changed
 from tako.kit.schemas.limits import Budget
-from tako.kit.schemas.names import renamed, wire_names
-from tako.kit.schemas.properties import property_forms, with_call, with_properties
+from tako.kit.schemas.property_names import property_forms, with_call, with_properties
+from tako.kit.schemas.tool_names import renamed, wire_names
 from tako.kit.schemas.wires import Wire
 from tako.types import JsonSchema, Message, Role, Tool
 

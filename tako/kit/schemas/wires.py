@@ -15,8 +15,8 @@ import re
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tako.kit.schemas.names import Names
 from tako.kit.schemas.rules import Rules
+from tako.kit.schemas.tool_names import Names
 
 
 class Wire(Struct, frozen=True, eq=False, kw_only=True):

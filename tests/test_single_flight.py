@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tako.errors import AuthenticationError
-from tako.kit.flight import SingleFlight, TaskFlight
+from tako.kit.single_flight import SingleFlight, TaskFlight
 
 HANG = 120.0
 
@@ -47,8 +47,8 @@ def test_threads_with_loops_of_their_own_share_it_and_trio_too():
     slow, joined = Slow(), threading.Semaphore(0)
 
     class Counting(SingleFlight):
-        def begin(self):
-            future = super().begin()
+        def start(self):
+            future = super().start()
             joined.release()
             return future
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tako.json_values import as_object
-from tako.kit.schemas.names import Names, form_of
+from tako.kit.schemas.tool_names import Names, form_of
 from tako.parts import ToolCallPart
 
 if TYPE_CHECKING:

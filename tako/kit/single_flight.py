@@ -30,47 +30,47 @@ T = TypeVar("T")
 
 
 class Flight(Generic[T]):
-    """Whoever asks while the work runs gets the result of that run. Use one of the two kinds."""
+    """A caller that asks while the work runs gets the result of that run. Use one of the two subclasses."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: dict[Hashable, Future[T]] = {}
 
-    def begin(self) -> Future[T]:
-        """Start the work unless it runs already, and do not wait for it."""
-        where = self._where()
+    def start(self) -> Future[T]:
+        """Start the work unless it runs already, and don't wait for it."""
+        key = self._key()
         with self._lock:
-            running = self._running.get(where)
-            if running is not None:
-                return running
-            future = self._running[where] = Future[T]()
+            pending = self._running.get(key)
+            if pending is not None:
+                return pending
+            future = self._running[key] = Future[T]()
         future.set_running_or_notify_cancel()
-        self._start(where, future)
+        self._start(key, future)
         return future
 
     async def result(self) -> T:
         """Start the work or join it, and wait; raises what the work raises.
 
-        Each caller gets a TakoError of its own, for tracebacks grow as they are raised.
+        Each caller gets a TakoError of its own, because tracebacks grow as they're raised.
         """
         try:
-            return await _wait(self.begin())
+            return await _wait(self.start())
         except TakoError as error:
             failure, cause = copy(error), error.__cause__
         raise failure from cause
 
-    def _where(self) -> Hashable:
-        """Return what the runs are told apart by."""
+    def _key(self) -> Hashable:
+        """Return the key of a run: callers with the same key share it."""
         raise AssertionError
 
-    def _start(self, where: Hashable, future: Future[T]) -> None:
-        """Let the work run, and then ``_land`` it."""
+    def _start(self, key: Hashable, future: Future[T]) -> None:
+        """Let the work run, and then ``_finish`` it."""
         raise AssertionError
 
-    def _land(self, where: Hashable) -> None:
-        """Be over before anyone hears of it: whoever asks because of this result wants another run."""
+    def _finish(self, key: Hashable) -> None:
+        """End the run before its result is set: a caller that asks again because of the result needs a new run."""
         with self._lock:
-            self._running.pop(where, None)
+            self._running.pop(key, None)
 
 
 class SingleFlight(Flight[T]):
@@ -81,20 +81,20 @@ class SingleFlight(Flight[T]):
         self._work = work
         self._name = name
 
-    def _where(self) -> Hashable:
+    def _key(self) -> Hashable:
         return os.getpid()  # a fork leaves the thread behind
 
-    def _start(self, where: Hashable, future: Future[T]) -> None:
-        threading.Thread(target=self._run, args=(where, future), name=self._name, daemon=True).start()
+    def _start(self, key: Hashable, future: Future[T]) -> None:
+        threading.Thread(target=self._run, args=(key, future), name=self._name, daemon=True).start()
 
-    def _run(self, where: Hashable, future: Future[T]) -> None:
+    def _run(self, key: Hashable, future: Future[T]) -> None:
         try:
             result = self._work()
         except BaseException as error:  # noqa: BLE001 - it is the waiters' to see
-            self._land(where)
+            self._finish(key)
             future.set_exception(error)
         else:
-            self._land(where)
+            self._finish(key)
             future.set_result(result)
 
 
@@ -106,30 +106,30 @@ class TaskFlight(Flight[T]):
         self._work = work
         self._tasks: set[asyncio.Task[None]] = set()  # a loop alone does not keep its tasks
 
-    def _where(self) -> Hashable:
+    def _key(self) -> Hashable:
         loop = _asyncio_loop()
-        where: Hashable = sys.modules["trio"].lowlevel.current_trio_token() if loop is None else loop
-        return where
+        key: Hashable = sys.modules["trio"].lowlevel.current_trio_token() if loop is None else loop
+        return key
 
-    def _start(self, where: Hashable, future: Future[T]) -> None:
+    def _start(self, key: Hashable, future: Future[T]) -> None:
         loop = _asyncio_loop()
         if loop is None:
-            sys.modules["trio"].lowlevel.spawn_system_task(self._run, where, future)
+            sys.modules["trio"].lowlevel.spawn_system_task(self._run, key, future)
             return
-        task = loop.create_task(self._run(where, future))
+        task = loop.create_task(self._run(key, future))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, where: Hashable, future: Future[T]) -> None:
+    async def _run(self, key: Hashable, future: Future[T]) -> None:
         try:
             result = await self._work()
         except BaseException as error:
-            self._land(where)
+            self._finish(key)
             future.set_exception(error)
             if not isinstance(error, Exception):
                 raise  # the loop is over
         else:
-            self._land(where)
+            self._finish(key)
             future.set_result(result)
 
 

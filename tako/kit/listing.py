@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_PAGES = 100
 """Pages of a list of models; more is a server that never ends."""
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
-CONTEXT = (
+CONTEXT_FIELDS = (
     "max_input_tokens",
     "inputTokenLimit",
     "loaded_context_length",
@@ -34,20 +34,20 @@ CONTEXT = (
     "max_context_length",
 )
 """Fields that hold how long a model's context is."""
-OUTPUT = ("max_tokens", "outputTokenLimit", "max_output_tokens", "max_completion_tokens")
-RETIRES = ("retires_at", "shutdown_date", "deprecation", "endOfLifeTime")
-CREATED = ("created", "created_at", "createdAt", "modified_at")
-NAMES = ("display_name", "displayName", "modelName", "name")
+OUTPUT_FIELDS = ("max_tokens", "outputTokenLimit", "max_output_tokens", "max_completion_tokens")
+RETIREMENT_FIELDS = ("retires_at", "shutdown_date", "deprecation", "endOfLifeTime")
+CREATION_FIELDS = ("created", "created_at", "createdAt", "modified_at")
+NAME_FIELDS = ("display_name", "displayName", "modelName", "name")
 
 
-async def ask_json(provider: HttpProvider, url: str, body: Any = None, **call: Any) -> dict[str, Any]:
+async def fetch_json(provider: HttpProvider, url: str, body: Any = None, **options: Any) -> dict[str, Any]:
     """Ask a vendor something, with GET if there is no body, and return the JSON object that it answers.
 
     Raises a ProviderError that says who was asked. It isn't tried again.
     """
     try:
         method = "GET" if body is None else "POST"
-        _, data = await provider.fetch(url, b"" if body is None else encode(body), method=method, **call)
+        _, data = await provider.fetch(url, b"" if body is None else encode(body), method=method, **options)
         return decode_json(data, _OBJECT)
     except ProviderError as error:
         error.provider = error.provider or provider.name
@@ -55,47 +55,47 @@ async def ask_json(provider: HttpProvider, url: str, body: Any = None, **call: A
         raise
 
 
-async def ask_count(provider: HttpProvider, exchange: Exchange, url: str, body: Any, field: str) -> TokenCount:
+async def fetch_token_count(provider: HttpProvider, exchange: Exchange, url: str, body: Any, field: str) -> TokenCount:
     """Ask how many tokens an encoded request has; ``field`` is the one of the reply that says it."""
     request = exchange.context.request
     refuse_if_strict(request, exchange.notices, provider)
-    reply = await ask_json(provider, url, body, **provider.call(request, exchange.headers))
+    reply = await fetch_json(provider, url, body, **provider.call(request, exchange.headers))
     count = reply.get(field)
     if not isinstance(count, int) or isinstance(count, bool):
         raise ResponseError(f"the reply has no {field}", provider=provider.name, model=provider.model)
     return TokenCount(count, reply)
 
 
-async def ask_pages(provider: HttpProvider, url: str, field: str, prefix: str) -> list[ModelInfo]:
+async def fetch_models(provider: HttpProvider, url: str, field: str, prefix: str) -> list[ModelInfo]:
     """List models as Google's APIs do, page by page."""
-    found: list[ModelInfo] = []
+    models: list[ModelInfo] = []
     token, pages = "", 0
     while pages < MOST_PAGES:
-        page = await ask_json(provider, f"{url}?pageSize=1000{token}")
-        found += models_in(page.get(field), "name", prefix)
+        page = await fetch_json(provider, f"{url}?pageSize=1000{token}")
+        models += decode_models(page.get(field), "name", prefix)
         pages += 1
-        following = text_of(page.get("nextPageToken"))
-        if not following:
+        next_token = text_of(page.get("nextPageToken"))
+        if not next_token:
             break
-        token = f"&pageToken={quote(following, safe='')}"
-    return found
+        token = f"&pageToken={quote(next_token, safe='')}"
+    return models
 
 
-def models_in(entries: Any, id: str = "id", prefix: str = "") -> list[ModelInfo]:
+def decode_models(entries: Any, id: str = "id", prefix: str = "") -> list[ModelInfo]:
     """Read a vendor's entries, in its order. ``id`` is the field of the id; ``prefix`` is taken off it."""
-    found = [fields for entry in as_array(entries) or () if (fields := as_object(entry)) and text_of(fields.get(id))]
-    return [_model(entry, text_of(entry[id]).removeprefix(prefix)) for entry in found]
+    listed = [fields for entry in as_array(entries) or () if (fields := as_object(entry)) and text_of(fields.get(id))]
+    return [_model(entry, text_of(entry[id]).removeprefix(prefix)) for entry in listed]
 
 
 def _model(entry: dict[str, Any], id: str) -> ModelInfo:
-    name = next((text for field in NAMES if (text := text_of(entry.get(field))) and not text.endswith(id)), "")
+    name = next((text for field in NAME_FIELDS if (text := text_of(entry.get(field))) and not text.endswith(id)), "")
     return ModelInfo(
         id,
         name,
-        _day(entry, CREATED),
-        _day({**entry, **(as_object(entry.get("modelLifecycle")) or {})}, RETIRES),
-        _size(entry, CONTEXT),
-        _size(entry, OUTPUT),
+        _day(entry, CREATION_FIELDS),
+        _day({**entry, **(as_object(entry.get("modelLifecycle")) or {})}, RETIREMENT_FIELDS),
+        _size(entry, CONTEXT_FIELDS),
+        _size(entry, OUTPUT_FIELDS),
         entry,
     )
 
