@@ -38,12 +38,12 @@ from msgspec.structs import asdict
 from tako import trust
 from tako.conductor import Conductor
 from tako.environment import is_reference
-from tako.errors import ConfigurationError, TakoError, shown
+from tako.errors import ConfigurationError, TakoError, short_repr
 from tako.folders import config_folder
 from tako.hooks import PLUGINS, get_provider
 from tako.hooks.settings import Settings
 from tako.json_values import as_array
-from tako.names import near
+from tako.names import did_you_mean
 from tako.options import PLACES, fit, options_of, takes_places
 from tako.presets import Preset
 from tako.referenced_files import ReferencedFiles, import_from, read_referenced_files, read_regular_file, settings_path
@@ -101,7 +101,7 @@ class Config(Struct, frozen=True):
             raise ConfigurationError(f"{self.path}: default isn't set; it names {one_of(self.providers)}")
         name, _, model = wanted.partition(":")
         if name not in self.providers:
-            known = f"{one_of(self.providers)}{near(name, self.providers)}"
+            known = f"{one_of(self.providers)}{did_you_mean(name, self.providers)}"
             raise ConfigurationError(f"{self.path}: there is no [providers.{name}], only {known}")
         table = self.providers[name].of_model(model)
         where = self._where(name)
@@ -227,7 +227,7 @@ def find_config(path: str | os.PathLike[str] | None = None) -> Found:
     """
     named = path if path is not None else os.environ.get(VARIABLE) or None
     if not isinstance(named, (str, os.PathLike, NoneType)):
-        raise ConfigurationError(f"the path of a configuration is a str or a Path, not {shown(named)}")
+        raise ConfigurationError(f"the path of a configuration is a str or a Path, not {short_repr(named)}")
     if named is not None:
         return Found(_read_named(os.fspath(named), "" if path is not None else f" ({VARIABLE})"))
     own = user_config()

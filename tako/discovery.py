@@ -38,7 +38,7 @@ def command_entries() -> list[Entry]:
     return installed.entries(COMMANDS)
 
 
-def barred(entry: Entry) -> str | None:
+def exclusion_reason(entry: Entry) -> str | None:
     """Say why the environment keeps this plugin out; None if it doesn't.
 
     Raises PluginError if TAKO_ALLOW_PLUGINS is there and empty, or TAKO_PREFER isn't made of pairs.
@@ -63,13 +63,13 @@ def find_provider(name: str) -> Entry | None:
     claims = [entry for entry in provider_entries() if entry.name == name]
     if not claims:
         return find_class(name)
-    free = _free(f"provider {name!r}", claims)
-    return free[0] if len({entry.distribution for entry in free}) == 1 else _preferred(name, free)
+    candidates = _not_excluded(f"provider {name!r}", claims)
+    return candidates[0] if len({entry.distribution for entry in candidates}) == 1 else _preferred(name, candidates)
 
 
 def find_class(name: str) -> Entry | None:
     """Find the provider whose class has that name ("OpenAI"). Raises as ``find_provider`` does."""
-    claims = _free(f"provider class {name!r}", [entry for entry in provider_entries() if entry.attr == name])
+    claims = _not_excluded(f"provider class {name!r}", [entry for entry in provider_entries() if entry.attr == name])
     if len({entry.value for entry in claims}) <= 1:
         return claims[0] if claims else None
     if len({entry.name for entry in claims}) == 1:
@@ -84,29 +84,29 @@ def names(variable: str) -> list[str]:
     return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
 
 
-def names_if_set(variable: str, what: str) -> list[str] | None:
+def names_if_set(variable: str, purpose: str) -> list[str] | None:
     """Return the names in a variable, None if it isn't set. Raises PluginError if it's empty: it must name ``what``."""
     if os.environ.get(variable) is None:
         return None
-    found = names(variable)
-    if not found:
-        raise PluginError(f"{variable} is empty: name {what}, or unset it")
-    return found
+    values = names(variable)
+    if not values:
+        raise PluginError(f"{variable} is empty: name {purpose}, or unset it")
+    return values
 
 
-def _free(what: str, claims: list[Entry]) -> list[Entry]:
+def _not_excluded(subject: str, claims: list[Entry]) -> list[Entry]:
     """Return those that the environment doesn't keep out; raises PluginError if that's none of them."""
-    reasons = [barred(entry) for entry in claims]
-    free = [entry for entry, reason in zip(claims, reasons, strict=True) if reason is None]
-    if claims and not free:
-        raise PluginError(f"{what} is {reasons[0]}")
-    return free
+    reasons = [exclusion_reason(entry) for entry in claims]
+    allowed = [entry for entry, reason in zip(claims, reasons, strict=True) if reason is None]
+    if claims and not allowed:
+        raise PluginError(f"{subject} is {reasons[0]}")
+    return allowed
 
 
 def _preferred(name: str, claims: list[Entry]) -> Entry:
     """Pick the one of several that TAKO_PREFER names."""
-    wanted = _preferences().get(name)
-    chosen = [entry for entry in claims if wanted and normal(entry.distribution) == normal(wanted)]
+    preferred = _preferences().get(name)
+    chosen = [entry for entry in claims if preferred and normal(entry.distribution) == normal(preferred)]
     if chosen:
         return chosen[0]
     owners = " and ".join(sorted(f"{entry.distribution} {entry.version}" for entry in claims))

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 LONGEST = 2000
 """Characters of an error's text. What a vendor wrote beyond it is in ``body``."""
-_SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]")
+_ESCAPE_SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]")
 """What a terminal would obey: colours, cursor movements, window titles (ECMA-48)."""
 _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
@@ -54,18 +54,18 @@ _INVISIBLE = re.compile(
 """Control characters, and those of Unicode that turn or hide the text around them."""
 _SHORT = Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
-_HALVES = re.compile("[\ud800-\udfff]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:
     """Return a text as one line that is safe to show on a terminal, at most ``longest`` characters of it."""
     if not text.isprintable():
-        text = " ".join(_SEQUENCES.sub("", text[: 4 * longest]).split())
-        text = _HALVES.sub("\ufffd", _INVISIBLE.sub("", text))
+        text = " ".join(_ESCAPE_SEQUENCES.sub("", text[: 4 * longest]).split())
+        text = _SURROGATES.sub("\ufffd", _INVISIBLE.sub("", text))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Return a value as an error may quote it: a few words, however large it is and however deep it nests."""
     return _SHORT.repr(value)
 
@@ -170,12 +170,12 @@ class ProviderError(TakoError):
 
     def __str__(self) -> str:
         """Return one line: the provider, what happened, and the ids that the vendor's support needs."""
-        who = ":".join([str(name) for name in (self.provider, self.model) if name])
+        provider_id = ":".join([str(name) for name in (self.provider, self.model) if name])
         text = one_line(str(self.args[0]) if self.args else "")
         facts = [str(self.status_code) if self.status_code else "", self.code or ""]
-        what = " ".join(fact for fact in facts if fact and fact not in text)
+        details = " ".join(fact for fact in facts if fact and fact not in text)
         tail = one_line(f" (request {self.request_id})", LONGEST // 4) if self.request_id else ""
-        return one_line(": ".join(filter(None, (who, what, text))), LONGEST - len(tail)) + tail
+        return one_line(": ".join(filter(None, (provider_id, details, text))), LONGEST - len(tail)) + tail
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)

@@ -1,4 +1,4 @@
-"""The functions that answer for one provider, as the hooks returned them."""
+"""The functions that the hooks returned for one provider."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from msgspec import Struct
 
 from tako.builtin import ONCE
 from tako.hooks import PLUGINS, Hooks
-from tako.hooks.inside import inside
 from tako.hooks.layers import around_provider
+from tako.hooks.nested_calls import outer_call
 from tako.hookspecs import Chat, Stream
 from tako.translator import Translator
 
 if TYPE_CHECKING:
     from tako.provider import Provider
 
-MOST_TRIES = 100
-"""How often hooks are asked again because plugins change meanwhile, perhaps because they're asked."""
+MAX_TRIES = 100
+"""How often the hooks are called again if plugins change in between, perhaps because of the call itself."""
 
 
 class Handlers(Struct, frozen=True):
-    """What the hooks returned for one provider, as long as plugins don't change.
+    """What the hooks returned for one provider. Valid until plugins change.
 
     ``wrappers`` are the general plugins around chat and stream, ``own_chat`` is chat with none of them. ``nested`` are
-    the functions for calls from the provider's own code, made when there are any.
+    the functions for calls from the provider's own code, made on first use.
     """
 
     hooks: Hooks
@@ -35,36 +35,36 @@ class Handlers(Struct, frozen=True):
     wrappers: dict[str, list[str]]
     nested: dict[tuple[str, str], Any] = {}
 
-    def inside(self, provider: Provider, way: Literal["chat", "stream"]) -> Any:
+    def for_nested_call(self, provider: Provider, method: Literal["chat", "stream"]) -> Any:
         """Return the function for a call that may come from the provider's own code.
 
-        What went around the outer call doesn't go around that one.
+        A nested call isn't wrapped again in the plugins around the outer call.
         """
-        outer = inside(provider)
+        outer = outer_call(provider)
         if outer is None:
-            return getattr(self, way)
-        key = outer.way, way
+            return getattr(self, method)
+        key = outer.method, method
         if key not in self.nested:
-            if key == ("alone", "chat"):
-                made: Any = around_provider("tako_chat", self.own_chat, provider)
+            if key == ("chat_only", "chat"):
+                function: Any = around_provider("tako_chat", self.own_chat, provider)
             else:
-                without = [*ONCE, *self.wrappers[outer.way]]
-                made = PLUGINS.ask(f"tako_{way}", provider, self.translator, without=without)
-            self.nested[key] = made
+                excluded = [*ONCE, *self.wrappers[outer.method]]
+                function = PLUGINS.ask(f"tako_{method}", provider, self.translator, without=excluded)
+            self.nested[key] = function
         return self.nested[key]
 
 
 def bind(provider: Provider) -> Handlers:
-    """Ask the hooks, and again while plugins change meanwhile."""
-    handlers, tries = _ask(provider), 1
-    while handlers.hooks.stale and tries < MOST_TRIES:
-        handlers, tries = _ask(provider), tries + 1
+    """Call the hooks, again if plugins change in between."""
+    handlers, tries = _call_hooks(provider), 1
+    while handlers.hooks.stale and tries < MAX_TRIES:
+        handlers, tries = _call_hooks(provider), tries + 1
     return handlers
 
 
-def _ask(provider: Provider) -> Handlers:
-    hooks = PLUGINS.hooks(type(provider))  # before asking: it's stale if a plugin comes or is left out meanwhile
+def _call_hooks(provider: Provider) -> Handlers:
+    hooks = PLUGINS.hooks(type(provider))  # first: it's stale if a plugin is added or left out in between
     translator: Translator = PLUGINS.ask("tako_translator", provider)
     chat, stream = (PLUGINS.bind(hook, provider, translator) for hook in ("tako_chat", "tako_stream"))
-    wrappers = {"chat": chat.wrappers, "stream": stream.wrappers, "alone": stream.wrappers}
+    wrappers = {"chat": chat.wrappers, "stream": stream.wrappers, "chat_only": stream.wrappers}
     return Handlers(hooks, translator, chat.value, stream.value, chat.own, wrappers)

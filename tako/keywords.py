@@ -8,11 +8,11 @@ import msgspec
 from msgspec.structs import replace
 
 from tako.environment import resolve
-from tako.errors import ConfigurationError, kind_of, shown
+from tako.errors import ConfigurationError, kind_of, short_repr
 from tako.extra import merge_extra
 from tako.hidden_dict import HiddenDict
 from tako.json_values import as_array, as_object
-from tako.names import near
+from tako.names import did_you_mean
 from tako.request import as_request
 from tako.types import ChatRequest, JsonSchema, Message, Role, Tool
 
@@ -119,12 +119,12 @@ def check_names(options: Mapping[str, Any], owner: str) -> None:
     """Refuse what isn't the name of a keyword. Raises ConfigurationError."""
     for name in options:
         if name not in NAMES:
-            hint = near(str(name), (*NAMES, *OF_A_CALL, *OF_A_RUN)) or f" (known: {', '.join(NAMES)})"
+            hint = did_you_mean(str(name), (*NAMES, *OF_A_CALL, *OF_A_RUN)) or f" (known: {', '.join(NAMES)})"
             if name in OF_A_CALL:
                 hint = "; give it to chat, say or run" + (", or to stream" if name == "response_type" else "")
             if name in OF_A_RUN:
                 hint = "; give it to run"
-            raise ConfigurationError(f"{owner}: a request has no option {shown(name)}{hint}")
+            raise ConfigurationError(f"{owner}: a request has no option {short_repr(name)}{hint}")
 
 
 def _from_table(name: str, value: Any) -> Any:

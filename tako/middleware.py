@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tako.errors import PluginError, StreamTruncatedError, kind_of
 from tako.fold import chunks_of, fold
 from tako.hooks import hookimpl
-from tako.hooks.contract import in_order
+from tako.hooks.contract import check_chunk
 from tako.types import ChatRequest, Delta
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class AroundPlugin:
             async with aclosing(self.function(**given)) as chunks:
                 async for chunk in chunks:
                     if ended or chunk.__class__ is not Delta:
-                        ended = in_order(chunk, ended=ended)
+                        ended = check_chunk(chunk, ended=ended)
                     yield chunk
         if not ended:
             raise StreamTruncatedError(f"the stream ended without an End behind plugin {self.__name__!r}")

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tako.discovery import barred, provider_entries
+from tako.discovery import exclusion_reason, provider_entries
 from tako.json_values import as_array, as_object
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ SHIPPED: Mapping[str, str] = {
 
 Those of a model's maker come before those of a reseller, and in that order they are suggested.
 """
-NEAR = 0.7
+CUTOFF = 0.7
 """How alike two names are, from 0 to 1, for one to be a slip of the other."""
-MOST = 3
+MAX_SUGGESTIONS = 3
 """How many ids a message suggests."""
 Row = tuple[str, str]
 """A provider and one of the models in its table."""
@@ -63,15 +63,15 @@ def unknown_provider(id: str, configured: Collection[str] = ()) -> str:
     return f"{text}; {hint}" if hint else text
 
 
-def near(key: str, names: Collection[str]) -> str:
+def did_you_mean(key: str, names: Collection[str]) -> str:
     """Return "; did you mean 'openai'?" where a name is near, else nothing."""
-    close = difflib.get_close_matches(key, names, 1, NEAR)
+    close = difflib.get_close_matches(key, names, 1, CUTOFF)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def known_models() -> list[str]:
     """Return the ids of all models in the tables of installed providers; nothing is imported."""
-    rows = _models([entry for entry in provider_entries() if barred(entry) is None])
+    rows = _models([entry for entry in provider_entries() if exclusion_reason(entry) is None])
     return sorted({f"{provider}:{model}" for provider, model in rows})
 
 
@@ -82,23 +82,23 @@ def _hint(id: str, entries: list[Entry], configured: Collection[str]) -> str:
     maker, _, model = id.partition("/")  # as other libraries write ids
     if model and any(entry.name == maker for entry in entries):
         return f"write {maker}:{model}"
-    rows = sorted(_models([entry for entry in entries if barred(entry) is None]), key=_rank)
+    rows = sorted(_models([entry for entry in entries if exclusion_reason(entry) is None]), key=_rank)
     makers = _makers(id.lower(), rows)
     if makers:
-        return f"it is a model: write {_any_of(f'{maker}:{id}' for maker in makers)}"
-    slip = _slip(key, entries, configured)
-    if slip:
-        return slip
+        return f"it is a model: write {_join_ids(f'{maker}:{id}' for maker in makers)}"
+    typo = _typo(key, entries, configured)
+    if typo:
+        return typo
     ids = _near_models(id.lower(), rows)
     if ids:
-        return f"did you mean {_any_of(ids)}?"
+        return f"did you mean {_join_ids(ids)}?"
     return f"the configuration has {', '.join(configured)}" if configured else ""
 
 
-def _slip(key: str, entries: list[Entry], configured: Collection[str]) -> str:
+def _typo(key: str, entries: list[Entry], configured: Collection[str]) -> str:
     """Suggest a name that is near: of the configuration, of what is installed, or of what tako ships."""
     installed = [name for entry in entries for name in (entry.name, entry.attr)]
-    name = next(iter(difflib.get_close_matches(key, [*configured, *installed, *SHIPPED], 1, NEAR)), None)
+    name = next(iter(difflib.get_close_matches(key, [*configured, *installed, *SHIPPED], 1, CUTOFF)), None)
     if name is None:
         return ""
     if name in configured:
@@ -106,8 +106,8 @@ def _slip(key: str, entries: list[Entry], configured: Collection[str]) -> str:
     return f"did you mean {name!r}?" + ("" if name in installed else f" (pip install {SHIPPED[name]})")
 
 
-def _any_of(ids: Iterable[str]) -> str:
-    return " or ".join([*dict.fromkeys(ids)][:MOST])
+def _join_ids(ids: Iterable[str]) -> str:
+    return " or ".join([*dict.fromkeys(ids)][:MAX_SUGGESTIONS])
 
 
 def _makers(model: str, rows: list[Row]) -> list[str]:
@@ -124,11 +124,11 @@ def _makers(model: str, rows: list[Row]) -> list[str]:
 
 def _near_models(model: str, rows: list[Row]) -> list[str]:
     """Return ids for the beginning of a model's name, for one with a slip, or for a new one of a known family."""
-    begun = [row for row in rows if model and row[1].startswith(model)]
+    prefixed = [row for row in rows if model and row[1].startswith(model)]
     close = difflib.get_close_matches(model, [row for _, row in rows], 1, 0.8)
-    known = begun or [row for row in rows if row[1] in close]
-    if known:
-        return [f"{provider}:{row}" for provider, row in known]
+    matches = prefixed or [row for row in rows if row[1] in close]
+    if matches:
+        return [f"{provider}:{row}" for provider, row in matches]
     family = re.match(r"[a-z]+(?=[-\d])", model)
     return [f"{provider}:{model}" for provider, row in rows if family and re.match(rf"{family[0]}[-\d]", row)]
 
@@ -144,21 +144,21 @@ def _models(entries: list[Entry]) -> Iterator[Row]:
     """
     for entry in entries:
         with suppress(Exception):  # a table that can't be read suggests nothing
-            file = _table(entry.module)
-            sheet: dict[str, Any] = tomllib.loads(file.read_text("utf-8")) if file is not None else {}
-            for row in as_array(sheet.get("model")) or []:
-                found = as_object(row) or {}
-                if isinstance(id := found.get("id"), str) and found.get("suggested", True):
+            file = _models_file(entry.module)
+            table: dict[str, Any] = tomllib.loads(file.read_text("utf-8")) if file is not None else {}
+            for entry_row in as_array(table.get("model")) or []:
+                fields = as_object(entry_row) or {}
+                if isinstance(id := fields.get("id"), str) and fields.get("suggested", True):
                     yield entry.name, id
 
 
-def _table(module: str) -> Path | None:
+def _models_file(module: str) -> Path | None:
     """Find the table of a module's package, or of a package around it."""
     top, *rest = module.split(".")
     spec = find_spec(top)  # a top-level package isn't imported for it
-    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
         for depth in range(len(rest), -1, -1):
-            file = Path(place, *rest[:depth], "models.toml")
+            file = Path(folder, *rest[:depth], "models.toml")
             if file.is_file():
                 return file
     return None

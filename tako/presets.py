@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from tako.errors import ConfigurationError
 from tako.folders import config_folder
-from tako.names import near
+from tako.names import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +95,7 @@ def read_preset(table: Mapping[str, Any], where: str, *, template: bool) -> Pres
     known = [name for name in Preset.__struct_fields__ if template or name not in ("prompt", "model")]
     unknown = next((key for key in table if key not in known), None)
     if unknown is not None:
-        hint = near(unknown, known) or f" (known: {', '.join(known)})"
+        hint = did_you_mean(unknown, known) or f" (known: {', '.join(known)})"
         raise ConfigurationError(f"{where}.{unknown}: no such key{hint}")
     try:
         return msgspec.convert(dict(table), Preset)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack, overload
 from tako.builtin import BUILT_IN, OUTERMOST
 from tako.capabilities import Capabilities
 from tako.environment import resolve_call
-from tako.errors import ConfigurationError, TakoError, UnsupportedError, kind_of, shown
+from tako.errors import ConfigurationError, TakoError, UnsupportedError, kind_of, short_repr
 from tako.handlers import Handlers, bind
-from tako.hooks import PLUGINS, Hooks, Named
-from tako.hooks.finding import home_of
-from tako.hooks.inside import INSIDE, inside
+from tako.hooks import PLUGINS, Hooks, NamedPlugins
+from tako.hooks.nested_calls import ACTIVE_CALL, outer_call
+from tako.hooks.provider_classes import hooks_module
 from tako.keywords import as_given, read_defaults
 from tako.provenance import trace
 from tako.request import SECONDS, as_request, is_model, is_seconds
@@ -66,13 +66,13 @@ class Provider:
         deadline: float | None = None,
     ) -> None:
         if not is_model(model):
-            raise ConfigurationError(f"{self.name}: model is a name, not {shown(model)}")
+            raise ConfigurationError(f"{self.name}: model is a name, not {short_repr(model)}")
         if capabilities is not None and not isinstance(capabilities, Capabilities):
             kind = kind_of(capabilities)
             raise ConfigurationError(f"{self.name}:{model}: capabilities is a tako.Capabilities, not {kind}")
         if deadline is not None:
             if not is_seconds(deadline):
-                raise ConfigurationError(f"{self.name}:{model}: deadline is {SECONDS}, not {shown(deadline)}")
+                raise ConfigurationError(f"{self.name}:{model}: deadline is {SECONDS}, not {short_repr(deadline)}")
             self.deadline = deadline
         self.model = model
         self._given_capabilities = capabilities
@@ -95,10 +95,10 @@ class Provider:
         return cls(model, **options) if model else cls(**options)
 
     @classmethod
-    def own_plugins(cls) -> dict[str, Named]:
+    def own_plugins(cls) -> dict[str, NamedPlugins]:
         """List what every provider of this class has: the modules with its hooks and its bases', and the built-ins."""
         chain = [base for base in reversed(cls.__mro__) if issubclass(base, Provider) and base is not Provider]
-        modules = {module.__name__: module for module in map(home_of, chain)}
+        modules = {module.__name__: module for module in map(hooks_module, chain)}
         inner = [(f"provider {name}", module) for name, module in modules.items()]
         return {"inner": inner, "built_in": BUILT_IN, "outermost": OUTERMOST}
 
@@ -115,7 +115,7 @@ class Provider:
     @label.setter
     def label(self, label: str) -> None:
         if not isinstance(label, str):
-            raise ConfigurationError(f"{self.id}: label is a str, not {shown(label)}")
+            raise ConfigurationError(f"{self.id}: label is a str, not {short_repr(label)}")
         self._label = label
 
     def __repr__(self) -> str:
@@ -149,7 +149,7 @@ class Provider:
     async def _chat_checked(self, checked: ChatRequest) -> ChatResponse:
         """Answer a request that is checked and has the provider's defaults."""
         handlers = self._bound()
-        chat = handlers.chat if INSIDE.get() is None else handlers.inside(self, "chat")
+        chat = handlers.chat if ACTIVE_CALL.get() is None else handlers.for_nested_call(self, "chat")
         return await chat(checked)
 
     @overload
@@ -175,7 +175,7 @@ class Provider:
     def _stream_checked(self, checked: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """Stream a request that is checked and has the provider's defaults."""
         handlers = self._bound()
-        stream = handlers.stream if INSIDE.get() is None else handlers.inside(self, "stream")
+        stream = handlers.stream if ACTIVE_CALL.get() is None else handlers.for_nested_call(self, "stream")
         return stream(checked)
 
     @overload
@@ -347,7 +347,7 @@ class Provider:
 
     def _as_checked(self, request: Prompt, options: Mapping[str, Any]) -> ChatRequest:
         """Return the request that a caller means. A call from the provider's own code has its defaults already."""
-        return as_given(request, options, {} if inside(self) is not None else self.defaults, self.id)
+        return as_given(request, options, {} if outer_call(self) is not None else self.defaults, self.id)
 
     def _bound(self) -> Handlers:
         """The bound hooks: bound on first use, and again when plugins changed."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import astuple
 
-from tako.errors import ConfigurationError, kind_of, shown
+from tako.errors import ConfigurationError, kind_of, short_repr
 from tako.json_values import DEEPEST, NESTING, as_array, as_object, is_deep
 from tako.parts import (
     ContentPart,
@@ -109,7 +109,7 @@ def _check_message(message: Any, i: int) -> None:
     if not isinstance(message, Message):
         raise ConfigurationError(f"messages[{i}] is {kind_of(message)}, not a Message")
     if message.role.__class__ is not Role:
-        raise ConfigurationError(f"messages[{i}].role is {shown(message.role)}, not one of {', '.join(Role)}")
+        raise ConfigurationError(f"messages[{i}].role is {short_repr(message.role)}, not one of {', '.join(Role)}")
     content: Any = message.content
     if isinstance(content, str):
         return
@@ -176,7 +176,7 @@ def _check_numbers(request: ChatRequest) -> None:
             raise ConfigurationError(f"{name} is {value}, not a finite number")
     for name, value in (("timeout", request.timeout), ("deadline", request.deadline)):
         if value is not None and not is_seconds(value):
-            raise ConfigurationError(f"{name} is {shown(value)}, not {SECONDS}")
+            raise ConfigurationError(f"{name} is {short_repr(value)}, not {SECONDS}")
     if request.max_tokens is not None and request.max_tokens < 0:
         raise ConfigurationError(f"max_tokens is {request.max_tokens}, not a number of tokens")
 

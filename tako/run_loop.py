@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tako.errors import ConfigurationError, InvalidReplyError, RunLimitError, kind_of
 from tako.runs import RoundEnd, RunEnd, RunResult, ToolEnd, ToolStart
 from tako.stream import ChatStream
-from tako.tools import called, failed, function_of
+from tako.tools import call_function, error_result, function_of
 from tako.typed import checked_repairs, repaired, reply_type
 from tako.types import ChatResponse, Cost, Delta, FinishReason, Message, Notice, Role, Tool, Usage, parsed_as
 
@@ -157,18 +157,20 @@ class RunLoop:
                     group.start_soon(call_tool, i)
         if exits:
             raise exits[0]
-        return [result or failed(call, CANCELLED) for call, result in zip(calls, results, strict=True)]
+        return [result or error_result(call, CANCELLED) for call, result in zip(calls, results, strict=True)]
 
     async def _refusal(self, call: ToolCallPart) -> ToolResultPart | None:
         """Return an error result if the tool doesn't exist or the call isn't approved, None if the call may run."""
         if call.name not in self._functions:
-            return failed(call, f"there is no tool {call.name!r}; the tools are {', '.join(self._functions) or 'none'}")
+            return error_result(
+                call, f"there is no tool {call.name!r}; the tools are {', '.join(self._functions) or 'none'}"
+            )
         if self._approve is None:
             return None
-        verdict = await called(self._approve, partial(self._approve, call))
+        verdict = await call_function(self._approve, partial(self._approve, call))
         if verdict is True:
             return None
-        return failed(call, verdict if isinstance(verdict, str) else NOT_APPROVED)
+        return error_result(call, verdict if isinstance(verdict, str) else NOT_APPROVED)
 
     def _check_cost(self) -> None:
         if self._max_cost is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from tako.errors import ProviderTimeoutError, StreamTruncatedError, TakoError
 from tako.fold import fold
-from tako.hooks.contract import who_answers
+from tako.hooks.contract import id_with_model
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -40,7 +40,7 @@ class ChatStream:
     ) -> None:
         kept: list[Chunk] = []
         model = request.model or provider.model
-        self._id = id = who_answers(provider, model)
+        self._id = id = id_with_model(provider, model)
         self._kept = kept
         self._put_together: Callable[[], ChatResponse] = lambda: fold(kept, id, model)
         # nothing in here refers to self: a loop that is left with `break` frees the stream, and that closes it

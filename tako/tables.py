@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tako.errors import ConfigurationError
 from tako.hooks.settings import Settings
-from tako.names import near
+from tako.names import did_you_mean
 from tako.options import find_secret, is_table
 from tako.presets import Preset, read_preset
 
@@ -214,7 +214,9 @@ def _check_names(path: str, providers: dict[str, ProviderTable], file: File) -> 
         used |= {f"conductor.workers.{role}": name for role, name in table.workers.items()}
     for key, name in used.items():
         if name is not None and name not in providers:
-            raise ConfigurationError(f"{path}: {key} = {name!r} isn't {one_of(providers)}{near(name, providers)}")
+            raise ConfigurationError(
+                f"{path}: {key} = {name!r} isn't {one_of(providers)}{did_you_mean(name, providers)}"
+            )
 
 
 def _plain(error: msgspec.ValidationError) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.errors import ConfigurationError, TakoError, kind_of, shown
-from tako.hooks.failures import one_line, passes
+from tako.errors import ConfigurationError, TakoError, kind_of, short_repr
+from tako.hooks.failures import one_line, passes_through
 from tako.json_values import as_array
 from tako.parts import ContentPart, TextPart, ToolResultPart
 from tako.signatures import Signature, documented, unwrapped
@@ -40,39 +40,39 @@ class Function:
             values = self.read(call.args)
             return ToolResultPart(call.id, _as_result(await self.run(values)))
         except MismatchError as error:
-            return failed(call, f"the arguments don't fit: {error}")
+            return error_result(call, f"the arguments don't fit: {error}")
         except BaseException as error:
-            if passes(error) and not isinstance(error, TakoError):
+            if passes_through(error) and not isinstance(error, TakoError):
                 raise
-            return failed(call, one_line(error))
+            return error_result(call, one_line(error))
 
     def read(self, args: Any) -> dict[str, Any]:
         """Return the arguments as the function wants them. Raises MismatchError."""
         if not isinstance(args, dict):
-            raise MismatchError(f"they aren't a JSON object: {shown(args)}")
+            raise MismatchError(f"they aren't a JSON object: {short_repr(args)}")
         values: dict[str, Any] = read_closely(self.arguments, args, msgspec.json.encode(args), "$")
         return values
 
     async def run(self, values: dict[str, Any]) -> Any:
         """Run the function. What it yields, if it's a generator, is a list."""
-        result = await called(self.signature.function, self.signature.call(values))
+        result = await call_function(self.signature.function, self.signature.call(values))
         if isinstance(result, AsyncIterator):
             return [one async for one in result]  # pyright: ignore[reportUnknownVariableType] - of anything
         if isinstance(result, Iterator):
-            return await _in_thread(list, result)
+            return await _run_in_thread(list, result)
         return result
 
 
-async def called(function: Callable[..., Any], call: Callable[[], Any]) -> Any:
+async def call_function(function: Callable[..., Any], call: Callable[[], Any]) -> Any:
     """Make a call of a function. What isn't async runs in a thread: it may wait, for a person as well."""
     method = getattr(function, "__call__", None)  # noqa: B004 - of an object the method itself is looked at
     if inspect.iscoroutinefunction(unwrapped(function)) or inspect.iscoroutinefunction(method):
         return await call()
-    result = await _in_thread(call)
+    result = await _run_in_thread(call)
     return await result if inspect.isawaitable(result) else result
 
 
-def failed(call: ToolCallPart, text: str) -> ToolResultPart:
+def error_result(call: ToolCallPart, text: str) -> ToolResultPart:
     """Return the result of a call that failed, or wasn't made."""
     return ToolResultPart(call.id, text, is_error=True)
 
@@ -83,27 +83,29 @@ def tool_of(
     """Make a tool of a function. Raises ConfigurationError."""
     if not callable(function):
         raise ConfigurationError(f"Tool.of takes a function, not {kind_of(function)}")
-    plain = unwrapped(function)
-    own = name or getattr(plain, "__name__", "") or type(function).__name__
-    if not NAME.fullmatch(own):
-        raise ConfigurationError(f"Tool.of: {own!r} can't be a tool's name (letters, digits, _ and -); give name=")
+    inner = unwrapped(function)
+    tool_name = name or getattr(inner, "__name__", "") or type(function).__name__
+    if not NAME.fullmatch(tool_name):
+        raise ConfigurationError(
+            f"Tool.of: {tool_name!r} can't be a tool's name (letters, digits, _ and -); give name="
+        )
     text, described = documented(function)
-    signature = Signature(function, own)
-    arguments = arguments_of(own, signature.told(described))
+    signature = Signature(function, tool_name)
+    arguments = arguments_of(tool_name, signature.told(described))
     schema = schema_of_arguments(arguments)
     schema.pop("description", None)
-    tool = Tool(own, text if description is None else description, schema, strict, cache)
+    tool = Tool(tool_name, text if description is None else description, schema, strict, cache)
     vars(tool)["function"] = Function(signature, arguments)
     return tool
 
 
 def function_of(tool: object) -> Function | None:
     """Return the function behind a tool; None for one that was made without."""
-    found: Function | None = vars(tool).get("function") if isinstance(tool, Tool) else None
-    return found
+    function: Function | None = vars(tool).get("function") if isinstance(tool, Tool) else None
+    return function
 
 
-async def _in_thread(function: Callable[..., Any], *args: Any) -> Any:
+async def _run_in_thread(function: Callable[..., Any], *args: Any) -> Any:
     """Call a function in a thread. Its GeneratorExit is raised here: a future's would close who waits for it."""
     from anyio import to_thread
 

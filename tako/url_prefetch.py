@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from tako.errors import ConfigurationError, shown
+from tako.errors import ConfigurationError, short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,14 +85,16 @@ class UrlPrefetch(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Check every field, and bring hosts and networks into their canonical spelling."""
         if type(self.timeout) not in (int, float) or not isfinite(self.timeout) or self.timeout <= 0:
-            raise ConfigurationError(f"UrlPrefetch: timeout is a positive number of seconds, not {shown(self.timeout)}")
+            raise ConfigurationError(
+                f"UrlPrefetch: timeout is a positive number of seconds, not {short_repr(self.timeout)}"
+            )
         for name in ("max_bytes", *LIMITS.values()):
             limit = getattr(self, name)
             if (type(limit) is not int or limit <= 0) and (limit is not None or name == "max_bytes"):
-                raise ConfigurationError(f"UrlPrefetch: {name} is a positive integer, not {shown(limit)}")
+                raise ConfigurationError(f"UrlPrefetch: {name} is a positive integer, not {short_repr(limit)}")
         for name in ("allow_http", "allow_private_ips"):
             if type(getattr(self, name)) is not bool:
-                raise ConfigurationError(f"UrlPrefetch: {name} is True or False, not {shown(getattr(self, name))}")
+                raise ConfigurationError(f"UrlPrefetch: {name} is True or False, not {short_repr(getattr(self, name))}")
         force_setattr(self, "timeout", float(self.timeout))
         force_setattr(self, "allow_hosts", _entries("allow_hosts", self.allow_hosts, _allowed_host))
         force_setattr(self, "allow_cidrs", _entries("allow_cidrs", self.allow_cidrs, _allowed_network))
@@ -176,7 +178,7 @@ def _entries(option: str, value: Any, read: Callable[[Any], str]) -> tuple[str, 
         try:
             canonical.append(read(entry))
         except ValueError as error:
-            raise ConfigurationError(f"UrlPrefetch: {option}: {shown(entry)}: {error}") from None
+            raise ConfigurationError(f"UrlPrefetch: {option}: {short_repr(entry)}: {error}") from None
     return tuple(canonical)
 
 

@@ -14,7 +14,7 @@ import pytest
 from tako import Capabilities, PluginError, hookimpl, hookspecs
 from tako.compatibility import check_version
 from tako.hooks import Hooks
-from tako.hooks.manager import checked
+from tako.hooks.manager import check_plugin
 from tako.testing import isolated
 from tako.testing.dialects import COMPLETIONS, Script, scripted
 from tako.testing.environments import Environment, wheel
@@ -194,7 +194,7 @@ def test_an_http_provider_of_version_1_speaks_by_the_kit_of_today(environment: E
 
 def test_what_names_no_version_or_one_that_is_served_is_taken() -> None:
     for version in (None, *range(1, hookspecs.VERSION + 1)):
-        assert Hooks(general=[checked(plugin(version), "it")]).chain("tako_capabilities") == [("it", False)]
+        assert Hooks(general=[check_plugin(plugin(version), "it")]).chain("tako_capabilities") == [("it", False)]
 
 
 def test_a_plugin_for_later_hooks_is_refused_with_what_to_install(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import tako
 from tako import ChatRequest, ChatResponse, Conductor, ContentPart, JsonSchema, Message, Origin, State, Tool
-from tako.errors import LONGEST, ConfigurationError, ResponseError, TakoError, shown
+from tako.errors import LONGEST, ConfigurationError, ResponseError, TakoError, short_repr
 from tako.fold import arguments
 from tako.json_values import DEEPEST, is_deep
 from tako.kit.encoding import encode
@@ -335,5 +335,5 @@ def test_a_body_that_nests_without_end_is_one_line() -> None:
 
 def test_an_error_quotes_any_value_in_a_few_words() -> None:
     for value in (nested(100_000), endless(), ["x" * 10_000] * 1000, {str(i): i for i in range(10_000)}, object()):
-        assert len(shown(value)) < 600
-    assert (shown("x"), shown(5), shown(["a"]), shown(True)) == ("'x'", "5", "['a']", "True")
+        assert len(short_repr(value)) < 600
+    assert (short_repr("x"), short_repr(5), short_repr(["a"]), short_repr(True)) == ("'x'", "5", "['a']", "True")

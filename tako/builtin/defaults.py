@@ -8,8 +8,8 @@ from tako.capabilities import Capabilities
 from tako.errors import PluginError, UnsupportedError
 from tako.fold import chunks_of
 from tako.hooks import hookimpl
-from tako.hooks.finding import places_of
-from tako.hooks.inside import entering, inside
+from tako.hooks.nested_calls import enter, outer_call
+from tako.hooks.provider_classes import hooks_module_names
 from tako.translator import PartContext, Translator
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def tako_chat(provider: Provider) -> Chat:
 
 def no_chat(cls: type[Provider]) -> str:
     """Say that a provider class has no tako_chat, and where it was looked for."""
-    places = " or ".join(dict.fromkeys(places_of(cls)))
+    places = " or ".join(dict.fromkeys(hooks_module_names(cls)))
     return f"no plugin implements tako_chat for {cls.__name__}; a provider's hooks are expected in {places}"
 
 
@@ -70,10 +70,10 @@ def _through_chat(provider: Provider) -> Stream:
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         if request.strict:
             raise UnsupportedError(f"{provider.id} can't stream, and the request is strict")
-        outer = inside(provider)
-        if outer is not None and outer.way != "stream":
+        outer = outer_call(provider)
+        if outer is not None and outer.method != "stream":
             raise PluginError(f"{provider.id}: its tako_chat calls provider.stream, but it can't stream")
-        with entering(provider, "alone"):
+        with enter(provider, "chat_only"):
             response = await provider.chat(request)
         for chunk in chunks_of(response):
             yield chunk

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tako.hooks import hookimpl
-from tako.hooks.contract import answered, answering, held, name, response_of
-from tako.hooks.failures import passes
+from tako.hooks.contract import add_provider_and_cost, call_chat, check_response, enforce_contract, name_provider
+from tako.hooks.failures import passes_through
 from tako.hooks.layers import provider_failure
 from tako.types import ChatResponse
 
@@ -23,12 +23,12 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
     async def chat(request: ChatRequest) -> ChatResponse:
         try:
-            response = await answering(inner, request)
-            checked = response if response.__class__ is ChatResponse else response_of(response)
-            return checked if checked.provider else answered(checked, provider, request)
+            response = await call_chat(inner, request)
+            checked = response if response.__class__ is ChatResponse else check_response(response)
+            return checked if checked.provider else add_provider_and_cost(checked, provider, request)
         except BaseException as error:
-            if passes(error):
-                name(error, provider, request)
+            if passes_through(error):
+                name_provider(error, provider, request)
                 raise
             raise provider_failure(error, provider, request) from error
 
@@ -40,4 +40,4 @@ def tako_stream(provider: Provider) -> Around[Stream]:
     """Check the chunks and their order, and name the provider in what is raised."""
     inner = yield
 
-    return held(inner, provider, lambda error, request: provider_failure(error, provider, request))
+    return enforce_contract(inner, provider, lambda error, request: provider_failure(error, provider, request))

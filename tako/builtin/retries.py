@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from tako.errors import ProviderError, StreamTruncatedError, TakoError, TransportError
 from tako.hooks import hookimpl
-from tako.hooks.contract import answered, answering, holds, response_of, streaming
-from tako.hooks.inside import INSIDE, Inside, entering
+from tako.hooks.contract import add_provider_and_cost, call_chat, call_stream, check_response, checked_chunks
 from tako.hooks.layers import provider_failure
+from tako.hooks.nested_calls import ACTIVE_CALL, ActiveCall, enter
 from tako.types import ChatResponse
 
 if TYPE_CHECKING:
@@ -39,17 +39,17 @@ def tako_chat(provider: Provider) -> Around[Chat]:
     async def chat(request: ChatRequest) -> ChatResponse:
         if provider.idempotency_header is not None:
             request = _keyed(request, provider.idempotency_header)
-        outer, here = INSIDE.get(), Inside(provider, "chat")
-        INSIDE.set(here)  # as `entering` does, which would cost every call twice as much
+        outer, here = ACTIVE_CALL.get(), ActiveCall(provider, "chat")
+        ACTIVE_CALL.set(here)  # as `entering` does, which would cost every call twice as much
         try:
-            response = await answering(inner, request)
+            response = await call_chat(inner, request)
         except ProviderError as error:
-            response = await repeat(lambda: answering(inner, request), provider, error)
+            response = await repeat(lambda: call_chat(inner, request), provider, error)
         finally:
             here.provider = None
-            INSIDE.set(outer)
-        checked = response if response.__class__ is ChatResponse else response_of(response)
-        return answered(checked, provider, request)
+            ACTIVE_CALL.set(outer)
+        checked = response if response.__class__ is ChatResponse else check_response(response)
+        return add_provider_and_cost(checked, provider, request)
 
     return chat
 
@@ -60,9 +60,9 @@ def tako_stream(provider: Provider) -> Around[Stream]:
     inner = yield
 
     async def begin(request: ChatRequest) -> tuple[AsyncGenerator[Chunk, None], Chunk | None]:
-        chunks = streaming(inner, request)
+        chunks = call_stream(inner, request)
         try:
-            with entering(provider, "stream"):
+            with enter(provider, "stream"):
                 return chunks, await anext(chunks, None)
         except BaseException as error:
             await chunks.aclose()
@@ -82,7 +82,7 @@ def tako_stream(provider: Provider) -> Around[Stream]:
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         if provider.idempotency_header is not None:
             request = _keyed(request, provider.idempotency_header)
-        return holds(partial(retried, request), provider, request, blame, own=True)
+        return checked_chunks(partial(retried, request), provider, request, blame, is_own=True)
 
     return stream
 

@@ -10,11 +10,11 @@ from tako.builtin.defaults import no_chat
 from tako.cli.configuration import announce_rules, read_configuration
 from tako.cli.run import FAILED, complain
 from tako.cli.table import NO_PROVIDERS, show
-from tako.discovery import barred, command_entries, find_provider, plugin_entries, provider_entries
+from tako.discovery import command_entries, exclusion_reason, find_provider, plugin_entries, provider_entries
 from tako.errors import PluginError
 from tako.hooks import PLUGINS
 from tako.hooks.failures import one_line
-from tako.hooks.required import is_meant
+from tako.hooks.required import matches_entry
 from tako.installed import unreadable
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run(options: Namespace) -> int:
 
 def state(entry: Entry) -> tuple[str, str]:
     """Import a provider and return its state ("ok", "off", "ambiguous", "broken") and the reason in one line."""
-    reason = barred(entry)
+    reason = exclusion_reason(entry)
     if reason is not None:
         return "off", reason
     try:
@@ -74,15 +74,15 @@ def _plugins() -> list[dict[str, Any]]:
     entries = plugin_entries()
     rows = [_plugin(entry) for entry in entries]
     for wanted, source in PLUGINS.required.items():
-        if not any(is_meant(wanted, entry) for entry in entries) and wanted not in general:
+        if not any(matches_entry(wanted, entry) for entry in entries) and wanted not in general:
             why = f"{source} names it, but no installed distribution has it"
             rows.append(dict(zip(COLUMNS, ("plugin", wanted, "", "", "", "missing", True, why), strict=True)))
     return rows
 
 
 def _plugin(entry: Entry) -> dict[str, Any]:
-    required = any(is_meant(wanted, entry) for wanted in PLUGINS.required)
-    off, problem = barred(entry), PLUGINS.problem_of(entry)
+    required = any(matches_entry(wanted, entry) for wanted in PLUGINS.required)
+    off, problem = exclusion_reason(entry), PLUGINS.problem_of(entry)
     found, why = ("off", off) if off is not None else ("broken", problem) if problem is not None else ("ok", "")
     return _row("plugin", entry, entry.value, found, why, required=required)
 

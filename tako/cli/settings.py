@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tako.cli.arguments import UsageError
 from tako.errors import ConfigurationError
-from tako.names import near
+from tako.names import did_you_mean
 from tako.presets import SUFFIXES, Preset, Template, own_templates, template_file, template_folder
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def find_template(name: str | None, config: Config | None) -> Template | None:
     if wanted in own:
         return template_file(own[wanted], wanted)
     known = [*(config.templates if config is not None else ()), *own]
-    hint = near(wanted, known) or (f" (known: {', '.join(known)})" if known else "")
+    hint = did_you_mean(wanted, known) or (f" (known: {', '.join(known)})" if known else "")
     raise ConfigurationError(f"there is no template {wanted!r} in tako.toml or {template_folder()}{hint}")
 
 

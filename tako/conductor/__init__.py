@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from tako.conductor.events import COORDINATOR, Event, RunResult
-from tako.conductor.running import Run
-from tako.errors import ConfigurationError, TakoError, kind_of, shown
+from tako.conductor.run import Run
+from tako.errors import ConfigurationError, TakoError, kind_of, short_repr
 from tako.keywords import as_given
 
 if TYPE_CHECKING:
@@ -56,13 +56,13 @@ class Conductor:
         _check_members(workers, coordinator)
         for name, value in (("max_steps", max_steps), ("max_fanout", max_fanout)):
             if type(value) is not int or value < 1:
-                raise ConfigurationError(f"Conductor: {name} is a whole number above 0, not {shown(value)}")
+                raise ConfigurationError(f"Conductor: {name} is a whole number above 0, not {short_repr(value)}")
         if isinstance(worker_timeout, bool) or not isinstance(worker_timeout, (int, float)) or not worker_timeout > 0:
             raise ConfigurationError(
-                f"Conductor: worker_timeout is a number of seconds above 0, not {shown(worker_timeout)}"
+                f"Conductor: worker_timeout is a number of seconds above 0, not {short_repr(worker_timeout)}"
             )
         if not isinstance(fail_fast, bool):
-            raise ConfigurationError(f"Conductor: fail_fast is True or False, not {shown(fail_fast)}")
+            raise ConfigurationError(f"Conductor: fail_fast is True or False, not {short_repr(fail_fast)}")
         if system is not None and not isinstance(system, str):
             raise ConfigurationError(f"Conductor: system is a str, not {kind_of(system)}")
         self.workers = dict(workers)
@@ -90,7 +90,7 @@ class Conductor:
         """
         worker = self.workers.get(role) if isinstance(role, str) else None
         if worker is None:
-            raise ConfigurationError(f"no worker has the role {shown(role)} (roles: {', '.join(self.workers)})")
+            raise ConfigurationError(f"no worker has the role {short_repr(role)} (roles: {', '.join(self.workers)})")
         response: ChatResponse[Any] = await worker.chat(request, **options)
         return response
 
@@ -170,7 +170,7 @@ def _check_members(workers: Mapping[str, Provider], coordinator: Provider | None
         raise ConfigurationError(f"Conductor: the role {COORDINATOR!r} is the coordinator's own")
     for role in workers:
         if not isinstance(role, str) or not role:
-            raise ConfigurationError(f"Conductor: a role is a word, not {shown(role)}")
+            raise ConfigurationError(f"Conductor: a role is a word, not {short_repr(role)}")
     members = {f"the worker {role!r}": provider for role, provider in workers.items()}
     if coordinator is not None:
         members["the coordinator"] = coordinator

@@ -1,25 +1,27 @@
 """Loading plugins, checking them, and binding the hooks of one provider.
 
-- Loading: `plugins` are those of this process, `turn` lets one thread import them, `required` stops calls without one.
-- Checking: `checks` finds the implementations in a plugin, and what is wrong with them.
-- Binding: `manager` has the hooks of one provider class, `asking` asks one, `layers` stand around what came of it, and
-  `failures` decides whose fault an exception is.
-- Providers: `finding` imports the class of one, `getting` makes one by its id.
+- Loading: `plugins` has the plugins of this process, `settings` their options, `import_lock` lets one thread import
+  them, and `required` stops calls if a required plugin is missing.
+- Checking: `checks` lists the implementations in a plugin, and what is wrong with them.
+- Binding: `manager` has the hooks of one provider class, `hook_calls` calls one, `layers` wraps what it returned, and
+  `failures` says which exceptions pass through.
+- Calling: `contract` checks every answer, and `nested_calls` recognises calls from a provider's own code.
+- Providers: `provider_classes` imports a class, `provider_factory` makes a provider by its id.
 """
 
 from tako.hooks.checks import HOOKS
 from tako.hooks.failures import WrongResultError
-from tako.hooks.finding import UnknownProviderError
-from tako.hooks.getting import get_provider
-from tako.hooks.manager import Bound, Hooks, Named, Plugin, hookimpl
+from tako.hooks.manager import HookResult, Hooks, NamedPlugins, Plugin, hookimpl
 from tako.hooks.plugins import PLUGINS, Plugins, PluginWarning, register, unregister
+from tako.hooks.provider_classes import UnknownProviderError
+from tako.hooks.provider_factory import get_provider
 
 __all__ = [
     "HOOKS",
     "PLUGINS",
-    "Bound",
+    "HookResult",
     "Hooks",
-    "Named",
+    "NamedPlugins",
     "Plugin",
     "PluginWarning",
     "Plugins",

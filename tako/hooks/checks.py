@@ -1,4 +1,4 @@
-"""The implementations of hooks in a plugin, and what is wrong with them in words that its author can act on."""
+"""The implementations of hooks in a plugin, and checks whose messages tell its author what to change."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("tako_"))
-OFFERED = {hook: tuple(inspect.signature(getattr(hookspecs, hook)).parameters) for hook in HOOKS}
+HOOK_PARAMETERS = {hook: tuple(inspect.signature(getattr(hookspecs, hook)).parameters) for hook in HOOKS}
 """The parameters of each hook."""
-MARK = "tako_impl"
+OPTIONS_ATTRIBUTE = "tako_impl"
 """The attribute in which ``@hookimpl`` keeps its options."""
 
 
@@ -30,29 +30,29 @@ class Implementation(NamedTuple):
 
     @property
     def wrapper(self) -> bool:
-        """Whether it goes around the others."""
+        """Whether it's a wrapper."""
         return bool(self.options.get("wrapper"))
 
 
 def implementations_of(plugin: object, where: str) -> list[Implementation]:
-    """Return the implementations in a plugin; ``where`` names it in errors.
+    """Return the implementations in a plugin. ``where`` names the plugin in errors.
 
     Raises PluginError with a reason if one of them is wrong.
     """
-    found: list[Implementation] = []
+    implementations: list[Implementation] = []
     for attribute, function, options in _functions(plugin):
         if options is not None:
             hook = options.get("specname") or attribute
             if hook in HOOKS or not options.get("optionalhook"):
                 parameters = _check(hook, function, options, f"{where}: {attribute}")
-                found.append(Implementation(hook, function, parameters, options))
+                implementations.append(Implementation(hook, function, parameters, options))
         elif attribute in HOOKS and not hasattr(function, "tako_spec"):
             raise PluginError(f"{where}: {attribute} is named like a hook but has no @tako.hookimpl")
-    return found
+    return implementations
 
 
 def has_hooks(plugin: object) -> bool:
-    """Whether a plugin has anything that is a hook, or was meant to be one."""
+    """Whether a plugin has a hook, or something that was meant to be one."""
     return any(
         options is not None or (attribute in HOOKS and not hasattr(function, "tako_spec"))
         for attribute, function, options in _functions(plugin)
@@ -60,16 +60,16 @@ def has_hooks(plugin: object) -> bool:
 
 
 def _functions(plugin: object) -> Iterator[tuple[str, Any, dict[str, Any] | None]]:
-    """Go through a plugin's functions, with the options of those that ``@hookimpl`` marks.
+    """Iterate over a plugin's functions, with their options if ``@hookimpl`` marks them.
 
-    Nothing of the plugin runs: properties and lazy attributes are passed over.
+    None of the plugin's code runs: properties and lazy attributes are skipped.
     """
-    own: dict[str, Any] = getattr(plugin, "__dict__", {})
-    for name in list(own) if isinstance(plugin, ModuleType) else dir(plugin):
-        static = own[name] if name in own else inspect.getattr_static(plugin, name, None)
+    attributes: dict[str, Any] = getattr(plugin, "__dict__", {})
+    for name in list(attributes) if isinstance(plugin, ModuleType) else dir(plugin):
+        static = attributes[name] if name in attributes else inspect.getattr_static(plugin, name, None)
         if _is_function(static) or (name in HOOKS and callable(static)):
             function = getattr(plugin, name)
-            options = getattr(static, MARK, None) or getattr(function, MARK, None)
+            options = getattr(static, OPTIONS_ATTRIBUTE, None) or getattr(function, OPTIONS_ATTRIBUTE, None)
             yield name, function, options if isinstance(options, dict) else None
 
 
@@ -78,10 +78,10 @@ def _is_function(static: Any) -> bool:
 
 
 def _check(hook: str, function: Callable[..., Any], options: dict[str, Any], where: str) -> tuple[str, ...]:
-    """Refuse what would misbehave; returns the names of the parameters."""
+    """Check an implementation, and return the names of its parameters. Raises PluginError."""
     if hook not in HOOKS:
-        close = difflib.get_close_matches(hook, HOOKS, 1)
-        hint = f"did you mean {close[0]}?" if close else f"the hooks are {', '.join(HOOKS)}"
+        matches = difflib.get_close_matches(hook, HOOKS, 1)
+        hint = f"did you mean {matches[0]}?" if matches else f"the hooks are {', '.join(HOOKS)}"
         raise PluginError(f"{where}: there is no hook {hook}; {hint}")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise PluginError(f"{where} is async; a hook is a plain def that returns an async function")
@@ -95,9 +95,9 @@ def _check(hook: str, function: Callable[..., Any], options: dict[str, Any], whe
 
 
 def _parameters(hook: str, function: Callable[..., Any], where: str) -> tuple[str, ...]:
-    """Refuse parameters that would get nothing; returns the names of those that the hook offers.
+    """Return the names of the parameters that the hook offers. Raises PluginError for parameters that it doesn't have.
 
-    One with a default may be missing here: a newer tako offers it.
+    A parameter with a default may be one that only a newer tako offers.
     """
     parameters = inspect.signature(function).parameters.values()
     for parameter in parameters:
@@ -105,8 +105,8 @@ def _parameters(hook: str, function: Callable[..., Any], where: str) -> tuple[st
             raise PluginError(f"{where} has the keyword-only parameter {parameter.name}, which would get nothing")
         if parameter.kind is parameter.POSITIONAL_ONLY:
             raise PluginError(f"{where}: remove the / after {parameter.name}; tako passes parameters by name")
-        if parameter.name not in OFFERED[hook] and parameter.default is parameter.empty:
-            hint = f"{hook} offers {', '.join(OFFERED[hook])}"
+        if parameter.name not in HOOK_PARAMETERS[hook] and parameter.default is parameter.empty:
+            hint = f"{hook} offers {', '.join(HOOK_PARAMETERS[hook])}"
             hint = "register an instance of the class" if parameter.name == "self" else hint
             raise PluginError(f"{where} has the parameter {parameter.name}; {hint}")
-    return tuple(parameter.name for parameter in parameters if parameter.name in OFFERED[hook])
+    return tuple(parameter.name for parameter in parameters if parameter.name in HOOK_PARAMETERS[hook])

@@ -1,4 +1,4 @@
-"""The contract of every answer: it is a response, or deltas and then exactly one End."""
+"""The contract of every answer: a response, or deltas and then exactly one End."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec.structs import replace
 
 from tako.errors import ProviderError, StreamTruncatedError, kind_of
-from tako.hooks.failures import WrongResultError, passes
+from tako.hooks.failures import WrongResultError, passes_through
 from tako.types import ChatResponse, Delta, End
 
 if TYPE_CHECKING:
@@ -21,35 +21,35 @@ if TYPE_CHECKING:
     from tako.provider import Provider
     from tako.types import ChatRequest, Chunk
 
-    Begun = tuple[AsyncGenerator[Chunk, None], Chunk | None]
+    Opened = tuple[AsyncGenerator[Chunk, None], Chunk | None]
     Blame = Callable[[BaseException, ChatRequest | None], Exception]
 
 T = TypeVar("T", ChatResponse, End)
 
-AFTER_THE_END = "the plugin sent a chunk after the end of the stream"
+CHUNK_AFTER_END = "the plugin sent a chunk after the end of the stream"
 
 
-class AfterTheEndError(WrongResultError):
+class ChunkAfterEndError(WrongResultError):
     """A chunk came after the End."""
 
 
-def answering(chat: Chat, request: ChatRequest) -> Awaitable[ChatResponse]:
-    """Call a chat function, which its author may have got wrong."""
+def call_chat(chat: Chat, request: ChatRequest) -> Awaitable[ChatResponse]:
+    """Call a chat function. Raises WrongResultError if it isn't an async function."""
     answer: Any = chat(request)
     if answer.__class__ is not CoroutineType and not hasattr(answer, "__await__"):
         raise WrongResultError(f"tako_chat must return an async function; calling it gave {kind_of(answer)}")
     return answer  # type: ignore[no-any-return]  # it can be awaited
 
 
-def response_of(answer: Any) -> ChatResponse:
-    """Refuse an answer that isn't a response."""
+def check_response(answer: Any) -> ChatResponse:
+    """Return the answer if it's a response. Raises WrongResultError."""
     if not isinstance(answer, ChatResponse):
         raise WrongResultError(f"the function of tako_chat returned {kind_of(answer)}, not a ChatResponse")
     return answer  # pyright: ignore[reportUnknownVariableType] - of any type
 
 
-def streaming(stream: Stream, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-    """Call a stream function, which its author may have got wrong."""
+def call_stream(stream: Stream, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    """Call a stream function. Raises WrongResultError if it isn't an async generator function."""
     chunks: Any = stream(request)
     if not (hasattr(chunks, "__anext__") and hasattr(chunks, "aclose")):
         if inspect.iscoroutine(chunks):
@@ -60,69 +60,74 @@ def streaming(stream: Stream, request: ChatRequest) -> AsyncGenerator[Chunk, Non
     return chunks  # type: ignore[no-any-return]  # it can be iterated and closed
 
 
-def held(stream: Stream, provider: Provider, blame: Blame) -> Stream:
-    """Hold a stream function to the contract; ``blame`` makes the error for an exception that isn't tako's.
+def enforce_contract(stream: Stream, provider: Provider, blame: Blame) -> Stream:
+    """Return a stream function whose chunks are checked. ``blame`` makes the error for an exception that isn't tako's.
 
-    A stream that is held already and only handed on stays as it is: one check more would cost every chunk time.
+    A stream that is already checked isn't checked again, since every check costs time for every chunk.
     """
 
-    def holding(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    def checked_stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         try:
-            chunks = streaming(stream, request)
+            chunks = call_stream(stream, request)
         except BaseException as error:
-            if passes(error):
-                name(error, provider, request)
+            if passes_through(error):
+                name_provider(error, provider, request)
                 raise
             raise blame(error, request) from error
         return (
             chunks
-            if getattr(chunks, "ag_code", None) is HELD
-            else holds(partial(_begun, chunks), provider, request, blame)
+            if getattr(chunks, "ag_code", None) is CHECKED_CODE
+            else checked_chunks(partial(_opened, chunks), provider, request, blame)
         )
 
-    return holding
+    return checked_stream
 
 
-async def _begun(chunks: AsyncGenerator[Chunk, None]) -> Begun:
+async def _opened(chunks: AsyncGenerator[Chunk, None]) -> Opened:
     return chunks, None
 
 
-async def holds(
-    begin: Callable[[], Awaitable[Begun]], provider: Provider, request: ChatRequest, blame: Blame, *, own: bool = False
+async def checked_chunks(
+    begin: Callable[[], Awaitable[Opened]],
+    provider: Provider,
+    request: ChatRequest,
+    blame: Blame,
+    *,
+    is_own: bool = False,
 ) -> AsyncGenerator[Chunk, None]:
-    """Yield the chunks of a stream, which ``begin`` returns with the first of them if that has come already.
+    """Yield the chunks of a stream, checked. ``begin`` opens it, and returns it with its first chunk if it has that.
 
-    ``own``: it is the provider's own, whose costs are computed here.
+    ``is_own``: it's the provider's own stream, whose cost is computed here.
     """
     ended = False
     try:
         chunks, first = await begin()
         async with aclosing(chunks):
             if first is not None:
-                ended = in_order(first, ended=False)
-                yield answered(first, provider, request) if isinstance(first, End) else first
+                ended = check_chunk(first, ended=False)
+                yield add_provider_and_cost(first, provider, request) if isinstance(first, End) else first
             async for chunk in chunks:
-                if ended or chunk.__class__ is not Delta:  # most are deltas
-                    ended = in_order(chunk, ended=ended)
-                    if isinstance(chunk, End) and (own or not chunk.provider):
-                        chunk = answered(chunk, provider, request)  # noqa: PLW2901
+                if ended or chunk.__class__ is not Delta:  # fast path: most chunks are deltas
+                    ended = check_chunk(chunk, ended=ended)
+                    if isinstance(chunk, End) and (is_own or not chunk.provider):
+                        chunk = add_provider_and_cost(chunk, provider, request)  # noqa: PLW2901
                 yield chunk
         if not ended:
             raise StreamTruncatedError("the stream ended before the vendor said so")  # noqa: TRY301 - named below
     except BaseException as error:
-        if passes(error):
-            name(error, provider, request)
+        if passes_through(error):
+            name_provider(error, provider, request)
             raise
         raise blame(error, request) from error
 
 
-HELD = holds.__code__
+CHECKED_CODE = checked_chunks.__code__
 
 
-def in_order(chunk: object, *, ended: bool) -> bool:
-    """Refuse what is not a chunk, and any chunk after the End; returns whether this one is the End."""
+def check_chunk(chunk: object, *, ended: bool) -> bool:
+    """Return whether a chunk is the End. Raises WrongResultError if it isn't a chunk, or comes after the End."""
     if ended:
-        raise AfterTheEndError(AFTER_THE_END)
+        raise ChunkAfterEndError(CHUNK_AFTER_END)
     if isinstance(chunk, Delta):
         return False
     if isinstance(chunk, End):
@@ -130,25 +135,25 @@ def in_order(chunk: object, *, ended: bool) -> bool:
     raise WrongResultError(f"the function of tako_stream yielded {kind_of(chunk)}, not a Delta or an End")
 
 
-def answered(end: T, provider: Provider, request: ChatRequest) -> T:
-    """Fill in who answered and what it cost, unless someone further in has said so, whose prices are others.
+def add_provider_and_cost(end: T, provider: Provider, request: ChatRequest) -> T:
+    """Fill in the provider and the cost, unless code further in has set them: another provider has other prices.
 
-    Done next to the provider's own code, so that plugins see it and may ask another model; and around plugins, for what
-    they answer themselves.
+    This happens right around the provider's own code, so that plugins see both, and again around the plugins, for
+    replies that a plugin made itself.
     """
-    asked = provider.id if request.model is None else who_answers(provider, request.model)
-    who = end.provider or asked
-    cost = provider.cost(end, request) if end.cost is None and who == asked else end.cost
-    return end if (who, cost) == (end.provider, end.cost) else replace(end, provider=who, cost=cost)
+    own_id = provider.id if request.model is None else id_with_model(provider, request.model)
+    provider_id = end.provider or own_id
+    cost = provider.cost(end, request) if end.cost is None and provider_id == own_id else end.cost
+    return end if (provider_id, cost) == (end.provider, end.cost) else replace(end, provider=provider_id, cost=cost)
 
 
-def who_answers(provider: Provider, model: str) -> str:
-    """Return the id of a provider that is asked for this model."""
+def id_with_model(provider: Provider, model: str) -> str:
+    """Return the provider's id with this model."""
     return provider.id if model == provider.model else f"{provider.name}:{model}"
 
 
-def name(error: BaseException, provider: Provider, request: ChatRequest) -> None:
-    """Fill in who failed, where a plugin did not say."""
+def name_provider(error: BaseException, provider: Provider, request: ChatRequest) -> None:
+    """Fill in the provider and the model of an error, unless a plugin has set them."""
     if isinstance(error, ProviderError):
         error.provider = error.provider or provider.name
         error.model = error.model or request.model or provider.model

@@ -1,7 +1,7 @@
-"""What stands around the code of others at call time, so that an exception gets the name of who raised it.
+"""Layers around the functions of plugins and providers, so that an exception names the code that raised it.
 
-A general plugin that declines, or returns the ``inner`` that it got, has no layer: such plugins cost a call nothing.
-One whose stream function returns what ``inner`` made, as tako-otel's does without telemetry, has none for that request.
+A general plugin that returns None, or the ``inner`` that it got, has no layer, so it costs nothing at call time. If its
+stream function returns the stream of ``inner``, as tako-otel does without telemetry, that request has no layer.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from tako.errors import PluginError, ProviderError, ResponseError, TakoError, kind_of
 from tako.hooks.contract import (
-    AFTER_THE_END,
-    AfterTheEndError,
-    answering,
-    held,
-    response_of,
+    CHUNK_AFTER_END,
+    ChunkAfterEndError,
+    call_chat,
+    check_response,
+    enforce_contract,
 )
-from tako.hooks.failures import WrongResultError, one_line, passes
+from tako.hooks.failures import WrongResultError, one_line, passes_through
 from tako.translator import Translator
 from tako.types import ChatRequest
 
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
     from tako.types import ChatResponse
 
 FAILED = "the provider failed"
-"""How the text begins of an error that stands for an exception of a provider's own code."""
+"""The beginning of the message if a provider's own code raised an exception that isn't a TakoError."""
 
 
-def around_plugin(hook: str, made: Any, provider: Provider, plugin: str) -> Any:
-    """Put a layer around what a general plugin returned: whatever goes wrong in it is a PluginError that names it."""
+def around_plugin(hook: str, result: Any, provider: Provider, plugin: str) -> Any:
+    """Put a layer around what a general plugin returned. Its exceptions become a PluginError that names the plugin."""
 
     def blame(error: BaseException, request: ChatRequest | None) -> Exception:
         return PluginError(f"{provider.id}: plugin {plugin!r} failed in {hook}: {one_line(error)}")
 
     match hook:
         case "tako_chat":
-            return _chat(made, blame)
+            return _chat(result, blame)
         case "tako_stream":
-            return held(made, provider, blame)
+            return enforce_contract(result, provider, blame)
         case "tako_translator":
-            return _translator(made, blame)
+            return _translator(result, blame)
         case _:
-            return made
+            return result
 
 
 def around_provider(hook: str, inner: Any, provider: Provider) -> Any:
-    """Put a layer around what a plugin gets as ``inner``: what the provider's own code raises is a ProviderError."""
+    """Put a layer around what a plugin gets as ``inner``. Exceptions of the provider's code become a ProviderError."""
 
     def blame(error: BaseException, request: ChatRequest | None) -> Exception:
         return provider_failure(error, provider, request)
@@ -57,9 +57,9 @@ def around_provider(hook: str, inner: Any, provider: Provider) -> Any:
         return None
     match hook:
         case "tako_chat":
-            return _checking(_chat(inner, blame))
+            return _check_request(_chat(inner, blame))
         case "tako_stream":
-            return _checking(held(inner, provider, blame))
+            return _check_request(enforce_contract(inner, provider, blame))
         case "tako_translator":
             return _translator(inner, blame)
         case _:
@@ -67,48 +67,48 @@ def around_provider(hook: str, inner: Any, provider: Provider) -> Any:
 
 
 def provider_failure(error: BaseException, provider: Provider, request: ChatRequest | None) -> TakoError:
-    """Return the error that stands for an exception of a provider's own code."""
-    if isinstance(error, AfterTheEndError):
-        return ResponseError(AFTER_THE_END)
+    """Return the error for an exception of a provider's own code."""
+    if isinstance(error, ChunkAfterEndError):
+        return ResponseError(CHUNK_AFTER_END)
     if isinstance(error, WrongResultError):
         return PluginError(f"{provider.id}: {error}")
     model = (request.model if request is not None else None) or provider.model
     return ProviderError(f"{FAILED}: {one_line(error)}", provider=provider.name, model=model)
 
 
-def _chat(made: Chat, blame: Blame) -> Chat:
+def _chat(inner: Chat, blame: Blame) -> Chat:
     async def chat(request: ChatRequest) -> ChatResponse:
         try:
-            return response_of(await answering(made, request))
+            return check_response(await call_chat(inner, request))
         except BaseException as error:
-            if passes(error):
+            if passes_through(error):
                 raise
             raise blame(error, request) from error
 
     return chat
 
 
-def _checking(inner: Any) -> Any:
-    """Refuse a request that is none where a plugin hands it on, so that the mistake is the plugin's."""
+def _check_request(inner: Any) -> Any:
+    """Refuse anything but a ChatRequest when a plugin calls ``inner``, so that the error names the plugin."""
 
-    def call(request: ChatRequest) -> Any:
+    def checked(request: ChatRequest) -> Any:
         if not isinstance(request, ChatRequest):
             raise TypeError(f"inner takes a ChatRequest, not {kind_of(request)}")
         return inner(request)
 
-    return call
+    return checked
 
 
-def _translator(made: Translator, blame: Blame) -> Translator:
+def _translator(inner: Translator, blame: Blame) -> Translator:
     def blaming(function: Any) -> Any:
-        def call(*arguments: Any) -> Any:
+        def wrapped(*arguments: Any) -> Any:
             try:
                 return function(*arguments)
             except BaseException as error:
-                if passes(error):
+                if passes_through(error):
                     raise
                 raise blame(error, None) from error
 
-        return call
+        return wrapped
 
-    return Translator(blaming(made.encode), blaming(made.decode))
+    return Translator(blaming(inner.encode), blaming(inner.decode))

@@ -7,33 +7,33 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tako.discovery import barred, find_class, find_provider, names_if_set, plugin_entries
+from tako.discovery import exclusion_reason, find_class, find_provider, names_if_set, plugin_entries
 from tako.errors import ConfigurationError, PluginError, TakoError
 from tako.hooks.failures import is_interrupt, one_line, report
-from tako.hooks.finding import import_provider
-from tako.hooks.manager import Bound, Hooks, Plugin, checked
-from tako.hooks.required import REQUIRE, check_required, stands_for
-from tako.hooks.settings import Given, Settings, give_options
-from tako.hooks.turn import Turn
+from tako.hooks.import_lock import ImportLock
+from tako.hooks.manager import HookResult, Hooks, Plugin, check_plugin
+from tako.hooks.provider_classes import import_provider
+from tako.hooks.required import REQUIRE, check_required, matches_plugin
+from tako.hooks.settings import Configured, Settings, configure_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tako.hooks.asking import Failure
+    from tako.hooks.hook_calls import Failure
     from tako.installed import Entry
     from tako.provider import Provider
     from tako.translator import Translator
 
-_NO_PLUGINS = (str, bytes, int, float, tuple, list, dict, set)
-"""What has no hooks, though it may have been meant to name or to hold a plugin."""
+_NOT_PLUGINS = (str, bytes, int, float, tuple, list, dict, set)
+"""Types without hooks that somebody may pass by mistake."""
 
 
 class PluginWarning(UserWarning):
     """A plugin was left out; everything else works."""
 
 
-class State(NamedTuple):
-    """What there is of plugins at one moment."""
+class Snapshot(NamedTuple):
+    """The plugins of a process at one moment, for ``restore``."""
 
     general: dict[str, Plugin]
     failed: dict[str, str]
@@ -47,18 +47,18 @@ class Plugins:
 
     def __init__(self) -> None:
         self.failed: dict[str, str] = {}
-        """What went wrong with a plugin, by its name: one line, then the traceback."""
+        """Why a plugin failed, by its name: one line, then the traceback."""
         self._general: dict[str, Plugin] = {}
         self._left_out: dict[type[Provider], frozenset[str]] = {}
         self._classes: dict[str, type[Provider]] = {}
         self._managers: dict[type[Provider], Hooks] = {}
         self._problems: dict[str, str | None] = {}  # of the installed plugins, None for those that work
         self._settings = Settings()
-        self._given: dict[str, Given] = {}
+        self._configured: dict[str, Configured] = {}
         self._loaded = False
-        self._changes = 1  # how often plugins or settings changed, and how many of those have been followed
-        self._followed = 0
-        self._turn = Turn()
+        self._changes = 1  # how often plugins or settings have changed, and how many of the changes are applied
+        self._applied_changes = 0
+        self._import_lock = ImportLock()
         self._lock = threading.RLock()
 
     def register(self, plugin: object, name: str | None = None, *, required: bool = False) -> None:
@@ -73,10 +73,10 @@ class Plugins:
         Raises:
             PluginError: It isn't a plugin, its hooks don't fit, or it's registered already.
         """
-        if plugin is None or isinstance(plugin, _NO_PLUGINS):
+        if plugin is None or isinstance(plugin, _NOT_PLUGINS):
             raise PluginError(f"a plugin is a module, or an object with hooks, not {plugin!r}")
         label = name or getattr(plugin, "__name__", None) or f"{type(plugin).__name__}-{id(plugin):x}"
-        self._add(checked(plugin, label, required=required))
+        self._add(check_plugin(plugin, label, required=required))
 
     def _add(self, plugin: Plugin) -> None:
         with self._lock:
@@ -95,17 +95,17 @@ class Plugins:
         """
         self.load()
         with self._lock:
-            label = plugin if isinstance(plugin, str) else None
-            labels = [name for name, known in self._general.items() if known.target is plugin or name == label]
-            if not labels:
+            plugin_name = plugin if isinstance(plugin, str) else None
+            names = [name for name, known in self._general.items() if known.target is plugin or name == plugin_name]
+            if not names:
                 raise PluginError(f"plugin {plugin!r} isn't registered")
-            removed = self._general.pop(labels[0])
-            self._forget(labels[0])
+            removed = self._general.pop(names[0])
+            self._forget(names[0])
         close(removed)
 
     def _forget(self, label: str) -> None:
-        """Forget what happened to a plugin of that name."""
-        self._left_out = {cls: absent - {label} for cls, absent in self._left_out.items()}
+        """Forget the failures of a plugin with that name."""
+        self._left_out = {cls: left_out - {label} for cls, left_out in self._left_out.items()}
         self._change()
 
     def general(self) -> dict[str, Plugin]:
@@ -115,49 +115,53 @@ class Plugins:
             return dict(self._general)
 
     def load(self) -> None:
-        """Import the installed general plugins, once; a broken one is recorded, warned about, and left out.
+        """Import the installed general plugins, once. A broken one is recorded and left out, with a warning.
 
-        Then each plugin gets its options. No lock is held that code needs which runs meanwhile.
+        Then each plugin gets its options. Plugins run without the lock, since they may need it.
         """
-        if self._followed == self._changes or self._turn.mine:
+        if self._applied_changes == self._changes or self._import_lock.is_held_here:
             return
-        with self._turn:
+        with self._import_lock:
             texts = [] if self._loaded else self._import()
             changes = self._changes
-            self._give_options()
-            self._followed = changes
+            self._configure_plugins()
+            self._applied_changes = changes
         for text in texts:
             warnings.warn(text, PluginWarning, stacklevel=2)
 
     def _import(self) -> list[str]:
         """Import the installed general plugins; returns the warnings about those that are left out."""
-        loaded = [(entry, _outcome(entry)) for entry in plugin_entries() if barred(entry) is None]
+        loaded = [(entry, _load_entry(entry)) for entry in plugin_entries() if exclusion_reason(entry) is None]
         with self._lock:
             self._loaded = True
             return [text for entry, plugin in loaded if (text := self._admit(entry, plugin)) is not None]
 
-    def _give_options(self) -> None:
-        """Configure the plugins that have options, and those that had some."""
-        settings, given = self._settings, dict[str, Given]()
+    def _configure_plugins(self) -> None:
+        """Configure the plugins that have options, and those that had some before."""
+        settings, configured = self._settings, dict[str, Configured]()
         for name, plugin in list(self._general.items()):
             options = settings.options_for(plugin)
-            known = self._given.get(name)
-            if known is None or known.target is not plugin.target:
-                known = Given(plugin.target, {})
-            given[name] = known if known.options == options else give_options(plugin, options, settings.where(plugin))
-        self._given = given
+            previous = self._configured.get(name)
+            if previous is None or previous.target is not plugin.target:
+                previous = Configured(plugin.target, {})
+            configured[name] = (
+                previous
+                if previous.options == options
+                else configure_plugin(plugin, options, settings.location(plugin))
+            )
+        self._configured = configured
 
     def _admit(self, entry: Entry, plugin: object) -> str | None:
         """Register an installed plugin, or record why not and return the warning about it."""
         label = entry.name if entry.name not in self._general else f"{entry.distribution}:{entry.name}"
         failure = plugin if isinstance(plugin, BaseException) else None
-        own = next((name for name, known in self._general.items() if known.target is plugin), None)
+        registered_name = next((name for name, known in self._general.items() if known.target is plugin), None)
         try:
-            if own is not None:  # the module has registered itself while it was imported
-                self._general[own] = self._general[own]._replace(entry=entry)
+            if registered_name is not None:  # the module registered itself during its import
+                self._general[registered_name] = self._general[registered_name]._replace(entry=entry)
                 self._change()
             elif failure is None:
-                self._add(checked(plugin, label)._replace(entry=entry))
+                self._add(check_plugin(plugin, label)._replace(entry=entry))
         except PluginError as error:
             failure = error
         self._problems[repr(entry)] = one_line(failure) if failure is not None else None
@@ -176,31 +180,31 @@ class Plugins:
         return self._settings
 
     def use(self, settings: Settings) -> None:
-        """Follow a configuration from now on, until another one says something about plugins."""
+        """Apply the settings of a configuration, until another one has settings for plugins."""
         with self._lock:
             self._settings = settings
             self._change()
 
     @property
     def required(self) -> dict[str, str]:
-        """The names of plugins that calls need, with who says so: the environment, or a file.
+        """The names of required plugins, each with its source: the environment, or a file.
 
-        Raises PluginError if TAKO_REQUIRE_PLUGINS is there and empty: something was meant to be required.
+        Raises PluginError if TAKO_REQUIRE_PLUGINS is set but empty, since that's a mistake.
         """
         in_file = dict.fromkeys(self._settings.required, f"plugins.required of {self._settings.path}")
         return in_file | dict.fromkeys(names_if_set(REQUIRE, "the plugins that calls need") or (), REQUIRE)
 
     def is_required(self, plugin: Plugin) -> bool:
-        """Whether calls need a plugin: code registered it like that, or its name is ``required``."""
-        return plugin.required or any(stands_for(name, plugin) for name in self.required)
+        """Whether a plugin is required: it was registered with ``required=True``, or its name is in ``required``."""
+        return plugin.required or any(matches_plugin(name, plugin) for name in self.required)
 
     def _check(self) -> None:
-        """Refuse to go on without a required plugin, or with a wrong table of the configuration."""
+        """Raise if a required plugin is missing, or a table of the configuration is wrong."""
         check_required(self.required, self._general, self._problems)
         self._settings.check(self._general, plugin_entries())
-        for given in self._given.values():
-            if given.problem is not None:
-                raise ConfigurationError(given.problem)
+        for configured in self._configured.values():
+            if configured.problem is not None:
+                raise ConfigurationError(configured.problem)
 
     def provider_class(self, key: str, *, by_class: bool = False) -> type[Provider]:
         """Import the provider of that name ("openai") or class ("OpenAI"), once; ``by_class`` looks for that first."""
@@ -212,14 +216,14 @@ class Plugins:
         return known
 
     def install(self, name: str, cls: type[Provider]) -> None:
-        """Let a name stand for a provider class that no distribution brings."""
+        """Register a provider class under a name, without an installed distribution."""
         with self._lock:
             self._classes[name] = cls
 
     def hooks(self, cls: type[Provider]) -> Hooks:
-        """Return the hooks of a provider class, made anew after plugins changed.
+        """Return the hooks of a provider class. They're made again after plugins have changed.
 
-        Raises PluginError if a required plugin isn't there.
+        Raises PluginError if a required plugin is missing.
         """
         self.load()
         with self._lock:
@@ -227,23 +231,23 @@ class Plugins:
             if hooks is None:
                 self._check()
                 own = cls.own_plugins()
-                absent = self._left_out.get(cls, frozenset())
-                inner = [id(module) for _, module in own["inner"]]  # one that is registered as a plugin, too
-                present = [it for it in self._general.values() if id(it.target) not in inner]
-                general = [it for it in present if it.name not in absent or self.is_required(it)]
-                hooks = self._managers[cls] = Hooks(**own, general=self._settings.arranged(general))
+                left_out = self._left_out.get(cls, frozenset())
+                inner_ids = [id(module) for _, module in own["inner"]]  # one that is registered as a plugin, too
+                candidates = [plugin for plugin in self._general.values() if id(plugin.target) not in inner_ids]
+                general = [plugin for plugin in candidates if plugin.name not in left_out or self.is_required(plugin)]
+                hooks = self._managers[cls] = Hooks(**own, general=self._settings.in_order(general))
             return hooks
 
     def ask(
         self, hook: str, provider: Provider, translator: Translator | None = None, *, without: Iterable[str] = ()
     ) -> Any:
-        """Ask one hook for a provider, ``without`` the named plugins; returns the answer. Raises as ``bind`` does."""
+        """Call one hook for a provider, ``without`` the named plugins, and return its value. Raises like ``bind``."""
         return self.bind(hook, provider, translator, without=without).value
 
     def bind(
         self, hook: str, provider: Provider, translator: Translator | None = None, *, without: Iterable[str] = ()
-    ) -> Bound:
-        """Ask one hook for a provider, and say who took part in it. A general plugin that fails is left out.
+    ) -> HookResult:
+        """Call one hook for a provider, and return the details. A general plugin that fails is left out.
 
         Raises PluginError if a required plugin fails, or the provider's own code.
         """
@@ -259,23 +263,23 @@ class Plugins:
                 return bound
             self._leave_out(hooks, provider, hook, bound.failures[0])
 
-    def snapshot(self) -> State:
-        """Return what is registered, has failed, was left out and was imported by name, for ``restore``."""
+    def snapshot(self) -> Snapshot:
+        """Return the registered plugins, failures, imported classes and settings, for ``restore``."""
         self.load()
         with self._lock:
-            return State(
+            return Snapshot(
                 dict(self._general), dict(self.failed), dict(self._left_out), dict(self._classes), self._settings
             )
 
-    def restore(self, state: State) -> None:
-        """Go back to what ``snapshot`` returned, and close what came since; tests are isolated by that."""
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot, and close plugins that were added since. Tests are isolated with it."""
         with self._lock:
-            gone = [known for name, known in self._general.items() if state.general.get(name) is not known]
-            self._general, self.failed = dict(state.general), dict(state.failed)
-            self._left_out, self._classes = dict(state.left_out), dict(state.classes)
-            self._settings = state.settings
+            removed = [known for name, known in self._general.items() if snapshot.general.get(name) is not known]
+            self._general, self.failed = dict(snapshot.general), dict(snapshot.failed)
+            self._left_out, self._classes = dict(snapshot.left_out), dict(snapshot.classes)
+            self._settings = snapshot.settings
             self._change()
-        for plugin in gone:
+        for plugin in removed:
             close(plugin)
 
     def close(self) -> None:
@@ -286,23 +290,23 @@ class Plugins:
             close(plugin)
 
     def _leave_out(self, hooks: Hooks, provider: Provider, hook: str, failure: Failure) -> None:
-        """Do without a plugin for one provider class, unless it's required or another thread has been faster."""
+        """Leave out a plugin for one provider class, unless it's required or another thread has already done so."""
         label, cls = failure.plugin, type(provider)
-        what = f"{hook} failed: {one_line(failure.error)}"
+        reason = f"{hook} failed: {one_line(failure.error)}"
         if self.is_required(hooks.general[label]):
-            raise PluginError(f"{provider.id}: plugin {label!r} is required and {what}") from failure.error
+            raise PluginError(f"{provider.id}: plugin {label!r} is required and {reason}") from failure.error
         with self._lock:
-            absent, known = self._left_out.get(cls, frozenset()), self._general.get(label)
-            if label in absent or known is None or known.target is not hooks.general[label].target:
+            left_out, current = self._left_out.get(cls, frozenset()), self._general.get(label)
+            if label in left_out or current is None or current.target is not hooks.general[label].target:
                 return
-            self._left_out[cls] = absent | {label}
+            self._left_out[cls] = left_out | {label}
             self.failed[label] = report(failure.error)
             self._managers.pop(cls, hooks).stale = hooks.stale = True
-        text = f"tako left out plugin {label!r} for providers like {provider.id}: {what}"
+        text = f"tako left out plugin {label!r} for providers like {provider.id}: {reason}"
         warnings.warn(text, PluginWarning, stacklevel=2)
 
     def _change(self) -> None:
-        """Have every provider ask its hooks again."""
+        """Make every provider call its hooks again."""
         self._changes += 1
         for hooks in self._managers.values():
             hooks.stale = True
@@ -310,17 +314,17 @@ class Plugins:
 
 
 def close(plugin: Plugin) -> None:
-    """Call a plugin's ``close``, if it has one; what that raises is a warning."""
+    """Call a plugin's ``close``, if it has one. An exception becomes a warning."""
     function = getattr(plugin.target, "close", None)
     try:
         if callable(function):
             function()
-    except Exception as error:  # noqa: BLE001 - the others are closed all the same
+    except Exception as error:  # noqa: BLE001 - the other plugins are closed anyway
         warnings.warn(f"tako: plugin {plugin.name!r} failed in close: {one_line(error)}", PluginWarning, stacklevel=3)
 
 
-def _outcome(entry: Entry) -> object:
-    """Import a plugin: itself, or the exception that says why that's impossible."""
+def _load_entry(entry: Entry) -> object:
+    """Import a plugin. Returns the plugin, or the exception if that fails."""
     if entry.problem is not None:
         return PluginError(entry.problem)
     try:

@@ -1,10 +1,10 @@
-"""Plugins that calls must not go without."""
+"""Required plugins: without them, calls raise an error."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tako.discovery import barred, plugin_entries
+from tako.discovery import exclusion_reason, plugin_entries
 from tako.errors import PluginError
 from tako.installed import normal
 
@@ -17,33 +17,36 @@ if TYPE_CHECKING:
 REQUIRE = "TAKO_REQUIRE_PLUGINS"
 
 
-def is_meant(wanted: str, entry: Entry) -> bool:
+def matches_entry(name: str, entry: Entry) -> bool:
     """Whether a name stands for an installed plugin: its entry point, its distribution, or "DISTRIBUTION:ENTRY"."""
-    distribution, _, name = wanted.partition(":")
-    return wanted == entry.name or (normal(distribution) == normal(entry.distribution) and name in ("", entry.name))
+    distribution, _, entry_name = name.partition(":")
+    is_distribution = normal(distribution) == normal(entry.distribution)
+    return name == entry.name or (is_distribution and entry_name in ("", entry.name))
 
 
-def stands_for(wanted: str, plugin: Plugin) -> bool:
-    """Whether a name stands for a plugin: the one that it's registered by, or as ``is_meant`` has it."""
-    return wanted == plugin.name or (plugin.entry is not None and is_meant(wanted, plugin.entry))
+def matches_plugin(name: str, plugin: Plugin) -> bool:
+    """Whether a name stands for a plugin: the one that it's registered by, or or as ``matches_entry`` has it."""
+    return name == plugin.name or (plugin.entry is not None and matches_entry(name, plugin.entry))
 
 
 def check_required(
     required: Mapping[str, str], general: Mapping[str, Plugin], problems: Mapping[str, str | None]
 ) -> None:
-    """Refuse to go on without a plugin that is required.
+    """Raise PluginError if a required plugin is missing.
 
-    ``required`` are names, with who requires them; ``problems`` are those of installed plugins. Raises PluginError.
+    ``required`` are names with the source of the requirement, ``problems`` the errors of installed plugins.
     """
-    for wanted, source in required.items():
-        reason = _why_missing(wanted, general, problems)
+    for name, source in required.items():
+        reason = _missing_reason(name, general, problems)
         if reason is not None:
-            raise PluginError(f"plugin {wanted!r} is required by {source}, but missing: {reason}")
+            raise PluginError(f"plugin {name!r} is required by {source}, but missing: {reason}")
 
 
-def _why_missing(wanted: str, general: Mapping[str, Plugin], problems: Mapping[str, str | None]) -> str | None:
-    there = {repr(plugin.entry) for plugin in general.values() if stands_for(wanted, plugin)}
+def _missing_reason(name: str, general: Mapping[str, Plugin], problems: Mapping[str, str | None]) -> str | None:
+    present = {repr(plugin.entry) for plugin in general.values() if matches_plugin(name, plugin)}
     for entry in plugin_entries():
-        if is_meant(wanted, entry) and repr(entry) not in there:
-            return barred(entry) or problems.get(repr(entry), "it isn't imported yet") or "it was unregistered"
-    return None if there else "no general plugin of that name is installed"
+        if matches_entry(name, entry) and repr(entry) not in present:
+            return (
+                exclusion_reason(entry) or problems.get(repr(entry), "it isn't imported yet") or "it was unregistered"
+            )
+    return None if present else "no general plugin of that name is installed"

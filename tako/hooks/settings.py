@@ -1,4 +1,4 @@
-"""``[plugins]`` of a tako.toml: in which order general plugins stand, which of them calls need, and their options."""
+"""``[plugins]`` of a tako.toml: the order of general plugins, which of them are required, and their options."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from msgspec import Struct
 from tako.environment import is_reference, resolve
 from tako.errors import ConfigurationError
 from tako.hooks.failures import is_interrupt, one_line
-from tako.hooks.required import is_meant, stands_for
-from tako.names import near
+from tako.hooks.required import matches_entry, matches_plugin
+from tako.names import did_you_mean
 from tako.options import fit, options_of_function
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Settings(Struct, frozen=True):
-    """What the file at ``path`` says about plugins, by the names of their entry points or distributions.
+    """The plugin settings of the file at ``path``, by the names of entry points or distributions.
 
-    The first in ``order`` is outermost. ``options`` are what each plugin's ``configure`` gets.
+    The first in ``order`` is outermost. ``options`` has what each plugin's ``configure`` gets.
     """
 
     path: str = ""
@@ -39,56 +39,56 @@ class Settings(Struct, frozen=True):
 
     def options_for(self, plugin: Plugin) -> dict[str, Any]:
         """Return a plugin's options; empty if the file has none for it."""
-        return self.options.get(self._table(plugin), {})
+        return self.options.get(self._table_name(plugin), {})
 
-    def where(self, plugin: Plugin) -> str:
+    def location(self, plugin: Plugin) -> str:
         """Name the file and the table of a plugin's options, for errors."""
-        return f"{self.path}: plugins.{self._table(plugin)}"
+        return f"{self.path}: plugins.{self._table_name(plugin)}"
 
-    def _table(self, plugin: Plugin) -> str:
-        names = sorted(self.options, key=lambda name: ":" not in name)  # "DISTRIBUTION:ENTRY" says it best
-        return next((name for name in names if stands_for(name, plugin)), plugin.name)
+    def _table_name(self, plugin: Plugin) -> str:
+        names = sorted(self.options, key=lambda name: ":" not in name)  # "DISTRIBUTION:ENTRY" is the most exact
+        return next((name for name in names if matches_plugin(name, plugin)), plugin.name)
 
-    def arranged(self, plugins: Iterable[Plugin]) -> Iterator[Plugin]:
-        """Go through plugins from the inside out: those that ``order`` names are the last."""
-        placed: list[tuple[int, Plugin]] = []
+    def in_order(self, plugins: Iterable[Plugin]) -> Iterator[Plugin]:
+        """Iterate over plugins from innermost to outermost. Those in ``order`` come last."""
+        ordered: list[tuple[int, Plugin]] = []
         for plugin in plugins:
-            place = next((i for i, name in enumerate(self.order) if stands_for(name, plugin)), None)
-            if place is None:
+            position = next((i for i, name in enumerate(self.order) if matches_plugin(name, plugin)), None)
+            if position is None:
                 yield plugin
             else:
-                placed.append((place, plugin._replace(placed=True)))
-        for _, plugin in sorted(placed, key=lambda one: one[0], reverse=True):
+                ordered.append((position, plugin._replace(is_ordered=True)))
+        for _, plugin in sorted(ordered, key=lambda pair: pair[0], reverse=True):
             yield plugin
 
     def check(self, plugins: Mapping[str, Plugin], entries: Iterable[Entry]) -> None:
         """Refuse names of plugins that are neither registered nor installed. Raises ConfigurationError with the key."""
         installed = list(entries)
-        named = {**dict.fromkeys(self.order, "plugins.order"), **{name: f"plugins.{name}" for name in self.options}}
-        for name, key in named.items():
-            if name not in plugins and not any(is_meant(name, entry) for entry in installed):
+        names = {**dict.fromkeys(self.order, "plugins.order"), **{name: f"plugins.{name}" for name in self.options}}
+        for name, key in names.items():
+            if name not in plugins and not any(matches_entry(name, entry) for entry in installed):
                 known = sorted({*plugins, *(entry.name for entry in installed)})
                 raise ConfigurationError(
                     f"{self.path}: {key}: no plugin {name!r} is installed (installed: {', '.join(known) or 'none'})"
-                    f"{near(name, known)}"
+                    f"{did_you_mean(name, known)}"
                 )
 
 
-class Given(NamedTuple):
-    """The options that a plugin has got, and what is wrong with them, if anything is."""
+class Configured(NamedTuple):
+    """The options that a plugin got, and the problem with them, if there is one."""
 
     target: object
     options: dict[str, Any]
     problem: str | None = None
 
 
-def give_options(plugin: Plugin, options: dict[str, Any], where: str) -> Given:
-    """Call a plugin's ``configure`` with its options; ``where`` names file and table for what is wrong."""
+def configure_plugin(plugin: Plugin, options: dict[str, Any], where: str) -> Configured:
+    """Call a plugin's ``configure`` with its options. ``where`` names the file and the table in error messages."""
     try:
         _configure(plugin, options, where)
     except ConfigurationError as error:
-        return Given(plugin.target, options, str(error))
-    return Given(plugin.target, options)
+        return Configured(plugin.target, options, str(error))
+    return Configured(plugin.target, options)
 
 
 def _configure(plugin: Plugin, options: dict[str, Any], where: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.json_values import as_array, as_object
-from tako.schema.plain import allows_null, name_of, plain
+from tako.schema.normal_form import allows_null, name_of, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tako.schema.plain import Schema
+    from tako.schema.normal_form import Schema
 
 TYPING = ("type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "items", "not")
 """Words without which anything fits, null too."""

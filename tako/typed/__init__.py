@@ -18,7 +18,7 @@ from tako.parts import ReasoningPart, TextPart
 from tako.pauses import add_earlier, chat_through_pauses, join_replies, stream_through_pauses
 from tako.schema.nulls import without_added_nulls
 from tako.stream import ChatStream
-from tako.typed.growing import MISSING, Growing
+from tako.typed.partials import MISSING, Growing
 from tako.typed.reading import MismatchError, read_text
 from tako.typed.schemas import schema_of
 from tako.typed.shapes import name_of, shape_of

@@ -10,7 +10,7 @@ import pytest
 
 from tako import Capabilities, Conductor, Delta, End
 from tako.conductor.events import WorkerDelta, WorkerEnded
-from tako.conductor.running import AHEAD
+from tako.conductor.run import AHEAD
 from tako.errors import ProviderTimeoutError
 from tako.providers import PythonProvider
 

@@ -196,7 +196,7 @@ def test_a_hook_that_asks_for_what_it_is_to_say_is_left_out(vendor: Vendor, regi
 
     register(plugin(tako_capabilities=tako_capabilities), "circle")
     cls = vendor(tako_chat=saying("x"), tako_capabilities=able)
-    with pytest.warns(PluginWarning, match="'circle' .*tako_capabilities uses what it is asked for"):
+    with pytest.warns(PluginWarning, match="'circle' .*tako_capabilities needs its own result"):
         assert cls("m").capabilities.max_context_tokens == 1000
     assert ask(cls("m")) == "x"
     assert len(times) == 1

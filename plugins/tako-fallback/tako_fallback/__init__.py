@@ -20,7 +20,7 @@ from tako.errors import (
     ServerError,
     TransportError,
     kind_of,
-    shown,
+    short_repr,
 )
 from tako.provider import Provider
 from tako_fallback.pauses import Pauses
@@ -79,9 +79,9 @@ class Fallback(Provider):
     ) -> None:
         members = _checked(providers)
         if order not in get_args(Order):
-            raise ConfigurationError(f"fallback: order is {shown(order)}, not one of {', '.join(get_args(Order))}")
+            raise ConfigurationError(f"fallback: order is {short_repr(order)}, not one of {', '.join(get_args(Order))}")
         if isinstance(pause, bool) or not isinstance(pause, (int, float)) or not pause >= 0:
-            raise ConfigurationError(f"fallback: pause is {shown(pause)}, not a number of seconds, 0 or more")
+            raise ConfigurationError(f"fallback: pause is {short_repr(pause)}, not a number of seconds, 0 or more")
         super().__init__(SEPARATOR.join(member.id for member in members), capabilities=capabilities, deadline=deadline)
         self.members = members
         self.order = order

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from tako.discovery import barred, find_provider, plugin_entries
+from tako.discovery import exclusion_reason, find_provider, plugin_entries
 from tako.errors import ProviderError, TakoError
 from tako.hooks import PLUGINS, get_provider
 from tako.hooks.settings import Settings as PluginSettings
@@ -40,7 +40,7 @@ def installed(id: str) -> dict[str, str]:
     entry = find_provider(id.partition(":")[0])
     found = {name: version(name) for name in OURS}
     for one in [*([entry] if entry is not None else []), *plugin_entries()]:
-        if barred(one) is None:
+        if exclusion_reason(one) is None:
             found[one.distribution] = one.version
     return found
 

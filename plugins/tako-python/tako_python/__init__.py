@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self
 
 from tako import Capabilities, Chat, Stream, hookimpl
-from tako.errors import ConfigurationError, shown
+from tako.errors import ConfigurationError, short_repr
 from tako.loading import load_callable
 from tako.provider import Provider
 from tako_python.answers import LastChunk, as_chunk, as_response
@@ -52,14 +52,16 @@ class PythonProvider(Provider):
         defaults: RequestOptions | None = None,  # Provider takes it; here it's for type checkers
     ) -> None:
         if not isinstance(id, str) or not id:
-            raise ConfigurationError(f"PythonProvider: id is a name, not {shown(id)}")
+            raise ConfigurationError(f"PythonProvider: id is a name, not {short_repr(id)}")
         for option, value in (("chat", chat), ("stream", stream)):
             if not callable(value) and (option, value) != ("stream", None):
                 raise ConfigurationError(f"{id}: {option} is a callable that takes a ChatRequest, not {_kind(value)}")
             if callable(value) and not _takes_a_request(value):
                 raise ConfigurationError(f"{id}: {option} must be callable with one argument, the ChatRequest")
         if max_context_tokens is not None and (type(max_context_tokens) is not int or max_context_tokens < 1):
-            raise ConfigurationError(f"{id}: max_context_tokens is a number of tokens, not {shown(max_context_tokens)}")
+            raise ConfigurationError(
+                f"{id}: max_context_tokens is a number of tokens, not {short_repr(max_context_tokens)}"
+            )
         super().__init__(id, capabilities=capabilities, deadline=deadline)
         self.chat_callable = chat
         self.stream_callable = stream

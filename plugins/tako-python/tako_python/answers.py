@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from tako.errors import ResponseError, kind_of, shown
+from tako.errors import ResponseError, kind_of, short_repr
 from tako.fold import arguments
 from tako.json_values import DEEPEST, as_array, as_object, is_deep
 from tako.parts import Part, TextPart, ToolCallPart
@@ -53,7 +53,7 @@ def as_chunk(item: Any) -> Chunk:
         raise ResponseError(f"stream yielded {kind_of(item)}; expected a chunk, a str or a dict like a chunk")
     kind = said.get("kind", "delta")
     if kind not in ("delta", "end"):
-        raise ResponseError(f"stream yielded a dict whose 'kind' is {shown(kind)}; expected 'delta' or 'end'")
+        raise ResponseError(f"stream yielded a dict whose 'kind' is {short_repr(kind)}; expected 'delta' or 'end'")
     _check_keys(said, CHUNK_KEYS[kind], "stream yielded a dict")
     if is_deep(said):
         raise ResponseError(f"stream yielded a dict that is nested deeper than {DEEPEST} levels")
@@ -115,7 +115,7 @@ def _count(said: dict[str, Any], name: str) -> int:
     if value is None:
         return 0
     if type(value) is not int or value < 0:
-        raise ResponseError(f"chat returned a dict whose {name!r} is {shown(value)}, not a number of tokens")
+        raise ResponseError(f"chat returned a dict whose {name!r} is {short_repr(value)}, not a number of tokens")
     return value
 
 

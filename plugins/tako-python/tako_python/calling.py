@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from tako.errors import ProviderError, ResponseError, kind_of
-from tako.hooks.failures import one_line, passes
+from tako.hooks.failures import one_line, passes_through
 from tako_python.threads import in_thread
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class named_failures:  # noqa: N801 - for a with statement; a generator's frame 
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None and not passes(error):
+        if error is not None and not passes_through(error):
             raise ProviderError(f"{name_of(self._function)} raised {one_line(error)}") from error
 
 

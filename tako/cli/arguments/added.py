@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.arguments import COMMANDS, Parser, debug
-from tako.discovery import barred, command_entries
+from tako.discovery import command_entries, exclusion_reason
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -41,6 +41,6 @@ def _claims() -> dict[str, list[Any]]:
     """Return the entry points of each name; tako's own names are taken."""
     claims: dict[str, list[Any]] = {}
     for entry in command_entries():
-        if barred(entry) is None and entry.problem is None and entry.name not in COMMANDS:
+        if exclusion_reason(entry) is None and entry.problem is None and entry.name not in COMMANDS:
             claims.setdefault(entry.name, []).append(entry)
     return claims

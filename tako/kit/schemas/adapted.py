@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tako.kit.schemas.rewrite import Rewriter
 from tako.kit.schemas.rules import Unfit
-from tako.schema.plain import Schema, plain
+from tako.schema.normal_form import Schema, plain
 
 if TYPE_CHECKING:
     from tako.kit.schemas.rules import Rules

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.json_values import as_array, as_object
-from tako.schema.plain import allows_null
+from tako.schema.normal_form import allows_null
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tako.schema.plain import Schema
+    from tako.schema.normal_form import Schema
 
 ANNOTATIONS = frozenset(("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"))
 """Words that limit nothing; of two the first is kept."""

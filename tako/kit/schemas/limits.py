@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tako.kit.families import Strict
-    from tako.schema.plain import Schema
+    from tako.schema.normal_form import Schema
 
 
 class Budget:

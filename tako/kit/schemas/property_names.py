@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tako.parts import Part
-    from tako.schema.plain import Schema
+    from tako.schema.normal_form import Schema
 
 PLAIN = Names(other=re.compile(r"[^a-zA-Z0-9_.-]"), first=re.compile(r"[a-zA-Z0-9_.-]"))
 """What Claude takes: the API says "Property keys should match pattern '^[a-zA-Z0-9_.-]{1,64}$'"."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.json_values import as_array, as_object
-from tako.schema.plain import name_of
+from tako.schema.normal_form import name_of
 
 if TYPE_CHECKING:
-    from tako.schema.plain import Schema
+    from tako.schema.normal_form import Schema
 
 
 def names_in(value: Any) -> set[str]:

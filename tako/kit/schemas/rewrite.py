@@ -12,13 +12,13 @@ from tako.json_values import DEEPEST, as_array, as_object
 from tako.kit.schemas.combine import ANNOTATIONS, TYPES, both, either, nullable
 from tako.kit.schemas.refs import names_in, reached
 from tako.kit.schemas.rules import Unfit
-from tako.schema.plain import LISTS, MAPS, REST, SINGLE, name_of
+from tako.schema.normal_form import LISTS, MAPS, REST, SINGLE, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tako.kit.schemas.rules import Rules
-    from tako.schema.plain import Schema
+    from tako.schema.normal_form import Schema
 
 MOST_NODES = 20_000
 """Schemas within one, after its references were followed; more is no schema of a tool, but an attack on memory."""

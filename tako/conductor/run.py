@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from msgspec.structs import replace
 
-from tako.conductor.detached import Detached
+from tako.conductor.background_task import Detached
 from tako.conductor.events import COORDINATOR, Event, Final, Planned, RunResult, Step, WorkerResult
 from tako.conductor.plan import (
     Assignment,
@@ -20,7 +20,7 @@ from tako.conductor.plan import (
     read_plan,
     report,
 )
-from tako.conductor.work import Work
+from tako.conductor.worker_task import Work
 from tako.errors import ConfigurationError, ResponseError, TakoError
 from tako.parts import ContentPart, media_kind
 from tako.types import ChatRequest, ChatResponse, Cost, Message, Role, Usage

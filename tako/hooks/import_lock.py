@@ -1,4 +1,4 @@
-"""The turn to import the general plugins: one thread has it, the others wait for that thread."""
+"""The lock around the import of general plugins: one thread imports them, and the others wait."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tako.errors import PluginError
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
-PATIENCE = 1.0
-"""Seconds between two looks at the thread that has the turn."""
-WAITING = ("threading", "queue", "selectors", "concurrent.futures._base", "concurrent.futures.thread")
-"""Modules in which a thread stands that waits for another one."""
+POLL_SECONDS = 1.0
+"""Seconds between two checks of the thread that holds the lock."""
+WAITING_MODULES = ("threading", "queue", "selectors", "concurrent.futures._base", "concurrent.futures.thread")
+"""Modules whose functions wait for another thread."""
 
 _importing: ContextVar[bool] = ContextVar("importing", default=False)
 
 
-class Turn:
+class ImportLock:
     """A lock around the import of plugins, which may itself call providers.
 
-    Such a call belongs to the import, even on the loop thread of the blocking face, to which contexts are handed on:
-    ``mine`` is true for it. Other threads wait. If the import waits for one of them, that one gets an error.
+    ``is_held_here`` is true for such a call, even on the loop thread of the blocking methods, since contexts are passed
+    on to it. Other threads wait. If the import waits for one of them, that one gets an error instead.
     """
 
     def __init__(self) -> None:
@@ -32,19 +32,19 @@ class Turn:
         self._holder = 0
 
     @property
-    def mine(self) -> bool:
+    def is_held_here(self) -> bool:
         """Whether this code runs as a part of the import."""
         return _importing.get() or self._holder == threading.get_ident()
 
     def __enter__(self) -> Self:
-        """Wait for the turn. Raises PluginError if whoever has it waits, too."""
+        """Wait for the lock. Raises PluginError if the thread that holds it waits for another one."""
         last = None
-        while not self._lock.acquire(timeout=PATIENCE):
-            # documented, for just that
+        while not self._lock.acquire(timeout=POLL_SECONDS):
+            # documented, for debugging deadlocks
             frame = sys._current_frames().get(self._holder)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-            if frame is None:  # the thread stayed with the process that this one was forked from
+            if frame is None:  # this process was forked, and that thread only exists in the parent
                 self._lock = threading.Lock()
-            elif _waits(frame) and last == (id(frame), frame.f_lasti):
+            elif _is_waiting(frame) and last == (id(frame), frame.f_lasti):
                 raise PluginError(
                     "the plugins aren't imported yet: one of them waits for another thread while it's imported, "
                     "perhaps for this call"
@@ -62,7 +62,7 @@ class Turn:
         self._lock.release()
 
 
-def _waits(frame: FrameType) -> bool:
-    """Whether a thread stands in a function that waits for another thread, or for a module that another one imports."""
+def _is_waiting(frame: FrameType) -> bool:
+    """Whether a thread is in a function that waits for another thread, or for a module that another one imports."""
     module, function = frame.f_globals.get("__name__"), frame.f_code.co_name
-    return module in WAITING or (function == "acquire" and str(module).endswith("importlib._bootstrap"))
+    return module in WAITING_MODULES or (function == "acquire" and str(module).endswith("importlib._bootstrap"))

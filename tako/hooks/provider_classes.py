@@ -1,4 +1,4 @@
-"""Finding the class of a provider by its name, and the module that has its hooks."""
+"""The classes of providers, imported by name, and the modules that have their hooks."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class UnknownProviderError(PluginError, AttributeError):
-    """Nothing installed provides that name."""
+    """No installed provider has that name."""
 
 
-def import_provider(key: str, entry: Entry | None, failed: dict[str, str]) -> type[Provider]:
-    """Import the provider that was found by its name or class.
+def import_provider(key: str, entry: Entry | None, tracebacks: dict[str, str]) -> type[Provider]:
+    """Import the provider of an entry point; ``key`` is the name or class that was requested.
 
-    Raises PluginError; the traceback of a failed import goes into ``failed``.
+    Raises PluginError. The traceback of a failed import goes into ``tracebacks``.
     """
     if entry is None:
         raise UnknownProviderError(unknown_provider(key))
@@ -35,30 +35,32 @@ def import_provider(key: str, entry: Entry | None, failed: dict[str, str]) -> ty
     if entry.problem is not None:
         raise PluginError(f"{owner} is broken: {entry.problem}")
     try:
-        found = entry.load()
+        cls = entry.load()
     except BaseException as error:
         if is_interrupt(error):
             raise
-        failed[entry.name] = report(error)
+        tracebacks[entry.name] = report(error)
         raise PluginError(f"{owner} couldn't be imported: {one_line(error)}") from error
-    if not (isinstance(found, type) and hasattr(found, "own_plugins")):
+    if not (isinstance(cls, type) and hasattr(cls, "own_plugins")):
         raise PluginError(f"{owner}: {entry.value} isn't a subclass of tako.Provider")
-    check_version(sys.modules.get(found.__module__), owner)
-    return found
+    check_version(sys.modules.get(cls.__module__), owner)
+    return cls
 
 
-def home_of(cls: type[Provider]) -> Any:
+def hooks_module(cls: type[Provider]) -> Any:
     """Return the module in which a provider class has its hooks, or the one that defines it if none has any."""
-    return next((module for module in _places(cls) if has_hooks(module)), None) or _module(cls.__module__)
+    return next((module for module in _candidate_modules(cls) if has_hooks(module)), None) or _loaded_module(
+        cls.__module__
+    )
 
 
-def places_of(cls: type[Provider]) -> list[str]:
-    """Name the modules in which the hooks of a class are looked for: the first one that has any counts."""
-    return [module.__name__ for module in _places(cls)]
+def hooks_module_names(cls: type[Provider]) -> list[str]:
+    """Name the modules that may have the hooks of a class. The first one that has any is used."""
+    return [module.__name__ for module in _candidate_modules(cls)]
 
 
-def _places(cls: type[Provider]) -> Iterator[ModuleType]:
-    """The module that defines the class, the packages around it, and the module that its entry point names."""
+def _candidate_modules(cls: type[Provider]) -> Iterator[ModuleType]:
+    """Iterate over the module that defines the class, its parent packages, and the module of its entry point."""
     name = cls.__module__
     while name:
         if (module := sys.modules.get(name)) is not None:
@@ -70,8 +72,8 @@ def _places(cls: type[Provider]) -> Iterator[ModuleType]:
             yield module
 
 
-def _module(name: str) -> ModuleType:
-    found = sys.modules.get(name)
-    if found is None:
+def _loaded_module(name: str) -> ModuleType:
+    module = sys.modules.get(name)
+    if module is None:
         raise PluginError(f"module {name!r}, which defines a provider, isn't in sys.modules any more")
-    return found
+    return module
