@@ -14,7 +14,7 @@ WORDS = [
     ("tako_anthropic", "codes of an error", "tako.kit.failures:LASTING"),
     ("tako_bedrock", "stop reasons", "tako_bedrock.reply:FINISH_REASONS"),
     ("tako_mistral", "finish reasons", "tako.kit.finish_words:FINISH_REASONS"),
-    ("tako_vertex", "finish reasons", "tako_vertex.shapes:FINISH_REASONS"),
+    ("tako_vertex", "finish reasons", "tako_vertex.wire:FINISH_REASONS"),
 ]
 
 

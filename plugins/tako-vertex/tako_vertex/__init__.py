@@ -14,10 +14,10 @@ from tako.kit.checks import check_text, explicit
 from tako.kit.keys import Secret, find_key
 from tako.kit.lease import sent_again
 from tako.kit.listing import fetch_models
-from tako_vertex.claude import capabilities_of, chat_claude, check_wire, is_claude, stream_claude
-from tako_vertex.endpoint import LOCATION, address, check_served, host_of, location_of, model_path
-from tako_vertex.generate import GenerateContent
-from tako_vertex.sources import Source, check_credentials
+from tako_vertex.claude import capabilities_of, chat_claude, check_same_wire, is_claude, stream_claude
+from tako_vertex.credentials import CredentialSource, check_credentials
+from tako_vertex.endpoint import DEFAULT_LOCATION, call_url, check_publisher, host_of, location_of, model_path
+from tako_vertex.generate_content import GenerateContentProvider
 from tako_vertex.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from tako.state import Origin
 
 
-class Vertex(GenerateContent):
-    """A Gemini model on Vertex AI, or a Claude.
+class Vertex(GenerateContentProvider):
+    """A Gemini or Claude model on Vertex AI.
 
     Give at most one of ``access_token``, ``credentials``, ``service_account_file`` and ``api_key``. Without them,
     Google's application default credentials are used.
@@ -55,7 +55,7 @@ class Vertex(GenerateContent):
         model: str,
         *,
         project_id: str | None = None,
-        location: str | None = LOCATION,
+        location: str | None = DEFAULT_LOCATION,
         endpoint_url: str | None = None,
         access_token: str | None = None,
         credentials: Any = None,
@@ -63,7 +63,7 @@ class Vertex(GenerateContent):
         api_key: str | None = None,
         **options: Unpack[FetchOptions],
     ) -> None:
-        ways = {
+        credentials_given = {
             "access_token": access_token is not None,
             "credentials": credentials is not None,
             "service_account_file": service_account_file is not None,
@@ -78,54 +78,59 @@ class Vertex(GenerateContent):
         check_text(project_id, "project_id", self.id)
         check_text(location, "location", self.id)
         self.tokens: Tokens | None = None
-        _check_ways([way for way, there in ways.items() if there], project_id, location, self.id)
+        options_given = [name for name, is_given in credentials_given.items() if is_given]
+        _check_one_credential(options_given, project_id, location, self.id)
         self.project_id = None if key is not None else project_id or os.environ.get("GOOGLE_CLOUD_PROJECT") or None
         self.location = (
-            "global" if key is not None else location or os.environ.get("GOOGLE_CLOUD_LOCATION") or str(LOCATION)
+            "global"
+            if key is not None
+            else location or os.environ.get("GOOGLE_CLOUD_LOCATION") or str(DEFAULT_LOCATION)
         )
-        host = host_of(self.location, self.id)
-        self._anywhere = endpoint_url is None
+        google_url = host_of(self.location, self.id)
+        self._at_google = endpoint_url is None
         self.endpoint_url = (
-            host if endpoint_url is None else check_url(endpoint_url, "endpoint_url", self.id, beyond="/v1(?:/.*)?")
+            check_url(endpoint_url, "endpoint_url", self.id, beyond="/v1(?:/.*)?")
+            if endpoint_url is not None
+            else google_url
         )
         if key is not None:
             self.add_headers({"x-goog-api-key": key})
         elif token is not None:
             if self.project_id is None:
-                raise _no_project(self.id)
+                raise _missing_project(self.id)
             self.add_headers({"authorization": token.prefixed("Bearer ")})
         else:
             if credentials is not None:
                 check_credentials(credentials, self.id)
             file = os.fspath(service_account_file) if service_account_file is not None else None
-            self.tokens = Tokens(Source(self.id, credentials, file))
-        self._express = key is not None
+            self.tokens = Tokens(CredentialSource(self.id, credentials, file))
+        self._is_express = key is not None
 
     @property
     def at_vendor(self) -> bool:
         """Whether the address is the vendor's own."""
-        return self._anywhere
+        return self._at_google
 
     async def url(self, model: str, *, verb: str) -> str:
-        """Return the address of a call; may have to ask the credentials for their project."""
-        check_wire(self.model, model, self.id)
+        """Return the URL of a call. May fetch credentials, to learn their project."""
+        check_same_wire(self.model, model, self.id)
         path = model_path(model, self.id)
-        check_served(path, self.id)
+        check_publisher(path, self.id)
         project = self.project_id
-        if project is None and not self._express and not path.startswith("projects/"):
+        if project is None and not self._is_express and not path.startswith("projects/"):
             if self.tokens is not None:
                 await self.tokens.grant()
                 project = self.project_id = self.tokens.project
             if project is None:
-                raise _no_project(self.id)
-        placed = location_of(path) if self._anywhere else None
-        base = self.endpoint_url if placed is None else host_of(placed, self.id)
-        return address(base, project, self.location, path, verb=verb)
+                raise _missing_project(self.id)
+        location = location_of(path) if self._at_google else None
+        base = self.endpoint_url if location is None else host_of(location, self.id)
+        return call_url(base, project, self.location, path, verb=verb)
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
-        """Take Gemini's state in Gemini, from the Developer API, too, and Claude's in Claude."""
-        same = not origin.model or is_claude(origin.model) == is_claude(own.model)
-        return same and super().accepts(own, part, origin)
+        """Gemini accepts the state of Gemini models, also from the Developer API. Claude accepts that of Claude."""
+        same_family = not origin.model or is_claude(origin.model) == is_claude(own.model)
+        return same_family and super().accepts(own, part, origin)
 
     async def count(self, request: ChatRequest) -> TokenCount:
         """Ask how many tokens a request to Gemini has. Raises ProviderError, and UnsupportedError for Claude."""
@@ -139,7 +144,7 @@ class Vertex(GenerateContent):
         return await fetch_models(self, f"{self.endpoint_url}/v1beta1/{prefix[:-1]}", "publisherModels", prefix)
 
     async def find_credentials(self) -> str:
-        """Find what a call would need, and return the base URL it would go to; `tako doctor` asks.
+        """Find the credentials of a call, and return its base URL, for `tako doctor`.
 
         Raises the TakoError that says what is missing.
         """
@@ -148,71 +153,71 @@ class Vertex(GenerateContent):
         return self.endpoint_url
 
     async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
-        """Return the headers of a valid token."""
+        """Return the headers with a valid token."""
         return {} if self.tokens is None else (await self.tokens.grant()).headers
 
     def hide(self, text: str) -> str:
-        """Take all secrets out of a text, short-lived ones too."""
+        """Remove all secrets from a text, also short-lived ones."""
         text = super().hide(text)
         return text if self.tokens is None else self.tokens.hide(text)
 
     async def send(self, url: str, body: Body, **call: Unpack[CallOptions]) -> HttpReply:
-        """Send a request; where its token is refused, once more with the next one."""
+        """Send a request, and send it once more with a new token if Google refuses the first."""
         send = partial(super().send, url, body, **call)
         if self.tokens is None:
             return await send()
-        tokens, used = self.tokens, await self.tokens.grant()
+        tokens, grant = self.tokens, await self.tokens.grant()
 
-        async def renewed(refusal: AuthenticationError) -> bool:
+        async def renew(error: AuthenticationError) -> bool:
             try:
-                return await tokens.renew(used) is not used
-            except TakoError as failure:
-                raise refusal from failure
+                return await tokens.renew(grant) is not grant
+            except TakoError as renewal_error:
+                raise error from renewal_error
 
-        return await sent_again(send, renewed)
+        return await sent_again(send, renew)
 
 
-def _secret(given: str | None, option: str, owner: str) -> Secret | None:
-    """Read a token or a key; without one the environment is not asked, since other sources may be meant."""
-    if given is None:
+def _secret(value: str | None, option: str, owner: str) -> Secret | None:
+    """Read a token or a key. Without one, the environment isn't read, because there are other sources."""
+    if value is None:
         return None
-    found = find_key(given, "", owner, option=option)
-    given = None  # a traceback with locals shows this frame
-    if found is None:
+    secret = find_key(value, "", owner, option=option)
+    value = None  # a traceback with locals shows this frame
+    if secret is None:
         raise ConfigurationError(f"{owner}: {option} is empty")
-    return found
+    return secret
 
 
-def _check_ways(ways: list[str], project: str | None, location: str | None, owner: str) -> None:
-    if len(ways) > 1:
-        raise ConfigurationError(f"{owner}: give one of {', '.join(ways)}, not {len(ways)}")
-    if ways == ["api_key"] and (project is not None or location is not None):
-        raise ConfigurationError(f"{owner}: an api_key stands for its project: leave project_id and location out")
+def _check_one_credential(options: list[str], project: str | None, location: str | None, owner: str) -> None:
+    if len(options) > 1:
+        raise ConfigurationError(f"{owner}: give one of {', '.join(options)}, not {len(options)}")
+    if options == ["api_key"] and (project is not None or location is not None):
+        raise ConfigurationError(f"{owner}: an api_key belongs to a project: leave project_id and location out")
 
 
-def _no_project(owner: str) -> ConfigurationError:
+def _missing_project(owner: str) -> ConfigurationError:
     return ConfigurationError(f"{owner} has no project: set GOOGLE_CLOUD_PROJECT, or pass project_id=")
 
 
 @hookimpl
 def tako_capabilities(provider: Vertex) -> Capabilities | None:
-    """Say what Claude can do where it is Claude."""
+    """Return Claude's capabilities if the model is a Claude."""
     return capabilities_of(provider) if is_claude(provider.named(provider.model)) else None
 
 
 @hookimpl
 def tako_translator(provider: Vertex) -> Translator | None:
-    """Translate Claude's blocks where it is Claude."""
+    """Translate Claude's blocks if the model is a Claude."""
     return messages.translator if is_claude(provider.model) else None
 
 
 @hookimpl
 def tako_chat(provider: Vertex, translator: Translator) -> Chat | None:
-    """Ask Claude for a whole reply."""
+    """Ask for a whole reply if the model is a Claude."""
     return chat_claude(provider, translator) if is_claude(provider.model) else None
 
 
 @hookimpl
 def tako_stream(provider: Vertex, translator: Translator) -> Stream | None:
-    """Ask Claude for a reply in Server-Sent Events."""
+    """Ask for a reply in Server-Sent Events if the model is a Claude."""
     return stream_claude(provider, translator) if is_claude(provider.model) else None

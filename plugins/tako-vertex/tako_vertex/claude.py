@@ -16,7 +16,7 @@ from tako.kit.exchange import Exchange, chat_through, stream_through
 from tako.kit.families import rules_of
 from tako.kit.fetching import encode_fetched
 from tako.kit.messages import MessagesDecoder, decode_reply, encode_request
-from tako_vertex.generate import TABLE
+from tako_vertex.generate_content import TABLE
 
 if TYPE_CHECKING:
     from tako import Capabilities, Chat, ChatRequest, Stream, Translator
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
     from tako_vertex import Vertex
 
 VERSION = "vertex-2023-10-16"
-WHOLE, STREAM = "rawPredict", "streamRawPredict"
+CHAT_VERB, STREAM_VERB = "rawPredict", "streamRawPredict"
 
 
 def is_claude(model: str) -> bool:
-    """Whether a model is asked in the shape of the Messages API."""
+    """Whether a model uses the Messages API."""
     return rules_of(model).family == "claude"
 
 
-def check_wire(own: str, model: str, owner: str) -> None:
-    """Raise ConfigurationError where a request names a model of the other wire than the provider's own."""
-    if is_claude(own) != is_claude(model) and rules_of(model).family:
-        raise ConfigurationError(f"{owner}: {model!r} needs another wire format; make a provider of its own for it")
+def check_same_wire(own_model: str, model: str, owner: str) -> None:
+    """Raise ConfigurationError if a request names a model with another wire format than the provider's."""
+    if is_claude(own_model) != is_claude(model) and rules_of(model).family:
+        raise ConfigurationError(f"{owner}: {model!r} needs another wire format; make another provider for it")
 
 
 def capabilities_of(provider: Vertex) -> Capabilities:
-    """Return what the table says of a Claude, whose default is Gemini's; regions cost more than its prices."""
+    """Return a Claude's capabilities. The table's prices are for "global", since regions cost more."""
     model = provider.named(provider.model).rpartition("/")[2]
-    known = TABLE.find(model)
+    capabilities = TABLE.find(model)
     if TABLE.row(model) is None:
-        known = replace(known, max_context_tokens=None, supports_audio=False, supports_video=False)
-    return known if provider.location == "global" else replace(known, **dict.fromkeys(PRICES))
+        capabilities = replace(capabilities, max_context_tokens=None, supports_audio=False, supports_video=False)
+    return capabilities if provider.location == "global" else replace(capabilities, **dict.fromkeys(PRICES))
 
 
 def chat_claude(provider: Vertex, translator: Translator) -> Chat:
@@ -64,9 +64,9 @@ def stream_claude(provider: Vertex, translator: Translator) -> Stream:
 
 
 async def prepare(provider: Vertex, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
-    """Encode a request; the address names the model, and the body the version."""
+    """Encode a request. The URL names the model, the body the version."""
     model = request.model or provider.model
-    check_wire(provider.model, model, provider.id)
+    check_same_wire(provider.model, model, provider.id)
 
     def encode(request: ChatRequest, context: PartContext) -> Exchange:
         body = encode_request(request, model, translator, context, stream=stream)
@@ -76,5 +76,5 @@ async def prepare(provider: Vertex, translator: Translator, request: ChatRequest
         return Exchange("", {"anthropic_version": VERSION, **body}, context)
 
     exchange = await encode_fetched(provider, request, encode)
-    exchange.url = await provider.url(model, verb=STREAM if stream else WHOLE)
+    exchange.url = await provider.url(model, verb=STREAM_VERB if stream else CHAT_VERB)
     return exchange

@@ -1,4 +1,4 @@
-"""What Google says of a failure: google.rpc.Status (https://google.aip.dev/193), alone or in a list."""
+"""Google's errors: google.rpc.Status (https://google.aip.dev/193), alone or in a list."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ CODES: Mapping[str, type[errors.ProviderError]] = {
     "UNIMPLEMENTED": errors.ServerError,
     "UNKNOWN": errors.ServerError,
 }
-"""The classes of google.rpc.Code, the same before a stream and within one; and reasons that say more than it."""
+"""The error classes for google.rpc.Code, before a stream and within one, and for reasons that are more precise."""
 
 
-def google_facts(body: bytes) -> Facts:
+def body_facts(body: bytes) -> Facts:
     """Read an error's body."""
     try:
         value: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return read_facts(body)
-    return facts_in(value)
+    return status_facts(value)
 
 
-def facts_in(value: Any) -> Facts:
-    """Read an error that is JSON already: its code is the reason of its details, else its status word."""
+def status_facts(value: Any) -> Facts:
+    """Read a decoded error. Its code is the reason in its details, otherwise its status."""
     facts = facts_of(value)
-    words = [code for code in facts.codes if not code.isdecimal()]
-    return replace(facts, codes=words or facts.codes)
+    reasons = [code for code in facts.codes if not code.isdecimal()]
+    return replace(facts, codes=reasons or facts.codes)

@@ -16,7 +16,7 @@ from tako.kit.keys import find_key
 from tako.kit.listing import fetch_models
 from tako.kit.uploads import delete_file, file_path, open_file
 from tako.parts import FileIdPart, FileUrlPart, ImageUrlPart, Part
-from tako_vertex.generate import GenerateContent
+from tako_vertex.generate_content import GenerateContentProvider
 from tako_vertex.parts import decode_block, encode_part
 from tako_vertex.uploads import upload
 
@@ -31,7 +31,7 @@ KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 VERSION = "v1beta"
 
 
-class Gemini(GenerateContent):
+class Gemini(GenerateContentProvider):
     """A Gemini model through the Gemini Developer API.
 
     Args:
@@ -58,7 +58,7 @@ class Gemini(GenerateContent):
         if key is None:
             raise ConfigurationError(f"{self.name} has no key: set {' or '.join(KEYS)}, or pass api_key=")
         super().__init__(model, **options)
-        self._path(model)
+        self._model_path(model)
         url = explicit(base_url) or os.environ.get("GOOGLE_GEMINI_BASE_URL") or BASE_URL
         self.base_url = check_url(url, "base_url", self.id, beyond="/v1(?:beta)?(?:/.*)?")
         self.add_headers({"x-goog-api-key": key})
@@ -69,27 +69,27 @@ class Gemini(GenerateContent):
         return self.base_url == str(BASE_URL)
 
     async def url(self, model: str, *, verb: str) -> str:
-        """Return the address of a call."""
-        return f"{self.base_url}/{VERSION}/{self._path(model)}:{verb}"
+        """Return the URL of a call."""
+        return f"{self.base_url}/{VERSION}/{self._model_path(model)}:{verb}"
 
     async def list_models(self) -> list[ModelInfo]:
         """List the models of the API. Raises ProviderError."""
         return await fetch_models(self, f"{self.base_url}/{VERSION}/models", "models", "models/")
 
-    def counted(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Return what is asked about a request, which the API wants whole."""
+    def count_body(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body for countTokens, which takes a whole request."""
         return {"generateContentRequest": {"model": path.partition(f"/{VERSION}/")[2], **body}}
 
     async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
-        """Give a file to Google, which keeps it for two days, and return the part that stands for it."""
+        """Upload a file to Google, which stores it for two days, and return its part."""
         return await upload(self, self.base_url, VERSION, await open_file(path, mime, name))
 
     async def delete(self, file: FileIdPart) -> None:
         """Delete a file that was uploaded."""
         await delete_file(self, f"{self.base_url}/{VERSION}/{file_path(file, self)}")
 
-    def _path(self, model: str) -> str:
-        """Return a model's path; a bare name is one of Google's, "tunedModels/…" is one of your own."""
+    def _model_path(self, model: str) -> str:
+        """Return a model's path. A bare name is one of Google's, "tunedModels/…" is one of your own."""
         name = model.strip("/")
         path = path_of(name, "model", self.name, safe="/")
         return path if name.startswith(("models/", "tunedModels/")) else f"models/{path}"
@@ -97,14 +97,14 @@ class Gemini(GenerateContent):
 
 @hookimpl
 def tako_translator(provider: Gemini) -> Translator:
-    """Translate as Vertex does; only Google Cloud reads from its own storage, and only this API keeps files."""
-    return Translator(partial(encode, files=f"{provider.base_url}/{VERSION}"), decode_block)
+    """Translate as Vertex does. But only Vertex reads from Cloud Storage, and only this API stores files."""
+    return Translator(partial(encode, files_url=f"{provider.base_url}/{VERSION}"), decode_block)
 
 
-def encode(part: Part, context: PartContext, files: str) -> dict[str, Any] | None:
-    """Return the block of one part, or None with a notice. Under the address ``files`` are those that the API keeps."""
+def encode(part: Part, context: PartContext, files_url: str) -> dict[str, Any] | None:
+    """Return the block of one part, or None with a notice. ``files_url`` is the URL of files that the API stores."""
     if isinstance(part, FileIdPart) and part.id.startswith("files/"):
-        return encode_part(replace(part, id=f"{files}/{part.id}"), context)
+        return encode_part(replace(part, id=f"{files_url}/{part.id}"), context)
     if isinstance(part, (ImageUrlPart, FileUrlPart)) and part.url[:5].lower() == "gs://":
         context.notice(notices.UNSUPPORTED_URL, "a file was left out: the API doesn't read from Cloud Storage")
         return None

@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from tako.translator import PartContext
 
 TOKEN = "continuationToken"  # noqa: S105 - the name of a field
-"""With this a reply that was paused goes on. It comes with the candidate, and goes back beside the contents."""
-MINTED = "vertex_"
-"""How the ids begin that tako gives to calls that came without one. Gemini never sees them."""
+"""A paused reply continues with this. It comes with the candidate, and goes back next to the contents."""
+MINTED_PREFIX = "vertex_"
+"""The prefix of ids that tako gives to calls without one. They aren't sent to Gemini."""
 IMAGES = (*IMAGE_TYPES, "image/heic", "image/heif")
-RAW_SOUND = ("audio/l16", "audio/pcm")
-"""Types of sound without a header, which comes in pieces."""
+RAW_AUDIO = ("audio/l16", "audio/pcm")
+"""Types of audio without a header, which a stream sends in several parts."""
 
 
 def mint_id() -> str:
-    """Make an id for a call that came without one."""
-    return MINTED + uuid4().hex[:24]
+    """Return an id for a call that has none."""
+    return MINTED_PREFIX + uuid4().hex[:24]
 
 
 def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
@@ -69,41 +69,41 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
 
 
 def decode_block(block: Any, context: PartContext) -> Part | None:
-    """Return the part that a block of a reply stands for. A text may be empty, but signed."""
+    """Return the part of a reply's block. A text may be empty if it's signed."""
     fields = as_object(block) or {}
     if "functionCall" in fields and as_object(fields["functionCall"]) is not None:
-        return _called_function(fields, context)
+        return _decode_call(fields, context)
     if "text" in fields and isinstance(fields["text"], str):
-        return _said(fields["text"], fields, context)
+        return _decode_text(fields["text"], fields, context)
     if "inlineData" in fields or "fileData" in fields:
-        return _medium(fields, context)
+        return _decode_media(fields, context)
     return vendor_part(next(iter(fields)), fields, context) if fields else None
 
 
-def _said(text: str, fields: dict[str, Any], context: PartContext) -> Part | None:
+def _decode_text(text: str, fields: dict[str, Any], context: PartContext) -> Part | None:
     state = state_of(fields, ("text", "thought"), context)
     if fields.get("thought"):
         return ReasoningPart(text, state or State(context.origin))
     return TextPart(text, state=state) if text or state else None
 
 
-def _medium(fields: dict[str, Any], context: PartContext) -> Part:
-    """Read an image or a file, inline or by its address."""
-    kind, place = ("inlineData", "data") if "inlineData" in fields else ("fileData", "fileUri")
-    inner = as_object(fields[kind]) or {}
-    mime, value = inner.get("mimeType"), inner.get(place)
+def _decode_media(fields: dict[str, Any], context: PartContext) -> Part:
+    """Read an image or a file, inline or by its URL."""
+    field, value_field = ("inlineData", "data") if "inlineData" in fields else ("fileData", "fileUri")
+    media = as_object(fields[field]) or {}
+    mime, value = media.get("mimeType"), media.get(value_field)
     if not isinstance(mime, str) or not isinstance(value, str):
-        return vendor_part(kind, fields, context)
-    state = state_of(without(fields, kind, "mimeType", place), (), context)
-    if state is None and not mime.lower().startswith(RAW_SOUND):  # so that it goes back under the type it came with
+        return vendor_part(field, fields, context)
+    state = state_of(without(fields, field, "mimeType", value_field), (), context)
+    if state is None and not mime.lower().startswith(RAW_AUDIO):  # a state, so that its type isn't changed later
         state = State(context.origin)
-    image = plain_type(mime) in IMAGE_TYPES
-    if kind == "inlineData":
-        return ImagePart(mime, value, state) if image else FilePart(mime, value, state=state)
-    return ImageUrlPart(value, mime, state) if image else FileUrlPart(value, mime, state=state)
+    is_image = plain_type(mime) in IMAGE_TYPES
+    if field == "inlineData":
+        return ImagePart(mime, value, state) if is_image else FilePart(mime, value, state=state)
+    return ImageUrlPart(value, mime, state) if is_image else FileUrlPart(value, mime, state=state)
 
 
-def _called_function(fields: dict[str, Any], context: PartContext) -> ToolCallPart:
+def _decode_call(fields: dict[str, Any], context: PartContext) -> ToolCallPart:
     call = fields["functionCall"]
     args = call.get("args")
     state = call_state(fields, args, context)
@@ -111,16 +111,16 @@ def _called_function(fields: dict[str, Any], context: PartContext) -> ToolCallPa
 
 
 def call_state(fields: dict[str, Any], args: Any, context: PartContext) -> State | None:
-    """Return what of a call's block goes back beside its id, name and arguments.
+    """Return the fields of a call's block that go back along with its id, name and arguments.
 
-    Of a call without arguments it also says whether the block had an empty object in their place, or nothing. Of a
-    model that signs its calls it's there without anything, too: a call that it left unsigned is told from another's.
+    For a call without arguments, the state also says whether the block had an empty object or none. A call by a model
+    that signs calls always has a state: that tells its unsigned calls from those of other models.
     """
     rest = without(fields, "functionCall", "id", "name", "args", "partialArgs", "willContinue")
-    kept = bool(rest) or args is None or signs_calls(context.known_as)
-    if args == {} and kept:
+    has_state = bool(rest) or args is None or signs_calls(context.known_as)
+    if args == {} and has_state:
         rest["functionCall"] = {**(rest.get("functionCall") or {}), "args": {}}
-    return State(context.origin, rest) if kept else None
+    return State(context.origin, rest) if has_state else None
 
 
 def signs_calls(model: str) -> bool:
@@ -129,13 +129,13 @@ def signs_calls(model: str) -> bool:
 
 
 def gemini_rules(model: str) -> Rules:
-    """Return what a model takes; one whose name tells nothing, as a tuned model's, is taken for a Gemini 2.5."""
+    """Return what a model takes. A name that isn't known, such as a tuned model's, counts as Gemini 2.5."""
     rules = rules_of(model)
     return rules if rules.family else rules_of("gemini-2.5-flash")
 
 
 def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
-    """Keep a text without text if it carries state: Gemini signs such parts, too."""
+    """Keep an empty text if it has state, because Gemini signs such parts, too."""
     if not part.text and not part.state:
         note_empty(part, context)
         return None
@@ -152,7 +152,7 @@ def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | No
 
 
 def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
-    """Encode an image or a file: Gemini takes nearly any type, and wants one with every address."""
+    """Encode an image or a file. Gemini accepts nearly any type, and needs one with every URL."""
     media = read_media(part, context, schemes=("gs", "https", "http"))
     if media is None:
         return None
@@ -168,26 +168,26 @@ def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
     if url:
         return {"fileData": {"mimeType": mime, "fileUri": url}}
     context.notice(
-        notices.UNSUPPORTED_PART, "a file was left out: its id isn't an address, and Vertex AI doesn't store files"
+        notices.UNSUPPORTED_PART, "a file was left out: its id isn't a URL, and Vertex AI doesn't store files"
     )
     return None
 
 
 def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
-    """Make the call. One of Gemini's own that came without arguments has none; its state says so."""
+    """Return the call. A call by Gemini that had no arguments goes back without them; its state says so."""
     args = encode_arguments(part.args, context)
-    bare = not args and part.state is not None and context.accepts(part, part.state.origin)
-    return {"functionCall": {**_id(part.id), "name": part.name, **({} if bare else {"args": args})}}
+    has_no_args = not args and part.state is not None and context.accepts(part, part.state.origin)
+    return {"functionCall": {**_id(part.id), "name": part.name, **({} if has_no_args else {"args": args})}}
 
 
 def _id(id: str) -> dict[str, str]:
-    """Send the ids that a vendor gave; calls that have none on the wire are told apart by their order."""
-    return {"id": id} if id and not id.startswith(MINTED) else {}
+    """Return the id that a vendor gave. Gemini matches calls without one by their order."""
+    return {"id": id} if id and not id.startswith(MINTED_PREFIX) else {}
 
 
 def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None:
-    """Make the response: an object as it is, anything else as "result" or "error", as Google's own SDK does."""
-    name = _called(part.id, context)
+    """Return the response: an object as it is, anything else as "result" or "error", as Google's SDK does."""
+    name = _function_name(part.id, context)
     if name is None:
         context.notice(notices.UNKNOWN_CALL, f"a tool result was left out: no earlier call has the id {part.id!r}")
         return None
@@ -196,8 +196,8 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None
     inner = result_parts(part)
     if inner is not None:
         value, media = _result_content(inner, context)
-    if _refers(value):
-        text = "a result with the key $ref was sent as text: Gemini takes it for a reference"
+    if _has_reference(value):
+        text = "a result with the key $ref was sent as text, because Gemini reads that key as a reference"
         context.notice(notices.CHANGED_PART, text)
         value = encode(value).decode()
     response = as_object(value)
@@ -205,36 +205,36 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None
         response = {"error": value}
     elif response is None:
         response = {"result": value}
-    answer: dict[str, Any] = {**_id(part.id), "name": name, "response": response}
-    return {"functionResponse": {**answer, "parts": media} if media else answer}
+    function_response: dict[str, Any] = {**_id(part.id), "name": name, "response": response}
+    return {"functionResponse": {**function_response, "parts": media} if media else function_response}
 
 
-def _refers(value: Any) -> bool:
-    """Whether a value holds the key ``$ref`` somewhere."""
-    left = [value]
-    while left:
-        inner = left.pop()
-        fields = as_object(inner)
+def _has_reference(value: Any) -> bool:
+    """Whether a value has the key ``$ref`` at any level."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        fields = as_object(item)
         if fields is not None and "$ref" in fields:
             return True
-        left += fields.values() if fields is not None else as_array(inner) or ()
+        pending += fields.values() if fields is not None else as_array(item) or ()
     return False
 
 
 def _result_content(parts: list[Part], context: PartContext) -> tuple[str, list[dict[str, Any]]]:
-    # a result has no place for signatures, so a text that is nothing but one is empty there
-    plain = [TextPart(part.text) if isinstance(part, TextPart) else part for part in parts]
-    blocks = encode_inner(plain, context, accepted=(TextPart, *MEDIA))
+    # a result can't have signatures, so a text that is only a signature is empty there
+    unsigned = [TextPart(part.text) if isinstance(part, TextPart) else part for part in parts]
+    blocks = encode_inner(unsigned, context, accepted=(TextPart, *MEDIA))
     media = [block for block in blocks if "text" not in block]
     return "".join([block["text"] for block in blocks if "text" in block]), media
 
 
-def _called(id: str, context: PartContext) -> str | None:
-    """Find the function that the nearest earlier call of that id is for."""
-    seen = context.message is None
+def _function_name(id: str, context: PartContext) -> str | None:
+    """Return the function name of the last earlier call with this id."""
+    is_earlier = context.message is None
     for message in reversed(context.outgoing.messages):
-        seen = seen or message is context.message
-        if seen and message.role is Role.ASSISTANT:
+        is_earlier = is_earlier or message is context.message
+        if is_earlier and message.role is Role.ASSISTANT:
             for part in message.parts:
                 if isinstance(part, ToolCallPart) and part.id == id:
                     return part.name

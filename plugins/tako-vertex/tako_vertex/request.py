@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 THINKING_BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 32_768}
 """Tokens that stand for an effort on Gemini 2.5 (https://ai.google.dev/gemini-api/docs/openai#thinking)."""
-DYNAMIC = -1
-"""The budget of a model that decides itself how much it thinks."""
-MOST_STOPS = 5
+DYNAMIC_BUDGET = -1
+"""The budget with which the model decides how much it thinks."""
+MAX_STOPS = 5
 
 _LABEL = re.compile(r"[\w-]{0,63}")
 
@@ -32,11 +32,11 @@ _LABEL = re.compile(r"[\w-]{0,63}")
 def encode_request(
     request: ChatRequest, model: str, translator: Translator, context: PartContext, *, labels: bool = True
 ) -> dict[str, Any]:
-    """Make the body of a request; what cannot be carried is noted in the context. ``labels``: the API has them."""
+    """Return the body of a request. The context gets a notice for what's left out. ``labels``: the API has them."""
     rules = gemini_rules(model)
     request = adapt(request, context, GEMINI, model)
-    conversation = Conversation(newest=bool(rules.efforts), prefill=rules.prefill)
-    system, contents = conversation.of(request, translator, context)
+    conversation = Conversation(is_gemini_3=bool(rules.efforts), can_prefill=rules.prefill)
+    system, contents = conversation.encode(request, translator, context)
     if not contents:
         note_system_as_user(system, context)
         system, contents = [], [{"role": "user", "parts": system}]
@@ -50,10 +50,10 @@ def encode_request(
     config = dict(_generation_config(request, rules, context))
     if config:
         body["generationConfig"] = config
-    if request.metadata and (made := dict(_labels(request.metadata, context, there=labels))):
-        body["labels"] = made
+    if request.metadata and (accepted_labels := dict(_labels(request.metadata, context, supported=labels))):
+        body["labels"] = accepted_labels
     if request.parallel_tool_calls is not None:
-        text = "Gemini decides itself whether it calls in parallel; parallel_tool_calls was left out"
+        text = "parallel_tool_calls was left out: Gemini decides whether it calls in parallel"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "parallel_tool_calls")
     return merge_extra(body, request.extra)
 
@@ -68,13 +68,13 @@ def _tools(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, An
         return
     declared = encode_tools(request, context, _declaration, strict=False)
     functions = [block for block in declared if "name" in block]
-    own = [block for block in declared if "name" not in block]
+    vendor_tools = [block for block in declared if "name" not in block]
     if declared:
-        yield "tools", [*([{"functionDeclarations": functions}] if functions else []), *own]
+        yield "tools", [*([{"functionDeclarations": functions}] if functions else []), *vendor_tools]
     if choice is not None:
         mode = {"auto": "AUTO", "none": "NONE", "required": "ANY"}.get(choice)
-        calling = {"mode": mode} if mode else {"mode": "ANY", "allowedFunctionNames": [choice]}
-        yield "toolConfig", {"functionCallingConfig": calling}
+        calling_config = {"mode": mode} if mode else {"mode": "ANY", "allowedFunctionNames": [choice]}
+        yield "toolConfig", {"functionCallingConfig": calling_config}
 
 
 def _declaration(tool: Tool) -> dict[str, Any]:
@@ -93,59 +93,59 @@ def _generation_config(request: ChatRequest, rules: Rules, context: PartContext)
     if request.seed is not None:
         yield "seed", request.seed
     if request.stop:
-        if len(request.stop) > MOST_STOPS:
-            context.notice(notices.CHANGED_PARAMETER, f"only the first {MOST_STOPS} stop sequences went out", "stop")
-        yield "stopSequences", request.stop[:MOST_STOPS]
+        if len(request.stop) > MAX_STOPS:
+            context.notice(notices.CHANGED_PARAMETER, f"only the first {MAX_STOPS} stop sequences were sent", "stop")
+        yield "stopSequences", request.stop[:MAX_STOPS]
     tools = request.tools or request.extra.get("tools")
     if request.response_format is not None and (rules.json_beside_tools or not tools):
         yield "responseMimeType", "application/json"
         if isinstance(request.response_format, JsonSchema):
             yield "responseJsonSchema", request.response_format.schema
     elif request.response_format is not None:
-        text = "response_format was left out: Gemini before 3 gives no JSON beside tools"
+        text = "response_format was left out: Gemini before 3 has no JSON mode with tools"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format")
-    if request.reasoning is not None and (thought := _thinking(request.reasoning, rules, context)):
-        yield "thinkingConfig", thought
+    if request.reasoning is not None and (thinking_config := _thinking(request.reasoning, rules, context)):
+        yield "thinkingConfig", thinking_config
 
 
-def _thinking(wanted: int | str, rules: Rules, context: PartContext) -> dict[str, Any]:
-    """Ask for thinking, and to see it: by a level from Gemini 3 on, by a budget in tokens before."""
-    word = wanted.lower() if isinstance(wanted, str) else "none" if wanted == 0 else None
+def _thinking(requested: int | str, rules: Rules, context: PartContext) -> dict[str, Any]:
+    """Ask for thinking and its text. Gemini 3 and later take a level, earlier models a budget in tokens."""
+    effort = requested.lower() if isinstance(requested, str) else "none" if requested == 0 else None
     if not rules.thinks:
         return left_out(context, "this model doesn't think")
-    if (word is not None and word not in EFFORTS) or (isinstance(wanted, int) and wanted < DYNAMIC):
-        return left_out(context, f"{wanted!r} isn't a level or a budget")
-    if rules.budgets is None and wanted == DYNAMIC:
+    if (effort is not None and effort not in EFFORTS) or (isinstance(requested, int) and requested < DYNAMIC_BUDGET):
+        return left_out(context, f"{requested!r} isn't a level or a budget")
+    if rules.budgets is None and requested == DYNAMIC_BUDGET:
         return {"includeThoughts": True}
     if rules.budgets is None:
-        level = effort_for(wanted if word is None else word, rules.efforts, context)
-        return {"thinkingLevel": level.upper(), **({} if word == "none" else {"includeThoughts": True})}
-    budget = _budget(wanted if word is None else word, rules, context)
-    return {"thinkingBudget": budget, **({"includeThoughts": True} if budget and word != "none" else {})}
+        level = effort_for(requested if effort is None else effort, rules.efforts, context)
+        return {"thinkingLevel": level.upper(), **({} if effort == "none" else {"includeThoughts": True})}
+    budget = _budget(requested if effort is None else effort, rules, context)
+    return {"thinkingBudget": budget, **({"includeThoughts": True} if budget and effort != "none" else {})}
 
 
-def _budget(wanted: int | str, rules: Rules, context: PartContext) -> int:
-    """Return the budget that stands for an effort, or the nearest to one in tokens that the model takes."""
-    least, most = rules.budgets or (0, 0)
-    tokens = 0 if wanted == "none" else THINKING_BUDGETS[wanted] if isinstance(wanted, str) else wanted
-    if tokens == DYNAMIC or (tokens == 0 and rules.stoppable):
+def _budget(requested: int | str, rules: Rules, context: PartContext) -> int:
+    """Return the budget for an effort, or the nearest number of tokens that the model accepts."""
+    minimum, maximum = rules.budgets or (0, 0)
+    tokens = 0 if requested == "none" else THINKING_BUDGETS[requested] if isinstance(requested, str) else requested
+    if tokens == DYNAMIC_BUDGET or (tokens == 0 and rules.stoppable):
         return tokens
-    budget = min(max(tokens, least), most)
-    if budget != tokens and (wanted == "none" or not isinstance(wanted, str)):
-        changed(context, f"a budget of {tokens} tokens was sent as {budget}: the model takes {least} to {most}")
+    budget = min(max(tokens, minimum), maximum)
+    if budget != tokens and (requested == "none" or not isinstance(requested, str)):
+        changed(context, f"a budget of {tokens} tokens was sent as {budget}: the model takes {minimum} to {maximum}")
     return budget
 
 
-def _labels(metadata: dict[str, str], context: PartContext, *, there: bool) -> Iterator[tuple[str, str]]:
-    """Take what a label may be: short, in lower case, of letters, digits, underscores and dashes."""
-    for key, given in metadata.items():
-        value = str(given)
-        small = key == key.lower() and value == value.lower()
-        if there and small and key[:1].isalpha() and _LABEL.fullmatch(key) and _LABEL.fullmatch(value):
+def _labels(metadata: dict[str, str], context: PartContext, *, supported: bool) -> Iterator[tuple[str, str]]:
+    """Yield the valid labels: short, in lower case, of letters, digits, underscores and dashes."""
+    for key, raw in metadata.items():
+        value = str(raw)
+        is_lower_case = key == key.lower() and value == value.lower()
+        if supported and is_lower_case and key[:1].isalpha() and _LABEL.fullmatch(key) and _LABEL.fullmatch(value):
             yield key, value
         else:
             context.notice(
                 notices.UNSUPPORTED_PARAMETER,
-                "Google doesn't accept that label" if there else "the API has no labels",
+                "Google doesn't accept that label" if supported else "the API has no labels",
                 f"metadata.{key}",
             )

@@ -1,6 +1,6 @@
-"""Google's access tokens: found, refreshed and shared without blocking the event loop.
+"""Google's access tokens, fetched and refreshed in a thread, and shared by all calls.
 
-google-auth is imported by the thread that needs it first.
+That thread imports google-auth.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from tako.errors import ConfigurationError
 from tako.kit.keys import Secret
 from tako.kit.lease import Lease, Stage
 from tako.kit.wire import HttpHeaders
-from tako_vertex.sources import Source, end_of
+from tako_vertex.credentials import CredentialSource, expiry_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EARLY = 225.0
-"""Seconds before its end at which a token is replaced, as google-auth does it; half the rest of a shorter one."""
+REFRESH_EARLY = 225.0
+"""Seconds before a token's end at which it's replaced, as in google-auth. Half the lifetime of a shorter one."""
 
 
 class Grant(Struct, frozen=True, eq=False):
-    """One token as the headers that carry it, and when it is to be replaced and ends (Unix time)."""
+    """The headers with one token, and when it's replaced and expires (Unix time)."""
 
     headers: HttpHeaders
     renew_at: float
@@ -33,12 +33,12 @@ class Grant(Struct, frozen=True, eq=False):
 
 
 class Tokens:
-    """The tokens of one provider, from one source; safe to use from several event loops and threads.
+    """The tokens of one provider, from one source. Safe to use from several event loops and threads.
 
-    ``clock`` gives Unix time.
+    ``clock`` returns Unix time.
     """
 
-    def __init__(self, source: Source, clock: Callable[[], float] = time) -> None:
+    def __init__(self, source: CredentialSource, clock: Callable[[], float] = time) -> None:
         self._source = source
         self._clock = clock
         self._secrets: list[Secret] = []
@@ -46,19 +46,19 @@ class Tokens:
 
     @property
     def project(self) -> str | None:
-        """The project that the credentials name, once there is a grant."""
+        """The project of the credentials, known after the first grant."""
         return self._source.project
 
     async def grant(self) -> Grant:
-        """Return a valid grant; raises the TakoError that says why there is none."""
+        """Return a valid grant. Raises the TakoError that says why there's none."""
         return await self._lease.get()
 
     async def renew(self, old: Grant) -> Grant:
-        """Return another grant than one that was refused; raises like ``grant``."""
+        """Return a new grant instead of one that was refused. Raises like ``grant``."""
         return await self._lease.replace(old)
 
     def hide(self, text: str) -> str:
-        """Take the tokens out of a text."""
+        """Remove the tokens from a text."""
         for secret in self._secrets:
             text = secret.hide(text)
         return text
@@ -69,22 +69,23 @@ class Tokens:
             return Stage.GOOD
         return Stage.ENDING if now < grant.expires_at else Stage.ENDED
 
-    def _fetch(self, old: Grant | None) -> Grant:
-        """Get the next grant, in a thread that may wait."""
+    def _fetch(self, old_grant: Grant | None) -> Grant:
+        """Return the next grant. Runs in a thread, because it blocks."""
         headers = HttpHeaders()
-        credentials = self._source.refreshed(old.headers if old is not None else None)
+        credentials = self._source.refresh(old_grant.headers if old_grant is not None else None)
         credentials.apply(headers)
-        end = end_of(credentials.expiry)
+        expires_at = expiry_time(credentials.expiry)
         if credentials.token:
-            self._secrets = [*self._secrets[-1:], Secret(_text(credentials.token))]
-        return Grant(headers, end - min(EARLY, max(end - self._clock(), 0.0) / 2) if end < math.inf else end, end)
+            self._secrets = [*self._secrets[-1:], Secret(_token_text(credentials.token))]
+        early = min(REFRESH_EARLY, max(expires_at - self._clock(), 0.0) / 2) if expires_at < math.inf else 0.0
+        return Grant(headers, expires_at - early, expires_at)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._source,)
 
 
-def _text(token: Any) -> str:
-    """google-auth allows tokens in bytes."""
+def _token_text(token: Any) -> str:
+    """Return a token as text. google-auth allows bytes."""
     text = token.decode() if isinstance(token, bytes) else token
     if not isinstance(text, str):
         raise ConfigurationError("the credentials' token is neither text nor bytes")

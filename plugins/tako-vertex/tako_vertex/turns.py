@@ -1,4 +1,4 @@
-"""Messages as Gemini's contents: two roles that alternate, and every call answered by the turn after it."""
+"""Messages as Gemini's contents: two roles that alternate, and a turn with results after each turn with calls."""
 
 from __future__ import annotations
 
@@ -18,47 +18,49 @@ if TYPE_CHECKING:
 
     from tako.translator import PartContext, Translator
 
-UNSIGNED = {"thoughtSignature": "skip_thought_signature_validator"}
-"""Google's own stand-in for the signature of a call that another model made; Gemini 3 refuses calls without one
+PLACEHOLDER = {"thoughtSignature": "skip_thought_signature_validator"}
+"""Google's placeholder for the signature of a call that another model made. Gemini 3 refuses calls without one
 (https://ai.google.dev/gemini-api/docs/thought-signatures)."""
 
 Block = dict[str, Any]
-Placed = tuple[Part, Block, str]
+PlacedBlock = tuple[Part, Block, str]
 """A part, its block, and its path in the request."""
 
 
 class Conversation:
-    """Puts contents together. ``newest``: the model is a Gemini 3 or later, which is stricter and takes more.
+    """Encodes a conversation. ``is_gemini_3``: the model is a Gemini 3 or later.
 
-    ``prefill``: the model goes on from a turn of its own. ``token``: the last turn is the model's and was paused; with
-    this it goes on.
+    ``can_prefill``: the last turn may be the model's, which it continues. ``token``: with this a paused turn of the
+    model continues.
     """
 
-    def __init__(self, *, newest: bool, prefill: bool) -> None:
-        self._newest = newest
-        self._prefill = prefill
+    def __init__(self, *, is_gemini_3: bool, can_prefill: bool) -> None:
+        self._is_gemini_3 = is_gemini_3
+        self._can_prefill = can_prefill
         self.token: Any = None
         self._system: list[Block] = []
-        self._turns: list[tuple[str, list[Placed]]] = []
+        self._turns: list[tuple[str, list[PlacedBlock]]] = []
 
-    def of(self, request: ChatRequest, translator: Translator, context: PartContext) -> tuple[list[Block], list[Block]]:
+    def encode(
+        self, request: ChatRequest, translator: Translator, context: PartContext
+    ) -> tuple[list[Block], list[Block]]:
         """Return the parts of the system instruction, and the contents."""
         for i, message in enumerate(request.messages):
-            for part, block, path in _placed(message, i, translator, context):
+            for part, block, path in _encode_message(message, i, translator, context):
                 self._add(message.role, (part, block, path), context)
-        if not self._prefill:
+        if not self._can_prefill:
             self._leave_out_prefill(context)
         contents: list[Block] = []
         calls: list[tuple[str, str]] = []
-        for n, (role, pairs) in enumerate(self._turns):
+        for n, (role, placed_blocks) in enumerate(self._turns):
             if role == "model":
-                answers = self._turns[n + 1][1] if n + 1 < len(self._turns) else []
-                parts, calls = self._model(pairs, answers, context)
+                next_blocks = self._turns[n + 1][1] if n + 1 < len(self._turns) else []
+                parts, calls = self._model(placed_blocks, next_blocks, context)
                 tokens = [block[TOKEN] for block in parts if TOKEN in block]
                 parts = [block for block in parts if TOKEN not in block]
                 self.token = tokens[-1] if tokens and n + 1 == len(self._turns) else None
             else:
-                parts, calls = self._user(pairs, calls, context), []
+                parts, calls = self._user(placed_blocks, calls, context), []
             if parts and contents and contents[-1]["role"] == role:
                 contents[-1]["parts"] += parts
             elif parts:
@@ -66,7 +68,7 @@ class Conversation:
         return self._system, contents
 
     def _leave_out_prefill(self, context: PartContext) -> None:
-        """Leave out a turn of the model's at the end, unless it was paused: later models answer 400 to it."""
+        """Leave out a turn of the model at the end, unless it was paused. Later models answer 400 to it."""
         if (
             self._turns
             and self._turns[-1][0] == "model"
@@ -75,17 +77,19 @@ class Conversation:
             for _, _, path in self._turns.pop()[1]:
                 context.notice(notices.MISPLACED_PART, PREFILL_REFUSED, path)
 
-    def _add(self, role: Role, placed: Placed, context: PartContext) -> None:
+    def _add(self, role: Role, placed: PlacedBlock, context: PartContext) -> None:
         part, block, path = placed
         side = "model" if role is Role.ASSISTANT else "user"
-        if not _fits(part, block, role):
+        if not _is_allowed(part, block, role):
             text = f"{kind_of(part)} can't be in a {role} message"
             context.notice(notices.MISPLACED_PART, text, path)
         elif role is Role.SYSTEM and not block["text"]:
             context.notice(notices.EMPTY_TEXT, "an empty text was left out", path)
         elif role is Role.SYSTEM:
             if self._turns:
-                text = "a system message in mid-conversation went to the system instruction: Gemini has no other place"
+                text = (
+                    "a system message within the conversation was moved to the system instruction, as Gemini requires"
+                )
                 context.notice(notices.MOVED_TURN, text, path)
             self._system.append({"text": block["text"]})
         elif self._turns and self._turns[-1][0] == side:
@@ -94,82 +98,83 @@ class Conversation:
             self._turns.append((side, [placed]))
 
     def _model(
-        self, pairs: list[Placed], answers: list[Placed], context: PartContext
+        self, placed_blocks: list[PlacedBlock], next_blocks: list[PlacedBlock], context: PartContext
     ) -> tuple[list[Block], list[tuple[str, str]]]:
-        """Return the parts of a model's turn, without calls that nobody answers, and the calls' ids and names."""
-        answered = [part.id for part, _, _ in answers if isinstance(part, ToolResultPart)]
+        """Return the parts of a model's turn without unanswered calls, and the ids and names of its calls."""
+        answered = [part.id for part, _, _ in next_blocks if isinstance(part, ToolResultPart)]
         blocks: list[Block] = []
         calls: list[tuple[str, str]] = []
-        first: int | None = None
-        signed = False  # or unsigned by Gemini itself, to which it goes back as it came
-        for part, block, path in pairs:
+        first_call: int | None = None
+        is_signed = False  # or made by Gemini itself without a signature: it goes back unchanged
+        for part, block, path in placed_blocks:
             if isinstance(part, ToolCallPart) and "functionCall" in block:
                 if part.id not in answered:
                     context.notice(notices.UNANSWERED_CALL, "a tool call was left out: no result follows it", path)
                     continue
                 answered.remove(part.id)
                 calls.append((part.id, block["functionCall"].get("name", "")))
-                first = len(blocks) if first is None else first
-                signed = signed or "thoughtSignature" in block or is_own(part, context)
+                first_call = len(blocks) if first_call is None else first_call
+                is_signed = is_signed or "thoughtSignature" in block or is_own(part, context)
             blocks.append(block)
-        if self._newest and first is not None and not signed:
-            blocks[first] |= UNSIGNED
+        if self._is_gemini_3 and first_call is not None and not is_signed:
+            blocks[first_call] |= PLACEHOLDER
         return blocks, calls
 
-    def _user(self, pairs: list[Placed], calls: list[tuple[str, str]], context: PartContext) -> list[Block]:
-        """Return the parts of a user's turn: first the answers, in the order of the calls."""
-        slots: list[Block | None] = [None] * len(calls)
-        extra: list[Block] = []
-        others: list[Block] = []
-        for part, block, path in pairs:
+    def _user(
+        self, placed_blocks: list[PlacedBlock], calls: list[tuple[str, str]], context: PartContext
+    ) -> list[Block]:
+        """Return the parts of a user's turn: first the responses, in the order of the calls."""
+        responses: list[Block | None] = [None] * len(calls)
+        plugin_responses: list[Block] = []
+        other_parts: list[Block] = []
+        for part, block, path in placed_blocks:
             if "functionResponse" not in block:
-                others.append(block)
+                other_parts.append(block)
                 continue
-            answer = {**block["functionResponse"]}
-            media: list[Block] = (
-                [] if self._newest else answer.pop("parts", [])
-            )  # before Gemini 3, media stand beside the answer
-            made = {**block, "functionResponse": answer}
-            slot = _slot(part, calls, slots) if isinstance(part, ToolResultPart) else None
-            if slot is not None:
-                answer["name"] = calls[slot][1]
-                slots[slot] = made
+            response = {**block["functionResponse"]}
+            # before Gemini 3, media go next to the response
+            media: list[Block] = [] if self._is_gemini_3 else response.pop("parts", [])
+            response_block = {**block, "functionResponse": response}
+            index = _open_call(part, calls, responses) if isinstance(part, ToolResultPart) else None
+            if index is not None:
+                response["name"] = calls[index][1]
+                responses[index] = response_block
             elif isinstance(part, ToolResultPart):
-                text = f"a tool result was left out: no call {part.id!r} in the turn before waits for it"
+                text = f"a tool result was left out: the turn before has no call {part.id!r} without a result"
                 context.notice(notices.UNKNOWN_CALL, text, path)
                 continue
             else:  # made by a plugin that wraps the translator
-                extra.append(made)
-            others += media
-        return [*[block for block in slots if block is not None], *extra, *others]
+                plugin_responses.append(response_block)
+            other_parts += media
+        return [*[block for block in responses if block is not None], *plugin_responses, *other_parts]
 
 
-def with_stand_ins(contents: list[Block]) -> list[Block]:
-    """Return contents in which the first call of each turn is signed, if only by the stand-in."""
-    return [{**content, "parts": _signed(content["parts"])} for content in contents]
+def add_placeholders(contents: list[Block]) -> list[Block]:
+    """Return contents in which the first call of each turn has a signature, or the placeholder."""
+    return [{**content, "parts": _sign_first_call(content["parts"])} for content in contents]
 
 
-def _signed(parts: list[Block]) -> list[Block]:
+def _sign_first_call(parts: list[Block]) -> list[Block]:
     first = next((block for block in parts if "functionCall" in block), {})
-    return [UNSIGNED | block if block is first else block for block in parts]
+    return [PLACEHOLDER | block if block is first else block for block in parts]
 
 
-def _slot(part: ToolResultPart, calls: list[tuple[str, str]], slots: list[Block | None]) -> int | None:
-    """Find the call that a result answers; calls of one id take their results in turn."""
-    return next((n for n, (id, _) in enumerate(calls) if id == part.id and slots[n] is None), None)
+def _open_call(part: ToolResultPart, calls: list[tuple[str, str]], responses: list[Block | None]) -> int | None:
+    """Return the index of the call that a result is for. Calls with the same id get results in their order."""
+    return next((n for n, (id, _) in enumerate(calls) if id == part.id and responses[n] is None), None)
 
 
-def _placed(message: Message, i: int, translator: Translator, context: PartContext) -> Iterator[Placed]:
+def _encode_message(message: Message, i: int, translator: Translator, context: PartContext) -> Iterator[PlacedBlock]:
     """Encode the parts of a message, each with its path."""
-    given = message.content
+    content = message.content
     j = -1
     for part, block in encode_parts(message, i, translator, context):
-        j = 0 if isinstance(given, str) else next(k for k in range(j + 1, len(given)) if given[k] is part)
+        j = 0 if isinstance(content, str) else next(k for k in range(j + 1, len(content)) if content[k] is part)
         yield part, block, f"messages[{i}].content[{j}]"
 
 
-def _fits(part: Part, block: Block, role: Role) -> bool:
-    """Calls and thoughts are the model's, answers the user's, and the system speaks text; Gemini's own are anyone's."""
+def _is_allowed(part: Part, block: Block, role: Role) -> bool:
+    """Whether a role may have a block: the model calls and thoughts, the user results, the system only text."""
     if isinstance(part, VendorPart):
         return role is not Role.SYSTEM
     if "functionCall" in block or block.get("thought"):

@@ -1,4 +1,4 @@
-"""Files that the Gemini Developer API keeps, for two days (https://ai.google.dev/api/files)."""
+"""Files that the Gemini Developer API stores for two days (https://ai.google.dev/api/files)."""
 
 from __future__ import annotations
 
@@ -24,52 +24,52 @@ if TYPE_CHECKING:
     from tako.kit.wire import HttpReply
 
 OBJECT = msgspec.json.Decoder(dict[str, Any])
-PAUSE = 1.0
-"""Seconds between two questions whether a file is ready; videos are taken apart first."""
+POLL_INTERVAL = 1.0
+"""Seconds between requests for the state of a file, which Google processes first."""
 
 
 async def upload(provider: HttpProvider, server: str, version: str, file: LocalFile) -> FileIdPart:
-    """Upload a file by the resumable protocol, in one piece, and wait until the API has taken it apart."""
+    """Upload a file by the resumable protocol in one request, and wait until the API has processed it."""
     with closing(file):
-        start = {
+        start_headers = {
             "x-goog-upload-protocol": "resumable",
             "x-goog-upload-command": "start",
             "x-goog-upload-header-content-length": str(file.size),
             "x-goog-upload-header-content-type": file.mime,
         }
-        named = encode({"file": {"display_name": file.name}})
+        metadata = encode({"file": {"display_name": file.name}})
 
-        async def begin() -> HttpReply:
-            reply, _ = await provider.fetch(f"{server}/upload/{version}/files", named, headers=start)
+        async def start_upload() -> HttpReply:
+            reply, _ = await provider.fetch(f"{server}/upload/{version}/files", metadata, headers=start_headers)
             return reply
 
         try:
-            reply = await begin()
-        except ProviderError as error:  # nothing is kept so far
-            reply = await repeat(begin, provider, error)
-        place = reply.headers.get("x-goog-upload-url", "")
-        if server_of(place) != server_of(server):  # the key goes nowhere else
-            raise ResponseError("the reply to the upload names no address of its own server")
-        whole = {
+            reply = await start_upload()
+        except ProviderError as error:  # nothing is stored yet
+            reply = await repeat(start_upload, provider, error)
+        upload_url = reply.headers.get("x-goog-upload-url", "")
+        if server_of(upload_url) != server_of(server):  # the key isn't sent to another server
+            raise ResponseError("the reply to the upload has no URL of the same server")
+        headers = {
             "x-goog-upload-offset": "0",
             "x-goog-upload-command": "upload, finalize",
             "content-type": file.mime,
         }
-        answer = await send_file(provider, place, FileBody(b"", file), whole)
-    made = as_object(decode_json(answer, OBJECT).get("file")) or {}
-    made = await _ready(provider, f"{server}/{version}", made, answer)
-    return FileIdPart(text_of(made.get("name")), provider.name, text_of(made.get("mimeType")) or file.mime)
+        body = await send_file(provider, upload_url, FileBody(b"", file), headers)
+    info = as_object(decode_json(body, OBJECT).get("file")) or {}
+    info = await _wait_until_ready(provider, f"{server}/{version}", info, body)
+    return FileIdPart(text_of(info.get("name")), provider.name, text_of(info.get("mimeType")) or file.mime)
 
 
-async def _ready(provider: HttpProvider, server: str, made: dict[str, Any], answer: bytes) -> dict[str, Any]:
-    """Wait until a file can be used, as long as the provider's timeout."""
+async def _wait_until_ready(provider: HttpProvider, server: str, info: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """Wait until a file can be used, at most for the provider's timeout."""
     with anyio.move_on_after(provider.timeout):
-        while made.get("state") == "PROCESSING":
-            await anyio.sleep(PAUSE)
-            _, answer = await provider.fetch(f"{server}/{text_of(made.get('name'))}", b"", method="GET")
-            made = decode_json(answer, OBJECT)
-    if made.get("state") == "PROCESSING":
-        raise ProviderTimeoutError(f"the file {made.get('name')} wasn't ready within {provider.timeout:g} s")
-    if made.get("state") == "FAILED" or not text_of(made.get("name")):
-        raise ResponseError(f"the file wasn't accepted: {excerpt(answer)}")
-    return made
+        while info.get("state") == "PROCESSING":
+            await anyio.sleep(POLL_INTERVAL)
+            _, body = await provider.fetch(f"{server}/{text_of(info.get('name'))}", b"", method="GET")
+            info = decode_json(body, OBJECT)
+    if info.get("state") == "PROCESSING":
+        raise ProviderTimeoutError(f"the file {info.get('name')} wasn't ready within {provider.timeout:g} s")
+    if info.get("state") == "FAILED" or not text_of(info.get("name")):
+        raise ResponseError(f"the file wasn't accepted: {excerpt(body)}")
+    return info

@@ -1,4 +1,4 @@
-"""Google on loopback: its token endpoint and a model, and credentials that ask there."""
+"""Google on loopback: its token endpoint and a model, and credentials for them."""
 
 from __future__ import annotations
 
@@ -33,35 +33,39 @@ def no_credentials_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 @pytest.fixture(scope="session")
 def private_key() -> str:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    return key.private_bytes(*form).decode()
+    encoding = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(*encoding).decode()
 
 
 class Google:
-    """Answers as the token endpoint (each time with a new token) and as the model, which refuses some.
+    """Answers as the token endpoint, each time with a new token, and as the model, which refuses some tokens.
 
-    The token that comes n-th is good for n hours. After ``good`` tokens there are no more. While ``gate`` is shut, a
-    token is asked for but does not come.
+    The n-th token is valid for n hours. After ``valid_tokens`` tokens there are no more. While ``gate`` is closed,
+    requests for a token get no reply.
     """
 
     def __init__(self) -> None:
-        self.refuse: tuple[str, ...] = ()
-        self.good = 1000
-        self.count = 0
-        self.asked = threading.Event()
+        self.refused_tokens: tuple[str, ...] = ()
+        self.valid_tokens = 1000
+        self.tokens_issued = 0
+        self.token_requested = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
 
     def __call__(self, request: Received) -> Reply:
         if request.path != TOKEN:
             token = request.headers["authorization"].removeprefix("Bearer ")
-            return REFUSAL if token in self.refuse else ANSWER
-        self.count += 1
-        self.asked.set()
-        if self.count > self.good:
+            return REFUSAL if token in self.refused_tokens else ANSWER
+        self.tokens_issued += 1
+        self.token_requested.set()
+        if self.tokens_issued > self.valid_tokens:
             return reply(json={"error": "invalid_grant", "error_description": "Account deleted"}, status=400)
-        hours = {"access_token": f"ya29.token-{self.count}", "expires_in": HOUR * self.count, "token_type": "Bearer"}
-        return reply(json=hours, delay=self.gate.is_set)
+        grant = {
+            "access_token": f"ya29.token-{self.tokens_issued}",
+            "expires_in": HOUR * self.tokens_issued,
+            "token_type": "Bearer",
+        }
+        return reply(json=grant, delay=self.gate.is_set)
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def google() -> Google:
 
 @pytest.fixture
 def account(private_key: str, tmp_path: Path) -> Callable[..., Path]:
-    """Write the file of a service account."""
+    """Return a function that writes the file of a service account."""
 
     def write(server: Server, **fields: Any) -> Path:
         path = tmp_path / "a.json"
@@ -92,13 +96,13 @@ def account(private_key: str, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def user() -> Callable[..., UserCredentials]:
-    """Make the credentials of a user."""
+    """Return a function that makes the credentials of a user."""
 
-    def made(server: Server, **fields: Any) -> UserCredentials:
-        make: Any = UserCredentials  # google-auth's functions have no types
-        credentials: UserCredentials = make(
+    def create(server: Server, **fields: Any) -> UserCredentials:
+        constructor: Any = UserCredentials  # google-auth's functions have no types
+        credentials: UserCredentials = constructor(
             None, refresh_token="r", token_uri=server.url + TOKEN, client_id="c", client_secret="s", **fields
         )
         return credentials
 
-    return made
+    return create

@@ -1,4 +1,4 @@
-"""What every provider promises, of this one."""
+"""The tests that every provider passes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class TestGemini(ProviderSuite):
         return Gemini("gemini-2.5-flash", api_key=self.secret, base_url=base_url, **options)
 
 
-class OnVertex(Messages):
-    """The Messages API with the model in its address."""
+class MessagesOnVertex(Messages):
+    """The Messages API with the model in the URL."""
 
     def read(self, request: Received) -> Asked:
         model = request.path.rpartition("/models/")[2].partition(":")[0]
@@ -40,7 +40,7 @@ class OnVertex(Messages):
 
 
 class TestClaudeOnVertex(ProviderSuite):
-    dialect = OnVertex()
+    dialect = MessagesOnVertex()
 
     def provider(self, base_url: str, **options: Any) -> Vertex:
         return Vertex("claude-sonnet-4-5", access_token=self.secret, project_id="p", endpoint_url=base_url, **options)

@@ -17,8 +17,8 @@ from tako.testing.server import reply, serve
 
 CANDIDATE = {"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}
 ANSWER = reply(json={"candidates": [CANDIDATE]})
-SIGNED = {"functionCall": {"name": "f", "args": {}, "id": "x"}, "thoughtSignature": "EqQB"}
-CALLED = reply(json={"candidates": [{"content": {"parts": [SIGNED]}, "finishReason": "STOP"}]})
+SIGNED_CALL = {"functionCall": {"name": "f", "args": {}, "id": "x"}, "thoughtSignature": "EqQB"}
+TOOL_CALL_ANSWER = reply(json={"candidates": [{"content": {"parts": [SIGNED_CALL]}, "finishReason": "STOP"}]})
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         ("tunedModels/mine", "tunedModels/mine"),
     ],
 )
-def test_a_request_goes_to_the_model_with_the_key_in_a_header(model: str, path: str) -> None:
+def test_a_request_has_the_model_in_the_url_and_the_key_in_a_header(model: str, path: str) -> None:
     with serve(ANSWER) as server:
         response = Gemini(model, api_key="AIza-key", base_url=server.url).blocking.chat("Hello")
     sent = server.requests[0]
@@ -58,7 +58,7 @@ def test_a_stream_is_server_sent_events() -> None:
     )
 
 
-def test_the_key_is_its_own_variables_or_googles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_comes_from_either_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="GEMINI_API_KEY or GOOGLE_API_KEY"):
         Gemini("gemini-3-flash")
     monkeypatch.setenv("GOOGLE_API_KEY", "of-google")
@@ -70,13 +70,13 @@ def test_the_key_is_its_own_variables_or_googles(monkeypatch: pytest.MonkeyPatch
     assert [request.headers["x-goog-api-key"] for request in server.requests] == ["of-google", "of-gemini"]
 
 
-def test_the_address_of_a_whole_call_stands_for_its_base() -> None:
+def test_the_url_of_a_whole_call_is_accepted_as_base_url() -> None:
     url = "https://gate.example/google/v1beta/models/x:generateContent"
     assert Gemini("m", api_key="k", base_url=url).base_url == "https://gate.example/google"
 
 
 @pytest.mark.parametrize("model", ["../x", "a?b", ""])
-def test_a_name_that_leaves_its_place_is_refused(model: str) -> None:
+def test_a_model_name_that_changes_the_path_is_refused(model: str) -> None:
     with pytest.raises(ConfigurationError):
         Gemini(model, api_key="k")
 
@@ -89,14 +89,14 @@ def test_a_wrong_key_is_an_authentication_error() -> None:
     assert caught.value.code == "API_KEY_INVALID"
 
 
-def test_the_key_is_in_no_repr_and_no_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_repr_and_no_pickle_has_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", "AIza-secret")
     provider = Gemini("gemini-3-flash")
     assert "AIza-secret" not in repr(vars(provider)) + repr(provider)
     assert b"AIza-secret" not in pickle.dumps(provider)
 
 
-def test_what_google_cloud_alone_has_is_left_out() -> None:
+def test_features_of_google_cloud_are_left_out() -> None:
     with serve(ANSWER) as server:
         provider = Gemini("gemini-3-flash", api_key="k", base_url=server.url)
         stored = FileUrlPart("gs://bucket/a.pdf")
@@ -114,43 +114,49 @@ def test_what_google_cloud_alone_has_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("first", ["gemini", "vertex"])
-def test_it_and_vertex_take_each_others_state(first: str) -> None:
-    with serve(CALLED, ANSWER) as server:
-        made: dict[str, Any] = {
+def test_gemini_and_vertex_accept_each_others_state(first: str) -> None:
+    with serve(TOOL_CALL_ANSWER, ANSWER) as server:
+        providers: dict[str, Any] = {
             "gemini": Gemini("gemini-3-flash", api_key="k", base_url=server.url),
             "vertex": Vertex("gemini-3-flash", access_token="t", project_id="p", endpoint_url=server.url),
         }
-        one = made.pop(first)
-        (other,) = made.values()
+        first_provider = providers.pop(first)
+        (second_provider,) = providers.values()
         tool = tako.Tool("f")
-        asked = ChatRequest([Message.user("Hi")], tools=[tool])
-        response = one.blocking.chat(asked)
-        history = [*asked.messages, response.message, Message.tool("x", "done")]
-        assert other.blocking.chat(ChatRequest(history, tools=[tool])).notices == []
-    assert server.requests[1].json["contents"][1]["parts"] == [SIGNED]
+        request = ChatRequest([Message.user("Hi")], tools=[tool])
+        response = first_provider.blocking.chat(request)
+        history = [*request.messages, response.message, Message.tool("x", "done")]
+        assert second_provider.blocking.chat(ChatRequest(history, tools=[tool])).notices == []
+    assert server.requests[1].json["contents"][1]["parts"] == [SIGNED_CALL]
 
 
-def test_both_share_one_table() -> None:
+def test_gemini_and_vertex_share_one_table() -> None:
     assert Gemini("gemini-2.5-pro", api_key="k").capabilities == Vertex("gemini-2.5-pro", api_key="k").capabilities
 
 
-@pytest.mark.parametrize("streams", [False, True], ids=["chat", "stream"])
-def test_a_call_that_gemini_left_unsigned_goes_back_as_it_came_and_signed_if_gemini_refuses_that(streams: bool) -> None:
+@pytest.mark.parametrize("is_stream", [False, True], ids=["chat", "stream"])
+def test_an_unsigned_call_goes_back_unchanged_and_signed_if_gemini_refuses_that(is_stream: bool) -> None:
     unsigned = {"functionCall": {"name": "f", "args": {}, "id": "x"}}
-    words = "Function call `f` in the 2. content block is missing a `thought_signature`."
-    refusal = reply(json={"error": {"code": 400, "message": words, "status": "INVALID_ARGUMENT"}}, status=400)
-    turn = reply(json={"candidates": [{"content": {"parts": [unsigned, unsigned]}, "finishReason": "STOP"}]})
-    with serve(turn, refusal, ANSWER, refusal) as server:
+    message = "Function call `f` in the 2. content block is missing a `thought_signature`."
+    refusal = reply(json={"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}, status=400)
+    unsigned_answer = reply(json={"candidates": [{"content": {"parts": [unsigned, unsigned]}, "finishReason": "STOP"}]})
+    with serve(unsigned_answer, refusal, ANSWER, refusal) as server:
         provider = Gemini("gemini-3-flash", api_key="k", base_url=server.url, max_retries=0).blocking
-        asked = [Message.user("Hi")]
-        called = provider.chat(ChatRequest(asked))
-        history = [*asked, called.message, *(Message.tool(call.id, "1") for call in called.tool_calls)]
-        response = provider.stream(history).response() if streams else provider.chat(history)
+        messages = [Message.user("Hi")]
+        first_response = provider.chat(ChatRequest(messages))
+        history = [
+            *messages,
+            first_response.message,
+            *(Message.tool(call.id, "1") for call in first_response.tool_calls),
+        ]
+        response = provider.stream(history).response() if is_stream else provider.chat(history)
         with pytest.raises(BadRequestError, match="thought_signature"):
             provider.chat(ChatRequest(history, strict=True))
     _, first, second, strict = (request.json["contents"] for request in server.requests)
     signed = {**unsigned, "thoughtSignature": "skip_thought_signature_validator"}
-    other = {"functionCall": {"name": "f", "args": {}}}  # tako gave it an id of its own: the vendor's was there already
-    assert (first[1]["parts"], second[1]["parts"]) == ([unsigned, other], [signed, other])
+    second_call = {
+        "functionCall": {"name": "f", "args": {}}
+    }  # tako gave it a new id, because the first call has the same one
+    assert (first[1]["parts"], second[1]["parts"]) == ([unsigned, second_call], [signed, second_call])
     assert first == strict
     assert [notice.code for notice in response.notices] == ["changed_part"]

@@ -27,7 +27,7 @@ HANG = 120
 """Seconds after which a test that waits for something fails."""
 
 
-def test_default_credentials_are_found_by_their_variable(
+def test_default_credentials_come_from_the_file_in_the_variable(
     google: Any, account: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serve(google) as server:
@@ -37,25 +37,25 @@ def test_default_credentials_are_found_by_their_variable(
         assert server.requests[-1].path.startswith("/v1/projects/file-project/locations/global/")
 
 
-def test_the_project_that_is_billed_for_user_credentials_goes_along(google: Any, user: Any) -> None:
+def test_the_quota_project_of_user_credentials_is_sent(google: Any, user: Any) -> None:
     with serve(google) as server:
         credentials = user(server, quota_project_id="billed")
         Vertex("m", project_id="p", credentials=credentials, endpoint_url=server.url).blocking.chat("Hello")
         assert server.requests[-1].headers["x-goog-user-project"] == "billed"
 
 
-def test_impersonation_is_a_matter_of_the_credentials(google: Any, user: Any) -> None:
-    until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+def test_impersonated_credentials_work(google: Any, user: Any) -> None:
+    expiry = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def answer(request: Received) -> Reply:
         if "generateAccessToken" in request.path:
-            return reply(json={"accessToken": "ya29.impersonated", "expireTime": until})
-        made: Reply = google(request)
-        return made
+            return reply(json={"accessToken": "ya29.impersonated", "expireTime": expiry})
+        answer_of_google: Reply = google(request)
+        return answer_of_google
 
     with serve(answer) as server:
-        make: Any = Impersonated  # as above
-        credentials = make(
+        constructor: Any = Impersonated  # as above
+        credentials = constructor(
             source_credentials=user(server),
             target_principal="robot@p.iam.gserviceaccount.com",
             target_scopes=["https://www.googleapis.com/auth/cloud-platform"],
@@ -65,16 +65,16 @@ def test_impersonation_is_a_matter_of_the_credentials(google: Any, user: Any) ->
         assert server.requests[-1].headers["authorization"] == "Bearer ya29.impersonated"
 
 
-def unsaid(provider: Vertex, kind: type[errors.TakoError], *words: str) -> list[str]:
-    """Let a call fail with one line; returns which words are not in it."""
-    with pytest.raises(kind) as caught:
+def missing_from_error(provider: Vertex, error_class: type[errors.TakoError], *texts: str) -> list[str]:
+    """Let a call fail with one line. Returns which of these texts the line doesn't have."""
+    with pytest.raises(error_class) as caught:
         provider.blocking.chat("Hello")
-    text = str(caught.value)
-    assert "\n" not in text
-    return [word for word in words if word not in text]
+    message = str(caught.value)
+    assert "\n" not in message
+    return [expected for expected in texts if expected not in message]
 
 
-def test_what_is_wrong_with_credentials_is_said_with_their_source(
+def test_an_error_about_credentials_names_their_source(
     google: Any, account: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serve(google) as server:
@@ -86,17 +86,17 @@ def test_what_is_wrong_with_credentials_is_said_with_their_source(
     def provider(path: Path) -> Vertex:
         return Vertex("m", service_account_file=path, endpoint_url=url, max_retries=0)
 
-    assert not unsaid(
+    assert not missing_from_error(
         provider(missing), errors.ConfigurationError, "missing.json", "gcloud auth application-default login"
     )
-    assert not unsaid(provider(broken), errors.ConfigurationError, "broken.json", "credentials=")
-    assert not unsaid(provider(file), errors.TransportError, "a.json")
+    assert not missing_from_error(provider(broken), errors.ConfigurationError, "broken.json", "credentials=")
+    assert not missing_from_error(provider(file), errors.TransportError, "a.json")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(missing))
     default = Vertex("m", endpoint_url=url, max_retries=0)
-    assert not unsaid(default, errors.ConfigurationError, "GOOGLE_APPLICATION_CREDENTIALS=", "missing.json")
+    assert not missing_from_error(default, errors.ConfigurationError, "GOOGLE_APPLICATION_CREDENTIALS=", "missing.json")
 
 
-def test_what_a_token_server_repeats_of_the_credentials_is_not_said(user: Any) -> None:
+def test_secrets_that_a_token_server_repeats_are_removed_from_the_error(user: Any) -> None:
     def echo(request: Received) -> Reply:
         return reply(json={"error": "invalid_grant", "error_description": request.body.decode()}, status=400)
 
@@ -106,56 +106,58 @@ def test_what_a_token_server_repeats_of_the_credentials_is_not_said(user: Any) -
         provider = Vertex("m", project_id="p", credentials=credentials, endpoint_url=server.url, max_retries=0)
         with pytest.raises(errors.AuthenticationError, match="Google refused credentials=") as caught:
             provider.blocking.chat("Hello")
-    shown, cause = f"{caught.value!r}", caught.value.__cause__
+    text, cause = f"{caught.value!r}", caught.value.__cause__
     while cause is not None:
-        shown, cause = f"{shown}{cause!r}{vars(cause)}", cause.__cause__ or cause.__context__
-    assert "CANARY" not in shown
+        text, cause = f"{text}{cause!r}{vars(cause)}", cause.__cause__ or cause.__context__
+    assert "CANARY" not in text
 
 
-def test_credentials_that_know_no_project_need_one(google: Any, user: Any) -> None:
+def test_credentials_without_a_project_need_one(google: Any, user: Any) -> None:
     with serve(google) as server:
         provider = Vertex("m", credentials=user(server), endpoint_url=server.url)
-        assert not unsaid(provider, errors.ConfigurationError, "GOOGLE_CLOUD_PROJECT", "project_id=")
+        assert not missing_from_error(provider, errors.ConfigurationError, "GOOGLE_CLOUD_PROJECT", "project_id=")
 
 
-def test_tokens_are_shown_nowhere(google: Any, account: Any) -> None:
-    said = reply(
+def test_no_error_repr_or_pickle_has_a_token(google: Any, account: Any) -> None:
+    error = reply(
         json={"error": {"code": 400, "message": "ya29.token-1 is odd", "status": "INVALID_ARGUMENT"}}, status=400
     )
-    with serve(lambda request: google(request) if request.path == TOKEN else said) as server:
+    with serve(lambda request: google(request) if request.path == TOKEN else error) as server:
         file = account(server)
         provider = Vertex("m", service_account_file=file, endpoint_url=server.url)
         with pytest.raises(errors.BadRequestError) as caught:
             provider.blocking.chat("Hello")
     assert "token-1" not in f"{caught.value!r}{caught.value}{caught.value.body}{vars(provider)}"
-    packed = pickle.dumps(provider)
-    assert b"token-1" not in packed
-    assert b"PRIVATE" not in packed
+    pickled = pickle.dumps(provider)
+    assert b"token-1" not in pickled
+    assert b"PRIVATE" not in pickled
 
 
-def test_a_pickled_provider_finds_its_credentials_again_but_not_those_it_was_given(
+def test_a_pickled_provider_finds_its_credentials_again_unless_they_were_an_option(
     google: Any, account: Any, user: Any
 ) -> None:
     with serve(google) as server:
         file = account(server)
-        again = pickle.loads(pickle.dumps(Vertex("m", service_account_file=file, endpoint_url=server.url)))
-        assert again.blocking.chat("Hello").text == "ok"
-        given = Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url)
-        assert not unsaid(pickle.loads(pickle.dumps(given)), errors.ConfigurationError, "never travel in a pickle")
+        unpickled = pickle.loads(pickle.dumps(Vertex("m", service_account_file=file, endpoint_url=server.url)))
+        assert unpickled.blocking.chat("Hello").text == "ok"
+        provider = Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url)
+        assert not missing_from_error(
+            pickle.loads(pickle.dumps(provider)), errors.ConfigurationError, "never travel in a pickle"
+        )
 
 
-class Odd(Credentials):
-    """Credentials of somebody's own."""
+class FailingCredentials(Credentials):
+    """Credentials of a user's own class."""
 
     def refresh(self, request: Any) -> None:
         raise KeyError("vault")
 
 
-def test_credentials_of_any_class_may_fail_in_any_way(google: Any) -> None:
+def test_any_exception_of_custom_credentials_is_a_configuration_error(google: Any) -> None:
     with serve(google) as server:
-        odd: Any = Odd  # as above
-        provider = Vertex("m", project_id="p", credentials=odd(), endpoint_url=server.url)
-        assert not unsaid(provider, errors.ConfigurationError, "vault", "credentials=")
+        constructor: Any = FailingCredentials  # as above
+        provider = Vertex("m", project_id="p", credentials=constructor(), endpoint_url=server.url)
+        assert not missing_from_error(provider, errors.ConfigurationError, "vault", "credentials=")
 
 
 METADATA = """
@@ -181,17 +183,17 @@ asyncio.run(main())
 """
 
 
-def test_a_hundred_cold_calls_ask_the_metadata_server_once(tmp_path: Path) -> None:
+def test_a_hundred_first_calls_use_the_metadata_server_once(tmp_path: Path) -> None:
     def answer(request: Received) -> Reply:
-        flavour = {"metadata-flavor": "Google", "content-type": "application/json"}
+        headers = {"metadata-flavor": "Google", "content-type": "application/json"}
         if request.path.endswith("/token"):
             token = {"access_token": "ya29.vm", "expires_in": 3600, "token_type": "Bearer"}
-            return reply(json=token, headers=flavour)
+            return reply(json=token, headers=headers)
         if request.path.endswith("/project-id"):
-            return reply("vm-project", headers={**flavour, "content-type": "text/plain"})
+            return reply("vm-project", headers={**headers, "content-type": "text/plain"})
         if "/service-accounts/" in request.path:
-            return reply(json={"email": "vm@p.example", "scopes": []}, headers=flavour)
-        return ANSWER if request.method == "POST" else reply("", headers=flavour)
+            return reply(json={"email": "vm@p.example", "scopes": []}, headers=headers)
+        return ANSWER if request.method == "POST" else reply("", headers=headers)
 
     with serve(answer) as server:
         host = server.url.removeprefix("http://")
@@ -200,16 +202,16 @@ def test_a_hundred_cold_calls_ask_the_metadata_server_once(tmp_path: Path) -> No
         command = [sys.executable, "-c", METADATA, server.url]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
-        said = json.loads(run.stdout)
+        output = json.loads(run.stdout)
         calls = [request for request in server.requests if request.method == "POST"]
-        assert said["ok"] == len(calls) == 100
+        assert output["ok"] == len(calls) == 100
         assert {request.headers["authorization"] for request in calls} == {"Bearer ya29.vm"}
         assert calls[0].path.startswith("/v1/projects/vm-project/")
         assert len([request for request in server.requests if request.path.endswith("/token")]) == 1
-        assert said["importing"] == ["tako-vertex-token"]
+        assert output["importing"] == ["tako-vertex-token"]
 
 
-NOTHING = """
+WITHOUT_CREDENTIALS = """
 import tako_vertex
 
 try:
@@ -219,9 +221,11 @@ except Exception as error:
 """
 
 
-def test_without_any_credentials_the_error_says_where_they_were_looked_for(tmp_path: Path) -> None:
+def test_without_credentials_the_error_says_where_tako_looked(tmp_path: Path) -> None:
     environment = {**os.environ, "HOME": str(tmp_path), "NO_GCE_CHECK": "true", "PATH": ""}
-    run = subprocess.run([sys.executable, "-c", NOTHING], env=environment, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_CREDENTIALS], env=environment, capture_output=True, text=True, check=False
+    )
     assert run.stdout.startswith(
         "ConfigurationError vertex:m found no Google credentials in GOOGLE_APPLICATION_CREDENTIALS"
     )

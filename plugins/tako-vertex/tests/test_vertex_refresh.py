@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from tako_vertex import Vertex
-from tako_vertex.sources import Source
-from tako_vertex.tokens import EARLY, Tokens
+from tako_vertex.credentials import CredentialSource
+from tako_vertex.tokens import REFRESH_EARLY, Tokens
 
 from tako import ChatResponse, errors
 from tako.testing.server import Server, serve
@@ -32,43 +32,43 @@ class Clock:
         return self._began + self.ahead
 
 
-async def many(provider: Vertex, count: int) -> list[ChatResponse | BaseException]:
+async def chat_many_times(provider: Vertex, count: int) -> list[ChatResponse | BaseException]:
     return await asyncio.gather(*[provider.chat("Hello") for _ in range(count)], return_exceptions=True)
 
 
-def timed(server: Server, credentials: Any, clock: Clock) -> Vertex:
-    """Make a provider whose tokens go by that clock."""
+def provider_with_clock(server: Server, credentials: Any, clock: Clock) -> Vertex:
+    """Return a provider whose tokens use this clock."""
     provider = Vertex("m", project_id="p", credentials=credentials, endpoint_url=server.url)
-    provider.tokens = Tokens(Source(provider.id, credentials), clock)
+    provider.tokens = Tokens(CredentialSource(provider.id, credentials), clock)
     return provider
 
 
-async def until(event: threading.Event) -> None:
-    """Let the loop run until it has happened."""
+async def wait_for(event: threading.Event) -> None:
+    """Let the loop run until the event is set."""
     assert await asyncio.to_thread(event.wait, HANG)
 
 
-async def landed() -> None:
+async def fetches_end() -> None:
     """Let the loop run until no token is being fetched."""
     while threads := [thread for thread in threading.enumerate() if thread.name == "tako-vertex-token"]:
         await asyncio.to_thread(threads[0].join, HANG)
 
 
-def test_a_hundred_cold_calls_fetch_one_token_and_do_not_block_the_loop(google: Any, account: Any) -> None:
+def test_a_hundred_first_calls_fetch_one_token_and_do_not_block_the_loop(google: Any, account: Any) -> None:
     async def main() -> None:
         google.gate.clear()
         with serve(google) as server:
             file = account(server)
             async with Vertex("m", service_account_file=file, endpoint_url=server.url) as provider:
-                calls = asyncio.create_task(many(provider, 100))
-                await until(google.asked)
+                calls = asyncio.create_task(chat_many_times(provider, 100))
+                await wait_for(google.token_requested)
                 google.gate.set()  # which only a loop that runs on can do
                 answers = await calls
             assert [getattr(answer, "text", answer) for answer in answers] == ["ok"] * 100
-            assert google.count == 1
-            sent = [request for request in server.requests if request.path != "/token"]
-            assert {request.headers["authorization"] for request in sent} == {"Bearer ya29.token-1"}
-            assert sent[0].path.startswith("/v1/projects/file-project/")
+            assert google.tokens_issued == 1
+            requests = [request for request in server.requests if request.path != "/token"]
+            assert {request.headers["authorization"] for request in requests} == {"Bearer ya29.token-1"}
+            assert requests[0].path.startswith("/v1/projects/file-project/")
 
     asyncio.run(main())
 
@@ -79,66 +79,64 @@ def test_one_provider_in_several_loops_fetches_one_token(google: Any, user: Any)
         for _ in range(3):
             assert provider.blocking.chat("Hello").text == "ok"
             assert asyncio.run(provider.chat("Hello")).text == "ok"
-        assert google.count == 1
+        assert google.tokens_issued == 1
 
 
-def test_a_token_near_its_end_is_replaced_while_calls_go_on(google: Any, user: Any) -> None:
+def test_a_token_that_is_about_to_expire_is_replaced_while_calls_continue(google: Any, user: Any) -> None:
     async def main() -> None:
         clock = Clock()
         with serve(google) as server:
-            async with timed(server, user(server), clock) as provider:
-                assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 20))
-                assert google.count == 1
-                clock.ahead = HOUR - EARLY + 1
+            async with provider_with_clock(server, user(server), clock) as provider:
+                assert all(isinstance(answer, ChatResponse) for answer in await chat_many_times(provider, 20))
+                assert google.tokens_issued == 1
+                clock.ahead = HOUR - REFRESH_EARLY + 1
                 google.gate.clear()
-                assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 100))
+                assert all(isinstance(answer, ChatResponse) for answer in await chat_many_times(provider, 100))
                 google.gate.set()
-                await landed()
+                await fetches_end()
                 await provider.chat("Hello")
                 assert server.requests[-1].headers["authorization"] == "Bearer ya29.token-2"
-                assert google.count == 2
+                assert google.tokens_issued == 2
 
     asyncio.run(main())
 
 
-def test_a_refresh_that_fails_does_not_fail_calls_that_hold_a_valid_token(google: Any, user: Any) -> None:
+def test_a_failed_refresh_does_not_fail_calls_with_a_valid_token(google: Any, user: Any) -> None:
     async def main() -> None:
-        clock, google.good = Clock(), 1
+        clock, google.valid_tokens = Clock(), 1
         with serve(google) as server:
-            async with timed(server, user(server), clock) as provider:
+            async with provider_with_clock(server, user(server), clock) as provider:
                 await provider.chat("Hello")
-                clock.ahead = HOUR - EARLY + 1
+                clock.ahead = HOUR - REFRESH_EARLY + 1
                 for _ in range(3):
-                    assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 25))
-                await landed()
-                assert google.count == 2
+                    assert all(isinstance(answer, ChatResponse) for answer in await chat_many_times(provider, 25))
+                await fetches_end()
+                assert google.tokens_issued == 2
                 clock.ahead = HOUR + HANG
-                failed = await many(provider, 100)
-                assert {type(failure) for failure in failed} == {errors.AuthenticationError}
-                assert "credentials=" in str(failed[0])
-                assert "invalid_grant" in str(failed[0])
-                assert google.count == 3
+                results = await chat_many_times(provider, 100)
+                assert {type(result) for result in results} == {errors.AuthenticationError}
+                assert "credentials=" in str(results[0])
+                assert "invalid_grant" in str(results[0])
+                assert google.tokens_issued == 3
 
     asyncio.run(main())
 
 
-def test_a_token_that_is_refused_is_replaced_once_for_all_and_the_calls_are_repeated_once(
-    google: Any, user: Any
-) -> None:
+def test_a_refused_token_is_replaced_once_for_all_calls_and_each_call_is_repeated_once(google: Any, user: Any) -> None:
     async def main() -> None:
-        google.refuse = ("ya29.token-1",)
+        google.refused_tokens = ("ya29.token-1",)
         with serve(google) as server:
             async with Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url) as provider:
-                assert all(isinstance(answer, ChatResponse) for answer in await many(provider, 100))
-                assert google.count == 2
+                assert all(isinstance(answer, ChatResponse) for answer in await chat_many_times(provider, 100))
+                assert google.tokens_issued == 2
                 async with provider.stream("Hello") as stream:
                     assert (await stream.response()).text == "ok"
 
     asyncio.run(main())
 
 
-def test_credentials_that_are_refused_for_good_are_tried_twice(google: Any, user: Any) -> None:
-    google.refuse = ("ya29.token-1", "ya29.token-2")
+def test_credentials_that_are_always_refused_are_tried_twice(google: Any, user: Any) -> None:
+    google.refused_tokens = ("ya29.token-1", "ya29.token-2")
     with serve(google) as server:
         provider = Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url)
         with pytest.raises(errors.AuthenticationError, match="UNAUTHENTICATED"):
@@ -146,19 +144,19 @@ def test_credentials_that_are_refused_for_good_are_tried_twice(google: Any, user
         assert len(server.requests) == 4
 
 
-def test_a_caller_who_leaves_does_not_take_the_token_along(google: Any, user: Any) -> None:
+def test_a_cancelled_call_does_not_cancel_the_token_that_others_wait_for(google: Any, user: Any) -> None:
     async def main() -> None:
         google.gate.clear()
         with serve(google) as server:
             async with Vertex("m", project_id="p", credentials=user(server), endpoint_url=server.url) as provider:
-                leaving = asyncio.create_task(provider.chat("Hello"))
-                await until(google.asked)
-                leaving.cancel()
+                cancelled_call = asyncio.create_task(provider.chat("Hello"))
+                await wait_for(google.token_requested)
+                cancelled_call.cancel()
                 with pytest.raises(asyncio.CancelledError):
-                    await leaving
-                staying = asyncio.create_task(many(provider, 10))
+                    await cancelled_call
+                other_calls = asyncio.create_task(chat_many_times(provider, 10))
                 google.gate.set()
-                assert all(isinstance(answer, ChatResponse) for answer in await staying)
-                assert google.count == 1
+                assert all(isinstance(answer, ChatResponse) for answer in await other_calls)
+                assert google.tokens_issued == 1
 
     asyncio.run(main())

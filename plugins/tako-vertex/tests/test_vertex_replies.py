@@ -22,15 +22,15 @@ def answer(*parts: Any, finish: str | None = "STOP", **fields: Any) -> dict[str,
     return {"candidates": [candidate], **fields}
 
 
-def ask(made: Any) -> ChatResponse:
-    with serve(made if isinstance(made, Reply) else reply(json=made)) as server:
+def ask(answer: Any) -> ChatResponse:
+    with serve(answer if isinstance(answer, Reply) else reply(json=answer)) as server:
         provider = Vertex(
             "gemini-2.5-flash", project_id="p", access_token="ya29.x", endpoint_url=server.url, max_retries=0
         )
         return provider.blocking.chat("Hello")
 
 
-def test_parts_keep_their_order_and_their_signatures() -> None:
+def test_parts_keep_their_order_and_signatures() -> None:
     response = ask(
         answer(
             {"text": "hm", "thought": True},
@@ -59,7 +59,7 @@ def test_parts_keep_their_order_and_their_signatures() -> None:
     }
 
 
-def test_a_reply_goes_back_as_it_came() -> None:
+def test_a_reply_goes_back_unchanged() -> None:
     parts = [
         {"text": "hm", "thought": True, "thoughtSignature": "s0"},
         {"text": "Hi", "thoughtSignature": "s1"},
@@ -76,7 +76,7 @@ def test_a_reply_goes_back_as_it_came() -> None:
     assert [part["functionResponse"].get("id") for part in contents[2]["parts"]] == [None, "g"]
 
 
-def test_calls_without_ids_or_with_the_same_one_get_their_own() -> None:
+def test_calls_without_a_unique_id_get_one() -> None:
     calls = ask(
         answer({"functionCall": {"name": "f"}}, *[{"functionCall": {"name": "f", "id": "x", "args": None}}] * 2)
     ).tool_calls
@@ -98,7 +98,7 @@ def test_usage_counts_tool_prompts_as_input_and_thoughts_as_output() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "finish"),
+    ("vendor_reason", "expected"),
     [
         ("STOP", "stop"),
         ("MAX_TOKENS", "length"),
@@ -110,31 +110,31 @@ def test_usage_counts_tool_prompts_as_input_and_thoughts_as_output() -> None:
         ("SOMETHING_NEW", "other"),
     ],
 )
-def test_finish_reasons(word: str, finish: str) -> None:
-    candidate = {"finishReason": word, "finishMessage": "because"}
-    for made in (candidate, {**candidate, "content": {}}, {**candidate, "content": {"role": "model"}}):
-        response = ask({"candidates": [made]})
-        assert (response.finish_reason, response.message.parts) == (finish, [])
-        said = {"stop": ["empty_reply"], "length": []}.get(finish, ["blocked"])
-        assert [notice.code for notice in response.notices] == said
+def test_finish_reasons(vendor_reason: str, expected: str) -> None:
+    candidate = {"finishReason": vendor_reason, "finishMessage": "because"}
+    for variant in (candidate, {**candidate, "content": {}}, {**candidate, "content": {"role": "model"}}):
+        response = ask({"candidates": [variant]})
+        assert (response.finish_reason, response.message.parts) == (expected, [])
+        expected_codes = {"stop": ["empty_reply"], "length": []}.get(expected, ["blocked"])
+        assert [notice.code for notice in response.notices] == expected_codes
 
 
-def test_a_prompt_that_was_refused_is_a_content_filter_finish_with_its_reason() -> None:
+def test_a_refused_prompt_has_the_finish_reason_content_filter_and_a_notice() -> None:
     response = ask({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 4}})
     assert (response.finish_reason, response.text, response.usage.input_tokens) == ("content_filter", "", 4)
     assert "PROHIBITED_CONTENT" in response.notices[0].message
 
 
 def test_other_candidates_are_not_mixed_in() -> None:
-    made = answer({"text": "one"})
-    made["candidates"].append({"index": 1, "content": {"parts": [{"text": "two"}]}})
-    assert ask(made).text == "one"
+    body = answer({"text": "one"})
+    body["candidates"].append({"index": 1, "content": {"parts": [{"text": "two"}]}})
+    assert ask(body).text == "one"
 
 
-@pytest.mark.parametrize("made", [reply(json={}), reply("[]"), reply("<html>"), reply(""), reply("{"), reply("[1]")])
-def test_what_is_no_reply_is_a_response_error(made: Reply) -> None:
+@pytest.mark.parametrize("answer", [reply(json={}), reply("[]"), reply("<html>"), reply(""), reply("{"), reply("[1]")])
+def test_an_invalid_reply_is_a_response_error(answer: Reply) -> None:
     with pytest.raises(errors.ResponseError):
-        ask(made)
+        ask(answer)
 
 
 STATUSES: list[tuple[int, str, type[errors.ProviderError]]] = [
@@ -151,19 +151,19 @@ STATUSES: list[tuple[int, str, type[errors.ProviderError]]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "word", "cls"), STATUSES)
-@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize(("error_status", "code", "cls"), STATUSES)
+@pytest.mark.parametrize("in_list", [False, True])
 def test_an_error_is_the_same_class_before_and_after_status_200(
-    status: int, word: str, cls: type[errors.ProviderError], listed: bool
+    error_status: int, code: str, cls: type[errors.ProviderError], in_list: bool
 ) -> None:
-    said: Any = {"error": {"code": status, "message": "the vendor's words", "status": word}}
-    said = [said] if listed else said
-    for given in (status, 200):
+    body: Any = {"error": {"code": error_status, "message": "the vendor's words", "status": code}}
+    body = [body] if in_list else body
+    for http_status in (error_status, 200):
         with pytest.raises(errors.ProviderError) as caught:
-            ask(reply(json=said, status=given))
+            ask(reply(json=body, status=http_status))
         error = caught.value
         assert type(error) is cls
-        assert (error.code, error.status_code) == (word, status)
+        assert (error.code, error.status_code) == (code, error_status)
         assert "the vendor's words" in str(error)
 
 
@@ -172,26 +172,26 @@ def test_retry_info_says_how_long_to_wait() -> None:
         {"@type": "type.googleapis.com/google.rpc.QuotaFailure"},
         {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "48s"},
     ]
-    said = {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED", "details": details}}
+    body = {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED", "details": details}}
     with pytest.raises(errors.RateLimitError) as caught:
-        ask(reply(json=said, status=429, headers={"retry-after": "1"}))
+        ask(reply(json=body, status=429, headers={"retry-after": "1"}))
     assert caught.value.retry_after == 48.0
     details[1]["retryDelay"] = "soon"
     with pytest.raises(errors.RateLimitError) as caught:
-        ask(reply(json=said, status=429))
+        ask(reply(json=body, status=429))
     assert caught.value.retry_after is None
 
 
-def test_a_wrong_key_is_an_authentication_error_although_google_answers_400() -> None:
+def test_a_wrong_key_is_an_authentication_error_with_status_400() -> None:
     details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]
-    said = {"error": {"code": 400, "message": "no such key", "status": "INVALID_ARGUMENT", "details": details}}
+    body = {"error": {"code": 400, "message": "no such key", "status": "INVALID_ARGUMENT", "details": details}}
     with pytest.raises(errors.AuthenticationError, match="API_KEY_INVALID"):
-        ask(reply(json=said, status=400))
+        ask(reply(json=body, status=400))
 
 
-def test_a_given_token_that_is_refused_is_not_tried_again_nor_shown() -> None:
-    said = {"error": {"code": 401, "message": "token ya29.secret-token is bad", "status": "UNAUTHENTICATED"}}
-    with serve(reply(json=said, status=401)) as server:
+def test_a_refused_access_token_is_not_tried_again_and_not_shown() -> None:
+    body = {"error": {"code": 401, "message": "token ya29.secret-token is bad", "status": "UNAUTHENTICATED"}}
+    with serve(reply(json=body, status=401)) as server:
         provider = Vertex("m", project_id="p", access_token="ya29.secret-token", endpoint_url=server.url)
         with pytest.raises(errors.AuthenticationError) as caught:
             provider.blocking.chat("Hello")

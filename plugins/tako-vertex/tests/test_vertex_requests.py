@@ -37,11 +37,11 @@ def user(*parts: Any, **parameters: Any) -> ChatRequest:
     return ChatRequest([Message(Role.USER, list(parts))], **parameters)
 
 
-def called(*calls: ToolCallPart, results: list[Any]) -> list[Message]:
+def conversation_with_calls(*calls: ToolCallPart, results: list[Any]) -> list[Message]:
     return [Message.user("?"), Message.assistant(list(calls)), Message(Role.TOOL, results)]
 
 
-def test_a_request_goes_to_the_projects_model_with_the_token() -> None:
+def test_a_request_has_the_projects_model_in_the_url_and_the_token_in_a_header() -> None:
     server, _ = ask("Hello")
     sent = server.requests[0]
     path = "/v1/projects/proj/locations/global/publishers/google/models/gemini-2.5-flash:generateContent"
@@ -89,7 +89,7 @@ def test_location_and_project_come_from_the_environment(monkeypatch: pytest.Monk
         ("gemini:x y", "/v1/projects/proj/locations/global/publishers/google/models/gemini%3Ax%20y"),
     ],
 )
-def test_a_model_may_be_another_publishers_or_a_tuned_one(model: str, path: str) -> None:
+def test_a_model_may_be_of_another_publisher_or_tuned(model: str, path: str) -> None:
     assert ask("Hello", model)[0].requests[0].path == f"{path}:generateContent"
 
 
@@ -99,7 +99,7 @@ def test_a_request_may_name_another_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         ({"access_token": "t"}, "GOOGLE_CLOUD_PROJECT"),
         ({"access_token": "t", "api_key": "k"}, "give one of access_token, api_key"),
@@ -107,25 +107,25 @@ def test_a_request_may_name_another_model() -> None:
         ({"access_token": "t", "project_id": "p", "location": "evil.example/x"}, "isn't a location"),
         ({"access_token": "$ENV:TAKO_NO_SUCH_TOKEN", "project_id": "p"}, "TAKO_NO_SUCH_TOKEN"),
         ({"access_token": "a\nb", "project_id": "p"}, "access_token contains a line break"),
-        ({"credentials": ("creds", "project")}, "pass its first"),
+        ({"credentials": ("creds", "project")}, "pass its first item"),
     ],
 )
-def test_a_wrong_option_is_one_line_before_the_network(
-    options: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+def test_a_wrong_option_is_an_error_of_one_line(
+    options: dict[str, Any], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
-    with pytest.raises(ConfigurationError, match=said) as caught:
+    with pytest.raises(ConfigurationError, match=expected) as caught:
         Vertex("m", **options)
     assert "\n" not in str(caught.value)
 
 
-def test_a_token_may_be_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_may_be_the_name_of_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_TOKEN", "ya29.env")
     server, _ = ask("Hello", access_token="$ENV:MY_TOKEN", project_id="p")
     assert server.requests[0].headers["authorization"] == "Bearer ya29.env"
 
 
-def test_all_system_messages_are_the_instruction_and_turns_of_one_side_are_merged() -> None:
+def test_system_messages_are_the_instruction_and_turns_of_one_role_are_merged() -> None:
     request = ChatRequest(
         [
             Message.system("Be brief."),
@@ -144,7 +144,7 @@ def test_all_system_messages_are_the_instruction_and_turns_of_one_side_are_merge
     }
 
 
-def test_images_travel_inline_or_by_address_with_a_guessed_type() -> None:
+def test_images_are_sent_inline_or_by_url_with_a_guessed_type() -> None:
     request = user(
         ContentPart.image("image/png", f"data:image/png;base64,{PIXEL}"),
         ContentPart.image_url("gs://bucket/cat.JPG"),
@@ -161,7 +161,7 @@ def test_images_travel_inline_or_by_address_with_a_guessed_type() -> None:
     ]
 
 
-def test_what_cannot_be_carried_is_noticed_part_by_part() -> None:
+def test_each_part_that_is_left_out_has_a_notice() -> None:
     request = user(
         ContentPart.text("Hi"),
         ContentPart.text(""),
@@ -186,25 +186,25 @@ def test_what_cannot_be_carried_is_noticed_part_by_part() -> None:
         ask(user(ContentPart.text(""), strict=True))
 
 
-def test_tools_go_out_as_plain_json_schema() -> None:
+def test_tools_are_sent_as_json_schema() -> None:
     request = ChatRequest([Message.user("?")], tools=[TOOL, Tool("now")], tool_choice="weather")
-    sent = body(request)
-    assert sent["tools"][0]["functionDeclarations"][0] == {
+    encoded = body(request)
+    assert encoded["tools"][0]["functionDeclarations"][0] == {
         "name": "weather",
         "description": "Get the weather",
         "parametersJsonSchema": SCHEMA,
     }
-    calling = {"mode": "ANY", "allowedFunctionNames": ["weather"]}
-    assert sent["toolConfig"] == {"functionCallingConfig": calling}
+    calling_config = {"mode": "ANY", "allowedFunctionNames": ["weather"]}
+    assert encoded["toolConfig"] == {"functionCallingConfig": calling_config}
 
 
 @pytest.mark.parametrize(("choice", "mode"), [("auto", "AUTO"), ("none", "NONE"), ("required", "ANY")])
-def test_a_tool_choice_has_geminis_word(choice: str, mode: str) -> None:
+def test_tool_choice_is_sent_as_geminis_mode(choice: str, mode: str) -> None:
     request = ChatRequest([Message.user("?")], tools=[TOOL], tool_choice=choice)
     assert body(request)["toolConfig"] == {"functionCallingConfig": {"mode": mode}}
 
 
-def test_results_answer_in_the_order_of_the_calls_by_name_with_the_ids_that_gemini_gave() -> None:
+def test_results_are_sent_in_the_order_of_the_calls_with_their_names_and_ids() -> None:
     calls = [
         ContentPart.tool_call("vertex_0", "weather", {"city": "Rome"}),
         ContentPart.tool_call("g-1", "weather", {"city": "Oslo"}),
@@ -215,7 +215,9 @@ def test_results_answer_in_the_order_of_the_calls_by_name_with_the_ids_that_gemi
         ContentPart.tool_result("g-1", "no data", is_error=True),
         ContentPart.tool_result("vertex_0", "18C"),
     ]
-    contents = body(ChatRequest(called(*calls, results=[ContentPart.text("Here."), *results])))["contents"]
+    contents = body(ChatRequest(conversation_with_calls(*calls, results=[ContentPart.text("Here."), *results])))[
+        "contents"
+    ]
     assert contents[1]["parts"] == [
         {"functionCall": {"name": "weather", "args": {"city": "Rome"}}},
         {"functionCall": {"id": "g-1", "name": "weather", "args": {"city": "Oslo"}}},
@@ -232,9 +234,11 @@ def test_results_answer_in_the_order_of_the_calls_by_name_with_the_ids_that_gemi
     }
 
 
-def test_calls_that_nobody_answers_are_left_out_with_a_notice() -> None:
+def test_unanswered_calls_are_left_out_with_a_notice() -> None:
     calls = [ContentPart.tool_call("a", "f", {}), ContentPart.tool_call("b", "f", {})]
-    request = ChatRequest(called(*calls, results=[ContentPart.tool_result("b", 1), ContentPart.tool_result("b", 2)]))
+    request = ChatRequest(
+        conversation_with_calls(*calls, results=[ContentPart.tool_result("b", 1), ContentPart.tool_result("b", 2)])
+    )
     assert [len(content["parts"]) for content in body(request)["contents"]] == [1, 1, 1]
     assert codes(request) == [
         ("unanswered_call", "messages[1].content[0]"),
@@ -242,9 +246,9 @@ def test_calls_that_nobody_answers_are_left_out_with_a_notice() -> None:
     ]
 
 
-def test_arguments_that_are_no_object_go_out_within_one() -> None:
+def test_arguments_that_are_not_an_object_are_wrapped_in_one() -> None:
     request = ChatRequest(
-        called(ContentPart.tool_call("a", "f", "{broken"), results=[ContentPart.tool_result("a", [1])])
+        conversation_with_calls(ContentPart.tool_call("a", "f", "{broken"), results=[ContentPart.tool_result("a", [1])])
     )
     contents = body(request)["contents"]
     assert contents[1]["parts"][0]["functionCall"]["args"] == {"arguments": "{broken"}
@@ -253,11 +257,11 @@ def test_arguments_that_are_no_object_go_out_within_one() -> None:
 
 
 @pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3-pro"])
-def test_media_in_a_result_stand_within_it_on_gemini_3_and_beside_it_before(model: str) -> None:
+def test_media_of_a_result_are_in_it_on_gemini_3_and_next_to_it_before(model: str) -> None:
     result = ContentPart.tool_result("a", [ContentPart.text("see"), ContentPart.image("image/png", PIXEL)])
-    parts = body(ChatRequest(called(ContentPart.tool_call("a", "f", {}), results=[result])), model)["contents"][2][
-        "parts"
-    ]
+    parts = body(ChatRequest(conversation_with_calls(ContentPart.tool_call("a", "f", {}), results=[result])), model)[
+        "contents"
+    ][2]["parts"]
     media = {"inlineData": {"mimeType": "image/png", "data": PIXEL}}
     answer = {"id": "a", "name": "f", "response": {"result": "see"}}
     if model == "gemini-3-pro":
@@ -270,7 +274,7 @@ def signed(signature: str) -> State:
     return State(Origin("vertex"), {"thoughtSignature": signature})
 
 
-def test_state_goes_back_where_it_came_from_and_nowhere_else() -> None:
+def test_state_only_goes_back_to_its_origin() -> None:
     turn: list[Any] = [
         ReasoningPart("hm", State(Origin("vertex"))),
         TextPart("Hi", state=signed("s1")),
@@ -297,16 +301,18 @@ def test_state_goes_back_where_it_came_from_and_nowhere_else() -> None:
     assert codes(request) == [("foreign_state", "messages[1].content[3]")]
 
 
-def test_gemini_3_is_told_not_to_look_for_the_signature_of_another_models_call() -> None:
+def test_gemini_3_gets_a_placeholder_signature_for_another_models_call() -> None:
     calls = [ContentPart.tool_call("a", "f", {}), ContentPart.tool_call("b", "f", {})]
     results = [ContentPart.tool_result("a", {}), ContentPart.tool_result("b", {})]
-    parts = body(ChatRequest(called(*calls, results=results)), "gemini-3-flash")["contents"][1]["parts"]
+    parts = body(ChatRequest(conversation_with_calls(*calls, results=results)), "gemini-3-flash")["contents"][1][
+        "parts"
+    ]
     assert [part.get("thoughtSignature") for part in parts] == ["skip_thought_signature_validator", None]
-    parts = body(ChatRequest(called(*calls, results=results)))["contents"][1]["parts"]
+    parts = body(ChatRequest(conversation_with_calls(*calls, results=results)))["contents"][1]["parts"]
     assert [part.get("thoughtSignature") for part in parts] == [None, None]
 
 
-def test_parameters_have_their_places() -> None:
+def test_every_parameter_is_sent() -> None:
     request = ChatRequest(
         [Message.user("?")],
         temperature=0.5,
@@ -337,7 +343,7 @@ def test_parameters_have_their_places() -> None:
     assert json["generationConfig"] == {"responseMimeType": "application/json"}
 
 
-def test_parameters_that_gemini_cannot_take_are_noticed() -> None:
+def test_parameters_that_gemini_refuses_have_notices() -> None:
     request = ChatRequest(
         [Message.user("?")], tool_choice="auto", stop=list("abcdef"), metadata={"Team": "x"}, reasoning="utterly"
     )
@@ -350,7 +356,7 @@ def test_parameters_that_gemini_cannot_take_are_noticed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "reasoning", "config"),
+    ("model", "reasoning", "expected"),
     [
         ("gemini-2.5-pro", "low", {"thinkingBudget": 1024, "includeThoughts": True}),
         ("gemini-2.5-pro", "high", {"thinkingBudget": 24576, "includeThoughts": True}),
@@ -362,6 +368,6 @@ def test_parameters_that_gemini_cannot_take_are_noticed() -> None:
         ("gemini-2.0-flash", "low", None),
     ],
 )
-def test_reasoning_is_a_budget_for_gemini_2_and_a_level_for_gemini_3(model: str, reasoning: Any, config: Any) -> None:
-    sent = body(ChatRequest([Message.user("?")], reasoning=reasoning), model)
-    assert sent.get("generationConfig", {}).get("thinkingConfig") == config
+def test_reasoning_is_a_budget_for_gemini_2_and_a_level_for_gemini_3(model: str, reasoning: Any, expected: Any) -> None:
+    encoded = body(ChatRequest([Message.user("?")], reasoning=reasoning), model)
+    assert encoded.get("generationConfig", {}).get("thinkingConfig") == expected

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tako_vertex import Vertex
-from tako_vertex.array import ArrayDecoder
+from tako_vertex.json_array import ArrayDecoder
 
 from tako import ChatResponse, FinishReason, Usage, errors
 from tako.parts import ImagePart, ReasoningPart, TextPart, ToolCallPart, VendorPart
@@ -75,22 +75,22 @@ def parts_of(response: ChatResponse) -> list[Any]:
 
 
 @pytest.mark.parametrize("framing", ["sse", "array", "objects"])
-def test_a_stream_is_understood_in_pieces_of_one_byte(framing: str) -> None:
-    forms: dict[str, Any] = {
+def test_a_stream_is_decoded_byte_by_byte(framing: str) -> None:
+    encoders: dict[str, Any] = {
         "sse": as_sse,
         "array": as_array,
         "objects": lambda items: b"\n".join(map(msgspec.json.encode, items)),
     }
-    kind = "text/event-stream" if framing == "sse" else "application/json; charset=UTF-8"
-    body = forms[framing](STORY)
-    for made in (body, b"\xef\xbb\xbf\n\n" + body):
-        response = read([made[i : i + 1] for i in range(len(made))], kind)
+    content_type = "text/event-stream" if framing == "sse" else "application/json; charset=UTF-8"
+    body = encoders[framing](STORY)
+    for variant in (body, b"\xef\xbb\xbf\n\n" + body):
+        response = read([variant[i : i + 1] for i in range(len(variant))], content_type)
         assert parts_of(response) == PARTS
         assert (response.finish_reason, response.id) == (FinishReason.TOOL_CALLS, "r")
         assert response.usage == Usage(5, 9, 0, 0, 2)
 
 
-def test_an_array_that_ends_early_is_truncated_wherever_that_is() -> None:
+def test_an_array_that_ends_anywhere_too_early_is_truncated() -> None:
     body = as_array([*STORY[:-1], {**STORY[-1], "last": "x"}])
     for end in range(0, len(body) - 12, 41):
         with pytest.raises(errors.StreamTruncatedError) as caught:
@@ -105,38 +105,42 @@ TEXT = st.text('"\\{}[], \u2028é', max_size=5)
 
 @given(st.lists(st.dictionaries(TEXT, TEXT | st.lists(TEXT | st.dictionaries(TEXT, TEXT)))), st.data())
 @settings(max_examples=40, deadline=None)
-def test_an_array_is_cut_into_its_items_wherever_its_bytes_are_cut(items: list[Any], data: st.DataObject) -> None:
+def test_an_array_is_split_into_its_items_for_any_chunks(items: list[Any], data: st.DataObject) -> None:
     body = data.draw(st.sampled_from([msgspec.json.encode(items), msgspec.json.format(msgspec.json.encode(items))]))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8)))
     decoder = ArrayDecoder()
-    found = [item for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True) for item in decoder.feed(body[a:b])]
-    assert [msgspec.json.decode(item) for item in found] == items
+    decoded = [
+        item
+        for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)
+        for item in decoder.feed(body[start:end])
+    ]
+    assert [msgspec.json.decode(item) for item in decoded] == items
     assert decoder.ended
     assert not decoder.pending
 
 
-def test_an_array_is_bounded_and_nothing_but_objects() -> None:
+def test_an_array_only_has_objects_of_a_limited_size() -> None:
     decoder = ArrayDecoder(100)
     decoder.feed(b'[{"a":"' + b"x" * 90)
     with pytest.raises(errors.ResponseError, match="100 bytes"):
         decoder.feed(b"xxxxxxxxxx")
-    for wrong in (b"[1", b"[[", b'["a"', b"{}]", b"[{}x"):
+    for invalid in (b"[1", b"[[", b'["a"', b"{}]", b"[{}x"):
         with pytest.raises(errors.ResponseError, match="neither events nor an array"):
-            ArrayDecoder().feed(wrong)
+            ArrayDecoder().feed(invalid)
 
 
-@pytest.mark.parametrize("form", [as_sse, as_array])
-@pytest.mark.parametrize("listed", [False, True])
-def test_an_error_within_a_stream_is_the_error_it_would_have_been_before_it(form: Any, listed: bool) -> None:
+@pytest.mark.parametrize("encode", [as_sse, as_array])
+@pytest.mark.parametrize("in_list", [False, True])
+def test_an_error_in_a_stream_is_the_same_as_before_the_stream(encode: Any, in_list: bool) -> None:
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2s"}]
-    said: Any = {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED", "details": details}}
-    items = [said] if listed and form is as_array else [STORY[0], [said] if listed else said]
+    error: Any = {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED", "details": details}}
+    items = [error] if in_list and encode is as_array else [STORY[0], [error] if in_list else error]
     with pytest.raises(errors.RateLimitError, match="slow down") as caught:
-        read(form(items))
+        read(encode(items))
     assert (caught.value.code, caught.value.retry_after) == ("RESOURCE_EXHAUSTED", 2.0)
 
 
-def test_a_refused_prompt_ends_a_stream_in_order() -> None:
+def test_a_refused_prompt_ends_a_stream_normally() -> None:
     response = read(as_sse([{"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}}]))
     assert (response.finish_reason, response.usage.input_tokens) == (FinishReason.CONTENT_FILTER, 3)
     assert [notice.code for notice in response.notices] == ["blocked"]
@@ -146,7 +150,7 @@ def call(**fields: Any) -> dict[str, Any]:
     return chunk({"functionCall": fields})
 
 
-def test_arguments_in_pieces_are_put_together_at_their_paths() -> None:
+def test_fragments_of_arguments_are_joined_by_their_paths() -> None:
     response = read(
         as_sse(
             [
@@ -178,36 +182,36 @@ def test_arguments_in_pieces_are_put_together_at_their_paths() -> None:
     assert len({first.id, second.id, third.id}) == 3
 
 
-def test_arguments_that_were_cut_are_never_handed_over_as_whole() -> None:
-    begun = [
+def test_incomplete_arguments_are_never_valid_json() -> None:
+    first_chunks = [
         call(name="f", willContinue=True),
         call(partialArgs=[{"jsonPath": "$.a", "stringValue": "x", "willContinue": True}], willContinue=True),
     ]
-    response = read(as_sse([*begun, chunk(finishReason="MAX_TOKENS")]))
+    response = read(as_sse([*first_chunks, chunk(finishReason="MAX_TOKENS")]))
     assert response.finish_reason is FinishReason.LENGTH
     assert response.tool_calls[0].args == '{"a":"x"'
     with pytest.raises(errors.StreamTruncatedError) as caught:
-        read(as_sse(begun))
+        read(as_sse(first_chunks))
     assert caught.value.partial is not None
     assert caught.value.partial.tool_calls == []
 
 
 def test_arguments_of_any_depth_neither_crash_nor_hang() -> None:
-    deep = "$" + ".a" * 5000
+    path = "$" + ".a" * 5000
     with pytest.raises(errors.ResponseError, match="levels"):
-        read(as_sse([call(name="f", partialArgs=[{"jsonPath": deep, "stringValue": "x"}]), chunk(finishReason="STOP")]))
+        read(as_sse([call(name="f", partialArgs=[{"jsonPath": path, "stringValue": "x"}]), chunk(finishReason="STOP")]))
 
 
-@pytest.mark.parametrize("where", [0, 1, 2])
-def test_the_kind_of_traffic_may_be_told_in_any_chunk(where: int) -> None:
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_the_traffic_type_may_be_in_any_chunk(index: int) -> None:
     items: list[Any] = [chunk({"text": "a"}), chunk({"text": "b"}), chunk({"text": "c"}, finishReason="STOP")]
     items = [{**item, "responseId": "r", "usageMetadata": {"promptTokenCount": 5}} for item in items]
-    items[where]["usageMetadata"] = {"trafficType": "PROVISIONED_THROUGHPUT"}
+    items[index]["usageMetadata"] = {"trafficType": "PROVISIONED_THROUGHPUT"}
     raw: Any = read(as_sse(items)).raw
     assert raw["usageMetadata"]["trafficType"] == "PROVISIONED_THROUGHPUT"
 
 
-def test_what_a_stream_has_beside_its_parts_is_in_its_raw() -> None:
+def test_other_fields_of_a_stream_are_in_raw() -> None:
     image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
     code = {"executableCode": {"code": "1", "language": "PYTHON"}, "thoughtSignature": "s"}
     grounding = {"webSearchQueries": ["q"]}
@@ -224,6 +228,6 @@ def test_what_a_stream_has_beside_its_parts_is_in_its_raw() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n \n", b"data: {nonsense}\n\n", b"data: 1\n\n", b"not json"])
-def test_what_is_no_stream_is_a_response_error(body: bytes) -> None:
+def test_an_invalid_stream_is_a_response_error(body: bytes) -> None:
     with pytest.raises(errors.ResponseError):
         read(body)

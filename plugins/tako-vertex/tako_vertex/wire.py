@@ -1,4 +1,4 @@
-"""The replies of generateContent and streamGenerateContent, as far as tako reads them.
+"""The fields of replies to generateContent and streamGenerateContent that tako reads.
 
 Source: the discovery document of aiplatform v1, GoogleCloudAiplatformV1GenerateContentResponse.
 """
@@ -47,11 +47,11 @@ FINISH_REASONS = {
         FinishReason.ERROR,
     ),
 }
-"""Gemini's words (FinishReason of google-genai 3.6); any other is OTHER."""
+"""Gemini's finish reasons (FinishReason of google-genai 3.6). Any other is OTHER."""
 
 
 class PartialArg(Struct, rename="camel"):
-    """A value, or a piece of a string, at one place of a call's arguments; the place is a JSON path (RFC 9535)."""
+    """A value, or a fragment of a string, in a call's arguments, with its JSON path (RFC 9535)."""
 
     json_path: str = ""
     string_value: str | None = None
@@ -60,8 +60,8 @@ class PartialArg(Struct, rename="camel"):
     null_value: Any = msgspec.UNSET
 
 
-class Call(Struct, rename="camel"):
-    """A function call, or the next piece of one."""
+class FunctionCall(Struct, rename="camel"):
+    """A function call, or the next fragment of one."""
 
     id: Any = None
     name: str | None = None
@@ -77,7 +77,7 @@ class Content(Struct):
 
 
 class Candidate(Struct, rename="camel"):
-    """One answer, or a piece of one; any field may be missing."""
+    """One candidate, or a fragment of one. Any field may be missing."""
 
     content: Content | None = None
     finish_reason: str | None = None
@@ -85,15 +85,15 @@ class Candidate(Struct, rename="camel"):
     index: int | None = None
 
 
-class Feedback(Struct, rename="camel"):
-    """What Gemini says of the prompt."""
+class PromptFeedback(Struct, rename="camel"):
+    """Why Gemini refused the prompt."""
 
     block_reason: str | None = None
     block_reason_message: str | None = None
 
 
-class Count(Struct, rename="camel", gc=False):
-    """Tokens, and how they are billed. The counts of a stream are running totals; any of these may be missing."""
+class UsageMetadata(Struct, rename="camel", gc=False):
+    """Tokens, and how they're billed. The counts of a stream are running totals. Any of them may be missing."""
 
     prompt_token_count: Any = None
     tool_use_prompt_token_count: Any = None
@@ -103,30 +103,30 @@ class Count(Struct, rename="camel", gc=False):
     traffic_type: Any = None
 
     def usage(self) -> Usage:
-        """Return what tako counts: tools' prompts are input, thoughts are output."""
+        """Return tako's counts. Tokens of tools' prompts are input, thoughts are output."""
         thoughts = count_of(self.thoughts_token_count)
         return Usage(
             count_of(self.prompt_token_count) + count_of(self.tool_use_prompt_token_count),
             count_of(self.candidates_token_count) + thoughts,
             count_of(self.cached_content_token_count),
-            0,  # caches are filled by another call, which is billed by the hour
+            0,  # another API call fills caches, and they're billed by the hour
             thoughts,
         )
 
-    def after(self, old: Count) -> Count:
-        """Return the totals as they are now; what these do not say is as it was."""
-        if not self.prompt_token_count:  # spelled out, since every chunk of a stream comes here
-            self.prompt_token_count = old.prompt_token_count
+    def merge(self, previous: UsageMetadata) -> UsageMetadata:
+        """Return these totals, with the previous ones for those that are missing."""
+        if not self.prompt_token_count:  # no loop, since this runs for every chunk of a stream
+            self.prompt_token_count = previous.prompt_token_count
         if not self.tool_use_prompt_token_count:
-            self.tool_use_prompt_token_count = old.tool_use_prompt_token_count
+            self.tool_use_prompt_token_count = previous.tool_use_prompt_token_count
         if not self.candidates_token_count:
-            self.candidates_token_count = old.candidates_token_count
+            self.candidates_token_count = previous.candidates_token_count
         if not self.thoughts_token_count:
-            self.thoughts_token_count = old.thoughts_token_count
+            self.thoughts_token_count = previous.thoughts_token_count
         if not self.cached_content_token_count:
-            self.cached_content_token_count = old.cached_content_token_count
+            self.cached_content_token_count = previous.cached_content_token_count
         if not self.traffic_type:
-            self.traffic_type = old.traffic_type
+            self.traffic_type = previous.traffic_type
         return self
 
 
@@ -134,14 +134,14 @@ class Reply(Struct, rename="camel"):
     """A whole reply, or one chunk of a stream."""
 
     candidates: list[Candidate] | None = None
-    prompt_feedback: Feedback | None = None
-    usage_metadata: Count | None = None
+    prompt_feedback: PromptFeedback | None = None
+    usage_metadata: UsageMetadata | None = None
     model_version: Any = None
     response_id: Any = None
     error: Any = None
 
 
-class TextPiece(Struct, forbid_unknown_fields=True, gc=False):
+class TextContentPart(Struct, forbid_unknown_fields=True, gc=False):
     """A part that is text, or a thought, and nothing else."""
 
     text: str
@@ -151,32 +151,32 @@ class TextPiece(Struct, forbid_unknown_fields=True, gc=False):
 class TextContent(Struct, forbid_unknown_fields=True, gc=False):
     """Parts that are text."""
 
-    parts: list[TextPiece]
+    parts: list[TextContentPart]
     role: str = ""
 
 
 class TextCandidate(Struct, forbid_unknown_fields=True, gc=False):
-    """A candidate that goes on with its text."""
+    """A candidate with more text."""
 
     content: TextContent
     index: Literal[0] = 0
 
 
 class TextChunk(Struct, forbid_unknown_fields=True, rename="camel", gc=False):
-    """Nearly every chunk of a stream: the only answer goes on with text or thoughts, and nothing else is new."""
+    """Nearly every chunk of a stream: more text or thoughts of the only candidate, and nothing else."""
 
     candidates: tuple[TextCandidate]
-    usage_metadata: Count | None = None
+    usage_metadata: UsageMetadata | None = None
     model_version: str = ""
     create_time: str = ""
     response_id: str = ""
 
 
 REPLY = msgspec.json.Decoder(Reply)
-TEXT = msgspec.json.Decoder(TextChunk)
+TEXT_CHUNK = msgspec.json.Decoder(TextChunk)
 
 
-def finish_reason(word: str | None, *, has_calls: bool) -> FinishReason:
+def finish_reason(name: str | None, *, has_calls: bool) -> FinishReason:
     """Read a finish reason. Gemini has none for calls: they come with STOP."""
-    found = known_word(word or "", FINISH_REASONS)
-    return FinishReason.TOOL_CALLS if has_calls and found in (FinishReason.STOP, FinishReason.OTHER) else found
+    reason = known_word(name or "", FINISH_REASONS)
+    return FinishReason.TOOL_CALLS if has_calls and reason in (FinishReason.STOP, FinishReason.OTHER) else reason

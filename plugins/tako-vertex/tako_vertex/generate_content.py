@@ -1,4 +1,4 @@
-"""What both of Google's ways to Gemini share: the wire of generateContent, its errors, and each other's state."""
+"""The base class of both Gemini providers: the wire of generateContent, its errors and its state."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tako.kit.file_limits import MB, Limit
 from tako.kit.http import HttpProvider
 from tako.kit.listing import fetch_token_count
 from tako.kit.models import ModelTable
-from tako_vertex.failures import CODES, google_facts
+from tako_vertex.failures import CODES, body_facts
 from tako_vertex.parts import decode_block, encode_part
 from tako_vertex.reply import decode_reply
 from tako_vertex.request import encode_request
 from tako_vertex.stream import GeminiDecoder
-from tako_vertex.turns import with_stand_ins
+from tako_vertex.turns import add_placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,69 +36,71 @@ if TYPE_CHECKING:
 
 LIMITS = (Limit("https://ai.google.dev/gemini-api/docs/document-processing", ("document", "text"), each=50 * MB),)
 TABLE = ModelTable(__package__ or "")
-WHOLE, STREAM = "generateContent", "streamGenerateContent?alt=sse"
+CHAT_VERB, STREAM_VERB = "generateContent", "streamGenerateContent?alt=sse"
 
-SIGNATURE = re.compile("thought_?signature", re.IGNORECASE)
-"""How a refusal names what a call is missing."""
+SIGNATURE_ERROR = re.compile("thought_?signature", re.IGNORECASE)
+"""Matches an error about a call without a signature."""
 
-COUNTED = frozenset(("contents", "systemInstruction", "tools", "generationConfig"))
-"""What of a request counts: CountTokensRequest of aiplatform v1."""
-GOOGLE = ("vertex", "gemini")
-"""The providers of Gemini: on Google Cloud, and by the Developer API."""
+COUNTED_FIELDS = frozenset(("contents", "systemInstruction", "tools", "generationConfig"))
+"""The fields of a request that countTokens accepts: CountTokensRequest of aiplatform v1."""
+GEMINI_PROVIDERS = ("vertex", "gemini")
+"""The providers of Gemini: Google Cloud, and the Developer API."""
 
 
-class GenerateContent(HttpProvider, ABC):
-    """A provider of Gemini models."""
+class GenerateContentProvider(HttpProvider, ABC):
+    """A provider that uses generateContent."""
 
     codes = CODES
     labels: ClassVar[bool] = True
-    """Whether a request may have labels, for the bill."""
+    """Whether a request may have labels, which Google uses for billing."""
 
     @abstractmethod
     async def url(self, model: str, *, verb: str) -> str:
-        """Return the address of a call; ``verb`` is what is done there, with its query."""
+        """Return the URL of a call. ``verb`` is the API's method, with its query."""
 
     async def count(self, request: ChatRequest) -> TokenCount:
         """Ask how many tokens a request has (countTokens). Raises ProviderError."""
         exchange = await prepare(self, self.translator, request, False)
-        body = {name: value for name, value in exchange.body.items() if name in COUNTED}
+        body = {name: value for name, value in exchange.body.items() if name in COUNTED_FIELDS}
         path, _, _ = exchange.url.rpartition(":")
-        counted = self.counted(path, body)
-        return await fetch_token_count(self, exchange, f"{path}:countTokens", counted, "totalTokens")
+        count_body = self.count_body(path, body)
+        return await fetch_token_count(self, exchange, f"{path}:countTokens", count_body, "totalTokens")
 
-    def counted(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Return what is asked about a request; ``path`` ends with its model."""
+    def count_body(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body for countTokens. ``path`` ends with the request's model."""
         return body
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
-        """Take the state of any Gemini model: signatures have to come back, whichever model of theirs is asked next.
+        """Gemini models accept each other's state. Signatures have to go back, also to another model of Gemini.
 
-        https://ai.google.dev/gemini-api/docs/thought-signatures: Gemini 3 answers 400 to a call that lost its own.
+        https://ai.google.dev/gemini-api/docs/thought-signatures: Gemini 3 answers 400 to a call without its signature.
         """
-        return origin.provider in GOOGLE
+        return origin.provider in GEMINI_PROVIDERS
 
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
-        """Sign a call that Gemini refuses because it left it unsigned itself; the API has no code for it."""
+        """Add a signature to a call that Gemini made without one and now refuses. The API has no code for that."""
         contents = exchange.body.get("contents", [])  # Claude's requests have none
-        stood_in = with_stand_ins(contents)
-        if not SIGNATURE.search(str(error)) or stood_in == contents or exchange.context.request.strict:
+        signed_contents = add_placeholders(contents)
+        if not SIGNATURE_ERROR.search(str(error)) or signed_contents == contents or exchange.context.request.strict:
             return None
-        text = "Gemini refused a call that it hadn't signed: it went out again with Google's stand-in for a signature"
+        text = (
+            "Gemini refused a call that it hadn't signed: the call was sent again with Google's placeholder signature"
+        )
         exchange.context.notice(notices.CHANGED_PART, text, "messages")
-        return replace(exchange, body={**exchange.body, "contents": stood_in})
+        return replace(exchange, body={**exchange.body, "contents": signed_contents})
 
     def limits_for(self, model: str) -> Sequence[Limit]:
-        """Return what Gemini takes of documents."""
+        """Return Gemini's limits for documents."""
         return LIMITS
 
     def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
         """Read google.rpc.Status."""
-        return google_facts(body)
+        return body_facts(body)
 
 
 @hookimpl
-def tako_capabilities(provider: GenerateContent) -> Capabilities:
-    """Read the table that this package ships; a tuned model is not in it."""
+def tako_capabilities(provider: GenerateContentProvider) -> Capabilities:
+    """Read the table that this package ships. It has no tuned models."""
     return TABLE.find(provider.named(provider.model).rpartition("/")[2])
 
 
@@ -109,7 +111,7 @@ def tako_translator() -> Translator:
 
 
 @hookimpl
-def tako_chat(provider: GenerateContent, translator: Translator) -> Chat:
+def tako_chat(provider: GenerateContentProvider, translator: Translator) -> Chat:
     """Ask for a whole reply."""
     return chat_through(
         provider,
@@ -119,7 +121,7 @@ def tako_chat(provider: GenerateContent, translator: Translator) -> Chat:
 
 
 @hookimpl
-def tako_stream(provider: GenerateContent, translator: Translator) -> Stream:
+def tako_stream(provider: GenerateContentProvider, translator: Translator) -> Stream:
     """Ask for a reply in Server-Sent Events."""
     return stream_through(
         provider,
@@ -128,7 +130,9 @@ def tako_stream(provider: GenerateContent, translator: Translator) -> Stream:
     )
 
 
-async def prepare(provider: GenerateContent, translator: Translator, request: ChatRequest, stream: bool) -> Exchange:
+async def prepare(
+    provider: GenerateContentProvider, translator: Translator, request: ChatRequest, stream: bool
+) -> Exchange:
     """Encode a request."""
     model = request.model or provider.model
 
@@ -137,5 +141,5 @@ async def prepare(provider: GenerateContent, translator: Translator, request: Ch
         return Exchange("", encode_request(request, base, translator, context, labels=provider.labels), context)
 
     exchange = await encode_fetched(provider, request, encode)
-    exchange.url = await provider.url(model, verb=STREAM if stream else WHOLE)
+    exchange.url = await provider.url(model, verb=STREAM_VERB if stream else CHAT_VERB)
     return exchange
