@@ -10,6 +10,7 @@ from msgspec import Struct
 from tako.types import Cost, Usage
 
 MTOK = Decimal(1_000_000)
+FREE = Decimal(0)
 
 
 class Capabilities(Struct, frozen=True, kw_only=True):
@@ -81,13 +82,17 @@ class Capabilities(Struct, frozen=True, kw_only=True):
         if not (usage.input_tokens or usage.output_tokens) or plain < 0:
             return None
         tokens = (plain, usage.output_tokens, usage.cached_tokens, usage.cache_write_tokens)
-        kind = "usd_per_long_{}_mtok" if self.is_long(usage) else "usd_per_{}_mtok"
-        prices = [getattr(self, kind.format(name)) for name in ("input", "output", "cached", "cache_write")]
-        parts = list(map(_price, tokens, prices))
-        known = [part for part in parts if part is not None]
-        return Cost(*known) if len(known) == len(parts) else None
+        parts: list[Decimal] = []
+        for count, name in zip(tokens, LONG_PRICES if self.is_long(usage) else USUAL_PRICES, strict=True):
+            price = _price(count, getattr(self, name))
+            if price is None:
+                return None
+            parts.append(price)
+        return Cost(*parts)
 
 
+USUAL_PRICES = ("usd_per_input_mtok", "usd_per_output_mtok", "usd_per_cached_mtok", "usd_per_cache_write_mtok")
+LONG_PRICES = tuple(name.replace("usd_per_", "usd_per_long_") for name in USUAL_PRICES)
 PRICES = tuple(name for name in Capabilities.__struct_fields__ if name.startswith("usd_per_"))
 """The fields that are prices."""
 
@@ -95,5 +100,5 @@ PRICES = tuple(name for name in Capabilities.__struct_fields__ if name.startswit
 def _price(tokens: int, usd_per_mtok: float | None) -> Decimal | None:
     """Return the price of some tokens. No tokens cost nothing, even if their price isn't known."""
     if not tokens:
-        return Decimal(0)
+        return FREE
     return None if usd_per_mtok is None else tokens * Decimal(str(usd_per_mtok)) / MTOK

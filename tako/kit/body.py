@@ -68,6 +68,11 @@ class Pieces:
         """Whether nothing more will come, as far as the source knows."""
         return bool(getattr(self._source, "is_over", False))
 
+    @property
+    def is_read(self) -> bool:
+        """Whether all of it has been handed over; a compressed body is read on, to see whether it's complete."""
+        return self._inflate is None and self.is_over
+
     async def aclose(self) -> None:
         """Leave the body."""
         close = getattr(self._source, "aclose", None)
@@ -129,6 +134,8 @@ async def read_whole(reply: HttpReply, cap: int, patience: float = inf) -> bytes
     try:
         async for piece in source:
             pieces.append(piece)
+            if source.is_read:  # most replies come at once
+                break
             if waiting is not None:
                 waiting.count(piece)
             else:

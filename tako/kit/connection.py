@@ -25,6 +25,8 @@ AHEAD = 256 * 1024
 """Bytes of a reply that wait here for who reads it; then the server has to wait."""
 LONGEST_HEAD = 256 * 1024
 """Bytes of a reply's head."""
+MOST_NAMES, LONG_NAME = 256, 64
+"""How many names of headers are remembered, and how long they may be: a server can make up others without end."""
 FINAL = 200
 """Replies of a lower status are interim: another one follows."""
 
@@ -41,7 +43,9 @@ class ReplyHeaders(Mapping[str, str]):
     """The headers of a reply; of one that came twice, the first. Bytes become text when somebody looks at them."""
 
     def __init__(self, fields: dict[bytes, bytes]) -> None:
-        self._fields = fields
+        self._fields = {_NAMES.get(name) or _lower(name): value for name, value in fields.items()}
+        if len(self._fields) < len(fields):  # names that differ in case alone
+            self._fields = {_lower(name): value for name, value in reversed(fields.items())}
 
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower().encode()].decode("utf-8", "replace")
@@ -51,6 +55,15 @@ class ReplyHeaders(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._fields)
+
+
+_NAMES: dict[bytes, bytes] = {}
+"""Names of headers in lower case, by how servers write them: a thousand streams don't keep a thousand copies."""
+
+
+def _lower(name: bytes) -> bytes:
+    lower = name.lower()
+    return _NAMES.setdefault(name, lower) if len(name) < LONG_NAME and len(_NAMES) < MOST_NAMES else lower
 
 
 class Connection(asyncio.Protocol):
@@ -80,6 +93,8 @@ class Connection(asyncio.Protocol):
         self._head_size = 0
         self._bodiless = False
         self._fields: dict[bytes, bytes] = {}
+        self.on_header = self._fields.setdefault
+        """What llhttp calls with a header, or a trailer. A method of Python's would be a tenth of a short call."""
         self._pieces: list[bytes] = []
         self._held = 0  # bytes in them
         self._reading: asyncio.Future[None] | None = None
@@ -235,6 +250,8 @@ class Connection(asyncio.Protocol):
             if not self.ended:
                 self._head = had_head  # a head with nonsense in the same breath is none
                 self._fail(EndedError() if had_head else NotHttpError())
+        if self._fields and self._head:
+            self._fields.clear()  # trailers, which nobody looks at
         if not self._head:
             self._head_size += len(data)
             if self._head_size > LONGEST_HEAD:
@@ -273,23 +290,16 @@ class Connection(asyncio.Protocol):
         """Notice a reply that follows a complete one: nobody asked for it."""
         self._spoiled = self.ended
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; trailers are left, since nobody looks at them and there's no limit to them."""
-        if not self._head:
-            self._fields.setdefault(name.lower(), value)
-
     def on_headers_complete(self) -> None:
         """Take a head: it is the reply's unless its status is interim."""
-        fields, self._fields = self._fields, {}
         status = self._parser.get_status_code()
-        if self.ended:
-            return
-        if status >= FINAL:
-            self.status, self.headers, self._head = status, ReplyHeaders(fields), True
+        if status >= FINAL and not self.ended:
+            self.status, self.headers, self._head = status, ReplyHeaders(self._fields), True
             self._keeps = self._parser.should_keep_alive() and not self._bodiless
             self.ended = self._bodiless
-        else:
+        elif not self.ended:
             self._head_size = 0  # another one begins
+        self._fields.clear()
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body; when many wait to be read, the server has to wait."""

@@ -47,6 +47,8 @@ EXPLAINED = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERRO
 EXPLAINING = (BLOCKED, FINISH_MISSING, LOST_PART)
 """Endings, and notices, that say why a reply is empty."""
 Ended = TypeVar("Ended", ChatResponse, End)
+SMALL = (TextPart, ToolCallPart, ReasoningPart)
+"""Parts whose JSON is short, as a rule."""
 LINE_STARTS = (b'{"', b"[DONE]")
 LINGER = 0.05
 """Seconds to wait for the end of a body after the vendor's terminator, so that its connection can be used again."""
@@ -242,9 +244,8 @@ def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: Prov
 
 def _encoded(exchange: Exchange, request: ChatRequest) -> bytes:
     """Encode a body, in a way that pays where images or results are in it."""
-    small = (TextPart, ToolCallPart, ReasoningPart)
-    lists = [message.content for message in request.messages if not isinstance(message.content, str)]
-    return encode(exchange.body, large=any(not isinstance(part, small) for parts in lists for part in parts))
+    parts = [part for message in request.messages if not isinstance(message.content, str) for part in message.content]
+    return encode(exchange.body, large=bool(parts) and not all(isinstance(part, SMALL) for part in parts))
 
 
 class _Whole:

@@ -56,7 +56,9 @@ def decode_reply(
     reply = read_reply(document, body)
     choices = reply.choices or []
     spread = is_spread(exchange)
-    choice = next((one for one in choices if not one.index), choices[0] if choices and spread else None)
+    choice = choices[0] if choices else None
+    if choice is not None and choice.index:
+        choice = next((other for other in choices if not other.index), choice if spread else None)
     error = {"error": choice.error} if choice and choice.error else document if reply.failed else None
     facts = facts_of(error) if error else complaint(document) if choice is None else None
     if facts is not None:
@@ -66,7 +68,7 @@ def decode_reply(
         what = "choices" if choice is None else "message"
         raise ResponseError(f"the reply has no {what}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     message = choice.answer or Content()
-    others = [one for one in choices if one is not choice and one.answer is not None] if spread else []
+    others = [one for one in choices if one is not choice and one.answer is not None] if spread and choices[1:] else []
     if others:
         message = _together(message, [one.answer for one in others if one.answer is not None])
         word = next((one.finish_reason for one in others if message.calls and _calls_for(one, dialect)), None) or word
@@ -185,7 +187,8 @@ def last_blocks(fields: Block, *, cites: bool, silent: Iterable[str]) -> Iterato
     """
     for name in silent:
         yield {name: ""}
-    for name, value in sorted(fields.items()) if fields.keys() - PLAIN else ():
+    for name in sorted(fields.keys() - PLAIN):
+        value = fields[name]
         if (name in READ and not is_odd(name, value)) or value in NOTHING:
             continue
         if name == "images" and isinstance(value, list):

@@ -104,8 +104,10 @@ class Reply(Struct, gc=False):
     @property
     def counts(self) -> dict[str, Any] | None:
         """The counts of tokens, wherever they are, or None if there are none."""
+        if usage := as_object(self.usage):
+            return usage
         groq = as_object(self.x_groq) or {}
-        places = (self.usage, groq.get("usage"), *[choice.usage for choice in self.choices or ()])
+        places = ( groq.get("usage"), *[choice.usage for choice in self.choices or ()])
         return next((found for place in places if (found := as_object(place))), None)
 
 
@@ -157,17 +159,14 @@ def usage_of(counts: dict[str, Any] | None) -> Usage:
     Cached tokens stand among the details, or in ``CACHED`` fields.
     Where the total shows that reasoning was counted beside the completion (xAI), it is added to it.
     """
-    found = counts or {}
-    prompt = as_object(found.get("prompt_tokens_details")) or {}
-    completion = as_object(found.get("completion_tokens_details")) or {}
-    read, written = count_of(found.get("prompt_tokens")), count_of(found.get("completion_tokens"))
-    thought = count_of(completion.get("reasoning_tokens")) or count_of(found.get("reasoning_tokens"))
-    beside = count_of(found.get("total_tokens")) == read + written + thought
-    return Usage(
-        read,
-        written + thought if beside else written,
-        count_of(prompt.get("cached_tokens"))
-        or next((count for name in CACHED if (count := count_of(found.get(name)))), 0),
-        count_of(prompt.get("cache_write_tokens")),
-        thought,
-    )
+    counts = counts or {}
+    prompt = as_object(counts.get("prompt_tokens_details")) or {}
+    completion = as_object(counts.get("completion_tokens_details")) or {}
+    read, written = count_of(counts.get("prompt_tokens")), count_of(counts.get("completion_tokens"))
+    thought = count_of(completion.get("reasoning_tokens")) or count_of(counts.get("reasoning_tokens"))
+    if thought and count_of(counts.get("total_tokens")) == read + written + thought:
+        written += thought
+    cached = count_of(prompt.get("cached_tokens"))
+    if not cached and not counts.keys().isdisjoint(CACHED):
+        cached = next((count for name in CACHED if (count := count_of(counts.get(name)))), 0)
+    return Usage(read, written, cached, count_of(prompt.get("cache_write_tokens")), thought)

@@ -90,7 +90,9 @@ def _encode(message: Message, i: int, translator: Translator, context: PartConte
     """Encode one message. What stands beside the results in a tool message is the user's."""
     encoded = Encoded("user" if message.role is Role.TOOL else message.role.value, [], [], [], {})
     for part, block in encode_parts(message, i, translator, context):
-        if not _fits(block, message.role):
+        if block.get("type") == "text":  # most
+            encoded.content.append(block)
+        elif not _fits(block, message.role):
             what = f"{kind_of(part)} can't be in a {message.role} message"
             context.notice(notices.MISPLACED_PART, what)
         elif block.get("role") == "tool":
@@ -189,6 +191,7 @@ def _content(blocks: list[Any]) -> dict[str, Any]:
     """Text alone is a string, which every server takes; anything else an array in source order."""
     if not blocks:
         return {}
-    if all(block.get("type") == "text" and len(block) == 2 for block in blocks):  # noqa: PLR2004 - type and text
-        return {"content": "".join([block["text"] for block in blocks])}
+    texts = [block["text"] for block in blocks if block.get("type") == "text" and len(block) == 2]  # noqa: PLR2004 - both
+    if len(texts) == len(blocks):
+        return {"content": "".join(texts)}
     return {"content": blocks}

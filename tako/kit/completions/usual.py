@@ -100,6 +100,7 @@ def _decoder(name: str, kind: Any, *, plain: bool = False) -> Decode:
     return msgspec.json.Decoder(chunk).decode
 
 
+DECODE_TEXT = msgspec.json.Decoder(str).decode
 PLAIN = {name: _decoder(name, str, plain=True) for name in ("content", *REASONING)}
 USUAL = {
     "content": _decoder("content", str),
@@ -128,6 +129,7 @@ class Expected:
         self.read: Decode = USUAL.get(field, USUAL["content"])
         self.plain = False
         self.start, self.end = NO_HEAD, b""
+        self.text_at = slice(0)
         if field in PLAIN and at > 0:
             with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
                 text = PLAIN[field](b"{" + chunk[at:]).choices[0].delta.text
@@ -136,15 +138,17 @@ class Expected:
 
     def _expect_text(self, text: str | None, chunk: bytes) -> None:
         """Note what stands around the text, if that is sure: its field stands there once, and no escape is in it."""
-        start = re.search(rb'"%b": ?"' % self.field.encode(), chunk)
-        written = (text or "").encode()
-        if start is not None and chunk.count(start[0]) == 1 and chunk.startswith(written + b'"', start.end()):
+        start = re.search(rb'"%b": ?(?=")' % self.field.encode(), chunk)
+        written = b'"%b"' % (text or "").encode()
+        if start is not None and chunk.count(start[0]) == 1 and chunk.startswith(written, start.end()):
             self.start, self.end = chunk[: start.end()], chunk[start.end() + len(written) :]
+            self.text_at = slice(len(self.start), -len(self.end))
 
     def text_of(self, data: bytes) -> str:
         """Return the text of a chunk that differs from the one before in nothing else; "" if it's another one."""
-        at = len(self.start)
-        end = data.find(b'"', at)
-        if not data.startswith(self.start) or data.find(b"\\", at, end) >= 0 or data[end:] != self.end:
-            return ""
-        return data[at:end].decode()
+        if data.startswith(self.start) and data.endswith(self.end):
+            try:
+                return DECODE_TEXT(data[self.text_at])
+            except (msgspec.DecodeError, UnicodeError):
+                return ""
+        return ""
