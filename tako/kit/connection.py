@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import threading
 from collections.abc import Mapping
 from functools import partial
 from math import inf
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 PIECE = 64 * 1024
 """Bytes of a body that are sent at a time: each has ``timeout`` to go."""
+RECEIVED = 256 * 1024
+"""Bytes that are received at a time, as asyncio does."""
 AHEAD = 256 * 1024
 """Bytes of a reply that wait here for who reads it; then the server has to wait."""
 LONGEST_HEAD = 256 * 1024
@@ -66,7 +69,21 @@ def _lower(name: bytes) -> bytes:
     return _NAMES.setdefault(name, lower) if len(name) < LONG_NAME and len(_NAMES) < MOST_NAMES else lower
 
 
-class Connection(asyncio.Protocol):
+class _Buffer(threading.local):
+    """What connections receive into, one for each thread: what has come is parsed before the next one receives.
+
+    A buffer for each piece would cost three system calls and a page fault: the C library gets that much memory from
+    the system, and gives it back.
+    """
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(RECEIVED))
+
+
+_BUFFER = _Buffer()
+
+
+class Connection(asyncio.BufferedProtocol):
     """Carries one request at a time: ``send``, ``answered``, then ``read`` until it returns b"".
 
     The last two raise NotHttpError, EndedError, TimeoutError or an error of the system's.
@@ -237,14 +254,18 @@ class Connection(asyncio.Protocol):
         """Begin."""
         self.transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to put what comes."""
+        return _BUFFER.view
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Read what has come; a server has nothing to say before it is asked."""
         if self.ended:
             self._spoiled = True
             return
         had_head = self._head
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(_BUFFER.view[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._spoiled = True
             if not self.ended:
@@ -253,7 +274,7 @@ class Connection(asyncio.Protocol):
         if self._fields and self._head:
             self._fields.clear()  # trailers, which nobody looks at
         if not self._head:
-            self._head_size += len(data)
+            self._head_size += nbytes
             if self._head_size > LONGEST_HEAD:
                 self._fail(NotHttpError())
         if not had_head or self._pieces or self.ended:  # trailers without end are silence
