@@ -235,8 +235,8 @@ OPERATIONS: dict[str, Callable[[], Count]] = {
 
 
 LIMITS = {
-    "chat": 282,
-    "blocking chat": 299,
+    "chat": 256,
+    "blocking chat": 273,
     "chunk, completions": 15,
     "chunk, messages": 13.5,
     "chunk, responses": 17,

@@ -90,14 +90,14 @@ class AsyncioTransport:
             target = self._target(request.url, proxy)
             head = _head(request, target)
         except ValueError as error:
-            failure: Exception = Route(request, proxy).unusable(f"its address or a header can't be used: {error}")
+            failure: Exception = Route.of(request, proxy).unusable(f"its address or a header can't be used: {error}")
         else:
             pool, habits = self._pool, self._pool.habits
             connection, after = await self._begun(request, target, head)
             try:
                 await connection.answered()
             except (OSError, NotHttpError, EndedError) as error:
-                failure = translated(error, Route(request, proxy), CLOSED)
+                failure = translated(error, Route.of(request, proxy), CLOSED)
             except BaseException:
                 connection.abort()
                 raise
@@ -120,7 +120,7 @@ class AsyncioTransport:
             if connection.is_open:
                 return connection, after
             pool.lose(connection)  # the system has refused the first byte, so nothing of the request has left
-        route = Route(request, target.proxy)
+        route = Route.of(request, target.proxy)
         connection = await pool.open(target.place, target.proxy, route, request.connect_timeout)
         connection.send(head, request.body, request.timeout)
         return connection, None
@@ -148,7 +148,7 @@ class Reply:
         self.status = connection.status
         self.headers: Mapping[str, str] = connection.headers
         self._connection: Connection | None = connection  # None once it may carry another request
-        self._request = request
+        self._url, self._timeouts = request.url, (request.timeout, request.connect_timeout)  # the body may be large
         self._target = target
         self._pool = pool
         self._slots = slots
@@ -169,12 +169,15 @@ class Reply:
         try:
             data = await self._connection.read()
         except (OSError, NotHttpError, EndedError) as error:
-            failure = translated(error, Route(self._request, self._target.proxy), INCOMPLETE)
+            failure = translated(error, self._route(), INCOMPLETE)
         else:
             if data:
                 return data
             raise StopAsyncIteration
         raise failure
+
+    def _route(self) -> Route:
+        return Route(self._url, self._target.proxy, *self._timeouts)
 
     async def aclose(self) -> None:
         """Keep the connection if the body is complete, else close it."""

@@ -43,7 +43,7 @@ class HttpxSender(ABC):
     async def send(self, request: HttpRequest) -> HttpxReply:
         """Send a request; the reply's body is still to be read."""
         proxy = self.proxy(request)
-        route, progress = Route(request, proxy), _Progress(request)
+        route, progress = Route.of(request, proxy), _Progress(request)
         last = self.last
         if last is not None and (pause := self.habits.pause(*last)) > 0:
             await anyio.sleep(pause)
@@ -197,7 +197,7 @@ class HttpxReply:
             await _abandon(source)
             raise
         except Exception as error:  # noqa: BLE001 - any transport, any exception
-            failure = translated(error, Route(self._request, self._sender.proxy(self._request)))
+            failure = translated(error, Route.of(self._request, self._sender.proxy(self._request)))
         else:
             return
         raise failure

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
 from tako.errors import ProviderTimeoutError, TransportError
@@ -32,12 +32,17 @@ T = TypeVar("T", bound=TransportError)
 class Route:
     """Where a request goes, as errors name it."""
 
-    def __init__(self, request: HttpRequest, proxy: Proxy | None) -> None:
-        self.host = urlsplit(request.url).netloc.rpartition("@")[2]
+    def __init__(self, url: str, proxy: Proxy | None, timeout: float, connect_timeout: float) -> None:
+        self.host = urlsplit(url).netloc.rpartition("@")[2]
         self.proxy = proxy
         self.destination = f"{self.host} through the proxy {proxy.address}" if proxy else self.host
-        self._timeout = f"timeout={request.timeout:g} s"
-        self._connect_timeout = f"connect_timeout={request.connect_timeout:g} s"
+        self._timeout = f"timeout={timeout:g} s"
+        self._connect_timeout = f"connect_timeout={connect_timeout:g} s"
+
+    @classmethod
+    def of(cls, request: HttpRequest, proxy: Proxy | None) -> Self:
+        """Return the route of a request."""
+        return cls(request.url, proxy, request.timeout, request.connect_timeout)
 
     def is_proxy(self, host: str, port: int | None) -> bool:
         """Whether an address is the proxy's."""

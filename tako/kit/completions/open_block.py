@@ -33,7 +33,7 @@ class OpenBlock:
     def __init__(self, decode: Callable[[Block], Part | None]) -> None:
         self.kind = ""
         self.pieces: list[Any] = []
-        self.kinds: set[str] = set()
+        self.kinds: frozenset[str] = frozenset()
         self._decode = decode
         self._signature: Any = None
 
@@ -51,7 +51,7 @@ class OpenBlock:
         if self.kind != kind:
             self.end(out)
             self.kind = kind
-            self.kinds.add(kind)
+            self.kinds |= {kind}
 
     def end(self, out: list[Delta]) -> None:
         """End the block that is open."""

@@ -107,7 +107,7 @@ class Reply(Struct, gc=False):
         if usage := as_object(self.usage):
             return usage
         groq = as_object(self.x_groq) or {}
-        places = ( groq.get("usage"), *[choice.usage for choice in self.choices or ()])
+        places = (groq.get("usage"), *[choice.usage for choice in self.choices or ()])
         return next((found for place in places if (found := as_object(place))), None)
 
 
