@@ -345,17 +345,17 @@ def test_trusting_a_file_shows_what_it_does_with_plugins(folder: Path) -> None:
 
 
 def test_workers_elsewhere_follow_the_same_file(marked: Provider, load: Load) -> None:
-    session = pytest.importorskip("tako_map.session")
+    worker_module = pytest.importorskip("tako_map.engines.worker")
     PLUGINS.install("marked", type(marked))
     load('[plugins]\norder = ["c"]')
-    spec = session.Spec("marked:m", {}, {}, PLUGINS.settings)
+    spec = worker_module.Spec("marked:m", {}, {}, PLUGINS.settings)
     PLUGINS.use(tako.hooks.settings.Settings())
 
     async def call() -> Any:
         import pickle
 
-        worker = session.Worker(spec)
-        assert await worker.lacks() == []
+        worker = worker_module.Worker(spec)
+        assert await worker.problems() == []
         return pickle.loads(await worker.chat(pickle.dumps(ChatRequest([Message.user("hi")]))))
 
     assert asyncio.run(call()).text == "bac"

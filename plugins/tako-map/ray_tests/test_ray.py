@@ -38,13 +38,13 @@ def cluster(toy_place: Path) -> Generator[None, None, None]:
 
 
 def budgets() -> list[str]:
-    """The named actors that hold budgets."""
-    return [one["name"] for one in list_named_actors(all_namespaces=True) if one["namespace"] == "tako-map"]
+    """Return the named actors with the budgets."""
+    return [actor["name"] for actor in list_named_actors(all_namespaces=True) if actor["namespace"] == "tako-map"]
 
 
 async def test_two_runs_share_one_budget_and_each_key_comes_once_although_actors_are_killed() -> None:
     count, served = 150, {}
-    found: list[list[str]] = []
+    names: list[list[str]] = []
 
     def answer(request: Received) -> Reply:
         text = str(request.json["messages"][-1]["content"])
@@ -56,8 +56,8 @@ async def test_two_runs_share_one_budget_and_each_key_comes_once_although_actors
         async for result in run:
             assert result.text == result.key, result.error
             keys.append(result.key)
-            if len(keys) == count // 3 and not found:
-                found.append(budgets())
+            if len(keys) == count // 3 and not names:
+                names.append(budgets())
                 for name in ("Worker", "Quota"):
                     os.kill(actor_pid(name), signal.SIGKILL)
         return keys
@@ -65,10 +65,10 @@ async def test_two_runs_share_one_budget_and_each_key_comes_once_although_actors
     with serve(answer) as server:
         common: Any = {"options": {"url": server.url}, "engine": "ray", "workers": 1, "rpm": 3000}
         rows = [[(f"{name}{i}", f"{name}{i}") for i in range(count)] for name in "ab"]
-        keys = await asyncio.gather(*(gather(tako_map.run(some, "toy:m", **common)) for some in rows))
-    for some, those in zip(keys, rows, strict=True):
-        assert sorted(some) == sorted(key for key, _ in those)
-    assert found == [["budget toy:m"]]  # one for both; what it does is the test of the pace
+        keys = await asyncio.gather(*(gather(tako_map.run(run_rows, "toy:m", **common)) for run_rows in rows))
+    for run_keys, run_rows in zip(keys, rows, strict=True):
+        assert sorted(run_keys) == sorted(key for key, _ in run_rows)
+    assert names == [["budget toy:m"]]  # one for both; what it does is the test of the pace
     assert sum(served.values()) - 2 * count <= 2 * 64  # what lost actors had and had not delivered
     async with asyncio.timeout(60):
         while budgets():  # noqa: ASYNC110 - Ray has no event for it

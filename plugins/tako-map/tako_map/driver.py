@@ -1,4 +1,4 @@
-"""The loop: take a row, ask, try again, hand the result over."""
+"""The loop of a run: read a row, call the provider, retry, deliver the result."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-
-from msgspec import Struct
 
 from tako.errors import (
     AuthenticationError,
@@ -21,31 +19,32 @@ from tako.errors import (
 )
 from tako.request import as_request
 from tako.types import ChatRequest, ChatResponse
-from tako_map.pace import Pace, now
-from tako_map.values import AnswerError, Result, Row
+from tako_map.limits.pace import Pace, now
+from tako_map.results import AnswerError, Result
 
 if TYPE_CHECKING:
-    from tako_map.answers import Answers
-    from tako_map.budget import Budget, Estimate
+    from tako_map.input.rows import Row
+    from tako_map.limits.budget import Budget, Estimate
+    from tako_map.results import AnswerReader
 
 LONGEST_PAUSE = 600.0
-"""Seconds. A vendor that asks for a longer one ends the run, which can go on later."""
+"""Seconds. If a vendor asks for a longer pause, the run ends; you can continue it later."""
 FIRST_WAIT, LONGEST_WAIT = 0.25, 20.0
-NOBODY = (PermissionDeniedError, NotFoundError)
-"""Errors that, before any success, will be the same for every row."""
+REFUSALS = (PermissionDeniedError, NotFoundError)
+"""Errors that, before any success, every other row would have too."""
 
 Chat = Callable[[ChatRequest], Awaitable[ChatResponse]]
 Deliver = Callable[[Result], Awaitable[None] | None]
 
 
 class WorkerLostError(Exception):
-    """The worker is gone that had the call; it is made again, and does not count as an attempt."""
+    """The worker that had the call is lost. The call is made again, and doesn't count as an attempt."""
 
 
 class Driver:
-    """Drives rows through ``chat``. ``stopped`` says why it ended before the rows did.
+    """Calls ``chat`` for each row. ``stopped`` says why it ended before the rows did.
 
-    No row is read before there is a place for its call, and a place is free once its result has been delivered.
+    It reads a row when the row's call may start, and the next one after the result has been delivered.
     """
 
     def __init__(
@@ -56,62 +55,64 @@ class Driver:
         pace: Pace,
         budget: Budget,
         attempts: int = 8,
-        answers: Answers | None = None,
+        answer_reader: AnswerReader | None = None,
     ) -> None:
         self._chat = chat
         self._deliver = deliver
         self._pace = pace
         self._budget = budget
         self._attempts = attempts
-        self._answers = answers
-        self._succeeded = False
+        self._answer_reader = answer_reader
+        self._has_succeeded = False
         self._reading = asyncio.Lock()
         self.stopped: BaseException | str | None = None
 
     async def run(self, rows: Iterator[Row] | AsyncIterator[Row]) -> None:
-        """Return when every row that could be asked has been delivered. Raises what reading or delivering raises."""
-        take = self._taker(rows)
+        """Return after the last result has been delivered. Raises what reading or delivering raises."""
+        read_row = self._row_reader(rows)
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(self._pace.most):
-                    group.create_task(self._work(take))
+                for _ in range(self._pace.maximum):
+                    group.create_task(self._work(read_row))
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
         if isinstance(self.stopped, (SystemExit, KeyboardInterrupt)):
             raise self.stopped
 
-    def _taker(self, rows: Iterator[Row] | AsyncIterator[Row]) -> Callable[[], Awaitable[Row | None]] | Iterator[Row]:
+    def _row_reader(
+        self, rows: Iterator[Row] | AsyncIterator[Row]
+    ) -> Callable[[], Awaitable[Row | None]] | Iterator[Row]:
         if isinstance(rows, Iterator):
             return rows
 
-        async def take() -> Row | None:
+        async def read_row() -> Row | None:
             async with self._reading:
                 return await anext(rows, None)
 
-        return take
+        return read_row
 
-    async def _work(self, take: Any) -> None:
-        at_hand = hasattr(take, "__next__")
+    async def _work(self, read_row: Any) -> None:
+        is_iterator = hasattr(read_row, "__next__")
         pace = self._pace
         await pace.enter()
         while self.stopped is None:
-            row: Row | None = next(take, None) if at_hand else await take()
+            row: Row | None = next(read_row, None) if is_iterator else await read_row()
             if row is None:
                 break
-            problem = row.problem or _problem(row.request)
-            result = Result(row.key, row.number, error=problem) if problem is not None else await self._ask(row)
+            problem = row.problem or _request_problem(row.request)
+            result = Result(row.key, row.number, error=problem) if problem is not None else await self._result_of(row)
             if result is None:
                 break
-            handed = self._deliver(result)
-            if handed is not None:
-                await handed
-            if pace.crowded:
+            delivery = self._deliver(result)
+            if delivery is not None:
+                await delivery
+            if pace.is_crowded:
                 pace.leave()
                 await pace.enter()
         pace.leave()
 
-    async def _ask(self, row: Row) -> Result | None:
-        """Ask until there is an answer or no hope; None where the run stops first."""
+    async def _result_of(self, row: Row) -> Result | None:
+        """Call until there is a response or a final error; returns None if the run stops first."""
         began = monotonic()
         attempts = 0
         while True:
@@ -121,44 +122,44 @@ class Driver:
                 continue
             except ProviderError as error:
                 attempts += 1
-                if self._hopeless(error):
+                if self._stops_run(error):
                     return None
                 if not error.retryable or attempts >= self._attempts:
-                    return _failed(row, error, attempts, began)
+                    return _failure(row, error, attempts, began)
                 await self._wait(error, attempts)
-            except (SystemExit, KeyboardInterrupt) as error:  # it ends the run, but not from a task: that ends the loop
+            except (SystemExit, KeyboardInterrupt) as error:  # it ends the run; raised in a task it would end the loop
                 self._stop(error)
                 return None
-            except Exception as error:  # noqa: BLE001 - one row's trouble, whatever it is, is that row's
-                return _failed(row, error, attempts + 1, began)
+            except Exception as error:  # noqa: BLE001 - any error of one row is in that row's result
+                return _failure(row, error, attempts + 1, began)
             else:
                 if response is None:
                     return None
-                self._succeeded = True
-                self._pace.succeeded()
-                return self._answered(row, response, attempts + 1, monotonic() - began)
+                self._has_succeeded = True
+                self._pace.note_success()
+                return self._success(row, response, attempts + 1, monotonic() - began)
 
-    def _answered(self, row: Row, response: ChatResponse, attempts: int, seconds: float) -> Result:
+    def _success(self, row: Row, response: ChatResponse, attempts: int, seconds: float) -> Result:
         usage, cost = response.usage, response.cost
         data = None
-        if self._answers is not None:
+        if self._answer_reader is not None:
             try:
-                data = self._answers.read(response)
+                data = self._answer_reader.read(response)
             except AnswerError as error:
                 error.__traceback__ = error.__cause__ = None
                 return Result(row.key, row.number, None, error, usage, cost, attempts, seconds)
         return Result(row.key, row.number, response, None, usage, cost, attempts, seconds, data)
 
-    async def _call(self, given: Any) -> ChatResponse | None:
-        """Make one call when its time has come; None where it will not come."""
-        request = as_request(given)
+    async def _call(self, value: Any) -> ChatResponse | None:
+        """Make one call when it may start; returns None if the run stops first."""
+        request = as_request(value)
         pace, budget = self._pace, self._budget
         if pace.paused_until:
-            await pace.pause_over()
+            await pace.wait_for_pause()
         ticket = estimate = None
-        if not budget.idle:
+        if not budget.is_unlimited:
             estimate = budget.estimate(request)
-            ticket = await self._admitted(estimate)
+            ticket = await self._admit(estimate)
         if self.stopped is not None:
             if ticket is not None and estimate is not None:
                 budget.withdraw(ticket, estimate)
@@ -170,17 +171,17 @@ class Driver:
             usage = response.usage
             usd = float(response.cost.total) if response.cost is not None else None
         except ProviderError as error:
-            usd = 0.0 if error.status_code is not None else None  # who got no reply may have to pay for one
-            if pace.failed(error, began):
-                budget.leases.tell()
+            usd = 0.0 if error.status_code is not None else None  # a call without a reply may still be charged
+            if pace.note_error(error, began):
+                budget.quota.share_pause()
             raise
         finally:
             if ticket is not None and estimate is not None:
                 budget.settle(ticket, estimate, usage, usd)
         return response
 
-    async def _admitted(self, estimate: Estimate) -> int | None:
-        """Wait for the budget, and for pauses that began meanwhile; stops the run where the money is gone."""
+    async def _admit(self, estimate: Estimate) -> int | None:
+        """Wait for the budget, and for pauses that began meanwhile; stops the run if the money is used up."""
         while True:
             ticket = await self._budget.admit(estimate)
             if ticket is None:
@@ -190,21 +191,21 @@ class Driver:
             if self._pace.paused_until <= now():
                 return ticket
             self._budget.withdraw(ticket, estimate)
-            await self._pace.pause_over()
+            await self._pace.wait_for_pause()
 
-    def _hopeless(self, error: ProviderError) -> bool:
-        """Stop the run for errors that every other row would have as well."""
-        refused = isinstance(error, AuthenticationError) or (isinstance(error, NOBODY) and not self._succeeded)
-        later = isinstance(error, RateLimitError) and (error.retry_after or 0.0) > LONGEST_PAUSE
-        if refused or later:
+    def _stops_run(self, error: ProviderError) -> bool:
+        """Stop the run if every other row would have the same error; returns whether it does."""
+        is_refused = isinstance(error, AuthenticationError) or (isinstance(error, REFUSALS) and not self._has_succeeded)
+        is_long_pause = isinstance(error, RateLimitError) and (error.retry_after or 0.0) > LONGEST_PAUSE
+        if is_refused or is_long_pause:
             self._stop(error)
-        return refused or later
+        return is_refused or is_long_pause
 
     def _stop(self, reason: BaseException | str) -> None:
         self.stopped = self.stopped or reason
 
     async def _wait(self, error: ProviderError, attempts: int) -> None:
-        """Let others have the place until it is time to try again."""
+        """Let other calls start until it's time to retry."""
         self._pace.leave()
         if not error.retry_after:
             wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempts - 1))
@@ -212,27 +213,8 @@ class Driver:
         await self._pace.enter()
 
 
-class Reason(Struct, frozen=True):
-    """Why a row failed, in the output."""
-
-    type: str
-    message: str
-    status_code: int | None = None
-    code: str | None = None
-    request_id: str | None = None
-    retryable: bool = False
-
-
-def reason_of(error: BaseException) -> Reason:
-    """Describe an error in plain values."""
-    name = type(error).__name__
-    if not isinstance(error, ProviderError):
-        return Reason(name, " ".join(str(error).split()))
-    return Reason(name, str(error), error.status_code, error.code, error.request_id, error.retryable)
-
-
-def _problem(request: Any) -> TakoError | None:
-    """Say what is wrong with something that is to be a request."""
+def _request_problem(request: Any) -> TakoError | None:
+    """Return the error of a value that can't be a request."""
     if request.__class__ is ChatRequest:
         return None  # the provider checks it
     try:
@@ -242,10 +224,10 @@ def _problem(request: Any) -> TakoError | None:
     return None
 
 
-def _failed(row: Row, error: Exception, attempts: int, began: float) -> Result:
+def _failure(row: Row, error: Exception, attempts: int, began: float) -> Result:
     if not isinstance(error, TakoError):
         cause = error
         error = PluginError(f"the provider's plugin failed: {type(cause).__name__}: {cause}")
         error.__cause__ = cause
-    error.__traceback__ = None  # frames would hold the request as long as the result lives
+    error.__traceback__ = None  # its frames would keep the request in memory as long as the result
     return Result(row.key, row.number, error=error, attempts=attempts, seconds=monotonic() - began)

@@ -47,8 +47,8 @@ class Command:
         return self.end()
 
     def end(self) -> tuple[int, str]:
-        _, said = self.process.communicate(timeout=60)
-        return self.process.returncode, said
+        _, errors = self.process.communicate(timeout=60)
+        return self.process.returncode, errors
 
 
 @pytest.fixture

@@ -31,10 +31,10 @@ def tako_map(url: str, path: Path, out: Path, *more: str, prompt: str = "{text}"
 
 
 def results(out: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (
+    rows: list[dict[str, Any]] = (
         [json.loads(line) for line in out.read_text().splitlines()] if out.is_file() else pq.read_table(out).to_pylist()
     )
-    return found
+    return rows
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out"])
@@ -53,11 +53,11 @@ def test_killed_at_any_moment_the_same_command_finishes_with_each_key_once(
             command.kill()
         with (out if out.is_file() else out / "part-00000.jsonl").open("ab") as file:
             file.write(b'{"key": "k1", "ro')  # as a kill within a write would leave it
-        code, said = start(*arguments).end()
-    found = results(out)
-    assert code == 0, said
-    assert "torn" in said
-    assert sorted(one["key"] for one in found) == sorted(f"k{i}" for i in range(count))
+        code, errors = start(*arguments).end()
+    records = results(out)
+    assert code == 0, errors
+    assert "incomplete" in errors
+    assert sorted(record["key"] for record in records) == sorted(f"k{i}" for i in range(count))
     assert len(server.requests) <= count + kills * concurrency
 
 
@@ -85,9 +85,9 @@ def test_a_failed_row_is_a_row_with_its_error_and_is_asked_again_when_told(
         return reply(status=400) if bad[0] and b"thing 3" in request.body else ok()
 
     def by_key() -> dict[str, Any]:
-        found = results(out)
-        assert len({one["key"] for one in found}) == len(found)
-        return {one["key"]: one for one in found}
+        records = results(out)
+        assert len({record["key"] for record in records}) == len(records)
+        return {record["key"]: record for record in records}
 
     with serve(answer) as server:
         assert tako_map(server.url, rows(5), out) == 1
@@ -109,10 +109,10 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
         arguments = ["-m", "toy:m", "--option", f"url={server.url}", str(rows(5000)), "-o", str(out)]
         command = start(*arguments, "--prompt", "{text}", "--concurrency", "4")
         until(lambda: len(server.requests) >= 40)
-        code, said = command.interrupt()
+        code, errors = command.interrupt()
     assert code == 130
-    assert "the same command goes on from here" in said
-    assert "Traceback" not in said
+    assert "the same command continues from here" in errors
+    assert "Traceback" not in errors
     assert len(lines(out)) >= 30
 
 
@@ -126,8 +126,8 @@ def test_what_is_wrong_with_a_row_is_one_line_and_the_rest_is_done(
     path.write_bytes(b"\xef\xbb\xbf" + good + b"".join(bad) + b'{"id": "z", "text": "last"}')
     with serve(ok()) as server:
         assert tako_map(server.url, path, out) == 1
-    said = capsys.readouterr().err.splitlines()
-    for number, words in {
+    errors = capsys.readouterr().err.splitlines()
+    for number, message in {
         2: "no column 'text'",
         3: "broken JSON",
         4: "the key 'a' appears twice",
@@ -135,10 +135,10 @@ def test_what_is_wrong_with_a_row_is_one_line_and_the_rest_is_done(
         6: "not a list",
         7: "52,428,827 bytes",
     }.items():
-        told = [line for line in said if f"row {number}:" in line]
-        assert len(told) == 1, (number, said)
-        assert words in told[0]
-    assert {one["key"]: one["text"] for one in lines(out) if one["error"] is None} == {"a": "ok", "z": "ok"}
+        matches = [line for line in errors if f"row {number}:" in line]
+        assert len(matches) == 1, (number, errors)
+        assert message in matches[0]
+    assert {record["key"]: record["text"] for record in lines(out) if record["error"] is None} == {"a": "ok", "z": "ok"}
     assert len(server.requests) == 2
 
 
@@ -150,10 +150,10 @@ def test_what_is_wrong_with_a_row_of_csv_is_one_line_too(
     path.write_bytes(b"\r\n".join(rows) + b"\r\nhuge," + b"x" * (50 << 20) + b",9\r\nlast,fine,5\r\n")
     with serve(ok()) as server:
         assert tako_map(server.url, path, out) == 1
-    said = capsys.readouterr().err
-    assert [said.count(f"row {number}:") for number in range(1, 9)] == [1, 0, 1, 0, 1, 1, 1, 0]
-    assert "not UTF-8 (byte 0xe9 at 3)" in said
-    assert {one["key"] for one in lines(out) if one["error"] is None} == {"b", "d", "last"}
+    errors = capsys.readouterr().err
+    assert [errors.count(f"row {number}:") for number in range(1, 9)] == [1, 0, 1, 0, 1, 1, 1, 0]
+    assert "not UTF-8 (byte 0xe9 at 3)" in errors
+    assert {record["key"] for record in lines(out) if record["error"] is None} == {"b", "d", "last"}
     assert b"two\\nlines" in b"".join(request.body for request in server.requests)
 
 
@@ -164,14 +164,19 @@ def test_a_quote_that_is_never_closed_costs_its_own_row_alone(
     path.write_text('id,text\na,fine\nb,"open\nc,more\nd,last')
     with serve(ok()) as server:
         assert tako_map(server.url, path, out) == 1
-    said = [line for line in capsys.readouterr().err.splitlines() if "in.csv" in line]
-    assert len(said) == 1
-    assert "row 2: a quote is never closed" in said[0]
-    assert {one["key"]: one["error"] is None for one in lines(out)} == {"a": True, "b": False, "c": True, "d": True}
+    errors = [line for line in capsys.readouterr().err.splitlines() if "in.csv" in line]
+    assert len(errors) == 1
+    assert "row 2: a quote is never closed" in errors[0]
+    assert {record["key"]: record["error"] is None for record in lines(out)} == {
+        "a": True,
+        "b": False,
+        "c": True,
+        "d": True,
+    }
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "message"),
     [
         ("in.csv", b"id,other\n1,2\n", "there is no column 'text' (columns: id, other)"),
         ("in.csv", "id,text\n".encode("utf-16"), "it is UTF-16; save it as UTF-8"),
@@ -179,13 +184,13 @@ def test_a_quote_that_is_never_closed_costs_its_own_row_alone(
         ("in.xlsx", b"", "rows are read from"),
     ],
 )
-def test_what_is_wrong_with_a_whole_file_is_said_before_anything_is_asked(
-    name: str, content: bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_what_is_wrong_with_a_whole_file_is_reported_before_anything_is_asked(
+    name: str, content: bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with serve(ok()) as server:
         assert tako_map(server.url, tmp_path / name, tmp_path / "out.jsonl") == 2
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not server.requests
 
 
@@ -223,11 +228,11 @@ def test_two_runs_never_write_one_output(rows: Any, start: Any, until: Any, tmp_
         arguments = ["-m", "toy:m", "--option", f"url={server.url}", str(rows(1)), "-o", str(out), "--prompt", "{text}"]
         first = start(*arguments)
         until(lambda: bool(server.requests))
-        code, said = start(*arguments).end()
+        code, errors = start(*arguments).end()
         hold.set()
         assert first.end()[0] == 0
     assert code == 2
-    assert "another run" in said
+    assert "another run" in errors
 
 
 def test_parquet_rows_with_images_in_bytes(tmp_path: Path, lines: Any) -> None:
@@ -241,7 +246,10 @@ def test_parquet_rows_with_images_in_bytes(tmp_path: Path, lines: Any) -> None:
     parts = server.requests[0].json["messages"][0]["content"]
     assert [part["type"] for part in parts] == ["image", "text"]
     assert parts[0]["data_b64"] == base64.b64encode(png).decode()
-    assert {one["key"]: one["error"] and one["error"]["type"] for one in lines(out)} == {"1": None, "2": "RowError"}
+    assert {record["key"]: record["error"] and record["error"]["type"] for record in lines(out)} == {
+        "1": None,
+        "2": "RowError",
+    }
 
 
 LABEL = {"type": "object", "properties": {"label": {"enum": ["bug", "wish"]}}, "required": ["label"]}
@@ -262,20 +270,20 @@ def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_ro
     first, *others = results(out)
     assert first["data"] in ({"label": "bug"}, '{"label":"bug"}')
     assert first["error"] is None
-    for number, words in {
+    for number, message in {
         1: "isn't JSON",
         2: "'other' is not one of ['bug', 'wish'] at $.label",
         3: "required",
     }.items():
-        one = others[number - 1]
-        assert (one["text"], one["data"], one["finish_reason"]) == (replies[number], None, None)
-        assert (one["error"]["type"], one["cost"]) == ("AnswerError", pytest.approx(15e-6))
-        assert words in one["error"]["message"]
+        record = others[number - 1]
+        assert (record["text"], record["data"], record["finish_reason"]) == (replies[number], None, None)
+        assert (record["error"]["type"], record["cost"]) == ("AnswerError", pytest.approx(15e-6))
+        assert message in record["error"]["message"]
     assert others[3]["error"]["type"] == "AnswerError"
 
 
 @pytest.mark.parametrize(
-    ("schema", "words"),
+    ("schema", "message"),
     [
         ("{", "isn't a JSON Schema"),
         ("[]", "isn't a JSON Schema"),
@@ -286,14 +294,14 @@ def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_ro
     ],
 )
 def test_a_schema_that_is_none_or_leads_elsewhere_is_refused_before_anything_is_asked_or_written(
-    rows: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], schema: str, words: str
+    rows: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], schema: str, message: str
 ) -> None:
     (tmp_path / "label.json").write_text(schema)
     with serve(ok()) as server:
         assert tako_map(server.url, rows(1), tmp_path / "out.jsonl", "--schema", str(tmp_path / "label.json")) == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert len(said.splitlines()) == 1
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert len(errors.splitlines()) == 1
     assert not server.requests
     assert not (tmp_path / "out.jsonl").exists()
 
@@ -309,7 +317,7 @@ def test_max_cost_counts_what_earlier_runs_have_spent(
         assert "could cost more than is left of 0.002 USD" in capsys.readouterr().err
         assert tako_map(server.url, rows(100), out, *limit) == 1
     assert 20 < done <= 28
-    assert sum(one["cost"] for one in lines(out)) <= 0.002
+    assert sum(record["cost"] for record in lines(out)) <= 0.002
     assert len(lines(out)) == done
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROCESSES = {"distributed.worker.multiprocessing-method": "forkserver"}
-"""Workers that need not import everything, each for itself."""
+"""Workers that don't have to import everything, each for itself."""
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("toy"), pytest.mark.filterwarnings("default")]
 
 
@@ -31,12 +31,14 @@ def cluster(toy_place: Path) -> Generator[Any, None, None]:
     """Four worker processes, which come again when they die."""
     with pytest.MonkeyPatch.context() as patch, dask.config.set(PROCESSES):
         patch.syspath_prepend(str(toy_place))
-        with distributed.LocalCluster(n_workers=4, threads_per_worker=1, dashboard_address=None, silence_logs=50) as it:
-            yield it
+        with distributed.LocalCluster(
+            n_workers=4, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as cluster:
+            yield cluster
 
 
 def budgets(cluster: Any) -> dict[str, str]:
-    """The actors that hold budgets, and the states of them."""
+    """Return the actors with the budgets, and their states."""
     tasks = cluster.scheduler.tasks
     return {str(key): tasks[key].state for key in list(tasks) if str(key).startswith("tako-map-budget-")}
 
@@ -65,12 +67,12 @@ async def test_workers_read_their_keys_themselves_and_a_key_in_the_options_is_re
 
 async def test_two_runs_on_a_cluster_share_one_budget_which_goes_with_the_last_of_them(cluster: Any) -> None:
     times: list[float] = []
-    held: list[dict[str, str]] = []
+    snapshots: list[dict[str, str]] = []
 
     def answer(_: Received) -> Reply:
         times.append(time.monotonic())
         if len(times) % 20 == 0:
-            held.append(budgets(cluster))
+            snapshots.append(budgets(cluster))
         return reply(json={"text": "ok"})
 
     with serve(answer) as server:
@@ -78,10 +80,10 @@ async def test_two_runs_on_a_cluster_share_one_budget_which_goes_with_the_last_o
         runs = [tako_map.run(range_of(name, 80), "toy:m", rpm=6000, **common) for name in "ab"]
         began = time.monotonic()
         keys = await asyncio.gather(*map(gather, runs))
-    assert [sorted(some) for some in keys] == [sorted(f"{name}{i}" for i in range(80)) for name in "ab"]
+    assert [sorted(run_keys) for run_keys in keys] == [sorted(f"{name}{i}" for i in range(80)) for name in "ab"]
     assert times[-1] - began > 159 / 98  # each for itself would be done in half the time
-    assert held[0] == {"tako-map-budget-toy:m-0": "memory"}
-    assert all(one == held[0] for one in held)
+    assert snapshots[0] == {"tako-map-budget-toy:m-0": "memory"}
+    assert all(snapshot == snapshots[0] for snapshot in snapshots)
     async with asyncio.timeout(60):
         while budgets(cluster):  # noqa: ASYNC110 - the scheduler has no event for it
             await asyncio.sleep(0.01)
@@ -147,5 +149,5 @@ def range_of(name: str, count: int) -> list[tuple[str, str]]:
 def kill_host(cluster: Any, key: str) -> None:
     """Kill the worker process that an actor lives in."""
     (host,) = cluster.scheduler.tasks[key].who_has
-    (nanny,) = [one for one in cluster.workers.values() if one.worker_address == host.address]
+    (nanny,) = [worker for worker in cluster.workers.values() if worker.worker_address == host.address]
     os.kill(nanny.pid, signal.SIGKILL)

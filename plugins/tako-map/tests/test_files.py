@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tako_map.keyset import KeySet
-from tako_map.prompt import Prompt
-from tako_map.reading import Source
+from tako_map.input.keyset import KeySet
+from tako_map.input.prompt import Prompt
+from tako_map.input.source import Source
 
 from tako import ConfigurationError
 from tako.cli import main
@@ -43,13 +43,13 @@ def arguments(server: Server, name: str, *more: str, out: str = "out.jsonl") -> 
     return ["map", "-m", "toy:m", "--option", f"url={server.url}", name, "-o", out, "--prompt", "{text}", *more]
 
 
-def asked(server: Server) -> list[str]:
+def prompts(server: Server) -> list[str]:
     return sorted(request.json["messages"][-1]["content"] for request in server.requests)
 
 
 NESTED = b"[" * 200_000 + b"]" * 200_000
 FILES: dict[str, tuple[bytes, list[str], list[str]]] = {
-    # a file, what is asked, and what is said of it
+    # a file, what is asked, and what is errors of it
     "heading.tsv": (b"id\ttext\rx\n1\ta\n", ["a"], ["row 1: it has 1 cell, and the heading 2"]),
     "body.tsv": (b"id\ttext\n1\ta\rb\n2\tb\n", ["b"], ["row 1: broken CSV: a carriage return stands outside quotes"]),
     "first.csv": (b"text,id\na\rb,1\nc,2\n", ["c"], ["row 1: broken CSV: a carriage return stands outside quotes"]),
@@ -96,27 +96,27 @@ FILES: dict[str, tuple[bytes, list[str], list[str]]] = {
 def test_damage_is_one_line_with_file_and_row_and_the_rest_is_done(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    content, wanted, lines = FILES[name]
+    content, expected, lines = FILES[name]
     (tmp_path / name).write_bytes(content)
     assert main(arguments(server, name)) == (1 if lines else 0)
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith(f"tako: {name}: ")]
-    assert len(said) == len(lines), said
-    assert all(line in said[i] for i, line in enumerate(lines)), said
-    assert asked(server) == sorted(wanted)
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith(f"tako: {name}: ")]
+    assert len(errors) == len(lines), errors
+    assert all(line in errors[i] for i, line in enumerate(lines)), errors
+    assert prompts(server) == sorted(expected)
     assert main(arguments(server, name)) in (0, 1)
-    assert len(server.requests) == len(wanted)  # what could be asked isn't asked again
+    assert len(server.requests) == len(expected)  # what could be asked isn't asked again
 
 
 def test_a_messages_column_that_is_nested_too_deeply_costs_its_row(server: Server, tmp_path: Path) -> None:
-    whole = '[{"role": "user", "content": [{"type": "text", "text": "a"}]}]'
-    rows = [{"id": 1, "messages": whole}, {"id": 2, "messages": "[" * 200_000}, {"id": 3, "messages": '[{"role": 5}]'}]
+    valid = '[{"role": "user", "content": [{"type": "text", "text": "a"}]}]'
+    rows = [{"id": 1, "messages": valid}, {"id": 2, "messages": "[" * 200_000}, {"id": 3, "messages": '[{"role": 5}]'}]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     command = arguments(server, "in.jsonl")
     assert main(command[: command.index("--prompt")]) == 1
     assert len(server.requests) == 1
 
 
-WHOLE: dict[str, tuple[bytes | None, str]] = {
+FAULTY: dict[str, tuple[bytes | None, str]] = {
     "open.csv": (b'"id,text\n1,a\n', "the heading has a quote that is never closed"),
     "latin.csv": (b"id,text,\xe9\n1,a,b\n", "the heading is not UTF-8"),
     "twice.csv": (b"id,text,text\n1,a,b\n", "there are 2 columns 'text'"),
@@ -128,18 +128,18 @@ WHOLE: dict[str, tuple[bytes | None, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", FAULTY)
 def test_what_is_wrong_with_a_whole_file_is_one_line_before_anything_is_asked_or_written(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    content, words = WHOLE[name]
+    content, error = FAULTY[name]
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert main(arguments(server, name)) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"tako: {name}: ")
-    assert words in said
-    assert said.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"tako: {name}: ")
+    assert error in errors
+    assert errors.count("\n") == 1
     assert not server.requests
     assert not (tmp_path / "out.jsonl").exists()
 
@@ -150,14 +150,14 @@ def test_folders_and_devices_are_no_files_of_rows(
     (tmp_path / "folder.csv").mkdir()
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "null.csv").symlink_to(os.devnull)
-    words = {
+    problems = {
         "folder.csv": "it is a folder",
         "pipe.csv": "it isn't a regular file",
         "null.csv": "it isn't a regular file",
     }
-    for name, what in words.items():
+    for name, problem in problems.items():
         assert main(arguments(server, name)) == 2
-        assert capsys.readouterr().err == f"tako: {name}: {what}; rows are read from one file\n"
+        assert capsys.readouterr().err == f"tako: {name}: {problem}; rows are read from one file\n"
 
 
 def parquet(path: Path, **columns: Any) -> bytes:
@@ -174,10 +174,10 @@ def test_damage_in_parquet_costs_the_rest_of_its_row_group(
     data[place : place + 20] = bytes(20)
     path.write_bytes(data)
     assert main(arguments(server, "in.parquet")) == 1
-    said = [line for line in capsys.readouterr().err.splitlines() if "in.parquet" in line]
-    assert len(said) == 1
-    assert "rows 101 to 200 can't be read (row group 2): " in said[0]
-    assert asked(server) == sorted(f"thing {i}" for i in range(300) if not 100 <= i < 200)
+    errors = [line for line in capsys.readouterr().err.splitlines() if "in.parquet" in line]
+    assert len(errors) == 1
+    assert "rows 101 to 200 can't be read (row group 2): " in errors[0]
+    assert prompts(server) == sorted(f"thing {i}" for i in range(300) if not 100 <= i < 200)
 
 
 def test_a_cell_of_parquet_that_is_no_text_or_no_date_costs_its_row(
@@ -188,7 +188,7 @@ def test_a_cell_of_parquet_that_is_no_text_or_no_date_costs_its_row(
     parquet(tmp_path / "in.parquet", id=[date(2026, 1, i) for i in range(1, 5)], text=text)
     assert main(arguments(server, "in.parquet")) == 1
     assert "row 2: the column 'text' can't be read: 'utf-8' codec" in capsys.readouterr().err
-    assert asked(server) == ["a", "c", "d"]
+    assert prompts(server) == ["a", "c", "d"]
     far = pa.array([0, 10**17, 1], pa.timestamp("ms"))
     parquet(tmp_path / "far.parquet", id=[Decimal(1), Decimal(2), Decimal(3)], text=far)
     assert main(arguments(server, "far.parquet", out="far.jsonl")) == 1
@@ -200,13 +200,13 @@ def test_a_cell_of_parquet_that_is_no_text_or_no_date_costs_its_row(
 def test_no_bytes_are_a_bug(tmp_path_factory: pytest.TempPathFactory, suffix: str, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / f"any{suffix}"
     heading = b"" if suffix == ".jsonl" else b"id,text\n" if suffix == ".csv" else b"id\ttext\n"
-    for whole in (content, heading + content):
-        path.write_bytes(whole)
+    for data in (content, heading + content):
+        path.write_bytes(data)
         try:
-            rows = list(Source(path, Prompt("{text}"), known=KeySet()))
+            rows = list(Source(path, Prompt("{text}"), done_keys=KeySet()))
         except ConfigurationError:
             continue
-        assert len(rows) <= whole.count(b"\n") + whole.count(b"\r") + 1
+        assert len(rows) <= data.count(b"\n") + data.count(b"\r") + 1
 
 
 @given(st.lists(st.sampled_from([b"a", b'"', b"\n", b"\r", b",", b"\r\n", b"1,x\n"]), max_size=40))
@@ -215,7 +215,7 @@ def test_a_sound_row_at_the_end_is_read_whatever_was_before_unless_a_quote_is_op
 ) -> None:
     path, before = tmp_path_factory.getbasetemp() / "before.csv", b"".join(pieces)
     path.write_bytes(b"id,text\n" + before + b"\nlast,row\n")
-    rows = list(Source(path, Prompt("{text}"), known=KeySet()))
+    rows = list(Source(path, Prompt("{text}"), done_keys=KeySet()))
     if b'"' not in before:
         assert (rows[-1].key, rows[-1].problem) == ("last", None)
         assert rows[-1].number <= len(rows)
@@ -247,10 +247,10 @@ def test_an_option_is_no_output(
     place = command.index("-o")
     command[place : place + 2] = [flag + option] if flag.endswith("=") else [flag, option]
     assert main(command) == 2
-    said = capsys.readouterr().err
-    assert "--option KEY=VALUE" in said
-    assert option.partition("=")[0] in said
-    assert "secret" not in said
+    errors = capsys.readouterr().err
+    assert "--option KEY=VALUE" in errors
+    assert option.partition("=")[0] in errors
+    assert "secret" not in errors
     assert not server.requests
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
@@ -262,7 +262,7 @@ def test_a_folder_with_an_equals_sign_can_be_named(server: Server, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("out", "words"),
+    ("out", "message"),
     [
         ("", "it is empty"),
         ("out.csv", "results go to a .jsonl file, to a folder of Parquet files, or to - (stdout)"),
@@ -274,16 +274,16 @@ def test_a_folder_with_an_equals_sign_can_be_named(server: Server, tmp_path: Pat
     ],
 )
 def test_an_output_that_cannot_be_is_one_line_before_anything_is_asked(
-    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str, words: str
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str, message: str
 ) -> None:
     (tmp_path / "in.csv").write_text("id,text\n1,a\n")
     (tmp_path / "in.jsonl").write_text('{"id": "1", "text": "a"}\n')
     (tmp_path / "full.jsonl").symlink_to("/dev/full")
     (tmp_path / "folder.jsonl").mkdir()
     assert main(arguments(server, "in.jsonl" if out == "./in.jsonl" else "in.csv", out=out)) == 2
-    said = capsys.readouterr().err
-    assert words.removeprefix("./in.jsonl ") in said
-    assert said.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert message.removeprefix("./in.jsonl ") in errors
+    assert errors.count("\n") == 1
     assert not server.requests
 
 
@@ -309,11 +309,11 @@ def test_a_disk_that_is_full_ends_the_run_with_a_line_and_the_same_command_goes_
         [*command, *arguments(server, "in.csv", out=out)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1, done.stderr
-    assert "File too large; the same command goes on from here" in done.stderr
+    assert "File too large; the same command continues from here" in done.stderr
     assert "Traceback" not in done.stderr
     assert main(arguments(server, "in.csv", out=out)) == 0
-    found = lines(tmp_path / out) if out == "out.jsonl" else pq.read_table(tmp_path / out).to_pylist()
-    assert sorted(int(one["key"]) for one in found) == list(range(100))
+    records = lines(tmp_path / out) if out == "out.jsonl" else pq.read_table(tmp_path / out).to_pylist()
+    assert sorted(int(record["key"]) for record in records) == list(range(100))
     assert len(server.requests) <= 100 + 64 + 1
 
 
@@ -324,7 +324,7 @@ def test_a_full_standard_output_is_one_line_and_a_reader_that_leaves_is_none(ser
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
-    assert "goes on from here" not in done.stderr
+    assert "continues from here" not in done.stderr
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline()
@@ -345,12 +345,12 @@ def test_without_rich_a_run_says_the_same_in_plain_lines(
     master, slave = os.openpty()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave)
     os.close(slave)
-    said = b""
+    errors = b""
     while piece := read_terminal(master):
-        said += piece
+        errors += piece
     os.close(master)
     assert process.wait(60) == 0
-    assert re.search(rb"  done +2\r\n  failed +0\r\n", said), said
+    assert re.search(rb"  done +2\r\n  failed +0\r\n", errors), errors
 
 
 def read_terminal(master: int) -> bytes:
@@ -363,14 +363,14 @@ def read_terminal(master: int) -> bytes:
 def test_numbers_of_the_command_line_are_refused_in_plain_words(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for flag, value, words in (
+    for flag, value, message in (
         ("--temperature", "warm", "'warm' isn't a number"),
         ("--rpm", "nan", "'nan' isn't a number"),
         ("--max-tokens", "1.5", "'1.5' isn't a whole number"),
         ("--rpm", "-1", "rpm is -1.0; it must be more than 0"),
     ):
         assert main(arguments(server, "in.csv", f"{flag}={value}")) == 2
-        said = capsys.readouterr().err
+        errors = capsys.readouterr().err
         if value != "-1":
-            assert words in said
-        assert "float" not in said
+            assert message in errors
+        assert "float" not in errors

@@ -47,11 +47,11 @@ def run(server: Server, rows: Callable[[int], Path], tmp_path: Path, monkeypatch
 
 
 def texts(out: Path) -> dict[str, str]:
-    found = (
-        pq.read_table(out).to_pylist() if out.is_dir() else [json.loads(one) for one in out.read_text().splitlines()]
+    records = (
+        pq.read_table(out).to_pylist() if out.is_dir() else [json.loads(line) for line in out.read_text().splitlines()]
     )
-    assert len({one["key"] for one in found}) == len(found)
-    return {one["key"]: one["text"] for one in found}
+    assert len({record["key"] for record in records}) == len(records)
+    return {record["key"]: record["text"] for record in records}
 
 
 CHANGES: dict[str, tuple[list[str], dict[str, str], str]] = {
@@ -81,7 +81,7 @@ def test_a_run_that_asks_something_else_is_refused_with_what_has_changed(
     assert run(*more, "--retry-failed", out=out, **other) == (2, 0)
     line = capsys.readouterr().err.splitlines()[0]
     assert says in line
-    assert "--restart asks everything again, --keep keeps them and goes on" in line
+    assert "--restart sends everything again, --keep keeps them and continues" in line
     assert before == {path.name: path.read_bytes() for path in tmp_path.glob("out*/**/*") if path.is_file()}
 
 
@@ -119,8 +119,8 @@ def test_an_output_without_a_fingerprint_is_continued_with_one_line_that_says_so
         notes.write_bytes(left)
     capsys.readouterr()
     assert run(out=out) == (0, 0)
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tako:")]
-    assert said == [f"tako: {out}: tako doesn't know which prompt and model its answers are from; it keeps them"]
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tako:")]
+    assert errors == [f"tako: {out}: tako doesn't know which prompt and model its answers are from; it keeps them"]
     assert run(out=out) == (0, 0)
     assert "recorded" not in capsys.readouterr().err
     assert run(out=out, prompt="Mood: {text}") == (2, 0)

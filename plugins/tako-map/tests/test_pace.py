@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tako_map
-from tako_map.budget import Budget
 from tako_map.driver import Driver
-from tako_map.pace import Pace
-from tako_map.quota import Ask, Leases, Quota
-from tako_map.values import Row
+from tako_map.input.rows import Row
+from tako_map.limits.budget import Budget
+from tako_map.limits.pace import Pace
+from tako_map.limits.quota import LeaseRequest, Quota, QuotaClient
 
 from tako import ChatResponse, Message, Usage, errors, providers
 
@@ -65,24 +65,24 @@ class Machine:
         self.done: list[Any] = []
         self.pace = Pace(at_once)
         self.quota = quota
-        self.asked = 0
+        self.lease_requests = 0
         self._chance = random.Random(7)
-        self.leases = Leases(self.ask, self.pace, **limits)
-        self._driver = Driver(chat, self.deliver, pace=self.pace, budget=Budget(self.leases))
+        self.quota_client = QuotaClient(self.get_lease, self.pace, **limits)
+        self._driver = Driver(chat, self.deliver, pace=self.pace, budget=Budget(self.quota_client))
 
-    async def ask(self, ask: Ask) -> Any:
-        self.asked += 1
+    async def get_lease(self, request: LeaseRequest) -> Any:
+        self.lease_requests += 1
         await asyncio.sleep(self._chance.uniform(0.001, 0.02))
-        grant = self.quota.ask(ask)
+        lease = self.quota.lease(request)
         await asyncio.sleep(self._chance.uniform(0.001, 0.02))
-        return grant
+        return lease
 
     def deliver(self, result: tako_map.Result) -> None:
         assert result.error is None, result.error
         self.done.append(result.key)
 
     async def run(self, rows: int) -> None:
-        async with self.leases.open(shared=True):
+        async with self.quota_client.open(shared=True):
             await self._driver.run(iter([Row(i, i, "a question") for i in range(rows)]))
 
 
@@ -102,7 +102,7 @@ def test_of_500_a_minute_nine_tenths_are_used_and_less_than_a_hundredth_is_refus
     machines = at_once(main())
     for machine in machines:
         assert sorted(machine.done) == list(range(rows // runs))
-        assert machine.asked < 16 * vendor.taken[-1]  # questions are about many calls, and few are in vain
+        assert machine.lease_requests < 16 * vendor.taken[-1]  # a lease covers many calls, and few requests get none
     assert len(vendor.refused) < 0.01 * (len(vendor.refused) + len(vendor.taken))
     assert vendor.share() >= 0.9
 
@@ -131,7 +131,7 @@ def test_many_calls_a_second_are_not_held_up_by_questions(at_once: Any) -> None:
         return machine
 
     machine = at_once(main())
-    assert machine.asked < rows / 20
+    assert machine.lease_requests < rows / 20
     assert vendor.share() >= 0.9
     assert not vendor.refused
 
@@ -158,7 +158,7 @@ def test_a_vendor_s_pause_holds_for_all_runs_and_is_obeyed_once(at_once: Any) ->
         async def chat(_: ChatRequest) -> ChatResponse:
             now = asyncio.get_running_loop().time()
             calls.append((now, name))
-            if name == "first" and sum(1 for _, who in calls if who == "first") == 5:
+            if name == "first" and sum(1 for _, caller in calls if caller == "first") == 5:
                 raise errors.RateLimitError("slow down", status_code=429, retry_after=30.0)
             await asyncio.sleep(0.5)
             return ChatResponse(Message.assistant("ok"))
@@ -173,9 +173,9 @@ def test_a_vendor_s_pause_holds_for_all_runs_and_is_obeyed_once(at_once: Any) ->
 
     at_once(main())
     refused = [when for when, name in calls if name == "first"][4]
-    in_pause = [who for when, who in calls if refused + 2.0 < when < refused + 30.0]
+    in_pause = [caller for when, caller in calls if refused + 2.0 < when < refused + 30.0]
     assert in_pause == []
-    assert {who for when, who in calls if when >= refused + 30.0} == {"first", "second"}
+    assert {caller for when, caller in calls if when >= refused + 30.0} == {"first", "second"}
 
 
 class Clock:
@@ -185,56 +185,56 @@ class Clock:
         return self.now
 
 
-def ask(quota: Quota, run: str, wants: int = 1000, **more: Any) -> list[float]:
-    return quota.ask(Ask(run, wants=[1.0] * wants, **more)).delays
+def delays_of(quota: Quota, run: str, calls: int = 1000, **more: Any) -> list[float]:
+    return quota.lease(LeaseRequest(run, call_tokens=[1.0] * calls, **more)).delays
 
 
 def test_places_are_given_evenly_and_a_second_ahead() -> None:
     clock = Clock()
     quota = Quota(clock)
-    delays = ask(quota, "a", rpm=6000 / 0.98)
+    delays = delays_of(quota, "a", rpm=6000 / 0.98)
     assert delays == pytest.approx([0.01 * i for i in range(len(delays))])
     assert delays[-1] == pytest.approx(1.0, abs=0.011)
-    assert ask(quota, "a", rpm=6000 / 0.98) == []
+    assert delays_of(quota, "a", rpm=6000 / 0.98) == []
     clock.now = 0.6
-    assert ask(quota, "a", rpm=6000 / 0.98)
+    assert delays_of(quota, "a", rpm=6000 / 0.98)
 
 
 def test_a_place_that_is_long_in_coming_is_not_promised_but_asked_for_again() -> None:
     clock = Clock()
     quota = Quota(clock)
-    assert ask(quota, "a", 1, rpm=6 / 0.98) == [0.0]
+    assert delays_of(quota, "a", 1, rpm=6 / 0.98) == [0.0]
     times: list[float] = []
     while clock.now < 59.9:
-        grant = quota.ask(Ask("a", rpm=6 / 0.98, wants=[1.0]))
-        times += [clock.now + delay for delay in grant.delays]
-        assert grant.again <= 0.25
-        clock.now += grant.again or 0.01
+        lease = quota.lease(LeaseRequest("a", rpm=6 / 0.98, call_tokens=[1.0]))
+        times += [clock.now + delay for delay in lease.delays]
+        assert lease.retry_after <= 0.25
+        clock.now += lease.retry_after or 0.01
     assert times == pytest.approx([10.0, 20.0, 30.0, 40.0, 50.0, 60.0], abs=0.3)
 
 
 def test_runs_take_turns_and_one_that_does_not_come_back_is_not_waited_for() -> None:
     clock = Clock()
     quota = Quota(clock)
-    given = {"a": 0, "b": 0, "c": 0}
+    leased = {"a": 0, "b": 0, "c": 0}
     while clock.now < 60.0:
-        for run in given if clock.now < 30.0 else ("a", "b"):
-            given[run] += len(ask(quota, run, rpm=600))
+        for run in leased if clock.now < 30.0 else ("a", "b"):
+            leased[run] += len(delays_of(quota, run, rpm=600))
         clock.now += 0.02
-    assert given["a"] == pytest.approx(given["b"], abs=12)
-    assert given["c"] == pytest.approx(given["a"] * 0.4, abs=12)  # a third of one half, and a half of the other
-    assert sum(given.values()) == pytest.approx(0.98 * 600, abs=12)
+    assert leased["a"] == pytest.approx(leased["b"], abs=12)
+    assert leased["c"] == pytest.approx(leased["a"] * 0.4, abs=12)  # a third of one half, and a half of the other
+    assert sum(leased.values()) == pytest.approx(0.98 * 600, abs=12)
 
 
 def test_a_run_that_was_sent_away_keeps_its_turn_while_it_exchanges_pauses() -> None:
     clock = Clock()
     quota = Quota(clock)
-    assert ask(quota, "a", rpm=600) != []
-    assert ask(quota, "b", rpm=600) == []
-    assert ask(quota, "b", 0, rpm=600) == []
+    assert delays_of(quota, "a", rpm=600) != []
+    assert delays_of(quota, "b", rpm=600) == []
+    assert delays_of(quota, "b", 0, rpm=600) == []
     clock.now = 0.7
-    assert ask(quota, "a", rpm=600) == []
-    assert ask(quota, "b", rpm=600) != []
+    assert delays_of(quota, "a", rpm=600) == []
+    assert delays_of(quota, "b", rpm=600) != []
 
 
 def test_of_several_limits_the_lowest_holds_while_its_run_is_there() -> None:
@@ -244,7 +244,7 @@ def test_of_several_limits_the_lowest_holds_while_its_run_is_there() -> None:
     def in_ten_seconds(runs: dict[str, float]) -> int:
         end, count = clock.now + 10.0, 0
         while clock.now < end:
-            count += sum(len(ask(quota, run, rpm=rpm)) for run, rpm in runs.items())
+            count += sum(len(delays_of(quota, run, rpm=rpm)) for run, rpm in runs.items())
             clock.now += 0.02
         return count
 
@@ -257,12 +257,12 @@ def test_tokens_that_were_not_used_make_room_and_those_that_were_too_many_are_wa
     clock = Clock()
     quota = Quota(clock)
     tpm = 60_000 / 0.98  # a thousand a second
-    assert quota.ask(Ask("a", tpm=tpm, wants=[3000.0, 1.0])).delays == [0.0]
-    assert quota.ask(Ask("a", tpm=tpm, wants=[1.0])).delays == []
-    assert quota.ask(Ask("a", tpm=tpm, wants=[1.0], used=-3000.0)).delays == [0.0]
-    assert quota.ask(Ask("a", tpm=tpm, wants=[1.0], used=2000.0)).delays == []
+    assert quota.lease(LeaseRequest("a", tpm=tpm, call_tokens=[3000.0, 1.0])).delays == [0.0]
+    assert quota.lease(LeaseRequest("a", tpm=tpm, call_tokens=[1.0])).delays == []
+    assert quota.lease(LeaseRequest("a", tpm=tpm, call_tokens=[1.0], extra_tokens=-3000.0)).delays == [0.0]
+    assert quota.lease(LeaseRequest("a", tpm=tpm, call_tokens=[1.0], extra_tokens=2000.0)).delays == []
     clock.now = 2.1
-    assert quota.ask(Ask("a", tpm=tpm, wants=[1.0])).delays != []
+    assert quota.lease(LeaseRequest("a", tpm=tpm, call_tokens=[1.0])).delays != []
 
 
 def test_concurrency_goes_down_by_half_once_a_round_and_up_by_one_a_round(at_once: Any) -> None:
@@ -271,10 +271,10 @@ def test_concurrency_goes_down_by_half_once_a_round_and_up_by_one_a_round(at_onc
         assert pace.limit == 16
         for _ in range(5):
             await asyncio.sleep(0.1)
-            pace.failed(errors.RateLimitError("slow down"), 0.0)  # of calls that all began together
+            pace.note_error(errors.RateLimitError("slow down"), 0.0)  # of calls that all began together
         assert pace.limit == 8
         for _ in range(8):
-            pace.succeeded()
+            pace.note_success()
         assert pace.limit == pytest.approx(9, abs=0.1)
 
     at_once(main())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tako_map
-from tako_map.keyset import KeySet
+from tako_map.input.keyset import KeySet
 
 from tako import ChatRequest, ConfigurationError, JsonSchema, Message, errors, get_provider, providers
 from tako.testing.server import Received, Reply, reply, serve
@@ -22,7 +22,7 @@ def echo(**options: Any) -> Any:
     return providers.PythonProvider("echo", lambda request: request.messages[-1].text.upper(), **options)
 
 
-def asked(request: Received) -> str:
+def prompt_of(request: Received) -> str:
     return str(request.json["messages"][-1]["content"])
 
 
@@ -32,16 +32,16 @@ async def gather(run: tako_map.Run) -> dict[Any, tako_map.Result]:
 
 @pytest.mark.anyio
 async def test_requests_come_from_iterables_and_async_iterables_with_or_without_keys() -> None:
-    found = await gather(tako_map.run(["a", ("k", "b"), ChatRequest([Message.user("c")])], echo()))
-    assert {key: result.text for key, result in found.items()} == {1: "A", "k": "B", 3: "C"}
+    results = await gather(tako_map.run(["a", ("k", "b"), ChatRequest([Message.user("c")])], echo()))
+    assert {key: result.text for key, result in results.items()} == {1: "A", "k": "B", 3: "C"}
 
     async def later() -> AsyncGenerator[Any, None]:
         for text in "xyz":
             await asyncio.sleep(0)
             yield text
 
-    found = await gather(tako_map.run(later(), echo()))
-    assert {key: result.text for key, result in found.items()} == {1: "X", 2: "Y", 3: "Z"}
+    results = await gather(tako_map.run(later(), echo()))
+    assert {key: result.text for key, result in results.items()} == {1: "X", 2: "Y", 3: "Z"}
 
 
 def test_without_an_event_loop_one_iterates_plainly() -> None:
@@ -50,9 +50,9 @@ def test_without_an_event_loop_one_iterates_plainly() -> None:
 
 @pytest.mark.anyio
 async def test_a_request_that_is_none_is_one_row_s_error() -> None:
-    found = await gather(tako_map.run(["a", 5, {"text": "b"}], echo()))
-    assert isinstance(found[2].error, ConfigurationError)
-    assert (found[1].text, found[3].text) == ("A", "B")
+    results = await gather(tako_map.run(["a", 5, {"text": "b"}], echo()))
+    assert isinstance(results[2].error, ConfigurationError)
+    assert (results[1].text, results[3].text) == ("A", "B")
 
 
 def leaving(request: ChatRequest) -> str:
@@ -77,9 +77,9 @@ async def test_a_plugin_s_bug_is_one_row_s_error() -> None:
     def chat(request: ChatRequest) -> str:
         return str(1 / len(request.messages[-1].text.strip("0")))
 
-    found = await gather(tako_map.run(["a", "0"], providers.PythonProvider("odd", chat)))
-    assert found[1].text == "1.0"
-    assert isinstance(found[2].error, errors.TakoError)
+    results = await gather(tako_map.run(["a", "0"], providers.PythonProvider("odd", chat)))
+    assert results[1].text == "1.0"
+    assert isinstance(results[2].error, errors.TakoError)
 
 
 @pytest.mark.anyio
@@ -104,25 +104,25 @@ async def test_results_that_nobody_takes_hold_the_source_back() -> None:
 async def test_failures_that_pass_are_tried_again_and_counted_and_the_user_s_provider_keeps_its_own_retries() -> None:
     with serve(reply(status=500), reply(status=503), reply(json={"text": "ok"})) as server:
         provider = get_provider("toy", url=server.url)
-        found = await gather(tako_map.run(["a"], provider))
-    assert (found[1].text, found[1].attempts, len(server.requests)) == ("ok", 3, 3)
+        results = await gather(tako_map.run(["a"], provider))
+    assert (results[1].text, results[1].attempts, len(server.requests)) == ("ok", 3, 3)
     assert provider.max_retries == 2
-    assert found[1].usage.total == 15
-    assert found[1].cost is not None
-    assert float(found[1].cost.total) == pytest.approx(15e-6)
+    assert results[1].usage.total == 15
+    assert results[1].cost is not None
+    assert float(results[1].cost.total) == pytest.approx(15e-6)
 
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("toy")
 async def test_a_row_that_cannot_be_asked_fails_alone_and_at_once() -> None:
     def answer(request: Received) -> Reply:
-        return reply(status=400) if "bad" in asked(request) else reply(json={"text": "ok"})
+        return reply(status=400) if "bad" in prompt_of(request) else reply(json={"text": "ok"})
 
     with serve(answer) as server:
-        found = await gather(tako_map.run(["a", "bad", "b"], "toy", options={"url": server.url}))
-    assert isinstance(found[2].error, errors.BadRequestError)
-    assert found[2].attempts == 1
-    assert [found[1].text, found[3].text] == ["ok", "ok"]
+        results = await gather(tako_map.run(["a", "bad", "b"], "toy", options={"url": server.url}))
+    assert isinstance(results[2].error, errors.BadRequestError)
+    assert results[2].attempts == 1
+    assert [results[1].text, results[3].text] == ["ok", "ok"]
 
 
 @pytest.mark.anyio
@@ -155,10 +155,10 @@ async def test_max_cost_stops_before_it_is_exceeded() -> None:
         run = tako_map.run(
             [str(i) for i in range(1000)], "toy", options={"url": server.url}, max_cost=0.006, max_tokens=100
         )
-        found = await gather(run)
-    spent = sum(float(result.cost.total) for result in found.values() if result.cost is not None)
+        results = await gather(run)
+    spent = sum(float(result.cost.total) for result in results.values() if result.cost is not None)
     assert 0.005 < spent <= 0.006
-    assert len(server.requests) == len(found)
+    assert len(server.requests) == len(results)
     assert "0.006" in str(run.stopped)
 
 
@@ -193,11 +193,11 @@ def test_known_keys_take_little_memory_and_are_told_apart() -> None:
     size = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert size / 50_000 < 60
-    assert keys.meet("key 7", "00000007") == (True, False, True)
-    assert keys.meet("key 7", "00000007") == (False, True, True)
-    assert keys.meet("another", "00000001") == (False, False, True)
-    assert keys.meet("key 8", "00000007") == (True, False, False)
-    assert keys.meet("key 9") == (True, False, True)
+    assert keys.visit("key 7", "00000007") == (True, False, True)
+    assert keys.visit("key 7", "00000007") == (False, True, True)
+    assert keys.visit("another", "00000001") == (False, False, True)
+    assert keys.visit("key 8", "00000007") == (True, False, False)
+    assert keys.visit("key 9") == (True, False, True)
 
 
 def test_results_can_be_pickled() -> None:

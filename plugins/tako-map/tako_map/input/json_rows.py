@@ -8,20 +8,19 @@ import msgspec
 
 from tako.errors import ConfigurationError, kind_of
 from tako.options import is_table
-from tako_map.prompt import LARGEST
-from tako_map.tables import Cells, not_utf8
-from tako_map.values import RowError
+from tako_map.input.lines import not_utf8
+from tako_map.input.rows import LARGEST, RawRow, RowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tako_map.lines import Lines
+    from tako_map.input.lines import Lines
 
 _decode = msgspec.json.Decoder().decode
 
 
-def json_rows(lines: Lines) -> Iterator[Cells]:
-    """Read a row of each line: an object or a text. Raises ConfigurationError where the file is one JSON array."""
+def json_rows(lines: Lines) -> Iterator[RawRow]:
+    """Read a row from each line: an object or a text. Raises ConfigurationError if the file is one JSON array."""
     number = 0
     while (line := lines.read()) is not None:
         if lines.number == 1 and line.strip() == b"[":
@@ -37,7 +36,7 @@ def json_rows(lines: Lines) -> Iterator[Cells]:
 
 
 def _pieces(line: bytes) -> list[bytes]:
-    """Return a line, or the rows that carriage returns separate in it, where each of them is whole."""
+    """Return a line, or the rows that carriage returns separate in it if each of them is valid."""
     pieces = line.strip().split(b"\r")
     if len(pieces) > 1 and _read(line)[1] is not None and not any(_read(piece)[1] for piece in pieces if piece.strip()):
         return pieces
@@ -48,7 +47,7 @@ def _read(line: bytes) -> tuple[Any, RowError | None]:
     try:
         cells: Any = _decode(line)
     except (msgspec.DecodeError, UnicodeError) as error:
-        return None, RowError(_why(line, error))
+        return None, RowError(_problem(line, error))
     except RecursionError:
         return None, RowError("its JSON is nested too deeply")
     if not (is_table(cells) or isinstance(cells, str)):
@@ -56,9 +55,9 @@ def _read(line: bytes) -> tuple[Any, RowError | None]:
     return cells, None
 
 
-def _why(line: bytes, error: Exception) -> str:
+def _problem(line: bytes, error: Exception) -> str:
     try:
         line.decode()
-    except UnicodeDecodeError as wrong:
-        return not_utf8(wrong)
+    except UnicodeDecodeError as failure:
+        return not_utf8(failure)
     return f"broken JSON: {error}"

@@ -1,4 +1,4 @@
-"""A result as it stands in the output."""
+"""A result as the output has it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from tako_map.driver import Reason, reason_of
-from tako_map.values import AnswerError
+from tako.errors import ProviderError
+from tako_map.results import AnswerError
 
 if TYPE_CHECKING:
-    from tako_map.values import Result
+    from tako_map.results import Result
+
+
+class Reason(Struct, frozen=True):
+    """Why a row failed."""
+
+    type: str
+    message: str
+    status_code: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+    retryable: bool = False
+
+
+def reason_of(error: BaseException) -> Reason:
+    """Describe an error in plain values."""
+    name = type(error).__name__
+    if not isinstance(error, ProviderError):
+        return Reason(name, " ".join(str(error).split()))
+    return Reason(name, str(error), error.status_code, error.code, error.request_id, error.retryable)
 
 
 class Record(Struct, frozen=True):
     """One line of JSONL, or one row of Parquet (where ``data`` is JSON text).
 
-    ``row`` counts from 1, ``data`` is the answer read as JSON (with a schema), ``cost`` is in US dollars, ``seconds``
-    run from the first call to the end. Of ``error`` and ``finish_reason`` one is null. ``row_digest`` tells whether the
-    cells that the answer was made from are the same as in another run; failed rows have none.
+    ``row`` counts from 1, ``data`` is the answer read as JSON (with a schema), ``cost`` is in US dollars, and
+    ``seconds`` run from the first call to the end. Either ``error`` or ``finish_reason`` is null. ``row_digest`` is a
+    hash of the cells that the answer was made from, so that another run notices if they change; failed rows have none.
     """
 
     key: str
@@ -40,8 +59,8 @@ class Record(Struct, frozen=True):
     row_digest: str | None = None
 
 
-class Known(Struct, frozen=True):
-    """What a run that goes on needs of a record."""
+class FinishedRow(Struct, frozen=True):
+    """The fields of a record that a run needs to continue."""
 
     key: str
     row: int
@@ -52,8 +71,8 @@ class Known(Struct, frozen=True):
     row_digest: Annotated[str, Meta(pattern="^[0-9a-f]{8}$")] | None = None
 
 
-def record(result: Result, row_digest: str | None = None) -> Record:
-    """Make the record of a result; an answer that does not fit its schema is an error, and keeps its text."""
+def make_record(result: Result, row_digest: str | None = None) -> Record:
+    """Make the record of a result. An answer that doesn't fit its schema is an error, with its text."""
     error = reason_of(result.error) if result.error is not None else None
     usage, response = result.usage, result.response
     if isinstance(result.error, AnswerError):
@@ -78,7 +97,7 @@ def record(result: Result, row_digest: str | None = None) -> Record:
     )
 
 
-def unwritable(one: Record, error: Exception) -> Record:
-    """Make a record that can be written of one that can't: its answer is nested too deeply, or isn't text."""
+def unwritable_record(record: Record, error: Exception) -> Record:
+    """Return an error's record for one that can't be written: its answer is nested too deeply, or isn't text."""
     reason = Reason(type(error).__name__, f"the answer can't be written: {error}")
-    return replace(one, text=None, data=None, error=reason, finish_reason=None, row_digest=None)
+    return replace(record, text=None, data=None, error=reason, finish_reason=None, row_digest=None)

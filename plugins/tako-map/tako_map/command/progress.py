@@ -1,4 +1,4 @@
-"""What people see of a run: a line that moves on a terminal, lines now and then elsewhere, a table at the end."""
+"""The progress of a run: a live line on a terminal, a line now and then elsewhere, and a table at the end."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from tako.cli.screen import is_terminal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tako_map.record import Record
+    from tako_map.output.record import Record
 
-MOVING, PLAIN = 0.25, 10.0
-"""Seconds between two drawings of the line, and between two plain lines."""
+LIVE, PLAIN = 0.25, 10.0
+"""Seconds between two updates of the live line, and between two plain lines."""
 WINDOW = 30.0
 """Seconds over which speeds are averaged."""
 
 
 class Progress:
-    """Counts what is delivered and shows it.
+    """Counts results and shows the counts.
 
-    ``fraction`` says how much of the input has been read; ``moving`` whether a line may move on a terminal.
+    ``fraction`` returns how much of the input has been read. With ``is_live`` a terminal has a live line.
     """
 
     def __init__(self, fraction: Callable[[], float], spent: Callable[[], float], in_flight: Callable[[], int]) -> None:
-        self.moving = True
+        self.is_live = True
         self.done = self.failed = self.refused = 0
         self.input_tokens = self.output_tokens = 0
         self.cost = 0.0
@@ -38,20 +38,22 @@ class Progress:
         self._spent = spent
         self._in_flight = in_flight
         self._began = monotonic()
-        self._begun_at: float | None = None
-        self._past: deque[tuple[float, int, int]] = deque([(self._began, 0, 0)])
+        self._first_fraction: float | None = None
+        self._samples: deque[tuple[float, int, int]] = deque([(self._began, 0, 0)])
 
-    def count(self, one: Record) -> None:
-        """Take one delivered row in."""
-        if self._begun_at is None:
-            self._begun_at = self._fraction()  # what earlier runs have done goes fast, and says nothing of the rest
-        if one.error is None:
+    def count(self, record: Record) -> None:
+        """Count one row."""
+        if self._first_fraction is None:
+            self._first_fraction = (
+                self._fraction()
+            )  # rows of earlier runs are skipped fast, so they don't count for the time left
+        if record.error is None:
             self.done += 1
         else:
             self.failed += 1
-        self.input_tokens += one.input_tokens
-        self.output_tokens += one.output_tokens
-        self.cost += one.cost or 0.0
+        self.input_tokens += record.input_tokens
+        self.output_tokens += record.output_tokens
+        self.cost += record.cost or 0.0
 
     @property
     def seconds(self) -> float:
@@ -59,48 +61,48 @@ class Progress:
         return monotonic() - self._began
 
     def line(self) -> str:
-        """Put the state in one line."""
+        """Return the counts and the speed in one line."""
         now = monotonic()
         rows, tokens = self.done + self.failed, self.input_tokens + self.output_tokens
-        self._past.append((now, rows, tokens))
-        while now - self._past[0][0] > WINDOW and len(self._past) > 2:  # noqa: PLR2004 - two make a difference
-            self._past.popleft()
-        then, rows_then, tokens_then = self._past[0]
-        past = max(now - then, 1e-3)
-        words = [
+        self._samples.append((now, rows, tokens))
+        while now - self._samples[0][0] > WINDOW and len(self._samples) > 2:  # noqa: PLR2004 - two make a difference
+            self._samples.popleft()
+        then, rows_then, tokens_then = self._samples[0]
+        seconds = max(now - then, 1e-3)
+        fields = [
             f"{self.done:,} done",
             f"{self.failed:,} failed",
-            f"{(rows - rows_then) / past:,.1f} rows/s",
-            f"{(tokens - tokens_then) / past * 60:,.0f} tokens/min",
+            f"{(rows - rows_then) / seconds:,.1f} rows/s",
+            f"{(tokens - tokens_then) / seconds * 60:,.0f} tokens/min",
             f"${self._spent():,.4f}",
         ]
-        left = self._left()
-        return ", ".join([*words, *([f"about {_clock(left)} left"] if left is not None else [])])
+        left = self._seconds_left()
+        return ", ".join([*fields, *([f"about {_clock(left)} left"] if left is not None else [])])
 
     async def show(self) -> None:
         """Show the line until cancelled."""
-        if self.moving and is_terminal(sys.stderr):
+        if self.is_live and is_terminal(sys.stderr):
             with suppress(ImportError):  # rich isn't installed
-                await self._move()
+                await self._show_live()
         while True:
             await asyncio.sleep(PLAIN)
             complain(f"tako: {self.line()}")
 
-    async def _move(self) -> None:
+    async def _show_live(self) -> None:
         from rich.console import Console
         from rich.live import Live
         from rich.text import Text
 
         with Live(Text(self.line()), console=Console(stderr=True), auto_refresh=False, transient=True) as live:
             while True:
-                await asyncio.sleep(MOVING)
+                await asyncio.sleep(LIVE)
                 live.update(Text(self.line(), no_wrap=True, overflow="ellipsis"), refresh=True)
 
     def summary(self, rows: dict[str, Any]) -> None:
-        """Print the table at the end: these rows, then what has been counted."""
+        """Print the table at the end: the counts, with these rows among them."""
         seconds = self.seconds
         answered = self.done + self.failed
-        shown = {
+        table = {
             "done": f"{self.done:,}",
             "failed": f"{self.failed:,}",
             **rows,
@@ -110,18 +112,18 @@ class Progress:
             "time": _clock(seconds),
             "rows/s": f"{answered / max(seconds, 1e-3):,.1f}",
         }
-        _show_table({name: str(value) for name, value in shown.items()})
+        _show_table({name: str(value) for name, value in table.items()})
 
-    def _left(self) -> float | None:
-        """Estimate the seconds that are left: the rows that are under way, and as many as the rest of the input has."""
+    def _seconds_left(self) -> float | None:
+        """Estimate the seconds that are left, for the rows that are under way and those that haven't been read."""
         answered, under_way = self.done + self.failed, self._in_flight()
-        if self._begun_at is None or not answered:
+        if self._first_fraction is None or not answered:
             return None
-        read = self._fraction()
-        part = read - self._begun_at
-        if part < 1e-3:  # noqa: PLR2004 - too little to tell
+        fraction = self._fraction()
+        progress = fraction - self._first_fraction
+        if progress < 1e-3:  # noqa: PLR2004 - too little for an estimate
             return None
-        rows = under_way + (answered + under_way) * (1.0 - read) / part
+        rows = under_way + (answered + under_way) * (1.0 - fraction) / progress
         return rows * self.seconds / answered
 
 
@@ -132,8 +134,8 @@ def _show_table(rows: dict[str, str]) -> None:
         from rich.console import Console
         from rich.table import Table
     except ImportError:
-        width, most = max(map(len, rows)), max(map(len, rows.values()))
-        sys.stderr.write("".join(f"  {name:<{width}}  {value:>{most}}\n" for name, value in rows.items()))
+        name_width, value_width = max(map(len, rows)), max(map(len, rows.values()))
+        sys.stderr.write("".join(f"  {name:<{name_width}}  {value:>{value_width}}\n" for name, value in rows.items()))
         return
     table = Table(box=box.SIMPLE, show_header=False)
     table.add_column(no_wrap=True)

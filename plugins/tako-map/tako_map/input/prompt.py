@@ -1,4 +1,4 @@
-"""From a row of columns to a request. Cells fill places; they never make any."""
+"""From a row's cells to a request. Cells fill placeholders; they never add any."""
 
 from __future__ import annotations
 
@@ -12,29 +12,26 @@ import msgspec
 from tako.errors import ConfigurationError, TakoError
 from tako.parts import ContentPart
 from tako.types import ChatRequest, JsonSchema, Message
-from tako_map.values import RowError
+from tako_map.input.rows import LARGEST, RowError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tako.parts import Part
 
-MIB = 1024 * 1024
-LARGEST = 32 * MIB
-"""Characters or bytes of one row; more than any vendor takes in a request."""
-USUAL = ("messages", "prompt", "text")
-"""Columns that are asked without a template: the first that a row has."""
+DEFAULT_COLUMNS = ("messages", "prompt", "text")
+"""The columns that are the prompt without a template: the first that a row has."""
 _encode = msgspec.json.Encoder(enc_hook=str, order="deterministic").encode
-_PLACE = re.compile(r"\{\{\s*(\w[\w .-]*?)\s*\}\}|\{(\w[\w .-]*)\}")
+_PLACEHOLDER = re.compile(r"\{\{\s*(\w[\w .-]*?)\s*\}\}|\{(\w[\w .-]*)\}")
 
 
 class Prompt:
     """How a row becomes a request.
 
-    ``template`` holds places, ``{column}`` or ``{{ column }}``; all other braces are text. A place is filled once with
-    the cell's text, so that a cell which looks like a place, a role or JSON stays text within the one user message.
-    ``folder`` is where the paths of images begin. ``columns`` are those that every row must have; without a template no
-    others are known.
+    ``template`` has placeholders, ``{column}`` or ``{{ column }}``; all other braces are text. The cell's text fills a
+    placeholder once, so a cell that looks like a placeholder, a role or JSON stays text in the one user message.
+    Paths of images are relative to ``folder``. ``columns`` are those that every row must have, as far as they're known:
+    without a template, only the image column.
     """
 
     def __init__(
@@ -50,18 +47,18 @@ class Prompt:
         self.template = template
         self.image_column = image_column
         self.folder = Path()
-        self._before = [Message.system(system)] if system else []
+        self._system = [Message.system(system)] if system else []
         self._schema = schema
         self._max_tokens = max_tokens
         self._temperature = temperature
-        self._pieces: list[str] = []
+        self._texts: list[str] = []
         self._names: list[str] = []
-        at = 0
-        for place in _PLACE.finditer(template or ""):
-            self._pieces.append((template or "")[at : place.start()])
-            self._names.append(place[1] or place[2])
-            at = place.end()
-        self._end = (template or "")[at:]
+        end = 0
+        for placeholder in _PLACEHOLDER.finditer(template or ""):
+            self._texts.append((template or "")[end : placeholder.start()])
+            self._names.append(placeholder[1] or placeholder[2])
+            end = placeholder.end()
+        self._last_text = (template or "")[end:]
         names = [*self._names, *([image_column] if image_column else [])]
         self.columns: list[str] = list(dict.fromkeys(names))
 
@@ -77,46 +74,45 @@ class Prompt:
             raise RowError(f"a cell can't be written: {type(error).__name__}: {error}") from error
 
     def digest(self, cells: Any) -> str | None:
-        """Return eight hexadecimal digits that change with the cells which are used; None where they can't be told."""
+        """Return eight hexadecimal digits that change with the used cells; None if the cells can't be encoded."""
         if isinstance(cells, str):
             cells = {"prompt": cells}
-        names = self.columns if self.template is not None else [_usual(cells), self.image_column]
+        names = self.columns if self.template is not None else [_default_column(cells), self.image_column]
         try:
-            used = _encode([cells.get(name) for name in names])
-        except Exception:  # noqa: BLE001 - the row has a problem, which making its request tells
+            encoded = _encode([cells.get(name) for name in names])
+        except Exception:  # noqa: BLE001 - its request has the same problem, and reports it
             return None
-        return blake2b(used, digest_size=4).hexdigest()
+        return blake2b(encoded, digest_size=4).hexdigest()
 
     def _request(self, cells: Mapping[str, Any]) -> ChatRequest:
         content: Any
         if self.template is not None:
-            content = "".join([*self._filled(cells), self._end])
+            content = "".join([*self._fill(cells), self._last_text])
         else:
-            name = _usual(cells)
+            name = _default_column(cells)
             if name is None:
-                wanted = ", ".join(repr(name) for name in USUAL)
-                raise RowError(f"without --prompt a row needs one of the columns {wanted} ({_known(cells)})")
+                names = ", ".join(repr(name) for name in DEFAULT_COLUMNS)
+                raise RowError(f"without --prompt a row needs one of the columns {names} ({_columns_of(cells)})")
             content = cells[name]
             if name == "messages":
-                return self._made(_messages(content))
+                return self._chat_request(_messages(content))
             content = _text(content)
         if len(content) > LARGEST:
             raise RowError(f"the row has {len(content):,} characters; {LARGEST:,} are the most")
         if self.image_column:
             parts: list[Part] = [self._image(_cell(cells, self.image_column))]
             content = [*parts, ContentPart.text(content)]
-        return self._made([Message.user(content)])
+        return self._chat_request([Message.user(content)])
 
-    def _filled(self, cells: Mapping[str, Any]) -> list[str]:
-        filled: list[str] = []
-        for piece, name in zip(self._pieces, self._names, strict=True):
-            filled.append(piece)
-            filled.append(_text(_cell(cells, name)))
-        return filled
+    def _fill(self, cells: Mapping[str, Any]) -> list[str]:
+        texts: list[str] = []
+        for text, name in zip(self._texts, self._names, strict=True):
+            texts += text, _text(_cell(cells, name))
+        return texts
 
-    def _made(self, messages: list[Message]) -> ChatRequest:
+    def _chat_request(self, messages: list[Message]) -> ChatRequest:
         return ChatRequest(
-            [*self._before, *messages],
+            [*self._system, *messages],
             max_tokens=self._max_tokens,
             temperature=self._temperature,
             response_format=self._schema,
@@ -147,16 +143,17 @@ def read_schema(path: Path) -> JsonSchema:
     return JsonSchema(re.sub(r"[^A-Za-z0-9_-]", "_", path.stem), schema)
 
 
-def _usual(cells: Mapping[str, Any]) -> str | None:
+def _default_column(cells: Mapping[str, Any]) -> str | None:
     """Return the column to use as the prompt without a template; None if the row doesn't have it."""
-    return next((name for name in USUAL if cells.get(name) is not None), None)
+    return next((name for name in DEFAULT_COLUMNS if cells.get(name) is not None), None)
 
 
 def _cell(cells: Mapping[str, Any], name: str) -> Any:
     cell = cells.get(name)
     if cell is None:
-        what = f"the column {name!r} is null" if name in cells else f"there is no column {name!r} ({_known(cells)})"
-        raise RowError(what)
+        raise RowError(
+            f"the column {name!r} is null" if name in cells else f"there is no column {name!r} ({_columns_of(cells)})"
+        )
     return cell
 
 
@@ -176,5 +173,5 @@ def _messages(cell: Any) -> list[Message]:
         raise RowError(f"the column 'messages' isn't JSON: {error}") from error
 
 
-def _known(cells: Mapping[str, Any]) -> str:
+def _columns_of(cells: Mapping[str, Any]) -> str:
     return f"columns: {', '.join(cells)}"

@@ -1,4 +1,4 @@
-"""``tako map``: from file to file, going on where an earlier run stopped."""
+"""One run of ``tako map``: from file to file. It continues where an earlier run stopped."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from tako.cli.models import Choice, decide
 from tako.cli.run import FAILED, INTERRUPTED, complain
 from tako.cli.screen import is_terminal
 from tako.errors import ConfigurationError
-from tako_map.answers import Answers
-from tako_map.fingerprint import fingerprint, read_notes, write_notes
-from tako_map.keyset import KeySet
+from tako_map.command.progress import Progress
+from tako_map.input.keyset import KeySet
+from tako_map.input.prompt import Prompt, read_schema
+from tako_map.input.source import Source
 from tako_map.output import STANDARD, open_output
-from tako_map.progress import Progress
-from tako_map.prompt import Prompt, read_schema
-from tako_map.reading import Source
-from tako_map.record import record, unwritable
-from tako_map.running import Run
-from tako_map.settings import Settings
+from tako_map.output.fingerprint import read_fingerprint, take_fingerprint, write_fingerprint
+from tako_map.output.record import make_record, unwritable_record
+from tako_map.results import AnswerReader
+from tako_map.runs import Run, Settings
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from tako.provider import Provider
-    from tako_map.fingerprint import Fingerprint
-    from tako_map.record import Known
-    from tako_map.values import Result
+    from tako_map.output.fingerprint import Fingerprint
+    from tako_map.output.record import FinishedRow
+    from tako_map.results import Result
 
 
 class Job:
@@ -54,101 +53,102 @@ class Job:
         prompt.folder = self._input.parent
         if options.prompt is not None and not prompt.columns:
             raise UsageError("--prompt has no place for a column: write {column} where its text goes")
-        self._known = KeySet()
-        self._source = Source(self._input, prompt, key=options.key, known=self._known)
+        self._done_keys = KeySet()
+        self._source = Source(self._input, prompt, key=options.key, done_keys=self._done_keys)
         choice = decide(options.model, options.option, options.config)
-        settings = _settings(options, choice, Answers(schema) if schema is not None else None)
+        settings = _settings(options, choice, AnswerReader(schema) if schema is not None else None)
         self._output = open_output(options.output)
         self._spent = 0.0
         self._unpriced = (0, 0)  # tokens of rows whose exact cost is not known
-        self._open(options, fingerprint(options, *choice.spec(), schema, self._source.key))
+        self._open(options, take_fingerprint(options, *choice.spec(), schema, self._source.key))
         self._run = Run(self._source, replace(settings, spent=self._spent, unpriced=self._unpriced))
         self.progress = Progress(lambda: self._source.fraction, self._cost, lambda: self._run.pace.in_flight)
-        self.progress.moving = options.output != STANDARD or not is_terminal(sys.stdout)
-        self.interrupted = False
+        self.progress.is_live = options.output != STANDARD or not is_terminal(sys.stdout)
+        self.is_interrupted = False
 
     @property
-    def again(self) -> str:
-        """How to go on, for a line that says that the run has ended."""
-        return "; the same command goes on from here" if self._output.notes is not None else ""
+    def hint(self) -> str:
+        """How to continue, for the end of a line about the end of the run."""
+        return "; the same command continues from here" if self._output.fingerprint_path is not None else ""
 
     async def run(self) -> None:
-        """Carry it out; whatever happens, the output is closed in order."""
-        showing = asyncio.create_task(self.progress.show())
+        """Carry it out; the output is closed in any case."""
+        display = asyncio.create_task(self.progress.show())
         try:
             await self._run.deliver(self._deliver)
         except asyncio.CancelledError:
-            self.interrupted = True
+            self.is_interrupted = True
         finally:
-            showing.cancel()
-            await asyncio.wait([showing])
+            display.cancel()
+            await asyncio.wait([display])
             self._output.close()
 
     def report(self) -> int:
-        """Say how it went, and how to go on; returns the exit code."""
+        """Print a summary, and how to continue; returns the exit code."""
         progress, source = self.progress, self._source
         stopped = self._run.stopped
-        before = {"done before": f"{source.skipped:,}"} if source.skipped else {}
+        skipped = {"done before": f"{source.skipped:,}"} if source.skipped else {}
         changed = 0 if self._keep else source.changed
         left_out = {"left out": f"{progress.refused:,}"} if progress.refused else {}
-        known = self._spent + progress.cost
-        total = {"cost with earlier runs": f"${known:,.4f}"} if self._spent else {}
-        most = {"cost at most": f"${self._cost():,.4f}"} if self._cost() > known else {}
-        progress.summary({**before, **left_out, **total, **most})
-        if self.interrupted:
-            complain(f"tako: stopped; done now: {_rows(progress.done)}{self.again}")
+        cost = self._spent + progress.cost
+        total = {"cost with earlier runs": f"${cost:,.4f}"} if self._spent else {}
+        maximum = {"cost at most": f"${self._cost():,.4f}"} if self._cost() > cost else {}
+        progress.summary({**skipped, **left_out, **total, **maximum})
+        if self.is_interrupted:
+            complain(f"tako: stopped; done now: {_rows(progress.done)}{self.hint}")
             return INTERRUPTED
         if stopped is not None:
-            complain(f"tako: stopped: {stopped}{self.again}")
+            complain(f"tako: stopped: {stopped}{self.hint}")
             return FAILED
         if not (progress.done or progress.failed or progress.refused or source.skipped):
             complain(f"tako: {self._input}: the file has no rows, so nothing was sent")
         if progress.failed:
-            way_out = "; --retry-failed asks them again" if self.again else ""
-            complain(f"tako: {_rows(progress.failed)} failed, the output says why{way_out}")
+            advice = "; --retry-failed sends them again" if self.hint else ""
+            complain(f"tako: {_rows(progress.failed)} failed, the output says why{advice}")
         if changed:
-            what = f"{_rows(changed)} changed since the answer was made, the first is row {source.first_changed}"
-            complain(f"tako: {self._input}: {what}; --restart asks everything again, --keep accepts the old answers")
+            change = f"{_rows(changed)} changed since the answer was made, the first is row {source.first_changed}"
+            complain(f"tako: {self._input}: {change}; --restart sends everything again, --keep accepts the old answers")
         return FAILED if progress.failed or progress.refused or changed else 0
 
-    def _open(self, options: Namespace, now: Fingerprint) -> None:
-        """Learn which keys the output has, once it is clear that its answers are to the same question."""
+    def _open(self, options: Namespace, fingerprint: Fingerprint) -> None:
+        """Read the keys that the output has, after a check that its answers are for the same prompt and model."""
         output = self._output
         try:
-            before = read_notes(output.notes) if output.notes is not None else None
-            if not output.empty and not options.restart:
-                self._compare(before, now)
-            for one in output.known(forget_failed=options.retry_failed):
+            path = output.fingerprint_path
+            old = read_fingerprint(path) if path is not None else None
+            if not output.is_empty and not options.restart:
+                self._compare(old, fingerprint)
+            for row in output.finished_rows(forget_failed=options.retry_failed):
                 if not options.restart:
-                    self._learn(one)
+                    self._add_finished(row)
             if options.restart:
                 output.clear()
-            if output.notes is not None and before != now:
-                write_notes(output.notes, now)
+            if path is not None and old != fingerprint:
+                write_fingerprint(path, fingerprint)
         except BaseException:
             with suppress(OSError):
                 output.abandon()
             raise
-        if output.repaired and not options.restart:
-            complain("tako: the last line of the output was torn; its row is done again")
+        if output.is_repaired and not options.restart:
+            complain("tako: the last line of the output was incomplete; its row is sent again")
 
-    def _compare(self, before: Fingerprint | None, now: Fingerprint) -> None:
-        """Refuse an output whose answers are to something else. Raises ConfigurationError."""
-        where = self._output.path
-        if before is None:
-            complain(f"tako: {where}: tako doesn't know which prompt and model its answers are from; it keeps them")
-        elif not self._keep and (changes := before.changes(now)):
-            what = f"{where}: its answers are to something else: {'; '.join(changes)}"
-            raise ConfigurationError(f"{what}; --restart asks everything again, --keep keeps them and goes on")
+    def _compare(self, old: Fingerprint | None, new: Fingerprint) -> None:
+        """Refuse an output whose answers are for something else. Raises ConfigurationError."""
+        path = self._output.path
+        if old is None:
+            complain(f"tako: {path}: tako doesn't know which prompt and model its answers are from; it keeps them")
+        elif not self._keep and (changes := old.changes(new)):
+            reason = f"{path}: its answers are to something else: {'; '.join(changes)}"
+            raise ConfigurationError(f"{reason}; --restart sends everything again, --keep keeps them and continues")
 
-    def _learn(self, one: Known) -> None:
-        self._known.add(one.key, one.row_digest)
-        self._spent += one.cost or 0.0
-        if one.cost is None:
-            self._unpriced = self._unpriced[0] + one.input_tokens, self._unpriced[1] + one.output_tokens
+    def _add_finished(self, row: FinishedRow) -> None:
+        self._done_keys.add(row.key, row.row_digest)
+        self._spent += row.cost or 0.0
+        if row.cost is None:
+            self._unpriced = self._unpriced[0] + row.input_tokens, self._unpriced[1] + row.output_tokens
 
     def _cost(self) -> float:
-        """Return what all has cost, at most: where a price is not known, the budget has an estimate."""
+        """Return the cost of all runs, at most: if a price isn't known, the budget has an estimate."""
         budget = self._run.budget
         return max(self._spent + self.progress.cost, budget.spent if budget is not None else 0.0)
 
@@ -158,13 +158,13 @@ class Job:
         if result.key is None:
             self.progress.refused += 1
             return
-        made = record(result, self._source.digest(result.key))
+        record = make_record(result, self._source.digest(result.key))
         try:
-            self._output.write(made)
+            self._output.write(record)
         except (RecursionError, UnicodeError) as error:
-            made = unwritable(made, error)
-            self._output.write(made)
-        self.progress.count(made)
+            record = unwritable_record(record, error)
+            self._output.write(record)
+        self.progress.count(record)
 
 
 def run(options: Namespace) -> int:
@@ -173,11 +173,11 @@ def run(options: Namespace) -> int:
     try:
         asyncio.run(job.run())
     except KeyboardInterrupt:
-        job.interrupted = True
+        job.is_interrupted = True
     except BrokenPipeError:
         raise
     except OSError as error:
-        complain(f"tako: {error}{job.again}")
+        complain(f"tako: {error}{job.hint}")
         return FAILED
     return job.report()
 
@@ -187,7 +187,7 @@ def _rows(count: int) -> str:
 
 
 def _check(options: Namespace) -> None:
-    """Refuse what can't go together. Raises UsageError."""
+    """Refuse arguments that don't go together. Raises UsageError."""
     if options.output == STANDARD:
         flag = next((flag for flag in ("restart", "keep", "retry_failed") if getattr(options, flag)), None)
         if flag is not None:
@@ -198,8 +198,8 @@ def _check(options: Namespace) -> None:
             raise UsageError(f"{options.input} is input and output at once; choose another file for the results")
 
 
-def _settings(options: Namespace, choice: Choice, answers: Answers | None) -> Settings:
-    provider, provider_options = _chosen(options, choice)
+def _settings(options: Namespace, choice: Choice, answer_reader: AnswerReader | None) -> Settings:
+    provider, provider_options = _provider(options, choice)
     return Settings(
         provider=provider,
         options=provider_options,
@@ -212,11 +212,11 @@ def _settings(options: Namespace, choice: Choice, answers: Answers | None) -> Se
         concurrency=options.concurrency,
         attempts=options.attempts,
         budget=options.budget,
-        answers=answers,
+        answer_reader=answer_reader,
     )
 
 
-def _chosen(options: Namespace, choice: Choice) -> tuple[str | Provider, dict[str, Any]]:
+def _provider(options: Namespace, choice: Choice) -> tuple[str | Provider, dict[str, Any]]:
     """Return a provider for this process, or the id and the options that travel to workers."""
     if options.engine == "local":
         provider = choice.provider()

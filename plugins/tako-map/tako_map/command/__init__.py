@@ -1,0 +1,94 @@
+"""``tako map``: its arguments. ``job`` is one run, imported when the command runs; ``progress`` shows how far it is."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from typing import TYPE_CHECKING
+
+from tako.cli.arguments import number, whole_number
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+EXAMPLES = """\
+examples:
+  tako map -m openai:gpt-5-mini in.csv -o out.jsonl --prompt "Name the topic in a word: {text}"
+  tako map -m openai:gpt-5-mini in.parquet -o labels/ --prompt "…{text}…" --schema label.json --max-cost 20
+  tako map -m openai:gpt-5-mini in.jsonl -o out/ --prompt "…" --engine dask --address tcp://host:8786 --rpm 10000
+
+The same command continues where it stopped; every key is in the output once. If you change the prompt or the model,
+the command is refused until you add --restart (send everything again) or --keep (keep the old answers).
+"""
+OPTION = re.compile(r"([A-Za-z_][\w-]*)=")
+"""What -o takes in other commands."""
+
+
+def command(parser: ArgumentParser) -> None:
+    """Add the arguments to the parser of the command."""
+    parser.description = "Send one prompt for each of many rows, on this machine or on a cluster."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("input", metavar="IN", help="rows: a .jsonl, .csv, .tsv or .parquet file")
+    output = "results: a .jsonl file, a folder of Parquet files, or - for standard output"
+    add("-o", "--output", metavar="OUT", required=True, type=_output, help=output)
+    add("-m", "--model", metavar="ID", help='as in "openai:gpt-5", or a name of tako.toml; else as chat')
+    config = "the configuration; else TAKO_CONFIG, ./tako.toml if you trust it, or your own"
+    add("-c", "--config", metavar="FILE", help=config)
+    add("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the provider; repeatable")
+    request = parser.add_argument_group("the request")
+    request.add_argument("--prompt", metavar="TEMPLATE", help="the prompt, with {column} where a row's cell goes")
+    request.add_argument("--system", metavar="TEXT", help="an instruction that goes first")
+    request.add_argument("--schema", metavar="FILE", help="a JSON Schema that the answers must match")
+    request.add_argument("--image-column", metavar="COLUMN", help="a column of images: addresses, files or bytes")
+    request.add_argument("--key", metavar="COLUMN", help='names a row; else the column "key" or "id", else its number')
+    request.add_argument("--max-tokens", type=whole_number, metavar="N", help="the longest answer")
+    request.add_argument("--temperature", type=number, metavar="X")
+    limits = parser.add_argument_group("how fast, and for how much")
+    limits.add_argument("--rpm", type=number, metavar="N", help="requests per minute, of all workers together")
+    limits.add_argument("--tpm", type=number, metavar="N", help="tokens per minute, of all workers together")
+    budget = "runs on one cluster with the same one share --rpm and --tpm (the id of the model)"
+    limits.add_argument("--budget", metavar="NAME", help=budget)
+    limits.add_argument(
+        "--max-cost", type=number, metavar="USD", help="stop before this is exceeded; OUT's cost counts"
+    )
+    limits.add_argument("--concurrency", type=whole_number, default=64, metavar="N", help="the most calls at once (64)")
+    limits.add_argument("--attempts", type=whole_number, default=8, metavar="N", help="the most calls for one row (8)")
+    earlier = parser.add_argument_group("results that OUT has already")
+    earlier.add_argument("--retry-failed", action="store_true", help="send the rows again that failed")
+    exclusive = earlier.add_mutually_exclusive_group()
+    exclusive.add_argument("--restart", action="store_true", help="delete all answers, and send every row again")
+    exclusive.add_argument(
+        "--keep", action="store_true", help="keep the answers, although the prompt or the model has changed"
+    )
+    engine = parser.add_argument_group("where calls are made")
+    engine.add_argument(
+        "--engine",
+        choices=["local", "dask", "ray"],
+        default="local",
+        help="where to make calls (local)",
+    )
+    engine.add_argument("--address", metavar="ADDRESS", help="a cluster that is running; else one is started here")
+    engine.add_argument("--workers", type=whole_number, metavar="N", help="processes of a cluster that is started here")
+
+
+def _output(text: str) -> str:
+    """Refuse an option such as api_key=…, before its value becomes the name of a folder."""
+    if not text:
+        raise ArgumentTypeError("it is empty")
+    option = OPTION.match(text)
+    if option is not None:
+        raise ArgumentTypeError(
+            f"{option[1]}=… looks like an option of the provider, which is --option KEY=VALUE in this command; "
+            "for a file of that name write ./ in front"
+        )
+    return text
+
+
+def run(options: Namespace) -> int:
+    """Carry out the command."""
+    from tako_map.command import job
+
+    return job.run(options)
