@@ -23,7 +23,7 @@ from tako.kit.messages import MessagesDecoder, decode_block, decode_reply, encod
 from tako.kit.models import ModelTable
 from tako.kit.uploads import delete_file, file_path, open_file, upload_form
 from tako.parts import FileIdPart
-from tako_anthropic.altered import BETA, DROPPED, dropping, is_refused
+from tako_anthropic.altered_thinking import BINDING_BETA, REFUSED_REQUEST, drop_altered_blocks, refuses_thinking
 from tako_anthropic.blocks import encode_part
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 BASE_URL = Default("https://api.anthropic.com")
 VERSION = Default("2026-10-21")
-"""The first API version that answers 400 to temperature, top_p and top_k."""
-OLDER = "2023-06-01"
-SAMPLING = {"temperature", "top_p", "top_k"}
-OAUTH, OAUTH_TOKEN = "oauth-2025-04-20", "sk-ant-oat"
-"""The beta feature that tokens of OAuth need, and how those of Anthropic's begin (SDK 2.14, lib/credentials)."""
+"""Since this version the API answers 400 to temperature, top_p and top_k."""
+OLDER_VERSION = "2023-06-01"
+SAMPLING_PARAMETERS = {"temperature", "top_p", "top_k"}
+OAUTH_BETA, OAUTH_TOKEN_PREFIX = "oauth-2025-04-20", "sk-ant-oat"
+"""The beta feature that OAuth tokens need, and the prefix of Anthropic's (SDK 2.14, lib/credentials)."""
 TABLE = ModelTable(__name__)
-COUNTED = frozenset(
+COUNTED_FIELDS = frozenset(
     (
         "cache_control",
         "context_management",
@@ -57,11 +57,11 @@ COUNTED = frozenset(
         "tools",
     )
 )
-"""What of a request counts: ``MessageCountTokensParams`` of anthropic 2.14."""
+"""The fields of a request that count_tokens accepts: ``MessageCountTokensParams`` of anthropic 2.14."""
 LIMITS = (Limit("https://platform.claude.com/docs/en/api/errors#request-size-limits", total=24 * MB),)
-"""A request may have 32 MB; base64 takes a third more than the files."""
-FILES, FILES_SINCE = "files-api-2025-04-14", "2026-10-21"
-"""The beta of files, and the version of the API from which on it isn't one."""
+"""A request may have 32 MB, and base64 is a third larger than the files."""
+FILES_BETA, FILES_STABLE_SINCE = "files-api-2025-04-14", "2026-10-21"
+"""The beta feature of files, and the API version since which it isn't a beta."""
 
 
 class Anthropic(HttpProvider):
@@ -111,12 +111,12 @@ class Anthropic(HttpProvider):
             raise ConfigurationError(
                 f"{self.id}: on_altered_thinking is 'drop' or 'error', not {on_altered_thinking!r}"
             )
-        url, option = (explicit(base_url), "base_url") if explicit(base_url) is not None else _from_environment()
+        url, option = (explicit(base_url), "base_url") if explicit(base_url) is not None else _url_from_environment()
         self.base_url = check_url(url, option, self.id, beyond="/v1(?:/messages)?")
         self.server = server_of(self.base_url)
         self.default_max_tokens = default_max_tokens
         self.version = str(version)
-        self._version_given = explicit(version) is not None or "anthropic-version" in self._user_headers
+        self._has_user_version = explicit(version) is not None or "anthropic-version" in self._user_headers
         self.on_altered_thinking = on_altered_thinking
         check_kind(require_finish, bool, "require_finish", self.id, "True or False")
         self.require_finish = require_finish
@@ -125,39 +125,43 @@ class Anthropic(HttpProvider):
         if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
             raise ConfigurationError(f"{self.id}: beta is a list of names, not {beta!r}")
         if "anthropic-beta" in credential:
-            names = list(dict.fromkeys([*names, OAUTH]))
+            names = list(dict.fromkeys([*names, OAUTH_BETA]))
         if names:
             self.add_headers({"anthropic-beta": ",".join(names)})
 
     def version_for(self, request: ChatRequest) -> str:
-        """Return the API version of one request: the newest, unless it would refuse what the model takes."""
-        if self._version_given:
+        """Return the API version of one request: the newest, unless that refuses parameters that the model accepts."""
+        if self._has_user_version:
             return self.version
         rules = rules_of(self.named(request.model or self.model))
-        samples = request.temperature is not None or request.top_p is not None or bool(SAMPLING & request.extra.keys())
-        return OLDER if rules.family != "claude" or (rules.sampling and samples) else self.version
+        has_sampling = (
+            request.temperature is not None
+            or request.top_p is not None
+            or bool(SAMPLING_PARAMETERS & request.extra.keys())
+        )
+        return OLDER_VERSION if rules.family != "claude" or (rules.sampling and has_sampling) else self.version
 
     async def list_models(self) -> list[ModelInfo]:
         """List the models, page by page (GET /v1/models). Raises ProviderError."""
-        found: list[ModelInfo] = []
-        after = ""
+        models: list[ModelInfo] = []
+        after_id = ""
         for _ in range(MOST_PAGES):
-            page = await fetch_json(self, f"{self.base_url}/v1/models?limit=1000{after}")
-            found += decode_models(page.get("data"))
+            page = await fetch_json(self, f"{self.base_url}/v1/models?limit=1000{after_id}")
+            models += decode_models(page.get("data"))
             last = page.get("last_id")
             if not (page.get("has_more") and isinstance(last, str)):
                 break
-            after = f"&after_id={quote(last, safe='')}"
-        return found
+            after_id = f"&after_id={quote(last, safe='')}"
+        return models
 
     async def count(self, request: ChatRequest) -> TokenCount:
         """Ask how many tokens a request has (POST /v1/messages/count_tokens). Raises ProviderError."""
         exchange = await prepare(self, self.translator, request, False)
-        body = {name: value for name, value in exchange.body.items() if name in COUNTED}
+        body = {name: value for name, value in exchange.body.items() if name in COUNTED_FIELDS}
         return await fetch_token_count(self, exchange, f"{exchange.url}/count_tokens", body, "input_tokens")
 
     async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
-        """Give a file to Anthropic, which keeps it, and return the part that stands for it."""
+        """Upload a file to Anthropic, which stores it, and return its part."""
         file = await open_file(path, mime, name)
         return await upload_form(self, f"{self.base_url}/v1/files", file, {}, self.beta_header([], files=True))
 
@@ -171,72 +175,72 @@ class Anthropic(HttpProvider):
         return self.base_url == str(BASE_URL)
 
     def accepts(self, own: Origin, part: Part, origin: Origin) -> bool:
-        """Claude models take each other's thinking and blocks, and the API itself drops what a model can't read.
+        """Claude models accept each other's thinking and blocks. The API itself drops what a model can't read.
 
-        Leaving it out here would change what comes before later thinking, which is bound to that
+        If tako left it out, the conversation before later thinking would change, and Claude would refuse that thinking
         (https://platform.claude.com/docs/en/build-with-claude/preserved-thinking, "Switching models").
         """
-        both = rules_of(own.model).family == rules_of(origin.model).family == "claude"
-        return origin.matches(Origin(own.provider, "", own.server) if both else own)
+        both_claude = rules_of(own.model).family == rules_of(origin.model).family == "claude"
+        return origin.matches(Origin(own.provider, "", own.server) if both_claude else own)
 
     def limits_for(self, model: str) -> Sequence[Limit]:
-        """Return what the API takes of files with one request."""
+        """Return the API's limits for the files of one request."""
         return LIMITS
 
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
-        """Let Claude leave out the thinking that it refuses because the conversation before it has changed."""
+        """Let Claude leave out thinking that it refuses because the conversation before it has changed."""
         request = exchange.context.request
-        if self.on_altered_thinking == "error" or request.strict or not is_refused(exchange.body, error):
+        if self.on_altered_thinking == "error" or request.strict or not refuses_thinking(exchange.body, error):
             return None
-        DROPPED.set(request)
-        return self.dropping(exchange)
+        REFUSED_REQUEST.set(request)
+        return self.drop_altered_thinking(exchange)
 
-    def dropping(self, exchange: Exchange) -> Exchange | None:
-        """Return a request that lets Claude leave out thinking, with a notice; None if it says itself what happens."""
-        body = dropping(exchange.body)
+    def drop_altered_thinking(self, exchange: Exchange) -> Exchange | None:
+        """Return a request that lets Claude leave out thinking, with a notice. None if it has its own setting."""
+        body = drop_altered_blocks(exchange.body)
         if body is None:
             return None
-        text = "Claude refused earlier thinking, since the conversation before it has changed: it was left out"
+        text = "earlier thinking was left out: Claude refused it, because the conversation before it has changed"
         exchange.context.notice(notices.ALTERED_THINKING, text, "messages")
         betas = exchange.headers.get("anthropic-beta", "").split(",")
-        headers = {**exchange.headers, **self.beta_header([*filter(None, betas), BETA])}
+        headers = {**exchange.headers, **self.beta_header([*filter(None, betas), BINDING_BETA])}
         return Exchange(exchange.url, body, exchange.context, headers)
 
     def beta_header(self, names: Any, *, files: bool = False, version: str | None = None) -> dict[str, str]:
-        """Return the header for the beta features that one request asks for beside the provider's own.
+        """Return the header with the beta features of the provider and of one request.
 
-        ``files``: it has to do with files that Anthropic keeps, which are a beta in earlier versions of the API.
-        ``version``: that of the request, by default the provider's.
+        ``files``: the request uses files that Anthropic stores, which are a beta in earlier versions of the API.
+        ``version``: the API version of the request, by default the provider's.
         """
-        more = [names] if isinstance(names, str) else as_array(names or [])
-        if more is None or not all(isinstance(name, str) and name.isascii() and name.isprintable() for name in more):
+        betas = [names] if isinstance(names, str) else as_array(names or [])
+        if betas is None or not all(isinstance(name, str) and name.isascii() and name.isprintable() for name in betas):
             raise ConfigurationError(f"{self.id}: betas is a list of names, not {names!r}")
-        more = [*more, FILES] if files and (version or self.version) < FILES_SINCE else more
-        if not more:
+        betas = [*betas, FILES_BETA] if files and (version or self.version) < FILES_STABLE_SINCE else betas
+        if not betas:
             return {}
-        own = self._all_headers.get("anthropic-beta", "").split(",")
-        return {"anthropic-beta": ",".join(dict.fromkeys(filter(None, [*own, *more])))}
+        provider_betas = self._all_headers.get("anthropic-beta", "").split(",")
+        return {"anthropic-beta": ",".join(dict.fromkeys(filter(None, [*provider_betas, *betas])))}
 
 
 def _credential(key: str | None, token: str | None, owner: str) -> dict[str, str | Secret]:
-    """Return the headers of a key or a token; without either given, the environment's key goes before its token."""
+    """Return the headers of a key or a token. In the environment, a key wins over a token."""
     if key is not None and token is not None:
         key = token = None  # a traceback with locals shows this frame
         raise ConfigurationError(f"{owner} takes one of api_key and auth_token, not both")
-    found = None if token is not None else find_key(key, "ANTHROPIC_API_KEY", owner)
+    api_key = None if token is not None else find_key(key, "ANTHROPIC_API_KEY", owner)
     key = None  # as above
-    if found is not None:
-        return {"x-api-key": found}
+    if api_key is not None:
+        return {"x-api-key": api_key}
     bearer = find_key(token, "ANTHROPIC_AUTH_TOKEN", owner, option="auth_token")
     token = None  # as above
     if bearer is None:
         names = "ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN"
         raise ConfigurationError(f"{owner} has no key: set {names}, or pass api_key= or auth_token=")
     headers: dict[str, str | Secret] = {"authorization": bearer.prefixed("Bearer ")}
-    return {**headers, "anthropic-beta": OAUTH} if bearer.reveal().startswith(OAUTH_TOKEN) else headers
+    return {**headers, "anthropic-beta": OAUTH_BETA} if bearer.reveal().startswith(OAUTH_TOKEN_PREFIX) else headers
 
 
-def _from_environment() -> tuple[str, str]:
+def _url_from_environment() -> tuple[str, str]:
     return os.environ.get("ANTHROPIC_BASE_URL") or BASE_URL, "ANTHROPIC_BASE_URL"
 
 
@@ -287,13 +291,13 @@ async def prepare(provider: Anthropic, translator: Translator, request: ChatRequ
             default_max_tokens=provider.default_max_tokens,
             no_sampling=f"the API version {version} refuses it" if version >= VERSION else "",
         )
-        kept = any(isinstance(part, FileIdPart) for message in request.messages for part in message.parts)
-        headers = provider.beta_header(body.pop("betas", None), files=kept, version=version)
+        has_files = any(isinstance(part, FileIdPart) for message in request.messages for part in message.parts)
+        headers = provider.beta_header(body.pop("betas", None), files=has_files, version=version)
         if version != provider.version:
             headers["anthropic-version"] = version
         return Exchange(f"{provider.base_url}/v1/messages", body, context, headers)
 
     exchange = await encode_fetched(provider, request, encode)
-    if DROPPED.get() is request and provider.on_altered_thinking == "drop":
-        return provider.dropping(exchange) or exchange
+    if REFUSED_REQUEST.get() is request and provider.on_altered_thinking == "drop":
+        return provider.drop_altered_thinking(exchange) or exchange
     return exchange

@@ -1,4 +1,4 @@
-"""What Anthropic's own servers refuse of the blocks that the Messages API has."""
+"""Blocks of the Messages API, without those that Anthropic's own server refuses."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tako.parts import Part, ReasoningPart
 if TYPE_CHECKING:
     from tako.translator import PartContext
 
-SERVER = "https://api.anthropic.com"
+ANTHROPIC_URL = "https://api.anthropic.com"
 
 
 def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
     """Return the content block of one part, or None with a notice.
 
-    Thinking that was cut has no signature, and Anthropic doesn't take it back. Other servers may sign nothing.
+    Incomplete thinking has no signature, and Anthropic refuses it. Other servers may have no signatures.
     """
     block = messages.encode_part(part, context)
-    if not isinstance(part, ReasoningPart) or block is None or context.origin.server != SERVER:
+    if not isinstance(part, ReasoningPart) or block is None or context.origin.server != ANTHROPIC_URL:
         return block
     if block.get("type") == "thinking" and not block.get("signature"):
         context.notice(

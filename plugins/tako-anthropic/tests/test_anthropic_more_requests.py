@@ -48,7 +48,7 @@ def shape(body: dict[str, Any]) -> str:
         ([U, A, S, A, U], "S|UAU", 1),
     ],
 )
-def test_a_system_message_between_turns_stays_where_the_api_has_a_place_for_it(
+def test_a_system_message_between_turns_stays_there_if_the_api_accepts_it(
     messages: list[Message], expected: str, moved: int
 ) -> None:
     body, notices = encoded(messages, tools=[WEATHER])
@@ -57,20 +57,20 @@ def test_a_system_message_between_turns_stays_where_the_api_has_a_place_for_it(
 
 
 @pytest.mark.parametrize("model", [OLD, "claude-opus-4-7", "claude-sonnet-5", "claude-sonnet-5-20260801", "llama"])
-def test_other_models_have_it_at_the_top(model: str) -> None:
+def test_other_models_get_it_at_the_top(model: str) -> None:
     body, notices = encoded([S, U, A, T, U], model)
     assert shape(body) == "SS|UAU"
     assert notices == [("moved_turn", "messages[3].content[0]")]
 
 
 @pytest.mark.parametrize("model", ["claude-opus-4-8", "claude-fable-5-2", "claude-sonnet-5-5", "claude-haiku-5-5"])
-def test_current_models_have_it_between(model: str) -> None:
+def test_current_models_get_it_between_turns(model: str) -> None:
     body, notices = encoded([S, U, T, A, U], model)
     assert body["messages"][1] == {"role": "system", "content": "T"}
     assert (shape(body), notices) == ("S|UsAU", [])
 
 
-def test_changes_of_tools_may_stand_between_turns_alone() -> None:
+def test_a_message_between_turns_may_only_have_changes_of_tools() -> None:
     change = {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "weather"}}
     part = ContentPart.vendor("anthropic", change)
     body, notices = encoded([Message.system([part]), U, Message.system([TextPart("T"), part]), A, U])
@@ -84,7 +84,7 @@ def test_a_moved_message_does_not_refuse_a_strict_request() -> None:
     assert (shape(body), notices) == ("S|UAU", [("moved_turn", "messages[2].content[0]")])
 
 
-def test_tools_carry_what_the_api_has_for_them() -> None:
+def test_tools_are_sent_with_their_fields() -> None:
     tool = Tool("f", strict=True, cache="1h", extra={"defer_loading": True, "input_schema": {"$comment": "x"}})
     search = Tool.vendor("anthropic", {"type": "web_search_20260318", "name": "web_search"})
     foreign = Tool.vendor("openai", {"type": "web_search"})
@@ -109,7 +109,7 @@ def test_tools_carry_what_the_api_has_for_them() -> None:
         (None, None, None),
     ],
 )
-def test_parallel_calls_are_part_of_the_choice(choice: str | None, parallel: bool | None, expected: Any) -> None:
+def test_parallel_tool_calls_is_part_of_tool_choice(choice: str | None, parallel: bool | None, expected: Any) -> None:
     body, _ = encoded([U], OLD, tools=[WEATHER], tool_choice=choice, parallel_tool_calls=parallel)
     assert body.get("tool_choice") == expected
     body, notices = encoded([U], OLD, tool_choice=choice, parallel_tool_calls=parallel)
@@ -117,7 +117,7 @@ def test_parallel_calls_are_part_of_the_choice(choice: str | None, parallel: boo
     assert len(notices) == (choice is not None) + (parallel is not None)
 
 
-def test_a_choice_goes_out_beside_tools_of_extra() -> None:
+def test_tool_choice_is_sent_with_tools_in_extra() -> None:
     tools = [{"type": "web_search_20260318", "name": "web_search"}]
     body, notices = encoded([U], OLD, tool_choice="web_search", extra={"tools": tools})
     assert (body["tools"], body["tool_choice"]) == (tools, {"type": "tool", "name": "web_search"})
@@ -125,7 +125,7 @@ def test_a_choice_goes_out_beside_tools_of_extra() -> None:
 
 
 def marks(body: dict[str, Any]) -> list[str | None]:
-    """How long the cache marks last, in the order of the prompt; "" for the usual time, None for no mark."""
+    """Return how long the cache marks last, in the order of the prompt: "" for the default, None for no mark."""
     blocks = [*body.get("tools", []), *body["messages"][0]["content"]]
     return [block["cache_control"].get("ttl", "") if "cache_control" in block else None for block in blocks]
 
@@ -139,7 +139,7 @@ def marks(body: dict[str, Any]) -> list[str | None]:
         (["5m", "1h", "1h", "1h", "1h"], [None, "1h", "1h", "1h", "1h"], [("unsupported_parameter", "tools[0]")]),
     ],
 )
-def test_cache_marks_last_as_long_as_they_say(
+def test_cache_marks_are_sent_with_their_time(
     caches: list[bool | str], expected: list[str | None], noted: list[tuple[str, str]]
 ) -> None:
     parts: list[Part] = [TextPart(str(n), cache=cache) for n, cache in enumerate(caches[1:])]
@@ -147,7 +147,7 @@ def test_cache_marks_last_as_long_as_they_say(
     assert (marks(body), notices) == (expected, noted)
 
 
-def test_a_mark_that_the_api_places_is_one_of_the_four() -> None:
+def test_an_automatic_cache_mark_counts_as_one_of_the_four() -> None:
     parts: list[Part] = [TextPart(str(n), cache=True) for n in range(4)]
     body, notices = encoded([Message.user(parts)], extra={"cache_control": {"type": "ephemeral"}})
     assert marks(body) == [None, "", "", ""]

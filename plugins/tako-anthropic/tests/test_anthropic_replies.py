@@ -25,7 +25,7 @@ from tako.testing.server import Reply, reply, serve
 
 REDACTED = {"type": "redacted_thinking", "data": "EmwKAhgB"}
 SEARCH = {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "tako"}}
-FOUND = {
+SEARCH_RESULT = {
     "type": "web_search_tool_result",
     "tool_use_id": "srv_1",
     "content": [{"type": "web_search_result", "url": "u"}],
@@ -35,7 +35,7 @@ CONTENT = [
     {"type": "thinking", "thinking": "Let me see.", "signature": "sig=="},
     REDACTED,
     SEARCH,
-    FOUND,
+    SEARCH_RESULT,
     {"type": "text", "text": "Looking."},
     HOLOGRAM,
     {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Zürich"}},
@@ -59,12 +59,12 @@ MESSAGE = {
 
 
 def parts(origin: Origin) -> list[Part]:
-    """What CONTENT is in parts, if ``origin`` has made it."""
+    """Return CONTENT as parts of this origin."""
     return [
         ReasoningPart("Let me see.", State(origin, {"signature": "sig=="})),
         ReasoningPart("", State(origin, REDACTED)),
         VendorPart("server_tool_use", State(origin, SEARCH)),
-        VendorPart("web_search_tool_result", State(origin, FOUND)),
+        VendorPart("web_search_tool_result", State(origin, SEARCH_RESULT)),
         TextPart("Looking."),
         VendorPart("hologram", State(origin, HOLOGRAM)),
         ToolCallPart("toolu_1", "weather", {"city": "Zürich"}),
@@ -73,19 +73,19 @@ def parts(origin: Origin) -> list[Part]:
 
 
 def origin_of(response: tako.ChatResponse) -> Origin:
-    """Who made a reply, as its first part says."""
+    """Return the origin of a reply's first part."""
     state = response.message.parts[0].state
     assert state is not None
     return state.origin
 
 
 def event(kind: str, **fields: Any) -> bytes:
-    """One event of a stream."""
+    """Return one event of a stream."""
     return f"event: {kind}\ndata: ".encode() + msgspec.json.encode({"type": kind, **fields}) + b"\n\n"
 
 
 def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[bytes]:
-    """The events of one content block."""
+    """Return the events of one content block."""
     return [
         event("content_block_start", index=index, content_block=start),
         *[event("content_block_delta", index=index, delta=delta) for delta in deltas],
@@ -93,8 +93,10 @@ def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[by
     ]
 
 
-def text(*pieces: str, index: int = 0) -> list[bytes]:
-    return block(index, {"type": "text", "text": ""}, *[{"type": "text_delta", "text": piece} for piece in pieces])
+def text(*fragments: str, index: int = 0) -> list[bytes]:
+    return block(
+        index, {"type": "text", "text": ""}, *[{"type": "text_delta", "text": fragment} for fragment in fragments]
+    )
 
 
 START = event(
@@ -107,8 +109,8 @@ def end(reason: str | None = "end_turn", **usage: Any) -> list[bytes]:
     return [event("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage=usage), STOP]
 
 
-def arguments(*pieces: str) -> list[dict[str, Any]]:
-    return [{"type": "input_json_delta", "partial_json": piece} for piece in ("", *pieces)]
+def arguments(*fragments: str) -> list[dict[str, Any]]:
+    return [{"type": "input_json_delta", "partial_json": fragment} for fragment in ("", *fragments)]
 
 
 STREAM = [
@@ -123,7 +125,7 @@ STREAM = [
     ),
     *block(1, REDACTED),
     *block(2, {**SEARCH, "input": {}}, *arguments('{"query": ', '"tako"}')),
-    *block(3, FOUND),
+    *block(3, SEARCH_RESULT),
     *block(
         4,
         {"type": "text", "text": ""},
@@ -141,20 +143,20 @@ STREAM = [
 
 
 def provider_at(url: str, **options: Any) -> Anthropic:
-    """A provider that asks a scripted server."""
+    """Return a provider for a scripted server."""
     return Anthropic("claude-x", api_key="sk-ant-123", base_url=url, **{"max_retries": 0, **options})
 
 
-def chat(made: Reply) -> tako.ChatResponse:
-    with serve(made) as server:
+def chat(script: Reply) -> tako.ChatResponse:
+    with serve(script) as server:
         return provider_at(server.url).blocking.chat("Hi")
 
 
 def stream(events: list[bytes], **script: Any) -> tako.ChatResponse:
     with serve(reply(events, **script)) as server:
-        running = provider_at(server.url).blocking.stream("Hi")
-        list(running)
-        return running.response()
+        live = provider_at(server.url).blocking.stream("Hi")
+        list(live)
+        return live.response()
 
 
 def test_a_whole_reply_has_a_part_for_each_block() -> None:
@@ -166,23 +168,23 @@ def test_a_whole_reply_has_a_part_for_each_block() -> None:
     assert [call.name for call in response.tool_calls] == ["weather", "now"]
 
 
-def test_state_says_who_made_it() -> None:
+def test_state_has_the_origin_of_its_reply() -> None:
     with serve(reply(json={**MESSAGE, "stop_reason": "tool_use"})) as server:
         response = provider_at(server.url + "/gateway").blocking.chat(ChatRequest([Message.user("Hi")], model="other"))
         assert origin_of(response) == Origin("anthropic", "other", server.url)
         assert response.provider == "anthropic:other"
 
 
-def test_usage_counts_what_was_read_from_the_cache_and_written_to_it() -> None:
-    whole = chat(reply(json={**MESSAGE, "stop_reason": "end_turn"}))
-    assert whole.usage == Usage(1110, 50, 100, 1000, 20)
-    assert stream(STREAM).usage == whole.usage
-    late = stream([START, *text("Hi"), *end(input_tokens=None, output_tokens=2, cache_read_input_tokens=5)])
-    assert late.usage == Usage(15, 2, 5)
+def test_usage_includes_tokens_read_from_the_cache_and_written_to_it() -> None:
+    complete = chat(reply(json={**MESSAGE, "stop_reason": "end_turn"}))
+    assert complete.usage == Usage(1110, 50, 100, 1000, 20)
+    assert stream(STREAM).usage == complete.usage
+    with_late_usage = stream([START, *text("Hi"), *end(input_tokens=None, output_tokens=2, cache_read_input_tokens=5)])
+    assert with_late_usage.usage == Usage(15, 2, 5)
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_a_stream_gives_what_the_whole_reply_gives_however_it_is_cut(size: int) -> None:
+def test_a_stream_gives_the_same_response_for_any_chunk_size(size: int) -> None:
     body = b"".join(STREAM)
     response = stream([body[i : i + size] for i in range(0, len(body), size)])
     assert response.message.parts == parts(origin_of(response))
@@ -190,18 +192,18 @@ def test_a_stream_gives_what_the_whole_reply_gives_however_it_is_cut(size: int) 
     assert (response.id, response.model, response.notices) == ("msg_1", "claude-x", [])
 
 
-def test_thinking_without_text_keeps_its_signature_and_leaves_the_text_before_it_alone() -> None:
-    quiet = block(
+def test_thinking_without_text_is_a_part_with_its_signature() -> None:
+    thinking = block(
         1, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "signature_delta", "signature": "s"}
     )
-    texts = stream([START, *text("A"), *quiet, *text("B", index=2), *end()]).message.parts
+    texts = stream([START, *text("A"), *thinking, *text("B", index=2), *end()]).message.parts
     assert [part.text for part in texts if isinstance(part, TextPart | ReasoningPart)] == ["A", "", "B"]
     assert texts[1].state is not None
     assert texts[1].state.data == {"signature": "s"}
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"),
+    ("vendor_reason", "expected"),
     [
         ("end_turn", "stop"),
         ("stop_sequence", "stop"),
@@ -214,21 +216,24 @@ def test_thinking_without_text_keeps_its_signature_and_leaves_the_text_before_it
         ("whatever", "other"),
     ],
 )
-def test_every_stop_reason_has_its_meaning(word: str, reason: str) -> None:
-    streamed, whole = stream([START, *text("Hi"), *end(word)]), chat(reply(json={**MESSAGE, "stop_reason": word}))
-    for response in (streamed, whole):
-        assert (response.finish_reason, response.finish_word) == (reason, word)
+def test_every_stop_reason_is_a_finish_reason(vendor_reason: str, expected: str) -> None:
+    streamed, complete = (
+        stream([START, *text("Hi"), *end(vendor_reason)]),
+        chat(reply(json={**MESSAGE, "stop_reason": vendor_reason})),
+    )
+    for response in (streamed, complete):
+        assert (response.finish_reason, response.finish_word) == (expected, vendor_reason)
 
 
-def test_a_reply_without_a_stop_reason_says_so() -> None:
-    whole = chat(reply(json={"id": "m", "content": []}))
+def test_a_reply_without_a_stop_reason_has_a_notice() -> None:
+    complete = chat(reply(json={"id": "m", "content": []}))
     streamed = stream([START, STOP])
-    for response in (whole, streamed):
+    for response in (complete, streamed):
         assert (response.text, response.finish_reason) == ("", "other")
         assert [notice.code for notice in response.notices] == ["finish_missing"]
 
 
-def test_calls_of_compatible_servers_get_ids_and_keep_arguments_that_came_whole() -> None:
+def test_calls_of_compatible_servers_get_ids_and_keep_complete_arguments() -> None:
     start = {"type": "tool_use", "id": "", "name": "f", "input": {"x": 1}}
     response = stream(
         [START, *block(0, start), *block(1, {**start, "id": "c"}), *block(2, {**start, "id": "c"}), *end()]
@@ -237,24 +242,24 @@ def test_calls_of_compatible_servers_get_ids_and_keep_arguments_that_came_whole(
     assert len({call.id for call in response.tool_calls}) == 3
 
 
-def test_events_without_names_are_told_by_their_type() -> None:
-    nameless = [piece.split(b"\n", 1)[1] for piece in [START, *text("Hel", "lo"), *end()]]
-    assert stream([*nameless, b"data: [DONE]\n\n"]).text == "Hello"
+def test_events_without_names_are_read_by_their_type() -> None:
+    unnamed = [data.split(b"\n", 1)[1] for data in [START, *text("Hel", "lo"), *end()]]
+    assert stream([*unnamed, b"data: [DONE]\n\n"]).text == "Hello"
 
 
-def test_a_server_that_answers_a_stream_in_one_piece_is_understood() -> None:
+def test_a_whole_reply_to_a_stream_request_is_accepted() -> None:
     with serve(reply(json={**MESSAGE, "stop_reason": "tool_use"})) as server:
-        running = provider_at(server.url).blocking.stream("Hi")
-        list(running)
-        response = running.response()
+        live = provider_at(server.url).blocking.stream("Hi")
+        list(live)
+        response = live.response()
         assert response.message.parts == parts(origin_of(response))
 
 
-def test_a_stop_without_its_blank_line_is_a_stop_and_half_an_event_is_none() -> None:
-    whole = b"".join([START, *text("Hi"), *end()])
-    assert stream([whole.removesuffix(b"\n\n")]).text == "Hi"
+def test_a_stop_may_lack_its_blank_line_but_half_an_event_is_an_error() -> None:
+    body = b"".join([START, *text("Hi"), *end()])
+    assert stream([body.removesuffix(b"\n\n")]).text == "Hi"
     with pytest.raises(StreamTruncatedError, match="middle of an event"):
-        stream([whole.removesuffix(b'p"}\n\n')])
+        stream([body.removesuffix(b'p"}\n\n')])
 
 
 @pytest.mark.parametrize(
@@ -269,11 +274,13 @@ def test_a_stop_without_its_blank_line_is_a_stop_and_half_an_event_is_none() -> 
         ("authentication_error", 401, AuthenticationError),
     ],
 )
-def test_an_error_has_one_class_before_and_within_a_reply(kind: str, status: int, cls: type[ProviderError]) -> None:
+def test_an_error_has_the_same_class_before_and_within_a_reply(
+    kind: str, status: int, cls: type[ProviderError]
+) -> None:
     error = {"type": "error", "error": {"type": kind, "message": "It went wrong"}, "request_id": "req_1"}
-    for made in (reply(json=error, status=status), reply(json=error)):
+    for script in (reply(json=error, status=status), reply(json=error)):
         with pytest.raises(ProviderError, match="It went wrong") as caught:
-            chat(made)
+            chat(script)
         assert type(caught.value) is cls
         assert (caught.value.status_code, caught.value.code) == (status, kind)
     with pytest.raises(ProviderError, match="It went wrong") as caught:
@@ -286,7 +293,7 @@ def test_an_error_has_one_class_before_and_within_a_reply(kind: str, status: int
     "body",
     [b"{}", b"[]", b"null", b'{"content": 3}'],
 )
-def test_a_reply_that_is_none_is_a_response_error(body: bytes) -> None:
+def test_an_invalid_reply_is_a_response_error(body: bytes) -> None:
     with pytest.raises(ResponseError):
         chat(reply(body))
 
@@ -300,13 +307,13 @@ def test_a_reply_that_is_none_is_a_response_error(body: bytes) -> None:
         b"event: message_delta\ndata: \xff\n\n",
     ],
 )
-def test_an_event_that_cannot_be_read_is_a_response_error(data: bytes) -> None:
+def test_an_invalid_event_is_a_response_error(data: bytes) -> None:
     with pytest.raises(ResponseError):
         stream([START, data])
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "unknown",
     [
         event("content_block_start", index="x", content_block=None),
         event("content_block_start", content_block={"type": "thinking", "thinking": None, "signature": 4}),
@@ -320,5 +327,5 @@ def test_an_event_that_cannot_be_read_is_a_response_error(data: bytes) -> None:
         b"event: ping\ndata:\n\n",
     ],
 )
-def test_odd_events_are_passed_over(odd: bytes) -> None:
-    assert stream([START, odd, *text("Hi"), *end()]).text == "Hi"
+def test_unknown_events_are_ignored(unknown: bytes) -> None:
+    assert stream([START, unknown, *text("Hi"), *end()]).text == "Hi"

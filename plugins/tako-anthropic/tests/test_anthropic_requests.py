@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tako.testing.server import Received, Server
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
-OK = {
+ANSWER = {
     "id": "msg_1",
     "model": "claude",
     "content": [{"type": "text", "text": "Hi"}],
@@ -28,18 +28,18 @@ OK = {
 }
 WEATHER = Tool("weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}})
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
-OWN = Origin("anthropic")
+ORIGIN = Origin("anthropic")
 OLD, BOTH, NEW = "claude-sonnet-4-5", "claude-opus-4-6", "claude-opus-5-5"
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with serve(reply(json=OK)) as running:
+    with serve(reply(json=ANSWER)) as running:
         yield running
 
 
 def ask(server: Server, request: Any, model: str = OLD, **options: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Send a request; returns the body that arrived, and the codes and paths of the notices."""
+    """Send a request. Returns the body that arrived, and the codes and paths of the notices."""
     provider = Anthropic(model, api_key="sk-ant-test", base_url=server.url, **options)
     response = provider.blocking.chat(request)
     return server.requests[-1].json, [(notice.code, notice.path) for notice in response.notices]
@@ -50,7 +50,7 @@ def sent(server: Server, **options: Any) -> Received:
     return server.requests[-1]
 
 
-def test_a_question_goes_to_v1_messages_with_the_key_and_the_version(server: Server) -> None:
+def test_a_request_goes_to_v1_messages_with_the_key_and_the_version(server: Server) -> None:
     request = sent(server)
     assert (request.method, request.path) == ("POST", "/v1/messages")
     assert request.headers["x-api-key"] == "sk-ant-test"
@@ -66,9 +66,7 @@ def test_beta_features_version_and_default_length_are_options(server: Server) ->
     assert request.json["max_tokens"] == 7
 
 
-def test_the_address_comes_from_the_environment_unless_it_is_given(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_base_url_comes_from_the_environment_unless_it_is_set(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-env")
     monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
     assert Anthropic("m").base_url == "https://api.anthropic.com"
@@ -78,7 +76,7 @@ def test_the_address_comes_from_the_environment_unless_it_is_given(
     assert Anthropic("m", base_url="https://example.com/a").base_url == "https://example.com/a"
 
 
-def test_a_length_that_is_none_is_refused_at_once() -> None:
+def test_an_invalid_default_length_is_refused_at_once() -> None:
     with pytest.raises(ConfigurationError, match="default_max_tokens"):
         Anthropic("m", api_key="k-12345", default_max_tokens=0)
 
@@ -92,7 +90,7 @@ def test_all_system_messages_are_kept_in_order(server: Server) -> None:
     assert notices == [("moved_turn", "messages[2].content[0]")]
 
 
-def test_results_of_parallel_calls_go_first_in_one_user_message(server: Server) -> None:
+def test_results_of_parallel_calls_are_first_in_one_user_message(server: Server) -> None:
     calls = [
         ContentPart.tool_call("a", "weather", {"city": "Paris"}),
         ContentPart.tool_call("b", "weather", {"city": "Rome"}),
@@ -118,7 +116,7 @@ def test_results_of_parallel_calls_go_first_in_one_user_message(server: Server) 
     assert notices == []
 
 
-def test_results_may_hold_text_and_images(server: Server) -> None:
+def test_results_may_have_text_and_images(server: Server) -> None:
     result = [ContentPart.text("See:"), ContentPart.image("image/png", PNG), ContentPart.tool_call("x", "y", {})]
     messages = [
         Message.user("?"),
@@ -131,7 +129,7 @@ def test_results_may_hold_text_and_images(server: Server) -> None:
     assert notices == [("misplaced_part", "messages[2].content[0].result[2]")]
 
 
-def test_ids_of_other_vendors_are_made_valid_and_unique_in_calls_and_results_alike(server: Server) -> None:
+def test_ids_of_other_vendors_are_made_valid_and_unique_in_calls_and_results(server: Server) -> None:
     def turn(city: str) -> list[Message]:
         return [
             Message.assistant([ContentPart.tool_call("call|1", "weather", {"city": city})]),
@@ -144,7 +142,7 @@ def test_ids_of_other_vendors_are_made_valid_and_unique_in_calls_and_results_ali
     assert notices == []
 
 
-def test_calls_and_results_without_counterpart_are_left_out(server: Server) -> None:
+def test_calls_without_results_and_results_without_calls_are_left_out(server: Server) -> None:
     messages = [
         Message.tool("z", "before any call"),
         Message.user("?"),
@@ -163,7 +161,7 @@ def test_calls_and_results_without_counterpart_are_left_out(server: Server) -> N
     ]
 
 
-def test_a_history_with_calls_declares_their_tools_even_where_the_request_has_none(server: Server) -> None:
+def test_a_request_without_tools_declares_the_tools_that_its_history_calls(server: Server) -> None:
     messages = [Message.user("?"), Message.assistant([ContentPart.tool_call("a", "x.y", {})]), Message.tool("a", "1")]
     body, notices = ask(server, messages)
     assert body["tools"] == [{"name": "x_y", "input_schema": {"type": "object"}}]
@@ -171,7 +169,7 @@ def test_a_history_with_calls_declares_their_tools_even_where_the_request_has_no
     assert notices == [("added_tools", "tools")]
 
 
-def test_arguments_that_are_no_object_go_inside_of_one(server: Server) -> None:
+def test_arguments_that_are_not_an_object_are_wrapped_in_one(server: Server) -> None:
     calls: list[Part] = [
         ContentPart.tool_call("a", "weather", '{"city": "Par'),
         ContentPart.tool_call("b", "weather", None),
@@ -189,7 +187,7 @@ def test_the_first_message_must_be_the_users(server: Server) -> None:
     assert notices == [("misplaced_part", "messages[0].content[0]"), ("changed_part", "messages[2].content[0]")]
 
 
-def test_images_go_inline_and_by_address(server: Server) -> None:
+def test_images_are_sent_inline_and_by_url(server: Server) -> None:
     parts: list[Part] = [
         ContentPart.image("image/png", f"data:image/png;base64,{PNG}"),
         ContentPart.image_url("https://example.com/cat.png"),
@@ -212,7 +210,7 @@ def test_images_go_inline_and_by_address(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "wire"),
+    ("choice", "expected"),
     [
         ("auto", {"type": "auto"}),
         ("none", {"type": "none"}),
@@ -220,15 +218,15 @@ def test_images_go_inline_and_by_address(server: Server) -> None:
         ("weather", {"type": "tool", "name": "weather"}),
     ],
 )
-def test_tool_choice_is_in_anthropics_words(server: Server, choice: str, wire: dict[str, str]) -> None:
+def test_tool_choice_is_sent_in_anthropics_format(server: Server, choice: str, expected: dict[str, str]) -> None:
     body, _ = ask(server, ChatRequest([Message.user("?")], tools=[WEATHER], tool_choice=choice))
-    assert body["tool_choice"] == wire
+    assert body["tool_choice"] == expected
     assert body["tools"] == [
         {"name": "weather", "description": "The weather", "input_schema": WEATHER.input_schema},
     ]
 
 
-def test_parameters_without_a_wire_are_noted(server: Server) -> None:
+def test_parameters_that_the_api_lacks_have_a_notice(server: Server) -> None:
     request = ChatRequest(
         [Message.user("?")],
         tool_choice="auto",
@@ -245,7 +243,7 @@ def test_parameters_without_a_wire_are_noted(server: Server) -> None:
         ask(server, ChatRequest([Message.user("?")], seed=1, strict=True))
 
 
-def test_a_schema_goes_out_beside_an_effort(server: Server) -> None:
+def test_a_schema_is_sent_with_an_effort(server: Server) -> None:
     schema = {"type": "object", "properties": {}, "additionalProperties": False}
     request = ChatRequest([Message.user("?")], response_format=JsonSchema("thing", schema), reasoning="low")
     body, notices = ask(server, request, BOTH)
@@ -255,9 +253,7 @@ def test_a_schema_goes_out_beside_an_effort(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("model", "version"), [(OLD, "2026-10-21"), (NEW, "2023-06-01")])
-def test_sampling_is_left_out_where_the_version_or_the_model_refuses_it(
-    server: Server, model: str, version: str
-) -> None:
+def test_sampling_is_left_out_if_the_version_or_the_model_refuses_it(server: Server, model: str, version: str) -> None:
     request = ChatRequest([Message.user("?")], temperature=0.2, top_p=0.9)
     body, notices = ask(server, request, model, version=version)
     assert body.keys() == {"model", "max_tokens", "messages"}
@@ -279,7 +275,7 @@ def test_a_budget_leaves_room_for_the_answer(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "wanted", "wire", "noted"),
+    ("model", "requested", "expected", "has_notice"),
     [
         (OLD, "low", {"thinking": {"type": "enabled", "budget_tokens": 2048}}, True),
         (BOTH, 3000, {"thinking": {"type": "enabled", "budget_tokens": 3000}}, False),
@@ -308,15 +304,15 @@ def test_a_budget_leaves_room_for_the_answer(server: Server) -> None:
         ("some-other", 2000, {"thinking": {"type": "enabled", "budget_tokens": 2000}}, False),
     ],
 )
-def test_reasoning_is_in_the_words_of_the_model(
-    server: Server, model: str, wanted: int | str, wire: dict[str, Any], noted: bool
+def test_reasoning_is_sent_in_the_fields_of_the_model(
+    server: Server, model: str, requested: int | str, expected: dict[str, Any], has_notice: bool
 ) -> None:
-    body, notices = ask(server, ChatRequest([Message.user("?")], reasoning=wanted), model)
-    assert {key: body[key] for key in ("thinking", "output_config") if key in body} == wire
-    assert [path for _, path in notices] == (["reasoning"] if noted else [])
+    body, notices = ask(server, ChatRequest([Message.user("?")], reasoning=requested), model)
+    assert {key: body[key] for key in ("thinking", "output_config") if key in body} == expected
+    assert [path for _, path in notices] == (["reasoning"] if has_notice else [])
 
 
-def test_a_tool_that_must_be_called_forbids_thinking(server: Server) -> None:
+def test_thinking_is_left_out_if_a_tool_must_be_called(server: Server) -> None:
     request = ChatRequest([Message.user("?")], tools=[WEATHER], tool_choice="required", reasoning="high")
     for model, expected in ((OLD, {}), (NEW, {"output_config": {"effort": "high"}})):
         body, notices = ask(server, request, model)
@@ -324,22 +320,22 @@ def test_a_tool_that_must_be_called_forbids_thinking(server: Server) -> None:
         assert [path for _, path in notices] == ["reasoning"]
 
 
-def test_a_budget_is_left_out_where_the_calls_come_from_elsewhere(server: Server) -> None:
+def test_a_budget_is_left_out_if_the_calls_are_of_another_model(server: Server) -> None:
     call = ContentPart.tool_call("a", "weather", {})
-    thought = ReasoningPart("Hm", State(OWN, {"signature": "sig"}))
+    thought = ReasoningPart("Hm", State(ORIGIN, {"signature": "sig"}))
     cases: list[tuple[list[Part], bool]] = [([call], False), ([thought, call], True)]
-    for parts, thinks in cases:
+    for parts, has_thinking in cases:
         messages = [Message.user("?"), Message.assistant(parts), Message.tool("a", "1")]
         body, _ = ask(server, ChatRequest(messages, tools=[WEATHER], reasoning=2000))
-        assert ("thinking" in body) is thinks
+        assert ("thinking" in body) is has_thinking
 
 
-def test_reasoning_goes_back_unchanged_and_that_of_others_stays_behind(server: Server) -> None:
+def test_own_reasoning_goes_back_unchanged_and_that_of_others_is_left_out(server: Server) -> None:
     redacted = {"type": "redacted_thinking", "data": "EmwK"}
     parts: list[Part] = [
-        ReasoningPart("Hm", State(OWN, {"signature": "sig=="})),
-        ReasoningPart("", State(OWN, redacted)),
-        ReasoningPart("", State(OWN, {"signature": "sig2"})),
+        ReasoningPart("Hm", State(ORIGIN, {"signature": "sig=="})),
+        ReasoningPart("", State(ORIGIN, redacted)),
+        ReasoningPart("", State(ORIGIN, {"signature": "sig2"})),
         ReasoningPart("Ah", State(Origin("vertex"), {"thoughtSignature": "sig"})),
         ReasoningPart("by hand"),
         TextPart("Yes", state=State(Origin("vertex"), {"thoughtSignature": "state"})),
@@ -354,7 +350,7 @@ def test_reasoning_goes_back_unchanged_and_that_of_others_stays_behind(server: S
     assert notices == [("foreign_state", f"messages[1].content[{i}]") for i in (3, 4, 5)]
 
 
-def test_cache_marks_go_out_and_the_last_four_win(server: Server) -> None:
+def test_the_last_four_cache_marks_are_sent(server: Server) -> None:
     marked = [TextPart(str(n), cache=True) for n in range(3)]
     body, notices = ask(
         server, [Message.system([TextPart("S", cache=True)]), Message(Role.USER, [*marked, TextPart("3", cache=True)])]
@@ -374,7 +370,7 @@ def test_extra_is_merged_last(server: Server) -> None:
     assert [tool["name"] for tool in body["tools"]] == ["weather", "web_search"]
 
 
-def test_a_wrapped_translator_decides_what_a_part_becomes(server: Server) -> None:
+def test_a_plugins_translator_chooses_the_block_of_a_part(server: Server) -> None:
     class Shouting:
         @tako.hookimpl(wrapper=True)
         def tako_translator(self, provider: tako.Provider) -> tako.Around[tako.Translator]:

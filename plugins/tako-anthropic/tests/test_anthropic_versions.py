@@ -1,4 +1,4 @@
-"""The API version, the limit and the credentials that a request goes out with."""
+"""The API version, the limit and the credentials of a request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def send(model: str = "claude-sonnet-4-5", options: dict[str, Any] | None = None, **fields: Any) -> Received:
-    """Return what went out."""
+    """Return the request that arrived."""
     with serve(ANSWER) as server:
         provider = Anthropic(model, base_url=server.url, **(options or {"api_key": "k"}))
         provider.blocking.chat(ChatRequest(HI, **fields))
@@ -42,7 +42,7 @@ def send(model: str = "claude-sonnet-4-5", options: dict[str, Any] | None = None
         ("MiniMax-M3", {}, OLDER),
     ],
 )
-def test_the_version_is_the_newest_that_takes_what_the_model_takes(
+def test_the_version_is_the_newest_that_accepts_the_models_parameters(
     model: str, fields: dict[str, Any], version: str
 ) -> None:
     sent = send(model, **fields)
@@ -53,7 +53,7 @@ def test_the_version_is_the_newest_that_takes_what_the_model_takes(
 @pytest.mark.parametrize(
     "options", [{"api_key": "k", "version": NEWEST}, {"api_key": "k", "headers": {"anthropic-version": NEWEST}}]
 )
-def test_a_version_that_you_name_stays(options: dict[str, Any]) -> None:
+def test_a_version_that_the_user_sets_stays(options: dict[str, Any]) -> None:
     assert send(options=options, temperature=0.2).headers["anthropic-version"] == NEWEST
 
 
@@ -70,38 +70,42 @@ def test_a_version_that_you_name_stays(options: dict[str, Any]) -> None:
         ("MiniMax-M3", {}, 4096),
     ],
 )
-def test_the_limit_is_as_the_model_needs(model: str, fields: dict[str, Any], limit: int) -> None:
+def test_the_default_limit_depends_on_the_model_and_the_thinking(
+    model: str, fields: dict[str, Any], limit: int
+) -> None:
     body = send(model, **fields).json
     assert body["max_tokens"] == limit
     assert body.get("thinking", {}).get("budget_tokens", 0) < limit
 
 
 def test_a_token_is_sent_as_bearer(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = send(options={"auth_token": "t-1"})
-    assert (sent.headers["authorization"], "x-api-key" in sent.headers) == ("Bearer t-1", False)
+    request = send(options={"auth_token": "t-1"})
+    assert (request.headers["authorization"], "x-api-key" in request.headers) == ("Bearer t-1", False)
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "t-2")
     with serve(ANSWER) as server:
         Anthropic("claude-sonnet-4-5", base_url=server.url).blocking.chat("Hi")
         monkeypatch.setenv("ANTHROPIC_API_KEY", "k-1")
         Anthropic("claude-sonnet-4-5", base_url=server.url).blocking.chat("Hi")
         Anthropic("claude-sonnet-4-5", base_url=server.url, auth_token="t-3").blocking.chat("Hi")
-    found = [(request.headers.get("authorization"), request.headers.get("x-api-key")) for request in server.requests]
-    assert found == [("Bearer t-2", None), (None, "k-1"), ("Bearer t-3", None)]
+    credentials = [
+        (request.headers.get("authorization"), request.headers.get("x-api-key")) for request in server.requests
+    ]
+    assert credentials == [("Bearer t-2", None), (None, "k-1"), ("Bearer t-3", None)]
 
 
-def test_a_token_of_anthropics_oauth_brings_the_beta_that_it_needs() -> None:
+def test_an_oauth_token_adds_its_beta_feature() -> None:
     sent = send(options={"auth_token": "sk-ant-oat01-x", "beta": ["files-api-2025-04-14"]})
     assert sent.headers["anthropic-beta"] == "files-api-2025-04-14,oauth-2025-04-20"
 
 
-def test_a_key_and_a_token_exclude_each_other_and_one_is_needed() -> None:
+def test_a_key_or_a_token_is_required_but_not_both() -> None:
     with pytest.raises(ConfigurationError, match="not both"):
         Anthropic("m", api_key="k", auth_token="t")
     with pytest.raises(ConfigurationError, match="ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN"):
         Anthropic("m")
 
 
-def test_a_token_is_in_no_repr_and_no_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_repr_and_no_pickle_has_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "t-secret")
     provider = Anthropic("m")
     assert "t-secret" not in repr(vars(provider))
