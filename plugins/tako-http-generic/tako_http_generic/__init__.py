@@ -1,4 +1,11 @@
-"""Any JSON-over-HTTP endpoint as a provider: described by a template and pointers, in Python or as a file of data."""
+"""Any JSON-over-HTTP endpoint as a provider, described by a template and pointers, in Python or in a file.
+
+The modules, as the data passes them:
+
+- ``settings``: the settings of an endpoint; ``file`` reads them from TOML or JSON, ``data`` makes plugins of such files
+- ``request``: from a ChatRequest to the URL and the body, with ``address``, ``headers``, ``template`` and ``formats``
+- ``reply`` and ``stream``: from the endpoint's JSON to a response or chunks, with ``pointers``, ``content``, ``usage``
+"""
 
 from __future__ import annotations
 
@@ -21,13 +28,21 @@ from tako.kit.failures import Facts, read_facts
 from tako.kit.fetching import encode_fetched
 from tako.kit.http import CallOptions, HttpProvider, TransportOptions
 from tako.kit.keys import Secret
-from tako_http_generic.asking import Asking
-from tako_http_generic.endpoint import Options, Reader, read_codes
-from tako_http_generic.file import naming, settings_of
+from tako_http_generic.content import decode_block
+from tako_http_generic.file import name_file, read_parameters
+from tako_http_generic.formats import PART_ENCODERS
 from tako_http_generic.headers import read_headers
-from tako_http_generic.reply import decode_block, decode_reply
-from tako_http_generic.request import ENCODERS
-from tako_http_generic.settings import NdJson, OpenAiSse, StreamConfig, ToolCalls, read_setting
+from tako_http_generic.reply import ReplyReader, decode_reply
+from tako_http_generic.request import RequestEncoder
+from tako_http_generic.settings import (
+    NdJson,
+    OpenAiSse,
+    Options,
+    StreamConfig,
+    ToolCalls,
+    read_error_codes,
+    read_setting,
+)
 from tako_http_generic.stream import PointerDecoder, StreamReader
 
 if TYPE_CHECKING:
@@ -40,30 +55,30 @@ if TYPE_CHECKING:
 __all__ = ["EXAMPLES", "HttpGeneric", "NdJson", "OpenAiSse", "ToolCalls"]
 
 EXAMPLES = files("tako_http_generic") / "examples"
-"""Endpoints that ship as data: ``anthropic.toml``, ``cohere.toml``, ``ollama.toml``, ``openai.toml``."""
-TABLES = ("error_codes", "finish_reasons", "query", "usage_fields")
+"""Files of endpoints: ``anthropic.toml``, ``cohere.toml``, ``ollama.toml``, ``openai.toml``."""
+MAPPINGS = ("error_codes", "finish_reasons", "query", "usage_fields")
 """Options that are mappings."""
-OWN = Options.__annotations__.keys() - {*TransportOptions.__annotations__, "url_prefetch"}
+OWN_OPTIONS = Options.__annotations__.keys() - {*TransportOptions.__annotations__, "url_prefetch"}
 
 
 class HttpGeneric(HttpProvider):
-    """A model behind an endpoint that takes JSON and answers with JSON.
+    """A model behind an endpoint that accepts JSON and replies with JSON.
 
     Args:
         id: The name of the provider.
-        model: The model. The provider's ``id`` is both, with a colon between them.
-        url: The whole address. ``{{ model }}`` in it is replaced by the model.
+        model: The model. The provider's ``id`` is the name and the model, with a colon between them.
+        url: The full address. The model replaces ``{{ model }}`` in it.
         body_template: The request's JSON. A string such as ``"{{ messages }}"`` stands for a value.
-        response_text_pointer: Where the reply has its text: a JSON pointer (RFC 6901), or a list of them of which the
-            first that finds something counts. It may lead to an array of content blocks.
+        response_text_pointer: Where the reply has its text: a JSON pointer (RFC 6901), or a list of them, of which the
+            first that leads to a value counts. It may lead to an array of content blocks.
         headers: Pairs or a mapping. ``$NAME`` in a value is read from the environment.
-        stream_config: How replies are streamed: OpenAiSse, NdJson, or a dict with ``kind``. Without it there are no
-            streams.
+        stream_config: How replies are streamed: OpenAiSse, NdJson, or a dict with ``kind``. Without it, replies aren't
+            streamed.
         capabilities: What the model can do.
         usage_pointer: Where the reply has its usage.
         finish_reason_pointer: Where the reply has its finish reason.
-        tool_calls: Where the reply has tool calls: ToolCalls, or a pointer to calls in the shape of Chat Completions.
-        error_pointer: What makes a reply of status 200 an error. By default "/error".
+        tool_calls: Where the reply has tool calls: ToolCalls, or a pointer to calls as Chat Completions has them.
+        error_pointer: Where the reply has an error, even with status 200. By default "/error".
         method: The HTTP method.
     """
 
@@ -87,71 +102,72 @@ class HttpGeneric(HttpProvider):
         method: str = "POST",
         **options: Unpack[Options],
     ) -> None:
-        self.__dict__["name"] = _checked_id(id)  # every object has its own; the class has one for all
-        rest: dict[str, Any] = {name: value for name, value in options.items() if name not in OWN}
-        super().__init__(_checked_model(model, id), **rest)
-        own = _checked_own(options, id)
+        self.__dict__["name"] = _checked_id(id)  # the class has another one
+        transport: dict[str, Any] = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
+        super().__init__(_checked_model(model, id), **transport)
+        own = _own_options(options, id)
         self.add_headers(read_headers(headers, self.id), last=True)
         self.method = _checked_method(method, self.id)
         stream = read_setting(stream_config, StreamConfig, f"{self.id}: stream_config")
         calls = read_setting(tool_calls, ToolCalls | str, f"{self.id}: tool_calls")
-        self.reader = Reader(
+        self.reply_reader = ReplyReader(
             self.id,
             own,
             text=response_text_pointer,
             usage=usage_pointer,
-            finish=finish_reason_pointer,
+            finish_reason=finish_reason_pointer,
             tool_calls=calls,
             error=error_pointer,
         )
-        self.stream_reader = StreamReader(stream, self.id, self.reader.error_place) if stream is not None else None
-        self.asking = Asking(self.id, url, body_template, own)
-        self.asking.check(self.model)
-        self.secrets += self.asking.secrets
-        self.url = self.asking.shown
-        self._whole_url = (
-            Secret.of(url) if isinstance(url, FromEnvironment) else None
-        )  # endpoints that differ in it differ
+        self.stream_reader = (
+            StreamReader(stream, self.id, self.reply_reader.error_pointers) if stream is not None else None
+        )
+        self.encoder = RequestEncoder(self.id, url, body_template, own)
+        self.encoder.check(self.model)
+        self.secrets += self.encoder.secrets
+        self.url = self.encoder.redacted_url
+        # so that endpoints that differ in it aren't equal
+        self._secret_url = Secret.of(url) if isinstance(url, FromEnvironment) else None
         self.server = server_of(self.url)
-        self.__dict__["codes"] = read_codes(own.get("error_codes", {}), self.id)
-        self.known: dict[str, Any] = {}
-        given = read_setting(capabilities, Capabilities, f"{self.id}: capabilities")
+        self.__dict__["codes"] = read_error_codes(own.get("error_codes", {}), self.id)
+        self.declared: dict[str, Any] = {}
+        declared = read_setting(capabilities, Capabilities, f"{self.id}: capabilities")
         if isinstance(capabilities, Capabilities):
-            self._given_capabilities = given if stream is not None else replace(given, supports_streaming=False)
+            self._given_capabilities = declared if stream is not None else replace(declared, supports_streaming=False)
         elif capabilities is not None:
-            self.known = {name: getattr(given, name) for name in capabilities}
+            self.declared = {name: getattr(declared, name) for name in capabilities}
 
     @classmethod
     def from_id(
         cls, model: str, *, file: Readable | None = None, name: str | None = None, id: str | None = None, **options: Any
     ) -> Self:
-        """Make one by name: ``get_provider("http-generic:MODEL", file="acme.toml")``, or with all of its parameters.
+        """Make a provider by name: ``get_provider("http-generic:MODEL", file="acme.toml")``, or with all parameters.
 
-        ``name`` is another word for ``id``. In a tako.toml the path of a ``file`` starts from there.
+        ``name`` is the same as ``id``. In a tako.toml, the path of a ``file`` is relative to it.
         """
-        named = {"id": name or id} if name or id else {}
+        ids = {"id": name or id} if name or id else {}
         if file is not None:
-            return cls.from_file(file, model or None, **named, **options)
-        return cls(**{"id": cls.name, **named, **options}, model=model)
+            return cls.from_file(file, model or None, **ids, **options)
+        return cls(**{"id": cls.name, **ids, **options}, model=model)
 
     @classmethod
     def from_file(cls, path: Readable, model: str | None = None, **options: Any) -> Self:
-        """Make one from a TOML or JSON file of the same parameters; ``options`` win over the file.
+        """Make a provider from a TOML or JSON file with the same parameters; ``options`` override the file.
 
-        Raises ConfigurationError with the file, the path within it, and what is wrong.
+        Raises ConfigurationError with the file, the path within it, and the problem.
         """
-        with naming(path):
-            return cls(**settings_of(path, model, options))
+        with name_file(path):
+            return cls(**read_parameters(path, model, options))
 
     async def send(self, url: str, body: Body, **call: Unpack[CallOptions]) -> HttpReply:
-        """Send a request; whatever the method is that is asked for, it is this endpoint's own."""
+        """Send a request with this endpoint's method."""
         call["method"] = self.method
         return await super().send(url, body, **call)
 
     def error_facts(self, reply: HttpReply, body: bytes) -> Facts:
-        """Read what the endpoint says of a failure, and its status, which ``error_codes`` may name too."""
+        """Read an error's message and codes; its status is a code too if ``error_codes`` has it."""
         try:
-            facts = self.reader.facts(msgspec.json.decode(body))
+            facts = self.reply_reader.facts(msgspec.json.decode(body))
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             facts = read_facts(body)
         if str(reply.status) in self.codes:
@@ -161,27 +177,27 @@ class HttpGeneric(HttpProvider):
 
 @hookimpl
 def tako_capabilities(provider: HttpGeneric) -> Capabilities:
-    """Say what the settings tell, and assume that the model can do what they carry; images are not assumed."""
-    slots = provider.asking.slots(stream=False)
+    """Return the declared capabilities, and those that the settings have placeholders for, except images."""
+    placeholders = provider.encoder.placeholders(stream=False)
     streams = provider.stream_reader is not None
     assumed = Capabilities(
-        supports_tools=bool(slots & {"tools", "request"}) and provider.reader.calls is not None,
-        supports_json_mode=bool(slots & {"response_format", "request"}),
+        supports_tools=bool(placeholders & {"tools", "request"}) and provider.reply_reader.tool_calls is not None,
+        supports_json_mode=bool(placeholders & {"response_format", "request"}),
     )
-    origins = dict.fromkeys(provider.known, "capabilities of the endpoint")
-    told = {**provider.known, "supports_streaming": streams and provider.known.get("supports_streaming", True)}
-    return replace(assumed, **told, origins={**origins, "supports_streaming": "stream_config"})
+    origins = dict.fromkeys(provider.declared, "capabilities of the endpoint")
+    values = {**provider.declared, "supports_streaming": streams and provider.declared.get("supports_streaming", True)}
+    return replace(assumed, **values, origins={**origins, "supports_streaming": "stream_config"})
 
 
 @hookimpl
 def tako_translator(provider: HttpGeneric) -> Translator:
-    """Translate into the shape of ``messages_format``."""
-    return Translator(ENCODERS[provider.asking.shape], decode_block)
+    """Translate into the format of ``messages_format``."""
+    return Translator(PART_ENCODERS[provider.encoder.format], decode_block)
 
 
 @hookimpl
 def tako_chat(provider: HttpGeneric, translator: Translator) -> Chat:
-    """Ask for a whole reply."""
+    """Request a complete reply."""
     return chat_through(
         provider,
         partial(prepare, provider, translator),
@@ -191,7 +207,7 @@ def tako_chat(provider: HttpGeneric, translator: Translator) -> Chat:
 
 @hookimpl
 def tako_stream(provider: HttpGeneric, translator: Translator) -> Stream | None:
-    """Ask for a stream, where there is one; lines of JSON may call themselves JSON, so they are always a stream."""
+    """Request a stream, if the endpoint has one. NDJSON may have the content type of JSON, so it's always a stream."""
     reader = provider.stream_reader
     if reader is None:
         return None
@@ -199,7 +215,7 @@ def tako_stream(provider: HttpGeneric, translator: Translator) -> Stream | None:
         provider,
         partial(prepare, provider, translator),
         lambda _, exchange: PointerDecoder(provider, exchange, translator, reader),
-        None if reader.lines else partial(decode_reply, provider=provider, translator=translator),
+        None if reader.is_ndjson else partial(decode_reply, provider=provider, translator=translator),
     )
 
 
@@ -207,15 +223,19 @@ async def prepare(provider: HttpGeneric, translator: Translator, request: ChatRe
     """Encode a request."""
 
     def encode(request: ChatRequest, context: PartContext) -> Exchange:
-        return provider.asking.exchange(request, provider.model, translator, context, stream=stream)
+        return provider.encoder.encode(request, provider.model, translator, context, stream=stream)
 
     return await encode_fetched(provider, request, encode)
 
 
-def _checked_own(options: Options, id: str) -> Options:
-    """Return this class's own options; a table that is None is one that isn't given."""
-    own = {name: value for name, value in options.items() if name in OWN and (value is not None or name not in TABLES)}
-    for name in TABLES:
+def _own_options(options: Options, id: str) -> Options:
+    """Return the options of this class. A mapping that is None counts as missing."""
+    own = {
+        name: value
+        for name, value in options.items()
+        if name in OWN_OPTIONS and (value is not None or name not in MAPPINGS)
+    }
+    for name in MAPPINGS:
         check_kind(own.get(name), Mapping, name, id, "a dict")
     return cast("Options", own)
 

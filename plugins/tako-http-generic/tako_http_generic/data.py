@@ -1,12 +1,12 @@
-"""Providers that are data: a distribution ships a TOML or JSON file and an entry point, and no code.
+"""Providers without code: a distribution with a TOML or JSON file and an entry point.
 
 An entry point of the group ``tako.providers`` names this module, then the package and the file's name without its
-ending; the package needs no ``__init__.py``, the file may end in ``.toml`` or ``.json``::
+ending. The package needs no ``__init__.py``. The file may end in ``.toml`` or ``.json``::
 
     [project.entry-points."tako.providers"]
     acme = "tako_http_generic.data:acme_gateway.Acme"      # the file acme_gateway/Acme.toml
 
-``tako.providers.Acme`` and ``acme:model`` are then what they would be for a plugin with a class of that name.
+``tako.providers.Acme`` and ``acme:model`` then work as for a plugin with a class of that name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tako_http_generic import HttpGeneric
-from tako_http_generic.file import naming, read_file, settings_of
+from tako_http_generic.file import name_file, read_file, read_parameters
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -26,22 +26,22 @@ ENDINGS = (".toml", ".json")
 
 
 class DataProvider(HttpGeneric):
-    """A provider whose parameters are in a file; ``options`` win over them."""
+    """A provider with its parameters in a file. ``options`` override them."""
 
     file: ClassVar[Traversable]
 
     def __init__(self, model: str | None = None, **options: Any) -> None:
-        with naming(self.file):
-            super().__init__(**settings_of(self.file, model, options))
+        with name_file(self.file):
+            super().__init__(**read_parameters(self.file, model, options))
 
     @classmethod
     def from_id(cls, model: str, **options: Any) -> DataProvider:
-        """Make one from the part of an id that follows the colon; without it the file's own model is meant."""
+        """Make a provider from the part of an id after the colon, which is the model; the file may have a default."""
         return cls(model or None, **options)
 
 
 class Package:
-    """A package, whose attributes are the files in it and the packages within it."""
+    """A package. Its attributes are the files and packages in it."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -67,16 +67,16 @@ def _find(package: str, name: str) -> Any:
             return _provider(package, name, file)
     if find_spec(f"{package}.{name}") is not None:
         return Package(f"{package}.{name}")
-    raise AttributeError(f"package {package!r} holds no file {name}.toml and no {name}.json")
+    raise AttributeError(f"package {package!r} has no file {name}.toml or {name}.json")
 
 
 def _provider(package: str, name: str, file: Traversable) -> type[DataProvider]:
-    """Make a class that can be pickled by its place, as any other."""
-    members = {
+    """Make a class with a qualified name, so that it can be pickled."""
+    attributes = {
         "__module__": __name__,
         "__qualname__": f"{package}.{name}",
         "__doc__": f"The endpoint that {file.name} of {package} describes.",
         "name": read_file(file)["id"],
         "file": file,
     }
-    return type(name, (DataProvider,), members)
+    return type(name, (DataProvider,), attributes)

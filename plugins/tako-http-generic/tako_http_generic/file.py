@@ -1,4 +1,4 @@
-"""An endpoint as a file of data, TOML or JSON."""
+"""The settings of an endpoint in a TOML or JSON file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from tako.errors import ConfigurationError
+from tako_http_generic.pointers import Pointers
 from tako_http_generic.settings import Format, NdJson, OpenAiSse, ToolCalls
 
 if TYPE_CHECKING:
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
 
     Readable = str | os.PathLike[str] | Traversable
 
-Pointers = str | list[str]
-
 
 class File(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What a file may hold: the parameters of ``HttpGeneric``; ``model`` is the one that is meant if none is named."""
+    """The fields of a file: the parameters of ``HttpGeneric``. ``model`` is the default model."""
 
     id: str
     url: str
@@ -66,38 +65,38 @@ class File(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def read_file(path: Readable) -> dict[str, Any]:
-    """Read the parameters that a file holds; it is JSON if its name ends in ``.json``, else TOML.
+    """Read the parameters in a file. It's JSON if its name ends in ``.json``, else TOML.
 
-    Raises ConfigurationError with the file, the path within it, and what is wrong.
+    Raises ConfigurationError with the file, the path within it, and the problem.
     """
     file = Path(path) if isinstance(path, (str, os.PathLike)) else path
     try:
         text = file.read_text("utf-8")
-        given = msgspec.json.decode(text) if file.name.lower().endswith(".json") else tomllib.loads(text)
-        read = msgspec.convert(given, File)
+        document = msgspec.json.decode(text) if file.name.lower().endswith(".json") else tomllib.loads(text)
+        parameters = msgspec.convert(document, File)
     except OSError as error:
         raise ConfigurationError(f"{file} can't be read: {error.strerror or error}") from None
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{file}: {error}") from None
     except RecursionError:
         raise ConfigurationError(f"{file} is nested too deeply") from None
-    except (msgspec.DecodeError, ValueError) as error:  # of TOML, of JSON, of UTF-8
+    except (msgspec.DecodeError, ValueError) as error:  # errors of JSON, TOML and UTF-8
         raise ConfigurationError(f"{file} can't be parsed: {error}") from None
-    values = {name: getattr(read, name) for name in read.__struct_fields__}
+    values = {name: getattr(parameters, name) for name in parameters.__struct_fields__}
     return {name: value for name, value in values.items() if value is not UNSET}
 
 
-def settings_of(path: Readable, model: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters in a file, with what overrides them."""
-    settings = {**read_file(path), **options}
-    if model or "model" not in settings:
-        settings["model"] = model or ""
-    return settings
+def read_parameters(path: Readable, model: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters in a file, with ``model`` and ``options`` instead of the file's."""
+    parameters = {**read_file(path), **options}
+    if model or "model" not in parameters:
+        parameters["model"] = model or ""
+    return parameters
 
 
 @contextmanager
-def naming(path: Readable) -> Generator[None, None, None]:
-    """Name the file in what is raised about its content."""
+def name_file(path: Readable) -> Generator[None, None, None]:
+    """Add the file's name to errors about its content."""
     try:
         yield
     except ConfigurationError as error:

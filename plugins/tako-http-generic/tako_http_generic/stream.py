@@ -17,11 +17,10 @@ from tako.kit.counts import later, note_odd
 from tako.kit.ndjson import NdJsonDecoder
 from tako.kit.sse import Event, SseDecoder
 from tako.types import Chunk, Delta, End, ToolCallDelta
-from tako_http_generic.calls import CallReader
-from tako_http_generic.endpoint import error_places
-from tako_http_generic.pointers import Finder, Paths
-from tako_http_generic.reply import ANY, content_blocks, finish_reason, thoughts
-from tako_http_generic.request import asked_model
+from tako_http_generic.content import ToolCallReader, content_blocks, reasoning_text
+from tako_http_generic.pointers import Finder, PointerChoice
+from tako_http_generic.reply import ANY, error_pointers, finish_reason
+from tako_http_generic.request import requested_model
 from tako_http_generic.settings import NdJson
 
 if TYPE_CHECKING:
@@ -30,79 +29,79 @@ if TYPE_CHECKING:
     from tako.kit.exchange import Exchange
     from tako.translator import Translator
     from tako_http_generic import HttpGeneric
-    from tako_http_generic.calls import Found
+    from tako_http_generic.content import ToolCallFragment
     from tako_http_generic.settings import StreamConfig
 
 
-USUAL = ["/choices/0/delta/content", "/choices/0/message/content"]
-"""Where Chat Completions have a stream's text: servers that can't stream send one event with the whole reply."""
+COMPLETIONS_TEXT = ["/choices/0/delta/content", "/choices/0/message/content"]
+"""Where Chat Completions have a stream's text. Servers that can't stream send one event with the complete reply."""
 
 
-REPLY = frozenset(("calls", "content", "done", "finish_reason", "reasoning", "signature"))
-"""What an event may have that makes it one of a reply."""
+REPLY_FIELDS = frozenset(("tool_calls", "content", "done", "finish_reason", "reasoning", "signature"))
+"""Fields that show that an event belongs to a reply."""
 
 
 class StreamReader:
-    """A stream's settings, compiled once for all of its replies."""
+    """The pointers into events, compiled. ``later_finder`` is for events after the id and the model are known."""
 
     def __init__(self, config: StreamConfig, owner: str, error: str | list[str]) -> None:
-        where = f"{owner}: stream_config"
+        option = f"{owner}: stream_config"
         calls = config.tool_calls
-        self.calls = CallReader(calls, f"{where}.tool_calls") if calls is not None else None
-        named = {
+        self.tool_calls = ToolCallReader(calls, f"{option}.tool_calls") if calls is not None else None
+        texts = {
             name: getattr(config, f"{name}_pointer")
             for name in ("content", "finish_reason", "usage", "reasoning", "signature", "id", "model")
         }
-        if named["content"] == USUAL[0]:
-            named["content"] = USUAL
-        named["error"] = error_places(config.error_pointer) if config.error_pointer else error
-        named["done"] = config.done_pointer if isinstance(config, NdJson) else None
-        paths = {
-            name: Paths(given, f"{where}.{name}_pointer") if given is not None else None
-            for name, given in named.items()
+        if texts["content"] == COMPLETIONS_TEXT[0]:
+            texts["content"] = COMPLETIONS_TEXT
+        texts["error"] = error_pointers(config.error_pointer) if config.error_pointer else error
+        texts["done"] = config.done_pointer if isinstance(config, NdJson) else None
+        pointers = {
+            name: PointerChoice(text, f"{option}.{name}_pointer") if text is not None else None
+            for name, text in texts.items()
         }
-        self._text = paths["content"]
-        self.where = [(f"where {text}", wanted) for text, wanted in config.where.items()]
-        paths.update({f"where {text}": Paths(text, f"{where}.where") for text in config.where})
-        paths["calls"] = self.calls.place if self.calls is not None else None
-        self.first = Finder(paths)
-        self.others = Finder({name: given for name, given in paths.items() if name not in ("id", "model")})
-        self.lines = isinstance(config, NdJson)
-        self.marker = config.stop_marker
-        self.marker_data = config.stop_marker.encode() if config.stop_marker else None
+        self._content = pointers["content"]
+        self.conditions = [(f"where {text}", expected) for text, expected in config.where.items()]
+        pointers.update({f"where {text}": PointerChoice(text, f"{option}.where") for text in config.where})
+        pointers["tool_calls"] = self.tool_calls.pointer if self.tool_calls is not None else None
+        self.first_finder = Finder(pointers)
+        self.later_finder = Finder({name: choice for name, choice in pointers.items() if name not in ("id", "model")})
+        self.is_ndjson = isinstance(config, NdJson)
+        self.stop_marker = config.stop_marker
+        self.stop_data = config.stop_marker.encode() if config.stop_marker else None
         self.require_marker = config.require_marker
         self.require_finish = config.require_finish
 
-    def is_reply(self, found: dict[str, Any], doc: Any) -> bool:
-        """Whether an event is of a reply at all, if only of one whose text is empty."""
-        return bool(found.keys() & REPLY) or (self._text is not None and self._text.problem(doc) is None)
+    def is_reply(self, values: dict[str, Any], doc: Any) -> bool:
+        """Return whether an event belongs to a reply, if only to one with an empty text."""
+        return bool(values.keys() & REPLY_FIELDS) or (self._content is not None and self._content.problem(doc) is None)
 
 
 class PointerDecoder:
     """Turns the bytes of one reply into chunks.
 
-    What ends a reply in order is a finish reason, the stop marker, or a line that says that it is the last. Reading
-    goes on to the end of the body all the same, unless the marker has come: usage may follow.
+    A reply is complete if it has a finish reason, the stop marker, or a line that says that it's the last. Only after
+    the marker is the rest of the body skipped, because usage may follow.
     """
 
     def __init__(self, provider: HttpGeneric, exchange: Exchange, translator: Translator, reader: StreamReader) -> None:
         self.ended = False
         self._decode = translator.decode
-        self._thoughts: list[str] | None = None  # of the reasoning that is open
+        self._reasoning: list[str] | None = None  # the texts of the open reasoning
         self._provider = provider
         self._exchange = exchange
         self._reader = reader
-        self._find = reader.first.find
+        self._find = reader.first_finder.find
         self._sse = SseDecoder(provider.max_event_bytes)
         self._ndjson = NdJsonDecoder(provider.max_event_bytes)
         self._calls = CallIndex()
         self._indexes: set[int] = set()
-        self._whole: set[str] = set()  # the ids of calls that came whole: another one with such an id is another call
-        self._counts: dict[str, Any] = {}
-        self._finish = ""
-        self._done = False
-        self._empty = True  # nothing has stood where a reply is
-        self._passed_over = False
+        self._complete_ids: set[str] = set()  # of complete calls: another call with such an id is a new one
+        self._usage: dict[str, Any] = {}
+        self._vendor_reason = ""
+        self._is_done = False
+        self._is_empty = True  # no event has belonged to a reply
+        self._has_skipped = False
         self._id = ""
         self._model = ""
 
@@ -111,162 +110,162 @@ class PointerDecoder:
         return self._chunks(self._events(data))
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
-        """Yield what is left, the End last."""
-        if not self.ended:  # what follows the terminator is nobody's
+        """Yield the remaining chunks, the End last."""
+        if not self.ended:  # bytes after the stop marker are ignored
             try:
-                yield from self._chunks(self._rest())
+                yield from self._chunks(self._last_events())
             except ResponseError as error:
                 raise StreamTruncatedError("the stream ended in the middle of an event") from error
         reader = self._reader
-        enough = self.ended or (not reader.require_marker and bool(self._finish or self._done))
-        if not enough and (reader.require_finish or reader.require_marker or not clean):
-            what = "its stop marker" if reader.require_marker else "a finish reason"
-            raise StreamTruncatedError(f"the stream ended without {what}")
-        if self._empty:
+        is_complete = self.ended or (not reader.require_marker and bool(self._vendor_reason or self._is_done))
+        if not is_complete and (reader.require_finish or reader.require_marker or not clean):
+            ending = "its stop marker" if reader.require_marker else "a finish reason"
+            raise StreamTruncatedError(f"the stream ended without {ending}")
+        if self._is_empty:
             raise ResponseError("the stream has neither text nor a finish reason where the pointers lead")
-        yield from self._close()
+        yield from self._close_reasoning()
         yield self._end()
 
     def _events(self, data: bytes) -> Iterable[Event]:
-        if self._reader.lines:
+        if self._reader.is_ndjson:
             return [Event("message", line) for line in self._ndjson.feed(data)]
         return self._sse.feed(data)
 
-    def _rest(self) -> Iterable[Event]:
-        if self._reader.lines:
+    def _last_events(self) -> Iterable[Event]:
+        if self._reader.is_ndjson:
             return [Event("message", line) for line in self._ndjson.flush()]
         return self._sse.flush()
 
     def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
         reader = self._reader
         for event in events:
-            if event.data == reader.marker_data:
+            if event.data == reader.stop_data:
                 self.ended = True
                 return
             try:
                 doc = ANY.decode(event.data)
             except (msgspec.DecodeError, UnicodeError, RecursionError):
-                doc = self._odd(event)
-            found = self._find(doc)
-            if "error" in found or event.event == "error":
+                doc = self._decode_invalid(event)
+            values = self._find(doc)
+            if "error" in values or event.event == "error":
                 raise self._provider.failure(
-                    self._provider.reader.facts(doc, reported=found.get("error")),
+                    self._provider.reply_reader.facts(doc, reported=values.get("error")),
                     body=event.data.decode("utf-8", "replace"),
                 )
-            for name, wanted in reader.where:
-                if name in found and found[name] != wanted:
-                    self._pass_over(found)
-                    found = {"usage": found["usage"]} if "usage" in found else {}
-            self._empty = self._empty and not reader.is_reply(found, doc)
-            if len(found) == 1 and isinstance(content := found.get("content"), str) and self._thoughts is None:
+            for name, expected in reader.conditions:
+                if name in values and values[name] != expected:
+                    self._note_skipped(values)
+                    values = {"usage": values["usage"]} if "usage" in values else {}
+            self._is_empty = self._is_empty and not reader.is_reply(values, doc)
+            if len(values) == 1 and isinstance(content := values.get("content"), str) and self._reasoning is None:
                 yield Delta(content)
-            elif found:
-                yield from self._read(found)
+            elif values:
+                yield from self._read(values)
             else:
                 self._raise_complaint(doc, event)
-            if event.event == reader.marker:
+            if event.event == reader.stop_marker:
                 self.ended = True
                 return
 
     def _raise_complaint(self, doc: Any, event: Event) -> None:
-        """Raise what an event complains of that has nothing at any pointer."""
+        """Raise the error that an event without any values reports."""
         if (facts := complaint(doc)) is not None:
             raise self._provider.failure(facts, body=event.data.decode("utf-8", "replace"))
 
-    def _pass_over(self, found: dict[str, Any]) -> None:
-        """Note once that an event was passed over that says something."""
-        if not self._passed_over and ("content" in found or "calls" in found):
-            self._passed_over = True
+    def _note_skipped(self, values: dict[str, Any]) -> None:
+        """Add one notice if events with content or tool calls are skipped."""
+        if not self._has_skipped and ("content" in values or "tool_calls" in values):
+            self._has_skipped = True
             self._exchange.context.notice(notices.LOST_PART, "events that `where` rules out were ignored", "")
 
-    def _odd(self, event: Event) -> Any:
-        """An error may be plain text; anything else that is no JSON is a reply that cannot be understood."""
+    def _decode_invalid(self, event: Event) -> Any:
+        """Return the text of an error event; raise ResponseError for any other event that isn't JSON."""
         if event.event == "error":
             return event.data.decode("utf-8", "replace")
         return decode_json(event.data, ANY)
 
-    def _read(self, found: dict[str, Any]) -> Iterator[Delta]:
-        if "reasoning" in found:
-            yield from self._think(thoughts(found["reasoning"]))
-        if "signature" in found:
-            yield from self._think("")
-            yield from self._close({"signature": text_of(found["signature"])})
-        if found.get("content") is not None:
-            yield from self._content(found["content"])
-        if "calls" in found and self._reader.calls is not None:
-            yield from self._called(found["calls"], self._reader.calls)
-        if "usage" in found:
-            self._counts = later(self._counts, as_object(found["usage"]) or {})
-        self._finish = text_of(found.get("finish_reason")) or self._finish
-        self._done = self._done or found.get("done") is True
-        if "id" in found or "model" in found:
-            self._id = self._id or text_of(found.get("id"))
-            self._model = self._model or text_of(found.get("model"))
-            self._find = self._reader.others.find if self._id and self._model else self._find
+    def _read(self, values: dict[str, Any]) -> Iterator[Delta]:
+        if "reasoning" in values:
+            yield from self._add_reasoning(reasoning_text(values["reasoning"]))
+        if "signature" in values:
+            yield from self._add_reasoning("")
+            yield from self._close_reasoning({"signature": text_of(values["signature"])})
+        if values.get("content") is not None:
+            yield from self._content(values["content"])
+        if "tool_calls" in values and self._reader.tool_calls is not None:
+            yield from self._add_calls(values["tool_calls"], self._reader.tool_calls)
+        if "usage" in values:
+            self._usage = later(self._usage, as_object(values["usage"]) or {})
+        self._vendor_reason = text_of(values.get("finish_reason")) or self._vendor_reason
+        self._is_done = self._is_done or values.get("done") is True
+        if "id" in values or "model" in values:
+            self._id = self._id or text_of(values.get("id"))
+            self._model = self._model or text_of(values.get("model"))
+            self._find = self._reader.later_finder.find if self._id and self._model else self._find
 
     def _content(self, content: Any) -> Iterator[Delta]:
         """Yield the deltas of content: text, or an array of blocks."""
         for block in content_blocks(content, "content_pointer"):
             if block["type"] == "text":
-                yield from self._close()
+                yield from self._close_reasoning()
                 yield Delta(block["text"])
             else:
-                yield from self._think(block["text"])
+                yield from self._add_reasoning(block["text"])
                 if block["state"]:
-                    yield from self._close(block["state"])
+                    yield from self._close_reasoning(block["state"])
 
-    def _think(self, text: str) -> Iterator[Delta]:
-        self._thoughts = [*(self._thoughts or ()), text]
+    def _add_reasoning(self, text: str) -> Iterator[Delta]:
+        self._reasoning = [*(self._reasoning or ()), text]
         if text:
             yield Delta(reasoning=text)
 
-    def _close(self, state: dict[str, Any] | None = None) -> Iterator[Delta]:
-        """End the reasoning that is open, with what the endpoint wants back of it."""
-        if self._thoughts is None:
+    def _close_reasoning(self, state: dict[str, Any] | None = None) -> Iterator[Delta]:
+        """End the open reasoning, with the state that the endpoint needs back."""
+        if self._reasoning is None:
             return
-        block = {"type": "reasoning", "text": "".join(self._thoughts), "state": state or {}}
-        self._thoughts = None
+        block = {"type": "reasoning", "text": "".join(self._reasoning), "state": state or {}}
+        self._reasoning = None
         part = self._decode(block, self._exchange.context)
         if part is not None:
             yield closing(part)
 
-    def _called(self, value: Any, reader: CallReader) -> Iterator[Delta]:
-        calls = [call for item in reader.read(value) if (call := self._call(item)) is not None]
-        pieces = [piece for call in calls if isinstance(piece := self._calls.piece(call), ToolCallDelta)]
-        if pieces:
-            yield from self._close()
-            yield Delta(tool_calls=pieces)
+    def _add_calls(self, value: Any, reader: ToolCallReader) -> Iterator[Delta]:
+        calls = [call for fragment in reader.read(value) if (call := self._call(fragment)) is not None]
+        deltas = [delta for call in calls if isinstance(delta := self._calls.piece(call), ToolCallDelta)]
+        if deltas:
+            yield from self._close_reasoning()
+            yield Delta(tool_calls=deltas)
 
-    def _call(self, found: Found) -> dict[str, Any] | None:
-        """Return a fragment in the shape of Chat Completions, or None for a piece of something that isn't a call."""
-        if found.index is not None and not found.whole:
-            if not (found.id or found.name) and found.index not in self._indexes:
+    def _call(self, fragment: ToolCallFragment) -> dict[str, Any] | None:
+        """Return a fragment as Chat Completions has it; None for a fragment of something that isn't a call."""
+        if fragment.index is not None and not fragment.is_complete:
+            if not (fragment.id or fragment.name) and fragment.index not in self._indexes:
                 return None
-            self._indexes.add(found.index)
-        function = {"name": found.name, "arguments": found.arguments}
-        if not found.whole:
-            return {"index": found.index, "id": found.id, "function": function}
-        again = found.id in self._whole
-        self._whole.add(found.id)
-        return {"id": "" if again else found.id, "function": function}
+            self._indexes.add(fragment.index)
+        function = {"name": fragment.name, "arguments": fragment.arguments}
+        if not fragment.is_complete:
+            return {"index": fragment.index, "id": fragment.id, "function": function}
+        is_repeated = fragment.id in self._complete_ids
+        self._complete_ids.add(fragment.id)
+        return {"id": "" if is_repeated else fragment.id, "function": function}
 
     def _end(self) -> End:
-        reader, context = self._provider.reader, self._exchange.context
+        reader, context = self._provider.reply_reader, self._exchange.context
         has_calls = bool(self._calls)
-        if not self._finish and not has_calls and not self._done:
+        if not self._vendor_reason and not has_calls and not self._is_done:
             context.notice(notices.FINISH_MISSING, "the stream ended without a finish reason", "")
         reason = finish_reason(
-            self._finish or ("stop" if self._done else ""),
-            reader.words,
+            self._vendor_reason or ("stop" if self._is_done else ""),
+            reader.finish_reasons,
             has_calls=has_calls,
-            trust_calls=reader.trust_calls or not self._finish,
+            finish_from_calls=reader.finish_from_calls or not self._vendor_reason,
         )
         return End(
             reason,
-            note_odd(reader.counter.usage(self._counts), context),
-            self._model or asked_model(self._exchange, self._provider),
+            note_odd(reader.usage_reader.usage(self._usage), context),
+            self._model or requested_model(self._exchange, self._provider),
             self._id,
-            finish_word=self._finish,
+            finish_word=self._vendor_reason,
             notices=context.notices,
-            raw={"usage": self._counts} if self._counts else None,
+            raw={"usage": self._usage} if self._usage else None,
         )

@@ -1,4 +1,4 @@
-"""An endpoint that is described by a few settings, and what it makes of one reply."""
+"""An endpoint with a few settings, and its responses to one reply."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def acme() -> Callable[..., HttpGeneric]:
-    """Return a maker of providers at a server: one option says what is not the usual."""
+    """Return a function that makes a provider for a server, with options."""
 
     def make(server: Server, **options: Any) -> HttpGeneric:
         template = {"m": "{{ messages }}", "stream": "{{ stream }}"}
@@ -28,22 +28,22 @@ def acme() -> Callable[..., HttpGeneric]:
 
 
 @pytest.fixture
-def asked(acme: Callable[..., HttpGeneric]) -> Callable[..., ChatResponse]:
-    """Return what asks for a whole reply: the server's answer, and options of the provider."""
+def request_chat(acme: Callable[..., HttpGeneric]) -> Callable[..., ChatResponse]:
+    """Return a function that serves a reply and requests it, with options of the provider."""
 
-    def ask(answer: Reply, **options: Any) -> ChatResponse:
+    def request(answer: Reply, **options: Any) -> ChatResponse:
         with serve(answer) as server:
             return acme(server, **options).blocking.chat("hi")
 
-    return ask
+    return request
 
 
 @pytest.fixture
-def streamed(acme: Callable[..., HttpGeneric]) -> Callable[..., ChatResponse]:
-    """Return what asks for a stream, and folds it."""
+def request_stream(acme: Callable[..., HttpGeneric]) -> Callable[..., ChatResponse]:
+    """Return a function that serves a reply, requests a stream and folds it."""
 
-    def ask(answer: Reply, **options: Any) -> ChatResponse:
+    def request(answer: Reply, **options: Any) -> ChatResponse:
         with serve(answer) as server:
             return acme(server, **options).blocking.stream("hi").response()
 
-    return ask
+    return request

@@ -1,6 +1,6 @@
-"""Recorded replies through providers that are data alone: ``python replay.py [FOLDER]``.
+"""Recorded replies through providers that are only files: ``python replay.py [FOLDER]``.
 
-FOLDER holds ``corpus/`` and ``replay/replay.py``; by default it is ``shared`` beside the repository. The harness there
+FOLDER holds ``corpus/`` and ``replay/replay.py``; by default it is ``shared`` next to the repository. The harness there
 serves each recording and compares; here its providers are replaced by the examples that this package ships. Exit status
 0 where at least 95 of 100 exchanges agree, or where there are no recordings.
 """
@@ -29,8 +29,8 @@ ENOUGH = "0.95"
 def provider_for(row: Any, base: str) -> HttpGeneric:
     """Return the example for a recording, pointed at the harness."""
     name, path = PLACES[row["provider"]]
-    asked = row["request_body"]
-    model = (asked.get("model") if isinstance(asked, dict) else None) or "m"
+    body = row["request_body"]
+    model = (body.get("model") if isinstance(body, dict) else None) or "m"
     return HttpGeneric.from_file(EXAMPLES / name, model, url=base + path, max_retries=0)
 
 

@@ -1,4 +1,4 @@
-"""Keys in an endpoint's address, in ``query=`` or in its body are secrets, however they are spelled."""
+"""Keys in an endpoint's address, in ``query=`` or in its body are secrets, in any spelling."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KEY = "c4n4ry/K+y=and more"
 BODY = {"q": "{{ messages }}"}
-WAYS: dict[str, Any] = {
+LOCATIONS: dict[str, Any] = {
     "in the url": lambda url: {"url": f"{url}/x?v=1&key={quote_plus(KEY)}"},
     "in a stream's url": lambda url: {
         "url": f"{url}/x?token={quote_plus(KEY)}",
@@ -33,93 +33,99 @@ WAYS: dict[str, Any] = {
 }
 
 
-def made(url: str, way: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> HttpGeneric:
+def make_provider(url: str, location: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> HttpGeneric:
     monkeypatch.setenv("GATE_KEY", KEY)
     monkeypatch.setenv("GATE_URL", f"{url}/x?key={quote_plus(KEY)}")
-    settings = {"body_template": BODY, "max_retries": 0, **WAYS[way](url), **options}
+    settings = {"body_template": BODY, "max_retries": 0, **LOCATIONS[location](url), **options}
     settings.setdefault("stream_config", {"kind": "ndjson", "content_pointer": "/t", "finish_reason_pointer": "/f"})
     return HttpGeneric("gate", "m", response_text_pointer="/t", **settings)
 
 
-def visible(text: str) -> bool:
+def has_key(text: str) -> bool:
     return "c4n4ry" in text
 
 
 def failure(provider: HttpGeneric, streamed: bool) -> str:
-    """Return all that can be seen of a call that fails, but for the frame of this test."""
+    """Return the traceback and the fields of a failed call's error, without the frame of this test."""
     with pytest.raises(TakoError) as caught:
         provider.blocking.stream("hi").response() if streamed else provider.blocking.chat("hi")
     error = caught.value
     frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
-    seen = traceback.TracebackException(type(error), error, frames)
-    return "".join(seen.format()) + repr(vars(error))
+    summary = traceback.TracebackException(type(error), error, frames)
+    return "".join(summary.format()) + repr(vars(error))
 
 
 def echo(received: Received) -> Any:
-    """Repeat an address and a key as gateways do."""
+    """Repeat the address and the key in an error, as gateways do."""
     query = "&".join(f"{name}={value}" for name, value in received.query.items())
-    told = {"url": f"{received.path}?{query}", "raw": quote(KEY), "plus": quote_plus(KEY), "key": KEY, "cut": KEY[:9]}
-    return reply(json={"error": {"message": json.dumps(told), "code": KEY}}, status=403)
+    message = {
+        "url": f"{received.path}?{query}",
+        "raw": quote(KEY),
+        "plus": quote_plus(KEY),
+        "key": KEY,
+        "cut": KEY[:9],
+    }
+    return reply(json={"error": {"message": json.dumps(message), "code": KEY}}, status=403)
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["chat", "stream"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("location", LOCATIONS)
 def test_no_error_shows_a_key_that_the_server_repeats(
-    way: str, streamed: bool, monkeypatch: pytest.MonkeyPatch
+    location: str, streamed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serve(echo) as server:
-        seen = failure(made(server.url, way, monkeypatch), streamed)
+        text = failure(make_provider(server.url, location, monkeypatch), streamed)
         sent = json.dumps(server.requests[0].query) + server.requests[0].body.decode()
-    assert visible(sent)
-    assert not visible(seen)
-    assert "403" in seen
+    assert has_key(sent)
+    assert not has_key(text)
+    assert "403" in text
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["chat", "stream"])
-@pytest.mark.parametrize("way", WAYS)
-def test_no_error_without_a_reply_shows_it(way: str, streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_no_error_without_a_reply_shows_it(location: str, streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(reply(json={})) as server:
         url = server.url
-    assert not visible(failure(made(url, way, monkeypatch), streamed))
+    assert not has_key(failure(make_provider(url, location, monkeypatch), streamed))
 
 
-WRITTEN = "sk-c4n4ry-written-down"
-IN_PLAIN_SIGHT: dict[str, Any] = {
-    "in a path": lambda url: {"url": f"{url}/hooks/{WRITTEN}/x"},
+PLAIN_KEY = "sk-c4n4ry-written-down"
+PLAIN_KEYS: dict[str, Any] = {
+    "in a path": lambda url: {"url": f"{url}/hooks/{PLAIN_KEY}/x"},
     "in a path, without a prefix": lambda url: {"url": f"{url}/hooks/T0c4n4ryQX7mZ2kLpW9sRt4v/x"},
     "in a body": lambda url: {"url": f"{url}/x", "body_template": {**BODY, "login": [{"password": "c4n4ry!?"}]}},
-    "in a body, under any name": lambda url: {"url": f"{url}/x", "body_template": {**BODY, "by": WRITTEN}},
+    "in a body, under any name": lambda url: {"url": f"{url}/x", "body_template": {**BODY, "by": PLAIN_KEY}},
 }
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["chat", "stream"])
-@pytest.mark.parametrize("way", IN_PLAIN_SIGHT)
-def test_a_key_that_is_written_in_a_path_or_a_body_is_hidden_too(way: str, streamed: bool) -> None:
+@pytest.mark.parametrize("location", PLAIN_KEYS)
+def test_a_key_that_is_written_in_a_path_or_a_body_is_hidden_too(location: str, streamed: bool) -> None:
     def repeat(received: Received) -> Any:
         return reply(json={"error": {"message": f"{received.path} {received.body.decode()}"}}, status=403)
 
     with serve(repeat) as server:
-        settings = {"body_template": BODY, "max_retries": 0, **IN_PLAIN_SIGHT[way](server.url)}
+        settings = {"body_template": BODY, "max_retries": 0, **PLAIN_KEYS[location](server.url)}
         stream = {"kind": "ndjson", "content_pointer": "/t", "finish_reason_pointer": "/f"}
         provider = HttpGeneric("gate", "m", response_text_pointer="/t", stream_config=stream, **settings)
-        seen = failure(provider, streamed)
-        assert visible(server.requests[0].path + server.requests[0].body.decode())
-    assert "403" in seen
-    assert not visible(seen + provider.url + repr(provider))
+        text = failure(provider, streamed)
+        assert has_key(server.requests[0].path + server.requests[0].body.decode())
+    assert "403" in text
+    assert not has_key(text + provider.url + repr(provider))
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_no_repr_and_no_pickle_shows_it(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    provider = made("http://127.0.0.1:9", way, monkeypatch)
-    assert not visible(repr(provider) + repr(vars(provider)) + provider.url)
-    assert not visible(pickle.dumps(provider).decode("latin-1"))
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_no_repr_and_no_pickle_shows_it(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = make_provider("http://127.0.0.1:9", location, monkeypatch)
+    assert not has_key(repr(provider) + repr(vars(provider)) + provider.url)
+    assert not has_key(pickle.dumps(provider).decode("latin-1"))
     assert provider.url.startswith("http://127.0.0.1:9/")
 
 
-@pytest.mark.parametrize("way", ["in a variable", "in a body", "in a url of a variable"])
-def test_a_variable_is_read_again_in_another_process(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("location", ["in a variable", "in a body", "in a url of a variable"])
+def test_a_variable_is_read_again_in_another_process(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(reply(json={"t": "ok"})) as server:
-        data = pickle.dumps(made(server.url, way, monkeypatch))
+        data = pickle.dumps(make_provider(server.url, location, monkeypatch))
         monkeypatch.setenv("GATE_KEY", "c4n4ry-two")
         monkeypatch.setenv("GATE_URL", f"{server.url}/x?key=c4n4ry-two")
         assert pickle.loads(data).blocking.chat("hi").text == "ok"
@@ -127,7 +133,7 @@ def test_a_variable_is_read_again_in_another_process(way: str, monkeypatch: pyte
 
 
 def test_a_key_that_was_written_down_does_not_travel(monkeypatch: pytest.MonkeyPatch) -> None:
-    provider = pickle.loads(pickle.dumps(made("http://127.0.0.1:9", "in query", monkeypatch)))
+    provider = pickle.loads(pickle.dumps(make_provider("http://127.0.0.1:9", "in query", monkeypatch)))
     with pytest.raises(ConfigurationError, match="a key never travels in a pickle"):
         provider.blocking.chat("hi")
 
@@ -142,12 +148,12 @@ def test_what_is_no_key_is_sent_as_it_was_and_travels() -> None:
     assert provider.secrets == []
 
 
-def test_a_key_is_told_by_its_looks_where_its_name_says_nothing() -> None:
+def test_text_that_looks_like_a_key_is_one_under_any_name() -> None:
     provider = HttpGeneric("gate", "m", "http://127.0.0.1:9/x?appid=9f8e7d6c5b4a39281706f5e4d3c2b1a0", BODY)
     assert "9f8e7d6c" not in repr(vars(provider)) + pickle.dumps(provider).decode("latin-1")
 
 
-def test_a_bad_address_is_told_without_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_about_an_address_has_no_keys_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATE_URL", f"ftp://gate/{KEY}")
     for url in (
         f"https://gate/{{{{ other }}}}?key={KEY}",
@@ -157,7 +163,7 @@ def test_a_bad_address_is_told_without_its_keys(monkeypatch: pytest.MonkeyPatch)
     ):
         with pytest.raises(ConfigurationError) as caught:
             HttpGeneric("gate", "m", url, BODY)
-        assert not visible(str(caught.value))
+        assert not has_key(str(caught.value))
         assert "url=" in str(caught.value)
 
 
@@ -175,11 +181,11 @@ def test_a_configuration_refuses_a_key_and_takes_a_variable(line: str, key: str,
     with pytest.raises(ConfigurationError, match=f"providers.a.{key} holds a secret itself"):
         load_config(path)
     path.write_text(f'[providers.a]\nuse = "http-generic:m"\n{line.replace("c4n4ry", "$ENV:GATE_KEY")}\n')
-    if key != "url":  # in a URL a reference is no whole value
+    if key != "url":  # a URL with a reference in it is text
         load_config(path)
 
 
-def test_a_configuration_holds_a_whole_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configuration_may_have_all_settings_of_an_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATE_KEY", KEY)
     with serve(reply(json={"t": "ok"}), reply(json={"t": "ok"})) as server:
         settings = f'url = "{server.url}/x"\nresponse_text_pointer = "/t"\nquery = {{ key = "$ENV:GATE_KEY" }}\n'

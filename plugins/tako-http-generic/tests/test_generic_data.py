@@ -1,4 +1,4 @@
-"""A distribution that holds a file of data and an entry point, and no code: installed, called by name, taken out."""
+"""A distribution with a file and an entry point, and no code: installed, called by name, uninstalled."""
 
 from __future__ import annotations
 
@@ -73,25 +73,25 @@ def wheel(folder: Path, url: str) -> Path:
 
 
 class Environment:
-    """A virtual environment that sees what the running one has, beside its own packages."""
+    """A virtual environment with its own packages and those of the running one."""
 
     def __init__(self, folder: Path) -> None:
         self.uv("venv", "-q", "--python", sys.executable, str(folder))
         self.python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-        found = next(folder.glob("lib/python*/site-packages"), folder / "Lib" / "site-packages")
-        here = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
-        lines = [f"import site; site.addsitedir({path!r})" for path in here]
-        (found / "outer.pth").write_text("\n".join(lines) + "\n")
+        packages = next(folder.glob("lib/python*/site-packages"), folder / "Lib" / "site-packages")
+        paths = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+        lines = [f"import site; site.addsitedir({path!r})" for path in paths]
+        (packages / "outer.pth").write_text("\n".join(lines) + "\n")
 
     def uv(self, *arguments: str) -> None:
         variables = {**os.environ, "UV_OFFLINE": "1"}
         subprocess.run([sys.executable, "-m", "uv", *arguments], check=True, capture_output=True, env=variables)
 
     def run(self, *command: str, ok: bool | None = True) -> str:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TAKO_", "COVERAGE"))}
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(("TAKO_", "COVERAGE"))}
         done = subprocess.run(
             [self.python, *command],
-            env={**kept, "ACME_KEY": "k-12345"},
+            env={**variables, "ACME_KEY": "k-12345"},
             capture_output=True,
             text=True,
             timeout=120,
@@ -119,15 +119,15 @@ def answer(request: Received) -> Reply:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     folder = tmp_path_factory.mktemp("data")
     with serve(answer) as server:
-        made = Environment(folder / "venv")
+        environment = Environment(folder / "venv")
         path = wheel(folder, server.url)
-        made.uv("pip", "install", "-q", "--no-deps", "--no-index", "--python", made.python, str(path))
-        yield made
+        environment.uv("pip", "install", "-q", "--no-deps", "--no-index", "--python", environment.python, str(path))
+        yield environment
 
 
 @pytest.fixture(scope="module")
-def found(installed: Environment) -> dict[str, Any]:
-    """What one program sees of it: starting another for each test would cost more than all of them."""
+def facts(installed: Environment) -> dict[str, Any]:
+    """Return what one program learns of it: a program for each test would take longer than all tests."""
     return installed.result(  # type: ignore[no-any-return]  # the program's own JSON
         """
         import asyncio
@@ -135,7 +135,7 @@ def found(installed: Environment) -> dict[str, Any]:
         result["lazy"] = [name for name in sys.modules if name.startswith("tako_")]
         provider = tako.get_provider("acme:small", timeout=50)
         result["id"] = provider.id
-        result["said"] = provider.blocking.chat("hi").text
+        result["text"] = provider.blocking.chat("hi").text
         result["default"] = tako.get_provider("acme").blocking.chat("hi").text
         result["streamed"] = provider.blocking.stream("hi").response().text
         result["same"] = tako.providers.Acme is type(provider)
@@ -153,12 +153,12 @@ def found(installed: Environment) -> dict[str, Any]:
     )
 
 
-def test_it_is_called_by_name_streamed_and_found_in_the_facade(found: dict[str, Any]) -> None:
-    assert {name: value for name, value in found.items() if name != "errors"} == {
+def test_it_is_called_by_name_streamed_and_found_in_the_facade(facts: dict[str, Any]) -> None:
+    assert {name: value for name, value in facts.items() if name != "errors"} == {
         "listed": ["Acme", "AcmeCode"],
         "lazy": [],
         "id": "acme:small",
-        "said": "small of Acme",
+        "text": "small of Acme",
         "default": "large of Acme",
         "streamed": "from Acme",
         "same": True,
@@ -168,9 +168,9 @@ def test_it_is_called_by_name_streamed_and_found_in_the_facade(found: dict[str, 
     }
 
 
-def test_what_is_wrong_with_the_data_is_said_with_the_file(found: dict[str, Any]) -> None:
-    gone, bad = found["errors"]
-    assert "package 'acme_gateway' holds no file AcmeGone.toml and no AcmeGone.json" in gone
+def test_what_is_wrong_with_the_data_is_said_with_the_file(facts: dict[str, Any]) -> None:
+    gone, bad = facts["errors"]
+    assert "package 'acme_gateway' has no file AcmeGone.toml or AcmeGone.json" in gone
     assert "AcmeBad.toml: Object contains unknown field `address`" in bad
 
 
@@ -184,7 +184,7 @@ def test_the_command_takes_it(installed: Environment) -> None:
 
 def test_uninstalled_it_is_gone(installed: Environment) -> None:
     installed.uv("pip", "uninstall", "-q", "--python", installed.python, "acme-gateway")
-    said = installed.result(
+    message = installed.result(
         """
         try:
             tako.get_provider("acme:m")
@@ -192,4 +192,4 @@ def test_uninstalled_it_is_gone(installed: Environment) -> None:
             result = str(error)
         """
     )
-    assert "no provider 'acme' is installed" in said
+    assert "no provider 'acme' is installed" in message

@@ -10,7 +10,7 @@ from tako_http_generic import EXAMPLES, HttpGeneric
 from tako import ChatRequest, Message
 from tako.testing.server import reply, serve
 
-BEGUN = [Message.user("Hi"), Message.assistant("{")]
+PREFILL = [Message.user("Hi"), Message.assistant("{")]
 ANSWERS: dict[str, Any] = {
     "openai": {"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]},
     "anthropic": {"content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn"},
@@ -33,7 +33,7 @@ def test_a_claude_behind_a_described_endpoint(
         monkeypatch.setenv(name, "k-12345")
     with serve(reply(json=ANSWERS[shape])) as server:
         provider = HttpGeneric.from_file(EXAMPLES / f"{shape}.toml", model, url=server.url)
-        response = provider.blocking.chat(ChatRequest(BEGUN, temperature=0.2, top_p=0.9))
+        response = provider.blocking.chat(ChatRequest(PREFILL, temperature=0.2, top_p=0.9))
         body = server.requests[0].json
     assert {name: body[name] for name in ("temperature", "top_p") if name in body} == sent
     assert len(body["messages"]) == turns

@@ -1,4 +1,4 @@
-"""Whole replies of an endpoint that is described by its settings: pointers, words, counts, calls and errors."""
+"""Complete replies of an endpoint: pointers, finish reasons, usage, tool calls and errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tako.testing.server import reply
 if TYPE_CHECKING:
     from tako.testing.server import Reply
 
-Asked = Callable[..., ChatResponse]
+RequestChat = Callable[..., ChatResponse]
 CODES = {
     "418": "OverloadedError",
     "E17": "ContextLengthError",
@@ -23,14 +23,16 @@ CODES = {
 }
 
 
-def test_the_first_pointer_that_leads_to_something_counts(asked: Asked) -> None:
+def test_the_first_pointer_that_leads_to_something_counts(request_chat: RequestChat) -> None:
     pointers = ["/a", "/b/0", "/c"]
-    assert asked(reply(json={"a": None, "b": [""], "c": "third"}), response_text_pointer=pointers).text == "third"
-    assert asked(reply(json={"a": "first", "c": "third"}), response_text_pointer=pointers).text == "first"
+    assert (
+        request_chat(reply(json={"a": None, "b": [""], "c": "third"}), response_text_pointer=pointers).text == "third"
+    )
+    assert request_chat(reply(json={"a": "first", "c": "third"}), response_text_pointer=pointers).text == "first"
 
 
 @pytest.mark.parametrize(
-    ("pointer", "body", "said"),
+    ("pointer", "body", "message"),
     [
         ("/text", {"output": "x"}, r"/text leads nowhere: the reply is an object with 'output'"),
         ("/a/0/b", {"a": []}, r"/a/0/b leads nowhere: /a is an array of 0"),
@@ -40,15 +42,17 @@ def test_the_first_pointer_that_leads_to_something_counts(asked: Asked) -> None:
         ("/a", {"a": 3}, r"response_text_pointer leads to a number, which isn't text"),
     ],
 )
-def test_a_pointer_that_leads_nowhere_says_how_far_it_got(asked: Asked, pointer: str, body: Any, said: str) -> None:
-    with pytest.raises(ResponseError, match=said) as raised:
-        asked(reply(json=body), response_text_pointer=pointer)
+def test_a_pointer_that_leads_nowhere_says_how_far_it_got(
+    request_chat: RequestChat, pointer: str, body: Any, message: str
+) -> None:
+    with pytest.raises(ResponseError, match=message) as raised:
+        request_chat(reply(json=body), response_text_pointer=pointer)
     assert str(raised.value).startswith("acme:m: ")
     assert "\n" not in str(raised.value)
 
 
-def test_the_words_and_counts_of_an_endpoint_can_be_told(asked: Asked) -> None:
-    response = asked(
+def test_settings_name_the_finish_reasons_and_counts_of_an_endpoint(request_chat: RequestChat) -> None:
+    response = request_chat(
         reply(json={"text": "a", "why": "budget", "meter": {"in": 2, "more": {"in": 3}, "out": 4}}),
         finish_reason_pointer="/why",
         finish_reasons={"budget": "length"},
@@ -58,18 +62,18 @@ def test_the_words_and_counts_of_an_endpoint_can_be_told(asked: Asked) -> None:
     assert (response.finish_reason, response.usage) == (FinishReason.LENGTH, Usage(5, 4))
 
 
-def test_a_finish_reason_that_is_missing_or_unknown_is_other(asked: Asked) -> None:
-    response = asked(reply(json={"text": "a"}), finish_reason_pointer="/why")
+def test_a_finish_reason_that_is_missing_or_unknown_is_other(request_chat: RequestChat) -> None:
+    response = request_chat(reply(json={"text": "a"}), finish_reason_pointer="/why")
     assert response.finish_reason is FinishReason.OTHER
     assert [notice.code for notice in response.notices] == ["finish_missing"]
-    assert asked(reply(json={"text": "a", "why": "moon"}), finish_reason_pointer="/why").finish_reason == "other"
-    assert asked(reply(json={"text": "a"})).finish_reason is FinishReason.STOP
+    assert request_chat(reply(json={"text": "a", "why": "moon"}), finish_reason_pointer="/why").finish_reason == "other"
+    assert request_chat(reply(json={"text": "a"})).finish_reason is FinishReason.STOP
 
 
-def test_calls_without_or_with_equal_ids_get_unique_ones(asked: Asked) -> None:
+def test_calls_without_or_with_equal_ids_get_unique_ones(request_chat: RequestChat) -> None:
     calls = ToolCalls(pointer="/calls", name_pointer="/n", arguments_pointer="/a")
     body = {"calls": [{"n": "f", "a": {}}, {"id": "x", "n": "f", "a": "{}"}, {"id": "x", "n": "g", "a": '{"b'}]}
-    response = asked(reply(json=body), tool_calls=calls)
+    response = request_chat(reply(json=body), tool_calls=calls)
     ids = [call.id for call in response.tool_calls]
     assert len(set(ids)) == 3
     assert all(ids)
@@ -78,7 +82,7 @@ def test_calls_without_or_with_equal_ids_get_unique_ones(asked: Asked) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected", "said"),
+    ("answer", "expected", "message"),
     [
         (
             reply(json={"problem": {"code": "E17", "message": "too long"}}, status=400),
@@ -92,15 +96,17 @@ def test_calls_without_or_with_equal_ids_get_unique_ones(asked: Asked) -> None:
         (reply(json={}, status=503), errors.OverloadedError, "503"),
     ],
 )
-def test_statuses_and_codes_become_classes(asked: Asked, answer: Reply, expected: type[Exception], said: str) -> None:
-    with pytest.raises(expected, match=said) as raised:
-        asked(answer, error_pointer="/problem", error_codes=CODES)
+def test_statuses_and_codes_become_classes(
+    request_chat: RequestChat, answer: Reply, expected: type[Exception], message: str
+) -> None:
+    with pytest.raises(expected, match=message) as raised:
+        request_chat(answer, error_pointer="/problem", error_codes=CODES)
     assert type(raised.value) is expected
 
 
-def test_where_an_error_says_what_and_which(asked: Asked) -> None:
+def test_pointers_lead_to_the_message_and_the_code_of_an_error(request_chat: RequestChat) -> None:
     with pytest.raises(errors.PermissionDeniedError, match="acme:m: 403 no_money: pay first"):
-        asked(
+        request_chat(
             reply(json={"ok": 0, "fault": {"kind": "no_money"}, "text": None, "say": ["pay first"]}),
             error_pointer="/fault",
             error_code_pointer="/fault/kind",

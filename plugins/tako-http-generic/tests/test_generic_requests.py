@@ -1,4 +1,4 @@
-"""What goes out: templates, placeholders, shapes, headers; and what a template has no place for."""
+"""Requests: templates, placeholders, formats, headers; and fields that a template has no placeholder for."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ PIXEL = "iVBORw0KGgo="
 WEATHER = Tool("weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}})
 
 
-def made(template: Any, **options: Any) -> HttpGeneric:
+def make_provider(template: Any, **options: Any) -> HttpGeneric:
     return HttpGeneric("acme", "large", "http://localhost:1/chat", template, **options)
 
 
-def encoded(provider: HttpGeneric, request: ChatRequest | str, *, stream: bool = False) -> Exchange:
+def encode(provider: HttpGeneric, request: ChatRequest | str, *, stream: bool = False) -> Exchange:
     """Encode a request, without sending it."""
-    asked = ChatRequest([Message.user(request)]) if isinstance(request, str) else request
-    coroutine = prepare(provider, PLUGINS.ask("tako_translator", provider), asked, stream)
+    chat_request = ChatRequest([Message.user(request)]) if isinstance(request, str) else request
+    coroutine = prepare(provider, PLUGINS.ask("tako_translator", provider), chat_request, stream)
     try:
         coroutine.send(None)
     except StopIteration as done:
@@ -53,11 +53,11 @@ def encoded(provider: HttpGeneric, request: ChatRequest | str, *, stream: bool =
 
 
 def sent(provider: HttpGeneric, request: ChatRequest | str, *, stream: bool = False) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(encoded(provider, request, stream=stream).body))
+    return msgspec.json.decode(msgspec.json.encode(encode(provider, request, stream=stream).body))
 
 
-def noted(provider: HttpGeneric, request: ChatRequest) -> list[tuple[str, str]]:
-    return [(notice.code, notice.path) for notice in encoded(provider, request).notices]
+def notices_of(provider: HttpGeneric, request: ChatRequest) -> list[tuple[str, str]]:
+    return [(notice.code, notice.path) for notice in encode(provider, request).notices]
 
 
 EVERYTHING = {
@@ -101,7 +101,9 @@ FULL = ChatRequest(
 
 
 def test_a_placeholder_is_replaced_by_its_value_and_the_rest_of_the_template_stays() -> None:
-    provider = made({"a": ["{{ messages }}", 1, {"b": "{{model}}", "c": None}], "stream": "{{ stream }}", "d": "$ {x}"})
+    provider = make_provider(
+        {"a": ["{{ messages }}", 1, {"b": "{{model}}", "c": None}], "stream": "{{ stream }}", "d": "$ {x}"}
+    )
     assert sent(provider, "hi") == {
         "a": [[{"role": "user", "content": "hi"}], 1, {"b": "large", "c": None}],
         "stream": False,
@@ -110,7 +112,7 @@ def test_a_placeholder_is_replaced_by_its_value_and_the_rest_of_the_template_sta
 
 
 def test_a_key_whose_placeholder_is_absent_is_left_out() -> None:
-    provider = made(
+    provider = make_provider(
         {"m": "{{ messages }}", "t": "{{ temperature }}", "o": {"n": "{{ max_tokens }}"}, "s": "{{ stop }}"}
     )
     assert sent(provider, "hi") == {"m": [{"role": "user", "content": "hi"}], "o": {}}
@@ -127,28 +129,28 @@ def test_defaults_stand_for_what_a_request_does_not_say() -> None:
 
 
 def test_the_request_placeholder_is_a_request_that_tako_reads() -> None:
-    body = sent(made("{{ request }}"), FULL)
+    body = sent(make_provider("{{ request }}"), FULL)
     again = msgspec.convert(body, ChatRequest)
     assert again == msgspec.structs.replace(FULL, model="large")
 
 
-@pytest.mark.parametrize("shape", ["tako", "openai", "anthropic", "ollama"])
-def test_every_shape_carries_everything_that_it_has_a_word_for(shape: Any) -> None:
-    exchange = encoded(made(EVERYTHING, messages_format=shape), FULL)
+@pytest.mark.parametrize("message_format", ["tako", "openai", "anthropic", "ollama"])
+def test_every_format_has_everything_that_it_has_a_field_for(message_format: Any) -> None:
+    exchange = encode(make_provider(EVERYTHING, messages_format=message_format), FULL)
     body = msgspec.json.decode(msgspec.json.encode(exchange.body))
     assert body["system"] == "Be brief."
     assert body["model"] == "large"
     assert len(body["messages"]) == 3
     assert set(body) == set(EVERYTHING)
-    if shape in ("openai", "ollama"):  # efforts are words there
+    if message_format in ("openai", "ollama"):  # efforts are words there
         assert [notice.code for notice in exchange.notices] == ["changed_parameter"]
         assert body["reasoning"] == "low"
     else:
         assert exchange.notices == []
 
 
-def test_messages_in_the_openai_shape() -> None:
-    assert sent(made({"m": "{{ messages }}", "t": "{{ tools }}"}, messages_format="openai"), FULL)["m"] == [
+def test_messages_in_the_openai_format() -> None:
+    assert sent(make_provider({"m": "{{ messages }}", "t": "{{ tools }}"}, messages_format="openai"), FULL)["m"] == [
         {"role": "system", "content": "Be brief."},
         {
             "role": "user",
@@ -167,10 +169,10 @@ def test_messages_in_the_openai_shape() -> None:
     ]
 
 
-def test_messages_in_the_anthropic_shape_alternate_and_results_come_first() -> None:
+def test_messages_in_the_anthropic_format_alternate_and_results_come_first() -> None:
     conversation = ChatRequest([*FULL.messages, Message.user("And now?")], tools=[WEATHER])
     template = {"m": "{{ messages }}", "s": "{{ system }}", "t": "{{ tools }}"}
-    assert sent(made(template, messages_format="anthropic"), conversation) == {
+    assert sent(make_provider(template, messages_format="anthropic"), conversation) == {
         "s": "Be brief.",
         "m": [
             {
@@ -196,7 +198,7 @@ def test_messages_in_the_anthropic_shape_alternate_and_results_come_first() -> N
     }
 
 
-def test_the_anthropic_shape_pairs_calls_with_results_and_notes_what_has_no_counterpart() -> None:
+def test_the_anthropic_format_pairs_calls_with_results_and_notes_what_has_no_counterpart() -> None:
     calls: list[Any] = [ContentPart.tool_call("a|1", "weather", {}), ContentPart.tool_call("c2", "weather", {})]
     request = ChatRequest(
         [
@@ -207,20 +209,20 @@ def test_the_anthropic_shape_pairs_calls_with_results_and_notes_what_has_no_coun
         ],
         tools=[Tool("weather", "", {})],
     )
-    provider = made({"m": "{{ messages }}", "t": "{{ tools }}"}, messages_format="anthropic")
+    provider = make_provider({"m": "{{ messages }}", "t": "{{ tools }}"}, messages_format="anthropic")
     body = sent(provider, request)
     assert body["t"] == [{"name": "weather", "input_schema": {"type": "object"}}]
     assert body["m"][1]["content"] == [{"type": "tool_use", "id": "a_1", "name": "weather", "input": {}}]
     (answer,) = body["m"][2]["content"]
     assert (answer["tool_use_id"], [block["type"] for block in answer["content"]]) == ("a_1", ["text", "image"])
-    assert sorted(noted(provider, request)) == [
+    assert sorted(notices_of(provider, request)) == [
         ("unanswered_call", "messages[1].content[1]"),
         ("unknown_call", "messages[3].content[0]"),
     ]
 
 
-def test_messages_in_the_ollama_shape_have_images_beside_the_text_and_arguments_as_objects() -> None:
-    assert sent(made({"m": "{{ messages }}"}, messages_format="ollama"), FULL)["m"][1:] == [
+def test_messages_in_the_ollama_format_have_images_beside_the_text_and_arguments_as_objects() -> None:
+    assert sent(make_provider({"m": "{{ messages }}"}, messages_format="ollama"), FULL)["m"][1:] == [
         {"role": "user", "content": "What is this?", "images": [PIXEL]},
         {
             "role": "assistant",
@@ -232,29 +234,29 @@ def test_messages_in_the_ollama_shape_have_images_beside_the_text_and_arguments_
     ]
 
 
-def test_what_the_template_has_no_place_for_is_noted_and_refused_where_strict() -> None:
-    provider = made({"m": "{{ messages }}"})
+def test_what_the_template_has_no_placeholder_for_is_noted_and_refused_where_strict() -> None:
+    provider = make_provider({"m": "{{ messages }}"})
     named = ["max_tokens", "metadata", "reasoning", "response_format", "seed", "stop", "temperature"]
     named += ["tool_choice", "tools", "top_p"]
-    assert sorted(noted(provider, FULL)) == [("unsupported_parameter", name) for name in named]
+    assert sorted(notices_of(provider, FULL)) == [("unsupported_parameter", name) for name in named]
     other = ChatRequest([Message.user("hi")], model="small")
-    assert noted(provider, other) == [("unsupported_parameter", "model")]
+    assert notices_of(provider, other) == [("unsupported_parameter", "model")]
     with pytest.raises(UnsupportedError, match="acme:large can't send everything in this strict request: tools: "):
         provider.blocking.chat(ChatRequest([Message.user("hi")], tools=[WEATHER], strict=True))
 
 
 def test_messages_that_nothing_takes_are_noted() -> None:
-    assert noted(made({"s": "{{ system }}"}), ChatRequest([Message.system("a"), Message.user("b")])) == [
+    assert notices_of(make_provider({"s": "{{ system }}"}), ChatRequest([Message.system("a"), Message.user("b")])) == [
         ("unsupported_part", "messages[1]")
     ]
-    anthropic = made({"m": "{{ messages }}"}, messages_format="anthropic")
-    assert noted(anthropic, ChatRequest([Message.system("a"), Message.user("b")])) == [
+    anthropic = make_provider({"m": "{{ messages }}"}, messages_format="anthropic")
+    assert notices_of(anthropic, ChatRequest([Message.system("a"), Message.user("b")])) == [
         ("unsupported_part", "messages[0].content[0]")
     ]
 
 
-@pytest.mark.parametrize("shape", ["tako", "openai", "anthropic", "ollama"])
-def test_parts_that_cannot_go_are_noted_in_every_shape(shape: Any) -> None:
+@pytest.mark.parametrize("message_format", ["tako", "openai", "anthropic", "ollama"])
+def test_parts_that_cannot_go_are_noted_in_every_format(message_format: Any) -> None:
     parts: list[Any] = [
         ContentPart.text(""),
         ContentPart.image("image/tiff", "SUkqAA=="),
@@ -264,7 +266,7 @@ def test_parts_that_cannot_go_are_noted_in_every_shape(shape: Any) -> None:
     ]
     thought = ReasoningPart("hm", State(Origin("other-vendor"), {"signature": "sig"}))
     request = ChatRequest([Message.user(parts), Message.assistant([thought, ContentPart.text("ok")])])
-    assert noted(made({"m": "{{ messages }}"}, messages_format=shape), request) == [
+    assert notices_of(make_provider({"m": "{{ messages }}"}, messages_format=message_format), request) == [
         ("empty_text", "messages[0].content[0]"),
         ("unsupported_media_type", "messages[0].content[1]"),
         ("invalid_image", "messages[0].content[2]"),
@@ -275,7 +277,7 @@ def test_parts_that_cannot_go_are_noted_in_every_shape(shape: Any) -> None:
 
 def test_ollama_fetches_no_images() -> None:
     picture = ChatRequest([Message.user([ContentPart.image_url("https://example.com/a.png"), ContentPart.text("?")])])
-    assert noted(made({"m": "{{ messages }}"}, messages_format="ollama"), picture) == [
+    assert notices_of(make_provider({"m": "{{ messages }}"}, messages_format="ollama"), picture) == [
         ("unsupported_url", "messages[0].content[0]")
     ]
 
@@ -284,21 +286,21 @@ def test_own_reasoning_goes_back_with_its_state() -> None:
     own = ReasoningPart("hm", State(Origin("acme"), {"signature": "sig"}))
     sealed = ReasoningPart("", State(Origin("acme"), {"type": "redacted_thinking", "data": "x"}))
     request = ChatRequest([Message.user("a"), Message.assistant([own, sealed, ContentPart.text("b")])])
-    assert sent(made("{{ messages }}", messages_format="anthropic"), request)[1]["content"] == [
+    assert sent(make_provider("{{ messages }}", messages_format="anthropic"), request)[1]["content"] == [
         {"type": "thinking", "thinking": "hm", "signature": "sig"},
         {"type": "redacted_thinking", "data": "x"},
         {"type": "text", "text": "b"},
     ]
-    assert sent(made("{{ messages }}"), request)[1]["content"][0]["state"]["data"] == {"signature": "sig"}
+    assert sent(make_provider("{{ messages }}"), request)[1]["content"][0]["state"]["data"] == {"signature": "sig"}
 
 
 def test_extra_is_merged_into_the_body_last() -> None:
     extra = {"options": {"b": 2}, "model": "other"}
     request = ChatRequest([Message.user("hi")], extra=extra)
-    body = sent(made({"m": "{{ messages }}", "model": "{{ model }}", "options": {"a": 1}}), request)
+    body = sent(make_provider({"m": "{{ messages }}", "model": "{{ model }}", "options": {"a": 1}}), request)
     assert body["options"] == {"a": 1, "b": 2}
     assert body["model"] == "other"
-    assert noted(made("{{ messages }}"), request) == [("unsupported_parameter", "extra")]
+    assert notices_of(make_provider("{{ messages }}"), request) == [("unsupported_parameter", "extra")]
 
 
 def test_streams_may_have_a_body_and_an_address_of_their_own() -> None:
@@ -313,8 +315,8 @@ def test_streams_may_have_a_body_and_an_address_of_their_own() -> None:
         stream_config=config,
         query={"region": "eu west"},
     )
-    assert encoded(provider, "hi").url == "http://localhost:1/a%2Fb:ask?v=1&region=eu+west"
-    exchange = encoded(provider, "hi", stream=True)
+    assert encode(provider, "hi").url == "http://localhost:1/a%2Fb:ask?v=1&region=eu+west"
+    exchange = encode(provider, "hi", stream=True)
     assert (exchange.url, exchange.body) == ("http://localhost:1/a%2Fb:stream?region=eu+west", {"live": True})
     assert [notice.code for notice in exchange.notices] == ["unsupported_part"]
 
@@ -326,11 +328,13 @@ TEXT = st.one_of(
 
 
 @settings(max_examples=60, deadline=None)
-@given(text=TEXT, system=TEXT, shape=st.sampled_from(["tako", "openai", "anthropic", "ollama"]))
-def test_any_text_arrives_as_that_text_and_never_changes_the_structure(text: str, system: str, shape: Any) -> None:
+@given(text=TEXT, system=TEXT, message_format=st.sampled_from(["tako", "openai", "anthropic", "ollama"]))
+def test_any_text_arrives_as_that_text_and_never_changes_the_structure(
+    text: str, system: str, message_format: Any
+) -> None:
     template = {"a": {"s": "{{ system }}", "m": "{{ messages }}"}, "z": ["{{ model }}", "end"]}
     request = ChatRequest([Message.system(system), Message.user(text)])
-    assert sent(made(template, messages_format=shape), request) == {
+    assert sent(make_provider(template, messages_format=message_format), request) == {
         "a": {"s": system, "m": [{"role": "user", "content": text}]},
         "z": ["large", "end"],
     }
@@ -350,11 +354,11 @@ def test_a_plugin_changes_one_mapping_and_leaves_the_rest() -> None:
     plugin = Shout()
     register(plugin)
     try:
-        assert sent(made({"m": "{{ messages }}"}), "hi") == {"m": [{"role": "user", "content": "HI"}]}
+        assert sent(make_provider({"m": "{{ messages }}"}), "hi") == {"m": [{"role": "user", "content": "HI"}]}
         call, result = ContentPart.tool_call("c1", "weather", {}), ContentPart.tool_result("c1", [TextPart("rain")])
         request = ChatRequest([Message.user("hi"), Message.assistant([call]), Message.user([result])])
-        for shape in ("anthropic", "openai"):  # parts inside of results, too
-            assert "RAIN" in str(sent(made({"m": "{{ messages }}"}, messages_format=shape), request))
+        for message_format in ("anthropic", "openai"):  # parts inside of results, too
+            assert "RAIN" in str(sent(make_provider({"m": "{{ messages }}"}, messages_format=message_format), request))
     finally:
         unregister(plugin)
 
@@ -364,8 +368,8 @@ def test_headers_come_from_the_environment_and_are_shown_nowhere(monkeypatch: py
     headers = [("Authorization", "Bearer $ACME_2_KEY"), ("X-Price", "$$5"), ("X-Team", "$ACME_2_KEY-$ACME_2_KEY$$")]
     with serve(reply(json={"text": "ok"}), reply(json={"error": "s3cret-value is bad"}, status=401)) as server:
         provider = HttpGeneric("acme", "m", server.url, {"m": "{{ messages }}"}, headers=headers)
-        again = pickle.loads(pickle.dumps(provider))
-        assert again.blocking.chat("hi").text == "ok"
+        copy = pickle.loads(pickle.dumps(provider))
+        assert copy.blocking.chat("hi").text == "ok"
         assert server.requests[0].headers["authorization"] == "Bearer s3cret-value"
         assert server.requests[0].headers["x-price"] == "$5"
         assert server.requests[0].headers["x-team"] == "s3cret-value-s3cret-value$"
@@ -382,8 +386,8 @@ def test_the_method_is_the_one_that_is_asked_for() -> None:
 
 
 def test_by_name_with_all_parameters_or_with_a_file() -> None:
-    one = get_provider("http-generic:large", name="acme", url="http://localhost:1", body_template="{{ request }}")
-    assert one.id == "acme:large"
+    provider = get_provider("http-generic:large", name="acme", url="http://localhost:1", body_template="{{ request }}")
+    assert provider.id == "acme:large"
     other = get_provider("http-generic:qwen3", file=str(EXAMPLES / "ollama.toml"), name="box")
     assert (other.id, other.timeout) == ("box:qwen3", 600.0)  # type: ignore[attr-defined]  # it is an HttpGeneric
     assert providers.HttpGeneric is HttpGeneric

@@ -1,4 +1,4 @@
-"""What is wrong with the settings is said in one line, before the network, with the place."""
+"""Wrong settings are one line with the option, before anything is sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOP.append(LOOP)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"body_template": {"a": ["{{ mesages }}"]}}, "body_template/a/0: there is no placeholder '{{ mesages }}'"),
         (
@@ -50,10 +50,10 @@ LOOP.append(LOOP)
         ({"headers": {"X A": "b"}}, "'x a' isn't the name of a header"),
         ({"headers": [("X-A", "$NOT_SET_9")]}, "the header X-A reads NOT_SET_9, which isn't set"),
         ({"headers": [("X-A", "5 $")]}, "the header X-A has a $ without a name: write $$ for a dollar"),
-        ({"headers": [("X-A", "a"), ("x-a", "b")]}, "the header x-a is given twice"),
+        ({"headers": [("X-A", "a"), ("x-a", "b")]}, "the header x-a appears twice"),
         ({"headers": [("X-A",)]}, "headers are pairs of texts (name, value)"),
         ({"url": "ftp://x/y"}, "url='ftp://x/y' isn't a base URL"),
-        ({"url": "https://h/{{ user }}"}, "has another placeholder than {{ model }}"),
+        ({"url": "https://h/{{ user }}"}, "has a placeholder that isn't {{ model }}"),
         ({"url": "https://h/a?b c"}, "has a query with a space"),
         ({"method": "post it"}, "method='post it' isn't an HTTP method"),
         (
@@ -72,9 +72,9 @@ LOOP.append(LOOP)
         ({"colour": "red"}, "HttpGeneric has no option 'colour'"),
     ],
 )
-def test_bad_settings_are_one_line_with_the_provider_and_the_place(changes: dict[str, Any], said: str) -> None:
+def test_bad_settings_are_one_line_with_the_provider_and_the_place(changes: dict[str, Any], message: str) -> None:
     settings = {"id": "acme", "model": "large", "url": URL, "body_template": BODY, **changes}
-    with pytest.raises(ConfigurationError, match=re.escape(said)) as raised:
+    with pytest.raises(ConfigurationError, match=re.escape(message)) as raised:
         HttpGeneric(**settings)
     assert str(raised.value).startswith("acme:large: ")
     assert "\n" not in str(raised.value)
@@ -95,14 +95,14 @@ def test_an_id_is_a_name_and_a_model_is_named() -> None:
         HttpGeneric("acme", "", URL, BODY)
 
 
-def test_capabilities_are_told_or_follow_from_the_settings() -> None:
+def test_capabilities_are_declared_or_follow_from_the_settings() -> None:
     assert HttpGeneric("a", "m", URL, BODY).capabilities.supports_tools is False
     full = HttpGeneric("a", "m", URL, {**BODY, "t": "{{ tools }}"}, tool_calls="/calls", stream_config=OpenAiSse())
     assert (full.capabilities.supports_tools, full.capabilities.supports_streaming) == (True, True)
     patched = HttpGeneric("a", "m", URL, BODY, capabilities={"max_context_tokens": 9, "supports_vision": True})
     assert (patched.capabilities.max_context_tokens, patched.capabilities.supports_vision) == (9, True)
-    whole = HttpGeneric("a", "m", URL, BODY, capabilities=Capabilities(max_context_tokens=9))
-    assert (whole.capabilities.max_context_tokens, whole.capabilities.supports_streaming) == (9, False)
+    declared = HttpGeneric("a", "m", URL, BODY, capabilities=Capabilities(max_context_tokens=9))
+    assert (declared.capabilities.max_context_tokens, declared.capabilities.supports_streaming) == (9, False)
 
 
 TOML = """
@@ -142,7 +142,7 @@ def test_a_file_is_the_same_in_toml_and_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (('url = "https://gateway.example/chat"\n', ""), "Object missing required field `url`"),
         (('"large"', "5"), "Expected `str`, got `int` - at `$.model`"),
@@ -157,11 +157,11 @@ def test_a_file_is_the_same_in_toml_and_json(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_a_file_names_the_file_and_the_place(
-    tmp_path: Path, change: tuple[str, str], said: str
+    tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
     path = tmp_path / "acme.toml"
     path.write_text(TOML.replace(*change))
-    with pytest.raises(ConfigurationError, match=re.escape(said)) as raised:
+    with pytest.raises(ConfigurationError, match=re.escape(message)) as raised:
         HttpGeneric.from_file(path)
     assert str(raised.value).startswith(f"{path}")
     assert str(raised.value).count(str(path)) == 1

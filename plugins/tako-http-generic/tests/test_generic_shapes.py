@@ -1,4 +1,4 @@
-"""Replies in the shapes that ship, whole and streamed."""
+"""Replies of the endpoints in the example files, complete and streamed."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def lines(*items: Any) -> bytes:
 
 
 def named(event: dict[str, Any]) -> bytes:
-    """Write an event that bears its type as a name."""
+    """Return an event with its type as its name."""
     return b"event: %s\ndata: %s\n\n" % (event["type"].encode(), msgspec.json.encode(event))
 
 
-WHOLE = {
+COMPLETE = {
     "openai": {
         "id": "r1",
         "model": "m-1",
@@ -228,35 +228,35 @@ def ids(name: str) -> str:
     return "" if name == "ollama" else "r1"
 
 
-@pytest.mark.parametrize("name", sorted(WHOLE))
-def test_a_whole_reply_in_every_shape_that_ships(name: str) -> None:
-    with serve(reply(json=WHOLE[name])) as server:
+@pytest.mark.parametrize("name", sorted(COMPLETE))
+def test_a_complete_reply_of_every_example(name: str) -> None:
+    with serve(reply(json=COMPLETE[name])) as server:
         response = example(name, server).blocking.chat("hi")
     call = response.tool_calls[0]
     assert (response.text, response.reasoning, response.id, response.model) == ("Sunny.", "hm", ids(name), "m-1")
     assert (call.id, call.name, call.args, len(response.tool_calls)) == ("c1", "f", {"a": 1}, 1)
     assert response.finish_reason is FinishReason.TOOL_CALLS
     assert (response.usage.input_tokens, response.usage.output_tokens) == (10, 5)
-    assert response.raw == WHOLE[name]
+    assert response.raw == COMPLETE[name]
     assert response.notices == []
 
 
 @pytest.mark.parametrize("name", sorted(STREAMED))
-def test_a_streamed_reply_in_every_shape_that_ships_wherever_it_is_split(name: str) -> None:
+def test_a_streamed_reply_of_every_example_in_pieces_of_any_size(name: str) -> None:
     body = STREAMED[name]
     kind = {"content-type": "text/event-stream"}
     with serve(
         reply(body, headers=kind), reply([body[i : i + 7] for i in range(0, len(body), 7)], headers=kind)
     ) as server:
         provider = example(name, server)
-        whole, split = [provider.blocking.stream("hi").response() for _ in range(2)]
-    assert whole == split
-    assert (whole.text, whole.reasoning, whole.id, whole.model) == ("Sunny.", "hm", ids(name), "m-1")
-    assert [(call.id, call.name, call.args) for call in whole.tool_calls] == [("c1", "f", {"a": 1}), ("c2", "g", {})]
-    assert whole.finish_reason is FinishReason.TOOL_CALLS
-    assert whole.usage == Usage(10, 5)
-    passed_over = ["lost_part"] if name == "openai" else []  # its stream has another answer, too
-    assert [notice.code for notice in whole.notices] == passed_over
+        response, split = [provider.blocking.stream("hi").response() for _ in range(2)]
+    assert response == split
+    assert (response.text, response.reasoning, response.id, response.model) == ("Sunny.", "hm", ids(name), "m-1")
+    assert [(call.id, call.name, call.args) for call in response.tool_calls] == [("c1", "f", {"a": 1}), ("c2", "g", {})]
+    assert response.finish_reason is FinishReason.TOOL_CALLS
+    assert response.usage == Usage(10, 5)
+    codes = ["lost_part"] if name == "openai" else []  # its stream has another choice, too
+    assert [notice.code for notice in response.notices] == codes
 
 
 def decoder_of(provider: HttpGeneric) -> PointerDecoder:
@@ -278,22 +278,30 @@ def test_every_stream_that_is_cut_is_an_error_wherever_it_is_cut(name: str) -> N
             assert all(chunk.kind == "delta" for chunk in chunks)
         else:  # only what follows the last word may be missing
             assert [chunk.kind for chunk in chunks].count("end") == 1
-            got = fold(chunks, "acme", "m")
-            assert (got.text, len(got.tool_calls), got.finish_reason.value) == ("Sunny.", 2, "tool_calls")
+            response = fold(chunks, "acme", "m")
+            assert (response.text, len(response.tool_calls), response.finish_reason.value) == (
+                "Sunny.",
+                2,
+                "tool_calls",
+            )
 
 
 @settings(max_examples=40, deadline=None)
 @given(cuts=st.lists(st.integers(0, len(STREAMED["anthropic"])), max_size=8))
 def test_pieces_of_any_size_make_the_same_reply(cuts: list[int]) -> None:
     body = STREAMED["anthropic"]
-    places = [0, *sorted(cuts), len(body)]
+    offsets = [0, *sorted(cuts), len(body)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANTHROPIC_API_KEY", "k-12345")
         provider = HttpGeneric.from_file(EXAMPLES / "anthropic.toml", "m")
     decoder = decoder_of(provider)
-    chunks = [chunk for start, stop in pairwise(places) for chunk in decoder.feed(body[start:stop])]
-    got = fold([*chunks, *decoder.finish(clean=True)], "acme", "m")
-    assert (got.text, got.reasoning, [call.args for call in got.tool_calls]) == ("Sunny.", "hm", [{"a": 1}, {}])
+    chunks = [chunk for start, stop in pairwise(offsets) for chunk in decoder.feed(body[start:stop])]
+    response = fold([*chunks, *decoder.finish(clean=True)], "acme", "m")
+    assert (response.text, response.reasoning, [call.args for call in response.tool_calls]) == (
+        "Sunny.",
+        "hm",
+        [{"a": 1}, {}],
+    )
 
 
 def test_own_reasoning_of_a_stream_goes_back_as_it_came() -> None:

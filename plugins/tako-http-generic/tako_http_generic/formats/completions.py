@@ -1,4 +1,4 @@
-"""The Chat Completions shape of messages and parameters, and Ollama's, which differs from it in three places."""
+"""The formats "openai" (messages and parameters of Chat Completions) and "ollama" (three differences from it)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def encode_openai(part: Part, context: PartContext) -> Any:
 
 
 def encode_ollama(part: Part, context: PartContext) -> Any:
-    """Return the block of one part; Ollama fetches nothing, and takes arguments as objects."""
+    """Return the block of one part. Ollama fetches no URLs, and needs arguments as objects."""
     if isinstance(part, (ImageUrlPart, FileUrlPart)) and not is_data_url(part):
         media = read_media(part, context)
         fetched = media is not None and is_fetched(media, part, context)
@@ -44,16 +44,18 @@ def encode_ollama(part: Part, context: PartContext) -> Any:
             args = {"arguments": part.args}
         block["function"]["arguments"] = args or {}
     if isinstance(part, ToolResultPart) and block is not None:
-        name = _called(part.id, context)
+        name = _tool_name(part.id, context)
         return {**block, "tool_name": name} if name is not None else block
     return block
 
 
-def openai_values(request: ChatRequest, translator: Translator, context: PartContext, *, split: bool) -> dict[str, Any]:
+def openai_values(
+    request: ChatRequest, translator: Translator, context: PartContext, *, separate_system: bool
+) -> dict[str, Any]:
     """Return messages and parameters as Chat Completions has them."""
     body = encode_request(request, "", translator, context, DIALECT, stream=False)
     values = {FIELDS.get(name, name): value for name, value in body.items() if name != "model"}
-    if split:
+    if separate_system:
         system = [message for message in values["messages"] if message["role"] == "system"]
         values["messages"] = [message for message in values["messages"] if message["role"] != "system"]
         if system:
@@ -61,17 +63,20 @@ def openai_values(request: ChatRequest, translator: Translator, context: PartCon
     return values
 
 
-def ollama_values(request: ChatRequest, translator: Translator, context: PartContext, *, split: bool) -> dict[str, Any]:
-    """Return messages with their images beside the text, as bare base64."""
-    values = openai_values(request, translator, context, split=split)
-    values["messages"] = [_beside(message) for message in values["messages"]]
-    wanted = values.get("response_format")
-    if wanted is not None:
-        values["response_format"] = wanted["json_schema"]["schema"] if "json_schema" in wanted else "json"
+def ollama_values(
+    request: ChatRequest, translator: Translator, context: PartContext, *, separate_system: bool
+) -> dict[str, Any]:
+    """Return messages with their images next to the text, as plain base64."""
+    values = openai_values(request, translator, context, separate_system=separate_system)
+    values["messages"] = [_with_images(message) for message in values["messages"]]
+    response_format = values.get("response_format")
+    if response_format is not None:
+        is_schema = "json_schema" in response_format
+        values["response_format"] = response_format["json_schema"]["schema"] if is_schema else "json"
     return values
 
 
-def _beside(message: dict[str, Any]) -> dict[str, Any]:
+def _with_images(message: dict[str, Any]) -> dict[str, Any]:
     blocks = as_array(message.get("content"))
     if blocks is None:
         return message
@@ -85,12 +90,12 @@ def _text(content: Any) -> str:
     return "".join([block["text"] for block in as_array(content) or [] if block.get("type") == "text"])
 
 
-def _called(id: str, context: PartContext) -> str | None:
-    """Find the name of the tool that a result answers to."""
+def _tool_name(call_id: str, context: PartContext) -> str | None:
+    """Return the name of the tool that a result is from."""
     calls = [
         part
         for message in context.outgoing.messages
         for part in message.parts
-        if isinstance(part, ToolCallPart) and part.id == id
+        if isinstance(part, ToolCallPart) and part.id == call_id
     ]
     return calls[-1].name if calls else None
