@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Serve = Callable[..., Server]
 
 
-def whole(text: str | None, **message: Any) -> Reply:
+def completion(text: str | None, **message: Any) -> Reply:
     finish = "tool_calls" if "tool_calls" in message else "stop"
     choice = {"index": 0, "message": {"role": "assistant", "content": text, **message}, "finish_reason": finish}
     usage = {"prompt_tokens": 1200, "completion_tokens": 34}
@@ -33,13 +33,13 @@ def streamed(*deltas: dict[str, Any], finish: str = "stop") -> Reply:
     return reply(sse(*chunks, {"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}))
 
 
-def call(**arguments: Any) -> dict[str, Any]:
+def tool_call(**arguments: Any) -> dict[str, Any]:
     function = {"name": "weather", "arguments": json.dumps(arguments)}
     return {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": function}]}
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("OPENAI_", "TAKO_")):
             monkeypatch.delenv(name)
@@ -52,7 +52,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+def start_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Return what starts a server that stands in for the vendor."""
     servers: list[Any] = []
 
@@ -94,7 +94,7 @@ def _hidden() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "answer", "printed"),
+    ("schema", "answer", "printed"),
     [
         ("name, age int", '{"name": "Rex", "age": 3}', {"name": "Rex", "age": 3}),
         ("name: in capitals, tags str[]", '{"name": "REX", "tags": ["a"]}', {"name": "REX", "tags": ["a"]}),
@@ -106,21 +106,26 @@ def _hidden() -> None:
     ],
 )
 def test_a_schema_is_fields_a_file_or_a_type_and_the_answer_is_json(
-    given: str, answer: str, printed: Any, at: Serve, capsys: pytest.CaptureFixture[str]
+    schema: str, answer: str, printed: Any, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = Path.cwd()
-    (here / "pets.py").write_text(WEATHER)
-    (here / "dog.json").write_text('{"type": "object", "properties": {"name": {"type": "string"}}}')
-    server = at(whole(answer))
-    assert chat("--schema", given, "Invent a dog") == 0
+    work_folder = Path.cwd()
+    (work_folder / "pets.py").write_text(WEATHER)
+    (work_folder / "dog.json").write_text('{"type": "object", "properties": {"name": {"type": "string"}}}')
+    server = start_server(completion(answer))
+    assert chat("--schema", schema, "Invent a dog") == 0
     assert json.loads(capsys.readouterr().out) == printed
     assert server.requests[0].json["response_format"]["type"] == "json_schema"
 
 
 def test_an_answer_that_doesnt_fit_is_asked_for_again_and_then_an_error(
-    at: Serve, capsys: pytest.CaptureFixture[str]
+    start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = at(whole('{"name": "Rex", "age": "three"}'), whole('{"name": "Rex", "age": 3}'), whole("no"), whole("no"))
+    server = start_server(
+        completion('{"name": "Rex", "age": "three"}'),
+        completion('{"name": "Rex", "age": 3}'),
+        completion("no"),
+        completion("no"),
+    )
     assert chat("--schema", "name, age int", "Invent a dog") == 0
     assert json.loads(capsys.readouterr().out) == {"name": "Rex", "age": 3}
     assert "'three' is not of type 'integer' at $.age" in server.requests[1].json["messages"][-1]["content"]
@@ -131,7 +136,7 @@ def test_an_answer_that_doesnt_fit_is_asked_for_again_and_then_an_error(
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("schema", "problem"),
     [
         ("name, age integer", '--schema "age integer": expected'),
         ("none.json", "--schema none.json: No such file"),
@@ -142,10 +147,10 @@ def test_an_answer_that_doesnt_fit_is_asked_for_again_and_then_an_error(
     ],
 )
 def test_a_schema_that_is_none_is_refused_before_the_call(
-    given: str, problem: str, at: Serve, capsys: pytest.CaptureFixture[str]
+    schema: str, problem: str, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = at(whole("{}"))
-    assert chat("--schema", given, "Hi") == 2
+    server = start_server(completion("{}"))
+    assert chat("--schema", schema, "Hi") == 2
     assert problem in capsys.readouterr().err
     assert server.requests == []
 
@@ -153,13 +158,15 @@ def test_a_schema_that_is_none_is_refused_before_the_call(
 @pytest.mark.parametrize("tool", ["pets.py", "pets.py:weather", "pets:weather"])
 @pytest.mark.parametrize("way", [[], ["--no-stream"]], ids=repr)
 def test_the_model_calls_a_function_and_answers(
-    tool: str, way: list[str], here: Path, at: Serve, capsys: pytest.CaptureFixture[str]
+    tool: str, way: list[str], work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "pets.py").write_text(WEATHER)
+    (work_folder / "pets.py").write_text(WEATHER)
     if way:
-        server = at(whole(None, **call(city="Oslo")), whole("Take an umbrella."))
+        server = start_server(completion(None, **tool_call(city="Oslo")), completion("Take an umbrella."))
     else:
-        server = at(streamed(call(city="Oslo"), finish="tool_calls"), streamed({"content": "Take an umbrella."}))
+        server = start_server(
+            streamed(tool_call(city="Oslo"), finish="tool_calls"), streamed({"content": "Take an umbrella."})
+        )
     assert chat("-T", tool, "--yes", *way, "Weather in Oslo?") == 0
     out, err = capsys.readouterr()
     assert out == "Take an umbrella.\n"
@@ -169,9 +176,9 @@ def test_the_model_calls_a_function_and_answers(
     assert server.requests[1].json["messages"][-1]["content"] == "rain in Oslo"
 
 
-def test_without_a_terminal_and_without_yes_nothing_is_called(here: Path, at: Serve) -> None:
-    (here / "pets.py").write_text(WEATHER)
-    server = at(whole(None, **call(city="Oslo")), whole("I can't tell."))
+def test_without_a_terminal_and_without_yes_nothing_is_called(work_folder: Path, start_server: Serve) -> None:
+    (work_folder / "pets.py").write_text(WEATHER)
+    server = start_server(completion(None, **tool_call(city="Oslo")), completion("I can't tell."))
     done = subprocess.run(
         [*TAKO, "chat", "-m", "openai:m", "-T", "pets.py", "--no-stream", "Weather?"],
         stdin=subprocess.DEVNULL,
@@ -184,22 +191,26 @@ def test_without_a_terminal_and_without_yes_nothing_is_called(here: Path, at: Se
     assert "nobody is there to allow this call" in server.requests[1].json["messages"][-1]["content"]
 
 
-@pytest.mark.parametrize(("typed", "told"), [("y", "rain in Oslo"), ("n", "the user doesn't allow this call")])
-def test_on_a_terminal_each_call_is_asked_about(typed: str, told: str, here: Path, at: Serve) -> None:
-    (here / "pets.py").write_text(WEATHER)
-    server = at(whole(None, **call(city="Oslo")), whole("So be it."))
+@pytest.mark.parametrize(("typed", "result"), [("y", "rain in Oslo"), ("n", "the user doesn't allow this call")])
+def test_on_a_terminal_each_call_is_asked_about(
+    typed: str, result: str, work_folder: Path, start_server: Serve
+) -> None:
+    (work_folder / "pets.py").write_text(WEATHER)
+    server = start_server(completion(None, **tool_call(city="Oslo")), completion("So be it."))
     screen = Terminal("chat", "-m", "openai:m", "-T", "pets.py", "--no-stream", "Weather?")
     screen.wait_for('call weather(city="Oslo")? [y]es, [a]ll from now on, [n]o:')
     screen.press(f"{typed}{ENTER}")
     screen.wait_for("So be it.")
     assert screen.close() == 0
-    assert told in server.requests[1].json["messages"][-1]["content"]
+    assert result in server.requests[1].json["messages"][-1]["content"]
 
 
-def test_an_answer_after_calls_fits_the_schema_too(here: Path, at: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    (here / "pets.py").write_text(WEATHER)
-    at(
-        streamed(call(city="Oslo"), finish="tool_calls"),
+def test_an_answer_after_calls_fits_the_schema_too(
+    work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (work_folder / "pets.py").write_text(WEATHER)
+    start_server(
+        streamed(tool_call(city="Oslo"), finish="tool_calls"),
         streamed({"content": '{"umbrella": "yes"}'}),
         streamed({"content": '{"umbrella": true}'}),
     )
@@ -207,8 +218,11 @@ def test_an_answer_after_calls_fits_the_schema_too(here: Path, at: Serve, capsys
     assert json.loads(capsys.readouterr().out) == {"umbrella": True}
 
 
-def test_extract_prints_the_last_code_block_alone(at: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    at(whole("First:\n```sh\nls\n```\nThen:\n\n~~~python\nprint('`')\n\n  x = 1\n~~~\nDone."), whole("No code."))
+def test_extract_prints_the_last_code_block_alone(start_server: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    start_server(
+        completion("First:\n```sh\nls\n```\nThen:\n\n~~~python\nprint('`')\n\n  x = 1\n~~~\nDone."),
+        completion("No code."),
+    )
     assert chat("-x", "Code?") == 0
     assert capsys.readouterr() == ("print('`')\n\n  x = 1\n", "")
     assert chat("--extract", "Code?") == 0
@@ -216,9 +230,9 @@ def test_extract_prints_the_last_code_block_alone(at: Serve, capsys: pytest.Capt
 
 
 def test_usage_is_a_line_on_stderr_with_what_is_known_of_the_cost(
-    at: Serve, capsys: pytest.CaptureFixture[str]
+    start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    at(whole("42"))
+    start_server(completion("42"))
     priced = 'capabilities={"usd_per_input_mtok": 1, "usd_per_output_mtok": 10}'
     assert chat("-u", "--no-stream", "-o", priced, "Hi") == 0
     out, err = capsys.readouterr()
@@ -244,13 +258,13 @@ temperature = 0
 
 
 def test_a_template_goes_over_chat_and_under_the_options(
-    here: Path, at: Serve, capsys: pytest.CaptureFixture[str]
+    work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "my.toml").write_text(TEMPLATES)
-    server = at(lambda _: whole("Bonjour"))
-    given = ["chat", "-c", "my.toml", "--no-stream"]
-    assert main([*given, "-t", "french", "-p", "tone=kindly", "--max-tokens", "7", "Hello"]) == 0
-    assert main([*given, "-m", "mine", "Hello"]) == 0
+    (work_folder / "my.toml").write_text(TEMPLATES)
+    server = start_server(lambda _: completion("Bonjour"))
+    command = ["chat", "-c", "my.toml", "--no-stream"]
+    assert main([*command, "-t", "french", "-p", "tone=kindly", "--max-tokens", "7", "Hello"]) == 0
+    assert main([*command, "-m", "mine", "Hello"]) == 0
     assert "1,200 tokens in" in capsys.readouterr().err
     first, second = [request.json for request in server.requests]
     assert first["messages"] == [{"role": "user", "content": "Say in French, kindly: Hello ($5)"}]
@@ -259,13 +273,15 @@ def test_a_template_goes_over_chat_and_under_the_options(
     assert (second["temperature"], second["max_tokens"]) == (0.5, 10)
 
 
-def test_templates_are_files_of_the_user_too(here: Path, at: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = here.parent / "home" / "tako" / "templates"
+def test_templates_are_files_of_the_user_too(
+    work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = work_folder.parent / "home" / "tako" / "templates"
     folder.mkdir(parents=True)
     (folder / "poet.toml").write_text('system = "Rhyme."\n')
     (folder / "joke.md").write_text("Tell me a joke about $input.")
-    (here / "short.txt").write_text("In ten words.")
-    server = at(lambda _: whole("ok"))
+    (work_folder / "short.txt").write_text("In ten words.")
+    server = start_server(lambda _: completion("ok"))
     for arguments in (["-t", "poet", "Hi"], ["-t", "joke", "takos"], ["-t", "short.txt", "Who?"], ["-t", "short.txt"]):
         assert chat("--no-stream", *arguments) == 0
     sent = [[message["content"] for message in request.json["messages"]] for request in server.requests]
@@ -277,21 +293,23 @@ def test_templates_are_files_of_the_user_too(here: Path, at: Serve, capsys: pyte
     assert "Rhyme." in capsys.readouterr().out
 
 
-def test_options_are_kept_as_a_template(here: Path, at: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    server = at(lambda _: whole('{"name": "Rex"}'))
-    (here / "dog.json").write_text('{"type": "object"}')
-    given = ["-s", 'Say "hi"\n\tand é.', "--temperature", "0.5", "--schema", "dog.json", "A $kind called", "$input"]
-    assert chat(*given, "--save", "dog") == 0
+def test_options_are_kept_as_a_template(
+    work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = start_server(lambda _: completion('{"name": "Rex"}'))
+    (work_folder / "dog.json").write_text('{"type": "object"}')
+    options = ["-s", 'Say "hi"\n\tand é.', "--temperature", "0.5", "--schema", "dog.json", "A $kind called", "$input"]
+    assert chat(*options, "--save", "dog") == 0
     assert server.requests == []
-    (here / "else").mkdir()
-    os.chdir(here / "else")
+    (work_folder / "else").mkdir()
+    os.chdir(work_folder / "else")
     assert main(["chat", "-t", "dog", "-p", "kind=pug", "Rex"]) == 0
     sent = server.requests[0].json
     assert [one["content"] for one in sent["messages"]][-2:] == ['Say "hi"\n\tand é.', "A pug called Rex"]
     assert (sent["model"], sent["temperature"]) == ("m", 0.5)
     for problem, name, *more in (
-        ("is there already", "dog"),
-        ("can't be a template's name", "../x"),
+        ("already exists", "dog"),
+        ("isn't a valid name for a template", "../x"),
         ("a template has no -o, -f or -i; give them when you use it", "x", "-o", "max_retries=0", "-f", "dog.json"),
         ("is UTF-8 text", "x", "bad \udcff"),
     ):
@@ -303,8 +321,10 @@ def test_options_are_kept_as_a_template(here: Path, at: Serve, capsys: pytest.Ca
     assert json.loads(capsys.readouterr().out)["prompt"] == "a \x7f and \u2028"
 
 
-def test_a_template_that_cant_be_read_doesnt_hide_the_others(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = here.parent / "home" / "tako" / "templates"
+def test_a_template_that_cant_be_read_doesnt_hide_the_others(
+    work_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = work_folder.parent / "home" / "tako" / "templates"
     folder.mkdir(parents=True)
     (folder / "broken.toml").write_text("=")
     (folder / "whole.md").write_text("Rhyme.")
@@ -314,9 +334,9 @@ def test_a_template_that_cant_be_read_doesnt_hide_the_others(here: Path, capsys:
     assert "broken.toml: not TOML" in err
 
 
-def test_who_is_asked_about_a_call_sees_all_of_it(here: Path, at: Serve) -> None:
-    (here / "pets.py").write_text(WEATHER)
-    at(whole(None, **call(city=f"{'Oslo ' * 60}\u202e; the end")), whole("So be it."))
+def test_who_is_asked_about_a_call_sees_all_of_it(work_folder: Path, start_server: Serve) -> None:
+    (work_folder / "pets.py").write_text(WEATHER)
+    start_server(completion(None, **tool_call(city=f"{'Oslo ' * 60}\u202e; the end")), completion("So be it."))
     screen = Terminal("chat", "-m", "openai:m", "-T", "pets.py", "--no-stream", "Weather?")
     screen.wait_for('\\u202e; the end")? [y]es')
     screen.press(f"n{ENTER}")
@@ -340,10 +360,10 @@ def test_a_file_of_tools_in_the_folder_of_nobody_is_one_line(capsys: pytest.Capt
     ],
 )
 def test_a_template_that_cant_be_filled_is_refused_before_the_call(
-    arguments: list[str], problem: str, here: Path, at: Serve, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], problem: str, work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "my.toml").write_text(TEMPLATES)
-    server = at(whole("ok"))
+    (work_folder / "my.toml").write_text(TEMPLATES)
+    server = start_server(completion("ok"))
     assert main(["chat", "-c", "my.toml", *arguments]) == 2
     assert problem in capsys.readouterr().err
     assert server.requests == []
@@ -363,9 +383,9 @@ def test_a_template_that_cant_be_filled_is_refused_before_the_call(
     ],
 )
 def test_what_a_file_says_wrongly_is_named_by_its_key(
-    text: str, problem: str, here: Path, capsys: pytest.CaptureFixture[str]
+    text: str, problem: str, work_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "my.toml").write_text(text)
+    (work_folder / "my.toml").write_text(text)
     assert main(["chat", "-c", "my.toml", "Hello"]) == 2
     assert problem in capsys.readouterr().err
 
@@ -390,21 +410,25 @@ openai = "ollama:m"
         (["map", "rows.csv", "-o", "out.jsonl", "--prompt", "{text}", "-m", "fast"], "m2"),
     ],
 )
-def test_an_alias_stands_wherever_a_model_does(command: list[str], model: str, here: Path, at: Serve) -> None:
-    (here / "my.toml").write_text(ALIASES)
-    (here / "rows.csv").write_text("text\nhi\n")
+def test_an_alias_stands_wherever_a_model_does(
+    command: list[str], model: str, work_folder: Path, start_server: Serve
+) -> None:
+    (work_folder / "my.toml").write_text(ALIASES)
+    (work_folder / "rows.csv").write_text("text\nhi\n")
 
     def answer(request: Received) -> Reply:
-        return streamed({"content": "ok"}) if request.json.get("stream") else whole("ok")
+        return streamed({"content": "ok"}) if request.json.get("stream") else completion("ok")
 
-    server = at(answer)
+    server = start_server(answer)
     assert main([*command[:1], "-c", "my.toml", *command[1:]]) == 0
     assert [request.json["model"] for request in server.requests] == [model]
 
 
-def test_commands_that_dont_ask_know_aliases_too(here: Path, at: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    (here / "my.toml").write_text(ALIASES)
-    at(reply(json={"data": [{"id": "m2"}]}))
+def test_commands_that_dont_ask_know_aliases_too(
+    work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (work_folder / "my.toml").write_text(ALIASES)
+    start_server(reply(json={"data": [{"id": "m2"}]}))
     assert main(["capabilities", "-c", "my.toml", "fast", "--json"]) == 0
     assert main(["models", "-c", "my.toml", "fast"]) == 0
     assert "m2" in capsys.readouterr().out
@@ -413,10 +437,10 @@ def test_commands_that_dont_ask_know_aliases_too(here: Path, at: Serve, capsys: 
 
 
 def test_an_alias_never_takes_the_place_of_an_installed_provider(
-    here: Path, at: Serve, capsys: pytest.CaptureFixture[str]
+    work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "my.toml").write_text(ALIASES)
-    server = at(whole("ok"))
+    (work_folder / "my.toml").write_text(ALIASES)
+    server = start_server(completion("ok"))
     for model in ("openai", "openai:m"):
         assert main(["chat", "-c", "my.toml", "-m", model, "Hi"]) == 2
         assert "could be the installed provider, or the alias openai in my.toml" in capsys.readouterr().err
@@ -424,13 +448,13 @@ def test_an_alias_never_takes_the_place_of_an_installed_provider(
 
 
 def test_aliases_and_templates_of_the_folder_count_only_once_they_are_trusted(
-    here: Path, at: Serve, capsys: pytest.CaptureFixture[str]
+    work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "tako.toml").write_text(
+    (work_folder / "tako.toml").write_text(
         '[aliases]\nfast = "openai:m2"\n[templates.t]\nprompt = "Also: $input"\ntools = ["mytools:weather"]\n'
     )
-    (here / "mytools.py").write_text(WEATHER)
-    server = at(whole("ok"), whole(None, **call(city="Oslo")), whole("ok"))
+    (work_folder / "mytools.py").write_text(WEATHER)
+    server = start_server(completion("ok"), completion(None, **tool_call(city="Oslo")), completion("ok"))
     assert main(["chat", "-m", "fast", "Hi"]) == 2
     assert chat("-t", "t", "Hi") == 2
     assert server.requests == []
@@ -438,14 +462,16 @@ def test_aliases_and_templates_of_the_folder_count_only_once_they_are_trusted(
     assert main(["chat", "--no-stream", "-m", "fast", "Hi"]) == 0
     assert chat("--no-stream", "--yes", "-t", "t", "Hi") == 0
     assert server.requests[-1].json["messages"][-1]["content"] == "rain in Oslo"
-    (here / "mytools.py").write_text("raise SystemExit('evil')")
+    (work_folder / "mytools.py").write_text("raise SystemExit('evil')")
     capsys.readouterr()
     assert chat("-t", "t", "Hi") == 2
     assert "mytools.py, which ./tako.toml runs or reads, has changed" in capsys.readouterr().err
 
 
-def test_a_prompt_of_several_words_or_an_option_needs_no_chat(at: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    server = at(lambda _: whole("ok"))
+def test_a_prompt_of_several_words_or_an_option_needs_no_chat(
+    start_server: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = start_server(lambda _: completion("ok"))
     assert main(["-m", "openai:m", "--no-stream", "Hi"]) == 0
     assert main(["What is it?", "-m", "openai:m", "--no-stream"]) == 0
     capsys.readouterr()

@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 PIXEL = b"\x89PNG\r\n\x1a\n" + b"\0" * 16
 
 
-def piece(text: str | None = None, finish: str | None = None) -> dict[str, Any]:
+def chunk(text: str | None = None, finish: str | None = None) -> dict[str, Any]:
     return {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
 
 
-def whole(text: str, finish: str = "stop") -> dict[str, Any]:
+def completion(text: str, finish: str = "stop") -> dict[str, Any]:
     message = {"role": "assistant", "content": text}
     return {"id": "x", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
 
 
-STREAM = sse(piece("The answer "), piece("is **42**."), piece(finish="stop"))
+STREAM = sse(chunk("The answer "), chunk("is **42**."), chunk(finish="stop"))
 
 
 @pytest.fixture(autouse=True)
@@ -56,9 +56,9 @@ def chat(server: Server | str, *arguments: str, model: str = "openai:m") -> int:
     return main(["chat", "-m", model, "-o", f"base_url={url}", "-o", "max_retries=0", *arguments])
 
 
-@pytest.mark.parametrize("way", [[], ["--no-stream"], ["--json"]], ids=repr)
-def test_parameters_of_the_request_go_out(way: list[str]) -> None:
-    given = [
+@pytest.mark.parametrize("mode", [[], ["--no-stream"], ["--json"]], ids=repr)
+def test_parameters_of_the_request_go_out(mode: list[str]) -> None:
+    options = [
         "--temperature",
         "0.5",
         "--top-p",
@@ -72,31 +72,31 @@ def test_parameters_of_the_request_go_out(way: list[str]) -> None:
         "--stop",
         "b",
     ]
-    with serve(reply(json=whole("42")) if way else reply(STREAM)) as server:
-        assert chat(server, *given, *way, "hi", model="openai:gpt-4.1") == 0
+    with serve(reply(json=completion("42")) if mode else reply(STREAM)) as server:
+        assert chat(server, *options, *mode, "hi", model="openai:gpt-4.1") == 0
     body = server.requests[0].json
     names = ("temperature", "top_p", "max_tokens", "seed", "stop")
     assert [body[name] for name in names] == [0.5, 0.9, 20, 7, ["a", "b"]]
 
 
-@pytest.mark.parametrize(("given", "sent"), [("low", "low"), ("2000", "low")])
-def test_reasoning_is_a_word_or_a_budget(given: str, sent: str, server: Server) -> None:
-    assert chat(server, "--reasoning", given, "hi", model="openai:gpt-6.2-sol") == 0
+@pytest.mark.parametrize(("option", "sent"), [("low", "low"), ("2000", "low")])
+def test_reasoning_is_a_word_or_a_budget(option: str, sent: str, server: Server) -> None:
+    assert chat(server, "--reasoning", option, "hi", model="openai:gpt-6.2-sol") == 0
     assert server.requests[0].json["reasoning_effort"] == sent
 
 
 @pytest.mark.parametrize(
-    ("ending", "code", "said"),
+    ("ending", "code", "error"),
     [(3, 3, ""), (None, 0, ""), ("out of luck", 1, "tako: out of luck\n")],
 )
 def test_a_callable_that_ends_the_program_ends_the_command(
-    ending: object, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    ending: object, code: int, error: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     module = ModuleType("leaving")
     module.__dict__["go"] = lambda request: sys.exit(ending)  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "leaving", module)
     assert main(["chat", "-m", "python:leaving:go", "hi"]) == code
-    assert capsys.readouterr() == ("", said)
+    assert capsys.readouterr() == ("", error)
 
 
 def test_the_answer_goes_to_stdout_as_it_is(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +115,7 @@ def test_a_single_question_imports_neither_the_line_editor_nor_rich(server: Serv
 
 
 def test_without_a_stream_it_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    with serve(reply(json=whole("It is 42."))) as server:
+    with serve(reply(json=completion("It is 42."))) as server:
         assert chat(server, "--no-stream", "--system", "Be kind.", "What is it?") == 0
     assert capsys.readouterr().out == "It is 42.\n"
     assert "stream" not in server.requests[0].json
@@ -123,7 +123,7 @@ def test_without_a_stream_it_is_the_same(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_json_is_the_whole_response(capsys: pytest.CaptureFixture[str]) -> None:
-    with serve(reply(json=whole("It is 42."))) as server:
+    with serve(reply(json=completion("It is 42."))) as server:
         assert chat(server, "--json", "What is it?") == 0
     response = json.loads(capsys.readouterr().out)
     assert response["message"]["content"][0]["text"] == "It is 42."
@@ -139,17 +139,17 @@ def test_images_come_from_files_and_addresses(
     assert chat(server, "--image", str(tmp_path / "a.png"), "--image", "https://x.example/b.png", "What?") == 0
     kinds = [block["type"] for block in server.requests[0].json["messages"][0]["content"]]
     assert kinds == ["image_url", "image_url", "text"]
-    for bad, says in (("missing.png", "No such file"), (str(tmp_path / "a.txt"), "not an image")):
+    for bad, message in (("missing.png", "No such file"), (str(tmp_path / "a.txt"), "not an image")):
         assert chat(server, "--image", bad, "What?") == 2
-        assert says in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_options_reach_the_provider_with_their_types(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert chat(server, "-o", "timeout=50", "-o", "organization=12345", "Hello") == 0
     assert server.requests[0].headers["openai-organization"] == "12345"
-    for option, says in (("timeout", "KEY=VALUE"), ("nonsense=1", "nonsense"), ("timeout=soon", "timeout")):
+    for option, message in (("timeout", "KEY=VALUE"), ("nonsense=1", "nonsense"), ("timeout=soon", "timeout")):
         assert chat(server, "-o", option, "Hello") == 2
-        assert says in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_the_model_may_come_from_the_environment(
@@ -177,7 +177,7 @@ def test_without_a_model_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["-m", "nope:m"], "no provider 'nope' is installed"),
         (["-m", "opnai:m"], "did you mean 'openai'?"),
@@ -203,14 +203,14 @@ def test_without_a_model_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, capsy
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["chat", "Hello", *arguments]) == 2
-    said = one_line(capsys)
-    assert says in said
-    assert "sk-" not in said
-    assert "argument 'nonsense'" not in said
-    assert "positional" not in said
+    error = one_line(capsys)
+    assert message in error
+    assert "sk-" not in error
+    assert "argument 'nonsense'" not in error
+    assert "positional" not in error
 
 
 def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,52 +221,52 @@ def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch, capsy
 
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize(
-    ("status", "says"),
+    ("status", "message"),
     [(401, "wrong key"), (404, "no such model"), (429, "slow down"), (500, "we are down"), (503, "too busy")],
 )
 def test_a_vendors_refusal_is_one_line_with_its_message(
-    status: int, says: str, capsys: pytest.CaptureFixture[str], *, streamed: bool
+    status: int, message: str, capsys: pytest.CaptureFixture[str], *, streamed: bool
 ) -> None:
-    with serve(reply(json={"error": {"message": says}}, status=status)) as server:
+    with serve(reply(json={"error": {"message": message}}, status=status)) as server:
         assert chat(server, "Hello", *([] if streamed else ["--no-stream"])) == 1
-    said = one_line(capsys)
-    assert says in said
-    assert str(status) in said
-    assert "openai:m" in said
+    error = one_line(capsys)
+    assert message in error
+    assert str(status) in error
+    assert "openai:m" in error
 
 
 def test_other_failures_are_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
     with serve(reply(b"<html><body>Log in</body></html>", headers={"content-type": "text/html"})) as server:
         for stream in ([], ["--no-stream"]):
             assert chat(server, "Hello", *stream) == 1
-            assert "HTML" in (said := one_line(capsys)) or "isn't JSON" in said
+            assert "HTML" in (error := one_line(capsys)) or "isn't JSON" in error
     assert chat(server, "Hello") == 1  # the server is gone
     assert "127.0.0.1" in one_line(capsys)
 
 
 def test_a_stream_that_stops_early_shows_what_came_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    with serve(reply(sse(piece("Half an "), done=False))) as server:
+    with serve(reply(sse(chunk("Half an "), done=False))) as server:
         assert chat(server, "Hello") == 1
-    said = capsys.readouterr()
-    assert said.out == "Half an \n"
-    assert "ended without" in said.err
-    assert said.err.count("\n") == 1
+    captured = capsys.readouterr()
+    assert captured.out == "Half an \n"
+    assert "ended without" in captured.err
+    assert captured.err.count("\n") == 1
 
 
 def test_what_a_reader_would_not_notice_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    with serve(reply(sse(piece("The ans"), piece(finish="length")))) as server:
+    with serve(reply(sse(chunk("The ans"), chunk(finish="length")))) as server:
         assert chat(server, "--image", "gs://bucket/a.png", "Hello") == 0
-    said = capsys.readouterr().err.splitlines()
-    assert any("messages[0].content[0]" in line for line in said)
-    assert any("limit of tokens" in line for line in said)
+    lines = capsys.readouterr().err.splitlines()
+    assert any("messages[0].content[0]" in line for line in lines)
+    assert any("limit of tokens" in line for line in lines)
 
 
 def test_a_traceback_is_shown_on_request_and_shows_no_key(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     with serve(reply(json={"error": {"message": "wrong key"}}, status=401)) as refusing:
         assert chat(refusing, "--debug", "Hello") == 1
-    said = capsys.readouterr().err
-    assert "Traceback" in said
-    assert "sk-not-to-be-shown" not in said
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert "sk-not-to-be-shown" not in error
 
 
 def test_a_vendors_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -279,7 +279,7 @@ def test_ctrl_c_stops_the_request_and_exits_with_130() -> None:
     def has_begun(process: Any) -> None:
         assert process.stdout.read(9) == "On and on"
 
-    with serve(reply(sse(piece("On and on "), done=False), ending="hang")) as server:
+    with serve(reply(sse(chunk("On and on "), done=False), ending="hang")) as server:
         command = ["chat", "-m", "openai:m", "-o", f"base_url={server.url}", "Hello"]
         code, out, err = interrupted(*command, when=has_begun)
         until(lambda: server.open == 0)
@@ -288,7 +288,7 @@ def test_ctrl_c_stops_the_request_and_exits_with_130() -> None:
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
     """The pipe holds less than there is to say, so that the command cannot be done before the reader leaves."""
-    endless = reply([b"data: " + json.dumps(piece("word " * 1000)).encode() + b"\n\n"] * 200)
+    endless = reply([b"data: " + json.dumps(chunk("word " * 1000)).encode() + b"\n\n"] * 200)
     with serve(endless) as server:
         process = subprocess.Popen(
             [*TAKO, "chat", "-m", "openai:m", "-o", f"base_url={server.url}", "Hello"],
@@ -305,7 +305,7 @@ def test_a_reader_that_leaves_ends_it_quietly() -> None:
 
 
 def test_on_a_terminal_markdown_is_rendered_and_a_conversation_remembers() -> None:
-    with serve(reply(STREAM), reply(sse(piece("You said hi."), piece(finish="stop")))) as server:
+    with serve(reply(STREAM), reply(sse(chunk("You said hi."), chunk(finish="stop")))) as server:
         screen = Terminal("chat", "-m", "openai:m", "-o", f"base_url={server.url}")
         screen.type("hi\r")
         screen.wait_for("42")
@@ -321,18 +321,18 @@ def test_on_a_terminal_markdown_is_rendered_and_a_conversation_remembers() -> No
 def test_the_embedded_model_answers_where_no_other_is_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     before = set(threading.enumerate())
     assert main(["chat", "What is the capital of France?"]) == 0
-    said = capsys.readouterr()
-    assert said.out == "The capital of France is Paris.\n"
-    assert "no model was chosen" in said.err
-    assert "loading" in said.err
+    captured = capsys.readouterr()
+    assert captured.out == "The capital of France is Paris.\n"
+    assert "no model was chosen" in captured.err
+    assert "loading" in captured.err
     until(lambda: not set(threading.enumerate()) - before)  # its threads go with the command
 
 
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     """What was said on stderr, which is one line and no more; nothing went to stdout."""
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("\n") == 1
-    assert said.err.startswith("tako: ")
-    assert "Traceback" not in said.err
-    return said.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("tako: ")
+    assert "Traceback" not in captured.err
+    return captured.err

@@ -59,9 +59,9 @@ class Vendor:
         }
 
     def __call__(self, received: Received) -> Reply:
-        who = received.path.split("/")[1]
-        if who != "lead":
-            return self.answers[who]
+        name = received.path.split("/")[1]
+        if name != "lead":
+            return self.answers[name]
         text = self.plans.pop(0)
         if received.json.get("stream"):
             return reply(sse(piece(text), piece(finish="stop")))
@@ -165,7 +165,7 @@ def test_a_run_without_an_end_says_so(server: Server, vendor: Vendor, capsys: py
     assert main(["conduct", "-c", "work.toml", "Hello"]) == 0
     out, err = capsys.readouterr()
     assert out == "x = 1\n"
-    assert "max_steps is reached" in err
+    assert "the run stopped at max_steps" in err
     assert "tako: step 8: " in err
 
 
@@ -173,7 +173,7 @@ def test_on_a_terminal_the_workers_are_seen_at_work(server: Server, vendor: Vend
     """The plan and each word are held back until what comes before has been on the screen."""
     vendor.planning = lambda: "planning" in screen.text
     events = sse(*[piece(f"word{n} ") for n in range(4)], piece(finish="stop"))
-    seen = [partial(lambda word: word in screen.text, f"word{n}") for n in range(4)]
+    seen = [partial(lambda text: text in screen.text, f"word{n}") for n in range(4)]
     vendor.answers["code"] = reply([*chain(*zip(events, seen, strict=False)), *events[4:]])
     screen = Terminal("conduct", "-c", "work.toml", "Prove that", columns=100)
     assert screen.close() == 0
@@ -200,8 +200,8 @@ def test_without_rich_a_terminal_has_lines(server: Server, vendor: Vendor, tmp_p
 
 
 def test_ctrl_c_stops_all_workers(server: Server, vendor: Vendor) -> None:
-    for who in ("code", "math"):
-        vendor.answers[who] = reply(sse(piece("On and on "), done=False), ending="hang")
+    for name in ("code", "math"):
+        vendor.answers[name] = reply(sse(piece("On and on "), done=False), ending="hang")
     everyone_is_asked = partial(until, lambda: len(server.requests) == 3)
     code, out, err = interrupted("conduct", "-c", "work.toml", "Hello", when=lambda _: everyone_is_asked())
     assert (code, out) == (130, "")
@@ -213,7 +213,7 @@ def test_ctrl_c_stops_all_workers(server: Server, vendor: Vendor) -> None:
 # --- tako.toml under `tako chat`
 
 
-def asked(server: Server) -> str:
+def requested_model(server: Server) -> str:
     return str(server.requests[-1].json["model"])
 
 
@@ -225,14 +225,14 @@ def test_chat_takes_the_default_of_the_file_and_names_of_it(
     (tmp_path / "work.toml").rename(tmp_path / "tako.toml")
     assert main(["trust", "--yes"]) == 0
     assert main(["chat", "Hello"]) == 0
-    assert asked(server) == "lead"
+    assert requested_model(server) == "lead"
     assert main(["chat", "-m", "code", "Hello"]) == 0
-    assert asked(server) == "coder"
+    assert requested_model(server) == "coder"
     monkeypatch.setenv("TAKO_MODEL", "math")
     assert main(["chat", "Hello"]) == 0
-    assert asked(server) == "mathematician"
+    assert requested_model(server) == "mathematician"
     assert main(["chat", "-c", "tako.toml", "Hello"]) == 0
-    assert asked(server) == "lead"
+    assert requested_model(server) == "lead"
     assert main(["chat", "-m", "code", "-o", "organization=12345", "Hello"]) == 0
     assert server.requests[-1].headers["openai-organization"] == "12345"
     assert "no model was chosen" not in capsys.readouterr().err
@@ -243,7 +243,7 @@ def test_an_id_needs_no_file_and_a_broken_one_is_no_obstacle_to_it(
 ) -> None:
     (tmp_path / "tako.toml").write_text("broken")
     assert main(["chat", "-m", "openai:other", "-o", f"base_url={server.url}/code", "Hello"]) == 0
-    assert asked(server) == "other"
+    assert requested_model(server) == "other"
     assert main(["chat", "-m", "code", "Hello"]) == 2
     monkeypatch.setenv("TAKO_MODEL", "openai:other")
     assert main(["chat", "-o", f"base_url={server.url}/code", "Hello"]) == 0

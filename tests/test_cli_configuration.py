@@ -124,8 +124,8 @@ def test_doctor_names_a_variable_that_is_not_set(
 
 def test_doctor_without_names_looks_at_all(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "-c", "my.toml", "--json"]) == 1
-    found = rows(capsys)
-    assert {"openai", "openaiollama:m", "mistral", "mistralmistral:small", "cheapopenai:gpt-5-mini"} <= {*found}
-    odd = found["oddopnai:m"]
+    models = rows(capsys)
+    assert {"openai", "openaiollama:m", "mistral", "mistralmistral:small", "cheapopenai:gpt-5-mini"} <= {*models}
+    odd = models["oddopnai:m"]
     assert odd["plugin"] == "missing"
     assert "did you mean 'openai'?" in odd["why"]

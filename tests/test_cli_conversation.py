@@ -57,7 +57,7 @@ def talk(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     return start
 
 
-def asked(server: Server) -> list[str]:
+def questions(server: Server) -> list[str]:
     """The last message of each request."""
     return [request.json["messages"][-1]["content"] for request in server.requests]
 
@@ -73,7 +73,7 @@ def test_pasted_lines_are_one_turn_and_so_is_a_text_between_fences(server: Serve
     screen.wait_for("answer 3")
     screen.type(CTRL_D)
     assert screen.close() == 0
-    assert asked(server) == ["Sum this up:\nline one\n\n  line two", "first\n\nsecond"]
+    assert questions(server) == ["Sum this up:\nline one\n\n  line two", "first\n\nsecond"]
 
 
 def test_ctrl_c_at_the_prompt_clears_the_line_and_the_conversation_goes_on_with_its_history(
@@ -112,7 +112,7 @@ def test_ctrl_c_during_an_answer_stops_that_answer_only(talk: Open) -> None:
         screen.wait_for("answer 1")
         screen.type(CTRL_D)
         assert screen.close() == 0
-    assert asked(server) == ["Tell me", "And now?"]
+    assert questions(server) == ["Tell me", "And now?"]
     assert screen.after == screen.before
 
 
@@ -144,12 +144,12 @@ def test_help_and_exit_are_commands_and_no_other_line_is_lost_as_one(server: Ser
     screen.type(f" /help{ENTER}")
     screen.wait_for("answer 3")
     screen.type(f"/exit now{ENTER}")
-    screen.wait_for("/exit takes no text after it")
+    screen.wait_for("/exit doesn't take any text after it")
     screen.type(f"/tmp or not?{ENTER}")
     screen.wait_for("answer 5")
     screen.type(f"/EXIT{ENTER}")
     assert screen.close() == 0
-    assert asked(server) == ["/etc/hosts is a file?", " /help", "/tmp or not?"]
+    assert questions(server) == ["/etc/hosts is a file?", " /help", "/tmp or not?"]
 
 
 def test_a_place_that_cant_be_written_is_a_line_and_the_conversation_goes_on(server: Server, talk: Open) -> None:
@@ -223,7 +223,7 @@ def test_what_is_typed_or_pasted_during_an_answer_waits_for_the_prompt(talk: Ope
         screen.wait_for("answer 3")
         screen.type(CTRL_D)
         assert screen.close() == 0
-    assert asked(server) == ["Hello", "two\nlines"]
+    assert questions(server) == ["Hello", "two\nlines"]
 
 
 def test_the_editor_begins_a_line_with_alt_enter_and_knows_what_was_typed_before(server: Server) -> None:
@@ -234,7 +234,7 @@ def test_the_editor_begins_a_line_with_alt_enter_and_knows_what_was_typed_before
     screen.wait_for("answer 3")
     screen.type(CTRL_D)
     assert screen.close() == 0
-    assert asked(server) == ["first\nsecond"] * 2
+    assert questions(server) == ["first\nsecond"] * 2
 
 
 def test_without_rich_an_answer_on_a_terminal_is_plain_text(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ WAV = b"RIFF\x24\0\0\0WAVEfmt sound"
 
 
 def message(**fields: Any) -> Reply:
-    said = {"role": "assistant", "content": None, **fields}
-    return reply(json={"id": "x", "model": "m", "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]})
+    body = {"role": "assistant", "content": None, **fields}
+    return reply(json={"id": "x", "model": "m", "choices": [{"index": 0, "message": body, "finish_reason": "stop"}]})
 
 
 @pytest.fixture(autouse=True)
@@ -39,48 +39,48 @@ def chat(answer: Reply, *arguments: str) -> tuple[int, Any]:
     """Run the command; return its exit code, and the content of what was asked if it was."""
     with serve(answer) as server:
         code = main(["chat", "-m", "openai:m", "-o", f"base_url={server.url}", "-o", "max_retries=0", *arguments])
-        asked = server.requests[0].json["messages"][0]["content"] if server.requests else None
-    return code, asked
+        content = server.requests[0].json["messages"][0]["content"] if server.requests else None
+    return code, content
 
 
 def test_files_and_images_go_out_in_the_order_in_which_they_were_given(folder: Path) -> None:
     (folder / "report.pdf").write_bytes(b"%PDF-1.7")
     (folder / "a.png").write_bytes(PNG)
     (folder / "notes.txt").write_text("Buy milk.\n")
-    given = ["--file", "report.pdf", "--image", "a.png", "--file", "notes.txt"]
-    code, asked = chat(message(content="Fine."), "--no-stream", *given, "Summarise")
+    options = ["--file", "report.pdf", "--image", "a.png", "--file", "notes.txt"]
+    code, content = chat(message(content="Fine."), "--no-stream", *options, "Summarise")
     assert code == 0
-    assert [block["type"] for block in asked] == ["file", "image_url", "text", "text"]
-    assert asked[0]["file"]["filename"] == "report.pdf"
-    assert [block["text"] for block in asked[2:]] == ["notes.txt:\nBuy milk.\n", "Summarise"]
+    assert [block["type"] for block in content] == ["file", "image_url", "text", "text"]
+    assert content[0]["file"]["filename"] == "report.pdf"
+    assert [block["text"] for block in content[2:]] == ["notes.txt:\nBuy milk.\n", "Summarise"]
 
 
 def test_an_address_goes_out_as_one_and_a_file_without_a_known_type_as_text(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "Makefile").write_text("all:\n")
-    code, asked = chat(
+    code, content = chat(
         message(content="Fine."), "--no-stream", "--file", "Makefile", "--file", "data:text/csv;base64,YSxi", "?"
     )
-    assert (code, asked) == (0, "Makefile:\nall:\na,b\n?")
-    code, asked = chat(message(content="Fine."), "--no-stream", "--file", "https://e.example/a.pdf", "?")
-    assert (code, asked) == (0, "?")
+    assert (code, content) == (0, "Makefile:\nall:\na,b\n?")
+    code, content = chat(message(content="Fine."), "--no-stream", "--file", "https://e.example/a.pdf", "?")
+    assert (code, content) == (0, "?")
     assert "url_prefetch=True lets tako fetch it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "says"),
+    ("name", "data", "message_part"),
     [("missing.pdf", None, "No such file"), ("blob", b"\xfe\xed\xfa\xce\0\xff", "utf-8"), (".", None, "directory")],
 )
 def test_what_cannot_be_sent_is_one_line_and_nothing_is_asked(
-    name: str, data: bytes | None, says: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    name: str, data: bytes | None, message_part: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if data is not None:
         (folder / name).write_bytes(data)
     assert chat(message(content="Fine."), "--file", name, "?") == (2, None)
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("tako: --file ")
-    assert says.lower() in line.lower()
+    assert message_part.lower() in line.lower()
 
 
 def image(data: bytes) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def test_what_the_model_makes_is_written_beside_what_is_there(folder: Path, caps
     (folder / "image-1.png").write_bytes(b"mine")
     answer = message(content="Look:", images=[image(PNG), image(PNG + b"2")])
     assert chat(answer, "--no-stream", "Draw")[0] == 0
-    out, said = capsys.readouterr()
-    assert (out, said.splitlines()) == ("Look:\n", ["tako: written to image-2.png", "tako: written to image-3.png"])
+    out, error = capsys.readouterr()
+    assert (out, error.splitlines()) == ("Look:\n", ["tako: written to image-2.png", "tako: written to image-3.png"])
     assert [(folder / f"image-{n}.png").read_bytes() for n in (1, 2, 3)] == [b"mine", PNG, PNG + b"2"]
 
 

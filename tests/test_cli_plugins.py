@@ -68,9 +68,9 @@ def chains(name: str, env: dict[str, str]) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def test_a_chain_shows_wrappers_overrides_the_provider_and_the_defaults_in_order(installed: dict[str, str]) -> None:
-    found = chains("openai", installed)
+    links_by_hook = chains("openai", installed)
     core = ("tako-core", "0.1.0")
-    assert found["tako_chat"] == [
+    assert links_by_hook["tako_chat"] == [
         ("tako.integrity", "wraps", False, *core),
         ("general", "wraps", False, "tako-general", "2.5"),
         ("tako.guard", "wraps", False, *core),
@@ -81,7 +81,7 @@ def test_a_chain_shows_wrappers_overrides_the_provider_and_the_defaults_in_order
         ("provider tako.kit.completions.provider", "provider", False, *core),
         ("tako.defaults", "default", False, *core),
     ]
-    assert found["tako_capabilities"] == [
+    assert links_by_hook["tako_capabilities"] == [
         ("general", "overrides", False, "tako-general", "2.5"),
         ("provider tako.kit.completions.provider", "provider", False, *core),
         ("tako.defaults", "default", False, *core),
@@ -89,13 +89,13 @@ def test_a_chain_shows_wrappers_overrides_the_provider_and_the_defaults_in_order
 
 
 def test_a_plugin_that_is_off_takes_no_part(installed: dict[str, str]) -> None:
-    found = chains("openai", {**installed, "TAKO_DISABLE_PLUGINS": "general,cache,otel,prices,record"})
-    assert not [link for links in found.values() for link in links if link[0] == "general"]
+    links_by_hook = chains("openai", {**installed, "TAKO_DISABLE_PLUGINS": "general,cache,otel,prices,record"})
+    assert not [link for links in links_by_hook.values() for link in links if link[0] == "general"]
 
 
 def test_what_a_class_has_from_another_distribution_is_that_ones(installed: dict[str, str]) -> None:
-    found = chains("mine", installed)["tako_translator"]
-    assert found[0] == ("provider tako.kit.responses.provider", "provider", False, "tako-core", "0.1.0")
+    links_by_hook = chains("mine", installed)["tako_translator"]
+    assert links_by_hook[0] == ("provider tako.kit.responses.provider", "provider", False, "tako-core", "0.1.0")
     done = tako("plugins", "mine", env=installed)
     assert done.stdout.splitlines()[1].split()[:2] == ["mine", "tako_capabilities"]
 

@@ -35,13 +35,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 CHAT = ["chat", "-m", "openai:m", "--no-stream"]
 
 
-def asked(server: Server) -> str:
+def last_question(server: Server) -> str:
     text: str = server.requests[-1].json["messages"][-1]["content"]
     return text
 
 
 @pytest.mark.parametrize(
-    ("words", "piped", "prompt"),
+    ("args", "piped", "prompt"),
     [
         (["Explain", "this"], "+ a line\n", "Explain this\n\n+ a line"),
         (["Explain this"], "", "Explain this"),
@@ -60,11 +60,11 @@ def asked(server: Server) -> str:
     ],
 )
 def test_a_prompt_and_what_is_piped_in_are_one_question(
-    server: Server, monkeypatch: pytest.MonkeyPatch, words: list[str], piped: str, prompt: str
+    server: Server, monkeypatch: pytest.MonkeyPatch, args: list[str], piped: str, prompt: str
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(piped))
-    assert main([*CHAT, *words]) == 0
-    assert asked(server) == prompt
+    assert main([*CHAT, *args]) == 0
+    assert last_question(server) == prompt
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_prompt_and_what_is_piped_in_are_one_question(
         ([], " \n", "the prompt is empty"),
         (["-"], "", "the prompt is empty"),
         ([""], "", "the prompt is empty"),
-        (["-", "and", "-"], "x", "- can stand once"),
+        (["-", "and", "-"], "x", "use - only once"),
     ],
 )
 def test_nothing_and_a_second_dash_are_refused(
@@ -82,29 +82,29 @@ def test_nothing_and_a_second_dash_are_refused(
     capsys: pytest.CaptureFixture[str],
     case: tuple[list[str], str, str],
 ) -> None:
-    words, piped, says = case
+    args, piped, message = case
     monkeypatch.setattr(sys, "stdin", io.StringIO(piped))
-    assert main([*CHAT, *words]) == 2
-    assert says in capsys.readouterr().err
+    assert main([*CHAT, *args]) == 2
+    assert message in capsys.readouterr().err
     assert server.requests == []
 
 
 def test_an_empty_input_that_a_dash_asks_for_is_mentioned(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*CHAT, "Explain", "-"]) == 0
     assert capsys.readouterr().err == "tako: standard input is empty\n"
-    assert asked(server) == "Explain"
+    assert last_question(server) == "Explain"
 
 
 def tako(*arguments: str, stdin: int | None) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*TAKO, *arguments], stdin=stdin, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("words", [["Explain"], ["-"], []])
-def test_an_input_that_is_no_text_is_one_line_before_any_call(server: Server, words: list[str]) -> None:
+@pytest.mark.parametrize("args", [["Explain"], ["-"], []])
+def test_an_input_that_is_no_text_is_one_line_before_any_call(server: Server, args: list[str]) -> None:
     binary, writer = os.pipe()
     os.write(writer, b"\x89PNG\r\n\x1a\n\xff")
     os.close(writer)
-    done = tako(*CHAT, *words, stdin=binary)
+    done = tako(*CHAT, *args, stdin=binary)
     os.close(binary)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "tako: standard input isn't UTF-8 text (byte 0x89 at 1)\n"
@@ -115,7 +115,7 @@ def test_the_input_that_nohup_leaves_is_no_input(server: Server) -> None:
     unreadable = os.open(os.devnull, os.O_WRONLY)
     done = tako(*CHAT, "Hello", stdin=unreadable)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
-    assert asked(server) == "Hello"
+    assert last_question(server) == "Hello"
     done = tako(*CHAT, "Hello", "-", stdin=unreadable)
     assert (done.returncode, done.stderr) == (2, "tako: standard input can't be read: Bad file descriptor\n")
     os.close(unreadable)
@@ -129,7 +129,7 @@ def test_a_slow_input_is_waited_for_and_a_line_says_so(server: Server) -> None:
     assert "reading standard input" in process.stderr.readline()
     out, _ = process.communicate("slowly\n", timeout=PATIENCE)
     assert out == "ok\n"
-    assert asked(server) == "Explain\n\nslowly"
+    assert last_question(server) == "Explain\n\nslowly"
 
 
 def test_a_dash_on_a_terminal_reads_what_is_typed(server: Server) -> None:
@@ -138,4 +138,4 @@ def test_a_dash_on_a_terminal_reads_what_is_typed(server: Server) -> None:
     screen.press(f"typed\n{CTRL_D}")
     until(lambda: bool(server.requests))
     assert screen.close() == 0
-    assert asked(server) == "Explain\n\ntyped"
+    assert last_question(server) == "Explain\n\ntyped"

@@ -63,7 +63,7 @@ def tmux(tmp_path: Path, server: Server) -> Iterator[Callable[..., Tmux]]:
         one.close()
 
 
-def asked(server: Server) -> list[Any]:
+def questions(server: Server) -> list[Any]:
     return [request.json["messages"][-1]["content"] for request in server.requests]
 
 
@@ -84,7 +84,7 @@ def test_a_paste_is_one_turn_and_ctrl_c_stops_an_answer_and_no_more(tmux: Callab
     screen.wait_for_prompt()
     screen.press("C-d")
     screen.wait_for("ended with 0")
-    assert asked(server) == ["one\ntwo\n\nthree", "forever", "and now"]
+    assert questions(server) == ["one\ntwo\n\nthree", "forever", "and now"]
 
 
 def test_tab_completes_commands_models_and_files_which_do_what_they_say(
@@ -130,7 +130,7 @@ def test_a_conversation_goes_on_the_next_day_and_the_arrows_bring_back_what_was_
     first.press("C-d")
     first.wait_for("ended with 0")
     second = tmux("-C")
-    second.wait_for("going on with")
+    second.wait_for("continuing")
     second.wait_for_prompt()
     second.press("Up")
     second.wait_for("> a long question")
@@ -140,4 +140,4 @@ def test_a_conversation_goes_on_the_next_day_and_the_arrows_bring_back_what_was_
     second.press("C-d")
     second.wait_for("ended with 0")
     until(lambda: len(server.requests) == 2)
-    assert asked(server) == ["a long question"] * 2
+    assert questions(server) == ["a long question"] * 2

@@ -1,4 +1,4 @@
-"""The ``tako`` command. Each part of it is imported when it is asked for, so that it starts at once."""
+"""The ``tako`` command. Its parts are imported when they are needed, so that it starts at once."""
 
 from __future__ import annotations
 

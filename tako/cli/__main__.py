@@ -1,4 +1,4 @@
-"""``python -m tako.cli`` is ``tako``, and what lies in the current folder is no more a plugin of it than of that."""
+"""``python -m tako.cli`` is ``tako``. Neither of them imports modules from the current folder as plugins."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Whether the model may call a tool: the person at the terminal decides."""
+"""Ask the person at the terminal whether the model may call a tool."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tako.cli.run import complain
-from tako.cli.session import shown_call
+from tako.cli.run import print_to_stderr
+from tako.cli.session import call_text
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,31 +23,31 @@ NOBODY = "nobody is there to allow this call"
 
 
 class Approval:
-    """Asks about each call, until the answer is "all". ``always``: nobody is asked."""
+    """Asks about each call, until the answer is "all". With ``always`` it doesn't ask."""
 
     def __init__(self, always: bool) -> None:
         self._always = always
 
     async def __call__(self, call: ToolCallPart) -> bool | str:
-        """Return True, or what the model is told instead of a result."""
+        """Return True, or the text that the model gets instead of a result."""
         if self._always:
             return True
-        shown = _visible(shown_call(call.name, call.args, None))
-        answer = await _answer(f"tako: call {shown}? [y]es, [a]ll from now on, [n]o: ")
+        text = _visible(call_text(call.name, call.args, None))
+        answer = await _answer(f"tako: call {text}? [y]es, [a]ll from now on, [n]o: ")
         if answer is None:
-            complain(f"tako: {shown} wasn't called: nobody can allow it here (--yes calls without asking)")
+            print_to_stderr(f"tako: {text} wasn't called: nobody can allow it here (--yes calls without asking)")
             return NOBODY
         self._always = answer in ("a", "all")
         return True if self._always or answer in ("y", "yes") else REFUSED
 
 
 def _visible(text: str) -> str:
-    """Show every character as it is or as its escape: none may hide or turn around what is asked about."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    """Escape characters that could hide or reverse a part of the question."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 async def _answer(question: str) -> str | None:
-    """Ask on the terminal; None if there is none. Ctrl-C ends the waiting, as it ends that for an answer."""
+    """Ask on the terminal; return None without a terminal. Ctrl-C stops waiting."""
     try:
         file = os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY)
     except OSError:
@@ -69,10 +69,10 @@ async def _answer(question: str) -> str | None:
 
 @contextmanager
 def _line_mode(file: int) -> Generator[None, None, None]:
-    """Let the terminal show what is typed, and hand it over by lines: a conversation has turned that off."""
+    """Let the terminal show what is typed, and return it by lines. A conversation turns that off."""
     termios: Any = import_module("termios")
-    before = termios.tcgetattr(file)
-    lines = [*before[:6], [*before[6]]]
+    attributes = termios.tcgetattr(file)
+    lines = [*attributes[:6], [*attributes[6]]]
     lines[0] |= termios.ICRNL
     lines[3] |= termios.ICANON | termios.ECHO
     sys.stdout.flush()
@@ -80,4 +80,4 @@ def _line_mode(file: int) -> Generator[None, None, None]:
     try:
         yield
     finally:
-        termios.tcsetattr(file, termios.TCSADRAIN, before)
+        termios.tcsetattr(file, termios.TCSADRAIN, attributes)

@@ -1,4 +1,4 @@
-"""Images and files of the command: what goes to the model with a prompt, and what comes back."""
+"""Images and files of the command: those that go to the model with a prompt, and those of the answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.arguments import UsageError
-from tako.cli.run import complain
+from tako.cli.run import print_to_stderr
 from tako.media import kind_of, plain_type, suffix_of
 from tako.parts import ContentPart, FileIdPart, FilePart, FileUrlPart, ImagePart, ImageUrlPart
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from tako.types import ChatResponse, Part
 
 ADDRESSES = ("http", "https", "data", "gs", "s3")
-RAW_SOUND = ("audio/l16", "audio/pcm")
-"""Sound without a header; most programs play it only with one."""
+RAW_AUDIO = ("audio/l16", "audio/pcm")
+"""Audio without a header. Most programs only play it with one."""
 RATE = 24_000
-"""Samples per second of raw sound that doesn't say so: what OpenAI and Google make."""
+"""Samples per second of raw audio without a rate, as OpenAI and Google send it."""
 NAMES = {"document": "file", "text": "file"}
-MOST = 10_000
+MAX_FILES = 10_000
 
 
-def read_attachments(given: Iterable[tuple[str, str]]) -> list[Part]:
+def read_attachments(sources: Iterable[tuple[str, str]]) -> list[Part]:
     """Read what ``--image`` and ``--file`` name, in order: addresses, and files on disk. Raises UsageError."""
-    return [_attachment(option, text) for option, text in given]
+    return [_attachment(option, source) for option, source in sources]
 
 
-def _attachment(option: str, given: str) -> Part:
-    if given.partition(":")[0].lower() in ADDRESSES:
-        return ContentPart.image_url(given) if option == "image" else ContentPart.file_url(given)
-    path = os.path.expanduser(given)  # noqa: PTH111 - Path's raises where ~ is nobody's
+def _attachment(option: str, source: str) -> Part:
+    if source.partition(":")[0].lower() in ADDRESSES:
+        return ContentPart.image_url(source) if option == "image" else ContentPart.file_url(source)
+    path = os.path.expanduser(source)  # noqa: PTH111 - Path's raises where ~ is nobody's
     try:
         return ContentPart.image_file(path) if option == "image" else _file(path)
     except OSError as error:
-        raise UsageError(f"--{option} {given}: {error.strerror or error}") from error
+        raise UsageError(f"--{option} {source}: {error.strerror or error}") from error
     except ValueError as error:
         raise UsageError(f"--{option} {error}") from error
 
 
 def _file(path: str) -> Part:
-    """Read a file; one whose type nothing tells may still be text."""
+    """Read a file. One of an unknown type may be text."""
     try:
         return ContentPart.file_path(path)
     except ValueError:
@@ -55,35 +55,35 @@ def _file(path: str) -> Part:
 
 
 def write_media(response: ChatResponse) -> None:
-    """Write the images, the audio and the files of an answer into the current folder, and say where on stderr."""
+    """Write images, audio and files of an answer to the current folder, and print their names on stderr."""
     for part in (*response.images, *response.files):
         if isinstance(part, (ImageUrlPart, FileUrlPart)):
-            complain(f"tako: the model made {part.url}")
+            print_to_stderr(f"tako: the model made {part.url}")
         elif isinstance(part, FileIdPart):
-            complain(f"tako: the model made a file, which {part.provider} keeps as {part.id}")
+            print_to_stderr(f"tako: the model made a file, which {part.provider} stores as {part.id}")
         else:
             try:
-                complain(f"tako: written to {_write(part)}")
+                print_to_stderr(f"tako: written to {_write(part)}")
             except (OSError, ValueError) as error:
-                complain(f"tako: the {_name(part)} of the answer can't be written: {error}")
+                print_to_stderr(f"tako: the {_name(part)} of the answer can't be written: {error}")
 
 
 def _write(part: ImagePart | FilePart) -> Path:
-    """Write a part to a file of its own: no file that is there is written over."""
-    raw = part.mime.lower().startswith(RAW_SOUND)
-    end = ".wav" if raw else suffix_of(part.mime)
-    for number in range(1, MOST):
-        path = Path(f"{_name(part)}-{number}{end}")
+    """Write a part to a new file; existing files are not overwritten."""
+    is_raw = part.mime.lower().startswith(RAW_AUDIO)
+    suffix = ".wav" if is_raw else suffix_of(part.mime)
+    for number in range(1, MAX_FILES):
+        path = Path(f"{_name(part)}-{number}{suffix}")
         try:
             path.touch(exist_ok=False)
         except FileExistsError:
             continue
-        return _write_sound(part, path) if raw else part.save(path)
-    raise OSError(f"there are {MOST} files of that kind already")
+        return _write_audio(part, path) if is_raw else part.save(path)
+    raise OSError(f"the folder already has {MAX_FILES} such files")
 
 
-def _write_sound(part: ImagePart | FilePart, path: Path) -> Path:
-    """Write raw sound, 16 bits and one channel, with the header that players want."""
+def _write_audio(part: ImagePart | FilePart, path: Path) -> Path:
+    """Write raw audio (16 bits, one channel) with a header, which players need."""
     rate = re.search(r"rate=(\d{4,6})", part.mime)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

@@ -1,4 +1,4 @@
-"""``tako capabilities``: what a model can do and cost, and where each value is from."""
+"""``tako capabilities``: what a model can do, what it costs, and where each value comes from."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command; the network is not asked."""
+    """Run the command, without the network."""
     provider = _make(options.model, options.option, options.config)
-    known = msgspec.structs.asdict(provider.capabilities)
-    known.pop("origins")
+    capabilities = msgspec.structs.asdict(provider.capabilities)
+    capabilities.pop("origins")
     origins = provider.capability_origins()
     rows: list[dict[str, Any]] = [
         {
@@ -33,31 +33,31 @@ def run(options: Namespace) -> int:
             "value": "unknown" if value is None and not options.json else value,
             "origin": origins.get(name, "" if value is None else "assumed"),
         }
-        for name, value in known.items()
+        for name, value in capabilities.items()
     ]
     show(rows, as_json=options.json)
     return 0
 
 
-def _make(given: str, options: list[str], path: str | None) -> Provider:
-    """Make a provider that will not be called: a key that is missing is no obstacle."""
-    config = configuration_for(given, path)
+def _make(id: str, options: list[str], path: str | None) -> Provider:
+    """Make a provider that will not be called, so it needs no key."""
+    config = configuration_for(id, path)
     try:
-        return Choice(given, options, config, path, table_of(config, given)).provider()
+        return Choice(id, options, config, path, table_of(config, id)).provider()
     except ConfigurationError:
-        table = table_of(config, given)
+        table = table_of(config, id)
         if config is not None and table is not None:
-            known = {name: value for name, value in table.options.items() if _is_set(value, name)}
-            config = replace(config, providers={**config.providers, given: replace(table, options=known)})
-        name = (given if table is None else table.id).partition(":")[0]
-        keyless = "api_key" not in inspect.signature(PLUGINS.provider_class(name)).parameters
-        given_key = any(option.startswith("api_key=") for option in options)
-        options = options if keyless or given_key else [*options, "api_key=unused"]
-        return Choice(given, options, config, path, table).provider()
+            options_that_are_set = {name: value for name, value in table.options.items() if _is_set(value, name)}
+            config = replace(config, providers={**config.providers, id: replace(table, options=options_that_are_set)})
+        name = (id if table is None else table.id).partition(":")[0]
+        is_keyless = "api_key" not in inspect.signature(PLUGINS.provider_class(name)).parameters
+        has_key = any(option.startswith("api_key=") for option in options)
+        options = options if is_keyless or has_key else [*options, "api_key=unused"]
+        return Choice(id, options, config, path, table).provider()
 
 
 def _is_set(value: Any, name: str) -> bool:
-    """Whether the environment has all that an option of the file names."""
+    """Whether all variables that an option of the file names are set."""
     try:
         resolve(value, name, "")
     except ConfigurationError:

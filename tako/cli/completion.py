@@ -1,4 +1,4 @@
-"""``tako completion``: a script for the shell, and the words that it asks for."""
+"""``tako completion``: a script for the shell, and the completions that it shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from tako.cli.arguments import OWN, UsageError, names, parser_of
+from tako.cli.arguments import OWN_OPTIONS, UsageError, names, parser_of
 from tako.json_values import as_object
 
 if TYPE_CHECKING:
@@ -38,51 +38,53 @@ complete -c tako -F -n 'string match -qr "^(-[fict]|--(file|image|config|schema|
 """,
 }
 MODELS = ("model", "provider", "names")
-"""Arguments that a model's id, or a provider's name, may stand for."""
+"""Arguments that are a model's id or a provider's name."""
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command."""
+    """Run the command."""
     if options.shell == "words":
-        sys.stdout.writelines(f"{word}\n" for word in words(options.words))
+        sys.stdout.writelines(f"{candidate}\n" for candidate in completions(options.words))
     else:
         sys.stdout.write(SCRIPTS[options.shell])
     return 0
 
 
-def words(line: list[str]) -> list[str]:
-    """Return what the last word of a command may become; nothing where it's a file or a text."""
-    *before, last = line or [""]
-    if not before:
-        return [word for word in ("help", *names(), *OWN) if word.startswith(last)]
+def completions(line: list[str]) -> list[str]:
+    """Return completions of the last word of a command; nothing if it's a file or a text."""
+    *preceding, last = line or [""]
+    if not preceding:
+        return [candidate for candidate in ("help", *names(), *OWN_OPTIONS) if candidate.startswith(last)]
     try:
-        parser = parser_of("chat" if before[0].startswith("-") else before[0])
+        parser = parser_of("chat" if preceding[0].startswith("-") else preceding[0])
     except UsageError:
         return []
-    for word in before[1:]:
-        parser = _actions(parser).get(word, parser)
-    return list(dict.fromkeys(word for word in _candidates(parser, before[-1], last) if word.startswith(last)))
+    for name in preceding[1:]:
+        parser = _actions(parser).get(name, parser)
+    return list(
+        dict.fromkeys(candidate for candidate in _candidates(parser, preceding[-1], last) if candidate.startswith(last))
+    )
 
 
 def _candidates(parser: ArgumentParser, previous: str, last: str) -> list[str]:
-    """List what may stand after a word: values of an option, options, or what the command itself takes."""
-    option = next((one for one in parser._actions if previous in one.option_strings), None)  # noqa: SLF001
+    """List what may follow a word: values of an option, options, or arguments of the command."""
+    option = next((argument for argument in parser._actions if previous in argument.option_strings), None)  # noqa: SLF001
     if option is not None and option.nargs != 0 and not last.startswith("-"):
         return _values(option)
     if last.startswith("-"):
-        return [text for one in parser._actions for text in one.option_strings if text.startswith("--")]  # noqa: SLF001
-    found = list(_actions(parser))
-    for one in parser._actions:  # noqa: SLF001
-        if not one.option_strings:
-            found += _values(one)
-    return found
+        return [text for argument in parser._actions for text in argument.option_strings if text.startswith("--")]  # noqa: SLF001
+    candidates = list(_actions(parser))
+    for argument in parser._actions:  # noqa: SLF001
+        if not argument.option_strings:
+            candidates += _values(argument)
+    return candidates
 
 
 def _values(argument: Any) -> list[str]:
     if argument.choices:
         return list(argument.choices)
     if argument.dest in MODELS:
-        from tako.cli.known import model_ids
+        from tako.cli.model_ids import model_ids
         from tako.discovery import provider_entries
 
         entries = [entry.name for entry in provider_entries()]
@@ -97,7 +99,7 @@ def _values(argument: Any) -> list[str]:
 
 
 def _conversations() -> list[str]:
-    from tako.cli.keeping import open_log
+    from tako.cli.resumption import open_log
     from tako.errors import TakoError
 
     with suppress(TakoError), ExitStack() as stack:
@@ -108,8 +110,8 @@ def _conversations() -> list[str]:
 
 
 def _actions(parser: ArgumentParser) -> dict[str, ArgumentParser]:
-    """Return the parsers of a command's own commands."""
+    """Return the parsers of a command's actions, by name."""
     actions: list[Any] = parser._actions  # noqa: SLF001 - argparse has no public way to walk a parser
-    choices = (as_object(one.choices) for one in actions)
-    found: dict[str, ArgumentParser] = next((one for one in choices if one is not None), dict[str, Any]())
-    return found
+    choices = (as_object(action.choices) for action in actions)
+    parsers: dict[str, ArgumentParser] = next((table for table in choices if table is not None), dict[str, Any]())
+    return parsers

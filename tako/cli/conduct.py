@@ -1,4 +1,4 @@
-"""``tako conduct``: have the Conductor of tako.toml do a task, and show who does what meanwhile."""
+"""``tako conduct``: run the Conductor of tako.toml, and show its progress."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import msgspec
 
 from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, read_configuration
-from tako.cli.question import read_prompt
-from tako.cli.run import complain
+from tako.cli.prompt import read_prompt
+from tako.cli.run import print_to_stderr
 from tako.cli.screen import FRAMES, Screen, is_terminal, printable
 from tako.conductor.events import Planned, WorkerDelta, WorkerEnded, WorkerStarted
 from tako.config import missing
@@ -31,7 +31,7 @@ MARKS = {"done": "✓", "failed": "✗", "stopped": "-"}
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command: the answer on stdout, the progress on stderr."""
+    """Run the command: the answer goes to stdout, the progress to stderr."""
     prompt = read_prompt(options.prompt)
     if prompt is None:
         raise UsageError('the task is missing: tako conduct "your task", or pipe it in')
@@ -46,9 +46,9 @@ def run(options: Namespace) -> int:
     else:
         with Screen() as screen:
             screen.add(result.text)
-    complain(f"tako: {_total(result)}")
+    print_to_stderr(f"tako: {_total(result)}")
     if not result.complete:
-        complain("tako: the plans didn't come to an end: max_steps is reached, and these are the last results")
+        print_to_stderr("tako: the run stopped at max_steps before it was complete; these are the last results")
     return 0
 
 
@@ -69,44 +69,44 @@ def _progress() -> Live | Lines:
 
 
 class Lines(AbstractContextManager[Any]):
-    """The progress as lines on stderr: plans, and the beginning and the end of each task."""
+    """The progress as lines on stderr: each plan, and the start and the end of each task."""
 
     def see(self, event: Event) -> None:
-        """Tell of an event."""
+        """Print a line for an event."""
         if isinstance(event, Planned):
-            complain(f"tako: step {event.step + 1}: {_planned(event.plan)}")
+            print_to_stderr(f"tako: step {event.step + 1}: {_planned(event.plan)}")
         elif isinstance(event, WorkerStarted):
-            complain(f"tako: {event.role}: {event.task}")
+            print_to_stderr(f"tako: {event.role}: {event.task}")
         elif isinstance(event, WorkerEnded):
-            complain(f"tako: {event.role}: {_ended(event.result)}")
+            print_to_stderr(f"tako: {event.role}: {_ended(event.result)}")
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is left to do."""
+        """Do nothing: all lines are printed."""
 
 
 class Live(AbstractContextManager[Any]):
-    """The progress as a table on a terminal that moves: a row for each task of the step, with the end of its text."""
+    """The progress as a live table: a row for each task of the step, with the end of its text."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.live import Live as Moving
+        from rich.live import Live as RichLive
 
         self._rows: list[dict[str, Any]] = []
         self._heading = "planning …"
         console = Console(stderr=True, highlight=False)
-        self._moving = Moving(self, console=console, refresh_per_second=12, transient=False)
+        self._live = RichLive(self, console=console, refresh_per_second=12, transient=False)
 
     def __enter__(self) -> Self:
-        self._moving.start()
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if not self._rows:
             self._heading = ""
-        self._moving.stop()
+        self._live.stop()
 
     def see(self, event: Event) -> None:
-        """Take an event in; what is shown is drawn in its own time."""
+        """Update the rows; the table is drawn at its own rate."""
         if isinstance(event, Planned):
             self._settle()
             self._heading = f"step {event.step + 1}: {_planned(event.plan)}"
@@ -120,9 +120,9 @@ class Live(AbstractContextManager[Any]):
             self._rows[event.worker]["end"] = event.result
 
     def _settle(self) -> None:
-        """Leave the table of the step before where it is, and begin a new one under it."""
+        """Leave the previous step's table on the screen, and start a new one below it."""
         if self._rows:
-            self._moving.console.print(self)
+            self._live.console.print(self)
 
     def __rich__(self) -> Any:
         from rich.console import Group
@@ -158,10 +158,10 @@ def _ended(result: WorkerResult) -> str:
         return f"done in {result.seconds:.1f} s, {result.response.usage.total} tokens"
     if result.error is not None:
         return f"failed after {result.seconds:.1f} s: {result.error}"
-    return "stopped, since another was first"
+    return "stopped, because another task was first"
 
 
 def _total(result: RunResult) -> str:
-    """Say what a run used; a cost that is not known is not mentioned."""
+    """Return what a run used, with the cost if it's known."""
     cost = f", ${result.cost.total:.4f}" if result.cost is not None else ""
     return f"{len(result.steps)} step{'s' * (len(result.steps) != 1)}, {result.usage.total} tokens{cost}"

@@ -1,10 +1,10 @@
-"""Which ``tako.toml`` a command obeys: one rule for all of them, and a line on stderr that says so."""
+"""Which ``tako.toml`` a command uses: the same rule for all commands, and a line on stderr that names the file."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tako.cli.run import complain
+from tako.cli.run import print_to_stderr
 from tako.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -13,50 +13,50 @@ if TYPE_CHECKING:
 
 
 def read_configuration(path: str | None, *, needed: bool = True) -> Config | None:
-    """Read the file that applies: the one at ``path``, else as ``load_config`` finds it; None where there is none.
+    """Read the file at ``path``, or else the one that ``load_config`` finds. Return None if there is none.
 
-    Its ``[plugins]`` hold from then on, and the keys that the user keeps are in the environment. A line says if one in
-    the current folder was skipped. Raises
-    ConfigurationError; if the file isn't ``needed``, only if it may have ``[plugins]``.
+    Its ``[plugins]`` apply from then on, and the keys that the user stored are in the environment. If a file in the
+    current folder was skipped, a line says so. Raises ConfigurationError; if the file isn't ``needed``, only if it may
+    have ``[plugins]``.
     """
-    from tako.cli.keychain import supply
+    from tako.cli.keychain import export_keys
     from tako.config import Found, RulesError, find_config, use_plugins
 
-    supply()
-    found = Found()
+    export_keys()
+    lookup = Found()
     try:
-        found = find_config(path)
+        lookup = find_config(path)
     except ConfigurationError as error:
         if needed or isinstance(error, RulesError):
             raise
-    if found.skipped:
-        complain(f"tako: {found.skipped}")
-    use_plugins(found.config)
-    return found.config
+    if lookup.skipped:
+        print_to_stderr(f"tako: {lookup.skipped}")
+    use_plugins(lookup.config)
+    return lookup.config
 
 
 def announce(config: Config, path: str | None) -> None:
-    """Say which file is in use, unless it was named for this command."""
+    """Print which file is in use, unless the user named it for this command."""
     from tako.config import NAME
 
     if path is None:
         shown = f"./{config.path}" if config.path == NAME else config.path
-        complain(f"tako: using {shown}")
+        print_to_stderr(f"tako: using {shown}")
 
 
 def announce_rules(config: Config | None, path: str | None) -> None:
-    """Say which file is in use for its ``[plugins]`` alone."""
+    """Print which file is in use, if it has ``[plugins]``."""
     if config is not None and config.plugins:
         announce(config, path)
 
 
-def table_of(config: Config | None, wanted: str) -> ProviderTable | None:
-    """Return the provider of the file that a name stands for, or a name with a model, as in ``groq:llama-3.3-70b``.
+def table_of(config: Config | None, name_or_id: str) -> ProviderTable | None:
+    """Return the file's provider with this name, or with this name and a model, as in ``groq:llama-3.3-70b``.
 
-    None where it stands for none, as the id of an installed provider does. Raises ConfigurationError where the name is
-    also an installed provider's, and the file's is another one.
+    Return None if the file has none, as for the id of an installed provider. Raises ConfigurationError if the name is
+    also an installed provider's, and the file uses another provider under it.
     """
-    name, colon, model = wanted.partition(":")
+    name, colon, model = name_or_id.partition(":")
     table = config.providers.get(name) if config is not None else None
     if config is None or table is None:
         return None

@@ -1,4 +1,4 @@
-"""``tako doctor``: is each provider's plugin sound, its key there, its endpoint in reach? Secrets are never shown."""
+"""``tako doctor``: check each provider's plugin, key and endpoint. Secrets are never shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, read_configuration, table_of
 from tako.cli.models import VARIABLE
 from tako.cli.providers import state
-from tako.cli.run import FAILED, complain
+from tako.cli.run import FAILED, print_to_stderr
 from tako.cli.table import show
 from tako.discovery import provider_entries
 from tako.errors import TakoError
@@ -34,30 +34,30 @@ if TYPE_CHECKING:
 
 LIMIT = 3.0
 """Seconds for connecting to one endpoint."""
-CHAIN = 20.0
-"""Seconds for finding credentials: an SDK is imported, and the places where it looks are asked."""
+CREDENTIALS_LIMIT = 20.0
+"""Seconds for finding credentials: an SDK is imported, and looks for them in files and at metadata services."""
 ENDPOINTS = ("base_url", "endpoint_url", "endpoint", "url")
-"""The options that hold an address, as the providers name them. One whose credentials come from a chain has an async
-method ``find_credentials`` instead, which returns the address."""
+"""Options that contain an address, as the providers name them. Providers whose credentials come from a chain have an
+async method ``find_credentials`` instead, which returns the address."""
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command; exit code 1 where a plugin is broken or a provider with a key is out of reach."""
+    """Run the command; exit code 1 if a plugin is broken, or if a provider with a key can't be reached."""
     config = read_configuration(options.config)
     rows = asyncio.run(_all(_subjects(options.names, config)))
     show(rows, as_json=options.json)
     if config is not None and any(row["model"] for row in rows):
         announce(config, options.config)
     if not options.json and not options.names:
-        complain(f"tako: {_advice(rows, config)}")
-    return FAILED if any(_bad(row, asked=bool(options.names)) for row in rows) else 0
+        print_to_stderr(f"tako: {_advice(rows, config)}")
+    return FAILED if any(_is_bad(row, is_named=bool(options.names)) for row in rows) else 0
 
 
 def _advice(rows: list[dict[str, Any]], config: Config | None) -> str:
-    """Tell a newcomer what to do next."""
-    usual = os.environ.get(VARIABLE) or (config.default if config is not None else None)
-    if usual:
-        return f'next: tako chat "Hello" asks {usual}'
+    """Return what to do next, for a newcomer."""
+    model = os.environ.get(VARIABLE) or (config.default if config is not None else None)
+    if model:
+        return f'next: tako chat "Hello" asks {model}'
     ready = next((row for row in rows if row["key"] == "present" and not row["why"]), None)
     if ready is not None:
         id = ready["model"] or f"{ready['name']}:MODEL"
@@ -65,17 +65,17 @@ def _advice(rows: list[dict[str, Any]], config: Config | None) -> str:
             f'next: tako chat -m {id} "Hello" (tako models {ready["name"]} lists models); a variable {VARIABLE}, or '
             "`default` in tako.toml, saves you the -m"
         )
-    key = "tako keys set openai (or anthropic, gemini, mistral) keeps a key"
+    key = "tako keys set openai (or anthropic, gemini, mistral) stores a key"
     if any(row["endpoint"] == "in process" and not row["why"] for row in rows):
-        return f'next: tako chat "Hello" asks the small model in this process; {key} for a larger one'
-    return f"next: {key}; or tako setup embedded downloads a small model that needs none"
+        return f'next: tako chat "Hello" asks the embedded model; {key} for a larger one'
+    return f"next: {key}; or tako setup embedded downloads a small model that needs no key"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A provider to look at: its name, its plugin if there is one, and how it is made, with other options if need be.
+    """A provider to check: its name, its plugin if it has one, and what makes it, with more options if needed.
 
-    ``model`` is the id of one that is in the configuration.
+    ``model`` is the id of a provider of the configuration.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Subject:
 
 
 def _subjects(names: list[str], config: Config | None) -> list[Subject]:
-    """List what is installed and what the file has, or only what is named. Raises a TakoError for an unknown name."""
+    """List the providers that are installed and those of the file, or only those with these names. Raises TakoError."""
     entries = provider_entries()
     installed = [Subject(entry.name, entry, partial(get_provider, f"{entry.name}:doctor")) for entry in entries]
     tables: list[Subject] = []
@@ -98,8 +98,8 @@ def _subjects(names: list[str], config: Config | None) -> list[Subject]:
         return [*installed, *(subject for subject in tables if not _is_alias(subject, config))]
     subjects: list[Subject] = []
     for name in names:
-        known = tables if table_of(config, name) is not None else installed
-        named = [subject for subject in known if subject.name == name]
+        candidates = tables if table_of(config, name) is not None else installed
+        named = [subject for subject in candidates if subject.name == name]
         if not named:
             raise UsageError(unknown_provider(name, [subject.name for subject in tables]))
         subjects += named
@@ -115,11 +115,11 @@ async def _all(subjects: list[Subject]) -> list[dict[str, Any]]:
 
 
 async def _examine(subject: Subject) -> dict[str, Any]:
-    """Look at one provider; nothing is asked of it but a connection, and only where it is configured."""
+    """Check one provider. If it's configured, this opens a connection, and sends no request."""
     entry = subject.entry
-    plugin, why = state(entry) if entry is not None else ("missing", unknown_provider(subject.model))
+    plugin, reason = state(entry) if entry is not None else ("missing", unknown_provider(subject.model))
     row: dict[str, Any] = {"name": subject.name, "model": subject.model, "plugin": plugin}
-    row |= {"key": "", "endpoint": "", "why": why, "warning": ""}
+    row |= {"key": "", "endpoint": "", "why": reason, "warning": ""}
     if entry is None or plugin != "ok":
         return row
     ready: Any = getattr(PLUGINS.provider_class(entry.name), "ready", None)
@@ -134,17 +134,20 @@ async def _examine(subject: Subject) -> dict[str, Any]:
         row["why"] = str(error)
         row["key"] = "missing" if _is_key_missing(subject, str(error)) else ""
         return row
-    known = provider.capabilities if subject.model else Capabilities()
-    if known.retires is not None and provider.at_vendor and is_near(known.retires):
-        row["warning"] = f"the model {life_of(known)}"
+    capabilities = provider.capabilities if subject.model else Capabilities()
+    if capabilities.retires is not None and provider.at_vendor and is_near(capabilities.retires):
+        row["warning"] = f"the model {life_of(capabilities)}"
     row["key"] = "present" if getattr(provider, "secrets", ()) else "not needed"
-    address = next((found for name in ENDPOINTS if isinstance(found := getattr(provider, name, None), str)), "")
+    address = next((value for name in ENDPOINTS if isinstance(value := getattr(provider, name, None), str)), "")
     if hasattr(provider, "find_credentials"):
         try:
-            async with asyncio.timeout(CHAIN):
+            async with asyncio.timeout(CREDENTIALS_LIMIT):
                 address = await provider.find_credentials()
         except (TakoError, TimeoutError) as error:
-            row["key"], row["why"] = "missing", str(error) or f"no credentials were found within {CHAIN:g} s"
+            row["key"], row["why"] = (
+                "missing",
+                str(error) or f"no credentials within {CREDENTIALS_LIMIT:g} s",
+            )
             return row
         row["key"] = "present"
     if address:
@@ -152,36 +155,36 @@ async def _examine(subject: Subject) -> dict[str, Any]:
     return row
 
 
-def _is_key_missing(subject: Subject, why: str) -> bool:
-    """Whether a key is what is missing: with any key at all the complaint is another one, or none."""
+def _is_key_missing(subject: Subject, reason: str) -> bool:
+    """Whether the key is missing: if so, the error with any key is another one, or none."""
     try:
         subject.make(api_key="unused")
     except TakoError as error:
-        return str(error) != why and "api_key" not in str(error)
+        return str(error) != reason and "api_key" not in str(error)
     return True
 
 
 async def reach(address: str) -> tuple[str, str]:
-    """Connect to an address, with TLS if it is https, and hang up; returns what to show, and why it failed."""
+    """Connect to an address, with TLS if it's https, and close. Return the text to show, and why it failed."""
     parts = urlsplit(address)
-    secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
-    where = f"{parts.hostname}:{port}"
+    is_secure = parts.scheme == "https"
+    port = parts.port or (443 if is_secure else 80)
+    endpoint = f"{parts.hostname}:{port}"
     try:
         async with asyncio.timeout(LIMIT):
-            _, writer = await asyncio.open_connection(parts.hostname, port, ssl=_trust() if secure else None)
+            _, writer = await asyncio.open_connection(parts.hostname, port, ssl=_ssl_context() if is_secure else None)
     except TimeoutError:
-        return f"{where} unreachable", f"no connection within {LIMIT:g} s"
+        return f"{endpoint} unreachable", f"no connection within {LIMIT:g} s"
     except (OSError, ssl.SSLError) as error:
-        return f"{where} unreachable", os.strerror(number) if (number := error.errno or 0) > 0 else str(error)
+        return f"{endpoint} unreachable", os.strerror(number) if (number := error.errno or 0) > 0 else str(error)
     writer.close()
     with suppress(OSError, ssl.SSLError):
         await writer.wait_closed()
-    return f"{where} reachable", ""
+    return f"{endpoint} reachable", ""
 
 
-def _trust() -> ssl.SSLContext:
-    """Trust what the providers themselves trust."""
+def _ssl_context() -> ssl.SSLContext:
+    """Return a context with the certificates that providers trust."""
     try:
         import certifi
     except ImportError:
@@ -189,8 +192,8 @@ def _trust() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certifi.where())
 
 
-def _bad(row: dict[str, Any], *, asked: bool) -> bool:
-    """What nobody has set up is no fault, unless it was asked about by name."""
-    if row["plugin"] in ("broken", "ambiguous", "missing") or (asked and row["why"]):
+def _is_bad(row: dict[str, Any], *, is_named: bool) -> bool:
+    """Whether a row is a failure. A provider that isn't set up only is one if the user named it."""
+    if row["plugin"] in ("broken", "ambiguous", "missing") or (is_named and row["why"]):
         return True
     return row["key"] == "present" and "unreachable" in row["endpoint"]

@@ -1,4 +1,4 @@
-"""Where a person types in a conversation: prompt_toolkit's editor, or plain lines where it isn't installed."""
+"""The line editor of a conversation: prompt_toolkit's, or plain lines if it isn't installed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Generator, Iterator
 
-PROMPT, CONTINUED = "> ", "  "
+PROMPT, CONTINUATION = "> ", "  "
 FENCE = '"""'
-"""Begins a text of several lines, and ends it."""
-PASTE = 0.05
+"""Starts and ends a text of several lines."""
+PASTE_GAP = 0.05
 """Seconds between two lines of one paste, at most."""
 
 
@@ -29,32 +29,32 @@ class Editor(Protocol):
     """What keys do, for the help."""
 
     def read(self) -> str:
-        """Return the next turn. Raises KeyboardInterrupt where it was dropped, and EOFError where the person left."""
+        """Return the next turn. Raises KeyboardInterrupt if the person dropped it, and EOFError if the person left."""
         ...
 
-    def away(self) -> AbstractContextManager[None]:
-        """Keep what is typed meanwhile for the next turn, and off the screen."""
+    def hold_input(self) -> AbstractContextManager[None]:
+        """Keep what is typed meanwhile for the next turn, without showing it."""
         ...
 
 
-def open_editor(runner: asyncio.Runner, complete: Callable[[str], list[str]], past: list[str]) -> Editor:
-    """Return the best editor that there is for this terminal.
+def open_editor(runner: asyncio.Runner, complete: Callable[[str], list[str]], history: list[str]) -> Editor:
+    """Return the best editor for this terminal.
 
-    ``complete`` returns what the last word of a line may become; ``past`` is what the arrows bring back.
+    ``complete`` returns completions of the last word of a line. ``history`` is what the arrow keys bring back.
     """
     if is_terminal(sys.stdin) and (is_terminal(sys.stdout) or is_terminal(sys.stderr)):
         with suppress(ImportError):  # prompt_toolkit isn't installed
-            return LineEditor(runner, complete, past)
-    return PlainLines(past)
+            return LineEditor(runner, complete, history)
+    return PlainLines(history)
 
 
 def is_open(text: str) -> bool:
-    """Whether a fence has begun a text of several lines that isn't ended yet."""
+    """Whether a text of several lines has started with a fence, and hasn't ended yet."""
     return text.lstrip().startswith(FENCE) and text.count(FENCE) == 1
 
 
 def unfenced(text: str) -> str:
-    """Take the fences off a text that has them around it."""
+    """Remove the fences around a text."""
     inner = text.strip()
     if inner.startswith(FENCE) and inner.endswith(FENCE) and inner.count(FENCE) == 2:  # noqa: PLR2004 - begin and end
         return inner.removeprefix(FENCE).removesuffix(FENCE).strip("\n")
@@ -65,14 +65,16 @@ class LineEditor:
     """prompt_toolkit: editing keys, a history, and pasted lines as one text. Raises ImportError without it."""
 
     keys = {  # noqa: RUF012 - read only
-        "Alt-Enter": "begin a new line",
-        FENCE: "begin and end a text of several lines",
+        "Alt-Enter": "start a new line",
+        FENCE: "start and end a text of several lines",
         "Up, Down": "bring back what you typed before; Ctrl-R searches",
         "Tab": "complete a command, a model, or a file",
     }
 
-    def __init__(self, runner: asyncio.Runner, complete: Callable[[str], list[str]], past: list[str]) -> None:
-        os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")  # or it asks where the cursor is, and may wait in vain
+    def __init__(self, runner: asyncio.Runner, complete: Callable[[str], list[str]], history: list[str]) -> None:
+        os.environ.setdefault(
+            "PROMPT_TOOLKIT_NO_CPR", "1"
+        )  # otherwise it requests the cursor's position, and some terminals don't answer
         from prompt_toolkit import PromptSession
         from prompt_toolkit.history import InMemoryHistory
         from prompt_toolkit.output import create_output
@@ -82,10 +84,10 @@ class LineEditor:
         self._session: PromptSession[str] = PromptSession(
             [("ansicyan", PROMPT)],
             multiline=True,
-            prompt_continuation=CONTINUED,
+            prompt_continuation=CONTINUATION,
             key_bindings=_bindings(),
             enable_suspend=True,
-            history=InMemoryHistory(past),
+            history=InMemoryHistory(history),
             completer=_completer(complete),
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,
@@ -103,15 +105,15 @@ class LineEditor:
             raise KeyboardInterrupt from None
 
     @contextmanager
-    def away(self) -> Generator[None, None, None]:
-        """Let keys wait unseen; Ctrl-C alone is heard. Pastes are marked as such, and stay one text."""
+    def hold_input(self) -> Generator[None, None, None]:
+        """Keep keys for later without showing them, except Ctrl-C. A paste stays one text."""
         try:
             termios: Any = import_module("termios")
         except ImportError:  # Windows
             yield
             return
-        file, before = sys.stdin.fileno(), termios.tcgetattr(sys.stdin)
-        quiet = [*before[:6], [*before[6]]]
+        file, attributes = sys.stdin.fileno(), termios.tcgetattr(sys.stdin)
+        quiet = [*attributes[:6], [*attributes[6]]]
         quiet[0] &= ~termios.ICRNL
         quiet[3] &= ~(termios.ICANON | termios.ECHO)
         termios.tcsetattr(file, termios.TCSANOW, quiet)
@@ -120,10 +122,10 @@ class LineEditor:
         try:
             yield
         finally:
-            termios.tcsetattr(file, termios.TCSANOW, before)
+            termios.tcsetattr(file, termios.TCSANOW, attributes)
 
 
-class _Dropped(Exception):  # noqa: N818 - not an error, but what a person wants
+class _Dropped(Exception):  # noqa: N818 - not an error, but a wish of the person
     """Ctrl-C at the prompt."""
 
 
@@ -131,14 +133,14 @@ def _completer(complete: Callable[[str], list[str]]) -> Any:
     from prompt_toolkit.completion import Completer, Completion
 
     class Slash(Completer):
-        """Completes what begins with a slash and is one line."""
+        """Completes single lines that start with a slash."""
 
         def get_completions(self, document: Any, complete_event: Any) -> Iterator[Completion]:
             line: str = document.text_before_cursor
             if line.startswith("/") and "\n" not in document.text:
-                word = line.rpartition(" ")[2]
+                last_word = line.rpartition(" ")[2]
                 for text in complete(line):
-                    yield Completion(text, start_position=-len(word))
+                    yield Completion(text, start_position=-len(last_word))
 
     return Slash()
 
@@ -168,15 +170,15 @@ def _bindings() -> Any:
 
 
 class PlainLines:
-    """Lines as the terminal itself has them. Lines that come at once were pasted, and are one turn."""
+    """Lines as the terminal edits them. Lines that arrive together were pasted, and are one turn."""
 
-    keys = {FENCE: "begin and end a text of several lines"}  # noqa: RUF012 - read only
+    keys = {FENCE: "start and end a text of several lines"}  # noqa: RUF012 - read only
 
-    def __init__(self, past: list[str]) -> None:
+    def __init__(self, history: list[str]) -> None:
         with suppress(ImportError):
-            readline: Any = import_module("readline")  # gives `input` its editing keys and its history
+            readline: Any = import_module("readline")  # adds editing keys and a history to `input`
             readline.parse_and_bind("set enable-bracketed-paste on")
-            for text in past:
+            for text in history:
                 readline.add_history(text)
 
     def read(self) -> str:
@@ -189,15 +191,15 @@ class PlainLines:
 
     def _lines(self) -> str:
         text = self._line(PROMPT)
-        while is_open(text) or _more_is_there():
+        while is_open(text) or _is_more_input():
             try:
-                text += "\n" + self._line(CONTINUED if is_open(text) else "")
+                text += "\n" + self._line(CONTINUATION if is_open(text) else "")
             except EOFError:
                 break
         return text
 
-    def away(self) -> AbstractContextManager[None]:
-        """Leave it to the terminal."""
+    def hold_input(self) -> AbstractContextManager[None]:
+        """Do nothing: the terminal keeps what is typed."""
         return nullcontext()
 
     def _line(self, prompt: str) -> str:
@@ -211,8 +213,8 @@ class PlainLines:
         return line.removesuffix("\n")
 
 
-def _more_is_there() -> bool:
+def _is_more_input() -> bool:
     try:
-        return bool(select.select([sys.stdin], [], [], PASTE)[0])
-    except (OSError, ValueError):  # Windows waits for sockets alone
+        return bool(select.select([sys.stdin], [], [], PASTE_GAP)[0])
+    except (OSError, ValueError):  # Windows only waits for sockets
         return False

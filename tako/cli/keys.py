@@ -1,4 +1,4 @@
-"""``tako keys``: keep keys, list what they are for, forget them. No key is ever shown."""
+"""``tako keys``: store, list and delete keys. Keys are never shown."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.arguments import UsageError
-from tako.cli.keychain import KEYRING, forget, keep, stored, variable_for
-from tako.cli.run import FAILED, complain
+from tako.cli.keychain import KEYRING, remove_key, store_key, stored_keys, variable_for
+from tako.cli.run import FAILED, print_to_stderr
 from tako.cli.session import print_json
 from tako.cli.table import show
 from tako.discovery import find_provider
@@ -22,35 +22,37 @@ VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command."""
+    """Run the command."""
     if options.action == "list":
         return _list(as_json=options.json)
     variable = variable_of(options.name)
     if options.action == "remove":
-        done = forget(variable)
-        place = ""
-        text = f"{variable} is forgotten" if done else f"no key is kept for {variable}"
+        is_done = remove_key(variable)
+        location = ""
+        text = f"the key for {variable} is deleted" if is_done else f"no key is stored for {variable}"
     else:
-        done, place = True, keep(variable, _read_key(variable))
-        text = f"{variable} is kept in {place}"
+        is_done, location = True, store_key(variable, _read_key(variable))
+        text = f"the key for {variable} is stored in {location}"
     if options.json:
-        print_json({"variable": variable, "done": done, "place": place})
+        print_json({"variable": variable, "done": is_done, "place": location})
     else:
-        complain(f"tako: {text}")
+        print_to_stderr(f"tako: {text}")
     if os.environ.get(variable) and options.action == "set":
-        complain(f"tako: the variable {variable} is set, and it wins")
-    return 0 if done else FAILED
+        print_to_stderr(f"tako: the environment variable {variable} is set, and wins over the stored key")
+    return 0 if is_done else FAILED
 
 
 def variable_of(name: str) -> str:
-    """Return the variable that has a provider's key; a variable's own name is one. Raises UsageError."""
+    """Return the variable of a provider's key. The name may also be a variable's. Raises UsageError."""
     if VARIABLE.fullmatch(name):
         return name
     if find_provider(name) is None:
-        raise UsageError(f"{name!r} is neither an installed provider nor a variable, as in OPENAI_API_KEY")
+        raise UsageError(f"{name!r} is neither an installed provider nor a variable such as OPENAI_API_KEY")
     variable = variable_for(PLUGINS.provider_class(name))
     if not variable:
-        raise UsageError(f"{name} takes no key of its own; name the variable, as in MY_KEY, and use $ENV:MY_KEY")
+        raise UsageError(
+            f"{name} doesn't look for a key in a variable; choose a variable, such as MY_KEY, and use $ENV:MY_KEY"
+        )
     return variable
 
 
@@ -62,15 +64,15 @@ def _read_key(variable: str) -> str:
         try:
             key = getpass(f"Key for {variable}: ")
         except EOFError:
-            raise UsageError("no key was given, and nothing has changed") from None
+            raise UsageError("you entered no key; nothing has changed") from None
     else:
         try:
             key = sys.stdin.read()
         except UnicodeError:
             raise UsageError("the key isn't UTF-8 text") from None
     key = key.strip()
-    if not key or any(not one.isprintable() for one in key):
-        raise UsageError("the key is empty, or has control characters")
+    if not key or any(not character.isprintable() for character in key):
+        raise UsageError("the key is empty or contains control characters")
     return key
 
 
@@ -78,13 +80,13 @@ def _list(*, as_json: bool) -> int:
     rows: list[dict[str, Any]] = [
         {
             "variable": variable,
-            "place": "the system's keyring" if place == KEYRING else "the file",
-            "used": "no, the variable is set" if os.environ.get(variable) else "yes",
+            "place": "the system's keyring" if location == KEYRING else "the file",
+            "used": "no, the environment variable is set" if os.environ.get(variable) else "yes",
         }
-        for variable, place in sorted(stored().items())
+        for variable, location in sorted(stored_keys().items())
     ]
     if rows or as_json:
         show(rows, as_json=as_json)
     else:
-        complain("tako: no keys are kept; tako keys set openai would keep one")
+        print_to_stderr("tako: no keys are stored; try: tako keys set openai")
     return 0

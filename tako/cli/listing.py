@@ -1,4 +1,4 @@
-"""``tako models``: which models a vendor, or a server, has."""
+"""``tako models``: list the models of a vendor or a server."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import inspect
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from tako.cli.models import decide
-from tako.cli.run import complain
+from tako.cli.models import choose
+from tako.cli.run import print_to_stderr
 from tako.cli.table import show
 from tako.hooks import PLUGINS
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from tako.listing import ModelInfo
     from tako.provider import Provider
 
-ANY = "models"
-"""The model of a provider that is asked for none."""
+ANY_MODEL = "models"
+"""The model of a provider that needs one, but isn't called."""
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command."""
-    provider = _with_model(decide(options.provider, options.option, options.config)).provider()
+    """Run the command."""
+    provider = _with_model(choose(options.provider, options.option, options.config)).provider()
     try:
-        found = provider.blocking.list_models()
+        models = provider.blocking.list_models()
     finally:
         provider.blocking.close()
     rows: list[dict[str, Any]] = [
@@ -38,31 +38,31 @@ def run(options: Namespace) -> int:
             "max_context_tokens": model.max_context_tokens,
             "max_output_tokens": model.max_output_tokens,
         }
-        | _known(provider, model)
-        for model in found
+        | _known_facts(provider, model)
+        for model in models
     ]
     if not rows and not options.json:
-        complain(f"tako: {provider.name} lists no models")
+        print_to_stderr(f"tako: {provider.name} doesn't list any models")
         return 0
     show(rows, as_json=options.json)
     return 0
 
 
-def _known(provider: Provider, model: ModelInfo) -> dict[str, Any]:
-    """Return the prices of a model, and what the vendor doesn't tell of it and tako knows."""
+def _known_facts(provider: Provider, model: ModelInfo) -> dict[str, Any]:
+    """Return a model's prices, and what tako knows if the vendor doesn't say."""
     of_model = copy(provider)
     of_model.model = model.id
     of_model.refresh()
-    known = of_model.capabilities
-    facts = {"max_context_tokens": model.max_context_tokens or known.max_context_tokens}
-    prices = {name: getattr(known, name) for name in ("usd_per_input_mtok", "usd_per_output_mtok")}
-    return {**facts, "retires": model.retires or known.retires, **prices}
+    capabilities = of_model.capabilities
+    facts = {"max_context_tokens": model.max_context_tokens or capabilities.max_context_tokens}
+    prices = {name: getattr(capabilities, name) for name in ("usd_per_input_mtok", "usd_per_output_mtok")}
+    return {**facts, "retires": model.retires or capabilities.retires, **prices}
 
 
 def _with_model(choice: Choice) -> Choice:
-    """Name any model if a provider can't be made without one."""
-    if choice.table is not None or ":" in choice.wanted:
+    """Add any model if a provider can't be made without one."""
+    if choice.table is not None or ":" in choice.id:
         return choice
-    parameters = inspect.signature(PLUGINS.provider_class(choice.wanted)).parameters
+    parameters = inspect.signature(PLUGINS.provider_class(choice.id)).parameters
     needs = "model" in parameters and parameters["model"].default is inspect.Parameter.empty
-    return choice._replace(wanted=f"{choice.wanted}:{ANY}") if needs else choice
+    return choice._replace(id=f"{choice.id}:{ANY_MODEL}") if needs else choice

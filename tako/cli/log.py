@@ -1,6 +1,6 @@
 """The log of conversations: SQLite in the user's own data folder, off until ``tako logs on``.
 
-It's bounded: when it grows beyond its size, the oldest conversations go. What is deleted is overwritten.
+If it grows beyond its maximum size, the oldest turns are deleted. Deleted data is overwritten.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MEGABYTE = 1024 * 1024
-MOST_MB = 100
-"""The size of the log where nobody says otherwise."""
+MAX_MB = 100
+"""The maximum size of the log, by default."""
 WAIT = 5.0
-"""Seconds to wait for another process that writes."""
+"""Seconds to wait while another process writes."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS conversations (
@@ -47,8 +47,8 @@ FROM conversations LEFT JOIN turns ON conversation = id
 """
 
 
-class Kept(NamedTuple):
-    """A turn as the log has it: ``messages`` is JSON; ``question`` and ``answer`` are what is searched."""
+class LoggedTurn(NamedTuple):
+    """A turn in the log: ``messages`` is JSON; ``question`` and ``answer`` are what `search` looks at."""
 
     model: str
     question: str
@@ -61,26 +61,26 @@ class Kept(NamedTuple):
 
 
 class Start(NamedTuple):
-    """What a conversation begins with, so that it can go on.
+    """What a conversation starts with, which is needed to continue it.
 
-    ``wanted`` is the model as it was given, ``options`` the KEY=VALUE pairs without secrets, ``missing`` the keys of
-    those that are secrets.
+    ``model`` is the value of -m. ``options`` are KEY=VALUE pairs without secrets; ``missing`` are the keys of the
+    secret ones.
     """
 
-    wanted: str
+    model: str
     options: list[str]
     missing: list[str]
     system: str | None
 
 
 class Log:
-    """The log, open. Raises ConfigurationError where the file can't be used."""
+    """The log, open. Raises ConfigurationError if the file can't be used."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        with _explained(file):
-            fresh = not file.exists()
-            if fresh:
+        with _explaining_errors(file):
+            is_new = not file.exists()
+            if is_new:
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(file, timeout=WAIT, isolation_level=None)
@@ -95,10 +95,10 @@ class Log:
                 raise
 
     def _prepare(self) -> None:
-        """Make the tables of a new file; another process may be making them, too."""
+        """Create the tables in a new file. Another process may do the same at the same time."""
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
-            raise ConfigurationError(f"{self.file} was written by a later tako")
+            raise ConfigurationError(f"{self.file} was written by a newer tako")
         if version == 0:
             self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._db.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version = {VERSION};COMMIT")
@@ -114,18 +114,18 @@ class Log:
         self._db.close()
 
     @property
-    def on(self) -> bool:
-        """Whether conversations are kept."""
+    def is_on(self) -> bool:
+        """Whether conversations are logged."""
         return self._setting("on") == "1"
 
     @property
-    def most(self) -> int:
-        """The most bytes that the log may have."""
-        return int(self._setting("max_mb") or MOST_MB) * MEGABYTE
+    def max_bytes(self) -> int:
+        """The maximum size of the log in bytes."""
+        return int(self._setting("max_mb") or MAX_MB) * MEGABYTE
 
     @property
     def size(self) -> int:
-        """The bytes that are used."""
+        """The size of the log in bytes."""
         facts = [self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")]
         page: int = self._db.execute("PRAGMA page_size").fetchone()[0]
         return int(facts[0] - facts[1]) * page
@@ -136,49 +136,51 @@ class Log:
             self._db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     def begin(self, start: Start) -> str:
-        """Begin a conversation, and return its id: the day, and four digits."""
+        """Start a conversation, and return its id: the day, and four hexadecimal digits."""
         now = time.time()
         texts = [msgspec.json.encode(one).decode() for one in (start.options, start.missing)]
         with self._writing():
             while True:
                 id = f"{time.strftime('%Y%m%d', time.localtime(now))}-{token_hex(2)}"
-                row = (id, now, now, start.wanted, *texts, start.system)
-                done = self._db.execute("INSERT OR IGNORE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-                if done.rowcount:
+                row = (id, now, now, start.model, *texts, start.system)
+                cursor = self._db.execute("INSERT OR IGNORE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+                if cursor.rowcount:
                     return id
 
-    def add(self, id: str, turn: Kept) -> int:
-        """Add a turn, keep the size, and return the turn's number.
+    def add(self, id: str, turn: LoggedTurn) -> int:
+        """Add a turn, delete the oldest ones if the log is too large, and return the turn's number.
 
         Raises ConfigurationError if the turn alone is too large.
         """
-        if len(turn.messages) + len(turn.question) + len(turn.answer) > self.most // 2:
-            raise ConfigurationError("the turn is too large for the log; tako logs on --max-mb N gives it more room")
+        if len(turn.messages) + len(turn.question) + len(turn.answer) > self.max_bytes // 2:
+            raise ConfigurationError(
+                "the turn is too large for the log; make the log larger with tako logs on --max-mb N"
+            )
         now = time.time()
         with self._writing():
             columns = "conversation, at, model, question, answer, messages, input_tokens, output_tokens, cost, seconds"
-            order = f"INSERT INTO turns ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - all of it is ours
-            number = self._db.execute(order, (id, now, *turn)).lastrowid
+            sql = f"INSERT INTO turns ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - all of it is ours
+            number = self._db.execute(sql, (id, now, *turn)).lastrowid
             self._db.execute("UPDATE conversations SET updated = ? WHERE id = ?", (now, id))
             self._shrink()
         assert number is not None
         return number
 
     def undo(self, number: int) -> None:
-        """Delete a turn, and its conversation if that was the last one."""
+        """Delete a turn, and its conversation if it has no other."""
         with self._writing():
             self._delete_turn(number)
 
     def find(self, beginning: str = "") -> str:
-        """Return the id that begins so, or that of the last conversation. Raises ConfigurationError."""
+        """Return the id with this beginning, or the id of the last conversation. Raises ConfigurationError."""
         pattern = f"{_escaped(beginning)}%"
-        order = "SELECT id FROM conversations WHERE id LIKE ? ESCAPE '\\' ORDER BY updated DESC"
-        found = [row["id"] for row in self._rows(order, (pattern,))]
-        if not found:
-            raise ConfigurationError(f"no conversation {beginning} is in the log" if beginning else "the log is empty")
-        if beginning and len(found) > 1 and beginning not in found:
-            raise ConfigurationError(f"{beginning} could be {', '.join(found[:5])}")
-        return beginning if beginning in found else str(found[0])
+        sql = "SELECT id FROM conversations WHERE id LIKE ? ESCAPE '\\' ORDER BY updated DESC"
+        ids = [row["id"] for row in self._rows(sql, (pattern,))]
+        if not ids:
+            raise ConfigurationError(f"the log has no conversation {beginning}" if beginning else "the log is empty")
+        if beginning and len(ids) > 1 and beginning not in ids:
+            raise ConfigurationError(f"{beginning} is ambiguous: it could be {', '.join(ids[:5])}")
+        return beginning if beginning in ids else str(ids[0])
 
     def conversations(self, number: int) -> list[dict[str, Any]]:
         """List the last conversations, the newest first."""
@@ -189,7 +191,7 @@ class Log:
         return [row["id"] for row in self._rows("SELECT id FROM conversations ORDER BY started")]
 
     def start(self, id: str) -> Start:
-        """Return what a conversation begins with."""
+        """Return what a conversation starts with."""
         [row] = self._rows("SELECT wanted, options, missing, system FROM conversations WHERE id = ?", (id,))
         options, missing = (msgspec.json.decode(row[name], type=list[str]) for name in ("options", "missing"))
         return Start(row["wanted"], options, missing, row["system"])
@@ -198,12 +200,12 @@ class Log:
         """List the turns of a conversation."""
         return self._rows("SELECT * FROM turns WHERE conversation = ? ORDER BY number", (id,))
 
-    def search(self, words: Sequence[str], number: int) -> list[dict[str, Any]]:
-        """Find the last turns that have all words in question or answer, whatever their capitals."""
-        each = " AND ".join(["instr(fold(question || char(10) || answer), ?)"] * len(words))
+    def search(self, terms: Sequence[str], number: int) -> list[dict[str, Any]]:
+        """Find the last turns whose question or answer contains all terms, in upper or lower case."""
+        each = " AND ".join(["instr(fold(question || char(10) || answer), ?)"] * len(terms))
         columns = "conversation, at, model, question, answer"
-        order = f"SELECT {columns} FROM turns WHERE {each} ORDER BY number DESC LIMIT ?"  # noqa: S608 - all of it is ours
-        return self._rows(order, (*(word.casefold() for word in words), number))
+        sql = f"SELECT {columns} FROM turns WHERE {each} ORDER BY number DESC LIMIT ?"  # noqa: S608 - all of it is ours
+        return self._rows(sql, (*(term.casefold() for term in terms), number))
 
     def questions(self, number: int) -> list[str]:
         """Return the last questions, the newest last."""
@@ -211,39 +213,39 @@ class Log:
         return [row["question"] for row in reversed(rows)]
 
     def delete(self, ids: Iterable[str]) -> int:
-        """Delete conversations, and return how many there were."""
+        """Delete conversations, and return how many existed."""
         with self._writing():
             count = sum(self._db.execute("DELETE FROM conversations WHERE id = ?", (id,)).rowcount for id in ids)
         self._db.execute("PRAGMA incremental_vacuum").fetchall()
         return count
 
     def older(self, days: int) -> list[str]:
-        """List the conversations of which nothing is newer than that."""
+        """List the conversations whose last turn is more than so many days old."""
         limit = time.time() - days * 86_400
         return [row["id"] for row in self._rows("SELECT id FROM conversations WHERE updated < ?", (limit,))]
 
     def _shrink(self) -> None:
-        """Delete the oldest turns until the size fits, and the conversations that have lost their last one."""
-        while self.size > self.most:
+        """Delete the oldest turns until the size fits, and conversations without turns."""
+        while self.size > self.max_bytes:
             self._delete_turn(self._db.execute("SELECT min(number) FROM turns").fetchone()[0])
 
     def _delete_turn(self, number: int) -> None:
         owner = self._db.execute("SELECT conversation FROM turns WHERE number = ?", (number,)).fetchone()
         self._db.execute("DELETE FROM turns WHERE number = ?", (number,))
-        order = "DELETE FROM conversations WHERE id = ? AND NOT EXISTS (SELECT 1 FROM turns WHERE conversation = ?)"
-        self._db.execute(order, (owner["conversation"] if owner is not None else "",) * 2)
+        sql = "DELETE FROM conversations WHERE id = ? AND NOT EXISTS (SELECT 1 FROM turns WHERE conversation = ?)"
+        self._db.execute(sql, (owner["conversation"] if owner is not None else "",) * 2)
 
     def _setting(self, name: str) -> str | None:
         rows = self._rows("SELECT value FROM settings WHERE name = ?", (name,))
         return rows[0]["value"] if rows else None
 
-    def _rows(self, order: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        with _explained(self.file), closing(self._db.execute(order, values)) as found:
-            return [dict(row) for row in found]
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        with _explaining_errors(self.file), closing(self._db.execute(sql, values)) as cursor:
+            return [dict(row) for row in cursor]
 
     @contextmanager
     def _writing(self) -> Generator[None, None, None]:
-        with _explained(self.file):
+        with _explaining_errors(self.file):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -254,16 +256,16 @@ class Log:
 
 
 @contextmanager
-def _explained(file: Path) -> Generator[None, None, None]:
+def _explaining_errors(file: Path) -> Generator[None, None, None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        what = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"the log {file} can't be used: {what}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"the log {file} can't be used: {reason}") from None
 
 
 def _escaped(text: str) -> str:
-    return "".join(f"\\{one}" if one in "%_\\" else one for one in text)
+    return "".join(f"\\{character}" if character in "%_\\" else character for character in text)
 
 
 def _fold(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Which model a command talks to: never a paid one by accident."""
+"""Choose the model of a command; never a paid one by accident."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ if TYPE_CHECKING:
 EMBEDDED = "llamacpp"
 """The name of the provider whose default model runs in process, without a key."""
 VARIABLE = "TAKO_MODEL"
-"""The environment variable that names a model where nobody gives -m."""
+"""The environment variable that names the model if -m doesn't."""
 
 
 class Choice(NamedTuple):
     """Which provider a command uses, before it is made.
 
-    ``wanted`` is an id, or the name of a ``table`` of the file, perhaps with a model; ``given`` are KEY=VALUE options.
-    ``variable`` is what TAKO_MODEL says where it decides; ``fallback`` is the embedded model that nobody asked for.
+    ``id`` is a model's id, or the name of a ``table`` of the file, perhaps with a model. ``options`` are KEY=VALUE.
+    ``variable`` is the value of TAKO_MODEL if the choice comes from there. ``fallback``: it's the embedded model,
+    because nothing names another one.
     """
 
-    wanted: str
-    given: list[str]
+    id: str
+    options: list[str]
     config: Config | None = None
     path: str | None = None
     table: ProviderTable | None = None
@@ -47,64 +48,63 @@ class Choice(NamedTuple):
     fallback: bool = False
 
     def __repr__(self) -> str:
-        return f"<{self.wanted}>"  # options may be secrets
+        return f"<{self.id}>"  # options may be secrets
 
     def provider(self) -> Provider:
-        """Make it. Raises UsageError or a TakoError."""
-        with _blaming(self.variable):
+        """Make the provider. Raises UsageError or a TakoError."""
+        with _naming_variable(self.variable):
             if self.config is not None and self.table is not None:
-                made = self.config.provider(self.wanted, **read_options(self.table.id, self.given))
+                provider = self.config.provider(self.id, **read_options(self.table.id, self.options))
                 announce(self.config, self.path)
-                return made
-            made = make(self.wanted, self.given, self.config.providers if self.config is not None else ())
+                return provider
+            provider = make(self.id, self.options, self.config.providers if self.config is not None else ())
             announce_rules(self.config, self.path)
-            return made
+            return provider
 
     def spec(self) -> tuple[str, dict[str, Any]]:
-        """Return its id and its options, those of the file too. Raises UsageError or a TakoError."""
-        with _blaming(self.variable):
+        """Return the id and all options, including those of the file. Raises UsageError or a TakoError."""
+        with _naming_variable(self.variable):
             if self.config is None or self.table is None:
-                return self.wanted, read_options(self.wanted, self.given)
-            name = self.wanted.partition(":")[0]
-            return self.table.id, {**self.config.options(name), **read_options(self.table.id, self.given)}
+                return self.id, read_options(self.id, self.options)
+            name = self.id.partition(":")[0]
+            return self.table.id, {**self.config.options(name), **read_options(self.table.id, self.options)}
 
 
-def pick(given: str | None, options: list[str], path: str | None = None) -> tuple[Provider, bool]:
-    """Make the provider to use, and say whether it is the embedded one that nobody asked for; see ``decide``."""
-    choice = decide(given, options, path)
+def make_provider(id: str | None, options: list[str], path: str | None = None) -> tuple[Provider, bool]:
+    """Make the provider to use. Return it, and whether it's the embedded one as a fallback; see ``choose``."""
+    choice = choose(id, options, path)
     return choice.provider(), choice.fallback
 
 
-def decide(
-    given: str | None,
+def choose(
+    id: str | None,
     options: list[str],
     path: str | None = None,
     *,
     preset: Callable[[Config | None], str | None] | None = None,
 ) -> Choice:
-    """Decide which provider to use.
+    """Choose the provider to use.
 
-    ``given``, else what ``preset`` says of the configuration (as a template does), else the default of the file at
-    ``path``, else TAKO_MODEL, else the default of the tako.toml that is found, else the embedded model. A name without
-    a colon is one of the file's providers if there is one of that name. Raises ConfigurationError where there is none,
-    saying what to do.
+    In this order: ``id``, the result of ``preset`` for the configuration (a template's model), the default of the file
+    at ``path``, TAKO_MODEL, the default of the tako.toml that tako finds, the embedded model. A name without a colon is
+    a provider of the file if the file has it. Raises ConfigurationError, with advice, if nothing names a model.
     """
-    variable = os.environ.get(VARIABLE) or None if not given and path is None else None
-    wanted = given or variable or None
-    with _blaming(variable):
-        config = configuration_for(wanted, path)
-    told = preset(config) if preset is not None else None
-    if told and not given:
-        wanted, variable = told, None
-    with _blaming(variable):
-        if wanted is not None:
-            return Choice(wanted, options, config, path, table_of(config, wanted), variable)
+    variable = os.environ.get(VARIABLE) or None if not id and path is None else None
+    name = id or variable or None
+    with _naming_variable(variable):
+        config = configuration_for(name, path)
+    preset_id = preset(config) if preset is not None else None
+    if preset_id and not id:
+        name, variable = preset_id, None
+    with _naming_variable(variable):
+        if name is not None:
+            return Choice(name, options, config, path, table_of(config, name), variable)
     if config is not None and config.default is not None:
         return Choice(config.default, options, config, path, config.providers[config.default])
     if path is None and embedded_ready():
         return Choice(EMBEDDED, options, config, fallback=True)
     if path is not None:
-        raise ConfigurationError(f"{path}: default isn't set, and no -m names one of its providers")
+        raise ConfigurationError(f"{path}: default isn't set; choose one of its providers with -m")
     raise ConfigurationError(
         "no model is chosen: pass -m (as in -m openai:gpt-5), set TAKO_MODEL or a default in tako.toml, or run "
         '"pip install tako-llamacpp" and "tako setup embedded" for a small model that needs no key'
@@ -112,8 +112,8 @@ def decide(
 
 
 @contextmanager
-def _blaming(variable: str | None) -> Generator[None, None, None]:
-    """Say of an error that TAKO_MODEL is to blame, where it decided."""
+def _naming_variable(variable: str | None) -> Generator[None, None, None]:
+    """Begin an error's text with TAKO_MODEL if the choice comes from there."""
     try:
         yield
     except (ConfigurationError, PluginError, UsageError) as error:
@@ -122,13 +122,13 @@ def _blaming(variable: str | None) -> Generator[None, None, None]:
         raise
 
 
-def configuration_for(wanted: str | None, path: str | None) -> Config | None:
-    """Read the file that applies. An id with a colon doesn't need it, so one that's broken and not named is ignored."""
-    return read_configuration(path, needed=path is not None or ":" not in (wanted or ""))
+def configuration_for(id: str | None, path: str | None) -> Config | None:
+    """Read the configuration. An id with a colon doesn't need it, so a broken file that nobody named is ignored."""
+    return read_configuration(path, needed=path is not None or ":" not in (id or ""))
 
 
 def embedded_ready() -> bool:
-    """Whether the embedded model can answer; a plugin that is absent or broken cannot."""
+    """Whether the embedded model is installed and can answer."""
     try:
         if find_provider(EMBEDDED) is None:
             return False
@@ -141,7 +141,7 @@ def embedded_ready() -> bool:
 def make(id: str, options: list[str], configured: Collection[str] = ()) -> Provider:
     """Make a provider by its id and KEY=VALUE options; raises UsageError, or what ``get_provider`` raises.
 
-    ``configured`` are names of the file, for whoever mistypes one.
+    ``configured`` are names in the file, for the hint about a mistyped one.
     """
     if not id.partition(":")[0]:
         raise UsageError(f"{id!r} isn't a model id; one looks like openai:gpt-5")
@@ -153,26 +153,26 @@ def make(id: str, options: list[str], configured: Collection[str] = ()) -> Provi
         name = id.partition(":")[0]
         variable = variable_for(PLUGINS.provider_class(name))
         if variable and variable in str(error) and not os.environ.get(variable):
-            error.args = (f"{error} (tako keys set {name} keeps one)",)
+            error.args = (f"{error} (tako keys set {name} stores one)",)
         raise
 
 
 def read_options(id: str, options: list[str]) -> dict[str, Any]:
-    """Read KEY=VALUE pairs. A value is JSON where it is JSON and the option is not a text; else it is the text."""
-    read: dict[str, Any] = {}
+    """Read KEY=VALUE pairs. A value that is JSON is decoded, unless the provider declares the option as text."""
+    values: dict[str, Any] = {}
     for pair in options:
         key, equals, text = pair.partition("=")
         if not equals or not key.isidentifier():
-            raise UsageError(f"an option is KEY=VALUE, as in timeout=30, not {key!r}")
-        read[key] = text if _takes_text(id, key) else _value(key, text)
+            raise UsageError(f"an option looks like KEY=VALUE, such as timeout=30, not {key!r}")
+        values[key] = text if _is_text_option(id, key) else _value(key, text)
         if key in TABLES:
-            if not isinstance(read[key], (dict, bool)):
+            if not isinstance(values[key], (dict, bool)):
                 raise UsageError(f"the option {key} is a JSON object of its fields, as in -o '{key}={{…}}'")
             try:
-                read[key] = fit(read[key], key, Any)
+                values[key] = fit(values[key], key, Any)
             except ValueError as error:
                 raise UsageError(f"the option {key}{error}") from None
-    return read
+    return values
 
 
 def _value(key: str, text: str) -> Any:
@@ -184,8 +184,8 @@ def _value(key: str, text: str) -> Any:
         raise UsageError(f"the option {key} is nested too deeply") from None
 
 
-def _takes_text(id: str, key: str) -> bool:
-    """Whether the provider's option is declared as text, so that a key of digits stays one."""
+def _is_text_option(id: str, key: str) -> bool:
+    """Whether the provider declares the option as text, so that an API key of digits stays a text."""
     parameters = inspect.signature(PLUGINS.provider_class(id.partition(":")[0])).parameters
     declared = str(parameters[key].annotation) if key in parameters else ""
     return declared.startswith("str") or "'str'" in declared

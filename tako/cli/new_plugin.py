@@ -1,4 +1,4 @@
-"""``tako new-plugin``: a whole distribution with a provider in it, and the tests that it passes."""
+"""``tako new-plugin``: write a distribution with a provider, and tests that pass."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-LONGEST = 40
+MAX_LENGTH = 40
 TAKEN = {"core", "plugin", "provider"}
-"""Names whose distribution would be tako's own, or that say nothing."""
+"""Names that would clash with tako's own distributions, or that aren't specific."""
 
 STEPS = {
     "json": """\
@@ -50,14 +50,14 @@ STEPS = {
 2. Change `$package/wire.py` to what your program reads and writes.
 3. Say in `tako_capabilities` what the models can do.""",
 }
-"""What an author does first, by the kind of scaffold."""
+"""What an author does first, for each kind of scaffold."""
 PARTS = {
     "json": ("every", "json"),
     "completions": ("every", "completions"),
     "responses": ("every", "responses"),
     "process": ("every", "json", "process"),
 }
-"""The folders of a scaffold; what's in a later one goes before what's in an earlier one."""
+"""The folders of each scaffold; a file in a later folder replaces the same file in an earlier one."""
 OVER_HTTP = {
     "wire": "JSON to ``/chat``, and back JSON or Server-Sent Events",
     "lines": "",
@@ -76,23 +76,23 @@ OVER_PIPES = {
     "extra": "",
     "and_transport": "",
 }
-"""What differs in files that both have."""
+"""What differs in the files that both transports have."""
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command. Nothing is written unless everything can be."""
+    """Run the command. It writes either all files or none."""
     names = names_for(options.name, options.class_name)
     root = Path(os.path.expanduser(options.into)) / names["distribution"]  # noqa: PTH111 - Path's raises where ~ is nobody's
     names["sources"] = sources(root)
     kind = kind_of(options)
     names |= OVER_PIPES if kind == "process" else OVER_HTTP
     names["steps"] = Template(STEPS[kind]).substitute(names)
-    made = {place: render(text, names) for place, text in templates(kind, names)}
-    write(root, made)
+    texts = {path: render(text, names) for path, text in templates(kind, names)}
+    write(root, texts)
     if options.json:
-        print_json({"folder": str(root), "files": sorted(made)})
+        print_json({"folder": str(root), "files": sorted(texts)})
         return 0
-    lines = [f"{root} is ready:", *(f"  {place}" for place in sorted(made)), ""]
+    lines = [f"{root} is ready:", *(f"  {path}" for path in sorted(texts)), ""]
     lines += [
         "Next:",
         f"  cd {root}",
@@ -105,30 +105,32 @@ def run(options: Namespace) -> int:
 
 
 def kind_of(options: Namespace) -> str:
-    """Return which scaffold is wanted. Raises UsageError if what is wanted exists over HTTP alone."""
+    """Return the kind of scaffold. Raises UsageError if the dialect needs HTTP."""
     if options.transport == "http":
         return str(options.dialect)
     if options.dialect != "json":
-        raise UsageError(f"--dialect {options.dialect} is over HTTP; --transport process has a wire of its own")
+        raise UsageError(
+            f"--dialect {options.dialect} needs --transport http; with --transport process, leave out --dialect"
+        )
     return "process"
 
 
 def names_for(name: str, class_name: str | None = None) -> dict[str, str]:
-    """Return what the templates call things. Raises UsageError where the name cannot be one."""
-    if not NAME.fullmatch(name) or len(name) > LONGEST:
+    """Return the names that go into the templates. Raises UsageError if a name isn't valid."""
+    if not NAME.fullmatch(name) or len(name) > MAX_LENGTH:
         hint = _hint(name)
-        what = "lower-case letters, digits and single dashes, a letter first"
-        raise UsageError(f"{name!r} isn't a valid provider name: {what}{f'; {hint!r} would be one' if hint else ''}")
-    if name in TAKEN or name.startswith("tako-"):
-        raise UsageError(
-            f"{name!r} isn't a valid provider name; the distribution gets the tako- by itself, and 'core' is taken"
-        )
+        rule = "lower-case letters, digits and single dashes, a letter first"
+        raise UsageError(f"{name!r} isn't a valid provider name: {rule}{f'; try {hint!r}' if hint else ''}")
+    if name.startswith("tako-"):
+        raise UsageError(f"{name!r} isn't a valid provider name; leave out the tako-, which the command adds")
+    if name in TAKEN:
+        raise UsageError(f"{name!r} isn't a valid provider name, because tako uses it; choose another one")
     owner = next((entry for entry in provider_entries() if entry.name == name), None)
     if owner is not None:
-        raise UsageError(f"there is a provider {name!r} already: {owner.distribution} {owner.version}")
-    cls = class_name or "".join(word[:1].upper() + word[1:] for word in name.split("-"))
+        raise UsageError(f"the provider {name!r} already exists: {owner.distribution} {owner.version}")
+    cls = class_name or "".join(part[:1].upper() + part[1:] for part in name.split("-"))
     if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", cls) or keyword.iskeyword(cls):
-        raise UsageError(f"{cls!r} isn't a valid class name; --class AcmeAI would be one")
+        raise UsageError(f"{cls!r} isn't a valid class name; try --class AcmeAI")
     return {
         "name": name,
         "cls": cls,
@@ -141,43 +143,47 @@ def names_for(name: str, class_name: str | None = None) -> dict[str, str]:
 
 
 def sources(root: Path) -> str:
-    """Tell uv where tako-core is if it's installed from a folder, such as a clone; otherwise the index has it."""
+    """Return the section that tells uv where tako-core is, if it's installed from a folder such as a clone."""
     facts: dict[str, Any] = json.loads(distribution("tako-core").read_text("direct_url.json") or "{}")
     if "dir_info" not in facts:
         return ""
     url: str = facts["url"]
     folder, root = Path(url2pathname(urlsplit(url).path)).resolve(), root.resolve()
     path = Path(os.path.relpath(folder, root)) if folder in root.parents else folder
-    where = json.dumps(path.as_posix())  # JSON writes a string as TOML does
-    return f"\n[tool.uv.sources]\ntako-core = {{ path = {where}, editable = true }} # remove this to use the index's\n"
+    toml_path = json.dumps(path.as_posix())  # JSON writes a string as TOML does
+    return (
+        f"\n[tool.uv.sources]\ntako-core = {{ path = {toml_path}, editable = true }} # remove this to use the index's\n"
+    )
 
 
 def templates(kind: str, names: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield each file's place in the distribution and its template."""
+    """Yield each file's path in the distribution and its template."""
     scaffold = files("tako.cli") / "scaffold"
     for part in PARTS[kind]:
-        for place, text in _walk(scaffold / part, ""):
-            yield place.replace("PACKAGE", names["package"]), text
+        for path, text in _walk(scaffold / part, ""):
+            yield path.replace("PACKAGE", names["package"]), text
 
 
 def render(text: str, names: dict[str, str]) -> str:
-    """Fill a template in."""
+    """Fill in a template."""
     clash = re.search(rf"^from \S+ import .*\b{names['cls']}\b", text, re.MULTILINE)
     if clash is not None:
-        raise UsageError(f"the class can't be {names['cls']}, a name that its module imports; choose one with --class")
+        raise UsageError(
+            f"the class can't be called {names['cls']}, which its module imports; choose another name with --class"
+        )
     return Template(text).substitute(names)
 
 
-def write(root: Path, made: dict[str, str]) -> None:
-    """Write all files below a folder that must not be there yet; what cannot be finished is taken away again."""
+def write(root: Path, texts: dict[str, str]) -> None:
+    """Write all files into a new folder. If that fails, the folder is deleted again."""
     try:
         root.mkdir()
     except FileExistsError:
         raise UsageError(f"{root} already exists; nothing was written") from None
     except OSError as error:
-        raise UsageError(f"{root} can't be made: {error.strerror or error}") from error
+        raise UsageError(f"{root} can't be created: {error.strerror or error}") from error
     try:
-        for place, text in made.items():
+        for place, text in texts.items():
             path = root / place
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
@@ -187,7 +193,7 @@ def write(root: Path, made: dict[str, str]) -> None:
 
 
 def _walk(folder: Traversable, above: str) -> Iterator[tuple[str, str]]:
-    """Yield all templates below a folder; the ending ``.in`` keeps them from being taken for code."""
+    """Yield all templates below a folder. They end with ``.in`` so that tools don't treat them as code."""
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir():
             yield from _walk(item, f"{above}{item.name}/")
@@ -196,6 +202,8 @@ def _walk(folder: Traversable, above: str) -> Iterator[tuple[str, str]]:
 
 
 def _hint(name: str) -> str:
-    """Return the nearest name that would do, or ""."""
-    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:LONGEST].strip("-").removeprefix("tako-")
-    return words if NAME.fullmatch(words) else ""
+    """Return the most similar valid name, or ""."""
+    name_part = (
+        re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:MAX_LENGTH].strip("-").removeprefix("tako-")
+    )
+    return name_part if NAME.fullmatch(name_part) else ""

@@ -1,4 +1,4 @@
-"""``tako plugins``: for each provider, who stands in the chain of each hook, and from where."""
+"""``tako plugins``: show the plugins in the chain of each provider's hooks, and where they come from."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ Source = tuple[str, str]
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command; exit code 1 where one of the providers is broken."""
+    """Run the command; exit code 1 if a provider is broken."""
     config = read_configuration(options.config)
     announce_rules(config, options.config)
     PLUGINS.load()
     entries = provider_entries()
-    wanted = {name for given in options.names for name in _installed(given, config)}
-    found = [chains(entry) for entry in entries if not wanted or entry.name in wanted]
+    selected = {name for requested in options.names for name in _installed(requested, config)}
+    rows = [chains(entry) for entry in entries if not selected or entry.name in selected]
     if options.json:
-        show(found, as_json=True)
+        show(rows, as_json=True)
     else:
-        show([row for one in found for row in _rows(one)], as_json=False)
-    return FAILED if any(one["state"] in ("broken", "ambiguous") for one in found) else 0
+        show([row for one in rows for row in _rows(one)], as_json=False)
+    return FAILED if any(one["state"] in ("broken", "ambiguous") for one in rows) else 0
 
 
 def _installed(name: str, config: Config | None) -> list[str]:
-    """Return the names of the providers that a name stands for. One of the configuration's stands for what it uses."""
+    """Return the installed providers for a name. A name in the configuration means the provider that it uses."""
     tables = config.providers if config is not None else {}
     used = tables[name].use.partition(":")[0] if name in tables else name
     entries = [entry.name for entry in provider_entries() if used in (entry.name, entry.attr)]
@@ -54,11 +54,11 @@ def _installed(name: str, config: Config | None) -> list[str]:
 
 
 def chains(entry: Entry) -> dict[str, Any]:
-    """Return a provider's chains: by hook, its plugins in the order in which they are asked, the outermost first."""
-    sound, why = state(entry)
+    """Return a provider's chains: for each hook its plugins, outermost first."""
+    state_name, reason = state(entry)
     row: dict[str, Any] = {"provider": entry.name, "distribution": entry.distribution, "version": entry.version}
-    row |= {"state": sound, "why": why, "hooks": {}}
-    if sound == "ok":
+    row |= {"state": state_name, "why": reason, "hooks": {}}
+    if state_name == "ok":
         cls = PLUGINS.provider_class(entry.name)
         own = cls.own_plugins()
         inner = {name for name, _ in own["inner"]}
@@ -72,9 +72,9 @@ def chains(entry: Entry) -> dict[str, Any]:
     return row
 
 
-def _link(name: str, wraps: bool, own: bool, plugin: Plugin | None, sources: dict[str, Source]) -> dict[str, Any]:
-    """Describe one plugin's part: it wraps, it overrides, it is the provider's own, or what holds without one."""
-    role = "wraps" if wraps else "overrides" if plugin is not None else "provider" if own else "default"
+def _link(name: str, wraps: bool, is_own: bool, plugin: Plugin | None, sources: dict[str, Source]) -> dict[str, Any]:
+    """Describe a plugin in a chain: it wraps, it overrides, it's the provider itself, or it's tako's default."""
+    role = "wraps" if wraps else "overrides" if plugin is not None else "provider" if is_own else "default"
     distribution, version = sources.get(name, ("", "") if plugin is not None else sources["tako"])
     return {
         "plugin": name,
@@ -87,43 +87,48 @@ def _link(name: str, wraps: bool, own: bool, plugin: Plugin | None, sources: dic
 
 
 def _owner(module: str, entry: Entry) -> Source:
-    """Say where a module of a provider comes from: its own distribution, or that of a class which it extends."""
-    top = module.partition(".")[0]
-    if top == "tako":
+    """Return the distribution of a provider's module, which may be that of a class that the provider extends."""
+    top_module = module.partition(".")[0]
+    if top_module == "tako":
         return "tako-core", version("tako-core")
-    for known in (entry, *provider_entries()):
-        if top == known.module.partition(".")[0]:
-            return known.distribution, known.version
+    for provider_entry in (entry, *provider_entries()):
+        if top_module == provider_entry.module.partition(".")[0]:
+            return provider_entry.distribution, provider_entry.version
     try:
-        owner = next(iter(packages_distributions().get(top, ())), "")
+        owner = next(iter(packages_distributions().get(top_module, ())), "")
         return (owner, version(owner)) if owner else ("", "")
-    except Exception:  # noqa: BLE001 - any distribution's metadata may be broken
+    except Exception:  # noqa: BLE001 - the metadata of any distribution may be broken
         return ("", "")
 
 
 def _sources() -> dict[str, Source]:
-    """Say where general plugins come from, by the names under which they are registered; and tako itself."""
-    found: dict[str, Source] = {"tako": ("tako-core", version("tako-core"))}
+    """Return the distributions of general plugins, by the names under which they are registered, and of tako."""
+    sources: dict[str, Source] = {"tako": ("tako-core", version("tako-core"))}
     for plugin in PLUGINS.general().values():
         if plugin.entry is not None:
-            found[plugin.name] = plugin.entry.distribution, plugin.entry.version
-    return found
+            sources[plugin.name] = plugin.entry.distribution, plugin.entry.version
+    return sources
 
 
-def _rows(one: dict[str, Any]) -> list[dict[str, Any]]:
-    """Make lines of a table: what a line shares with the one above is left blank."""
+def _rows(chain: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a table. Cells that are the same as in the row above are blank."""
     names = ("provider", "hook", "plugin", "role", "required", "distribution", "version", "options", "why")
-    if not one["hooks"]:
-        said = {"role": one["state"], "distribution": one["distribution"], "version": one["version"], "why": one["why"]}
-        return [dict.fromkeys(names, "") | {"provider": one["provider"]} | said]
+    if not chain["hooks"]:
+        state_cells = {
+            "role": chain["state"],
+            "distribution": chain["distribution"],
+            "version": chain["version"],
+            "why": chain["why"],
+        }
+        return [dict.fromkeys(names, "") | {"provider": chain["provider"]} | state_cells]
     rows: list[dict[str, Any]] = []
-    for hook, links in one["hooks"].items():
+    for hook, links in chain["hooks"].items():
         for link in links:
-            first = link is links[0]
-            where = {"provider": "" if rows else one["provider"], "hook": hook if first else ""}
+            is_first = link is links[0]
+            cells = {"provider": "" if rows else chain["provider"], "hook": hook if is_first else ""}
             options = ", ".join(f"{key}={_json(value)}" for key, value in link["options"].items())
-            where |= {"required": link["required"] or "", "options": options}
-            rows.append(dict.fromkeys(names, "") | link | where)
+            cells |= {"required": link["required"] or "", "options": options}
+            rows.append(dict.fromkeys(names, "") | link | cells)
     return rows
 
 

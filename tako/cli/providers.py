@@ -1,4 +1,4 @@
-"""``tako providers``: what is installed, and why something is broken."""
+"""``tako providers``: list what is installed, and what is broken."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako.builtin.defaults import no_chat
 from tako.cli.configuration import announce_rules, read_configuration
-from tako.cli.run import FAILED, complain
+from tako.cli.run import FAILED, print_to_stderr
 from tako.cli.table import NO_PROVIDERS, show
 from tako.discovery import command_entries, exclusion_reason, find_provider, plugin_entries, provider_entries
 from tako.errors import PluginError
@@ -27,14 +27,14 @@ BAD = ("broken", "ambiguous", "missing")
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command; exit code 1 where something is broken."""
+    """Run the command; exit code 1 if something is broken."""
     announce_rules(read_configuration(options.config), options.config)
-    plugins = _plugins()  # first, since they take part in whether a provider is sound
+    plugins = _plugins()  # first, because they can break a provider
     providers = [_provider(entry) for entry in provider_entries()]
     rows = providers + plugins + _others()
     show(rows if options.json else [row | {"required": row["required"] or ""} for row in rows], as_json=options.json)
     if plugins and not providers and not options.json:
-        complain(NO_PROVIDERS)
+        print_to_stderr(NO_PROVIDERS)
     if "debug" in options:
         for name, report in PLUGINS.failed.items():
             sys.stderr.write(f"\n{name}: {report}")
@@ -47,11 +47,11 @@ def state(entry: Entry) -> tuple[str, str]:
     if reason is not None:
         return "off", reason
     try:
-        chosen = find_provider(entry.name)
+        preferred = find_provider(entry.name)
     except PluginError as error:
         return "ambiguous", str(error)
-    if chosen is not None and chosen.distribution != entry.distribution:
-        return "off", f"TAKO_PREFER takes {entry.name!r} from {chosen.distribution}"
+    if preferred is not None and preferred.distribution != entry.distribution:
+        return "off", f"TAKO_PREFER takes {entry.name!r} from {preferred.distribution}"
     try:
         cls = PLUGINS.provider_class(entry.name)
         answers = PLUGINS.hooks(cls).answers
@@ -62,39 +62,41 @@ def state(entry: Entry) -> tuple[str, str]:
 
 
 def _provider(entry: Entry) -> dict[str, Any]:
-    found, why = state(entry)
-    return _row("provider", entry, f"tako.providers.{entry.attr}", found, why)
+    state_name, reason = state(entry)
+    return _row("provider", entry, f"tako.providers.{entry.attr}", state_name, reason)
 
 
 def _plugins() -> list[dict[str, Any]]:
-    """List the general plugins, loaded, and those that are required and not there."""
+    """Load and list the general plugins, and required ones that are missing."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the table says it
+        warnings.simplefilter("ignore")  # the table shows it
         general = PLUGINS.general()
     entries = plugin_entries()
     rows = [_plugin(entry) for entry in entries]
-    for wanted, source in PLUGINS.required.items():
-        if not any(matches_entry(wanted, entry) for entry in entries) and wanted not in general:
-            why = f"{source} names it, but no installed distribution has it"
-            rows.append(dict(zip(COLUMNS, ("plugin", wanted, "", "", "", "missing", True, why), strict=True)))
+    for required_name, source in PLUGINS.required.items():
+        if not any(matches_entry(required_name, entry) for entry in entries) and required_name not in general:
+            reason = f"{source} requires it, but no installed distribution has it"
+            rows.append(dict(zip(COLUMNS, ("plugin", required_name, "", "", "", "missing", True, reason), strict=True)))
     return rows
 
 
 def _plugin(entry: Entry) -> dict[str, Any]:
-    required = any(matches_entry(wanted, entry) for wanted in PLUGINS.required)
+    required = any(matches_entry(required_name, entry) for required_name in PLUGINS.required)
     off, problem = exclusion_reason(entry), PLUGINS.problem_of(entry)
-    found, why = ("off", off) if off is not None else ("broken", problem) if problem is not None else ("ok", "")
-    return _row("plugin", entry, entry.value, found, why, required=required)
+    state_name, reason = ("off", off) if off is not None else ("broken", problem) if problem is not None else ("ok", "")
+    return _row("plugin", entry, entry.value, state_name, reason, required=required)
 
 
 def _others() -> list[dict[str, Any]]:
-    """List what else is wrong: distributions that can't be read, and commands that can't be found."""
+    """List what else is broken: distributions that can't be read, and commands that can't be found."""
     rows = [_row("distribution", entry, "", "broken", entry.problem or "") for entry in unreadable()]
     return rows + [
         _row("command", entry, entry.value, "broken", entry.problem) for entry in command_entries() if entry.problem
     ]
 
 
-def _row(kind: str, entry: Entry, place: str, found: str, why: str, *, required: bool = False) -> dict[str, Any]:
-    values = (kind, entry.name, place, entry.distribution, entry.version, found, required, why)
+def _row(
+    kind: str, entry: Entry, place: str, state_name: str, reason: str, *, required: bool = False
+) -> dict[str, Any]:
+    values = (kind, entry.name, place, entry.distribution, entry.version, state_name, required, reason)
     return dict(zip(COLUMNS, values, strict=True))

@@ -1,6 +1,6 @@
-"""What goes into the log: what plugins let out, without keys, and with images and files by reference.
+"""Log a conversation as it leaves the plugins, without keys, and with images and files by reference.
 
-A plugin of the command stands inside all others, so a plugin that takes something out of requests has done so before.
+The command has a plugin inside all others, so it sees requests after plugins have redacted them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from tako.cli.log import Kept, Log, Start
-from tako.cli.run import complain
+from tako.cli.log import Log, LoggedTurn, Start
+from tako.cli.run import print_to_stderr
 from tako.environment import MARK
 from tako.errors import TakoError
 from tako.fold import fold
@@ -37,64 +37,64 @@ if TYPE_CHECKING:
     from tako.provider import Provider
     from tako.types import Chunk
 
-SHORTEST = 8
-"""Characters of a variable's value that may be a key."""
-MOST_QUESTIONS = 200
-"""How many questions the arrows bring back."""
-LONGEST_URL = 2000
-"""Characters of an address that is kept; a longer one is content."""
+MIN_KEY_LENGTH = 8
+"""Characters of the shortest value of a variable that may be a key."""
+MAX_QUESTIONS = 200
+"""How many questions the arrow keys bring back."""
+MAX_URL_LENGTH = 2000
+"""Characters of the longest address that is logged; a longer one is content."""
 _KEY_NAME = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 _KEY = re.compile(
     r"\b(?:sk-[\w-]{16,}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|gh[pousr]_\w{30,}|xox[a-z]-[\w-]{10,}|gsk_\w{20,}"
     r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]*)"
 )
-"""What keys of well-known services look like."""
+"""Keys of well-known services."""
 
 
 class Exchange(NamedTuple):
-    """A request as it went to the vendor, and the reply as it came."""
+    """A request as it went to the vendor, and the reply as it arrived."""
 
     request: ChatRequest
     response: ChatResponse
 
 
 class Tap:
-    """A plugin inside all others: it sees what they let out."""
+    """A plugin inside all others: it sees what they send."""
 
     def __init__(self) -> None:
-        self.seen: list[Exchange] = []
+        self.exchanges: list[Exchange] = []
         self._part: Part | None = None
 
     @hookimpl(wrapper=True, trylast=True)
     def tako_chat(self) -> Around[Chat]:
-        """Look at whole replies."""
+        """Record complete replies."""
         inner = yield
 
         async def chat(request: ChatRequest) -> ChatResponse:
             response = await inner(request)
-            self.seen.append(Exchange(request, response))
+            self.exchanges.append(Exchange(request, response))
             return response
 
         return chat
 
     @hookimpl(wrapper=True, trylast=True)
     def tako_stream(self) -> Around[Stream]:
-        """Look at the chunks of streamed replies."""
+        """Record streamed replies."""
         inner = yield
 
         async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-            kept: list[Chunk] = []
+            chunks: list[Chunk] = []
             async for chunk in inner(request):
-                kept.append(chunk)
+                chunks.append(chunk)
                 if chunk.kind == "end":
-                    self.seen.append(Exchange(request, fold(kept)))
+                    self.exchanges.append(Exchange(request, fold(chunks)))
                 yield chunk
 
         return stream
 
     @hookimpl(wrapper=True, trylast=True)
     def tako_translator(self) -> Around[Translator]:
-        """Look at parts on their way to the vendor's blocks."""
+        """Record parts before they are encoded."""
         inner = yield
 
         def encode(part: Part, context: PartContext) -> Any:
@@ -103,8 +103,8 @@ class Tap:
 
         return Translator(encode=encode, decode=inner.decode)
 
-    def let_out(self, message: Message, provider: Provider) -> Message:
-        """Return a message with its parts as the plugins around the translator make them."""
+    def after_plugins(self, message: Message, provider: Provider) -> Message:
+        """Return a message with its parts as the plugins around the translator change them."""
         translator = provider.translator
         context = PartContext(Origin(provider.name, provider.model), ChatRequest([message]))
         context.message, context.encode = message, translator.encode
@@ -112,102 +112,109 @@ class Tap:
 
     def _through(self, part: Part, translator: Translator, context: PartContext) -> Part:
         self._part = None
-        with suppress(Exception):  # what can't be encoded was sent, or was not, by other means
+        with suppress(Exception):  # a part that can't be encoded was left out, or sent in another way
             translator.encode(part, context)
         return self._part if self._part is not None else part
 
 
 class Recorder:
-    """Keeps the turns of one conversation in the log."""
+    """Writes the turns of one conversation to the log."""
 
-    def __init__(self, log: Log, wanted: str, options: list[str], *, id: str | None = None) -> None:
+    def __init__(self, log: Log, model: str, options: list[str], *, id: str | None = None) -> None:
         self.id = id
-        self._log, self._wanted = log, wanted
+        self._log, self._model = log, model
         self._options, self._missing = split_options(options)
         self._files: dict[str, str] = {}
         self._numbers: list[int | None] = [turn["number"] for turn in log.turns(id)] if id is not None else []
         self._tap = Tap()
         register(self._tap, name="conversation-log")
 
-    def attach(self, parts: Sequence[Part], given: Sequence[str]) -> None:
-        """Remember where files are from."""
-        for part, name in zip(parts, given, strict=True):
+    def attach(self, parts: Sequence[Part], sources: Sequence[str]) -> None:
+        """Remember the paths of files."""
+        for part, name in zip(parts, sources, strict=True):
             if isinstance(part, (ImagePart, FilePart)):
                 self._files[_hash(part.data_b64)] = os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111 - ~ may be nobody's
 
     def begin(self) -> None:
         """Get ready for a turn."""
-        self._tap.seen.clear()
+        self._tap.exchanges.clear()
 
     def keep(self, provider: Provider, turn: Turn, system: str | None) -> None:
-        """Keep a turn. What goes wrong is a line on stderr."""
-        self._numbers.append(self._kept(provider, turn, system))
+        """Log a turn. If that fails, print a line on stderr."""
+        self._numbers.append(self._log_turn(provider, turn, system))
 
-    def _kept(self, provider: Provider, turn: Turn, system: str | None) -> int | None:
-        """Return the number that a turn has in the log; None if it isn't there."""
-        if not self._tap.seen:
-            complain("tako: this turn isn't in the log: a plugin answered it, and nothing was sent")
+    def _log_turn(self, provider: Provider, turn: Turn, system: str | None) -> int | None:
+        """Log a turn, and return its number in the log; None if it isn't logged."""
+        if not self._tap.exchanges:
+            print_to_stderr("tako: not logged: a plugin answered this turn, and nothing was sent")
             return None
         messages = self._messages(turn)
-        plain = [
-            _by_reference(self._clean(self._tap.let_out(one, provider), provider), self._files) for one in messages
+        plain_messages = [
+            _by_reference(self._clean(self._tap.after_plugins(message, provider), provider), self._files)
+            for message in messages
         ]
         cost = float(turn.cost.total) if turn.cost is not None else None
-        kept = Kept(
+        logged = LoggedTurn(
             turn.response.provider or provider.id,
-            _text(plain[0]),
-            _text(plain[-1]),
-            msgspec.json.encode(plain).decode(),
+            _text(plain_messages[0]),
+            _text(plain_messages[-1]),
+            msgspec.json.encode(plain_messages).decode(),
             turn.usage.input_tokens,
             turn.usage.output_tokens,
             cost,
             turn.seconds,
         )
         try:
-            if self.id not in self._log.ids():  # none yet, or it was pruned in the meantime
-                told = self._tap.seen[0].request.messages[0] if system else None
-                shown = _text(self._clean(self._tap.let_out(told, provider), provider)) if told is not None else None
-                self.id = self._log.begin(Start(self._wanted, self._options, self._missing, shown))
-            return self._log.add(self.id, kept)
+            if self.id not in self._log.ids():  # it's new, or was pruned meanwhile
+                system_message = self._tap.exchanges[0].request.messages[0] if system else None
+                system_text = (
+                    _text(self._clean(self._tap.after_plugins(system_message, provider), provider))
+                    if system_message is not None
+                    else None
+                )
+                self.id = self._log.begin(Start(self._model, self._options, self._missing, system_text))
+            return self._log.add(self.id, logged)
         except TakoError as error:
-            complain(f"tako: not logged: {error}")
+            print_to_stderr(f"tako: not logged: {error}")
             return None
 
     def questions(self) -> list[str]:
         """Return the last questions of all conversations, the newest last."""
-        return self._log.questions(MOST_QUESTIONS)
+        return self._log.questions(MAX_QUESTIONS)
 
     def undo(self) -> None:
-        """Delete the last turn, if it was kept."""
+        """Delete the last turn, if it was logged."""
         number = self._numbers.pop() if self._numbers else None  # a conversation from a file isn't in the log
         if number is not None:
             self._log.undo(number)
 
     def _messages(self, turn: Turn) -> list[Message]:
-        """Return the turn's messages as they went out, and the answer."""
+        """Return the turn's messages as they were sent, and the answer."""
         count = len(turn.messages) - 1
-        seen = self._tap.seen
+        exchanges = self._tap.exchanges
         # after calls of tools the last request has all of them; without, a later one may be a repair
-        sent = seen[-1].request.messages[-count:] if count > 1 else seen[0].request.messages[-1:]
+        sent = exchanges[-1].request.messages[-count:] if count > 1 else exchanges[0].request.messages[-1:]
         return [*sent, self._answer(turn)]
 
     def _answer(self, turn: Turn) -> Message:
-        """Return the answer: as the vendor sent it, if plugins put back in what they had taken out of the question."""
-        outer, inner = turn.response.message, self._tap.seen[-1].response.message
-        removed = _words(turn.messages[:1]) - _words(self._tap.seen[0].request.messages)
-        put_back = any(word in outer.text and word not in inner.text for word in removed)
+        """Return the answer. If plugins put redacted words back into it, return it as the vendor sent it."""
+        outer, inner = turn.response.message, self._tap.exchanges[-1].response.message
+        removed = _word_set(turn.messages[:1]) - _word_set(self._tap.exchanges[0].request.messages)
+        put_back = any(removed_word in outer.text and removed_word not in inner.text for removed_word in removed)
         return inner if put_back else outer
 
     def _clean(self, message: Message, provider: Provider) -> dict[str, Any]:
-        """Return a message as JSON, with keys by reference: the variable that has them, or asterisks."""
+        """Return a message as JSON, with keys replaced by their variable, or by asterisks."""
         hide = getattr(provider, "hide", str)
         keys = _keys()
-        made: dict[str, Any] = _mapped(msgspec.to_builtins(message), lambda text: str(hide(_without_keys(text, keys))))
-        return made
+        cleaned: dict[str, Any] = _mapped(
+            msgspec.to_builtins(message), lambda text: str(hide(_without_keys(text, keys)))
+        )
+        return cleaned
 
 
 def split_options(options: list[str]) -> tuple[list[str], list[str]]:
-    """Return the KEY=VALUE pairs that may be written down, and the keys of those that are secrets."""
+    """Return the KEY=VALUE pairs that may be logged, and the keys of those that are secrets."""
     keys = _keys()
     kept: list[str] = []
     missing: list[str] = []
@@ -225,19 +232,19 @@ def split_options(options: list[str]) -> tuple[list[str], list[str]]:
 
 
 def read_back(turns: Iterable[dict[str, Any]]) -> list[Message]:
-    """Return the messages of turns from the log, with files that are still as they were. Says which aren't."""
-    made: list[Message] = []
+    """Return the messages of turns in the log. Files are read again; a line says which ones changed."""
+    messages: list[Message] = []
     for turn in turns:
         for plain in msgspec.json.decode(turn["messages"], type=list[dict[str, Any]]):
             parts = as_array(plain["content"])
             if parts is not None:
                 plain["content"] = [_restored(part) for part in parts]
-            made.append(msgspec.convert(plain, Message))
-    return made
+            messages.append(msgspec.convert(plain, Message))
+    return messages
 
 
 def _restored(part: dict[str, Any]) -> dict[str, Any]:
-    """Return a part with its content, read from the file that it refers to; else a text in its place."""
+    """Return a part with the content of its file, or a text if the file has changed."""
     reference = part.get("reference")
     if reference is None:
         return part
@@ -247,12 +254,12 @@ def _restored(part: dict[str, Any]) -> dict[str, Any]:
         if path and _hash(data) == reference["sha256"]:
             return {**part, "data_b64": data}
     name = path or f"{part.get('mime') or 'a file'} of the answer"
-    complain(f"tako: {name} isn't part of the conversation any more: it is gone, or changed")
+    print_to_stderr(f"tako: {name} was deleted or changed, so the conversation continues without it")
     return {"type": "text", "text": f"[{name}]"}
 
 
 def _by_reference(value: Any, files: dict[str, str]) -> Any:
-    """Put in the place of content where it is from, however deep."""
+    """Replace content with its origin, at any depth."""
     table, items = as_object(value), as_array(value)
     if items is not None:
         return [_by_reference(one, files) for one in items]
@@ -262,7 +269,7 @@ def _by_reference(value: Any, files: dict[str, str]) -> Any:
     if isinstance(data, str):
         hash = _hash(data)
         return {**table, "data_b64": "", "reference": {"path": files.get(hash, ""), "sha256": hash}}
-    if isinstance(url, str) and (url[:5].lower() == "data:" or len(url) > LONGEST_URL):
+    if isinstance(url, str) and (url[:5].lower() == "data:" or len(url) > MAX_URL_LENGTH):
         return {"type": "text", "text": f"[{table.get('mime') or 'a file'} that was in the address]"}
     return {key: _by_reference(one, files) for key, one in table.items()}
 
@@ -272,7 +279,7 @@ def _hash(data_b64: str) -> str:
 
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:
-    """Return JSON with all texts changed, but the content of files."""
+    """Return JSON with all texts changed, except the content of files."""
     table, items = as_object(value), as_array(value)
     if table is not None:
         return {key: one if key == "data_b64" else _mapped(one, change) for key, one in table.items()}
@@ -288,19 +295,21 @@ def _text(plain: dict[str, Any]) -> str:
     return "".join(part["text"] for part in content if part["type"] == "text")
 
 
-def _words(messages: Iterable[Message]) -> set[str]:
+def _word_set(messages: Iterable[Message]) -> set[str]:
     texts = [message.text for message in messages if message.role is not Role.ASSISTANT]
-    return {word for text in texts for word in re.findall(r"\w+", text)}
+    return {match for text in texts for match in re.findall(r"\w+", text)}
 
 
 def _keys() -> list[tuple[str, str]]:
-    """Return the variables that may have keys, with their values, the longest first."""
-    keys = [(name, value) for name, value in os.environ.items() if len(value) >= SHORTEST and _KEY_NAME.search(name)]
+    """Return the variables that may contain keys, with their values, longest value first."""
+    keys = [
+        (name, value) for name, value in os.environ.items() if len(value) >= MIN_KEY_LENGTH and _KEY_NAME.search(name)
+    ]
     return sorted(keys, key=lambda one: -len(one[1]))
 
 
 def _without_keys(text: str, keys: Iterable[tuple[str, str]]) -> str:
-    """Put the variable's name in the place of a key, and asterisks in that of what looks like one."""
+    """Replace keys with the names of their variables, and texts that look like keys with asterisks."""
     for name, value in keys:
         text = text.replace(value, f"{MARK}{name}")
     return _KEY.sub("***", hide_in_addresses(text))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.cli.importing import SOURCE, find
+from tako.cli.imports import SOURCE, find_object
 from tako.errors import ConfigurationError
 from tako.types import JsonSchema
 
@@ -23,14 +23,14 @@ HOW = 'a file, a type (module:Type), or fields as in "name, age int, tags str[]"
 
 
 def read_schema(named: Named) -> Any:
-    """Return what replies are read into: a JsonSchema, or a type. Raises ConfigurationError."""
+    """Return the schema of replies: a JsonSchema, or a type. Raises ConfigurationError."""
     text = named.text.strip()
     if text.startswith("{"):
         return JsonSchema("answer", _decoded(text, "--schema"))
     if text.endswith(".json"):
-        return _of_file(Path(named.places[0], os.path.expanduser(text)), text)  # noqa: PTH111 - Path's raises where ~ is nobody's
+        return _of_file(Path(named.folders[0], os.path.expanduser(text)), text)  # noqa: PTH111 - Path's raises where ~ is nobody's
     if re.fullmatch(rf"[\w./\\~-]+({re.escape(SOURCE)})?:[A-Za-z_][\w.]*", text):
-        return find(named, "--schema ", "type")
+        return find_object(named, "--schema ", "type")
     return JsonSchema("answer", _of_fields(text))
 
 
@@ -47,13 +47,13 @@ def _decoded(text: str, where: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise ConfigurationError(f"{where}: it isn't a JSON Schema: {error}") from None
+        raise ConfigurationError(f"{where} isn't a JSON Schema: {error}") from None
     except RecursionError:
-        raise ConfigurationError(f"{where}: it is nested too deeply") from None
+        raise ConfigurationError(f"{where} is nested too deeply") from None
 
 
 def _of_fields(text: str) -> dict[str, Any]:
-    """Read ``name, age int, bio: two sentences``; commas or lines separate fields, brackets around all make a list."""
+    """Read ``name, age int, bio: two sentences``. Commas or lines separate fields; brackets make a list."""
     inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     properties: dict[str, Any] = {}
     for piece in re.split(r"\n" if "\n" in inner.strip() else ",", inner):

@@ -1,4 +1,4 @@
-"""How an answer is shown: as it is in a pipe, on a terminal as Markdown while it grows (plain text without rich)."""
+"""Show an answer: unchanged in a pipe, and on a terminal as Markdown while it arrives (plain text without rich)."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-PATIENCE = 0.15
-"""Seconds of waiting that nobody has to be told about."""
+SPINNER_DELAY = 0.15
+"""Seconds of waiting before the spinner appears."""
 
 
 def printable(text: str) -> str:
-    """Take out control characters, which could move the cursor, set the title or answer for the user."""
+    """Replace control characters, which could move the cursor, set the title or type for the user."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a person sits at the other end."""
+    """Whether a stream is a terminal that can move its cursor."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class Screen:
-    """Shows one answer as it comes. Leaving it ends the line, whatever happened, so that an error stands on its own."""
+    """Shows one answer as it arrives. Leaving it ends the line, so that an error has a line of its own."""
 
     def __init__(self) -> None:
-        self._growing = _markdown() if is_terminal(sys.stdout) else None
-        self._seen = sys.stdout.isatty()
+        self._markdown = _markdown() if is_terminal(sys.stdout) else None
+        self._is_terminal = sys.stdout.isatty()
         self._last = "\n"
 
     def __enter__(self) -> Self:
@@ -44,23 +44,23 @@ class Screen:
 
     def add(self, text: str) -> None:
         """Show a piece of text."""
-        if self._growing is not None:
-            self._growing.add(printable(text))
+        if self._markdown is not None:
+            self._markdown.add(printable(text))
         elif text:
-            sys.stdout.write(printable(text) if self._seen else text)
+            sys.stdout.write(printable(text) if self._is_terminal else text)
             sys.stdout.flush()
             self._last = text
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if self._growing is not None:
-            self._growing.close()
+        if self._markdown is not None:
+            self._markdown.close()
         elif not self._last.endswith("\n") and kind is not BrokenPipeError:
             sys.stdout.write("\n")
             sys.stdout.flush()
 
 
 def _markdown() -> _Markdown | None:
-    """Return what renders Markdown; None where rich isn't installed."""
+    """Return the renderer of Markdown; None if rich isn't installed."""
     try:
         return _Markdown()
     except ImportError:
@@ -68,9 +68,9 @@ def _markdown() -> _Markdown | None:
 
 
 class _Markdown:
-    """Markdown that grows: whole blocks are printed for good, only the last one is drawn again and again.
+    """Markdown that grows: complete blocks are printed once, and only the last block is drawn again.
 
-    So an answer longer than the screen scrolls away like any text, and nothing is drawn twice.
+    So an answer that is longer than the screen scrolls like any text.
     """
 
     def __init__(self) -> None:
@@ -81,20 +81,20 @@ class _Markdown:
         self._console = Console(highlight=False, width=width)
         self._live: Any = Live(console=self._console, auto_refresh=False, transient=True)
         self._tail = ""
-        self._drawn = 0.0
-        self._began = False
+        self._drawn_at = 0.0
+        self._has_printed = False
 
     def add(self, text: str) -> None:
         self._tail += text
-        cut = finished(self._tail)
-        if cut:
+        length = complete_blocks(self._tail)
+        if length:
             self._live.update("")
-            self._print(self._tail[:cut])
-            self._tail = self._tail[cut:]
+            self._print(self._tail[:length])
+            self._tail = self._tail[length:]
         now = monotonic()
-        if cut or now - self._drawn > 1 / 15:  # seconds; faster than that nobody reads
+        if length or now - self._drawn_at > 1 / 15:  # seconds; nobody reads faster than that
             self._draw()
-            self._drawn = now
+            self._drawn_at = now
 
     def close(self) -> None:
         if self._live.is_started:
@@ -114,36 +114,36 @@ class _Markdown:
         from rich.markdown import Markdown
 
         if block.strip():
-            if self._began:
+            if self._has_printed:
                 self._console.print()
             self._console.print(Markdown(block))
-            self._began = True
+            self._has_printed = True
 
 
-def finished(text: str) -> int:
-    """Return how many characters of Markdown are whole blocks, which nothing that follows can change.
+def complete_blocks(text: str) -> int:
+    """Return how many characters of Markdown are complete blocks, which later text can't change.
 
-    A block ends at an empty line outside a code fence, if what follows is neither indented nor the next item of a list.
+    A block ends at an empty line outside a code fence, if the next line is neither indented nor another item of a list.
     """
     fence = ""
-    cut = at = 0
-    empty = False
+    complete = position = 0
+    is_after_empty = False
     for line in text.splitlines(keepends=True):
-        mark = _FENCE.match(line)
-        if mark and not fence:
-            fence = mark[1][0] * 3
-        elif mark and fence and mark[1].startswith(fence):
+        fence_match = _FENCE.match(line)
+        if fence_match and not fence:
+            fence = fence_match[1][0] * 3
+        elif fence_match and fence and fence_match[1].startswith(fence):
             fence = ""
-        elif not fence and empty and line.strip() and not re.match(r"\s|[-*+] |\d+[.)] ", line):
-            cut = at
-        empty = not line.strip() and not fence
-        at += len(line)
-    return cut
+        elif not fence and is_after_empty and line.strip() and not re.match(r"\s|[-*+] |\d+[.)] ", line):
+            complete = position
+        is_after_empty = not line.strip() and not fence
+        position += len(line)
+    return complete
 
 
 @asynccontextmanager
 async def waiting(text: str, *, always: bool = False) -> AsyncGenerator[None, None]:
-    """Show on stderr that something takes its time: a moving line on a terminal; elsewhere one line, if ``always``."""
+    """Show on stderr that the command is waiting: a spinner on a terminal; elsewhere one line, if ``always``."""
     if not is_terminal(sys.stderr):
         if always:
             sys.stderr.write(f"tako: {text} …\n")
@@ -160,7 +160,7 @@ async def waiting(text: str, *, always: bool = False) -> AsyncGenerator[None, No
 
 async def _spin(text: str) -> None:
     began = monotonic()
-    await asyncio.sleep(PATIENCE)
+    await asyncio.sleep(SPINNER_DELAY)
     frame = 0
     try:
         while True:

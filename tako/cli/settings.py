@@ -1,4 +1,4 @@
-"""What ``tako chat`` does where its options don't say: a template, then ``[chat]`` of tako.toml."""
+"""Settings of ``tako chat`` for options that aren't passed: a template, then ``[chat]`` of tako.toml."""
 
 from __future__ import annotations
 
@@ -22,39 +22,40 @@ NOT_OPTIONS = ("prompt", "model", "template", "schema", "tools")
 
 
 class Named(NamedTuple):
-    """A schema or a tool by its name, and the folders that it is looked for in.
+    """The name of a schema or a tool, and the folders to look in.
 
-    ``files``: whether it may be a .py file. A tako.toml names modules alone, since trust covers those.
+    ``allows_files``: whether it may be a .py file. A tako.toml only names modules, because trust covers those.
     """
 
     text: str
-    places: list[str]
-    files: bool = True
+    folders: list[str]
+    allows_files: bool = True
 
 
 def find_template(name: str | None, config: Config | None) -> Template | None:
     """Find the template that -t, or else ``[chat]``, names. Raises ConfigurationError.
 
-    A name with a slash or a suffix is a file. Any other is one of the configuration's, else one of the user's own.
+    A name with a slash or a suffix is a file. Any other name is looked up in the configuration, then in the user's
+    folder.
     """
-    wanted = name or (config.chat.template if config is not None else None)
-    if wanted is None:
+    template_name = name or (config.chat.template if config is not None else None)
+    if template_name is None:
         return None
-    path = Path(os.path.expanduser(wanted))  # noqa: PTH111 - Path's raises where ~ is nobody's
-    if name and (path.suffix in SUFFIXES or os.sep in wanted):
-        return template_file(path, wanted)
-    if config is not None and wanted in config.templates:
-        return Template(wanted, config.templates[wanted], config.path, Path(config.path).parent)
-    own = own_templates()
-    if wanted in own:
-        return template_file(own[wanted], wanted)
-    known = [*(config.templates if config is not None else ()), *own]
-    hint = did_you_mean(wanted, known) or (f" (known: {', '.join(known)})" if known else "")
-    raise ConfigurationError(f"there is no template {wanted!r} in tako.toml or {template_folder()}{hint}")
+    path = Path(os.path.expanduser(template_name))  # noqa: PTH111 - Path's raises where ~ is nobody's
+    if name and (path.suffix in SUFFIXES or os.sep in template_name):
+        return template_file(path, template_name)
+    if config is not None and template_name in config.templates:
+        return Template(template_name, config.templates[template_name], config.path, Path(config.path).parent)
+    own_paths = own_templates()
+    if template_name in own_paths:
+        return template_file(own_paths[template_name], template_name)
+    known_names = [*(config.templates if config is not None else ()), *own_paths]
+    hint = did_you_mean(template_name, known_names) or (f" (known: {', '.join(known_names)})" if known_names else "")
+    raise ConfigurationError(f"the template {template_name!r} isn't in tako.toml or {template_folder()}{hint}")
 
 
-def settle(options: Namespace, template: Template | None, config: Config | None) -> None:
-    """Fill in the options that aren't given, and name the schema and the tools."""
+def apply_presets(options: Namespace, template: Template | None, config: Config | None) -> None:
+    """Fill in the options that aren't passed, and add folders to the names of the schema and the tools."""
     here = [str(Path.cwd())]
     options.schema = Named(options.schema, here) if options.schema is not None else None
     options.tools = [Named(text, here) for text in options.tools] if options.tools is not None else None
@@ -70,12 +71,12 @@ def settle(options: Namespace, template: Template | None, config: Config | None)
     options.tools = options.tools or []
 
 
-def fill(options: Namespace, template: Template | None, prompt: str | None) -> str | None:
-    """Return the prompt as the template has it; None for a conversation. Raises UsageError."""
+def fill_template(options: Namespace, template: Template | None, prompt: str | None) -> str | None:
+    """Return the prompt, filled into the template; None for a conversation. Raises UsageError."""
     parameters = dict(options.parameters)
     if template is None:
         if parameters:
-            raise UsageError("-p is for a template, which -t names")
+            raise UsageError("-p needs a template: pass -t NAME")
         return prompt
     if prompt is None and template.wants_input:
         return None
@@ -83,7 +84,7 @@ def fill(options: Namespace, template: Template | None, prompt: str | None) -> s
 
 
 def _presets(template: Template | None, config: Config | None) -> Iterator[tuple[Preset, list[str], bool]]:
-    """Iterate over what goes under the options: each with the folders of its names, and whether it may name files."""
+    """Iterate over the presets below the options: with the folders for their names, and whether they may name files."""
     configured: list[Any] = list(config.places) if config is not None else []
     if template is not None:
         of_config = config is not None and template.file == config.path

@@ -1,4 +1,4 @@
-"""``tako setup embedded``: the small model for those who install with pip."""
+"""``tako setup embedded``: download the small model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.models import EMBEDDED
-from tako.cli.run import complain
+from tako.cli.run import print_to_stderr
 from tako.cli.session import print_json
 from tako.hooks import PLUGINS
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command."""
+    """Run the command."""
     cls: Any = PLUGINS.provider_class(EMBEDDED)
-    place = cls.setup(complain)
+    path = cls.setup(print_to_stderr)
     if options.json:
-        print_json({"model": str(place)})
+        print_json({"model": str(path)})
     else:
-        sys.stdout.write(f"The embedded model is ready: {place}\n")
+        sys.stdout.write(f"The embedded model is ready: {path}\n")
     return 0

@@ -1,4 +1,4 @@
-"""Columns of text, and JSON, for the commands that list."""
+"""Tables and JSON, for the commands that list something."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import Any
 
 import msgspec
 
-from tako.cli.run import complain
+from tako.cli.run import print_to_stderr
 from tako.cli.screen import is_terminal, printable
 
 GAP = "  "
-NARROWEST = 8
-"""Characters of the narrowest column that is made narrower."""
+MIN_WIDTH = 8
+"""Characters of the narrowest column; only wider ones are made narrower."""
 NO_PROVIDERS = (
-    "tako: no provider is installed: run `pip install tako-openai` for one vendor, or `pip install tako-llamacpp` and "
+    "tako: no provider is installed; run `pip install tako-openai` for one vendor, or `pip install tako-llamacpp` and "
     "`tako setup embedded` for a small model that needs no key"
 )
 
 
 def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    """Print rows with the same keys: JSON, or columns with a heading; what is empty in all rows has no column.
+    """Print rows with the same keys, as JSON or as columns with a heading. Empty columns are left out.
 
-    Without rows, which are about providers, a line on stderr says that there are none.
+    Rows are about providers, so without rows a line on stderr says that no provider is installed.
     """
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n")
         return
     if not rows:
-        complain(NO_PROVIDERS)
+        print_to_stderr(NO_PROVIDERS)
         return
     names = [name for name in rows[0] if any(row[name] not in ("", None) for row in rows)]
     lines = [
@@ -48,12 +48,12 @@ def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
             sys.stdout.write(GAP.join(padded).rstrip() + "\n")
 
 
-def narrowed(widths: list[int], most: int) -> list[int]:
-    """Take from the widest columns what a terminal has no room for; a row is then several lines."""
-    made = list(widths)
-    while sum(made) + len(GAP) * (len(made) - 1) > most and max(made) > NARROWEST:
-        made[made.index(max(made))] -= 1
-    return made
+def narrowed(widths: list[int], limit: int) -> list[int]:
+    """Make the widest columns narrower until all fit into a terminal; a row may then have several lines."""
+    narrower = list(widths)
+    while sum(narrower) + len(GAP) * (len(narrower) - 1) > limit and max(narrower) > MIN_WIDTH:
+        narrower[narrower.index(max(narrower))] -= 1
+    return narrower
 
 
 def _cell(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""``tako templates``: which there are, and what one says."""
+"""``tako templates``: list templates, or show one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, read_configuration
-from tako.cli.run import complain
+from tako.cli.run import print_to_stderr
 from tako.cli.screen import printable
 from tako.cli.session import print_json
 from tako.cli.settings import find_template
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 NAME = re.compile(r"[\w-]+")
-NOT_KEPT = {
+NOT_IN_TEMPLATES = {
     "-o": "option",
     "-f or -i": "attached",
     "-p": "parameters",
@@ -37,11 +37,11 @@ NOT_KEPT = {
     "--yes": "yes",
     "--private": "private",
 }
-"""Options of ``tako chat`` that a template can't have."""
+"""Options of ``tako chat`` that a template can't contain."""
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command."""
+    """Run the command."""
     config = read_configuration(options.config)
     if options.name is not None:
         template = find_template(options.name, config)
@@ -52,66 +52,66 @@ def run(options: Namespace) -> int:
         else:
             sys.stdout.writelines(f"{key}: {printable(str(value))}\n" for key, value in facts.items())
         return 0
-    found = list(_all(config))
+    templates = list(_all(config))
     rows: list[dict[str, Any]] = [
         {
-            "name": one.name,
-            "file": one.file,
-            "model": one.preset.model,
-            "prompt": one.preset.prompt or one.preset.system,
+            "name": listed.name,
+            "file": listed.file,
+            "model": listed.preset.model,
+            "prompt": listed.preset.prompt or listed.preset.system,
         }
-        for one in found
+        for listed in templates
     ]
     if rows or options.json:
         show(rows, as_json=options.json)
     else:
-        complain(f"tako: there are no templates; one would be {template_folder()}/NAME.toml")
+        print_to_stderr(f"tako: you have no templates; tako chat --save NAME writes one to {template_folder()}")
     if config is not None and config.templates:
         announce(config, options.config)
     return 0
 
 
 def save(options: Namespace) -> int:
-    """Write the options of ``tako chat`` that are given into a template of the user's own."""
+    """Save the options of ``tako chat`` that were passed as a template of the user."""
     folder = template_folder()
     if folder is None or not NAME.fullmatch(options.save):
-        raise UsageError(f"{options.save!r} can't be a template's name (letters, digits, _ and -)")
-    lost = [name for name, key in NOT_KEPT.items() if getattr(options, key) not in (None, False, [])]
-    if lost:
+        raise UsageError(f"{options.save!r} isn't a valid name for a template; use letters, digits, _ and -")
+    unsupported = [name for name, key in NOT_IN_TEMPLATES.items() if getattr(options, key) not in (None, False, [])]
+    if unsupported:
         raise UsageError(
-            f"a template has no {', '.join(lost)}; give {'it' if len(lost) == 1 else 'them'} when you use it"
+            f"a template can't have {', '.join(unsupported)}; use {'it' if len(unsupported) == 1 else 'them'} with -t"
         )
-    given = {**vars(options), "prompt": " ".join(options.prompt) or None}
-    given["schema"] = _from_here(options.schema) if options.schema else None
-    given["tools"] = [_from_here(one) for one in options.tools] if options.tools else None
-    facts = {key: given[key] for key in Preset.__struct_fields__ if key != "template" and given[key] is not None}
+    settings = {**vars(options), "prompt": " ".join(options.prompt) or None}
+    settings["schema"] = _from_here(options.schema) if options.schema else None
+    settings["tools"] = [_from_here(one) for one in options.tools] if options.tools else None
+    facts = {key: settings[key] for key in Preset.__struct_fields__ if key != "template" and settings[key] is not None}
     file = folder / f"{options.save}.toml"
     try:
         lines = [f"{key} = {_toml(value)}\n" for key, value in facts.items()]
     except UnicodeError:
-        raise UsageError("a template is UTF-8 text, and what you gave isn't") from None
+        raise UsageError("a template is UTF-8 text, but an option isn't") from None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as made:
-            made.writelines(lines)
+        with file.open("x", encoding="utf-8") as file_object:
+            file_object.writelines(lines)
     except FileExistsError:
-        raise UsageError(f"{file} is there already; delete it first") from None
+        raise UsageError(f"{file} already exists; delete it first") from None
     except OSError as error:
         raise UsageError(f"{file} can't be written: {error.strerror or error}") from None
     if options.json:
         print_json({"name": options.save, "file": str(file)})
     else:
-        complain(f"tako: written to {file}; tako chat -t {options.save} uses it")
+        print_to_stderr(f"tako: written to {file}; tako chat -t {options.save} uses it")
     return 0
 
 
 def _toml(value: Any) -> str:
-    """Write a value; what JSON has is TOML, but for one character."""
+    """Encode a value as TOML: it's the same as JSON, except for one character."""
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
 
 
 def _from_here(text: str) -> str:
-    """Return the place of a file that is named, so that it's found from any folder; all else as it is."""
+    """Return the absolute path of a file, so that it's found from any folder. Return other names unchanged."""
     path, colon, name = text.partition(":")
     if not path.endswith((".py", ".json")):
         return text
@@ -119,7 +119,7 @@ def _from_here(text: str) -> str:
 
 
 def _all(config: Config | None) -> Iterator[Template]:
-    """Iterate over the templates of the configuration, then the user's own."""
+    """Iterate over the templates of the configuration, then over the user's own."""
     for name in config.templates if config is not None else ():
         template = find_template(name, config)
         assert template is not None
@@ -129,4 +129,4 @@ def _all(config: Config | None) -> Iterator[Template]:
             try:
                 yield template_file(path, name)
             except ConfigurationError as error:  # the others are fine
-                complain(f"tako: {error}")
+                print_to_stderr(f"tako: {error}")

@@ -1,4 +1,4 @@
-"""``tako tokens``: how many tokens a prompt has, as the vendor counts."""
+"""``tako tokens``: count the tokens of a prompt as the vendor does."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tako.cli.arguments import UsageError
-from tako.cli.models import pick
-from tako.cli.question import read_prompt
+from tako.cli.models import make_provider
+from tako.cli.prompt import read_prompt
 from tako.types import ChatRequest, Message
 
 if TYPE_CHECKING:
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command; the prompt isn't answered."""
+    """Run the command; the prompt isn't answered."""
     prompt = read_prompt(options.prompt)
     if prompt is None:
         raise UsageError('the prompt is empty: write it after the command, as in tako tokens "Hello", or pipe it in')
-    provider, _ = pick(options.model, options.option, options.config)
+    provider, _ = make_provider(options.model, options.option, options.config)
     system = [] if options.system is None else [Message.system(options.system)]
     try:
-        counted = provider.blocking.count_tokens(ChatRequest([*system, Message.user(prompt)]))
+        count = provider.blocking.count_tokens(ChatRequest([*system, Message.user(prompt)]))
     finally:
         provider.blocking.close()
     if options.json:
-        counts = {"model": provider.id, "input_tokens": counted.input_tokens}
+        counts = {"model": provider.id, "input_tokens": count.input_tokens}
         sys.stdout.write(msgspec.json.encode(counts).decode() + "\n")
     else:
-        sys.stdout.write(f"{counted.input_tokens}\n")
+        sys.stdout.write(f"{count.input_tokens}\n")
     return 0

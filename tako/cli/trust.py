@@ -1,4 +1,4 @@
-"""``tako trust``: let tako use the tako.toml of a folder, or no longer."""
+"""``tako trust``: trust the tako.toml of a folder, or stop trusting it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import trust
 from tako.cli.arguments import UsageError
-from tako.cli.run import FAILED, complain
+from tako.cli.run import FAILED, print_to_stderr
 from tako.cli.screen import is_terminal
 from tako.cli.session import print_json
 from tako.cli.table import show
@@ -26,49 +26,49 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"\$(?:ENV:)?([A-Za-z_]\w*)")
 ADDRESSES = ("base_url", "endpoint_url", "endpoint", "url", "stream_url", "proxy")
-"""The options that say where requests go, as the providers name them."""
+"""Options that decide where requests go, as the providers name them."""
 
 
-LONGEST = 300
+MAX_LINE = 300
 """Characters of a line that are shown."""
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command; exit code 1 where the answer was no."""
+    """Run the command; exit code 1 if the answer was no."""
     if options.list:
         return _list(as_json=options.json)
     path = _path(options.file)
     if options.revoke:
         if not trust.forget(path):
             raise UsageError(f"{path} isn't trusted")
-        return _told(path, f"{path} is no longer trusted", trusted=False, options=options)
-    seen = review(path)
+        return _report(path, f"{path} is no longer trusted", trusted=False, options=options)
+    reviewed = review(path)
     if not options.yes:
-        _show(path, seen)
-        if not _asked():
-            hint = "" if is_terminal(sys.stdin) else "; nobody answered on a terminal, so use tako trust --yes"
-            _told(path, f"{path} isn't trusted{hint}", trusted=False, options=options)
+        _show(path, reviewed)
+        if not _confirm():
+            hint = "" if is_terminal(sys.stdin) else "; without a terminal, use tako trust --yes"
+            _report(path, f"{path} isn't trusted{hint}", trusted=False, options=options)
             return FAILED
-    trust.remember(path, seen.sha256, seen.beside.hashes)
-    return _told(path, f"{path} is trusted as it is now", trusted=True, options=options)
+    trust.remember(path, reviewed.sha256, reviewed.beside.hashes)
+    return _report(path, f"{path} is trusted as it is now", trusted=True, options=options)
 
 
-def _told(path: Path, text: str, *, trusted: bool, options: Namespace) -> int:
-    """Say what has become of a file."""
+def _report(path: Path, text: str, *, trusted: bool, options: Namespace) -> int:
+    """Print the result for a file."""
     if options.json:
         print_json({"file": str(trust.place_of(path)), "trusted": trusted})
     else:
-        complain(f"tako: {text}")
+        print_to_stderr(f"tako: {text}")
     return 0
 
 
-def _path(given: str | None) -> Path:
-    path = Path(given or NAME)
+def _path(path_text: str | None) -> Path:
+    path = Path(path_text or NAME)
     path = path / NAME if path.is_dir() else path
     if path.name != NAME:
         if not path.exists():
             raise UsageError(f"{path}: no such file or folder")
-        raise UsageError(f"only a {NAME} needs trust; name other files where you use them, as in -c {path}")
+        raise UsageError(f"only a {NAME} needs trust; you can use other files with -c {path}")
     return path
 
 
@@ -77,21 +77,21 @@ def _list(*, as_json: bool) -> int:
     if rows or as_json:
         show(rows, as_json=as_json)
     else:
-        complain("tako: you trust no files")
+        print_to_stderr("tako: you don't trust any files")
     return 0
 
 
 def _state(record: trust.Record) -> str:
     try:
-        seen = review(Path(record.path))
+        reviewed = review(Path(record.path))
     except ConfigurationError:
         return "gone or broken"
-    same = (seen.sha256, seen.beside.hashes) == (record.sha256, record.beside)
-    return "trusted" if same else "changed since, so not used"
+    is_same = (reviewed.sha256, reviewed.beside.hashes) == (record.sha256, record.beside)
+    return "trusted" if is_same else "changed since, so it isn't used"
 
 
-def _asked() -> bool:
-    """Ask; without a terminal, the answer is what standard input says."""
+def _confirm() -> bool:
+    """Ask the user; the answer is a line of standard input."""
     sys.stderr.write("Trust it? [y/N] ")
     sys.stderr.flush()
     answer = sys.stdin.readline()
@@ -100,39 +100,39 @@ def _asked() -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _show(path: Path, seen: Review) -> None:
-    """Say what a file does: which providers, where they send, which variables they read, and what it runs."""
-    complain(str(trust.place_of(path)))
-    for name, table in seen.config.providers.items():
-        _say(f"[aliases] {name} {table.id}" if table.alias else f"[providers.{name}] {table.id}")
+def _show(path: Path, reviewed: Review) -> None:
+    """Print what a file does: its providers, where they send requests, which variables they read, and what it runs."""
+    print_to_stderr(str(trust.place_of(path)))
+    for name, table in reviewed.config.providers.items():
+        _print_line(f"[aliases] {name} {table.id}" if table.alias else f"[providers.{name}] {table.id}")
         for fact in _facts(table.options):
-            _say(f"  {fact}")
-    for line in _plugins(seen.config.plugins):
-        _say(line)
+            _print_line(f"  {fact}")
+    for line in _plugins(reviewed.config.plugins):
+        _print_line(line)
     for name, preset in (
-        ("chat", seen.config.chat),
-        *((f"templates.{n}", p) for n, p in seen.config.templates.items()),
+        ("chat", reviewed.config.chat),
+        *((f"templates.{template_name}", p) for template_name, p in reviewed.config.templates.items()),
     ):
         facts = [f"{key} {value}" for key in ("model", "tools", "schema") if (value := getattr(preset, key))]
         if facts:
-            _say(f"[{name}] {', '.join(facts)}")
-    if seen.config.default is not None:
-        _say(f"default {seen.config.default}")
-    if seen.config.conductor_table is not None:
-        _say(f"[conductor] {', '.join(seen.config.conductor_table.workers)}")
-    for name in sorted(seen.beside.hashes):
-        _say(f"runs or reads {name}")
-    _say("It can run code as you, and send your keys and prompts to any address.")
+            _print_line(f"[{name}] {', '.join(facts)}")
+    if reviewed.config.default is not None:
+        _print_line(f"default {reviewed.config.default}")
+    if reviewed.config.conductor_table is not None:
+        _print_line(f"[conductor] {', '.join(reviewed.config.conductor_table.workers)}")
+    for name in sorted(reviewed.beside.hashes):
+        _print_line(f"runs or reads {name}")
+    _print_line("It can run code as you, and send your keys and prompts to any address.")
 
 
-def _say(line: str) -> None:
-    """Show a line of a file that may want to look like another: in ASCII, and not longer than it should be."""
-    shown = "".join(one if one.isascii() and one.isprintable() else ascii(one)[1:-1] for one in line)
-    sys.stderr.write(f"{shown[:LONGEST]}…\n" if len(shown) > LONGEST else f"{shown}\n")
+def _print_line(line: str) -> None:
+    """Print a line about a file, in ASCII and shortened, so that it can't look like another line."""
+    line_ = "".join(one if one.isascii() and one.isprintable() else ascii(one)[1:-1] for one in line)
+    sys.stderr.write(f"{line_[:MAX_LINE]}…\n" if len(line_) > MAX_LINE else f"{line_}\n")
 
 
 def _plugins(plugins: Settings) -> Iterator[str]:
-    """Say what a file does with plugins."""
+    """Yield lines about the plugins of a file."""
     for key, names in (("order", plugins.order), ("required", plugins.required)):
         if names:
             yield f"[plugins] {key} {', '.join(names)}"

@@ -94,7 +94,7 @@ def test_trust_shows_what_the_file_does(run: Run, folder: Path, fill: Fill) -> N
 def test_no_answer_and_any_other_trust_nothing(answer: str, run: Run, folder: Path) -> None:
     done = run("trust", stdin=answer)
     assert done.code == 1
-    assert "isn't trusted; nobody answered on a terminal, so use tako trust --yes\n" in done.err
+    assert "isn't trusted; without a terminal, use tako trust --yes\n" in done.err
     assert not run("chat", "hi").obeyed
     assert not (folder / "it-ran").exists()
 
@@ -136,7 +136,7 @@ def test_yes_asks_nothing_and_a_folder_stands_for_its_file(run: Run, folder: Pat
 
 
 def test_list_shows_what_is_trusted_and_revoke_ends_it(run: Run, folder: Path, tmp_path: Path, fill: Fill) -> None:
-    assert "you trust no files" in run("trust", "--list").err
+    assert "you don't trust any files" in run("trust", "--list").err
     run("trust", "--yes")
     other = fill(tmp_path / "other")
     run("trust", "--yes", cwd=other)
@@ -144,7 +144,7 @@ def test_list_shows_what_is_trusted_and_revoke_ends_it(run: Run, folder: Path, t
     lines = run("trust", "--list").out.splitlines()[1:]
     assert [line.split(maxsplit=1) for line in lines] == [
         [str(folder / "tako.toml"), "trusted"],
-        [str(other / "tako.toml"), "changed since, so not used"],
+        [str(other / "tako.toml"), "changed since, so it isn't used"],
     ]
     (other / "tako.toml").unlink()
     assert run("trust", "--list").out.splitlines()[2].split(maxsplit=1) == [str(other / "tako.toml"), "gone or broken"]

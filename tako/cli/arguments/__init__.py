@@ -1,4 +1,4 @@
-"""What the command takes: argparse, and of its parsers only the one that is needed.
+"""The arguments of the command, parsed with argparse. Only the parser of the command that runs is built.
 
 Nothing here imports a part of tako that the command doesn't need; see docs/decisions/0012-arguments.md.
 """
@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from tako.cli.arguments.commands import COMMANDS
-from tako.cli.arguments.reading import number, whole_number
+from tako.cli.arguments.shared import describe
+from tako.cli.arguments.values import number, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,20 +21,22 @@ __all__ = ["COMMANDS", "UsageError", "number", "parse", "parser_of", "whole_numb
 
 EXAMPLES = """\
 examples:
-  tako "What is the capital of France?"              the same as tako chat "…"
-  git diff | tako chat "Write a commit message:"     what you pipe in goes after the prompt
-  tako chat                                          a conversation
-  tako doctor                                        what is set up, and what to do next
-  tako help chat                                     all options of a command, with examples
-
-exit codes: 0 well; 1 a call or a check failed; 2 usage, configuration or plugins; 130 interrupted
+  tako "What is the capital of France?"              asks a model; the same as tako chat "…"
+  git diff | tako chat "Write a commit message:"     sends piped input after the prompt
+  tako chat                                          starts a conversation
+  tako doctor                                        checks your setup, and tells you what to do next
+  tako help chat                                     shows the options of a command, with examples
 """
-OWN = ("-h", "--help", "--version", "--json", "--debug")
-"""Options of ``tako`` itself: what else begins with a dash belongs to ``tako chat``."""
+EXIT_CODES = """\
+exit codes: 0 success; 1 a call or a check failed; 2 wrong usage or configuration, or a missing or broken plugin;
+70 a bug of tako; 130 interrupted; 141 the reader of the output stopped reading
+"""
+OWN_OPTIONS = ("-h", "--help", "--version", "--json", "--debug")
+"""Options of ``tako`` itself. Anything else that starts with a dash belongs to ``tako chat``."""
 
 
 class UsageError(Exception):
-    """The arguments are wrong; the text says how, in one line."""
+    """The arguments are wrong; the text is one line that says what is wrong."""
 
 
 class Parser(ArgumentParser):
@@ -45,80 +48,80 @@ class Parser(ArgumentParser):
 
 
 def parse(arguments: Sequence[str]) -> Namespace:
-    """Parse; the result's ``run`` is the function that carries the command out. Raises UsageError."""
-    words = _in_full(list(arguments))
-    name = next((word for word in words if word != "--debug"), "")
-    if name in ("", *OWN):
-        return _alone(words)
-    rest = list(words)
-    rest.remove(name)
-    return parser_of(name).parse_args(rest)
+    """Parse; the result's ``run`` is the function that runs the command. Raises UsageError."""
+    arguments = _with_command(list(arguments))
+    name = next((argument for argument in arguments if argument != "--debug"), "")
+    if name in ("", *OWN_OPTIONS):
+        return _parse_without_command(arguments)
+    arguments.remove(name)
+    return parser_of(name).parse_args(arguments)
 
 
 def parser_of(name: str) -> ArgumentParser:
     """Return the parser of a command, tako's own or one of another distribution. Raises UsageError."""
     command = COMMANDS.get(name)
     if command is None:
-        from tako.cli.arguments.added import added_parser
+        from tako.cli.arguments.plugin_commands import plugin_parser
 
-        added = added_parser(name)
-        if added is None:
+        parser_from_plugin = plugin_parser(name)
+        if parser_from_plugin is None:
             raise UsageError(_unknown(name))
-        return added
+        return parser_from_plugin
     parser = Parser(
         f"tako {name}",
-        description=f"{command.summary[0].upper()}{command.summary[1:]}.",
-        epilog=command.epilog,
+        description=describe(command.summary, command.examples),
+        epilog=command.notes,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=_late(command.module or name.replace("-", "_")))
+    parser.set_defaults(run=_imported_later(command.module or name.replace("-", "_")))
     command.add(parser)
-    debug(parser)
+    add_debug(parser)
     return parser
 
 
-def debug(parser: ArgumentParser) -> None:
+def add_debug(parser: ArgumentParser) -> None:
     """Add the option that every command has."""
-    parser.add_argument("--debug", action="store_true", default=SUPPRESS, help="show tracebacks")
+    parser.add_argument("--debug", action="store_true", default=SUPPRESS, help="print the traceback of an error")
 
 
 def names() -> dict[str, str]:
     """Return all commands with a line about each, those of other distributions too."""
-    from tako.cli.arguments.added import added_commands
+    from tako.cli.arguments.plugin_commands import plugin_commands
 
     own = {name: command.summary for name, command in COMMANDS.items()}
-    return own | {name: f"from {owners}" for name, owners in added_commands().items()}
+    return own | {name: f"from {owners}" for name, owners in plugin_commands().items()}
 
 
-def _in_full(words: list[str]) -> list[str]:
+def _with_command(arguments: list[str]) -> list[str]:
     """Put ``chat`` before a prompt of several words, or an option of it; turn ``help NAME`` into ``NAME --help``."""
-    at = next((i for i, word in enumerate(words) if word != "--debug"), len(words))
-    first = words[at] if at < len(words) else ""
+    index = next((i for i, argument in enumerate(arguments) if argument != "--debug"), len(arguments))
+    first = arguments[index] if index < len(arguments) else ""
     if first == "help":
-        return [*words[:at], *words[at + 1 :], "--help"]
-    own = first in OWN and (first != "--json" or "--version" in words)
-    is_prompt = any(letter.isspace() for letter in first) or (first.startswith("-") and not own)
-    return [*words[:at], "chat", *words[at:]] if is_prompt else words
+        return [*arguments[:index], *arguments[index + 1 :], "--help"]
+    is_own = first in OWN_OPTIONS and (first != "--json" or "--version" in arguments)
+    is_prompt = any(letter.isspace() for letter in first) or (first.startswith("-") and not is_own)
+    return [*arguments[:index], "chat", *arguments[index:]] if is_prompt else arguments
 
 
-def _alone(words: list[str]) -> Namespace:
+def _parse_without_command(arguments: list[str]) -> Namespace:
     """Parse ``tako`` without a command."""
-    helping = not words or "-h" in words or "--help" in words
+    prints_help = not arguments or "-h" in arguments or "--help" in arguments
+    summary = "Chat with any language model from your terminal."
     parser = Parser(
         "tako",
-        usage='tako COMMAND …  or  tako "PROMPT"',
-        description="Chat with any language model, and see what is installed.",
-        epilog=f"{_commands()}\n{EXAMPLES}" if helping else None,
+        usage='tako COMMAND ...  or  tako "PROMPT"',
+        description=f"{summary}\n\n{EXAMPLES}\n{_commands()}" if prints_help else None,
+        epilog=EXIT_CODES,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="store_true", help="show which version of tako this is")
-    parser.add_argument("--json", action="store_true", help="print the version as JSON")
-    debug(parser)
-    options = parser.parse_args(words)
+    parser.add_argument("--version", action="store_true", help="print the version of tako")
+    parser.add_argument("--json", action="store_true", help="print the version as JSON (with --version)")
+    add_debug(parser)
+    options = parser.parse_args(arguments)
     if not options.version:
         parser.print_help()
         raise UsageError('the command is missing; try: tako chat "Hello"')
-    options.run = _version
+    options.run = _print_version
     return options
 
 
@@ -127,13 +130,13 @@ def _commands() -> str:
 
 
 def _unknown(name: str) -> str:
-    near = get_close_matches(name, names(), 1, 0.6)
-    slip = f"did you mean `tako {near[0]}`? To ask a model" if near else "to ask a model"
-    return f'{name!r} isn\'t a command; {slip}: tako chat "{name}" (`tako --help` lists the commands)'
+    similar = get_close_matches(name, names(), 1, 0.6)
+    hint = f"did you mean `tako {similar[0]}`? To ask a model" if similar else "to ask a model"
+    return f'{name!r} isn\'t a command; {hint}: tako chat "{name}" (`tako --help` lists the commands)'
 
 
-def _late(name: str) -> Callable[[Namespace], int]:
-    """Return a command's function, whose module is imported when it is called."""
+def _imported_later(name: str) -> Callable[[Namespace], int]:
+    """Return the function of a command. Its module is imported when the function is called."""
 
     def run(options: Namespace) -> int:
         code: int = import_module(f"tako.cli.{name}").run(options)
@@ -142,7 +145,7 @@ def _late(name: str) -> Callable[[Namespace], int]:
     return run
 
 
-def _version(options: Namespace) -> int:
+def _print_version(options: Namespace) -> int:
     import tako
 
     print(f'{{"version":"{tako.__version__}"}}' if options.json else f"tako {tako.__version__}")  # noqa: T201 - a command prints

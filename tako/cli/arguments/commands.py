@@ -1,11 +1,11 @@
-"""tako's own commands, by their names, in the order of the help."""
+"""The commands of tako itself, by name, in the order of the help."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tako.cli.arguments.chatting import CHAT
-from tako.cli.arguments.common import (
+from tako.cli.arguments.chat import CHAT
+from tako.cli.arguments.shared import (
     Command,
     add_config,
     add_json,
@@ -14,7 +14,7 @@ from tako.cli.arguments.common import (
     add_prompt,
     add_system,
 )
-from tako.cli.arguments.keeping import COMPLETION, KEYS, LOGS, TEMPLATES
+from tako.cli.arguments.storage import COMPLETION, KEYS, LOGS, TEMPLATES
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -43,13 +43,16 @@ examples:
 PROVIDERS_EXAMPLES = """\
 examples:
   tako providers
-  tako providers --debug      the traceback of what is broken, too
+  tako providers --debug      prints the traceback of each broken plugin, too
 """
 DOCTOR_EXAMPLES = """\
 examples:
-  tako doctor                 everything, and what to do next
-  tako doctor openai          this provider alone
+  tako doctor                 checks all providers, and tells you what to do next
+  tako doctor openai          checks one provider
   tako doctor -c tako.toml cheap
+"""
+DOCTOR_NOTES = """\
+It connects to each endpoint for at most 3 seconds, and sends no request. It never prints a key.
 """
 PLUGINS_EXAMPLES = """\
 examples:
@@ -57,13 +60,15 @@ examples:
   tako plugins -c tako.toml --json
 """
 TRUST_EXAMPLES = """\
-A tako.toml can run code and send your keys to any address, so tako doesn't use one that lies in the current folder
-until you trust it. It's remembered with the Python files that it names there; if one of them changes, trust it again.
-
 examples:
-  tako trust                  shows what ./tako.toml does, and asks
+  tako trust                  shows what ./tako.toml does, and asks you
   tako trust --list
   tako trust --revoke
+"""
+TRUST_NOTES = """\
+A tako.toml can run code and send your keys to any address. So tako ignores a tako.toml in the current folder until you
+trust it. Trust covers its current content and the Python files that it names. If one of them changes, run `tako trust`
+again.
 """
 NEW_PLUGIN_EXAMPLES = """\
 examples:
@@ -74,6 +79,7 @@ SETUP_EXAMPLES = """\
 examples:
   tako setup embedded
 """
+NAMES_HELP = "a provider, or a name in tako.toml (default: all)"
 
 
 def _conduct(parser: ArgumentParser) -> None:
@@ -84,7 +90,11 @@ def _conduct(parser: ArgumentParser) -> None:
 
 def _models(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "provider", nargs="?", metavar="PROVIDER", help="as in openai, openai:gpt-5 or a name of tako.toml; else yours"
+        "provider",
+        nargs="?",
+        metavar="PROVIDER",
+        help="a provider such as openai, a model such as openai:gpt-5, or a name in tako.toml (default: the provider "
+        "that tako chat would use)",
     )
     add_option(parser)
     add_config(parser)
@@ -92,7 +102,7 @@ def _models(parser: ArgumentParser) -> None:
 
 
 def _tokens(parser: ArgumentParser) -> None:
-    add_prompt(parser, "what to count")
+    add_prompt(parser, "the text to count")
     add_model(parser)
     add_option(parser)
     add_config(parser)
@@ -101,74 +111,90 @@ def _tokens(parser: ArgumentParser) -> None:
 
 
 def _capabilities(parser: ArgumentParser) -> None:
-    parser.add_argument("model", metavar="ID", help='as in "openai:gpt-5", or a name of tako.toml')
+    parser.add_argument("model", metavar="ID", help="a model such as openai:gpt-5, or a name in tako.toml")
     add_option(parser)
     add_config(parser)
     add_json(parser)
 
 
-def _listing(parser: ArgumentParser) -> None:
+def _providers(parser: ArgumentParser) -> None:
     add_config(parser)
     add_json(parser)
 
 
-def _named(parser: ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these providers, installed or of tako.toml")
-    _listing(parser)
+def _named_providers(parser: ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help=NAMES_HELP)
+    _providers(parser)
 
 
 def _trust(parser: ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", metavar="FILE", help="the file, or its folder; else ./tako.toml")
-    parser.add_argument("--yes", action="store_true", help="don't ask")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="a tako.toml, or its folder (default: ./tako.toml)")
+    parser.add_argument("--yes", action="store_true", help="trust the file without asking you")
     parser.add_argument("--list", action="store_true", help="list the files that you trust")
-    parser.add_argument("--revoke", action="store_true", help="trust FILE no longer")
+    parser.add_argument("--revoke", action="store_true", help="stop trusting FILE")
     add_json(parser)
 
 
 def _new_plugin(parser: ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help='what ids begin with, as in "acme" for acme:MODEL')
+    parser.add_argument("name", metavar="NAME", help="the provider's name; with acme, models are called acme:MODEL")
     parser.add_argument(
         "--dialect",
         choices=["json", "completions", "responses"],
         default="json",
-        help="what the wire begins as: a small one of JSON, all of it shown; or one that is in the kit",
+        help="the API that the plugin starts with: a small JSON API with all its code (json), or a subclass for a "
+        "vendor with the Chat Completions or Responses API (default: json)",
     )
     parser.add_argument(
         "--transport",
         choices=["http", "process"],
         default="http",
-        help="how the model is reached: over HTTP, or by a program that each call starts",
+        help="how tako reaches the model: over HTTP, or by starting a program for each call (default: http)",
     )
-    parser.add_argument("--class", dest="class_name", metavar="CLASS", help="the class, as the vendor spells itself")
-    parser.add_argument("--into", default=".", metavar="FOLDER", help="where the new folder goes; else here")
+    parser.add_argument(
+        "--class",
+        dest="class_name",
+        metavar="CLASS",
+        help="the name of the class (default: made from NAME, as in Acme)",
+    )
+    parser.add_argument(
+        "--into",
+        default=".",
+        metavar="FOLDER",
+        help="the folder for the new folder tako-NAME (default: the current one)",
+    )
     add_json(parser)
 
 
 def _setup(parser: ArgumentParser) -> None:
-    parser.add_argument("what", choices=["embedded"], help="the small model that runs in process (93 MB)")
+    parser.add_argument("what", choices=["embedded"], help="the small model that runs on your machine (93 MB)")
     add_json(parser)
 
 
 COMMANDS: dict[str, Command] = {
     "chat": CHAT,
-    "conduct": Command("have the Conductor of tako.toml split a task among several models", _conduct, CONDUCT_EXAMPLES),
+    "conduct": Command(
+        "split a task among several models, as [conductor] in tako.toml says", _conduct, CONDUCT_EXAMPLES
+    ),
     "logs": LOGS,
     "templates": TEMPLATES,
     "keys": KEYS,
-    "models": Command("list the models that a vendor or a server has", _models, MODELS_EXAMPLES, "listing"),
-    "tokens": Command("ask a vendor how many tokens a prompt has, without an answer", _tokens, TOKENS_EXAMPLES),
+    "models": Command("list the models of a vendor or a server", _models, MODELS_EXAMPLES, module="listing"),
+    "tokens": Command("count the tokens of a prompt; no answer is requested", _tokens, TOKENS_EXAMPLES),
     "capabilities": Command(
-        "show what a model can do and cost, and where each value is from", _capabilities, CAPABILITIES_EXAMPLES
+        "show what a model can do, what it costs, and where tako knows that from", _capabilities, CAPABILITIES_EXAMPLES
     ),
     "doctor": Command(
-        "check each provider: its plugin, its key, and whether its endpoint answers", _named, DOCTOR_EXAMPLES
+        "check each provider's plugin, key and endpoint, and tell you what to do next",
+        _named_providers,
+        DOCTOR_EXAMPLES,
+        DOCTOR_NOTES,
     ),
-    "providers": Command(
-        "list the installed providers and plugins, and why one is broken", _listing, PROVIDERS_EXAMPLES
+    "providers": Command("list installed providers and plugins, and what's broken", _providers, PROVIDERS_EXAMPLES),
+    "plugins": Command(
+        "show which plugins each provider uses, in order, and what they do", _named_providers, PLUGINS_EXAMPLES
     ),
-    "plugins": Command("show the plugins of each provider, in order, and what they do", _named, PLUGINS_EXAMPLES),
-    "trust": Command("let tako use the tako.toml of a folder, as it is now", _trust, TRUST_EXAMPLES),
+    "trust": Command("let tako use the tako.toml of a folder", _trust, TRUST_EXAMPLES, TRUST_NOTES),
     "completion": COMPLETION,
-    "setup": Command("download the embedded model for this user, once", _setup, SETUP_EXAMPLES),
-    "new-plugin": Command("write a new provider as a distribution, with its tests", _new_plugin, NEW_PLUGIN_EXAMPLES),
+    "setup": Command("download the embedded model", _setup, SETUP_EXAMPLES),
+    "new-plugin": Command("write a plugin for a new provider, with tests", _new_plugin, NEW_PLUGIN_EXAMPLES),
 }

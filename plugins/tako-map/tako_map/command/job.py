@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, announce_rules
-from tako.cli.models import Choice, decide
-from tako.cli.run import FAILED, INTERRUPTED, complain
+from tako.cli.models import Choice, choose
+from tako.cli.run import FAILED, INTERRUPTED, print_to_stderr
 from tako.cli.screen import is_terminal
 from tako.errors import ConfigurationError
 from tako_map.command.progress import Progress
@@ -55,7 +55,7 @@ class Job:
             raise UsageError("--prompt has no place for a column: write {column} where its text goes")
         self._done_keys = KeySet()
         self._source = Source(self._input, prompt, key=options.key, done_keys=self._done_keys)
-        choice = decide(options.model, options.option, options.config)
+        choice = choose(options.model, options.option, options.config)
         settings = _settings(options, choice, AnswerReader(schema) if schema is not None else None)
         self._output = open_output(options.output)
         self._spent = 0.0
@@ -95,19 +95,19 @@ class Job:
         maximum = {"cost at most": f"${self._cost():,.4f}"} if self._cost() > cost else {}
         progress.summary({**skipped, **left_out, **total, **maximum})
         if self.is_interrupted:
-            complain(f"tako: stopped; done now: {_rows(progress.done)}{self.hint}")
+            print_to_stderr(f"tako: stopped; done now: {_rows(progress.done)}{self.hint}")
             return INTERRUPTED
         if stopped is not None:
-            complain(f"tako: stopped: {stopped}{self.hint}")
+            print_to_stderr(f"tako: stopped: {stopped}{self.hint}")
             return FAILED
         if not (progress.done or progress.failed or progress.refused or source.skipped):
-            complain(f"tako: {self._input}: the file has no rows, so nothing was sent")
+            print_to_stderr(f"tako: {self._input}: the file has no rows, so nothing was sent")
         if progress.failed:
             advice = "; --retry-failed sends them again" if self.hint else ""
-            complain(f"tako: {_rows(progress.failed)} failed, the output says why{advice}")
+            print_to_stderr(f"tako: {_rows(progress.failed)} failed, the output says why{advice}")
         if changed:
             change = f"{_rows(changed)} changed since the answer was made, the first is row {source.first_changed}"
-            complain(f"tako: {self._input}: {change}; --restart sends everything again, --keep accepts the old answers")
+            print_to_stderr(f"tako: {self._input}: {change}; --restart sends everything again, --keep accepts the old answers")
         return FAILED if progress.failed or progress.refused or changed else 0
 
     def _open(self, options: Namespace, fingerprint: Fingerprint) -> None:
@@ -130,13 +130,13 @@ class Job:
                 output.abandon()
             raise
         if output.is_repaired and not options.restart:
-            complain("tako: the last line of the output was incomplete; its row is sent again")
+            print_to_stderr("tako: the last line of the output was incomplete; its row is sent again")
 
     def _compare(self, old: Fingerprint | None, new: Fingerprint) -> None:
         """Refuse an output whose answers are for something else. Raises ConfigurationError."""
         path = self._output.path
         if old is None:
-            complain(f"tako: {path}: tako doesn't know which prompt and model its answers are from; it keeps them")
+            print_to_stderr(f"tako: {path}: tako doesn't know which prompt and model its answers are from; it keeps them")
         elif not self._keep and (changes := old.changes(new)):
             reason = f"{path}: its answers are to something else: {'; '.join(changes)}"
             raise ConfigurationError(f"{reason}; --restart sends everything again, --keep keeps them and continues")
@@ -154,7 +154,7 @@ class Job:
 
     def _deliver(self, result: Result) -> None:
         if result.attempts == 0 and isinstance(result.error, ConfigurationError):
-            complain(f"tako: {self._input}: {result.error}")
+            print_to_stderr(f"tako: {self._input}: {result.error}")
         if result.key is None:
             self.progress.refused += 1
             return
@@ -177,7 +177,7 @@ def run(options: Namespace) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        complain(f"tako: {error}{job.hint}")
+        print_to_stderr(f"tako: {error}{job.hint}")
         return FAILED
     return job.report()
 
@@ -221,13 +221,15 @@ def _provider(options: Namespace, choice: Choice) -> tuple[str | Provider, dict[
     if options.engine == "local":
         provider = choice.provider()
         if choice.fallback:
-            complain(f"tako: no model was chosen, so a small one in this process answers ({provider.id}); see -m")
+            print_to_stderr(
+                f"tako: no model was chosen, so the embedded model answers ({provider.id}); -m chooses another"
+            )
         return provider, {}
     if choice.fallback:
         raise UsageError(f"--engine {options.engine} needs -m, TAKO_MODEL, or a default in tako.toml")
     id, provider_options = choice.spec()
     if choice.config is not None and choice.table is not None:
         announce(choice.config, options.config)
-        return id, {"label": choice.wanted, **provider_options}
+        return id, {"label": choice.id, **provider_options}
     announce_rules(choice.config, options.config)
     return id, provider_options

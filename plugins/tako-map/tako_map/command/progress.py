@@ -9,7 +9,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from tako.cli.run import complain
+from tako.cli.run import print_to_stderr
 from tako.cli.screen import is_terminal
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Progress:
                 await self._show_live()
         while True:
             await asyncio.sleep(PLAIN)
-            complain(f"tako: {self.line()}")
+            print_to_stderr(f"tako: {self.line()}")
 
     async def _show_live(self) -> None:
         from rich.console import Console

@@ -1,4 +1,4 @@
-"""Names that may be completed: models that are known without asking anybody, providers of tako.toml, aliases."""
+"""Names of models for completion: models that tako knows, and providers and aliases of tako.toml."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tako.names import known_models
 
 
 def model_ids() -> list[str]:
-    """Return what may stand after -m: names of the configuration that applies, then ids of known models."""
+    """Return what -m accepts: names in the configuration, then ids of known models."""
     names: list[str] = []
     with suppress(TakoError):
         config = find_config().config

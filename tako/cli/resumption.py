@@ -1,4 +1,4 @@
-"""Conversations that go on: what the log, or a file, has of one, and whether this one is kept."""
+"""Continue a conversation from the log or a file, and decide whether this one is logged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tako.cli.arguments import UsageError
-from tako.cli.run import complain
+from tako.cli.run import print_to_stderr
 from tako.conversation import read_history
 from tako.errors import ConfigurationError
 from tako.folders import data_folder
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 NAME = "log.db"
 ID = re.compile(r"\d{8}-[0-9a-f]{0,4}")
-"""What the id of a conversation looks like, or the beginning of one."""
+"""The id of a conversation, or the start of one."""
 
 
-class Keeping:
-    """The log, if there is one, and the ``messages`` of the conversation that -C names."""
+class Resumption:
+    """The log, if there is one, and the ``messages`` of the conversation that -C continues."""
 
     def __init__(self, options: Namespace, stack: ExitStack) -> None:
         self.messages: list[Message] = []
@@ -36,44 +36,44 @@ class Keeping:
         if options.resumed is not None:
             self._resume(options)
 
-    def recorder(self, wanted: str, options: Namespace) -> Recorder | None:
-        """Return what keeps this conversation, if the log is on and it isn't private."""
-        if self._log is None or options.private or not self._log.on:
+    def recorder(self, model: str, options: Namespace) -> Recorder | None:
+        """Return what logs this conversation, if the log is on and the conversation isn't private."""
+        if self._log is None or options.private or not self._log.is_on:
             return None
         from tako.cli.recorder import Recorder
 
-        return Recorder(self._log, wanted, options.option, id=self._id)
+        return Recorder(self._log, model, options.option, id=self._id)
 
     def _resume(self, options: Namespace) -> None:
-        """Read the conversation; what -C has taken for an id and is none is the beginning of the prompt."""
-        given: str = options.resumed
-        is_file = os.path.isfile(os.path.expanduser(given))  # noqa: PTH111, PTH113 - ~ may be nobody's
-        if given.endswith(".json") and (is_file or len(given.split()) == 1):
-            self._resume_file(Path(os.path.expanduser(given)), options)  # noqa: PTH111 - the same
+        """Read the conversation. If the value of -C isn't an id or a file, it's the start of the prompt."""
+        source: str = options.resumed
+        is_file = os.path.isfile(os.path.expanduser(source))  # noqa: PTH111, PTH113 - ~ may be nobody's
+        if source.endswith(".json") and (is_file or len(source.split()) == 1):
+            self._resume_file(Path(os.path.expanduser(source)), options)  # noqa: PTH111 - the same
             return
-        if given and not ID.fullmatch(given):
-            options.prompt = [given, *options.prompt]
-            given = ""
+        if source and not ID.fullmatch(source):
+            options.prompt = [source, *options.prompt]
+            source = ""
         if self._log is None:
-            raise UsageError("nothing is kept, since the log is off: tako logs on keeps conversations from now on")
+            raise UsageError(
+                "the log is off, so it has nothing to continue; tako logs on keeps conversations from now on"
+            )
         from tako.cli.recorder import read_back
 
-        self._id = self._log.find(given)
+        self._id = self._log.find(source)
         start = self._log.start(self._id)
         keys = {pair.partition("=")[0] for pair in options.option}
         missing = [key for key in start.missing if key not in keys]
         if options.model is None:
             if missing:
-                again = " ".join(f"-o {key}=…" for key in missing)
-                raise UsageError(
-                    f"{self._id} was asked with options that the log doesn't have; give them again: {again}"
-                )
-            options.model = start.wanted
+                repeated = " ".join(f"-o {key}=…" for key in missing)
+                raise UsageError(f"{self._id} used options that the log doesn't contain; pass them again: {repeated}")
+            options.model = start.model
             options.option = [*(pair for pair in start.options if pair.partition("=")[0] not in keys), *options.option]
         if options.system is None:
             options.system = start.system
         self.messages = read_back(self._log.turns(self._id))
-        complain(f"tako: going on with {self._id} ({options.model})")
+        print_to_stderr(f"tako: continuing {self._id} ({options.model})")
 
     def _resume_file(self, file: Path, options: Namespace) -> None:
         """Read a conversation that ``/save`` or ``Conversation.to_json`` wrote."""
@@ -87,28 +87,28 @@ class Keeping:
 
 
 def _log_for(options: Namespace, stack: ExitStack) -> Log | None:
-    """Open the log that a conversation needs. One that can't be used is an error only if the conversation is in it."""
+    """Open the log if the conversation needs it. If it can't be used, that's only an error with -C."""
     if options.resumed is not None:
         return open_log(stack)
     if options.private:
         return None
     try:
         log = open_log(stack)
-        is_on = log is not None and log.on
+        is_on = log is not None and log.is_on
     except ConfigurationError as error:
-        complain(f"tako: not logged: {error}")
+        print_to_stderr(f"tako: not logged: {error}")
         return None
     return log if is_on else None
 
 
 def log_file() -> Path | None:
-    """Return where the log lies, whether it exists or not; None without a home folder."""
+    """Return the path of the log, even if it doesn't exist; None without a home folder."""
     folder = data_folder()
     return folder / NAME if folder is not None else None
 
 
 def open_log(stack: ExitStack) -> Log | None:
-    """Open the log if there is one; sqlite is imported for that alone."""
+    """Open the log if it exists; only then is sqlite imported."""
     file = log_file()
     if file is None or not file.exists():
         return None

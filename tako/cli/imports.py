@@ -1,4 +1,4 @@
-"""What the command imports because somebody names it: types of answers, and functions that the model may call."""
+"""Import what the user names: types of answers, and functions that the model may call."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ SOURCE = ".py"
 
 def find_tools(named: Named) -> list[Callable[..., Any]]:
     """Return the function of ``module:function``, or all public functions of a file. Raises ConfigurationError."""
-    if named.text.endswith(SOURCE) and named.files:
+    if named.text.endswith(SOURCE) and named.allows_files:
         module = _module_of(named, named.text, "--tool ")
-        found = [one for name, one in vars(module).items() if _is_tool(name, one, module)]
-        if not found:
+        functions = [one for name, one in vars(module).items() if _is_tool(name, one, module)]
+        if not functions:
             raise ConfigurationError(f"--tool {named.text}: the file has no public functions")
-        return found
-    function = find(named, "--tool ", "function")
+        return functions
+    function = find_object(named, "--tool ", "function")
     if not callable(function):
         raise ConfigurationError(f"--tool {named.text} is {kind_of(function)}, not a function")
     return [function]
 
 
-def find(named: Named, label: str, what: str) -> Any:
-    """Return what ``module:name`` or ``file.py:name`` stands for. Raises ConfigurationError."""
+def find_object(named: Named, label: str, kind: str) -> Any:
+    """Return the object that ``module:name`` or ``file.py:name`` names. Raises ConfigurationError."""
     path, _, name = named.text.rpartition(":")
-    if not path.endswith(SOURCE) or not named.files:
-        return load(named.text, named.places, label=label, what=what)
+    if not path.endswith(SOURCE) or not named.allows_files:
+        return load(named.text, named.folders, label=label, what=kind)
     module = _module_of(named, path, label)
     try:
         return getattr(module, name)
@@ -49,16 +49,16 @@ def find(named: Named, label: str, what: str) -> Any:
 
 
 def _module_of(named: Named, path: str, label: str) -> ModuleType:
-    """Import a file of Python as a module of its own; what lies beside it can be imported by it."""
-    file = Path(named.places[0], os.path.expanduser(path)).resolve()  # noqa: PTH111 - Path's raises where ~ is nobody's
-    known = sys.modules.get(file.stem)
-    if known is not None and getattr(known, "__file__", None) == str(file):
-        return known
+    """Import a Python file as a module. It can import modules in its folder."""
+    file = Path(named.folders[0], os.path.expanduser(path)).resolve()  # noqa: PTH111 - Path's raises where ~ is nobody's
+    imported = sys.modules.get(file.stem)
+    if imported is not None and getattr(imported, "__file__", None) == str(file):
+        return imported
     spec = spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None or not file.is_file():
         raise ConfigurationError(f"{label}{path}: no such file")
     module = module_from_spec(spec)
-    if file.stem not in sys.modules:  # dataclasses look for their module
+    if file.stem not in sys.modules:  # dataclasses look their module up
         sys.modules[file.stem] = module
     sys.path.append(str(file.parent))
     try:

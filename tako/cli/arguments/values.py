@@ -1,4 +1,4 @@
-"""Reading values of the command line."""
+"""Types of values on the command line, for argparse."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from math import isnan, nan
 def number(text: str) -> float:
     """Read a number of the command line."""
     try:
-        read = float(text)
+        value = float(text)
     except ValueError:
-        read = nan
-    if isnan(read):
+        value = nan
+    if isnan(value):
         raise ArgumentTypeError(f"{text!r} isn't a number")
-    return read
+    return value
 
 
 def whole_number(text: str) -> int:
@@ -27,14 +27,14 @@ def whole_number(text: str) -> int:
 
 def count(text: str) -> int:
     """Read a whole number, 0 or more."""
-    read = whole_number(text)
-    if read < 0:
+    value = whole_number(text)
+    if value < 0:
         raise ArgumentTypeError(f"{text} is below 0")
-    return read
+    return value
 
 
 def effort(text: str) -> int | str:
-    """Read a word, or a budget of tokens."""
+    """Read a level of reasoning, or a number of tokens."""
     return int(text) if text.isdecimal() else text
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.cli.arguments import COMMANDS, Parser, debug
-from tako.discovery import command_entries, exclusion_reason
+from tako.cli.arguments import COMMANDS, Parser, add_debug
+from tako.discovery import exclusion_reason, command_entries
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 
-def added_commands() -> dict[str, str]:
-    """Return the names of the added commands, with the distributions that have them; nothing is imported."""
-    return {name: " and ".join(sorted({one.distribution for one in claims})) for name, claims in _claims().items()}
+def plugin_commands() -> dict[str, str]:
+    """Return the names of these commands, each with its distribution; nothing is imported."""
+    return {name: " and ".join(sorted({entry.distribution for entry in claims})) for name, claims in _claims().items()}
 
 
-def added_parser(name: str) -> ArgumentParser | None:
-    """Import an added command, and let it add its arguments to a parser. Raises PluginError."""
+def plugin_parser(name: str) -> ArgumentParser | None:
+    """Import a command, and let it add its arguments to a parser. Raises PluginError."""
     entries = _claims().get(name)
     if entries is None:
         return None
@@ -27,7 +27,7 @@ def added_parser(name: str) -> ArgumentParser | None:
     if len({entry.distribution for entry in entries}) > 1:
         raise PluginError(f"the command {name!r} is claimed by {' and '.join(map(repr, entries))}")
     parser = Parser(f"tako {name}")
-    debug(parser)
+    add_debug(parser)
     try:
         entries[0].load()(parser)
     except BaseException as error:
@@ -38,7 +38,7 @@ def added_parser(name: str) -> ArgumentParser | None:
 
 
 def _claims() -> dict[str, list[Any]]:
-    """Return the entry points of each name; tako's own names are taken."""
+    """Return the entry points of each name, without the names of tako's own commands."""
     claims: dict[str, list[Any]] = {}
     for entry in command_entries():
         if exclusion_reason(entry) is None and entry.problem is None and entry.name not in COMMANDS:
