@@ -310,7 +310,7 @@ def test_options_are_kept_as_a_template(
     for problem, name, *more in (
         ("already exists", "dog"),
         ("isn't a valid name for a template", "../x"),
-        ("a template has no -o, -f or -i; give them when you use it", "x", "-o", "max_retries=0", "-f", "dog.json"),
+        ("a template can't have -o, -f or -i; use them with -t", "x", "-o", "max_retries=0", "-f", "dog.json"),
         ("is UTF-8 text", "x", "bad \udcff"),
     ):
         assert chat("--save", name, *more) == 2

@@ -42,7 +42,7 @@ def answers(request: Received) -> Reply:
 
 
 @pytest.fixture(autouse=True)
-def work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in list(os.environ):
         if name.startswith(("OPENAI_", "TAKO_")):
             monkeypatch.delenv(name)
@@ -76,15 +76,15 @@ def logged(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def file(work_folder: Path) -> Path:
-    return work_folder.parent / "home" / "tako" / "log.db"
+def file(folder: Path) -> Path:
+    return folder.parent / "home" / "tako" / "log.db"
 
 
 def test_nothing_is_kept_until_it_is_on_nor_after_it_is_off_nor_in_private(
-    work_folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat("before")
-    assert not file(work_folder).exists()
+    assert not file(folder).exists()
     assert main(["logs"]) == 0
     assert "the log is off" in capsys.readouterr().err
     assert main(["logs", "on"]) == 0
@@ -93,7 +93,7 @@ def test_nothing_is_kept_until_it_is_on_nor_after_it_is_off_nor_in_private(
     assert main(["logs", "off"]) == 0
     chat("after")
     assert [row["question"] for row in logged(capsys)] == ["first"]
-    assert stat.S_IMODE(file(work_folder).stat().st_mode) == 0o600
+    assert stat.S_IMODE(file(folder).stat().st_mode) == 0o600
 
 
 def test_a_conversation_goes_on_with_its_model_its_options_and_its_instruction(
@@ -118,7 +118,7 @@ def test_a_conversation_goes_on_with_its_model_its_options_and_its_instruction(
 
 
 def test_options_that_are_secrets_are_asked_for_again(
-    work_folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["logs", "on"]) == 0
     options = ["-o", "api_key=sk-given-by-hand-000000", "-o", 'headers={"x-api-key": "sk-in-a-header-000"}']
@@ -127,12 +127,12 @@ def test_options_that_are_secrets_are_asked_for_again(
     assert "pass them again: -o api_key=… -o headers=…" in capsys.readouterr().err
     chat("-C", *options, "Two?")
     assert server.requests[-1].json["messages"][-1]["content"] == "Two?"
-    data = file(work_folder).read_bytes()
+    data = file(folder).read_bytes()
     assert b"sk-given" not in data
     assert b"sk-in-a-header" not in data
 
 
-def test_what_plugins_take_out_is_never_in_the_log(work_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_plugins_take_out_is_never_in_the_log(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     @tako.around
     async def restoring(request: Any, inner: Any) -> Any:
         """Take a number out of requests, and put it back into answers."""
@@ -168,27 +168,27 @@ def test_what_plugins_take_out_is_never_in_the_log(work_folder: Path, capsys: py
         PLUGINS.restore(before)
         [turn] = logged(capsys, "show")["turns"]
         assert (turn["question"], turn["answer"]) == kept
-    data = file(work_folder).read_bytes()
+    data = file(folder).read_bytes()
     assert b"4111" not in data
     assert b"hunter2" not in data
 
 
 def test_keys_in_texts_are_kept_by_reference_and_images_by_their_files(
-    work_folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (work_folder / "pixel.png").write_bytes(PIXEL)
+    (folder / "pixel.png").write_bytes(PIXEL)
     assert main(["logs", "on"]) == 0
     chat("-f", "pixel.png", f"My key is {KEY}, the other sk-proj-abcdefghijklmnop1234")
-    data = file(work_folder).read_bytes()
+    data = file(folder).read_bytes()
     assert KEY.encode() not in data
     assert b"sk-proj" not in data
     assert base64.b64encode(PIXEL) not in data
     [turn] = logged(capsys, "show")["turns"]
     assert turn["question"] == "My key is $ENV:OPENAI_API_KEY, the other ***"
-    assert turn["messages"][0]["content"][0]["reference"]["path"] == str(work_folder / "pixel.png")
+    assert turn["messages"][0]["content"][0]["reference"]["path"] == str(folder / "pixel.png")
     chat("-C", "And now?")
     assert "image_url" in json.dumps(server.requests[-1].json["messages"][0])
-    (work_folder / "pixel.png").unlink()
+    (folder / "pixel.png").unlink()
     chat("-C", "And now?")
     assert "pixel.png was deleted or changed" in capsys.readouterr().err
     assert "image_url" not in json.dumps(server.requests[-1].json["messages"][0])
@@ -215,16 +215,16 @@ def test_it_is_listed_searched_exported_and_pruned(capsys: pytest.CaptureFixture
     assert logged(capsys) == []
 
 
-def test_what_is_deleted_is_gone_from_the_file(work_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_deleted_is_gone_from_the_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["logs", "on"]) == 0
     chat("a-word-that-stands-nowhere-else")
-    assert b"nowhere-else" in file(work_folder).read_bytes()
+    assert b"nowhere-else" in file(folder).read_bytes()
     assert main(["logs", "prune", "--all"]) == 0
-    assert b"nowhere-else" not in file(work_folder).read_bytes()
+    assert b"nowhere-else" not in file(folder).read_bytes()
 
 
-def test_the_size_is_bounded_and_the_oldest_goes(work_folder: Path) -> None:
-    with Log(work_folder / "log.db") as log:
+def test_the_size_is_bounded_and_the_oldest_goes(folder: Path) -> None:
+    with Log(folder / "log.db") as log:
         log.set("max_mb", "1")
         ids = [log.begin(Start("openai:m", [], [], None)) for _ in range(8)]
         for id in ids:
@@ -236,16 +236,16 @@ def test_the_size_is_bounded_and_the_oldest_goes(work_folder: Path) -> None:
 
 
 def test_a_broken_log_is_one_line_and_a_turn_that_cant_be_kept_is_answered(
-    work_folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["logs", "on"]) == 0
-    with closing(sqlite3.connect(file(work_folder))) as database, database:
+    with closing(sqlite3.connect(file(folder))) as database, database:
         database.execute("DROP TABLE turns")
     chat("Hello")
     out, err = capsys.readouterr()
     assert out == "answer 1 to Hello\n"
     assert "tako: not logged: the log" in err
-    file(work_folder).write_bytes(b"no database" * 100)
+    file(folder).write_bytes(b"no database" * 100)
     assert main(["logs"]) == 2
     assert "can't be used: file is not a database" in capsys.readouterr().err
     chat("Hello")
@@ -269,10 +269,10 @@ def test_a_conversation_that_isnt_there_is_refused(
     assert server.requests == []
 
 
-def test_a_conversation_that_was_written_down_goes_on(work_folder: Path, server: Server) -> None:
+def test_a_conversation_that_was_written_down_goes_on(folder: Path, server: Server) -> None:
     conversation = Conversation(tako.get_provider("openai:m"), system="Be brief.")
     conversation.blocking.say("One?")
-    (work_folder / "kept.json").write_text(conversation.to_json())
+    (folder / "kept.json").write_text(conversation.to_json())
     chat("-C", "kept.json", "Two?")
     assert [one["content"] for one in server.requests[-1].json["messages"]] == [
         "Be brief.",
@@ -283,19 +283,19 @@ def test_a_conversation_that_was_written_down_goes_on(work_folder: Path, server:
 
 
 def test_secrets_in_addresses_and_in_options_that_have_a_key_are_not_in_the_log(
-    work_folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["logs", "on"]) == 0
     image = "https://me:hunter2@h.example/x.png?size=3&token=to-ken-1&X-Amz-Signature=sig-1#a"
     chat("-i", image, "Copy postgres://me:pass-2@db/x and see http://h.example/?page=2.")
     assert server.requests[0].json["messages"][0]["content"][0]["image_url"]["url"] == image
-    data = file(work_folder).read_bytes()
+    data = file(folder).read_bytes()
     assert not [one for one in (b"hunter2", b"to-ken-1", b"sig-1", b"pass-2") if one in data]
     [turn] = logged(capsys, "show")["turns"]
     assert turn["question"] == "Copy postgres://***@db/x and see http://h.example/?page=2."
     assert "//***@h.example/x.png?size=3&token=***&X-Amz-Signature=***#a" in json.dumps(turn["messages"])
     chat("-o", f'headers={{"X-Who": "{KEY}"}}', "Again")
-    assert KEY.encode() not in file(work_folder).read_bytes()
+    assert KEY.encode() not in file(folder).read_bytes()
     assert main(["chat", "-C", "More"]) == 2
     assert "pass them again: -o headers=…" in capsys.readouterr().err
 
@@ -312,11 +312,11 @@ def test_a_file_that_isnt_there_is_no_question(server: Server, capsys: pytest.Ca
 TURN = LoggedTurn("m", "q", "a", "[]", 1, 1, None, 0.0)
 
 
-def test_undo_takes_back_its_own_turn_and_no_other(work_folder: Path) -> None:
+def test_undo_takes_back_its_own_turn_and_no_other(folder: Path) -> None:
     from tako.cli.recorder import Recorder
     from tako.cli.session import Turn
 
-    with Log(work_folder / "log.db") as log:
+    with Log(folder / "log.db") as log:
         id = log.begin(Start("openai:m", [], [], None))
         log.add(id, TURN)
         provider = tako.get_provider("openai:m")
@@ -332,12 +332,12 @@ def test_undo_takes_back_its_own_turn_and_no_other(work_folder: Path) -> None:
         assert len(log.turns(id)) == 2
 
 
-def test_a_log_that_another_process_is_making_is_used(work_folder: Path) -> None:
-    with Log(work_folder / "log.db") as log:
+def test_a_log_that_another_process_is_making_is_used(folder: Path) -> None:
+    with Log(folder / "log.db") as log:
         id = log.begin(Start("openai:m", [], [], None))
-    with closing(sqlite3.connect(work_folder / "log.db")) as database, database:
+    with closing(sqlite3.connect(folder / "log.db")) as database, database:
         database.execute("PRAGMA user_version = 0")
-    with Log(work_folder / "log.db") as log:
+    with Log(folder / "log.db") as log:
         assert log.ids() == [id]
 
 
