@@ -107,7 +107,9 @@ class Job:
             print_to_stderr(f"tako: {_rows(progress.failed)} failed, the output says why{advice}")
         if changed:
             change = f"{_rows(changed)} changed since the answer was made, the first is row {source.first_changed}"
-            print_to_stderr(f"tako: {self._input}: {change}; --restart sends everything again, --keep accepts the old answers")
+            print_to_stderr(
+                f"tako: {self._input}: {change}; --restart sends everything again, --keep accepts the old answers"
+            )
         return FAILED if progress.failed or progress.refused or changed else 0
 
     def _open(self, options: Namespace, fingerprint: Fingerprint) -> None:
@@ -136,7 +138,9 @@ class Job:
         """Refuse an output whose answers are for something else. Raises ConfigurationError."""
         path = self._output.path
         if old is None:
-            print_to_stderr(f"tako: {path}: tako doesn't know which prompt and model its answers are from; it keeps them")
+            print_to_stderr(
+                f"tako: {path}: tako doesn't know which prompt and model its answers are from; it keeps them"
+            )
         elif not self._keep and (changes := old.changes(new)):
             reason = f"{path}: its answers are to something else: {'; '.join(changes)}"
             raise ConfigurationError(f"{reason}; --restart sends everything again, --keep keeps them and continues")
