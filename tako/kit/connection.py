@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
+import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -202,6 +205,10 @@ class Connection(asyncio.BufferedProtocol):
                 if self._room is not None:
                     async with asyncio.timeout(seconds):
                         await self._room
+                await asyncio.sleep(0)  # a server that refuses a body answers and closes: read that first
+                if self.ended:  # it wants no more
+                    self._spoiled = True
+                    break
                 if self.transport.is_closing():  # asyncio would complain of each piece
                     break
                 self.transport.write(body[at : at + PIECE])
@@ -282,6 +289,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is waited for: a body whose length nobody has said is complete now, anything else has failed."""
+        if exc is not None and self._sending is not None:
+            self._receive_the_rest()
         is_end = exc is None and self._head and not self._is_framed()
         if is_end:
             self.ended = True
@@ -294,6 +303,19 @@ class Connection(asyncio.BufferedProtocol):
         self._parser = None  # refers to this
         if not self.closed.done():
             self.closed.set_result(None)
+
+    def _receive_the_rest(self) -> None:
+        """Receive what came before a send failed: the answer of a server that closes while a body is on its way.
+
+        asyncio closes the socket once this connection knows that it's lost. Under TLS, only asyncio can read it.
+        """
+        transport = self.transport
+        if transport.get_extra_info("sslcontext") is not None:
+            return
+        with suppress(OSError), socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as rest:
+            rest.setblocking(False)
+            while not self.ended and (size := rest.recv_into(_BUFFER.view)):
+                self.buffer_updated(size)
 
     def pause_writing(self) -> None:
         """Make ``_send_rest`` wait."""

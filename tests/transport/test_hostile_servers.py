@@ -89,6 +89,21 @@ def test_a_refusal_that_comes_before_all_of_a_request_has_gone_is_read(streamed:
             left.set()
 
 
+def test_a_refusal_is_read_although_the_server_closes_while_the_request_is_on_its_way() -> None:
+    def say(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(sized(b'{"error": {"message": "too large"}}', status="413 Content Too Large"))
+
+    async def main() -> None:
+        async with OpenAI("m", api_key="k", base_url=server.url, max_retries=0) as provider:
+            for _ in range(20):  # the reset comes at another moment each time
+                with pytest.raises(BadRequestError, match="too large"):
+                    await provider.chat(LARGE[:2_000_000])
+
+    with saying(say) as server:
+        asyncio.run(main())
+
+
 def test_a_server_that_leaves_while_a_request_goes_is_one_error_and_nothing_in_the_logs() -> None:
     def leave(connection: socket.socket) -> None:
         connection.recv(1000)
