@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tako.types import ChatRequest
 
 V1_VERSIONS = ("v1", "preview", "latest")
-"""Names that stand for the v1 form of the API, which has no dates."""
+"""Names of the v1 API, which has no dates."""
 STREAM_USAGE_SINCE = "2024-09-01"
 """Earlier versions refuse ``stream_options``."""
 
@@ -52,11 +52,11 @@ class AzureOpenAI(ResponsesProvider):
 
     name = "azure-openai"
     file_purpose = "assistants"
-    """Files of this purpose can be asked about; Azure has no "user_data", as OpenAI has.
+    """Files with this purpose can be in requests. Azure doesn't have OpenAI's "user_data".
 
     https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/responses#file-input
     """
-    conformance = "completions"  # at a scripted server, as at any that isn't Azure's own
+    conformance = "completions"  # tests use another server than Azure's own
     codes: ClassVar[Mapping[str, type[ProviderError]]] = {
         "DeploymentNotFound": NotFoundError,
         "NoCapacity": OverloadedError,
@@ -78,13 +78,15 @@ class AzureOpenAI(ResponsesProvider):
         token_provider: TokenProvider | None = None,
         **options: Unpack[FetchOptions],
     ) -> None:
-        ways = [api_key is not None, token is not None, token_provider is not None]
+        has_key, has_token, has_source = api_key is not None, token is not None, token_provider is not None
         source = TokenSource(token_provider) if token_provider is not None else None
-        bearer = None if ways[0] or ways[2] else find_key(token, "AZURE_OPENAI_AD_TOKEN", self.name, option="token")
+        bearer = None
+        if not (has_key or has_source):
+            bearer = find_key(token, "AZURE_OPENAI_AD_TOKEN", self.name, option="token")
         key = None if bearer or source else find_key(api_key, "AZURE_OPENAI_API_KEY", self.name)
         api_key = token = None  # a traceback with locals shows this frame
-        if sum(ways) > 1:
-            raise ConfigurationError(f"{self.name} takes one of api_key, token and token_provider")
+        if has_key + has_token + has_source > 1:
+            raise ConfigurationError(f"{self.name} accepts only one of api_key, token and token_provider")
         if not (key or bearer or source):
             raise ConfigurationError(
                 f"{self.name} has no key: set AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN, or pass api_key=, token= "
@@ -92,31 +94,31 @@ class AzureOpenAI(ResponsesProvider):
             )
         if not (deployment or model):
             raise ConfigurationError(f"{self.name} needs deployment=, the name of a model's deployment")
-        HttpProvider.__init__(self, model or deployment or "", **options)  # with a key and an address of its own
+        HttpProvider.__init__(self, model or deployment or "", **options)  # the key and the address follow below
         check_text(deployment, "deployment", self.id)
         check_text(api_version, "api_version", self.id)
         self.deployment = deployment or self.model
         self._tokens = source
         path_of(self.deployment, "deployment", self.name)
         self._locate(endpoint, api_version or os.environ.get("OPENAI_API_VERSION") or "v1")
-        self._identify(key, bearer)
+        self._set_credentials(key, bearer)
         self.api = check_api(api, self.id)
 
     def _locate(self, endpoint: str | None, api_version: str) -> None:
-        """Find out the form of the API, and where it is."""
+        """Set the endpoint, and which form of the API it has."""
         endpoint = endpoint or os.environ.get("AZURE_OPENAI_ENDPOINT")
         if not endpoint:
             raise ConfigurationError(f"{self.id} has no endpoint: set AZURE_OPENAI_ENDPOINT, or pass endpoint=")
         url = check_url(endpoint, "endpoint", self.id)
         self.is_v1 = f"{url}/".find("/openai/v1/") > 0 or api_version in V1_VERSIONS
-        self.endpoint = re.sub(r"/openai(?:/.*)?$", "", url)  # people paste the address of a call
+        self.endpoint = re.sub(r"/openai(?:/.*)?$", "", url)  # people paste the address of a request
         self.server = server_of(self.endpoint)
         self.api_version = api_version
-        dated = not self.is_v1 and api_version[:1].isdecimal()
-        self.dialect = Dialect(wire=AZURE, stream_usage=not (dated and api_version < STREAM_USAGE_SINCE))
+        is_dated = not self.is_v1 and api_version[:1].isdecimal()
+        self.dialect = Dialect(wire=AZURE, stream_usage=not (is_dated and api_version < STREAM_USAGE_SINCE))
 
-    def _identify(self, key: Secret | None, bearer: Secret | None) -> None:
-        """Set the header of a key or a token that stays the same."""
+    def _set_credentials(self, key: Secret | None, bearer: Secret | None) -> None:
+        """Set the header of a key or a fixed token."""
         if bearer is None and key is not None and self.is_v1:
             bearer, key = key, None  # as OpenAI's own clients send it
         if bearer is not None:
@@ -125,11 +127,11 @@ class AzureOpenAI(ResponsesProvider):
             self.add_headers({"api-key": key})
 
     async def authorize(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
-        """Ask the token provider, where there is one."""
+        """Return the header with the token provider's token, if there is a provider."""
         return await self._tokens.headers() if self._tokens is not None else {}
 
     def hide(self, text: str) -> str:
-        """Take all secrets out of a text, tokens of the token provider too."""
+        """Hide all secrets in a text, and the token provider's tokens."""
         text = super().hide(text)
         return self._tokens.hide(text) if self._tokens is not None else text
 
@@ -139,36 +141,36 @@ class AzureOpenAI(ResponsesProvider):
         return self.deployment if self.is_v1 or self.speaks_responses() else self.model
 
     def dialect_of(self, model: str) -> Dialect:
-        """Return how this model's wire differs."""
+        """Return the differences of this model's API."""
         return for_openai(self.dialect, model)
 
     def speaks_responses(self, model: str | None = None) -> bool:
-        """Whether requests go to the Responses API; dated versions have it only where ``api`` says so."""
+        """Whether requests go to the Responses API; dated versions only if ``api`` is "responses"."""
         return super().speaks_responses(model) and (self.is_v1 or self.api == "responses")
 
     def url_of(self, model: str | None) -> str:
-        """Return the address of a deployment; a request's own model names another one of the same endpoint."""
-        responses = self.speaks_responses(model)
-        if not self.is_v1 and responses:
+        """Return the address of a deployment; a request's model may name another one of the same endpoint."""
+        is_responses = self.speaks_responses(model)
+        if not self.is_v1 and is_responses:
             return f"{self.endpoint}/openai/responses?api-version={quote(self.api_version, safe='')}"
         if not self.is_v1:
             path = f"/openai/deployments/{path_of(model or self.deployment, 'deployment', self.id)}/chat/completions"
             return f"{self.endpoint}{path}?api-version={quote(self.api_version, safe='')}"
         query = f"?api-version={self.api_version}" if self.api_version in V1_VERSIONS[1:] else ""
-        return f"{self.endpoint}/openai/v1/{'responses' if responses else 'chat/completions'}{query}"
+        return f"{self.endpoint}/openai/v1/{'responses' if is_responses else 'chat/completions'}{query}"
 
     @property
     def models_url(self) -> str:
-        """The address of the list of models; which of them are deployed it doesn't tell."""
-        return self._of_resource("models")
+        """The address of the list of models, which doesn't say which of them are deployed."""
+        return self._resource_url("models")
 
     @property
     def files_url(self) -> str:
-        """The address of the files that the resource keeps."""
-        return self._of_resource("files")
+        """The address of the resource's files."""
+        return self._resource_url("files")
 
-    def _of_resource(self, name: str) -> str:
-        """Return the address of what isn't a deployment's, but the resource's."""
+    def _resource_url(self, name: str) -> str:
+        """Return the address of something that belongs to the resource, not to a deployment."""
         if self.is_v1:
             return f"{self.endpoint}/openai/v1/{name}"
         return f"{self.endpoint}/openai/{name}?api-version={quote(self.api_version, safe='')}"
@@ -178,5 +180,5 @@ class AzureOpenAI(ResponsesProvider):
         return await Provider.count(self, request)
 
     async def discover(self) -> Capabilities:
-        """Return what is known: Azure lists models, but not which one a deployment is of."""
+        """Return the known capabilities: Azure doesn't say which model a deployment has."""
         return self.capabilities

@@ -33,15 +33,15 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def asked(server: Server, request: tako.ChatRequest | str = "Hi", **options: Any) -> Received:
-    """What one chat puts on the wire."""
+def received(server: Server, request: tako.ChatRequest | str = "Hi", **options: Any) -> Received:
+    """Send a request; return what the server received."""
     AzureOpenAI(**{"endpoint": server.url, "api_key": "k-123456", **options}).blocking.chat(request)
     return server.requests[-1]
 
 
 def test_a_deployment_is_quoted_in_the_path_and_its_name_stays_in_the_body() -> None:
     with serve(reply(json=ANSWER)) as server:
-        request = asked(server, deployment="my deploy/1", api_version="2024-10-21")
+        request = received(server, deployment="my deploy/1", api_version="2024-10-21")
     assert request.path == "/openai/deployments/my%20deploy%2F1/chat/completions"
     assert request.query == {"api-version": "2024-10-21"}
     assert request.headers["api-key"] == "k-123456"
@@ -62,7 +62,7 @@ def test_a_deployment_given_by_keyword_is_the_model() -> None:
 @pytest.mark.parametrize("version", ["v1", "preview", "latest"])
 def test_the_v1_form_has_no_deployment_in_its_path_and_takes_the_key_as_bearer(version: str) -> None:
     with serve(reply(json=ANSWER)) as server:
-        request = asked(server, model="gpt-5", deployment="prod", api_version=version)
+        request = received(server, model="gpt-5", deployment="prod", api_version=version)
     assert request.path == "/openai/v1/chat/completions"
     assert request.query == ({} if version == "v1" else {"api-version": version})
     assert request.headers["authorization"] == "Bearer k-123456"
@@ -74,19 +74,19 @@ def test_the_v1_form_has_no_deployment_in_its_path_and_takes_the_key_as_bearer(v
 def test_an_endpoint_that_ends_with_the_v1_path_asks_there(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
     with serve(reply(json=ANSWER)) as server:
-        request = asked(server, model="prod", endpoint=server.url + suffix)
+        request = received(server, model="prod", endpoint=server.url + suffix)
     assert (request.path, request.query) == ("/openai/v1/chat/completions", {})
 
 
 def test_a_prefix_of_the_endpoint_is_kept() -> None:
     with serve(reply(json=ANSWER)) as server:
-        request = asked(server, model="m", endpoint=server.url + "/gateway/azure/")
+        request = received(server, model="m", endpoint=server.url + "/gateway/azure/")
     assert request.path == "/gateway/azure/openai/v1/chat/completions"
 
 
 def test_a_request_may_name_another_deployment() -> None:
     with serve(reply(json=ANSWER)) as server:
-        request = asked(
+        request = received(
             server, tako.ChatRequest([tako.Message.user("Hi")], model="other"), model="prod", api_version="2024-10-21"
         )
     assert request.path == "/openai/deployments/other/chat/completions"
@@ -94,11 +94,11 @@ def test_a_request_may_name_another_deployment() -> None:
 
 
 def test_the_model_says_which_words_a_deployment_takes() -> None:
-    asking = tako.ChatRequest([tako.Message.user("Hi")], max_tokens=9)
+    question = tako.ChatRequest([tako.Message.user("Hi")], max_tokens=9)
     with serve(reply(json=ANSWER)) as server:
-        assert asked(server, asking, deployment="prod").json["max_tokens"] == 9
-        assert asked(server, asking, deployment="prod", model="gpt-5-mini").json["max_completion_tokens"] == 9
-        assert asked(server, asking, model="o4-mini").json["max_completion_tokens"] == 9
+        assert received(server, question, deployment="prod").json["max_tokens"] == 9
+        assert received(server, question, deployment="prod", model="gpt-5-mini").json["max_completion_tokens"] == 9
+        assert received(server, question, model="o4-mini").json["max_completion_tokens"] == 9
 
 
 def test_versions_that_know_no_stream_options_get_none() -> None:
@@ -117,29 +117,29 @@ def test_the_environment_is_read_as_azures_own_client_reads_it(monkeypatch: pyte
     monkeypatch.setenv("OPENAI_API_VERSION", "2025-01-01-preview")
     with serve(reply(json=ANSWER)) as server:
         monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url)
-        request = asked(server, model="m", endpoint=None, api_key=None)
+        request = received(server, model="m", endpoint=None, api_key=None)
         assert (request.headers["api-key"], request.query["api-version"]) == ("k-environment", "2025-01-01-preview")
         monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "t-environment")
-        request = asked(server, model="m", endpoint=None, api_key=None)
+        request = received(server, model="m", endpoint=None, api_key=None)
         assert request.headers["authorization"] == "Bearer t-environment"
         assert "api-key" not in request.headers
-        request = asked(server, model="m", endpoint=None, api_key="k-argument")
+        request = received(server, model="m", endpoint=None, api_key="k-argument")
         assert request.headers["api-key"] == "k-argument"
         assert "authorization" not in request.headers
-        request = asked(server, model="m", api_version="2024-06-01")
+        request = received(server, model="m", api_version="2024-06-01")
         assert request.query == {"api-version": "2024-06-01"}
 
 
 def test_a_token_goes_out_as_bearer_also_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_TOKEN", "t-654321")
     with serve(reply(json=ANSWER)) as server:
-        assert asked(server, model="m", api_key=None, token="t-1234").headers["authorization"] == "Bearer t-1234"
-        request = asked(server, model="m", api_key=None, token="$ENV:MY_TOKEN", api_version="v1")
+        assert received(server, model="m", api_key=None, token="t-1234").headers["authorization"] == "Bearer t-1234"
+        request = received(server, model="m", api_key=None, token="$ENV:MY_TOKEN", api_version="v1")
         assert request.headers["authorization"] == "Bearer t-654321"
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"model": "m", "endpoint": None}, "AZURE_OPENAI_ENDPOINT"),
         ({"model": "m", "api_key": None}, "AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN"),
@@ -151,8 +151,8 @@ def test_a_token_goes_out_as_bearer_also_from_a_variable(monkeypatch: pytest.Mon
         ({"model": "m", "api_key": None, "token": "a\nb"}, "token contains a line break"),
     ],
 )
-def test_what_cannot_be_right_fails_before_the_network(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(ConfigurationError, match=told):
+def test_what_cannot_be_right_fails_before_the_network(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         AzureOpenAI(**{"endpoint": "https://x.openai.azure.com", "api_key": "k", **options})
 
 
@@ -210,40 +210,40 @@ def test_a_token_provider_may_be_async(provider: Callable[[], Any], token: str) 
     assert server.requests[0].headers["authorization"] == f"Bearer {token}"
 
 
-class Held:
-    """A token provider whose token comes while its gate is open."""
+class WaitingTokens:
+    """A token provider that returns its token while its gate is open."""
 
     def __init__(self) -> None:
-        self.asked_for = 0
-        self.asked, self.gate = threading.Event(), threading.Event()
+        self.call_count = 0
+        self.called, self.gate = threading.Event(), threading.Event()
         self.gate.set()
 
     async def calls(self, provider: AzureOpenAI, count: int) -> list[asyncio.Task[tako.ChatResponse]]:
-        """Return calls that wait for one token; a first one goes ahead, so that nothing else holds them up."""
+        """Return calls that wait for one token; a first call is made before, so that they wait for nothing else."""
         await provider.chat("Hi")
         self.gate.clear()
-        self.asked.clear()
-        self.asked_for = 0
+        self.called.clear()
+        self.call_count = 0
         calls = [asyncio.create_task(provider.chat("Hi")) for _ in range(count)]
-        assert await asyncio.to_thread(self.asked.wait, HANG)
+        assert await asyncio.to_thread(self.called.wait, HANG)
         return calls
 
     def blocking(self) -> str:
-        self.asked_for += 1
-        self.asked.set()
+        self.call_count += 1
+        self.called.set()
         assert self.gate.wait(HANG)
         return "shared"
 
     async def coroutine(self) -> str:
-        self.asked_for += 1
-        self.asked.set()
+        self.call_count += 1
+        self.called.set()
         await asyncio.to_thread(self.gate.wait, HANG)
         return "shared"
 
 
 @pytest.mark.parametrize("kind", ["blocking", "coroutine"])
 def test_calls_that_start_together_ask_for_one_token(kind: str) -> None:
-    held = Held()
+    held = WaitingTokens()
 
     async def main() -> None:
         async with AzureOpenAI("m", endpoint=server.url, token_provider=getattr(held, kind)) as provider:
@@ -253,13 +253,13 @@ def test_calls_that_start_together_ask_for_one_token(kind: str) -> None:
 
     with serve(reply(json=ANSWER)) as server:
         asyncio.run(main())
-    assert held.asked_for == 1
+    assert held.call_count == 1
     assert [request.headers["authorization"] for request in server.requests] == ["Bearer shared"] * 21
 
 
 @pytest.mark.parametrize("kind", ["blocking", "coroutine"])
 def test_a_cancelled_call_leaves_the_others_their_token(kind: str) -> None:
-    held = Held()
+    held = WaitingTokens()
 
     async def main() -> None:
         async with AzureOpenAI("m", endpoint=server.url, token_provider=getattr(held, kind)) as provider:
@@ -272,7 +272,7 @@ def test_a_cancelled_call_leaves_the_others_their_token(kind: str) -> None:
 
     with serve(reply(json=ANSWER)) as server:
         asyncio.run(main())
-    assert held.asked_for == 1
+    assert held.call_count == 1
 
 
 def broken() -> str:
@@ -281,7 +281,7 @@ def broken() -> str:
 
 
 @pytest.mark.parametrize(
-    ("provider", "told"),
+    ("provider", "message"),
     [
         (broken, "LookupError: no credentials found"),
         (lambda: None, "returned None"),
@@ -289,18 +289,18 @@ def broken() -> str:
         (lambda: "a\r\nx: y", "contains a line break"),
     ],
 )
-def test_a_token_provider_that_fails_is_an_authentication_error(provider: Callable[[], Any], told: str) -> None:
-    with serve(reply(json=ANSWER)) as server, pytest.raises(AuthenticationError, match=told) as caught:
+def test_a_token_provider_that_fails_is_an_authentication_error(provider: Callable[[], Any], message: str) -> None:
+    with serve(reply(json=ANSWER)) as server, pytest.raises(AuthenticationError, match=message) as caught:
         AzureOpenAI("m", endpoint=server.url, token_provider=provider).blocking.chat("Hi")
     assert server.requests == []
     assert caught.value.provider == "azure-openai"
 
 
 def test_all_who_wait_see_the_failure_of_a_token_provider() -> None:
-    asked_for: list[int] = []
+    calls: list[int] = []
 
     async def failing() -> str:
-        asked_for.append(1)
+        calls.append(1)
         await asyncio.sleep(0)  # the others come
         raise LookupError("no credentials found")
 
@@ -308,13 +308,13 @@ def test_all_who_wait_see_the_failure_of_a_token_provider() -> None:
         async with AzureOpenAI("m", endpoint="http://127.0.0.1:9", token_provider=failing) as provider:
             with pytest.raises(AuthenticationError):
                 await provider.chat("Hi")  # so that nothing else holds the others up
-            asked_for.clear()
+            calls.clear()
             return await asyncio.gather(*[provider.chat("Hi") for _ in range(3)], return_exceptions=True)
 
     errors = asyncio.run(main())
     assert [type(error) for error in errors] == [AuthenticationError] * 3
     assert all(isinstance(error.__cause__, LookupError) for error in errors)
-    assert len(asked_for) == 1
+    assert len(calls) == 1
 
 
 def test_no_credential_shows_in_repr_errors_or_pickles(monkeypatch: pytest.MonkeyPatch) -> None:

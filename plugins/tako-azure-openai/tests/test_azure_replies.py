@@ -125,7 +125,7 @@ INNER_ONLY = {**FILTERED, "code": None, "type": "invalid_request_error"}
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind", "told"),
+    ("status", "body", "kind", "message"),
     [
         (400, {"error": FILTERED}, ContentFilterError, "The response was filtered"),
         (400, {"error": INNER_ONLY}, ContentFilterError, "The response was filtered"),
@@ -141,21 +141,21 @@ INNER_ONLY = {**FILTERED, "code": None, "type": "invalid_request_error"}
         (500, {"error": {"type": "server_error", "message": "sorry", "code": None}}, ServerError, "sorry"),
     ],
 )
-def test_refusals_have_their_class(status: int, body: Any, kind: type[ProviderError], told: str) -> None:
+def test_refusals_have_their_class(status: int, body: Any, kind: type[ProviderError], message: str) -> None:
     script = reply(json=body, status=status, headers={"apim-request-id": "r-1", "retry-after": "86400"})
-    with serve(script) as server, pytest.raises(kind, match=told) as caught:
+    with serve(script) as server, pytest.raises(kind, match=message) as caught:
         provider_at(server.url, max_retries=2).blocking.chat("Hi")
     assert type(caught.value) is kind
     assert (caught.value.status_code, caught.value.request_id) == (status, "r-1")
     assert (caught.value.provider, caught.value.model) == ("azure-openai", "prod")
 
 
-def test_a_filtered_prompt_says_what_was_found() -> None:
+def test_a_filtered_prompt_says_which_filter_matched() -> None:
     with serve(reply(json={"error": FILTERED}, status=400)) as server, pytest.raises(ContentFilterError) as caught:
         provider_at(server.url).blocking.chat("Hi")
     assert caught.value.code == "content_filter"
-    found = msgspec.json.decode(caught.value.body or "")["error"]["innererror"]["content_filter_result"]
-    assert found["violence"]["filtered"] is True
+    filters = msgspec.json.decode(caught.value.body or "")["error"]["innererror"]["content_filter_result"]
+    assert filters["violence"]["filtered"] is True
     assert caught.value.retryable is False
 
 

@@ -34,7 +34,7 @@ class Mistral(CompletionsProvider):
         api_key: The key, or "$ENV:NAME". None reads MISTRAL_API_KEY.
         base_url: Another server, such as https://api.eu.mistral.ai/v1 or https://api.us.mistral.ai/v1.
         safe_prompt: Whether Mistral puts its safety prompt before every conversation. None leaves that to Mistral.
-        random_seed: The seed of requests that have none of their own.
+        random_seed: The seed of requests without one.
     """
 
     name = "mistral"
@@ -72,19 +72,19 @@ class Mistral(CompletionsProvider):
         super().__init__(model, api_key=key, base_url=base_url, **options)
         check_kind(safe_prompt, bool, "safe_prompt", self.id, "True or False")
         check_kind(random_seed, int, "random_seed", self.id, "an int")
-        given = {"safe_prompt": safe_prompt, "random_seed": random_seed}
-        self.fields = {name: value for name, value in given.items() if value is not None}
+        defaults = {"safe_prompt": safe_prompt, "random_seed": random_seed}
+        self.fields = {name: value for name, value in defaults.items() if value is not None}
 
     def limits_for(self, model: str) -> Sequence[Limit]:
-        """Return what Mistral takes of documents."""
+        """Return Mistral's limits of documents."""
         return LIMITS
 
     def dialect_of(self, model: str) -> Dialect:
-        """Return how this model's wire differs: Magistral always reasons and takes no effort."""
+        """Return the differences of this model's API: Magistral always reasons and accepts no effort."""
         return replace(self.dialect, reasoning_effort=None) if "magistral" in model else self.dialect
 
     def encode(
         self, request: ChatRequest, translator: Translator, context: PartContext, *, stream: bool
     ) -> dict[str, Any]:
-        """Make the body of a request, over the fields that the options stand for."""
+        """Make the body of a request; its fields override those of the options."""
         return {**self.fields, **super().encode(request, translator, context, stream=stream)}

@@ -18,16 +18,16 @@ DOCUMENTS = (
     "application/msword",
     "application/rtf",
 )
-"""How the types of documents begin that Mistral reads."""
+"""The beginnings of the document types that Mistral reads."""
 
 
 def encode_file(media: Media) -> dict[str, Any] | None:
-    """Return the chunk of a file, or None for video and text, which the API does not take."""
+    """Return the chunk of a file; None for video and text, which the API doesn't accept."""
     if media.id:
         return {"type": "file", "file_id": media.id}
     if media.kind == "audio":
         return {"type": "input_audio", "input_audio": media.url or media.data}
     if not (media.kind == "document" and media.url) and not plain_type(media.mime).startswith(DOCUMENTS):
         return None
-    named = {"document_name": media.name} if media.name else {}
-    return {"type": "document_url", "document_url": media.url or media.data_url, **named}
+    name = {"document_name": media.name} if media.name else {}
+    return {"type": "document_url", "document_url": media.url or media.data_url, **name}

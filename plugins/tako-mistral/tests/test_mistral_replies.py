@@ -32,7 +32,7 @@ def text(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
 
 
-def whole(content: Any, finish: str = "stop", **usage: Any) -> dict[str, Any]:
+def complete(content: Any, finish: str = "stop", **usage: Any) -> dict[str, Any]:
     """A reply's body."""
     message = {"role": "assistant", "tool_calls": None, "content": content}
     counts = {"prompt_tokens": 31, "completion_tokens": 66, "total_tokens": 97, **usage}
@@ -67,8 +67,8 @@ def streamed(*events: Any, done: bool = True) -> tako.ChatResponse:
         return stream.response()
 
 
-def told(response: tako.ChatResponse) -> list[Any]:
-    """The text of each part, and what its state holds."""
+def parts_of(response: tako.ChatResponse) -> list[Any]:
+    """Return the text and the state of each part."""
     return [(getattr(part, "text", ""), part.state and part.state.data) for part in response.message.parts]
 
 
@@ -80,8 +80,8 @@ def test_thinking_and_text_come_apart_in_their_order() -> None:
         thinking("Sure?"),
         text("Yes."),
     ]
-    response = chatted(reply(json=whole(content)))
-    assert told(response) == [
+    response = chatted(reply(json=complete(content)))
+    assert parts_of(response) == [
         ("12 x 12", {"type": "thinking", "closed": True, "signature": "s1"}),
         ("It is 144.", None),
         ("Sure?", {"type": "thinking"}),
@@ -100,7 +100,7 @@ def test_a_stream_switches_between_lists_and_strings() -> None:
         piece([text("144.")]),
         {**piece("", "stop"), "usage": {"prompt_tokens": 10, "completion_tokens": 63, "num_cached_tokens": 5}},
     )
-    assert told(response) == [
+    assert parts_of(response) == [
         ("12 x 12!", {"type": "thinking", "closed": True, "signature": "s1"}),
         ("It is 144.", None),
     ]
@@ -110,30 +110,33 @@ def test_a_stream_switches_between_lists_and_strings() -> None:
 def test_a_signature_is_kept_when_calls_or_the_end_follow_it() -> None:
     call = {"id": "D681PevKs", "index": 0, "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
     first = streamed(piece([thinking("Hm.", signature="s1")]), piece("", "tool_calls", tool_calls=[call]))
-    assert told(first)[0] == ("Hm.", {"type": "thinking", "signature": "s1"})
+    assert parts_of(first)[0] == ("Hm.", {"type": "thinking", "signature": "s1"})
     assert [(call.id, call.args) for call in first.tool_calls] == [("D681PevKs", {"city": "Paris"})]
     last = streamed(piece([thinking("A", signature="s1"), thinking("B", signature="s2")]), piece("", "length"))
     signed = [("A", {"type": "thinking", "signature": "s1"}), ("B", {"type": "thinking", "signature": "s2"})]
-    assert told(last) == signed
+    assert parts_of(last) == signed
 
 
 def test_an_empty_piece_ends_a_thinking_chunk() -> None:
     end = {"type": "thinking", "thinking": [], "closed": True}
     response = streamed(piece([thinking("A")]), piece([end]), piece([thinking("B")]), piece([end]), piece("", "stop"))
-    assert told(response) == [("A", {"type": "thinking", "closed": True}), ("B", {"type": "thinking", "closed": True})]
+    assert parts_of(response) == [
+        ("A", {"type": "thinking", "closed": True}),
+        ("B", {"type": "thinking", "closed": True}),
+    ]
 
 
 def test_a_signature_without_a_thought_does_not_end_the_text_before_it() -> None:
     sealed = {"type": "thinking", "thinking": [], "signature": "s1"}
     response = streamed(piece("One."), piece([sealed]), piece("Two.", "stop"))
-    assert told(response) == [("One.", None), ("", {"type": "thinking", "signature": "s1"}), ("Two.", None)]
+    assert parts_of(response) == [("One.", None), ("", {"type": "thinking", "signature": "s1"}), ("Two.", None)]
 
 
-@pytest.mark.parametrize("way", ["whole", "streamed"])
-def test_references_stay_in_their_place_and_are_cited_by_the_text_before_them(way: str) -> None:
-    found = {"type": "tool_reference", "tool": "web_search", "title": "T", "url": "https://example.org/"}
-    content = [text("See"), {"type": "reference", "reference_ids": [1, "b"]}, text(" there."), found]
-    response = chatted(reply(json=whole(content))) if way == "whole" else streamed(piece(content, "stop"))
+@pytest.mark.parametrize("face", ["complete", "streamed"])
+def test_references_stay_in_their_place_and_are_cited_by_the_text_before_them(face: str) -> None:
+    reference = {"type": "tool_reference", "tool": "web_search", "title": "T", "url": "https://example.org/"}
+    content = [text("See"), {"type": "reference", "reference_ids": [1, "b"]}, text(" there."), reference]
+    response = chatted(reply(json=complete(content))) if face == "complete" else streamed(piece(content, "stop"))
     assert [type(part) for part in response.message.parts] == [TextPart, VendorPart, TextPart, VendorPart]
     assert response.citations == [
         Citation(source="1"),
@@ -142,16 +145,16 @@ def test_references_stay_in_their_place_and_are_cited_by_the_text_before_them(wa
     ]
 
 
-@pytest.mark.parametrize("way", ["whole", "streamed"])
-def test_all_references_in_a_row_are_of_the_text_before_them(way: str) -> None:
+@pytest.mark.parametrize("face", ["complete", "streamed"])
+def test_all_references_in_a_row_are_of_the_text_before_them(face: str) -> None:
     one, two, other = ({"type": "reference", "reference_ids": [id]} for id in (1, 2, 3))
     content = [text("See"), one, two, thinking("Hm."), other]
-    response = chatted(reply(json=whole(content))) if way == "whole" else streamed(piece(content, "stop"))
+    response = chatted(reply(json=complete(content))) if face == "complete" else streamed(piece(content, "stop"))
     assert response.citations == [Citation(source="1"), Citation(source="2")]
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"),
+    ("vendor_reason", "reason"),
     [
         ("stop", "stop"),
         ("length", "length"),
@@ -160,26 +163,26 @@ def test_all_references_in_a_row_are_of_the_text_before_them(way: str) -> None:
         ("error", "error"),
     ],
 )
-def test_finish_reasons(word: str, reason: str) -> None:
-    assert chatted(reply(json=whole("Hi", word))).finish_reason == reason
-    assert streamed(piece("Hi", word)).finish_reason == reason
+def test_finish_reasons(vendor_reason: str, reason: str) -> None:
+    assert chatted(reply(json=complete("Hi", vendor_reason))).finish_reason == reason
+    assert streamed(piece("Hi", vendor_reason)).finish_reason == reason
 
 
 @pytest.mark.parametrize("usage", [{"num_cached_tokens": 8}, {"prompt_tokens_details": {"cached_tokens": 8}}])
 def test_cached_tokens_are_counted_wherever_they_stand(usage: dict[str, Any]) -> None:
-    assert chatted(reply(json=whole("Hi", **usage))).usage == tako.Usage(31, 66, 8)
+    assert chatted(reply(json=complete("Hi", **usage))).usage == tako.Usage(31, 66, 8)
 
 
 def test_a_call_and_its_result_make_a_second_turn() -> None:
     call = {"id": "null", "function": {"name": "now", "arguments": {}}}
-    first = whole("", "tool_calls")
+    first = complete("", "tool_calls")
     first["choices"][0]["message"]["tool_calls"] = [call, call]
-    with serve(reply(json=first), reply(json=whole("Noon."))) as server:
+    with serve(reply(json=first), reply(json=complete("Noon."))) as server:
         provider = Mistral("m", base_url=server.url, api_key="k").blocking
-        asked = tako.Message.user("Time?")
-        response = provider.chat([asked])
+        question = tako.Message.user("Time?")
+        response = provider.chat([question])
         results = [tako.Message.tool(call.id, "12:00") for call in response.tool_calls]
-        assert provider.chat([asked, response.message, *results]).text == "Noon."
+        assert provider.chat([question, response.message, *results]).text == "Noon."
     _, calls, *answers = server.requests[1].json["messages"]
     assert [call["id"] for call in calls["tool_calls"]] == [answer["tool_call_id"] for answer in answers]
     assert len({answer["tool_call_id"] for answer in answers}) == 2
@@ -194,7 +197,7 @@ EXTRA = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inpu
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind", "told"),
+    ("status", "body", "kind", "message"),
     [
         (401, {"detail": "Invalid API Key"}, AuthenticationError, "Invalid API Key"),
         (422, {"detail": EXTRA}, BadRequestError, "body.seed: Extra inputs are not permitted"),
@@ -208,12 +211,12 @@ EXTRA = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inpu
         (400, mistral_error("Unexpected role", "invalid_request_message_order", "3230"), BadRequestError, "Unexpected"),
         (429, mistral_error("Rate limit exceeded", "rate_limited", "1300"), RateLimitError, "Rate limit exceeded"),
         (503, mistral_error("capacity", "service_tier_capacity_exceeded", "3505"), OverloadedError, "capacity"),
-        (502, "<html><body>Bad gateway</body></html>", ServerError, "HTML page"),
+        (502, "<html><body>Bad gateface</body></html>", ServerError, "HTML page"),
     ],
 )
-def test_refusals_have_their_class(status: int, body: Any, kind: type[ProviderError], told: str) -> None:
+def test_refusals_have_their_class(status: int, body: Any, kind: type[ProviderError], message: str) -> None:
     script = reply(body, status=status) if isinstance(body, str) else reply(json=body, status=status)
-    with pytest.raises(kind, match=told) as caught:
+    with pytest.raises(kind, match=message) as caught:
         chatted(script, max_retries=0)
     assert type(caught.value) is kind
     assert (caught.value.status_code, caught.value.provider) == (status, "mistral")

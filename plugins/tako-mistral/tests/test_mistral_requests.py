@@ -208,8 +208,8 @@ def test_an_id_that_looks_like_the_short_form_of_another_is_no_trouble() -> None
 
 
 def test_an_id_that_the_server_made_goes_back_to_it_and_to_no_other() -> None:
-    made = {"id": "chatcmpl-tool-1", "function": {"name": "now", "arguments": "{}"}}
-    first = {"choices": [{"message": {"content": "", "tool_calls": [made]}, "finish_reason": "tool_calls"}]}
+    call = {"id": "chatcmpl-tool-1", "function": {"name": "now", "arguments": "{}"}}
+    first = {"choices": [{"message": {"content": "", "tool_calls": [call]}, "finish_reason": "tool_calls"}]}
     with serve(reply(json=first), reply(json=ANSWER)) as server, serve(reply(json=ANSWER)) as other:
         provider = Mistral("m", base_url=server.url, api_key="k").blocking
         response = provider.chat("Time?")

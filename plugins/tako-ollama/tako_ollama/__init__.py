@@ -1,4 +1,4 @@
-"""Ollama, by its own API (https://docs.ollama.com/api/chat): local models, and its cloud."""
+"""Ollama, with its own API (https://docs.ollama.com/api/chat): local models, and its cloud."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tako.translator import PartContext
 
 UNREACHABLE = ("ConnectionRefusedError", "ConnectError")
-"""What the system and httpx call a connection that was not made."""
+"""The errors of the system and of httpx if the server isn't running."""
 
 
 class Ollama(HttpProvider):
@@ -43,9 +43,9 @@ class Ollama(HttpProvider):
         base_url: The server, in any form that OLLAMA_HOST may have. None reads OLLAMA_HOST, and otherwise is
             http://localhost:11434.
         api_key: A key for Ollama's cloud or a proxy, sent as Bearer. None reads OLLAMA_API_KEY.
-        url_prefetch: Whether tako fetches images and text files by their addresses: True, False, or a UrlPrefetch.
+        url_prefetch: Whether tako downloads images and text files from URLs: True, False, or a UrlPrefetch.
         keep_alive: How long the model stays loaded: "5m", seconds, or -1 for ever.
-        options: Options of the model, such as ``{"num_ctx": 8192}``. Fields of the request win.
+        options: Options of the model, such as ``{"num_ctx": 8192}``. A request's fields override them.
     """
 
     name = "ollama"
@@ -77,29 +77,29 @@ class Ollama(HttpProvider):
 
     async def list_models(self) -> list[ModelInfo]:
         """List the models that the server has pulled. Raises ProviderError."""
-        listed = await fetch_json(self, f"{self.base_url}/api/tags")
-        return decode_models(listed.get("models"), "name")
+        body = await fetch_json(self, f"{self.base_url}/api/tags")
+        return decode_models(body.get("models"), "name")
 
     async def discover(self) -> Capabilities:
-        """Ask the server what the model can do, and remember it. Raises ProviderError."""
+        """Fetch the model's capabilities from the server, and keep them. Raises ProviderError."""
         _, body = await self.fetch(f"{self.base_url}/api/show", encode({"model": self.model}))
-        self.discovered = read_show(body, self.options, KNOWN)
+        self.discovered = read_show(body, self.options, WIRE_CAPABILITIES)
         self.refresh()
         return self.capabilities
 
     async def send(self, url: str, body: Body, **call: Unpack[CallOptions]) -> HttpReply:
-        """Send a request; what a local server's user can do about a failure stands in its text."""
+        """Send a request; the text of an error says what the user of a local server can do."""
         try:
             return await super().send(url, body, **call)
         except ProviderError as error:
             error.provider = error.provider or self.name
             error.model = error.model or msgspec.json.decode(body if isinstance(body, bytes) else b"{}").get("model")
-            advise(error)
+            add_advice(error)
             raise
 
 
 WIRE = "Ollama's API"
-KNOWN = Capabilities(
+WIRE_CAPABILITIES = Capabilities(
     supports_tools=True,
     supports_vision=True,
     supports_json_mode=True,
@@ -109,13 +109,13 @@ KNOWN = Capabilities(
         **dict.fromkeys(("supports_tools", "supports_vision"), ""),
     },
 )
-"""What the wire carries; ``discover`` asks what the model makes of it."""
+"""The capabilities of the API; ``discover`` fetches those of the model."""
 
 
 @hookimpl
 def tako_capabilities(provider: Ollama) -> Capabilities:
-    """Say what the server said when it was asked, else what the wire carries."""
-    return provider.discovered or KNOWN
+    """Return the model's capabilities if ``discover`` has fetched them, else the API's."""
+    return provider.discovered or WIRE_CAPABILITIES
 
 
 @hookimpl
@@ -126,7 +126,7 @@ def tako_translator(provider: Ollama) -> Translator:
 
 @hookimpl
 def tako_chat(provider: Ollama, translator: Translator) -> Chat:
-    """Ask for a whole reply."""
+    """Request a complete reply."""
     return chat_through(
         provider,
         partial(prepare, provider, translator),
@@ -136,7 +136,7 @@ def tako_chat(provider: Ollama, translator: Translator) -> Chat:
 
 @hookimpl
 def tako_stream(provider: Ollama, translator: Translator) -> Stream:
-    """Ask for a reply in lines; a whole reply is a line, too."""
+    """Request a reply in lines. A complete reply is one line."""
     return stream_through(
         provider,
         partial(prepare, provider, translator),
@@ -162,12 +162,12 @@ async def prepare(provider: Ollama, translator: Translator, request: ChatRequest
     return await encode_fetched(provider, request, encode)
 
 
-def advise(error: ProviderError) -> None:
-    """Add what to do to an error's text, by its status and its cause."""
+def add_advice(error: ProviderError) -> None:
+    """Add to an error's text what the user can do, by its status and its cause."""
     advice = ""
     if isinstance(error, NotFoundError):
         advice = f"`ollama pull {error.model}` gets the model"
     elif isinstance(error, TransportError) and type(error.__cause__).__name__ in UNREACHABLE:
-        advice = "`ollama serve` starts Ollama, OLLAMA_HOST or base_url say where it is"
+        advice = "`ollama serve` starts Ollama, and OLLAMA_HOST or base_url is its address"
     if advice:
         error.args = (f"{error.args[0]}; {advice}",)

@@ -1,4 +1,4 @@
-"""Whole replies of ``/api/chat``, and what whole and streamed ones share (https://docs.ollama.com/api/chat)."""
+"""Complete replies of ``/api/chat``, and what they share with streams (https://docs.ollama.com/api/chat)."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from tako.kit.http import HttpProvider
     from tako.translator import PartContext, Translator
 
-KNOWN = ("role", "thinking", "content", "images", "tool_calls")
+PART_FIELDS = ("role", "thinking", "content", "images", "tool_calls")
 """The fields of a message that tako has parts for."""
 FINISH_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-"""The words for how an answer ended; ``load`` and ``unload`` answer requests with nothing to answer."""
+"""Ollama's finish reasons. ``load`` and ``unload`` are of replies to requests without messages."""
 
 
-class Said(Struct):
+class WireMessage(Struct):
     """A message, or what a line adds to it."""
 
     content: str | None = None
@@ -47,9 +47,9 @@ class Said(Struct):
 
 
 class Line(Struct):
-    """What a whole reply, or a line of a stream, has to be like. The last line is ``done`` and has the counts."""
+    """The schema of a complete reply, or a line of a stream. The last line is ``done`` and has the counts."""
 
-    message: Said | None = None
+    message: WireMessage | None = None
     done: bool | None = None
     done_reason: str | None = None
 
@@ -59,24 +59,26 @@ ANY = msgspec.json.Decoder(dict[str, Any])
 
 
 def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, translator: Translator) -> ChatResponse:
-    """Read a whole reply; raises the error that it reports, and ResponseError if it isn't one."""
+    """Decode a complete reply. Raises the error that it reports, and ResponseError if it isn't one."""
     line = decode_json(body, ANY)
     if line.get("error") or line.get("errors"):
-        raise reported(body, provider)
+        raise reported_error(body, provider)
     message = as_object(line.get("message"))
     if message is None and (facts := complaint(line)) is not None:
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
-    decode_json(body, LINE)  # says what doesn't fit
+    decode_json(body, LINE)  # raises the error of a wrong field
     if message is None:
         raise ResponseError(f"the reply has no message: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context
-    found = [part for block in blocks(message) if (part := translator.decode(block, context)) is not None]
-    parts = list(CallIds().give(found))
-    word = text_of(line.get("done_reason"))
+    decoded = [part for block in blocks(message) if (part := translator.decode(block, context)) is not None]
+    parts = list(CallIds().give(decoded))
+    vendor_reason = text_of(line.get("done_reason"))
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
-        finish_reason=finish_reason(word, context, calls=any(isinstance(part, ToolCallPart) for part in parts)),
-        finish_word=word,
+        finish_reason=finish_reason(
+            vendor_reason, context, has_calls=any(isinstance(part, ToolCallPart) for part in parts)
+        ),
+        finish_word=vendor_reason,
         usage=usage_of(line),
         model=text_of(line.get("model")) or exchange.body.get("model", ""),
         notices=context.notices,
@@ -85,9 +87,9 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
 
 
 def blocks(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """List a message's blocks: each is a message of its own with one field, of lists with one item.
+    """Return a message's blocks. Each is a message with one field, or with one item of a list.
 
-    Fields that tako has no part for come last, as they do in a stream.
+    Fields that tako has no part for come last, as in a stream.
     """
     for name in ("thinking", "content"):
         if message.get(name):
@@ -95,11 +97,11 @@ def blocks(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for name, value in message.items():
         if name in ("images", "tool_calls"):
             yield from ({name: [item]} for item in as_array(value) or ())
-    yield from ({name: value} for name, value in message.items() if name not in KNOWN and value not in (None, ""))
+    yield from ({name: value} for name, value in message.items() if name not in PART_FIELDS and value not in (None, ""))
 
 
 def decode_block(block: dict[str, Any], context: PartContext) -> Part:
-    """Return the part that a block stands for."""
+    """Return the part of a block."""
     match block:
         case {"thinking": str(text)}:
             return ReasoningPart(text, State(context.origin))
@@ -114,39 +116,39 @@ def decode_block(block: dict[str, Any], context: PartContext) -> Part:
 
 
 def _call(call: dict[str, Any], context: PartContext) -> ToolCallPart:
-    """Read a call. Its arguments are an object, of some servers JSON text.
+    """Decode a call. Its arguments are an object; some servers send JSON text.
 
-    Older servers send neither its id nor ``function.index``. Neither is in a request: the API pairs by order.
+    Older servers send no id and no ``function.index``. A request has neither, because the API pairs calls by order.
     """
     function = call["function"]
     args = function.get("arguments")
-    inner = {name: value for name, value in function.items() if name not in ("name", "arguments", "index")}
-    state = state_of({**call, "function": inner or None}, ("id",), context)
+    other_fields = {name: value for name, value in function.items() if name not in ("name", "arguments", "index")}
+    state = state_of({**call, "function": other_fields or None}, ("id",), context)
     return ToolCallPart(read_id(call.get("id")), text_of(function.get("name")), decode_arguments(args), state)
 
 
 def usage_of(line: dict[str, Any]) -> Usage:
-    """Return the counts; a prompt that was in the server's cache may have none."""
+    """Return the counts; a prompt in the server's cache may have none."""
     return Usage(count_of(line.get("prompt_eval_count")), count_of(line.get("eval_count")))
 
 
-def finish_reason(word: str, context: PartContext, *, calls: bool) -> FinishReason:
-    """Read why a reply ended. Calls end with "stop"; the cloud and old servers give no word when all went well."""
-    reason = known_word(word, FINISH_REASONS) if word else FinishReason.STOP
-    if calls and reason is FinishReason.STOP:
+def finish_reason(vendor_reason: str, context: PartContext, *, has_calls: bool) -> FinishReason:
+    """Return the finish reason. Calls end with "stop"; the cloud and old servers send none if nothing went wrong."""
+    reason = known_word(vendor_reason, FINISH_REASONS) if vendor_reason else FinishReason.STOP
+    if has_calls and reason is FinishReason.STOP:
         return FinishReason.TOOL_CALLS
-    if not word:
+    if not vendor_reason:
         context.notice(notices.FINISH_MISSING, "the server didn't say why the reply ended", "")
     return reason
 
 
-def reported(data: bytes, provider: HttpProvider) -> ProviderError:
-    """Make the error that ``{"error": "text"}`` stands for within status 200: what a 500 does, unless it says more."""
+def reported_error(data: bytes, provider: HttpProvider) -> ProviderError:
+    """Return the error of ``{"error": "text"}`` with status 200: a 500, unless it has a status or a code."""
     value = as_object(decode_any(data)) or {}
     facts = facts_of(value)
-    given = [value.get(name) for name in ("status", "status_code", "StatusCode")]
-    failed = range(400, 600)  # RFC 9110
-    status = next((code for code in given if isinstance(code, int) and code in failed), facts.status)
+    codes = [value.get(name) for name in ("status", "status_code", "StatusCode")]
+    error_statuses = range(400, 600)  # RFC 9110
+    status = next((code for code in codes if isinstance(code, int) and code in error_statuses), facts.status)
     if status is None and not facts.codes:
         status = 500
     return provider.failure(facts, status=status, body=data.decode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""What a server tells of a model by ``/api/show`` (https://docs.ollama.com/api/show)."""
+"""A model's capabilities from ``/api/show`` (https://docs.ollama.com/api/show)."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ ORIGIN = "Ollama's /api/show"
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d+)\s*$", re.MULTILINE)
 
 
-class Shown(Struct):
-    """The fields that tako uses. ``parameters`` is the model file's text, a parameter a line."""
+class ShowReply(Struct):
+    """The fields that tako uses. ``parameters`` is the model file's text, with a parameter on each line."""
 
     capabilities: list[str] | None = None
     model_info: dict[str, Any] | None = None
     parameters: str | None = None
 
 
-SHOWN = msgspec.json.Decoder(Shown)
+SHOW_REPLY = msgspec.json.Decoder(ShowReply)
 
 
-def read_show(body: bytes, options: Mapping[str, Any], known: Capabilities) -> Capabilities:
-    """Read what a model can do, over what is ``known``; old servers tell the context's length alone."""
-    shown = decode_json(body, SHOWN)
-    found: dict[str, Any] = {}
-    if shown.capabilities is not None:
-        found["supports_tools"] = "tools" in shown.capabilities
-        found["supports_vision"] = "vision" in shown.capabilities
-    context = context_length(shown, options)
+def read_show(body: bytes, options: Mapping[str, Any], wire: Capabilities) -> Capabilities:
+    """Return a model's capabilities over those of the API. Old servers only send the length of the context."""
+    reply = decode_json(body, SHOW_REPLY)
+    capabilities: dict[str, Any] = {}
+    if reply.capabilities is not None:
+        capabilities["supports_tools"] = "tools" in reply.capabilities
+        capabilities["supports_vision"] = "vision" in reply.capabilities
+    context = context_length(reply, options)
     if context is not None:
-        found["max_context_tokens"] = context
-    return replace(known, **found, origins={**known.origins, **dict.fromkeys(found, ORIGIN)})
+        capabilities["max_context_tokens"] = context
+    return replace(wire, **capabilities, origins={**wire.origins, **dict.fromkeys(capabilities, ORIGIN)})
 
 
-def context_length(shown: Shown, options: Mapping[str, Any]) -> int | None:
-    """Return the tokens of the context: as the provider or the model file sets it, else the most that was trained."""
-    info = shown.model_info or {}
-    written = _NUM_CTX.search(shown.parameters or "")
+def context_length(reply: ShowReply, options: Mapping[str, Any]) -> int | None:
+    """Return the tokens of the context: as the provider or the model file sets it, else as the model was trained."""
+    info = reply.model_info or {}
+    parameter = _NUM_CTX.search(reply.parameters or "")
     trained = info.get(f"{info.get('general.architecture')}.context_length")
-    found = [options.get("num_ctx"), int(written[1]) if written else None, trained]
-    return next((size for size in found if isinstance(size, int) and size > 0), None)
+    sizes = [options.get("num_ctx"), int(parameter[1]) if parameter else None, trained]
+    return next((size for size in sizes if isinstance(size, int) and size > 0), None)

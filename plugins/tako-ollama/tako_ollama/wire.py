@@ -1,7 +1,7 @@
 """A ChatRequest as the body of ``/api/chat`` (https://docs.ollama.com/api/chat).
 
-A block is a fragment of a message, ``{"content": "Hello"}`` or ``{"images": ["…"]}``, and the fragments of one are put
-together; a tool result is a message of its own, ``{"role": "tool", …}``.
+A block is a fragment of a message, ``{"content": "Hello"}`` or ``{"images": ["…"]}``, and a message joins its
+fragments. A tool result is a message of its own, ``{"role": "tool", …}``.
 """
 
 from __future__ import annotations
@@ -69,9 +69,8 @@ def encode_body(
     context.path = ""
     refuse_empty(body["messages"], context)
     body.update(_parameters(request, context, model))
-    chosen = {**options, **_options(request)}
-    if chosen:
-        body["options"] = chosen
+    if model_options := {**options, **_options(request)}:
+        body["options"] = model_options
     if keep_alive is not None:
         body["keep_alive"] = keep_alive
     return body
@@ -79,7 +78,7 @@ def encode_body(
 
 def encode_part(part: Part, context: PartContext) -> Block | None:
     """Return the block of one part."""
-    block: Block | None = None  # for a part of a later version, or of a plugin that wraps the translator
+    block: Block | None = None  # for parts of later versions or of plugins
     match part:
         case VendorPart():
             return encode_vendor_part(part, context)
@@ -105,8 +104,8 @@ def _text(part: TextPart, context: PartContext) -> Block | None:
 
 
 def _media(part: MediaPart, context: PartContext) -> Block | None:
-    """Encode an image as its bytes; text files go out as text, and nothing else does."""
-    media = read_media(part, context, takes=_takes)
+    """Encode an image as its bytes, and a text file as text; nothing else can be sent."""
+    media = read_media(part, context, takes=_is_accepted)
     if media is None:
         return None
     if media.url:
@@ -114,32 +113,32 @@ def _media(part: MediaPart, context: PartContext) -> Block | None:
     return {"content": as_text(media, context)} if media.kind == "text" else {"images": [media.data]}
 
 
-def _takes(media: Media) -> bool:
-    """Whether a model of Ollama's can be given it; an address may be found to be an image's or a text's."""
-    fits = media.kind == "text" or media.mime in IMAGE_TYPES or (media.kind == "image" and not media.data)
-    return fits and not media.id
+def _is_accepted(media: Media) -> bool:
+    """Return whether a model can get a file; what is at a URL may turn out to be an image or text."""
+    is_accepted = media.kind == "text" or media.mime in IMAGE_TYPES or (media.kind == "image" and not media.data)
+    return is_accepted and not media.id
 
 
 def _arguments(part: ToolCallPart, context: PartContext) -> Block:
-    """Return the arguments as the object that the wire wants, whatever the model made of them."""
+    """Return the arguments as an object, as the API needs them."""
     args = arguments(part.args) if isinstance(part.args, str) else part.args
-    found = as_object(args)
-    if found is None:
+    fields = as_object(args)
+    if fields is None:
         context.notice(notices.CHANGED_PART, "the arguments aren't an object, so they were sent as {'arguments': …}")
         return {"arguments": args}
-    return found
+    return fields
 
 
 def _result(part: ToolResultPart, context: PartContext) -> Block:
-    """Return a whole message; its ``tool_name`` is put in where the earlier call is known."""
+    """Return a message; ``tool_name`` is added if the call is known."""
     if part.is_error:
-        context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text was sent without it")
+        context.notice(notices.ERROR_FLAG, "the API has no error flag for tool results; the text was sent without it")
     message: Block = {"role": "tool", "content": ""}
-    inner = result_parts(part)
-    if inner is None:
+    parts = result_parts(part)
+    if parts is None:
         message["content"] = part.result if isinstance(part.result, str) else encode(part.result).decode()
         return message
-    for block in encode_inner(inner, context, accepted=(TextPart, *MEDIA)):
+    for block in encode_inner(parts, context, accepted=(TextPart, *MEDIA)):
         _join(message, block)
     return message
 
@@ -154,15 +153,15 @@ def _thinking(part: ReasoningPart, context: PartContext) -> Block | None:
 
 
 def _messages(request: ChatRequest, translator: Translator, context: PartContext) -> list[Block]:
-    thread = _Thread()
+    builder = _MessageList()
     for i, message in enumerate(request.messages):
-        made: Block = {"role": "user" if message.role is Role.TOOL else message.role.value, "content": ""}
-        empty = True
+        wire_message: Block = {"role": "user" if message.role is Role.TOOL else message.role.value, "content": ""}
+        is_empty = True
         for part, block in encode_parts(message, i, translator, context):
             if isinstance(part, ToolCallPart):
-                thread.know(part)
+                builder.add_call(part)
             if block.get("role") == "tool":
-                thread.answer(part, block)
+                builder.add_result(part, block)
             elif not _fits(block, message.role):
                 context.notice(
                     notices.MISPLACED_PART,
@@ -170,19 +169,19 @@ def _messages(request: ChatRequest, translator: Translator, context: PartContext
                     f"messages[{i}].content[{_position(message, part)}]",
                 )
             else:
-                _join(made, block)
-                empty = False
-        if not empty:
-            thread.say(made)
-    return thread.messages()
+                _join(wire_message, block)
+                is_empty = False
+        if not is_empty:
+            builder.add(wire_message)
+    return builder.messages()
 
 
 def _position(message: Message, part: Part) -> int:
-    return next(j for j, known in enumerate(message.parts) if known is part)
+    return next(j for j, other in enumerate(message.parts) if other is part)
 
 
 def _fits(block: Block, role: Role) -> bool:
-    """Calls and reasoning are the assistant's; text and images may stand anywhere but in the system's text."""
+    """Return whether a role may have a block: calls and reasoning are the assistant's, images not the system's."""
     if "images" in block:
         return role is not Role.SYSTEM
     return role is Role.ASSISTANT or not ("tool_calls" in block or "thinking" in block)
@@ -191,51 +190,51 @@ def _fits(block: Block, role: Role) -> bool:
 def _join(message: Block, fragment: Block) -> None:
     """Add a fragment: text to text, lists to lists."""
     for key, value in fragment.items():
-        joins = key in message and key != "role" and isinstance(value, (str, list))
-        message[key] = message[key] + value if joins else value
+        is_joined = key in message and key != "role" and isinstance(value, (str, list))
+        message[key] = message[key] + value if is_joined else value
 
 
-class _Thread:
-    """The messages of a body. The wire pairs results with calls by their order alone, so that they go in call order."""
+class _MessageList:
+    """The messages of a body. The API pairs results with calls by their order, so results are in the order of calls."""
 
     def __init__(self) -> None:
-        self._said: list[Block] = []
+        self._messages: list[Block] = []
         self._results: list[tuple[int, Block]] = []
         self._calls: dict[str, tuple[int, str]] = {}
         self._count = 0
 
-    def know(self, call: ToolCallPart) -> None:
+    def add_call(self, call: ToolCallPart) -> None:
         self._count += 1
         self._calls[call.id] = self._count, call.name
 
-    def answer(self, part: Part, block: Block) -> None:
-        """Put a result where its call stands among those of its turn; the name is found from the call."""
+    def add_result(self, part: Part, block: Block) -> None:
+        """Add a result at the position of its call among those of its turn, with the call's name."""
         order, name = self._calls.get(part.id if isinstance(part, ToolResultPart) else "", (self._count, ""))
         self._results.append((order, {"role": "tool", "tool_name": name, **block} if name else block))
 
-    def say(self, message: Block) -> None:
+    def add(self, message: Block) -> None:
         self._flush()
-        self._said.append(message)
+        self._messages.append(message)
 
     def messages(self) -> list[Block]:
         self._flush()
-        return self._said
+        return self._messages
 
     def _flush(self) -> None:
-        self._said += [block for _, block in sorted(self._results, key=lambda pair: pair[0])]
+        self._messages += [block for _, block in sorted(self._results, key=lambda pair: pair[0])]
         self._results.clear()
 
 
 def _options(request: ChatRequest) -> Block:
-    """Return the model's parameters, which stand in ``options``."""
-    found = {
+    """Return the model's parameters, which are in ``options``."""
+    options = {
         "temperature": request.temperature,
         "top_p": request.top_p,
         "seed": request.seed,
         "num_predict": request.max_tokens,
         "stop": request.stop or None,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _parameters(request: ChatRequest, context: PartContext, model: str) -> Iterator[tuple[str, Any]]:
@@ -250,11 +249,11 @@ def _parameters(request: ChatRequest, context: PartContext, model: str) -> Itera
             notices.UNSUPPORTED_PARAMETER, "Ollama lets the model choose; tool_choice was left out", "tool_choice"
         )
     if request.response_format is not None and request.tools and request.tool_choice != "none":
-        text = "response_format was left out: Ollama holds calls of tools to it as well, so that none is made"
+        text = "response_format was left out: Ollama applies it to tool calls too, so the model couldn't call any"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format")  # ollama/ollama-python#546
     elif request.response_format is not None:
-        wanted = request.response_format
-        yield "format", wanted if isinstance(wanted, str) else wanted.schema
+        response_format = request.response_format
+        yield "format", response_format if isinstance(response_format, str) else response_format.schema
     if request.reasoning is not None:
         yield "think", _think(request.reasoning, context, model)
     for name in ("metadata", "parallel_tool_calls"):
@@ -267,13 +266,13 @@ def _tool(tool: Tool) -> Block:
     return {"type": "function", "function": {key: value for key, value in function.items() if value != ""}}
 
 
-def _think(wanted: int | str, context: PartContext, model: str) -> bool | str:
-    """Return an effort as it is; a budget, which the wire does not know, as thinking (gpt-oss wants an effort)."""
-    if isinstance(wanted, str):
-        return wanted if wanted != "none" else False
-    if wanted <= 0:
+def _think(effort: int | str, context: PartContext, model: str) -> bool | str:
+    """Return an effort as it is, and a budget, which the API doesn't have, as True (as an effort for gpt-oss)."""
+    if isinstance(effort, str):
+        return effort if effort != "none" else False
+    if effort <= 0:
         return False
-    think = effort_of(wanted) if "gpt-oss" in model else True
-    said = f"a budget of {wanted} tokens was sent as think={'true' if think is True else think}"
-    context.notice(notices.CHANGED_PARAMETER, said, "reasoning")
+    think = effort_of(effort) if "gpt-oss" in model else True
+    text = f"a budget of {effort} tokens was sent as think={'true' if think is True else think}"
+    context.notice(notices.CHANGED_PARAMETER, text, "reasoning")
     return think

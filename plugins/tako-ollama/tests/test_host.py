@@ -1,4 +1,4 @@
-"""Where the server is, and what is said when it is not there."""
+"""The server's address, and the errors if it isn't running."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_ollama_host_is_read_as_ollama_reads_it(text: str, url: str, monkeypatch
     "text",
     ["ftp://gpu-box", "gpu-box:port", "gpu box", "http://user:pw@gpu-box:1", "http://user:pw@gpu-box:port", "a:99999"],
 )
-def test_what_is_no_address_is_refused_with_the_name_of_the_variable(
+def test_an_invalid_address_is_refused_with_the_name_of_the_variable(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OLLAMA_HOST", text)
@@ -67,7 +67,7 @@ def test_an_option_of_a_wrong_type_is_refused() -> None:
         Ollama("m", url_prefetch="yes")
 
 
-def test_a_server_that_is_not_there_is_to_be_started() -> None:
+def test_the_error_of_a_server_that_is_not_running_says_how_to_start_it() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]  # bound, but nobody listens
@@ -82,7 +82,7 @@ def test_a_server_that_is_not_there_is_to_be_started() -> None:
             asyncio.run(read())
 
 
-def test_a_server_that_is_silent_is_not_to_be_started() -> None:
+def test_the_error_of_a_slow_server_does_not_say_how_to_start_it() -> None:
     with serve(reply(ending="hang", delay=5)) as server:
         provider = Ollama("m", base_url=server.url, max_retries=0, timeout=0.1)
         with pytest.raises(ProviderTimeoutError) as caught:
@@ -90,7 +90,7 @@ def test_a_server_that_is_silent_is_not_to_be_started() -> None:
     assert "ollama serve" not in str(caught.value)
 
 
-def test_a_model_that_is_not_there_is_to_be_pulled_whatever_the_message_says() -> None:
+def test_the_error_of_a_missing_model_says_how_to_pull_it() -> None:
     with serve(reply(json={"error": "nope"}, status=404)) as server:
         provider = Ollama("llama9", base_url=server.url)
         with pytest.raises(NotFoundError, match="nope; `ollama pull llama9` gets the model") as caught:
@@ -107,13 +107,13 @@ def test_a_model_that_is_not_there_is_to_be_pulled_whatever_the_message_says() -
     assert len(server.requests) == 2
 
 
-def test_a_key_is_sent_where_there_is_one_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_sent_and_is_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OLLAMA_API_KEY", raising=False)
     answer = reply(json={"message": {"content": "Hi"}, "done": True, "done_reason": "stop"})
     with serve(answer) as server:
         Ollama("m", base_url=server.url).blocking.chat("Hi")
-        given = Ollama("m", base_url=server.url, api_key="secret-key")
-        given.blocking.chat("Hi")
+        with_key = Ollama("m", base_url=server.url, api_key="secret-key")
+        with_key.blocking.chat("Hi")
         monkeypatch.setenv("OLLAMA_API_KEY", "from-environment")
         Ollama("m", base_url=server.url).blocking.chat("Hi")
     assert [request.headers.get("authorization") for request in server.requests] == [
@@ -121,7 +121,7 @@ def test_a_key_is_sent_where_there_is_one_and_shown_nowhere(monkeypatch: pytest.
         "Bearer secret-key",
         "Bearer from-environment",
     ]
-    assert "secret-key" not in repr(vars(given))
+    assert "secret-key" not in repr(vars(with_key))
 
 
 def test_a_model_may_take_ten_minutes_to_load() -> None:

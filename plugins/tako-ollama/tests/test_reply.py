@@ -1,4 +1,4 @@
-"""Whole replies and streams, as servers of all ages send them."""
+"""Complete replies and streams, as old and new servers send them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def line(value) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
-def says(**message) -> bytes:
+def message_line(**message) -> bytes:
     return line({"model": "m:latest", "message": {"role": "assistant", **message}, "done": False})
 
 
@@ -63,7 +63,7 @@ def stream(*lines, ending="end", **options):
         return asyncio.run(main(server.url))
 
 
-def test_a_whole_reply() -> None:
+def test_a_complete_reply() -> None:
     message = {"role": "assistant", "content": "Hello", "thinking": "Greet.", "images": None}
     answer = {**DONE, "message": message, "total_duration": 5}
     response = chat(answer)
@@ -84,29 +84,29 @@ def test_a_stream_keeps_its_durations_and_all_its_log_probabilities() -> None:
 
 def test_a_stream_of_thinking_text_and_calls_on_lines_that_are_not_done() -> None:
     chunks, response = stream(
-        says(content="", thinking="Two "),
-        says(content="", thinking="cities."),
-        says(content="Checking"),
-        says(tool_calls=[call("weather", {"city": "Paris"}, id="c1")]),
-        says(content="", tool_calls=[call("weather", {"city": "Rome"}, id="c1"), call("time", {})]),
+        message_line(content="", thinking="Two "),
+        message_line(content="", thinking="cities."),
+        message_line(content="Checking"),
+        message_line(tool_calls=[call("weather", {"city": "Paris"}, id="c1")]),
+        message_line(content="", tool_calls=[call("weather", {"city": "Rome"}, id="c1"), call("time", {})]),
         line(DONE),
     )
     assert [chunk.kind for chunk in chunks].index("end") == len(chunks) - 1
     assert (response.reasoning, response.text, response.finish_reason) == ("Two cities.", "Checking", "tool_calls")
-    assert [(made.name, made.args) for made in response.tool_calls] == [
+    assert [(call_part.name, call_part.args) for call_part in response.tool_calls] == [
         ("weather", {"city": "Paris"}),
         ("weather", {"city": "Rome"}),
         ("time", {}),
     ]
-    ids = [made.id for made in response.tool_calls]
+    ids = [call_part.id for call_part in response.tool_calls]
     assert (ids[0], len(set(ids)), all(ids)) == ("c1", 3, True)
     assert (response.usage, response.model) == (tako.Usage(26, 30), "m:latest")
 
 
 def test_an_index_that_is_wrong_or_repeated_mixes_no_calls_up() -> None:
     calls = [{"function": {"index": 0, "name": name, "arguments": {"n": name}}} for name in ("a", "b")]
-    _, response = stream(says(tool_calls=calls), says(tool_calls=calls[:1]), line(DONE))
-    assert [made.args["n"] for made in response.tool_calls] == ["a", "b", "a"]
+    _, response = stream(message_line(tool_calls=calls), message_line(tool_calls=calls[:1]), line(DONE))
+    assert [call_part.args["n"] for call_part in response.tool_calls] == ["a", "b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -119,15 +119,15 @@ def test_an_index_that_is_wrong_or_repeated_mixes_no_calls_up() -> None:
         ({}, {}),
     ],
 )
-def test_arguments_are_read_alike_whole_and_streamed(arguments, args) -> None:
+def test_arguments_are_read_alike_complete_and_streamed(arguments, args) -> None:
     message = {"role": "assistant", "content": "", "tool_calls": [call("f", arguments)]}
     for response in (chat({**DONE, "message": message}), stream(line({**DONE, "message": message}))[1]):
-        assert [made.args for made in response.tool_calls] == [args]
+        assert [call_part.args for call_part in response.tool_calls] == [args]
         assert response.finish_reason == "tool_calls"
 
 
 @pytest.mark.parametrize(
-    ("word", "reason", "said"),
+    ("vendor_reason", "reason", "codes"),
     [
         ("stop", "stop", []),
         ("length", "length", []),
@@ -137,10 +137,10 @@ def test_arguments_are_read_alike_whole_and_streamed(arguments, args) -> None:
         (None, "stop", [notices.FINISH_MISSING]),
     ],
 )
-def test_every_reason_to_end_is_read_alike_whole_and_streamed(word, reason, said) -> None:
-    answer = {**DONE, "message": {"content": "Hi"}, "done_reason": word}
+def test_every_reason_to_end_is_read_alike_complete_and_streamed(vendor_reason, reason, codes) -> None:
+    answer = {**DONE, "message": {"content": "Hi"}, "done_reason": vendor_reason}
     for response in (chat(answer), stream(line(answer))[1]):
-        assert (response.finish_reason, [notice.code for notice in response.notices]) == (reason, said)
+        assert (response.finish_reason, [notice.code for notice in response.notices]) == (reason, codes)
 
 
 def test_an_answer_that_is_cut_by_length_says_so_even_with_calls() -> None:
@@ -149,14 +149,20 @@ def test_an_answer_that_is_cut_by_length_says_so_even_with_calls() -> None:
 
 
 def test_a_last_line_without_message_counts_or_line_end_is_an_end() -> None:
-    _, response = stream(says(content="Hi"), line({"model": "m", "done": True})[:-1])
+    _, response = stream(message_line(content="Hi"), line({"model": "m", "done": True})[:-1])
     assert (response.text, response.usage, response.finish_reason) == ("Hi", tako.Usage(), "stop")
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 400), max_size=6))
 def test_a_stream_reads_the_same_however_it_is_split(cuts) -> None:
-    body = b"\xef\xbb\xbf" + says(content="Hé\u2028!", thinking="ü") + b"\r\n\n" + line(DONE) + says(content="late")
+    body = (
+        b"\xef\xbb\xbf"
+        + message_line(content="Hé\u2028!", thinking="ü")
+        + b"\r\n\n"
+        + line(DONE)
+        + message_line(content="late")
+    )
     provider = Ollama("m", base_url="127.0.0.1:1")
     context = provider.context(tako.ChatRequest([tako.Message.user("Hi")]))
     decoder = ChatDecoder(provider, Exchange("", {}, context), tako_translator(provider))
@@ -176,7 +182,7 @@ def test_an_error_line_after_status_200_is_what_a_500_is() -> None:
     problem = {"error": "model runner has unexpectedly stopped"}
     for attempt in (
         lambda: chat(problem),
-        lambda: stream(says(content="Hi"), line(problem)),
+        lambda: stream(message_line(content="Hi"), line(problem)),
         lambda: stream(line(problem)),
     ):
         with pytest.raises(ServerError, match=r"^ollama:m: 500: model runner has unexpectedly stopped$") as caught:
@@ -218,7 +224,7 @@ def test_what_is_no_reply_is_a_response_error(body: bytes) -> None:
         Ollama("m", base_url=server.url).blocking.chat("Hi")
 
 
-def test_a_whole_reply_without_a_message_is_none() -> None:
+def test_a_complete_reply_without_a_message_is_none() -> None:
     with pytest.raises(ResponseError, match="no message"):
         chat({"status": "ok"})
 
@@ -228,7 +234,7 @@ def test_a_server_that_answers_in_one_piece_where_a_stream_was_asked_for_is_unde
         assert asyncio.run(Ollama("m", base_url=server.url).stream("Hi").response()).text == "Hi"
 
 
-def test_fields_that_tako_does_not_know_come_last_whole_and_streamed() -> None:
+def test_fields_that_tako_does_not_know_come_last_complete_and_streamed() -> None:
     message = {"content": "Hi", "seal": {"a": 1}, "tool_calls": [call("f", {}, id="c1")]}
     for response in (chat({**DONE, "message": message}), stream(line({"message": message}), line(DONE))[1]):
         assert [type(part).__name__ for part in response.message.parts] == ["TextPart", "ToolCallPart", "VendorPart"]

@@ -1,4 +1,4 @@
-"""What goes over the wire, and what is said of what does not."""
+"""Request bodies, and notices about what they can't have."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def body_of(messages, **fields):
     return sent(tako.ChatRequest(messages, **fields))
 
 
-def codes(found):
-    return [(notice.code, notice.path) for notice in found]
+def codes(received):
+    return [(notice.code, notice.path) for notice in received]
 
 
 def test_the_body_of_a_plain_question() -> None:
-    body, said = sent("Hello")
+    body, received = sent("Hello")
     assert body == {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": False}
-    assert said == []
+    assert received == []
 
 
 def test_parameters_go_in_options_over_those_of_the_provider_and_extra_wins_last() -> None:
@@ -55,7 +55,7 @@ def test_parameters_go_in_options_over_those_of_the_provider_and_extra_wins_last
         stop=["END"],
         extra={"options": {"top_k": 3, "seed": 8}, "keep_alive": "1h"},
     )
-    body, said = sent(request, options={"num_ctx": 8192, "temperature": 1.0}, keep_alive="5m")
+    body, received = sent(request, options={"num_ctx": 8192, "temperature": 1.0}, keep_alive="5m")
     assert body["options"] == {
         "num_ctx": 8192,
         "temperature": 0.5,
@@ -65,27 +65,27 @@ def test_parameters_go_in_options_over_those_of_the_provider_and_extra_wins_last
         "stop": ["END"],
         "top_k": 3,
     }
-    assert (body["keep_alive"], said) == ("1h", [])
+    assert (body["keep_alive"], received) == ("1h", [])
 
 
 def test_format_is_json_or_the_schema_itself() -> None:
     schema = {"type": "object", "properties": {"name": {"type": "string"}}}
     assert body_of([tako.Message.user("Hi")], response_format="json")[0]["format"] == "json"
-    body, said = body_of([tako.Message.user("Hi")], response_format=tako.JsonSchema("person", schema))
-    assert (body["format"], said) == (schema, [])
+    body, received = body_of([tako.Message.user("Hi")], response_format=tako.JsonSchema("person", schema))
+    assert (body["format"], received) == (schema, [])
 
 
 def test_format_gives_way_to_tools_that_it_would_keep_from_being_called() -> None:
     messages, look = [tako.Message.user("Hi")], [tako.Tool("look")]
-    body, noted = body_of(messages, response_format="json", tools=look)
+    body, received = body_of(messages, response_format="json", tools=look)
     assert "format" not in body
-    assert [notice.path for notice in noted] == ["response_format"]
+    assert [notice.path for notice in received] == ["response_format"]
     body, _ = body_of(messages, response_format="json", tools=look, tool_choice="none")
     assert body["format"] == "json"
 
 
 @pytest.mark.parametrize(
-    ("model", "wanted", "think", "said"),
+    ("model", "reasoning", "think", "expected_codes"),
     [
         ("qwen3", "low", "low", []),
         ("qwen3", "high", "high", []),
@@ -95,11 +95,13 @@ def test_format_gives_way_to_tools_that_it_would_keep_from_being_called() -> Non
         ("gpt-oss:20b", 5000, "medium", [(notices.CHANGED_PARAMETER, "reasoning")]),
     ],
 )
-def test_efforts_go_as_they_are_and_budgets_as_thinking_or_as_the_effort_of_gpt_oss(model, wanted, think, said) -> None:
-    body, found = body_of([tako.Message.user("Hi")], model=model, reasoning=wanted)
+def test_efforts_go_as_they_are_and_budgets_as_thinking_or_as_the_effort_of_gpt_oss(
+    model, reasoning, think, expected_codes
+) -> None:
+    body, received = body_of([tako.Message.user("Hi")], model=model, reasoning=reasoning)
     assert body["think"] == think
     assert type(body["think"]) is type(think)
-    assert codes(found) == said
+    assert codes(received) == expected_codes
 
 
 def test_images_are_bare_base64_beside_the_text() -> None:
@@ -109,17 +111,17 @@ def test_images_are_bare_base64_beside_the_text() -> None:
         ContentPart.image_url(f"data:image/png;base64,{PNG}"),
         ContentPart.text("this?"),
     ]
-    body, said = body_of([tako.Message.user(parts)])
+    body, received = body_of([tako.Message.user(parts)])
     assert body["messages"] == [{"role": "user", "content": "What is this?", "images": [PNG, PNG]}]
-    assert said == []
+    assert received == []
 
 
 def test_a_url_is_left_out_with_a_notice_that_says_how_to_have_it_fetched() -> None:
     parts = [ContentPart.text("What?"), ContentPart.image_url("https://example.com/cat.png")]
-    body, said = body_of([tako.Message.user(parts)])
+    body, received = body_of([tako.Message.user(parts)])
     assert body["messages"] == [{"role": "user", "content": "What?"}]
-    assert codes(said) == [(notices.UNSUPPORTED_URL, "messages[0].content[1]")]
-    assert "url_prefetch=True" in said[0].message
+    assert codes(received) == [(notices.UNSUPPORTED_URL, "messages[0].content[1]")]
+    assert "url_prefetch=True" in received[0].message
 
 
 def picture_server():
@@ -138,10 +140,10 @@ def test_urls_are_fetched_where_that_is_turned_on() -> None:
         result = tako.Message.tool("c1", [ContentPart.text("Seen: "), url])
         parts = [ContentPart.image("image/png", PNG), url, ContentPart.text("What?")]
         request = tako.ChatRequest([tako.Message.user(parts), call, result])
-        body, said = sent(request, url_prefetch=LOCAL)
+        body, received = sent(request, url_prefetch=LOCAL)
     assert body["messages"][0] == {"role": "user", "content": "What?", "images": [PNG, PNG]}
     assert body["messages"][2] == {"role": "tool", "tool_name": "look", "content": "Seen: ", "images": [PNG]}
-    assert (said, len(pictures.requests)) == ([], 1)
+    assert (received, len(pictures.requests)) == ([], 1)
 
 
 def test_a_refused_fetch_is_its_own_error_and_nothing_is_sent() -> None:
@@ -180,11 +182,11 @@ def test_a_fetched_image_passes_through_the_translator_as_an_image() -> None:
     try:
         with picture_server() as pictures:
             parts = [ContentPart.text("What?"), ContentPart.image_url(f"{pictures.url}/cat.png")]
-            body, said = sent(tako.ChatRequest([tako.Message.user(parts)]), url_prefetch=LOCAL)
+            body, received = sent(tako.ChatRequest([tako.Message.user(parts)]), url_prefetch=LOCAL)
     finally:
         tako.unregister(blind)
     assert body["messages"][0].get("images", []) == []
-    assert codes(said) == [("no_pictures", "messages[0].content[1]")]
+    assert codes(received) == [("no_pictures", "messages[0].content[1]")]
 
 
 def test_a_turn_of_tools_names_the_tools_and_keeps_the_order_of_the_calls() -> None:
@@ -202,7 +204,7 @@ def test_a_turn_of_tools_names_the_tools_and_keeps_the_order_of_the_calls() -> N
         tako.Message.tool("c1", "18 °C", is_error=True),
         tako.Message.tool("gone", "who asked?"),
     ]
-    body, said = body_of(messages, tools=[WEATHER])
+    body, received = body_of(messages, tools=[WEATHER])
     assert body["messages"][1:] == [
         {
             "role": "assistant",
@@ -223,7 +225,7 @@ def test_a_turn_of_tools_names_the_tools_and_keeps_the_order_of_the_calls() -> N
             "function": {"name": "weather", "description": "The weather", "parameters": WEATHER.input_schema},
         }
     ]
-    assert codes(said) == [(notices.ERROR_FLAG, "messages[3].content[0]")]
+    assert codes(received) == [(notices.ERROR_FLAG, "messages[3].content[0]")]
 
 
 def test_an_id_that_is_used_again_means_the_latest_call() -> None:
@@ -234,7 +236,7 @@ def test_an_id_that_is_used_again_means_the_latest_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "wire", "said"),
+    ("args", "wire", "expected_codes"),
     [
         ('{"city": "Paris"}', {"city": "Paris"}, []),
         ('{"city": "Par', {"arguments": '{"city": "Par'}, [notices.CHANGED_PART]),
@@ -242,14 +244,14 @@ def test_an_id_that_is_used_again_means_the_latest_call() -> None:
         (None, {"arguments": None}, [notices.CHANGED_PART]),
     ],
 )
-def test_arguments_are_always_an_object(args, wire, said) -> None:
-    body, found = body_of([tako.Message.assistant([ContentPart.tool_call("c", "weather", args)])])
+def test_arguments_are_always_an_object(args, wire, expected_codes) -> None:
+    body, received = body_of([tako.Message.assistant([ContentPart.tool_call("c", "weather", args)])])
     assert body["messages"][0]["tool_calls"][0]["function"]["arguments"] == wire
-    assert [notice.code for notice in found] == said
+    assert [notice.code for notice in received] == expected_codes
 
 
 @pytest.mark.parametrize(
-    ("choice", "there", "code"),
+    ("choice", "has_tools", "code"),
     [
         (None, True, None),
         ("auto", True, None),
@@ -258,13 +260,13 @@ def test_arguments_are_always_an_object(args, wire, said) -> None:
         ("weather", True, notices.UNSUPPORTED_PARAMETER),
     ],
 )
-def test_tool_choice_has_no_wire(choice, there, code) -> None:
-    body, said = body_of([tako.Message.user("Hi")], tools=[WEATHER], tool_choice=choice)
-    assert ("tools" in body) is there
-    assert codes(said) == ([(code, "tool_choice")] if code else [])
+def test_tool_choice_has_no_wire(choice, has_tools, code) -> None:
+    body, received = body_of([tako.Message.user("Hi")], tools=[WEATHER], tool_choice=choice)
+    assert ("tools" in body) is has_tools
+    assert codes(received) == ([(code, "tool_choice")] if code else [])
 
 
-def test_what_cannot_be_carried_is_said() -> None:
+def test_parts_that_cannot_be_sent_have_notices() -> None:
     messages = [
         tako.Message.system([ContentPart.image("image/png", PNG), ContentPart.text("Be brief.")]),
         tako.Message.user(
@@ -275,12 +277,12 @@ def test_what_cannot_be_carried_is_said() -> None:
         ),
         tako.Message.tool("c", [ContentPart.text("ok"), ReasoningPart("x", State(Origin("ollama")))]),
     ]
-    body, said = body_of(messages, metadata={"user": "1"})
+    body, received = body_of(messages, metadata={"user": "1"})
     assert body["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "tool", "tool_name": "x", "content": "ok"},
     ]
-    assert sorted(codes(said)) == sorted(
+    assert sorted(codes(received)) == sorted(
         [
             (notices.MISPLACED_PART, "messages[0].content[0]"),
             (notices.EMPTY_TEXT, "messages[1].content[0]"),
@@ -303,18 +305,18 @@ def test_a_strict_request_is_refused_before_the_network() -> None:
 
 
 def test_a_reply_goes_back_as_it_came() -> None:
-    said = {
+    message = {
         "role": "assistant",
         "content": "Hm",
         "thinking": "Why?",
         "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}],
     }
-    with serve(reply(json={**ANSWER, "message": said})) as server:
+    with serve(reply(json={**ANSWER, "message": message})) as server:
         provider = Ollama("m", base_url=server.url)
         first = provider.blocking.chat("Hi")
         history = [tako.Message.user("Hi"), first.message, tako.Message.tool(first.tool_calls[0].id, "1")]
         second = provider.blocking.chat(history)
-    assert server.requests[1].json["messages"][1] == said
+    assert server.requests[1].json["messages"][1] == message
     assert second.notices == []
 
 
@@ -322,8 +324,8 @@ def test_a_provider_goes_through_a_pickle() -> None:
     with serve(reply(json=ANSWER)) as server:
         provider = Ollama("m", base_url=server.url, options={"num_ctx": 5}, url_prefetch=True)
         provider.blocking.chat("Hi")
-        again = pickle.loads(pickle.dumps(provider))
-        assert again.blocking.chat("Hi").text == "Hi"
+        copy = pickle.loads(pickle.dumps(provider))
+        assert copy.blocking.chat("Hi").text == "Hi"
     assert server.requests[0].json == server.requests[1].json
 
 
@@ -344,8 +346,8 @@ conversations = st.lists(
 )
 
 
-def placed(messages) -> int:
-    """Count what is on the wire, of messages of one part each."""
+def count_parts(messages) -> int:
+    """Count the parts in a body's messages, which have one part each."""
     count = 0
     for message in messages:
         if message["role"] == "tool":
@@ -366,7 +368,7 @@ def test_any_conversation_is_encoded_and_every_part_is_on_the_wire_or_noted(mess
     translator = tako.Translator(encode_part, lambda block: None)
     body = encode_body(request, translator, context, model="m", stream=False, options={}, keep_alive=None)
     lost = [notice for notice in context.notices if notice.code not in (notices.CHANGED_PART, notices.ERROR_FLAG)]
-    assert placed(body["messages"]) + len(lost) == len(singles)
+    assert count_parts(body["messages"]) + len(lost) == len(singles)
 
 
 async def both(request, provider):
@@ -376,7 +378,7 @@ async def both(request, provider):
 def test_a_stream_asks_for_one_and_is_otherwise_the_same() -> None:
     with serve(reply(json=ANSWER)) as server:
         asyncio.run(both("Hi", Ollama("m", base_url=server.url, options={"num_ctx": 9})))
-    whole, streamed = (request.json for request in server.requests)
-    assert (whole.pop("stream"), streamed.pop("stream")) == (False, True)
-    assert whole == streamed
+    complete, streamed = (request.json for request in server.requests)
+    assert (complete.pop("stream"), streamed.pop("stream")) == (False, True)
+    assert complete == streamed
     assert {request.path for request in server.requests} == {"/api/chat"}

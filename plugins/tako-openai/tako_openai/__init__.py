@@ -30,15 +30,15 @@ class OpenAI(ResponsesProvider):
         api: "responses", "chat" (Chat Completions), or "auto". "auto" uses the Responses API at OpenAI's and Azure's
             own addresses, except for models before gpt-5 that don't reason, and Chat Completions anywhere else.
         require_finish: False accepts streams that end without a finish reason and without ``[DONE]``.
-        reasoning_field: The field in which a server wants its own reasoning back, such as "reasoning_content". None is
-            the field in which it came, "" sends none.
+        reasoning_field: The field in which a server needs its own reasoning back, such as "reasoning_content". None
+            uses the field that the server sent it in; "" sends none.
     """
 
     name = "openai"
     key_variable = "OPENAI_API_KEY"
     file_purpose = "user_data"
     vendor_url = str(BASE_URL)
-    conformance = "completions"  # at a scripted server, as at any that isn't OpenAI's own
+    conformance = "completions"  # tests use another server than OpenAI's own
 
     def __init__(
         self,
@@ -68,5 +68,5 @@ class OpenAI(ResponsesProvider):
             self.add_headers({"openai-project": project})
 
     def dialect_of(self, model: str) -> Dialect:
-        """Return how this model's wire differs."""
+        """Return the differences of this model's API."""
         return for_openai(self.dialect, model)

@@ -118,8 +118,8 @@ def test_reasoning_models_take_their_limit_as_max_completion_tokens(model: str) 
 
 def test_output_of_one_shape() -> None:
     assert body(user(ContentPart.text("?"), response_format="json"))["response_format"] == {"type": "json_object"}
-    wanted = JsonSchema("place", SCHEMA, strict=False)
-    assert body(user(ContentPart.text("?"), response_format=wanted))["response_format"] == {
+    schema = JsonSchema("place", SCHEMA, strict=False)
+    assert body(user(ContentPart.text("?"), response_format=schema))["response_format"] == {
         "type": "json_schema",
         "json_schema": {"name": "place", "schema": SCHEMA, "strict": False},
     }
