@@ -49,7 +49,7 @@ def encode_part(
         case VendorPart():
             return encode_vendor_part(part, context)
         case TextPart():
-            block = _text(part, context)
+            block = _encode_text(part, context)
         case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart() | FileIdPart():
             block = encode_media(part, context)
         case ToolCallPart():
@@ -57,9 +57,9 @@ def encode_part(
                 "toolUse": {"toolUseId": part.id, "name": part.name, "input": encode_arguments(part.args, context)}
             }
         case ToolResultPart():
-            block = _result(part, rules_for(context.origin.model), context)
+            block = _encode_result(part, rules_for(context.origin.model), context)
         case ReasoningPart():
-            block = _reasoning(part, context)
+            block = _encode_reasoning(part, context)
         case _:  # a part of a later version, or of a plugin that wraps the translator
             return None
     return complete(block, part, context) if block is not None else None
@@ -136,7 +136,7 @@ def citation_of(citation: dict[str, Any]) -> Citation:
     )
 
 
-def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
+def _encode_text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     state = part.state.data if part.state is not None and context.accepts(part, part.state.origin) else {}
     cited = as_object(state.get("citationsContent"))
     if cited is not None:
@@ -147,8 +147,8 @@ def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     return {"text": part.text}
 
 
-def _result(part: ToolResultPart, rules: Rules, context: PartContext) -> dict[str, Any]:
-    result: dict[str, Any] = {"toolUseId": part.id, "content": _result_content(part, context)}
+def _encode_result(part: ToolResultPart, rules: Rules, context: PartContext) -> dict[str, Any]:
+    result: dict[str, Any] = {"toolUseId": part.id, "content": _encode_result_content(part, context)}
     if part.is_error and rules.converse.status:
         result["status"] = "error"
     elif part.is_error:
@@ -159,7 +159,7 @@ def _result(part: ToolResultPart, rules: Rules, context: PartContext) -> dict[st
     return {"toolResult": result}
 
 
-def _result_content(part: ToolResultPart, context: PartContext) -> list[dict[str, Any]]:
+def _encode_result_content(part: ToolResultPart, context: PartContext) -> list[dict[str, Any]]:
     """Return a str as text, an object as JSON, parts as blocks. The API takes no other JSON, so that goes as text."""
     if isinstance(part.result, str):
         return [{"text": part.result}] if part.result.strip() else []
@@ -171,7 +171,7 @@ def _result_content(part: ToolResultPart, context: PartContext) -> list[dict[str
     return encode_inner(parts, context, accepted=(TextPart, *MEDIA), is_moved=lambda block: "audio" in block)
 
 
-def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
+def _encode_reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
     if is_foreign(part, context):
         return None
     content = as_object(part.state.data.get("reasoningContent")) if part.state is not None else None

@@ -40,12 +40,12 @@ def encode_request(
     if system:
         body["system"] = content_of(system)
     body["messages"] = [{"role": turn.role, "content": content_of(turn.items)} for turn in turns]
-    if tools := _tools(request, turns, rules, context):
+    if tools := _tool_config(request, turns, rules, context):
         body["toolConfig"] = tools
     if request.metadata:
         body["requestMetadata"] = request.metadata
     if isinstance(request.response_format, JsonSchema):
-        body["outputConfig"] = {"textFormat": _format(request.response_format)}
+        body["outputConfig"] = {"textFormat": _text_format(request.response_format)}
     elif request.response_format is not None:
         text = "response_format was left out: Converse has no JSON mode without a schema; give a JsonSchema"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format")
@@ -54,14 +54,14 @@ def encode_request(
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: Converse doesn't have it", name)
     forced = bool({"any", "tool"} & body.get("toolConfig", {}).get("toolChoice", {}).keys())
     thinking = encode_reasoning(request, rules, context, forced=forced, open_calls=has_open_calls(turns))
-    if inference := dict(_inference(request, rules, thinking.get(MODEL_FIELDS, {}), context)):
+    if inference := dict(_inference_config(request, rules, thinking.get(MODEL_FIELDS, {}), context)):
         body["inferenceConfig"] = inference
     body = merge(body, thinking)
     drop_refused_fields(body, rules, context)
     return body
 
 
-def _inference(
+def _inference_config(
     request: ChatRequest, rules: Rules, thinking_fields: dict[str, Any], context: PartContext
 ) -> Iterator[tuple[str, Any]]:
     """Yield limits, sampling and stop sequences. ``thinking_fields`` ask the model to think."""
@@ -80,7 +80,7 @@ def _inference(
             yield "stopSequences", stops
 
 
-def _tools(request: ChatRequest, turns: list[Turn], rules: Rules, context: PartContext) -> dict[str, Any]:
+def _tool_config(request: ChatRequest, turns: list[Turn], rules: Rules, context: PartContext) -> dict[str, Any]:
     """Declare the tools. Converse refuses a history with calls without them, even if the model may call none."""
     names = dict.fromkeys(called_tools(turns))
     choice = request.tool_choice
@@ -89,10 +89,10 @@ def _tools(request: ChatRequest, turns: list[Turn], rules: Rules, context: PartC
         if not names:
             text = "Converse can't forbid tools, so they were left out"
         context.notice(notices.CHANGED_PARAMETER, text, "tool_choice")
-        return {"tools": _declared(request, rules, context)} if names else {}
+        return {"tools": _declare_tools(request, rules, context)} if names else {}
     if request.tools:
-        config: dict[str, Any] = {"tools": _declared(request, rules, context)}
-        if choice is not None and (tool_choice := _choice(choice, rules, context)):
+        config: dict[str, Any] = {"tools": _declare_tools(request, rules, context)}
+        if choice is not None and (tool_choice := _tool_choice(choice, rules, context)):
             config["toolChoice"] = tool_choice
         return config
     if choice is not None:
@@ -106,7 +106,7 @@ def _tools(request: ChatRequest, turns: list[Turn], rules: Rules, context: PartC
     return {"tools": [{"toolSpec": {"name": name, "inputSchema": {"json": EMPTY_SCHEMA}}} for name in names]}
 
 
-def _choice(choice: str, rules: Rules, context: PartContext) -> dict[str, Any] | None:
+def _tool_choice(choice: str, rules: Rules, context: PartContext) -> dict[str, Any] | None:
     """Return which tool to call, as far as the model accepts it. "auto" is the default; some models have no choice."""
     if choice == "auto":
         return None
@@ -122,13 +122,13 @@ def _choice(choice: str, rules: Rules, context: PartContext) -> dict[str, Any] |
     return None
 
 
-def _declared(request: ChatRequest, rules: Rules, context: PartContext) -> list[dict[str, Any]]:
+def _declare_tools(request: ChatRequest, rules: Rules, context: PartContext) -> list[dict[str, Any]]:
     """Declare the tools, each with its cache point; a tool's ``extra`` goes into its ``toolSpec``."""
     tools = [
         (i, tool) for i, tool in enumerate(request.tools) if isinstance(tool, Tool) or tool.provider == context.provider
     ]
     declared: list[dict[str, Any]] = []
-    for (i, tool), block in zip(tools, encode_tools(request, context, _tool), strict=True):
+    for (i, tool), block in zip(tools, encode_tools(request, context, _tool_spec), strict=True):
         declared.append({"toolSpec": block} if "inputSchema" in block else block)
         mark = isinstance(tool, Tool) and cache_mark(tool.cache, "tools", f"tools[{i}].cache", rules, context)
         if mark:
@@ -136,7 +136,7 @@ def _declared(request: ChatRequest, rules: Rules, context: PartContext) -> list[
     return declared
 
 
-def _tool(tool: Tool) -> dict[str, Any]:
+def _tool_spec(tool: Tool) -> dict[str, Any]:
     spec: dict[str, Any] = {"name": tool.name}
     if tool.description:
         spec["description"] = tool.description
@@ -146,6 +146,6 @@ def _tool(tool: Tool) -> dict[str, Any]:
     return spec
 
 
-def _format(response_format: JsonSchema) -> dict[str, Any]:
+def _text_format(response_format: JsonSchema) -> dict[str, Any]:
     schema = {"schema": msgspec.json.encode(response_format.schema).decode(), "name": response_format.name}
     return {"type": "json_schema", "structure": {"jsonSchema": schema}}

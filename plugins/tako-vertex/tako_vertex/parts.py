@@ -38,7 +38,7 @@ TOKEN = "continuationToken"  # noqa: S105 - the name of a field
 """A paused reply continues with this. It comes with the candidate, and goes back next to the contents."""
 MINTED_PREFIX = "vertex_"
 """The prefix of ids that tako gives to calls without one. They aren't sent to Gemini."""
-IMAGES = (*IMAGE_TYPES, "image/heic", "image/heif")
+GEMINI_IMAGE_TYPES = (*IMAGE_TYPES, "image/heic", "image/heif")
 RAW_AUDIO = ("audio/l16", "audio/pcm")
 """Types of audio without a header, which a stream sends in several parts."""
 
@@ -54,15 +54,15 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
         case VendorPart():
             return encode_vendor_part(part, context)
         case TextPart():
-            block = _text(part, context)
+            block = _encode_text(part, context)
         case ReasoningPart():
-            block = _reasoning(part, context)
+            block = _encode_reasoning(part, context)
         case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart() | FileIdPart():
-            block = _media(part, context)
+            block = _encode_media(part, context)
         case ToolCallPart():
-            block = _call(part, context)
+            block = _encode_call(part, context)
         case ToolResultPart():
-            block = _result(part, context)
+            block = _encode_result(part, context)
         case _:  # a part of a later version, or of a plugin that wraps the translator
             return None
     return complete(block, part, context) if block is not None else None
@@ -134,7 +134,7 @@ def gemini_rules(model: str) -> Rules:
     return rules if rules.family else rules_of("gemini-2.5-flash")
 
 
-def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
+def _encode_text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     """Keep an empty text if it has state, because Gemini signs such parts, too."""
     if not part.text and not part.state:
         note_empty(part, context)
@@ -142,7 +142,7 @@ def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     return {"text": part.text}
 
 
-def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
+def _encode_reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | None:
     if is_foreign(part, context):
         return None
     if not part.text and not (part.state and part.state.data):
@@ -151,7 +151,7 @@ def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | No
     return {"text": part.text, "thought": True}
 
 
-def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
+def _encode_media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
     """Encode an image or a file. Gemini accepts nearly any type, and needs one with every URL."""
     media = read_media(part, context, schemes=("gs", "https", "http"))
     if media is None:
@@ -160,7 +160,7 @@ def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
     url = media.url or (media.id if "://" in media.id else "")
     if media.url.startswith("http:") or (media.url and not mime and context.fetches):
         return {"text": FETCHING} if is_fetched(media, part, context) else None
-    if "/" not in mime or (media.kind == "image" and mime not in IMAGES and not is_own(part, context)):
+    if "/" not in mime or (media.kind == "image" and mime not in GEMINI_IMAGE_TYPES and not is_own(part, context)):
         unsupported(media, context, "" if mime else "give mime=, because Gemini needs the type")
         return None
     if media.data:
@@ -173,19 +173,19 @@ def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
     return None
 
 
-def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
+def _encode_call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
     """Return the call. A call by Gemini that had no arguments goes back without them; its state says so."""
     args = encode_arguments(part.args, context)
     has_no_args = not args and part.state is not None and context.accepts(part, part.state.origin)
-    return {"functionCall": {**_id(part.id), "name": part.name, **({} if has_no_args else {"args": args})}}
+    return {"functionCall": {**_id_field(part.id), "name": part.name, **({} if has_no_args else {"args": args})}}
 
 
-def _id(id: str) -> dict[str, str]:
+def _id_field(id: str) -> dict[str, str]:
     """Return the id that a vendor gave. Gemini matches calls without one by their order."""
     return {"id": id} if id and not id.startswith(MINTED_PREFIX) else {}
 
 
-def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None:
+def _encode_result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None:
     """Return the response: an object as it is, anything else as "result" or "error", as Google's SDK does."""
     name = _function_name(part.id, context)
     if name is None:
@@ -195,7 +195,7 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None
     value = part.result
     inner = result_parts(part)
     if inner is not None:
-        value, media = _result_content(inner, context)
+        value, media = _encode_result_content(inner, context)
     if _has_reference(value):
         text = "a result with the key $ref was sent as text, because Gemini reads that key as a reference"
         context.notice(notices.CHANGED_PART, text)
@@ -205,7 +205,7 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any] | None
         response = {"error": value}
     elif response is None:
         response = {"result": value}
-    function_response: dict[str, Any] = {**_id(part.id), "name": name, "response": response}
+    function_response: dict[str, Any] = {**_id_field(part.id), "name": name, "response": response}
     return {"functionResponse": {**function_response, "parts": media} if media else function_response}
 
 
@@ -221,7 +221,7 @@ def _has_reference(value: Any) -> bool:
     return False
 
 
-def _result_content(parts: list[Part], context: PartContext) -> tuple[str, list[dict[str, Any]]]:
+def _encode_result_content(parts: list[Part], context: PartContext) -> tuple[str, list[dict[str, Any]]]:
     # a result can't have signatures, so a text that is only a signature is empty there
     unsigned = [TextPart(part.text) if isinstance(part, TextPart) else part for part in parts]
     blocks = encode_inner(unsigned, context, accepted=(TextPart, *MEDIA))

@@ -83,12 +83,12 @@ def note_abnormal_end(reply: Reply | None, candidate: Candidate | None, context:
     feedback = reply.prompt_feedback if reply is not None else None
     if candidate is None:
         if feedback is not None and feedback.block_reason:
-            _blocked(context, f"the prompt was refused: {feedback.block_reason}", feedback.block_reason_message)
+            _note_blocked(context, f"the prompt was refused: {feedback.block_reason}", feedback.block_reason_message)
     elif not candidate.finish_reason:
         context.notice(notices.FINISH_MISSING, "the reply ended without a finish reason", "")
     elif finish_reason(candidate.finish_reason, has_calls=False) not in NORMAL_REASONS:
-        _blocked(context, f"the reply was stopped: {candidate.finish_reason}", candidate.finish_message)
+        _note_blocked(context, f"the reply was stopped: {candidate.finish_reason}", candidate.finish_message)
 
 
-def _blocked(context: PartContext, text: str, reason: str | None) -> None:
+def _note_blocked(context: PartContext, text: str, reason: str | None) -> None:
     context.notice(notices.BLOCKED, f"{text} ({reason})" if reason else text, "")

@@ -46,11 +46,11 @@ def encode_request(
     if conversation.token is not None:
         body[TOKEN] = conversation.token
     context.path = ""
-    body.update(_tools(request, context))
+    body.update(_tool_fields(request, context))
     config = dict(_generation_config(request, rules, context))
     if config:
         body["generationConfig"] = config
-    if request.metadata and (accepted_labels := dict(_labels(request.metadata, context, supported=labels))):
+    if request.metadata and (accepted_labels := dict(_valid_labels(request.metadata, context, supported=labels))):
         body["labels"] = accepted_labels
     if request.parallel_tool_calls is not None:
         text = "parallel_tool_calls was left out: Gemini decides whether it calls in parallel"
@@ -58,7 +58,7 @@ def encode_request(
     return merge_extra(body, request.extra)
 
 
-def _tools(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, Any]]:
+def _tool_fields(request: ChatRequest, context: PartContext) -> Iterator[tuple[str, Any]]:
     choice = request.tool_choice
     if not request.tools:
         if choice is not None:
@@ -104,11 +104,11 @@ def _generation_config(request: ChatRequest, rules: Rules, context: PartContext)
     elif request.response_format is not None:
         text = "response_format was left out: Gemini before 3 has no JSON mode with tools"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format")
-    if request.reasoning is not None and (thinking_config := _thinking(request.reasoning, rules, context)):
+    if request.reasoning is not None and (thinking_config := _thinking_config(request.reasoning, rules, context)):
         yield "thinkingConfig", thinking_config
 
 
-def _thinking(requested: int | str, rules: Rules, context: PartContext) -> dict[str, Any]:
+def _thinking_config(requested: int | str, rules: Rules, context: PartContext) -> dict[str, Any]:
     """Ask for thinking and its text. Gemini 3 and later take a level, earlier models a budget in tokens."""
     effort = requested.lower() if isinstance(requested, str) else "none" if requested == 0 else None
     if not rules.thinks:
@@ -120,11 +120,11 @@ def _thinking(requested: int | str, rules: Rules, context: PartContext) -> dict[
     if rules.budgets is None:
         level = effort_for(requested if effort is None else effort, rules.efforts, context)
         return {"thinkingLevel": level.upper(), **({} if effort == "none" else {"includeThoughts": True})}
-    budget = _budget(requested if effort is None else effort, rules, context)
+    budget = _thinking_budget(requested if effort is None else effort, rules, context)
     return {"thinkingBudget": budget, **({"includeThoughts": True} if budget and effort != "none" else {})}
 
 
-def _budget(requested: int | str, rules: Rules, context: PartContext) -> int:
+def _thinking_budget(requested: int | str, rules: Rules, context: PartContext) -> int:
     """Return the budget for an effort, or the nearest number of tokens that the model accepts."""
     minimum, maximum = rules.budgets or (0, 0)
     tokens = 0 if requested == "none" else THINKING_BUDGETS[requested] if isinstance(requested, str) else requested
@@ -136,7 +136,7 @@ def _budget(requested: int | str, rules: Rules, context: PartContext) -> int:
     return budget
 
 
-def _labels(metadata: dict[str, str], context: PartContext, *, supported: bool) -> Iterator[tuple[str, str]]:
+def _valid_labels(metadata: dict[str, str], context: PartContext, *, supported: bool) -> Iterator[tuple[str, str]]:
     """Yield the valid labels: short, in lower case, of letters, digits, underscores and dashes."""
     for key, raw in metadata.items():
         value = str(raw)

@@ -52,7 +52,7 @@ class GeminiDecoder:
         self._provider = provider
         self._context = exchange.context
         self._decode = translator.decode
-        self._frames = Frames(provider.max_event_bytes)
+        self._frames = FrameSplitter(provider.max_event_bytes)
         self._calls = ToolCallDecoder()
         self._usage: UsageMetadata | None = None
         self._final_candidate: Candidate | None = None
@@ -246,7 +246,7 @@ class GeminiDecoder:
         )
 
 
-class Frames:
+class FrameSplitter:
     """Splits a body into JSON texts. The first byte that isn't white space tells a JSON array from events."""
 
     def __init__(self, max_bytes: int) -> None:

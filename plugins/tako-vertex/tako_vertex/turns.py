@@ -55,12 +55,12 @@ class Conversation:
         for n, (role, placed_blocks) in enumerate(self._turns):
             if role == "model":
                 next_blocks = self._turns[n + 1][1] if n + 1 < len(self._turns) else []
-                parts, calls = self._model(placed_blocks, next_blocks, context)
+                parts, calls = self._encode_model_turn(placed_blocks, next_blocks, context)
                 tokens = [block[TOKEN] for block in parts if TOKEN in block]
                 parts = [block for block in parts if TOKEN not in block]
                 self.token = tokens[-1] if tokens and n + 1 == len(self._turns) else None
             else:
-                parts, calls = self._user(placed_blocks, calls, context), []
+                parts, calls = self._encode_user_turn(placed_blocks, calls, context), []
             if parts and contents and contents[-1]["role"] == role:
                 contents[-1]["parts"] += parts
             elif parts:
@@ -97,7 +97,7 @@ class Conversation:
         else:
             self._turns.append((side, [placed]))
 
-    def _model(
+    def _encode_model_turn(
         self, placed_blocks: list[PlacedBlock], next_blocks: list[PlacedBlock], context: PartContext
     ) -> tuple[list[Block], list[tuple[str, str]]]:
         """Return the parts of a model's turn without unanswered calls, and the ids and names of its calls."""
@@ -120,7 +120,7 @@ class Conversation:
             blocks[first_call] |= PLACEHOLDER
         return blocks, calls
 
-    def _user(
+    def _encode_user_turn(
         self, placed_blocks: list[PlacedBlock], calls: list[tuple[str, str]], context: PartContext
     ) -> list[Block]:
         """Return the parts of a user's turn: first the responses, in the order of the calls."""
