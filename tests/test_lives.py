@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tako import Capabilities, ChatRequest, Message, Provider, providers
 from tako.builtin.guard import AHEAD
 from tako.cli import main
-from tako.kit.completions.discovery import read_listing
+from tako.kit.completions.discovery import capabilities_in
 from tako.kit.models import ModelTable
 from tako.testing.server import reply, serve
 
@@ -104,12 +104,14 @@ def test_another_address_is_not_the_vendor_s(name: str, at: Callable[..., Provid
 
 def test_a_server_says_it_of_its_models() -> None:
     said = {"id": "m", "shutdown_date": "2027-01-14"}
-    assert read_listing({"data": [said]}, "m")["retires"] == date(2027, 1, 14)
+    assert capabilities_in({"data": [said]}, "m")["retires"] == date(2027, 1, 14)
     mistral = {"id": "m", "deprecation": "2027-02-28T12:00:00Z", "deprecation_replacement_model": "m-2"}
-    found = read_listing({"data": [mistral]}, "m")
+    found = capabilities_in({"data": [mistral]}, "m")
     assert (found["retires"], found["replacement"]) == (date(2027, 2, 28), "m-2")
     for odd in (None, "soon", 5, ""):
-        assert "retires" not in read_listing({"data": [{"id": "m", "shutdown_date": odd, "expiration_date": odd}]}, "m")
+        assert "retires" not in capabilities_in(
+            {"data": [{"id": "m", "shutdown_date": odd, "expiration_date": odd}]}, "m"
+        )
 
 
 def test_what_a_server_says_is_noted_at_any_address() -> None:

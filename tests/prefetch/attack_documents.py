@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from . import attack_addresses, attack_answers, attack_urls
+from . import attack_addresses, attack_responses, attack_urls
 from .cases import Case, served
 from .scripted import CANARY, PNG, answer
 
@@ -89,8 +89,8 @@ def limits() -> Iterator[Case]:
 _SAME = [
     *attack_addresses.CASES,
     *attack_urls.CASES,
-    *attack_answers.sizes(),
-    *attack_answers.codings(),
-    *attack_answers.statuses(),
+    *attack_responses.sizes(),
+    *attack_responses.codings(),
+    *attack_responses.statuses(),
 ]
 CASES = (*as_documents(_SAME), *types(), *limits())

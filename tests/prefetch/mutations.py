@@ -19,7 +19,7 @@ import tako.kit.prefetch
 import tako.url_prefetch
 from tako.kit.tls import tls_context
 
-from . import attack_addresses, attack_answers, attack_urls
+from . import attack_addresses, attack_responses, attack_urls
 from .cases import failing
 from .clock import run
 
@@ -194,39 +194,41 @@ MUTATIONS = (
         'Refusal("protocol", str(error))',
     ),
     # answers, in answer.py
-    Mutation("any status", "answer", "if response.status != 200:", "if False:"),
-    Mutation("300 is a redirect", "answer", "frozenset({301,", "frozenset({300, 301,"),
-    Mutation("the first of many Locations", "answer", "if len(locations) != 1:", "if not locations:"),
-    Mutation("content codings", "answer", "if any(value.lower() !=", "if False and any(value.lower() !="),
+    Mutation("any status", "response", "if response.status != 200:", "if False:"),
+    Mutation("300 is a redirect", "response", "frozenset({301,", "frozenset({300, 301,"),
+    Mutation("the first of many Locations", "response", "if len(locations) != 1:", "if not locations:"),
+    Mutation("content codings", "response", "if any(value.lower() !=", "if False and any(value.lower() !="),
     Mutation(
         "the last content coding",
-        "answer",
+        "response",
         'in _values(response, b"content-encoding"))',
         'in _values(response, b"content-encoding")[:1])',
     ),
-    Mutation("length and chunks", "answer", "if lengths and codings:", "if False:"),
+    Mutation("length and chunks", "response", "if lengths and codings:", "if False:"),
     Mutation(
         "declared length over the cap",
-        "answer",
+        "response",
         "if lengths and int(lengths[0]) > limit:",
         "if lengths and int(lengths[0]) < 0:",
     ),
-    Mutation("bytes are not counted", "answer", "if self._size > self._limit:", "if False:"),
-    Mutation("one byte more", "answer", "if self._size > self._limit:", "if self._size > self._limit + 1:"),
-    Mutation("one byte less", "answer", "if self._size > self._limit:", "if self._size >= self._limit:"),
-    Mutation("any type", "answer", "if declared not in types:", 'if not declared.startswith("image/"):'),
-    Mutation("the first of many types", "answer", "if len(values) == 1 else None", "if values else None"),
-    Mutation("types by their beginning", "answer", "_MEDIA_TYPE.fullmatch(values[0])", "_MEDIA_TYPE.match(values[0])"),
-    Mutation("no magic bytes", "answer", "if fits and self._size:", "if True:"),
+    Mutation("bytes are not counted", "response", "if self._size > self._limit:", "if False:"),
+    Mutation("one byte more", "response", "if self._size > self._limit:", "if self._size > self._limit + 1:"),
+    Mutation("one byte less", "response", "if self._size > self._limit:", "if self._size >= self._limit:"),
+    Mutation("any type", "response", "if declared not in types:", 'if not declared.startswith("image/"):'),
+    Mutation("the first of many types", "response", "if len(values) == 1 else None", "if values else None"),
+    Mutation(
+        "types by their beginning", "response", "_MEDIA_TYPE.fullmatch(values[0])", "_MEDIA_TYPE.match(values[0])"
+    ),
+    Mutation("no magic bytes", "response", "if fits and self._size:", "if True:"),
     Mutation(
         "any image for any other",
-        "answer",
+        "response",
         "agrees(self._declared, self._head) if found",
         "True if found",
     ),
 )
 
-_FAMILIES = {"addresses": attack_addresses.CASES, "answer": attack_answers.CASES, "url": attack_urls.CASES}
+_FAMILIES = {"addresses": attack_addresses.CASES, "response": attack_responses.CASES, "url": attack_urls.CASES}
 
 
 def cases_for(mutation: Mutation) -> list[Case]:

@@ -10,12 +10,12 @@ from tako.errors import UrlPrefetchError
 from tako.kit.prefetch import fetch_file, fetch_image
 from tako.url_prefetch import UrlPrefetch
 
-from . import attack_addresses, attack_answers, attack_documents, attack_urls
+from . import attack_addresses, attack_documents, attack_responses, attack_urls
 from .cases import PUBLIC, Case, failing
 from .clock import run
 from .scripted import Scripted, answer
 
-CASES = (*attack_addresses.CASES, *attack_urls.CASES, *attack_answers.CASES)
+CASES = (*attack_addresses.CASES, *attack_urls.CASES, *attack_responses.CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -11,7 +11,7 @@ from tako.kit.prefetch import RULES
 from tako.url_prefetch import UrlPrefetch
 
 from .attack_addresses import CASES as ADDRESSES
-from .attack_answers import CASES as ANSWERS
+from .attack_responses import CASES as ANSWERS
 from .attack_urls import CASES as URLS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "prefetch.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.kit.families import EFFORTS, effort_for, left_out, refusal, thinking
+from tako.kit.families import EFFORTS, effort_for, note_left_out, refusal, thinking
 from tako_bedrock.turns import model_phrase
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ def encode_reasoning(
     if requested is None:
         return {}
     if rules.family == "claude":
-        return _claude_fields(thinking(request, rules, context, forced=forced, open_calls=open_calls))
+        return _claude_fields(thinking(request, rules, context, is_tool_forced=forced, has_open_calls=open_calls))
     levels = [level for level in EFFORTS if level != "none" or level in rules.efforts]
     reason = refusal(requested, rules, levels)
     if rules.family not in ("gpt", "nova"):
         reason = f"tako doesn't know how {model_phrase(rules)} takes it; put it into extra, under {MODEL_FIELDS}"
     if reason:
-        return left_out(context, reason)
+        return note_left_out(context, reason)
     effort = effort_for(requested, rules.efforts, context)
     if rules.family == "gpt":
         return {MODEL_FIELDS: {"reasoning_effort": effort}}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.kit.encoding import merge_extra, note_system_as_user
-from tako.kit.families import EFFORTS, Rules, changed, effort_for, left_out, sampling
+from tako.kit.families import EFFORTS, Rules, effort_for, note_changed, note_left_out, sampling
 from tako.kit.schemas import GEMINI, adapt
 from tako.kit.tools import encode_tools
 from tako.types import ChatRequest, JsonSchema
@@ -112,9 +112,9 @@ def _thinking_config(requested: int | str, rules: Rules, context: PartContext) -
     """Ask for thinking and its text. Gemini 3 and later take a level, earlier models a budget in tokens."""
     effort = requested.lower() if isinstance(requested, str) else "none" if requested == 0 else None
     if not rules.thinks:
-        return left_out(context, "this model doesn't think")
+        return note_left_out(context, "this model doesn't think")
     if (effort is not None and effort not in EFFORTS) or (isinstance(requested, int) and requested < DYNAMIC_BUDGET):
-        return left_out(context, f"{requested!r} isn't a level or a budget")
+        return note_left_out(context, f"{requested!r} isn't a level or a budget")
     if rules.budgets is None and requested == DYNAMIC_BUDGET:
         return {"includeThoughts": True}
     if rules.budgets is None:
@@ -132,7 +132,9 @@ def _thinking_budget(requested: int | str, rules: Rules, context: PartContext) -
         return tokens
     budget = min(max(tokens, minimum), maximum)
     if budget != tokens and (requested == "none" or not isinstance(requested, str)):
-        changed(context, f"a budget of {tokens} tokens was sent as {budget}: the model takes {minimum} to {maximum}")
+        note_changed(
+            context, f"a budget of {tokens} tokens was sent as {budget}: the model takes {minimum} to {maximum}"
+        )
     return budget
 
 

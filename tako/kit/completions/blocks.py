@@ -29,10 +29,10 @@ Block = dict[str, Any]
 
 REASONING = ("reasoning_content", "reasoning")
 """Fields of a message that have its reasoning as text."""
-CALLED = {"function": "arguments", "custom": "input", "function_call": "arguments"}
+CALL_FIELDS = {"function": "arguments", "custom": "input", "function_call": "arguments"}
 """What a call names, and the field of its text. The last is the one call of older servers, a field of the message."""
 _INLINE = re.compile(rf"data:({'|'.join(IMAGE_TYPES)});base64,([A-Za-z0-9+/]+={{0,2}})")
-_ADDRESS = re.compile(r"https?://.", re.IGNORECASE)
+_HTTP_URL = re.compile(r"https?://.", re.IGNORECASE)
 
 
 def decode_block(block: Block, context: PartContext, dialect: Dialect) -> Part | None:  # noqa: PLR0911 - one a kind
@@ -77,21 +77,21 @@ def _thinking(block: Block, context: PartContext) -> Part | None:
     text = inner if isinstance(inner, str) else "".join([text_of(chunk.get("text")) for chunk in chunks])
     if not (text or chunks or block.get("signature")):
         return None
-    kept = "" if isinstance(inner, str) else None if all(map(is_plain, chunks)) else chunks
-    return ReasoningPart(text, state_of({**block, "thinking": kept}, (), context))
+    thinking = "" if isinstance(inner, str) else None if all(map(is_plain, chunks)) else chunks
+    return ReasoningPart(text, state_of({**block, "thinking": thinking}, (), context))
 
 
 def _image(block: Block, context: PartContext) -> Part:
     """Read an image: a chunk of the content, or an item of ``images`` (OpenRouter, https://openrouter.ai/docs)."""
     images = as_array(block.get("images"))
     image = as_object(images[0]) or {} if images else block
-    named = image.get("image_url")
-    url = named if isinstance(named, str) else text_of((as_object(named) or {}).get("url"))
+    image_url = image.get("image_url")
+    url = image_url if isinstance(image_url, str) else text_of((as_object(image_url) or {}).get("url"))
     inline = _INLINE.fullmatch(url)
-    if inline is None and not _ADDRESS.match(url):
+    if inline is None and not _HTTP_URL.match(url):
         return vendor_part("images" if images else "image_url", block, context)
-    rest = {**image, "image_url": ""} if isinstance(named, str) else without(image, "image_url", "url")
-    state = State(context.origin, {"images": [rest]} if images else rest)
+    other_fields = {**image, "image_url": ""} if isinstance(image_url, str) else without(image, "image_url", "url")
+    state = State(context.origin, {"images": [other_fields]} if images else other_fields)
     return ImagePart(inline[1], inline[2], state) if inline else ImageUrlPart(url, None, state)
 
 
@@ -100,13 +100,13 @@ def _call(block: Block, context: PartContext, dialect: Dialect) -> ToolCallPart:
 
     One with an id that this wire wouldn't take from others has a state that says who made it.
     """
-    kind = next(name for name in CALLED if name in block)
-    name, text = text_of(block[kind].get("name")), fragment(block[kind].get(CALLED[kind]))
+    kind = next(name for name in CALL_FIELDS if name in block)
+    name, text = text_of(block[kind].get("name")), fragment(block[kind].get(CALL_FIELDS[kind]))
     args = arguments(text)
     as_written = args != text if kind == "custom" else is_spelled_differently(text, args)
-    known = ("name",) if as_written else ("name", CALLED[kind])
-    rest = {**without(block, kind, *known), "type": None if kind == "function" else kind}
-    state = state_of(rest, ("id", "index"), context)
+    known_fields = ("name",) if as_written else ("name", CALL_FIELDS[kind])
+    other_fields = {**without(block, kind, *known_fields), "type": None if kind == "function" else kind}
+    state = state_of(other_fields, ("id", "index"), context)
     if state is None and block["id"] != next(dialect.call_ids(block["id"])):
         state = State(context.origin)
     return ToolCallPart(block["id"], name, args, state)
@@ -126,13 +126,13 @@ def chunks_of(content: list[Any]) -> Iterator[Block]:
         if is_plain(chunk):
             texts.append(chunk["text"])
         elif chunk:
-            yield from _joined(texts)
+            yield from _join_texts(texts)
             texts = []
             yield chunk
-    yield from _joined(texts)
+    yield from _join_texts(texts)
 
 
-def _joined(texts: list[str]) -> Iterator[Block]:
+def _join_texts(texts: list[str]) -> Iterator[Block]:
     if text := "".join(texts):
         yield {"type": "text", "text": text}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tako.json_values import as_object, text_of
-from tako.kit.completions.blocks import CALLED, Block, fragment
+from tako.kit.completions.blocks import CALL_FIELDS, Block, fragment
 from tako.kit.deltas import merge_pieces
 from tako.kit.encoding import merge
 from tako.kit.ids import CallIds, mint_id, read_id
@@ -25,10 +25,10 @@ class OpenCall:
         self.wire_id = read_id(call.get("id"))
         self.id = id
         kind = text_of(call.get("type")) or "function"
-        self.kind = _kind(call) or (kind if kind in CALLED else "")
+        self.kind = _kind(call) or (kind if kind in CALL_FIELDS else "")
         self.name: str | None = None
         self.texts: list[str] = []
-        self._more: list[Block] = []
+        self._other_fields: list[Block] = []
 
     @property
     def complete(self) -> bool:
@@ -38,55 +38,57 @@ class OpenCall:
     def add(self, call: Block) -> str:
         """Add a fragment, and return its piece of the arguments."""
         inner = as_object(call.get(self.kind)) or {}
-        field = CALLED.get(self.kind, "")
+        field = CALL_FIELDS.get(self.kind, "")
         text = fragment(inner.get(field))
         if self.name is not None and self.texts and inner.get("name"):
-            text = self._new(text)
+            text = self._new_text(text)
         self.name = self.name or text_of(inner.get("name")) or None
         self.texts.append(text)
         if not (inner.keys() <= {"name", field} and call.keys() <= {"index", "id", "type", self.kind}):
-            self._more.append(self._beside(call, inner))
+            self._other_fields.append(self._unusual_fields(call, inner))
         return text
 
-    def _new(self, text: str) -> str:
+    def _new_text(self, text: str) -> str:
         """Return what is new of a fragment that says the name again: some servers then say all arguments again.
 
         It's no repetition if a value begins there, since objects of one shape may be in one another.
         """
-        before = "".join(self.texts)
-        if not before or not text.startswith(before) or (before[-1] in ":[," and not _is_json(text)):
+        received = "".join(self.texts)
+        if not received or not text.startswith(received) or (received[-1] in ":[," and not _is_json(text)):
             return text
-        return text[len(before) :]
+        return text[len(received) :]
 
-    def says(self, call: Block) -> bool:
+    def repeats(self, call: Block) -> bool:
         """Whether a whole call is this one again."""
         inner = as_object(call.get(self.kind)) or {}
-        text = fragment(inner.get(CALLED.get(self.kind, "")))
+        text = fragment(inner.get(CALL_FIELDS.get(self.kind, "")))
         return inner.get("name") == self.name and text == "".join(self.texts) and self.complete
 
-    def _beside(self, call: Block, inner: Block) -> Block:
+    def _unusual_fields(self, call: Block, inner: Block) -> Block:
         """Return what a fragment has beside the usual. The type is usual if it's one that tako knows."""
-        usual = ("index", "id", "type", self.kind) if self.kind else ("index", "id")
-        rest = {name: value for name, value in call.items() if name not in usual}
-        more = {name: value for name, value in inner.items() if name not in ("name", CALLED.get(self.kind))}
-        return {**rest, self.kind: more} if more else rest
+        usual_fields = ("index", "id", "type", self.kind) if self.kind else ("index", "id")
+        fields = {name: value for name, value in call.items() if name not in usual_fields}
+        more_of_function = {
+            name: value for name, value in inner.items() if name not in ("name", CALL_FIELDS.get(self.kind))
+        }
+        return {**fields, self.kind: more_of_function} if more_of_function else fields
 
     def block(self) -> Block:
         """Return the call as a whole reply has it, with the id that tako gives it."""
-        more: Block = merge_pieces(self._more) if self._more else {}
+        fields: Block = merge_pieces(self._other_fields) if self._other_fields else {}
         if not self.kind:
-            return {"tool_calls": [{"id": self.wire_id, **more} if self.wire_id else more]}
-        called = {"name": self.name or "", CALLED[self.kind]: "".join(self.texts)}
-        return merge(more, {"id": self.id, "type": self.kind, self.kind: called})
+            return {"tool_calls": [{"id": self.wire_id, **fields} if self.wire_id else fields]}
+        function = {"name": self.name or "", CALL_FIELDS[self.kind]: "".join(self.texts)}
+        return merge(fields, {"id": self.id, "type": self.kind, self.kind: function})
 
 
-def whole_calls(calls: Sequence[Block], mint: Callable[[], str]) -> Iterator[Block]:
+def complete_calls(calls: Sequence[Block], mint: Callable[[], str]) -> Iterator[Block]:
     """List the calls of a whole reply, each with an id of its own."""
     ids = CallIds(mint)
-    for call in map(_nested, calls):
-        opened = OpenCall(call, ids.unique(read_id(call.get("id"))))
-        opened.add(call)
-        yield opened.block()
+    for call in map(_with_function, calls):
+        open_call = OpenCall(call, ids.unique(read_id(call.get("id"))))
+        open_call.add(call)
+        yield open_call.block()
 
 
 class CallIndex:
@@ -101,7 +103,7 @@ class CallIndex:
         self.calls: list[OpenCall] = []
         self._by_index: dict[int, OpenCall] = {}
         self._ids = CallIds(mint)
-        self._together: list[OpenCall] = []
+        self._parallel: list[OpenCall] = []
 
     def __bool__(self) -> bool:
         return bool(self.calls)
@@ -112,25 +114,25 @@ class CallIndex:
         Where several come without index, id and name, each continues the call that stood in its place before.
         """
         if len(calls) == 1:
-            yield self.piece(_nested(calls[0]))
+            yield self.piece(_with_function(calls[0]))
             return
-        calls = [*map(_nested, calls)]
-        before, self._together = self._together, []
-        for place, call in enumerate(calls):
+        calls = [*map(_with_function, calls)]
+        previous, self._parallel = self._parallel, []
+        for i, call in enumerate(calls):
             name = _name(call)
-            known = self._find(call, name)
+            continued = self._find(call, name)
             if not (isinstance(call.get("index"), int) or read_id(call.get("id"))):
                 if name is None:
-                    known = before[place] if len(before) == len(calls) else known
-                elif known in self._together:
-                    known = None
-            opened, piece = self._add(call, known)
-            self._together.append(opened)
+                    continued = previous[i] if len(previous) == len(calls) else continued
+                elif continued in self._parallel:
+                    continued = None
+            open_call, piece = self._add(call, continued)
+            self._parallel.append(open_call)
             yield piece
 
-    def has(self, call: Block) -> bool:
+    def contains(self, call: Block) -> bool:
         """Whether a whole call has come already."""
-        return any(known.says(_nested(call)) for known in self.calls)
+        return any(earlier.repeats(_with_function(call)) for earlier in self.calls)
 
     def go_on(self, index: int, text: str) -> ToolCallDelta | None:
         """Add a piece of its arguments to the function call of that index, if there is one."""
@@ -144,37 +146,39 @@ class CallIndex:
         """Return a fragment as tako numbers it."""
         return self._add(call, self._find(call, _name(call)))[1]
 
-    def _add(self, call: Block, known: OpenCall | None) -> tuple[OpenCall, ToolCallDelta | OpenCall]:
+    def _add(self, call: Block, continued: OpenCall | None) -> tuple[OpenCall, ToolCallDelta | OpenCall]:
         """Add a fragment to the call that it continues, or begin one with it."""
-        opened, new = known, known is None
-        if opened is None:
-            opened = OpenCall(call, self._ids.unique(read_id(call.get("id"))), len(self.calls))
-            self.calls.append(opened)
+        open_call, is_new = continued, continued is None
+        if open_call is None:
+            open_call = OpenCall(call, self._ids.unique(read_id(call.get("id"))), len(self.calls))
+            self.calls.append(open_call)
             if isinstance(call.get("index"), int):
-                self._by_index[call["index"]] = opened
-        late = opened.name is None
-        text = opened.add(call)
-        if not opened.kind:
-            return opened, opened
-        return opened, ToolCallDelta(opened.position, opened.id if new else None, opened.name if late else None, text)
+                self._by_index[call["index"]] = open_call
+        has_late_name = open_call.name is None
+        text = open_call.add(call)
+        if not open_call.kind:
+            return open_call, open_call
+        return open_call, ToolCallDelta(
+            open_call.position, open_call.id if is_new else None, open_call.name if has_late_name else None, text
+        )
 
     def _find(self, call: Block, name: str | None) -> OpenCall | None:
         """Find the open call that a fragment continues, or None where it begins one."""
         id, index = read_id(call.get("id")), call.get("index")
-        same_id = next((known for known in self.calls if known.wire_id == id), None) if id else None
+        same_id_call = next((continued for continued in self.calls if continued.wire_id == id), None) if id else None
         if not isinstance(index, int):
-            new = same_id is not None and name is not None and same_id.complete and _has_text(call)
-            if new and same_id is not None and not same_id.says(call):
+            is_new = same_id_call is not None and name is not None and same_id_call.complete and _has_text(call)
+            if is_new and same_id_call is not None and not same_id_call.repeats(call):
                 return None  # another one that has the same id
             last = self.calls[-1] if self.calls else None
-            known = same_id or last
-            begins = same_id is None and name is not None and (bool(id) or _is_over(last, name))
-            return None if begins else known
+            known = same_id_call or last
+            is_beginning = same_id_call is None and name is not None and (bool(id) or _is_over(last, name))
+            return None if is_beginning else known
         known = self._by_index.get(index)
         if known is None:
-            return same_id if name is None else None  # an index that changes within a call
-        begins = same_id is not known and name is not None and bool(id) and _is_over(known, name)
-        return None if begins else known
+            return same_id_call if name is None else None  # an index that changes within a call
+        is_beginning = same_id_call is not known and name is not None and bool(id) and _is_over(known, name)
+        return None if is_beginning else known
 
 
 def _is_json(text: str) -> bool:
@@ -185,9 +189,9 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _is_over(known: OpenCall | None, name: str) -> bool:
+def _is_over(open_call: OpenCall | None, name: str) -> bool:
     """Whether a fragment of this name cannot belong to the call before."""
-    return known is None or known.complete or known.name not in (None, name)
+    return open_call is None or open_call.complete or open_call.name not in (None, name)
 
 
 def _name(call: Block) -> str | None:
@@ -195,23 +199,23 @@ def _name(call: Block) -> str | None:
     if kind := _kind(call):
         return text_of(call[kind].get("name")) or None
     kind = text_of(call.get("type"))
-    return kind if kind and kind not in CALLED else None
+    return kind if kind and kind not in CALL_FIELDS else None
 
 
 def _has_text(call: Block) -> bool:
     """Whether a fragment has a piece of arguments."""
     kind = _kind(call)
-    return bool(kind and call[kind].get(CALLED[kind]))
+    return bool(kind and call[kind].get(CALL_FIELDS[kind]))
 
 
-def _nested(call: Block) -> Block:
+def _with_function(call: Block) -> Block:
     """Return a call whose name and arguments stand where the wire has them: some servers have them one level up."""
     if _kind(call) or not ("name" in call or "arguments" in call) or text_of(call.get("type")) not in ("", "function"):
         return call
-    rest = {name: value for name, value in call.items() if name not in ("name", "arguments", "function")}
-    return {**rest, "function": {name: call[name] for name in ("name", "arguments") if name in call}}
+    other_fields = {name: value for name, value in call.items() if name not in ("name", "arguments", "function")}
+    return {**other_fields, "function": {name: call[name] for name in ("name", "arguments") if name in call}}
 
 
 def _kind(call: Block) -> str:
     """Tell what a fragment calls by the field that it has for it, or return "" if it has none."""
-    return next((kind for kind in CALLED if isinstance(call.get(kind), dict)), "")
+    return next((kind for kind in CALL_FIELDS if isinstance(call.get(kind), dict)), "")

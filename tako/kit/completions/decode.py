@@ -12,10 +12,10 @@ from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_any, excerpt
 from tako.kit.complaints import complaint
 from tako.kit.completions.blocks import REASONING, Block, chunks_of
-from tako.kit.completions.calls import whole_calls
+from tako.kit.completions.calls import complete_calls
 from tako.kit.completions.citations import REFERENCES, annotated, referenced
 from tako.kit.completions.dialect import Dialect
-from tako.kit.completions.replied import spoken
+from tako.kit.completions.replied import split_spoken
 from tako.kit.completions.shapes import Content, read_reply, usage_of
 from tako.kit.counts import note_odd
 from tako.kit.failures import facts_of
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from tako.translator import PartContext, Translator
 
 
-READ = frozenset(("role", "type", "content", "refusal", "tool_calls", "function_call", "audio", *REASONING))
+READ_FIELDS = frozenset(("role", "type", "content", "refusal", "tool_calls", "function_call", "audio", *REASONING))
 """Fields of a message that are read for themselves; the others go back as they came."""
-PLAIN = READ - {*REASONING}
+NO_OTHER_FIELDS = READ_FIELDS - {*REASONING}
 SILENT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR)
 """Endings that may leave a choice without a message."""
-NOTHING: tuple[Any, ...] = (None, "", [], {})
+EMPTY_VALUES: tuple[Any, ...] = (None, "", [], {})
 """Values of fields that say nothing."""
 
 
@@ -55,33 +55,40 @@ def decode_reply(
     document = decode_any(body)
     reply = read_reply(document, body)
     choices = reply.choices or []
-    spread = is_spread(exchange)
+    is_spread_reply = is_spread(exchange)
     choice = choices[0] if choices else None
     if choice is not None and choice.index:
-        choice = next((other for other in choices if not other.index), choice if spread else None)
+        choice = next((other for other in choices if not other.index), choice if is_spread_reply else None)
     error = {"error": choice.error} if choice and choice.error else document if reply.failed else None
     facts = facts_of(error) if error else complaint(document) if choice is None else None
     if facts is not None:
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
-    word = (choice.finish_reason or "") if choice is not None else ""
-    if choice is None or (choice.answer is None and dialect.finish_reasons.get(word) not in SILENT):
-        what = "choices" if choice is None else "message"
-        raise ResponseError(f"the reply has no {what}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
-    message = choice.answer or Content()
-    others = [one for one in choices if one is not choice and one.answer is not None] if spread and choices[1:] else []
+    finish_reason_text = (choice.finish_reason or "") if choice is not None else ""
+    if choice is None or (choice.full_message is None and dialect.finish_reasons.get(finish_reason_text) not in SILENT):
+        missing = "choices" if choice is None else "message"
+        raise ResponseError(f"the reply has no {missing}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
+    message = choice.full_message or Content()
+    others = (
+        [candidate for candidate in choices if candidate is not choice and candidate.full_message is not None]
+        if is_spread_reply and choices[1:]
+        else []
+    )
     if others:
-        message = _together(message, [one.answer for one in others if one.answer is not None])
-        word = next((one.finish_reason for one in others if message.calls and _calls_for(one, dialect)), None) or word
+        message = _join_choices(message, [one.full_message for one in others if one.full_message is not None])
+        finish_reason_text = (
+            next((one.finish_reason for one in others if message.calls and _ended_for_calls(one, dialect)), None)
+            or finish_reason_text
+        )
     calls = message.calls
-    given = as_object(document["choices"][choices.index(choice)]) or {}
-    fields: Block = as_object(given.get("message")) or as_object(given.get("delta")) or {}
+    raw_choice = as_object(document["choices"][choices.index(choice)]) or {}
+    fields: Block = as_object(raw_choice.get("message")) or as_object(raw_choice.get("delta")) or {}
     parts = _parts(message, fields, calls, lambda block: translator.decode(block, exchange.context), dialect)
     if message.refusal:
         note_refusal(exchange.context)
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
-        finish_reason=finish_reason(word, dialect.finish_reasons, has_calls=bool(calls)),
-        finish_word=word,
+        finish_reason=finish_reason(finish_reason_text, dialect.finish_reasons, has_calls=bool(calls)),
+        finish_word=finish_reason_text,
         usage=note_odd(usage_of(reply.counts), exchange.context),
         model=text_of(reply.model) or exchange.body.get("model", ""),
         id=read_id(reply.id),
@@ -105,15 +112,15 @@ def is_spread(exchange: Exchange) -> bool:
     return (exchange.body.get("n") or 1) == 1
 
 
-def _together(first: Content, others: list[Content]) -> Content:
+def _join_choices(first: Content, others: list[Content]) -> Content:
     """Put an answer together that is spread over choices: all of its calls, and the first text and reasoning."""
-    fields: dict[str, Any] = {"tool_calls": [call for one in (first, *others) for call in one.calls]}
+    fields: dict[str, Any] = {"tool_calls": [call for message in (first, *others) for call in message.calls]}
     for name in ("content", *REASONING, "reasoning_details"):
         fields[name] = next((value for one in (first, *others) if (value := getattr(one, name))), None)
     return replace(first, function_call=None, **fields)
 
 
-def _calls_for(choice: Choice, dialect: Dialect) -> bool:
+def _ended_for_calls(choice: Choice, dialect: Dialect) -> bool:
     """Whether a choice ended for calls."""
     return finish_reason(choice.finish_reason or "", dialect.finish_reasons, has_calls=False) is FinishReason.TOOL_CALLS
 
@@ -123,32 +130,34 @@ def _parts(
 ) -> list[Part]:
     """Read a message: its reasoning first, then content, refusal, sound and calls, then its other fields."""
     parts: list[Part] = []
-    text = cited = -1  # the last text, and the one that the next reference is about
-    for block in (*_blocks(message), *(whole_calls(calls, minting(dialect)) if calls else ())):
+    last_text = cited_text = -1  # the last text, and the one that the next reference is about
+    for block in (*_blocks(message), *(complete_calls(calls, minting(dialect)) if calls else ())):
         kind = block.get("type")
         if kind not in REFERENCES:
-            cited = -1
-        elif cited >= 0:
-            parts[cited] = _citing(parts[cited], referenced(block))
+            cited_text = -1
+        elif cited_text >= 0:
+            parts[cited_text] = _with_citations(parts[cited_text], referenced(block))
         part = decode(block)
         if part is not None:
             if kind == "text":
-                text = cited = len(parts)
+                last_text = cited_text = len(parts)
             parts.append(part)
-    if (annotations := fields.get("annotations")) and text >= 0:
-        parts[text] = _citing(parts[text], annotated(annotations))
-    silent = [name for name in REASONING if fields.get(name) == ""] if calls and not reasoning_texts(message) else ()
-    rest = last_blocks(fields, cites=text >= 0, silent=silent)
-    return [*parts, *[part for block in rest if (part := decode(block)) is not None]]
+    if (annotations := fields.get("annotations")) and last_text >= 0:
+        parts[last_text] = _with_citations(parts[last_text], annotated(annotations))
+    empty_fields = (
+        [name for name in REASONING if fields.get(name) == ""] if calls and not reasoning_texts(message) else ()
+    )
+    last = last_blocks(fields, cites=last_text >= 0, silent=empty_fields)
+    return [*parts, *[part for block in last if (part := decode(block)) is not None]]
 
 
-def _citing(part: Part, citations: list[Citation]) -> Part:
+def _with_citations(part: Part, citations: list[Citation]) -> Part:
     return replace(part, citations=[*part.citations, *citations]) if isinstance(part, TextPart) else part
 
 
 def _blocks(message: Content) -> Iterator[Block]:
-    if thoughts := reasoning_texts(message):
-        yield thoughts
+    if reasoning := reasoning_texts(message):
+        yield reasoning
     if isinstance(message.content, list):
         yield from chunks_of(message.content)
     elif message.content:
@@ -156,7 +165,7 @@ def _blocks(message: Content) -> Iterator[Block]:
     if message.refusal:
         yield {"refusal": message.refusal}
     if message.audio:
-        yield from spoken(message.audio)
+        yield from split_spoken(message.audio)
 
 
 def reasoning_texts(message: Content) -> dict[str, str]:
@@ -168,12 +177,12 @@ def reasoning_texts(message: Content) -> dict[str, str]:
         return {"reasoning_content": content, "reasoning": other}
     if content or other:
         return {"reasoning_content" if content else "reasoning": content or other}
-    details = [as_object(one) or {} for one in as_array(message.reasoning_details) or ()]
+    details = [as_object(detail) or {} for detail in as_array(message.reasoning_details) or ()]
     text = "".join([text_of(one.get("text")) or text_of(one.get("summary")) for one in details])
     return {"reasoning_details": text} if text else {}
 
 
-def is_odd(name: str, value: Any) -> bool:
+def is_not_text(name: str, value: Any) -> bool:
     """Whether a field of reasoning has something else than text: it goes back like any other field."""
     return name in REASONING and not isinstance(value, str)
 
@@ -187,9 +196,9 @@ def last_blocks(fields: Block, *, cites: bool, silent: Iterable[str]) -> Iterato
     """
     for name in silent:
         yield {name: ""}
-    for name in sorted(fields.keys() - PLAIN):
+    for name in sorted(fields.keys() - NO_OTHER_FIELDS):
         value = fields[name]
-        if (name in READ and not is_odd(name, value)) or value in NOTHING:
+        if (name in READ_FIELDS and not is_not_text(name, value)) or value in EMPTY_VALUES:
             continue
         if name == "images" and isinstance(value, list):
             yield from ({name: [image]} for image in as_array(value) or ())

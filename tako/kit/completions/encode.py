@@ -13,12 +13,12 @@ from tako.errors import kind_of
 from tako.fold import arguments
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import is_own, own_data
-from tako.kit.completions.blocks import CALLED, REASONING, Block, decode_block
+from tako.kit.completions.blocks import CALL_FIELDS, REASONING, Block, decode_block
 from tako.kit.completions.dialect import Dialect
-from tako.kit.completions.parameters import json_word, parameters
+from tako.kit.completions.parameters import json_mode_instruction, parameters
 from tako.kit.completions.prefill import without_prefill
 from tako.kit.completions.replied import encode_spoken
-from tako.kit.completions.turns import BESIDE, arrange
+from tako.kit.completions.turns import MOVED_BLOCKS, arrange
 from tako.kit.encoding import (
     complete,
     encode,
@@ -56,13 +56,13 @@ if TYPE_CHECKING:
     from tako.kit.files import Media
     from tako.types import ChatRequest
 
-FOLLOWS = "The result is in the user's next message."
+RESULT_FOLLOWS = "The result is in the user's next message."
 """The text of a tool result whose images and files follow it."""
-MARKED = ("text", "image_url", "file", "input_audio")
+CACHEABLE = ("text", "image_url", "file", "input_audio")
 """Types of chunks that may mark the end of what is cached."""
 CACHE_MARKS = {"prompt_cache_breakpoint": {"mode": "explicit"}, "cache_control": {"type": "ephemeral"}}
 """Fields of a chunk that mark the end of what is cached (OpenAI from gpt-5.6 on; OpenRouter for Claude)."""
-CACHE_LIVES = {"prompt_cache_breakpoint": ("30m", "12h"), "cache_control": ("5m", "1h")}
+CACHE_LIFETIMES = {"prompt_cache_breakpoint": ("30m", "12h"), "cache_control": ("5m", "1h")}
 """How long a cache may live, in the words of each; others go out as they are."""
 
 
@@ -74,8 +74,8 @@ def encode_request(
     messages = without_prefill(arrange(request, translator, context, dialect), context)
     messages = dialect.arrange(messages, context) if dialect.arrange is not None else messages
     refuse_empty(messages, context)
-    if word := json_word(request, context, dialect):
-        messages = [{"role": "system", "content": word}, *messages]
+    if json_instruction := json_mode_instruction(request, context, dialect):
+        messages = [{"role": "system", "content": json_instruction}, *messages]
     body = {"model": request.model or model, "messages": messages, **dict(parameters(request, context, dialect))}
     if stream:
         body["stream"] = True
@@ -95,8 +95,8 @@ def encode_part(
     part: Part, context: PartContext, dialect: Dialect, dialect_of: Callable[[str], Dialect] | None = None
 ) -> Any:
     """Return the block of one part: a chunk of content, a call, a message for a tool result, or fields of a message."""
-    if part.state is not None and (said := encode_spoken(part, context)) is not None:
-        return merge(said, part.extra)
+    if part.state is not None and (spoken := encode_spoken(part, context)) is not None:
+        return merge(spoken, part.extra)
     match part:
         case TextPart():
             block = _text(part, context, dialect)
@@ -116,13 +116,13 @@ def encode_part(
         return None
     if part.cache:
         models = dialect_of(context.known_as) if dialect_of is not None else dialect
-        block = _marked(block, part.cache, context, models.cache_mark)
+        block = _with_cache_mark(block, part.cache, context, models.cache_mark)
     return complete(block, part, context)
 
 
-def _marked(block: Block, cache: bool | str, context: PartContext, field: str | None) -> Block:
+def _with_cache_mark(block: Block, cache: bool | str, context: PartContext, field: str | None) -> Block:
     """Mark the end of what is cached: chunks of content have a field for it, that of a result too."""
-    if field is None or not (block.get("role") == "tool" or block.get("type") in MARKED):
+    if field is None or not (block.get("role") == "tool" or block.get("type") in CACHEABLE):
         context.notice(notices.UNSUPPORTED_PARAMETER, "cache was left out: the wire has no mark for it here")
         return block
     mark = cache_mark(field, cache, context)
@@ -134,8 +134,11 @@ def _marked(block: Block, cache: bool | str, context: PartContext, field: str | 
 def cache_mark(field: str, cache: bool | str, context: PartContext) -> Block:
     """Return the field that marks the end of what is cached; a lifetime that is another vendor's word is left out."""
     mark = CACHE_MARKS[field]
-    if isinstance(cache, str) and any(cache in lives and name != field for name, lives in CACHE_LIVES.items()):
-        text = f"the cache lives as long as the server decides: it takes {' or '.join(CACHE_LIVES[field])}, not {cache}"
+    if isinstance(cache, str) and any(
+        cache in lifetimes and name != field for name, lifetimes in CACHE_LIFETIMES.items()
+    ):
+        accepted = " or ".join(CACHE_LIFETIMES[field])
+        text = f"the cache lives as long as the server decides: it takes {accepted}, not {cache}"
         context.notice(notices.CHANGED_PARAMETER, text)
         return {field: mark}
     return {field: {**mark, **({} if cache is True else {"ttl": cache})}}
@@ -145,14 +148,14 @@ def _text(part: TextPart, context: PartContext, dialect: Dialect) -> Block | Non
     if not part.text:
         note_empty(part, context)
         return None
-    if part.refusal and dialect.refusal and _is_assistants(context):
+    if part.refusal and dialect.refusal and _is_in_assistant_message(context):
         return {"refusal": part.text}
     return {"type": "text", "text": part.text}
 
 
 def _media(part: MediaPart, context: PartContext, dialect: Dialect) -> Block | None:
     """Encode an image or a file. One of the model's goes back to who made it alone: no wire has a place elsewhere."""
-    if _is_assistants(context) and not is_own(part, context):
+    if _is_in_assistant_message(context) and not is_own(part, context):
         context.notice(notices.MISPLACED_PART, f"{kind_of(part)} can't be in an assistant message")
         return None
     media = read_media(part, context)
@@ -177,15 +180,15 @@ def _image(part: MediaPart, url: str, context: PartContext) -> Block:
     data = own_data(part, context)
     images = as_array(data.get("images"))
     image = images[0] if images else data
-    named = {"image_url": url if image.get("image_url") == "" else {"url": url}}
-    return {"images": [merge(image, named)]} if images else {"type": "image_url", **named}
+    url_field = {"image_url": url if image.get("image_url") == "" else {"url": url}}
+    return {"images": [merge(image, url_field)]} if images else {"type": "image_url", **url_field}
 
 
 def _call(part: ToolCallPart, context: PartContext) -> Block:
     """Encode a call in the form in which it came: of a function, of a custom tool, or the one call of older servers."""
     data = own_data(part, context)
     kind = text_of(data.get("type")) or "function"
-    field = CALLED.get(kind, "arguments")
+    field = CALL_FIELDS.get(kind, "arguments")
     text = (as_object(data.get(kind)) or {}).get(field)
     if not isinstance(text, str) or arguments(text) != part.args:  # a plugin changed it, or there's one way to write it
         text = _arguments(part.args, context) if field == "arguments" else _input(part.args)
@@ -217,15 +220,15 @@ def _result(part: ToolResultPart, context: PartContext) -> Block:
     items = result_parts(part)
     if items is None:
         return {**message, "content": result_text(part, context)}
-    blocks = encode_inner(items, context, accepted=(TextPart, *MEDIA), is_moved=_is_beside)
-    beside = [block for block in blocks if _is_beside(block)]
-    text = "".join([block["text"] for block in blocks if not _is_beside(block)])
-    if not beside:
+    blocks = encode_inner(items, context, accepted=(TextPart, *MEDIA), is_moved=_is_media)
+    media = [block for block in blocks if _is_media(block)]
+    text = "".join([block["text"] for block in blocks if not _is_media(block)])
+    if not media:
         return {**message, "content": text}
-    return {**message, "content": text or FOLLOWS, BESIDE: beside}
+    return {**message, "content": text or RESULT_FOLLOWS, MOVED_BLOCKS: media}
 
 
-def _is_beside(block: Block) -> bool:
+def _is_media(block: Block) -> bool:
     return block.get("type") != "text"
 
 
@@ -257,11 +260,11 @@ def _reasoning(part: ReasoningPart, context: PartContext, dialect: Dialect) -> B
     return merge({**data, **dict.fromkeys(fields, part.text)}, part.extra)
 
 
-def _thinking(text: str, came: Any) -> Any:
+def _thinking(text: str, original: Any) -> Any:
     """Return what a thinking chunk holds: its chunks as they came, unless a plugin changed the text."""
-    if came == "":
+    if original == "":
         return text
-    chunks = as_array(came) or []
+    chunks = as_array(original) or []
     if "".join([text_of((as_object(chunk) or {}).get("text")) for chunk in chunks]) == text:
         return chunks
     return [{"type": "text", "text": text}]
@@ -274,5 +277,5 @@ def _vendor(part: VendorPart, context: PartContext) -> Block | None:
     return {**(block or {}), "audio": {"id": audio["id"]}} if audio and "id" in audio else block
 
 
-def _is_assistants(context: PartContext) -> bool:
+def _is_in_assistant_message(context: PartContext) -> bool:
     return context.message is not None and context.message.role is Role.ASSISTANT

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.json_values import as_array, as_object
-from tako.kit.completions.decode import READ, is_odd
+from tako.kit.completions.decode import READ_FIELDS, is_not_text
 from tako.kit.deltas import merge_pieces
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Gathered:
             for name, value in (as_object(choice.get("message") if delta is None else delta) or {}).items():
                 if name in OF_PIECES:
                     _update(self._choice, {name: value}, ())
-                elif name not in READ or is_odd(name, value):
+                elif name not in READ_FIELDS or is_not_text(name, value):
                     self.go_on(name, value)
 
     def go_on(self, name: str, value: Any) -> None:

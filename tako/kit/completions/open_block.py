@@ -125,7 +125,7 @@ def unsaid(message: Content, block: OpenBlock, calls: CallIndex) -> Content:
     before = "".join(block.pieces) if block.kind == "text" else ""
     goes_on = before and isinstance(message.content, str) and message.content.startswith(before)
     rest = message.content[len(before) :] if goes_on and message.content else None
-    others = [call for call in message.calls if not calls.has(call)]
+    others = [call for call in message.calls if not calls.contains(call)]
     content = rest if "text" in block.kinds else message.content
     return (
         Content(content, tool_calls=others)

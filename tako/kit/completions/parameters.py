@@ -32,7 +32,7 @@ def parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> 
     """Yield the fields that carry a request's tools and parameters; what the dialect has no word for is noted."""
     yield from tools_of(request, context, _tool, partial(_choice, request=request, dialect=dialect))
     yield from _sampling(request, context, dialect)
-    if request.response_format is not None and fits_tools(request, context):
+    if request.response_format is not None and allows_json_beside_tools(request, context):
         yield "response_format", _format(request.response_format, context)
     yield from _effort(request.reasoning, context, dialect, has_tools=bool(request.tools))
     if request.metadata and dialect.metadata:
@@ -41,7 +41,7 @@ def parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> 
         context.notice(notices.UNSUPPORTED_PARAMETER, "the wire has no metadata", "metadata")
 
 
-def fits_tools(request: ChatRequest, context: PartContext) -> bool:
+def allows_json_beside_tools(request: ChatRequest, context: PartContext) -> bool:
     """Whether the model gives JSON beside the tools of a request; if not, that's noted."""
     if not request.tools or rules_of(context.known_as).json_beside_tools:
         return True
@@ -52,15 +52,17 @@ def fits_tools(request: ChatRequest, context: PartContext) -> bool:
 
 def effort_of(budget: int) -> str:
     """Return the effort that stands for a budget in tokens, on wires that know words alone."""
-    return next((word for limit, word in EFFORTS if budget <= limit), "high")
+    return next((effort for limit, effort in EFFORTS if budget <= limit), "high")
 
 
 def temperatures(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, float]]:
     """Yield temperature and top_p, as the model takes them."""
     thinks = request.reasoning not in (None, "none")
-    beside = thinks and not dialect.sampling_beside_effort
-    refused = not dialect.sampling or beside
-    refusal = f"this model doesn't accept it{' beside an effort' if beside else ''}" if refused else ""
+    is_refused_beside_effort = thinks and not dialect.sampling_beside_effort
+    is_refused = not dialect.sampling or is_refused_beside_effort
+    refusal = (
+        f"this model doesn't accept it{' beside an effort' if is_refused_beside_effort else ''}" if is_refused else ""
+    )
     yield from sampling(request, rules_of(context.known_as), context, thinking=thinks, refusal=refusal)
 
 
@@ -74,15 +76,15 @@ def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> I
         yield dialect.seed, request.seed
 
 
-def _stops(texts: list[str], context: PartContext, most: int | None) -> Iterator[tuple[str, list[str]]]:
-    if most == 0:
+def _stops(texts: list[str], context: PartContext, limit: int | None) -> Iterator[tuple[str, list[str]]]:
+    if limit == 0:
         context.notice(
             notices.UNSUPPORTED_PARAMETER, "stop was left out: this model doesn't accept stop sequences", "stop"
         )
         return
-    if most is not None and len(texts) > most:
-        context.notice(notices.CHANGED_PARAMETER, f"only the first {most} stop sequences were sent", "stop")
-    yield "stop", texts[:most]
+    if limit is not None and len(texts) > limit:
+        context.notice(notices.CHANGED_PARAMETER, f"only the first {limit} stop sequences were sent", "stop")
+    yield "stop", texts[:limit]
 
 
 def tools_of(
@@ -129,14 +131,18 @@ def _choice(choice: str, request: ChatRequest, dialect: Dialect) -> Any:
     return {"type": kind, kind: {"name": name}} if name else {"type": kind}
 
 
-def _format(wanted: str | JsonSchema, context: PartContext) -> dict[str, Any]:
-    if isinstance(wanted, str):
+def _format(response_format: str | JsonSchema, context: PartContext) -> dict[str, Any]:
+    if isinstance(response_format, str):
         return {"type": "json_object"}
-    schema = {"name": name_of(wanted, context), "schema": wanted.schema, "strict": wanted.strict}
+    schema = {
+        "name": name_of(response_format, context),
+        "schema": response_format.schema,
+        "strict": response_format.strict,
+    }
     return {"type": "json_schema", "json_schema": schema}
 
 
-def json_word(request: ChatRequest, context: PartContext, dialect: Dialect) -> str:
+def json_mode_instruction(request: ChatRequest, context: PartContext, dialect: Dialect) -> str:
     """Return what to begin with where JSON mode wants its name in the prompt and nothing has it, "" elsewhere."""
     if request.response_format != "json" or not dialect.wire.says_json or _says_json(request):
         return ""
@@ -148,50 +154,50 @@ def json_word(request: ChatRequest, context: PartContext, dialect: Dialect) -> s
 
 def _says_json(request: ChatRequest) -> bool:
     """Whether the system's text or the beginning of a conversation, which stay the same in all of it, have the word."""
-    begins = True
+    is_beginning = True
     for message in request.messages:
-        if begins or message.role is Role.SYSTEM:
+        if is_beginning or message.role is Role.SYSTEM:
             if any(isinstance(part, TextPart) and "json" in part.text.lower() for part in message.parts):
                 return True
-            begins = begins and message.role is not Role.USER
+            is_beginning = is_beginning and message.role is not Role.USER
     return False
 
 
-def name_of(wanted: JsonSchema, context: PartContext) -> str:
+def name_of(schema: JsonSchema, context: PartContext) -> str:
     """Return a schema's name as servers take it, with a notice if that's another one."""
-    name = (_NOT_NAME.sub("_", wanted.name) or "schema")[:LONGEST_NAME]
-    if name != wanted.name:
+    name = (_NOT_NAME.sub("_", schema.name) or "schema")[:LONGEST_NAME]
+    if name != schema.name:
         text = f"the schema's name was sent as {name!r}: servers take 64 letters, digits, _ and -"
         context.notice(notices.CHANGED_PARAMETER, text, "response_format")
     return name
 
 
 def _effort(
-    wanted: int | str | None, context: PartContext, dialect: Dialect, *, has_tools: bool
+    reasoning: int | str | None, context: PartContext, dialect: Dialect, *, has_tools: bool
 ) -> Iterator[tuple[str, Any]]:
-    refused = has_tools and not dialect.tools_beside_effort and (wanted is not None or dialect.reasons_unasked)
-    if refused and wanted != "none" and dialect.least_effort == "none":
+    is_refused = has_tools and not dialect.tools_beside_effort and (reasoning is not None or dialect.reasons_unasked)
+    if is_refused and reasoning != "none" and dialect.least_effort == "none":
         text = "the effort is 'none': the model takes tools beside reasoning on the Responses API alone"
         context.notice(notices.CHANGED_PARAMETER, text, "reasoning")
-        wanted = "none"
-    word = effort_word(wanted, context, dialect)
-    if word is not None and dialect.reasoning_effort is not None:
-        yield dialect.reasoning_effort, word
+        reasoning = "none"
+    effort = encode_effort(reasoning, context, dialect)
+    if effort is not None and dialect.reasoning_effort is not None:
+        yield dialect.reasoning_effort, effort
 
 
-def effort_word(wanted: int | str | None, context: PartContext, dialect: Dialect) -> str | None:
+def encode_effort(reasoning: int | str | None, context: PartContext, dialect: Dialect) -> str | None:
     """Return the effort to ask for, or None if none is wanted or the model takes none, which is noted."""
-    if wanted is None:
+    if reasoning is None:
         return None
     if dialect.reasoning_effort is None:
         context.notice(notices.UNSUPPORTED_PARAMETER, "reasoning was left out: this model takes no effort", "reasoning")
         return None
-    if wanted == "none" != dialect.least_effort:
+    if reasoning == "none" != dialect.least_effort:
         text = f"the effort 'none' was sent as {dialect.least_effort!r}: the model always reasons"
         context.notice(notices.CHANGED_PARAMETER, text, "reasoning")
         return dialect.least_effort
-    if isinstance(wanted, str):
-        return wanted
-    effort = effort_of(wanted) if wanted > 0 else dialect.least_effort
-    context.notice(notices.CHANGED_PARAMETER, f"a budget of {wanted} tokens was sent as {effort!r}", "reasoning")
+    if isinstance(reasoning, str):
+        return reasoning
+    effort = effort_of(reasoning) if reasoning > 0 else dialect.least_effort
+    context.notice(notices.CHANGED_PARAMETER, f"a budget of {reasoning} tokens was sent as {effort!r}", "reasoning")
     return effort

@@ -22,13 +22,13 @@ def without_prefill(messages: list[dict[str, Any]], context: PartContext) -> lis
     if not rules.prefill:
         context.notice(notices.MISPLACED_PART, PREFILL_REFUSED, path)
         return messages[:-1]
-    shorter = trimmed(last) if rules.trimmed else last
-    if shorter is not last:
+    stripped = without_trailing_space(last) if rules.trimmed else last
+    if stripped is not last:
         context.notice(notices.CHANGED_PART, TRIMMED, path)
-    return [*messages[:-1], shorter]
+    return [*messages[:-1], stripped]
 
 
-def trimmed(message: dict[str, Any]) -> dict[str, Any]:
+def without_trailing_space(message: dict[str, Any]) -> dict[str, Any]:
     """Return a message without white space at its end; the message itself where it has none."""
     content = message.get("content")
     if isinstance(content, str):

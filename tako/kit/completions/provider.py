@@ -21,7 +21,7 @@ from tako.capabilities import Capabilities
 from tako.hooks import hookimpl
 from tako.kit.addresses import check_url, server_of
 from tako.kit.completions.dialect import Dialect
-from tako.kit.completions.discovery import ask_listing
+from tako.kit.completions.discovery import discover_capabilities
 from tako.kit.completions.encode import encode_request, translator_for
 from tako.kit.completions.exchange import chat_completions, stream_completions
 from tako.kit.exchange import Exchange
@@ -92,14 +92,14 @@ class CompletionsProvider(HttpProvider):
             self.add_headers({self.key_header: key.prefixed("Bearer ") if bearer else key})
 
     @classmethod
-    def find_key(cls, given: str | Secret | None) -> Secret | None:
+    def find_key(cls, value: str | Secret | None) -> Secret | None:
         """Read the key, as given or from the vendor's variable; None if the API needs none.
 
         Raises ConfigurationError if there is no key and the API needs one.
         """
         if cls.key_variable:
-            return read_key(given, cls.key_variable, cls.name)
-        return find_key(given, "", cls.name) if given is not None else None
+            return read_key(value, cls.key_variable, cls.name)
+        return find_key(value, "", cls.name) if value is not None else None
 
     def dialect_of(self, model: str) -> Dialect:
         """Return how one model's wire differs; override it if models differ."""
@@ -138,8 +138,8 @@ class CompletionsProvider(HttpProvider):
 
     async def list_models(self) -> list[ModelInfo]:
         """List the models of the vendor, or of the server. Raises ProviderError."""
-        listed = await fetch_json(self, self.models_url)
-        return decode_models(listed.get("data"))
+        reply = await fetch_json(self, self.models_url)
+        return decode_models(reply.get("data"))
 
     async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
         """Give a file to the vendor, who keeps it, and return the part that stands for it."""
@@ -160,7 +160,7 @@ class CompletionsProvider(HttpProvider):
 
         OpenAI itself says nothing but that the model is there; other servers say how long its context is, and more.
         """
-        self.discovered = await ask_listing(self, f"{self.base_url}/models")
+        self.discovered = await discover_capabilities(self, f"{self.base_url}/models")
         self.refresh()
         return self.capabilities
 
@@ -170,8 +170,8 @@ def tako_capabilities(provider: CompletionsProvider) -> Capabilities:
     """Read the table beside the class, and what the server said when it was asked."""
     tables = (table_of(cls.__module__) for cls in type(provider).__mro__ if issubclass(cls, CompletionsProvider))
     table = next(filter(None, tables), None)
-    known = table.find(provider.named(provider.model)) if table is not None else ASSUMED
-    return refine(known, provider.discovered, f"{provider.base_url}/models")
+    capabilities = table.find(provider.named(provider.model)) if table is not None else ASSUMED
+    return refine(capabilities, provider.discovered, f"{provider.base_url}/models")
 
 
 @hookimpl

@@ -12,22 +12,22 @@ import msgspec
 from tako.json_values import as_array, as_object
 
 
-def mended(document: Any) -> Any:
+def repaired(document: Any) -> Any:
     """Return a reply with the expected shapes: texts for numbers, arrays for single items, nothing for nulls."""
     fields = as_object(document)
     choices = as_array(fields.get("choices")) if fields is not None else None
     if fields is None or choices is None:
         return document
-    return {**fields, "choices": [_choice(as_object(one) or {}) for one in choices]}
+    return {**fields, "choices": [_choice(as_object(choice) or {}) for choice in choices]}
 
 
 def _choice(choice: dict[str, Any]) -> dict[str, Any]:
-    index, word = choice.get("index"), choice.get("finish_reason")
-    made = {**choice, "index": int(index) if isinstance(index, str) and index.isdecimal() else index}
-    made["finish_reason"] = None if word is None else _text(word)
+    index, finish_reason = choice.get("index"), choice.get("finish_reason")
+    fields = {**choice, "index": int(index) if isinstance(index, str) and index.isdecimal() else index}
+    fields["finish_reason"] = None if finish_reason is None else _text(finish_reason)
     for name in ("delta", "message"):
-        made[name] = _content(choice.get(name))
-    return made
+        fields[name] = _content(choice.get(name))
+    return fields
 
 
 def _content(value: Any) -> Any:
@@ -40,12 +40,12 @@ def _content(value: Any) -> Any:
     if content is not None and as_array(content) is None:
         block = as_object(content)
         content = [block] if block is not None else _text(content)
-    listed = as_array([calls] if as_object(calls) else calls or [])
+    calls_as_list = as_array([calls] if as_object(calls) else calls or [])
     return {
         **fields,
         "content": content,
         "refusal": None if refusal is None else _text(refusal),
-        "tool_calls": calls if listed is None else [call for call in listed if call is not None],
+        "tool_calls": calls if calls_as_list is None else [call for call in calls_as_list if call is not None],
         "function_call": as_object(fields.get("function_call")),
     }
 

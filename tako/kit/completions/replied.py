@@ -31,7 +31,7 @@ FORMATS = {
     "pcm16": "audio/L16;rate=24000",
 }
 """The type of each format that a request may ask for; the last one has no first bytes that tell it."""
-ENOUGH = -(-HEAD // 3) * 4
+LETTERS_OF_HEAD = -(-HEAD // 3) * 4
 """Letters of base64 that hold the first bytes of a sound, which tell its type."""
 
 
@@ -39,8 +39,8 @@ def decode_file(block: dict[str, Any], context: PartContext) -> Part:
     """Return the part of a spoken answer, of its transcript, or of a chunk that is a file."""
     match block:
         case {"audio": {"id": str(), "data": str(data)}} if data:
-            rest = {name: value for name, value in block[AUDIO].items() if name != "data" and value is not None}
-            return FilePart(_format(data, context), data, state=State(context.origin, {AUDIO: rest}))
+            other_fields = {name: value for name, value in block[AUDIO].items() if name != "data" and value is not None}
+            return FilePart(_type_of(data, context), data, state=State(context.origin, {AUDIO: other_fields}))
         case {"audio": {"transcript": str(text)}} if len(block[AUDIO]) == 1:
             return TextPart(text, state=State(context.origin, {AUDIO: {}}))
         case {"type": "document_url", "document_url": str(url)} if url.startswith(("https://", "http://")):
@@ -51,7 +51,7 @@ def decode_file(block: dict[str, Any], context: PartContext) -> Part:
         case {"type": "file", "file_id": str(id)}:
             state = state_of(block, ("type", "file_id"), context)
             return FileIdPart(id, context.provider, state=state or State(context.origin))
-        case {"type": "input_audio", "input_audio": str(data)} if kind_of(mime := _sniffed(data)) == AUDIO:
+        case {"type": "input_audio", "input_audio": str(data)} if kind_of(mime := _detect_type(data)) == AUDIO:
             state = state_of(block, ("type", "input_audio"), context)
             return FilePart(mime, data, state=state or State(context.origin))
         case _:
@@ -76,8 +76,8 @@ class Spoken:
     def add(self, audio: Any, *, last: bool = False) -> Iterator[Delta]:
         """Yield what a piece adds, in one delta."""
         fields = as_object(audio) or {}
-        known = ("data", "transcript")
-        self._fields |= {name: value for name, value in fields.items() if name not in known and value is not None}
+        streamed = ("data", "transcript")
+        self._fields |= {name: value for name, value in fields.items() if name not in streamed and value is not None}
         self._texts.append(text_of(fields.get("transcript")))
         self._data.append(text_of(fields.get("data")))
         if not isinstance(self._fields.get("id"), str):
@@ -109,16 +109,16 @@ class Spoken:
     def _piece(self, *, last: bool) -> FilePart | None:
         """Return what has come of the sound, in whole groups of four letters; its first bytes tell its type."""
         data = join_base64(self._data)
-        whole = len(data) if last else len(data) // 4 * 4
-        is_known = bool(self._mime) or last or whole >= ENOUGH
-        self._data = [data[whole:] if is_known else data]
-        if not (data[:whole] and is_known):
+        length = len(data) if last else len(data) // 4 * 4
+        is_type_known = bool(self._mime) or last or length >= LETTERS_OF_HEAD
+        self._data = [data[length:] if is_type_known else data]
+        if not (data[:length] and is_type_known):
             return None
-        self._mime = self._mime or _format(data, self._context)
-        return FilePart(self._mime, data[:whole])
+        self._mime = self._mime or _type_of(data, self._context)
+        return FilePart(self._mime, data[:length])
 
 
-def spoken(audio: Any) -> Iterator[dict[str, Any]]:
+def split_spoken(audio: Any) -> Iterator[dict[str, Any]]:
     """Take a spoken answer apart: its transcript is a text, and comes first."""
     fields = as_object(audio) or {}
     text = fields.get("transcript")
@@ -137,11 +137,11 @@ def encode_spoken(part: Part, context: PartContext) -> dict[str, Any] | None:
     return {AUDIO: {"id": audio["id"]}} if "id" in audio else {}
 
 
-def _format(data: str, context: PartContext) -> str:
+def _type_of(data: str, context: PartContext) -> str:
     """Tell the type of a spoken answer: by its first bytes, else by what was asked for."""
-    asked = as_object(context.request.extra.get(AUDIO)) or {}
-    return media_type(head_of(data)) or FORMATS.get(text_of(asked.get("format")), FORMATS["pcm16"])
+    audio_options = as_object(context.request.extra.get(AUDIO)) or {}
+    return media_type(head_of(data)) or FORMATS.get(text_of(audio_options.get("format")), FORMATS["pcm16"])
 
 
-def _sniffed(data: str) -> str:
+def _detect_type(data: str) -> str:
     return media_type(head_of(data)) or ""

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct, convert, defstruct
 
 from tako.errors import ResponseError
 from tako.json_values import as_object, count_of
-from tako.kit.completions.repair import mended
+from tako.kit.completions.repair import repaired
 from tako.kit.completions.usual import NOTHING
 from tako.types import Usage
 
@@ -30,8 +30,8 @@ class Content(Struct, gc=False):
     @property
     def is_silent(self) -> bool:
         """Whether it has no text, no reasoning, no sound and no calls."""
-        thoughts = self.reasoning_content or self.reasoning or self.reasoning_details
-        return not (self.content or self.refusal or thoughts or self.audio or self.calls)
+        reasoning = self.reasoning_content or self.reasoning or self.reasoning_details
+        return not (self.content or self.refusal or reasoning or self.audio or self.calls)
 
     @property
     def calls(self) -> list[dict[str, Any]]:
@@ -41,8 +41,12 @@ class Content(Struct, gc=False):
         """
         if self.tool_calls:
             return self.tool_calls
-        lone = self.function_call or {}
-        return [{"index": 0, "function_call": lone}] if lone.get("name") or lone.get("arguments") else []
+        single_call = self.function_call or {}
+        return (
+            [{"index": 0, "function_call": single_call}]
+            if single_call.get("name") or single_call.get("arguments")
+            else []
+        )
 
 
 class Choice(Struct, gc=False):
@@ -73,7 +77,7 @@ class Choice(Struct, gc=False):
         return self.message is not None and (self.delta is None or self.delta.is_silent)
 
     @property
-    def answer(self) -> Content | None:
+    def full_message(self) -> Content | None:
         """What the model says in a whole reply: Perplexity's has an empty ``delta`` beside its message."""
         return self.message or self.said
 
@@ -107,31 +111,36 @@ class Reply(Struct, gc=False):
         if usage := as_object(self.usage):
             return usage
         groq = as_object(self.x_groq) or {}
-        places = (groq.get("usage"), *[choice.usage for choice in self.choices or ()])
-        return next((found for place in places if (found := as_object(place))), None)
+        candidates = (groq.get("usage"), *[choice.usage for choice in self.choices or ()])
+        return next((counts for place in candidates if (counts := as_object(place))), None)
 
 
 _STRICT: dict[str, Any] = {"gc": False, "forbid_unknown_fields": True}
 
 
-def _none(*names: str) -> list[tuple[str, Any, Any]]:
+def _null_fields(*names: str) -> list[tuple[str, Any, Any]]:
     return [(name, None, None) for name in names]
 
 
 _texts: Any = [(name, str | None, None) for name in ("reasoning_content", "reasoning")]
-_content: Any = defstruct("Content", [*_none("reasoning_details", "audio"), *_texts], bases=(Content,), **_STRICT)
+_content: Any = defstruct(
+    "Content", [*_null_fields("reasoning_details", "audio"), *_texts], bases=(Content,), **_STRICT
+)
 _choice: Any = defstruct(
     "Choice",
     [
         ("delta", _content | None, None),
         ("content_filter_results", Raw, NOTHING),
-        *_none("message", "text", "error", "usage", "logprobs", "token_ids"),
+        *_null_fields("message", "text", "error", "usage", "logprobs", "token_ids"),
     ],
     bases=(Choice,),
     **_STRICT,
 )
 _chunk: Any = defstruct(
-    "Reply", [("choices", list[_choice] | None, None), *_none("error", "errors", "x_groq")], bases=(Reply,), **_STRICT
+    "Reply",
+    [("choices", list[_choice] | None, None), *_null_fields("error", "errors", "x_groq")],
+    bases=(Reply,),
+    **_STRICT,
 )
 CHUNK: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(_chunk)
 """Reads a chunk that has no more than the usual; for any other it raises a msgspec.ValidationError."""
@@ -143,30 +152,35 @@ def read_reply(document: Any, body: bytes) -> Reply:
         try:
             return convert(document, Reply)
         except msgspec.ValidationError:
-            return convert(mended(document), Reply)
+            return convert(repaired(document), Reply)
     except msgspec.ValidationError as error:
         text = f"the reply doesn't have the expected shape: {error}"
         raise ResponseError(text, body=body[:4096].decode("utf-8", "replace")) from error
 
 
-CACHED = ("num_cached_tokens", "cached_tokens", "prompt_cache_hit_tokens")
+CACHED_FIELDS = ("num_cached_tokens", "cached_tokens", "prompt_cache_hit_tokens")
 """Fields of Mistral's, of Together's and Moonshot's, and of DeepSeek's."""
 
 
 def usage_of(counts: dict[str, Any] | None) -> Usage:
     """Count as tako does; what is no number is 0.
 
-    Cached tokens stand among the details, or in ``CACHED`` fields.
+    Cached tokens stand among the details, or in ``CACHED_FIELDS`` fields.
     Where the total shows that reasoning was counted beside the completion (xAI), it is added to it.
     """
     counts = counts or {}
-    prompt = as_object(counts.get("prompt_tokens_details")) or {}
-    completion = as_object(counts.get("completion_tokens_details")) or {}
-    read, written = count_of(counts.get("prompt_tokens")), count_of(counts.get("completion_tokens"))
-    thought = count_of(completion.get("reasoning_tokens")) or count_of(counts.get("reasoning_tokens"))
-    if thought and count_of(counts.get("total_tokens")) == read + written + thought:
-        written += thought
-    cached = count_of(prompt.get("cached_tokens"))
-    if not cached and not counts.keys().isdisjoint(CACHED):
-        cached = next((count for name in CACHED if (count := count_of(counts.get(name)))), 0)
-    return Usage(read, written, cached, count_of(prompt.get("cache_write_tokens")), thought)
+    prompt_details = as_object(counts.get("prompt_tokens_details")) or {}
+    completion_details = as_object(counts.get("completion_tokens_details")) or {}
+    prompt_tokens, completion_tokens = count_of(counts.get("prompt_tokens")), count_of(counts.get("completion_tokens"))
+    reasoning_tokens = count_of(completion_details.get("reasoning_tokens")) or count_of(counts.get("reasoning_tokens"))
+    if (
+        reasoning_tokens
+        and count_of(counts.get("total_tokens")) == prompt_tokens + completion_tokens + reasoning_tokens
+    ):
+        completion_tokens += reasoning_tokens
+    cached = count_of(prompt_details.get("cached_tokens"))
+    if not cached and not counts.keys().isdisjoint(CACHED_FIELDS):
+        cached = next((count for name in CACHED_FIELDS if (count := count_of(counts.get(name)))), 0)
+    return Usage(
+        prompt_tokens, completion_tokens, cached, count_of(prompt_details.get("cache_write_tokens")), reasoning_tokens
+    )

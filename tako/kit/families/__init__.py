@@ -11,7 +11,16 @@ from tako.kit.families.names import bare_name
 from tako.kit.families.prefill import PREFILL_REFUSED, TRIMMED, leave_out_prefill, trim
 from tako.kit.families.rules import EFFORTS, UNKNOWN, Converse, Rules, Strict, rules_of
 from tako.kit.families.sampling import sampling
-from tako.kit.families.thinking import BUDGETS, changed, effort_for, left_out, make_room, nearest, refusal, thinking
+from tako.kit.families.thinking import (
+    BUDGETS,
+    effort_for,
+    make_room,
+    nearest,
+    note_changed,
+    note_left_out,
+    refusal,
+    thinking,
+)
 
 __all__ = [
     "BUDGETS",
@@ -23,12 +32,12 @@ __all__ = [
     "Rules",
     "Strict",
     "bare_name",
-    "changed",
     "effort_for",
     "leave_out_prefill",
-    "left_out",
     "make_room",
     "nearest",
+    "note_changed",
+    "note_left_out",
     "note_mixed_citations",
     "refusal",
     "rules_of",

@@ -10,13 +10,13 @@ OPAQUE = re.compile(
     r"|(^|/)(endpoints|tunedmodels)/"
 )
 """Names that tell nothing of the model behind them: Bedrock's profiles and deployments, Vertex's endpoints."""
-_CUSTOM = re.compile(r"arn:.*:custom-model/([^/]+)/")
-_BEFORE = re.compile(
+_CUSTOM_MODEL = re.compile(r"arn:.*:custom-model/([^/]+)/")
+_PREFIX = re.compile(
     r"^(?:(?:us|eu|apac|amer|global|us-gov|[a-z]{2})\.|(?:databricks|system\.ai|vertex|azure|bedrock)[-.]"
     r"|(?:anthropic|openai|amazon|meta|google)(?:\.|-{1,2})(?=[a-z])"
     r"|(?:mistral|mistralai|cohere|ai21|writer|qwen|moonshotai|moonshot|minimax|zai|nvidia|xai)\.(?=[a-z]))"
 )
-_DASHED = re.compile(r"(?<=\d)-(\d)(?![\dbxk])")
+_DASHED_VERSION = re.compile(r"(?<=\d)-(\d)(?![\dbxk])")
 
 
 @lru_cache(1024)
@@ -32,8 +32,8 @@ def bare_name(model: str) -> str:
         return ""
     if name.startswith("ft:"):
         name = name.split(":")[1]
-    custom = _CUSTOM.search(name)
-    name = custom[1] if custom else name.rstrip("/").rpartition("/")[2]
-    while (shorter := _BEFORE.sub("", name, count=1)) != name:
+    custom_model = _CUSTOM_MODEL.search(name)
+    name = custom_model[1] if custom_model else name.rstrip("/").rpartition("/")[2]
+    while (shorter := _PREFIX.sub("", name, count=1)) != name:
         name = shorter
-    return _DASHED.sub(r".\1", name)
+    return _DASHED_VERSION.sub(r".\1", name)

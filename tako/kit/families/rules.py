@@ -124,9 +124,9 @@ def rules_of(model: str) -> Rules:
     if family is None:
         return UNKNOWN
     row = next((row for row in family.model if re.search(row.match, name)), None)
-    own: dict[str, Any] = row.rules if row is not None else {}
-    converse = {**family.rules.get("converse", {}), **own.get("converse", {})}
-    return msgspec.convert({**family.rules, **own, "family": family.name, "converse": converse}, Rules)
+    row_rules: dict[str, Any] = row.rules if row is not None else {}
+    converse = {**family.rules.get("converse", {}), **row_rules.get("converse", {})}
+    return msgspec.convert({**family.rules, **row_rules, "family": family.name, "converse": converse}, Rules)
 
 
 @cache

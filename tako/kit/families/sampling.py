@@ -24,28 +24,28 @@ def sampling(
 
     ``thinking``: the request asks the model to think. ``refusal``: why the wire takes neither, "" if it does.
     """
-    sampled = False
+    is_sampled = False
     for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
         if value is None:
             continue
-        reason = refusal or _reason(name, value, rules, thinking=thinking, sampled=sampled)
+        reason = refusal or _reason(name, value, rules, thinking=thinking, is_sampled=is_sampled)
         if reason:
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: {reason}", name)
             continue
-        sampled = True
-        most = rules.most_temperature
-        if most is not None and value > most:
-            text = f"{name} was sent as {most:g}: the model takes 0 to {most:g}, and {value} was asked for"
+        is_sampled = True
+        highest = rules.most_temperature
+        if highest is not None and value > highest:
+            text = f"{name} was sent as {highest:g}: the model takes 0 to {highest:g}, and {value} was asked for"
             context.notice(notices.CHANGED_PARAMETER, text, name)
-            value = most  # noqa: PLW2901 - the nearest that the model takes
+            value = highest  # noqa: PLW2901 - the nearest that the model takes
         yield name, value
 
 
-def _reason(name: str, value: float, rules: Rules, *, thinking: bool, sampled: bool) -> str:
+def _reason(name: str, value: float, rules: Rules, *, thinking: bool, is_sampled: bool) -> str:
     """Say why a model refuses a parameter, "" if it takes it."""
     if not rules.sampling:
         return "this model refuses it"
-    if sampled and not rules.sampling_together:
+    if is_sampled and not rules.sampling_together:
         return "this model takes no top_p beside a temperature"
     if not thinking or rules.sampling_beside_thinking:
         return ""

@@ -11,7 +11,7 @@ from tako.kit.messages.body import encode_request
 from tako.kit.messages.decode import decode_block
 from tako.kit.messages.encode import encode_part, encode_tool
 from tako.kit.messages.reply import decode_reply
-from tako.kit.messages.request import declared, parameters, tool_choice, tool_fields
+from tako.kit.messages.request import parameters, tool_choice, tool_fields, tool_items
 from tako.kit.messages.stream import MessagesDecoder
 from tako.kit.messages.turns import BETWEEN, BLOCKS, COMPATIBLE, arrange, content
 from tako.translator import Translator
@@ -26,7 +26,6 @@ __all__ = [
     "MessagesDecoder",
     "arrange",
     "content",
-    "declared",
     "decode_block",
     "decode_reply",
     "encode_part",
@@ -35,5 +34,6 @@ __all__ = [
     "parameters",
     "tool_choice",
     "tool_fields",
+    "tool_items",
     "translator",
 ]

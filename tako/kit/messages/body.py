@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tako.json_values import as_array
 from tako.kit.encoding import merge, merge_extra
 from tako.kit.families import UNKNOWN, leave_out_prefill, make_room, note_mixed_citations, rules_of, sampling, thinking
-from tako.kit.messages.request import declared, parameters, tool_fields
+from tako.kit.messages.request import parameters, tool_fields, tool_items
 from tako.kit.messages.turns import BETWEEN, BLOCKS, COMPATIBLE, arrange, content
 from tako.kit.schemas import ANTHROPIC, adapt
 from tako.kit.turns import with_user_turn
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
-FORCED = ("any", "tool")
+FORCING_CHOICES = ("any", "tool")
 
 
 def encode_request(
@@ -40,7 +40,7 @@ def encode_request(
     name = request.model or model
     rules = rules_of(context.known_as)
     request = adapt(request, context, ANTHROPIC, name, rules)
-    tools = declared(request, context)
+    tools = tool_items(request, context)
     blocks = COMPATIBLE if rules is UNKNOWN else BETWEEN if rules.system_between else BLOCKS
     system, turns = with_user_turn(*arrange(request, translator, context, blocks, tools), context)
     leave_out_prefill(turns, rules, context)
@@ -50,8 +50,8 @@ def encode_request(
         body["system"] = content(system)
     body["messages"] = [{"role": turn.role, "content": content(turn.items)} for turn in turns]
     body.update(tool_fields(request, tools, turns, context))
-    forced = body.get("tool_choice", {}).get("type") in FORCED
-    body.update(thinking(request, rules, context, forced=forced, open_calls=_open_calls(turns)))
+    is_tool_forced = body.get("tool_choice", {}).get("type") in FORCING_CHOICES
+    body.update(thinking(request, rules, context, is_tool_forced=is_tool_forced, has_open_calls=_has_open_calls(turns)))
     limit = default_max_tokens or rules.default_output if request.max_tokens is None else request.max_tokens
     body["max_tokens"] = make_room(body, limit, rules, request, context)
     body.update(sampling(request, rules, context, thinking="thinking" in body, refusal=no_sampling))
@@ -68,7 +68,7 @@ def _documents(turns: list[Turn]) -> Iterator[tuple[dict[str, Any], str]]:
         yield from ((block, item.path) for block in inner or [item.block] if block.get("type") == "document")
 
 
-def _open_calls(turns: list[Turn]) -> bool:
+def _has_open_calls(turns: list[Turn]) -> bool:
     """Tell whether the reply goes on after tool results to a turn of the model that does not begin with thinking."""
     turns = [turn for turn in turns if turn.role != "system"]
     if len(turns) < 2 or turns[-1].items[0].kind != "tool_result":  # noqa: PLR2004 - calls and their results

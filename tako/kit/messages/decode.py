@@ -70,13 +70,15 @@ def read_citation(citation: Any) -> Citation:
     fields = as_object(citation) or {}
     source = text_of(fields.get("source"))
     url = text_of(fields.get("url")) or (source if source.startswith(("https://", "http://")) else "")
-    place = fields.get("document_index")
-    first, after = (position_of(fields.get(f"{end}_page_number")) for end in ("start", "end"))
+    document_index = fields.get("document_index")
+    first_page, end_page = (position_of(fields.get(f"{end}_page_number")) for end in ("start", "end"))
     return Citation(
         url,
         text_of(fields.get("title")) or text_of(fields.get("document_title")),
         text_of(fields.get("cited_text")),
-        source="" if url else source or text_of(fields.get("file_id")) or ("" if place is None else str(place)),
-        page=first,
-        last_page=None if after is None else max(after - 1, first or 0),  # the end isn't in it
+        source=""
+        if url
+        else source or text_of(fields.get("file_id")) or ("" if document_index is None else str(document_index)),
+        page=first_page,
+        last_page=None if end_page is None else max(end_page - 1, first_page or 0),  # the end isn't in it
     )

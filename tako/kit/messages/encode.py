@@ -61,8 +61,8 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
         case ReasoningPart():
             return None if is_foreign(part, context) else _reasoning(part, context)
         case VendorPart():
-            vendors = encode_vendor_part(part, context)
-            return None if vendors is None else _as_input(vendors)
+            vendor_block = encode_vendor_part(part, context)
+            return None if vendor_block is None else _without_reply_fields(vendor_block)
         case _:  # a part of a later version, or of a plugin that wraps the translator
             return None
     if block is None:
@@ -70,13 +70,13 @@ def encode_part(part: Part, context: PartContext) -> dict[str, Any] | None:
     if part.cache:
         block["cache_control"] = cache_control(part.cache)
     block = complete(block, part, context)
-    return block if part.state is None else _as_input(block)
+    return block if part.state is None else _without_reply_fields(block)
 
 
 def encode_tool(tool: Tool) -> dict[str, Any]:
     """Return a tool's declaration."""
-    described = {"description": tool.description} if tool.description else {}
-    block: dict[str, Any] = {"name": tool.name, **described, "input_schema": tool.input_schema}
+    description = {"description": tool.description} if tool.description else {}
+    block: dict[str, Any] = {"name": tool.name, **description, "input_schema": tool.input_schema}
     if tool.strict is not None:
         block["strict"] = tool.strict
     if tool.cache:
@@ -98,14 +98,14 @@ def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
 
 def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
     """Encode an image, or a document: PDF by its bytes, address or id, text by its bytes."""
-    media = read_media(part, context, takes=_takes)
+    media = read_media(part, context, takes=_is_accepted)
     if media is None:
         return None
-    text = media.kind == "text" and not media.id
-    if text and media.url:
+    is_text = media.kind == "text" and not media.id
+    if is_text and media.url:
         return {"type": "text", "text": FETCHING} if is_fetched(media, part, context) else None
     source = _source(media)
-    if text and not source["data"].strip():
+    if is_text and not source["data"].strip():
         context.notice(notices.EMPTY_TEXT, "an empty file was left out")
         return None
     if media.kind == "image":
@@ -113,7 +113,7 @@ def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
     return {"type": "document", "source": source, **({"title": media.name} if media.name else {})}
 
 
-def _takes(media: Media) -> bool:
+def _is_accepted(media: Media) -> bool:
     """Whether the API takes a file of that type. An address or an id that doesn't tell it is taken for a PDF's."""
     mime = plain_type(media.mime)
     if media.kind == "image":
@@ -156,11 +156,11 @@ def _reasoning(part: ReasoningPart, context: PartContext) -> dict[str, Any] | No
     if not (part.text or data):
         context.notice(notices.EMPTY_TEXT, "an empty reasoning part was left out")
         return None
-    redacted = data.get("type") == REDACTED
-    return complete({} if redacted else {"type": "thinking", "thinking": part.text}, part, context)
+    is_redacted = data.get("type") == REDACTED
+    return complete({} if is_redacted else {"type": "thinking", "thinking": part.text}, part, context)
 
 
-def _as_input(block: dict[str, Any]) -> dict[str, Any]:
+def _without_reply_fields(block: dict[str, Any]) -> dict[str, Any]:
     """Take off what replies have and requests may not: fields that are null, and the file ids of citations.
 
     The API answers 400 to fields that its input types don't have, null or not.
@@ -169,7 +169,7 @@ def _as_input(block: dict[str, Any]) -> dict[str, Any]:
     if citations := as_array(block.get("citations")):
         block["citations"] = [_without_file(citation) for citation in citations]
     if block.get("type") == "mcp_tool_result" and (content := as_array(block.get("content"))):
-        block["content"] = [_as_input(as_object(inner) or {}) for inner in content]
+        block["content"] = [_without_reply_fields(as_object(inner) or {}) for inner in content]
     return block
 
 

@@ -74,7 +74,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: Reporter, translator
     """Read a reply; raises ResponseError where it is none, and the error that it reports where it does."""
     reply = decode_json(body, REPLY)
     if reply.error or reply.errors:
-        raise reported(body, provider)
+        raise error_of(body, provider)
     if reply.content is None and (facts := complaint(decode_any(body))):
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
     if reply.content is None:
@@ -87,7 +87,9 @@ def decode_reply(body: bytes, exchange: Exchange, provider: Reporter, translator
     has_calls = any(isinstance(part, ToolCallPart) for part in parts)
     finish = finish_reason(reply.stop_reason, reply.stop_details, context, has_calls=has_calls)
     return ChatResponse(
-        message=Message(Role.ASSISTANT, paused(parts, context) if finish is FinishReason.PAUSE else parts),
+        message=Message(
+            Role.ASSISTANT, with_origin_of_paused_text(parts, context) if finish is FinishReason.PAUSE else parts
+        ),
         finish_reason=finish,
         usage=usage_of(reply.usage),
         model=text_of(reply.model) or exchange.body.get("model", ""),
@@ -101,14 +103,14 @@ def decode_reply(body: bytes, exchange: Exchange, provider: Reporter, translator
 def usage_of(value: Any) -> Usage:
     """Count as tako does: the API leaves what was read from the cache or written to it out of the input."""
     counts = as_object(value) or {}
-    read = count_of(counts.get("cache_read_input_tokens"))
-    written = count_of(counts.get("cache_creation_input_tokens"))
+    cache_read = count_of(counts.get("cache_read_input_tokens"))
+    cache_written = count_of(counts.get("cache_creation_input_tokens"))
     details = as_object(counts.get("output_tokens_details")) or {}
     return Usage(
-        count_of(counts.get("input_tokens")) + read + written,
+        count_of(counts.get("input_tokens")) + cache_read + cache_written,
         count_of(counts.get("output_tokens")),
-        read,
-        written,
+        cache_read,
+        cache_written,
         count_of(details.get("thinking_tokens")),
     )
 
@@ -121,18 +123,18 @@ def with_id(block: Any, ids: CallIds) -> Any:
     return {**call, "id": ids.unique(read_id(call.get("id")))}
 
 
-def finish_reason(word: str | None, details: Any, context: PartContext, *, has_calls: bool) -> FinishReason:
+def finish_reason(stop_reason: str | None, details: Any, context: PartContext, *, has_calls: bool) -> FinishReason:
     """Read a stop reason; without one, calls speak for themselves, and otherwise it's noted.
 
     ``details`` tell why the model refused.
     """
-    if word:
-        reason = known_word(word, FINISH_REASONS)
+    if stop_reason:
+        reason = known_word(stop_reason, FINISH_REASONS)
         refusal = as_object(details)
         if refusal is not None and reason is FinishReason.CONTENT_FILTER:
-            why = [text_of(refusal.get(name)) for name in ("category", "explanation")]
+            reasons = [text_of(refusal.get(name)) for name in ("category", "explanation")]
             context.notice(
-                notices.BLOCKED, f"the model refused: {': '.join(filter(None, why)) or 'no reason given'}", ""
+                notices.BLOCKED, f"the model refused: {': '.join(filter(None, reasons)) or 'no reason given'}", ""
             )
         return reason
     if has_calls:
@@ -141,14 +143,14 @@ def finish_reason(word: str | None, details: Any, context: PartContext, *, has_c
     return FinishReason.OTHER
 
 
-def paused(parts: list[Part], context: PartContext) -> list[Part]:
+def with_origin_of_paused_text(parts: list[Part], context: PartContext) -> list[Part]:
     """Say of the last text of a paused turn who made it, so that it can be told from a beginning by the caller."""
     if parts and isinstance(parts[-1], TextPart) and parts[-1].state is None:
         return [*parts[:-1], replace(parts[-1], state=State(context.origin))]
     return parts
 
 
-def reported(data: bytes, provider: Reporter) -> ProviderError:
+def error_of(data: bytes, provider: Reporter) -> ProviderError:
     """Make the error that a reply of status 200, or an event of it, reports: of the class that its status would say."""
     facts = read_facts(data)
     status = next((STATUSES[code] for code in facts.codes if code in STATUSES), None)

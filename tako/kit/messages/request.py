@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from tako.translator import PartContext
     from tako.types import ChatRequest
 
-CHOICES = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
+CHOICE_TYPES = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
 
 
-def declared(request: ChatRequest, context: PartContext) -> list[Item]:
+def tool_items(request: ChatRequest, context: PartContext) -> list[Item]:
     """Return the declarations of a request's tools as items, since they may bear cache marks."""
     blocks = encode_tools(request, context, encode_tool)
     return [Item(block, "tool", cached=False, path=f"tools[{i}]") for i, block in enumerate(blocks)]
@@ -42,10 +42,12 @@ def tool_fields(
     for name in ("tool_choice", "parallel_tool_calls"):
         if getattr(request, name) is not None:
             context.notice(notices.UNSUPPORTED_PARAMETER, f"{name} was left out: the request has no tools", name)
-    called = {str(item.block["name"]): None for turn in turns for item in turn.items if item.kind == "tool_use"}
-    if called:
-        context.notice(notices.ADDED_TOOLS, f"tools were declared for earlier calls: {', '.join(called)}", "tools")
-        yield "tools", [{"name": name, "input_schema": {"type": "object"}} for name in called]
+    called_names = {str(item.block["name"]): None for turn in turns for item in turn.items if item.kind == "tool_use"}
+    if called_names:
+        context.notice(
+            notices.ADDED_TOOLS, f"tools were declared for earlier calls: {', '.join(called_names)}", "tools"
+        )
+        yield "tools", [{"name": name, "input_schema": {"type": "object"}} for name in called_names]
         yield "tool_choice", {"type": "none"}
 
 
@@ -74,10 +76,10 @@ def parameters(request: ChatRequest, context: PartContext) -> Iterator[tuple[str
 
 def tool_choice(request: ChatRequest) -> dict[str, Any] | None:
     """Return the choice of tools; that calls may not be parallel is a part of it."""
-    word = request.tool_choice
-    if word is None and request.parallel_tool_calls is None:
+    choice_name = request.tool_choice
+    if choice_name is None and request.parallel_tool_calls is None:
         return None
-    choice: dict[str, Any] = CHOICES.get(word or "auto") or {"type": "tool", "name": word}
+    choice: dict[str, Any] = CHOICE_TYPES.get(choice_name or "auto") or {"type": "tool", "name": choice_name}
     if request.parallel_tool_calls is None or choice["type"] == "none":
         return choice
     return {**choice, "disable_parallel_tool_use": not request.parallel_tool_calls}

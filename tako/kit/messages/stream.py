@@ -17,8 +17,8 @@ from tako.kit.counts import later
 from tako.kit.failures import error_in
 from tako.kit.finish_words import known_word
 from tako.kit.ids import CallIds, read_id
-from tako.kit.messages.open_block import LIVE, OpenBlock
-from tako.kit.messages.reply import FINISH_REASONS, finish_reason, reported, usage_of
+from tako.kit.messages.open_block import STREAMED_FIELDS, OpenBlock
+from tako.kit.messages.reply import FINISH_REASONS, error_of, finish_reason, usage_of
 from tako.kit.sse import SseDecoder
 from tako.parts import TextPart, ToolCallPart
 from tako.state import BLOCK_END, State
@@ -44,41 +44,41 @@ EVENTS = frozenset(
     )
 )
 """The events that are read."""
-MOST_LOST = 16
+MAX_LOST_NOTICES = 16
 """Notices about what was lost of one reply; a server could make up names without end."""
-HINTS = frozenset(("estimated_tokens",))
+PROGRESS_FIELDS = frozenset(("estimated_tokens",))
 """Fields of deltas that only help to draw a progress bar."""
 
 
-class Piece(Struct, gc=False, forbid_unknown_fields=True, tag_field="type"):
+class TextFragment(Struct, gc=False, forbid_unknown_fields=True, tag_field="type"):
     """A delta that holds a piece of text; one of another kind, or with other fields, is read as any JSON."""
 
     name: ClassVar[str]
     """The field of the block that the text belongs to."""
 
 
-class TextPiece(Piece, gc=False, forbid_unknown_fields=True, tag="text_delta"):
+class TextDelta(TextFragment, gc=False, forbid_unknown_fields=True, tag="text_delta"):
     """A piece of text."""
 
     name = "text"
     text: str = ""
 
 
-class ThinkingPiece(Piece, gc=False, forbid_unknown_fields=True, tag="thinking_delta"):
+class ThinkingDelta(TextFragment, gc=False, forbid_unknown_fields=True, tag="thinking_delta"):
     """A piece of reasoning."""
 
     name = "thinking"
     text: str = field(default="", name="thinking")
 
 
-class SignaturePiece(Piece, gc=False, forbid_unknown_fields=True, tag="signature_delta"):
+class SignatureDelta(TextFragment, gc=False, forbid_unknown_fields=True, tag="signature_delta"):
     """The signature of a block."""
 
     name = "signature"
     text: str = field(default="", name="signature")
 
 
-class InputPiece(Piece, gc=False, forbid_unknown_fields=True, tag="input_json_delta"):
+class InputDelta(TextFragment, gc=False, forbid_unknown_fields=True, tag="input_json_delta"):
     """A piece of a call's arguments, which are JSON text."""
 
     name = "partial_json"
@@ -88,15 +88,15 @@ class InputPiece(Piece, gc=False, forbid_unknown_fields=True, tag="input_json_de
 class BlockDelta(Struct, gc=False, forbid_unknown_fields=True, tag_field="type", tag="content_block_delta"):
     """A ``content_block_delta`` event."""
 
-    delta: TextPiece | ThinkingPiece | SignaturePiece | InputPiece
+    delta: TextDelta | ThinkingDelta | SignatureDelta | InputDelta
     index: int = 0
 
 
-TEXTS = {cls.__struct_config__.tag: cls.name for cls in (TextPiece, ThinkingPiece, SignaturePiece, InputPiece)}
+FIELD_OF_DELTA = {cls.__struct_config__.tag: cls.name for cls in (TextDelta, ThinkingDelta, SignatureDelta, InputDelta)}
 """The kinds of deltas that hold a piece of text, and the field that it is in."""
-NONE = OpenBlock({})
+NO_BLOCK = OpenBlock({})
 BLOCK_DELTA = msgspec.json.Decoder(BlockDelta)
-USUAL: dict[str, Callable[[bytes], Any]] = {
+EXPECTED_DELTAS: dict[str, Callable[[bytes], Any]] = {
     piece.name: msgspec.json.Decoder(
         defstruct(
             "BlockDelta",
@@ -107,7 +107,7 @@ USUAL: dict[str, Callable[[bytes], Any]] = {
             tag="content_block_delta",
         )
     ).decode
-    for piece in (TextPiece, ThinkingPiece, InputPiece)
+    for piece in (TextDelta, ThinkingDelta, InputDelta)
 }
 """What reads nearly every event: a block goes on with this field. It's cheaper than what reads all of these kinds."""
 OBJECT = msgspec.json.Decoder(dict[str, Any])
@@ -135,15 +135,15 @@ class MessagesDecoder:
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, OpenBlock] = {}
-        self._open = NONE  # the block that began last
+        self._last_block = NO_BLOCK  # the block that began last
         self._index: int | None = None
-        self._usual = USUAL["text"]  # reads an event with which it goes on
-        self._texts = NONE.texts
+        self._decode_expected = EXPECTED_DELTAS["text"]  # reads an event with which it goes on
+        self._last_texts = NO_BLOCK.texts
         self._delta_of: Callable[[str], Delta] = Delta
         self._ids = CallIds()
         self._calls = 0
-        self._open_text = False  # the last thing handed over is a text whose end has not been told
-        self._lost: set[str] = set()
+        self._has_open_text = False  # the last thing handed over is a text whose end has not been told
+        self._noted: set[str] = set()
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
@@ -159,21 +159,21 @@ class MessagesDecoder:
         if not self.ended:
             if self._require_finish or not clean or not self._message.get("stop_reason"):
                 raise StreamTruncatedError("the stream ended without message_stop")
-            yield from self._rest()
+            yield from self._end_blocks()
         yield self._end()
 
     def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
         for event in events:
             if event.event == "content_block_delta":
                 try:
-                    read = self._usual(event.data)
+                    delta_event = self._decode_expected(event.data)
                 except (msgspec.DecodeError, UnicodeError, RecursionError):
                     yield from self._event(event)
                     continue
-                if read.index != self._index:
+                if delta_event.index != self._index:
                     yield from self._event(event)
-                elif text := read.delta.text:
-                    self._texts.append(text)
+                elif text := delta_event.delta.text:
+                    self._last_texts.append(text)
                     yield self._delta_of(text)
             elif event.event != "ping":
                 yield from self._event(event)
@@ -187,40 +187,40 @@ class MessagesDecoder:
             yield from self._done(event.data)
             return
         if event.event not in EVENTS and event.event != "message":
-            self._pass_over(event.event, event.data)
+            self._skip(event.event, event.data)
             return
         frame = {"type": "error"} if is_error else decode_json(event.data, OBJECT)
         if frame.get("type") == "error" or error_in(frame):
-            raise reported(event.data, self._provider)
+            raise error_of(event.data, self._provider)
         match frame.get("type") or event.event:
             case "content_block_start":
                 yield from self._start(_index(frame), as_object(frame.get("content_block")) or {})
-                self._keep(frame, "index", "content_block")
+                self._keep_unknown(frame, "index", "content_block")
             case "content_block_delta":
-                yield from self._any_delta(frame, event.data)
-                self._keep(frame, "index", "delta")
+                yield from self._other_delta(frame, event.data)
+                self._keep_unknown(frame, "index", "delta")
             case "content_block_stop":
                 yield from self._stop(_index(frame))
-                self._keep(frame, "index")
+                self._keep_unknown(frame, "index")
             case "message_start":
                 yield from self._begin(as_object(frame.get("message")) or {})
-                self._keep(frame, "message")
+                self._keep_unknown(frame, "message")
             case "message_delta":
                 fields = {**_without_nulls(frame), **_without_nulls(frame.get("delta"))}  # any of them may come late
                 self._usage = later(self._usage, as_object(fields.pop("usage", None)) or {})  # cumulative
                 self._message.update({name: fields[name] for name in fields.keys() - {"type", "delta"}})
             case "message_stop":
                 self.ended = True
-                self._keep(frame)
-                yield from self._rest()
+                self._keep_unknown(frame)
+                yield from self._end_blocks()
             case kind:
-                self._pass_over(text_of(kind), event.data)
+                self._skip(text_of(kind), event.data)
 
     def _done(self, data: bytes) -> Iterator[Delta]:
         """End a reply whose stop reason has come, if a server says so in the way of Chat Completions."""
         if data.startswith(b"[DONE]") and self._message.get("stop_reason"):
             self.ended = True
-            yield from self._rest()
+            yield from self._end_blocks()
 
     def _begin(self, message: dict[str, Any]) -> Iterator[Delta]:
         """Begin the message; it may have blocks already, as after tools that ran on the vendor's side."""
@@ -233,58 +233,61 @@ class MessagesDecoder:
     def _start(self, index: int, fields: dict[str, Any]) -> Iterator[Delta]:
         if index in self._blocks:
             yield from self._stop(index)
-        block = self._blocks[index] = self._open = OpenBlock(fields)
-        self._index = index if block.main else None
-        self._usual, self._texts = USUAL.get(block.main, USUAL["text"]), block.texts
+        block = self._blocks[index] = self._last_block = OpenBlock(fields)
+        self._index = index if block.streamed_field else None
+        self._decode_expected, self._last_texts = (
+            EXPECTED_DELTAS.get(block.streamed_field, EXPECTED_DELTAS["text"]),
+            block.texts,
+        )
         self._delta_of = Delta if block.kind == "text" else block.delta
-        if block.kind == "text" and self._open_text:
+        if block.kind == "text" and self._has_open_text:
             yield Delta(state=BLOCK_END)
-        if block.main:
-            self._open_text = False
+        if block.streamed_field:
+            self._has_open_text = False
         if block.kind == "tool_use":
             block.fields["id"] = self._ids.unique(read_id(fields.get("id")))
-            block.call = self._calls
+            block.call_index = self._calls
             self._calls += 1
             name = text_of(fields.get("name"))
-            yield Delta(tool_calls=[ToolCallDelta(block.call, block.fields["id"], name)])
-        elif block.live:
+            yield Delta(tool_calls=[ToolCallDelta(block.call_index, block.fields["id"], name)])
+        elif block.has_streamed:
             yield block.delta(block.texts[0])
 
     def _delta(self, index: int, name: str, text: str) -> Iterator[Delta]:
         """Read a piece of text of any block. Some servers don't say where a block begins, or of what kind it is."""
         block = self._blocks.get(index)
-        if name in LIVE and (block is None or not block.takes(name)):
+        if name in STREAMED_FIELDS and (block is None or not block.accepts(name)):
             yield from self._start(index, {"type": name, name: ""})
             block = self._blocks[index]
         if block is None:
-            self._lose(f"a piece of {name} without a block")
+            self._note_lost(f"a piece of {name} without a block")
             return
         block.add(name, text)
-        if text and name == block.main:
+        if text and name == block.streamed_field:
             yield block.delta(text)
 
-    def _any_delta(self, frame: dict[str, Any], data: bytes) -> Iterator[Delta]:
+    def _other_delta(self, frame: dict[str, Any], data: bytes) -> Iterator[Delta]:
         """Read a delta of any shape. What a new kind of delta has is its block's; one that doesn't fit is an error."""
         index, delta = _index(frame), as_object(frame.get("delta")) or {}
         kind = text_of(delta.get("type"))
-        name = TEXTS.get(kind)
+        name = FIELD_OF_DELTA.get(kind)
         if name is not None:
             text = delta.get(name, "")
             if not isinstance(text, str):
                 decode_json(data, BLOCK_DELTA)  # says what does not fit
             yield from self._delta(index, name, text)
-            for unknown in delta.keys() - {"type", name} - HINTS:
-                self._lose(f"the field {unknown!r} of a {kind}")
+            for unknown_field in delta.keys() - {"type", name} - PROGRESS_FIELDS:
+                self._note_lost(f"the field {unknown_field!r} of a {kind}")
             return
         block = self._blocks.get(index)
         if block is None:
-            self._lose(f"a {kind or 'delta'} without a block")
+            self._note_lost(f"a {kind or 'delta'} without a block")
         elif kind == "citations_delta":
             block.add("citations", [delta.get("citation")])
         else:
             for field, value in delta.items():
-                if field == block.main:
-                    self._lose(f"the {field} of a {kind}")
+                if field == block.streamed_field:
+                    self._note_lost(f"the {field} of a {kind}")
                 elif field != "type":
                     block.add(field, value)
 
@@ -293,44 +296,44 @@ class MessagesDecoder:
         block = self._blocks.pop(index, None)
         if block is None:
             return
-        if block is self._open:
-            self._open, self._index = NONE, None
-        whole = block.whole()
+        if block is self._last_block:
+            self._last_block, self._index = NO_BLOCK, None
+        fields = block.complete()
         if block.kind == "fallback":  # the model that goes on, which the whole reply names
-            self._message["model"] = (as_object(whole.get("to")) or {}).get("model") or self._message.get("model")
-        part = self._translator.decode(whole, self._context)
-        if block.call >= 0:
-            yield from self._end_call(block, whole, part.state if isinstance(part, ToolCallPart) else None)
-        elif part is not None and not block.live:
-            self._open_text = False
+            self._message["model"] = (as_object(fields.get("to")) or {}).get("model") or self._message.get("model")
+        part = self._translator.decode(fields, self._context)
+        if block.call_index >= 0:
+            yield from self._end_call(block, fields, part.state if isinstance(part, ToolCallPart) else None)
+        elif part is not None and not block.has_streamed:
+            self._has_open_text = False
             yield Delta(part=part)
         elif isinstance(part, TextPart) and not (part.citations or part.state):
-            self._open_text = True
+            self._has_open_text = True
         elif part is not None:
             yield closing(part)
 
-    def _end_call(self, block: OpenBlock, whole: dict[str, Any], state: State | None) -> Iterator[Delta]:
+    def _end_call(self, block: OpenBlock, fields: dict[str, Any], state: State | None) -> Iterator[Delta]:
         """Hand over arguments that came whole with the call's beginning, and its state."""
-        given = whole.get("input")
-        text = msgspec.json.encode(given).decode() if given and not block.live else ""
+        input = fields.get("input")
+        text = msgspec.json.encode(input).decode() if input and not block.has_streamed else ""
         if text or state:
-            yield Delta(tool_calls=[ToolCallDelta(block.call, None, None, text, state)])
+            yield Delta(tool_calls=[ToolCallDelta(block.call_index, None, None, text, state)])
 
-    def _rest(self) -> Iterator[Delta]:
+    def _end_blocks(self) -> Iterator[Delta]:
         """End what has not been ended; of a paused turn, say who made its last text (see ``reply.paused``)."""
         for index in sorted(self._blocks):
             yield from self._stop(index)
-        word = text_of(self._message.get("stop_reason"))
-        if self._open_text and known_word(word, FINISH_REASONS) is FinishReason.PAUSE:
+        stop_reason = text_of(self._message.get("stop_reason"))
+        if self._has_open_text and known_word(stop_reason, FINISH_REASONS) is FinishReason.PAUSE:
             yield Delta(state=State(self._context.origin))
 
-    def _keep(self, frame: dict[str, Any], *known: str) -> None:
+    def _keep_unknown(self, frame: dict[str, Any], *known_fields: str) -> None:
         """Keep the fields of an event that tako doesn't know for ``raw``, one value of each."""
         for name, value in _without_nulls(frame).items():
-            if name not in ("type", *known) and self._message.setdefault(name, value) != value:
-                self._lose(f"a value of the field {name!r}")
+            if name not in ("type", *known_fields) and self._message.setdefault(name, value) != value:
+                self._note_lost(f"a value of the field {name!r}")
 
-    def _pass_over(self, kind: str, data: bytes) -> None:
+    def _skip(self, kind: str, data: bytes) -> None:
         """Pass an unknown event over, with a notice if it says anything."""
         try:
             frame: Any = msgspec.json.decode(data)
@@ -339,24 +342,24 @@ class MessagesDecoder:
         if (facts := complaint(frame)) is not None:
             raise self._provider.failure(facts, body=data.decode("utf-8", "replace"))
         if frame and kind != "ping" and frame != {"type": kind}:
-            self._lose(f"an event of type {kind[:64]!r}")
+            self._note_lost(f"an event of type {kind[:64]!r}")
 
-    def _lose(self, what: str) -> None:
+    def _note_lost(self, subject: str) -> None:
         """Note once that something of the reply was lost."""
-        if what not in self._lost and len(self._lost) < MOST_LOST:
-            self._lost.add(what)
-            self._context.notice(notices.LOST_PART, f"{what} was lost: tako doesn't know it", "")
+        if subject not in self._noted and len(self._noted) < MAX_LOST_NOTICES:
+            self._noted.add(subject)
+            self._context.notice(notices.LOST_PART, f"{subject} was lost: tako doesn't know it", "")
 
     def _end(self) -> End:
         message = self._message
-        word = text_of(message.get("stop_reason"))
-        reason = finish_reason(word, message.get("stop_details"), self._context, has_calls=self._calls > 0)
+        stop_reason = text_of(message.get("stop_reason"))
+        reason = finish_reason(stop_reason, message.get("stop_details"), self._context, has_calls=self._calls > 0)
         return End(
             reason,
             usage_of(self._usage),
             text_of(message.get("model")) or self._exchange.body.get("model", ""),
             text_of(message.get("id")),
-            finish_word=word,
+            finish_word=stop_reason,
             notices=list(self._exchange.notices),
             raw={**message, "usage": self._usage},
         )

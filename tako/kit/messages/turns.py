@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tako.translator import PartContext, Translator
     from tako.types import ChatRequest
 
-BREAKPOINTS = 4
+MAX_CACHE_MARKS = 4
 """Cache marks that one request may have."""
-SHORT, LONG = "5m", "1h"
+SHORT_LIFETIME, LONG_LIFETIME = "5m", "1h"
 """How long a cache mark lasts by default, and the longer time, which may not follow the shorter one."""
 
 
@@ -60,7 +60,7 @@ them (https://platform.claude.com/docs/en/build-with-claude/mid-conversation-sys
 """
 
 COMPATIBLE = replace(BLOCKS, not_last_kinds=frozenset())
-"""The same for servers that only speak the API: what they sent goes back whatever it ends with."""
+"""The same for servers that only speak the API: their own messages go back, whatever they end with."""
 
 
 def arrange(
@@ -80,12 +80,12 @@ def arrange(
     items = [*tools, *system, *(item for turn in turns for item in turn.items)]
     for item in items:
         item.cached = "cache_control" in item.block  # a plugin may have set it, too
-    kit.limit_cache_marks(system, turns, BREAKPOINTS - ("cache_control" in request.extra), context, tools)
+    kit.limit_cache_marks(system, turns, MAX_CACHE_MARKS - ("cache_control" in request.extra), context, tools)
     for item in items:
         if not item.cached and "cache_control" in item.block:
             item.block = {key: value for key, value in item.block.items() if key != "cache_control"}
-    _shorten([item for item in items if item.cached], context)
-    for call, result in _pairs(turns):
+    _shorten_cache_marks([item for item in items if item.cached], context)
+    for call, result in _calls_with_results(turns):
         if "toolset_name" in call.block:  # the API wants it with the result, too
             result.block = {"toolset_name": call.block["toolset_name"], **result.block}
     return system, turns
@@ -99,19 +99,19 @@ def content(items: list[Item]) -> str | list[dict[str, Any]]:
     return [item.block for item in items]
 
 
-def _shorten(marked: list[Item], context: PartContext) -> None:
+def _shorten_cache_marks(marked: list[Item], context: PartContext) -> None:
     """Shorten cache marks of an hour that follow shorter ones; the API refuses them."""
-    short = False
+    has_short = False
     for item in marked:
         mark = item.block["cache_control"]
-        if short and mark.get("ttl") == LONG:
-            item.block = {**item.block, "cache_control": {**mark, "ttl": SHORT}}
-            text = f"a cache mark of {LONG} was sent as {SHORT}: a shorter one comes before it"
+        if has_short and mark.get("ttl") == LONG_LIFETIME:
+            item.block = {**item.block, "cache_control": {**mark, "ttl": SHORT_LIFETIME}}
+            text = f"a cache mark of {LONG_LIFETIME} was sent as {SHORT_LIFETIME}: a shorter one comes before it"
             context.notice(notices.CHANGED_PARAMETER, text, item.path)
-        short = short or mark.get("ttl", SHORT) == SHORT
+        has_short = has_short or mark.get("ttl", SHORT_LIFETIME) == SHORT_LIFETIME
 
 
-def _pairs(turns: list[Turn]) -> Iterator[tuple[Item, Item]]:
+def _calls_with_results(turns: list[Turn]) -> Iterator[tuple[Item, Item]]:
     """Yield calls with their results."""
     calls: dict[Any, Item] = {}
     for item in [item for turn in turns for item in turn.items]:

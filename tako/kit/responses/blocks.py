@@ -56,22 +56,22 @@ CALLS = ("function_call", "custom_tool_call")
 IMAGE_CALL = "image_generation_call"
 
 
-def encode_part(part: Part, context: PartContext, *, marks: bool = True) -> dict[str, Any] | None:
+def encode_part(part: Part, context: PartContext, *, has_cache_marks: bool = True) -> dict[str, Any] | None:
     """Return the block of one part, or None with a notice: an item, or (``input_…``) a part of a message's content.
 
-    ``marks``: the model takes marks of what is cached.
+    ``has_cache_marks``: the model takes marks of what is cached.
     """
-    mine = context.message is not None and context.message.role is Role.ASSISTANT
+    is_from_model = context.message is not None and context.message.role is Role.ASSISTANT
     match part:
         case VendorPart():
             return encode_vendor_part(part, context)
         case ReasoningPart():
             return _reasoning(part, context)
-        case TextPart() if mine:
-            return _marked(_said(part, context), part.cache, context, marks=False)
+        case TextPart() if is_from_model:
+            return _with_cache_mark(_assistant_message(part, context), part.cache, context, has_cache_marks=False)
         case TextPart():
             block = _text(part, context)
-        case ImagePart() if mine and _is_made(part, context):
+        case ImagePart() if is_from_model and _is_generated(part, context):
             block = {"type": IMAGE_CALL, "result": part.data_b64}
         case ImagePart() | ImageUrlPart() | FilePart() | FileUrlPart() | FileIdPart():
             block = _media(part, context)
@@ -81,7 +81,7 @@ def encode_part(part: Part, context: PartContext, *, marks: bool = True) -> dict
             block = _result(part, context)
         case _:  # a part of a later version, or of a plugin that wraps the translator
             return None
-    block = _marked(block, part.cache, context, marks=marks)
+    block = _with_cache_mark(block, part.cache, context, has_cache_marks=has_cache_marks)
     return complete(block, part, context) if block is not None else None
 
 
@@ -90,9 +90,9 @@ def blocks_of(item: Any) -> Iterator[dict[str, Any]]:
     fields = as_object(item) or {}
     content = as_array(fields.get("content")) if fields.get("type", "message") == "message" else None
     for n, part in enumerate(content or ()):
-        last = n == len(content or ()) - 1
-        head = {name: value for name, value in fields.items() if last or name in ("type", "id", "role")}
-        yield {**head, "content": [part]}
+        is_last = n == len(content or ()) - 1
+        fields_of_block = {name: value for name, value in fields.items() if is_last or name in ("type", "id", "role")}
+        yield {**fields_of_block, "content": [part]}
     if not content and fields:
         yield fields
 
@@ -138,7 +138,7 @@ ITEMS = ("message", "reasoning", *CALLS, IMAGE_CALL)
 ITEM_ENDS = ("_call", "_output", "_list_tools", "_approval_request", "_approval_response")
 
 
-def is_of_item(part: Part) -> bool:
+def is_of_responses(part: Part) -> bool:
     """Whether a part's state is surely of an item of this API, and not of Chat Completions."""
     data = part.state.data if part.state is not None else {}
     kind = text_of(data.get("type"))
@@ -156,8 +156,8 @@ def is_of_chat(part: Part) -> bool:
 
 def reasoning_text(item: dict[str, Any]) -> str:
     """Return what a reasoning item shows: the texts of its summary and of its content."""
-    shown = [*(as_array(item.get("summary")) or ()), *(as_array(item.get("content")) or ())]
-    return "\n\n".join([text for piece in shown if (text := text_of((as_object(piece) or {}).get("text")))])
+    parts = [*(as_array(item.get("summary")) or ()), *(as_array(item.get("content")) or ())]
+    return "\n\n".join([text for part in parts if (text := text_of((as_object(part) or {}).get("text")))])
 
 
 def _message(fields: dict[str, Any], context: PartContext) -> Part:
@@ -171,14 +171,14 @@ def _message(fields: dict[str, Any], context: PartContext) -> Part:
     name = TEXTS.get(str(kind))
     if part is None or name is None or not isinstance(part.get(name), str):
         return vendor_part(str(kind or "message"), fields, context)
-    said = ("type", name) if kind != "text" else (name,)
-    rest = {key: value for key, value in part.items() if key not in said and value is not None}
-    state = _state({**fields, "content": [rest]}, ("role",), context)
-    cited = [citation_of(as_object(one) or {}) for one in as_array(part.get("annotations")) or ()]
-    return TextPart(part[name], cited, kind == "refusal", state)
+    known_fields = ("type", name) if kind != "text" else (name,)
+    other_fields = {key: value for key, value in part.items() if key not in known_fields and value is not None}
+    state = _state({**fields, "content": [other_fields]}, ("role",), context)
+    citations = [citation_of(as_object(annotation) or {}) for annotation in as_array(part.get("annotations")) or ()]
+    return TextPart(part[name], citations, kind == "refusal", state)
 
 
-def _said(part: TextPart, context: PartContext) -> dict[str, Any] | None:
+def _assistant_message(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     """Make a message of the model's. One that it did not say itself has no id, and is plain."""
     state = own_state(part, context)
     if not part.text and not state:
@@ -189,8 +189,8 @@ def _said(part: TextPart, context: PartContext) -> dict[str, Any] | None:
         message = {**state, "type": "message", **message}
     if "content" in state:
         kind = "refusal" if part.refusal else "output_text"
-        rest = as_object((as_array(state["content"]) or [{}])[0]) or {}
-        message["content"] = [{"type": kind, **rest, TEXTS[kind]: part.text}]
+        other_fields = as_object((as_array(state["content"]) or [{}])[0]) or {}
+        message["content"] = [{"type": kind, **other_fields, TEXTS[kind]: part.text}]
     return merge(message, part.extra) if part.extra else message
 
 
@@ -201,8 +201,8 @@ def _text(part: TextPart, context: PartContext) -> dict[str, Any] | None:
     return {"type": "input_text", "text": part.text}
 
 
-def _marked(
-    block: dict[str, Any] | None, cache: bool | str, context: PartContext, *, marks: bool
+def _with_cache_mark(
+    block: dict[str, Any] | None, cache: bool | str, context: PartContext, *, has_cache_marks: bool
 ) -> dict[str, Any] | None:
     """Mark the end of what is cached: contents of the user's, the system's and of results have a field for it."""
     if block is None or not cache:
@@ -210,27 +210,27 @@ def _marked(
     kind = text_of(block.get("type"))
     output = block.get("output") if kind.endswith("_output") else None
     contents = [{"type": "input_text", "text": output}] if isinstance(output, str) else as_array(output)
-    if not marks or not (contents or kind.startswith("input_")):
+    if not has_cache_marks or not (contents or kind.startswith("input_")):
         context.notice(notices.UNSUPPORTED_PARAMETER, "cache was left out: the wire has no mark for it here")
         return block
     mark = cache_mark("prompt_cache_breakpoint", cache, context)
     return {**block, "output": [*contents[:-1], {**contents[-1], **mark}]} if contents else {**block, **mark}
 
 
-def _is_made(part: ImagePart, context: PartContext) -> bool:
-    """Whether an image was made by who is asked."""
+def _is_generated(part: ImagePart, context: PartContext) -> bool:
+    """Whether the vendor that gets the request made an image."""
     state = part.state
     return state is not None and state.data.get("type") == IMAGE_CALL and context.accepts(part, state.origin)
 
 
 def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
     """Make an ``input_image`` or an ``input_file``; the API hears and sees nothing else."""
-    media = read_media(part, context, takes=_takes)
+    media = read_media(part, context, takes=_is_accepted)
     if media is None:
         return None
     if media.kind == "image":
-        where = {"file_id": media.id} if media.id else {"image_url": media.url or media.data_url}
-        return {"type": "input_image", **where, "detail": "auto"}
+        source = {"file_id": media.id} if media.id else {"image_url": media.url or media.data_url}
+        return {"type": "input_image", **source, "detail": "auto"}
     if media.id:
         return {"type": "input_file", "file_id": media.id}
     if media.url:  # the API takes no name beside an address
@@ -238,7 +238,7 @@ def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
     return {"type": "input_file", "filename": media.file_name, "file_data": media.data_url}
 
 
-def _takes(media: Media) -> bool:
+def _is_accepted(media: Media) -> bool:
     if media.kind == "image":
         return media.mime in IMAGE_TYPES or not media.data
     return media.kind in ("document", "text") and bool(media.mime or not media.data)
@@ -249,9 +249,9 @@ def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
     text = part.args if isinstance(part.args, str) else encode(part.args).decode()
     if is_custom(part, context):
         return {"type": "custom_tool_call", "call_id": part.id, "name": part.name, "input": text}
-    written = own_data(part, context).get("arguments")
-    if isinstance(written, str) and arguments(written) == part.args:
-        text = written
+    text_from_state = own_data(part, context).get("arguments")
+    if isinstance(text_from_state, str) and arguments(text_from_state) == part.args:
+        text = text_from_state
     elif isinstance(part.args, str) and isinstance(arguments(text), str):
         context.notice(notices.CHANGED_PART, "the arguments aren't JSON, so they were sent inside an object")
         text = encode({"arguments": part.args}).decode()
@@ -259,7 +259,7 @@ def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
 
 
 def is_custom(part: ToolCallPart, context: PartContext) -> bool:
-    """Whether a call is of a custom tool of who is asked."""
+    """Whether a call is of a custom tool of the vendor that gets the request."""
     state = part.state
     return state is not None and state.data.get("type") == CALLS[1] and context.accepts(part, state.origin)
 
@@ -268,8 +268,8 @@ def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:
     if part.is_error:
         context.notice(notices.ERROR_FLAG, "the wire has no error mark for tool results; the text was sent without it")
     calls = [call for message in context.request.messages for call in message.parts if isinstance(call, ToolCallPart)]
-    custom = any(call.id == part.id and is_custom(call, context) for call in calls)
-    kind = "custom_tool_call_output" if custom else "function_call_output"
+    is_custom_tool = any(call.id == part.id and is_custom(call, context) for call in calls)
+    kind = "custom_tool_call_output" if is_custom_tool else "function_call_output"
     inner = result_parts(part)
     if inner is not None:
         output: Any = encode_inner(inner, context, accepted=(TextPart, *MEDIA))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-OWN_HOSTS = ("api.openai.com", "openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com")
+HOSTS = ("api.openai.com", "openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com")
 """Hosts, with their subdomains, that are OpenAI's own or Azure's."""
 
 
 @lru_cache(256)
-def is_own(server: str) -> bool:
+def is_openai_or_azure(server: str) -> bool:
     """Whether a server is OpenAI's own, or Azure's."""
     host = (urlsplit(server).hostname or "").rstrip(".")
-    return any(host == own or host.endswith(f".{own}") for own in OWN_HOSTS)
+    return any(host == suffix or host.endswith(f".{suffix}") for suffix in HOSTS)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tako.translator import PartContext
 
-ID_IS_FREE = ("message", "reasoning", *CALLS)
+ID_OPTIONAL = ("message", "reasoning", *CALLS)
 """Kinds of items that are taken without an id."""
 
 
@@ -27,61 +27,68 @@ class InputItem(Struct, eq=False):
     path: str
 
     @property
-    def is_models(self) -> bool:
+    def is_from_model(self) -> bool:
         """Whether it is the model's own, and not an answer to a call or a message of the user's."""
         kind = self.block.get("type", "message")
         return self.block.get("role") == "assistant" or (kind != "message" and not kind.endswith("_output"))
 
     def drop_id(self) -> None:
         """Take the id off, if it has one that it can be without."""
-        if self.block.get("type") in ID_IS_FREE:
+        if self.block.get("type") in ID_OPTIONAL:
             self.block = {name: value for name, value in self.block.items() if name != "id"}
 
 
-def joined(items: Iterable[InputItem]) -> Iterator[InputItem]:
+def join_messages(items: Iterable[InputItem]) -> Iterator[InputItem]:
     """Put the blocks of one message of the model's together again: neighbours that share its id."""
-    last: InputItem | None = None
+    pending: InputItem | None = None
     for item in items:
-        block, before = item.block, last.block if last is not None else {}
-        if last is not None and block.get("type") == "message" and "id" in block and block["id"] == before.get("id"):
-            whole = {**before, **block, "content": [*before["content"], *block["content"]]}
-            last = InputItem(whole, None, last.path)
+        block, previous = item.block, pending.block if pending is not None else {}
+        if (
+            pending is not None
+            and block.get("type") == "message"
+            and "id" in block
+            and block["id"] == previous.get("id")
+        ):
+            fields = {**previous, **block, "content": [*previous["content"], *block["content"]]}
+            pending = InputItem(fields, None, pending.path)
             continue
-        if last is not None:
-            yield last
-        last = item
-    if last is not None:
-        yield last
+        if pending is not None:
+            yield pending
+        pending = item
+    if pending is not None:
+        yield pending
 
 
-def accepted(items: Iterable[InputItem], context: PartContext, *, sealed: bool) -> list[InputItem]:
+def accepted_items(items: Iterable[InputItem], context: PartContext, *, is_stateless: bool) -> list[InputItem]:
     """Return the items that the API takes, with the ids that it takes; what is left out is noted.
 
-    ``sealed``: nothing is stored, so reasoning is known by its ``encrypted_content`` alone.
+    ``is_stateless``: nothing is stored, so reasoning is known by its ``encrypted_content`` alone.
     """
-    return _followed(list(_once(_sealed(items, context) if sealed else items)), context)
+    return _without_lone_reasoning(
+        list(_without_repeated_ids(_with_known_reasoning(items, context) if is_stateless else items)), context
+    )
 
 
-def _sealed(items: Iterable[InputItem], context: PartContext) -> Iterator[InputItem]:
+def _with_known_reasoning(items: Iterable[InputItem], context: PartContext) -> Iterator[InputItem]:
     """Leave out reasoning whose content OpenAI doesn't have: it answers 404, "Item with id 'rs_…' not found".
 
     What follows goes without its id: with it, it is "provided without its required 'reasoning' item".
     """
-    lost = False
+    is_reasoning_lost = False
     for item in items:
         is_reasoning = item.block.get("type") == "reasoning"
         if is_reasoning and not item.block.get("encrypted_content"):
             text = "reasoning without encrypted_content was left out: OpenAI finds it only if it was stored"
             context.notice(notices.UNSUPPORTED_PART, text, item.path)
-            lost = True
+            is_reasoning_lost = True
             continue
-        lost = lost and item.is_models and not is_reasoning
-        if lost:
+        is_reasoning_lost = is_reasoning_lost and item.is_from_model and not is_reasoning
+        if is_reasoning_lost:
             item.drop_id()
         yield item
 
 
-def _once(items: Iterable[InputItem]) -> Iterator[InputItem]:
+def _without_repeated_ids(items: Iterable[InputItem]) -> Iterator[InputItem]:
     """Take the id off an item that a conversation repeats: the API refuses one that it has already."""
     seen: set[str] = set()
     for item in items:
@@ -93,19 +100,19 @@ def _once(items: Iterable[InputItem]) -> Iterator[InputItem]:
         yield item
 
 
-def _followed(items: list[InputItem], context: PartContext) -> list[InputItem]:
+def _without_lone_reasoning(items: list[InputItem], context: PartContext) -> list[InputItem]:
     """Leave out reasoning that no item of the model's follows; before one without an id it has none either.
 
     The API answers 400 to both: reasoning was "provided without its required following item".
     """
-    made: list[InputItem] = []
+    kept_reversed: list[InputItem] = []
     for item in reversed(items):
         if item.block.get("type") == "reasoning":
-            if not (made and made[-1].is_models):
+            if not (kept_reversed and kept_reversed[-1].is_from_model):
                 text = "reasoning was left out: the API refuses it without the item that followed it"
                 context.notice(notices.UNSUPPORTED_PART, text, item.path)
                 continue
-            if "id" not in made[-1].block:
+            if "id" not in kept_reversed[-1].block:
                 item.drop_id()
-        made.append(item)
-    return made[::-1]
+        kept_reversed.append(item)
+    return kept_reversed[::-1]

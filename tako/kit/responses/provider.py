@@ -28,9 +28,9 @@ from tako.kit.completions.exchange import chat_completions, stream_completions
 from tako.kit.completions.provider import CompletionsProvider, prepare
 from tako.kit.file_limits import MB, Limit
 from tako.kit.listing import fetch_token_count
-from tako.kit.responses.blocks import decode_block, encode_part, is_of_chat, is_of_item
+from tako.kit.responses.blocks import decode_block, encode_part, is_of_chat, is_of_responses
 from tako.kit.responses.exchange import responses_chat, responses_stream
-from tako.kit.responses.hosts import is_own
+from tako.kit.responses.hosts import is_openai_or_azure
 from tako.kit.responses.request import ENCRYPTED, encode_request
 from tako.translator import Translator
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tako.translator import PartContext
     from tako.types import ChatRequest, ChatResponse, Chunk
 
-COUNTED = frozenset(
+COUNTED_FIELDS = frozenset(
     (
         "conversation",
         "input",
@@ -70,9 +70,9 @@ LIMITS = (
         "https://developers.openai.com/api/docs/guides/file-inputs", ("document", "text"), each=50 * MB, total=50 * MB
     ),
 )
-NAMED = re.compile(r"/responses\b|\bresponses (?:api|endpoint)")
+API_IN_REFUSAL = re.compile(r"/responses\b|\bresponses (?:api|endpoint)")
 """How a refusal names the API."""
-NAMES = re.compile(r"\w[\w.:/-]*\w")
+POSSIBLE_MODELS = re.compile(r"\w[\w.:/-]*\w")
 """Words of a refusal that may be a model: Azure's say which one a deployment is of."""
 Api = Literal["auto", "responses", "chat"]
 """Which API is asked; "auto" decides by address and model."""
@@ -93,7 +93,7 @@ class ResponsesProvider(CompletionsProvider):
         """Whether requests go to the Responses API; ``model`` is the one that a request names itself, or None."""
         if self.api != "auto":
             return self.api == "responses"
-        return is_own(self.server) and self.dialect_of(self.named(model or self.model)).needs != "chat"
+        return is_openai_or_azure(self.server) and self.dialect_of(self.named(model or self.model)).needs != "chat"
 
     def url_of(self, model: str | None) -> str:
         """Return the address that requests go to; ``model`` is the one that a request names itself, or None."""
@@ -106,7 +106,7 @@ class ResponsesProvider(CompletionsProvider):
         dialect = self.dialect_of(self.named(request.model or self.model))
         if self.speaks_responses(request.model):
             return encode_request(request, self.wire_model, translator, context, dialect, stream=stream)
-        if dialect.needs == "responses" and (self.api == "chat" or is_own(self.server)):
+        if dialect.needs == "responses" and (self.api == "chat" or is_openai_or_azure(self.server)):
             text = 'this model is served by the Responses API alone, as far as is known: api="responses" asks it'
             context.notice(notices.OTHER_API, text, "")
         return super().encode(request, translator, context, stream=stream)
@@ -116,21 +116,24 @@ class ResponsesProvider(CompletionsProvider):
         if not self.speaks_responses(request.model):
             return await super().count(request)
         exchange = await prepare(self, self.translator, request, False)
-        body = {name: value for name, value in exchange.body.items() if name in COUNTED}
+        body = {name: value for name, value in exchange.body.items() if name in COUNTED_FIELDS}
         url, query, rest = exchange.url.partition("?")
         return await fetch_token_count(self, exchange, f"{url}/input_tokens{query}{rest}", body, "input_tokens")
 
     def limits_for(self, model: str) -> Sequence[Limit]:
         """Return what OpenAI takes of files, at its own servers and Azure's."""
-        return LIMITS if is_own(self.server) else ()
+        return LIMITS if is_openai_or_azure(self.server) else ()
 
     def context(self, request: ChatRequest) -> PartContext:
         """Return the context of one request. State of one API means nothing to the other."""
         context = super().context(request)
-        accepts, is_others = context.accepts, is_of_chat if self.speaks_responses(request.model) else is_of_item
+        accepts, is_of_other_api = (
+            context.accepts,
+            is_of_chat if self.speaks_responses(request.model) else is_of_responses,
+        )
 
         def fits(part: Part, origin: Origin) -> bool:
-            return accepts(part, origin) and not is_others(part)
+            return accepts(part, origin) and not is_of_other_api(part)
 
         context.accepts = fits
         return context
@@ -138,8 +141,8 @@ class ResponsesProvider(CompletionsProvider):
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:
         """Ask a model that doesn't reason again, without its reasoning: an unknown one is taken for one that does."""
         included = as_array(exchange.body.get("include")) or []
-        about_content = error.code == "invalid_encrypted_content"  # that it made, and not that it's asked for
-        if ENCRYPTED not in included or about_content or "encrypted" not in str(error).lower():
+        is_about_content = error.code == "invalid_encrypted_content"  # that it made, and not that it's asked for
+        if ENCRYPTED not in included or is_about_content or "encrypted" not in str(error).lower():
             return super().second_try(exchange, error)
         body = {**exchange.body, "include": [name for name in included if name != ENCRYPTED]}
         if not body["include"]:
@@ -151,27 +154,31 @@ class ResponsesProvider(CompletionsProvider):
         try:
             return await super().send(url, body, **call)
         except (BadRequestError, NotFoundError) as error:
-            if url.partition("?")[0].endswith("/chat/completions") and self._is_wrong(str(error), body):
+            if url.partition("?")[0].endswith("/chat/completions") and self._is_wrong_api(str(error), body):
                 error.args = (f'{error.args[0]}; api="responses" asks the API that this model needs',)
             raise
 
-    def _is_wrong(self, refusal: str, body: Body) -> bool:
+    def _is_wrong_api(self, refusal: str, body: Body) -> bool:
         """Whether Chat Completions refused what the Responses API takes."""
-        words = refusal.lower()
-        if NAMED.search(words) or any(self.dialect_of(name).needs == "responses" for name in NAMES.findall(words)):
+        refusal_text = refusal.lower()
+        if API_IN_REFUSAL.search(refusal_text) or any(
+            self.dialect_of(name).needs == "responses" for name in POSSIBLE_MODELS.findall(refusal_text)
+        ):
             return True
-        sent = msgspec.json.decode(body if isinstance(body, bytes) else b"{}")
-        dialect = self.dialect_of(self.named(sent.get("model") or self.model))
-        about_tools = sent.get("tools") and any(word in words for word in ("tool", "function", "reasoning"))
+        request_body = msgspec.json.decode(body if isinstance(body, bytes) else b"{}")
+        dialect = self.dialect_of(self.named(request_body.get("model") or self.model))
+        about_tools = request_body.get("tools") and any(
+            subject in refusal_text for subject in ("tool", "function", "reasoning")
+        )
         return dialect.needs == "responses" or bool(about_tools and not dialect.tools_beside_effort)
 
 
-def check_api(api: str, who: str) -> Api:
+def check_api(api: str, owner: str) -> Api:
     """Return the option ``api``; raises ConfigurationError if it is none of the three."""
-    found = next((known for known in get_args(Api) if known == api), None)
-    if found is None:
-        raise ConfigurationError(f'{who}: api is "auto", "responses" or "chat", not {api!r}')
-    return found  # type: ignore[no-any-return]  # one of the Literal's values
+    match = next((option for option in get_args(Api) if option == api), None)
+    if match is None:
+        raise ConfigurationError(f'{owner}: api is "auto", "responses" or "chat", not {api!r}')
+    return match  # type: ignore[no-any-return]  # one of the Literal's values
 
 
 @hookimpl
@@ -182,11 +189,11 @@ def tako_translator(provider: ResponsesProvider) -> Translator:
     def encode(part: Part, context: PartContext) -> Any:
         if not provider.speaks_responses(context.request.model):
             return chat.encode(part, context)
-        return encode_part(part, context, marks=bool(provider.dialect_of(context.known_as).cache_mark))
+        return encode_part(part, context, has_cache_marks=bool(provider.dialect_of(context.known_as).cache_mark))
 
     def decode(block: Any, context: PartContext) -> Part | None:
-        of = decode_block if provider.speaks_responses(context.request.model) else chat.decode
-        return of(block, context)
+        decode_by_api = decode_block if provider.speaks_responses(context.request.model) else chat.decode
+        return decode_by_api(block, context)
 
     return Translator(encode, decode)
 
@@ -194,9 +201,9 @@ def tako_translator(provider: ResponsesProvider) -> Translator:
 @hookimpl
 def tako_chat(provider: ResponsesProvider, translator: Translator) -> Chat:
     """Ask for a whole reply."""
-    asked = partial(prepare, provider, translator)
-    responses = responses_chat(provider, translator, asked)
-    completions = chat_completions(provider, translator, asked, provider.dialect)
+    prepare_request = partial(prepare, provider, translator)
+    responses = responses_chat(provider, translator, prepare_request)
+    completions = chat_completions(provider, translator, prepare_request, provider.dialect)
 
     def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
         return (responses if provider.speaks_responses(request.model) else completions)(request)
@@ -207,9 +214,9 @@ def tako_chat(provider: ResponsesProvider, translator: Translator) -> Chat:
 @hookimpl
 def tako_stream(provider: ResponsesProvider, translator: Translator) -> Stream:
     """Ask for a reply in Server-Sent Events."""
-    asked = partial(prepare, provider, translator)
-    responses = responses_stream(provider, translator, asked, require_finish=provider.dialect.require_finish)
-    completions = stream_completions(provider, translator, asked, provider.dialect)
+    prepare_request = partial(prepare, provider, translator)
+    responses = responses_stream(provider, translator, prepare_request, require_finish=provider.dialect.require_finish)
+    completions = stream_completions(provider, translator, prepare_request, provider.dialect)
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         return (responses if provider.speaks_responses(request.model) else completions)(request)

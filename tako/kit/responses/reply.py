@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from tako.translator import PartContext, Translator
 
 OBJECT = msgspec.json.Decoder(dict[str, Any])
-INCOMPLETE = {"max_output_tokens": FinishReason.LENGTH, "content_filter": FinishReason.CONTENT_FILTER}
+INCOMPLETE_REASONS = {"max_output_tokens": FinishReason.LENGTH, "content_filter": FinishReason.CONTENT_FILTER}
 """Why a reply is not complete, by ``incomplete_details.reason``; anything else is OTHER."""
-STATUSES = {"completed": FinishReason.STOP, "failed": FinishReason.ERROR, "cancelled": FinishReason.ERROR}
+FINISH_BY_STATUS = {"completed": FinishReason.STOP, "failed": FinishReason.ERROR, "cancelled": FinishReason.ERROR}
 
 
 def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, translator: Translator) -> ChatResponse:
@@ -39,18 +39,18 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     raise_failure(reply, provider, body)
     output = output_of(reply)
     if "output" not in reply:
-        raise_complaint(reply, provider, body)
-    if says_nothing(reply):
+        raise_hidden_error(reply, provider, body)
+    if has_no_output(reply):
         raise ResponseError(f"the reply has no output: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context
     blocks = [block for item in output for block in blocks_of(item)]
-    found = [part for block in blocks if (part := translator.decode(block, context)) is not None]
-    parts = list(CallIds().give(found))
-    finish, word = ending(reply, parts, context)
+    decoded = [part for block in blocks if (part := translator.decode(block, context)) is not None]
+    parts = list(CallIds().give(decoded))
+    finish, finish_reason_text = finish_of(reply, parts, context)
     return ChatResponse(
         message=Message(Role.ASSISTANT, parts),
         finish_reason=finish,
-        finish_word=word,
+        finish_word=finish_reason_text,
         usage=note_odd(usage_of(reply.get("usage")), context),
         model=text_of(reply.get("model")) or exchange.body.get("model", ""),
         id=text_of(reply.get("id")),
@@ -65,7 +65,7 @@ def output_of(reply: dict[str, Any]) -> list[Any]:
     return as_array(reply.get("output")) or ([{"role": "assistant", "content": text}] if text else [])
 
 
-def says_nothing(reply: dict[str, Any]) -> bool:
+def has_no_output(reply: dict[str, Any]) -> bool:
     """Whether a reply counts as complete and has no output at all: it is no reply of this API."""
     is_over = text_of(reply.get("status")) in ("", "completed")
     return is_over and as_array(reply.get("output")) is None and not output_of(reply)
@@ -78,19 +78,19 @@ def raise_failure(reply: dict[str, Any], provider: HttpProvider, body: bytes) ->
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
 
 
-def raise_complaint(document: Any, provider: HttpProvider, body: bytes) -> None:
+def raise_hidden_error(document: Any, provider: HttpProvider, body: bytes) -> None:
     """Raise what an object that isn't a reply, or an event of one, complains of; nothing if it doesn't complain."""
     facts = complaint(document)
     if facts is not None:
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
 
 
-def ending(reply: dict[str, Any], parts: Sequence[Part], context: PartContext) -> tuple[FinishReason, str]:
+def finish_of(reply: dict[str, Any], parts: Sequence[Part], context: PartContext) -> tuple[FinishReason, str]:
     """Tell why a reply ended, and the vendor's word for it. A reply that is completed may still ask for calls."""
     status = text_of(reply.get("status"))
     if status == "incomplete":
-        word = text_of((as_object(reply.get("incomplete_details")) or {}).get("reason"))
-        return INCOMPLETE.get(word, FinishReason.OTHER), word or status
+        reason = text_of((as_object(reply.get("incomplete_details")) or {}).get("reason"))
+        return INCOMPLETE_REASONS.get(reason, FinishReason.OTHER), reason or status
     if any(isinstance(part, TextPart) and part.refusal for part in parts):
         note_refusal(context)
         return FinishReason.CONTENT_FILTER, status
@@ -99,7 +99,7 @@ def ending(reply: dict[str, Any], parts: Sequence[Part], context: PartContext) -
     if status in ("queued", "in_progress"):
         text = f"the reply is {status}: the vendor is still working on it; get it by its id"
         context.notice(notices.FINISH_MISSING, text, "")
-    return STATUSES.get(status, FinishReason.OTHER), status
+    return FINISH_BY_STATUS.get(status, FinishReason.OTHER), status
 
 
 def usage_of(value: Any) -> Usage:
@@ -108,13 +108,13 @@ def usage_of(value: Any) -> Usage:
     Some servers count in the words of Chat Completions.
     """
     counts = as_object(value) or {}
-    sent, made = ("input", "output") if "input_tokens" in counts else ("prompt", "completion")
-    read = as_object(counts.get(f"{sent}_tokens_details")) or {}
-    written = as_object(counts.get(f"{made}_tokens_details")) or {}
+    input_name, output_name = ("input", "output") if "input_tokens" in counts else ("prompt", "completion")
+    input_details = as_object(counts.get(f"{input_name}_tokens_details")) or {}
+    output_details = as_object(counts.get(f"{output_name}_tokens_details")) or {}
     return Usage(
-        count_of(counts.get(f"{sent}_tokens")),
-        count_of(counts.get(f"{made}_tokens")),
-        count_of(read.get("cached_tokens")),
-        count_of(read.get("cache_write_tokens")),
-        count_of(written.get("reasoning_tokens")),
+        count_of(counts.get(f"{input_name}_tokens")),
+        count_of(counts.get(f"{output_name}_tokens")),
+        count_of(input_details.get("cached_tokens")),
+        count_of(input_details.get("cache_write_tokens")),
+        count_of(output_details.get("reasoning_tokens")),
     )

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from tako import notices
 from tako.json_values import as_object, text_of
-from tako.kit.completions.parameters import effort_word, json_word, name_of, temperatures, tools_of
+from tako.kit.completions.parameters import encode_effort, json_mode_instruction, name_of, temperatures, tools_of
 from tako.kit.encoding import merge_extra, note_system_as_user, refuse_empty
-from tako.kit.responses.hosts import is_own
+from tako.kit.responses.hosts import is_openai_or_azure
 from tako.kit.responses.turns import arrange
 from tako.kit.schemas.request import adapt
 from tako.types import VendorTool
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from tako.types import ChatRequest, JsonSchema, Tool
 
 ENCRYPTED = "reasoning.encrypted_content"
-LEAST_OUTPUT = 16
+MIN_OUTPUT_TOKENS = 16
 """The least ``max_output_tokens`` that OpenAI takes."""
-MISSING = ("stop", "seed")
+UNSUPPORTED = ("stop", "seed")
 """Parameters that the API doesn't have."""
 
 
@@ -47,15 +47,15 @@ def encode_request(
     body: dict[str, Any] = {"model": request.model or model, "input": items}
     if "conversation" not in request.extra:  # which the vendor keeps
         body["store"] = False
-    if word := json_word(request, context, dialect):
-        instructions = f"{instructions}\n\n{word}" if instructions else word
+    if json_instruction := json_mode_instruction(request, context, dialect):
+        instructions = f"{instructions}\n\n{json_instruction}" if instructions else json_instruction
     if instructions is not None:
         body["instructions"] = instructions
     if dialect.reasoning_effort is not None:
         body["include"] = [ENCRYPTED]
     body.update(tools_of(request, context, _tool, partial(_choice, request=request)))
     body.update(_sampling(request, context, dialect))
-    body.update(_rest(request, context, dialect))
+    body.update(_other_fields(request, context, dialect))
     if stream:
         body["stream"] = True
     return merge_extra(body, request.extra)
@@ -73,11 +73,11 @@ def _choice(choice: str, request: ChatRequest) -> Any:
 
 def _tool(tool: Tool) -> dict[str, Any]:
     """Declare a function. Without ``strict`` the API would hold its arguments to the schema, and refuse many."""
-    described = {"description": tool.description} if tool.description else {}
+    description = {"description": tool.description} if tool.description else {}
     return {
         "type": "function",
         "name": tool.name,
-        **described,
+        **description,
         "parameters": tool.input_schema,
         "strict": bool(tool.strict),
     }
@@ -85,33 +85,38 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
     effort = text_of((as_object(request.extra.get("reasoning")) or {}).get("effort"))
-    asked = replace(request, reasoning=effort) if effort and request.reasoning is None else request
-    if is_own(context.origin.server):  # none of OpenAI's models takes both, unknown ones neither
+    effective = replace(request, reasoning=effort) if effort and request.reasoning is None else request
+    if is_openai_or_azure(context.origin.server):  # none of OpenAI's models takes both, unknown ones neither
         dialect = replace(dialect, sampling_beside_effort=False)
-    yield from temperatures(asked, context, dialect)
+    yield from temperatures(effective, context, dialect)
     if request.max_tokens is not None:
-        if request.max_tokens < LEAST_OUTPUT:
-            text = f"max_tokens was sent as {LEAST_OUTPUT}, the least that the API takes"
+        if request.max_tokens < MIN_OUTPUT_TOKENS:
+            text = f"max_tokens was sent as {MIN_OUTPUT_TOKENS}, the least that the API takes"
             context.notice(notices.CHANGED_PARAMETER, text, "max_tokens")
-        yield "max_output_tokens", max(request.max_tokens, LEAST_OUTPUT)
+        yield "max_output_tokens", max(request.max_tokens, MIN_OUTPUT_TOKENS)
 
 
-def _rest(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
-    for name in MISSING:
+def _other_fields(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
+    for name in UNSUPPORTED:
         if getattr(request, name) not in (None, []):
             context.notice(
                 notices.UNSUPPORTED_PARAMETER, f"{name} was left out: the Responses API doesn't have it", name
             )
     if request.response_format is not None:
         yield "text", {"format": _format(request.response_format, context)}
-    effort = effort_word(request.reasoning, context, dialect)
+    effort = encode_effort(request.reasoning, context, dialect)
     if effort is not None:
         yield "reasoning", {"effort": effort}
     if request.metadata:
         yield "metadata", request.metadata
 
 
-def _format(wanted: str | JsonSchema, context: PartContext) -> dict[str, Any]:
-    if isinstance(wanted, str):
+def _format(response_format: str | JsonSchema, context: PartContext) -> dict[str, Any]:
+    if isinstance(response_format, str):
         return {"type": "json_object"}
-    return {"type": "json_schema", "name": name_of(wanted, context), "schema": wanted.schema, "strict": wanted.strict}
+    return {
+        "type": "json_schema",
+        "name": name_of(response_format, context),
+        "schema": response_format.schema,
+        "strict": response_format.strict,
+    }

@@ -14,8 +14,16 @@ from tako.kit.body import decode_json
 from tako.kit.counts import note_odd
 from tako.kit.deltas import StreamFacts
 from tako.kit.failures import error_in, read_facts
-from tako.kit.responses.items import TEXT, Items
-from tako.kit.responses.reply import OBJECT, ending, output_of, raise_complaint, raise_failure, says_nothing, usage_of
+from tako.kit.responses.items import OUTPUT_TEXT_DELTA, Items
+from tako.kit.responses.reply import (
+    OBJECT,
+    finish_of,
+    has_no_output,
+    output_of,
+    raise_failure,
+    raise_hidden_error,
+    usage_of,
+)
 from tako.kit.sse import SseDecoder
 from tako.types import Chunk, Delta, End
 
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
     from tako.kit.sse import Event
     from tako.translator import Translator
 
-TERMINAL = {
+END_EVENTS = {
     "response.completed": "completed",
     "response.incomplete": "incomplete",
     "response.failed": "failed",
@@ -36,9 +44,9 @@ TERMINAL = {
     "response.done": "",  # OpenRouter's and other gateways'; the reply says how it ended
 }
 """Events that end a reply, and the status that they stand for."""
-ERRORS = ("error", "response.error")
+ERROR_EVENTS = ("error", "response.error")
 """Events of a failure; the second one is other servers'."""
-HEADS = ("response.created", "response.in_progress", "response.queued")
+PROGRESS_EVENTS = ("response.created", "response.in_progress", "response.queued")
 """Events that repeat the reply as far as it has come; the last event has all of it."""
 
 
@@ -92,7 +100,7 @@ class ResponsesDecoder:
                 raise StreamTruncatedError("the stream ended without response.completed")
             self._reply = {**self._reply, "status": ""}
             self._context.notice(notices.FINISH_MISSING, "the stream ended without response.completed", "")
-        if self._items.is_empty and not self._facts.fields and says_nothing(self._reply):
+        if self._items.is_empty and not self._facts.fields and has_no_output(self._reply):
             raise ResponseError("the reply has no output")
         yield from self._items.finish(output_of(self._reply))
         yield self._end()
@@ -100,15 +108,17 @@ class ResponsesDecoder:
     def _chunks(self, events: Iterable[Event]) -> Iterator[Chunk]:
         for event in events:
             try:
-                read = TEXT_DELTA.decode(event.data)
+                text_delta = TEXT_DELTA.decode(event.data)
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 yield from self._event(event)
                 if self.ended:
                     return
                 continue
-            if read.type == TEXT and self._items.goes_on(read.output_index, read.content_index):
-                if read.delta:
-                    yield Delta(read.delta)
+            if text_delta.type == OUTPUT_TEXT_DELTA and self._items.is_open_text(
+                text_delta.output_index, text_delta.content_index
+            ):
+                if text_delta.delta:
+                    yield Delta(text_delta.delta)
             else:
                 yield from self._event(event)
 
@@ -120,20 +130,20 @@ class ResponsesDecoder:
             return
         fields = decode_json(event.data, OBJECT)
         kind = text_of(fields.get("type")) or event.event
-        if kind in ERRORS or (kind == "message" and error_in(fields)):
+        if kind in ERROR_EVENTS or (kind == "message" and error_in(fields)):
             raise self._failure(event)
-        if kind in TERMINAL:
+        if kind in END_EVENTS:
             reply = as_object(fields.get("response")) or {}
-            known = reply.get("status") in TERMINAL.values()  # others are of the beginning
-            self._reply = {**reply, "status": reply["status"] if known else TERMINAL[kind] or "completed"}
+            is_known = reply.get("status") in END_EVENTS.values()  # others are of the beginning
+            self._reply = {**reply, "status": reply["status"] if is_known else END_EVENTS[kind] or "completed"}
             raise_failure(self._reply, self._provider, event.data)
             self.ended = True
-        elif kind in HEADS:
+        elif kind in PROGRESS_EVENTS:
             self._reply = as_object(fields.get("response")) or {}
         else:
-            raise_complaint(fields, self._provider, event.data)
-            known = yield from self._items.read(kind, fields)
-            if not known:
+            raise_hidden_error(fields, self._provider, event.data)
+            is_known = yield from self._items.read(kind, fields)
+            if not is_known:
                 self._facts.add({"events": [fields]}, len(event.data))
 
     def _failure(self, event: Event) -> ProviderError:
@@ -144,16 +154,16 @@ class ResponsesDecoder:
         reply, context = self._reply, self._context
         if self._facts.is_truncated:
             context.notice(notices.LOST_PART, "more came beside the output than raw keeps", "")
-        finish, word = ending(reply, self._items.parts, context)
+        finish, finish_reason_text = finish_of(reply, self._items.parts, context)
         raw = {name: value for name, value in reply.items() if name != "output"}
-        if odd := [item for item in output_of(reply) if not as_object(item)]:
-            raw["output"] = odd
+        if other_entries := [item for item in output_of(reply) if not as_object(item)]:
+            raw["output"] = other_entries
         return End(
             finish,
             note_odd(usage_of(reply.get("usage")), context),
             text_of(reply.get("model")) or self._exchange.body.get("model", ""),
             text_of(reply.get("id")),
-            finish_word=word,
+            finish_word=finish_reason_text,
             notices=context.notices,
             raw={**raw, **self._facts.fields},
         )

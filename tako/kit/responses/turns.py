@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.errors import kind_of
-from tako.kit.completions.prefill import trimmed
+from tako.kit.completions.prefill import without_trailing_space
 from tako.kit.encoding import encode_parts
 from tako.kit.families import PREFILL_REFUSED, TRIMMED, rules_of
 from tako.kit.responses.blocks import CALLS
-from tako.kit.responses.hosts import is_own
-from tako.kit.responses.input_items import InputItem, accepted, joined
+from tako.kit.responses.hosts import is_openai_or_azure
+from tako.kit.responses.input_items import InputItem, accepted_items, join_messages
 from tako.parts import ToolCallPart, ToolResultPart, VendorPart
 from tako.types import Role
 
@@ -30,11 +30,13 @@ def arrange(
     request: ChatRequest, translator: Translator, context: PartContext
 ) -> tuple[str | None, list[dict[str, Any]]]:
     """Return the instructions and the items; what can't stand where it is, and calls without results, is noted."""
-    at_vendor = bool({"previous_response_id", "conversation"} & request.extra.keys())  # the vendor has the rest
+    is_history_at_vendor = bool(
+        {"previous_response_id", "conversation"} & request.extra.keys()
+    )  # the vendor has the rest
     items = [item for i, message in enumerate(request.messages) for item in _items(message, i, translator, context)]
-    items = _paired(items, context, at_vendor=at_vendor)
-    sealed = is_own(context.origin.server) and not (at_vendor or request.extra.get("store"))
-    items = _without_prefill(accepted(joined(items), context, sealed=sealed), context)
+    items = _pair_calls(items, context, is_history_at_vendor=is_history_at_vendor)
+    sealed = is_openai_or_azure(context.origin.server) and not (is_history_at_vendor or request.extra.get("store"))
+    items = _without_prefill(accepted_items(join_messages(items), context, is_stateless=sealed), context)
     context.path = ""
     instructions: list[str] = []
     while len(items) > 1 and _is_system(items[0].block):
@@ -48,10 +50,10 @@ def _without_prefill(items: list[InputItem], context: PartContext) -> list[Input
     while items and _is_prefill(items[-1]):
         last = items[-1]
         if rules.prefill:
-            shorter = trimmed(last.block) if rules.trimmed else last.block
-            if shorter is not last.block:
+            stripped = without_trailing_space(last.block) if rules.trimmed else last.block
+            if stripped is not last.block:
                 context.notice(notices.CHANGED_PART, TRIMMED, last.path)
-            return [*items[:-1], InputItem(shorter, last.part, last.path)]
+            return [*items[:-1], InputItem(stripped, last.part, last.path)]
         context.notice(notices.MISPLACED_PART, PREFILL_REFUSED, last.path)
         items = items[:-1]
     return items
@@ -102,50 +104,50 @@ def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
     return first["text"] if len(blocks) == 1 and first.keys() == {"type", "text"} else blocks
 
 
-def _paired(items: list[InputItem], context: PartContext, *, at_vendor: bool) -> list[InputItem]:
+def _pair_calls(items: list[InputItem], context: PartContext, *, is_history_at_vendor: bool) -> list[InputItem]:
     """Keep calls that are answered, and results that a call before them waits for; each call gets an id of its own.
 
-    ``at_vendor``: calls may be there already, so their results stay.
+    ``is_history_at_vendor``: calls may be there already, so their results stay.
     """
-    kept: list[InputItem] = []
-    given: set[str] = set()
-    own = {str(item.block.get("call_id")) for item in items if _is_own_call(item, context)}
+    paired: list[InputItem] = []
+    used: set[str] = set()
+    own_ids = {str(item.block.get("call_id")) for item in items if _is_own_call(item, context)}
     for n, item in enumerate(items):
         if isinstance(item.part, ToolCallPart) and item.block.get("type") in CALLS:
-            answer = next((later for later in items[n + 1 :] if _answers(later, item.part.id)), None)
-            if answer is None:
+            result = next((candidate for candidate in items[n + 1 :] if _is_result_of(candidate, item.part.id)), None)
+            if result is None:
                 context.notice(notices.UNANSWERED_CALL, "a tool call was left out: no result follows it", item.path)
                 continue
             id = item.block["call_id"]
-            if id in given or not _is_own_call(item, context):
-                id = _wire_id(item.part.id, given | own)
-            given.add(id)
+            if id in used or not _is_own_call(item, context):
+                id = _wire_id(item.part.id, used | own_ids)
+            used.add(id)
             item.block = {**item.block, "call_id": id}
-            answer.block = {**answer.block, "call_id": id}
-            answer.part = None  # it answers no other call
-        elif isinstance(item.part, ToolResultPart) and not at_vendor:
+            result.block = {**result.block, "call_id": id}
+            result.part = None  # it answers no other call
+        elif isinstance(item.part, ToolResultPart) and not is_history_at_vendor:
             text = f"a tool result was left out: no call before it waits for {item.part.id!r}"
             context.notice(notices.UNKNOWN_CALL, text, item.path)
             continue
-        kept.append(item)
-    return kept
+        paired.append(item)
+    return paired
 
 
 def _is_own_call(item: InputItem, context: PartContext) -> bool:
-    """Whether a call was made by who is asked: its id goes back as it came."""
+    """Whether the vendor made a call: its id goes back unchanged."""
     call = item.part
     return isinstance(call, ToolCallPart) and call.state is not None and context.accepts(call, call.state.origin)
 
 
-def _answers(item: InputItem, id: str) -> bool:
+def _is_result_of(item: InputItem, id: str) -> bool:
     return isinstance(item.part, ToolResultPart) and item.part.id == id
 
 
 def _wire_id(id: str, used: set[str]) -> str:
     """Return the id, or one like it: not too long, and unlike all others of the conversation."""
-    wanted = stem = id[:LONGEST_ID] or "call"
+    wire_id = base = id[:LONGEST_ID] or "call"
     number = 2
-    while wanted in used:
-        wanted = f"{stem[: LONGEST_ID - 6]}_{number}"
+    while wire_id in used:
+        wire_id = f"{base[: LONGEST_ID - 6]}_{number}"
         number += 1
-    return wanted
+    return wire_id

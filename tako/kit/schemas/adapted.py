@@ -43,7 +43,7 @@ def changed(schema: Schema, rules: Rules) -> Adapted | None:
     """Return a schema as the rules want it, None if it fits as it is."""
     try:
         found = _remembered(_encode(schema), rules)
-    except (TypeError, ValueError, RecursionError, OverflowError):  # it isn't JSON; whoever encodes the body says so
+    except (TypeError, ValueError, RecursionError, OverflowError):  # it isn't JSON; encoding the body reports it
         return None
     if found is None or found.schema:
         return found
