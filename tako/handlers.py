@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tako.builtin import ONCE
 from tako.hooks import PLUGINS, Hooks
+from tako.hooks.counting import COUNT, outside_count
 from tako.hooks.layers import around_provider
 from tako.hooks.nested_calls import outer_call
 from tako.hookspecs import Chat, Stream
@@ -40,6 +41,10 @@ class Handlers(Struct, frozen=True):
 
         A nested call isn't wrapped again in the plugins around the outer call.
         """
+        function = self._for_nested_call(provider, method)
+        return function if COUNT.get() is None else outside_count(function, method)
+
+    def _for_nested_call(self, provider: Provider, method: Literal["chat", "stream"]) -> Any:
         outer = outer_call(provider)
         if outer is None:
             return getattr(self, method)

@@ -13,6 +13,7 @@ from tako.environment import resolve_call
 from tako.errors import ConfigurationError, TakoError, UnsupportedError, kind_of, short_repr
 from tako.handlers import Handlers, bind
 from tako.hooks import PLUGINS, Hooks, NamedPlugins
+from tako.hooks.counting import count_after_plugins
 from tako.hooks.nested_calls import ACTIVE_CALL, outer_call
 from tako.hooks.provider_classes import hooks_module
 from tako.keywords import as_given, read_defaults
@@ -293,12 +294,14 @@ class Provider:
     async def count_tokens(self, request: Prompt, **options: Unpack[RequestOptions]) -> TokenCount:
         """Ask the vendor how many tokens a request has, without having it answered; see ``chat`` for the arguments.
 
+        Plugins change or refuse the request first, as they do for ``chat``.
+
         Raises UnsupportedError if the vendor doesn't count, and ProviderError.
         """
-        return await self.count(self._as_checked(request, options))
+        return await count_after_plugins(self, self._bound().chat, self._as_checked(request, options))
 
     async def count(self, request: ChatRequest) -> TokenCount:
-        """Count the tokens of a request that is checked. Override it if the vendor counts."""
+        """Count the tokens of a request, as plugins left it. Override it if the vendor counts; call ``count_tokens``."""
         raise UnsupportedError(f"{self.id} can't count tokens: {self.name} has nothing that counts them")
 
     @property
@@ -311,8 +314,13 @@ class Provider:
 
         Its type is told by its first bytes and its name unless you give it. The file is sent as it's read; again if the
         vendor refused it for its rate or its load. Raises OSError if it can't be read, UnsupportedError if the vendor
-        keeps no files, and ProviderError.
+        keeps no files, and ProviderError. Plugins don't see the file, so it's a PluginError if one is required.
         """
+        PLUGINS.refuse_unseen_file(self)
+        return await self.upload_file(path, mime, name)
+
+    async def upload_file(self, path: FilePath, mime: str | None, name: str | None) -> FileIdPart:
+        """Upload a file. Override it if the vendor keeps files; call ``upload``."""
         raise UnsupportedError(f"{self.id}: the vendor keeps no files; send the file itself")
 
     async def delete(self, file: FileIdPart) -> None:

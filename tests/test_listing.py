@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 import tako
 from tako import ChatRequest, Message, Tool
@@ -13,9 +15,10 @@ from tako.cli.run import main
 from tako.errors import AuthenticationError, ResponseError, UnsupportedError
 from tako.listing import ModelInfo, TokenCount
 from tako.testing.server import Received, reply, serve
+from tako.texts import change_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from tako import Provider
 
@@ -159,6 +162,40 @@ def test_the_vendor_counts_the_tokens_of_a_request(vendor: str) -> None:
     assert b"99" not in server.requests[0].body or vendor in ("vertex", "gemini")
 
 
+@pytest.mark.parametrize("blocking", [True, False])
+@pytest.mark.parametrize("vendor", COUNTS)
+def test_no_vendor_counts_what_a_plugin_hides(vendor: str, blocking: bool, register: Callable[..., None]) -> None:
+    @tako.around
+    async def redact(request: ChatRequest, inner: Any) -> AsyncGenerator[Any, None]:
+        async for chunk in inner(replace(request, messages=change_texts(request.messages, lambda _: "[hidden]"))):
+            yield chunk
+
+    register(redact, required=True)
+    with serve(reply(json={COUNTS[vendor][1]: 42})) as server:
+        provider = made(vendor, server.url)
+        counted = provider.blocking.count_tokens(REQUEST) if blocking else asyncio.run(provider.count_tokens(REQUEST))
+    assert counted.input_tokens == 42
+    assert b"[hidden]" in server.requests[0].body
+    assert b"Hello" not in server.requests[0].body
+
+
+@pytest.mark.parametrize("vendor", COUNTS)
+def test_every_vendor_counts_what_a_translator_makes_of_the_parts(
+    vendor: str, register: Callable[..., None]
+) -> None:
+    class Initials:
+        @tako.hookimpl(wrapper=True)
+        def tako_translator(self) -> Any:
+            inner = yield
+            return tako.Translator(lambda part, context: inner.encode(replace(part, text="H."), context), inner.decode)
+
+    register(Initials())
+    with serve(reply(json={COUNTS[vendor][1]: 42})) as server:
+        made(vendor, server.url).blocking.count_tokens("Hello")
+    assert b"H." in server.requests[0].body
+    assert b"Hello" not in server.requests[0].body
+
+
 def test_keywords_count_as_they_do_for_chat() -> None:
     with serve(reply(json={"input_tokens": 3})) as server:
         made("anthropic", server.url).blocking.count_tokens("Hi", system="Be brief.", headers={"x-team": "a"})
@@ -198,7 +235,7 @@ def test_a_reply_without_a_count_is_no_count_of_zero() -> None:
 
 
 def test_a_third_party_adds_both(vendor: Any) -> None:
-    class Acme(vendor("acme")):  # type: ignore[misc]  # made on the spot
+    class Acme(vendor("acme", tako_chat=lambda: lambda request: None)):  # type: ignore[misc]  # made on the spot
         async def list_models(self) -> list[ModelInfo]:
             return [ModelInfo("large")]
 
@@ -230,6 +267,23 @@ def test_the_command_counts_tokens(capsys: pytest.CaptureFixture[str], monkeypat
         assert main(["tokens", *where, "--json", "Hello"]) == 0
     assert capsys.readouterr().out == '12\n{"model":"anthropic:claude-sonnet-4-5","input_tokens":12}\n'
     assert server.requests[0].json["messages"] == [{"role": "user", "content": "Hello there"}]
+
+
+def test_the_command_counts_what_plugins_leave_of_the_prompt(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, register: Callable[..., None]
+) -> None:
+    @tako.around
+    async def redact(request: ChatRequest, inner: Any) -> AsyncGenerator[Any, None]:
+        async for chunk in inner(replace(request, messages=change_texts(request.messages, lambda _: "[hidden]"))):
+            yield chunk
+
+    register(redact, required=True)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    with serve(reply(json={"input_tokens": 12})) as server:
+        where = ["-m", "anthropic:claude-sonnet-4-5", "-o", f"base_url={server.url}"]
+        assert main(["tokens", *where, "Hello"]) == 0
+    assert capsys.readouterr().out == "12\n"
+    assert server.requests[0].json["messages"] == [{"role": "user", "content": "[hidden]"}]
 
 
 def test_the_command_says_in_one_line_what_a_vendor_does_not_have(

@@ -17,6 +17,7 @@ import msgspec
 
 from tako.fold import fold
 from tako.hooks import hookimpl
+from tako.hooks.counting import COUNT
 from tako.options import without_secrets
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def tako_chat(provider: Provider) -> Around[Chat]:
     inner = yield
 
     def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
-        return _logged(provider, inner, request) if LOG.isEnabledFor(logging.DEBUG) else inner(request)
+        is_logged = LOG.isEnabledFor(logging.DEBUG) and COUNT.get() is None
+        return _logged(provider, inner, request) if is_logged else inner(request)
 
     return chat
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from tako.capabilities import Capabilities
 from tako.errors import kind_of
+from tako.hooks.counting import countable
 from tako.hooks.failures import WrongResultError, is_interrupt
 from tako.hooks.layers import around_plugin, around_provider
 from tako.translator import Translator
@@ -109,6 +110,8 @@ def make_proxy(plugin: str, implementation: Implementation, owner: Owner) -> Cal
                 hook_call.check_result(result)
         if result is None:
             return None
+        if hook_call.hook == "tako_chat":
+            result = countable(result, hook_call.arguments["provider"], plugin if owner == "general" else None)
         hook_call.own = result = _wrap_result(hook_call, plugin, owner, result)
         return result
 

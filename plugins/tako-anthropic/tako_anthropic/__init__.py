@@ -160,7 +160,7 @@ class Anthropic(HttpProvider):
         body = {name: value for name, value in exchange.body.items() if name in COUNTED_FIELDS}
         return await fetch_token_count(self, exchange, f"{exchange.url}/count_tokens", body, "input_tokens")
 
-    async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
+    async def upload_file(self, path: FilePath, mime: str | None, name: str | None) -> FileIdPart:
         """Upload a file to Anthropic, which stores it, and return its part."""
         file = await open_file(path, mime, name)
         return await upload_form(self, f"{self.base_url}/v1/files", file, {}, self.beta_header([], files=True))

@@ -80,7 +80,7 @@ class Gemini(GenerateContentProvider):
         """Return the body for countTokens, which takes a whole request."""
         return {"generateContentRequest": {"model": path.partition(f"/{VERSION}/")[2], **body}}
 
-    async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
+    async def upload_file(self, path: FilePath, mime: str | None, name: str | None) -> FileIdPart:
         """Upload a file to Google, which stores it for two days, and return its part."""
         return await upload(self, self.base_url, VERSION, await open_file(path, mime, name))
 

@@ -141,10 +141,10 @@ class CompletionsProvider(HttpProvider):
         reply = await fetch_json(self, self.models_url)
         return decode_models(reply.get("data"))
 
-    async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
+    async def upload_file(self, path: FilePath, mime: str | None, name: str | None) -> FileIdPart:
         """Give a file to the vendor, who keeps it, and return the part that stands for it."""
         if not self.file_purpose:
-            return await super().upload(path)
+            return await super().upload_file(path, mime, name)
         file = await open_file(path, mime, name)
         return await upload_form(self, self.files_url, file, {"purpose": self.file_purpose})
 
