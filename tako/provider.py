@@ -301,7 +301,7 @@ class Provider:
         return await count_after_plugins(self, self._bound().chat, self._as_checked(request, options))
 
     async def count(self, request: ChatRequest) -> TokenCount:
-        """Count the tokens of a request, as plugins left it. Override it if the vendor counts; call ``count_tokens``."""
+        """Count the tokens of a request as plugins left it. Override it if the vendor counts; call ``count_tokens``."""
         raise UnsupportedError(f"{self.id} can't count tokens: {self.name} has nothing that counts them")
 
     @property

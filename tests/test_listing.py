@@ -180,9 +180,7 @@ def test_no_vendor_counts_what_a_plugin_hides(vendor: str, blocking: bool, regis
 
 
 @pytest.mark.parametrize("vendor", COUNTS)
-def test_every_vendor_counts_what_a_translator_makes_of_the_parts(
-    vendor: str, register: Callable[..., None]
-) -> None:
+def test_every_vendor_counts_what_a_translator_makes_of_the_parts(vendor: str, register: Callable[..., None]) -> None:
     class Initials:
         @tako.hookimpl(wrapper=True)
         def tako_translator(self) -> Any:

@@ -15,13 +15,14 @@ from msgspec import Struct
 from tako.errors import UnsupportedError
 from tako.hooks.nested_calls import ACTIVE_CALL, ActiveCall
 from tako.listing import TokenCount
+from tako.types import ChatRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
     from tako.hookspecs import Chat
     from tako.provider import Provider
-    from tako.types import ChatRequest, ChatResponse, Chunk
+    from tako.types import ChatResponse, Chunk
 
 
 class Count(Struct):

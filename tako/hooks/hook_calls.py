@@ -110,10 +110,8 @@ def make_proxy(plugin: str, implementation: Implementation, owner: Owner) -> Cal
                 hook_call.check_result(result)
         if result is None:
             return None
-        if hook_call.hook == "tako_chat":
-            result = countable(result, hook_call.arguments["provider"], plugin if owner == "general" else None)
-        hook_call.own = result = _wrap_result(hook_call, plugin, owner, result)
-        return result
+        hook_call.own = _wrap_result(hook_call, plugin, owner, _countable(hook_call, plugin, owner, result))
+        return hook_call.own
 
     def wrap() -> Generator[None, Any, Any]:
         hook_call = current_call.get()
@@ -141,6 +139,13 @@ def make_proxy(plugin: str, implementation: Implementation, owner: Owner) -> Cal
         return result
 
     return wrap if implementation.wrapper else answer
+
+
+def _countable(hook_call: HookCall, plugin: str, owner: Owner, result: Any) -> Any:
+    """Return the function that answers requests, which a count doesn't call."""
+    if hook_call.hook != "tako_chat":
+        return result
+    return countable(result, hook_call.arguments["provider"], plugin if owner == "general" else None)
 
 
 def _wrap_inner(hook_call: HookCall, owner: Owner, inner: Any) -> Any:

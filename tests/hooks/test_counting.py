@@ -90,7 +90,7 @@ def test_a_plugin_that_refuses_a_request_refuses_its_count(vendor: Vendor, regis
 
 @pytest.mark.parametrize("options", [{}, {"trylast": True}, {"tryfirst": True}])
 def test_wrappers_of_the_chat_hook_change_it_wherever_they_stand(
-    options: dict[str, bool], vendor: Vendor, register: Register
+    options: dict[str, Any], vendor: Vendor, register: Register
 ) -> None:
     @hookimpl(wrapper=True, **options)
     def tako_chat() -> Any:
@@ -183,7 +183,9 @@ def test_a_plugin_that_answers_in_the_providers_place_isnt_run_for_a_count(vendo
     register(plugin(tako_chat=saying("canned")), "canned")
     acme = Counting(vendor)
     assert ask(acme.provider) == "canned"
-    with pytest.raises(UnsupportedError, match=r"^acme:large can't count tokens: plugin 'canned' answers in its place$"):
+    with pytest.raises(
+        UnsupportedError, match=r"^acme:large can't count tokens: plugin 'canned' answers in its place$"
+    ):
         acme.count()
     assert acme.counted == []
 
@@ -244,7 +246,9 @@ def test_an_upload_is_refused_if_a_plugin_around_requests_is_required(
     assert acme.provider.blocking.upload(tmp_path).id == "file-1"
     tako.unregister(redact)
     register(redact, required=True)
-    refusal = "acme:large: upload would send the file past plugin 'redact', which is required; put the file into a request"
+    refusal = (
+        "acme:large: upload would send the file past plugin 'redact', which is required; put the file into a request"
+    )
     with pytest.raises(PluginError, match=refusal):
         acme.provider.blocking.upload(tmp_path)
     tako.unregister(redact)
@@ -257,5 +261,8 @@ def test_an_upload_is_refused_if_a_plugin_around_requests_is_required(
 def test_one_that_knows_models_doesnt_stand_in_the_way_of_an_upload(
     vendor: Vendor, register: Register, tmp_path: Path
 ) -> None:
-    register(plugin(tako_capabilities=lambda: tako.Capabilities()), required=True)
+    def tako_capabilities() -> tako.Capabilities:
+        return tako.Capabilities(max_context_tokens=1000)
+
+    register(plugin(tako_capabilities=tako_capabilities), required=True)
     assert Counting(vendor).provider.blocking.upload(tmp_path).id == "file-1"

@@ -110,7 +110,7 @@ def test_a_call_does_not_pass_through_pluggy_however_many_plugins_there_are(vend
             plugin(tako_chat=lambda: None, tako_stream=lambda: None, tako_translator=lambda: None), f"declines {i}"
         )
     assert calls_of_one_chat() == before
-    assert before < 30
+    assert before <= 30
 
 
 def test_a_plugin_that_hands_a_stream_on_as_it_is_costs_its_chunks_nothing(vendor: Vendor, register: Register) -> None:

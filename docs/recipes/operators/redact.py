@@ -2,8 +2,6 @@
 
 import re
 
-from msgspec.structs import replace
-
 import tako
 from tako.texts import change_chunks, change_texts
 
@@ -20,6 +18,6 @@ async def redact(request, inner, *, pattern: str = r"\b(?:\d{4}[ -]?){3}\d{4}\b"
             text = text.replace(name, card)
         return text
 
-    chunks = inner(replace(request, messages=change_texts(request.messages, hide)))
+    chunks = inner(change_texts(request, hide))
     async for chunk in change_chunks(chunks, show, unfinished=r"<[^>]{0,12}$"):
         yield chunk

@@ -1,4 +1,18 @@
-# %% 4
+# %% 5
+import os
+from tako.testing.server import reply, serve
+
+counted = []
+
+
+def count(request):
+    counted.append(request.json["messages"][0]["content"])
+    return reply(json={"input_tokens": 10})
+
+
+os.environ["ANTHROPIC_API_KEY"] = "sk-ant-test"
+os.environ["ANTHROPIC_BASE_URL"] = stack.enter_context(serve(count)).url
+
 tako.register(deadline)
 tako.register(audit)
 with stack.enter_context(__import__("contextlib").ExitStack()):
@@ -29,3 +43,6 @@ with stack.enter_context(__import__("contextlib").ExitStack()):
     assert "late failed:" in caught[-1]
 for made in (redact, audit, deadline):
     tako.unregister(made)
+
+# %% end
+assert counted == ["Charge [card]"]
