@@ -2,7 +2,7 @@
 
     import tako
 
-    provider = tako.providers.OpenAI("gpt-5")
+    provider = tako.providers.OpenAI("gpt-6.2-sol")
     print(provider.blocking.chat("What is the capital of France?").text)
 
 Every name here is imported when it is first used, so that ``import tako`` costs next to nothing. The rest of the tree

@@ -6,7 +6,7 @@
 
     [providers.code]
     use = "anthropic"
-    model = "claude-sonnet-4-5"
+    model = "claude-sonnet-5-5"
     api_key = "$ENV:ANTHROPIC_API_KEY"
 
     [providers.math]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def fold(chunks: Iterable[Chunk], provider: str = "", model: str = "") -> ChatResponse:
     """Put a stream together. Without an End the reply is partial: only calls whose arguments are whole are in it.
 
-    ``provider`` (an id, as "openai:gpt-6") and ``model`` hold for a reply that doesn't name them itself.
+    ``provider`` (an id, as "openai:gpt-6.2-sol") and ``model`` hold for a reply that doesn't name them itself.
     """
     folding = _Folding()
     end = None

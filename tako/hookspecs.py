@@ -43,7 +43,7 @@ def tako_capabilities(provider: Provider) -> Capabilities | None:
         @hookimpl(wrapper=True)
         def tako_capabilities(provider):
             known = yield
-            if provider.id == "openai:gpt-5":
+            if provider.id == "openai:gpt-6.2-sol":
                 return msgspec.structs.replace(known, max_context_tokens=100_000)
             return known
     """

@@ -105,7 +105,7 @@ class Provider:
 
     @property
     def id(self) -> str:
-        """The name and the model: ``openai:gpt-5``."""
+        """The name and the model: ``openai:gpt-6.2-sol``."""
         return f"{self.name}:{self.model}"
 
     @property

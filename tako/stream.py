@@ -26,7 +26,7 @@ class ChatStream:
         async with provider.stream("Tell me a story") as stream:
             async for chunk in stream:
                 if chunk.kind == "delta" and chunk.text:
-                    print(chunk.text, end="")
+                    print(chunk.text, end="", flush=True)
         response = await stream.response()
 
     Chunks are kept as you read them. They're only put together when you use ``partial`` or ``response()``.

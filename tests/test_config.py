@@ -139,7 +139,7 @@ OPENAI = '[providers.a]\nuse = "openai"\nmodel = "m"\napi_key = "$ENV:MY_KEY"\n'
         ("[providers.a]\nuse = 5", ["providers.a.use", 'use = "openai"']),
         ('[providers.a]\nuse = ""', ["providers.a.use", "names a provider"]),
         ('[providers.a]\nuse = "openai:m"\nmodel = "n"', ["providers.a.use", "provider and model"]),
-        ('[providers.a]\nuse = "openai"\nmodel = 5', ["providers.a.model", 'model = "gpt-5"']),
+        ('[providers.a]\nuse = "openai"\nmodel = 5', ["providers.a.model", 'model = "gpt-6.2-sol"']),
         ("conductor = 5", ["conductor", "Expected `object"]),
         ("[conductor]", ["conductor", "workers"]),
         ("[conductor]\nworkers = {}", ["conductor.workers", "length >= 1"]),

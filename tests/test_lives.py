@@ -26,6 +26,28 @@ TABLES = [ModelTable(path.parent.name) for path in sorted(ROOT.glob("plugins/*/t
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
 MARK = "<!-- the tables are made"
 """What comes after it lists the tables, old models too."""
+IN_TEXTS = [
+    *PAGES,
+    *sorted(ROOT.glob("tako/*.md")),
+    *sorted(ROOT.glob("tako/**/*.py")),
+    *ROOT.glob("plugins/*/tako_*/**/*.py"),
+]
+"""The pages, and what has help and messages."""
+CURRENT = {
+    "openai": ("gpt-6.2-sol", "gpt-6-luna"),
+    "anthropic": ("claude-sonnet-5-5",),
+    "gemini": ("gemini-3.8-flash",),
+    "vertex": ("gemini-3.8-flash",),
+    "mistral": ("mistral-medium-latest",),
+}
+"""The models that pages, help and messages name where any model would do: one of each vendor, and a small one."""
+ID = re.compile(rf"\b(?<!-)({'|'.join(CURRENT)}):([a-z]+-[\w.-]*\d[\w.-]*\w)")
+OF_A_VENDOR = re.compile(r"(?<![\w.-])(?:(?:gpt|claude|gemini|mistral)-(?>[\w.-]*\w)|o\d(?:-mini)?)(?![\w…])")
+UNLISTED = {
+    *("claude-api", "gemini-api", "gpt-oss", "gpt-audio", "gpt-5-pro", "gpt-3.5", "gpt-4"),
+    *("mistral-large-latest", "mistral-small-latest"),
+}
+"""What isn't a model of the tables: families, parts of addresses, and models that a page is about for that reason."""
 MODEL = re.compile(r"[A-Za-z][A-Za-z0-9]*-[A-Za-z0-9.:@_-]*[A-Za-z0-9](?!\.?[A-Za-z0-9…-])")
 """A word like a model's name; one that ends in "…" is that of a family."""
 TODAY = date.today()  # noqa: DTZ011 - as vendors name days
@@ -49,6 +71,32 @@ def test_such_a_model_would_be_found() -> None:
         "gpt-4o",
         "gpt-4o-2024-08-06",
     ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_table_knows_each_model_that_a_page_names(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").partition(MARK)[0]
+    names = set(OF_A_VENDOR.findall(text)) - UNLISTED
+    assert {name for name in names if not any(table.row(name) for table in TABLES)} == set()
+
+
+def test_pages_help_and_messages_name_one_current_model_of_each_vendor() -> None:
+    named = {
+        (str(path.relative_to(ROOT)), match[0])
+        for path in IN_TEXTS
+        for match in ID.finditer(path.read_text(encoding="utf-8").partition(MARK)[0])
+        if match[2] not in CURRENT[match[1]]
+    }
+    assert named == set()
+
+
+def test_models_that_would_be_found() -> None:
+    assert OF_A_VENDOR.findall("openai:gpt-6.2-mini, `claude-sonnet-5-5`, o3, gpt-5…, my-gpt-4o") == [
+        "gpt-6.2-mini",
+        "claude-sonnet-5-5",
+        "o3",
+    ]
+    assert [match[2] for match in ID.finditer("openai:gpt-5.4 and azure-openai:gpt-4o")] == ["gpt-5.4"]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.package)

@@ -106,7 +106,7 @@ def choose(
     if path is not None:
         raise ConfigurationError(f"{path}: default isn't set; choose one of its providers with -m")
     raise ConfigurationError(
-        "no model is chosen: pass -m (as in -m openai:gpt-5), set TAKO_MODEL or a default in tako.toml, or run "
+        "no model is chosen: pass -m (as in -m openai:gpt-6.2-sol), set TAKO_MODEL or a default in tako.toml, or run "
         '"pip install tako-llamacpp" and "tako setup embedded" for a small model that needs no key'
     )
 
@@ -144,7 +144,7 @@ def make(id: str, options: list[str], configured: Collection[str] = ()) -> Provi
     ``configured`` are names in the file, for the hint about a mistyped one.
     """
     if not id.partition(":")[0]:
-        raise UsageError(f"{id!r} isn't a model id; one looks like openai:gpt-5")
+        raise UsageError(f"{id!r} isn't a model id; one looks like openai:gpt-6.2-sol")
     try:
         return get_provider(id, **read_options(id, options))
     except UnknownProviderError:

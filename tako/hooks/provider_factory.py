@@ -36,7 +36,7 @@ def get_provider(id: str, /, **options: Any) -> Provider:
         ConfigurationError: An option is wrong.
     """
     if not isinstance(id, str) or not id.partition(":")[0]:
-        raise PluginError(f"a provider's id is text, as in 'openai:gpt-5', not {short_repr(id)}")
+        raise PluginError(f"a provider's id is text, as in 'openai:gpt-6.2-sol', not {short_repr(id)}")
     name, _, model = id.partition(":")
     try:
         cls = PLUGINS.provider_class(name)

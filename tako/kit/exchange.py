@@ -69,7 +69,7 @@ class Exchange(Struct):
 
     @property
     def provider(self) -> str:
-        """Who is asked, with the model that is requested, as in "openai:gpt-6"."""
+        """Who is asked, with the model that is requested, as in "openai:gpt-6.2-sol"."""
         return f"{self.context.origin.provider}:{self.context.origin.model}"
 
 

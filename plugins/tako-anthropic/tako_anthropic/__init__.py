@@ -68,7 +68,7 @@ class Anthropic(HttpProvider):
     """A model of Anthropic, or of any server that speaks the Messages API.
 
     Args:
-        model: The model, such as "claude-sonnet-4-5".
+        model: The model, such as "claude-sonnet-5-5".
         api_key: The key, or "$ENV:NAME". None reads ANTHROPIC_API_KEY.
         auth_token: An OAuth token instead of a key, sent as Bearer. None reads ANTHROPIC_AUTH_TOKEN.
         base_url: Another server, without the ``/v1``. By default ANTHROPIC_BASE_URL, else Anthropic's own.

@@ -2,7 +2,7 @@
 
 ::
 
-    async for result in tako_map.run("in.jsonl", "openai:gpt-5-mini", prompt="Name the topic: {text}"):
+    async for result in tako_map.run("in.jsonl", "openai:gpt-6-luna", prompt="Name the topic: {text}"):
         print(result.key, result.text or result.error)
 
 The modules, as the data passes them:

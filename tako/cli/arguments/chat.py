@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   tako chat "What is the capital of France?"
-  tako chat -m openai:gpt-5 -f photo.jpg "What is this?"
-  tako chat -m anthropic:claude-sonnet-4-5 -f report.pdf "Summarise"
-  git diff | tako chat -m anthropic:claude-sonnet-4-5 "Write a commit message for this diff:"
+  tako chat -m openai:gpt-6.2-sol -f photo.jpg "What is this?"
+  tako chat -m anthropic:claude-sonnet-5-5 -f report.pdf "Summarise"
+  git diff | tako chat -m anthropic:claude-sonnet-5-5 "Write a commit message for this diff:"
   tako chat "Translate this into French:" - "Answer with the text alone." < letter.txt
   tako chat --schema "name, age int" "Invent a dog"       prints JSON with these fields
   tako chat -T tools.py "What is the weather in Oslo?"    the model may call your functions

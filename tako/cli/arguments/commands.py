@@ -33,11 +33,11 @@ examples:
 TOKENS_EXAMPLES = """\
 examples:
   tako tokens -m anthropic:claude-sonnet-5-5 < letter.txt
-  git diff | tako tokens -m gemini:gemini-3-flash "Write a commit message:"
+  git diff | tako tokens -m gemini:gemini-3.8-flash "Write a commit message:"
 """
 CAPABILITIES_EXAMPLES = """\
 examples:
-  tako capabilities openai:gpt-5
+  tako capabilities openai:gpt-6.2-sol
   tako capabilities -c deploy/tako.toml code
 """
 PROVIDERS_EXAMPLES = """\
@@ -93,7 +93,7 @@ def _models(parser: ArgumentParser) -> None:
         "provider",
         nargs="?",
         metavar="PROVIDER",
-        help="a provider such as openai, a model such as openai:gpt-5, or a name in tako.toml (default: the provider "
+        help="a provider such as openai, a model such as openai:gpt-6.2-sol, or a name in tako.toml (default: the provider "
         "that tako chat would use)",
     )
     add_option(parser)
@@ -111,7 +111,7 @@ def _tokens(parser: ArgumentParser) -> None:
 
 
 def _capabilities(parser: ArgumentParser) -> None:
-    parser.add_argument("model", metavar="ID", help="a model such as openai:gpt-5, or a name in tako.toml")
+    parser.add_argument("model", metavar="ID", help="a model such as openai:gpt-6.2-sol, or a name in tako.toml")
     add_option(parser)
     add_config(parser)
     add_json(parser)

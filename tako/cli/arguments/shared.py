@@ -44,7 +44,7 @@ def add_model(parser: Arguments) -> None:
         "-m",
         "--model",
         metavar="ID",
-        help="the model, such as openai:gpt-5, or a name in tako.toml (default: TAKO_MODEL, then the default in "
+        help="the model, such as openai:gpt-6.2-sol, or a name in tako.toml (default: TAKO_MODEL, then the default in "
         "tako.toml, then the embedded model)",
     )
 

@@ -17,7 +17,7 @@ api_key = "$ENV:OPENAI_API_KEY"
 timeout = 30
 capabilities = { supports_streaming = false }
 [providers.math]
-use = "anthropic:claude-sonnet-4-5"
+use = "anthropic:claude-sonnet-5-5"
 [conductor]
 coordinator = "code"
 max_fanout = 8
@@ -27,7 +27,7 @@ math = "math"
 """)
 
 # %% 2
-assert small.model == "gpt-6.2-mini" and small.timeout == 30
+assert small.model == "gpt-6-luna" and small.timeout == 30
 assert provider.id == "openai:gpt-6.2-sol" and provider.timeout == 30 and claude.timeout == 5
 assert list(conductor.workers) == ["code", "math"] and conductor.max_fanout == 8
 

@@ -30,16 +30,16 @@ Path("tako.toml").write_text("""
 use = "openai:gpt-6.2-sol"
 max_retries = 0
 [providers.spare]
-use = "anthropic:claude-sonnet-4-5"
+use = "anthropic:claude-sonnet-5-5"
 [providers.safe]
 use = "fallback"
 providers = ["main", "spare"]
 """)
 
 # %% 2
-assert response.provider == "anthropic:claude-sonnet-4-5"
+assert response.provider == "anthropic:claude-sonnet-5-5"
 assert response.notices[0].code == "fell_back"
 
 # %% end
 assert safe.blocking.chat("Hi").text == "Hello!"
-assert short.id == "fallback:openai:gpt-6.2-sol,anthropic:claude-sonnet-4-5"
+assert short.id == "fallback:openai:gpt-6.2-sol,anthropic:claude-sonnet-5-5"

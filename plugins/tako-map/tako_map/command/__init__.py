@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  tako map -m openai:gpt-5-mini in.csv -o out.jsonl --prompt "Name the topic in a word: {text}"
-  tako map -m openai:gpt-5-mini in.parquet -o labels/ --prompt "…{text}…" --schema label.json --max-cost 20
-  tako map -m openai:gpt-5-mini in.jsonl -o out/ --prompt "…" --engine dask --address tcp://host:8786 --rpm 10000
+  tako map -m openai:gpt-6-luna in.csv -o out.jsonl --prompt "Name the topic in a word: {text}"
+  tako map -m openai:gpt-6.2-sol in.parquet -o labels/ --prompt "…{text}…" --schema label.json --max-cost 20
+  tako map -m openai:gpt-6-luna in.jsonl -o out/ --prompt "…" --engine dask --address tcp://host:8786 --rpm 10000
 
 The same command continues where it stopped; every key is in the output once. If you change the prompt or the model,
 the command is refused until you add --restart (send everything again) or --keep (keep the old answers).
@@ -34,7 +34,7 @@ def command(parser: ArgumentParser) -> None:
     add("input", metavar="IN", help="rows: a .jsonl, .csv, .tsv or .parquet file")
     output = "results: a .jsonl file, a folder of Parquet files, or - for standard output"
     add("-o", "--output", metavar="OUT", required=True, type=_output, help=output)
-    add("-m", "--model", metavar="ID", help='as in "openai:gpt-5", or a name of tako.toml; else as chat')
+    add("-m", "--model", metavar="ID", help='as in "openai:gpt-6.2-sol", or a name of tako.toml; else as chat')
     config = "the configuration; else TAKO_CONFIG, ./tako.toml if you trust it, or your own"
     add("-c", "--config", metavar="FILE", help=config)
     add("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the provider; repeatable")

@@ -11,7 +11,9 @@ os.environ["OPENAI_BASE_URL"] = stack.enter_context(serve(*[reply(json=answer)] 
 os.environ["OPENAI_API_KEY"] = "sk-test"
 
 # %% end
-assert str(ledger.costs["openai:gpt-5.4"].total) == "0.0125"
-assert str(ledger.costs["openai:gpt-5.4-nano"].total) == "0.002050"
+from decimal import Decimal
+
+assert ledger.costs["openai:gpt-6.2-sol"].total == Decimal("0.0090")
+assert ledger.costs["openai:gpt-5.4-nano"].total == Decimal("0.002050")
 assert dict(ledger.unknown) == {"openai:a-model-without-a-price": 1}
 tako.unregister(ledger)

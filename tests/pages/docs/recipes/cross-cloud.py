@@ -59,7 +59,7 @@ endpoint = "{server.url}"
 deployment = "gpt-6.2-sol"
 [providers.claude]
 use = "bedrock"
-model = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+model = "anthropic.claude-sonnet-5-5"
 region = "eu-central-1"
 endpoint_url = "{server.url}"
 {quiet}

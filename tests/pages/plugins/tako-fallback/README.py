@@ -26,5 +26,5 @@ os.environ |= {
 }
 
 # %% end
-assert response.provider == "anthropic:claude-sonnet-4-5"
+assert response.provider == "anthropic:claude-sonnet-5-5"
 assert [notice.code for notice in response.notices] == ["fell_back"]
