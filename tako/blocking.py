@@ -7,6 +7,7 @@ import queue
 from inspect import GEN_CREATED, getgeneratorstate
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar, Unpack, overload
 
+from tako.form_hints import wrong_form
 from tako.hooks import PLUGINS
 from tako.loop_thread import LONGEST_ENDING, LOST, LoopThread, loop_thread
 from tako.runs import RunEvent
@@ -191,6 +192,9 @@ class Blocking:
     ) -> None:
         self.close()
 
+    if not TYPE_CHECKING:
+        __aenter__ = __aexit__ = wrong_form("write `async with provider`, without `.blocking`, or `with` for this one")
+
     def __repr__(self) -> str:
         return f"{self._provider!r}.blocking"
 
@@ -234,6 +238,9 @@ class Drained(Generic[Item]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    if not TYPE_CHECKING:
+        __aenter__ = __aexit__ = wrong_form("write `with` and `for` without `async`, or leave out `.blocking`")
 
     def close(self) -> None:
         """Leave it; its connection is closed unless the reply is complete."""

@@ -11,6 +11,7 @@ from tako.builtin import BUILT_IN, OUTERMOST
 from tako.capabilities import Capabilities
 from tako.environment import resolve_call
 from tako.errors import ConfigurationError, TakoError, UnsupportedError, kind_of, short_repr
+from tako.form_hints import wrong_form
 from tako.handlers import Handlers, bind
 from tako.hooks import PLUGINS, Hooks, NamedPlugins
 from tako.hooks.counting import count_after_plugins
@@ -348,6 +349,9 @@ class Provider:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    if not TYPE_CHECKING:
+        __enter__ = __exit__ = wrong_form("write `async with provider`, or `with provider.blocking`")
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what the plugins of this process made."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NoReturn, Protocol
 
 from msgspec import Struct
 
 from tako.errors import ConfigurationError
+from tako.form_hints import wrong_form
 from tako.parts import ToolCallPart, ToolResultPart
 from tako.types import ChatResponse, Cost, Delta, Message, T_co, Usage
 from tako.value import Value
@@ -116,6 +117,14 @@ class Run(Generic[T_co]):
 
     def __await__(self) -> Generator[Any, None, RunResult[T_co]]:
         return self.result().__await__()
+
+    if not TYPE_CHECKING:
+        __enter__ = __exit__ = __iter__ = wrong_form("write `await provider.run(…)`, or `provider.blocking.run(…)`")
+        __aenter__ = __aexit__ = __aiter__ = wrong_form("write `async for event in run.stream()`, or `await run`")
+
+        def __getattr__(self, name: str) -> NoReturn:
+            advice = "" if name.startswith("_") else ": write `await provider.run(…)`, or `provider.blocking.run(…)`"
+            raise AttributeError(f"a run that isn't awaited has no {name!r}{advice}", name=name, obj=self)
 
     def stream(self) -> AsyncGenerator[RunEvent, None]:
         """Run, and iterate over the events. Raises the same errors as ``await``."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from tako.errors import ProviderTimeoutError, StreamTruncatedError, TakoError
 from tako.fold import fold
+from tako.form_hints import wrong_form
 from tako.hooks.contract import id_with_model
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ class ChatStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    if not TYPE_CHECKING:
+        __enter__ = __exit__ = __iter__ = wrong_form(
+            "write `async with provider.stream(…)` and `async for`, or `with provider.blocking.stream(…)` and `for`"
+        )
 
     async def aclose(self) -> None:
         """Leave the stream. Its connection is closed at once unless the reply is complete."""

@@ -154,7 +154,9 @@ def _table(path: str, name: str, table: dict[str, Any], file: File) -> ProviderT
         if not isinstance(value, str):
             raise ConfigurationError(f'{where}.{key} must be text, as in use = "openai", model = "gpt-6.2-sol"')
     if not use or (":" in use and model):
-        raise ConfigurationError(f'{where}.use names a provider, as in "openai", or provider and model: "openai:gpt-6.2-sol"')
+        raise ConfigurationError(
+            f'{where}.use names a provider, as in "openai", or provider and model: "openai:gpt-6.2-sol"'
+        )
     _refuse_secrets(where, rest, file, dollar=use.partition(":")[0] == DOLLAR)
     return ProviderTable(use, model, rest)
 
@@ -169,7 +171,9 @@ def _aliases(path: str, file: File, providers: dict[str, ProviderTable]) -> dict
             raise ConfigurationError(f"{where}: {what}")
         table = providers.get(target)
         if table is None and not all(target.partition(":")):
-            raise ConfigurationError(f'{where}: {target!r} isn\'t an id, as in "openai:gpt-6.2-sol", nor {one_of(providers)}')
+            raise ConfigurationError(
+                f'{where}: {target!r} isn\'t an id, as in "openai:gpt-6.2-sol", nor {one_of(providers)}'
+            )
         made[name] = replace(table, alias=True) if table is not None else ProviderTable(target, alias=True)
     return made
 

@@ -121,7 +121,7 @@ def test_the_environment_goes_before_a_default_and_an_option_before_it(monkeypat
 
 @pytest.mark.parametrize("id", [5, None, "", ":m"])
 def test_an_id_that_names_no_provider_is_one_line(id: Any) -> None:
-    with pytest.raises(PluginError, match="a provider's id is text, as in 'openai:gpt-6.2-sol'"):
+    with pytest.raises(PluginError, match=r"a provider's id is text, as in 'openai:gpt-6\.2-sol'"):
         tako.get_provider(id)
 
 

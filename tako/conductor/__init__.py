@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from tako.conductor.events import COORDINATOR, Event, RunResult
 from tako.conductor.run import Run
 from tako.errors import ConfigurationError, TakoError, kind_of, short_repr
+from tako.form_hints import wrong_form
 from tako.keywords import as_given
 
 if TYPE_CHECKING:
@@ -143,6 +144,9 @@ class RunStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    if not TYPE_CHECKING:
+        __enter__ = __exit__ = __iter__ = wrong_form("write `async with conductor.stream(…)` and `async for`")
 
     async def aclose(self) -> None:
         """Leave the run. Its workers are cancelled and their connections closed."""

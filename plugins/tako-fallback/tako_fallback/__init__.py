@@ -90,7 +90,7 @@ class Fallback(Provider):
 
     @classmethod
     def from_id(cls, model: str, *, providers: Iterable[Any] = (), **options: Any) -> Self:
-        """Make one of ids: ``fallback:openai:gpt-6.2-sol,ollama:qwen3``, or ``providers=[…]``, ids, providers or tables.
+        """Make one of ids: ``fallback:openai:gpt-6.2-sol,ollama:qwen3``, or ``providers=[…]``: ids, providers, tables.
 
         A table has an ``id`` and ``options``, as ``get_provider`` takes them.
         """

@@ -4,19 +4,38 @@ import os
 from tako.testing.dialects import DIALECTS
 from tako.testing.script import Script
 
-server = stack.enter_context(DIALECTS["completions"].serve(Script(text="Hello there.")))
+COMPLETIONS = DIALECTS["completions"]
+
+
+def reply(request):
+    if "busy" in str(request.json):
+        return COMPLETIONS.refuse(429, headers={"retry-after": "90"})
+    return Script(text="Hello there.")
+
+
+server = stack.enter_context(COMPLETIONS.serve(reply))
 os.environ |= {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": server.url}
 
 # %% 2
 from fastapi.testclient import TestClient
 
+
+def check(read):
+    """Check what a browser reads: the text and its end, or what failed. `read` takes a question."""
+    *pieces, done = read("Hi").split("\n\n")[:-1]
+    assert "".join(json.loads(piece.removeprefix("data: ")) for piece in pieces) == "Hello there."
+    assert done == "event: done\ndata: {}"
+    assert read("busy").startswith('event: failed\ndata: "openai:gpt-6.2-sol: 429')
+    assert read("busy").count("\n\n") == 1
+
+
 with TestClient(app) as client:
     assert client.post("/chat", json=[{"role": "user", "content": "Hi"}]).json()["content"][0]["text"] == "Hello there."
-    events = client.get("/stream?question=Hi").text.split("\n\n")[:-1]
-    assert "".join(json.loads(event.removeprefix("data: ")) for event in events) == "Hello there."
+    assert client.post("/chat", json=[{"role": "user", "content": "busy"}]).status_code == 429
+    check(lambda question: client.get(f"/stream?question={question}").text)
 
 # %% 3
-assert "Hello" in site.test_client().get("/stream?question=Hi").text
+check(lambda question: site.test_client().get(f"/stream?question={question}").text)
 
 # %% end
 import asyncio
@@ -28,5 +47,5 @@ from django.test import RequestFactory
 settings.configure()
 django.setup()
 page = RequestFactory().get("/?question=Hi")
-assert "Hello" in b"".join(stream_view(page).streaming_content).decode()
+check(lambda text: b"".join(stream_view(RequestFactory().get(f"/?question={text}")).streaming_content).decode())
 assert b"Hello there." in asyncio.run(chat_view(page)).content

@@ -22,7 +22,8 @@ if "TAKO_MODEL" not in os.environ:
 from fastapi.testclient import TestClient
 
 with TestClient(app) as client:
-    assert client.get("/ask?question=Say hello").text.startswith("data: ")
+    answer = client.get("/ask?question=Say hello").text
+    assert answer.startswith("data: ") and answer.endswith("event: done\ndata: {}\n\n")
 
 # %% 3
 assert isinstance(summary, Note) and summary.about in ("animals", "machines")
