@@ -49,3 +49,4 @@ django.setup()
 page = RequestFactory().get("/?question=Hi")
 check(lambda text: b"".join(stream_view(RequestFactory().get(f"/?question={text}")).streaming_content).decode())
 assert b"Hello there." in asyncio.run(chat_view(page)).content
+provider.blocking.close()
