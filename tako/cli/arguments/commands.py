@@ -93,8 +93,8 @@ def _models(parser: ArgumentParser) -> None:
         "provider",
         nargs="?",
         metavar="PROVIDER",
-        help="a provider such as openai, a model such as openai:gpt-6.2-sol, or a name in tako.toml (default: the provider "
-        "that tako chat would use)",
+        help="a provider such as openai, a model such as openai:gpt-6.2-sol, or a name in tako.toml (default: the "
+        "provider that tako chat would use)",
     )
     add_option(parser)
     add_config(parser)
