@@ -1,4 +1,4 @@
-"""What all tests share, those on Ray too: a provider by id that asks a vendor on loopback, and time that flies."""
+"""Shared by all tests, those on Ray too: a provider that calls a server on loopback, and a clock that jumps."""
 
 # ruff: noqa: INP001 - a folder of tests
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROVIDER = '''
-"""A provider for tests: posts the request to `url`, with nothing but the standard library."""
+"""A provider for tests: posts the request to `url`, with the standard library only."""
 import asyncio
 
 import msgspec
@@ -46,8 +46,8 @@ def tako_chat(provider):
         if status != 200:
             wait = float(headers.get("retry-after", 0)) or None
             raise KINDS.get(status, errors.ServerError)("refused", status_code=status, retry_after=wait)
-        found = msgspec.json.decode(data)
-        return ChatResponse(Message.assistant(found["text"]), usage=Usage(found.get("in", 10), found.get("out", 5)))
+        answer = msgspec.json.decode(data)
+        return ChatResponse(Message.assistant(answer["text"]), usage=Usage(answer.get("in", 10), answer.get("out", 5)))
 
     return chat
 
@@ -70,32 +70,32 @@ async def post(url, body):
 
 
 @pytest.fixture(scope="session")
-def toy_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with an installed distribution that has the provider `toy`."""
     return _distribution(tmp_path_factory.mktemp("site"), "1.0")
 
 
 @pytest.fixture
-def toy(toy_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put `toy` where this process and its children find it."""
-    monkeypatch.syspath_prepend(str(toy_place))
-    monkeypatch.setenv("PYTHONPATH", str(toy_place))
-    return toy_place
+def toy(toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put `toy` on the path of this process and its children."""
+    monkeypatch.syspath_prepend(str(toy_folder))
+    monkeypatch.setenv("PYTHONPATH", str(toy_folder))
+    return toy_folder
 
 
 @pytest.fixture
 def newer_toy(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put version 2.0 of `toy` where this process finds it, and no other."""
+    """Put version 2.0 of `toy` on the path of this process, but not of its children."""
     monkeypatch.syspath_prepend(str(_distribution(tmp_path, "2.0")))
 
 
-def _distribution(place: Path, version: str) -> Path:
-    (place / "tako_toy.py").write_text(PROVIDER)
-    info = place / f"tako_toy-{version}.dist-info"
+def _distribution(folder: Path, version: str) -> Path:
+    (folder / "tako_toy.py").write_text(PROVIDER)
+    info = folder / f"tako_toy-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: tako-toy\nVersion: {version}\n")
     (info / "entry_points.txt").write_text("[tako.providers]\ntoy = tako_toy:Toy\n")
-    return place
+    return folder
 
 
 @pytest.fixture
@@ -106,33 +106,33 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take tako's own variables away."""
+    """Remove tako's variables."""
     for name in list(os.environ):
         if name.startswith("TAKO_") and name != "TAKO_DISABLE_PLUGINS":
             monkeypatch.delenv(name)
 
 
-class AtOnce(asyncio.SelectorEventLoop):
-    """An event loop whose clock jumps to the next timer when there is nothing else to do: minutes take no time."""
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next timer when there is nothing else to do, so minutes take no time."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        super().__init__(Jump(self))
+        super().__init__(JumpingSelector(self))
 
     def time(self) -> float:
-        """Return the seconds that have passed on this clock."""
+        """Return the seconds on this clock."""
         return self.now
 
 
-class Jump(selectors.DefaultSelector):
-    """Waits for nothing but files."""
+class JumpingSelector(selectors.DefaultSelector):
+    """Waits for files only."""
 
-    def __init__(self, loop: AtOnce) -> None:
+    def __init__(self, loop: JumpingLoop) -> None:
         super().__init__()
         self.loop = loop
 
     def select(self, timeout: float | None = None) -> Any:
-        """Look what is ready; where nothing is, let the time pass."""
+        """Return what is ready; if nothing is, move the clock to the next timer."""
         ready = super().select(0 if timeout is not None else None)
         if not ready and timeout is not None:
             self.loop.now += max(timeout, 0.0)
@@ -140,11 +140,11 @@ class Jump(selectors.DefaultSelector):
 
 
 @pytest.fixture
-def at_once() -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    """Return what runs a coroutine on a clock of its own."""
+def run_jumping() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Return a function that runs a coroutine on a clock that jumps."""
 
     def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-        with asyncio.Runner(loop_factory=AtOnce) as runner:
+        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
             return runner.run(coroutine)
 
     return run

@@ -83,7 +83,7 @@ def test_no_error_shows_a_key_that_the_server_repeats(
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["chat", "stream"])
 @pytest.mark.parametrize("location", LOCATIONS)
-def test_no_error_without_a_reply_shows_it(location: str, streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_error_without_a_reply_shows_a_key(location: str, streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(reply(json={})) as server:
         url = server.url
     assert not has_key(failure(make_provider(url, location, monkeypatch), streamed))
@@ -115,7 +115,7 @@ def test_a_key_that_is_written_in_a_path_or_a_body_is_hidden_too(location: str, 
 
 
 @pytest.mark.parametrize("location", LOCATIONS)
-def test_no_repr_and_no_pickle_shows_it(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_repr_and_no_pickle_shows_a_key(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = make_provider("http://127.0.0.1:9", location, monkeypatch)
     assert not has_key(repr(provider) + repr(vars(provider)) + provider.url)
     assert not has_key(pickle.dumps(provider).decode("latin-1"))
@@ -132,13 +132,13 @@ def test_a_variable_is_read_again_in_another_process(location: str, monkeypatch:
         assert "c4n4ry-two" in json.dumps(server.requests[0].query) + server.requests[0].body.decode()
 
 
-def test_a_key_that_was_written_down_does_not_travel(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pickle_has_no_key_that_was_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     provider = pickle.loads(pickle.dumps(make_provider("http://127.0.0.1:9", "in query", monkeypatch)))
     with pytest.raises(ConfigurationError, match="a key never travels in a pickle"):
         provider.blocking.chat("hi")
 
 
-def test_what_is_no_key_is_sent_as_it_was_and_travels() -> None:
+def test_parameters_that_are_not_keys_are_sent_unchanged_and_pickled() -> None:
     with serve(reply(json={"t": "ok"})) as server:
         provider = HttpGeneric(
             "gate", "a b", f"{server.url}/x?v=2024-10-01-preview&m={{{{ model }}}}&max_tokens=5", BODY, "/t"
@@ -175,7 +175,7 @@ def test_an_error_about_an_address_has_no_keys_in_it(monkeypatch: pytest.MonkeyP
         ('headers = { authorization = "Bearer c4n4ry" }', "headers.authorization"),
     ],
 )
-def test_a_configuration_refuses_a_key_and_takes_a_variable(line: str, key: str, tmp_path: Path) -> None:
+def test_a_configuration_refuses_a_key_and_accepts_a_variable(line: str, key: str, tmp_path: Path) -> None:
     path = tmp_path / "my.toml"
     path.write_text(f'[providers.a]\nuse = "http-generic:m"\n{line}\n')
     with pytest.raises(ConfigurationError, match=f"providers.a.{key} holds a secret itself"):

@@ -153,7 +153,7 @@ def facts(installed: Environment) -> dict[str, Any]:
     )
 
 
-def test_it_is_called_by_name_streamed_and_found_in_the_facade(facts: dict[str, Any]) -> None:
+def test_it_is_called_by_name_and_streamed_and_is_in_tako_providers(facts: dict[str, Any]) -> None:
     assert {name: value for name, value in facts.items() if name != "errors"} == {
         "listed": ["Acme", "AcmeCode"],
         "lazy": [],
@@ -168,13 +168,13 @@ def test_it_is_called_by_name_streamed_and_found_in_the_facade(facts: dict[str, 
     }
 
 
-def test_what_is_wrong_with_the_data_is_said_with_the_file(facts: dict[str, Any]) -> None:
+def test_errors_of_the_file_name_it(facts: dict[str, Any]) -> None:
     gone, bad = facts["errors"]
     assert "package 'acme_gateway' has no file AcmeGone.toml or AcmeGone.json" in gone
     assert "AcmeBad.toml: Object contains unknown field `address`" in bad
 
 
-def test_the_command_takes_it(installed: Environment) -> None:
+def test_the_command_calls_it(installed: Environment) -> None:
     assert "from Acme" in installed.run("-m", "tako.cli", "chat", "-m", "acme:small", "hi")
     listed = json.loads(installed.run("-m", "tako.cli", "providers", "--json", ok=None))
     states = {row["class"]: row["state"] for row in listed if row["distribution"] == "acme-gateway"}

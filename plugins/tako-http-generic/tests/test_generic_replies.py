@@ -23,7 +23,7 @@ CODES = {
 }
 
 
-def test_the_first_pointer_that_leads_to_something_counts(request_chat: RequestChat) -> None:
+def test_the_first_pointer_that_leads_to_a_value_counts(request_chat: RequestChat) -> None:
     pointers = ["/a", "/b/0", "/c"]
     assert (
         request_chat(reply(json={"a": None, "b": [""], "c": "third"}), response_text_pointer=pointers).text == "third"
@@ -42,7 +42,7 @@ def test_the_first_pointer_that_leads_to_something_counts(request_chat: RequestC
         ("/a", {"a": 3}, r"response_text_pointer leads to a number, which isn't text"),
     ],
 )
-def test_a_pointer_that_leads_nowhere_says_how_far_it_got(
+def test_the_error_of_a_pointer_that_leads_nowhere_says_where_it_ends(
     request_chat: RequestChat, pointer: str, body: Any, message: str
 ) -> None:
     with pytest.raises(ResponseError, match=message) as raised:

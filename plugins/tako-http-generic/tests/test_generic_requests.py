@@ -120,7 +120,7 @@ def test_a_key_whose_placeholder_is_absent_is_left_out() -> None:
     assert sent(provider, zero)["t"] == 0.0
 
 
-def test_defaults_stand_for_what_a_request_does_not_say() -> None:
+def test_defaults_are_used_for_fields_that_a_request_does_not_have() -> None:
     with serve(reply(json={"text": "ok"})) as server:
         provider = HttpGeneric("acme", "m", server.url, {"n": "{{ max_tokens }}"}, defaults={"max_tokens": 4096})
         provider.blocking.chat("hi")
@@ -198,7 +198,7 @@ def test_messages_in_the_anthropic_format_alternate_and_results_come_first() -> 
     }
 
 
-def test_the_anthropic_format_pairs_calls_with_results_and_notes_what_has_no_counterpart() -> None:
+def test_the_anthropic_format_pairs_calls_with_results_and_notices_those_without_a_counterpart() -> None:
     calls: list[Any] = [ContentPart.tool_call("a|1", "weather", {}), ContentPart.tool_call("c2", "weather", {})]
     request = ChatRequest(
         [
@@ -221,7 +221,7 @@ def test_the_anthropic_format_pairs_calls_with_results_and_notes_what_has_no_cou
     ]
 
 
-def test_messages_in_the_ollama_format_have_images_beside_the_text_and_arguments_as_objects() -> None:
+def test_messages_in_the_ollama_format_have_images_next_to_the_text_and_arguments_as_objects() -> None:
     assert sent(make_provider({"m": "{{ messages }}"}, messages_format="ollama"), FULL)["m"][1:] == [
         {"role": "user", "content": "What is this?", "images": [PIXEL]},
         {
@@ -234,7 +234,7 @@ def test_messages_in_the_ollama_format_have_images_beside_the_text_and_arguments
     ]
 
 
-def test_what_the_template_has_no_placeholder_for_is_noted_and_refused_where_strict() -> None:
+def test_fields_without_a_placeholder_have_notices_and_a_strict_request_is_refused() -> None:
     provider = make_provider({"m": "{{ messages }}"})
     named = ["max_tokens", "metadata", "reasoning", "response_format", "seed", "stop", "temperature"]
     named += ["tool_choice", "tools", "top_p"]
@@ -245,7 +245,7 @@ def test_what_the_template_has_no_placeholder_for_is_noted_and_refused_where_str
         provider.blocking.chat(ChatRequest([Message.user("hi")], tools=[WEATHER], strict=True))
 
 
-def test_messages_that_nothing_takes_are_noted() -> None:
+def test_messages_without_a_placeholder_have_notices() -> None:
     assert notices_of(make_provider({"s": "{{ system }}"}), ChatRequest([Message.system("a"), Message.user("b")])) == [
         ("unsupported_part", "messages[1]")
     ]
@@ -256,7 +256,7 @@ def test_messages_that_nothing_takes_are_noted() -> None:
 
 
 @pytest.mark.parametrize("message_format", ["tako", "openai", "anthropic", "ollama"])
-def test_parts_that_cannot_go_are_noted_in_every_format(message_format: Any) -> None:
+def test_parts_that_cannot_be_sent_have_notices_in_every_format(message_format: Any) -> None:
     parts: list[Any] = [
         ContentPart.text(""),
         ContentPart.image("image/tiff", "SUkqAA=="),
@@ -303,7 +303,7 @@ def test_extra_is_merged_into_the_body_last() -> None:
     assert notices_of(make_provider("{{ messages }}"), request) == [("unsupported_parameter", "extra")]
 
 
-def test_streams_may_have_a_body_and_an_address_of_their_own() -> None:
+def test_streams_may_have_their_own_body_and_address() -> None:
     config = {"kind": "ndjson", "content_pointer": "/t", "finish_reason_pointer": "/f"}
     provider = HttpGeneric(
         "acme",
@@ -379,7 +379,7 @@ def test_headers_come_from_the_environment_and_are_shown_nowhere(monkeypatch: py
     assert "s3cret" not in shown
 
 
-def test_the_method_is_the_one_that_is_asked_for() -> None:
+def test_requests_have_the_configured_method() -> None:
     with serve(reply(json={"text": "ok"})) as server:
         HttpGeneric("acme", "m", server.url, {"m": "{{ messages }}"}, method="PUT").blocking.chat("hi")
     assert server.requests[0].method == "PUT"

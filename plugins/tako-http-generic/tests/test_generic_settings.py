@@ -72,7 +72,7 @@ LOOP.append(LOOP)
         ({"colour": "red"}, "HttpGeneric has no option 'colour'"),
     ],
 )
-def test_bad_settings_are_one_line_with_the_provider_and_the_place(changes: dict[str, Any], message: str) -> None:
+def test_wrong_settings_are_one_line_with_the_provider_and_the_option(changes: dict[str, Any], message: str) -> None:
     settings = {"id": "acme", "model": "large", "url": URL, "body_template": BODY, **changes}
     with pytest.raises(ConfigurationError, match=re.escape(message)) as raised:
         HttpGeneric(**settings)
@@ -80,14 +80,14 @@ def test_bad_settings_are_one_line_with_the_provider_and_the_place(changes: dict
     assert "\n" not in str(raised.value)
 
 
-def test_a_template_without_an_end_is_one_line() -> None:
+def test_a_template_that_contains_itself_is_one_line() -> None:
     with pytest.raises(
         ConfigurationError, match=r"^http-generic: body_template is nested too deeply, or holds itself$"
     ):
         HttpGeneric("acme", "m", URL, LOOP)
 
 
-def test_an_id_is_a_name_and_a_model_is_named() -> None:
+def test_an_id_must_be_a_name_and_a_model_is_required() -> None:
     for bad in ("", "a:b", "a b"):
         with pytest.raises(ConfigurationError, match="isn't a valid name"):
             HttpGeneric(bad, "m", URL, BODY)
@@ -156,9 +156,7 @@ def test_a_file_is_the_same_in_toml_and_json(tmp_path: Path) -> None:
         (('id = "acme"', 'id = "acme"\ncolour = "red"'), "Object contains unknown field `colour`"),
     ],
 )
-def test_what_is_wrong_with_a_file_names_the_file_and_the_place(
-    tmp_path: Path, change: tuple[str, str], message: str
-) -> None:
+def test_errors_of_a_file_name_the_file_and_the_option(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     path = tmp_path / "acme.toml"
     path.write_text(TOML.replace(*change))
     with pytest.raises(ConfigurationError, match=re.escape(message)) as raised:
@@ -168,7 +166,7 @@ def test_what_is_wrong_with_a_file_names_the_file_and_the_place(
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_that_cannot_be_read_or_is_no_text_is_named(tmp_path: Path) -> None:
+def test_errors_of_an_unreadable_file_name_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"none\.toml can't be read: No such file"):
         HttpGeneric.from_file(tmp_path / "none.toml")
     (tmp_path / "bad.json").write_bytes(b"\xff\xfe{")
@@ -176,7 +174,7 @@ def test_a_file_that_cannot_be_read_or_is_no_text_is_named(tmp_path: Path) -> No
         HttpGeneric.from_file(tmp_path / "bad.json")
 
 
-def test_what_ships_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_files_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "CO_API_KEY"):
         monkeypatch.setenv(name, "k")
     names = sorted(file.name for file in EXAMPLES.iterdir() if file.name.endswith(".toml"))

@@ -39,7 +39,7 @@ def test_ndjson_is_read_to_the_end_for_usage_that_follows_the_finish(request_str
     assert (response.text, response.usage) == ("a", Usage(3, 4))
 
 
-def test_lines_may_call_themselves_json(request_stream: RequestStream) -> None:
+def test_ndjson_may_have_the_content_type_of_json(request_stream: RequestStream) -> None:
     body = lines({"text": "a"}, {"why": "stop"})
     assert request_stream(reply(body, headers={"content-type": "application/json"}), stream_config=LINES).text == "a"
 
@@ -56,7 +56,7 @@ def test_without_stream_settings_a_stream_is_one_call(acme: Acme) -> None:
         assert server.requests[0].json["stream"] is False
 
 
-def test_a_stream_that_breaks_off_is_an_error_with_what_has_come(acme: Acme) -> None:
+def test_an_incomplete_stream_is_an_error_with_the_partial_response(acme: Acme) -> None:
     body = lines({"text": "a"}, {"text": "b"})
     for ending in ("end", "cut", "reset"):
         with serve(reply([body], ending=ending)) as server:
@@ -69,7 +69,7 @@ def test_a_stream_that_breaks_off_is_an_error_with_what_has_come(acme: Acme) -> 
         assert raised.value.partial.text == "ab"
 
 
-def test_a_clean_end_is_enough_where_the_settings_say_so(request_stream: RequestStream) -> None:
+def test_a_clean_end_is_enough_with_require_finish_false(request_stream: RequestStream) -> None:
     lenient = msgspec.structs.replace(LINES, require_finish=False)
     response = request_stream(reply(lines({"text": "a"})), stream_config=lenient)
     assert (response.text, response.finish_reason) == ("a", FinishReason.OTHER)
@@ -79,7 +79,7 @@ def test_a_clean_end_is_enough_where_the_settings_say_so(request_stream: Request
 
 
 @pytest.mark.parametrize("event", [{"choices": []}, {"choices": [{}]}, {"usage": {"prompt_tokens": 1}}, {}])
-def test_a_stream_without_any_choice_is_no_empty_success(request_stream: RequestStream, event: Any) -> None:
+def test_a_stream_without_any_choice_is_an_error(request_stream: RequestStream, event: Any) -> None:
     with pytest.raises(ResponseError, match="acme:m: the stream has neither text nor a finish reason"):
         request_stream(reply(sse(event)), stream_config=OpenAiSse())
 
@@ -116,12 +116,12 @@ def test_an_error_event_may_be_plain_text(request_stream: RequestStream) -> None
         request_stream(reply([b"event: error\ndata: out of luck\n\n"]), stream_config=OpenAiSse())
 
 
-def test_a_line_of_error_in_ndjson(request_stream: RequestStream) -> None:
+def test_a_line_of_ndjson_may_be_an_error(request_stream: RequestStream) -> None:
     with pytest.raises(errors.ProviderError, match="model runner has stopped"):
         request_stream(reply(lines({"text": "a"}, {"error": "model runner has stopped"})), stream_config=LINES)
 
 
-def test_a_stream_that_is_no_json_is_an_error(request_stream: RequestStream) -> None:
+def test_a_stream_that_is_not_json_is_an_error(request_stream: RequestStream) -> None:
     with pytest.raises(ResponseError, match="isn't JSON"):
         request_stream(reply([b"data: {oops\n\n", b"data: [DONE]\n\n"]), stream_config=OpenAiSse())
 
@@ -140,7 +140,7 @@ def test_complete_calls_of_a_stream_are_separate_calls_even_if_their_ids_are_equ
     assert len({call.id for call in response.tool_calls}) == 3
 
 
-def test_notices_of_the_request_are_on_the_reply_of_both_faces(acme: Acme) -> None:
+def test_chat_and_stream_return_the_notices_of_the_request(acme: Acme) -> None:
     request = ChatRequest([Message.user([ContentPart.text("hi"), ContentPart.text("")])], seed=1)
     with serve(reply(lines({"text": "a"}, {"why": "stop"})), reply(json={"text": "a"})) as server:
         provider = acme(server, stream_config=LINES)

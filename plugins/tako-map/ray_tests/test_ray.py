@@ -28,10 +28,10 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("toy", "cluster"), pyte
 
 
 @pytest.fixture(scope="module")
-def cluster(toy_place: Path) -> Generator[None, None, None]:
-    """Ray with two CPUs, by its own account."""
+def cluster(toy_folder: Path) -> Generator[None, None, None]:
+    """Ray that counts two CPUs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(toy_place))
+        patch.setenv("PYTHONPATH", str(toy_folder))
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
         yield
         ray.shutdown()
@@ -68,8 +68,8 @@ async def test_two_runs_share_one_budget_and_each_key_comes_once_although_actors
         keys = await asyncio.gather(*(gather(tako_map.run(run_rows, "toy:m", **common)) for run_rows in rows))
     for run_keys, run_rows in zip(keys, rows, strict=True):
         assert sorted(run_keys) == sorted(key for key, _ in run_rows)
-    assert names == [["budget toy:m"]]  # one for both; what it does is the test of the pace
-    assert sum(served.values()) - 2 * count <= 2 * 64  # what lost actors had and had not delivered
+    assert names == [["budget toy:m"]]  # one for both; the tests of the pace show what it does
+    assert sum(served.values()) - 2 * count <= 2 * 64  # the calls of the lost actors
     async with asyncio.timeout(60):
         while budgets():  # noqa: ASYNC110 - Ray has no event for it
             await asyncio.sleep(0.05)
@@ -77,8 +77,8 @@ async def test_two_runs_share_one_budget_and_each_key_comes_once_although_actors
 
 def actor_pid(name: str) -> int:
     """Find the process of an actor by the title that Ray gives it (on Linux), and changes now and then."""
-    given_up = time.monotonic() + 60.0
-    while time.monotonic() < given_up:
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
         for line in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):
                 if line.read_bytes().startswith(b"ray::" + name.encode()):
@@ -87,7 +87,7 @@ def actor_pid(name: str) -> int:
     raise AssertionError(f"no actor {name} runs")
 
 
-async def test_the_command_has_one_fingerprint_and_one_bad_row_whoever_calls(
+async def test_the_command_has_one_fingerprint_and_one_bad_row_on_any_engine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"

@@ -1,4 +1,4 @@
-"""What the tests share: inputs, results, and the command in a process of its own."""
+"""Shared by the tests: inputs, results, and the command in its own process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ collect_ignore = [] if find_spec("distributed") else ["test_dask.py"]  # the ext
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Callable[..., Path]:
-    """Return a maker of inputs: so many rows with an id and a text."""
+    """Return a function that makes an input: a number of rows with an id and a text."""
 
     def make(count: int, name: str = "in.jsonl") -> Path:
         path = tmp_path / name
@@ -32,7 +32,7 @@ def rows(tmp_path: Path) -> Callable[..., Path]:
 
 
 class Command:
-    """`tako map` in a process of its own."""
+    """`tako map` in its own process."""
 
     def __init__(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "tako.cli", "map", *arguments]
@@ -61,13 +61,13 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def until() -> Callable[[Callable[[], bool]], None]:
-    """Return what waits for a condition."""
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    """Return a function that waits for a condition."""
 
     def wait(condition: Callable[[], bool]) -> None:
-        given_up = time.monotonic() + 60.0
+        deadline = time.monotonic() + 60.0
         while not condition():
-            assert time.monotonic() < given_up, "it has not come to pass"
+            assert time.monotonic() < deadline, "the condition is still false"
             time.sleep(0.005)
 
     return wait
@@ -75,5 +75,5 @@ def until() -> Callable[[Callable[[], bool]], None]:
 
 @pytest.fixture
 def lines() -> Callable[[Path], list[dict[str, Any]]]:
-    """Return a reader of results; every line must be whole."""
+    """Return a function that reads results; every line must be complete."""
     return read

@@ -1,4 +1,4 @@
-"""`tako map`: nothing lost, nothing twice, and a clear line for what is wrong."""
+"""`tako map`: no row is lost or done twice, and each problem is a clear line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def results(out: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out"])
 def test_killed_at_any_moment_the_same_command_finishes_with_each_key_once(
-    rows: Any, start: Any, until: Any, tmp_path: Path, name: str
+    rows: Any, start: Any, wait_until: Any, tmp_path: Path, name: str
 ) -> None:
     out, count, concurrency, kills = tmp_path / name, 400, 8, 3 if name == "out.jsonl" else 1
     path = rows(count)
@@ -49,10 +49,10 @@ def test_killed_at_any_moment_the_same_command_finishes_with_each_key_once(
         arguments += ["--prompt", "{text}", "--concurrency", str(concurrency)]
         for _ in range(kills):
             command, seen = start(*arguments), len(server.requests) + chance.randint(1, 120)
-            until(lambda seen=seen: len(server.requests) >= seen)
+            wait_until(lambda seen=seen: len(server.requests) >= seen)
             command.kill()
         with (out if out.is_file() else out / "part-00000.jsonl").open("ab") as file:
-            file.write(b'{"key": "k1", "ro')  # as a kill within a write would leave it
+            file.write(b'{"key": "k1", "ro')  # as a kill during a write leaves it
         code, errors = start(*arguments).end()
     records = results(out)
     assert code == 0, errors
@@ -66,7 +66,7 @@ def test_parquet_shards_hold_each_key_once_across_stops(rows: Any, tmp_path: Pat
     with serve(ok()) as server:
         assert tako_map(server.url, rows(30), out) == 0
         (out / "part-00001.jsonl").write_text('{"key":"k30","row":31,"text":"ok","data":{"a":1},"cost":0.5}\n{"key"')
-        (out / "part-00000.jsonl").write_text('{"key":"k0","row":1}\n')  # what a kill leaves between file and journal
+        (out / "part-00000.jsonl").write_text('{"key":"k0","row":1}\n')  # as a kill between file and journal leaves it
         assert tako_map(server.url, rows(40), out) == 0
     table = pq.read_table(out)
     assert sorted(table["key"].to_pylist()) == sorted(f"k{i}" for i in range(40))
@@ -76,9 +76,7 @@ def test_parquet_shards_hold_each_key_once_across_stops(rows: Any, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out"])
-def test_a_failed_row_is_a_row_with_its_error_and_is_asked_again_when_told(
-    rows: Any, tmp_path: Path, name: str
-) -> None:
+def test_a_failed_row_has_its_error_and_is_sent_again_with_retry_failed(rows: Any, tmp_path: Path, name: str) -> None:
     out, bad = tmp_path / name, [True]
 
     def answer(request: Received) -> Reply:
@@ -101,14 +99,14 @@ def test_a_failed_row_is_a_row_with_its_error_and_is_asked_again_when_told(
     assert len(server.requests) == 6
 
 
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
-    rows: Any, start: Any, lines: Any, until: Any, tmp_path: Path
+def test_ctrl_c_stops_cleanly_and_says_how_to_continue(
+    rows: Any, start: Any, lines: Any, wait_until: Any, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.jsonl"
     with serve(reply(json={"text": "ok"}, delay=0.02)) as server:
         arguments = ["-m", "toy:m", "--option", f"url={server.url}", str(rows(5000)), "-o", str(out)]
         command = start(*arguments, "--prompt", "{text}", "--concurrency", "4")
-        until(lambda: len(server.requests) >= 40)
+        wait_until(lambda: len(server.requests) >= 40)
         code, errors = command.interrupt()
     assert code == 130
     assert "the same command continues from here" in errors
@@ -116,7 +114,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
     assert len(lines(out)) >= 30
 
 
-def test_what_is_wrong_with_a_row_is_one_line_and_the_rest_is_done(
+def test_a_damaged_row_is_one_line_and_the_others_are_done(
     lines: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
@@ -142,9 +140,7 @@ def test_what_is_wrong_with_a_row_is_one_line_and_the_rest_is_done(
     assert len(server.requests) == 2
 
 
-def test_what_is_wrong_with_a_row_of_csv_is_one_line_too(
-    lines: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_row_of_csv_is_one_line_too(lines: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     rows = [b"id,text,more", b"a,\xe9t\xe9,1", b"b,fine,2", b"c", b'd,"two\nlines",3', b"e,x,y,z", b"b,again,4"]
     path.write_bytes(b"\r\n".join(rows) + b"\r\nhuge," + b"x" * (50 << 20) + b",9\r\nlast,fine,5\r\n")
@@ -157,7 +153,7 @@ def test_what_is_wrong_with_a_row_of_csv_is_one_line_too(
     assert b"two\\nlines" in b"".join(request.body for request in server.requests)
 
 
-def test_a_quote_that_is_never_closed_costs_its_own_row_alone(
+def test_a_quote_that_is_never_closed_costs_only_its_own_row(
     lines: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
@@ -184,7 +180,7 @@ def test_a_quote_that_is_never_closed_costs_its_own_row_alone(
         ("in.xlsx", b"", "rows are read from"),
     ],
 )
-def test_what_is_wrong_with_a_whole_file_is_reported_before_anything_is_asked(
+def test_a_damaged_file_is_reported_before_anything_is_sent(
     name: str, content: bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -216,7 +212,7 @@ def test_an_output_that_is_something_else_is_left_alone(
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out"])
-def test_two_runs_never_write_one_output(rows: Any, start: Any, until: Any, tmp_path: Path, name: str) -> None:
+def test_two_runs_never_write_one_output(rows: Any, start: Any, wait_until: Any, tmp_path: Path, name: str) -> None:
     out = tmp_path / name
     hold = threading.Event()
 
@@ -227,7 +223,7 @@ def test_two_runs_never_write_one_output(rows: Any, start: Any, until: Any, tmp_
     with serve(answer) as server:
         arguments = ["-m", "toy:m", "--option", f"url={server.url}", str(rows(1)), "-o", str(out), "--prompt", "{text}"]
         first = start(*arguments)
-        until(lambda: bool(server.requests))
+        wait_until(lambda: bool(server.requests))
         code, errors = start(*arguments).end()
         hold.set()
         assert first.end()[0] == 0
@@ -256,7 +252,7 @@ LABEL = {"type": "object", "properties": {"label": {"enum": ["bug", "wish"]}}, "
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out"])
-def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_row_that_keeps_its_text_and_its_cost(
+def test_an_answer_that_does_not_fit_the_schema_is_a_failed_row_with_its_text_and_its_cost(
     rows: Any, tmp_path: Path, name: str
 ) -> None:
     schema, out = tmp_path / "label.json", tmp_path / name
@@ -265,7 +261,7 @@ def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_ro
     with serve(*[ok(text) for text in replies.values()]) as server:
         assert tako_map(server.url, rows(5), out, "--schema", str(schema), "--concurrency", "1") == 1
         assert server.requests[0].json["response_format"]["name"] == "label"
-        assert tako_map(server.url, rows(5), out, "--schema", str(schema)) == 0  # failed rows are done, until told
+        assert tako_map(server.url, rows(5), out, "--schema", str(schema)) == 0  # failed rows count as done
     assert len(server.requests) == 5
     first, *others = results(out)
     assert first["data"] in ({"label": "bug"}, '{"label":"bug"}')
@@ -293,7 +289,7 @@ def test_answers_are_read_by_the_schema_and_one_that_does_not_fit_is_a_failed_ro
         ('{"items": {"$ref": "http://127.0.0.1:1/x.json"}}', "refers to 'http://127.0.0.1:1/x.json'"),
     ],
 )
-def test_a_schema_that_is_none_or_leads_elsewhere_is_refused_before_anything_is_asked_or_written(
+def test_an_invalid_schema_is_refused_before_anything_is_sent_or_written(
     rows: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], schema: str, message: str
 ) -> None:
     (tmp_path / "label.json").write_text(schema)
@@ -306,7 +302,7 @@ def test_a_schema_that_is_none_or_leads_elsewhere_is_refused_before_anything_is_
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_max_cost_counts_what_earlier_runs_have_spent(
+def test_max_cost_includes_earlier_runs(
     rows: Any, tmp_path: Path, lines: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.jsonl"

@@ -1,4 +1,4 @@
-"""Dask: each key once whoever comes and goes, one budget for all runs of a cluster, and keys that do not travel."""
+"""Dask: each key is done once although workers come and go, runs share a budget, and workers get no secrets."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("toy"), pytest.mark.fil
 
 
 @pytest.fixture(scope="module")
-def cluster(toy_place: Path) -> Generator[Any, None, None]:
-    """Four worker processes, which come again when they die."""
+def cluster(toy_folder: Path) -> Generator[Any, None, None]:
+    """Four worker processes; a killed one is replaced."""
     with pytest.MonkeyPatch.context() as patch, dask.config.set(PROCESSES):
-        patch.syspath_prepend(str(toy_place))
+        patch.syspath_prepend(str(toy_folder))
         with distributed.LocalCluster(
             n_workers=4, threads_per_worker=1, dashboard_address=None, silence_logs=50
         ) as cluster:
@@ -52,7 +52,7 @@ async def gather(run: tako_map.Run) -> list[Any]:
 
 
 @pytest.mark.usefixtures("newer_toy")
-async def test_workers_that_lack_a_plugin_say_which(cluster: Any) -> None:
+async def test_the_error_names_the_plugin_that_workers_do_not_have(cluster: Any) -> None:
     run = tako_map.run(["a"], "toy:m", engine="dask", address=cluster.scheduler_address)
     with pytest.raises(PluginError, match=r"no worker can be used: .*tako-toy is 1\.0, not 2\.0"):
         await gather(run)
@@ -65,7 +65,7 @@ async def test_workers_read_their_keys_themselves_and_a_key_in_the_options_is_re
         await gather(tako_map.run(["a"], get_provider("toy"), engine="dask"))
 
 
-async def test_two_runs_on_a_cluster_share_one_budget_which_goes_with_the_last_of_them(cluster: Any) -> None:
+async def test_two_runs_on_a_cluster_share_one_budget_which_ends_with_the_last_of_them(cluster: Any) -> None:
     times: list[float] = []
     snapshots: list[dict[str, str]] = []
 
@@ -81,7 +81,7 @@ async def test_two_runs_on_a_cluster_share_one_budget_which_goes_with_the_last_o
         began = time.monotonic()
         keys = await asyncio.gather(*map(gather, runs))
     assert [sorted(run_keys) for run_keys in keys] == [sorted(f"{name}{i}" for i in range(80)) for name in "ab"]
-    assert times[-1] - began > 159 / 98  # each for itself would be done in half the time
+    assert times[-1] - began > 159 / 98  # with a budget each, they would take half the time
     assert snapshots[0] == {"tako-map-budget-toy:m-0": "memory"}
     assert all(snapshot == snapshots[0] for snapshot in snapshots)
     async with asyncio.timeout(60):
@@ -93,7 +93,7 @@ async def test_each_key_comes_once_although_the_worker_with_the_budget_is_killed
     cluster: Any,
 ) -> None:
     count, served = 400, {}
-    seen: list[dict[str, str]] = []
+    snapshots: list[dict[str, str]] = []
 
     def answer(request: Received) -> Reply:
         text = str(request.json["messages"][-1]["content"])
@@ -107,19 +107,19 @@ async def test_each_key_comes_once_although_the_worker_with_the_budget_is_killed
             assert result.text == result.key, result.error
             keys.append(result.key)
             if len(keys) in (count // 3, count):
-                seen.append(budgets(cluster))
+                snapshots.append(budgets(cluster))
             if len(keys) == count // 3:
-                kill_host(cluster, *seen[0])
+                kill_host(cluster, *snapshots[0])
                 cluster.scale(5)
     assert sorted(keys) == sorted(f"k{i}" for i in range(count))
-    assert sum(served.values()) - count <= 64  # what the lost worker had and had not delivered
-    assert seen == [
+    assert sum(served.values()) - count <= 64  # the calls of the lost worker
+    assert snapshots == [
         {"tako-map-budget-toy:m-0": "memory"},
         {"tako-map-budget-toy:m-0": "erred", "tako-map-budget-toy:m-1": "memory"},
     ]
 
 
-async def test_the_command_has_one_fingerprint_and_one_bad_row_whoever_calls(
+async def test_the_command_has_one_fingerprint_and_one_bad_row_on_any_engine(
     cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
@@ -147,7 +147,7 @@ def range_of(name: str, count: int) -> list[tuple[str, str]]:
 
 
 def kill_host(cluster: Any, key: str) -> None:
-    """Kill the worker process that an actor lives in."""
+    """Kill the worker process that an actor is in."""
     (host,) = cluster.scheduler.tasks[key].who_has
     (nanny,) = [worker for worker in cluster.workers.values() if worker.worker_address == host.address]
     os.kill(nanny.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""`tako map` and files that are damaged, odd or full: what is wrong is one line with file and row, the rest is done."""
+"""`tako map` and files that are damaged, odd or full: each problem is one line, and other rows are done."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def prompts(server: Server) -> list[str]:
 
 NESTED = b"[" * 200_000 + b"]" * 200_000
 FILES: dict[str, tuple[bytes, list[str], list[str]]] = {
-    # a file, what is asked, and what is errors of it
+    # a file, the prompts that are sent, and the errors
     "heading.tsv": (b"id\ttext\rx\n1\ta\n", ["a"], ["row 1: it has 1 cell, and the heading 2"]),
-    "body.tsv": (b"id\ttext\n1\ta\rb\n2\tb\n", ["b"], ["row 1: broken CSV: a carriage return stands outside quotes"]),
-    "first.csv": (b"text,id\na\rb,1\nc,2\n", ["c"], ["row 1: broken CSV: a carriage return stands outside quotes"]),
+    "body.tsv": (b"id\ttext\n1\ta\rb\n2\tb\n", ["b"], ["row 1: broken CSV: a carriage return is outside quotes"]),
+    "first.csv": (b"text,id\na\rb,1\nc,2\n", ["c"], ["row 1: broken CSV: a carriage return is outside quotes"]),
     "both.csv": (b"id,text\n1,a\r2,\xe9\n3,c\n", ["c"], ["row 1: not UTF-8 (byte 0xe9 at 7)"]),
     "inside.csv": (b'id,text\n1,"a\rb"\n2,b\n', ["a\rb", "b"], []),
     "mac.csv": (b"id,text\r1,a\r2,b\r", ["a", "b"], []),
@@ -93,7 +93,7 @@ FILES: dict[str, tuple[bytes, list[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_damage_is_one_line_with_file_and_row_and_the_rest_is_done(
+def test_a_damaged_row_is_one_line_with_file_and_row_and_the_others_are_done(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     content, expected, lines = FILES[name]
@@ -104,7 +104,7 @@ def test_damage_is_one_line_with_file_and_row_and_the_rest_is_done(
     assert all(line in errors[i] for i, line in enumerate(lines)), errors
     assert prompts(server) == sorted(expected)
     assert main(arguments(server, name)) in (0, 1)
-    assert len(server.requests) == len(expected)  # what could be asked isn't asked again
+    assert len(server.requests) == len(expected)  # rows that are done aren't sent again
 
 
 def test_a_messages_column_that_is_nested_too_deeply_costs_its_row(server: Server, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ FAULTY: dict[str, tuple[bytes | None, str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTY)
-def test_what_is_wrong_with_a_whole_file_is_one_line_before_anything_is_asked_or_written(
+def test_a_damaged_file_is_one_line_before_anything_is_sent_or_written(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     content, error = FAULTY[name]
@@ -197,7 +197,7 @@ def test_a_cell_of_parquet_that_is_no_text_or_no_date_costs_its_row(
 
 
 @given(st.sampled_from([".csv", ".tsv", ".jsonl"]), st.binary(max_size=300))
-def test_no_bytes_are_a_bug(tmp_path_factory: pytest.TempPathFactory, suffix: str, content: bytes) -> None:
+def test_any_bytes_are_rows_or_errors(tmp_path_factory: pytest.TempPathFactory, suffix: str, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / f"any{suffix}"
     heading = b"" if suffix == ".jsonl" else b"id,text\n" if suffix == ".csv" else b"id\ttext\n"
     for data in (content, heading + content):
@@ -298,10 +298,10 @@ def test_a_part_of_the_output_is_no_input(server: Server, tmp_path: Path, capsys
 
 
 @pytest.mark.parametrize("out", ["out.jsonl", "out"])
-def test_a_disk_that_is_full_ends_the_run_with_a_line_and_the_same_command_goes_on(
+def test_a_full_disk_ends_the_run_with_a_line_and_the_same_command_continues(
     server: Server, tmp_path: Path, out: str, lines: Any
 ) -> None:
-    """The limit of a file's size stands in for the disk; Python would keep half of what it compiles."""
+    """A limit of file sizes replaces the full disk; -B, because Python would write half of its compiled files."""
     (tmp_path / "in.csv").write_text("id,text\n" + "".join(f"{i},{'x' * 50}\n" for i in range(100)))
     limit = f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (5000, {resource.RLIM_INFINITY}))\n"
     command = [sys.executable, "-B", "-c", f"{limit}from tako.cli import main; sys.exit(main())"]
@@ -335,9 +335,7 @@ def test_a_full_standard_output_is_one_line_and_a_reader_that_leaves_is_none(ser
     process.stderr.close()
 
 
-def test_without_rich_a_run_says_the_same_in_plain_lines(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_rich_a_run_has_plain_lines(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in.csv").write_text("id,text\n1,a\n2,b\n")
     (tmp_path / "rich.py").write_text("raise ModuleNotFoundError('no rich', name='rich')\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}")
@@ -356,7 +354,7 @@ def test_without_rich_a_run_says_the_same_in_plain_lines(
 def read_terminal(master: int) -> bytes:
     try:
         return os.read(master, 4096)
-    except OSError:  # nobody has the other end any more
+    except OSError:  # the other end is closed
         return b""
 
 

@@ -69,24 +69,24 @@ CHANGES: dict[str, tuple[list[str], dict[str, str], str]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("out", ["out.jsonl", "out"])
-def test_a_run_that_asks_something_else_is_refused_with_what_has_changed(
+def test_a_run_with_changes_is_refused_with_a_list_of_them(
     run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str, change: str
 ) -> None:
-    more, other, says = CHANGES[change]
+    more, arguments, message = CHANGES[change]
     assert run(out=out) == (0, 3)
     assert run(out=out) == (0, 0)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("out*/**/*") if path.is_file()}
     capsys.readouterr()
-    assert run(*more, out=out, **other) == (2, 0)
-    assert run(*more, "--retry-failed", out=out, **other) == (2, 0)
+    assert run(*more, out=out, **arguments) == (2, 0)
+    assert run(*more, "--retry-failed", out=out, **arguments) == (2, 0)
     line = capsys.readouterr().err.splitlines()[0]
-    assert says in line
+    assert message in line
     assert "--restart sends everything again, --keep keeps them and continues" in line
     assert before == {path.name: path.read_bytes() for path in tmp_path.glob("out*/**/*") if path.is_file()}
 
 
 @pytest.mark.parametrize("out", ["out.jsonl", "out"])
-def test_restart_asks_every_row_again_and_keep_asks_only_new_ones(
+def test_restart_sends_every_row_again_and_keep_only_new_ones(
     run: Any, rows: Callable[[int], Path], tmp_path: Path, out: str
 ) -> None:
     assert run(out=out) == (0, 3)
@@ -193,7 +193,7 @@ def test_a_link_stays_a_link_and_its_file_has_one_fingerprint(run: Any, tmp_path
     assert run(out="linked.jsonl", prompt="Mood: {text}") == (2, 0)
 
 
-def test_a_refused_run_leaves_a_journal_and_all_that_it_holds(run: Any, tmp_path: Path) -> None:
+def test_a_refused_run_leaves_a_journal_as_it_is(run: Any, tmp_path: Path) -> None:
     assert run(out="out") == (0, 3)
     journal = tmp_path / "out" / "part-00001.jsonl"
     journal.write_text('{"key":"k9","row":9,"text":"paid for","cost":0.5}\n')  # as a kill leaves it
@@ -206,7 +206,7 @@ def test_a_refused_run_leaves_a_journal_and_all_that_it_holds(run: Any, tmp_path
     assert texts(tmp_path / "out")["k9"] == "paid for"
 
 
-def test_what_cannot_be_restarted_is_left_alone(run: Any, tmp_path: Path) -> None:
+def test_restart_leaves_other_files_alone(run: Any, tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").write_text('{"somebody": "else"}\n')
     assert run("--restart") == (2, 0)
     assert (tmp_path / "out.jsonl").read_text() == '{"somebody": "else"}\n'

@@ -24,20 +24,20 @@ MINUTE = 60.0
 
 
 class Vendor:
-    """Allows so many calls (or tokens) in any minute that slides, or in each that the clock begins."""
+    """Allows a number of calls (or tokens) per minute: in any sliding minute, or in each minute of the clock."""
 
     def __init__(self, kind: str, allowed: int, *, tokens: int = 1, seed: int = 1) -> None:
         self.kind = kind
         self.allowed = allowed
         self.tokens = tokens
-        self.taken: list[float] = []
+        self.accepted: list[float] = []
         self.refused: list[float] = []
-        self.chance = random.Random(seed)
+        self.random = random.Random(seed)
         self._past: deque[float] = deque()
 
     async def chat(self, request: ChatRequest) -> ChatResponse:
-        """Be far away, now and then very far; take what is allowed, and say of the rest when to come again."""
-        await asyncio.sleep(self.chance.uniform(0.005, 0.08) if self.chance.random() < 0.99 else 0.5)
+        """Reply after a delay, sometimes a long one; refuse calls above the limit, with the time to wait."""
+        await asyncio.sleep(self.random.uniform(0.005, 0.08) if self.random.random() < 0.99 else 0.5)
         now = asyncio.get_running_loop().time()
         while self._past and (now - self._past[0] >= MINUTE or (self.kind == "fixed" and self._before(now))):
             self._past.popleft()
@@ -46,35 +46,35 @@ class Vendor:
             wait = MINUTE - (now - self._past[0] if self.kind == "sliding" else now % MINUTE)
             raise errors.RateLimitError("slow down", status_code=429, retry_after=wait)
         self._past.append(now)
-        self.taken.append(now)
-        await asyncio.sleep(self.chance.uniform(0.05, 2.0))
+        self.accepted.append(now)
+        await asyncio.sleep(self.random.uniform(0.05, 2.0))
         return ChatResponse(Message.assistant("ok"), usage=Usage(self.tokens - self.tokens // 3, self.tokens // 3))
 
     def share(self) -> float:
-        """How much of what was allowed has been used, up to the last call."""
-        return len(self.taken) * self.tokens / (self.allowed * self.taken[-1] / MINUTE)
+        """Return which part of the limit has been used, up to the last call."""
+        return len(self.accepted) * self.tokens / (self.allowed * self.accepted[-1] / MINUTE)
 
     def _before(self, now: float) -> bool:
         return self._past[0] // MINUTE != now // MINUTE
 
 
 class Machine:
-    """Drives rows with a quota that is some milliseconds away."""
+    """Runs rows with a quota that takes some milliseconds to reach."""
 
-    def __init__(self, quota: Quota, chat: Any, *, at_once: int = 64, **limits: float) -> None:
+    def __init__(self, quota: Quota, chat: Any, *, concurrency: int = 64, **limits: float) -> None:
         self.done: list[Any] = []
-        self.pace = Pace(at_once)
+        self.pace = Pace(concurrency)
         self.quota = quota
         self.lease_requests = 0
-        self._chance = random.Random(7)
+        self._random = random.Random(7)
         self.quota_client = QuotaClient(self.get_lease, self.pace, **limits)
         self._driver = Driver(chat, self.deliver, pace=self.pace, budget=Budget(self.quota_client))
 
     async def get_lease(self, request: LeaseRequest) -> Any:
         self.lease_requests += 1
-        await asyncio.sleep(self._chance.uniform(0.001, 0.02))
+        await asyncio.sleep(self._random.uniform(0.001, 0.02))
         lease = self.quota.lease(request)
-        await asyncio.sleep(self._chance.uniform(0.001, 0.02))
+        await asyncio.sleep(self._random.uniform(0.001, 0.02))
         return lease
 
     def deliver(self, result: tako_map.Result) -> None:
@@ -88,8 +88,8 @@ class Machine:
 
 @pytest.mark.parametrize("kind", ["sliding", "fixed"])
 @pytest.mark.parametrize("runs", [1, 3])
-def test_of_500_a_minute_nine_tenths_are_used_and_less_than_a_hundredth_is_refused(
-    kind: str, runs: int, at_once: Any
+def test_nine_tenths_of_500_a_minute_are_used_and_less_than_a_hundredth_is_refused(
+    kind: str, runs: int, run_jumping: Any
 ) -> None:
     vendor, rows = Vendor(kind, 500), 1600  # a bit more than three minutes
 
@@ -99,44 +99,44 @@ def test_of_500_a_minute_nine_tenths_are_used_and_less_than_a_hundredth_is_refus
         await asyncio.gather(*(machine.run(rows // runs) for machine in machines))
         return machines
 
-    machines = at_once(main())
+    machines = run_jumping(main())
     for machine in machines:
         assert sorted(machine.done) == list(range(rows // runs))
-        assert machine.lease_requests < 16 * vendor.taken[-1]  # a lease covers many calls, and few requests get none
-    assert len(vendor.refused) < 0.01 * (len(vendor.refused) + len(vendor.taken))
+        assert machine.lease_requests < 16 * vendor.accepted[-1]  # a lease covers many calls, and few requests get none
+    assert len(vendor.refused) < 0.01 * (len(vendor.refused) + len(vendor.accepted))
     assert vendor.share() >= 0.9
 
 
 @pytest.mark.parametrize("kind", ["sliding", "fixed"])
-def test_of_a_budget_of_tokens_nine_tenths_are_used_although_nobody_knows_how_long_answers_will_be(
-    kind: str, at_once: Any
+def test_nine_tenths_of_a_token_budget_are_used_although_the_length_of_answers_is_unknown(
+    kind: str, run_jumping: Any
 ) -> None:
     vendor, rows = Vendor(kind, 90_000, tokens=150), 1900
 
     async def main() -> None:
         await Machine(Quota(asyncio.get_running_loop().time), vendor.chat, tpm=90_000).run(rows)
 
-    at_once(main())
-    assert len(vendor.refused) < 0.01 * (len(vendor.refused) + len(vendor.taken))
+    run_jumping(main())
+    assert len(vendor.refused) < 0.01 * (len(vendor.refused) + len(vendor.accepted))
     assert vendor.share() >= 0.9
 
 
-def test_many_calls_a_second_are_not_held_up_by_questions(at_once: Any) -> None:
+def test_many_calls_a_second_need_few_lease_requests(run_jumping: Any) -> None:
     vendor, rows = Vendor("sliding", 30_000), 10_000
 
     async def main() -> Machine:
-        machine = Machine(Quota(asyncio.get_running_loop().time), vendor.chat, at_once=2000, rpm=30_000)
+        machine = Machine(Quota(asyncio.get_running_loop().time), vendor.chat, concurrency=2000, rpm=30_000)
         machine.pace.limit = 2000.0  # as it is after a while
         await machine.run(rows)
         return machine
 
-    machine = at_once(main())
+    machine = run_jumping(main())
     assert machine.lease_requests < rows / 20
     assert vendor.share() >= 0.9
     assert not vendor.refused
 
 
-def test_a_run_in_this_process_holds_its_budget(at_once: Any) -> None:
+def test_a_run_in_this_process_keeps_to_its_budget(run_jumping: Any) -> None:
     times: list[float] = []
 
     async def chat(_: ChatRequest) -> str:
@@ -147,11 +147,11 @@ def test_a_run_in_this_process_holds_its_budget(at_once: Any) -> None:
         run = tako_map.run([str(i) for i in range(101)], providers.PythonProvider("at-once", chat), rpm=6000)
         return len([result async for result in run])
 
-    assert at_once(main()) == 101
+    assert run_jumping(main()) == 101
     assert times[-1] - times[0] == pytest.approx(1.0, abs=0.05)  # a hundred a second
 
 
-def test_a_vendor_s_pause_holds_for_all_runs_and_is_obeyed_once(at_once: Any) -> None:
+def test_all_runs_wait_for_a_vendor_s_pause(run_jumping: Any) -> None:
     calls: list[tuple[float, str]] = []
 
     def vendor(name: str) -> Any:
@@ -167,11 +167,11 @@ def test_a_vendor_s_pause_holds_for_all_runs_and_is_obeyed_once(at_once: Any) ->
 
     async def main() -> None:
         quota = Quota(asyncio.get_running_loop().time)
-        first = Machine(quota, vendor("first"), at_once=2, rpm=120)
-        second = Machine(quota, vendor("second"), at_once=2)  # one without a budget hears of pauses, too
+        first = Machine(quota, vendor("first"), concurrency=2, rpm=120)
+        second = Machine(quota, vendor("second"), concurrency=2)  # a run without a budget learns of pauses too
         await asyncio.gather(first.run(60), second.run(60))
 
-    at_once(main())
+    run_jumping(main())
     refused = [when for when, name in calls if name == "first"][4]
     in_pause = [caller for when, caller in calls if refused + 2.0 < when < refused + 30.0]
     assert in_pause == []
@@ -189,7 +189,7 @@ def delays_of(quota: Quota, run: str, calls: int = 1000, **more: Any) -> list[fl
     return quota.lease(LeaseRequest(run, call_tokens=[1.0] * calls, **more)).delays
 
 
-def test_places_are_given_evenly_and_a_second_ahead() -> None:
+def test_leases_are_even_and_a_second_ahead() -> None:
     clock = Clock()
     quota = Quota(clock)
     delays = delays_of(quota, "a", rpm=6000 / 0.98)
@@ -200,7 +200,7 @@ def test_places_are_given_evenly_and_a_second_ahead() -> None:
     assert delays_of(quota, "a", rpm=6000 / 0.98)
 
 
-def test_a_place_that_is_long_in_coming_is_not_promised_but_asked_for_again() -> None:
+def test_a_run_asks_again_for_a_lease_that_is_far_ahead() -> None:
     clock = Clock()
     quota = Quota(clock)
     assert delays_of(quota, "a", 1, rpm=6 / 0.98) == [0.0]
@@ -213,7 +213,7 @@ def test_a_place_that_is_long_in_coming_is_not_promised_but_asked_for_again() ->
     assert times == pytest.approx([10.0, 20.0, 30.0, 40.0, 50.0, 60.0], abs=0.3)
 
 
-def test_runs_take_turns_and_one_that_does_not_come_back_is_not_waited_for() -> None:
+def test_runs_take_turns_and_do_not_wait_for_one_that_has_ended() -> None:
     clock = Clock()
     quota = Quota(clock)
     leased = {"a": 0, "b": 0, "c": 0}
@@ -226,7 +226,7 @@ def test_runs_take_turns_and_one_that_does_not_come_back_is_not_waited_for() -> 
     assert sum(leased.values()) == pytest.approx(0.98 * 600, abs=12)
 
 
-def test_a_run_that_was_sent_away_keeps_its_turn_while_it_exchanges_pauses() -> None:
+def test_a_run_without_a_lease_keeps_its_turn_while_it_exchanges_pauses() -> None:
     clock = Clock()
     quota = Quota(clock)
     assert delays_of(quota, "a", rpm=600) != []
@@ -237,7 +237,7 @@ def test_a_run_that_was_sent_away_keeps_its_turn_while_it_exchanges_pauses() -> 
     assert delays_of(quota, "b", rpm=600) != []
 
 
-def test_of_several_limits_the_lowest_holds_while_its_run_is_there() -> None:
+def test_the_lowest_limit_applies_while_its_run_lasts() -> None:
     clock = Clock()
     quota = Quota(clock)
 
@@ -250,10 +250,10 @@ def test_of_several_limits_the_lowest_holds_while_its_run_is_there() -> None:
 
     assert 98 <= in_ten_seconds({"a": 600.0, "b": 6000.0}) <= 98 + 20
     clock.now += 10.0
-    assert 980 <= in_ten_seconds({"b": 6000.0}) <= 980 + 2 * 98  # with a second that was free, and one ahead
+    assert 980 <= in_ten_seconds({"b": 6000.0}) <= 980 + 2 * 98  # with a free second before, and one ahead
 
 
-def test_tokens_that_were_not_used_make_room_and_those_that_were_too_many_are_waited_for() -> None:
+def test_unused_tokens_make_room_and_extra_tokens_are_waited_for() -> None:
     clock = Clock()
     quota = Quota(clock)
     tpm = 60_000 / 0.98  # a thousand a second
@@ -265,16 +265,16 @@ def test_tokens_that_were_not_used_make_room_and_those_that_were_too_many_are_wa
     assert quota.lease(LeaseRequest("a", tpm=tpm, call_tokens=[1.0])).delays != []
 
 
-def test_concurrency_goes_down_by_half_once_a_round_and_up_by_one_a_round(at_once: Any) -> None:
+def test_concurrency_goes_down_by_half_once_a_round_and_up_by_one_a_round(run_jumping: Any) -> None:
     async def main() -> None:
         pace = Pace(64)
         assert pace.limit == 16
         for _ in range(5):
             await asyncio.sleep(0.1)
-            pace.note_error(errors.RateLimitError("slow down"), 0.0)  # of calls that all began together
+            pace.note_error(errors.RateLimitError("slow down"), 0.0)  # all calls began together
         assert pace.limit == 8
         for _ in range(8):
             pace.note_success()
         assert pace.limit == pytest.approx(9, abs=0.1)
 
-    at_once(main())
+    run_jumping(main())

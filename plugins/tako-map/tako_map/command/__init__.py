@@ -21,7 +21,7 @@ The same command continues where it stopped; every key is in the output once. If
 the command is refused until you add --restart (send everything again) or --keep (keep the old answers).
 """
 OPTION = re.compile(r"([A-Za-z_][\w-]*)=")
-"""What -o takes in other commands."""
+"""The value of -o in other commands."""
 
 
 def command(parser: ArgumentParser) -> None:

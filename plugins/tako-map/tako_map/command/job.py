@@ -52,7 +52,7 @@ class Job:
         )
         prompt.folder = self._input.parent
         if options.prompt is not None and not prompt.columns:
-            raise UsageError("--prompt has no place for a column: write {column} where its text goes")
+            raise UsageError("--prompt has no placeholder: write {column} where its text goes")
         self._done_keys = KeySet()
         self._source = Source(self._input, prompt, key=options.key, done_keys=self._done_keys)
         choice = choose(options.model, options.option, options.config)

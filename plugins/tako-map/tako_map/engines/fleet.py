@@ -24,7 +24,7 @@ PATIENCE = 300.0
 
 
 class Session(Protocol):
-    """A provider in a worker. ``chat`` takes a pickled request and returns a pickled response or error."""
+    """A provider in a worker. ``chat`` accepts a pickled request and returns a pickled response or error."""
 
     async def chat(self, request: bytes) -> bytes:
         """Make one call. Raises WorkerLostError."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tako_map.input.lines import Lines
 
 LINE_ENDINGS = re.compile(r"[\r\n]+")
-CARRIAGE_RETURN = "a carriage return stands outside quotes"
+CARRIAGE_RETURN = "a carriage return is outside quotes"
 
 
 def table_rows(lines: Lines, delimiter: str, check: Callable[[list[str]], list[str]]) -> Iterator[RawRow]:

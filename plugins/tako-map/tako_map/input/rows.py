@@ -1,4 +1,4 @@
-"""Rows of the input: as they stand in it, and as requests."""
+"""Rows of the input, with their cells and as requests."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ class QuotaClient:
                 for delay in lease.delays:
                     loop.call_at(now + delay, _release, self._waiting.popleft()[1])
                 await asyncio.sleep(lease.delays[-1] - AHEAD / 2 if lease.delays else lease.retry_after)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the calls are made
+        except BaseException as error:  # noqa: BLE001 - the waiting calls raise it
             for _, turn in self._waiting:
                 if not turn.done():
                     turn.set_exception(error)

@@ -155,7 +155,7 @@ def _read(part: Path) -> Iterator[FinishedRow]:
             for batch in file.iter_batches(columns=[name for name in FinishedRow.__struct_fields__ if name in names]):
                 yield from msgspec.convert(batch.to_pylist(), list[FinishedRow])
     except Exception as error:  # pyarrow has many errors for damaged bytes
-        advice = "choose another folder, or delete this file and have its rows asked again"
+        advice = "choose another folder, or delete this file, so that its rows are sent again"
         raise ConfigurationError(f"{part}: it can't be read as results of tako map ({error}); {advice}") from error
 
 
