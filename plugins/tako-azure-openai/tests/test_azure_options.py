@@ -1,4 +1,4 @@
-"""Where a request goes, and with which credentials."""
+"""The address and the credentials of requests."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def test_an_id_names_the_deployment() -> None:
     assert (provider.id, provider.model, provider.deployment) == ("azure-openai:prod", "prod", "prod")
 
 
-def test_a_deployment_given_by_keyword_is_the_model() -> None:
+def test_a_deployment_as_a_keyword_is_the_model() -> None:
     assert AzureOpenAI(endpoint="https://x.openai.azure.com", deployment="prod", api_key="k").model == "prod"
 
 
 @pytest.mark.parametrize("version", ["v1", "preview", "latest"])
-def test_the_v1_form_has_no_deployment_in_its_path_and_takes_the_key_as_bearer(version: str) -> None:
+def test_the_v1_api_has_no_deployment_in_its_path_and_gets_the_key_as_bearer(version: str) -> None:
     with serve(reply(json=ANSWER)) as server:
         request = received(server, model="gpt-5", deployment="prod", api_version=version)
     assert request.path == "/openai/v1/chat/completions"
@@ -71,7 +71,7 @@ def test_the_v1_form_has_no_deployment_in_its_path_and_takes_the_key_as_bearer(v
 
 
 @pytest.mark.parametrize("suffix", ["/openai/v1", "/openai/v1/"])
-def test_an_endpoint_that_ends_with_the_v1_path_asks_there(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_may_end_with_the_v1_path(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
     with serve(reply(json=ANSWER)) as server:
         request = received(server, model="prod", endpoint=server.url + suffix)
@@ -93,7 +93,7 @@ def test_a_request_may_name_another_deployment() -> None:
     assert request.json["model"] == "other"
 
 
-def test_the_model_says_which_words_a_deployment_takes() -> None:
+def test_the_model_decides_the_names_of_parameters() -> None:
     question = tako.ChatRequest([tako.Message.user("Hi")], max_tokens=9)
     with serve(reply(json=ANSWER)) as server:
         assert received(server, question, deployment="prod").json["max_tokens"] == 9
@@ -101,7 +101,7 @@ def test_the_model_says_which_words_a_deployment_takes() -> None:
         assert received(server, question, model="o4-mini").json["max_completion_tokens"] == 9
 
 
-def test_versions_that_know_no_stream_options_get_none() -> None:
+def test_versions_without_stream_options_get_none() -> None:
     chunks = [b'data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n', b"data: [DONE]\n\n"]
     with serve(reply(chunks)) as server:
         for version in ("2024-02-01", "2024-10-21"):
@@ -130,7 +130,7 @@ def test_the_environment_is_read_as_azures_own_client_reads_it(monkeypatch: pyte
         assert request.query == {"api-version": "2024-06-01"}
 
 
-def test_a_token_goes_out_as_bearer_also_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_sent_as_bearer_also_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_TOKEN", "t-654321")
     with serve(reply(json=ANSWER)) as server:
         assert received(server, model="m", api_key=None, token="t-1234").headers["authorization"] == "Bearer t-1234"
@@ -151,12 +151,12 @@ def test_a_token_goes_out_as_bearer_also_from_a_variable(monkeypatch: pytest.Mon
         ({"model": "m", "api_key": None, "token": "a\nb"}, "token contains a line break"),
     ],
 )
-def test_what_cannot_be_right_fails_before_the_network(options: dict[str, Any], message: str) -> None:
+def test_wrong_options_fail_before_anything_is_sent(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         AzureOpenAI(**{"endpoint": "https://x.openai.azure.com", "api_key": "k", **options})
 
 
-def test_a_blocking_token_provider_is_asked_before_each_request_in_another_thread() -> None:
+def test_a_blocking_token_provider_is_called_before_each_request_in_another_thread() -> None:
     threads: list[threading.Thread] = []
 
     def token() -> str:
@@ -174,7 +174,7 @@ def test_a_blocking_token_provider_is_asked_before_each_request_in_another_threa
     assert [request.headers["authorization"] for request in server.requests] == ["Bearer token-1", "Bearer token-2"]
 
 
-def test_a_retry_asks_for_a_token_again() -> None:
+def test_a_retry_gets_a_new_token() -> None:
     tokens = iter(["old-token", "new-token"])
     with serve(reply(json={"error": {"message": "later"}}, status=503), reply(json=ANSWER)) as server:
         AzureOpenAI("m", endpoint=server.url, token_provider=lambda: next(tokens)).blocking.chat("Hi")
@@ -182,18 +182,18 @@ def test_a_retry_asks_for_a_token_again() -> None:
 
 
 async def from_coroutine() -> str:
-    """A token provider of azure.identity.aio's kind."""
+    """A token provider like those of azure.identity.aio."""
     await asyncio.sleep(0)
     return "t-coroutine"
 
 
 def returning_coroutine() -> Coroutine[Any, Any, str]:
-    """A plain function in front of an async one."""
+    """A plain function that returns an awaitable."""
     return from_coroutine()
 
 
 class Credential:
-    """An object that is called by an async method."""
+    """An object with an async __call__."""
 
     async def __call__(self) -> str:
         return "t-object"
@@ -242,7 +242,7 @@ class WaitingTokens:
 
 
 @pytest.mark.parametrize("kind", ["blocking", "coroutine"])
-def test_calls_that_start_together_ask_for_one_token(kind: str) -> None:
+def test_calls_that_start_together_share_one_token(kind: str) -> None:
     held = WaitingTokens()
 
     async def main() -> None:
@@ -258,7 +258,7 @@ def test_calls_that_start_together_ask_for_one_token(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["blocking", "coroutine"])
-def test_a_cancelled_call_leaves_the_others_their_token(kind: str) -> None:
+def test_a_cancelled_call_does_not_cancel_the_token_of_the_others(kind: str) -> None:
     held = WaitingTokens()
 
     async def main() -> None:
@@ -296,18 +296,18 @@ def test_a_token_provider_that_fails_is_an_authentication_error(provider: Callab
     assert caught.value.provider == "azure-openai"
 
 
-def test_all_who_wait_see_the_failure_of_a_token_provider() -> None:
+def test_all_waiting_calls_raise_the_failure_of_a_token_provider() -> None:
     calls: list[int] = []
 
     async def failing() -> str:
         calls.append(1)
-        await asyncio.sleep(0)  # the others come
+        await asyncio.sleep(0)  # the others start to wait
         raise LookupError("no credentials found")
 
     async def main() -> list[Any]:
         async with AzureOpenAI("m", endpoint="http://127.0.0.1:9", token_provider=failing) as provider:
             with pytest.raises(AuthenticationError):
-                await provider.chat("Hi")  # so that nothing else holds the others up
+                await provider.chat("Hi")  # so that the others wait for nothing else
             calls.clear()
             return await asyncio.gather(*[provider.chat("Hi") for _ in range(3)], return_exceptions=True)
 

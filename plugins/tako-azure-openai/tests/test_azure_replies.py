@@ -28,25 +28,25 @@ USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9, "prompt_
 
 
 def piece(delta: dict[str, Any], finish: str | None = None, results: Any = None) -> dict[str, Any]:
-    """One chunk of a stream."""
+    """Return one chunk of a stream."""
     choice = {"index": 0, "delta": delta, "finish_reason": finish, "content_filter_results": results or {}}
     return {"id": "chatcmpl-1", "model": "gpt-4o-2024-11-20", "choices": [choice]}
 
 
 def provider_at(url: str, **options: Any) -> AzureOpenAI:
-    """A provider that asks a scripted server."""
+    """Return a provider of a scripted server."""
     return AzureOpenAI("prod", endpoint=url, api_key="key-123", **{"max_retries": 0, **options})
 
 
 def streamed(*events: Any, done: bool = True) -> tuple[str, tako.types.End]:
-    """The text and the end of a stream of these events."""
+    """Return the text and the end of a stream of these events."""
     with serve(reply(sse(*events, done=done))) as server:
         *deltas, end = list(provider_at(server.url).blocking.stream("Hi"))
     assert isinstance(end, tako.types.End)
     return "".join(delta.text or "" for delta in deltas if isinstance(delta, tako.types.Delta)), end
 
 
-def test_a_reply_keeps_what_the_content_filter_said_in_raw() -> None:
+def test_a_reply_has_the_content_filter_results_in_raw() -> None:
     body = {
         "id": "chatcmpl-1",
         "model": "gpt-4o-2024-11-20",
@@ -90,8 +90,8 @@ def test_a_stream_without_results_has_no_raw() -> None:
     assert end.raw is None
 
 
-def test_results_that_come_after_the_text_are_kept() -> None:
-    """With the asynchronous filter, they come in chunks without a delta."""
+def test_results_after_the_text_are_kept() -> None:
+    """The asynchronous filter sends them in chunks without a delta."""
     late = {
         "choices": [{"index": 0, "finish_reason": None, "content_filter_results": SAFE, "content_filter_offsets": {}}]
     }
@@ -160,7 +160,7 @@ def test_a_filtered_prompt_says_which_filter_matched() -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_an_error_inside_a_stream_has_the_class_that_it_would_have_before(first: bool) -> None:
+def test_an_error_inside_a_stream_has_the_same_class_as_before_it(first: bool) -> None:
     events = [] if first else [FIRST, piece({"content": "Hel"})]
     with serve(reply(sse(*events, {"error": FILTERED}, done=False))) as server, pytest.raises(ContentFilterError):
         list(provider_at(server.url).blocking.stream("Hi"))

@@ -1,4 +1,4 @@
-"""What every provider promises, of this one."""
+"""The promises of every provider, for this one."""
 
 from __future__ import annotations
 

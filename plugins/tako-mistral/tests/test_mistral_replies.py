@@ -23,17 +23,17 @@ from tako.testing.server import reply, serve, sse
 
 
 def thinking(text: str, **state: Any) -> dict[str, Any]:
-    """A thinking chunk."""
+    """Return a thinking chunk."""
     return {"type": "thinking", "thinking": [{"type": "text", "text": text}], **state}
 
 
 def text(text: str) -> dict[str, Any]:
-    """A text chunk."""
+    """Return a text chunk."""
     return {"type": "text", "text": text}
 
 
 def complete(content: Any, finish: str = "stop", **usage: Any) -> dict[str, Any]:
-    """A reply's body."""
+    """Return a reply's body."""
     message = {"role": "assistant", "tool_calls": None, "content": content}
     counts = {"prompt_tokens": 31, "completion_tokens": 66, "total_tokens": 97, **usage}
     choices = [{"index": 0, "finish_reason": finish, "message": message}]
@@ -47,19 +47,19 @@ def complete(content: Any, finish: str = "stop", **usage: Any) -> dict[str, Any]
 
 
 def piece(content: Any, finish: str | None = None, **more: Any) -> dict[str, Any]:
-    """A chunk of a stream, with its padding."""
+    """Return a chunk of a stream, with its padding."""
     choice = {"index": 0, "delta": {"content": content, **more}, "finish_reason": finish}
     return {"id": "7bfa", "model": "mistral-small-latest", "choices": [choice], "p": "abcdefghijklmnop"}
 
 
 def chatted(*script: Any, **options: Any) -> tako.ChatResponse:
-    """The reply to a scripted body."""
+    """Return the response to a scripted body."""
     with serve(*script) as server:
         return Mistral("mistral-small-latest", base_url=server.url, api_key="k", **options).blocking.chat("Hi")
 
 
 def streamed(*events: Any, done: bool = True) -> tako.ChatResponse:
-    """The folded reply of scripted events."""
+    """Return the folded response to scripted events."""
     with serve(reply(sse(*events, done=done))) as server:
         provider = Mistral("mistral-small-latest", base_url=server.url, api_key="k", max_retries=0)
         stream = provider.blocking.stream("Hi")
@@ -72,7 +72,7 @@ def parts_of(response: tako.ChatResponse) -> list[Any]:
     return [(getattr(part, "text", ""), part.state and part.state.data) for part in response.message.parts]
 
 
-def test_thinking_and_text_come_apart_in_their_order() -> None:
+def test_thinking_and_text_are_separate_parts_in_their_order() -> None:
     content = [
         thinking("12 x 12", closed=True, signature="s1"),
         text("It is "),
@@ -132,11 +132,11 @@ def test_a_signature_without_a_thought_does_not_end_the_text_before_it() -> None
     assert parts_of(response) == [("One.", None), ("", {"type": "thinking", "signature": "s1"}), ("Two.", None)]
 
 
-@pytest.mark.parametrize("face", ["complete", "streamed"])
-def test_references_stay_in_their_place_and_are_cited_by_the_text_before_them(face: str) -> None:
+@pytest.mark.parametrize("mode", ["complete", "streamed"])
+def test_references_keep_their_position_and_are_cited_by_the_text_before_them(mode: str) -> None:
     reference = {"type": "tool_reference", "tool": "web_search", "title": "T", "url": "https://example.org/"}
     content = [text("See"), {"type": "reference", "reference_ids": [1, "b"]}, text(" there."), reference]
-    response = chatted(reply(json=complete(content))) if face == "complete" else streamed(piece(content, "stop"))
+    response = chatted(reply(json=complete(content))) if mode == "complete" else streamed(piece(content, "stop"))
     assert [type(part) for part in response.message.parts] == [TextPart, VendorPart, TextPart, VendorPart]
     assert response.citations == [
         Citation(source="1"),
@@ -145,11 +145,11 @@ def test_references_stay_in_their_place_and_are_cited_by_the_text_before_them(fa
     ]
 
 
-@pytest.mark.parametrize("face", ["complete", "streamed"])
-def test_all_references_in_a_row_are_of_the_text_before_them(face: str) -> None:
+@pytest.mark.parametrize("mode", ["complete", "streamed"])
+def test_all_references_in_a_row_are_of_the_text_before_them(mode: str) -> None:
     one, two, other = ({"type": "reference", "reference_ids": [id]} for id in (1, 2, 3))
     content = [text("See"), one, two, thinking("Hm."), other]
-    response = chatted(reply(json=complete(content))) if face == "complete" else streamed(piece(content, "stop"))
+    response = chatted(reply(json=complete(content))) if mode == "complete" else streamed(piece(content, "stop"))
     assert response.citations == [Citation(source="1"), Citation(source="2")]
 
 
@@ -169,7 +169,7 @@ def test_finish_reasons(vendor_reason: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize("usage", [{"num_cached_tokens": 8}, {"prompt_tokens_details": {"cached_tokens": 8}}])
-def test_cached_tokens_are_counted_wherever_they_stand(usage: dict[str, Any]) -> None:
+def test_cached_tokens_are_counted_in_either_field(usage: dict[str, Any]) -> None:
     assert chatted(reply(json=complete("Hi", **usage))).usage == tako.Usage(31, 66, 8)
 
 
@@ -189,7 +189,7 @@ def test_a_call_and_its_result_make_a_second_turn() -> None:
 
 
 def mistral_error(message: Any, type: str, code: str | None) -> dict[str, Any]:
-    """The shape of Mistral's own errors."""
+    """Return an error as Mistral sends it."""
     return {"object": "error", "message": message, "type": type, "param": None, "code": code, "raw_status_code": 400}
 
 
@@ -222,7 +222,7 @@ def test_refusals_have_their_class(status: int, body: Any, kind: type[ProviderEr
     assert (caught.value.status_code, caught.value.provider) == (status, "mistral")
 
 
-def test_an_error_inside_a_stream_or_a_reply_has_the_class_that_it_would_have_before() -> None:
+def test_an_error_inside_a_stream_or_a_reply_has_the_same_class_as_before_it() -> None:
     error = {**mistral_error("Rate limit exceeded", "rate_limited", "1300"), "raw_status_code": 429}
     with pytest.raises(RateLimitError, match="Rate limit exceeded") as caught:
         streamed(piece("Hel"), error, done=False)

@@ -1,4 +1,4 @@
-"""What goes out to Mistral, and what a strict server of its kind would refuse."""
+"""Requests to Mistral, checked by a server that is as strict as Mistral's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
 def strict(request: Received) -> Reply:
-    """Answer as Mistral does: its own words alone, ids of its own shape, roles in its order, each call answered."""
+    """Check a request as Mistral does: only its fields, its form of ids, its order of roles, a result for each call."""
     body = request.json
     known = {"model", "messages", "tools", "tool_choice", "temperature", "top_p", "max_tokens", "stop", "random_seed"}
     known |= {"response_format", "reasoning_effort", "metadata", "safe_prompt", "stream"}
@@ -58,7 +58,7 @@ def strict(request: Received) -> Reply:
 
 
 def sent(request: ChatRequest | list[Message] | str, **options: Any) -> tuple[dict[str, Any], list[tako.Notice]]:
-    """The body that the strict server took, and the notices of its reply."""
+    """Return the body that the strict server accepted, and the notices of the response."""
     with serve(strict) as server:
         provider = Mistral("mistral-small-latest", base_url=server.url + "/v1", api_key="k", max_retries=0, **options)
         response = provider.blocking.chat(request)
@@ -67,13 +67,13 @@ def sent(request: ChatRequest | list[Message] | str, **options: Any) -> tuple[di
     return server.requests[0].json, response.notices
 
 
-def test_the_smallest_request_holds_nothing_else() -> None:
+def test_the_smallest_request_has_no_other_fields() -> None:
     body, notices = sent("Hello")
     assert body == {"model": "mistral-small-latest", "messages": [{"role": "user", "content": "Hello"}]}
     assert notices == []
 
 
-def test_parameters_go_out_in_mistrals_words() -> None:
+def test_parameters_have_mistrals_names() -> None:
     tool = tako.Tool("weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}})
     schema = {"type": "object", "properties": {}, "additionalProperties": False}
     body, notices = sent(
@@ -123,39 +123,39 @@ def test_parameters_go_out_in_mistrals_words() -> None:
         ("user assistant system", "user system assistant"),
     ],
 )
-def test_the_systems_text_moves_up_to_where_it_may_stand(roles: str, wire: str) -> None:
+def test_system_messages_move_up_to_where_mistral_accepts_them(roles: str, wire: str) -> None:
     body, notices = sent([Message(Role(role), role) for role in roles.split()])
     assert " ".join([message["role"] for message in body["messages"]]) == wire
     assert {notice.code for notice in notices} == {"moved_turn"}
 
 
-def test_the_systems_text_does_not_part_results_from_what_is_made_of_them() -> None:
+def test_a_system_message_does_not_separate_results_from_the_reply_to_them() -> None:
     call, result = ContentPart.tool_call("D681PevKs", "now", {}), Message.tool("D681PevKs", "12:00")
     body, notices = sent([Message.user("?"), Message.assistant([call]), result, Message.system("Be brief.")])
     assert [message["role"] for message in body["messages"]] == ["user", "system", "assistant", "tool"]
     assert [notice.code for notice in notices] == ["moved_turn"]
 
 
-def test_a_request_has_its_seed_before_the_providers() -> None:
+def test_a_request_s_seed_overrides_the_provider_s() -> None:
     assert sent("Hi", random_seed=1, safe_prompt=False)[0]["random_seed"] == 1
     assert sent("Hi", safe_prompt=False)[0]["safe_prompt"] is False
     assert sent(ChatRequest([Message.user("Hi")], seed=2), random_seed=1)[0]["random_seed"] == 2
     assert sent(ChatRequest([Message.user("Hi")], extra={"random_seed": 3}), random_seed=1)[0]["random_seed"] == 3
 
 
-def test_a_stream_is_asked_for_without_stream_options() -> None:
+def test_a_request_for_a_stream_has_no_stream_options() -> None:
     with serve(reply([b'data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n'])) as server:
         list(Mistral("m", base_url=server.url, api_key="k").blocking.stream("Hi"))
     assert server.requests[0].json == {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
 
 
-def test_magistral_takes_no_effort() -> None:
+def test_magistral_accepts_no_effort() -> None:
     body, notices = sent(ChatRequest([Message.user("Hi")], model="magistral-medium-latest", reasoning=1000))
     assert "reasoning_effort" not in body
     assert [notice.code for notice in notices] == ["unsupported_parameter"]
 
 
-def test_images_go_by_data_url_and_by_address() -> None:
+def test_images_are_sent_as_data_urls_and_urls() -> None:
     png = "iVBORw0KGgo="
     parts: list[Part] = [
         ContentPart.text("Compare"),
@@ -173,7 +173,7 @@ def test_images_go_by_data_url_and_by_address() -> None:
 
 
 def conversation(*ids: str) -> list[Message]:
-    """A user's turn, calls with these ids, and their results."""
+    """Return a user's message, calls with these ids, and their results."""
     return [
         Message.user("Weather?"),
         Message.assistant([ContentPart.tool_call(id, "weather", {"n": n}) for n, id in enumerate(ids)]),
@@ -193,21 +193,21 @@ def test_ids_of_other_vendors_are_replaced_in_calls_and_results_alike() -> None:
 
 
 @given(st.lists(st.one_of(st.text(max_size=12), st.from_regex(CALL_ID, fullmatch=True)), min_size=1, unique=True))
-def test_every_id_has_one_of_its_own(ids: list[str]) -> None:
+def test_every_id_has_its_own_short_id(ids: list[str]) -> None:
     short = {id: next(call_ids(id)) for id in ids}
     assert all(CALL_ID.fullmatch(other) for other in short.values())
     assert len(set(short.values())) == len(ids)
     assert all(short[id] == id for id in ids if CALL_ID.fullmatch(id))
 
 
-def test_an_id_that_looks_like_the_short_form_of_another_is_no_trouble() -> None:
+def test_an_id_may_be_the_short_form_of_another() -> None:
     short = next(call_ids("call_1"))
     calls = sent(conversation("call_1", short))[0]["messages"][1]["tool_calls"]
     assert calls[1]["id"] == short
     assert calls[0]["id"] != short
 
 
-def test_an_id_that_the_server_made_goes_back_to_it_and_to_no_other() -> None:
+def test_an_id_that_the_server_made_is_sent_back_to_it_only() -> None:
     call = {"id": "chatcmpl-tool-1", "function": {"name": "now", "arguments": "{}"}}
     first = {"choices": [{"message": {"content": "", "tool_calls": [call]}, "finish_reason": "tool_calls"}]}
     with serve(reply(json=first), reply(json=ANSWER)) as server, serve(reply(json=ANSWER)) as other:
@@ -222,11 +222,11 @@ def test_an_id_that_the_server_made_goes_back_to_it_and_to_no_other() -> None:
 
 
 def thought(text: str, **state: Any) -> ReasoningPart:
-    """What Mistral thought, as a reply's decoder makes it."""
+    """Return Mistral's reasoning, as a reply's decoder makes it."""
     return ReasoningPart(text, State(Origin("mistral"), {"type": "thinking", **state}))
 
 
-def test_own_reasoning_goes_back_as_a_thinking_chunk_and_foreign_reasoning_stays_out() -> None:
+def test_own_reasoning_is_sent_back_as_a_thinking_chunk_and_foreign_reasoning_is_left_out() -> None:
     parts: list[Part] = [
         thought("Let me see.", closed=True, signature="sig"),
         thought("Hm."),
@@ -250,13 +250,13 @@ def test_own_reasoning_goes_back_as_a_thinking_chunk_and_foreign_reasoning_stays
     assert [(notice.code, notice.path) for notice in notices] == [("foreign_state", "messages[1].content[2]")]
 
 
-def test_reasoning_out_of_place_is_noted() -> None:
+def test_misplaced_reasoning_has_a_notice() -> None:
     body, notices = sent([Message.user([thought("Hm."), ContentPart.text("Hi")])])
     assert body["messages"] == [{"role": "user", "content": "Hi"}]
     assert [(notice.code, notice.path) for notice in notices] == [("misplaced_part", "messages[0].content[0]")]
 
 
-def test_between_tool_results_and_the_user_the_model_gets_a_turn_with_a_notice() -> None:
+def test_a_model_message_is_added_between_tool_results_and_the_user_with_a_notice() -> None:
     messages = [*conversation("D681PevKs"), Message.user("And Rome?")]
     body, notices = sent(messages)
     assert body["messages"][3:] == [{"role": "assistant", "content": "OK."}, {"role": "user", "content": "And Rome?"}]
@@ -264,14 +264,14 @@ def test_between_tool_results_and_the_user_the_model_gets_a_turn_with_a_notice()
     assert sent(ChatRequest(messages, strict=True))[0] == body
 
 
-def test_what_stands_beside_results_follows_the_models_turn() -> None:
+def test_parts_next_to_results_follow_the_models_message() -> None:
     messages = conversation("D681PevKs")
     messages[2] = Message(Role.TOOL, [ContentPart.text("Look:"), ContentPart.tool_result("D681PevKs", "18C")])
     body, _ = sent(messages)
     assert [message["role"] for message in body["messages"]] == ["user", "assistant", "tool", "assistant", "user"]
 
 
-def test_a_last_turn_of_the_models_is_the_beginning_of_its_reply() -> None:
+def test_a_last_message_of_the_models_is_the_beginning_of_its_reply() -> None:
     body, notices = sent([Message.user("Count"), Message.assistant("One, two,")])
     assert body["messages"][-1] == {"role": "assistant", "content": "One, two,", "prefix": True}
     assert notices == []
@@ -312,7 +312,7 @@ MESSAGES = st.lists(
 
 
 def on_the_wire(messages: list[dict[str, Any]]) -> int:
-    """Count what is no text: images, thinking, calls and results."""
+    """Count images, thinking, calls and results."""
     lists = [message["content"] for message in messages if isinstance(message.get("content"), list)]
     blocks = sum(1 for content in lists for block in content if block["type"] != "text")
     calls = sum(len(message.get("tool_calls", ())) for message in messages)
@@ -321,7 +321,7 @@ def on_the_wire(messages: list[dict[str, Any]]) -> int:
 
 @pytest.fixture(scope="module")
 def lenient() -> Iterator[tuple[Server, Mistral]]:
-    """A server that takes everything, and a provider that asks it."""
+    """A server that accepts everything, and a provider that uses it."""
     with serve(reply(json=ANSWER)) as server:
         provider = Mistral("m", base_url=server.url, api_key="k")
         yield server, provider
@@ -329,12 +329,12 @@ def lenient() -> Iterator[tuple[Server, Mistral]]:
 
 
 STILL_THERE = ("added_turn", "moved_turn", "error_flag", "changed_part")
-"""Codes of notices about parts that are on the wire, or about no part."""
+"""Codes of notices about parts that are sent, or about no part."""
 
 
 @given(messages=MESSAGES)
 @example([Message.assistant([ContentPart.tool_call("", "", "00")]), Message.user([ContentPart.tool_result("", None)])])
-def test_any_conversation_goes_out_and_no_part_is_lost(
+def test_any_conversation_is_sent_and_no_part_is_lost_without_a_notice(
     lenient: tuple[Server, Mistral], messages: list[Message]
 ) -> None:
     server, provider = lenient

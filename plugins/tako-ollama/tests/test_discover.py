@@ -29,7 +29,7 @@ def discover(answer, **options):
     return capabilities, provider
 
 
-def test_capabilities_are_asked_for_and_remembered() -> None:
+def test_capabilities_are_fetched_and_kept() -> None:
     assert Ollama("m").capabilities.max_context_tokens is None
     capabilities, provider = discover(SHOW_REPLY)
     assert (capabilities.supports_tools, capabilities.supports_vision, capabilities.max_context_tokens) == (
@@ -41,7 +41,7 @@ def test_capabilities_are_asked_for_and_remembered() -> None:
     assert provider.capabilities == capabilities
 
 
-def test_the_context_that_is_set_counts_before_the_one_that_was_trained() -> None:
+def test_a_configured_context_overrides_the_trained_one() -> None:
     in_file = {**SHOW_REPLY, "parameters": "num_ctx                        8192"}
     assert discover(in_file)[0].max_context_tokens == 8192
     assert discover(in_file, options={"num_ctx": 2048})[0].max_context_tokens == 2048

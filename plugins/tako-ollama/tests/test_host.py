@@ -39,7 +39,7 @@ from tako.testing.server import reply, serve
         ("ollama.com", "https://ollama.com"),
     ],
 )
-def test_ollama_host_is_read_as_ollama_reads_it(text: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ollama_host_has_all_forms_that_ollama_reads(text: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", text)
     assert Ollama("m").base_url == url
     if text.strip():
@@ -70,7 +70,7 @@ def test_an_option_of_a_wrong_type_is_refused() -> None:
 def test_the_error_of_a_server_that_is_not_running_says_how_to_start_it() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]  # bound, but nobody listens
+        port = taken.getsockname()[1]  # bound, but not listening
         provider = Ollama("m", base_url=f"http://127.0.0.1:{port}", max_retries=0)
         with pytest.raises(TransportError, match="`ollama serve` starts Ollama"):
             provider.blocking.chat("Hi")

@@ -52,7 +52,7 @@ def chat(answer):
 
 
 def stream(*lines, ending="end", **options):
-    """Stream these lines; returns the chunks and the reply."""
+    """Stream these lines; return the chunks and the response."""
 
     async def main(url):
         async with Ollama("m", base_url=url, max_retries=0, **options).stream("Hi") as running:
@@ -103,7 +103,7 @@ def test_a_stream_of_thinking_text_and_calls_on_lines_that_are_not_done() -> Non
     assert (response.usage, response.model) == (tako.Usage(26, 30), "m:latest")
 
 
-def test_an_index_that_is_wrong_or_repeated_mixes_no_calls_up() -> None:
+def test_a_wrong_or_repeated_index_does_not_mix_calls_up() -> None:
     calls = [{"function": {"index": 0, "name": name, "arguments": {"n": name}}} for name in ("a", "b")]
     _, response = stream(message_line(tool_calls=calls), message_line(tool_calls=calls[:1]), line(DONE))
     assert [call_part.args["n"] for call_part in response.tool_calls] == ["a", "b", "a"]
@@ -119,7 +119,7 @@ def test_an_index_that_is_wrong_or_repeated_mixes_no_calls_up() -> None:
         ({}, {}),
     ],
 )
-def test_arguments_are_read_alike_complete_and_streamed(arguments, args) -> None:
+def test_arguments_are_the_same_complete_and_streamed(arguments, args) -> None:
     message = {"role": "assistant", "content": "", "tool_calls": [call("f", arguments)]}
     for response in (chat({**DONE, "message": message}), stream(line({**DONE, "message": message}))[1]):
         assert [call_part.args for call_part in response.tool_calls] == [args]
@@ -137,13 +137,13 @@ def test_arguments_are_read_alike_complete_and_streamed(arguments, args) -> None
         (None, "stop", [notices.FINISH_MISSING]),
     ],
 )
-def test_every_reason_to_end_is_read_alike_complete_and_streamed(vendor_reason, reason, codes) -> None:
+def test_finish_reasons_are_the_same_complete_and_streamed(vendor_reason, reason, codes) -> None:
     answer = {**DONE, "message": {"content": "Hi"}, "done_reason": vendor_reason}
     for response in (chat(answer), stream(line(answer))[1]):
         assert (response.finish_reason, [notice.code for notice in response.notices]) == (reason, codes)
 
 
-def test_an_answer_that_is_cut_by_length_says_so_even_with_calls() -> None:
+def test_the_finish_reason_length_stays_with_calls() -> None:
     message = {"content": "", "tool_calls": [call("f", {})]}
     assert chat({**DONE, "message": message, "done_reason": "length"}).finish_reason == "length"
 
@@ -155,7 +155,7 @@ def test_a_last_line_without_message_counts_or_line_end_is_an_end() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 400), max_size=6))
-def test_a_stream_reads_the_same_however_it_is_split(cuts) -> None:
+def test_a_stream_in_pieces_of_any_size_is_the_same(cuts) -> None:
     body = (
         b"\xef\xbb\xbf"
         + message_line(content="Hé\u2028!", thinking="ü")
@@ -178,7 +178,7 @@ def test_a_stream_reads_the_same_however_it_is_split(cuts) -> None:
     assert chunks[-1].kind == "end"
 
 
-def test_an_error_line_after_status_200_is_what_a_500_is() -> None:
+def test_an_error_line_after_status_200_is_a_server_error() -> None:
     problem = {"error": "model runner has unexpectedly stopped"}
     for attempt in (
         lambda: chat(problem),
@@ -199,7 +199,7 @@ def test_an_error_line_after_status_200_is_what_a_500_is() -> None:
         ({"error": {"message": "slow down", "type": "rate_limit_error"}}, RateLimitError),
     ],
 )
-def test_an_error_line_that_says_more_is_of_that_class(problem, kind) -> None:
+def test_an_error_line_with_a_status_or_a_code_has_its_class(problem, kind) -> None:
     for attempt in (lambda: chat(problem), lambda: stream(line(problem))):
         with pytest.raises(ProviderError) as caught:
             attempt()
@@ -217,19 +217,19 @@ def test_an_error_line_that_says_more_is_of_that_class(problem, kind) -> None:
         b'"\xff"\n',
     ],
 )
-def test_what_is_no_reply_is_a_response_error(body: bytes) -> None:
+def test_an_invalid_reply_is_a_response_error(body: bytes) -> None:
     with pytest.raises(ResponseError):
         stream(body, line(DONE))
     with serve(reply(body)) as server, pytest.raises(ResponseError):
         Ollama("m", base_url=server.url).blocking.chat("Hi")
 
 
-def test_a_complete_reply_without_a_message_is_none() -> None:
+def test_a_complete_reply_without_a_message_is_an_error() -> None:
     with pytest.raises(ResponseError, match="no message"):
         chat({"status": "ok"})
 
 
-def test_a_server_that_answers_in_one_piece_where_a_stream_was_asked_for_is_understood() -> None:
+def test_a_server_may_answer_a_request_for_a_stream_with_a_complete_reply() -> None:
     with serve(reply(json={**DONE, "message": {"content": "Hi"}})) as server:
         assert asyncio.run(Ollama("m", base_url=server.url).stream("Hi").response()).text == "Hi"
 
@@ -260,7 +260,7 @@ def test_a_plugin_may_change_how_a_block_is_read() -> None:
 
 
 @pytest.mark.parametrize("counts", [{"prompt_eval_count": 3.0, "eval_count": 2}, {"prompt_eval_count": "3"}, {}])
-def test_counts_of_odd_shapes_are_no_reason_to_lose_a_reply(counts) -> None:
+def test_a_reply_may_have_odd_counts(counts) -> None:
     done = {"message": {"content": "Hi"}, "done": True, "done_reason": "stop", "model": None, **counts}
     counted = tako.Usage(3, 2) if "eval_count" in counts else tako.Usage()
     assert chat(done).usage == counted

@@ -25,7 +25,7 @@ WEATHER = tako.Tool("weather", "The weather", {"type": "object", "properties": {
 
 
 def sent(request, **options):
-    """Send a request; returns its body as it came, and the notices of the reply."""
+    """Send a request; return its body and the notices of the response."""
     with serve(reply(json=ANSWER)) as server:
         response = Ollama("m", base_url=server.url, **options).blocking.chat(request)
     return server.requests[0].json, response.notices
@@ -45,7 +45,7 @@ def test_the_body_of_a_plain_question() -> None:
     assert received == []
 
 
-def test_parameters_go_in_options_over_those_of_the_provider_and_extra_wins_last() -> None:
+def test_parameters_override_options_of_the_provider_and_extra_overrides_both() -> None:
     request = tako.ChatRequest(
         [tako.Message.user("Hi")],
         temperature=0.5,
@@ -75,7 +75,7 @@ def test_format_is_json_or_the_schema_itself() -> None:
     assert (body["format"], received) == (schema, [])
 
 
-def test_format_gives_way_to_tools_that_it_would_keep_from_being_called() -> None:
+def test_format_is_left_out_with_tools() -> None:
     messages, look = [tako.Message.user("Hi")], [tako.Tool("look")]
     body, received = body_of(messages, response_format="json", tools=look)
     assert "format" not in body
@@ -95,7 +95,7 @@ def test_format_gives_way_to_tools_that_it_would_keep_from_being_called() -> Non
         ("gpt-oss:20b", 5000, "medium", [(notices.CHANGED_PARAMETER, "reasoning")]),
     ],
 )
-def test_efforts_go_as_they_are_and_budgets_as_thinking_or_as_the_effort_of_gpt_oss(
+def test_efforts_are_unchanged_and_budgets_become_true_or_an_effort_of_gpt_oss(
     model, reasoning, think, expected_codes
 ) -> None:
     body, received = body_of([tako.Message.user("Hi")], model=model, reasoning=reasoning)
@@ -104,7 +104,7 @@ def test_efforts_go_as_they_are_and_budgets_as_thinking_or_as_the_effort_of_gpt_
     assert codes(received) == expected_codes
 
 
-def test_images_are_bare_base64_beside_the_text() -> None:
+def test_images_are_plain_base64_next_to_the_text() -> None:
     parts = [
         ContentPart.image("image/png", PNG),
         ContentPart.text("What is "),
@@ -116,7 +116,7 @@ def test_images_are_bare_base64_beside_the_text() -> None:
     assert received == []
 
 
-def test_a_url_is_left_out_with_a_notice_that_says_how_to_have_it_fetched() -> None:
+def test_a_url_is_left_out_with_a_notice_about_url_prefetch() -> None:
     parts = [ContentPart.text("What?"), ContentPart.image_url("https://example.com/cat.png")]
     body, received = body_of([tako.Message.user(parts)])
     assert body["messages"] == [{"role": "user", "content": "What?"}]
@@ -133,7 +133,7 @@ def picture_server():
 LOCAL = tako.UrlPrefetch(allow_http=True, allow_private_ips=True)
 
 
-def test_urls_are_fetched_where_that_is_turned_on() -> None:
+def test_urls_are_fetched_with_url_prefetch() -> None:
     with picture_server() as pictures:
         url = ContentPart.image_url(f"{pictures.url}/cat.png")
         call = tako.Message.assistant([ContentPart.tool_call("c1", "look", {})])
@@ -146,7 +146,7 @@ def test_urls_are_fetched_where_that_is_turned_on() -> None:
     assert (received, len(pictures.requests)) == ([], 1)
 
 
-def test_a_refused_fetch_is_its_own_error_and_nothing_is_sent() -> None:
+def test_a_refused_fetch_is_an_error_and_nothing_is_sent() -> None:
     with picture_server() as pictures, serve(reply(json=ANSWER)) as server:
         request = tako.ChatRequest([tako.Message.user([ContentPart.image_url(f"{pictures.url}/cat.png")])])
         with pytest.raises(UrlPrefetchError, match=r"127\.0\.0\.1"):
@@ -228,7 +228,7 @@ def test_a_turn_of_tools_names_the_tools_and_keeps_the_order_of_the_calls() -> N
     assert codes(received) == [(notices.ERROR_FLAG, "messages[3].content[0]")]
 
 
-def test_an_id_that_is_used_again_means_the_latest_call() -> None:
+def test_a_repeated_id_means_the_latest_call() -> None:
     turn = [tako.Message.assistant([ContentPart.tool_call("c", "first", {})]), tako.Message.tool("c", "1")]
     again = [tako.Message.assistant([ContentPart.tool_call("c", "second", {})]), tako.Message.tool("c", "2")]
     body, _ = body_of([tako.Message.user("Hi"), *turn, *again])
@@ -260,7 +260,7 @@ def test_arguments_are_always_an_object(args, wire, expected_codes) -> None:
         ("weather", True, notices.UNSUPPORTED_PARAMETER),
     ],
 )
-def test_tool_choice_has_no_wire(choice, has_tools, code) -> None:
+def test_tool_choice_cannot_be_sent(choice, has_tools, code) -> None:
     body, received = body_of([tako.Message.user("Hi")], tools=[WEATHER], tool_choice=choice)
     assert ("tools" in body) is has_tools
     assert codes(received) == ([(code, "tool_choice")] if code else [])
@@ -304,7 +304,7 @@ def test_a_strict_request_is_refused_before_the_network() -> None:
     assert server.requests == []
 
 
-def test_a_reply_goes_back_as_it_came() -> None:
+def test_a_reply_is_sent_back_unchanged() -> None:
     message = {
         "role": "assistant",
         "content": "Hm",
@@ -320,7 +320,7 @@ def test_a_reply_goes_back_as_it_came() -> None:
     assert second.notices == []
 
 
-def test_a_provider_goes_through_a_pickle() -> None:
+def test_a_provider_can_be_pickled() -> None:
     with serve(reply(json=ANSWER)) as server:
         provider = Ollama("m", base_url=server.url, options={"num_ctx": 5}, url_prefetch=True)
         provider.blocking.chat("Hi")
@@ -360,7 +360,7 @@ def count_parts(messages) -> int:
 
 @settings(max_examples=80, deadline=None)
 @given(conversations)
-def test_any_conversation_is_encoded_and_every_part_is_on_the_wire_or_noted(messages) -> None:
+def test_any_conversation_is_encoded_and_every_part_is_sent_or_has_a_notice(messages) -> None:
     singles = [tako.Message(message.role, [part]) for message in messages for part in message.parts]
     singles.append(tako.Message.user("?"))
     request = tako.ChatRequest(singles)
@@ -375,7 +375,7 @@ async def both(request, provider):
     return await provider.chat(request), await provider.stream(request).response()
 
 
-def test_a_stream_asks_for_one_and_is_otherwise_the_same() -> None:
+def test_the_request_for_a_stream_differs_only_in_stream() -> None:
     with serve(reply(json=ANSWER)) as server:
         asyncio.run(both("Hi", Ollama("m", base_url=server.url, options={"num_ctx": 9})))
     complete, streamed = (request.json for request in server.requests)

@@ -1,4 +1,4 @@
-"""What tako-openai puts on the wire."""
+"""Request bodies of tako-openai."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_tools_and_the_choice_among_them(choice: str, wire: Any) -> None:
     assert sent["tool_choice"] == wire
 
 
-def test_parameters_have_their_words() -> None:
+def test_parameters_have_the_names_of_the_api() -> None:
     parameters: dict[str, Any] = {"temperature": 0.2, "top_p": 0.9, "max_tokens": 64, "stop": ["END"], "seed": 7}
     sent = body(user(ContentPart.text("?"), **parameters, metadata={"k": "v"}, extra={"user": "u", "seed": 8}))
     assert {key: sent[key] for key in ("temperature", "top_p", "max_tokens", "stop", "seed", "metadata", "user")} == {
@@ -110,13 +110,13 @@ def test_parameters_have_their_words() -> None:
 
 
 @pytest.mark.parametrize("model", ["o3-mini", "gpt-5", "openai/gpt-5-mini", "o4"])
-def test_reasoning_models_take_their_limit_as_max_completion_tokens(model: str) -> None:
+def test_reasoning_models_get_their_limit_as_max_completion_tokens(model: str) -> None:
     sent = body(user(ContentPart.text("?"), max_tokens=64), model=model)
     assert sent["max_completion_tokens"] == 64
     assert "max_tokens" not in sent
 
 
-def test_output_of_one_shape() -> None:
+def test_output_formats() -> None:
     assert body(user(ContentPart.text("?"), response_format="json"))["response_format"] == {"type": "json_object"}
     schema = JsonSchema("place", SCHEMA, strict=False)
     assert body(user(ContentPart.text("?"), response_format=schema))["response_format"] == {
@@ -134,7 +134,7 @@ def test_a_budget_of_reasoning_becomes_an_effort_with_a_notice() -> None:
 @pytest.mark.parametrize(
     ("model", "least"), [("o3-mini", "low"), ("gpt-5-mini", "minimal"), ("gpt-5.2", "none"), ("qwen3", "none")]
 )
-def test_a_budget_of_nothing_is_the_least_effort_that_a_model_takes(model: str, least: str) -> None:
+def test_a_budget_of_zero_is_the_least_effort_that_a_model_accepts(model: str, least: str) -> None:
     assert body(user(ContentPart.text("?"), reasoning=0), model=model)["reasoning_effort"] == least
 
 
@@ -157,7 +157,7 @@ STOPS = list("abcdef")
         ("deepseek-chat", True, True, 6),
     ],
 )
-def test_what_a_model_of_openais_refuses_is_left_out_and_noted(
+def test_parameters_that_a_model_refuses_are_left_out_with_a_notice(
     model: str, effort: bool, sampling: bool, stops: int
 ) -> None:
     request = user(ContentPart.text("?"), reasoning="low", temperature=0.2, top_p=0.9, stop=STOPS)
@@ -171,7 +171,7 @@ def test_what_a_model_of_openais_refuses_is_left_out_and_noted(
     assert {notice.path for notice in response.notices} == expected
 
 
-def test_later_models_sample_where_no_effort_is_asked_for() -> None:
+def test_later_models_sample_without_an_effort() -> None:
     for reasoning in (None, "none"):
         request = user(ContentPart.text("?"), reasoning=reasoning, temperature=0.2, top_p=0.9)
         sent = body(request, model="gpt-5.2")
@@ -193,13 +193,13 @@ def test_a_tool_without_parameters_has_the_schema_of_an_object_without_propertie
 
 
 @pytest.mark.parametrize(("name", "wire"), [("Person, émigré", "Person___migr_"), ("", "schema"), ("x" * 70, "x" * 64)])
-def test_the_name_of_a_schema_goes_out_as_servers_take_it(name: str, wire: str) -> None:
+def test_the_name_of_a_schema_is_changed_to_one_that_servers_accept(name: str, wire: str) -> None:
     server, response = ask(user(ContentPart.text("?"), response_format=JsonSchema(name, SCHEMA, strict=False)))
     assert server.requests[0].json["response_format"]["json_schema"]["name"] == wire
     assert [(notice.code, notice.path) for notice in response.notices] == [("changed_parameter", "response_format")]
 
 
-def test_what_the_wire_cannot_carry_is_noticed_or_refused() -> None:
+def test_parts_that_cannot_be_sent_have_notices_or_are_refused() -> None:
     bitmap, empty = ContentPart.image("image/bmp", "Qk0="), ContentPart.text("")
     broken, bucket = ContentPart.image("image/png", "?!"), ContentPart.image_url("gs://bucket/a.png")
     foreign = ReasoningPart("hm", State(Origin("anthropic"), {"signature": "sig"}))
@@ -222,7 +222,7 @@ def test_what_the_wire_cannot_carry_is_noticed_or_refused() -> None:
     assert len(refused.value.notices) == 5
 
 
-def test_a_compatible_server_gets_its_own_reasoning_back_where_it_wants_it() -> None:
+def test_a_compatible_server_gets_its_own_reasoning_back_in_its_field() -> None:
     own = ReasoningPart("hm", State(Origin("openai"), {"reasoning": ""}))
     request = ChatRequest([Message.user("?"), Message.assistant([own, ContentPart.text("so")]), Message.user("!")])
     assert body(request)["messages"][1] == {"role": "assistant", "content": "so", "reasoning": "hm"}
@@ -234,7 +234,7 @@ def test_a_compatible_server_gets_its_own_reasoning_back_where_it_wants_it() -> 
 
 
 @pytest.mark.parametrize(("data", "field"), [({"reasoning": ""}, ""), ({"encrypted_content": "x"}, None)])
-def test_reasoning_that_a_server_takes_in_no_field_is_left_out_with_a_notice(data: Any, field: str | None) -> None:
+def test_reasoning_without_a_field_is_left_out_with_a_notice(data: Any, field: str | None) -> None:
     own = ReasoningPart("hm", State(Origin("openai"), data))
     request = ChatRequest([Message.user("?"), Message.assistant([own, ContentPart.text("so")]), Message.user("!")])
     server, response = ask(request, reasoning_field=field)
@@ -245,7 +245,7 @@ def test_reasoning_that_a_server_takes_in_no_field_is_left_out_with_a_notice(dat
 @pytest.mark.parametrize(
     "url", ["nonsense", "ftp://host/v1", "http://", "http://host:99999/v1", "http://user:pw@host", "http://h/v1?x=1"]
 )
-def test_a_base_url_that_is_none_is_refused_at_once(url: str) -> None:
+def test_an_invalid_base_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(ConfigurationError, match="base_url") as refused:
         OpenAI("m", api_key="k", base_url=url)
     assert "pw" not in str(refused.value)
@@ -286,7 +286,7 @@ def test_cache_marks_are_breakpoints_of_models_that_have_them() -> None:
     ]
 
 
-def test_cache_marks_are_noted_where_a_model_has_none_and_refused_where_strict() -> None:
+def test_cache_marks_have_notices_if_a_model_has_none_and_a_strict_request_is_refused() -> None:
     server, response = ask(ChatRequest(MARKED[:2]))
     assert server.requests[0].json["messages"][1] == {"role": "user", "content": "Hi"}
     assert [notice.code for notice in response.notices] == ["unsupported_parameter"] * 2
