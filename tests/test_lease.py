@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tako.errors import AuthenticationError, TransportError
-from tako.kit.lease import PACE, REST, Lease, Stage, sent_again
+from tako.kit.lease import REFUSAL_LIFETIME, RETRY_INTERVAL, Lease, Stage, send_with_renewal
 
 HANG = 120.0
 NAME = "tako-test-lease"
@@ -107,7 +107,7 @@ def test_an_early_fetch_that_fails_harms_nobody_and_is_tried_again_after_a_while
             assert await source.hundred() == {1}
             await source.landed()
         assert source.asked == 2
-        source.now += PACE
+        source.now += RETRY_INTERVAL
         await source.lease.get()
         await source.landed()
         assert source.asked == 3
@@ -119,7 +119,7 @@ def test_an_early_fetch_that_fails_harms_nobody_and_is_tried_again_after_a_while
 async def test_a_refusal_answers_all_who_come_within_a_second(source):
     source.failure = AuthenticationError("revoked")
     assert await source.hundred() == {AuthenticationError}
-    source.now += REST - 0.1
+    source.now += REFUSAL_LIFETIME - 0.1
     assert await source.hundred() == {AuthenticationError}
     assert source.asked == 1
     source.now += 0.1
@@ -147,7 +147,7 @@ async def test_where_there_is_no_other_value_the_source_is_not_asked_again_at_on
     source.only = await source.lease.get()
     assert {await source.lease.replace(source.only) for _ in range(100)} == {source.only}
     assert source.asked == 2
-    source.now += REST
+    source.now += REFUSAL_LIFETIME
     source.only = None
     assert (await source.lease.replace(source.lease.held)).number == 3
 
@@ -173,5 +173,5 @@ def test_a_refused_request_is_sent_once_more_if_there_are_other_credentials(othe
         return others
 
     with pytest.raises(AuthenticationError, match="refused"):
-        asyncio.run(sent_again(send, renewed))
+        asyncio.run(send_with_renewal(send, renewed))
     assert len(tries) == sent

@@ -26,7 +26,7 @@ from tako.kit.encoding import encode
 from tako.kit.failures import name_request
 from tako.kit.keys import scrub
 from tako.kit.lines import BOM
-from tako.kit.schemas.own import OwnNames, with_own_names
+from tako.kit.schemas.own import OwnNamesDecoder, with_own_names
 from tako.kit.tagged import Tagged, split_reply
 from tako.notices import BLOCKED, EMPTY_REPLY, FINISH_MISSING, LOST_PART, is_loss
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
@@ -176,7 +176,7 @@ def stream_through(
 def _adapted(decoding: StreamDecoder, provider: HttpProvider, exchange: Exchange) -> StreamDecoder:
     """Return a decoder whose calls have their tools' own names, and whose reasoning isn't in the text."""
     context = exchange.context
-    named = OwnNames(decoding, context) if context.own_names or context.own_properties else decoding
+    named = OwnNamesDecoder(decoding, context) if context.own_names or context.own_properties else decoding
     return named if provider.reasoning_tags is None else Tagged(named, provider.reasoning_tags, context.origin)
 
 

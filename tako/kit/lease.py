@@ -23,9 +23,9 @@ from tako.kit.single_flight import SingleFlight
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-PACE = 10.0
+RETRY_INTERVAL = 10.0
 """Seconds from a fetch that brought nothing to the next one while the old value still holds."""
-REST = 1.0
+REFUSAL_LIFETIME = 1.0
 """Seconds for which a refusal answers all who have no valid value: asked at once, the source would refuse again."""
 
 T = TypeVar("T")
@@ -59,69 +59,71 @@ class Lease(Generic[T]):
         self._fetch = fetch
         self._stage = stage
         self._clock = clock
-        self._flight = SingleFlight(self._next, name)
-        self._unwanted: T | None = None
-        self._early_from = -inf
-        self._verdict: tuple[float, AuthenticationError | None] = -inf, None
+        self._flight = SingleFlight(self._fetch_next, name)
+        self._replaced: T | None = None
+        self._renew_from = -inf
+        self._last_refusal: tuple[float, AuthenticationError | None] = -inf, None
         self.held: T | None = None
         """The value at hand, whatever its stage."""
 
     async def get(self) -> T:
         """Return a valid value; raises what ``fetch`` raises."""
-        held = self.held
-        if held is None:
+        value = self.held
+        if value is None:
             return await self.replace(None)
-        stage = self._stage(held)
+        stage = self._stage(value)
         if stage is Stage.ENDED:
-            return await self.replace(held)
-        if stage is Stage.ENDING and self._clock() >= self._early_from:
-            self._unwanted = held
+            return await self.replace(value)
+        if stage is Stage.ENDING and self._clock() >= self._renew_from:
+            self._replaced = value
             self._flight.start()
-        return held
+        return value
 
     async def replace(self, old: T | None) -> T:
         """Return another value than ``old``, or ``old`` where there is none; raises what ``fetch`` raises.
 
         One fetch serves all who ask at once, and so does its failure.
         """
-        held = self.held
-        if held is not None and held is not old:
-            return held
-        until, refusal = self._verdict
-        if self._clock() < until:
+        value = self.held
+        if value is not None and value is not old:
+            return value
+        valid_until, refusal = self._last_refusal
+        if self._clock() < valid_until:
             if refusal is not None:
                 raise copy(refusal) from refusal.__cause__
-            if held is not None:
-                return held
-        self._unwanted = old
+            if value is not None:
+                return value
+        self._replaced = old
         return await self._flight.result()
 
-    def _next(self) -> T:
+    def _fetch_next(self) -> T:
         """Fetch, in the flight's thread."""
         old = self.held
-        if old is not None and old is not self._unwanted:
+        if old is not None and old is not self._replaced:
             return old  # somebody was faster
         try:
-            made = self._fetch(old)
+            value = self._fetch(old)
         except TakoError as error:
-            self._early_from = self._clock() + PACE
+            self._renew_from = self._clock() + RETRY_INTERVAL
             if isinstance(error, AuthenticationError):
-                self._verdict = self._clock() + REST, error
+                self._last_refusal = self._clock() + REFUSAL_LIFETIME, error
             raise
-        if made is old:
-            self._early_from = self._clock() + PACE
-            self._verdict = self._clock() + REST, None
+        if value is old:
+            self._renew_from = self._clock() + RETRY_INTERVAL
+            self._last_refusal = self._clock() + REFUSAL_LIFETIME, None
         else:
-            self._verdict = -inf, None
-        self.held = made
-        return made
+            self._last_refusal = -inf, None
+        self.held = value
+        return value
 
 
-async def sent_again(send: Callable[[], Awaitable[T]], renewed: Callable[[AuthenticationError], Awaitable[bool]]) -> T:
-    """Send a request; where it is refused and ``renewed(refusal)`` finds other credentials, once more with those."""
+async def send_with_renewal(
+    send: Callable[[], Awaitable[T]], renew: Callable[[AuthenticationError], Awaitable[bool]]
+) -> T:
+    """Send a request. If it's refused and ``renew(refusal)`` finds other credentials, send it once more."""
     try:
         return await send()
     except AuthenticationError as refusal:
-        if not await renewed(refusal):
+        if not await renew(refusal):
             raise
     return await send()

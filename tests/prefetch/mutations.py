@@ -149,12 +149,12 @@ MUTATIONS = (
     Mutation(
         "resolve again to connect",
         "network",
-        "dialled = addresses[:MAX_DIALLED]",
-        "dialled = await self._addresses(port)",
+        "tried = addresses[:MAX_TRIED]",
+        "tried = await self._addresses(port)",
     ),
-    Mutation("no fail-over", "network", "MAX_DIALLED = 8", "MAX_DIALLED = 1"),
-    Mutation("dial every address", "network", "MAX_DIALLED = 8", "MAX_DIALLED = 800"),
-    Mutation("one dead address takes all the time", "network", "if others else None", "if False else None"),
+    Mutation("no fail-over", "network", "MAX_TRIED = 8", "MAX_TRIED = 1"),
+    Mutation("dial every address", "network", "MAX_TRIED = 8", "MAX_TRIED = 800"),
+    Mutation("one dead address takes all the time", "network", "if remaining else None", "if False else None"),
     Mutation(
         "answers that are no address are skipped",
         "network",
@@ -170,8 +170,8 @@ MUTATIONS = (
     Mutation(
         "hops after the first are trusted",
         "fetch",
-        "answer = await _ask(url, policy, types, network)",
-        "answer = await _ask(url, UrlPrefetch(allow_private_ips=True) if trail.hops else policy, types, network)",
+        "answer = await _request(url, policy, types, network)",
+        "answer = await _request(url, UrlPrefetch(allow_private_ips=True) if trail.hops else policy, types, network)",
     ),
     Mutation("no deadline", "fetch", "anyio.fail_after(policy.timeout)", "anyio.fail_after(None)"),
     Mutation(
@@ -184,8 +184,8 @@ MUTATIONS = (
     Mutation(
         "errors carry their cause",
         "fetch",
-        "raise outcome.as_error(trail.asked, trail.hops, what)",
-        "raise outcome.as_error(trail.asked, trail.hops, what) from outcome",
+        "raise outcome.as_error(trail.requested_host, trail.hops, kind)",
+        "raise outcome.as_error(trail.requested_host, trail.hops, kind) from outcome",
     ),
     Mutation(
         "errors say what the library said",
@@ -219,12 +219,12 @@ MUTATIONS = (
     Mutation(
         "types by their beginning", "response", "_MEDIA_TYPE.fullmatch(values[0])", "_MEDIA_TYPE.match(values[0])"
     ),
-    Mutation("no magic bytes", "response", "if fits and self._size:", "if True:"),
+    Mutation("no magic bytes", "response", "if matches and self._size:", "if True:"),
     Mutation(
         "any image for any other",
         "response",
-        "agrees(self._declared, self._head) if found",
-        "True if found",
+        "agrees(self._declared, self._head) if detected",
+        "True if detected",
     ),
 )
 

@@ -20,7 +20,7 @@ from tako.kit.schemas import (
     OLLAMA,
     OPENAI,
     PLAIN,
-    adapted,
+    adapt_schema,
     without_added_nulls,
 )
 from tests.schemas import refusals
@@ -53,11 +53,11 @@ LINKED = {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}}
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_the_schema_of_a_tool_is_one_that_the_vendor_takes(kind: str, vendor: str) -> None:
     before = deepcopy(SCHEMAS[kind])
-    found = adapted(SCHEMAS[kind], TOOLS[vendor])
+    found = adapt_schema(SCHEMAS[kind], TOOLS[vendor])
     assert SCHEMAS[kind] == before
-    if not found.unfit:
+    if not found.reason_unfit:
         assert refusals.tool(vendor, found.schema) is None
-    assert not found.unfit or kind == "a loop of references"
+    assert not found.reason_unfit or kind == "a loop of references"
 
 
 @pytest.mark.parametrize("vendor", STRICT)
@@ -66,9 +66,9 @@ def test_a_strict_schema_is_one_that_the_vendor_takes_or_is_known_to_fit_in_no_w
     before = deepcopy(SCHEMAS[kind])
     for rules in STRICT[vendor]:
         assert rules is not None
-        found = adapted(SCHEMAS[kind], rules)
+        found = adapt_schema(SCHEMAS[kind], rules)
         assert SCHEMAS[kind] == before
-        if found.unfit:
+        if found.reason_unfit:
             assert found.schema is SCHEMAS[kind]
         else:
             assert refusals.strict(vendor, found.schema) is None
@@ -77,31 +77,31 @@ def test_a_strict_schema_is_one_that_the_vendor_takes_or_is_known_to_fit_in_no_w
 @pytest.mark.parametrize("kind", ["plain", "optional", "told apart", "limits", "draft 4", "draft 7", "a pointer"])
 def test_the_schemas_that_types_have_are_strict_at_every_vendor(kind: str) -> None:
     for rules in STRICT.values():
-        assert [adapted(SCHEMAS[kind], one).unfit for one in rules if one is not None] == ["", ""]
+        assert [adapt_schema(SCHEMAS[kind], one).reason_unfit for one in rules if one is not None] == ["", ""]
 
 
 @pytest.mark.parametrize("kind", TOO_LARGE)
 def test_a_schema_that_would_grow_without_end_goes_out_as_it_is(kind: str) -> None:
-    found = adapted(TOO_LARGE[kind], OLLAMA.tools)
-    assert (found.schema, found.unfit) == (TOO_LARGE[kind], "it is too large")
+    found = adapt_schema(TOO_LARGE[kind], OLLAMA.tools)
+    assert (found.schema, found.reason_unfit) == (TOO_LARGE[kind], "it is too large")
 
 
 def test_a_schema_that_fits_is_the_callers_own() -> None:
     for kind in ("plain", "closed", "optional"):
         for rules in (OPENAI.tools, ANTHROPIC.tools, PLAIN.output, MISTRAL.tools):
-            assert adapted(SCHEMAS[kind], rules).schema is SCHEMAS[kind]
+            assert adapt_schema(SCHEMAS[kind], rules).schema is SCHEMAS[kind]
 
 
 def test_a_schema_that_was_changed_meanwhile_is_looked_at_again() -> None:
     schema: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
-    assert list(adapted(schema, OPENAI.output).schema["properties"]) == ["a"]
+    assert list(adapt_schema(schema, OPENAI.output).schema["properties"]) == ["a"]
     schema["properties"]["b"] = {"type": "string"}
-    assert list(adapted(schema, OPENAI.output).schema["properties"]) == ["a", "b"]
+    assert list(adapt_schema(schema, OPENAI.output).schema["properties"]) == ["a", "b"]
 
 
 def test_what_is_not_json_is_left_to_who_encodes_it() -> None:
     schema = {"type": "object", "x": object()}
-    assert adapted(schema, OPENAI.output).schema is schema
+    assert adapt_schema(schema, OPENAI.output).schema is schema
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_what_is_not_json_is_left_to_who_encodes_it() -> None:
     ],
 )
 def test_what_is_written_in_another_form(schema: Any, rules: Rules, expected: Any, losses: tuple[str, ...]) -> None:
-    found = adapted(schema, rules)
+    found = adapt_schema(schema, rules)
     assert (found.schema, found.losses) == (expected, losses)
 
 
@@ -235,9 +235,12 @@ def values(draw: st.DrawFn, schema: Any, root: Any) -> Any:
 def test_a_reply_that_fits_the_strict_form_fits_the_callers_schema(
     rules: Rules, schema: Any, data: st.DataObject
 ) -> None:
-    found = adapted(schema, rules)
+    found = adapt_schema(schema, rules)
     assume(
-        not found.unfit and "type" not in found.losses and "const" not in found.losses and "enum" not in found.losses
+        not found.reason_unfit
+        and "type" not in found.losses
+        and "const" not in found.losses
+        and "enum" not in found.losses
     )
     if "oneOf" in str(found.schema):
         return  # Mistral takes it; the drawer doesn't

@@ -19,7 +19,7 @@ from tako.kit.families import Rules, rules_of
 from tako.kit.fetching import encode_fetched
 from tako.kit.http import CallOptions, HttpOptions, HttpProvider
 from tako.kit.keys import find_key
-from tako.kit.lease import sent_again
+from tako.kit.lease import send_with_renewal
 from tako.kit.listing import decode_models, fetch_json, fetch_token_count
 from tako.kit.models import ModelTable
 from tako.parts import Part, ReasoningPart
@@ -190,7 +190,7 @@ class Bedrock(HttpProvider):
             error.args = (f"{error.args[0]} (the credentials are of {source}; renew or correct them)",)
             return False
 
-        return await sent_again(partial(super().send, url, body, **call), renew)
+        return await send_with_renewal(partial(super().send, url, body, **call), renew)
 
     def hide(self, text: str) -> str:
         """Remove all secrets from a text. AWS quotes the session token when it refuses a signature."""

@@ -12,7 +12,7 @@ from tako.kit import messages
 from tako.kit.addresses import check_url
 from tako.kit.checks import check_text, explicit
 from tako.kit.keys import Secret, find_key
-from tako.kit.lease import sent_again
+from tako.kit.lease import send_with_renewal
 from tako.kit.listing import fetch_models
 from tako_vertex.claude import capabilities_of, chat_claude, check_same_wire, is_claude, stream_claude
 from tako_vertex.credentials import CredentialSource, check_credentials
@@ -174,7 +174,7 @@ class Vertex(GenerateContentProvider):
             except TakoError as renewal_error:
                 raise error from renewal_error
 
-        return await sent_again(send, renew)
+        return await send_with_renewal(send, renew)
 
 
 def _secret(value: str | None, option: str, owner: str) -> Secret | None:

@@ -144,7 +144,7 @@ def _format(response_format: str | JsonSchema, context: PartContext) -> dict[str
 
 def json_mode_instruction(request: ChatRequest, context: PartContext, dialect: Dialect) -> str:
     """Return what to begin with where JSON mode wants its name in the prompt and nothing has it, "" elsewhere."""
-    if request.response_format != "json" or not dialect.wire.says_json or _says_json(request):
+    if request.response_format != "json" or not dialect.wire.needs_json_in_prompt or _says_json(request):
         return ""
     context.notice(
         notices.ADDED_TURN, f"{ASK_FOR_JSON!r} was added to the system's text: JSON mode needs that word", ""

@@ -12,7 +12,7 @@ import httpcore
 
 from tako.errors import ConfigurationError, UrlPrefetchError
 from tako.kit.prefetch.network import GuardedBackend, Network
-from tako.kit.prefetch.response import read_answer, redirect_of
+from tako.kit.prefetch.response import read_file, redirect_of
 from tako.kit.prefetch.rules import Refusal
 from tako.kit.prefetch.url import Url, follow, parse_url, shown_host
 from tako.kit.tls import tls_context
@@ -69,8 +69,8 @@ async def fetch_image(url: str, policy: UrlPrefetch, *, network: Network = _SYST
     ``network`` is for tests. The error holds nothing of the answer, no address that was resolved, and no cause: what
     the libraries underneath raise is full of both.
     """
-    found = await _fetch(url, policy, IMAGE_TYPES, "image", network)
-    return ImagePart(found.mime, found.data_b64)
+    file = await _fetch(url, policy, IMAGE_TYPES, "image", network)
+    return ImagePart(file.mime, file.data_b64)
 
 
 async def fetch_file(
@@ -81,8 +81,12 @@ async def fetch_file(
     ``mime``: the type that it has to be declared as; None takes every type of ``FILE_TYPES``. The part has the declared
     type, with which the first bytes have to agree. Each kind has its own limit.
     """
-    wanted = plain_type(mime) if mime is not None else None
-    types = [known for known in FILE_TYPES if wanted is None or plain_type(known) == wanted]
+    required_type = plain_type(mime) if mime is not None else None
+    types = [
+        declared_type
+        for declared_type in FILE_TYPES
+        if required_type is None or plain_type(declared_type) == required_type
+    ]
     return await _fetch(url, policy, types, "file", network)
 
 
@@ -91,8 +95,8 @@ async def fetch_images(urls: Sequence[str], policy: UrlPrefetch, *, network: Net
 
     The first refusal cancels the rest and is the UrlPrefetchError that is raised.
     """
-    found = await fetch_files([ImageUrlPart(url) for url in urls], policy, network=network)
-    return [ImagePart(image.mime, image.data_b64) for image in found]
+    files = await fetch_files([ImageUrlPart(url) for url in urls], policy, network=network)
+    return [ImagePart(image.mime, image.data_b64) for image in files]
 
 
 async def fetch_files(
@@ -103,7 +107,7 @@ async def fetch_files(
     fetched: dict[tuple[str, str | None], ImagePart | FilePart] = {}
     refused: list[UrlPrefetchError] = []
     limiter = anyio.CapacityLimiter(MAX_AT_ONCE)
-    wanted = [(part.url, part.mime if isinstance(part, FileUrlPart) else "image/*") for part in parts]
+    keys = [(part.url, part.mime if isinstance(part, FileUrlPart) else "image/*") for part in parts]
 
     async def fetch(url: str, mime: str | None) -> None:
         async with limiter:
@@ -117,21 +121,21 @@ async def fetch_files(
                 group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
-        for url, mime in dict.fromkeys(wanted):
+        for url, mime in dict.fromkeys(keys):
             group.start_soon(fetch, url, mime)
     if refused:
         raise refused[0]
-    return [fetched[key] for key in wanted]
+    return [fetched[key] for key in keys]
 
 
 async def _fetch(
-    url: str, policy: UrlPrefetch, types: Collection[str], what: str, network: Network
+    url: str, policy: UrlPrefetch, types: Collection[str], kind: str, network: Network
 ) -> ImagePart | FilePart:
     _check_policy(policy)
     trail = _Trail(url)
     outcome = await _outcome(url, policy, types, network, trail)
     if isinstance(outcome, Refusal):
-        raise outcome.as_error(trail.asked, trail.hops, what)
+        raise outcome.as_error(trail.requested_host, trail.hops, kind)
     return outcome
 
 
@@ -159,7 +163,7 @@ async def _follow(
     """Ask, and ask again where a redirect leads; every hop passes every rule."""
     while True:
         trail.host = str(url.host)
-        answer = await _ask(url, policy, types, network)
+        answer = await _request(url, policy, types, network)
         if not isinstance(answer, bytes):
             return answer
         if trail.hops == MAX_REDIRECTS:
@@ -169,7 +173,9 @@ async def _follow(
         trail.hops += 1
 
 
-async def _ask(url: Url, policy: UrlPrefetch, types: Collection[str], network: Network) -> ImagePart | FilePart | bytes:
+async def _request(
+    url: Url, policy: UrlPrefetch, types: Collection[str], network: Network
+) -> ImagePart | FilePart | bytes:
     """Make one request on a connection of its own; return the file, or the Location of a redirect."""
     if url.scheme != "https" and not policy.allow_http:
         raise Refusal("http", "its URL isn't https", option="allow_http=True")
@@ -186,7 +192,7 @@ async def _ask(url: Url, policy: UrlPrefetch, types: Collection[str], network: N
     try:
         async with connection.stream("GET", parts, headers=headers) as response:
             location = redirect_of(response)
-            return await read_answer(response, policy, types, backend.aclose) if location is None else location
+            return await read_file(response, policy, types, backend.aclose) if location is None else location
     finally:
         await backend.aclose()
 
@@ -204,8 +210,8 @@ def _refusal(error: Exception, policy: UrlPrefetch) -> Refusal:
         case Refusal():
             return error
         case TimeoutError():
-            why = f"it took longer than {policy.timeout:g} s"
-            return Refusal("timeout", why, option="timeout", remedy="a longer timeout")
+            message = f"it took longer than {policy.timeout:g} s"
+            return Refusal("timeout", message, option="timeout", remedy="a longer timeout")
         case httpcore.ConnectError():  # TCP is dialled by GuardedBackend, which lets none out: what is left is TLS
             cause = error.__cause__
             reason = cause.verify_message.partition(",")[0] if isinstance(cause, ssl.SSLCertVerificationError) else ""
@@ -222,10 +228,10 @@ def _check_policy(policy: object) -> None:
 
 
 class _Trail:
-    """Where a fetch is, for the audit log and the error. ``asked`` is the host of the URL that the caller gave."""
+    """Where a fetch is, for the audit log and the error. ``requested_host`` is the host of the caller's URL."""
 
     def __init__(self, url: object) -> None:
-        self.asked = self.host = shown_host(url)
+        self.requested_host = self.host = shown_host(url)
         self.hops = 0
         self._since = time.perf_counter()
 

@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
     from tako.url_prefetch import Address, UrlPrefetch
 
-MAX_DIALLED = 8
+MAX_TRIED = 8
 """Of a name's addresses, how many are tried. All of them are judged."""
 
 
 async def resolve(host: str, port: int) -> list[str]:
     """Ask the system's resolver (files, DNS, whatever it is set up for) once; raise OSError where it knows nothing."""
-    found = await anyio.to_thread.run_sync(_getaddrinfo, host, port, abandon_on_cancel=True)
-    return list(dict.fromkeys(found))
+    addresses = await anyio.to_thread.run_sync(_getaddrinfo, host, port, abandon_on_cancel=True)
+    return list(dict.fromkeys(addresses))
 
 
 def _getaddrinfo(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    return [str(sockaddr[0]) for _, _, _, _, sockaddr in found]
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return [str(sockaddr[0]) for _, _, _, _, sockaddr in entries]
 
 
 class Network(NamedTuple):
@@ -70,11 +70,13 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         addresses = await self._addresses(port)
         for address in addresses:
             check_address(address, self._host, self._policy)
-        dialled = addresses[:MAX_DIALLED]
-        for index, address in enumerate(dialled):
-            left = anyio.current_effective_deadline() - anyio.current_time()
-            others = len(dialled) - index - 1
-            share = left / (others + 1) if others else None  # one dead address must not cost the others their time
+        tried = addresses[:MAX_TRIED]
+        for index, address in enumerate(tried):
+            seconds_left = anyio.current_effective_deadline() - anyio.current_time()
+            remaining = len(tried) - index - 1
+            share = (
+                seconds_left / (remaining + 1) if remaining else None
+            )  # one dead address must not cost the others their time
             with suppress(OSError, httpcore.NetworkError, httpcore.TimeoutException), anyio.fail_after(share):
                 stream = await self._network.tcp.connect_tcp(str(address), port)
                 self._opened.append(stream)

@@ -36,7 +36,7 @@ def redirect_of(response: httpcore.Response) -> bytes | None:
     return locations[0]
 
 
-async def read_answer(
+async def read_file(
     response: httpcore.Response, policy: UrlPrefetch, types: Collection[str], hang_up: Callable[[], Awaitable[None]]
 ) -> ImagePart | FilePart:
     """Check the status and the headers, then read, check and encode the body. Memory: under 2 x its limit."""
@@ -51,7 +51,7 @@ async def read_answer(
     refusal: Refusal | None = None
     try:
         async for chunk in response.aiter_stream():
-            refusal = refusal or body.wrong_with(chunk)
+            refusal = refusal or body.problem_with(chunk)
             if refusal:  # httpcore's generators are let run out, which they do at once: trio warns of abandoned ones
                 await hang_up()
             else:
@@ -112,9 +112,9 @@ class _Body:
         self._limit = limit
         self._size = 0
         self._head = b""
-        self._rest = b""
+        self._pending = b""
 
-    def wrong_with(self, chunk: bytes) -> Refusal | None:
+    def problem_with(self, chunk: bytes) -> Refusal | None:
         """Count a piece; return what is wrong with the body so far."""
         self._size += len(chunk)
         if self._size > self._limit:
@@ -124,15 +124,15 @@ class _Body:
 
     def mismatch(self) -> Refusal | None:
         """Return the refusal of a body whose first bytes are of another type, or of none if the type has its own."""
-        found = media_type(self._head)
-        fits = agrees(self._declared, self._head) if found else not has_magic(self._declared)
-        if fits and self._size:
+        detected = media_type(self._head)
+        matches = agrees(self._declared, self._head) if detected else not has_magic(self._declared)
+        if matches and self._size:
             return None
         return Refusal("magic", f"the answer is declared as {self._declared}, but its first bytes don't match that")
 
     def encode(self, chunk: bytes, *, last: bool = False) -> str:
         """Return what of the body can be encoded by now."""
-        data = self._rest + chunk
-        whole = len(data) if last else len(data) - len(data) % 3
-        self._rest = data[whole:]
-        return binascii.b2a_base64(data[:whole], newline=False).decode("ascii")
+        data = self._pending + chunk
+        length = len(data) if last else len(data) - len(data) % 3
+        self._pending = data[length:]
+        return binascii.b2a_base64(data[:length], newline=False).decode("ascii")

@@ -34,21 +34,21 @@ RULES: tuple[str, ...] = get_args(Rule)
 
 
 class Refusal(Exception):  # noqa: N818 - it is what was decided; fetch.py makes the error of it
-    """A rule's verdict on its way out. ``why`` is ours: it holds nothing of the answer and no resolved address.
+    """What a rule refused. ``reason`` has nothing of the response in it, and no resolved address.
 
     ``option`` is what `UrlPrefetchError.option` will be, ``remedy`` the same in words where there is more to say.
     """
 
-    def __init__(self, rule: Rule, why: str, *, option: str | None = None, remedy: str = "") -> None:
-        super().__init__(why)
+    def __init__(self, rule: Rule, reason: str, *, option: str | None = None, remedy: str = "") -> None:
+        super().__init__(reason)
         self.rule = rule
-        self.why = why
+        self.reason = reason
         self.option = option
         self.remedy = remedy or option
 
-    def as_error(self, host: str, hops: int, what: str) -> UrlPrefetchError:
+    def as_error(self, host: str, hops: int, kind: str) -> UrlPrefetchError:
         """Make the error that the caller sees. ``host`` is that of the URL that the caller gave, at every hop."""
-        where = f"after redirect {hops} (the log tako.prefetch names each hop) " if hops else ""
-        permit = f"; {self.remedy} would allow it" if self.remedy else ""
-        text = f"can't fetch the {what} from {host or 'its URL'}: {where}{self.why} (rule: {self.rule}){permit}"
+        hop = f"after redirect {hops} (the log tako.prefetch names each hop) " if hops else ""
+        remedy = f"; {self.remedy} would allow it" if self.remedy else ""
+        text = f"can't fetch the {kind} from {host or 'its URL'}: {hop}{self.reason} (rule: {self.rule}){remedy}"
         return UrlPrefetchError(text, rule=self.rule, host=host or None, option=self.option)

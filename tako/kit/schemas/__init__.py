@@ -5,7 +5,7 @@
 - A ``Wire`` says what a vendor takes: ``OPENAI``, ``AZURE``, ``ANTHROPIC``, ``CONVERSE``, ``NOVA``, ``GEMINI``,
   ``MISTRAL`` and ``OLLAMA``; ``PLAIN`` is for servers that take everything. Make your own of one by
   ``msgspec.structs.replace(OPENAI, …)``.
-- ``adapted(schema, rules)`` makes one schema fit: ``adapted(schema, OPENAI.output)`` is its strict form.
+- ``adapt_schema(schema, rules)`` makes one schema fit: ``adapt_schema(schema, OPENAI.output)`` is its strict form.
 - ``without_added_nulls(value, schema)`` takes out of a reply the nulls that strict modes made of optional properties.
 
 For typed replies: put the schema of the type into ``JsonSchema(name, schema)`` and ask. The provider writes it as its
@@ -13,10 +13,10 @@ vendor wants it, or puts it into the system's text. Wrap lists and unions in an 
 root. Before you check the reply, call ``without_added_nulls(data, schema)`` with your own schema.
 """
 
-from tako.kit.schemas.adapted import Adapted, adapted
-from tako.kit.schemas.own import OwnNames, with_own_names
+from tako.kit.schemas.adapted import AdaptedSchema, adapt_schema
+from tako.kit.schemas.own import OwnNamesDecoder, with_own_names
 from tako.kit.schemas.request import adapt
-from tako.kit.schemas.rules import Rules, Unfit
+from tako.kit.schemas.rules import Rules, UnsupportedSchema
 from tako.kit.schemas.tool_names import Names
 from tako.kit.schemas.wires import ANTHROPIC, AZURE, CONVERSE, GEMINI, MISTRAL, NOVA, OLLAMA, OPENAI, PLAIN, Wire
 from tako.schema.nulls import without_added_nulls
@@ -31,14 +31,14 @@ __all__ = [
     "OLLAMA",
     "OPENAI",
     "PLAIN",
-    "Adapted",
+    "AdaptedSchema",
     "Names",
-    "OwnNames",
+    "OwnNamesDecoder",
     "Rules",
-    "Unfit",
+    "UnsupportedSchema",
     "Wire",
     "adapt",
-    "adapted",
+    "adapt_schema",
     "with_own_names",
     "without_added_nulls",
 ]

@@ -12,75 +12,75 @@ if TYPE_CHECKING:
 
     from tako.schema.normal_form import Schema
 
-ANNOTATIONS = frozenset(("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"))
-"""Words that limit nothing; of two the first is kept."""
+ANNOTATION_KEYWORDS = frozenset(("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"))
+"""Keywords that limit nothing; of two values the first is kept."""
 TYPES: dict[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 """How the types of values are called; those of objects and arrays are not among them."""
-LIMITS = {
+TIGHTER_LIMIT = {
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), min),
 }
-"""Words of numbers, and which of two numbers is the tighter limit."""
+"""Keywords of numbers, and which of two numbers is the tighter limit."""
 
 
-def both(one: Schema, two: Schema, lose: Callable[[str], None]) -> Schema:
-    """Return a schema for what both of two hold for; ``lose(word)`` hears of words of the second that don't fit in."""
-    made = dict(one)
-    for word, value in two.items():
-        if word not in made:
-            made[word] = value
-        elif made[word] != value and word not in ANNOTATIONS:
-            made[word] = _joined(word, made[word], value, lose)
-    if "enum" in made and ("type" in made or "const" in made):
-        values = [value for value in made["enum"] if _fits(value, made)]
+def all_of(first: Schema, second: Schema, note_loss: Callable[[str], None]) -> Schema:
+    """Return a schema for what fits two; ``note_loss(keyword)`` gets keywords of the second that can't be kept."""
+    combined = dict(first)
+    for keyword, value in second.items():
+        if keyword not in combined:
+            combined[keyword] = value
+        elif combined[keyword] != value and keyword not in ANNOTATION_KEYWORDS:
+            combined[keyword] = _combine(keyword, combined[keyword], value, note_loss)
+    if "enum" in combined and ("type" in combined or "const" in combined):
+        values = [value for value in combined["enum"] if is_allowed(value, combined)]
         if not values:
-            lose("enum")
-        made["enum"] = values or made["enum"]
-    return made
+            note_loss("enum")
+        combined["enum"] = values or combined["enum"]
+    return combined
 
 
-def _fits(value: Any, schema: Schema) -> bool:
+def is_allowed(value: Any, schema: Schema) -> bool:
     """Whether a value is of the type, and is the constant, that stand beside ``enum``."""
     kinds = [schema["type"]] if isinstance(schema.get("type"), str) else as_array(schema.get("type"))
     kind = TYPES.get(type(value), "object")
-    of_type = kinds is None or kind in kinds or (kind == "integer" and "number" in kinds)
-    return of_type and ("const" not in schema or schema["const"] == value)
+    has_type = kinds is None or kind in kinds or (kind == "integer" and "number" in kinds)
+    return has_type and ("const" not in schema or schema["const"] == value)
 
 
-def _joined(word: str, one: Any, two: Any, lose: Callable[[str], None]) -> Any:
-    items, more = as_array(one), as_array(two)
-    fields, others = as_object(one), as_object(two)
-    made: Any = None
-    if word == "required" and items is not None and more is not None:
-        made = list(dict.fromkeys([*items, *more]))
-    elif word == "properties" and fields is not None and others is not None:
-        shared = {name: both(fields[name], others[name], lose) for name in fields if name in others}
-        made = {**fields, **others, **shared}
-    elif word == "items" and fields is not None and others is not None:
-        made = both(fields, others, lose)
-    elif word == "additionalProperties":  # a closed object that is extended is meant to have the other's properties
-        made = two if one is True else one
-    elif word == "type":
-        made = _types(one, two)
-    elif word == "enum" and items is not None and more is not None:
-        made = [value for value in items if value in more]
-    elif word in LIMITS and isinstance(one, int | float) and isinstance(two, int | float):
-        made = LIMITS[word](one, two)
-    if made is None or made == []:
-        lose(word)
-        return one
-    return made
+def _combine(keyword: str, first: Any, second: Any, note_loss: Callable[[str], None]) -> Any:
+    items, other_items = as_array(first), as_array(second)
+    fields, other_fields = as_object(first), as_object(second)
+    combined: Any = None
+    if keyword == "required" and items is not None and other_items is not None:
+        combined = list(dict.fromkeys([*items, *other_items]))
+    elif keyword == "properties" and fields is not None and other_fields is not None:
+        shared = {name: all_of(fields[name], other_fields[name], note_loss) for name in fields if name in other_fields}
+        combined = {**fields, **other_fields, **shared}
+    elif keyword == "items" and fields is not None and other_fields is not None:
+        combined = all_of(fields, other_fields, note_loss)
+    elif keyword == "additionalProperties":  # a closed object that is extended is meant to have the other's properties
+        combined = second if first is True else first
+    elif keyword == "type":
+        combined = _types(first, second)
+    elif keyword == "enum" and items is not None and other_items is not None:
+        combined = [value for value in items if value in other_items]
+    elif keyword in TIGHTER_LIMIT and isinstance(first, int | float) and isinstance(second, int | float):
+        combined = TIGHTER_LIMIT[keyword](first, second)
+    if combined is None or combined == []:
+        note_loss(keyword)
+        return first
+    return combined
 
 
-def _types(one: Any, two: Any) -> Any:
-    first, second = ([kind] if isinstance(kind, str) else as_array(kind) or [] for kind in (one, two))
-    shared = [kind for kind in first if kind in second]
-    if not shared and {*first, *second} >= {"integer", "number"}:
+def _types(first: Any, second: Any) -> Any:
+    first_types, second_types = ([kind] if isinstance(kind, str) else as_array(kind) or [] for kind in (first, second))
+    shared = [kind for kind in first_types if kind in second_types]
+    if not shared and {*first_types, *second_types} >= {"integer", "number"}:
         shared = ["integer"]
     return shared[0] if len(shared) == 1 else shared
 
 
-def either(schemas: list[Schema]) -> Schema:
+def any_of(schemas: list[Schema]) -> Schema:
     """Return a schema for what one of several holds for; equal ones count once."""
     different: list[Schema] = []
     for schema in schemas:
@@ -100,8 +100,8 @@ def nullable(schema: Schema) -> Schema:
         values = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
         if "const" in schema:
             values = {"enum": [schema["const"], None]}
-        rest = {word: value for word, value in schema.items() if word != "const"}
-        return {**rest, "type": [kind, "null"], **values}
+        others = {keyword: value for keyword, value in schema.items() if keyword != "const"}
+        return {**others, "type": [kind, "null"], **values}
     inner = {word: value for word, value in schema.items() if word != "description"}
-    described = {"description": schema["description"]} if "description" in schema else {}
-    return {"anyOf": [inner, {"type": "null"}], **described}
+    description = {"description": schema["description"]} if "description" in schema else {}
+    return {"anyOf": [inner, {"type": "null"}], **description}

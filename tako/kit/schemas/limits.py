@@ -23,7 +23,7 @@ class Budget:
         self._optional: int = 0
         self._unions: int = 0
 
-    def refuses(self, schema: Schema, *, tool: bool = True) -> str:
+    def refusal(self, schema: Schema, *, tool: bool = True) -> str:
         """Count a schema; if there's no room for it, it isn't counted, and the text says why. "" if there is."""
         limits = self._limits
         if limits is None:
@@ -32,30 +32,30 @@ class Budget:
         optional = sum([len(node.get("properties", {}).keys() - {*node.get("required", ())}) for node in nodes])
         unions = len([node for node in nodes if "anyOf" in node or isinstance(node.get("type"), list)])
         counts = (self._tools + tool, self._optional + optional, self._unions + unions)
-        for count, most, what in zip(
+        for count, limit, subject in zip(
             counts,
             (limits.tools, limits.optional, limits.unions),
             ("strict tools", "optional properties in all strict schemas", "unions of types in all strict schemas"),
             strict=True,
         ):
-            if count > most:
-                return f"the model takes at most {most} {what}"
+            if count > limit:
+                return f"the model takes at most {limit} {subject}"
         self._tools, self._optional, self._unions = counts
         return ""
 
 
 def _nodes(value: Any) -> Iterator[Schema]:
     """Yield all schemas within a schema, each where it stands."""
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
+    pending = [value]
+    while pending:
+        value = pending.pop()
         node = as_object(value)
         if node is None:
-            waiting += as_array(value) or []
+            pending += as_array(value) or []
             continue
         yield node
-        for word, inner in node.items():
-            if word in ("properties", "$defs"):
-                waiting += (as_object(inner) or {}).values()
-            elif word in ("items", "anyOf", "additionalProperties"):
-                waiting.append(inner)
+        for keyword, inner in node.items():
+            if keyword in ("properties", "$defs"):
+                pending += (as_object(inner) or {}).values()
+            elif keyword in ("items", "anyOf", "additionalProperties"):
+                pending.append(inner)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from tako.kit.decoders import WrappingDecoder
-from tako.kit.schemas.property_names import own_text, with_call
+from tako.kit.schemas.property_names import with_call, with_own_names_in_text
 from tako.kit.schemas.tool_names import with_name
 from tako.types import Delta, ToolCallDelta
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 def with_own_names(response: ChatResponse, context: PartContext) -> ChatResponse:
     """Return a reply whose calls have the tools' own names."""
-    parts = [_own(part, context) for part in response.message.parts]
+    parts = [_with_own_name(part, context) for part in response.message.parts]
     return replace(response, message=replace(response.message, content=parts))
 
 
-def _own(part: Part, context: PartContext) -> Part:
+def _with_own_name(part: Part, context: PartContext) -> Part:
     named: Part = with_name(part, context.own_names)
     return with_call(named, context.own_properties)
 
 
-class OwnNames(WrappingDecoder):
+class OwnNamesDecoder(WrappingDecoder):
     """A decoder whose calls have the tools' own names.
 
     The arguments of a tool whose properties have other names on the wire are handed over at once, when they're whole.
@@ -52,7 +52,7 @@ class OwnNames(WrappingDecoder):
                 yield chunk
             else:
                 calls = [self._call(call) for call in chunk.tool_calls]
-                part = _own(chunk.part, self._context) if chunk.part is not None else None
+                part = _with_own_name(chunk.part, self._context) if chunk.part is not None else None
                 yield replace(chunk, tool_calls=calls, part=part)
 
     def _call(self, call: ToolCallDelta) -> ToolCallDelta:
@@ -71,7 +71,7 @@ class OwnNames(WrappingDecoder):
         """Yield the arguments that were held, with the tool's own names."""
         own = self._context.own_properties
         pieces = [
-            ToolCallDelta(index, arguments_fragment=own_text("".join(texts), own[self._tools[index]]))
+            ToolCallDelta(index, arguments_fragment=with_own_names_in_text("".join(texts), own[self._tools[index]]))
             for index, texts in self._arguments.items()
         ]
         if pieces:

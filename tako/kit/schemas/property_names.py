@@ -32,19 +32,19 @@ def property_forms(schema: Schema) -> Forms:
     names = list(as_object(schema.get("properties")) or {})
     refused = [name for name in names if not PLAIN.takes(name)]
     taken = {name for name in names if name not in refused}
-    made: Forms = {}
+    forms: Forms = {}
     for name in refused:
-        made[name] = form_of(name, PLAIN, taken)
-        taken.add(made[name])
-    return made
+        forms[name] = form_of(name, PLAIN, taken)
+        taken.add(forms[name])
+    return forms
 
 
 def with_properties(schema: Schema, forms: Forms) -> Schema:
     """Return a schema whose properties at the top have their forms."""
-    made = {**schema, "properties": with_keys(schema["properties"], forms)}
+    renamed = {**schema, "properties": with_keys(schema["properties"], forms)}
     if isinstance(schema.get("required"), list):
-        made["required"] = [forms.get(name, name) for name in schema["required"]]
-    return made
+        renamed["required"] = [forms.get(name, name) for name in schema["required"]]
+    return renamed
 
 
 def with_keys(args: Any, forms: Mapping[str, str]) -> Any:
@@ -53,10 +53,10 @@ def with_keys(args: Any, forms: Mapping[str, str]) -> Any:
     return args if fields is None else {forms.get(name, name): value for name, value in fields.items()}
 
 
-def own_text(text: str, own: Forms) -> str:
+def with_own_names_in_text(text: str, own_names: Forms) -> str:
     """Return arguments that are JSON text with the tool's own names; text that isn't JSON stays as it is."""
     try:
-        return msgspec.json.encode(with_keys(msgspec.json.decode(text), own)).decode()
+        return msgspec.json.encode(with_keys(msgspec.json.decode(text), own_names)).decode()
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return text
 

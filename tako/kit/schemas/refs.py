@@ -11,34 +11,34 @@ if TYPE_CHECKING:
     from tako.schema.normal_form import Schema
 
 
-def names_in(value: Any) -> set[str]:
+def referenced_names(value: Any) -> set[str]:
     """Return what a schema of the plain form refers to anywhere but in its ``$defs``: names of those, or "#"."""
-    found: set[str] = set()
-    waiting: list[Any] = [value]
-    while waiting:
-        here = waiting.pop()
-        fields = as_object(here)
+    names: set[str] = set()
+    pending: list[Any] = [value]
+    while pending:
+        current = pending.pop()
+        fields = as_object(current)
         if fields is None:
-            waiting += as_array(here) or ()
+            pending += as_array(current) or ()
             continue
         if isinstance(fields.get("$ref"), str):
-            found.add(name_of(fields["$ref"]) or fields["$ref"])
-        waiting += [inner for word, inner in fields.items() if word != "$defs"]
-    return found
+            names.add(name_of(fields["$ref"]) or fields["$ref"])
+        pending += [inner for keyword, inner in fields.items() if keyword != "$defs"]
+    return names
 
 
-def reached(schema: Schema) -> dict[str, set[str]]:
+def reachable_definitions(schema: Schema) -> dict[str, set[str]]:
     """Return, for "#" and each of ``$defs``, what it leads to over any number of references."""
     parts: dict[str, Any] = {"#": schema, **schema.get("$defs", {})}
-    direct = {name: names_in(part) & parts.keys() for name, part in parts.items()}
-    leads: dict[str, set[str]] = {}
+    direct = {name: referenced_names(part) & parts.keys() for name, part in parts.items()}
+    reachable: dict[str, set[str]] = {}
     for name in parts:
-        found: set[str] = set()
-        waiting = [*direct[name]]
-        while waiting:
-            here = waiting.pop()
-            if here not in found:
-                found.add(here)
-                waiting += direct[here]
-        leads[name] = found
-    return leads
+        targets: set[str] = set()
+        pending = [*direct[name]]
+        while pending:
+            current = pending.pop()
+            if current not in targets:
+                targets.add(current)
+                pending += direct[current]
+        reachable[name] = targets
+    return reachable

@@ -10,28 +10,28 @@ from msgspec.structs import replace
 
 from tako import notices
 from tako.kit.families import rules_of
-from tako.kit.schemas.adapted import adapted, changed
+from tako.kit.schemas.adapted import adapt_if_needed, adapt_schema
 from tako.kit.schemas.limits import Budget
 from tako.kit.schemas.property_names import property_forms, with_call, with_properties
-from tako.kit.schemas.tool_names import renamed, wire_names
+from tako.kit.schemas.tool_names import wire_names, with_wire_names
 from tako.kit.schemas.wires import Wire
 from tako.types import JsonSchema, Message, Role, Tool
 
 if TYPE_CHECKING:
     from tako.kit.families import Rules
-    from tako.kit.schemas.adapted import Adapted
+    from tako.kit.schemas.adapted import AdaptedSchema
     from tako.translator import PartContext
     from tako.types import ChatRequest, VendorTool
 
-IN_WORDS = "Answer with JSON alone, without a code fence, that fits this JSON Schema:\n"
+SCHEMA_PROMPT = "Answer with JSON alone, without a code fence, that fits this JSON Schema:\n"
 """What a model is told that takes no schema, before the schema."""
 
 
-class Asked(Struct, eq=False):
-    """What one model takes over one wire; ``without`` is its name if it takes no schema of a reply, else ""."""
+class ModelLimits(Struct, eq=False):
+    """What one model takes over one wire. ``model_without_schemas``: its name if it takes no reply schema, else ""."""
 
     wire: Wire
-    without: str
+    model_without_schemas: str
     budget: Budget
 
 
@@ -50,18 +50,20 @@ def adapt(
     forms = wire_names(request, wire.names) if wire.names is not None else {}
     if forms:
         changes = _with_names(request, forms, context, wire)
-    takes = rules.schemas and (rules.converse.schemas or not wire.converse)
-    asked = Asked(wire, "" if takes or wire.strict_tools is None else model, Budget(rules.strict))
+    accepts_schemas = rules.schemas and (rules.converse.schemas or not wire.is_converse)
+    limits = ModelLimits(wire, "" if accepts_schemas or wire.strict_tools is None else model, Budget(rules.strict))
     if request.response_format is not None:
-        changes.update(_format(request, changes.get("messages", request.messages), context, asked))
+        changes.update(_format(request, changes.get("messages", request.messages), context, limits))
     tools = changes.get("tools", request.tools)
     if tools:
-        made = [_tool(tool, i, context, asked) for i, tool in enumerate(tools)]
+        adapted_tools = [_tool(tool, i, context, limits) for i, tool in enumerate(tools)]
         if rules.plain_properties:
-            made, messages = _with_properties(made, changes.get("messages", request.messages), context)
+            adapted_tools, messages = _with_properties(
+                adapted_tools, changes.get("messages", request.messages), context
+            )
             changes["messages"] = messages
-        if made != [*tools]:
-            changes["tools"] = made
+        if adapted_tools != [*tools]:
+            changes["tools"] = adapted_tools
     if changes:
         request = context.outgoing = replace(request, **changes)
     return request
@@ -75,14 +77,14 @@ def _with_names(request: ChatRequest, forms: dict[str, str], context: PartContex
             text = f"{tool.name!r} was sent as {form!r}, a name that {wire.vendor} accepts; calls come back with yours"
             context.notice(notices.RENAMED_TOOL, text, f"tools[{i}].name")
     choice = request.tool_choice
-    named = any(tool.name == choice for tool in request.tools)
+    is_a_tool = any(tool.name == choice for tool in request.tools)
     return {
         "tools": [
             replace(tool, name=forms[tool.name]) if isinstance(tool, Tool) and tool.name in forms else tool
             for tool in request.tools
         ],
-        "tool_choice": forms.get(choice, choice) if choice is not None and named else choice,
-        "messages": renamed(request.messages, forms),
+        "tool_choice": forms.get(choice, choice) if choice is not None and is_a_tool else choice,
+        "messages": with_wire_names(request.messages, forms),
     }
 
 
@@ -91,18 +93,18 @@ def _with_properties(
 ) -> tuple[list[Tool | VendorTool], list[Message]]:
     """Return tools whose properties have names that the model takes, and a conversation whose calls have them too."""
     forms: dict[str, dict[str, str]] = {}
-    made = [*tools]
+    renamed = [*tools]
     for i, tool in enumerate(tools):
-        if isinstance(tool, Tool) and (found := property_forms(tool.input_schema)):
-            forms[tool.name] = found
-            made[i] = replace(tool, input_schema=with_properties(tool.input_schema, found))
-            own = context.own_names.get(tool.name, tool.name)
-            context.own_properties[own] = {form: name for name, form in found.items()}
-            text = f"properties went out under names that the model takes: {', '.join(map(repr, found))}"
+        if isinstance(tool, Tool) and (forms_of_tool := property_forms(tool.input_schema)):
+            forms[tool.name] = forms_of_tool
+            renamed[i] = replace(tool, input_schema=with_properties(tool.input_schema, forms_of_tool))
+            own_name = context.own_names.get(tool.name, tool.name)
+            context.own_properties[own_name] = {form: name for name, form in forms_of_tool.items()}
+            text = f"properties went out under names that the model takes: {', '.join(map(repr, forms_of_tool))}"
             context.notice(notices.CHANGED_SCHEMA, text, f"tools[{i}].input_schema")
     if not forms:
         return tools, messages
-    return made, [
+    return renamed, [
         message
         if isinstance(message.content, str)
         else replace(message, content=[with_call(part, forms) for part in message.content])
@@ -110,72 +112,87 @@ def _with_properties(
     ]
 
 
-def _tool(tool: Tool | VendorTool, i: int, context: PartContext, asked: Asked) -> Tool | VendorTool:
+def _tool(tool: Tool | VendorTool, i: int, context: PartContext, limits: ModelLimits) -> Tool | VendorTool:
     """Return a tool with a schema that fits, strict if the schema can be."""
     if not isinstance(tool, Tool):
         return tool
-    wire, without = asked.wire, asked.without
+    wire, model_without_schemas = limits.wire, limits.model_without_schemas
     if tool.strict and wire.strict_tools is not None:
-        found = adapted(tool.input_schema, wire.strict_tools)
-        unfit = f"the schema doesn't fit, {found.unfit}" if found.unfit else ""
-        unfit = f"{without} takes no strict tools" if without else unfit or asked.budget.refuses(found.schema)
-        if not unfit:
-            return _noted(tool, found, i, context, wire)
-        text = f"strict was left out: {unfit}"
+        adapted = adapt_schema(tool.input_schema, wire.strict_tools)
+        reason = f"the schema doesn't fit, {adapted.reason_unfit}" if adapted.reason_unfit else ""
+        reason = (
+            f"{model_without_schemas} takes no strict tools"
+            if model_without_schemas
+            else reason or limits.budget.refusal(adapted.schema)
+        )
+        if not reason:
+            return _with_schema(tool, adapted, i, context, wire)
+        text = f"strict was left out: {reason}"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, f"tools[{i}].strict")
         tool = replace(tool, strict=False)
-    loose = changed(tool.input_schema, wire.tools)
-    return tool if loose is None else _noted(tool, loose, i, context, wire)
+    adapted_loosely = adapt_if_needed(tool.input_schema, wire.tools)
+    return tool if adapted_loosely is None else _with_schema(tool, adapted_loosely, i, context, wire)
 
 
-def _noted(tool: Tool, found: Adapted, i: int, context: PartContext, wire: Wire) -> Tool:
-    _note(found, f"tools[{i}].input_schema", context, wire)
-    return tool if found.schema is tool.input_schema else replace(tool, input_schema=found.schema)
+def _with_schema(tool: Tool, adapted: AdaptedSchema, i: int, context: PartContext, wire: Wire) -> Tool:
+    _note_changes(adapted, f"tools[{i}].input_schema", context, wire)
+    return tool if adapted.schema is tool.input_schema else replace(tool, input_schema=adapted.schema)
 
 
-def _note(found: Adapted, path: str, context: PartContext, wire: Wire) -> None:
-    if found.unfit:
-        text = f"the schema was sent as it is: {found.unfit}"
+def _note_changes(adapted: AdaptedSchema, path: str, context: PartContext, wire: Wire) -> None:
+    if adapted.reason_unfit:
+        text = f"the schema was sent as it is: {adapted.reason_unfit}"
         context.notice(notices.CHANGED_SCHEMA, text, path)
-    if found.losses:
-        text = f"the schema lost what {wire.vendor} doesn't take: {', '.join(found.losses)}"
+    if adapted.losses:
+        text = f"the schema lost what {wire.vendor} doesn't take: {', '.join(adapted.losses)}"
         context.notice(notices.LOOSENED_SCHEMA, text, path)
-    if found.changes:
-        text = f"the schema was changed for {wire.vendor}: {', '.join(found.changes)}"
+    if adapted.changes:
+        text = f"the schema was changed for {wire.vendor}: {', '.join(adapted.changes)}"
         context.notice(notices.CHANGED_SCHEMA, text, path)
 
 
-def _format(request: ChatRequest, messages: list[Message], context: PartContext, asked: Asked) -> dict[str, Any]:
+def _format(request: ChatRequest, messages: list[Message], context: PartContext, limits: ModelLimits) -> dict[str, Any]:
     """Return what changes of the request so that the reply has the form that is asked for."""
-    wanted = request.response_format
-    if not isinstance(wanted, JsonSchema):
+    response_format = request.response_format
+    if not isinstance(response_format, JsonSchema):
         return {}
-    wire = asked.wire
-    if asked.without:
-        return _in_words(wanted, messages, context, wire, f"{asked.without} takes no schema")
-    loose = wire.loose_output
-    found = adapted(wanted.schema, wire.output if wanted.strict or loose is None else loose)
-    if found.unfit and wanted.strict and loose is not None and not (last := adapted(wanted.schema, loose)).unfit:
-        text = f"strict was left out: the schema doesn't fit, {found.unfit}"
+    wire = limits.wire
+    if limits.model_without_schemas:
+        return _schema_in_prompt(
+            response_format, messages, context, wire, f"{limits.model_without_schemas} takes no schema"
+        )
+    loose_rules = wire.loose_output
+    adapted = adapt_schema(
+        response_format.schema, wire.output if response_format.strict or loose_rules is None else loose_rules
+    )
+    if (
+        adapted.reason_unfit
+        and response_format.strict
+        and loose_rules is not None
+        and not (adapted_loosely := adapt_schema(response_format.schema, loose_rules)).reason_unfit
+    ):
+        text = f"strict was left out: the schema doesn't fit, {adapted.reason_unfit}"
         context.notice(notices.UNSUPPORTED_PARAMETER, text, "response_format.strict")
-        found, wanted = last, replace(wanted, strict=False)
-    if not found.unfit and (refusal := asked.budget.refuses(found.schema, tool=False)):
-        return _in_words(wanted, messages, context, wire, refusal)
-    if found.unfit:
-        return _in_words(wanted, messages, context, wire, f"{wire.vendor} doesn't take the schema, {found.unfit}")
-    _note(found, "response_format.schema", context, wire)
-    return {"response_format": replace(wanted, schema=found.schema)}
+        adapted, response_format = adapted_loosely, replace(response_format, strict=False)
+    if not adapted.reason_unfit and (refusal := limits.budget.refusal(adapted.schema, tool=False)):
+        return _schema_in_prompt(response_format, messages, context, wire, refusal)
+    if adapted.reason_unfit:
+        return _schema_in_prompt(
+            response_format, messages, context, wire, f"{wire.vendor} doesn't take the schema, {adapted.reason_unfit}"
+        )
+    _note_changes(adapted, "response_format.schema", context, wire)
+    return {"response_format": replace(response_format, schema=adapted.schema)}
 
 
-def _in_words(
-    wanted: JsonSchema, messages: list[Message], context: PartContext, wire: Wire, why: str
+def _schema_in_prompt(
+    response_format: JsonSchema, messages: list[Message], context: PartContext, wire: Wire, reason: str
 ) -> dict[str, Any]:
     """Put the schema into the system's text, and ask for JSON if the vendor has a mode for it."""
-    is_object = wanted.schema.get("type") == "object"
-    form = "json" if wire.json_mode and is_object else None
-    how = "in the system's text, beside JSON mode" if form else "in the system's text alone"
-    context.notice(notices.CHANGED_PARAMETER, f"the schema of the reply was sent {how}: {why}", "response_format")
-    text = IN_WORDS + msgspec.json.encode(wanted.schema).decode()
+    is_object = response_format.schema.get("type") == "object"
+    mode = "json" if wire.json_mode and is_object else None
+    where = "in the system's text, beside JSON mode" if mode else "in the system's text alone"
+    context.notice(notices.CHANGED_PARAMETER, f"the schema of the reply was sent {where}: {reason}", "response_format")
+    text = SCHEMA_PROMPT + msgspec.json.encode(response_format.schema).decode()
     first = next((i for i, message in enumerate(messages) if message.role is not Role.SYSTEM), len(messages))
-    told = [*messages[:first], Message.system(text), *messages[first:]]
-    return {"response_format": form, "messages": told}
+    all_messages = [*messages[:first], Message.system(text), *messages[first:]]
+    return {"response_format": mode, "messages": all_messages}

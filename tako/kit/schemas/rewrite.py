@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.json_values import DEEPEST, as_array, as_object
-from tako.kit.schemas.combine import ANNOTATIONS, TYPES, both, either, nullable
-from tako.kit.schemas.refs import names_in, reached
-from tako.kit.schemas.rules import Unfit
+from tako.kit.schemas.combine import ANNOTATION_KEYWORDS, TYPES, all_of, any_of, nullable
+from tako.kit.schemas.refs import reachable_definitions, referenced_names
+from tako.kit.schemas.rules import UnsupportedSchema
 from tako.schema.normal_form import LISTS, MAPS, REST, SINGLE, name_of
 
 if TYPE_CHECKING:
@@ -20,21 +20,30 @@ if TYPE_CHECKING:
     from tako.kit.schemas.rules import Rules
     from tako.schema.normal_form import Schema
 
-MOST_NODES = 20_000
+MAX_NODES = 20_000
 """Schemas within one, after its references were followed; more is no schema of a tool, but an attack on memory."""
-MOST_DEFINITIONS = 500
-SILENT = ANNOTATIONS | {"$schema", "$id", "$anchor", "$comment", "discriminator", "example", "xml", "externalDocs"}
-"""Words that say nothing about what fits: it's no loss where a vendor doesn't take them."""
+MAX_DEFINITIONS = 500
+NOT_CONSTRAINING = ANNOTATION_KEYWORDS | {
+    "$schema",
+    "$id",
+    "$anchor",
+    "$comment",
+    "discriminator",
+    "example",
+    "xml",
+    "externalDocs",
+}
+"""Keywords that don't limit what fits: it's no loss if a vendor doesn't accept them."""
 OPEN_ENDED = ("additionalProperties", "unevaluatedProperties")
-HARD_PATTERN = re.compile(r"\(\?|\\[1-9bBAZ]")
+UNSUPPORTED_PATTERN = re.compile(r"\(\?|\\[1-9bBAZ]")
 """What grammars can't do: looking around, back references, boundaries."""
-HINTS = {
+KEYWORDS_OF_TYPE = {
     "object": ("properties", "required", "additionalProperties", "patternProperties"),
     "array": ("items", "prefixItems", "minItems", "maxItems"),
     "string": ("pattern", "minLength", "maxLength", "format"),
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
 }
-"""Words that tell a type where none is given."""
+"""Keywords that tell a type where none is given."""
 
 
 class Rewriter:
@@ -46,74 +55,74 @@ class Rewriter:
         self._rules = rules
         self._definitions: dict[str, Schema] = schema.get("$defs", {})
         self._schema = schema
-        self._root = {word: value for word, value in schema.items() if word != "$defs"}
-        self._part = "#"  # the definition that is written, or the root
-        self._open: list[str] = []  # references that are followed
+        self._root = {keyword: value for keyword, value in schema.items() if keyword != "$defs"}
+        self._definition_name = "#"  # the definition that is written, or the root
+        self._followed: list[str] = []  # references that are followed
         self._nodes = self._properties = self._values = self._depth = self._objects = 0
 
     def schema(self) -> Schema:
-        """Return the schema as the vendor takes it. Raises Unfit."""
+        """Return the schema as the vendor takes it. Raises UnsupportedSchema."""
         rules = self._rules
-        if len(self._definitions) > MOST_DEFINITIONS:
-            raise Unfit("it is too large")
-        if rules.recursive is False and any(name in leads for name, leads in self._leads.items()):
-            raise Unfit("it refers to itself")
-        made = self._node(self._as_root(self._root) if rules.object_root else self._object_alone())
+        if len(self._definitions) > MAX_DEFINITIONS:
+            raise UnsupportedSchema("it is too large")
+        if rules.recursive is False and any(name in leads for name, leads in self._reachable.items()):
+            raise UnsupportedSchema("it refers to itself")
+        rewritten = self._node(self._object_root(self._root) if rules.object_root else self._checked_root())
         definitions: dict[str, Schema] = {}
-        waiting = names_in(made)
-        while waiting and not rules.inline:
-            name = waiting.pop()
+        pending = referenced_names(rewritten)
+        while pending and not rules.inline:
+            name = pending.pop()
             if name in self._definitions and name not in definitions:
                 definitions[name] = self._definition(name)
-                waiting |= names_in(definitions[name])
+                pending |= referenced_names(definitions[name])
         if definitions:
-            made["$defs"] = {name: definitions[name] for name in self._definitions if name in definitions}
-        return made
+            rewritten["$defs"] = {name: definitions[name] for name in self._definitions if name in definitions}
+        return rewritten
 
     @cached_property
-    def _leads(self) -> dict[str, set[str]]:
-        return reached(self._schema)
+    def _reachable(self) -> dict[str, set[str]]:
+        return reachable_definitions(self._schema)
 
     def _definition(self, name: str) -> Schema:
-        self._part = name
+        self._definition_name = name
         return self._node(self._definitions[name])
 
     # The root --------------------------------------------------------------------------------------------------------
 
-    def _as_root(self, schema: Schema) -> Schema:
-        """Make the root an object without words that it may not have."""
+    def _object_root(self, schema: Schema) -> Schema:
+        """Make the root an object without keywords that it may not have."""
         rules = self._rules
-        root = self._flat(schema)
+        root = self._flattened(schema)
         kinds = [root["type"]] if isinstance(root.get("type"), str) else as_array(root.get("type")) or []
         if kinds and "object" not in kinds:
             self.losses["the root isn't an object, so it's wrapped in one, as 'arguments'"] = None
             root = {"type": "object", "properties": {"arguments": schema}, "required": ["arguments"]}
         with_properties: Schema = {"properties": {}} if rules.root_properties else {}
         root = {"type": "object", **with_properties, **root, **({"type": "object"} if kinds else {})}
-        for word in [*root]:
-            if word in rules.not_root or not (rules.root_words is None or word in rules.root_words):
-                del root[word]
-                if word not in SILENT and word not in REST:
-                    self.losses[f"{word} at its top"] = None
+        for keyword in [*root]:
+            if keyword in rules.not_in_root or not (rules.root_keywords is None or keyword in rules.root_keywords):
+                del root[keyword]
+                if keyword not in NOT_CONSTRAINING and keyword not in REST:
+                    self.losses[f"{keyword} at its top"] = None
         return root
 
-    def _object_alone(self) -> Schema:
+    def _checked_root(self) -> Schema:
         """Return the root where nothing is made of it: a vendor may want it to be an object, and then it has to be."""
         if not self._rules.only_objects:
             return self._root
-        root = self._merged(self._opened(self._root))
-        if not _is({"type": "object", **root}, "object") or "anyOf" in root or "oneOf" in root:
-            raise Unfit("its root isn't an object")
+        root = self._merged(self._resolved(self._root))
+        if not _has_type({"type": "object", **root}, "object") or "anyOf" in root or "oneOf" in root:
+            raise UnsupportedSchema("its root isn't an object")
         return {**root, "type": "object"}
 
-    def _flat(self, schema: Schema) -> Schema:
+    def _flattened(self, schema: Schema) -> Schema:
         """Put the branches of a root into one object that has all of their properties."""
-        root = self._merged(self._opened(schema))
-        for word in ("anyOf", "oneOf"):
-            if isinstance(root.get(word), list):
-                branches = [self._flat(branch) for branch in root.pop(word)]
+        root = self._merged(self._resolved(schema))
+        for keyword in ("anyOf", "oneOf"):
+            if isinstance(root.get(keyword), list):
+                branches = [self._flattened(branch) for branch in root.pop(keyword)]
                 root = self._with_branches(root, branches)
-                self.losses[f"{word} at its top: the properties of all branches are in one object"] = None
+                self.losses[f"{keyword} at its top: the properties of all branches are in one object"] = None
         return root
 
     def _with_branches(self, root: Schema, branches: list[Schema]) -> Schema:
@@ -123,28 +132,28 @@ class Rewriter:
         for holder in holders:
             for name, inner in holder.get("properties", {}).items():
                 properties.setdefault(name, []).append(inner)
-        shared = [name for name in _required(objects[:1]) if all(name in _required([one]) for one in objects)]
-        required = list(dict.fromkeys([*_required([root]), *shared]))
+        required_in_all = [name for name in _required(objects[:1]) if all(name in _required([one]) for one in objects)]
+        required = list(dict.fromkeys([*_required([root]), *required_in_all]))
         closed = [one["additionalProperties"] for one in holders if one.get("additionalProperties") is False]
-        described = {"description": root["description"]} if "description" in root else {}
+        description = {"description": root["description"]} if "description" in root else {}
         return {
-            **{word: value for word, value in root.items() if word not in (*OPEN_ENDED, "required")},
+            **{keyword: value for keyword, value in root.items() if keyword not in (*OPEN_ENDED, "required")},
             "type": "object",
-            "properties": {name: either(found) for name, found in properties.items()},
+            "properties": {name: any_of(alternatives) for name, alternatives in properties.items()},
             **({"required": required} if required else {}),
             **({"additionalProperties": False} if len(closed) >= len(objects) > 0 else {}),
-            **described,
+            **description,
         }
 
-    def _opened(self, schema: Schema) -> Schema:
+    def _resolved(self, schema: Schema) -> Schema:
         """Replace a reference by what it names, together with what stands beside it."""
         seen: set[str] = set()
         while (name := name_of(schema.get("$ref"))) or schema.get("$ref") == "#":
             if name in seen:
-                raise Unfit("a reference leads to itself alone")
+                raise UnsupportedSchema("a reference leads to itself alone")
             seen.add(name)
-            rest = {word: value for word, value in schema.items() if word != "$ref"}
-            schema = both(rest, self._definitions.get(name, self._root), self._lose)
+            rest = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
+            schema = all_of(rest, self._definitions.get(name, self._root), self._note_loss)
         return schema
 
     # Every schema ----------------------------------------------------------------------------------------------------
@@ -152,31 +161,31 @@ class Rewriter:
     def _node(self, schema: Schema) -> Schema:
         self._nodes += 1
         self._depth += 1
-        if self._nodes > MOST_NODES or self._depth > DEEPEST:
-            raise Unfit("it is too large")
+        if self._nodes > MAX_NODES or self._depth > DEEPEST:
+            raise UnsupportedSchema("it is too large")
         node = self._refs(schema)
         if self._rules.inline and "$ref" in node:
             node = self._inlined(node, name_of(node["$ref"]) or "#")
         elif node.keys() != {"$ref"}:
-            node = self._limited(self._words(self._chosen(self._merged(node))))
-            node = self._finished({**node, **dict(self._inner(node))})
+            node = self._within_limits(self._supported_keywords(self._with_known_keywords(self._merged(node))))
+            node = self._with_required_keywords({**node, **dict(self._inner(node))})
         self._depth -= 1
         return node
 
     def _inner(self, node: Schema) -> Iterator[tuple[str, Any]]:
-        """Yield the words that hold schemas, rewritten."""
-        deeper = isinstance(node.get("properties"), dict)
-        self._objects += deeper
-        if self._rules.deepest is not None and self._objects > self._rules.deepest:
-            raise Unfit(f"its objects nest deeper than {self._rules.deepest} levels")
-        for word, value in node.items():
-            if word in MAPS:
-                yield word, {name: self._node(inner) for name, inner in value.items()}
-            elif word in LISTS and isinstance(value, list):
-                yield word, [self._node(inner) for inner in as_array(value) or ()]
-            elif word in (*SINGLE, *REST) and isinstance(value, dict):
-                yield word, self._node(as_object(value) or {})
-        self._objects -= deeper
+        """Yield the keywords whose values are schemas, rewritten."""
+        is_object = isinstance(node.get("properties"), dict)
+        self._objects += is_object
+        if self._rules.max_depth is not None and self._objects > self._rules.max_depth:
+            raise UnsupportedSchema(f"its objects nest deeper than {self._rules.max_depth} levels")
+        for keyword, value in node.items():
+            if keyword in MAPS:
+                yield keyword, {name: self._node(inner) for name, inner in value.items()}
+            elif keyword in LISTS and isinstance(value, list):
+                yield keyword, [self._node(inner) for inner in as_array(value) or ()]
+            elif keyword in (*SINGLE, *REST) and isinstance(value, dict):
+                yield keyword, self._node(as_object(value) or {})
+        self._objects -= is_object
 
     def _refs(self, node: Schema) -> Schema:
         """Write a reference as the vendor takes it."""
@@ -186,162 +195,171 @@ class Rewriter:
         name = name_of(ref)
         if not name and ref != "#":
             self.losses[f"the reference {ref!r}, whose target isn't in the schema"] = None
-            return {word: value for word, value in node.items() if word != "$ref"}
+            return {keyword: value for keyword, value in node.items() if keyword != "$ref"}
         rest = {word: value for word, value in node.items() if word != "$ref"}
         if not rest or not self._rules.ref_alone or self._rules.inline:
             return dict(node)
-        if rest.keys() <= SILENT:
-            described: Schema = {word: rest[word] for word in ("description", "default") if word in rest}
-            return {"anyOf": [{"$ref": ref}], **described} if described else {"$ref": ref}
-        if name in self._leads.get(name, ()):
-            for word in rest.keys() - SILENT:
-                self._lose(word)
+        if rest.keys() <= NOT_CONSTRAINING:
+            annotations: Schema = {word: rest[word] for word in ("description", "default") if word in rest}
+            return {"anyOf": [{"$ref": ref}], **annotations} if annotations else {"$ref": ref}
+        if name in self._reachable.get(name, ()):
+            for word in rest.keys() - NOT_CONSTRAINING:
+                self._note_loss(word)
             return {"$ref": ref}
-        return self._opened(node)
+        return self._resolved(node)
 
     def _inlined(self, node: Schema, name: str) -> Schema:
-        rest = {word: value for word, value in node.items() if word != "$ref"}
-        if name in self._open or name == "#":
+        rest = {keyword: value for keyword, value in node.items() if keyword != "$ref"}
+        if name in self._followed or name == "#":
             self.losses["it refers to itself: the inner one is written as an object of any kind"] = None
             return {"type": "object", **rest}
-        self._open.append(name)
+        self._followed.append(name)
         try:
-            return self._node(both(rest, self._definitions[name], self._lose))
+            return self._node(all_of(rest, self._definitions[name], self._note_loss))
         finally:
-            self._open.remove(name)
+            self._followed.remove(name)
 
     def _merged(self, node: Schema) -> Schema:
-        """Put the schemas of ``allOf`` into one, where the vendor takes no such word."""
+        """Put the schemas of ``allOf`` into one, where the vendor doesn't accept ``allOf``."""
         at_top = self._rules.object_root and self._depth == 0
-        if "allOf" not in node or (self._rules.takes("allOf") and not at_top):
+        if "allOf" not in node or (self._rules.accepts("allOf") and not at_top):
             return node
-        merged = {word: value for word, value in node.items() if word != "allOf"}
+        merged = {keyword: value for keyword, value in node.items() if keyword != "allOf"}
         for part in node["allOf"]:
-            merged = both(merged, self._merged(self._opened(part)), self._lose)
-        if len(merged) > MOST_NODES:
-            raise Unfit("it is too large")
+            merged = all_of(merged, self._merged(self._resolved(part)), self._note_loss)
+        if len(merged) > MAX_NODES:
+            raise UnsupportedSchema("it is too large")
         return merged
 
-    def _chosen(self, node: Schema) -> Schema:
+    def _with_known_keywords(self, node: Schema) -> Schema:
         """Write ``oneOf`` as ``anyOf`` and ``const`` as ``enum``, where the vendor knows only those."""
-        if "oneOf" in node and not self._rules.takes("oneOf"):
+        if "oneOf" in node and not self._rules.accepts("oneOf"):
             branches = node.pop("oneOf")
-            node = both(node, {"anyOf": branches}, self._lose)
-        if "const" in node and not self._rules.takes("const"):
+            node = all_of(node, {"anyOf": branches}, self._note_loss)
+        if "const" in node and not self._rules.accepts("const"):
             node["enum"] = [node.pop("const")]
-        if self._rules.closed and "anyOf" in node and node.keys() - SILENT > {"anyOf"}:
-            beside = {word: value for word, value in node.items() if word != "anyOf" and word not in SILENT}
-            branches = [both(beside, self._opened(branch), self._lose) for branch in node["anyOf"]]
-            node = {**{word: value for word, value in node.items() if word in SILENT}, **either(branches)}
+        if self._rules.closed and "anyOf" in node and node.keys() - NOT_CONSTRAINING > {"anyOf"}:
+            other_keywords = {
+                keyword: value
+                for keyword, value in node.items()
+                if keyword != "anyOf" and keyword not in NOT_CONSTRAINING
+            }
+            branches = [all_of(other_keywords, self._resolved(branch), self._note_loss) for branch in node["anyOf"]]
+            node = {**{word: value for word, value in node.items() if word in NOT_CONSTRAINING}, **any_of(branches)}
         return node
 
-    def _words(self, node: Schema) -> Schema:
-        """Leave out words that the vendor doesn't take; what they say goes into the description, for the model."""
+    def _supported_keywords(self, node: Schema) -> Schema:
+        """Leave out keywords that the vendor doesn't accept; the description tells the model about them."""
         if self._rules.closed and "patternProperties" in node:
-            raise Unfit("it has properties of any name")
+            raise UnsupportedSchema("it has properties of any name")
         hints: list[str] = []
-        for word in [*node]:
-            if self._rules.takes(word) and not self._refuses(word, node[word]):
+        for keyword in [*node]:
+            if self._rules.accepts(keyword) and not self._refuses_value(keyword, node[keyword]):
                 continue
-            value = node.pop(word)
-            if word == "prefixItems":
-                node["items"] = either([*value, *([node["items"]] if isinstance(node.get("items"), dict) else [])])
-            if word not in SILENT and not (word in REST and value in (True, False, {})):
-                self._lose(word)
-            if word == "default" or word not in SILENT | {*REST, "prefixItems", "patternProperties"}:
-                hints.append(f"{word}: {msgspec.json.encode(value).decode()}")
+            value = node.pop(keyword)
+            if keyword == "prefixItems":
+                node["items"] = any_of([*value, *([node["items"]] if isinstance(node.get("items"), dict) else [])])
+            if keyword not in NOT_CONSTRAINING and not (keyword in REST and value in (True, False, {})):
+                self._note_loss(keyword)
+            if keyword == "default" or keyword not in NOT_CONSTRAINING | {*REST, "prefixItems", "patternProperties"}:
+                hints.append(f"{keyword}: {msgspec.json.encode(value).decode()}")
         if hints:
             node["description"] = "\n\n".join(filter(None, [node.get("description"), f"{{{', '.join(hints)}}}"]))
         return node
 
-    def _refuses(self, word: str, value: Any) -> bool:
-        """Whether a vendor takes a word, but not with this value."""
+    def _refuses_value(self, keyword: str, value: Any) -> bool:
+        """Whether a vendor accepts a keyword, but not with this value."""
         rules = self._rules
-        if word == "format":
+        if keyword == "format":
             return rules.formats is not None and value not in rules.formats
-        if word == "pattern":
-            return rules.closed and isinstance(value, str) and HARD_PATTERN.search(value) is not None
-        return word == "minItems" and rules.most_min_items is not None and value > rules.most_min_items
+        if keyword == "pattern":
+            return rules.closed and isinstance(value, str) and UNSUPPORTED_PATTERN.search(value) is not None
+        return keyword == "minItems" and rules.max_min_items is not None and value > rules.max_min_items
 
-    def _limited(self, node: Schema) -> Schema:
+    def _within_limits(self, node: Schema) -> Schema:
         """Keep the limits on the size of a schema."""
         rules = self._rules
         self._properties += len(node.get("properties", ()))
         self._values += len(node.get("enum", ()))
-        if rules.most_properties is not None and self._properties > rules.most_properties:
-            raise Unfit(f"it has more than {rules.most_properties} properties")
-        if rules.most_enum is not None and self._values > rules.most_enum:
-            raise Unfit(f"it has more than {rules.most_enum} values in enum")
+        if rules.max_properties is not None and self._properties > rules.max_properties:
+            raise UnsupportedSchema(f"it has more than {rules.max_properties} properties")
+        if rules.max_enum is not None and self._values > rules.max_enum:
+            raise UnsupportedSchema(f"it has more than {rules.max_enum} values in enum")
         return node
 
-    def _finished(self, node: Schema) -> Schema:
-        """Say what the vendor wants to be said: types, items, required properties, closed objects."""
+    def _with_required_keywords(self, node: Schema) -> Schema:
+        """Add what the vendor requires: types, items, required properties, closed objects."""
         rules = self._rules
         if rules.typed:
-            node = self._typed(node)
-        if rules.has_items and _is(node, "array") and "items" not in node and "prefixItems" not in node:
+            node = self._with_type(node)
+        if rules.has_items and _has_type(node, "array") and "items" not in node and "prefixItems" not in node:
             if rules.typed:
-                raise Unfit("it has an array of anything")
+                raise UnsupportedSchema("it has an array of anything")
             node["items"] = {}
-        if rules.closed and (_is(node, "object") or "properties" in node):
-            node = self._closed(node)
+        if rules.closed and (_has_type(node, "object") or "properties" in node):
+            node = self._without_other_properties(node)
         if rules.known_required and "properties" in node and "required" in node:
             node["required"] = [name for name in node["required"] if name in node["properties"]]
         if rules.recursive == "optional" and "required" in node:
-            node["required"] = [name for name in node["required"] if not self._leads_back(node, name)]
+            node["required"] = [name for name in node["required"] if not self._is_recursive(node, name)]
         return node
 
-    def _leads_back(self, node: Schema, name: str) -> bool:
+    def _is_recursive(self, node: Schema, name: str) -> bool:
         """Whether a required property leads back to the definition that it's in; it's made optional then."""
-        targets = names_in(node.get("properties", {}).get(name, {}))
-        back = any(self._part == one or self._part in self._leads.get(one, ()) for one in targets)
-        if back:
-            self._lose("required")
-        return back
+        targets = referenced_names(node.get("properties", {}).get(name, {}))
+        is_recursive = any(
+            self._definition_name == target or self._definition_name in self._reachable.get(target, ())
+            for target in targets
+        )
+        if is_recursive:
+            self._note_loss("required")
+        return is_recursive
 
-    def _typed(self, node: Schema) -> Schema:
+    def _with_type(self, node: Schema) -> Schema:
         if "type" in node or "anyOf" in node or "$ref" in node:
             return node
         values = as_array(node.get("enum", [node["const"]] if "const" in node else None))
         if values:
             kinds = list(dict.fromkeys([TYPES.get(type(value), "") for value in values]))
             if "" in kinds:
-                raise Unfit("enum has values that are arrays or objects")
+                raise UnsupportedSchema("enum has values that are arrays or objects")
             return {**node, "type": kinds[0] if len(kinds) == 1 else kinds}
-        kind = next((kind for kind, words in HINTS.items() if any(word in node for word in words)), None)
+        kind = next(
+            (kind for kind, keywords in KEYWORDS_OF_TYPE.items() if any(keyword in node for keyword in keywords)), None
+        )
         if kind is None:
-            raise Unfit("it has a place for anything")
+            raise UnsupportedSchema("it has a place for anything")
         return {**node, "type": kind}
 
-    def _closed(self, node: Schema) -> Schema:
+    def _without_other_properties(self, node: Schema) -> Schema:
         """Close an object; one that is meant to be open can't be."""
-        more = node.get("additionalProperties")
-        if (isinstance(more, dict) and more) or ("properties" not in node and more is not False):
-            raise Unfit("it has properties of any name")
-        if more is True or more == {}:
+        others = node.get("additionalProperties")
+        if (isinstance(others, dict) and others) or ("properties" not in node and others is not False):
+            raise UnsupportedSchema("it has properties of any name")
+        if others is True or others == {}:
             self.changes["no other properties are allowed"] = None
         properties: dict[str, Schema] = node.get("properties", {})
         required = [name for name in node.get("required", []) if name in properties]
-        made: Schema = {**node, "additionalProperties": False}
+        closed: Schema = {**node, "additionalProperties": False}
         if self._rules.all_required:
             optional = [name for name in properties if name not in required]
             if optional:
                 self.changes["optional properties may be null instead"] = None
-            made["properties"] = {
+            closed["properties"] = {
                 name: nullable(inner) if name in optional else inner for name, inner in properties.items()
             }
-            made["required"] = [*properties]
-        elif "required" in made:
-            made["required"] = required
-        return made
+            closed["required"] = [*properties]
+        elif "required" in closed:
+            closed["required"] = required
+        return closed
 
-    def _lose(self, word: str) -> None:
-        self.losses[word] = None
+    def _note_loss(self, keyword: str) -> None:
+        self.losses[keyword] = None
 
 
-def _is(node: Schema, kind: str) -> bool:
-    found = node.get("type")
-    return found == kind or (isinstance(found, list) and kind in found)
+def _has_type(node: Schema, kind: str) -> bool:
+    type_or_types = node.get("type")
+    return type_or_types == kind or (isinstance(type_or_types, list) and kind in type_or_types)
 
 
 def _required(schemas: list[Schema]) -> list[str]:

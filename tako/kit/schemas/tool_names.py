@@ -33,12 +33,12 @@ class Names(Struct, frozen=True, eq=False, kw_only=True):
 
 
 @lru_cache(4096)
-def fits(name: str, names: Names) -> bool:
+def is_accepted(name: str, names: Names) -> bool:
     """Whether a vendor takes a name as it is."""
     return names.takes(name)
 
 
-def called(messages: Iterable[Message]) -> dict[str, None]:
+def called_names(messages: Iterable[Message]) -> dict[str, None]:
     """Return the names of the calls in a conversation, in order."""
     return {
         part.name: None
@@ -55,39 +55,43 @@ def wire_names(request: ChatRequest, names: Names) -> dict[str, str]:
     Names that fit stay as they are. Of the others the tools' come before those of earlier calls, so that a tool keeps
     its form while the conversation grows.
     """
-    own = {tool.name: None for tool in request.tools if isinstance(tool, Tool)} | called(request.messages)
-    refused = [name for name in own if not fits(name, names)]
+    names_in_order = {tool.name: None for tool in request.tools if isinstance(tool, Tool)} | called_names(
+        request.messages
+    )
+    refused = [name for name in names_in_order if not is_accepted(name, names)]
     if not refused:
         return {}
-    taken = {name for name in own if name not in refused} | {tool.name for tool in request.tools}
-    made: dict[str, str] = {}
+    taken = {name for name in names_in_order if name not in refused} | {tool.name for tool in request.tools}
+    forms: dict[str, str] = {}
     for name in refused:
-        made[name] = form_of(name, names, taken)
-        taken.add(made[name])
-    return made
+        forms[name] = form_of(name, names, taken)
+        taken.add(forms[name])
+    return forms
 
 
 def form_of(name: str, names: Names, taken: set[str]) -> str:
     """Return a name like this one; accents go, and a hash tells it from one that looks the same."""
-    plain = "".join([letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter)])
-    form = names.other.sub("_", plain)
+    ascii_like = "".join(
+        [letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter)]
+    )
+    form = names.other.sub("_", ascii_like)
     if not any(letter.isalnum() for letter in form):
         form = "tool"
     if names.first.match(form) is None:
         form = f"_{form}"
     form = form[: names.longest]
-    stem, number = form, 0
+    base, number = form, 0
     while form in taken:
         digest = sha256(f"{number or ''}{name}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        form, number = f"{stem[: names.longest - 9]}_{digest}", number + 1
+        form, number = f"{base[: names.longest - 9]}_{digest}", number + 1
     return form
 
 
-def renamed(messages: list[Message], forms: Mapping[str, str]) -> list[Message]:
+def with_wire_names(messages: list[Message], forms: Mapping[str, str]) -> list[Message]:
     """Return a conversation whose calls have the names of the wire."""
     return [
         replace(message, content=[with_name(part, forms) for part in message.content])
-        if not isinstance(message.content, str) and any(name in forms for name in called([message]))
+        if not isinstance(message.content, str) and any(name in forms for name in called_names([message]))
         else message
         for message in messages
     ]

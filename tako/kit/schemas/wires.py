@@ -26,8 +26,8 @@ class Wire(Struct, frozen=True, eq=False, kw_only=True):
     - ``tools``: the schemas of tools; ``strict_tools``: of those that are strict, None if none
       are.
     - ``output``: the schema of a reply. ``loose_output``: of one that isn't strict, None if there is only one kind.
-    - ``json_mode``: JSON can be asked for without a schema. ``says_json``: then the prompt has to say "JSON".
-    - ``converse``: it's Converse, which takes no schemas for some models that take them elsewhere.
+    - ``json_mode``: it has JSON without a schema. ``needs_json_in_prompt``: then the prompt has to say "JSON".
+    - ``is_converse``: it's Converse, which takes no schemas for some models that take them elsewhere.
     """
 
     vendor: str
@@ -37,8 +37,8 @@ class Wire(Struct, frozen=True, eq=False, kw_only=True):
     strict_tools: Rules | None = None
     loose_output: Rules | None = None
     json_mode: bool = False
-    says_json: bool = False
-    converse: bool = False
+    needs_json_in_prompt: bool = False
+    is_converse: bool = False
 
 
 STRUCTURE = frozenset(
@@ -50,7 +50,7 @@ COMBINATORS = frozenset(("anyOf", "oneOf", "allOf"))
 FORMATS = frozenset(("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"))
 
 _OPENAI_STRICT = Rules(
-    words=STRUCTURE | DESCRIPTIONS | {*NUMBERS, "pattern", "format", "minItems", "maxItems"},
+    keywords=STRUCTURE | DESCRIPTIONS | {*NUMBERS, "pattern", "format", "minItems", "maxItems"},
     formats=FORMATS,
     only_objects=True,
     closed=True,
@@ -58,52 +58,52 @@ _OPENAI_STRICT = Rules(
     typed=True,
     has_items=True,
     ref_alone=True,
-    most_properties=5000,
-    most_enum=1000,
-    deepest=10,
+    max_properties=5000,
+    max_enum=1000,
+    max_depth=10,
 )
 _OPENAI_ROOT = COMBINATORS | {"enum", "const", "not"}
 _OPENAI_STRICT_TOOL = replace(
-    _OPENAI_STRICT, only_objects=False, object_root=True, root_properties=True, not_root=_OPENAI_ROOT
+    _OPENAI_STRICT, only_objects=False, object_root=True, root_properties=True, not_in_root=_OPENAI_ROOT
 )
 OPENAI = Wire(
     vendor="OpenAI",
     names=Names(),
-    tools=Rules(object_root=True, root_properties=True, not_root=_OPENAI_ROOT, has_items=True),
+    tools=Rules(object_root=True, root_properties=True, not_in_root=_OPENAI_ROOT, has_items=True),
     strict_tools=_OPENAI_STRICT_TOOL,
     output=_OPENAI_STRICT,
     loose_output=Rules(only_objects=True),
     json_mode=True,
-    says_json=True,
+    needs_json_in_prompt=True,
 )
 _AZURE = STRUCTURE | DESCRIPTIONS
 AZURE = replace(
     OPENAI,
     vendor="Azure",
-    strict_tools=replace(_OPENAI_STRICT_TOOL, words=_AZURE),
-    output=replace(OPENAI.output, words=_AZURE),
+    strict_tools=replace(_OPENAI_STRICT_TOOL, keywords=_AZURE),
+    output=replace(OPENAI.output, keywords=_AZURE),
 )
 
 _CLAUDE_STRICT = Rules(
-    words=STRUCTURE | DESCRIPTIONS | {"format", "minItems"},
+    keywords=STRUCTURE | DESCRIPTIONS | {"format", "minItems"},
     formats=FORMATS | {"uri"},
     closed=True,
     typed=True,
     recursive=False,
     ref_alone=True,
-    most_min_items=1,
+    max_min_items=1,
 )
 ANTHROPIC = Wire(
     vendor="Anthropic",
     names=Names(longest=128),
-    tools=Rules(object_root=True, not_root=COMBINATORS),
-    strict_tools=replace(_CLAUDE_STRICT, object_root=True, root_properties=True, not_root=COMBINATORS),
+    tools=Rules(object_root=True, not_in_root=COMBINATORS),
+    strict_tools=replace(_CLAUDE_STRICT, object_root=True, root_properties=True, not_in_root=COMBINATORS),
     output=_CLAUDE_STRICT,
 )
-CONVERSE = replace(ANTHROPIC, vendor="Bedrock", names=Names(), converse=True)
+CONVERSE = replace(ANTHROPIC, vendor="Bedrock", names=Names(), is_converse=True)
 NOVA = replace(
     CONVERSE,
-    tools=replace(CONVERSE.tools, root_words=frozenset(("type", "properties", "required")), inline=True),
+    tools=replace(CONVERSE.tools, root_keywords=frozenset(("type", "properties", "required")), inline=True),
 )
 
 _NOT_GEMINI = frozenset(("allOf", "const"))
@@ -112,14 +112,14 @@ GEMINI = Wire(
     names=Names(other=re.compile(r"[^a-zA-Z0-9_.-]"), first=re.compile(r"[a-zA-Z_]")),
     tools=Rules(
         object_root=True,
-        not_root=COMBINATORS,
-        without=_NOT_GEMINI,
+        not_in_root=COMBINATORS,
+        unsupported=_NOT_GEMINI,
         has_items=True,
         recursive="optional",
         ref_alone=True,
         known_required=True,
     ),
-    output=Rules(without=_NOT_GEMINI, has_items=True, recursive="optional", ref_alone=True, known_required=True),
+    output=Rules(unsupported=_NOT_GEMINI, has_items=True, recursive="optional", ref_alone=True, known_required=True),
     json_mode=True,
 )
 _NOT_MISTRAL = frozenset(("allOf", "not", "if", "then", "else", "dependentSchemas"))
@@ -127,9 +127,11 @@ _NOT_MISTRAL = frozenset(("allOf", "not", "if", "then", "else", "dependentSchema
 MISTRAL = Wire(
     vendor="Mistral",
     names=Names(),
-    tools=Rules(object_root=True, not_root=COMBINATORS),
-    strict_tools=Rules(object_root=True, root_properties=True, not_root=COMBINATORS, without=_NOT_MISTRAL, closed=True),
-    output=Rules(without=_NOT_MISTRAL, closed=True),
+    tools=Rules(object_root=True, not_in_root=COMBINATORS),
+    strict_tools=Rules(
+        object_root=True, root_properties=True, not_in_root=COMBINATORS, unsupported=_NOT_MISTRAL, closed=True
+    ),
+    output=Rules(unsupported=_NOT_MISTRAL, closed=True),
     loose_output=Rules(),
     json_mode=True,
 )
@@ -137,7 +139,7 @@ _OLLAMA = frozenset(("type", "properties", "required", "items", "description", "
 OLLAMA = Wire(
     vendor="Ollama",
     names=None,
-    tools=Rules(object_root=True, not_root=COMBINATORS, words=_OLLAMA, inline=True),
+    tools=Rules(object_root=True, not_in_root=COMBINATORS, keywords=_OLLAMA, inline=True),
     output=Rules(),
     json_mode=True,
 )
