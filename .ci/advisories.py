@@ -1,4 +1,4 @@
-"""Say which dependencies have known advisories: `python .ci/advisories.py NAME REPORT.json`, a report of pip-audit."""
+"""List dependencies with known advisories: `python .ci/advisories.py NAME REPORT.json`, a report of pip-audit."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 
 def main(name: str, report: Path) -> None:
-    """Print a line for each advisory, or why there are none."""
+    """Print a line for each advisory, or the reason why there are none."""
     text = report.read_text() if report.exists() else ""
     dependencies = json.loads(text)["dependencies"] if text else []
-    checked = [each for each in dependencies if "vulns" in each]
+    checked = [dependency for dependency in dependencies if "vulns" in dependency]
     lines = [
-        f"{each['name']} {each['version']}: {', '.join([one['id'], *one['aliases']])}; "
-        f"fixed in {', '.join(one['fix_versions']) or 'no version'}"
-        for each in checked
-        for one in each["vulns"]
+        f"{dependency['name']} {dependency['version']}: {', '.join([advisory['id'], *advisory['aliases']])}; "
+        f"fixed in {', '.join(advisory['fix_versions']) or 'no version'}"
+        for dependency in checked
+        for advisory in dependency["vulns"]
     ]
     if not checked:
         lines = ["NOT CHECKED: the advisory service can't be reached from here"]
     elif len(checked) < len(dependencies):
-        missing = sorted(each["name"] for each in dependencies if "vulns" not in each)
+        missing = sorted(dependency["name"] for dependency in dependencies if "vulns" not in dependency)
         lines.append(f"NOT CHECKED: {', '.join(missing)}")
     lines = lines or ["no known advisories"]
     sys.stdout.write("".join(f"{name} versions, {len(checked)} checked: {line}\n" for line in lines))

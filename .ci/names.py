@@ -43,11 +43,11 @@ INSTEAD: dict[str, str] = {
     "who": "provider, sender or name",
     "what": "subject, description or kind",
 }
-"""Words that name nothing, and what says more."""
+"""Words that don't say what a value is, and better names."""
 
 
 def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Yield each name that a module gives, with its line."""
+    """Yield each name that a module defines, with its line."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store(), lineno=line) | ast.arg(arg=name, lineno=line):
@@ -64,35 +64,35 @@ def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 pass
 
 
-def places(path: Path) -> list[tuple[int, str]]:
-    """Return where a file gives one of these names, its own included."""
+def bad_names(path: Path) -> list[tuple[int, str]]:
+    """Return the lines and names in a file that are on the list. The file's own name counts."""
     stem = [(1, path.stem)] if path.stem.strip("_").lower() in INSTEAD else []
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return stem + [(line, name) for line, name in names(tree) if name.strip("_").lower() in INSTEAD]
 
 
 def files(arguments: list[str]) -> list[Path]:
-    """Return the Python files that are named, or that are in the folders that are."""
+    """Return the Python files in the arguments and in their folders."""
     roots = [Path(argument).resolve() for argument in arguments] or [ROOT / name for name in CHECKED]
     modules = (path for root in roots for path in ([root] if root.is_file() else root.rglob("*.py")))
     return sorted(path for path in modules if not {".venv", "build", ".git"} & {*path.parts})
 
 
 def main() -> int:
-    """Print each place."""
+    """Print each name."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--count"]
-    bad = {path: lines for path in files(arguments) if (lines := places(path))}
-    for path, lines in bad.items():
-        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    bad_by_file = {path: lines for path in files(arguments) if (lines := bad_names(path))}
+    for path, lines in bad_by_file.items():
+        file = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
         if "--count" in sys.argv:
             counts = Counter(name for _, name in lines)
-            print(f"{shown}: {', '.join(f'{name} {count}' for name, count in counts.most_common())}")
+            print(f"{file}: {', '.join(f'{name} {count}' for name, count in counts.most_common())}")
             continue
         for line, name in sorted(lines):
-            print(f"{shown}:{line}: {name}: write {INSTEAD[name.strip('_').lower()]}")
-    total = sum(map(len, bad.values()))
-    print(f"{total} names in {len(bad)} files" if bad else "plain")
-    return bool(bad)
+            print(f"{file}:{line}: {name}: write {INSTEAD[name.strip('_').lower()]}")
+    total = sum(map(len, bad_by_file.values()))
+    print(f"{total} names in {len(bad_by_file)} files" if bad_by_file else "plain")
+    return bool(bad_by_file)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Write the prices of the vendors' tables anew from genai-prices: ``uv run --group dev python .ci/prices.py``.
+"""Update the prices in the vendors' tables from genai-prices: ``uv run --group dev python .ci/prices.py``.
 
-Each ``prices.toml`` beside a ``models.toml`` has the standard prices of the models that the table lists, as the
-installed genai-prices (https://github.com/pydantic/genai-prices, MIT) knows them today. What it doesn't know may have
-prices in ``models.toml``, with a source of their own.
-Azure's and Bedrock's prices depend on the region, so their tables have none.
+Each ``prices.toml`` beside a ``models.toml`` has the standard prices of the models in that table, from the
+installed genai-prices (https://github.com/pydantic/genai-prices, MIT). Other models may have prices in
+``models.toml``, with their own source. Azure's and Bedrock's prices depend on the region, so their tables have none.
 """
 
 from __future__ import annotations
@@ -23,29 +22,32 @@ from tako.capabilities import PRICES
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
 VENDORS = {"tako-anthropic": "anthropic", "tako-mistral": "mistral", "tako-openai": "openai", "tako-vertex": "google"}
-"""The distributions whose tables have prices, and what genai-prices calls their vendors."""
+"""The distributions whose tables have prices, and the names of their vendors in genai-prices."""
 FIELDS = (*PRICES, "prices_up_to_tokens", "prices_through")
 
 
 def price(vendor: str, model: str) -> dict[str, Any]:
-    """Return the prices of a model, and the last day on which they hold if others are announced."""
+    """Return the prices of a model, and their last day if a change is announced."""
     try:
-        _, found = get_snapshot().find_provider_model(model, None, vendor, None)
+        _, vendor_model = get_snapshot().find_provider_model(model, None, vendor, None)
     except LookupError:
         return {}
-    values = {name: value for name, value in prices_of(found).items() if value is not None}
+    values = {name: value for name, value in prices_of(vendor_model).items() if value is not None}
     if values.get("usd_per_input_mtok") is None or values.get("usd_per_output_mtok") is None:
         return {}
     today = datetime.now(UTC).date()
-    conditions = [one.constraint for one in found.prices] if isinstance(found.prices, list) else []
-    starts = [one.start_date for one in conditions if isinstance(one, StartDateConstraint) and one.start_date > today]
+    conditions = (
+        [condition.constraint for condition in vendor_model.prices] if isinstance(vendor_model.prices, list) else []
+    )
+    starts = [condition.start_date for condition in conditions if isinstance(condition, StartDateConstraint)]
+    changes = [day for day in starts if day > today]
     if vendor != "anthropic":
         values.pop("usd_per_web_search", None)  # the others don't say how many of their searches they bill
-    return values | ({"prices_through": min(starts) - timedelta(days=1)} if starts else {})
+    return values | ({"prices_through": min(changes) - timedelta(days=1)} if changes else {})
 
 
 def table(vendor: str, models: list[str]) -> str:
-    """Write a table."""
+    """Return the text of a table."""
     lines = [
         "# Prices in US dollars per million tokens of the vendor's standard service. Written by",
         f"# .ci/prices.py from genai-prices {__version__}; don't change it by hand.",

@@ -1,6 +1,6 @@
 """Print a path for each Python that this machine has and tako supports, apart from the one that runs this.
 
-A name on PATH may not run (pyenv's shims don't, for versions that aren't chosen), so every candidate is asked to.
+A file on PATH may not be a Python that runs (some of pyenv's shims don't), so this starts every candidate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OLDEST = (3, 11)
-ASK = (
+PROGRAM = (
     "import sys, sysconfig; assert sys.implementation.name == 'cpython' and sys.version_info.releaselevel == 'final';"
     "print(*sys.version_info[:3], int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))), sys.executable)"
 )
@@ -31,7 +31,7 @@ FOLDERS = (
 
 
 def output(*command: str) -> str:
-    """Return what a command prints; nothing if it fails."""
+    """Return the output of a command, "" if it fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     except (OSError, subprocess.SubprocessError):
@@ -39,9 +39,9 @@ def output(*command: str) -> str:
 
 
 def candidates() -> Iterator[str]:
-    """Yield paths that may be a Python, as uv, pyenv and PATH know them."""
+    """Yield paths that may be a Python, from uv, pyenv and PATH."""
     listed = output(shutil.which("uv") or "uv", "python", "list", "--only-installed", "--output-format", "json")
-    yield from (each["path"] for each in json.loads(listed or "[]") if each.get("path"))
+    yield from (entry["path"] for entry in json.loads(listed or "[]") if entry.get("path"))
     for root, pattern in FOLDERS:
         yield from (str(path) for path in Path(root).expanduser().glob(f"{pattern}/python3*"))
     for folder in os.get_exec_path():
@@ -49,14 +49,14 @@ def candidates() -> Iterator[str]:
 
 
 def main() -> None:
-    """Print one path for each minor version, free-threaded builds apart: its newest release."""
+    """Print one path for each minor version, with free-threaded builds as versions of their own: its newest release."""
     newest: dict[tuple[int, int, bool], tuple[int, str]] = {}
-    for path in {os.path.realpath(each) for each in candidates()}:
-        words = output(path, "-c", ASK).split(maxsplit=4)
-        if len(words) == len(("major", "minor", "micro", "free", "path")):
-            major, minor, micro, free = map(int, words[:4])
+    for path in {os.path.realpath(candidate) for candidate in candidates()}:
+        fields = output(path, "-c", PROGRAM).split(maxsplit=4)
+        if len(fields) == len(("major", "minor", "micro", "free", "path")):
+            major, minor, micro, free = map(int, fields[:4])
             key = (major, minor, bool(free))
-            newest[key] = max(newest.get(key, (0, "")), (micro, words[4].strip()))
+            newest[key] = max(newest.get(key, (0, "")), (micro, fields[4].strip()))
     this = (*sys.version_info[:2], bool(sysconfig.get_config_var("Py_GIL_DISABLED")))
     for key, (_, path) in sorted(newest.items()):
         if key[:2] >= OLDEST and key != this:

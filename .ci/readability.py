@@ -1,6 +1,6 @@
 """Check that pages are in plain English: sentences of at most 30 words, and none of the phrases below.
 
-``python .ci/readability.py`` checks README, CHANGELOG and all pages, and exits with 1 if something is found.
+``python .ci/readability.py`` checks README, CHANGELOG and all pages, and exits with 1 if it finds something.
 ``--table`` prints a line for each page instead: its words, its sentences, the long ones, and the phrases.
 """
 
@@ -11,8 +11,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LONGEST = 30
-"""Words that a sentence may have."""
+MAX_WORDS = 30
+"""The most words in a sentence."""
 ROOT = Path(__file__).parent.parent
 
 INSTEAD: dict[str, str] = {
@@ -46,16 +46,16 @@ ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs)\.$")
 
 @dataclass
 class Report:
-    """What one page has."""
+    """What was found in one page."""
 
-    words: int = 0
-    sentences: int = 0
-    long: list[tuple[int, int, str]] = field(default_factory=list)
+    word_count: int = 0
+    sentence_count: int = 0
+    long_sentences: list[tuple[int, int, str]] = field(default_factory=list)
     phrases: list[tuple[int, str, str]] = field(default_factory=list)
 
 
 def pages() -> list[Path]:
-    """List what is checked: the pages of the site, and what stands beside them for readers of the repository."""
+    """List the pages to check: those of the site, and those that readers of the repository see."""
     return sorted(
         [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tako/*.md"), *ROOT.glob("plugins/*/README.md")]
     )
@@ -64,25 +64,25 @@ def pages() -> list[Path]:
 def blocks(text: str) -> list[tuple[int, str]]:
     """Return the paragraphs, list items, headings and cells of a page, each with its line."""
     text = HIDDEN.sub(lambda match: "\n" * match[0].count("\n"), text)
-    found: list[tuple[int, str]] = []
-    open_block = False
+    texts: list[tuple[int, str]] = []
+    is_open = False
     for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
         if stripped.startswith("|"):
             cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", stripped)]
-            found += [(number, cell) for cell in cells if cell.strip("-: ")]
-            open_block = False
+            texts += [(number, cell) for cell in cells if cell.strip("-: ")]
+            is_open = False
         elif not stripped or stripped.startswith((":::", "!!!", "???", "===", "--8<--")):
-            open_block = False
-        elif open_block and not re.match(r"([-*+]|\d+\.|#+|>)\s", stripped):
-            found[-1] = (found[-1][0], f"{found[-1][1]} {stripped}")
+            is_open = False
+        elif is_open and not re.match(r"([-*+]|\d+\.|#+|>)\s", stripped):
+            texts[-1] = (texts[-1][0], f"{texts[-1][1]} {stripped}")
         else:
-            found.append((number, re.sub(r"^([-*+]|\d+\.|#+|>)\s+", "", stripped)))
-            open_block = not stripped.startswith("#")
-    return found
+            texts.append((number, re.sub(r"^([-*+]|\d+\.|#+|>)\s+", "", stripped)))
+            is_open = not stripped.startswith("#")
+    return texts
 
 
-def plain(text: str) -> str:
+def without_markup(text: str) -> str:
     """Return a block without its markup: a code span is one word, a link its text."""
     text = re.sub(r"(`+)(?:.+?)\1", "@code", text)
     text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)
@@ -102,41 +102,43 @@ def sentences(text: str) -> list[str]:
 
 
 def report_on(text: str) -> Report:
-    """Look at one page."""
+    """Check one page."""
     report = Report()
     for line, block in blocks(text):
-        shown = plain(block)
-        for sentence in sentences(shown):
+        plain = without_markup(block)
+        for sentence in sentences(plain):
             count = len(re.findall(r"[\w@][\w@'./%-]*", sentence))
-            report.words += count
-            report.sentences += 1
-            if count > LONGEST:
-                report.long.append((line, count, sentence))
+            report.word_count += count
+            report.sentence_count += 1
+            if count > MAX_WORDS:
+                report.long_sentences.append((line, count, sentence))
         for pattern, instead in PATTERNS.items():
-            report.phrases += [(line, match[0], instead) for match in pattern.finditer(shown)]
+            report.phrases += [(line, match[0], instead) for match in pattern.finditer(plain)]
     return report
 
 
 def main() -> int:
     """Check all pages, or those that are named."""
     arguments = sys.argv[1:]
-    table = "--table" in arguments
-    named = [Path(argument) for argument in arguments if argument != "--table"]
-    bad = 0
-    for page in named or pages():
+    as_table = "--table" in arguments
+    named_pages = [Path(argument) for argument in arguments if argument != "--table"]
+    problems = 0
+    for page in named_pages or pages():
         report = report_on(page.read_text(encoding="utf-8"))
         name = page.relative_to(ROOT) if page.is_relative_to(ROOT) else page
-        bad += len(report.long) + len(report.phrases)
-        if table:
-            print(f"{name}\t{report.words}\t{report.sentences}\t{len(report.long)}\t{len(report.phrases)}")
+        problems += len(report.long_sentences) + len(report.phrases)
+        if as_table:
+            print(
+                f"{name}\t{report.word_count}\t{report.sentence_count}\t{len(report.long_sentences)}\t{len(report.phrases)}"
+            )
             continue
-        for line, count, sentence in report.long:
+        for line, count, sentence in report.long_sentences:
             print(f"{name}:{line}: {count} words: {sentence}")
         for line, phrase, instead in report.phrases:
             print(f"{name}:{line}: {phrase!r}: write {instead}")
-    if not table:
-        print(f"{bad} places" if bad else "plain")
-    return bool(bad) and not table
+    if not as_table:
+        print(f"{problems} problems" if problems else "plain")
+    return bool(problems) and not as_table
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What the reference shows, for Griffe: fields with their defaults and texts, and examples as code.
+"""A Griffe extension for the reference: it moves descriptions to fields, and turns examples into code.
 
-A class lists its fields under ``Attributes:`` in its docstring. Here each text moves to the field itself, so that the
-reference shows it beside the field's type and default. ``text::`` before an example becomes ``text:``, which is
+A class lists its fields under ``Attributes:`` in its docstring. This moves each description to the field, so that the
+reference shows it next to the field's type and default. ``text::`` before an example becomes ``text:``, which is
 Markdown.
 """
 
@@ -20,12 +20,12 @@ class Fields(griffe.Extension):
     """Move the texts of fields from a class's docstring to its fields."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Write examples as Markdown does."""
+        """Convert examples to Markdown."""
         if obj.docstring:
             obj.docstring.value = EXAMPLE.sub(":", obj.docstring.value)
 
     def on_class(self, *, cls: griffe.Class, **_: Any) -> None:
-        """Give each field its text."""
+        """Move each description to its field."""
         if not cls.docstring:
             return
         for section in cls.docstring.parse("google"):

@@ -38,7 +38,7 @@ WIDTH, LINE, LEFT, TOP = 760, 24, 24, 64
 
 def lines() -> list[tuple[str, str]]:
     """Run the commands, and return each line with its kind."""
-    made: list[tuple[str, str]] = []
+    rows: list[tuple[str, str]] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "receipt.png").write_bytes(PNG)
@@ -49,18 +49,18 @@ def lines() -> list[tuple[str, str]]:
             done = subprocess.run(
                 ["/bin/bash", "-c", run], cwd=folder, env=variables, capture_output=True, text=True, check=True
             )
-            made.append(("command", command))
-            made += [("answer", line) for line in done.stdout.splitlines()]
-            made.append(("answer", ""))
-    return made[:-1]
+            rows.append(("command", command))
+            rows += [("answer", line) for line in done.stdout.splitlines()]
+            rows.append(("answer", ""))
+    return rows[:-1]
 
 
-def draw(shown: list[tuple[str, str]]) -> str:
+def draw(screen: list[tuple[str, str]]) -> str:
     """Return the picture."""
-    height = TOP + LINE * len(shown) + 16
-    title = "A terminal. " + " ".join(f"{'$ ' if kind == 'command' else ''}{text}" for kind, text in shown if text)
+    height = TOP + LINE * len(screen) + 16
+    title = "A terminal. " + " ".join(f"{'$ ' if kind == 'command' else ''}{text}" for kind, text in screen if text)
     rows = []
-    for i, (kind, text) in enumerate(shown):
+    for i, (kind, text) in enumerate(screen):
         prompt = '<tspan class="prompt">$ </tspan>' if kind == "command" else ""
         rows.append(f'<text x="{LEFT}" y="{TOP + LINE * i}" class="{kind}">{prompt}{escape(text)}</text>')
     dots = "".join(

@@ -1,11 +1,11 @@
-"""Counts what a call and a chunk cost in function calls: they're the same on every machine, however busy it is.
+"""Count the function calls of a call and of a chunk. They're the same on every machine, even a busy one.
 
     uv run --group dev python benchmarks/counts.py                # the table
-    uv run --group dev python benchmarks/counts.py chat           # which functions are called in one of its rows
+    uv run --group dev python benchmarks/counts.py chat           # the functions of one of its rows
     uv run --group dev python benchmarks/counts.py --check        # fails if a row is over its limit
 
-``tako`` counts how often functions of tako are entered, and generators go on; ``all`` counts all functions, those of
-asyncio and those in C too. The server sends a stream at once, or (paced) each chunk alone, so that it wakes the loop.
+``tako`` counts calls of tako's functions, and each time that a generator continues. ``all`` counts all functions, also
+those of asyncio and those in C. The server sends a stream at once or, if paced, chunk by chunk, which wakes the loop.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 
     from tako.testing.dialects import Dialect
 
-WORDS = 50
-"""Chunks of a stream, about."""
+CHUNKS = 50
+"""Chunks of a stream, approximately."""
 PAUSE = 0.003
-"""Seconds between chunks that wake the loop one by one."""
+"""Seconds between the chunks of a paced stream."""
 REQUEST = tako.ChatRequest([tako.Message.system("Be terse."), tako.Message.user("Write about octopuses.")])
 
 
 class Count(NamedTuple):
-    """Calls of one operation."""
+    """The calls of one operation."""
 
     tako: float
     all: float
     by_function: Counter[str]
 
 
-class Counting:
-    """Counts function calls of the thread in which it's turned on."""
+class CallCounter:
+    """Counts the function calls of the thread that enters it."""
 
     def __init__(self) -> None:
         self.functions: Counter[str] = Counter()
@@ -63,14 +63,14 @@ class Counting:
         sys.setprofile(None)
 
     def per(self, times: float) -> Count:
-        """Return the calls of one of so many operations."""
-        own = sum(number for name, number in self.functions.items() if name.startswith("tako"))
-        every = sum(self.functions.values()) + self.native
-        one = Counter({name: round(number / times, 2) for name, number in self.functions.items()})
-        return Count(own / times, every / times, one)  # type: ignore[arg-type]
+        """Return the calls of one operation, after so many of them."""
+        tako_calls = sum(number for name, number in self.functions.items() if name.startswith("tako"))
+        all_calls = sum(self.functions.values()) + self.native
+        calls_by_function = Counter({name: round(number / times, 2) for name, number in self.functions.items()})
+        return Count(tako_calls / times, all_calls / times, calls_by_function)  # type: ignore[arg-type]
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Start again from zero."""
         self.functions.clear()
         self.native = 0
 
@@ -83,7 +83,7 @@ class Counting:
 
 
 class Wire(NamedTuple):
-    """A vendor's wire: how it streams, and how its provider is made for an address."""
+    """A vendor's wire: its dialect, its content type, and a function that makes its provider for an address."""
 
     dialect: Dialect
     kind: bytes
@@ -114,16 +114,16 @@ WIRES = {
     ),
     "ollama": Wire(OLLAMA, b"application/x-ndjson", lambda url: tako.providers.Ollama("m", base_url=url)),
 }
-SCRIPT = Script(text="word " * WORDS, split=5)
+SCRIPT = Script(text="word " * CHUNKS, split=5)
 
 
 class Server:
-    """Answers with a whole reply or, if the request says so, with a stream: in one piece, or chunk by chunk."""
+    """Answers with a complete reply or, if the request says so, with a stream: at once, or chunk by chunk."""
 
     def __init__(self, wire: Wire) -> None:
         self.paced = False
-        whole = msgspec.json.encode(wire.dialect.whole(SCRIPT))
-        self._whole = _head(b"application/json", b"content-length: %d" % len(whole)) + whole
+        complete_reply = msgspec.json.encode(wire.dialect.whole(SCRIPT))
+        self._complete_reply = _head(b"application/json", b"content-length: %d" % len(complete_reply)) + complete_reply
         self._start = _head(wire.kind, b"transfer-encoding: chunked")
         self._chunks = [b"%x\r\n%b\r\n" % (len(event), event) for event in wire.dialect.events(SCRIPT)]
 
@@ -143,7 +143,7 @@ class Server:
 
     def _answer(self, connection: socket.socket, *, streamed: bool) -> None:
         if not streamed:
-            connection.sendall(self._whole)
+            connection.sendall(self._complete_reply)
         elif not self.paced:
             connection.sendall(self._start + b"".join(self._chunks) + b"0\r\n\r\n")
         else:
@@ -158,7 +158,7 @@ def _head(kind: bytes, framing: bytes) -> bytes:
 
 @contextmanager
 def serving(wire: Wire) -> Iterator[tuple[Server, str]]:
-    """Run a server in threads, whose calls aren't counted; gives it and its address."""
+    """Run a server in threads, whose calls aren't counted; yield it and its address."""
     server = Server(wire)
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -179,26 +179,26 @@ def count_chat(name: str, times: int = 10) -> Count:
         async with WIRES[name].provider(url) as provider:
             for _ in range(3):
                 await provider.chat(REQUEST)
-            with Counting() as counting:
+            with CallCounter() as counter:
                 for _ in range(times):
                     await provider.chat(REQUEST)
-            return counting.per(times)
+            return counter.per(times)
 
     with serving(WIRES[name]) as (_, url):
         return asyncio.run(main(url))
 
 
 def count_stream(name: str, *, paced: bool = False) -> Count:
-    """Count a stream, per chunk: all of them at once, or ``paced``, so that each wakes the event loop."""
+    """Count a stream, per chunk. A ``paced`` one wakes the event loop for each chunk."""
 
     async def main(url: str) -> Count:
         async with WIRES[name].provider(url) as provider:
-            for server.paced in (False, paced):  # what is imported for the first one isn't counted
+            for server.paced in (False, paced):  # the first one imports modules, and isn't counted
                 await provider.stream(REQUEST).response()
-            with Counting() as counting:
+            with CallCounter() as counter:
                 async for _ in provider.stream(REQUEST):
                     pass
-            return counting.per(WORDS)
+            return counter.per(CHUNKS)
 
     with serving(WIRES[name]) as (server, url):
         return asyncio.run(main(url))
@@ -206,25 +206,25 @@ def count_stream(name: str, *, paced: bool = False) -> Count:
 
 def count_blocking(times: int = 10) -> Count:
     """Count a blocking chat, in both threads."""
-    counting = Counting()
+    counter = CallCounter()
     with serving(WIRES["completions"]) as (_, url):
-        threading.setprofile(counting.count)
+        threading.setprofile(counter.count)
         provider = WIRES["completions"].provider(url)
         for _ in range(3):
             provider.blocking.chat(REQUEST)
-        threading.setprofile(None)  # the server's threads are there already
-        counting.clear()
-        with counting:
+        threading.setprofile(None)  # the server's threads are running already
+        counter.clear()
+        with counter:
             for _ in range(times):
                 provider.blocking.chat(REQUEST)
-        counted = counting.per(times)
+        counted = counter.per(times)
         provider.blocking.close()
     return counted
 
 
 PACED = "chunk, completions, paced"
-MOST_TIMERS = 0.5
-"""Timers that are set for each chunk which wakes the loop: one for each would be most of what such a chunk costs."""
+MAX_TIMERS = 0.5
+"""Timers per chunk that wakes the loop: one for each would be most of the cost of such a chunk."""
 OPERATIONS: dict[str, Callable[[], Count]] = {
     "chat": lambda: count_chat("completions"),
     "blocking chat": count_blocking,
@@ -245,29 +245,29 @@ LIMITS = {
     "chunk, ollama": 11.5,
     PACED: 36.5,
 }
-"""The most calls of tako's functions. If you need more, raise the limit and say in the commit what for."""
+"""The most calls of tako's functions. If you need more, raise the limit, and give the reason in the commit."""
 
 
 def check() -> list[str]:
-    """Say which rows are over their limits."""
+    """Return a line for each row that is over its limit."""
     counts = {name: OPERATIONS[name]() for name in LIMITS}
     over = [
-        f"{name}: {counts[name].tako:.1f} calls, at most {most}"
-        for name, most in LIMITS.items()
-        if counts[name].tako > most
+        f"{name}: {counts[name].tako:.1f} calls, at most {limit}"
+        for name, limit in LIMITS.items()
+        if counts[name].tako > limit
     ]
     timers = sum(number for name, number in counts[PACED].by_function.items() if name.endswith(".call_at"))
-    return over + ([f"{PACED}: {timers:.1f} timers are set"] if timers > MOST_TIMERS else [])
+    return over + ([f"{PACED}: {timers:.1f} timers are set"] if timers > MAX_TIMERS else [])
 
 
 def main() -> None:
     """Print the table, or the functions of one row."""
     os.environ.setdefault("AWS_BEARER_TOKEN_BEDROCK", "k")
-    asked = " ".join(sys.argv[1:])
-    if asked == "--check":
+    operation_name = " ".join(sys.argv[1:])
+    if operation_name == "--check":
         sys.exit("\n".join(check()) or None)
-    if asked:
-        for function, number in OPERATIONS[asked]().by_function.most_common(60):
+    if operation_name:
+        for function, number in OPERATIONS[operation_name]().by_function.most_common(60):
             print(f"{number:8.2f}  {function}")
     else:
         print("| | tako | all |\n|---|---|---|")

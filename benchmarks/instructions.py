@@ -1,7 +1,7 @@
-"""Counts the instructions of a call and of a chunk under valgrind's callgrind: the same however busy the machine is.
+"""Count the instructions of a call and of a chunk with valgrind's callgrind. A busy machine doesn't change them.
 
     uv run --group dev python benchmarks/instructions.py                       # this checkout
-    uv run --group dev python benchmarks/instructions.py ../other/.venv/bin/python  # the one of another environment
+    uv run --group dev python benchmarks/instructions.py ../other/.venv/bin/python  # another environment
 
 It takes some minutes. The server runs in this process, the client under valgrind; an operation's instructions are the
 difference between a run with a few and a run with more of them.
@@ -45,7 +45,7 @@ FEW, MORE = 10, 60
 
 
 def count(python: str, operation: str, url: str, times: int) -> int:
-    """Return the instructions of a program that does an operation so many times."""
+    """Return the instructions of a program that repeats an operation ``times`` times."""
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     done = subprocess.run(
         [*valgrind, python, "-P", "-c", CLIENT, operation, url, str(times)],
@@ -54,10 +54,10 @@ def count(python: str, operation: str, url: str, times: int) -> int:
         check=True,
         env={**os.environ, "PYTHONHASHSEED": "0"},
     )
-    found = re.search(r"Collected : (\d+)", done.stderr)
-    if found is None:
+    match = re.search(r"Collected : (\d+)", done.stderr)
+    if match is None:
         raise SystemExit(done.stderr)
-    return int(found[1])
+    return int(match[1])
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The figures of the README, measured on your machine: ``uv run python benchmarks/compare``.
+"""Measure the figures of the README on your machine: ``uv run python benchmarks/compare``.
 
 Clients that aren't installed are skipped with a line. To have them all: ``uv run --with openai --with litellm --with
 langchain-openai python benchmarks/compare``. ``--markdown`` prints the tables of docs/benchmarks.md.
@@ -28,7 +28,7 @@ FLOOR = "httpx"
 
 
 def measure(module: str, operation: str, url: str) -> float | None:
-    """Run one measurement; None if the client fails at it."""
+    """Run one measurement; None if the client fails."""
     command = [sys.executable, str(HERE / "worker.py"), module, operation, url]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
@@ -49,36 +49,36 @@ def main() -> None:
     installed = [module for module in options.only if find_spec(module) is not None]
     for module in options.only:
         if module not in installed:
-            print(f"{module}: skipped, since it isn't installed", file=sys.stderr)
-    found: dict[tuple[str, str], list[float]] = {}
+            print(f"{module}: skipped, because it isn't installed", file=sys.stderr)
+    results: dict[tuple[str, str], list[float]] = {}
     server = subprocess.Popen([sys.executable, str(HERE / "server.py")], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
-        for turn in range(options.rounds):
+        for round_number in range(options.rounds):
             for operation in options.operations:
                 for module in installed:
                     number = measure(module, operation, url)
                     if number is not None:
-                        found.setdefault((module, operation), []).append(number)
-                        print(f"round {turn + 1}: {module} {operation}: {number:.1f}", file=sys.stderr)
+                        results.setdefault((module, operation), []).append(number)
+                        print(f"round {round_number + 1}: {module} {operation}: {number:.1f}", file=sys.stderr)
     except KeyboardInterrupt:
-        pass  # what has been measured is shown
+        pass  # show the results so far
     finally:
         server.terminate()
         server.wait()
-    show(installed, options.operations, found, markdown=options.markdown)
+    show(installed, options.operations, results, markdown=options.markdown)
 
 
 def show(
-    modules: list[str], operations: list[str], found: dict[tuple[str, str], list[float]], *, markdown: bool
+    modules: list[str], operations: list[str], results: dict[tuple[str, str], list[float]], *, markdown: bool
 ) -> None:
     """Print a line for each client: the median of each operation, and how it compares with the floor."""
     rows = [["client", *(OPERATIONS[operation] for operation in operations)]]
     for module in modules:
         row = [f"{module} {version(PACKAGES.get(module, module))}"]
         for operation in operations:
-            numbers, floor = found.get((module, operation)), found.get((FLOOR, operation))
+            numbers, floor = results.get((module, operation)), results.get((FLOOR, operation))
             cell = f"{median(numbers):.1f}" if numbers else "failed"
             if numbers and floor and operation != "import":
                 cell += f" ({median(numbers) / median(floor):.2f})"

@@ -1,6 +1,6 @@
-"""The clients that are compared: each answers whole, and streams text. What isn't installed is skipped.
+"""The clients to compare: each returns a complete reply, and streams text. Clients that aren't installed are skipped.
 
-``httpx`` is the floor: it posts bytes and reads JSON, and does nothing else that a client for models does.
+``httpx`` is the floor: it sends a request and reads JSON, and does nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PROMPT = MESSAGES[1]["content"]
 
 
 class Client(ABC):
-    """One client, made anew for each measurement. ``module`` is what it imports."""
+    """One client. Each measurement makes a new one. ``module`` is what it imports."""
 
     module = ""
 
@@ -28,7 +28,7 @@ class Client(ABC):
 
     @abstractmethod
     async def chat(self, model: str) -> str:
-        """Return the text of a whole reply."""
+        """Return the text of a complete reply."""
 
     @abstractmethod
     def stream(self, model: str) -> AsyncIterator[str]:
@@ -136,7 +136,7 @@ class Langchain(Client):
         self.clients: dict[str, Any] = {}
 
     def client(self, model: str) -> Any:
-        """Return the client of a model, made once."""
+        """Return the client of a model; make it only once."""
         if model not in self.clients:
             self.clients[model] = self.client_class(model=model, base_url=self.base_url, api_key="none", timeout=120)
         return self.clients[model]

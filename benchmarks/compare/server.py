@@ -1,6 +1,6 @@
-"""A vendor that answers at once: Chat Completions over HTTP/1.1 on loopback, without a framework in the way.
+"""A vendor that answers at once: Chat Completions over HTTP/1.1 on loopback, without a framework.
 
-The model's name says what comes back: ``chat`` is a whole reply, ``deltas-2000`` a stream of 2000 deltas, each in an
+The model's name decides the reply: ``chat`` is a complete reply, ``deltas-2000`` a stream of 2000 deltas, each in an
 HTTP chunk of its own, as vendors send them. ``paced-20`` sends a delta every 100 ms.
 """
 
@@ -14,11 +14,11 @@ import resource
 TEXT = "The quick brown fox jumps over the lazy dog. " * 20
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\nx-request-id: req-1\r\n"
 BATCH = 64
-"""Chunks that are written before the server lets others run."""
+"""Chunks to write before the server lets other tasks run."""
 
 
 def reply() -> bytes:
-    """Return a whole reply."""
+    """Return a complete reply."""
     choice = {"index": 0, "message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 20, "completion_tokens": 200, "total_tokens": 220}
     facts = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "chat"}
@@ -38,8 +38,8 @@ REPLY = reply()
 START = (
     HEAD % b"text/event-stream" + b"transfer-encoding: chunked\r\n\r\n" + chunk({"role": "assistant", "content": ""})
 )
-DELTAS = [chunk({"content": word}) for word in TEXT.split()]
-"""Different ones, since some clients refuse a model that repeats itself."""
+DELTAS = [chunk({"content": text}) for text in TEXT.split()]
+"""They differ, because some clients refuse a model that repeats itself."""
 END = chunk({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 
 

@@ -30,43 +30,43 @@ async def chat(client: Client) -> float:
     """Microseconds of processor time for a call, one after another on a warm connection."""
     for _ in range(20):
         await client.chat("chat")
-    begun = time.process_time()
+    start = time.process_time()
     for _ in range(CALLS):
         assert (await client.chat("chat")).startswith("The quick")
-    return (time.process_time() - begun) / CALLS * 1e6
+    return (time.process_time() - start) / CALLS * 1e6
 
 
 async def stream(client: Client) -> float:
-    """Microseconds of processor time for a delta of a stream that comes as fast as it's read."""
+    """Microseconds of processor time for a delta of a stream that arrives as fast as it's read."""
     await _read(client, "deltas-50", 50)
-    begun = time.process_time()
+    start = time.process_time()
     await _read(client, f"deltas-{DELTAS}", DELTAS)
-    return (time.process_time() - begun) / DELTAS * 1e6
+    return (time.process_time() - start) / DELTAS * 1e6
 
 
 async def hold(client: Client) -> float:
-    """Microseconds of processor time for a delta, with a thousand streams open that each get one every 100 ms."""
+    """Microseconds of processor time for a delta, with a thousand open streams that each get a delta every 100 ms."""
     await _read(client, "deltas-50", 50)
-    begun = time.process_time()
+    start = time.process_time()
     await asyncio.gather(*(_read(client, f"paced-{PACED}", PACED) for _ in range(STREAMS)))
-    return (time.process_time() - begun) / (STREAMS * PACED) * 1e6
+    return (time.process_time() - start) / (STREAMS * PACED) * 1e6
 
 
 async def _read(client: Client, model: str, count: int) -> None:
-    seen = 0
+    received = 0
     async for _ in client.stream(model):
-        seen += 1
-    assert seen == count, f"{seen} deltas of {count}"
+        received += 1
+    assert received == count, f"{received} deltas of {count}"
 
 
 def import_time(module: str) -> float:
-    """Milliseconds of processor time that a new Python takes to import a client, less what it takes for nothing."""
+    """Milliseconds of processor time for importing a client in a new Python, without the time that Python itself takes."""
 
     def run(code: str) -> float:
-        begun = resource.getrusage(resource.RUSAGE_CHILDREN)
+        start = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime
 
     run(f"import {module}")  # compiles it
     return median(run(f"import {module}") - run("pass") for _ in range(IMPORTS)) * 1e3

@@ -1,4 +1,4 @@
-"""Say which models of the tables are turned off soon, counted from today: `python .ci/lives.py`."""
+"""List models in the tables that vendors turn off soon: `python .ci/retirements.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tako.kit.models import ModelTable
 
 
 def main() -> None:
-    """Print a line for each model, and for each table how old its days are."""
+    """Print a line for each such model, and the date and the source of each table."""
     today = datetime.now(UTC).date()
     for path in sorted(Path(__file__).parent.parent.glob("plugins/*/tako_*/models.toml")):
         table = ModelTable(path.parent.name)
