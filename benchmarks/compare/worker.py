@@ -60,7 +60,7 @@ async def _read(client: Client, model: str, count: int) -> None:
 
 
 def import_time(module: str) -> float:
-    """Milliseconds of processor time for importing a client in a new Python, without the time that Python itself takes."""
+    """Milliseconds of processor time to import a client in a new Python, minus the time of Python itself."""
 
     def run(code: str) -> float:
         start = resource.getrusage(resource.RUSAGE_CHILDREN)
