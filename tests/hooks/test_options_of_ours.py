@@ -61,5 +61,5 @@ def test_prices_are_switched_there(tmp_path: Path) -> None:
     load(tmp_path, '[plugins.prices]\nmode = "off"\n')
     assert tako.providers.OpenAI("llama-3.3-70b-versatile", **groq).capabilities.usd_per_input_mtok is None
     load(tmp_path, '[plugins.prices]\nmode = "on"\n')
-    with pytest.raises(tako.ConfigurationError, match=r"plugins\.prices: mode is one of fill, override, off"):
+    with pytest.raises(tako.ConfigurationError, match=r"plugins\.prices: mode must be one of fill, override, off"):
         tako.providers.OpenAI("m", **groq).blocking.chat("Hi")

@@ -1,8 +1,8 @@
-"""A response cache on disk for every tako provider: the same request is asked once.
+"""A response cache on disk for every tako provider: the same request is sent only once.
 
-Off until ``TAKO_CACHE_DIR`` names a directory, or ``tako.register(tako_cache.Cache("replies"))``. It stands innermost
-of all plugins, next to the provider: what others edit of a request is part of its key, and what they edit of a reply
-is edited again. Errors, and streams that have not come to their end, are never kept.
+Off until ``TAKO_CACHE_DIR`` names a directory, or ``tako.register(tako_cache.Cache("replies"))``. It's the
+innermost plugin, next to the provider: edits of a request by other plugins are part of the key, and their edits of a
+reply happen again. Errors and incomplete streams are never stored.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ MIB = 1024 * 1024
 
 
 class Cache:
-    """A plugin to register: keeps replies in a directory, which several processes may share.
+    """A plugin to register: stores replies in a directory, which several processes may share.
 
-    ``size_limit`` is in bytes; beyond it what was stored first goes first. ``expire`` is in seconds; None keeps replies
-    for as long as there is room. ``hits`` and ``misses`` count since it was made.
+    ``size_limit`` is in bytes; above it, the oldest replies are deleted. ``expire`` is in seconds; with None, replies
+    stay while there is room. ``hits`` and ``misses`` count since the cache was made.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class Cache:
 
     @hookimpl(wrapper=True, trylast=True)
     def tako_chat(self, provider: Provider) -> Around[Chat]:
-        """Answer from the cache, or ask and keep the answer."""
+        """Answer from the cache, or send the request and store the response."""
         inner = yield
         return self.around_chat(provider, inner) if callable(inner) else inner
 
     @hookimpl(wrapper=True, trylast=True)
     def tako_stream(self, provider: Provider) -> Around[Stream]:
-        """Replay chunks from the cache, or ask and keep them once the last one is there."""
+        """Replay chunks from the cache, or send the request and store them after the last one."""
         inner = yield
         return self.around_stream(provider, inner) if callable(inner) else inner
 
@@ -66,88 +66,88 @@ class Cache:
         return Store(self.directory, self.size_limit, self.expire)
 
     def clear(self) -> None:
-        """Forget all replies; blocks while the disk works."""
+        """Delete all replies. Blocks while it writes to the disk."""
         self.store.clear()
 
     def around_chat(self, provider: Provider, inner: Chat) -> Chat:
         """Wrap a provider's chat function."""
-        from tako_cache.shelf import CHAT, Shelf
+        from tako_cache.provider_cache import CHAT, ProviderCache
 
-        shelf = Shelf(self, provider, CHAT)
+        replies = ProviderCache(self, provider, CHAT)
 
         async def chat(request: ChatRequest) -> ChatResponse:
-            key, known = await shelf.look(request)
-            if known is not None:
-                return known
+            key, stored = await replies.get(request)
+            if stored is not None:
+                return stored
             response = await inner(request)
-            await shelf.keep(key, response, response)
+            await replies.set(key, response, response)
             return response
 
         return chat
 
     def around_stream(self, provider: Provider, inner: Stream) -> Stream:
         """Wrap a provider's stream function."""
-        from tako_cache.shelf import STREAM, Shelf
+        from tako_cache.provider_cache import STREAM, ProviderCache
 
-        shelf = Shelf(self, provider, STREAM)
+        replies = ProviderCache(self, provider, STREAM)
 
         async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-            key, known = await shelf.look(request)
-            for chunk in known or ():
+            key, stored = await replies.get(request)
+            for chunk in stored or ():
                 yield chunk
-            if known is not None:
+            if stored is not None:
                 return
-            kept: list[Chunk] = []
+            received: list[Chunk] = []
             async with aclosing(inner(request)) as chunks:
                 async for chunk in chunks:
-                    kept.append(chunk)
+                    received.append(chunk)
                     if chunk.kind == "end":
-                        await shelf.keep(key, kept, chunk)
+                        await replies.set(key, received, chunk)
                     yield chunk
 
         return stream
 
 
-_chosen: list[Cache] = []
+_configured: list[Cache] = []
 
 
 def configure(*, directory: str | None = None, size_limit: int = 256 * MIB, expire: float | None = None) -> None:
-    """Keep replies in a directory, as ``[plugins.cache]`` in tako.toml does; None leaves it to ``TAKO_CACHE_DIR``.
+    """Store replies in a directory, as ``[plugins.cache]`` in tako.toml does. With None, ``TAKO_CACHE_DIR`` decides.
 
     The options are those of ``Cache``. Raises ConfigurationError.
     """
-    _chosen[:] = [Cache(directory, size_limit, expire)] if directory else []
+    _configured[:] = [Cache(directory, size_limit, expire)] if directory else []
 
 
 @hookimpl(wrapper=True, trylast=True)
 def tako_chat(provider: Provider) -> Around[Chat]:
-    """Do what the cache of the options or of the environment does, if there is one."""
+    """Use the cache of the options or the environment, if there is one."""
     inner = yield
-    cache = _chosen[0] if _chosen else from_environment()
+    cache = _configured[0] if _configured else from_environment()
     return inner if cache is None or not callable(inner) else cache.around_chat(provider, inner)
 
 
 @hookimpl(wrapper=True, trylast=True)
 def tako_stream(provider: Provider) -> Around[Stream]:
-    """Do what the cache of the options or of the environment does, if there is one."""
+    """Use the cache of the options or the environment, if there is one."""
     inner = yield
-    cache = _chosen[0] if _chosen else from_environment()
+    cache = _configured[0] if _configured else from_environment()
     return inner if cache is None or not callable(inner) else cache.around_stream(provider, inner)
 
 
 def from_environment() -> Cache | None:
-    """Return the cache that ``TAKO_CACHE_DIR`` asks for, one for each directory; None where it is not set.
+    """Return the cache of the directory ``TAKO_CACHE_DIR``; None if it isn't set.
 
     ``TAKO_CACHE_SIZE_LIMIT`` (bytes) and ``TAKO_CACHE_EXPIRE`` (seconds) are its options.
     """
     directory = os.environ.get("TAKO_CACHE_DIR")
     if not directory:
         return None
-    return _made(directory, os.environ.get("TAKO_CACHE_SIZE_LIMIT", ""), os.environ.get("TAKO_CACHE_EXPIRE", ""))
+    return _cached(directory, os.environ.get("TAKO_CACHE_SIZE_LIMIT", ""), os.environ.get("TAKO_CACHE_EXPIRE", ""))
 
 
 @lru_cache
-def _made(directory: str, size_limit: str, expire: str) -> Cache:
+def _cached(directory: str, size_limit: str, expire: str) -> Cache:
     options: dict[str, Any] = {}
     try:
         if size_limit:
@@ -155,5 +155,5 @@ def _made(directory: str, size_limit: str, expire: str) -> Cache:
         if expire:
             options["expire"] = float(expire)
     except ValueError as error:
-        raise ConfigurationError(f"TAKO_CACHE_SIZE_LIMIT and TAKO_CACHE_EXPIRE are numbers: {error}") from error
+        raise ConfigurationError(f"TAKO_CACHE_SIZE_LIMIT and TAKO_CACHE_EXPIRE must be numbers: {error}") from error
     return Cache(directory, **options)

@@ -1,4 +1,4 @@
-"""Which providers may share replies: those that would ask the same place in the same way."""
+"""The identity of a provider: providers with the same settings and address may share replies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from tako.provider import Provider
 
-IRRELEVANT = {
+IGNORED_STATE = {
     "_capabilities",
     "_given_capabilities",
     "_handlers",
@@ -30,29 +30,31 @@ IRRELEVANT = {
     "max_retries",
     "timeout",
 }
-"""What of a provider's state says how it asks and not what: it changes no reply."""
+"""Parts of a provider's state that don't change its replies."""
 
 
 def identify(provider: Provider) -> str:
-    """Return a digest of a provider: its class, its id, and its settings, address, headers and keys among them.
+    """Return a digest of a provider: of its class, its id, and its settings with address, headers and keys.
 
-    The state is the one that is pickled, which leaves out connections. Values count by value, functions by name, code
-    and what they close over, keys by their text, other objects by their class. Nothing can be read back from it. Where
-    it cannot be told, the digest is one that nobody else has.
+    It uses the state that is pickled, which has no connections. Functions count with their name, code and closure, keys
+    with their text, other objects with their class. Nobody can read secrets back from it. If the state can't be
+    encoded, the digest is unique.
     """
-    state = {name: value for name, value in provider.__getstate__().items() if name not in IRRELEVANT}
+    state = {name: value for name, value in provider.__getstate__().items() if name not in IGNORED_STATE}
     try:
-        described = msgspec.json.encode([_name(type(provider)), provider.id, state], enc_hook=_describe, order="sorted")
+        description = msgspec.json.encode(
+            [_name(type(provider)), provider.id, state], enc_hook=_describe, order="sorted"
+        )
     except (TypeError, ValueError, OverflowError, RecursionError):
-        described = os.urandom(32)
-    return hashlib.sha256(described).hexdigest()
+        description = os.urandom(32)
+    return hashlib.sha256(description).hexdigest()
 
 
 def _describe(value: Any) -> Any:
-    """Describe what JSON has no form for."""
+    """Describe a value that JSON doesn't support."""
     if hasattr(value, "reveal"):  # tako.kit.keys.Secret
         return hashlib.sha256(value.reveal().encode()).hexdigest()
-    if hasattr(value, "aclose") and hasattr(value, "capabilities"):  # a provider that another one is made of
+    if hasattr(value, "aclose") and hasattr(value, "capabilities"):  # a provider inside another one
         return identify(value)
     if hasattr(value, "__code__"):
         return _function(value)
@@ -61,11 +63,13 @@ def _describe(value: Any) -> Any:
 
 def _function(function: Any) -> list[Any]:
     code = function.__code__
-    consts = [repr(const) for const in code.co_consts if not hasattr(const, "co_code")]  # code shows its address
-    inside = [cell.cell_contents for cell in function.__closure__ or ()]
+    consts = [
+        repr(const) for const in code.co_consts if not hasattr(const, "co_code")
+    ]  # the repr of code has its address
+    closure = [cell.cell_contents for cell in function.__closure__ or ()]
     owner = getattr(function, "__self__", None)
-    return [_name(function), code.co_code, consts, code.co_names, function.__defaults__, inside, owner]
+    return [_name(function), code.co_code, consts, code.co_names, function.__defaults__, closure, owner]
 
 
-def _name(named: Any) -> str:
-    return f"{named.__module__}.{named.__qualname__}"
+def _name(definition: Any) -> str:
+    return f"{definition.__module__}.{definition.__qualname__}"

@@ -26,7 +26,7 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _TABLES = """
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS replies (
-  id INTEGER PRIMARY KEY,  -- grows: what was stored first has the smallest
+  id INTEGER PRIMARY KEY,  -- grows: the oldest value has the smallest
   key BLOB NOT NULL UNIQUE,
   value BLOB NOT NULL,     -- a digest of the data, then the data
   expires REAL             -- seconds since 1970, or NULL for never
@@ -53,7 +53,7 @@ class Store:
         self._warned: set[str] = set()
 
     def get(self, key: bytes) -> bytes | None:
-        """Return what is stored under a key; None if nothing is, or not what was stored."""
+        """Return the value of a key; None if there is none, or if it's damaged."""
         query = "SELECT value FROM replies WHERE key = ? AND (expires IS NULL OR expires > ?)"
         row = self._with(lambda database: database.execute(query, (key, time.time())).fetchone())
         if row is None or not isinstance(row[0], bytes):
@@ -62,7 +62,7 @@ class Store:
         return data if hashlib.sha256(data).digest() == digest else None
 
     def set(self, key: bytes, data: bytes) -> None:
-        """Store a value, unless it's larger than the limit. The oldest values make room for it."""
+        """Store a value, unless it's larger than the limit. The oldest values are deleted to make room."""
         value = hashlib.sha256(data).digest() + data
         if len(value) <= self._size_limit:
             self._with(lambda database: self._write(database, key, value))
@@ -82,7 +82,7 @@ class Store:
                 database.execute("DELETE FROM replies WHERE id = (SELECT min(id) FROM replies)")
 
     def _with(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Return what some work on the file returns; None if the disk fails."""
+        """Open the file and return the result of ``work``; None if the disk fails."""
         try:
             with closing(self._open()) as database:
                 return work(database)
@@ -98,20 +98,20 @@ class Store:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = sqlite3.connect(self._file, isolation_level=None)
         try:
-            database.execute("PRAGMA synchronous = OFF")  # digests show what a power failure damages
+            database.execute("PRAGMA synchronous = OFF")  # digests detect damage by a power failure
             if database.execute("PRAGMA user_version").fetchone()[0] == 0:
                 database.executescript(_TABLES)
-                self._file.chmod(0o600)  # replies are nobody else's business
+                self._file.chmod(0o600)  # replies are private
         except BaseException:
             database.close()
             raise
         return database
 
     def _set_aside(self, error: Exception) -> None:
-        """Move a damaged file away, so that the next reply begins a new one."""
+        """Move a damaged file away, so that the next reply starts a new one."""
         aside = self._file.with_suffix(".damaged")
         with suppress(OSError):
-            Path(f"{self._file}-journal").unlink(missing_ok=True)  # belongs to the damaged file alone
+            Path(f"{self._file}-journal").unlink(missing_ok=True)  # it belongs to the damaged file
             self._file.replace(aside)
         self._warn(
             f"the cache {self._file} is damaged ({error}); it was renamed to {aside.name}, and a new one was started"

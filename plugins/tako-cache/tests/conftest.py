@@ -1,4 +1,4 @@
-"""A provider that counts how often it is asked."""
+"""A provider that counts its calls."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Acme(Provider):
         self._answers = Answers(response, chunks)
 
     @property
-    def asked(self) -> int:
-        return self._answers.asked
+    def calls(self) -> int:
+        return self._answers.calls
 
 
 class Answers:
@@ -37,7 +37,7 @@ class Answers:
     def __init__(self, response: Any, chunks: Any) -> None:
         self.response = response
         self.chunks = chunks
-        self.asked = 0
+        self.calls = 0
 
 
 @hookimpl
@@ -48,7 +48,7 @@ def tako_capabilities() -> Capabilities:
 @hookimpl
 def tako_chat(provider: Acme) -> Chat:
     async def chat(request: ChatRequest) -> ChatResponse:
-        provider._answers.asked += 1
+        provider._answers.calls += 1
         if isinstance(provider._answers.response, Exception):
             raise provider._answers.response
         return provider._answers.response
@@ -59,7 +59,7 @@ def tako_chat(provider: Acme) -> Chat:
 @hookimpl
 def tako_stream(provider: Acme) -> Stream:
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        provider._answers.asked += 1
+        provider._answers.calls += 1
         for chunk in provider._answers.chunks:
             if isinstance(chunk, Exception):
                 raise chunk

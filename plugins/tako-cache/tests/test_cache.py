@@ -1,4 +1,4 @@
-"""The same request is asked once; another one is another."""
+"""The same request is calls once; another one is another."""
 
 from __future__ import annotations
 
@@ -66,17 +66,17 @@ CHUNKS = [
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[tako_cache.Cache]:
-    made = tako_cache.Cache(tmp_path / "replies")
-    tako.register(made)
-    yield made
-    tako.unregister(made)
+    cache = tako_cache.Cache(tmp_path / "replies")
+    tako.register(cache)
+    yield cache
+    tako.unregister(cache)
 
 
 def test_an_equal_request_is_answered_from_the_disk_with_an_equal_response(cache: Any, acme: Any) -> None:
     provider = acme(response=RESPONSE)
     first, second = provider.blocking.chat("Which city?"), provider.blocking.chat("Which city?")
     assert first == second == RESPONSE
-    assert (provider.asked, cache.hits, cache.misses) == (1, 1, 1)
+    assert (provider.calls, cache.hits, cache.misses) == (1, 1, 1)
     assert acme(response=None).blocking.chat("Which city?") == RESPONSE  # another object, the same provider
 
 
@@ -84,14 +84,14 @@ def test_a_stream_is_replayed_chunk_by_chunk(cache: Any, acme: Any) -> None:
     provider = acme(chunks=CHUNKS)
     for _ in range(2):
         assert list(provider.blocking.stream("Which city?")) == CHUNKS
-    assert provider.asked == 1
+    assert provider.calls == 1
 
 
 def test_chat_and_stream_of_one_request_are_kept_apart(cache: Any, acme: Any) -> None:
     provider = acme(response=RESPONSE, chunks=CHUNKS)
     provider.blocking.chat("Which city?")
     assert list(provider.blocking.stream("Which city?")) == CHUNKS
-    assert provider.asked == 2
+    assert provider.calls == 2
 
 
 @pytest.mark.parametrize(
@@ -109,21 +109,21 @@ def test_any_difference_in_the_request_is_another_request(other: ChatRequest, ca
     provider = acme(response=RESPONSE)
     provider.blocking.chat("Which city?")
     provider.blocking.chat(other)
-    assert provider.asked == 2
+    assert provider.calls == 2
 
 
 def test_the_order_of_keys_is_no_difference(cache: Any, acme: Any) -> None:
     provider = acme(response=RESPONSE)
     for extra in ({"a": 1, "b": 2}, {"b": 2, "a": 1}):
         provider.blocking.chat(ChatRequest([Message.user("hi")], extra=extra))
-    assert provider.asked == 1
+    assert provider.calls == 1
 
 
 def test_how_a_request_travels_is_no_difference(cache: Any, acme: Any) -> None:
     provider = acme(response=RESPONSE)
     for fields in ({}, {"timeout": 5}, {"deadline": 60}, {"headers": {"x-trace": "1"}}):
         provider.blocking.chat(ChatRequest([Message.user("hi")], **fields))
-    assert provider.asked == 1
+    assert provider.calls == 1
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_providers_that_differ_share_nothing(others: dict[str, Any], cache: Any,
     first, second = acme(response=RESPONSE, **settings), acme(response=RESPONSE, **{**settings, **others})
     for provider in (first, second, acme(response=RESPONSE, **settings)):
         provider.blocking.chat("hi")
-    assert (first.asked, second.asked, cache.hits) == (1, 1, 1)
+    assert (first.calls, second.calls, cache.hits) == (1, 1, 1)
 
 
 def test_functions_that_close_over_other_values_are_others(cache: Any, acme: Any) -> None:
@@ -146,7 +146,7 @@ def test_functions_that_close_over_other_values_are_others(cache: Any, acme: Any
     providers = [acme(response=RESPONSE, call=closing_over(value)) for value in ("a", "b")]
     for provider in providers:
         provider.blocking.chat("hi")
-    assert [provider.asked for provider in providers] == [1, 1]
+    assert [provider.calls for provider in providers] == [1, 1]
 
 
 def test_errors_are_not_kept(cache: Any, acme: Any) -> None:
@@ -157,7 +157,7 @@ def test_errors_are_not_kept(cache: Any, acme: Any) -> None:
     provider._answers.response = ChatResponse(Message.assistant("half"), FinishReason.ERROR)
     for _ in range(2):
         provider.blocking.chat("hi")
-    assert provider.asked == 4
+    assert provider.calls == 4
 
 
 def test_streams_that_break_or_are_left_are_not_kept(cache: Any, acme: Any) -> None:
@@ -165,7 +165,7 @@ def test_streams_that_break_or_are_left_are_not_kept(cache: Any, acme: Any) -> N
     for _ in range(2):
         with pytest.raises(StreamTruncatedError):
             provider.blocking.stream("hi").response()
-    assert provider.asked == 2
+    assert provider.calls == 2
     provider = acme(chunks=CHUNKS, base_url="another")
 
     async def leave() -> None:
@@ -174,17 +174,17 @@ def test_streams_that_break_or_are_left_are_not_kept(cache: Any, acme: Any) -> N
 
     for _ in range(2):
         asyncio.run(leave())
-    assert provider.asked == 2
+    assert provider.calls == 2
     provider.blocking.stream("hi").response()
     provider.blocking.stream("hi").response()
-    assert provider.asked == 3
+    assert provider.calls == 3
 
 
 def test_what_json_would_change_is_not_kept(cache: Any, acme: Any) -> None:
     odd = ChatResponse(Message.assistant("ok"), provider="acme:acme-1", raw={1: (2,)})
     provider = acme(response=odd)
     assert [provider.blocking.chat("hi") for _ in range(2)] == [odd, odd]
-    assert provider.asked == 2
+    assert provider.calls == 2
     unheard = ChatRequest([Message.tool("c1", {"it": object()})])
     assert [provider.blocking.chat(unheard) for _ in range(2)] == [odd, odd]
 
@@ -209,7 +209,7 @@ def test_plugins_around_it_edit_what_comes_from_it_too(cache: Any, acme: Any) ->
     finally:
         tako.unregister(shout)
     assert provider.blocking.stream("hi").response().text == "paris"
-    assert provider.asked == 1
+    assert provider.calls == 1
 
 
 def test_the_disk_works_in_other_threads_on_either_event_loop(
@@ -228,7 +228,7 @@ def test_the_disk_works_in_other_threads_on_either_event_loop(
     provider = acme(response=RESPONSE)
     assert asyncio.run(provider.chat("hi")) == RESPONSE
     assert trio.run(provider.chat, "hi") == RESPONSE
-    assert provider.asked == 1
+    assert provider.calls == 1
     assert threads
     assert threading.get_ident() not in threads
 
@@ -238,7 +238,7 @@ def test_clear_forgets(cache: Any, acme: Any) -> None:
     provider.blocking.chat("hi")
     cache.clear()
     provider.blocking.chat("hi")
-    assert provider.asked == 2
+    assert provider.calls == 2
 
 
 PROGRAM = """
@@ -248,29 +248,29 @@ from tako.hooks import hookimpl
 
 class Echo(tako.Provider):
     name = "echo"
-    asked = 0
+    calls = 0
 
 @hookimpl
 def tako_chat():
     async def chat(request):
-        Echo.asked += 1
+        Echo.calls += 1
         return tako.ChatResponse(tako.Message.assistant("ok"))
     return chat
 
 provider = Echo("m")
 provider.blocking.chat("hi")
 provider.blocking.chat("hi")
-print(Echo.asked, "tako_cache.store" in sys.modules, "tako_cache" in sys.modules)
+print(Echo.calls, "tako_cache.store" in sys.modules, "tako_cache" in sys.modules)
 """
 
 
 def test_installed_is_idle_until_the_environment_names_a_directory(tmp_path: Path) -> None:
     environment = {**os.environ, "TAKO_DISABLE_PLUGINS": "otel,prices,record"}
     environment.pop("TAKO_CACHE_DIR", None)
-    for given, printed in (
+    for variables, printed in (
         ({}, "2 False True"),
         ({"TAKO_CACHE_DIR": str(tmp_path / "replies"), "TAKO_CACHE_EXPIRE": "60"}, "1 True True"),
     ):
         program = [sys.executable, "-c", PROGRAM]
-        done = subprocess.run(program, capture_output=True, text=True, env={**environment, **given}, check=True)
+        done = subprocess.run(program, capture_output=True, text=True, env={**environment, **variables}, check=True)
         assert done.stdout.strip() == printed

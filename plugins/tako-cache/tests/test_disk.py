@@ -56,7 +56,7 @@ def test_a_damaged_entry_is_a_miss(damage: bytes, directory: Path, acme: Any) ->
     change(directory, "UPDATE replies SET value = ?", damage)
     assert provider.blocking.chat("hi") == RESPONSE
     assert provider.blocking.chat("hi") == RESPONSE
-    assert provider.asked == 2  # the second time it was whole again
+    assert provider.calls == 2  # the second time it was whole again
 
 
 def test_one_changed_byte_is_a_miss(directory: Path, acme: Any) -> None:
@@ -64,7 +64,7 @@ def test_one_changed_byte_is_a_miss(directory: Path, acme: Any) -> None:
     provider.blocking.chat("hi")
     change(directory, "UPDATE replies SET value = CAST(replace(CAST(value AS TEXT), 'Paris', 'Paros') AS BLOB)")
     assert provider.blocking.chat("hi") == RESPONSE
-    assert provider.asked == 2
+    assert provider.calls == 2
 
 
 def test_a_pickled_entry_is_never_loaded(directory: Path, acme: Any, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_pickled_entry_is_never_loaded(directory: Path, acme: Any, tmp_path: P
     provider.blocking.chat("hi")
     change(directory, "UPDATE replies SET value = ?", pickle.dumps(Harmful(tmp_path / "harm")))
     assert provider.blocking.chat("hi") == RESPONSE
-    assert provider.asked == 2
+    assert provider.calls == 2
     assert not (tmp_path / "harm").exists()
 
 
@@ -83,12 +83,12 @@ def test_a_damaged_file_is_one_warning_and_a_miss_and_a_new_one_begins(
     provider = acme(response=RESPONSE, chunks=[Delta("Paris."), End()])
     provider.blocking.chat("hi")
     [file] = directory.iterdir()
-    whole = file.read_bytes()
-    file.write_bytes(whole[:damage] + b"x" * (len(whole) - damage))
+    content = file.read_bytes()
+    file.write_bytes(content[:damage] + b"x" * (len(content) - damage))
     for _ in range(3):
         assert provider.blocking.chat("hi") == RESPONSE
         assert provider.blocking.stream("hi").response().text == "Paris."
-    assert provider.asked == 3  # before the damage, after it, and the stream once
+    assert provider.calls == 3  # before the damage, after it, and the stream once
     [warning] = caplog.messages
     assert "is damaged" in warning
     assert sorted(path.name for path in directory.iterdir()) == ["replies-1.damaged", "replies-1.db"]
@@ -102,7 +102,7 @@ def test_a_disk_that_fails_is_one_warning_and_misses(
     provider = acme(response=RESPONSE)
     for _ in range(3):
         assert provider.blocking.chat("hi") == RESPONSE
-    assert provider.asked == 3
+    assert provider.calls == 3
     [warning] = caplog.messages
     assert "can't be used" in warning
 
@@ -171,5 +171,5 @@ def test_options_that_cannot_be_right_are_refused(monkeypatch: pytest.MonkeyPatc
         tako_cache.Cache(tmp_path, size_limit=0)
     monkeypatch.setenv("TAKO_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("TAKO_CACHE_SIZE_LIMIT", "much")
-    with pytest.raises(ConfigurationError, match="are numbers"):
+    with pytest.raises(ConfigurationError, match="must be numbers"):
         tako_cache.from_environment()

@@ -24,7 +24,7 @@ from tako.errors import (
 )
 from tako.provider import Provider
 from tako_fallback.pauses import Pauses
-from tako_fallback.shared import shared_capabilities
+from tako_fallback.shared_capabilities import shared_capabilities
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from tako.types import ChatRequest, ChatResponse, Chunk
 
 Order = Literal["given", "rotate", "cheapest"]
-OF_THE_REQUEST = (ContextLengthError, ResponseError)
-"""Failures that say nothing about the provider's next request."""
-MOVES_ON = (
+REQUEST_FAILURES = (ContextLengthError, ResponseError)
+"""Failures of one request; the provider may answer the next one."""
+TRY_NEXT = (
     TransportError,
     ServerError,
     RateLimitError,
     AuthenticationError,
     PermissionDeniedError,
     NotFoundError,
-    *OF_THE_REQUEST,
+    *REQUEST_FAILURES,
 )
 """Failures that another provider may not have. Others, such as a bad request or a content filter, are raised."""
 SEPARATOR = ","
@@ -64,7 +64,7 @@ class Fallback(Provider):
     """
 
     name = "fallback"
-    max_retries = 0  # the members have theirs
+    max_retries = 0  # the members have their own
     options_of_providers: ClassVar[frozenset[str]] = frozenset({"providers"})
 
     def __init__(
@@ -77,7 +77,7 @@ class Fallback(Provider):
         deadline: float | None = None,
         defaults: RequestOptions | None = None,  # Provider takes it; here it's for type checkers
     ) -> None:
-        members = _checked(providers)
+        members = _check_members(providers)
         if order not in get_args(Order):
             raise ConfigurationError(f"fallback: order is {short_repr(order)}, not one of {', '.join(get_args(Order))}")
         if isinstance(pause, bool) or not isinstance(pause, (int, float)) or not pause >= 0:
@@ -86,31 +86,31 @@ class Fallback(Provider):
         self.members = members
         self.order = order
         self.pauses = Pauses(pause)
-        self._turn = 0
+        self._next_start = 0
 
     @classmethod
     def from_id(cls, model: str, *, providers: Iterable[Any] = (), **options: Any) -> Self:
-        """Make one of ids: ``fallback:openai:gpt-6.2-sol,ollama:qwen3``, or ``providers=[…]``: ids, providers, tables.
+        """Make a provider from ids: ``fallback:openai:gpt-6.2-sol,ollama:qwen3``, or from ``providers=[…]``.
 
-        A table has an ``id`` and ``options``, as ``get_provider`` takes them.
+        ``providers`` contains ids, providers or tables. A table has an ``id`` and ``options``, as for ``get_provider``.
         """
-        named = [one.strip() for one in model.split(SEPARATOR)] if model else providers
-        if isinstance(named, str):
-            raise ConfigurationError("fallback: providers is a list, not a str")
-        return cls([_made(one) for one in named], **options)
+        specs = [id.strip() for id in model.split(SEPARATOR)] if model else providers
+        if isinstance(specs, str):
+            raise ConfigurationError("fallback: providers must be a list, not a str")
+        return cls([_make_provider(spec) for spec in specs], **options)
 
     def sequence(self) -> list[tuple[int, Provider]]:
-        """Return the members as the next request asks them, each with its place: those that pause come last."""
-        places = list(enumerate(self.members))
+        """Return the members in the order of the next request, each with its index. Paused members come last."""
+        indexed = list(enumerate(self.members))
         if self.order == "rotate":
-            places = places[self._turn :] + places[: self._turn]
-            self._turn = (self._turn + 1) % len(places)
+            indexed = indexed[self._next_start :] + indexed[: self._next_start]
+            self._next_start = (self._next_start + 1) % len(indexed)
         elif self.order == "cheapest":
-            places.sort(key=lambda place: _price(place[1]))
-        return sorted(places, key=lambda place: self.pauses.left(place[0]))
+            indexed.sort(key=lambda pair: _price(pair[1]))
+        return sorted(indexed, key=lambda pair: self.pauses.seconds_left(pair[0]))
 
     async def discover(self) -> Capabilities:
-        """Ask all servers what their models can do."""
+        """Discover what the models of all members can do."""
         for member in self.members:
             await member.discover()
         self.refresh()
@@ -130,52 +130,56 @@ def tako_capabilities(provider: Fallback) -> Capabilities:
 
 @hookimpl
 def tako_chat(provider: Fallback) -> Chat:
-    """Ask one after the other."""
+    """Call one member after the other."""
 
     async def chat(request: ChatRequest) -> ChatResponse:
-        trial = _Trial(provider)
-        for place, member in trial:
+        attempts = _Attempts(provider)
+        for index, member in attempts:
             try:
-                response = await member.chat(trial.asked(request))
-            except MOVES_ON as error:
-                trial.failed(place, member, error)
+                response = await member.chat(attempts.request_for_member(request))
+            except TRY_NEXT as error:
+                attempts.add_failure(index, member, error)
                 continue
-            provider.pauses.over(place)
-            return replace(response, notices=[*trial.notices(member), *response.notices]) if trial.errors else response
-        raise trial.lost()
+            provider.pauses.end(index)
+            return (
+                replace(response, notices=[*attempts.notices(member), *response.notices])
+                if attempts.errors
+                else response
+            )
+        raise attempts.final_error()
 
     return chat
 
 
 @hookimpl
 def tako_stream(provider: Fallback) -> Stream:
-    """Stream from the first that has a first chunk."""
+    """Stream from the first member that sends a chunk."""
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        trial = _Trial(provider)
-        for place, member in trial:
-            async with aclosing(member.stream(trial.asked(request))) as chunks:
+        attempts = _Attempts(provider)
+        for index, member in attempts:
+            async with aclosing(member.stream(attempts.request_for_member(request))) as chunks:
                 try:
                     first = await anext(chunks)
-                except MOVES_ON as error:
-                    trial.failed(place, member, error)
+                except TRY_NEXT as error:
+                    attempts.add_failure(index, member, error)
                     continue
-                provider.pauses.over(place)
-                yield trial.noted(first, member)
+                provider.pauses.end(index)
+                yield attempts.with_notices(first, member)
                 try:
                     async for chunk in chunks:
-                        yield trial.noted(chunk, member)
-                except MOVES_ON as error:  # too late for another one, whom the next request asks
-                    trial.failed(place, member, error)
+                        yield attempts.with_notices(chunk, member)
+                except TRY_NEXT as error:  # too late for another member; the next request uses it
+                    attempts.add_failure(index, member, error)
                     raise
                 return
-        raise trial.lost()
+        raise attempts.final_error()
 
     return stream
 
 
-class _Trial:
-    """One request's way through the members."""
+class _Attempts:
+    """The attempts of one request, member by member."""
 
     def __init__(self, provider: Fallback) -> None:
         self.provider = provider
@@ -184,31 +188,31 @@ class _Trial:
     def __iter__(self) -> Any:
         return iter(self.provider.sequence())
 
-    def asked(self, request: ChatRequest) -> ChatRequest:
-        """Return the request for a member, whose model is its own."""
+    def request_for_member(self, request: ChatRequest) -> ChatRequest:
+        """Return the request for a member, which uses its own model."""
         return replace(request, model=None) if request.model == self.provider.model else request
 
-    def failed(self, place: int, member: Provider, error: ProviderError) -> None:
-        """Take note of a failure."""
+    def add_failure(self, index: int, member: Provider, error: ProviderError) -> None:
+        """Record a failure, and pause the member."""
         self.errors.append((member, error))
-        if not isinstance(error, OF_THE_REQUEST):
-            self.provider.pauses.begin(place, error.retry_after)
+        if not isinstance(error, REQUEST_FAILURES):
+            self.provider.pauses.start(index, error.retry_after)
 
     def notices(self, member: Provider) -> list[Notice]:
-        """Say what failed, and who answered instead."""
+        """Return notices that say what failed, and which member answered."""
         return [
-            Notice(notices.FELL_BACK, f"{failed.id} failed ({_text(error)}), so {member.id} was asked", "", failed.name)
+            Notice(notices.FELL_BACK, f"{failed.id} failed ({_text(error)}), so {member.id} was used", "", failed.name)
             for failed, error in self.errors
         ]
 
-    def noted(self, chunk: Chunk, member: Provider) -> Chunk:
-        """Return a chunk; the End gets the notices."""
+    def with_notices(self, chunk: Chunk, member: Provider) -> Chunk:
+        """Return a chunk; if it's the End, add the notices."""
         if chunk.kind == "delta" or not self.errors:
             return chunk
         return replace(chunk, notices=[*self.notices(member), *chunk.notices])
 
-    def lost(self) -> ProviderError:
-        """Return the error if nobody answered: the last one, with the others in its text."""
+    def final_error(self) -> ProviderError:
+        """Return the error if no member answered: the last one, with the others in its text."""
         *others, (_, last) = self.errors
         if others:
             text = "; ".join(f"{member.id}: {type(error).__name__}" for member, error in others)
@@ -221,28 +225,28 @@ def _text(error: ProviderError) -> str:
 
 
 def _price(member: Provider) -> float:
-    """Return what a million tokens in and out cost; unknown prices come last."""
-    known = member.capabilities
-    if known.usd_per_input_mtok is None or known.usd_per_output_mtok is None:
+    """Return the price of a million tokens in and out; unknown prices come last."""
+    capabilities = member.capabilities
+    if capabilities.usd_per_input_mtok is None or capabilities.usd_per_output_mtok is None:
         return float("inf")
-    return known.usd_per_input_mtok + known.usd_per_output_mtok
+    return capabilities.usd_per_input_mtok + capabilities.usd_per_output_mtok
 
 
-def _checked(providers: object) -> list[Provider]:
-    listed = isinstance(providers, (list, tuple))
-    members = [*cast("Sequence[Any]", providers)] if listed else []
+def _check_members(providers: object) -> list[Provider]:
+    is_list = isinstance(providers, (list, tuple))
+    members = [*cast("Sequence[Any]", providers)] if is_list else []
     if not members:
-        kind = "an empty one" if listed else f"{kind_of(providers)}"
-        raise ConfigurationError(f"fallback: providers is a list of providers, at least one, not {kind}")
+        kind = "an empty list" if is_list else f"{kind_of(providers)}"
+        raise ConfigurationError(f"fallback: providers must be a list of at least one provider, not {kind}")
     for i, member in enumerate(members):
         if not isinstance(member, Provider):
             raise ConfigurationError(f"fallback: providers[{i}] is {kind_of(member)}, not a provider")
     return members
 
 
-def _made(given: Any) -> Provider:
-    if isinstance(given, Provider):
-        return given
-    if isinstance(given, dict):
-        return get_provider(str(given.get("id", "")), **given.get("options", {}))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - a table
-    return get_provider(given)
+def _make_provider(spec: Any) -> Provider:
+    if isinstance(spec, Provider):
+        return spec
+    if isinstance(spec, dict):
+        return get_provider(str(spec.get("id", "")), **spec.get("options", {}))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - a table
+    return get_provider(spec)

@@ -1,4 +1,4 @@
-"""Who is passed over for a while."""
+"""Pauses of providers that failed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import time
 
 
 class Pauses:
-    """The pauses of providers, by their places in the list. ``seconds``: how long, unless the vendor says."""
+    """The pauses of providers, by their index in the list. ``seconds`` is the length, unless the vendor sends one."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._until: dict[int, float] = {}
 
-    def begin(self, place: int, retry_after: float | None) -> None:
-        """Let one pause."""
-        self._until[place] = time.monotonic() + (self.seconds if retry_after is None else retry_after)
+    def start(self, index: int, retry_after: float | None) -> None:
+        """Start a pause."""
+        self._until[index] = time.monotonic() + (self.seconds if retry_after is None else retry_after)
 
-    def over(self, place: int) -> None:
-        """End a pause, since the provider answers."""
-        self._until.pop(place, None)
+    def end(self, index: int) -> None:
+        """End a pause, because the provider answered."""
+        self._until.pop(index, None)
 
-    def left(self, place: int) -> float:
-        """Return the seconds that are left of a pause, 0 if there is none."""
-        until = self._until.get(place)
+    def seconds_left(self, index: int) -> float:
+        """Return the remaining seconds of a pause, 0 if there is none."""
+        until = self._until.get(index)
         return 0.0 if until is None else max(0.0, until - time.monotonic())
 
     def __reduce__(self) -> tuple[type[Pauses], tuple[float]]:

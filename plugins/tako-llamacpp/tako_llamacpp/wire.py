@@ -1,4 +1,4 @@
-"""What llama.cpp's in-process server takes and gives: Chat Completions, as Python values."""
+"""The wire of llama.cpp's in-process server: Chat Completions, as Python values."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 def dialect(header: Header) -> Dialect:
-    """Return how llama.cpp differs; a template that knows reasoning takes it back."""
-    takes_reasoning = "reasoning_content" in header.template
+    """Return llama.cpp's dialect. If the template supports reasoning, reasoning is sent back."""
+    supports_reasoning = "reasoning_content" in header.template
     return Dialect(
         wire=PLAIN,
         metadata=False,
         reasoning_effort=None,
-        reasoning_text=None if takes_reasoning else "",
+        reasoning_text=None if supports_reasoning else "",
         file=lambda _: None,
     )
 
 
-def takes_tools(header: Header) -> bool:
-    """Whether the model's chat template has a place for tools: without one llama.cpp leaves them out in silence."""
+def supports_tools(header: Header) -> bool:
+    """Whether the model's chat template supports tools. If it doesn't, llama.cpp silently leaves them out."""
     return "tools" in header.template
 
 
 def translator(header: Header) -> Translator:
-    """Make the translator: the dialect's, with images left out, since a second file would be needed to see them.
+    """Make the dialect's translator, without images, because they would need a second model file.
 
     Of files, only text goes to the model.
     """
@@ -55,13 +55,13 @@ def translator(header: Header) -> Translator:
 
 
 def encode(request: ChatRequest, model: str, translator: Translator, name: str, header: Header) -> Exchange:
-    """Encode a request; what this model cannot do is left out with a notice."""
+    """Encode a request. What the model doesn't support is left out, with a notice."""
     context = PartContext(Origin(name, model), request)
     if request.model not in (None, model):
         context.notice(
             notices.UNSUPPORTED_PARAMETER, f"model={request.model!r} was left out: {model} is loaded", "model"
         )
-    if request.tools and not takes_tools(header):
+    if request.tools and not supports_tools(header):
         context.notice(
             notices.UNSUPPORTED_PARAMETER,
             "tools were left out: the model's chat template doesn't support them",

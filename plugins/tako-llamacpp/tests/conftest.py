@@ -34,15 +34,15 @@ class Watched:
 
     def __init__(self, engine: Any) -> None:
         self.provider = LlamaCpp()
-        self.words: list[int] = []
+        self.chunk_counts: list[int] = []
         self.most_at_once = 0
-        self.holds = 0, 0
+        self.pause_at = 0, 0
         """The number of a call, and the word of it at which the model stands still until the gate is open."""
         self.gate = threading.Event()
         self._stands = threading.Event()
         self._running = 0
         self._engine = engine
-        self.mine, self.queue = engine.mine, engine.queue
+        self.is_own_process, self.queue = engine.is_own_process, engine.queue
         inside: Any = self.provider
         inside._engine = self
 
@@ -51,14 +51,14 @@ class Watched:
         assert await asyncio.to_thread(self._stands.wait, HANG)
 
     def answer(self, body: dict[str, Any], put: Callable[[dict[str, Any]], bool]) -> None:
-        number = len(self.words)
-        self.words.append(0)
+        number = len(self.chunk_counts)
+        self.chunk_counts.append(0)
         self._running += 1
         self.most_at_once = max(self.most_at_once, self._running)
 
         def counting(chunk: dict[str, Any]) -> bool:
-            self.words[number] += 1
-            if (number, self.words[number]) == self.holds:
+            self.chunk_counts[number] += 1
+            if (number, self.chunk_counts[number]) == self.pause_at:
                 self._stands.set()
                 assert self.gate.wait(HANG)
             return put(chunk)

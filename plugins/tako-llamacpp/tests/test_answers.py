@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tako_llamacpp import engine
-from tako_llamacpp.worker import AHEAD, Worker
+from tako_llamacpp.worker import MAX_AHEAD, Worker
 
 from tako import ChatRequest, ContentPart, JsonSchema, Message, Tool, errors
 from tako.providers import LlamaCpp
@@ -60,15 +60,15 @@ def test_a_schema_is_held_by_grammar(model: LlamaCpp) -> None:
         "required": ["city", "big"],
         "additionalProperties": False,
     }
-    asked = ChatRequest(FRANCE.messages, temperature=0.0, response_format=JsonSchema("answer", schema))
-    answer = json.loads(model.blocking.chat(asked).text)
+    request = ChatRequest(FRANCE.messages, temperature=0.0, response_format=JsonSchema("answer", schema))
+    answer = json.loads(model.blocking.chat(request).text)
     assert set(answer) == {"city", "big"}
     assert isinstance(answer["big"], bool)
 
 
 def test_what_it_cannot_take_is_noted_or_refused_when_strict(model: LlamaCpp) -> None:
     parts: list[Part] = [ContentPart.image("image/png", "AAAA"), ContentPart.text("What is the capital of France?")]
-    asked = ChatRequest(
+    request = ChatRequest(
         [Message.system("Be brief."), Message.user(parts)],
         model="other",
         temperature=0.0,
@@ -77,7 +77,7 @@ def test_what_it_cannot_take_is_noted_or_refused_when_strict(model: LlamaCpp) ->
         reasoning="low",
         metadata={"a": "b"},
     )
-    response = model.blocking.chat(asked)
+    response = model.blocking.chat(request)
     assert response.text == PARIS
     assert [notice.path for notice in response.notices] == [
         "model",
@@ -86,7 +86,7 @@ def test_what_it_cannot_take_is_noted_or_refused_when_strict(model: LlamaCpp) ->
         "reasoning",
         "metadata",
     ]
-    strict = ChatRequest(asked.messages, strict=True)
+    strict = ChatRequest(request.messages, strict=True)
     with pytest.raises(errors.UnsupportedError, match="image"):
         model.blocking.chat(strict)
 
@@ -127,10 +127,10 @@ def test_leaving_a_stream_or_cancelling_a_call_frees_the_model_at_once(watched: 
             watched.gate.set()
             assert (await provider.chat(FRANCE)).text == PARIS
 
-    watched.holds = 1, 5
+    watched.pause_at = 1, 5
     asyncio.run(main())
-    left, cancelled, _ = watched.words
-    assert left <= AHEAD + 3
+    left, cancelled, _ = watched.chunk_counts
+    assert left <= MAX_AHEAD + 3
     assert cancelled == 5
 
 
@@ -139,42 +139,42 @@ def test_the_loop_goes_on_and_calls_wait_for_one_another(watched: Any) -> None:
         async with watched.provider as provider:
             calls = [asyncio.create_task(provider.chat(FRANCE)) for _ in range(4)]
             await watched.stands()
-            assert watched.words == [2]  # and the other three have not begun
+            assert watched.chunk_counts == [2]  # and the other three have not begun
             watched.gate.set()  # which only a loop that runs on can do
             return [response.text for response in await asyncio.gather(*calls)]
 
-    watched.holds = 0, 2
+    watched.pause_at = 0, 2
     assert asyncio.run(main()) == [PARIS] * 4
-    assert len(watched.words) == 4
+    assert len(watched.chunk_counts) == 4
     assert watched.most_at_once == 1
 
 
 def test_a_reader_who_pauses_holds_the_model_back() -> None:
-    made, read = [0], [0]
+    put_count, read_count = [0], [0]
     furthest = 0
 
     def work(put: Callable[[int], bool]) -> None:
         nonlocal furthest
-        for number in range(10 * AHEAD):
-            made[0] = number + 1
-            furthest = max(furthest, made[0] - read[0])
+        for number in range(10 * MAX_AHEAD):
+            put_count[0] = number + 1
+            furthest = max(furthest, put_count[0] - read_count[0])
             if put(number):
                 return
 
     async def main() -> None:
         async with aclosing(Worker[int](work).items()) as items:
-            for number in range(3 * AHEAD):
+            for number in range(3 * MAX_AHEAD):
                 assert await anext(items) == number
-                read[0] = number + 1
-                while number % AHEAD == 0 and made[0] - read[0] < AHEAD:  # noqa: ASYNC110 - as far as it may get ahead
+                read_count[0] = number + 1
+                while number % MAX_AHEAD == 0 and put_count[0] - read_count[0] < MAX_AHEAD:  # noqa: ASYNC110 - as far as it may get ahead
                     await asyncio.sleep(0.001)
 
     asyncio.run(main())
     for thread in threading.enumerate():
         if thread.name == "tako-llamacpp":
             thread.join(HANG)
-    assert AHEAD <= furthest <= AHEAD + 2
-    assert made[0] <= 4 * AHEAD + 2
+    assert MAX_AHEAD <= furthest <= MAX_AHEAD + 2
+    assert put_count[0] <= 4 * MAX_AHEAD + 2
 
 
 def test_it_is_loaded_once_and_freed_when_the_last_provider_closes(model: LlamaCpp) -> None:

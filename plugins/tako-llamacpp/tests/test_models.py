@@ -43,7 +43,7 @@ def test_any_gguf_file_is_a_model(gguf: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "there is no file"),
+        (None, "doesn't exist"),
         (b"", "can't be read"),
         (b"nope" * 9, "isn't a GGUF"),
         (b"GGUF" + b"\xff" * 40, "can't be read"),
@@ -64,7 +64,7 @@ def test_a_header_without_a_model_fails_when_it_is_loaded(gguf: Callable[..., Pa
 
 @pytest.mark.parametrize("options", [{"n_ctx": -1}, {"n_threads": 0}, {"n_ctx": "4096"}, {"n_threads": True}])
 def test_settings_are_checked(options: dict[str, object]) -> None:
-    with pytest.raises(ConfigurationError, match="is a whole number"):
+    with pytest.raises(ConfigurationError, match="must be a whole number"):
         get_provider("llamacpp:", **options)
 
 

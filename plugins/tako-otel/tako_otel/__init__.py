@@ -1,7 +1,7 @@
 """OpenTelemetry spans and metrics for every tako provider, by the GenAI semantic conventions.
 
-Installed is switched on: once the application has imported OpenTelemetry, each call is a span and a few measurements,
-through whatever the application has set up. Until then a call costs one look at ``sys.modules``.
+It's on as soon as it's installed: once the application has imported OpenTelemetry, each call is a span and a few
+measurements, with the providers that the application has set up. Until then a call costs one look at ``sys.modules``.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ def configure(
     capture_content: bool | None = None,
     old_names: bool | None = None,
 ) -> None:
-    """Say where spans, measurements and events go, from the next call on; by default to what is set globally.
+    """Choose where spans, measurements and events of later calls go; by default to the global providers.
 
-    ``capture_content`` puts what is said on the spans: messages, replies, tools, images. None leaves that to
-    ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT``. ``old_names`` adds the names of version 1.41 of the
-    conventions; None leaves that to ``OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai/dup``. Without arguments everything is as it
-    was.
+    ``capture_content`` adds content to the spans: messages, replies, tools, images. With None,
+    ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` decides. ``old_names`` adds the names of version 1.41 of the
+    conventions. With None, ``OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai/dup`` decides. Without arguments, all defaults apply
+    again.
     """
     from tako_otel import operation
 
-    operation.chosen = operation.Telemetry(
+    operation.configured = operation.Telemetry(
         tracer_provider, meter_provider, logger_provider, capture_content=capture_content, old_names=old_names
     )
 
 
 def _telemetry() -> Telemetry | None:
-    """Return what to tell, or None where nobody in this process listens."""
+    """Return the telemetry, or None if this process doesn't use OpenTelemetry."""
     if "opentelemetry.trace" not in sys.modules and "opentelemetry.metrics" not in sys.modules:
         return None
     from tako_otel import operation
 
-    return operation.chosen
+    return operation.configured
 
 
 @hookimpl(wrapper=True)
@@ -67,12 +67,12 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
     async def chat(request: ChatRequest) -> ChatResponse:
         telemetry = _telemetry()
-        if telemetry is None or telemetry.covers(provider):
+        if telemetry is None or telemetry.has_span(provider):
             return await inner(request)
         with telemetry.operation(provider, request, stream=False) as operation:
             with operation.current():
                 response = await inner(request)
-            operation.answered(response)
+            operation.record_response(response)
             return response
 
     return chat
@@ -80,7 +80,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
 @hookimpl(wrapper=True)
 def tako_stream(provider: Provider) -> Around[Stream]:
-    """Make a span of every stream, from the first chunk that is asked for until it ends or is left."""
+    """Make a span of every stream, from the request for its first chunk until it ends or is left."""
     inner = yield
     if not callable(inner):
         return inner
@@ -97,21 +97,23 @@ def tako_stream(provider: Provider) -> Around[Stream]:
 async def _observed(inner: Stream, request: ChatRequest, operation: Operation) -> AsyncGenerator[Chunk, None]:
     with operation:
         async with aclosing(inner(request)) as chunks:
-            with operation.current():  # around the request alone: a context must not stay attached across a yield
+            with (
+                operation.current()
+            ):  # only around the request, because a context must not stay attached across a yield
                 chunk = await anext(chunks, None)
             if chunk is None:
                 return
-            operation.began()
-            kept = operation.kept
-            if kept is not None:
-                kept.append(chunk)
+            operation.record_first_chunk()
+            kept_chunks = operation.chunks
+            if kept_chunks is not None:
+                kept_chunks.append(chunk)
             if chunk.kind == "end":
-                operation.ended(chunk)
+                operation.record_end(chunk)
             yield chunk
             async for chunk in chunks:
-                operation.went_on()
-                if kept is not None:
-                    kept.append(chunk)
+                operation.record_next_chunk()
+                if kept_chunks is not None:
+                    kept_chunks.append(chunk)
                 if chunk.kind == "end":
-                    operation.ended(chunk)
+                    operation.record_end(chunk)
                 yield chunk

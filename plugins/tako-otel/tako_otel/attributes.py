@@ -1,7 +1,7 @@
-"""Names and values of the GenAI semantic conventions, version 0.1.0, and what of a request and a provider they say.
+"""Names and values of the GenAI semantic conventions, version 0.1.0, and the attributes of a request and a provider.
 
 https://github.com/open-telemetry/semantic-conventions-genai, docs/gen-ai/client-inference.md and
-docs/gen-ai/gen-ai-token-metrics.md. No package has them as constants yet.
+docs/gen-ai/gen-ai-token-metrics.md. No package has these constants yet.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tako.types import ChatRequest, Usage
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/gen-ai/0.1.0"
-"""Which version of the conventions spans, measurements and events follow."""
+"""The version of the conventions that spans, measurements and events follow."""
 OPERATION = "gen_ai.operation.name"
 PROVIDER = "gen_ai.provider.name"
 REQUEST_MODEL = "gen_ai.request.model"
@@ -37,7 +37,7 @@ OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 CACHED_TOKENS = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens"
 REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
-TOKEN_MODALITY = "gen_ai.token.modality"  # noqa: S105 - no password
+TOKEN_MODALITY = "gen_ai.token.modality"  # noqa: S105 - not a password
 SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
 INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
@@ -52,17 +52,17 @@ EXCEPTION_STACKTRACE = "exception.stacktrace"
 EXCEPTION_EVENT = "gen_ai.client.inference.exception"
 CHAT = "chat"
 UNKNOWN = "unknown"
-"""The modality of tokens: no vendor's reply says it in a way that all have in common."""
+"""The modality of tokens, which vendors don't report in a common way."""
 ERROR = "error"
-"""The finish reason of a reply that ended before it said how it finished."""
-FROM_EXTRA = {
+"""The finish reason of a reply that broke before its own finish reason."""
+EXTRA_ATTRIBUTES = {
     "frequency_penalty": ("gen_ai.request.frequency_penalty", float),
     "presence_penalty": ("gen_ai.request.presence_penalty", float),
     "top_k": ("gen_ai.request.top_k", int),
     "previous_response_id": ("gen_ai.request.previous_response.id", str),
 }
-"""What vendors call parameters that a request has in ``extra``, and what the conventions call them."""
-WELL_KNOWN = {
+"""Parameters in ``extra``, by the vendors' names, with their attributes and types."""
+PROVIDER_NAMES = {
     "azure-openai": "azure.ai.openai",
     "bedrock": "aws.bedrock",
     "gemini": "gcp.gemini",
@@ -71,16 +71,16 @@ WELL_KNOWN = {
     "vertex": "gcp.vertex_ai",
     "xai": "x_ai",
 }
-"""What the conventions call providers whose own name is another word; all others keep theirs."""
+"""Names in the conventions for providers that tako calls differently. Others have the same name."""
 ADDRESSES = ("base_url", "endpoint_url", "endpoint", "url")
-"""Attributes in which providers keep the address that they ask."""
+"""Attributes of providers that contain their address."""
 
 
 def provider_attributes(provider: Provider, request: ChatRequest) -> dict[str, AttributeValue]:
-    """Say who is asked; these stand on spans and on measurements."""
-    found: dict[str, AttributeValue] = {
+    """Return the attributes about the provider, for spans and measurements."""
+    attributes: dict[str, AttributeValue] = {
         OPERATION: CHAT,
-        PROVIDER: WELL_KNOWN.get(provider.name, provider.name),
+        PROVIDER: PROVIDER_NAMES.get(provider.name, provider.name),
         REQUEST_MODEL: request.model or provider.model,
     }
     for name in ADDRESSES:
@@ -88,32 +88,32 @@ def provider_attributes(provider: Provider, request: ChatRequest) -> dict[str, A
         if isinstance(address, str) and address.startswith(("http://", "https://")):
             parts = urlsplit(address)
             if parts.hostname and "{" not in parts.netloc:
-                found[SERVER_ADDRESS] = parts.hostname
-                found[SERVER_PORT] = parts.port or (443 if parts.scheme == "https" else 80)
+                attributes[SERVER_ADDRESS] = parts.hostname
+                attributes[SERVER_PORT] = parts.port or (443 if parts.scheme == "https" else 80)
                 break
-    return found
+    return attributes
 
 
 def request_attributes(request: ChatRequest, *, stream: bool) -> dict[str, AttributeValue]:
-    """Say how is asked: the parameters that the request has."""
-    given: dict[str, AttributeValue | None] = {
-        REQUEST_STREAM: True if stream else None,  # the conventions leave out what is false
+    """Return the attributes about the parameters of a request."""
+    attributes: dict[str, AttributeValue | None] = {
+        REQUEST_STREAM: True if stream else None,  # the conventions leave it out if it's false
         REQUEST_SEED: request.seed,
         REQUEST_MAX_TOKENS: request.max_tokens,
         REQUEST_TEMPERATURE: None if request.temperature is None else float(request.temperature),
         REQUEST_TOP_P: None if request.top_p is None else float(request.top_p),
         REQUEST_STOP: tuple(request.stop) or None,
-        REQUEST_REASONING: request.reasoning if isinstance(request.reasoning, str) else None,  # a budget is no level
+        REQUEST_REASONING: request.reasoning if isinstance(request.reasoning, str) else None,  # a budget isn't a level
         OUTPUT_TYPE: None if request.response_format is None else "json",
     }
-    for field, (name, kind) in FROM_EXTRA.items():
+    for field, (name, kind) in EXTRA_ATTRIBUTES.items():
         value = request.extra.get(field)
-        given[name] = kind(value) if isinstance(value, (kind, int)) and not isinstance(value, bool) else None
-    return {name: value for name, value in given.items() if value is not None}
+        attributes[name] = kind(value) if isinstance(value, (kind, int)) and not isinstance(value, bool) else None
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def usage_attributes(usage: Usage) -> dict[str, AttributeValue]:
-    """Say what was used; nothing where nothing was reported."""
+    """Return the attributes about usage; none if the vendor reported none."""
     if not usage.total:
         return {}
     parts = {

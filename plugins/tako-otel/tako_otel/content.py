@@ -1,4 +1,4 @@
-"""What is said, in the conventions' shapes: JSON text of a list of messages, each a role and its parts.
+"""Content in the conventions' shapes: a list of messages as JSON text, each with a role and parts.
 
 https://github.com/open-telemetry/semantic-conventions-genai, model/gen-ai/gen-ai-input-messages.json and the like.
 """
@@ -37,18 +37,18 @@ def system_instructions(request: ChatRequest) -> str | None:
 
 
 def input_messages(request: ChatRequest) -> str:
-    """Return the conversation without those; a system message further on stays in its place."""
+    """Return the conversation without these. A later system message stays in its place."""
     return _text([_message(message) for message in request.messages[len(_instructions(request)) :]])
 
 
 def output_messages(response: ChatResponse, *, old_names: bool = False) -> str:
-    """Return the reply. Version 1.41 wants the finish reason in it, too."""
+    """Return the reply. In version 1.41 it contains the finish reason, too."""
     finish = {"finish_reason": response.finish_reason.value} if old_names else {}
     return _text([{**_message(response.message), **finish}])
 
 
 def tool_definitions(request: ChatRequest) -> str:
-    """Return the tools that are offered."""
+    """Return the tools of the request."""
     return _text([_definition(tool) for tool in request.tools])
 
 
@@ -59,7 +59,7 @@ def _definition(tool: Tool | VendorTool) -> dict[str, Any]:
 
 
 def _instructions(request: ChatRequest) -> list[Message]:
-    """Return the system messages at the beginning that are all text: what else one has would be lost there."""
+    """Return the system messages at the start that only have text; other parts would be lost there."""
     return [*takewhile(_is_instruction, request.messages)]
 
 

@@ -1,4 +1,4 @@
-"""One call as OpenTelemetry sees it. Imported when the first call is made in a process that has OpenTelemetry."""
+"""The telemetry of one call. Imported at the first call in a process that uses OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from opentelemetry import context, metrics, trace
 from tako.errors import ProviderError
 from tako.types import Usage
 from tako_otel import attributes as names
-from tako_otel import before
+from tako_otel import legacy
 from tako_otel.content import input_messages, output_messages, system_instructions, tool_definitions
-from tako_otel.measurements import Measurements, record
+from tako_otel.measurements import Measurements, record_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 SCOPE = "tako_otel"
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-CAPTURING = ("true", "1", "span_only", "span_and_event")
-"""Values of that variable, in any case, that ask for content on spans."""
+CAPTURE_VALUES = ("true", "1", "span_only", "span_and_event")
+"""Values of that variable, in upper or lower case, that turn on content."""
 _PROVIDER = context.create_key("tako-provider")
 
 
 class Telemetry:
-    """Where spans, measurements and events go, whether content goes with them, and by which names."""
+    """Where spans, measurements and events go, whether they have content, and which names they use."""
 
     def __init__(
         self,
@@ -47,33 +47,33 @@ class Telemetry:
         old_names: bool | None = None,
     ) -> None:
         self._capture = capture_content
-        self.old_names = before.wanted() if old_names is None else old_names
-        """Whether the names of version 1.41 come as well."""
+        self.old_names = legacy.is_opted_in() if old_names is None else old_names
+        """Whether the names of version 1.41 are added."""
         self.logger_provider = logger_provider
         self.tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider, schema_url=names.SCHEMA_URL)
         meter = metrics.get_meter(SCOPE, meter_provider=meter_provider, schema_url=names.SCHEMA_URL)
         self.measurements = Measurements(meter, old_names=self.old_names)
 
     @property
-    def captures(self) -> bool:
-        """Whether content is put on spans."""
+    def captures_content(self) -> bool:
+        """Whether spans have content."""
         if self._capture is not None:
             return self._capture
-        return os.environ.get(CAPTURE, "").strip().lower() in CAPTURING
+        return os.environ.get(CAPTURE, "").strip().lower() in CAPTURE_VALUES
 
-    def covers(self, provider: Provider) -> bool:
-        """Tell a call that is a stream's way to its answer, where a provider cannot stream: it has its span already."""
+    def has_span(self, provider: Provider) -> bool:
+        """Whether a call is part of a stream that already has a span, because the provider can't stream."""
         return context.get_value(_PROVIDER) is provider
 
     def operation(self, provider: Provider, request: ChatRequest, *, stream: bool) -> Operation:
-        """Return one call, which begins when it is entered."""
+        """Return the context manager of one call."""
         return Operation(self, provider, request, stream=stream)
 
 
 class Operation:
     """A context manager: the span of one call and, at its end, its measurements.
 
-    It attaches nothing to the context; ``current`` does, for as long as no generator is left.
+    It doesn't change the current context; ``current`` does.
     """
 
     def __init__(self, telemetry: Telemetry, provider: Provider, request: ChatRequest, *, stream: bool) -> None:
@@ -83,10 +83,10 @@ class Operation:
         self._stream = stream
         self._labels: dict[str, AttributeValue] = {}
         self._usage = Usage()
-        self._begun = False
-        self._finished = False
-        self.kept: list[Chunk] | None = [] if stream and telemetry.captures else None
-        """The chunks, where content is captured."""
+        self._has_chunks = False
+        self._is_finished = False
+        self.chunks: list[Chunk] | None = [] if stream and telemetry.captures_content else None
+        """The chunks so far, if content is captured."""
 
     def __enter__(self) -> Self:
         self._labels = names.provider_attributes(self._provider, self._request)
@@ -95,8 +95,8 @@ class Operation:
             kind=trace.SpanKind.CLIENT,
             attributes={**self._labels, **names.request_attributes(self._request, stream=self._stream)},
         )
-        self._within = trace.set_span_in_context(self._span)
-        if self._telemetry.captures and self._span.is_recording():
+        self._context = trace.set_span_in_context(self._span)
+        if self._telemetry.captures_content and self._span.is_recording():
             self._span.set_attribute(names.INPUT_MESSAGES, input_messages(self._request))
             instructions = system_instructions(self._request)
             if instructions is not None:
@@ -109,61 +109,67 @@ class Operation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> None:
-        failed: dict[str, str] = {}
-        if error is not None and not self._left(error):
-            failed = self._failed(error)
-        if not self._finished:
+        error_labels: dict[str, str] = {}
+        if error is not None and not self._is_left(error):
+            error_labels = self._record_error(error)
+        if not self._is_finished:
             self._span.set_attribute(names.FINISH_REASONS, (names.ERROR,))
         measurements = self._telemetry.measurements
-        record(measurements.duration, perf_counter() - self._start, {**self._labels, **failed}, self._within)
-        measurements.tokens(self._usage, self._labels, failed, self._within)
+        record_seconds(
+            measurements.duration, perf_counter() - self._start, {**self._labels, **error_labels}, self._context
+        )
+        measurements.record_tokens(self._usage, self._labels, error_labels, self._context)
         self._span.end()
 
-    def _left(self, error: BaseException) -> bool:
-        """Whether the caller left a stream early, which isn't a failure. Threads leave by cancelling the next read."""
-        return isinstance(error, GeneratorExit) or (self._begun and isinstance(error, CancelledError))
+    def _is_left(self, error: BaseException) -> bool:
+        """Whether the caller left a stream early, which isn't a failure. Threads do so by cancelling the next read."""
+        return isinstance(error, GeneratorExit) or (self._has_chunks and isinstance(error, CancelledError))
 
     @contextmanager
     def current(self) -> Generator[None, None, None]:
-        """Make the span the parent of what happens within; no generator may yield meanwhile."""
-        inside = context.set_value(_PROVIDER, self._provider, self._within) if self._stream else self._within
-        token = context.attach(inside)
+        """Make the span the parent of spans inside. No generator may yield meanwhile."""
+        inner_context = context.set_value(_PROVIDER, self._provider, self._context) if self._stream else self._context
+        token = context.attach(inner_context)
         try:
             yield
         finally:
             context.detach(token)
 
-    def began(self) -> None:
-        """Note that the first chunk is there."""
-        self._begun = True
-        self._latest = perf_counter()
-        waited = self._latest - self._start
-        record(self._telemetry.measurements.first_chunk, waited, self._labels, self._within)
-        self._span.set_attribute(names.TIME_TO_FIRST_CHUNK, waited)
+    def record_first_chunk(self) -> None:
+        """Record the arrival of the first chunk."""
+        self._has_chunks = True
+        self._latest_chunk = perf_counter()
+        seconds = self._latest_chunk - self._start
+        record_seconds(self._telemetry.measurements.first_chunk, seconds, self._labels, self._context)
+        self._span.set_attribute(names.TIME_TO_FIRST_CHUNK, seconds)
 
-    def went_on(self) -> None:
-        """Note that another chunk is there."""
-        since, self._latest = self._latest, perf_counter()
-        record(self._telemetry.measurements.next_chunk, self._latest - since, self._labels, self._within)
+    def record_next_chunk(self) -> None:
+        """Record the arrival of another chunk."""
+        previous, self._latest_chunk = self._latest_chunk, perf_counter()
+        record_seconds(
+            self._telemetry.measurements.next_chunk, self._latest_chunk - previous, self._labels, self._context
+        )
 
-    def ended(self, end: End) -> None:
-        """Note the last chunk of a stream."""
-        self._complete(end)
-        if self.kept is not None and self._span.is_recording():
+    def record_end(self, end: End) -> None:
+        """Record the end of a stream."""
+        self._record_reply(end)
+        if self.chunks is not None and self._span.is_recording():
             from tako.fold import fold
 
-            whole = fold(self.kept, self._provider.id, self._provider.model)
-            self._span.set_attribute(names.OUTPUT_MESSAGES, output_messages(whole, old_names=self._telemetry.old_names))
+            response = fold(self.chunks, self._provider.id, self._provider.model)
+            self._span.set_attribute(
+                names.OUTPUT_MESSAGES, output_messages(response, old_names=self._telemetry.old_names)
+            )
 
-    def answered(self, response: ChatResponse) -> None:
-        """Note a whole reply."""
-        self._complete(response)
-        if self._telemetry.captures and self._span.is_recording():
+    def record_response(self, response: ChatResponse) -> None:
+        """Record a complete response."""
+        self._record_reply(response)
+        if self._telemetry.captures_content and self._span.is_recording():
             text = output_messages(response, old_names=self._telemetry.old_names)
             self._span.set_attribute(names.OUTPUT_MESSAGES, text)
 
-    def _complete(self, reply: ChatResponse | End) -> None:
-        self._usage, self._finished = reply.usage, True
+    def _record_reply(self, reply: ChatResponse | End) -> None:
+        self._usage, self._is_finished = reply.usage, True
         self._span.set_attribute(names.FINISH_REASONS, (reply.finish_reason.value,))
         if reply.id:
             self._span.set_attribute(names.RESPONSE_ID, reply.id)
@@ -172,24 +178,24 @@ class Operation:
             self._span.set_attribute(names.RESPONSE_MODEL, reply.model)
         self._span.set_attributes(names.usage_attributes(reply.usage))
         if self._telemetry.old_names and reply.usage.cache_write_tokens:
-            self._span.set_attribute(before.CACHE_WRITE_TOKENS, reply.usage.cache_write_tokens)
+            self._span.set_attribute(legacy.CACHE_WRITE_TOKENS, reply.usage.cache_write_tokens)
 
-    def _failed(self, error: BaseException) -> dict[str, str]:
-        """Note an error by its class, status and code, and return its label. Its text may quote what was said."""
+    def _record_error(self, error: BaseException) -> dict[str, str]:
+        """Record an error with its class, status and code, and return its label. Its text counts as content."""
         self._span.set_attribute(names.ERROR_TYPE, type(error).__name__)
         facts = (error.status_code, error.code) if isinstance(error, ProviderError) else ()
-        content, old_names = self._telemetry.captures, self._telemetry.old_names
+        content, old_names = self._telemetry.captures_content, self._telemetry.old_names
         text = str(error) if content else " ".join(str(fact) for fact in facts if fact)
         self._span.set_status(trace.StatusCode.ERROR, text or None)
         if isinstance(error, Exception):
-            from tako_otel.events import tell_exception
+            from tako_otel.events import emit_exception
 
-            where = self._telemetry.logger_provider
-            tell_exception(error, self._within, where, content=content, old_names=old_names)
-        partial = getattr(error, "partial", None)  # of a stream that broke
+            logger_provider = self._telemetry.logger_provider
+            emit_exception(error, self._context, logger_provider, content=content, old_names=old_names)
+        partial = getattr(error, "partial", None)  # the error of a broken stream has it
         self._usage = partial.usage if partial is not None else self._usage
         return {names.ERROR_TYPE: type(error).__name__}
 
 
-chosen = Telemetry()
-"""What ``tako_otel.configure`` has made."""
+configured = Telemetry()
+"""The result of ``tako_otel.configure``."""

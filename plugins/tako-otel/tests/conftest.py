@@ -56,8 +56,8 @@ def tako_stream(provider: Acme) -> Callable[[ChatRequest], AsyncGenerator[Chunk,
     return provider.stream_function
 
 
-class Told(Struct):
-    """What OpenTelemetry was told."""
+class InMemoryTelemetry(Struct):
+    """What OpenTelemetry recorded."""
 
     tracer_provider: TracerProvider
     meter_provider: MeterProvider
@@ -82,14 +82,14 @@ class Told(Struct):
 
 
 @pytest.fixture
-def told() -> Iterator[Told]:
+def telemetry() -> Iterator[InMemoryTelemetry]:
     """Switch the plugin on, with spans and measurements in memory."""
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracers, meters = TracerProvider(), MeterProvider([reader])
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
     tako_otel.configure(tracer_provider=tracers, meter_provider=meters)
     tako.register(tako_otel)
-    yield Told(tracers, meters, exporter, reader)
+    yield InMemoryTelemetry(tracers, meters, exporter, reader)
     tako.unregister(tako_otel)
     tako_otel.configure()
     tracers.shutdown()

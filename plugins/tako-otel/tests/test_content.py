@@ -19,10 +19,10 @@ def test_every_part_has_the_shape_of_the_conventions() -> None:
             Message.tool("c1", [ContentPart.text("a cat")]),
         ]
     )
-    said = json.loads(input_messages(request))
+    messages = json.loads(input_messages(request))
     assert json.loads(system_instructions(request) or "") == [{"type": "text", "content": "Be brief."}]
-    assert [message["role"] for message in said] == ["user", "user", "assistant", "tool"]
-    assert [part for message in said for part in message["parts"]][:6] == [
+    assert [message["role"] for message in messages] == ["user", "user", "assistant", "tool"]
+    assert [part for message in messages for part in message["parts"]][:6] == [
         {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "QUJD"},
         {"type": "uri", "modality": "image", "mime_type": None, "uri": "https://e.example/a.png"},
         {"type": "blob", "modality": "document", "mime_type": "application/pdf", "content": "QUJD"},
@@ -30,8 +30,8 @@ def test_every_part_has_the_shape_of_the_conventions() -> None:
         {"type": "reasoning", "content": "hm"},
         {"type": "tool_call", "id": "c1", "name": "look", "arguments": {"at": 1}},
     ]
-    assert said[3]["parts"][0]["type"] == "tool_call_response"
-    assert said[3]["parts"][0]["response"][0]["text"] == "a cat"
+    assert messages[3]["parts"][0]["type"] == "tool_call_response"
+    assert messages[3]["parts"][0]["response"][0]["text"] == "a cat"
 
 
 def test_values_that_are_no_json_do_not_stop_a_call() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tako.types import Chunk
 
 USAGE = Usage(input_tokens=100, output_tokens=20, cached_tokens=60, cache_write_tokens=10, reasoning_tokens=5)
-ASKED = ChatRequest(
+REQUEST = ChatRequest(
     [
         Message.system("Be brief."),
         Message.user([ContentPart.text("Look."), ContentPart.image("image/png", "AAAA")]),
@@ -64,51 +64,53 @@ async def cut(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
 
 
 @pytest.fixture
-def events(told: Any) -> Iterator[InMemoryLogRecordExporter]:
+def events(telemetry: Any) -> Iterator[InMemoryLogRecordExporter]:
     """Where events are remembered."""
     exporter = InMemoryLogRecordExporter()
     loggers = LoggerProvider()
     loggers.add_log_record_processor(SimpleLogRecordProcessor(exporter))
-    configure(told, logger_provider=loggers)
+    configure(telemetry, logger_provider=loggers)
     yield exporter
     loggers.shutdown()
 
 
-def configure(told: Any, **options: Any) -> None:
-    tako_otel.configure(tracer_provider=told.tracer_provider, meter_provider=told.meter_provider, **options)
+def configure(telemetry: Any, **options: Any) -> None:
+    tako_otel.configure(tracer_provider=telemetry.tracer_provider, meter_provider=telemetry.meter_provider, **options)
 
 
-def everything(told: Any, acme: Any) -> None:
+def everything(telemetry: Any, acme: Any) -> None:
     """Make calls of every kind."""
     provider = acme(chat=answer, stream=chunks, base_url="https://api.acme.example/v1")
-    provider.blocking.chat(ASKED)
-    provider.blocking.stream(ASKED).response()
+    provider.blocking.chat(REQUEST)
+    provider.blocking.stream(REQUEST).response()
     with pytest.raises(RateLimitError):
-        acme(chat=refuse).blocking.chat(ASKED)
+        acme(chat=refuse).blocking.chat(REQUEST)
     with pytest.raises(StreamTruncatedError):
-        acme(stream=cut).blocking.stream(ASKED).response()
+        acme(stream=cut).blocking.stream(REQUEST).response()
 
 
 def test_every_attribute_of_every_span_has_the_name_the_type_and_the_values_of_the_conventions(
-    told: Any, acme: Any, events: Any
+    telemetry: Any, acme: Any, events: Any
 ) -> None:
-    configure(told, capture_content=True)
-    everything(told, acme)
+    configure(telemetry, capture_content=True)
+    everything(telemetry, acme)
     seen: set[str] = set()
-    for span in told.spans:
-        found = dict(span.attributes)
-        assert conventions.REQUIRED <= found.keys() <= conventions.TYPES.keys()
+    for span in telemetry.spans:
+        span_attributes = dict(span.attributes)
+        assert conventions.REQUIRED <= span_attributes.keys() <= conventions.TYPES.keys()
         assert span.instrumentation_scope.schema_url == conventions.SCHEMA_URL
-        for name, value in found.items():
+        for name, value in span_attributes.items():
             assert type(value) is conventions.TYPES[name], name
             assert value in conventions.VALUES.get(name, {value})
-        seen |= found.keys()
+        seen |= span_attributes.keys()
     assert seen == conventions.TYPES.keys()
 
 
-def test_every_metric_has_the_instrument_the_unit_and_the_attributes_of_the_conventions(told: Any, acme: Any) -> None:
-    everything(told, acme)
-    data: Any = told.reader.get_metrics_data()
+def test_every_metric_has_the_instrument_the_unit_and_the_attributes_of_the_conventions(
+    telemetry: Any, acme: Any
+) -> None:
+    everything(telemetry, acme)
+    data: Any = telemetry.reader.get_metrics_data()
     (scope,) = data.resource_metrics[0].scope_metrics
     assert scope.schema_url == conventions.SCHEMA_URL
     assert {metric.name for metric in scope.metrics} == conventions.METRICS.keys()
@@ -121,69 +123,80 @@ def test_every_metric_has_the_instrument_the_unit_and_the_attributes_of_the_conv
             assert point.attributes.get("gen_ai.token.modality", "unknown") == "unknown"
 
 
-def test_messages_have_the_shapes_of_the_conventions(told: Any, acme: Any) -> None:
-    configure(told, capture_content=True)
-    acme(chat=answer).blocking.chat(ASKED)
-    found = told.span.attributes
-    assert json.loads(found["gen_ai.system_instructions"]) == [{"type": "text", "content": "Be brief."}]
-    said = json.loads(found["gen_ai.input.messages"]) + json.loads(found["gen_ai.output.messages"])
-    assert [message["role"] for message in said] == ["user", "assistant", "tool", "system", "user", "assistant"]
-    assert {message["role"] for message in said} <= conventions.ROLES
-    for part in [part for message in said for part in message["parts"]]:
+def test_messages_have_the_shapes_of_the_conventions(telemetry: Any, acme: Any) -> None:
+    configure(telemetry, capture_content=True)
+    acme(chat=answer).blocking.chat(REQUEST)
+    span_attributes = telemetry.span.attributes
+    assert json.loads(span_attributes["gen_ai.system_instructions"]) == [{"type": "text", "content": "Be brief."}]
+    messages = json.loads(span_attributes["gen_ai.input.messages"]) + json.loads(
+        span_attributes["gen_ai.output.messages"]
+    )
+    assert [message["role"] for message in messages] == ["user", "assistant", "tool", "system", "user", "assistant"]
+    assert {message["role"] for message in messages} <= conventions.ROLES
+    for part in [part for message in messages for part in message["parts"]]:
         assert conventions.PARTS[part["type"]] <= part.keys()
         assert part.get("modality", "image") in conventions.MODALITIES
-    assert said[4]["parts"][1] == {"type": "generic", "generic_type": "odd"}
-    assert all(message.keys() == {"role", "parts"} for message in said)
-    (tool,) = json.loads(found["gen_ai.tool.definitions"])
+    assert messages[4]["parts"][1] == {"type": "generic", "generic_type": "odd"}
+    assert all(message.keys() == {"role", "parts"} for message in messages)
+    (tool,) = json.loads(span_attributes["gen_ai.tool.definitions"])
     assert (tool["type"], tool["name"]) == ("function", "look")
 
 
 def test_well_known_providers_have_their_well_known_names() -> None:
-    assert set(attributes.WELL_KNOWN.values()) | {"openai", "anthropic", "groq", "deepseek"} <= conventions.PROVIDERS
-    assert conventions.PROVIDERS - set(attributes.WELL_KNOWN.values()) >= {"perplexity", "openai", "anthropic"}
+    assert (
+        set(attributes.PROVIDER_NAMES.values()) | {"openai", "anthropic", "groq", "deepseek"} <= conventions.PROVIDERS
+    )
+    assert conventions.PROVIDERS - set(attributes.PROVIDER_NAMES.values()) >= {"perplexity", "openai", "anthropic"}
 
 
-def test_an_exception_is_an_event_in_the_context_of_its_span(told: Any, acme: Any, events: Any) -> None:
+def test_an_exception_is_an_event_in_the_context_of_its_span(telemetry: Any, acme: Any, events: Any) -> None:
     with pytest.raises(RateLimitError):
         acme(chat=refuse).blocking.chat("my secret plan")
     (event,) = events.get_finished_logs()
     record = event.log_record
     assert (record.event_name, record.severity_number.value) == (conventions.EXCEPTION_EVENT, conventions.SEVERITY)
     assert dict(record.attributes) == {"exception.type": "tako.errors.RateLimitError"}
-    assert (record.trace_id, record.span_id) == (told.span.context.trace_id, told.span.context.span_id)
+    assert (record.trace_id, record.span_id) == (telemetry.span.context.trace_id, telemetry.span.context.span_id)
     assert event.instrumentation_scope.schema_url == conventions.SCHEMA_URL
 
 
-def test_what_an_exception_says_is_content(told: Any, acme: Any, events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_exception_says_is_content(
+    telemetry: Any, acme: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
     with pytest.raises(RateLimitError):
         acme(chat=refuse).blocking.chat("my secret plan")
-    found = events.get_finished_logs()[0].log_record.attributes
-    assert found.keys() == conventions.EXCEPTION
-    assert "you said: my secret plan" in found["exception.message"]
+    span_attributes = events.get_finished_logs()[0].log_record.attributes
+    assert span_attributes.keys() == conventions.EXCEPTION
+    assert "you said: my secret plan" in span_attributes["exception.message"]
 
 
-def test_a_reply_that_did_not_end_has_an_error_for_its_finish_reason(told: Any, acme: Any) -> None:
+def test_a_reply_that_did_not_end_has_an_error_for_its_finish_reason(telemetry: Any, acme: Any) -> None:
     with pytest.raises(StreamTruncatedError):
         acme(stream=cut).blocking.stream("hi").response()
-    assert told.span.attributes["gen_ai.response.finish_reasons"] == ("error",)
-    used = told.measurements["gen_ai.client.inference.usage.input_tokens"]
+    assert telemetry.span.attributes["gen_ai.response.finish_reasons"] == ("error",)
+    used = telemetry.measurements["gen_ai.client.inference.usage.input_tokens"]
     assert [point.value for point in used] == [7]
 
 
-@pytest.mark.parametrize("way", ["the environment", "the option"])
+@pytest.mark.parametrize("source", ["the environment", "the option"])
 def test_the_names_of_version_1_41_come_as_well_where_they_are_wanted(
-    way: str, told: Any, acme: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+    source: str, telemetry: Any, acme: Any, events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loggers: Any = tako_otel.operation.chosen.logger_provider  # type: ignore[attr-defined]  # imported on use
-    if way == "the environment":
+    loggers: Any = tako_otel.operation.configured.logger_provider  # type: ignore[attr-defined]  # imported on use
+    if source == "the environment":
         monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http, gen_ai/dup")
-    configure(told, logger_provider=loggers, capture_content=True, old_names=None if way == "the environment" else True)
-    everything(told, acme)
-    assert told.spans[0].attributes["gen_ai.usage.cache_creation.input_tokens"] == 10
-    assert told.spans[0].attributes["gen_ai.usage.cache_write.input_tokens"] == 10
-    assert '"finish_reason":"stop"' in told.spans[0].attributes["gen_ai.output.messages"]
-    measured = told.measurements
+    configure(
+        telemetry,
+        logger_provider=loggers,
+        capture_content=True,
+        old_names=None if source == "the environment" else True,
+    )
+    everything(telemetry, acme)
+    assert telemetry.spans[0].attributes["gen_ai.usage.cache_creation.input_tokens"] == 10
+    assert telemetry.spans[0].attributes["gen_ai.usage.cache_write.input_tokens"] == 10
+    assert '"finish_reason":"stop"' in telemetry.spans[0].attributes["gen_ai.output.messages"]
+    measured = telemetry.measurements
     assert measured.keys() - conventions.METRICS.keys() == {
         "gen_ai.client.operation.duration",
         "gen_ai.client.operation.time_to_first_chunk",

@@ -34,18 +34,18 @@ USED = "gen_ai.client.inference.usage."
 SPREAD = "gen_ai.client.inference.operation."
 
 
-def counted(told: Any) -> dict[str, int]:
+def counted(telemetry: Any) -> dict[str, int]:
     """The counters of tokens, by the end of their names."""
     return {
         name.removeprefix(USED): sum(point.value for point in points)
-        for name, points in told.measurements.items()
+        for name, points in telemetry.measurements.items()
         if name.startswith(USED)
     }
 
 
-def test_a_call_is_measured_in_seconds_and_tokens(told: Any, acme: Any) -> None:
+def test_a_call_is_measured_in_seconds_and_tokens(telemetry: Any, acme: Any) -> None:
     acme(chat=answer).blocking.chat("hi")
-    measured = told.measurements
+    measured = telemetry.measurements
     (duration,) = measured["gen_ai.client.inference.duration"]
     labels = {**LABELS, "gen_ai.response.model": "acme-1-2026"}
     assert dict(duration.attributes) == labels
@@ -59,30 +59,30 @@ def test_a_call_is_measured_in_seconds_and_tokens(told: Any, acme: Any) -> None:
     assert spread.explicit_bounds[:4] + spread.explicit_bounds[-1:] == (1, 4, 16, 64, 67108864)
 
 
-def test_a_stream_is_measured_chunk_by_chunk_as_well(told: Any, acme: Any) -> None:
+def test_a_stream_is_measured_chunk_by_chunk_as_well(telemetry: Any, acme: Any) -> None:
     acme(stream=chunks).blocking.stream("hi").response()
-    measured = told.measurements
+    measured = telemetry.measurements
     for name in ("time_to_first_chunk", "time_per_output_chunk", "duration"):
         assert measured[f"gen_ai.client.inference.{name}"][0].count == 1
-    assert (counted(told)["input_tokens"], counted(told)["output_tokens"]) == (100, 20)
+    assert (counted(telemetry)["input_tokens"], counted(telemetry)["output_tokens"]) == (100, 20)
 
 
-def test_a_call_without_usage_has_used_nothing_that_is_known(told: Any, acme: Any) -> None:
+def test_a_call_without_usage_has_used_nothing_that_is_known(telemetry: Any, acme: Any) -> None:
     async def silent(request: ChatRequest) -> ChatResponse:
         return ChatResponse(Message.assistant("ok"))
 
     acme(chat=silent).blocking.chat("hi")
-    assert set(counted(told).values()) == {0}
-    assert "gen_ai.usage.input_tokens" not in told.span.attributes
+    assert set(counted(telemetry).values()) == {0}
+    assert "gen_ai.usage.input_tokens" not in telemetry.span.attributes
 
 
-def test_a_failed_call_is_measured_with_its_error(told: Any, acme: Any) -> None:
+def test_a_failed_call_is_measured_with_its_error(telemetry: Any, acme: Any) -> None:
     async def fail(request: ChatRequest) -> ChatResponse:
         raise ServerError("down", status_code=500)
 
     with pytest.raises(ServerError):
         acme(chat=fail).blocking.chat("hi")
-    measured = told.measurements
+    measured = telemetry.measurements
     for name in ("gen_ai.client.inference.duration", f"{SPREAD}input_tokens"):
         assert dict(measured[name][0].attributes) == {**LABELS, "error.type": "ServerError"}
     assert "error.type" not in measured[f"{USED}input_tokens"][0].attributes

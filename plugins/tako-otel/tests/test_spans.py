@@ -32,9 +32,9 @@ async def chunks(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
     yield End(FinishReason.STOP, USAGE, "acme-1-2026", "reply-1")
 
 
-def test_a_call_of_any_provider_is_a_span_of_the_conventions(told: Any, acme: Any) -> None:
+def test_a_call_of_any_provider_is_a_span_of_the_conventions(telemetry: Any, acme: Any) -> None:
     acme(chat=answer, base_url="https://api.acme.example/v1").blocking.chat("Which city?")
-    span = told.span
+    span = telemetry.span
     assert (span.name, span.kind, span.status.status_code) == ("chat acme-1", SpanKind.CLIENT, StatusCode.UNSET)
     assert dict(span.attributes) == {
         "gen_ai.operation.name": "chat",
@@ -53,7 +53,7 @@ def test_a_call_of_any_provider_is_a_span_of_the_conventions(told: Any, acme: An
     }
 
 
-def test_the_parameters_of_a_request_are_on_its_span(told: Any, acme: Any) -> None:
+def test_the_parameters_of_a_request_are_on_its_span(telemetry: Any, acme: Any) -> None:
     request = ChatRequest(
         [Message.user("hi")],
         model="acme-2",
@@ -65,7 +65,7 @@ def test_the_parameters_of_a_request_are_on_its_span(told: Any, acme: Any) -> No
         response_format=JsonSchema("city", {}),
     )
     acme(chat=answer).blocking.chat(request)
-    wanted = {
+    expected = {
         "gen_ai.request.model": "acme-2",
         "gen_ai.request.temperature": 1.0,
         "gen_ai.request.top_p": 0.5,
@@ -74,9 +74,9 @@ def test_the_parameters_of_a_request_are_on_its_span(told: Any, acme: Any) -> No
         "gen_ai.request.seed": 3,
         "gen_ai.output.type": "json",
     }
-    assert told.span.name == "chat acme-2"
-    assert dict(told.span.attributes).items() >= wanted.items()
-    assert isinstance(told.span.attributes["gen_ai.request.temperature"], float)
+    assert telemetry.span.name == "chat acme-2"
+    assert dict(telemetry.span.attributes).items() >= expected.items()
+    assert isinstance(telemetry.span.attributes["gen_ai.request.temperature"], float)
 
 
 @pytest.mark.parametrize(
@@ -92,19 +92,19 @@ def test_the_parameters_of_a_request_are_on_its_span(told: Any, acme: Any) -> No
     ],
 )
 def test_vendors_have_the_names_of_the_conventions(
-    name: str, known: str, told: Any, acme: Any, monkeypatch: pytest.MonkeyPatch
+    name: str, known: str, telemetry: Any, acme: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(acme, "name", name)
     acme(chat=answer).blocking.chat("hi")
-    assert told.span.attributes["gen_ai.provider.name"] == known
+    assert telemetry.span.attributes["gen_ai.provider.name"] == known
 
 
-def test_a_stream_is_a_span_that_has_what_its_end_says(told: Any, acme: Any) -> None:
+def test_a_stream_is_a_span_that_has_what_its_end_says(telemetry: Any, acme: Any) -> None:
     stream = acme(stream=chunks, base_url="http://127.0.0.1:8080").blocking.stream("Which city?")
     assert stream.response().text == "Paris."
-    found = dict(told.span.attributes)
-    assert 0 < found.pop("gen_ai.response.time_to_first_chunk") < 5
-    assert found == {
+    attributes = dict(telemetry.span.attributes)
+    assert 0 < attributes.pop("gen_ai.response.time_to_first_chunk") < 5
+    assert attributes == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "acme",
         "gen_ai.request.model": "acme-1",
@@ -122,19 +122,23 @@ def test_a_stream_is_a_span_that_has_what_its_end_says(told: Any, acme: Any) -> 
     }
 
 
-def test_a_stream_that_is_left_early_ends_its_span_without_an_error(told: Any, acme: Any) -> None:
+def test_a_stream_that_is_left_early_ends_its_span_without_an_error(telemetry: Any, acme: Any) -> None:
     async def main() -> None:
         async with acme(stream=chunks).stream("Which city?") as stream:
             async for _ in stream:
                 break
-        assert told.span.status.status_code is StatusCode.UNSET
-        assert told.span.attributes["gen_ai.response.finish_reasons"] == ("error",)  # it never said how it finished
-        assert "error.type" not in told.span.attributes
+        assert telemetry.span.status.status_code is StatusCode.UNSET
+        assert telemetry.span.attributes["gen_ai.response.finish_reasons"] == (
+            "error",
+        )  # it never said how it finished
+        assert "error.type" not in telemetry.span.attributes
 
     asyncio.run(main())
 
 
-def test_a_thread_that_leaves_a_stream_while_the_next_chunk_is_awaited_leaves_no_error(told: Any, acme: Any) -> None:
+def test_a_thread_that_leaves_a_stream_while_the_next_chunk_is_awaited_leaves_no_error(
+    telemetry: Any, acme: Any
+) -> None:
     async def stuck(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         yield Delta("Par")
         await asyncio.Event().wait()
@@ -143,39 +147,39 @@ def test_a_thread_that_leaves_a_stream_while_the_next_chunk_is_awaited_leaves_no
     with provider.blocking.stream("Which city?") as stream:
         next(stream)
     provider.blocking.close()
-    assert told.span.status.status_code is StatusCode.UNSET
-    assert "error.type" not in told.span.attributes
+    assert telemetry.span.status.status_code is StatusCode.UNSET
+    assert "error.type" not in telemetry.span.attributes
 
 
-def test_a_provider_that_cannot_stream_has_one_span_all_the_same(told: Any, acme: Any) -> None:
+def test_a_provider_that_cannot_stream_has_one_span_all_the_same(telemetry: Any, acme: Any) -> None:
     assert acme(chat=answer).blocking.stream("Which city?").response().text == "Paris."
-    assert told.span.attributes["gen_ai.request.stream"] is True
-    assert len(told.measurements["gen_ai.client.inference.duration"]) == 1
+    assert telemetry.span.attributes["gen_ai.request.stream"] is True
+    assert len(telemetry.measurements["gen_ai.client.inference.duration"]) == 1
 
 
-def test_errors_are_told_by_class_and_code_and_never_by_their_text(told: Any, acme: Any) -> None:
+def test_errors_are_told_by_class_and_code_and_never_by_their_text(telemetry: Any, acme: Any) -> None:
     async def refuse(request: ChatRequest) -> ChatResponse:
         raise RateLimitError("you said: my secret plan", status_code=429, code="slow_down")
 
     with pytest.raises(RateLimitError):
         acme(chat=refuse).blocking.chat("my secret plan")
-    assert told.span.attributes["error.type"] == "RateLimitError"
-    assert told.span.status.status_code is StatusCode.ERROR
-    assert told.span.status.description == "429 slow_down"
-    assert "secret" not in told.span.to_json()
+    assert telemetry.span.attributes["error.type"] == "RateLimitError"
+    assert telemetry.span.status.status_code is StatusCode.ERROR
+    assert telemetry.span.status.description == "429 slow_down"
+    assert "secret" not in telemetry.span.to_json()
 
 
-def test_a_stream_that_breaks_has_the_error_on_its_span(told: Any, acme: Any) -> None:
+def test_a_stream_that_breaks_has_the_error_on_its_span(telemetry: Any, acme: Any) -> None:
     async def cut(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         yield Delta("Par")
         raise RateLimitError("enough", status_code=429)
 
     with pytest.raises(RateLimitError):
         acme(stream=cut).blocking.stream("Which city?").response()
-    assert told.span.attributes["error.type"] == "RateLimitError"
+    assert telemetry.span.attributes["error.type"] == "RateLimitError"
 
 
-def test_a_call_that_is_cancelled_ends_its_span(told: Any, acme: Any) -> None:
+def test_a_call_that_is_cancelled_ends_its_span(telemetry: Any, acme: Any) -> None:
     async def never(request: ChatRequest) -> ChatResponse:
         began.set()
         await asyncio.Event().wait()
@@ -191,13 +195,13 @@ def test_a_call_that_is_cancelled_ends_its_span(told: Any, acme: Any) -> None:
     began = asyncio.Event()
 
     asyncio.run(main())
-    assert told.span.attributes["error.type"] == "CancelledError"
+    assert telemetry.span.attributes["error.type"] == "CancelledError"
 
 
-def test_spans_nest_and_no_context_leaks_out_of_a_stream(told: Any, acme: Any) -> None:
-    tracer = told.tracer_provider.get_tracer("test")
+def test_spans_nest_and_no_context_leaks_out_of_a_stream(telemetry: Any, acme: Any) -> None:
+    tracer = telemetry.tracer_provider.get_tracer("test")
 
-    async def asking(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    async def nested_stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         with tracer.start_as_current_span("POST"):
             await asyncio.sleep(0)
         yield Delta("Paris.")
@@ -205,7 +209,10 @@ def test_spans_nest_and_no_context_leaks_out_of_a_stream(told: Any, acme: Any) -
 
     async def main() -> None:
         with tracer.start_as_current_span("app") as app:
-            first, second = acme("one", stream=asking).stream("hi"), acme("two", stream=asking).stream("hi")
+            first, second = (
+                acme("one", stream=nested_stream).stream("hi"),
+                acme("two", stream=nested_stream).stream("hi"),
+            )
             for stream in (first, second, first, second):  # taken in turns
                 await anext(stream)
                 assert trace.get_current_span() is app
@@ -213,22 +220,22 @@ def test_spans_nest_and_no_context_leaks_out_of_a_stream(told: Any, acme: Any) -
             await second.aclose()
 
     asyncio.run(main())
-    spans = {span.name: span for span in told.spans}
-    of = {span.context.span_id: span.name for span in told.spans}
-    posts = [of[span.parent.span_id] for span in told.spans if span.name == "POST"]
+    spans = {span.name: span for span in telemetry.spans}
+    of = {span.context.span_id: span.name for span in telemetry.spans}
+    posts = [of[span.parent.span_id] for span in telemetry.spans if span.name == "POST"]
     assert posts == ["chat one", "chat two"]
     assert {of[spans[name].parent.span_id] for name in ("chat one", "chat two")} == {"app"}
 
 
-def test_content_is_captured_only_when_asked_for(told: Any, acme: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_is_captured_only_when_asked_for(telemetry: Any, acme: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = acme(chat=answer, stream=chunks)
     provider.blocking.chat("Which city?")
-    assert "Which city?" not in told.span.to_json()
-    assert "Paris." not in told.span.to_json()
+    assert "Which city?" not in telemetry.span.to_json()
+    assert "Paris." not in telemetry.span.to_json()
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
     provider.blocking.chat("Which city?")
     provider.blocking.stream("Which city?").response()
-    for span in told.spans[1:]:
+    for span in telemetry.spans[1:]:
         assert span.attributes["gen_ai.input.messages"] == (
             '[{"role":"user","parts":[{"type":"text","content":"Which city?"}]}]'
         )
@@ -237,8 +244,10 @@ def test_content_is_captured_only_when_asked_for(told: Any, acme: Any, monkeypat
         )
 
 
-def test_the_option_decides_over_the_environment(told: Any, acme: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_option_decides_over_the_environment(telemetry: Any, acme: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
-    tako_otel.configure(tracer_provider=told.tracer_provider, meter_provider=told.meter_provider, capture_content=False)
+    tako_otel.configure(
+        tracer_provider=telemetry.tracer_provider, meter_provider=telemetry.meter_provider, capture_content=False
+    )
     acme(chat=answer).blocking.chat("Which city?")
-    assert "gen_ai.input.messages" not in told.span.attributes
+    assert "gen_ai.input.messages" not in telemetry.span.attributes

@@ -1,8 +1,8 @@
-"""Prices and context windows from genai-prices for every tako provider, where nobody else knows them.
+"""Prices and context windows from genai-prices for every tako provider, if tako doesn't know them itself.
 
-Installed is switched on. The data are those that the installed genai-prices ships: nothing asks the network. They are
-read, in about half a second, when a provider of a known vendor is first asked for what its own table does not say.
-``TAKO_PRICES=override`` puts them over what is known, ``TAKO_PRICES=off`` leaves them out.
+It's on as soon as it's installed. The data are part of the installed genai-prices; the network isn't used. They are
+loaded, in about half a second, when a provider of a known vendor first needs a value that its own table doesn't have.
+``TAKO_PRICES=override`` replaces known values, too; ``TAKO_PRICES=off`` turns it off.
 """
 
 from __future__ import annotations
@@ -26,65 +26,67 @@ tako_hooks = 1
 MODES = ("fill", "override", "off")
 LIMIT = "prices_up_to_tokens"
 WINDOW = "max_context_tokens"
-_chosen: dict[str, str] = {}
+_configured: dict[str, str] = {}
 
 
 def configure(*, mode: str | None = None) -> None:
     """Choose what the data do: "fill", "override" or "off", as ``[plugins.prices]`` in tako.toml does.
 
-    None leaves it to ``TAKO_PRICES``. Raises ConfigurationError.
+    With None, ``TAKO_PRICES`` decides. Raises ConfigurationError.
     """
     if mode is not None and mode not in MODES:
-        raise ConfigurationError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
-    _chosen.clear()
+        raise ConfigurationError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+    _configured.clear()
     if mode is not None:
-        _chosen["mode"] = mode
+        _configured["mode"] = mode
 
 
 class Prices:
-    """A plugin to register where the environment is not to decide; ``override`` puts the data over what is known."""
+    """A plugin to register if the environment shouldn't decide. ``override`` replaces known values, too."""
 
     def __init__(self, *, override: bool = False) -> None:
         self.override = override
 
     @hookimpl(wrapper=True)
     def tako_capabilities(self, provider: Provider) -> Around[Capabilities]:
-        """Add what genai-prices knows of the model."""
-        known = yield
-        return add(provider, known, override=self.override)
+        """Add what genai-prices knows about the model."""
+        capabilities = yield
+        return add_prices(provider, capabilities, override=self.override)
 
 
 @hookimpl(wrapper=True)
 def tako_capabilities(provider: Provider) -> Around[Capabilities]:
-    """Add what genai-prices knows of the model, as the options or the environment say."""
-    known = yield
-    mode = _chosen.get("mode") or os.environ.get("TAKO_PRICES", "fill")
+    """Add what genai-prices knows about the model, as the options or the environment say."""
+    capabilities = yield
+    mode = _configured.get("mode") or os.environ.get("TAKO_PRICES", "fill")
     if mode not in MODES:
-        raise ConfigurationError(f"TAKO_PRICES is one of {', '.join(MODES)}, not {mode!r}")
-    return known if mode == "off" else add(provider, known, override=mode == "override")
+        raise ConfigurationError(f"TAKO_PRICES must be one of {', '.join(MODES)}, not {mode!r}")
+    return capabilities if mode == "off" else add_prices(provider, capabilities, override=mode == "override")
 
 
-def add(provider: Provider, known: Capabilities, *, override: bool = False) -> Capabilities:
-    """Return capabilities with what genai-prices knows and they do not, or with all that it knows.
+def add_prices(provider: Provider, capabilities: Capabilities, *, override: bool = False) -> Capabilities:
+    """Add what genai-prices knows to capabilities: what they don't have or, with ``override``, everything.
 
-    Prices go together: they are added where no price is known, since those of two sources make no sum.
+    Prices are only added if no price is known, because prices of two sources can't be mixed.
     """
-    unpriced = override or all(getattr(known, name) is None for name in PRICES)
-    unsized = override or known.max_context_tokens is None or known.origins.get(WINDOW) == ""
-    if not (unpriced or unsized):
-        return known
+    needs_prices = override or all(getattr(capabilities, name) is None for name in PRICES)
+    needs_window = override or capabilities.max_context_tokens is None or capabilities.origins.get(WINDOW) == ""
+    if not (needs_prices or needs_window):
+        return capabilities
     from tako_prices.vendors import find_vendor
 
     vendor = find_vendor(provider)
     if vendor is None:
-        return known
+        return capabilities
     from tako_prices.data import look_up
 
-    found, origin = look_up(vendor, provider.model)
-    window = found.pop(WINDOW, None)
-    values: dict[str, Any] = {**dict.fromkeys((*PRICES, LIMIT)), **found} if unpriced and found else {}
-    if unsized and window is not None:
+    data, origin = look_up(vendor, provider.model)
+    window = data.pop(WINDOW, None)
+    values: dict[str, Any] = {**dict.fromkeys((*PRICES, LIMIT)), **data} if needs_prices and data else {}
+    if needs_window and window is not None:
         values[WINDOW] = window
-    said = [name for name, value in values.items() if value is not None]
-    origins = {name: text for name, text in known.origins.items() if name not in values}
-    return replace(known, **values, origins={**origins, **dict.fromkeys(said, origin)}) if said else known
+    names = [name for name, value in values.items() if value is not None]
+    origins = {name: text for name, text in capabilities.origins.items() if name not in values}
+    return (
+        replace(capabilities, **values, origins={**origins, **dict.fromkeys(names, origin)}) if names else capabilities
+    )

@@ -1,4 +1,4 @@
-"""Which vendor's prices hold for a provider: told by its name, or by the address that it asks."""
+"""Find the vendor whose prices apply to a provider, by its name or its address."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from tako.provider import Provider
 
-BY_NAME = {"azure-openai": "azure", "bedrock": "aws", "gemini": "google", "vertex": "google"}
-"""Providers whose address says less than their name does, and what genai-prices calls their vendors."""
+VENDOR_IDS = {"azure-openai": "azure", "bedrock": "aws", "gemini": "google", "vertex": "google"}
+"""Providers that are found by name, with the ids of their vendors in genai-prices."""
 ADDRESSES = ("base_url", "url", "endpoint", "endpoint_url")
-"""Attributes in which the others keep the address that they ask."""
+"""Attributes of the other providers that contain their address."""
 
 
 class Vendor(Struct, frozen=True):
-    """A vendor as genai-prices finds it: by its id there, or by the address of its API."""
+    """A vendor for genai-prices: its id there, or the address of its API."""
 
     id: str | None = None
     url: str | None = None
 
 
 def find_vendor(provider: Provider) -> Vendor | None:
-    """Return whose prices hold, or None where it is nobody's: a callable, a server of one's own.
+    """Return the vendor whose prices apply; None for a callable, or for your own server.
 
-    A server that speaks OpenAI's dialect at another address has the prices of whoever owns the address.
+    A server with OpenAI's API at another address has the prices of the address's owner.
     """
-    if provider.name in BY_NAME:
-        return Vendor(id=BY_NAME[provider.name])
+    if provider.name in VENDOR_IDS:
+        return Vendor(id=VENDOR_IDS[provider.name])
     for name in ADDRESSES:
         url = getattr(provider, name, None)
         if isinstance(url, str) and urlsplit(url).scheme == "https":

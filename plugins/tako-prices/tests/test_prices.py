@@ -37,33 +37,41 @@ class TestInstalled:
 
     def test_unknown_prices_and_windows_are_filled_in_with_their_origin(self, acme: Any) -> None:
         provider = acme("gpt-4o", base_url=OPENAI, supports_tools=True)
-        found = provider.capabilities
-        assert (found.usd_per_input_mtok, found.usd_per_output_mtok, found.usd_per_cached_mtok) == (2.5, 10.0, 1.25)
-        assert (found.max_context_tokens, found.prices_up_to_tokens) == (128_000, None)
-        assert found.supports_tools
-        assert found.origins["usd_per_input_mtok"] == f"genai-prices {__version__}: openai/gpt-4o"
+        capabilities = provider.capabilities
+        assert (
+            capabilities.usd_per_input_mtok,
+            capabilities.usd_per_output_mtok,
+            capabilities.usd_per_cached_mtok,
+        ) == (2.5, 10.0, 1.25)
+        assert (capabilities.max_context_tokens, capabilities.prices_up_to_tokens) == (128_000, None)
+        assert capabilities.supports_tools
+        assert capabilities.origins["usd_per_input_mtok"] == f"genai-prices {__version__}: openai/gpt-4o"
         assert f"genai-prices {__version__}" in provider.capability_origins()["max_context_tokens"]
-        assert found.cost(Usage(1_000_000, 100_000, 400_000)).total == Decimal("3.0")
+        assert capabilities.cost(Usage(1_000_000, 100_000, 400_000)).total == Decimal("3.0")
 
     def test_what_is_known_stays(self, acme: Any) -> None:
         known = {"max_context_tokens": 1000, "usd_per_input_mtok": 1.0, "usd_per_output_mtok": 2.0}
         assert acme("gpt-4o", base_url=OPENAI, **known).capabilities == Capabilities(**known)
 
     def test_prices_of_two_sources_are_not_mixed(self, acme: Any) -> None:
-        found = acme("gpt-4o", base_url=OPENAI, usd_per_input_mtok=1.0).capabilities
-        assert (found.usd_per_input_mtok, found.usd_per_output_mtok, found.usd_per_cached_mtok) == (1.0, None, None)
-        assert found.max_context_tokens == 128_000
+        capabilities = acme("gpt-4o", base_url=OPENAI, usd_per_input_mtok=1.0).capabilities
+        assert (
+            capabilities.usd_per_input_mtok,
+            capabilities.usd_per_output_mtok,
+            capabilities.usd_per_cached_mtok,
+        ) == (1.0, None, None)
+        assert capabilities.max_context_tokens == 128_000
 
     def test_an_assumption_is_no_knowledge(self, acme: Any) -> None:
         assumed = {"max_context_tokens": 1000, "origins": {"max_context_tokens": ""}}
         assert acme("gpt-4o", base_url=OPENAI, **assumed).capabilities.max_context_tokens == 128_000
 
     def test_what_the_user_says_stands_over_all(self, acme: Any) -> None:
-        given = Capabilities(usd_per_input_mtok=9.0)
-        assert acme("gpt-4o", base_url=OPENAI, given=given).capabilities == given
+        capabilities = Capabilities(usd_per_input_mtok=9.0)
+        assert acme("gpt-4o", base_url=OPENAI, given=capabilities).capabilities == capabilities
 
     @pytest.mark.parametrize(
-        ("name", "base_url", "model", "found"),
+        ("name", "base_url", "model", "source"),
         [
             ("openai", "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile", "groq/llama-3.3-70b-versatile"),
             ("anthropic", "https://api.anthropic.com", "claude-sonnet-4-5", "anthropic/claude-sonnet-4-5"),
@@ -74,10 +82,10 @@ class TestInstalled:
         ],
     )
     def test_vendors_are_told_by_name_or_by_address(
-        self, name: str, base_url: str | None, model: str, found: str, acme: Any
+        self, name: str, base_url: str | None, model: str, source: str, acme: Any
     ) -> None:
         origin = acme(model, name=name, base_url=base_url).capabilities.origins["usd_per_input_mtok"]
-        assert origin == f"genai-prices {__version__}: {found}"
+        assert origin == f"genai-prices {__version__}: {source}"
 
     @pytest.mark.parametrize(
         ("name", "base_url", "model"),
@@ -93,9 +101,9 @@ class TestInstalled:
         assert acme(model, name=name, base_url=base_url).capabilities == Capabilities()
 
     def test_longer_prompts_have_other_prices(self, acme: Any) -> None:
-        found = acme("gemini-2.5-pro", name="vertex").capabilities
-        assert (found.usd_per_input_mtok, found.prices_up_to_tokens) == (1.25, 200_000)
-        cost = found.cost(Usage(200_001, 1_000_000))
+        capabilities = acme("gemini-2.5-pro", name="vertex").capabilities
+        assert (capabilities.usd_per_input_mtok, capabilities.prices_up_to_tokens) == (1.25, 200_000)
+        cost = capabilities.cost(Usage(200_001, 1_000_000))
         assert cost is not None
         assert (cost.input, cost.output) == (Decimal("0.5000025"), Decimal(15))
 
@@ -107,9 +115,9 @@ class TestInstalled:
     def test_the_environment_overrides_or_leaves_out(self, acme: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         known = {"max_context_tokens": 1000, "usd_per_input_mtok": 1.0, "usd_per_cache_write_mtok": 7.0}
         monkeypatch.setenv("TAKO_PRICES", "override")
-        found = acme("gpt-4o", base_url=OPENAI, **known).capabilities
-        assert (found.max_context_tokens, found.usd_per_input_mtok) == (128_000, 2.5)
-        assert found.usd_per_cache_write_mtok is None  # of the other source, so no part of these
+        capabilities = acme("gpt-4o", base_url=OPENAI, **known).capabilities
+        assert (capabilities.max_context_tokens, capabilities.usd_per_input_mtok) == (128_000, 2.5)
+        assert capabilities.usd_per_cache_write_mtok is None  # of the other source, so no part of these
         monkeypatch.setenv("TAKO_PRICES", "off")
         assert acme("gpt-4o", base_url=OPENAI).capabilities == Capabilities()
 
@@ -125,10 +133,10 @@ def test_override_is_an_option_too(acme: Any) -> None:
 
 def test_an_unknown_mode_is_refused(acme: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAKO_PRICES", "sometimes")
-    asked = tako_prices.tako_capabilities(acme("gpt-4o"))
-    next(asked)
+    wrapper = tako_prices.tako_capabilities(acme("gpt-4o"))
+    next(wrapper)
     with pytest.raises(ConfigurationError, match="fill, override, off"):
-        asked.send(Capabilities())
+        wrapper.send(Capabilities())
 
 
 def test_every_entry_of_the_data_can_be_read() -> None:
@@ -164,6 +172,6 @@ print(json.dumps([idle, found]))
 def test_installed_is_switched_on_and_reads_no_data_until_a_vendor_needs_them() -> None:
     environment = {**os.environ, "TAKO_DISABLE_PLUGINS": "cache,otel,record"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=True)
-    idle, found = json.loads(done.stdout)
+    idle, loaded = json.loads(done.stdout)
     assert idle == [None, False, True]
-    assert found == [2.5, True]
+    assert loaded == [2.5, True]

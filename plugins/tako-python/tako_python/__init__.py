@@ -1,4 +1,4 @@
-"""Plain Python callables as providers: whatever answers a ChatRequest is a model."""
+"""Python callables as providers: any function that answers a ChatRequest can be a model."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tako import Capabilities, Chat, Stream, hookimpl
 from tako.errors import ConfigurationError, short_repr
 from tako.loading import load_callable
 from tako.provider import Provider
-from tako_python.answers import LastChunk, as_chunk, as_response
-from tako_python.calling import ask, items_of
+from tako_python.calls import call_function, items_of
+from tako_python.results import StreamEnd, to_chunk, to_response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -38,7 +38,7 @@ class PythonProvider(Provider):
     """
 
     name = "python"
-    max_retries = 0  # a callable that asks another provider has its retries already
+    max_retries = 0  # a callable that calls another provider has that provider's retries
 
     def __init__(
         self,
@@ -52,15 +52,17 @@ class PythonProvider(Provider):
         defaults: RequestOptions | None = None,  # Provider takes it; here it's for type checkers
     ) -> None:
         if not isinstance(id, str) or not id:
-            raise ConfigurationError(f"PythonProvider: id is a name, not {short_repr(id)}")
+            raise ConfigurationError(f"PythonProvider: id must be a name, not {short_repr(id)}")
         for option, value in (("chat", chat), ("stream", stream)):
             if not callable(value) and (option, value) != ("stream", None):
-                raise ConfigurationError(f"{id}: {option} is a callable that takes a ChatRequest, not {_kind(value)}")
-            if callable(value) and not _takes_a_request(value):
+                raise ConfigurationError(
+                    f"{id}: {option} must be a callable that takes a ChatRequest, not {_kind(value)}"
+                )
+            if callable(value) and not _accepts_request(value):
                 raise ConfigurationError(f"{id}: {option} must be callable with one argument, the ChatRequest")
         if max_context_tokens is not None and (type(max_context_tokens) is not int or max_context_tokens < 1):
             raise ConfigurationError(
-                f"{id}: max_context_tokens is a number of tokens, not {short_repr(max_context_tokens)}"
+                f"{id}: max_context_tokens must be a number of tokens, not {short_repr(max_context_tokens)}"
             )
         super().__init__(id, capabilities=capabilities, deadline=deadline)
         self.chat_callable = chat
@@ -70,33 +72,33 @@ class PythonProvider(Provider):
 
     @classmethod
     def from_id(cls, model: str, *, places: Sequence[str] | None = None, **options: Any) -> Self:
-        """Make one from ``package.module:function``, which is imported; ``stream`` may be given in that form, too.
+        """Make a provider from ``package.module:function``, which is imported. ``stream`` may have that form, too.
 
-        What isn't installed is looked for in ``places``, else in the current folder. A tako.toml gives its own folder.
-        Raises ConfigurationError where the import fails or finds no callable.
+        Modules that aren't installed are looked up in the folders ``places``, by default the current one. For a
+        tako.toml that's its own folder. Raises ConfigurationError if the import fails, or if it isn't a callable.
         """
         if "chat" in options:
             return cls(model, **options) if model else cls(**options)
         if isinstance(options.get("stream"), str):
             options["stream"] = load_callable(options["stream"], places)
-        made = cls(model, load_callable(model, places), **options)
-        made._id = f"{cls.name}:{model}"  # so that `get_provider(provider.id)` finds it again
-        return made
+        provider = cls(model, load_callable(model, places), **options)
+        provider._id = f"{cls.name}:{model}"  # so that `get_provider(provider.id)` finds it again
+        return provider
 
     @property
     def id(self) -> str:
-        """The id as it was given."""
+        """The id that was passed."""
         return self._id
 
 
 @hookimpl
 def tako_capabilities(provider: PythonProvider) -> Capabilities:
-    """Say what is known of a callable."""
-    said = "PythonProvider"
+    """Return what tako knows about a callable."""
+    origin = "PythonProvider"
     return Capabilities(
         max_context_tokens=provider.max_context_tokens,
         supports_streaming=provider.stream_callable is not None,
-        origins={"max_context_tokens": said, "supports_streaming": said},  # the callable may do more than is known
+        origins={"max_context_tokens": origin, "supports_streaming": origin},  # the callable may support more
     )
 
 
@@ -105,27 +107,27 @@ def tako_chat(provider: PythonProvider) -> Chat:
     """Call ``chat``."""
 
     async def chat(request: ChatRequest) -> ChatResponse:
-        return as_response(await ask(provider.chat_callable, request), provider.model)
+        return to_response(await call_function(provider.chat_callable, request), provider.model)
 
     return chat
 
 
 @hookimpl
 def tako_stream(provider: PythonProvider) -> Stream | None:
-    """Iterate over ``stream``, if there is one; a generator that ends without an End gets one."""
+    """Iterate over ``stream``, if there is one. If the generator yields no End, one is added."""
     callable_ = provider.stream_callable
     if callable_ is None:
         return None
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        last = LastChunk(provider.model)
+        end = StreamEnd(provider.model)
         async with aclosing(items_of(callable_, request)) as items:
             async for item in items:
-                chunk = as_chunk(item)
-                last.see(chunk)
+                chunk = to_chunk(item)
+                end.add(chunk)
                 yield chunk
-        if not last.seen:
-            yield last.chunk()
+        if not end.has_ended:
+            yield end.make()
 
     return stream
 
@@ -134,8 +136,8 @@ def _kind(value: object) -> str:
     return type(value).__name__
 
 
-def _takes_a_request(function: Callable[..., Any]) -> bool:
-    """Whether a callable can be called with one argument; one without a signature will show."""
+def _accepts_request(function: Callable[..., Any]) -> bool:
+    """Whether a callable accepts one argument. Without a signature, that shows when it is called."""
     try:
         inspect.signature(function).bind(None)
     except TypeError:

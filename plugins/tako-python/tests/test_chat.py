@@ -100,10 +100,10 @@ def test_a_dict_carries_text_usage_and_calls() -> None:
 
 
 def test_a_chat_response_passes_as_it_is() -> None:
-    given = tako.ChatResponse(
+    response = tako.ChatResponse(
         tako.Message.assistant("Hi"), tako.FinishReason.LENGTH, tako.Usage(1, 2), "m", "id-1", "python:mine"
     )
-    assert ask(lambda request: given) == given
+    assert ask(lambda request: response) == response
 
 
 def test_a_chat_response_without_a_model_gets_the_providers() -> None:
@@ -123,8 +123,8 @@ def test_a_chat_response_without_a_model_gets_the_providers() -> None:
         ({"text": "", "output_tokens": -1}, "'output_tokens' is -1"),
         ({"text": "", "output_tokens": True}, "'output_tokens' is True"),
         ({"text": "", "tool_calls": {}}, "'tool_calls' is a dict, not a list"),
-        ({"text": "", "tool_calls": [{"args": {}}]}, "a tool call is a ToolCallPart or a dict with 'name'"),
-        ({"text": "", "tool_calls": ["weather"]}, "a tool call is a ToolCallPart or a dict with 'name'"),
+        ({"text": "", "tool_calls": [{"args": {}}]}, "a tool call must be a ToolCallPart, or a dict with 'name'"),
+        ({"text": "", "tool_calls": ["weather"]}, "a tool call must be a ToolCallPart, or a dict with 'name'"),
     ],
 )
 def test_a_wrong_answer_is_one_clear_error(answer: object, text: str) -> None:
@@ -199,7 +199,7 @@ def test_retries_are_there_for_whoever_asks() -> None:
 def test_the_callable_gets_the_whole_request() -> None:
     seen = []
     request = tako.ChatRequest([tako.Message.user("Hi")], temperature=0.5, metadata={"a": "b"}, strict=True)
-    ask(lambda given: seen.append(given) or "ok", request)
+    ask(lambda request: seen.append(request) or "ok", request)
     assert seen == [request]
 
 
@@ -217,10 +217,10 @@ def test_an_empty_text_is_an_empty_reply() -> None:
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: PythonProvider("", print), "id is a name"),
-        (lambda: PythonProvider("mine", "text"), "mine: chat is a callable that takes a ChatRequest, not str"),
-        (lambda: PythonProvider("mine", None), "mine: chat is a callable"),
-        (lambda: PythonProvider("mine", print, stream=5), "mine: stream is a callable"),
+        (lambda: PythonProvider("", print), "id must be a name"),
+        (lambda: PythonProvider("mine", "text"), "mine: chat must be a callable that takes a ChatRequest, not str"),
+        (lambda: PythonProvider("mine", None), "mine: chat must be a callable"),
+        (lambda: PythonProvider("mine", print, stream=5), "mine: stream must be a callable"),
         (lambda: PythonProvider("mine", lambda: "x"), "mine: chat must be callable with one argument, the ChatRequest"),
         (lambda: PythonProvider("mine", print, stream=lambda a, b: "x"), "mine: stream must be callable with one"),
     ],

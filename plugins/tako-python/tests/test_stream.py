@@ -45,9 +45,9 @@ def test_a_plain_generator_function_streams_from_a_worker_thread() -> None:
     threads = set()
 
     def stream(request):
-        for word in request.messages[0].text, "there":
+        for text in request.messages[0].text, "there":
             threads.add(threading.current_thread())
-            yield word
+            yield text
 
     _, response = stream_of(stream)
     assert response.text == "Hellothere"
@@ -100,10 +100,10 @@ def test_a_wrong_chunk_is_one_clear_error(item: object, text: str) -> None:
     assert text in str(caught.value)
 
 
-@pytest.mark.parametrize(("made", "kind"), [(None, "None"), ("text", "a str"), ({"a": 1}, "a dict"), (7, "an int")])
-def test_a_function_that_makes_no_generator_is_one_clear_error(made: object, kind: str) -> None:
-    with pytest.raises(ResponseError, match=f"returned {kind}; stream= is a generator function"):
-        stream_of(lambda request: made)
+@pytest.mark.parametrize(("result", "kind"), [(None, "None"), ("text", "a str"), ({"a": 1}, "a dict"), (7, "an int")])
+def test_a_function_that_makes_no_generator_is_one_clear_error(result: object, kind: str) -> None:
+    with pytest.raises(ResponseError, match=f"returned {kind}; stream= must be a generator function"):
+        stream_of(lambda request: result)
 
 
 def test_a_chunk_after_the_end_is_refused() -> None:
@@ -166,21 +166,21 @@ def test_the_loop_goes_on_while_a_plain_generator_blocks() -> None:
 
 
 def test_a_plain_generator_is_never_ahead_of_who_reads_it() -> None:
-    made = []
+    numbers = []
 
     def stream(request):
         for number in range(1000):
-            made.append(number)
+            numbers.append(number)
             yield str(number)
 
     async def main():
         async with PythonProvider("mine", never, stream=stream).stream("Hello") as running:
             for number in range(100):
                 assert (await anext(running)).text == str(number)
-                assert len(made) == number + 1
+                assert len(numbers) == number + 1
 
     asyncio.run(main())
-    assert len(made) == 100
+    assert len(numbers) == 100
 
 
 def test_leaving_early_closes_the_generator() -> None:
@@ -282,8 +282,8 @@ def test_capabilities_say_what_is_known_unless_they_are_given() -> None:
     known = PythonProvider("mine", never, stream=in_pieces).capabilities
     assert (known.supports_streaming, known.max_context_tokens) == (True, 32_000)
     assert PythonProvider("mine", never, max_context_tokens=10).capabilities.max_context_tokens == 10
-    given = tako.Capabilities(supports_tools=True, supports_streaming=False)
-    assert PythonProvider("mine", never, stream=in_pieces, capabilities=given).capabilities is given
+    capabilities = tako.Capabilities(supports_tools=True, supports_streaming=False)
+    assert PythonProvider("mine", never, stream=in_pieces, capabilities=capabilities).capabilities is capabilities
 
 
 def test_many_streams_at_once_do_not_wait_for_one_another() -> None:

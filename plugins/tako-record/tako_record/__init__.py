@@ -1,4 +1,4 @@
-"""Record and replay what tako providers send and receive, at the wire, secrets scrubbed.
+"""Record and replay the HTTP of tako providers, without secrets.
 
 In code ``with tako_record.cassette("tapes/weather.jsonl"):``; from outside ``TAKO_RECORD_DIR`` and
 ``TAKO_RECORD_MODE``, read when a provider is first used. Without either, nothing happens and nothing is imported.
@@ -22,36 +22,36 @@ tako_hooks = 1
 DIRECTORY = "TAKO_RECORD_DIR"
 MODE = "TAKO_RECORD_MODE"
 Mode = Literal["auto", "record", "replay"]
-chosen: dict[str, str] = {}
-"""What ``configure`` has said: "directory" and "mode"."""
+configured: dict[str, str] = {}
+"""The arguments of ``configure``: "directory" and "mode"."""
 
 
 def configure(*, directory: str | None = None, mode: Mode = "auto") -> None:
-    """Keep tapes in a directory, as ``[plugins.record]`` in tako.toml does; None leaves it to the environment."""
-    chosen.clear()
+    """Store tapes in a directory, as ``[plugins.record]`` in tako.toml does. None means the environment decides."""
+    configured.clear()
     if directory:
-        chosen.update(directory=directory, mode=mode)
+        configured.update(directory=directory, mode=mode)
 
 
 @contextmanager
 def cassette(path: str | os.PathLike[str], mode: Mode = "auto") -> Generator[Tape, None, None]:
     """Send all HTTP of all providers of this process through a tape, a file of JSON lines.
 
-    ``replay`` answers from the tape alone, and a request that is not on it is a ConfigurationError; ``record`` begins
-    the tape anew; ``auto`` answers what is on it and records the rest. An inner cassette takes the outer one's place.
+    ``replay`` only answers from the tape; a request that isn't on it is a ConfigurationError. ``record`` starts a new
+    tape. ``auto`` answers from the tape and records what's missing. An inner cassette replaces the outer one.
     """
-    from tako_record.recording import through
     from tako_record.tape import Tape
+    from tako_record.transport import tape_around
 
     tape = Tape(path, mode)
-    with through(tape):
+    with tape_around(tape):
         yield tape
 
 
 @hookimpl
 def tako_translator() -> None:
-    """Translate nothing; being asked means that a provider is about to be used."""
-    if chosen or os.environ.get(DIRECTORY):
-        from tako_record.environment import follow
+    """Return no translator. tako calls this before it uses a provider, so it's the time to start."""
+    if configured or os.environ.get(DIRECTORY):
+        from tako_record.environment import wrap_transports
 
-        follow()
+        wrap_transports()

@@ -1,4 +1,4 @@
-"""What stands on a tape: a request, and what came of it."""
+"""The entries of a tape: a request, and its reply or failure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Ending = Literal["end", "cut", "left"]
 
 
 class Base64(Struct, frozen=True):
-    """Bytes that are no text."""
+    """Bytes that aren't text."""
 
     base64: bytes
 
 
-class Asked(Struct, frozen=True, omit_defaults=True):
-    """A request, scrubbed. Its body is JSON, or text, or base64; the headers are for readers alone."""
+class TapeRequest(Struct, frozen=True, omit_defaults=True):
+    """A request without secrets. Its body is JSON, text or base64. Headers are only for people who read the tape."""
 
     method: str
     url: str
@@ -29,16 +29,16 @@ class Asked(Struct, frozen=True, omit_defaults=True):
 
     @property
     def body(self) -> tuple[Any, ...]:
-        """What two bodies are compared by."""
+        """The body, for comparisons."""
         return self.json, self.text, self.base64
 
-    def same(self, other: Asked) -> bool:
-        """Compare what counts: method, URL and body."""
+    def matches(self, other: TapeRequest) -> bool:
+        """Whether method, URL and body are the same."""
         return (self.method, self.url, self.body) == (other.method, other.url, other.body)
 
 
-class Played(Struct, frozen=True, tag="reply"):
-    """A reply, scrubbed, in the pieces in which it came: "end"ed in order, "cut" by the network, or "left" early."""
+class TapeReply(Struct, frozen=True, tag="reply"):
+    """A reply without secrets, in the pieces that arrived. ``ending``: complete, cut by the network, or left early."""
 
     status: int
     headers: dict[str, str]
@@ -46,22 +46,22 @@ class Played(Struct, frozen=True, tag="reply"):
     ending: Ending = "end"
 
 
-class Failed(Struct, frozen=True, tag="failure"):
-    """No reply at all."""
+class TapeFailure(Struct, frozen=True, tag="failure"):
+    """A request without a reply."""
 
     message: str
     timeout: bool = False
     retryable: bool = True
 
-    def error(self) -> TransportError:
-        """Make the error again."""
-        made = ProviderTimeoutError(self.message) if self.timeout else TransportError(self.message)
-        made.retryable = self.retryable
-        return made
+    def to_error(self) -> TransportError:
+        """Make the error that was recorded."""
+        error = ProviderTimeoutError(self.message) if self.timeout else TransportError(self.message)
+        error.retryable = self.retryable
+        return error
 
 
 class Entry(Struct, frozen=True):
     """One line of a tape."""
 
-    request: Asked
-    reply: Played | Failed
+    request: TapeRequest
+    reply: TapeReply | TapeFailure

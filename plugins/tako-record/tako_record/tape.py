@@ -1,4 +1,4 @@
-r"""The tape: a file of JSON lines, the first of which says what it is; each other one is a request and its reply.
+r"""The tape: a file of JSON lines. The first line has the format's version; each other line is a request and its reply.
 
 ::
 
@@ -6,7 +6,7 @@ r"""The tape: a file of JSON lines, the first of which says what it is; each oth
     {"request":{"method":"POST","url":"https://api.example.com/v1/chat","headers":{...},"json":{...}},
      "reply":{"type":"reply","status":200,"headers":{...},"pieces":["data: {...}\n\n", ...],"ending":"end"}}
 
-Lines, so that a tape reads well in a diff and grows without being written anew.
+Because of the lines, a tape is readable in a diff, and can grow without being written again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 
 from tako.errors import ConfigurationError
 from tako.json_values import as_array, as_object
-from tako_record.entries import Asked, Entry, Failed, Played
+from tako_record.entries import Entry, TapeFailure, TapeReply, TapeRequest
 
 if TYPE_CHECKING:
     import os
@@ -32,66 +32,66 @@ MODES = ("auto", "record", "replay")
 
 
 class Tape:
-    """What was recorded, each reply to be played once, in order. May be used from any thread.
+    """The recorded exchanges; each reply is played once, in order. Any thread may use it.
 
-    Raises ConfigurationError where there is nothing to replay, or the file is no tape. What is recorded is written when
-    its reply is over, at once and in one piece.
+    Raises ConfigurationError if there is nothing to replay, or if the file isn't a tape. Each exchange is written as
+    soon as its reply has ended.
     """
 
     def __init__(self, path: str | os.PathLike[str], mode: Mode) -> None:
         if mode not in MODES:
-            raise ConfigurationError(f"tako-record: the mode is one of {', '.join(MODES)}, not {mode!r}")
+            raise ConfigurationError(f"tako-record: mode must be one of {', '.join(MODES)}, not {mode!r}")
         self.path = Path(path)
         self.mode = mode
         self._lock = threading.Lock()
-        self._fresh = mode == "record" or not self.path.exists()
-        if self._fresh and mode == "replay":
-            raise ConfigurationError(f"tako-record: there is no tape {self.path} to replay; record it first")
-        self._all = [] if self._fresh else _read(self.path)
-        self._left = list(self._all)
+        self._is_new = mode == "record" or not self.path.exists()
+        if self._is_new and mode == "replay":
+            raise ConfigurationError(f"tako-record: the tape {self.path} doesn't exist; record it first")
+        self._entries = [] if self._is_new else _read(self.path)
+        self._unplayed = list(self._entries)
 
     @property
-    def unplayed(self) -> list[Asked]:
-        """The requests whose replies have not been asked for yet."""
-        return [entry.request for entry in self._left]
+    def unplayed(self) -> list[TapeRequest]:
+        """The requests whose replies haven't been played yet."""
+        return [entry.request for entry in self._unplayed]
 
-    def find(self, asked: Asked) -> Played | Failed | None:
-        """Take the next reply to a request off the tape; None where it has none."""
+    def find(self, request: TapeRequest) -> TapeReply | TapeFailure | None:
+        """Return the next reply to a request, which then counts as played; None if the tape has none."""
         with self._lock:
-            for entry in self._left:
-                if entry.request.same(asked):
-                    self._left.remove(entry)
+            for entry in self._unplayed:
+                if entry.request.matches(request):
+                    self._unplayed.remove(entry)
                     return entry.reply
         return None
 
-    def write(self, asked: Asked, reply: Played | Failed) -> None:
-        """Put an exchange on the tape."""
-        line = msgspec.json.encode(Entry(asked, reply)) + b"\n"
+    def write(self, request: TapeRequest, reply: TapeReply | TapeFailure) -> None:
+        """Write an exchange to the tape."""
+        line = msgspec.json.encode(Entry(request, reply)) + b"\n"
         with self._lock:
-            if self._fresh:
+            if self._is_new:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self.path.write_bytes(HEADER + line)
-                self._fresh = False
+                self._is_new = False
             else:
                 with self.path.open("ab") as file:
                     file.write(line)
 
-    def missing(self, asked: Asked) -> str:
-        """Say of a request why the tape has no reply to it."""
-        what = f"{asked.method} {asked.url} isn't on the tape {self.path}"
-        times = sum(entry.request.same(asked) for entry in self._all)
+    def why_missing(self, request: TapeRequest) -> str:
+        """Return the reason why the tape has no reply to a request."""
+        problem = f"{request.method} {request.url} isn't on the tape {self.path}"
+        times = sum(entry.request.matches(request) for entry in self._entries)
         if times:
-            return f"{what} once more: it was recorded {times} times"
-        for entry in self._left:
-            if (entry.request.method, entry.request.url) == (asked.method, asked.url):
-                where = _difference(entry.request.json, asked.json, "$") or "its body"
-                return f"{what}: what was recorded there differs at {where}"
-        urls = sorted({entry.request.url for entry in self._all})
-        return f"{what}, which has {', '.join(urls) or 'nothing'}"
+            return f"{problem} once more: it was recorded {times} times"
+        for entry in self._unplayed:
+            if (entry.request.method, entry.request.url) == (request.method, request.url):
+                path = _difference(entry.request.json, request.json, "$") or "its body"
+                return f"{problem}: the recorded request differs at {path}"
+        urls = sorted({entry.request.url for entry in self._entries})
+        return f"{problem}, which has {', '.join(urls) or 'nothing'}"
 
 
 def _read(path: Path) -> list[Entry]:
-    """Read a tape; raises ConfigurationError that names the line that is wrong."""
+    """Read a tape. Raises ConfigurationError with the number of the wrong line."""
     lines = path.read_bytes().splitlines()
     if not lines or lines[0] != HEADER.strip():
         raise ConfigurationError(f"tako-record: {path} isn't a tape, or has another version")
@@ -104,13 +104,17 @@ def _read(path: Path) -> list[Entry]:
     return entries
 
 
-def _difference(recorded: Any, asked: Any, path: str) -> str:
-    """Return where two JSON values differ first, or "" where they do not."""
+def _difference(recorded: Any, requested: Any, path: str) -> str:
+    """Return the path of the first difference between two JSON values, "" if there is none."""
     pairs: list[tuple[str, Any, Any]] = []
-    if (one := as_object(recorded)) is not None and (other := as_object(asked)) is not None:
-        pairs = [(f"{path}.{key}", one.get(key), other.get(key)) for key in {**one, **other}]
-    elif (first := as_array(recorded)) is not None and (second := as_array(asked)) is not None:
-        pairs = [(f"{path}[{i}]", *items) for i, items in enumerate(zip_longest(first, second))]
-    elif recorded != asked:
+    if (left_object := as_object(recorded)) is not None and (right_object := as_object(requested)) is not None:
+        pairs = [
+            (f"{path}.{key}", left_object.get(key), right_object.get(key)) for key in {**left_object, **right_object}
+        ]
+    elif (left_items := as_array(recorded)) is not None and (right_items := as_array(requested)) is not None:
+        pairs = [(f"{path}[{i}]", *items) for i, items in enumerate(zip_longest(left_items, right_items))]
+    elif recorded != requested:
         return path
-    return next((found for where, left, right in pairs if (found := _difference(left, right, where))), "")
+    return next(
+        (difference for item_path, left, right in pairs if (difference := _difference(left, right, item_path))), ""
+    )

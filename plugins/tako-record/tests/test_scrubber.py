@@ -9,7 +9,7 @@ import tako_record
 from hypothesis import given
 from hypothesis import strategies as st
 from tako_record.entries import Base64
-from tako_record.scrub import Scrubber
+from tako_record.scrubber import Scrubber
 
 from tako import ChatRequest, Message
 from tako.kit.keys import Secret
@@ -32,10 +32,10 @@ LOOKALIKES = [
 
 def test_neither_headers_nor_url_nor_bodies_keep_a_secret(acme: Any, tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
-    said = {"text": f"your key is {KEY}", "access_token": "opaque-and-new", "refresh_token": "opaque-too"}
+    body = {"text": f"your key is {KEY}", "access_token": "opaque-and-new", "refresh_token": "opaque-too"}
     headers = {"set-cookie": "session=abc-cookie", "openai-organization": "org-of-mine", "x-request-id": "r-1"}
     request = ChatRequest([Message.user(f"my key is {KEY}")], extra={"api_key": "in-the-body", "also": LOOKALIKES})
-    with serve(reply(json=said, headers=headers)) as server, tako_record.cassette(tape):
+    with serve(reply(json=body, headers=headers)) as server, tako_record.cassette(tape):
         provider = acme(server.url, headers={"Authorization": "Bearer other-secret-1", "x-trace": "private-value"})
         provider.blocking.chat(request)
     text = tape.read_text(encoding="utf-8")
@@ -63,9 +63,9 @@ def test_bodies_that_are_no_json_are_written_down_as_what_they_are() -> None:
     scrubber = Scrubber([])
     for body, field in ((b"", (None, None, None)), (b"hello", (None, "hello", None)), (b"\xff", (None, None, b"\xff"))):
         request = HttpRequest("POST", "https://user:pass@acme.example/x#f", HttpHeaders(), body, 1.0, 1.0)
-        asked = scrubber.asked(request)
-        assert asked.body == field
-        assert asked.url == "https://acme.example/x"
+        entry = scrubber.request_entry(request)
+        assert entry.body == field
+        assert entry.url == "https://acme.example/x"
 
 
 def test_a_token_that_only_the_request_had_is_hidden_wherever_the_reply_repeats_it(acme: Any, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A transport that answers from a tape, or records what the real one says."""
+"""A transport that answers from a tape, or records the replies of the real one."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING
 from tako.errors import ConfigurationError, ProviderTimeoutError, TransportError
 from tako.kit.body import read_pieces
 from tako.kit.wire import AROUND
-from tako_record.entries import Failed, Played
-from tako_record.scrub import Scrubber
+from tako_record.entries import TapeFailure, TapeReply
+from tako_record.scrubber import Scrubber
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
 
     from tako.kit.http import HttpProvider
     from tako.kit.wire import HttpReply, HttpRequest, Transport
-    from tako_record.entries import Asked, Ending
+    from tako_record.entries import Ending, TapeRequest
     from tako_record.tape import Tape
 
 UNBOUNDED = 1 << 62
-"""Bytes. The caps are the provider's, who reads through us."""
-OF_THE_WIRE = ("connection", "content-encoding", "content-length", "date", "keep-alive", "transfer-encoding")
-"""Headers that say how a body travelled, and when."""
+"""Bytes. The provider, which reads from this transport, has the limits."""
+TRANSPORT_HEADERS = ("connection", "content-encoding", "content-length", "date", "keep-alive", "transfer-encoding")
+"""Headers about how and when a body was sent."""
 
 
 @contextmanager
-def through(tape: Tape) -> Generator[None, None, None]:
+def tape_around(tape: Tape) -> Generator[None, None, None]:
     """Put a tape around the transports of all providers."""
 
     def around(transport: Transport, provider: HttpProvider) -> Transport:
-        below = transport.below if isinstance(transport, TapedTransport) else transport
+        below = transport.inner if isinstance(transport, TapedTransport) else transport
         return TapedTransport(below, provider, tape)
 
     AROUND.append(around)
@@ -44,58 +44,58 @@ def through(tape: Tape) -> Generator[None, None, None]:
 class TapedTransport:
     """One provider's transport, with a tape in front of it."""
 
-    def __init__(self, below: Transport, provider: HttpProvider, tape: Tape) -> None:
-        self.below = below
+    def __init__(self, inner: Transport, provider: HttpProvider, tape: Tape) -> None:
+        self.inner = inner
         self._tape = tape
         self._provider = provider
 
     async def send(self, request: HttpRequest) -> HttpReply:
-        """Answer from the tape; or send, and write down what comes of it."""
+        """Answer from the tape, or send the request and record the reply."""
         scrubber = Scrubber(self._provider.secrets, request.headers)
-        asked = scrubber.asked(request)
-        found = self._tape.find(asked) if self._tape.mode != "record" else None
-        if isinstance(found, Failed):
-            raise found.error()
-        if found is not None:
-            return PlayedReply(found)
+        request_entry = scrubber.request_entry(request)
+        recorded = self._tape.find(request_entry) if self._tape.mode != "record" else None
+        if isinstance(recorded, TapeFailure):
+            raise recorded.to_error()
+        if recorded is not None:
+            return PlayedReply(recorded)
         if self._tape.mode == "replay":
-            raise ConfigurationError(f"{self._provider.id}: {self._tape.missing(asked)}")
+            raise ConfigurationError(f"{self._provider.id}: {self._tape.why_missing(request_entry)}")
         try:
-            reply = await self.below.send(request)
+            reply = await self.inner.send(request)
         except TransportError as error:
             text = self._provider.hide(scrubber.hide(str(error.args[0])))
             timeout = isinstance(error, ProviderTimeoutError)
-            self._tape.write(asked, Failed(text, timeout=timeout, retryable=error.retryable))
+            self._tape.write(request_entry, TapeFailure(text, timeout=timeout, retryable=error.retryable))
             raise
-        return RecordedReply(reply, asked, self._tape, scrubber)
+        return RecordedReply(reply, request_entry, self._tape, scrubber)
 
     async def aclose(self) -> None:
-        """Close the transport underneath."""
-        await self.below.aclose()
+        """Close the inner transport."""
+        await self.inner.aclose()
 
 
 class RecordedReply:
-    """A reply that is written down as it is read. What was compressed is handed on, and written, as it was before."""
+    """A reply that is recorded while it's read. A compressed body is passed on, and recorded, uncompressed."""
 
-    def __init__(self, reply: HttpReply, asked: Asked, tape: Tape, scrubber: Scrubber) -> None:
+    def __init__(self, reply: HttpReply, request_entry: TapeRequest, tape: Tape, scrubber: Scrubber) -> None:
         self.status = reply.status
         headers = {name.lower(): value for name, value in reply.headers.items()}
-        self._headers = Headers({name: value for name, value in headers.items() if name not in OF_THE_WIRE})
+        self._headers = Headers({name: value for name, value in headers.items() if name not in TRANSPORT_HEADERS})
         self._reply = reply
-        self._asked = asked
+        self._request_entry = request_entry
         self._tape = tape
         self._scrubber = scrubber
         self._pieces: list[bytes] = []
         self._ending: Ending = "left"
-        self._written = False
+        self._is_written = False
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers, as they are once the body is not compressed."""
+        """The headers, as for an uncompressed body."""
         return self._headers
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Iterate over the body as it comes."""
+        """Iterate over the body as it arrives."""
         try:
             async with aclosing(read_pieces(self._reply, UNBOUNDED)) as pieces:
                 async for piece in pieces:
@@ -107,41 +107,41 @@ class RecordedReply:
             raise
 
     async def aclose(self) -> None:
-        """Let go, and write down what has come."""
-        if not self._written:
-            self._written = True
+        """Close the reply, and record what was read."""
+        if not self._is_written:
+            self._is_written = True
             headers = self._scrubber.reply_headers(self._headers)
             pieces = self._scrubber.pieces(self._pieces)
-            self._tape.write(self._asked, Played(self.status, headers, pieces, self._ending))
+            self._tape.write(self._request_entry, TapeReply(self.status, headers, pieces, self._ending))
         await self._reply.aclose()
 
 
 class PlayedReply:
-    """A reply from a tape, in the pieces in which it came."""
+    """A reply from a tape, in its original pieces."""
 
-    def __init__(self, played: Played) -> None:
-        self.status = played.status
-        self._played = played
+    def __init__(self, reply: TapeReply) -> None:
+        self.status = reply.status
+        self._reply = reply
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers; lookups go in any case."""
-        return Headers(self._played.headers)
+        """The headers; lookups ignore case."""
+        return Headers(self._reply.headers)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Iterate over the pieces, without pauses."""
-        for piece in self._played.pieces:
+        for piece in self._reply.pieces:
             yield piece.encode() if isinstance(piece, str) else piece.base64
-        if self._played.ending != "end":
-            why = "broke here" if self._played.ending == "cut" else "was left here, so the tape has no more of it"
-            raise TransportError(f"the reply that was recorded {why}")
+        if self._reply.ending != "end":
+            reason = "broke here" if self._reply.ending == "cut" else "was left early, so the tape has no more of it"
+            raise TransportError(f"the reply that was recorded {reason}")
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
 
 class Headers(Mapping[str, str]):
-    """Headers in lower case that are looked up in any."""
+    """Headers in lower case; lookups ignore case."""
 
     def __init__(self, headers: dict[str, str]) -> None:
         self._headers = headers

@@ -1,4 +1,4 @@
-"""Where one provider's replies of one kind are: looked up and kept in worker threads."""
+"""The stored replies of one provider, of one kind. Reads and writes run in worker threads."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from tako_cache import Cache
 
 VERSION = 1
-"""Of keys and values together: what another one wrote is not found."""
+"""The version of keys and values. Replies of other versions aren't found."""
 
 T = TypeVar("T")
 
 
 class Kind(Struct, Generic[T], frozen=True):
-    """What is kept: its name, and its type in JSON."""
+    """A kind of replies: its name, and its decoder."""
 
     name: str
     decoder: msgspec.json.Decoder[T]
@@ -35,7 +35,7 @@ CHAT: Kind[ChatResponse] = Kind("chat", msgspec.json.Decoder(ChatResponse))
 STREAM: Kind[list[Chunk]] = Kind("stream", msgspec.json.Decoder(list[Chunk]))
 
 
-class Shelf(Generic[T]):
+class ProviderCache(Generic[T]):
     """The replies of one provider, by request."""
 
     def __init__(self, cache: Cache, provider: Provider, kind: Kind[T]) -> None:
@@ -43,38 +43,38 @@ class Shelf(Generic[T]):
         self._kind = kind
         self._prefix = msgspec.json.encode([VERSION, kind.name, identify(provider)])
 
-    async def look(self, request: ChatRequest) -> tuple[bytes, T | None]:
-        """Return the key of a request, b"" where it has none, and what is kept under it, None where nothing is."""
-        key, found = await to_thread.run_sync(self._look, request)
-        if found is None:
+    async def get(self, request: ChatRequest) -> tuple[bytes, T | None]:
+        """Return the key of a request, b"" if it has none, and the stored reply, None if there is none."""
+        key, reply = await to_thread.run_sync(self._get, request)
+        if reply is None:
             self._cache.misses += 1
         else:
             self._cache.hits += 1
-        return key, found
+        return key, reply
 
-    async def keep(self, key: bytes, reply: T, end: ChatResponse | End) -> None:
-        """Keep a whole reply, unless it ended in an error."""
+    async def set(self, key: bytes, reply: T, end: ChatResponse | End) -> None:
+        """Store a complete reply, unless it ended with an error."""
         if key and end.finish_reason is not FinishReason.ERROR:
-            await to_thread.run_sync(self._keep, key, reply)
+            await to_thread.run_sync(self._set, key, reply)
 
-    def _look(self, request: ChatRequest) -> tuple[bytes, T | None]:
+    def _get(self, request: ChatRequest) -> tuple[bytes, T | None]:
         try:
             text = msgspec.json.encode(replace(request, timeout=None, deadline=None), order="sorted")
         except (TypeError, ValueError, OverflowError, RecursionError):
-            return b"", None  # no JSON, no key; the provider says what is wrong with it
+            return b"", None  # the provider raises the error
         key = hashlib.sha256(b"%b\n%b" % (self._prefix, text)).digest()
-        return key, self._decoded(self._cache.store.get(key))
+        return key, self._decode(self._cache.store.get(key))
 
-    def _keep(self, key: bytes, reply: T) -> None:
+    def _set(self, key: bytes, reply: T) -> None:
         try:
             data = msgspec.json.encode(reply)
         except (TypeError, ValueError, OverflowError, RecursionError):
             return
-        if self._decoded(data) == reply:  # what JSON would bring back changed is not kept
+        if self._decode(data) == reply:  # a reply that JSON would change isn't stored
             self._cache.store.set(key, data)
 
-    def _decoded(self, data: bytes | None) -> T | None:
-        """Read a reply; None where there is none, or it is not one."""
+    def _decode(self, data: bytes | None) -> T | None:
+        """Decode a reply; None if there is none, or if it's broken."""
         try:
             return self._kind.decoder.decode(data) if data is not None else None
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
