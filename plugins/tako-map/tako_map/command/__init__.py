@@ -34,30 +34,47 @@ def command(parser: ArgumentParser) -> None:
     add("input", metavar="IN", help="rows: a .jsonl, .csv, .tsv or .parquet file")
     output = "results: a .jsonl file, a folder of Parquet files, or - for standard output"
     add("-o", "--output", metavar="OUT", required=True, type=_output, help=output)
-    add("-m", "--model", metavar="ID", help='as in "openai:gpt-6.2-sol", or a name of tako.toml; else as chat')
-    config = "the configuration; else TAKO_CONFIG, ./tako.toml if you trust it, or your own"
+    add(
+        "-m",
+        "--model",
+        metavar="ID",
+        help="the model, such as openai:gpt-6.2-sol, or a name in tako.toml (default: as in tako chat)",
+    )
+    config = "the configuration (default: TAKO_CONFIG, then ./tako.toml if you trust it, then your own tako.toml)"
     add("-c", "--config", metavar="FILE", help=config)
-    add("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the provider; repeatable")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the provider, such as base_url=http://gpu:11434; you can repeat it",
+    )
     request = parser.add_argument_group("the request")
     request.add_argument("--prompt", metavar="TEMPLATE", help="the prompt, with {column} where a row's cell goes")
-    request.add_argument("--system", metavar="TEXT", help="an instruction that goes first")
+    request.add_argument("--system", metavar="TEXT", help="an instruction for the model, which goes before the prompt")
     request.add_argument("--schema", metavar="FILE", help="a JSON Schema that the answers must match")
     request.add_argument("--image-column", metavar="COLUMN", help="a column of images: addresses, files or bytes")
-    request.add_argument("--key", metavar="COLUMN", help='names a row; else the column "key" or "id", else its number')
-    request.add_argument("--max-tokens", type=whole_number, metavar="N", help="the longest answer")
-    request.add_argument("--temperature", type=number, metavar="X")
+    request.add_argument(
+        "--key", metavar="COLUMN", help='the column with the keys (default: "key" or "id", else the row numbers)'
+    )
+    request.add_argument("--max-tokens", type=whole_number, metavar="N", help="the most tokens of an answer")
+    request.add_argument("--temperature", type=number, metavar="X", help="the sampling temperature")
     limits = parser.add_argument_group("how fast, and for how much")
     limits.add_argument("--rpm", type=number, metavar="N", help="requests per minute, of all workers together")
     limits.add_argument("--tpm", type=number, metavar="N", help="tokens per minute, of all workers together")
-    budget = "runs on one cluster with the same one share --rpm and --tpm (the id of the model)"
+    budget = "runs on one cluster with the same one share --rpm and --tpm; default: the model's id"
     limits.add_argument("--budget", metavar="NAME", help=budget)
     limits.add_argument(
-        "--max-cost", type=number, metavar="USD", help="stop before this is exceeded; OUT's cost counts"
+        "--max-cost", type=number, metavar="USD", help="stop before the cost, with earlier runs, exceeds this"
     )
-    limits.add_argument("--concurrency", type=whole_number, default=64, metavar="N", help="the most calls at once (64)")
-    limits.add_argument("--attempts", type=whole_number, default=8, metavar="N", help="the most calls for one row (8)")
+    limits.add_argument(
+        "--concurrency", type=whole_number, default=64, metavar="N", help="the most calls at once (default: 64)"
+    )
+    limits.add_argument(
+        "--attempts", type=whole_number, default=8, metavar="N", help="the most calls for one row (default: 8)"
+    )
     earlier = parser.add_argument_group("results that OUT has already")
-    earlier.add_argument("--retry-failed", action="store_true", help="send the rows again that failed")
+    earlier.add_argument("--retry-failed", action="store_true", help="send failed rows again")
     exclusive = earlier.add_mutually_exclusive_group()
     exclusive.add_argument("--restart", action="store_true", help="delete all answers, and send every row again")
     exclusive.add_argument(
@@ -68,9 +85,9 @@ def command(parser: ArgumentParser) -> None:
         "--engine",
         choices=["local", "dask", "ray"],
         default="local",
-        help="where to make calls (local)",
+        help="this process, or a cluster (default: local)",
     )
-    engine.add_argument("--address", metavar="ADDRESS", help="a cluster that is running; else one is started here")
+    engine.add_argument("--address", metavar="ADDRESS", help="a running cluster (default: one is started here)")
     engine.add_argument("--workers", type=whole_number, metavar="N", help="processes of a cluster that is started here")
 
 
