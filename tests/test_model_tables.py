@@ -96,8 +96,8 @@ def test_an_unknown_model_has_the_familys_default(package: str) -> None:
     ],
 )
 def test_versions_have_their_models_row_and_relatives_have_not(package: str, model: str, row: str | None) -> None:
-    found = ModelTable(package).row(model)
-    assert (found and found.id) == row
+    match = ModelTable(package).row(model)
+    assert (match and match.id) == row
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def page() -> str:
     for package in PACKAGES:
         parts += [f"### {package.replace('_', '-')}", ""]
         parts += [
-            "| model | context | lacks | input | output | cached | cache write | retires | looked up |",
+            "| model | context | can't | input | output | cached | cache write | retires | read on |",
             "|---|" + "---:|" * 6 + "---|---|",
         ]
         parts += [_line(row) for row in rows(package)] + [""]
@@ -121,7 +121,7 @@ def page() -> str:
 
 
 def _line(row: Row) -> str:
-    lacks = [
+    missing = [
         name.removeprefix("supports_").replace("_", " ")
         for name, value in row.values(date.min).items()
         if value is False
@@ -133,7 +133,7 @@ def _line(row: Row) -> str:
     shown[0] += limit
     context = f"{row.max_context_tokens:,}" if row.max_context_tokens else ""
     retires = f"{row.retires or ''}{f' (use `{row.replacement}`)' if row.replacement else ''}"
-    cells = [f"`{row.id}`", context, ", ".join(lacks), *shown, retires, f"[{row.date}]({row.source})"]
+    cells = [f"`{row.id}`", context, ", ".join(missing), *shown, retires, f"[{row.date}]({row.source})"]
     return f"| {' | '.join(cells)} |"
 
 

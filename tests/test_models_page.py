@@ -1,9 +1,10 @@
-"""The page of current models: API, rules, price, dates, sources. To write it: ``python tests/test_models_page.py``."""
+"""The page of current models, made from the plugins' tables. To write it: ``python tests/test_models_page.py``."""
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tako.kit.completions.dialect import Dialect, for_openai
 from tako.kit.families import rules_of
@@ -17,75 +18,144 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "models.md"
 MARK = "<!-- the tables are made"
-MOST = 20
-"""Models of one vendor on the page: the newest of its table."""
-APIS = {
-    "tako_anthropic": "Messages",
-    "tako_azure_openai": "Responses",
-    "tako_bedrock": "Converse",
-    "tako_mistral": "Chat Completions",
-    "tako_openai": "Responses",
-    "tako_vertex": "generateContent",
+
+
+class Vendor(NamedTuple):
+    """One section of the page: its heading, what readers need to know first, and the API of most of its models."""
+
+    heading: str
+    introduction: str
+    api: str
+
+
+VENDORS = {
+    "tako_anthropic": Vendor(
+        "Anthropic",
+        "Prefix `anthropic:`, plugin `tako-anthropic`. More: [Anthropic](providers/anthropic.md).",
+        "Messages",
+    ),
+    "tako_azure_openai": Vendor(
+        "Azure OpenAI",
+        "Prefix `azure-openai:`, plugin `tako-azure-openai`. Prices differ by region and contract, so they aren't "
+        "here. More: [Azure OpenAI](providers/azure-openai.md).",
+        "Responses",
+    ),
+    "tako_bedrock": Vendor(
+        "AWS Bedrock",
+        "Prefix `bedrock:`, plugin `tako-bedrock`. Prices differ by region, so they aren't here. Use the ids of AWS, "
+        "which have a version and often a region, as in `us.amazon.nova-pro-v1:0`. AWS lists [when models "
+        "retire](https://docs.aws.amazon.com/bedrock/latest/userguide/model-lifecycle.html). "
+        "More: [AWS Bedrock](providers/bedrock.md).",
+        "Converse",
+    ),
+    "tako_mistral": Vendor(
+        "Mistral",
+        "Prefix `mistral:`, plugin `tako-mistral`. More: [Mistral](providers/mistral.md).",
+        "Chat Completions",
+    ),
+    "tako_openai": Vendor(
+        "OpenAI",
+        "Prefix `openai:`, plugin `tako-openai`. More: [OpenAI](providers/openai.md).",
+        "Responses",
+    ),
+    "tako_vertex": Vendor(
+        "Google",
+        "Plugin `tako-vertex`. The prefix `gemini:` uses the Gemini Developer API with a key, `vertex:` uses Google "
+        "Cloud. Claude models only work with `vertex:`. Prices are those of the global endpoint. "
+        "More: [Gemini](providers/gemini.md), [Vertex AI](providers/vertex.md).",
+        "generateContent",
+    ),
 }
-"""The API that tako asks at the vendor's own address, unless a model has another."""
+MISSING = {
+    "supports_tools": "no tools",
+    "supports_vision": "no images",
+    "supports_documents": "no documents",
+    "supports_json_mode": "no JSON mode",
+}
+VERSIONS = {"anthropic.claude": "anthropic.claude-v2"}
+"""Ids that only exist with a version, and the one that the page shows."""
 
 
-def rules(package: str, model: str) -> Iterator[str]:
-    """List in a few words what a model takes and refuses."""
-    known = rules_of(model)
+def limits(package: str, model: str, row: Row) -> Iterator[str]:
+    """List in a few words what a model accepts and refuses."""
+    values = row.values(date.min)
+    yield from (text for name, text in MISSING.items() if values.get(name) is False)
+    rules = rules_of(model)
     dialect = for_openai(Dialect(), model)
-    openai = package in ("tako_openai", "tako_azure_openai")
-    if not known.sampling or (openai and not dialect.sampling):
-        yield "no temperature or top_p"
-    elif openai and not dialect.sampling_beside_effort:
-        yield "no temperature or top_p beside an effort"
-    elif not known.sampling_beside_thinking:
-        yield "no temperature or top_p beside thinking"
-    elif not known.sampling_together:
+    is_openai = package in ("tako_openai", "tako_azure_openai")
+    can_reason = bool(rules.budgets or rules.efforts)
+    if not rules.sampling or (is_openai and not dialect.sampling):
+        yield "no sampling"
+    elif (is_openai and not dialect.sampling_beside_effort) or (can_reason and not rules.sampling_beside_thinking):
+        yield "no sampling with reasoning"
+    elif not rules.sampling_together:
         yield "temperature or top_p"
-    if openai and dialect.needs != "chat" and dialect.stops == 0:
+    if is_openai and dialect.needs != "chat" and dialect.stops == 0:
         yield "no stop sequences"
-    if known.budgets:
-        yield f"thinks {known.budgets[0]:,} to {known.budgets[1]:,} tokens"
-    elif known.efforts and (not openai or dialect.reasoning_effort):
-        least = dialect.least_effort if openai else known.efforts[0]
-        yield f"efforts {least} to {known.efforts[-1]}"
-    if known.family and not known.prefill:
+    if rules.budgets:
+        yield f"reasoning: {rules.budgets[0]:,} to {rules.budgets[1]:,} tokens"
+    elif rules.efforts and (not is_openai or dialect.reasoning_effort):
+        least = dialect.least_effort if is_openai else rules.efforts[0]
+        yield f"reasoning: {least} to {rules.efforts[-1]}"
+    if rules.family and not rules.prefill:
         yield "no prefill"
 
 
 def api(package: str, model: str) -> str:
     needs_chat = package == "tako_openai" and for_openai(Dialect(), model).needs == "chat"
     if package == "tako_vertex" and rules_of(model).family == "claude":
-        return "Messages (rawPredict)"
-    return "Chat Completions" if needs_chat else APIS[package]
+        return "Messages"
+    return "Chat Completions" if needs_chat else VENDORS[package].api
 
 
 def current(table: ModelTable) -> list[Row]:
     """List the models that weren't turned off when the table was looked up."""
-    seen = table.life.date
-    return [row for row in table.rows if row.retires is None or seen is None or row.retires > seen][:MOST]
+    day = table.life.date
+    return [row for row in table.rows if row.retires is None or day is None or row.retires > day]
 
 
-def line(table: ModelTable, row: Row) -> str:
-    price = "" if row.usd_per_input_mtok is None else f"{row.usd_per_input_mtok:g} / {row.usd_per_output_mtok:g}"
+def price(row: Row) -> str:
+    if row.usd_per_input_mtok is None:
+        return ""
+    end = f" until {row.prices_through}" if row.prices_through else ""
+    return f"{row.usd_per_input_mtok:g} / {row.usd_per_output_mtok:g}{end}"
+
+
+def sources(table: ModelTable, row: Row) -> str:
+    links = [f"[{row.date}]({row.source})"]
+    if row.id in {priced.id for priced in table.prices.model} and row.source != table.prices.source:
+        links.append(f"[prices {table.prices.date}]({table.prices.source})")
+    return ", ".join(links)
+
+
+def cells(table: ModelTable, row: Row) -> dict[str, str]:
+    """Return a row of the page, by its columns."""
+    model = VERSIONS.get(row.id, row.id)
     retires = f"[{row.retires}]({table.life.source})" if row.retires else ""
-    retires += f", use `{row.replacement}`" if row.replacement else ""
-    sources = [f"[{row.date}]({row.source})"]
-    if row.id in {priced.id for priced in table.prices.model}:
-        sources.append(f"[prices {table.prices.date}]({table.prices.source})")
-    cells = [f"`{row.id}`", api(table.package, row.id), "; ".join(rules(table.package, row.id)), price, retires]
-    return f"| {' | '.join([*cells, ', '.join(sources)])} |"
+    return {
+        "model": f"`{model}`",
+        "API": api(table.package, model),
+        "context": f"{row.max_context_tokens:,}" if row.max_context_tokens else "",
+        "limits": "; ".join(limits(table.package, model, row)),
+        "price": price(row),
+        "retires": retires + (f", then `{row.replacement}`" if row.replacement else ""),
+        "sources": sources(table, row),
+    }
+
+
+def section(package: str) -> str:
+    """Return the heading and the table of a vendor, without columns that would be empty."""
+    table, vendor = ModelTable(package), VENDORS[package]
+    rows = [cells(table, row) for row in current(table)]
+    columns = [name for name in rows[0] if any(row[name] for row in rows)]
+    lines = [columns, ["---"] * len(columns), *([row[name] for name in columns] for row in rows)]
+    return "\n".join(
+        [f"## {vendor.heading}", "", vendor.introduction, "", *(f"| {' | '.join(line)} |" for line in lines)]
+    )
 
 
 def page() -> str:
-    parts: list[str] = []
-    for package in APIS:
-        table = ModelTable(package)
-        parts += [f"## {package.replace('_', '-')}", ""]
-        parts += ["| model | API | rules | price, in / out | retires | sources |", "|---|---|---|---|---|---|"]
-        parts += [line(table, row) for row in current(table)] + [""]
-    return "\n".join(parts).rstrip() + "\n"
+    return "\n\n".join(map(section, VENDORS)) + "\n"
 
 
 def test_the_page_shows_the_current_models() -> None:
@@ -93,7 +163,13 @@ def test_the_page_shows_the_current_models() -> None:
 
 
 def test_the_page_has_every_vendor_with_a_table() -> None:
-    assert set(APIS) == {path.parent.name for path in ROOT.glob("plugins/*/tako_*/models.toml")}
+    assert set(VENDORS) == {path.parent.name for path in ROOT.glob("plugins/*/tako_*/models.toml")}
+
+
+def test_introductory_prices_show_their_last_day() -> None:
+    ends = [row.prices_through for package in VENDORS for row in current(ModelTable(package)) if row.prices_through]
+    assert ends
+    assert all(f" until {day} |" in page() for day in ends)
 
 
 if __name__ == "__main__":
