@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tako import ChatRequest
     from tako.translator import PartContext, Translator
 
-WIRE = replace(OPENAI, vendor="the server", says_json=False)
+WIRE = replace(OPENAI, vendor="the server", needs_json_in_prompt=False)
 DIALECT = Dialect(wire=WIRE)
 OLLAMA = Dialect(wire=WIRE, file=lambda _: None)
 FIELDS = {DIALECT.max_tokens: "max_tokens", DIALECT.reasoning_effort: "reasoning"}
