@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tako.builtin.guard import AHEAD, life_of
+from tako.builtin.guard import NOTICE_PERIOD, describe_retirement
 from tako.kit.models import ModelTable
 
 
@@ -18,8 +18,8 @@ def main() -> None:
         if table.life.date is not None:
             sys.stdout.write(f"{table.package}: days as of {table.life.date} ({table.life.source})\n")
         for row in table.rows:
-            if row.retires is not None and today <= row.retires <= today + AHEAD:
-                sys.stdout.write(f"  {row.id} {life_of(table.find(row.id))}\n")
+            if row.retires is not None and today <= row.retires <= today + NOTICE_PERIOD:
+                sys.stdout.write(f"  {row.id} {describe_retirement(table.find(row.id))}\n")
 
 
 if __name__ == "__main__":

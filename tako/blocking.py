@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVa
 
 from tako.form_hints import wrong_form
 from tako.hooks import PLUGINS
-from tako.loop_thread import LONGEST_ENDING, LOST, LoopThread, loop_thread
+from tako.loop_thread import LOST, MAX_STOP_SECONDS, LoopThread, loop_thread
 from tako.runs import RunEvent
 from tako.types import Chunk
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 T_co = TypeVar("T_co", covariant=True)
 
-AHEAD = 256
+MAX_AHEAD = 256
 """How many chunks the loop thread may be ahead of the caller."""
 
 
@@ -117,7 +117,7 @@ class Blocking:
     def run(self, request: Prompt, **options: Any) -> RunResult[Any]:
         """Answer one request with the help of its ``tools``, as ``Provider.run`` does."""
         PLUGINS.load()
-        return loop_thread().run(awaited(self._provider.run(request, **options)))
+        return loop_thread().run(wait_for(self._provider.run(request, **options)))
 
     @overload
     def run_stream(
@@ -199,7 +199,7 @@ class Blocking:
         return f"{self._provider!r}.blocking"
 
 
-async def awaited(one: Awaitable[T]) -> T:
+async def wait_for(one: Awaitable[T]) -> T:
     """Wait for what isn't a coroutine."""
     return await one
 
@@ -213,13 +213,13 @@ class Source(Protocol[T_co]):
         ...
 
 
-class Drained(Generic[Item]):
+class LoopIterator(Generic[Item]):
     """An iterator and a context manager over what comes from the loop thread."""
 
     def __init__(self, source: Source[Item]) -> None:
         self._source = source
         self._thread = loop_thread()
-        self._items = _drain(source, self._thread)
+        self._items = _items_from_loop(source, self._thread)
 
     def __iter__(self) -> Iterator[Item]:
         return self._items
@@ -244,13 +244,13 @@ class Drained(Generic[Item]):
 
     def close(self) -> None:
         """Leave it; its connection is closed unless the reply is complete."""
-        begun = getgeneratorstate(self._items) != GEN_CREATED
+        has_started = getgeneratorstate(self._items) != GEN_CREATED
         self._items.close()
-        if not begun:
-            self._thread.leave(self._source.aclose())
+        if not has_started:
+            self._thread.run_cleanup(self._source.aclose())
 
 
-class BlockingRun(Drained[RunEvent], Generic[T]):
+class BlockingRun(LoopIterator[RunEvent], Generic[T]):
     """The events of one run: an iterator and a context manager."""
 
     def __init__(self, run: Run[T]) -> None:
@@ -261,10 +261,10 @@ class BlockingRun(Drained[RunEvent], Generic[T]):
         """Return what the run came to; events that have not been read yet are read first."""
         for _ in self._items:
             pass
-        return self._thread.run(awaited(self._run))
+        return self._thread.run(wait_for(self._run))
 
 
-class BlockingStream(Drained[Chunk]):
+class BlockingStream(LoopIterator[Chunk]):
     """The chunks of one reply: an iterator and a context manager."""
 
     def __init__(self, stream: ChatStream) -> None:
@@ -288,21 +288,21 @@ class BlockingStream(Drained[Chunk]):
         return self._thread.run(self._stream.response())
 
 
-def _drain(source: Source[Item], thread: LoopThread) -> Generator[Item, None, None]:
+def _items_from_loop(source: Source[Item], thread: LoopThread) -> Generator[Item, None, None]:
     """Take items from a task on the loop thread, which may be a bounded number of them ahead.
 
     No method, so that a stream which nobody holds any more is freed, and closed, at once.
     """
     pump = _Pump(source, thread)
-    with thread.telling(pump.items.put):
+    with thread.notifying(pump.items.put):
         thread.run(pump.start())
         try:
             while (item := pump.take()) is not None:
                 if isinstance(item, BaseException):
-                    raise thread.told(item)
+                    raise thread.error_to_raise(item)
                 yield item
         finally:
-            thread.leave(pump.stop())
+            thread.run_cleanup(pump.stop())
 
 
 class _Pump(Generic[Item]):
@@ -312,8 +312,8 @@ class _Pump(Generic[Item]):
         self.source = source
         self.thread = thread
         self.items: queue.SimpleQueue[Item | BaseException | None] = queue.SimpleQueue()
-        self.room = asyncio.Event()
-        self.waiting = False
+        self.has_room = asyncio.Event()
+        self.is_waiting = False
 
     async def start(self) -> None:
         self.task = asyncio.ensure_future(self.run())
@@ -322,7 +322,7 @@ class _Pump(Generic[Item]):
         try:
             async for item in self.source:
                 self.items.put(item)
-                if self.items.qsize() >= AHEAD:
+                if self.items.qsize() >= MAX_AHEAD:
                     await self.wait()
             self.items.put(None)
         except BaseException as error:
@@ -331,22 +331,22 @@ class _Pump(Generic[Item]):
                 raise
 
     async def wait(self) -> None:
-        self.room.clear()
-        self.waiting = True  # before the second look, so that the caller cannot drain the queue unseen
-        if self.items.qsize() >= AHEAD:
-            await self.room.wait()
-        self.waiting = False
+        self.has_room.clear()
+        self.is_waiting = True  # before the second look, so that the caller cannot drain the queue unseen
+        if self.items.qsize() >= MAX_AHEAD:
+            await self.has_room.wait()
+        self.is_waiting = False
 
     def take(self) -> Item | BaseException | None:
         if self.thread.lost:
             raise RuntimeError(LOST)
         item = self.items.get()
-        if self.waiting and self.items.qsize() < AHEAD // 2:
-            self.thread.loop.call_soon_threadsafe(self.room.set)
+        if self.is_waiting and self.items.qsize() < MAX_AHEAD // 2:
+            self.thread.loop.call_soon_threadsafe(self.has_room.set)
         return item
 
     async def stop(self) -> None:
         self.task.cancel()
-        done, _ = await asyncio.wait([self.task], timeout=LONGEST_ENDING)
+        done, _ = await asyncio.wait([self.task], timeout=MAX_STOP_SECONDS)
         if done:
             await self.source.aclose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
-from tako.blocking import BlockingRun, BlockingStream, awaited
+from tako.blocking import BlockingRun, BlockingStream, wait_for
 from tako.hooks import PLUGINS
 from tako.loop_thread import loop_thread
 
@@ -40,8 +40,8 @@ class BlockingConversation:
     ) -> ChatResponse[Any]:
         """Take one turn, and keep it."""
         PLUGINS.load()
-        said = self._conversation.say(turn, response_type=response_type, repairs=repairs, **options)
-        return loop_thread().run(said)
+        response = self._conversation.say(turn, response_type=response_type, repairs=repairs, **options)
+        return loop_thread().run(response)
 
     @overload
     def stream(self, turn: Turn, **options: Unpack[RequestOptions]) -> BlockingStream: ...
@@ -98,7 +98,7 @@ class BlockingConversation:
     def run(self, turn: Turn, **options: Any) -> RunResult[Any]:
         """Take one turn in which the model may call ``tools``, as ``Conversation.run`` does."""
         PLUGINS.load()
-        return loop_thread().run(awaited(self._conversation.run(turn, **options)))
+        return loop_thread().run(wait_for(self._conversation.run(turn, **options)))
 
     @overload
     def run_stream(

@@ -18,15 +18,17 @@ _CORE = re.compile(r"tako[-_.]core\s*(?:\[[^]]*\])?\s*\(?([^;)]*)", re.IGNORECAS
 
 def check_version(plugin: object, where: str) -> None:
     """Refuse a plugin that was written for later hooks than these; raises PluginError that says what to install."""
-    wanted = getattr(plugin, ATTRIBUTE, None)
-    if wanted is None:
+    version_needed = getattr(plugin, ATTRIBUTE, None)
+    if version_needed is None:
         return
-    if type(wanted) is not int or wanted < 1:
-        raise PluginError(f"{where}: {ATTRIBUTE} is {wanted!r}; it's a version of the hooks, a number from 1 on")
-    if wanted > hookspecs.VERSION:
+    if type(version_needed) is not int or version_needed < 1:
         raise PluginError(
-            f"{where} is written for version {wanted} of tako's hooks, and {_this_core()} has version "
-            f"{hookspecs.VERSION}: install a newer tako-core{_asked_for(plugin)}"
+            f"{where}: {ATTRIBUTE} is {version_needed!r}; it's a version of the hooks, a number from 1 on"
+        )
+    if version_needed > hookspecs.VERSION:
+        raise PluginError(
+            f"{where} is written for version {version_needed} of tako's hooks, and {_this_core()} has version "
+            f"{hookspecs.VERSION}: install a newer tako-core{_required_core(plugin)}"
         )
 
 
@@ -37,14 +39,14 @@ def _this_core() -> str:
         return "this core"
 
 
-def _asked_for(plugin: object) -> str:
+def _required_core(plugin: object) -> str:
     """Say which core the plugin's own distribution asks for, if an installed one brings it and says so."""
     module = getattr(plugin, "__name__", None) or type(plugin).__module__
     for entry in (entry for group in installed.GROUPS for entry in installed.entries(group)):
         for requirement in entry.requirements if _package(entry.module) == _package(str(module)) else ():
-            found = _CORE.match(requirement)
-            if found is not None and found[1].strip():
-                return f" ({entry.distribution} {entry.version} asks for tako-core{found[1].strip()})"
+            match = _CORE.match(requirement)
+            if match is not None and match[1].strip():
+                return f" ({entry.distribution} {entry.version} asks for tako-core{match[1].strip()})"
     return ""
 
 

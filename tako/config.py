@@ -44,7 +44,7 @@ from tako.hooks import PLUGINS, get_provider
 from tako.hooks.settings import Settings
 from tako.json_values import as_array
 from tako.names import did_you_mean
-from tako.options import PLACES, fit, options_of, takes_places
+from tako.options import PLACES_PARAMETER, accepts_places, fit_value, options_of
 from tako.presets import Preset
 from tako.referenced_files import ReferencedFiles, import_from, read_referenced_files, read_regular_file, settings_path
 from tako.tables import ConductorTable, ProviderTable, one_of, read_tables
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "TAKO_CONFIG"
 NAME = "tako.toml"
-LARGEST = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 """Bytes of the largest configuration."""
 _CHANGED = "has changed since you trusted it, so it isn't used; to see what it does now, and to trust it: tako trust"
 
@@ -96,15 +96,15 @@ class Config(Struct, frozen=True):
         ``NAME:MODEL`` is that provider with another model. Raises ConfigurationError, or what the provider raises, with
         the file and the key.
         """
-        wanted = name if name is not None else self.default
-        if wanted is None:
+        requested = name if name is not None else self.default
+        if requested is None:
             raise ConfigurationError(f"{self.path}: default isn't set; it names {one_of(self.providers)}")
-        name, _, model = wanted.partition(":")
+        name, _, model = requested.partition(":")
         if name not in self.providers:
-            known = f"{one_of(self.providers)}{did_you_mean(name, self.providers)}"
-            raise ConfigurationError(f"{self.path}: there is no [providers.{name}], only {known}")
+            expected = f"{one_of(self.providers)}{did_you_mean(name, self.providers)}"
+            raise ConfigurationError(f"{self.path}: there is no [providers.{name}], only {expected}")
         table = self.providers[name].of_model(model)
-        where = self._where(name)
+        where = self._location(name)
         try:
             return get_provider(table.id, **{"label": name, **self.options(name), **options})
         except TakoError as error:
@@ -122,11 +122,11 @@ class Config(Struct, frozen=True):
         if table is None:
             raise ConfigurationError(f"{self.path}: [conductor] is missing; its workers name {one_of(self.providers)}")
         names = [*table.workers.values(), *([table.coordinator] if table.coordinator else [])]
-        made = {name: self.provider(name) for name in dict.fromkeys(names)}
+        providers = {name: self.provider(name) for name in dict.fromkeys(names)}
         try:
             return Conductor(
-                {role: made[name] for role, name in table.workers.items()},
-                made[table.coordinator] if table.coordinator else None,
+                {role: providers[name] for role, name in table.workers.items()},
+                providers[table.coordinator] if table.coordinator else None,
                 max_steps=table.max_steps,
                 max_fanout=table.max_fanout,
                 worker_timeout=table.worker_timeout,
@@ -143,37 +143,37 @@ class Config(Struct, frozen=True):
         ``within`` are the names of the providers that this one is a part of.
         """
         table = self.providers[name]
-        where = self._where(name)
+        where = self._location(name)
         cls = PLUGINS.provider_class(table.use.partition(":")[0])
-        made: dict[str, Any] = {PLACES: self.places} if takes_places(cls) else {}
+        options: dict[str, Any] = {PLACES_PARAMETER: self.places} if accepts_places(cls) else {}
         known = options_of(cls)
         if known is None:
-            return {**table.options, **made}
+            return {**table.options, **options}
         for key, value in table.options.items():
             if key not in known:
                 names = ", ".join(name for name in known if name != "model")
                 raise ConfigurationError(f"{where}.{key}: {table.use} has no such option (known: {names})")
             if key in cls.options_of_providers:
-                made[key] = self._parts(f"{where}.{key}", value, (*within, name))
+                options[key] = self._parts(f"{where}.{key}", value, (*within, name))
                 continue
             path = settings_path(Path(self.path).parent, value)
             try:
-                made[key] = value if is_reference(value) else fit(path or value, key, known[key])
+                options[key] = value if is_reference(value) else fit_value(path or value, key, known[key])
             except ValueError as error:
                 raise ConfigurationError(f"{where}.{key}{error}") from None
-        return made
+        return options
 
-    def _where(self, name: str) -> str:
+    def _location(self, name: str) -> str:
         """Say where a provider stands in the file."""
         return f"{self.path}: {'aliases' if self.providers[name].alias else 'providers'}.{name}"
 
     def _parts(self, where: str, names: Any, within: tuple[str, ...]) -> list[dict[str, Any]]:
         """Return the providers that another one is made of, as ids with their options."""
-        listed = as_array(names)
-        if listed is None:
+        names = as_array(names)
+        if names is None:
             raise ConfigurationError(f"{where}: expected names of providers: {one_of(self.providers)}")
         parts: list[dict[str, Any]] = []
-        for name in listed:
+        for name in names:
             if name in within:
                 raise ConfigurationError(f"{where}: {name} is a part of itself")
             if name not in self.providers:
@@ -182,7 +182,7 @@ class Config(Struct, frozen=True):
         return parts
 
 
-class Found(Struct, frozen=True):
+class FoundConfig(Struct, frozen=True):
     """The configuration that applies, if there is one, and why one in the current folder was skipped ("" if not)."""
 
     config: Config | None = None
@@ -198,13 +198,13 @@ def load_config(path: str | os.PathLike[str] | None = None) -> Config:
     Raises:
         ConfigurationError: There is no file, or something in it is wrong. The text names the file and the key.
     """
-    found = find_config(path)
-    if found.skipped:
-        warnings.warn(f"tako: {found.skipped}", UntrustedWarning, stacklevel=2)
-    if found.config is None:
-        raise ConfigurationError(missing(found.skipped))
-    use_plugins(found.config)
-    return found.config
+    search = find_config(path)
+    if search.skipped:
+        warnings.warn(f"tako: {search.skipped}", UntrustedWarning, stacklevel=2)
+    if search.config is None:
+        raise ConfigurationError(missing_message(search.skipped))
+    use_plugins(search.config)
+    return search.config
 
 
 def use_plugins(config: Config | None) -> None:
@@ -213,26 +213,26 @@ def use_plugins(config: Config | None) -> None:
         PLUGINS.use(config.plugins)
 
 
-def missing(skipped: str = "") -> str:
+def missing_message(skipped: str = "") -> str:
     """Say that there is no configuration, and why."""
     places = f"neither {VARIABLE} nor ./{NAME} nor {user_config() or 'a home folder'}"
     return f"no configuration: {skipped or places}"
 
 
-def find_config(path: str | os.PathLike[str] | None = None) -> Found:
+def find_config(path: str | os.PathLike[str] | None = None) -> FoundConfig:
     """Read the configuration that ``load_config`` returns, where there is one; a file is read once.
 
     Raises ConfigurationError where the given file, or the one that TAKO_CONFIG names, does not exist, or where a file
     is wrong.
     """
-    named = path if path is not None else os.environ.get(VARIABLE) or None
-    if not isinstance(named, (str, os.PathLike, NoneType)):
-        raise ConfigurationError(f"the path of a configuration is a str or a Path, not {short_repr(named)}")
-    if named is not None:
-        return Found(_read_named(os.fspath(named), "" if path is not None else f" ({VARIABLE})"))
-    own = user_config()
-    config, skipped = _read_here(Path(NAME), own)
-    return Found(config or (_read_own(own) if own is not None else None), skipped)
+    given_path = path if path is not None else os.environ.get(VARIABLE) or None
+    if not isinstance(given_path, (str, os.PathLike, NoneType)):
+        raise ConfigurationError(f"the path of a configuration is a str or a Path, not {short_repr(given_path)}")
+    if given_path is not None:
+        return FoundConfig(_read_named(os.fspath(given_path), "" if path is not None else f" ({VARIABLE})"))
+    user_file = user_config()
+    config, skipped = _read_current_folder(Path(NAME), user_file)
+    return FoundConfig(config or (_read_user_config(user_file) if user_file is not None else None), skipped)
 
 
 def user_config() -> Path | None:
@@ -246,7 +246,7 @@ class Review(Struct, frozen=True):
 
     config: Config
     sha256: str
-    beside: ReferencedFiles
+    files: ReferencedFiles
 
 
 def review(path: Path) -> Review:
@@ -264,53 +264,53 @@ def _review(path: Path, data: bytes) -> Review:
     return Review(config, sha256(data).hexdigest(), read_referenced_files(path.parent, tables))
 
 
-def _read_here(path: Path, own: Path | None) -> tuple[Config | None, str]:
+def _read_current_folder(path: Path, user_file: Path | None) -> tuple[Config | None, str]:
     """Read the file of the current folder if it is trusted, and not the user's own; else say why it is skipped."""
     try:
         data = _read(path)
-        if data is None or (own is not None and trust.place_of(path) == trust.place_of(own)):
+        if data is None or (user_file is not None and trust.canonical_path(path) == trust.canonical_path(user_file)):
             return None, ""
-        record = trust.recall(path)
+        record = trust.find_record(path)
         if record is None:
             return None, f"./{path} isn't trusted, so it isn't used; to see what it does, and to trust it: tako trust"
         if record.sha256 != sha256(data).hexdigest():
             return None, f"./{path} {_CHANGED}"
-        seen = _review(path, data)
-        changed = dict(record.beside.items() ^ seen.beside.hashes.items())
+        reviewed = _review(path, data)
+        changed = dict(record.beside.items() ^ reviewed.files.hashes.items())
         if changed:
             return None, f"{min(changed)}, which ./{path} runs or reads, {_CHANGED}"
     except ConfigurationError as error:
         return None, f"./{path} isn't used: {error}"
-    import_from(seen.beside)
-    return seen.config, ""
+    import_from(reviewed.files)
+    return reviewed.config, ""
 
 
-def _read_own(path: Path) -> Config | None:
+def _read_user_config(path: Path) -> Config | None:
     data = _read(path)
     return _parse(path, data) if data is not None else None
 
 
-def _read_named(name: str, from_where: str) -> Config:
+def _read_named(name: str, source: str) -> Config:
     """Read a file that somebody names; it may be a pipe."""
     if not name:
-        raise ConfigurationError(f"the path of a configuration is empty{from_where}")
+        raise ConfigurationError(f"the path of a configuration is empty{source}")
     path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises where ~ is nobody's
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        raise ConfigurationError(f"{name}: no such file{from_where}; a configuration is expected there") from None
+        raise ConfigurationError(f"{name}: no such file{source}; a configuration is expected there") from None
     except OSError as error:
-        raise ConfigurationError(f"{name}: can't be read{from_where}: {error.strerror or error}") from None
-    if len(data) > LARGEST:
-        raise ConfigurationError(f"{name} is larger than {LARGEST // 1024} KiB")
+        raise ConfigurationError(f"{name}: can't be read{source}: {error.strerror or error}") from None
+    if len(data) > MAX_BYTES:
+        raise ConfigurationError(f"{name} is larger than {MAX_BYTES // 1024} KiB")
     return _parse(path, data, named=True)
 
 
 def _read(path: Path) -> bytes | None:
     """Read a file that is found; None where there is none. Raises ConfigurationError."""
     try:
-        return read_regular_file(path, LARGEST)
+        return read_regular_file(path, MAX_BYTES)
     except OSError as error:
         raise ConfigurationError(f"{path} can't be read: {error.strerror or error}") from None
 

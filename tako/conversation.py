@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tako.errors import ConfigurationError, InvalidReplyError, kind_of, one_line
 from tako.json_values import is_deep
-from tako.keywords import check_names, over
+from tako.keywords import check_names, merge_options
 from tako.parts import Part
 from tako.pauses import chat_through_pauses, join_replies, stream_through_pauses
 from tako.request import as_request
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     Turn = str | list[Part] | Message
 
 T = TypeVar("T")
-VERSION = 1
+HISTORY_VERSION = 1
 """Of the JSON that conversations are written in. Later versions of tako read all earlier ones."""
 
 
-STEPS = 12
+MAX_STEPS = 12
 """Steps of the event loop in which a streamed turn ends after a `break`."""
 
 
@@ -81,7 +81,7 @@ class Conversation:
         self.messages = list(messages)
         self.usage = Usage()
         self._costs: list[Cost | None] = []
-        self._talking: Literal["whole", "streamed"] | None = None
+        self._open_turn: Literal["chat", "stream"] | None = None
         if messages:
             as_request(ChatRequest(self.messages))
 
@@ -120,8 +120,8 @@ class Conversation:
         self, turn: Turn, *, response_type: Any = None, repairs: int = 1, **options: Unpack[RequestOptions]
     ) -> ChatResponse[Any]:
         """Send one turn, and keep it with its reply. Keywords are those of ``Provider.chat``, for this turn."""
-        async with self._turn("whole"):
-            messages, merged = self._with(turn), self._options(options)
+        async with self._hold_turn("chat"):
+            messages, merged = self._with_turn(turn), self._merged_options(options)
             if response_type is None:
                 replies = await chat_through_pauses(
                     lambda request: self.provider.chat(request, **merged), ChatRequest(messages)
@@ -140,19 +140,19 @@ class Conversation:
     def stream(self, turn: Turn, *, response_type: Any, **options: Unpack[RequestOptions]) -> TypedStream[Any]: ...
     def stream(self, turn: Turn, *, response_type: Any = None, **options: Unpack[RequestOptions]) -> ChatStream:
         """Send one turn and stream the reply. It's kept once its last chunk has come."""
-        before, messages = list(self.messages), self._with(turn)
-        merged = self._options(options)
+        before, messages = list(self.messages), self._with_turn(turn)
+        merged = self._merged_options(options)
         request = ChatRequest(messages, model=merged.get("model"))
         if response_type is None:
-            whole = stream_through_pauses(partial(self._asked, merged))
-            inner = ChatStream(whole, request, self.provider)
+            chunks_of_turn = stream_through_pauses(partial(self._stream_messages, merged))
+            inner = ChatStream(chunks_of_turn, request, self.provider)
             return ChatStream(partial(self._chunks, before, inner, None), request, self.provider)
         from tako.typed import TypedStream
 
         typed = self.provider.stream(messages, response_type=response_type, **merged)
-        chunks = partial(self._chunks, before, typed, typed.wanted.read)
-        made: TypedStream[Any] = TypedStream(chunks, request, self.provider, typed.wanted)
-        return made
+        chunks = partial(self._chunks, before, typed, typed.reply_type.read)
+        typed_stream: TypedStream[Any] = TypedStream(chunks, request, self.provider, typed.reply_type)
+        return typed_stream
 
     @overload
     def run(
@@ -205,7 +205,7 @@ class Conversation:
         """
         from tako.runs import Run
 
-        before, messages = list(self.messages), self._with(turn)
+        before, messages = list(self.messages), self._with_turn(turn)
         run = self.provider.run(
             messages,
             response_type=response_type,
@@ -213,61 +213,63 @@ class Conversation:
             max_rounds=max_rounds,
             max_cost=max_cost,
             approve=approve,
-            **self._options(options),
+            **self._merged_options(options),
         )
         return Run(partial(self._events, before, run, messages), self.provider.id)
 
     async def _events(
-        self, before: list[Message], run: Run, messages: list[Message], *, streaming: bool
+        self, earlier: list[Message], run: Run, messages: list[Message], *, streaming: bool
     ) -> AsyncGenerator[RunEvent, None]:
         async with (
             aclosing(run.events(streaming=streaming)) as events,
-            self._turn("streamed" if streaming else "whole", before),
+            self._hold_turn("stream" if streaming else "chat", earlier),
         ):
             async for event in events:
                 if event.kind == "run_end":
-                    said = event.result.messages
-                    first = next(i for i, one in enumerate(said) if one is messages[0])  # system= goes before it
-                    self._keep(said[first:], event.result.usage, event.result.cost)
+                    messages_so_far = event.result.messages
+                    first = next(
+                        i for i, one in enumerate(messages_so_far) if one is messages[0]
+                    )  # system= goes before it
+                    self._keep(messages_so_far[first:], event.result.usage, event.result.cost)
                 yield event
 
     def to_json(self) -> str:
         """Write the messages and the system text as JSON, without the provider and other options."""
-        return msgspec.json.encode(History(VERSION, self.messages, self.system)).decode()
+        return msgspec.json.encode(History(HISTORY_VERSION, self.messages, self.system)).decode()
 
     @classmethod
     def from_json(cls, provider: Provider, text: str | bytes, **options: Unpack[RequestOptions]) -> Self:
         """Read what ``to_json`` of this version or an earlier one wrote. Raises ConfigurationError."""
         history = read_history(text)
-        given: RequestOptions = {**options}
-        if given.get("system") is None:
-            given["system"] = history.system
-        return cls(provider, messages=history.messages, **given)
+        merged: RequestOptions = {**options}
+        if merged.get("system") is None:
+            merged["system"] = history.system
+        return cls(provider, messages=history.messages, **merged)
 
-    def _with(self, turn: Turn) -> list[Message]:
+    def _with_turn(self, turn: Turn) -> list[Message]:
         """Return the messages with a new one."""
         message = turn if isinstance(turn, Message) else Message.user(turn)
         return as_request(ChatRequest([*self.messages, message])).messages
 
-    def _options(self, options: RequestOptions) -> RequestOptions:
+    def _merged_options(self, options: RequestOptions) -> RequestOptions:
         """Return the keywords of a turn over those of all turns."""
-        merged: RequestOptions = over(self.options, options)
+        merged: RequestOptions = merge_options(self.options, options)
         return merged
 
     async def _chunks(
         self,
-        before: list[Message],
+        earlier: list[Message],
         stream: ChatStream,
         check: Callable[[ChatResponse], Any] | None,
         request: ChatRequest,
     ) -> AsyncGenerator[Chunk, None]:
-        async with aclosing(stream), self._turn("streamed", before):
+        async with aclosing(stream), self._hold_turn("stream", earlier):
             async for chunk in stream:
                 if chunk.kind == "end":
                     self._finish(stream.partial, request.messages, check)
                 yield chunk
 
-    async def _asked(self, options: RequestOptions, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    async def _stream_messages(self, options: RequestOptions, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         async with self.provider.stream(request.messages, **options) as stream:
             async for chunk in stream:
                 yield chunk
@@ -288,23 +290,23 @@ class Conversation:
         self._costs.append(cost)
 
     @asynccontextmanager
-    async def _turn(
-        self, kind: Literal["whole", "streamed"], before: list[Message] | None = None
+    async def _hold_turn(
+        self, kind: Literal["chat", "stream"], earlier: list[Message] | None = None
     ) -> AsyncGenerator[None]:
         """Hold a turn. ``before``: the messages that it was made for."""
-        for _ in range(STEPS):
-            if self._talking != "streamed":
+        for _ in range(MAX_STEPS):
+            if self._open_turn != "stream":
                 break
             await anyio.lowlevel.checkpoint()
-        if self._talking is not None:
+        if self._open_turn is not None:
             raise ConfigurationError(f"{self.provider.id}: a turn of this conversation is still going on")
-        if before is not None and before != self.messages:
+        if earlier is not None and earlier != self.messages:
             raise ConfigurationError(f"{self.provider.id}: this turn was made before messages changed; make it again")
-        self._talking = kind
+        self._open_turn = kind
         try:
             yield
         finally:
-            self._talking = None
+            self._open_turn = None
 
 
 def read_history(text: str | bytes) -> History:
@@ -315,7 +317,7 @@ def read_history(text: str | bytes) -> History:
         raise ConfigurationError(f"this isn't the JSON of a conversation: {one_line(str(error))}") from None
     except RecursionError:
         raise ConfigurationError("this isn't the JSON of a conversation: it's nested too deeply") from None
-    if history.version > VERSION:
+    if history.version > HISTORY_VERSION:
         raise ConfigurationError(f"this conversation was written by a later tako (version {history.version})")
     if is_deep(history.messages):
         raise ConfigurationError("this isn't the JSON of a conversation: it's nested too deeply")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tako import installed
 from tako.errors import PluginError
-from tako.installed import COMMANDS, GROUPS, PLUGINS, PROVIDERS, normal
+from tako.installed import COMMANDS, GROUPS, PLUGINS, PROVIDERS, normalized_name
 
 if TYPE_CHECKING:
     from tako.installed import Entry
@@ -45,12 +45,14 @@ def exclusion_reason(entry: Entry) -> str | None:
     """
     _preferences()  # a slip in it is told whichever provider is wanted
     for name in names(DISABLE):
-        if name == entry.name or normal(name) == normal(entry.distribution):
+        if name == entry.name or normalized_name(name) == normalized_name(entry.distribution):
             return f"disabled by {DISABLE}={name}"
     allowed = names_if_set(ALLOW, "the distributions that may be used")
     if allowed is None:
         return None
-    if normal(entry.distribution) in map(normal, allowed) or (entry.name in allowed and _only_one_claims(entry.name)):
+    if normalized_name(entry.distribution) in map(normalized_name, allowed) or (
+        entry.name in allowed and _only_one_claims(entry.name)
+    ):
         return None
     return f"left out, since {ALLOW} doesn't name {entry.distribution}"
 
@@ -106,7 +108,9 @@ def _not_excluded(subject: str, claims: list[Entry]) -> list[Entry]:
 def _preferred(name: str, claims: list[Entry]) -> Entry:
     """Pick the one of several that TAKO_PREFER names."""
     preferred = _preferences().get(name)
-    chosen = [entry for entry in claims if preferred and normal(entry.distribution) == normal(preferred)]
+    chosen = [
+        entry for entry in claims if preferred and normalized_name(entry.distribution) == normalized_name(preferred)
+    ]
     if chosen:
         return chosen[0]
     owners = " and ".join(sorted(f"{entry.distribution} {entry.version}" for entry in claims))
@@ -127,4 +131,4 @@ def _preferences() -> dict[str, str]:
 def _only_one_claims(name: str) -> bool:
     """Whether a single installed distribution has an entry point of that name, in any group."""
     claims = [entry.distribution for group in GROUPS for entry in installed.entries(group) if entry.name == name]
-    return len({normal(distribution) for distribution in claims}) == 1
+    return len({normalized_name(distribution) for distribution in claims}) == 1

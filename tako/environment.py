@@ -19,9 +19,9 @@ from tako.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MARK = "$ENV:"
+PREFIX = "$ENV:"
 REFERENCE = re.compile(r"(?P<prefix>[^\s$]+ )?\$ENV:(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
-HOW = f"write {MARK}NAME as the whole value, or after one word, as in Bearer {MARK}NAME"
+USAGE = f"write {PREFIX}NAME as the whole value, or after one word, as in Bearer {PREFIX}NAME"
 _SECRET = re.compile(r"auth|key|token|secret|cookie|passw|credential|headers|query|url|proxy|template", re.IGNORECASE)
 """Names under which a value may be a secret: of options, and of keys within them."""
 
@@ -38,9 +38,9 @@ class FromEnvironment(str):
         value = os.environ.get(variable)
         if not value:
             raise ConfigurationError(f"the variable {variable} isn't set, and values don't travel in pickles")
-        made = super().__new__(cls, prefix + value)
-        made.prefix, made.variable = prefix, variable
-        return made
+        instance = super().__new__(cls, prefix + value)
+        instance.prefix, instance.variable = prefix, variable
+        return instance
 
     @property
     def value(self) -> str:
@@ -48,7 +48,7 @@ class FromEnvironment(str):
         return self[len(self.prefix) :]
 
     def __repr__(self) -> str:
-        return repr(f"{self.prefix}{MARK}{self.variable}")
+        return repr(f"{self.prefix}{PREFIX}{self.variable}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.prefix, self.variable)
@@ -62,15 +62,15 @@ def is_reference(value: Any) -> bool:
     return isinstance(value, str) and REFERENCE.fullmatch(value) is not None
 
 
-def read(text: str, where: str, owner: str) -> str:
+def resolve_text(text: str, where: str, owner: str) -> str:
     """Return a text, or the ``FromEnvironment`` that it refers to. Raises ConfigurationError as ``resolve`` does."""
-    if MARK not in text or isinstance(text, FromEnvironment):
+    if PREFIX not in text or isinstance(text, FromEnvironment):
         return text
-    if text == MARK:
-        raise ConfigurationError(f"{owner}: {where} is {MARK!r} without the name of a variable after it")
+    if text == PREFIX:
+        raise ConfigurationError(f"{owner}: {where} is {PREFIX!r} without the name of a variable after it")
     reference = REFERENCE.fullmatch(text)
     if reference is None:
-        raise ConfigurationError(f"{owner}: {where} holds {MARK} in the middle of a text; {HOW}")
+        raise ConfigurationError(f"{owner}: {where} holds {PREFIX} in the middle of a text; {USAGE}")
     if not os.environ.get(reference["name"]):
         raise ConfigurationError(f"{owner}: {where} names the variable {reference['name']}, which isn't set")
     return FromEnvironment(reference["prefix"] or "", reference["name"])
@@ -93,23 +93,23 @@ def resolve_call(
     """Resolve what a constructor is called with. Raises as ``resolve`` does."""
     code = getattr(inspect.unwrap(init), "__code__", None)
     names = code.co_varnames if code is not None else ()
-    placed = [resolve(value, name, owner) for name, value in zip_longest(names[: len(args)], args, fillvalue="?")]
-    return tuple(placed), {name: resolve(value, name, owner) for name, value in options.items()}
+    positional = [resolve(value, name, owner) for name, value in zip_longest(names[: len(args)], args, fillvalue="?")]
+    return tuple(positional), {name: resolve(value, name, owner) for name, value in options.items()}
 
 
-def values_in(value: Any) -> Iterator[FromEnvironment]:
+def iter_secrets(value: Any) -> Iterator[FromEnvironment]:
     """Iterate over what was resolved as a secret, however deep."""
     if isinstance(value, FromEnvironment):
         yield value
     elif isinstance(value, (Mapping, list, tuple)):
-        held: Mapping[Any, Any] | list[Any] | tuple[Any, ...] = value  # pyright: ignore[reportUnknownVariableType] - of Any
-        for one in held.values() if isinstance(held, Mapping) else held:
-            yield from values_in(one)
+        container: Mapping[Any, Any] | list[Any] | tuple[Any, ...] = value  # pyright: ignore[reportUnknownVariableType] - of Any
+        for one in container.values() if isinstance(container, Mapping) else container:
+            yield from iter_secrets(one)
 
 
 def _resolve(value: Any, where: str, owner: str) -> Any:
     if isinstance(value, str):
-        text = read(value, where, owner)
+        text = resolve_text(value, where, owner)
         return text if text is value or _SECRET.search(where) else str(text)
     if isinstance(value, Mapping):
         table: Mapping[Any, Any] = value  # pyright: ignore[reportUnknownVariableType] - of Any
@@ -117,7 +117,7 @@ def _resolve(value: Any, where: str, owner: str) -> Any:
         return resolved if any(resolved[key] is not one for key, one in table.items()) else table
     if isinstance(value, (list, tuple)):
         items: list[Any] | tuple[Any, ...] = value  # pyright: ignore[reportUnknownVariableType] - of Any
-        made = [_resolve(one, f"{where}[{i}]", owner) for i, one in enumerate(items)]
-        changed = any(new is not one for new, one in zip(made, items, strict=True))
-        return (made if isinstance(items, list) else tuple(made)) if changed else items
+        resolved_items = [_resolve(one, f"{where}[{i}]", owner) for i, one in enumerate(items)]
+        is_changed = any(new is not one for new, one in zip(resolved_items, items, strict=True))
+        return (resolved_items if isinstance(items, list) else tuple(resolved_items)) if is_changed else items
     return value

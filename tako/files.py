@@ -6,7 +6,7 @@ import os
 from os import PathLike
 from pathlib import Path
 
-from tako.media import HEAD, type_of
+from tako.media import HEAD_SIZE, type_of
 
 FilePath = str | PathLike[str]
 
@@ -25,7 +25,7 @@ class LocalFile:
         self.name = name or self.path.name
         self._file = self.path.open("rb")
         self.size = os.fstat(self._file.fileno()).st_size
-        self.mime = mime or type_of(self._file.read(HEAD), self.path) or UNKNOWN
+        self.mime = mime or type_of(self._file.read(HEAD_SIZE), self.path) or UNKNOWN
 
     def read(self, at: int, size: int) -> bytes:
         """Read bytes from a place on."""

@@ -23,14 +23,14 @@ def fold(chunks: Iterable[Chunk], provider: str = "", model: str = "") -> ChatRe
 
     ``provider`` (an id, as "openai:gpt-6.2-sol") and ``model`` hold for a reply that doesn't name them itself.
     """
-    folding = _Folding()
+    folder = _Folder()
     end = None
     for chunk in chunks:
         if isinstance(chunk, End):
             end = chunk
         else:
-            folding.add(chunk)
-    message = Message(Role.ASSISTANT, folding.parts(partial=end is None))
+            folder.add(chunk)
+    message = Message(Role.ASSISTANT, folder.parts(partial=end is None))
     if end is None:
         return ChatResponse(message, FinishReason.ERROR, model=model, provider=provider)
     return ChatResponse(
@@ -63,7 +63,7 @@ def chunks_of(response: ChatResponse) -> list[Chunk]:
     return [*_deltas(response.message.parts), end]
 
 
-def closing(part: Part) -> Delta:
+def closing_delta(part: Part) -> Delta:
     """Return what is still to say of a block whose text, reasoning or arguments have been streamed already.
 
     ``part`` is the part that the whole block stands for. The delta ends the block, so that the next one is a part of
@@ -76,7 +76,7 @@ def closing(part: Part) -> Delta:
     return Delta(part=part)
 
 
-def arguments(text: str) -> Any:
+def parse_arguments(text: str) -> Any:
     """Parse the arguments of a call: {} if there are none, the text itself if it isn't JSON that can be read."""
     if not text:
         return {}
@@ -94,7 +94,7 @@ def _deltas(parts: list[Part]) -> list[Delta]:
     for part, following in zip(parts, [*parts[1:], None], strict=False):
         delta = _delta(part, calls, type(following))
         calls += len(delta.tool_calls)
-        if deltas and _may_join(deltas[-1], delta):
+        if deltas and _can_join(deltas[-1], delta):
             last = deltas[-1]
             text = delta.text if last.text is None else last.text
             deltas[-1] = Delta(text, last.reasoning, [*last.tool_calls, *delta.tool_calls])
@@ -112,12 +112,12 @@ def _delta(part: Part, index: int, following: type) -> Delta:
         return Delta(reasoning=part.text, state=end)
     if isinstance(part, ToolCallPart) and part.id and not (part.extra or part.cache):
         text = part.args if isinstance(part.args, str) else msgspec.json.encode(part.args).decode()
-        if arguments(text) == part.args:
+        if parse_arguments(text) == part.args:
             return Delta(tool_calls=[ToolCallDelta(index, part.id, part.name, text, part.state)])
     return Delta(part=part)
 
 
-def _may_join(last: Delta, delta: Delta) -> bool:
+def _can_join(last: Delta, delta: Delta) -> bool:
     """Whether the fold takes the two apart again: it reads reasoning before text, and text before calls."""
     if any(one.part or one.state or one.citations or one.refusal for one in (last, delta)):
         return False
@@ -126,54 +126,54 @@ def _may_join(last: Delta, delta: Delta) -> bool:
     return delta.reasoning is None
 
 
-class _Folding:
+class _Folder:
     """Parts in the order in which they began."""
 
     def __init__(self) -> None:
-        self.runs: list[_Run | _Call | _Sound | _Complete] = []
+        self.items: list[_Run | _Call | _Audio | _FullPart] = []
         self.calls: dict[int, _Call] = {}
-        self.open: _Run | None = None
+        self.open_run: _Run | None = None
 
     def add(self, delta: Delta) -> None:
         if delta.reasoning is not None:
             self._run("reasoning").texts.append(delta.reasoning)
         if delta.text is not None or delta.citations:
-            run = self._late(delta) or self._run("refusal" if delta.refusal else "text")
+            run = self._cited_run(delta) or self._run("refusal" if delta.refusal else "text")
             run.texts.append(delta.text or "")
             run.citations += delta.citations
         if delta.state is not None:
-            self._close(delta.state)
+            self._close_run(delta.state)
         for piece in delta.tool_calls:
-            self._call(piece)
+            self._add_call_piece(piece)
         if delta.part is not None:
-            self._begin(_Complete(delta.part))
+            self._begin(_FullPart(delta.part))
         if delta.audio is not None:
-            self._sound(delta.audio)
+            self._add_audio(delta.audio)
 
-    def _begin(self, run: _Run | _Call | _Complete) -> None:
-        self.runs.append(run)
-        self.open = run if isinstance(run, _Run) else None
+    def _begin(self, run: _Run | _Call | _FullPart) -> None:
+        self.items.append(run)
+        self.open_run = run if isinstance(run, _Run) else None
 
     def _run(self, kind: str) -> _Run:
         """Return the run of that kind that is open, or begin one."""
-        if self.open is None or self.open.kind != kind:
+        if self.open_run is None or self.open_run.kind != kind:
             run = _Run(kind)
             self._begin(run)
             return run
-        return self.open
+        return self.open_run
 
-    def _late(self, delta: Delta) -> _Run | None:
+    def _cited_run(self, delta: Delta) -> _Run | None:
         """Return the last text if citations come alone, which may be after it; None if they're part of what is open."""
         if delta.text is not None or delta.state is not None:
             return None
-        return next((run for run in reversed(self.runs) if isinstance(run, _Run) and run.kind == "text"), None)
+        return next((run for run in reversed(self.items) if isinstance(run, _Run) and run.kind == "text"), None)
 
-    def _close(self, state: State) -> None:
+    def _close_run(self, state: State) -> None:
         if state != BLOCK_END:
-            (self.open or self._run("reasoning")).state = state
-        self.open = None
+            (self.open_run or self._run("reasoning")).state = state
+        self.open_run = None
 
-    def _call(self, piece: ToolCallDelta) -> None:
+    def _add_call_piece(self, piece: ToolCallDelta) -> None:
         call = self.calls.get(piece.index)
         if call is None:
             call = self.calls[piece.index] = _Call(piece.index)
@@ -183,17 +183,17 @@ class _Folding:
         call.state = piece.state or call.state
         call.texts.append(piece.arguments_fragment)
 
-    def _sound(self, piece: FilePart) -> None:
+    def _add_audio(self, piece: FilePart) -> None:
         """Go on with the sound that came last, or begin one of another type. The text that is open stays open."""
-        last = self.runs[-1] if self.runs else None
-        if not isinstance(last, _Sound) or last.mime != piece.mime:
-            last = _Sound(piece.mime)
-            self.runs.append(last)
+        last = self.items[-1] if self.items else None
+        if not isinstance(last, _Audio) or last.mime != piece.mime:
+            last = _Audio(piece.mime)
+            self.items.append(last)
         last.data.append(piece.data_b64)
         last.state = piece.state or last.state
 
     def parts(self, *, partial: bool) -> list[Part]:
-        runs = [run for run in self.runs if not (partial and isinstance(run, _Call) and run.unfinished)]
+        runs = [run for run in self.items if not (partial and isinstance(run, _Call) and run.is_unfinished)]
         return [part for run in runs if (part := run.part()) is not None]
 
 
@@ -226,17 +226,17 @@ class _Call:
         self.texts: list[str] = []
 
     @property
-    def unfinished(self) -> bool:
+    def is_unfinished(self) -> bool:
         """Whether the call may have been cut: only a whole JSON object can't be the beginning of a longer one."""
-        args = arguments("".join(self.texts))
+        args = parse_arguments("".join(self.texts))
         return args == {} or not isinstance(args, dict)
 
     def part(self) -> Part:
-        args = arguments("".join(self.texts))
+        args = parse_arguments("".join(self.texts))
         return ToolCallPart(self.id or f"call_{self.index}", self.name or "", args, self.state)
 
 
-class _Sound:
+class _Audio:
     """The pieces of a sound."""
 
     def __init__(self, mime: str) -> None:
@@ -248,7 +248,7 @@ class _Sound:
         return FilePart(self.mime, join_base64(self.data), state=self.state)
 
 
-class _Complete:
+class _FullPart:
     """A part that came whole."""
 
     def __init__(self, part: Part) -> None:

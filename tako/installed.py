@@ -81,7 +81,7 @@ class Source:
     @property
     def key(self) -> str:
         """The normalised name, from that of the folder if it has one: then no file has to be read."""
-        return normal(self._parts[0]) or f"{normal(self.name)} {'' if self.name != '?' else id(self)}"
+        return normalized_name(self._parts[0]) or f"{normalized_name(self.name)} {'' if self.name != '?' else id(self)}"
 
     @cached_property
     def name(self) -> str:
@@ -122,7 +122,7 @@ class Source:
 class _Scan(NamedTuple):
     """What was found, and what the module search path looked like then."""
 
-    places: tuple[tuple[str, int], ...]
+    folders: tuple[tuple[str, int], ...]
     entries: tuple[Entry, ...]
 
 
@@ -139,29 +139,29 @@ def unreadable() -> list[Entry]:
     return entries("")
 
 
-def normal(distribution: str) -> str:
+def normalized_name(distribution: str) -> str:
     """Spell a distribution's name as PEP 503 does, so that `-`, `_` and case don't matter."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _scan() -> tuple[Entry, ...]:
     global _last  # noqa: PLW0603 - one per process, replaced as a whole
-    last, places = _last, tuple((str(place), _changed(str(place))) for place in sys.path)
-    if last.places != places:
-        found = sorted(_all(), key=lambda entry: (entry.name, entry.value))
-        _last = last = _Scan(places, tuple(found))
+    last, folders = _last, tuple((str(place), _modified_at(str(place))) for place in sys.path)
+    if last.folders != folders:
+        scanned = sorted(_read_all(), key=lambda entry: (entry.name, entry.value))
+        _last = last = _Scan(folders, tuple(scanned))
     return last.entries
 
 
-def _changed(place: str) -> int:
+def _modified_at(folder: str) -> int:
     """When something was last added to a folder or removed from it; 0 if it doesn't exist."""
     try:
-        return os.stat(place or ".").st_mtime_ns  # noqa: PTH116 - on every call: a Path costs more than the look
+        return os.stat(folder or ".").st_mtime_ns  # noqa: PTH116 - on every call: a Path costs more than the look
     except (OSError, ValueError):
         return 0
 
 
-def _all() -> Iterator[Entry]:
+def _read_all() -> Iterator[Entry]:
     seen: set[str] = set()
     for source in _sources():
         if source.key not in seen:

@@ -76,40 +76,40 @@ class RequestOptions(TypedDict, total=False):
     context: dict[str, Any] | None
 
 
-NAMES = tuple(RequestOptions.__annotations__)
-OF_A_CALL = ("response_type", "repairs")
+REQUEST_KEYWORDS = tuple(RequestOptions.__annotations__)
+CALL_KEYWORDS = ("response_type", "repairs")
 """Keywords that are no part of a request."""
-OF_A_RUN = ("max_rounds", "max_cost", "approve")
+RUN_KEYWORDS = ("max_rounds", "max_cost", "approve")
 """Those that only a run takes."""
 _UNSET = ChatRequest([])
 """A request in which nothing is given."""
 
 
-def as_given(given: Prompt, options: Mapping[str, Any], defaults: Mapping[str, Any], owner: str) -> ChatRequest:
+def apply_options(prompt: Prompt, options: Mapping[str, Any], defaults: Mapping[str, Any], owner: str) -> ChatRequest:
     """Return a checked request with the keywords applied over it, and the provider's defaults under it.
 
     Raises ConfigurationError for a keyword that doesn't exist, and for what ``as_request`` refuses.
     """
     check_names(options, owner)
-    request = as_request(given)
+    request = as_request(prompt)
     if not options and not defaults:
         return request
     if defaults:
-        request = _apply(request, _not_given(request, options, defaults), defaults_first=True)
+        request = _apply(request, _applicable_defaults(request, options, defaults), defaults_first=True)
     return as_request(_apply(request, {name: value for name, value in options.items() if value is not None}))
 
 
-def read_defaults(given: object, provider: Provider) -> dict[str, Any]:
+def read_defaults(options: object, provider: Provider) -> dict[str, Any]:
     """Check a provider's ``defaults``; a schema or tools may be tables, as in a file. Raises ConfigurationError."""
     owner = provider.id
-    given = resolve(given, "defaults", provider.name)
-    table = as_object(given)
+    options = resolve(options, "defaults", provider.name)
+    table = as_object(options)
     if table is None:
-        raise ConfigurationError(f"{owner}: defaults is a dict of a request's fields, not {kind_of(given)}")
+        raise ConfigurationError(f"{owner}: defaults is a dict of a request's fields, not {kind_of(options)}")
     try:
         check_names(table, "defaults")
         defaults = {name: _from_table(name, value) for name, value in table.items() if value is not None}
-        as_given("Hi", defaults, {}, owner)
+        apply_options("Hi", defaults, {}, owner)
     except (ConfigurationError, msgspec.ValidationError) as error:
         raise ConfigurationError(f"{owner}: {str(error).removeprefix('defaults: ')} (in defaults)") from None
     return {name: HiddenDict(value) if name in ("headers", "context") else value for name, value in defaults.items()}
@@ -118,11 +118,14 @@ def read_defaults(given: object, provider: Provider) -> dict[str, Any]:
 def check_names(options: Mapping[str, Any], owner: str) -> None:
     """Refuse what isn't the name of a keyword. Raises ConfigurationError."""
     for name in options:
-        if name not in NAMES:
-            hint = did_you_mean(str(name), (*NAMES, *OF_A_CALL, *OF_A_RUN)) or f" (known: {', '.join(NAMES)})"
-            if name in OF_A_CALL:
+        if name not in REQUEST_KEYWORDS:
+            hint = (
+                did_you_mean(str(name), (*REQUEST_KEYWORDS, *CALL_KEYWORDS, *RUN_KEYWORDS))
+                or f" (known: {', '.join(REQUEST_KEYWORDS)})"
+            )
+            if name in CALL_KEYWORDS:
                 hint = "; give it to chat, say or run" + (", or to stream" if name == "response_type" else "")
-            if name in OF_A_RUN:
+            if name in RUN_KEYWORDS:
                 hint = "; give it to run"
             raise ConfigurationError(f"{owner}: a request has no option {short_repr(name)}{hint}")
 
@@ -133,19 +136,23 @@ def _from_table(name: str, value: Any) -> Any:
         return msgspec.convert(value, JsonSchema)
     if name == "tools":
         tables = as_array(value) or [value]
-        return _with_functions([msgspec.convert(one, Tool) if as_object(one) is not None else one for one in tables])
+        return _functions_to_tools(
+            [msgspec.convert(one, Tool) if as_object(one) is not None else one for one in tables]
+        )
     return value
 
 
-def _not_given(request: ChatRequest, options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _applicable_defaults(
+    request: ChatRequest, options: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> dict[str, Any]:
     """Choose the defaults that apply: those of fields that neither the request nor a keyword sets."""
     chosen: dict[str, Any] = {}
     for name, value in defaults.items():
         if name == "system":
-            set_there = any(message.role is Role.SYSTEM for message in request.messages)
+            is_set = any(message.role is Role.SYSTEM for message in request.messages)
         else:
-            set_there = name not in _MERGED and getattr(request, name) != getattr(_UNSET, name)
-        if not set_there and (name in _MERGED or options.get(name) is None):
+            is_set = name not in _MERGERS and getattr(request, name) != getattr(_UNSET, name)
+        if not is_set and (name in _MERGERS or options.get(name) is None):
             chosen[name] = value
     return chosen
 
@@ -159,28 +166,28 @@ def _apply(request: ChatRequest, options: Mapping[str, Any], *, defaults_first: 
                 raise ConfigurationError(f"system is {kind_of(value)}, not a str or a list of parts")
             changes["messages"] = [Message.system(value), *request.messages]  # pyright: ignore[reportUnknownArgumentType] - checked with the request
         elif name == "tools":
-            changes[name] = _with_functions(value)
-        elif name in _MERGED and (over := as_object(value)) is not None:
-            under = getattr(request, name)
-            changes[name] = _MERGED[name](over, under) if defaults_first else _MERGED[name](under, over)
+            changes[name] = _functions_to_tools(value)
+        elif name in _MERGERS and (new := as_object(value)) is not None:
+            old = getattr(request, name)
+            changes[name] = _MERGERS[name](new, old) if defaults_first else _MERGERS[name](old, new)
         else:
             changes[name] = value
     return replace(request, **changes) if changes else request
 
 
-def over(fixed: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+def merge_options(base: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     """Return keywords with others over them, as a request has keywords over it."""
-    merged = dict(fixed)
-    for name, value in given.items():
-        under, above = as_object(fixed.get(name)), as_object(value)
-        if name in _MERGED and under is not None and above is not None:
-            merged[name] = _MERGED[name](under, above)
+    merged = dict(base)
+    for name, value in options.items():
+        old, new = as_object(base.get(name)), as_object(value)
+        if name in _MERGERS and old is not None and new is not None:
+            merged[name] = _MERGERS[name](old, new)
         elif value is not None:
             merged[name] = value
     return merged
 
 
-def _with_functions(tools: Any) -> Any:
+def _functions_to_tools(tools: Any) -> Any:
     """Make tools of the functions among them."""
     items: Any = [*tools] if isinstance(tools, tuple) else tools  # pyright: ignore[reportUnknownArgumentType] - checked with the request
     if not any(callable(one) for one in as_array(items) or ()):
@@ -188,15 +195,15 @@ def _with_functions(tools: Any) -> Any:
     return [Tool.of(one) if callable(one) else one for one in items]
 
 
-def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    return {**under, **over}
+def _merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    return {**old, **new}
 
 
-def _merge_headers(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def _merge_headers(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """Merge headers, whose names have no case."""
-    replaced = {str(name).lower() for name in over}
-    return {**{name: value for name, value in under.items() if str(name).lower() not in replaced}, **over}
+    replaced = {str(name).lower() for name in new}
+    return {**{name: value for name, value in old.items() if str(name).lower() not in replaced}, **new}
 
 
-_MERGED = {"headers": _merge_headers, "metadata": _merge, "extra": merge_extra, "context": _merge}
+_MERGERS = {"headers": _merge_headers, "metadata": _merge, "extra": merge_extra, "context": _merge}
 """The fields that merge, and how."""

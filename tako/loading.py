@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 def load_callable(path: str, places: Sequence[str] | None = None, *, label: str = "python:") -> Callable[..., Any]:
     """Import ``package.module:function`` (or ``:object.method``) as ``load`` does. Raises ConfigurationError."""
-    found = load(path, places, label=label, what="callable")
-    if not callable(found):
+    target = load(path, places, label=label, kind="callable")
+    if not callable(target):
         name = path.partition(":")[2]
-        raise ConfigurationError(f"{label}{path}: {name} is {kind_of(found)}, which can't be called")
-    return found  # type: ignore[no-any-return]  # it was found by name
+        raise ConfigurationError(f"{label}{path}: {name} is {kind_of(target)}, which can't be called")
+    return target  # type: ignore[no-any-return]  # it was found by name
 
 
-def load(path: str, places: Sequence[str] | None = None, *, label: str, what: str) -> Any:
+def load(path: str, places: Sequence[str] | None = None, *, label: str, kind: str) -> Any:
     """Import ``package.module:name``: what is installed, else from these folders.
 
     Without ``places`` that is the current folder. ``label`` goes before the path in errors, ``what`` is what is
@@ -34,11 +34,11 @@ def load(path: str, places: Sequence[str] | None = None, *, label: str, what: st
     """
     module_name, _, name = path.partition(":")
     if not module_name or not name:
-        raise ConfigurationError(f"{label}{path} doesn't name a {what}; write {label}package.module:function")
+        raise ConfigurationError(f"{label}{path} doesn't name a {kind}; write {label}package.module:function")
     try:
-        if not _is_found(module_name):  # else what tako imports later would be looked for in these folders, too
-            wanted = [str(Path.cwd())] if places is None else places
-            sys.path += [place for place in wanted if place not in sys.path]
+        if not _is_importable(module_name):  # else what tako imports later would be looked for in these folders, too
+            folders = [str(Path.cwd())] if places is None else places
+            sys.path += [place for place in folders if place not in sys.path]
         with plugin_output_to_stderr():
             module = import_module(module_name)
     except BaseException as error:
@@ -55,7 +55,7 @@ def load(path: str, places: Sequence[str] | None = None, *, label: str, what: st
         ) from error
 
 
-def _is_found(module: str) -> bool:
+def _is_importable(module: str) -> bool:
     """Whether the package of a module can be imported as it is."""
     top = module.partition(".")[0]
     return top in sys.modules or find_spec(top) is not None

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST_PARKING = 1.0
+MAX_PARK_SECONDS = 1.0
 """Seconds that a fork waits for the loop thread to be between two callbacks."""
-LONGEST_ENDING = 5.0
+MAX_STOP_SECONDS = 5.0
 """Seconds that the end of a stream, or of the program, waits for what refuses to be cancelled."""
-ITSELF = "the blocking face was called on its own loop thread; await the provider there"
+ON_LOOP_THREAD = "the blocking face was called on its own loop thread; await the provider there"
 LOST = "this stream was begun by the process that this one was forked from, and stays there"
 ENDED = "the event loop of the blocking face has ended: it broke (a new call starts another one), or the program ends"
 
@@ -32,8 +32,8 @@ class LoopThread:
         self.loop = asyncio.new_event_loop()
         self._ending = False
         self._stopping = False
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._waiting: set[Callable[[BaseException], object]] = set()
+        self._cleanups: set[asyncio.Task[None]] = set()
+        self._waiters: set[Callable[[BaseException], object]] = set()
         self.thread = threading.Thread(target=self._run_loop, name="tako", daemon=True)
         try:
             self.thread.start()
@@ -51,42 +51,42 @@ class LoopThread:
         """Run a coroutine on the loop and wait for it; leaving early (Ctrl-C) cancels it."""
         if self.ended or threading.get_ident() == self.thread.ident:
             work.close()
-            raise RuntimeError(LOST if self.lost else ENDED if self.ended else ITSELF)
+            raise RuntimeError(LOST if self.lost else ENDED if self.ended else ON_LOOP_THREAD)
         call = _Call(work)
-        with self.telling(call.fail):
+        with self.notifying(call.fail):
             try:
                 self.loop.call_soon_threadsafe(call.start, self.loop)
                 return call.result()
             except asyncio.CancelledError:  # what ran has cancelled itself, or the program ends
-                raise self.told(asyncio.CancelledError()) from None
+                raise self.error_to_raise(asyncio.CancelledError()) from None
             finally:
                 if not call.ended:
                     self.loop.call_soon_threadsafe(call.cancel)
                 del call  # it refers to what it raises, whose traceback refers to this frame
 
-    def told(self, error: BaseException) -> BaseException:
+    def error_to_raise(self, error: BaseException) -> BaseException:
         """Return what is raised in a thread that waits: as the program ends, what ends a thread without a word."""
         return SystemExit(ENDED) if self._ending and isinstance(error, asyncio.CancelledError) else error
 
     @contextmanager
-    def telling(self, tell: Callable[[BaseException], object]) -> Generator[None]:
+    def notifying(self, notify: Callable[[BaseException], object]) -> Generator[None]:
         """Call a function should the loop break; somebody waits for it."""
-        self._waiting.add(tell)
+        self._waiters.add(notify)
         try:
             if self._stopping:  # it has broken in this moment
-                tell(RuntimeError(ENDED))
+                notify(RuntimeError(ENDED))
             yield
         finally:
-            self._waiting.discard(tell)
+            self._waiters.discard(notify)
 
-    def leave(self, work: Coroutine[Any, Any, None]) -> None:
+    def run_cleanup(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine that tidies up, wherever Python may finalise a stream: at exit, after a fork, on the loop."""
         if self.ended or self._ending:  # the loop tidies up by itself as it ends
             work.close()
         elif threading.current_thread() is self.thread:
             task = self.loop.create_task(work)
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            self._cleanups.add(task)
+            task.add_done_callback(self._cleanups.discard)
         else:
             self.run(work)
 
@@ -101,7 +101,7 @@ class LoopThread:
             free.wait()
 
         self.loop.call_soon_threadsafe(wait)
-        parked.wait(LONGEST_PARKING)
+        parked.wait(MAX_PARK_SECONDS)
         return free.set
 
     def stop(self) -> None:
@@ -110,12 +110,12 @@ class LoopThread:
             return
         self._ending = True
         with suppress(TimeoutError, ConcurrentCancelledError):
-            asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(LONGEST_ENDING)
+            asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(MAX_STOP_SECONDS)
         self._stopping = True
-        for tell in tuple(self._waiting):
-            tell(asyncio.CancelledError())
+        for notify in tuple(self._waiters):
+            notify(asyncio.CancelledError())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(LONGEST_PARKING)
+        self.thread.join(MAX_PARK_SECONDS)
         if not self.thread.is_alive():
             self.loop.close()
 
@@ -130,8 +130,8 @@ class LoopThread:
                 self._stopping = True
                 failure = RuntimeError(ENDED)
                 failure.__cause__ = error
-                for tell in tuple(self._waiting):  # the loop isn't closed: its files may be another's by now
-                    tell(failure)
+                for notify in tuple(self._waiters):  # the loop isn't closed: its files may be another's by now
+                    notify(failure)
 
     async def _finish(self) -> None:
         """Cancel what runs before closing generators: one that is running cannot be closed."""
@@ -153,11 +153,11 @@ class _Call(Generic[T]):
         self.ended = False
         self._work = work
         self._task: asyncio.Task[None] | None = None
-        self._begun = False
+        self._has_started = False
         self._value: Any = None
         self._error: BaseException | None = None
-        self._waits = threading.Lock()
-        self._waits.acquire()  # until the call has ended
+        self._done_lock = threading.Lock()
+        self._done_lock.acquire()  # until the call has ended
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin; on the loop."""
@@ -174,14 +174,14 @@ class _Call(Generic[T]):
         """End the waiting with an error, unless there is an outcome already."""
         if self.ended:
             return
-        if not self._begun:
+        if not self._has_started:
             self._work.close()
         self._error = error
         self._end()
 
     def result(self) -> T:
         """Wait, and return what the coroutine returned, or raise what it raised."""
-        self._waits.acquire()
+        self._done_lock.acquire()
         error, self._error = self._error, None
         try:
             if error is not None:
@@ -191,7 +191,7 @@ class _Call(Generic[T]):
             del error  # its traceback refers to this frame
 
     async def _run(self) -> None:
-        self._begun = True
+        self._has_started = True
         try:
             self._value = await self._work
         except BaseException as error:  # noqa: BLE001 - whatever it is, the thread that waits raises it
@@ -202,7 +202,7 @@ class _Call(Generic[T]):
     def _end(self) -> None:
         if not self.ended:
             self.ended = True
-            self._waits.release()
+            self._done_lock.release()
 
 
 _lock = threading.Lock()

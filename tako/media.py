@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 """The MIME types that every provider with vision takes."""
-HEAD = 16
+HEAD_SIZE = 16
 """How many of its first bytes tell a file's type."""
-_PIECE = 3 * 1024 * 256
+_READ_SIZE = 3 * 1024 * 256
 """Bytes of a file that are read at once, so that it is never in memory beside its base64 (3 bytes, 4 letters)."""
 
 Kind = Literal["image", "document", "text", "audio", "video"]
@@ -53,9 +53,11 @@ _BRANDS = {
     b"mif": "image/heif",
 }
 """The beginnings of the brands of ISO media files (``ftyp``); all others are MP4."""
-_TEXTS = frozenset(("json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-javascript", "x-ndjson", "sql", "x-sh"))
+_TEXT_SUBTYPES = frozenset(
+    ("json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-javascript", "x-ndjson", "sql", "x-sh")
+)
 """Subtypes of ``application`` that are text."""
-_OTHER_NAMES = {
+_ALIASES = {
     "image/jpg": "image/jpeg",
     "image/pjpeg": "image/jpeg",
     "image/x-png": "image/png",
@@ -75,9 +77,9 @@ _OTHER_NAMES = {
     "application/x-zip-compressed": "application/zip",
     "text/x-markdown": "text/markdown",
 }
-_RAW = ("audio/l16", "audio/pcm")
+_HEADERLESS = ("audio/l16", "audio/pcm")
 """Types of sound without a header: any two bytes may be their first, those of MP3 and AAC too."""
-_ALIKE = (
+_INDISTINGUISHABLE = (
     {"audio/mpeg", "audio/aac"},  # an ID3 tag may stand before either
     {"audio/ogg", "audio/opus", "video/ogg", "application/ogg"},
     {"video/webm", "audio/webm", "video/x-matroska", "audio/x-matroska"},
@@ -102,73 +104,77 @@ def media_type(head: bytes) -> str | None:
 
 def image_type(head: bytes) -> str | None:
     """Tell one of the four image types from the first twelve bytes, or None."""
-    found = media_type(head)
-    return found if found in IMAGE_TYPES else None
+    mime = media_type(head)
+    return mime if mime in IMAGE_TYPES else None
 
 
-def plain_type(mime: str) -> str:
+def canonical_type(mime: str) -> str:
     """Return the usual name of a MIME type, in lower case and without parameters: image/jpg is image/jpeg."""
     bare = mime.partition(";")[0].strip().lower()
-    return _OTHER_NAMES.get(bare, bare)
+    return _ALIASES.get(bare, bare)
 
 
 def has_magic(mime: str) -> bool:
     """Whether files of that type are known by their first bytes."""
-    known = plain_type(mime)
-    return known in _TOLD or any(known in alike for alike in _ALIKE) or _is_zipped(known)
+    canonical = canonical_type(mime)
+    return (
+        canonical in _TYPES_WITH_MAGIC
+        or any(canonical in alike for alike in _INDISTINGUISHABLE)
+        or _is_zipped(canonical)
+    )
 
 
-def agrees(mime: str, head: bytes) -> bool:
+def matches_content(mime: str, head: bytes) -> bool:
     """Whether the first bytes of a file may be those of that type. They may if tako doesn't know them."""
-    found, declared = media_type(head), plain_type(mime)
-    if found is None or found == declared:
+    detected, declared = media_type(head), canonical_type(mime)
+    if detected is None or detected == declared:
         return True
-    if found == "application/zip":
+    if detected == "application/zip":
         return _is_zipped(declared)
-    if declared in _RAW:
-        return found in ("audio/mpeg", "audio/aac")
-    return any(found in alike and declared in alike for alike in _ALIKE)
+    if declared in _HEADERLESS:
+        return detected in ("audio/mpeg", "audio/aac")
+    return any(detected in alike and declared in alike for alike in _INDISTINGUISHABLE)
 
 
-def right_type(mime: str, head: bytes) -> str:
+def corrected_type(mime: str, head: bytes) -> str:
     """Return a file's type: the declared one, unless the first bytes are surely those of another.
 
     What begins as text isn't a document, sound or film of a type that begins with bytes of its own.
     """
-    found = media_type(head)
-    if found is None and kind_of(mime) not in ("image", "text") and has_magic(mime) and _is_text(head):
+    detected = media_type(head)
+    if detected is None and kind_of(mime) not in ("image", "text") and has_magic(mime) and _is_text(head):
         return "text/plain"
-    return mime if found is None or agrees(mime, head) else found
+    return mime if detected is None or matches_content(mime, head) else detected
 
 
 def kind_of(mime: str) -> Kind:
     """Tell what a file of that type is for a model."""
-    family, _, name = plain_type(mime).partition("/")
+    family, _, name = canonical_type(mime).partition("/")
     match family:
         case "image" | "audio" | "video" | "text":
             return family
-        case "application" if name in _TEXTS or name.endswith(("+json", "+xml")):
+        case "application" if name in _TEXT_SUBTYPES or name.endswith(("+json", "+xml")):
             return "text"
         case _:
             return "document"
 
 
-def named_type(name: str) -> str | None:
+def type_by_name(name: str) -> str | None:
     """Tell a type by the end of a file's name, or None."""
-    end = name.rpartition(".")[2].lower() if "." in name else ""
-    return _NAMED.get(f".{end}") or _PYTHONS.guess_type(name)[0]
+    suffix = name.rpartition(".")[2].lower() if "." in name else ""
+    return _TYPE_BY_SUFFIX.get(f".{suffix}") or _STDLIB_TYPES.guess_type(name)[0]
 
 
-def addressed_type(url: str) -> str | None:
+def type_by_url(url: str) -> str | None:
     """Tell a type by the end of an address's path, or None."""
     path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]
-    return named_type(path.rpartition("/")[2])
+    return type_by_name(path.rpartition("/")[2])
 
 
 def suffix_of(mime: str) -> str:
     """Return the usual end of the names of files of that type, as in ".pdf"; "" if there is none."""
-    known = plain_type(mime)
-    return _SUFFIXES.get(known) or _PYTHONS.guess_extension(known) or ""
+    canonical = canonical_type(mime)
+    return _SUFFIX_BY_TYPE.get(canonical) or _STDLIB_TYPES.guess_extension(canonical) or ""
 
 
 def read_file(path: str | PathLike[str]) -> tuple[str | None, str]:
@@ -178,27 +184,27 @@ def read_file(path: str | PathLike[str]) -> tuple[str | None, str]:
     """
     encoded = BytesIO()
     with Path(path).open("rb") as file:
-        found = type_of(file.read(HEAD), path)
+        mime = type_of(file.read(HEAD_SIZE), path)
         file.seek(0)
-        while piece := file.read(_PIECE):
+        while piece := file.read(_READ_SIZE):
             encoded.write(base64.b64encode(piece))
-    return found, encoded.getvalue().decode("ascii")
+    return mime, encoded.getvalue().decode("ascii")
 
 
 def type_of(head: bytes, path: str | PathLike[str]) -> str | None:
     """Tell a file's type: by its name if its first bytes agree, else by those; None if neither tells."""
-    named, found = named_type(str(path)), media_type(head)
-    return named if named is not None and (found is None or agrees(named, head)) else found
+    named, detected = type_by_name(str(path)), media_type(head)
+    return named if named is not None and (detected is None or matches_content(named, head)) else detected
 
 
 def join_base64(pieces: list[str]) -> str:
     """Join the base64 of a stream; each piece may have padding of its own. What isn't base64 is joined as it is."""
-    found = list(filter(None, pieces))
+    texts = list(filter(None, pieces))
     try:
-        whole = b"".join([base64.b64decode(piece) for piece in found])
+        data = b"".join([base64.b64decode(piece) for piece in texts])
     except Error:
-        return "".join(found)
-    return found[0] if len(found) == 1 else base64.b64encode(whole).decode("ascii")
+        return "".join(texts)
+    return texts[0] if len(texts) == 1 else base64.b64encode(data).decode("ascii")
 
 
 def write_file(path: str | PathLike[str], data_b64: str) -> Path:
@@ -208,15 +214,15 @@ def write_file(path: str | PathLike[str], data_b64: str) -> Path:
     """
     text = data_b64 if data_b64.isalnum() else "".join(data_b64.split())
     start = text.find(",") + 1 if text[:5].lower() == "data:" else 0
-    pieces, target = range(start, len(text), _PIECE), Path(path)
+    pieces, target = range(start, len(text), _READ_SIZE), Path(path)
     try:
         for at in pieces:  # so that a file that is there isn't lost if the text is broken
-            base64.b64decode(text[at : at + _PIECE], validate=True)
+            base64.b64decode(text[at : at + _READ_SIZE], validate=True)
     except Error:
         raise ValueError(f"{path}: not written, since the data isn't base64") from None
     with target.open("wb") as file:
         for at in pieces:
-            file.write(base64.b64decode(text[at : at + _PIECE]))
+            file.write(base64.b64decode(text[at : at + _READ_SIZE]))
     return target
 
 
@@ -233,10 +239,10 @@ def _is_zipped(mime: str) -> bool:
     )
 
 
-_TOLD = {*(mime for _, mime in _MAGIC), *_RIFF.values(), *_BRANDS.values(), "video/mp4"}
-_PYTHONS = mimetypes.MimeTypes()
+_TYPES_WITH_MAGIC = {*(mime for _, mime in _MAGIC), *_RIFF.values(), *_BRANDS.values(), "video/mp4"}
+_STDLIB_TYPES = mimetypes.MimeTypes()
 """Python's own table, without what the system adds."""
-_NAMED = {
+_TYPE_BY_SUFFIX = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
     ".webp": "image/webp",
@@ -279,4 +285,8 @@ _NAMED = {
     ".mpg": "video/mpeg",
 }
 """Types by the end of a name; Python's own table differs between versions."""
-_SUFFIXES = {**{mime: end for end, mime in reversed(_NAMED.items())}, "audio/webm": ".webm", "text/plain": ".txt"}
+_SUFFIX_BY_TYPE = {
+    **{mime: end for end, mime in reversed(_TYPE_BY_SUFFIX.items())},
+    "audio/webm": ".webm",
+    "text/plain": ".txt",
+}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Function = Callable[..., AsyncGenerator[Chunk, None]]
 
-OFFERED = ("provider", "request", "inner")
+PARAMETERS = ("provider", "request", "inner")
 """What the function may take, by name."""
 
 
@@ -33,24 +33,26 @@ class AroundPlugin:
         self.function = function
         self.__name__ = _name(function)
         self.parameters = _parameters(function, self.__name__)
-        self.configure = self._configuring()
+        self.configure = self._make_configure()
         self.options: dict[str, Any] = {}
         self.close: Callable[[], object] | None = getattr(function, "close", None)
 
     def __repr__(self) -> str:
         return f"<tako.around({self.__name__})>"
 
-    def _configuring(self) -> Callable[..., None]:
+    def _make_configure(self) -> Callable[..., None]:
         """Make the function that takes the plugin's options: its own function's parameters that have a default."""
         parameters = inspect.signature(self.function).parameters.values()
-        taken = inspect.Signature([one.replace(kind=one.KEYWORD_ONLY) for one in parameters if one.name not in OFFERED])
+        signature = inspect.Signature(
+            [one.replace(kind=one.KEYWORD_ONLY) for one in parameters if one.name not in PARAMETERS]
+        )
 
         def configure(**options: Any) -> None:
-            self.options = taken.bind(**options).arguments
+            self.options = signature.bind(**options).arguments
 
-        made: Any = update_wrapper(configure, self.function)
-        made.__signature__ = taken
-        return made  # type: ignore[no-any-return]  # it's configure
+        configured: Any = update_wrapper(configure, self.function)
+        configured.__signature__ = signature
+        return configured  # type: ignore[no-any-return]  # it's configure
 
     @hookimpl(wrapper=True)
     def tako_chat(self, provider: Provider) -> Around[Chat]:
@@ -58,21 +60,21 @@ class AroundPlugin:
         inner = yield
 
         async def chat(request: ChatRequest) -> ChatResponse:
-            passed: list[Chunk] = []
+            inner_chunks: list[Chunk] = []
             response: ChatResponse | None = None
 
             async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
                 nonlocal response
                 response = await inner(request)
-                passed[:] = chunks_of(response)
-                for chunk in passed:
+                inner_chunks[:] = chunks_of(response)
+                for chunk in inner_chunks:
                     yield chunk
 
             async with aclosing(self.run(provider, request, stream)) as chunks:
-                kept = [chunk async for chunk in chunks]
-            if response is not None and list(map(id, kept)) == list(map(id, passed)):
+                yielded = [chunk async for chunk in chunks]
+            if response is not None and list(map(id, yielded)) == list(map(id, inner_chunks)):
                 return response  # nothing was edited
-            return fold(kept, model=request.model or provider.model)
+            return fold(yielded, model=request.model or provider.model)
 
         return chat
 
@@ -84,19 +86,19 @@ class AroundPlugin:
 
     async def run(self, provider: Provider, request: ChatRequest, inner: Stream) -> AsyncGenerator[Chunk, None]:
         """Run the function around one request, and close what it began."""
-        async with AsyncExitStack() as begun:
+        async with AsyncExitStack() as started:
 
-            def begin(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+            def start(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
                 if not isinstance(request, ChatRequest):
                     raise TypeError(f"inner takes a ChatRequest, not {kind_of(request)}")
                 chunks = inner(request)
-                begun.push_async_callback(chunks.aclose)
+                started.push_async_callback(chunks.aclose)
                 return chunks
 
-            offered = {"provider": provider, "request": request, "inner": begin}
+            available = {"provider": provider, "request": request, "inner": start}
             ended = False
-            given = {name: offered[name] for name in self.parameters} | self.options
-            async with aclosing(self.function(**given)) as chunks:
+            arguments = {name: available[name] for name in self.parameters} | self.options
+            async with aclosing(self.function(**arguments)) as chunks:
                 async for chunk in chunks:
                     if ended or chunk.__class__ is not Delta:
                         ended = check_chunk(chunk, ended=ended)
@@ -145,7 +147,7 @@ def _parameters(function: Any, name: str) -> list[str]:
         raise PluginError(f"tako.around({name}): it must be an async generator function: async def, with yield")
     parameters = inspect.signature(function).parameters.values()
     for parameter in parameters:
-        named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        if not (named and (parameter.name in OFFERED or parameter.default is not parameter.empty)):
-            raise PluginError(f"tako.around({name}): parameter {parameter.name}: it may take {', '.join(OFFERED)}")
-    return [parameter.name for parameter in parameters if parameter.name in OFFERED]
+        is_named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if not (is_named and (parameter.name in PARAMETERS or parameter.default is not parameter.empty)):
+            raise PluginError(f"tako.around({name}): parameter {parameter.name}: it may take {', '.join(PARAMETERS)}")
+    return [parameter.name for parameter in parameters if parameter.name in PARAMETERS]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TABLES: dict[str, type] = {"capabilities": Capabilities, "url_prefetch": UrlPrefetch}
 """Options that are objects in Python; in a file each is a table of its fields."""
 
-PLACES = "places"
+PLACES_PARAMETER = "places"
 """What a ``from_id`` that imports modules calls the folders to look in: no option, but what a file gives."""
 _SECRET = re.compile(
     r"(^|[_-])(api)?(key|token|secret|password|passwd|auth|cookie|credentials?|sig|signature)$|authorization|apikey$",
@@ -46,25 +46,27 @@ def options_of(cls: type[Provider]) -> dict[str, Any] | None:
 
     They are those of its constructor, and what ``from_id`` names beside the model.
     """
-    own = inspect.unwrap(cls.__init__)
+    init = inspect.unwrap(cls.__init__)
     names = {**vars(typing), **vars(collections.abc)}
     for base in reversed(cls.__mro__):  # a module may import for type checkers alone what its base imports
         names |= vars(sys.modules[base.__module__])
-    names |= {"Capabilities": Capabilities, "UrlPrefetch": UrlPrefetch, **getattr(own, "__globals__", {})}
-    found: dict[str, Any] = {}
-    of_ids = [one for one in _parameters(cls.from_id) if one.kind is one.KEYWORD_ONLY and one.name != PLACES]
-    for parameter in [*of_ids, *_parameters(cls)]:
+    names |= {"Capabilities": Capabilities, "UrlPrefetch": UrlPrefetch, **getattr(init, "__globals__", {})}
+    options: dict[str, Any] = {}
+    id_parameters = [
+        one for one in _parameters(cls.from_id) if one.kind is one.KEYWORD_ONLY and one.name != PLACES_PARAMETER
+    ]
+    for parameter in [*id_parameters, *_parameters(cls)]:
         declared = _type(parameter.annotation, names)
         if parameter.kind is parameter.VAR_KEYWORD:
             unpacked = next(iter(get_args(declared)), None)
             fields: dict[str, Any] | None = getattr(unpacked, "__annotations__", None)
             if fields is None:
                 return None
-            there = {**names, **vars(sys.modules[str(getattr(unpacked, "__module__", cls.__module__))])}
-            found |= {name: _type(annotation, there) for name, annotation in fields.items()}
+            namespace = {**names, **vars(sys.modules[str(getattr(unpacked, "__module__", cls.__module__))])}
+            options |= {name: _type(annotation, namespace) for name, annotation in fields.items()}
         elif parameter.kind is not parameter.VAR_POSITIONAL:
-            found[parameter.name] = declared
-    return {**found, "defaults": dict[str, Any]}  # of every provider; no constructor has to name it
+            options[parameter.name] = declared
+    return {**options, "defaults": dict[str, Any]}  # of every provider; no constructor has to name it
 
 
 def options_of_function(function: Any) -> dict[str, Any] | None:
@@ -79,12 +81,12 @@ def options_of_function(function: Any) -> dict[str, Any] | None:
     return {one.name: _type(one.annotation, names) for one in parameters if one.kind is not one.VAR_POSITIONAL}
 
 
-def takes_places(cls: type[Provider]) -> bool:
+def accepts_places(cls: type[Provider]) -> bool:
     """Whether ``from_id`` looks for modules, so that a file says where those are that it names."""
-    return any(one.name == PLACES for one in _parameters(cls.from_id))
+    return any(one.name == PLACES_PARAMETER for one in _parameters(cls.from_id))
 
 
-def fit(value: Any, name: str, declared: Any) -> Any:
+def fit_value(value: Any, name: str, declared: Any) -> Any:
     """Make of a file's value what the option is; raises ValueError with what was expected, without the value."""
     table = TABLES.get(name)
     if table is not None and is_table(value):
@@ -110,17 +112,17 @@ def find_secret(value: Any, key: str = "", *, dollar: bool = False) -> str | Non
     without keys are given.
     """
     if is_table(value):
-        named = value.get("name") if isinstance(value.get("value"), str) else None  # {name = "…", value = "…"}
-        inner = [(f".{name}", str(named or name) if name == "value" else name, value[name]) for name in value]
+        name_field = value.get("name") if isinstance(value.get("value"), str) else None  # {name = "…", value = "…"}
+        children = [(f".{name}", str(name_field or name) if name == "value" else name, value[name]) for name in value]
     elif _is_list(value):
-        pair = len(value) == 2 and all(isinstance(one, str) for one in value)  # noqa: PLR2004 - ["name", "value"]
-        inner = [(f"[{i}]", value[0] if pair and i else key, one) for i, one in enumerate(value)]
+        is_pair = len(value) == 2 and all(isinstance(item, str) for item in value)  # noqa: PLR2004 - ["name", "value"]
+        children = [(f"[{i}]", value[0] if is_pair and i else key, one) for i, one in enumerate(value)]
     else:
         return "" if isinstance(value, str) and _is_secret(value, key, dollar=dollar) else None
-    for place, name, one in inner:
-        found = find_secret(one, name, dollar=dollar)
-        if found is not None:
-            return place + found
+    for place, name, one in children:
+        path = find_secret(one, name, dollar=dollar)
+        if path is not None:
+            return place + path
     return None
 
 
@@ -128,11 +130,11 @@ def _is_secret(text: str, key: str, *, dollar: bool) -> bool:
     """Tell a secret by its key, or by its place in a URL."""
     if text == "none" or is_reference(text) or (dollar and _DOLLAR.fullmatch(text)):
         return False
-    in_query = _URL.match(text) and any(_SECRET.search(name) for name in _PARAMETER.findall(text))
-    return bool(_SECRET.search(key) or _WITH_PASSWORD.match(text) or in_query)
+    is_secret_query = _URL.match(text) and any(_SECRET.search(name) for name in _PARAMETER.findall(text))
+    return bool(_SECRET.search(key) or _WITH_PASSWORD.match(text) or is_secret_query)
 
 
-def hide_in_addresses(text: str) -> str:
+def hide_secrets_in_urls(text: str) -> str:
     """Return a text with asterisks for passwords and other secrets in its addresses."""
     if "://" not in text:
         return text
@@ -149,8 +151,8 @@ def without_secrets(value: Any, key: str = "") -> Any:
     if is_table(value):
         named = value.get("name") if isinstance(value.get("value"), str) else None
         secret = named is not None and _SECRET.search(str(named)) is not None
-        kept = [name for name in value if not _SECRET.search(name) and not (secret and name == "value")]
-        return {name: without_secrets(value[name], name) for name in kept}
+        shown_keys = [name for name in value if not _SECRET.search(name) and not (secret and name == "value")]
+        return {name: without_secrets(value[name], name) for name in shown_keys}
     if _is_list(value):
         if len(value) == 2 and isinstance(value[0], str) and _SECRET.search(value[0]):  # noqa: PLR2004 - ["name", "value"]
             return value[:1]

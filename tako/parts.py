@@ -18,7 +18,7 @@ from msgspec import Struct, StructMeta, convert
 from msgspec.structs import force_setattr
 
 from tako.json_values import as_array, as_object
-from tako.media import HEAD, IMAGE_TYPES, addressed_type, image_type, kind_of, plain_type, read_file, write_file
+from tako.media import HEAD_SIZE, IMAGE_TYPES, canonical_type, image_type, kind_of, read_file, type_by_url, write_file
 from tako.state import Origin, State
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ class _Constructors(StructMeta):
 
         Raises ValueError if tako doesn't know the type of the bytes.
         """
-        known = mime or image_type(data[:HEAD])
-        if known is None:
+        image_mime = mime or image_type(data[:HEAD_SIZE])
+        if image_mime is None:
             raise ValueError(_UNKNOWN_IMAGE)
-        return ImagePart(known, base64.b64encode(data).decode("ascii"))
+        return ImagePart(image_mime, base64.b64encode(data).decode("ascii"))
 
     def image_file(cls, path: str | PathLike[str], mime: str | None = None) -> ImagePart:
         """Make an image from a file. tako reads the type from the bytes unless you give it.
@@ -71,7 +71,7 @@ class _Constructors(StructMeta):
         """
         if mime is None:
             with Path(path).open("rb") as file:
-                mime = image_type(file.read(HEAD))
+                mime = image_type(file.read(HEAD_SIZE))
         if mime is None:
             raise ValueError(f"{path}: {_UNKNOWN_IMAGE}")
         return ImagePart(mime, read_file(path)[1])
@@ -80,7 +80,7 @@ class _Constructors(StructMeta):
         cls, mime: str, data_b64: str, name: str | None = None, **options: Unpack[PartOptions]
     ) -> FilePart | ImagePart:
         """Make a file (PDF, audio, video, text) from base64 text. PNG, JPEG, GIF and WebP become an ImagePart."""
-        if plain_type(mime) in IMAGE_TYPES:
+        if canonical_type(mime) in IMAGE_TYPES:
             return ImagePart(mime, data_b64, **options)
         return FilePart(mime, data_b64, name, **options)
 
@@ -88,7 +88,7 @@ class _Constructors(StructMeta):
         cls, url: str, mime: str | None = None, name: str | None = None, **options: Unpack[PartOptions]
     ) -> FileUrlPart | ImageUrlPart:
         """Make a file that is fetched from its address. PNG, JPEG, GIF and WebP become an ImageUrlPart."""
-        if mime is not None and plain_type(mime) in IMAGE_TYPES:
+        if mime is not None and canonical_type(mime) in IMAGE_TYPES:
             return ImageUrlPart(url, mime, **options)
         return FileUrlPart(url, mime, name, **options)
 
@@ -108,10 +108,10 @@ class _Constructors(StructMeta):
         ``name`` is sent in place of the file's own name. Raises OSError if the file can't be read and ValueError if its
         type isn't known.
         """
-        told, data = read_file(path)
-        if (known := mime or told) is None:
+        detected, data = read_file(path)
+        if (file_type := mime or detected) is None:
             raise ValueError(f"{path}: the type of the file can't be told: give mime=")
-        return cls.file(known, data, name or Path(path).name, **options)
+        return cls.file(file_type, data, name or Path(path).name, **options)
 
     def tool_call(cls, id: str, name: str, args: Any) -> ToolCallPart:
         """Make a tool call. ``args`` is parsed JSON, or the text itself if it couldn't be parsed."""
@@ -382,12 +382,12 @@ Part = (
 )
 
 
-_FIELDS = {cls.__struct_config__.tag: {"type", *cls.__struct_fields__} for cls in get_args(Part)}
+_FIELDS_BY_TAG = {cls.__struct_config__.tag: {"type", *cls.__struct_fields__} for cls in get_args(Part)}
 
 
 def _is_part(item: dict[str, Any]) -> bool:
     kind = item.get("type")
-    return isinstance(kind, str) and kind in _FIELDS and item.keys() >= _FIELDS[kind]
+    return isinstance(kind, str) and kind in _FIELDS_BY_TAG and item.keys() >= _FIELDS_BY_TAG[kind]
 
 
 def media_kind(part: Any) -> str:
@@ -396,5 +396,5 @@ def media_kind(part: Any) -> str:
         return "image"
     if not isinstance(part, (FilePart, FileUrlPart, FileIdPart)):
         return ""
-    mime = part.mime or (addressed_type(part.url) if isinstance(part, FileUrlPart) else None)
+    mime = part.mime or (type_by_url(part.url) if isinstance(part, FileUrlPart) else None)
     return kind_of(mime) if mime else ""

@@ -25,8 +25,8 @@ SUFFIXES = (".toml", ".md", ".txt")
 """Of the files that are templates; in all but the first the whole text is the prompt."""
 INPUT = "input"
 """The place of the prompt in a template: ``$input``."""
-LARGEST = 1024 * 1024
-_PLACE = re.compile(r"\$(?:\$|\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
+MAX_BYTES = 1024 * 1024
+_PLACEHOLDER = re.compile(r"\$(?:\$|\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 
 
 class Preset(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,22 +72,22 @@ class Template(Struct, frozen=True):
         if text is None:
             return prompt
         values = {**parameters, INPUT: prompt}
-        places = {match[1] or match[2] for match in _PLACE.finditer(text)} - {None}
-        missing = sorted(places - set(values))
+        placeholders = {match[1] or match[2] for match in _PLACEHOLDER.finditer(text)} - {None}
+        missing = sorted(placeholders - set(values))
         if missing:
-            given = " ".join(f"-p {name}=…" for name in missing)
-            raise ConfigurationError(f"the template {self.name!r} needs {', '.join(missing)}: {given}")
-        unused = sorted(set(parameters) - places)
+            flags = " ".join(f"-p {name}=…" for name in missing)
+            raise ConfigurationError(f"the template {self.name!r} needs {', '.join(missing)}: {flags}")
+        unused = sorted(set(parameters) - placeholders)
         if unused:
             raise ConfigurationError(f"the template {self.name!r} has no place ${unused[0]}")
-        filled = _PLACE.sub(lambda match: values.get(match[1] or match[2] or "", "$"), text)
-        return filled if INPUT in places else "\n\n".join(piece for piece in (filled.strip(), prompt) if piece)
+        filled = _PLACEHOLDER.sub(lambda match: values.get(match[1] or match[2] or "", "$"), text)
+        return filled if INPUT in placeholders else "\n\n".join(piece for piece in (filled.strip(), prompt) if piece)
 
     @property
-    def wants_input(self) -> bool:
+    def needs_input(self) -> bool:
         """Whether it can't be asked without a prompt."""
         text = self.preset.prompt
-        return text is None or any(INPUT in (match[1], match[2]) for match in _PLACE.finditer(text))
+        return text is None or any(INPUT in (match[1], match[2]) for match in _PLACEHOLDER.finditer(text))
 
 
 def read_preset(table: Mapping[str, Any], where: str, *, template: bool) -> Preset:
@@ -108,8 +108,8 @@ def template_file(path: Path, name: str) -> Template:
     """Read a template's file. Raises ConfigurationError."""
     try:
         data = path.read_bytes()
-        if len(data) > LARGEST:
-            raise ConfigurationError(f"{path} is larger than {LARGEST // 1024} KiB")
+        if len(data) > MAX_BYTES:
+            raise ConfigurationError(f"{path} is larger than {MAX_BYTES // 1024} KiB")
         text = data.decode("utf-8-sig")
         table = tomllib.loads(text.replace("\r\n", "\n")) if path.suffix == ".toml" else {"prompt": text}
     except OSError as error:
@@ -127,7 +127,7 @@ def template_folder() -> Path | None:
     return folder / "templates" if folder is not None else None
 
 
-def own_templates() -> dict[str, Path]:
+def user_templates() -> dict[str, Path]:
     """Return the user's own templates by their names."""
     folder = template_folder()
     files = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []

@@ -15,42 +15,44 @@ if TYPE_CHECKING:
     from tako.provider import Provider
 
 FIELDS = tuple(name for name in Capabilities.__struct_fields__ if name != "origins")
-GIVEN = "given as capabilities="
+USER_ORIGIN = "given as capabilities="
 HOOK = "tako_capabilities"
 
 
-def trace(provider: Provider, given: Capabilities | None) -> dict[str, str]:
+def trace_origins(provider: Provider, user_capabilities: Capabilities | None) -> dict[str, str]:
     """Return, by field, who set the values that are known.
 
     That is the user; or a general plugin, found by asking without it and with it; or whatever the provider's own hook
     names in ``origins``: a row of its table, a server. A hook that names none speaks for all that it says.
     """
-    if given is not None:
-        return dict.fromkeys(_known(given, FIELDS), GIVEN)
+    if user_capabilities is not None:
+        return dict.fromkeys(_known(user_capabilities, FIELDS), USER_ORIGIN)
     origins: dict[str, str] = {}
-    before = Capabilities()
-    for plugin, after in _steps(provider):
+    previous = Capabilities()
+    for plugin, current in _steps(provider):
         if not plugin:
             cls = type(provider)
-            origins = after.origins or dict.fromkeys(FIELDS, f"{cls.__module__}.{cls.__qualname__}")
+            origins = current.origins or dict.fromkeys(FIELDS, f"{cls.__module__}.{cls.__qualname__}")
         else:
-            changed = [name for name in FIELDS if getattr(after, name) != getattr(before, name)]
-            news = {name: text for name, text in after.origins.items() if text and before.origins.get(name) != text}
-            said = {name: f"plugin {plugin}: {text}" for name, text in news.items()}
-            origins = {**origins, **dict.fromkeys(changed, f"plugin {plugin}"), **said}
-        before = after
-    return {name: origins[name] for name in _known(before, FIELDS) if origins.get(name)}
+            changed = [name for name in FIELDS if getattr(current, name) != getattr(previous, name)]
+            new_origins = {
+                name: text for name, text in current.origins.items() if text and previous.origins.get(name) != text
+            }
+            details = {name: f"plugin {plugin}: {text}" for name, text in new_origins.items()}
+            origins = {**origins, **dict.fromkeys(changed, f"plugin {plugin}"), **details}
+        previous = current
+    return {name: origins[name] for name in _known(previous, FIELDS) if origins.get(name)}
 
 
 def _steps(provider: Provider) -> Iterator[tuple[str, Capabilities]]:
     """Ask without the general plugins, named "", then with one more of them each time."""
-    asked = [name for name, _ in PLUGINS.hooks(type(provider)).chain(HOOK)]
-    absent = [name for name in PLUGINS.hooks(type(provider)).general if name in asked]
-    yield "", PLUGINS.ask(HOOK, provider, without=absent)
-    while absent:
-        name = absent.pop(0)
+    hook_plugins = [name for name, _ in PLUGINS.hooks(type(provider)).chain(HOOK)]
+    excluded = [name for name in PLUGINS.hooks(type(provider)).general if name in hook_plugins]
+    yield "", PLUGINS.ask(HOOK, provider, without=excluded)
+    while excluded:
+        name = excluded.pop(0)
         with suppress(PluginError):  # one that needs a later one shows with that
-            yield name, PLUGINS.ask(HOOK, provider, without=absent)
+            yield name, PLUGINS.ask(HOOK, provider, without=excluded)
 
 
 def _known(capabilities: Capabilities, names: Iterable[str]) -> list[str]:

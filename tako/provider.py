@@ -17,9 +17,9 @@ from tako.hooks import PLUGINS, Hooks, NamedPlugins
 from tako.hooks.counting import count_after_plugins
 from tako.hooks.nested_calls import ACTIVE_CALL, outer_call
 from tako.hooks.provider_classes import hooks_module
-from tako.keywords import as_given, read_defaults
-from tako.provenance import trace
-from tako.request import SECONDS, as_request, is_model, is_seconds
+from tako.keywords import apply_options, read_defaults
+from tako.provenance import trace_origins
+from tako.request import SECONDS, as_request, is_model_name, is_seconds
 from tako.stream import ChatStream
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Provider:
         defaults: RequestOptions | None = None,
         deadline: float | None = None,
     ) -> None:
-        if not is_model(model):
+        if not is_model_name(model):
             raise ConfigurationError(f"{self.name}: model is a name, not {short_repr(model)}")
         if capabilities is not None and not isinstance(capabilities, Capabilities):
             kind = kind_of(capabilities)
@@ -77,7 +77,7 @@ class Provider:
                 raise ConfigurationError(f"{self.name}:{model}: deadline is {SECONDS}, not {short_repr(deadline)}")
             self.deadline = deadline
         self.model = model
-        self._given_capabilities = capabilities
+        self._user_capabilities = capabilities
         self._handlers: Handlers | None = None
         self._capabilities: tuple[Hooks, Capabilities] | None = None
         self._origins: tuple[Hooks, dict[str, str]] | None = None
@@ -87,7 +87,7 @@ class Provider:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
-            setattr(cls, "__init__", _discreet(cls.__init__))  # noqa: B010 - a plain assignment is refused by mypy
+            setattr(cls, "__init__", _wrap_init(cls.__init__))  # noqa: B010 - a plain assignment is refused by mypy
         if cls.name == "provider":
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
 
@@ -141,7 +141,7 @@ class Provider:
         Keywords set fields of the request for this call. With ``response_type``, the response's ``parsed`` is a value
         of that type. A reply that doesn't fit is asked for again, ``repairs`` times, then it's an InvalidReplyError.
         """
-        checked = self._as_checked(request, options) if options or self.defaults else as_request(request)
+        checked = self._checked_request(request, options) if options or self.defaults else as_request(request)
         if response_type is None:
             return await self._chat_checked(checked)
         from tako.typed import ask
@@ -150,7 +150,7 @@ class Provider:
 
     async def _chat_checked(self, checked: ChatRequest) -> ChatResponse:
         """Answer a request that is checked and has the provider's defaults."""
-        handlers = self._bound()
+        handlers = self._current_handlers()
         chat = handlers.chat if ACTIVE_CALL.get() is None else handlers.for_nested_call(self, "chat")
         return await chat(checked)
 
@@ -167,7 +167,7 @@ class Provider:
 
         With ``response_type``, the stream has ``partials``, and the response's ``parsed`` is a value of that type.
         """
-        checked = self._as_checked(request, options)
+        checked = self._checked_request(request, options)
         if response_type is None:
             return ChatStream(self._stream_checked, checked, self)
         from tako.typed import stream
@@ -176,7 +176,7 @@ class Provider:
 
     def _stream_checked(self, checked: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """Stream a request that is checked and has the provider's defaults."""
-        handlers = self._bound()
+        handlers = self._current_handlers()
         stream = handlers.stream if ACTIVE_CALL.get() is None else handlers.for_nested_call(self, "stream")
         return stream(checked)
 
@@ -236,7 +236,7 @@ class Provider:
 
         rounds = RunLoop(
             (self._chat_checked, self._stream_checked),
-            self._as_checked(request, options),
+            self._checked_request(request, options),
             self,
             max_rounds=max_rounds,
             max_cost=max_cost,
@@ -249,19 +249,19 @@ class Provider:
     @property
     def capabilities(self) -> Capabilities:
         """What the model can do, as far as is known without asking the network."""
-        if self._given_capabilities is not None:
-            return self._given_capabilities
-        known = self._capabilities
-        while known is None or known[0].stale:
+        if self._user_capabilities is not None:
+            return self._user_capabilities
+        cached = self._capabilities
+        while cached is None or cached[0].stale:
             hooks = PLUGINS.hooks(type(self))
-            self._capabilities = known = hooks, PLUGINS.ask("tako_capabilities", self)
-        return known[1]
+            self._capabilities = cached = hooks, PLUGINS.ask("tako_capabilities", self)
+        return cached[1]
 
     def capability_origins(self) -> dict[str, str]:
         """Say who set each value of ``capabilities`` that is known; one that is missing here is an assumption."""
         hooks = PLUGINS.hooks(type(self))
         if self._origins is None or self._origins[0] is not hooks:
-            self._origins = hooks, trace(self, self._given_capabilities)
+            self._origins = hooks, trace_origins(self, self._user_capabilities)
         return self._origins[1]
 
     def cost(self, answer: ChatResponse | End, request: ChatRequest) -> Cost | None:
@@ -299,7 +299,7 @@ class Provider:
 
         Raises UnsupportedError if the vendor doesn't count, and ProviderError.
         """
-        return await count_after_plugins(self, self._bound().chat, self._as_checked(request, options))
+        return await count_after_plugins(self, self._current_handlers().chat, self._checked_request(request, options))
 
     async def count(self, request: ChatRequest) -> TokenCount:
         """Count the tokens of a request as plugins left it. Override it if the vendor counts; call ``count_tokens``."""
@@ -308,7 +308,7 @@ class Provider:
     @property
     def translator(self) -> Translator:
         """What translates parts, with what plugins made of it."""
-        return self._bound().translator
+        return self._current_handlers().translator
 
     async def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
         """Give a file to the vendor, who keeps it, and return the part that stands for it.
@@ -357,11 +357,11 @@ class Provider:
         """Leave out what the plugins of this process made."""
         return {**self.__dict__, "_handlers": None, "_capabilities": None, "_origins": None}
 
-    def _as_checked(self, request: Prompt, options: Mapping[str, Any]) -> ChatRequest:
+    def _checked_request(self, request: Prompt, options: Mapping[str, Any]) -> ChatRequest:
         """Return the request that a caller means. A call from the provider's own code has its defaults already."""
-        return as_given(request, options, {} if outer_call(self) is not None else self.defaults, self.id)
+        return apply_options(request, options, {} if outer_call(self) is not None else self.defaults, self.id)
 
-    def _bound(self) -> Handlers:
+    def _current_handlers(self) -> Handlers:
         """The bound hooks: bound on first use, and again when plugins changed."""
         handlers = self._handlers
         if handlers is None or handlers.hooks.stale:
@@ -369,7 +369,7 @@ class Provider:
         return handlers
 
 
-def _discreet(init: Callable[..., None]) -> Callable[..., None]:
+def _wrap_init(init: Callable[..., None]) -> Callable[..., None]:
     """Resolve ``$ENV:NAME`` in what a constructor is given, and keep its frames out of the tracebacks of tako's errors.
 
     The locals of these frames are keys and headers. ``defaults`` and ``label`` are options of every provider: the
@@ -377,7 +377,7 @@ def _discreet(init: Callable[..., None]) -> Callable[..., None]:
     """
 
     @wraps(init)
-    def discreet(*args: Any, **options: Any) -> None:
+    def wrapped(*args: Any, **options: Any) -> None:
         try:
             args, options = resolve_call(init, args, options, args[0].name)
             defaults, label = options.pop("defaults", None), options.pop("label", None)
@@ -397,4 +397,4 @@ def _discreet(init: Callable[..., None]) -> Callable[..., None]:
         args, options = (), {}  # this frame shows nothing either
         raise failure
 
-    return discreet
+    return wrapped

@@ -29,8 +29,8 @@ from tako.types import ChatRequest, JsonSchema, Message, Role, Tool, VendorTool
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CHOICES = ("auto", "none", "required")
-KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
+TOOL_CHOICES = ("auto", "none", "required")
+OPTION_TYPES: tuple[tuple[str, tuple[type, ...], str], ...] = (
     ("model", (str,), "a str"),
     ("tool_choice", (str,), "a str"),
     ("temperature", (int, float), "a number"),
@@ -46,8 +46,8 @@ KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
 
 _Fields = tuple[tuple[str, type | tuple[type, ...], str], ...]
 _TEXT_OR_NONE = (str, NoneType)
-_EVERY: _Fields = (("state", (State, NoneType), "a State"), ("extra", dict, "a dict"))
-_SENT: _Fields = (*_EVERY, ("cache", (bool, str), "True, False or a duration"))
+_COMMON: _Fields = (("state", (State, NoneType), "a State"), ("extra", dict, "a dict"))
+_SENT: _Fields = (*_COMMON, ("cache", (bool, str), "True, False or a duration"))
 FIELDS: Mapping[type, _Fields] = {
     TextPart: (("text", str, "a str"), ("citations", list, "a list"), *_SENT),
     ImagePart: (("mime", str, "a str"), ("data_b64", str, "a str"), *_SENT),
@@ -57,7 +57,7 @@ FIELDS: Mapping[type, _Fields] = {
     FileIdPart: (("id", str, "a str"), ("provider", str, "a str"), ("mime", _TEXT_OR_NONE, "a str"), *_SENT),
     ToolCallPart: (("id", str, "a str"), ("name", str, "a str"), *_SENT),
     ToolResultPart: (("id", str, "a str"), *_SENT),
-    ReasoningPart: (("text", str, "a str"), *_EVERY),
+    ReasoningPart: (("text", str, "a str"), *_COMMON),
     VendorPart: (("kind", str, "a str"), ("state", State, "a State"), ("extra", dict, "a dict")),
     Tool: (
         ("name", str, "a str"),
@@ -72,28 +72,28 @@ FIELDS: Mapping[type, _Fields] = {
 }
 """What is inside of parts, tools and schemas; those of plugins are theirs to check."""
 
-LONGEST = 1e9
+MAX_SECONDS = 1e9
 """Seconds that no timeout or deadline reaches."""
 SECONDS = "a number of seconds above 0 and below a billion"
 """What a timeout or a deadline is, for messages."""
 TOO_DEEP = f"is nested deeper than {DEEPEST} levels"
 
-_PLAIN = astuple(ChatRequest([]))[1:]
+_DEFAULT_OPTIONS = astuple(ChatRequest([]))[1:]
 """The options of a request that has none."""
 
 
-def as_request(given: ChatRequest | str | list[Message] | Message) -> ChatRequest:
+def as_request(prompt: ChatRequest | str | list[Message] | Message) -> ChatRequest:
     """Make a ChatRequest of whatever stands for one, and check it.
 
     Raises ConfigurationError with the path of what is wrong, before anything is sent.
     """
-    if isinstance(given, str):
-        return ChatRequest([Message.user(given)])
-    request = ChatRequest([given]) if isinstance(given, Message) else given
+    if isinstance(prompt, str):
+        return ChatRequest([Message.user(prompt)])
+    request = ChatRequest([prompt]) if isinstance(prompt, Message) else prompt
     if isinstance(request, list):
         request = ChatRequest(request)
     if not isinstance(request, ChatRequest):
-        raise ConfigurationError(f"a request is a ChatRequest, a str or a list of Messages, not {kind_of(given)}")
+        raise ConfigurationError(f"a request is a ChatRequest, a str or a list of Messages, not {kind_of(prompt)}")
     if not isinstance(request.messages, list):
         raise ConfigurationError(f"messages is {kind_of(request.messages)}, not a list")
     if not request.messages:
@@ -119,22 +119,24 @@ def _check_message(message: Any, i: int) -> None:
     for j, part in enumerate(parts):
         if part.__class__ is TextPart and part == TextPart(part.text) and part.text.__class__ is str:
             continue  # most are plain
-        wrong = _wrong_field(part)
-        if wrong is None and not isinstance(part, ContentPart):
-            wrong = f" is {kind_of(part)}, not a part: use ContentPart.text(…)"
-        if wrong is None and isinstance(part, ToolResultPart):
-            inner = [(k, _wrong_field(one)) for k, one in enumerate(as_array(part.result) or ())]
-            wrong = next((f".result[{k}]{found}" for k, found in inner if found is not None), None)
-        if wrong is not None:
-            raise ConfigurationError(f"messages[{i}].content[{j}]{wrong}")
+        problem = _field_problem(part)
+        if problem is None and not isinstance(part, ContentPart):
+            problem = f" is {kind_of(part)}, not a part: use ContentPart.text(…)"
+        if problem is None and isinstance(part, ToolResultPart):
+            inner = [(k, _field_problem(one)) for k, one in enumerate(as_array(part.result) or ())]
+            problem = next(
+                (f".result[{k}]{field_problem}" for k, field_problem in inner if field_problem is not None), None
+            )
+        if problem is not None:
+            raise ConfigurationError(f"messages[{i}].content[{j}]{problem}")
 
 
-def _wrong_field(value: Any) -> str | None:
+def _field_problem(value: Any) -> str | None:
     """Say which field of a part, a tool or a schema holds something else than it is for; None where none does."""
-    for name, kinds, words in FIELDS.get(value.__class__, ()):
+    for name, kinds, expected in FIELDS.get(value.__class__, ()):
         field = getattr(value, name)
         if not isinstance(field, kinds):
-            return f".{name} is {kind_of(field)}, not {words}"
+            return f".{name} is {kind_of(field)}, not {expected}"
     for name in getattr(value, "__struct_fields__", ()):
         field = getattr(value, name)
         if isinstance(field, NESTING) and field and is_deep(field):
@@ -144,14 +146,14 @@ def _wrong_field(value: Any) -> str | None:
 
 def _check_options(request: ChatRequest) -> None:
     _check_headers(request.headers)
-    if astuple(request)[1:] == _PLAIN:
+    if astuple(request)[1:] == _DEFAULT_OPTIONS:
         return
-    for name, kinds, words in KINDS:
+    for name, kinds, expected in OPTION_TYPES:
         value = getattr(request, name)
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
-            raise ConfigurationError(f"{name} is {kind_of(value)}, not {words}")
+            raise ConfigurationError(f"{name} is {kind_of(value)}, not {expected}")
     _check_numbers(request)
-    if request.model is not None and not (request.model and is_model(request.model)):
+    if request.model is not None and not (request.model and is_model_name(request.model)):
         problem = "isn't a model's name" if request.model else "is empty; leave it out, or name one"
         raise ConfigurationError(f"model {request.model!r} {problem}")
     _check_items(request.stop, str, "stop")
@@ -160,9 +162,9 @@ def _check_options(request: ChatRequest) -> None:
     _check_tables(request)
     if isinstance(request.response_format, str) and request.response_format != "json":
         raise ConfigurationError(f'response_format is {request.response_format!r}, neither "json" nor a JsonSchema')
-    wrong = _wrong_field(request.response_format)
-    if wrong is not None:
-        raise ConfigurationError(f"response_format{wrong}")
+    wrong_format = _field_problem(request.response_format)
+    if wrong_format is not None:
+        raise ConfigurationError(f"response_format{wrong_format}")
     if not isinstance(request.strict, bool):
         raise ConfigurationError(f"strict is {kind_of(request.strict)}, not True or False")
     if not isinstance(request.parallel_tool_calls, (bool, NoneType)):
@@ -181,28 +183,28 @@ def _check_numbers(request: ChatRequest) -> None:
         raise ConfigurationError(f"max_tokens is {request.max_tokens}, not a number of tokens")
 
 
-def is_model(name: object) -> bool:
+def is_model_name(name: object) -> bool:
     """Whether it may be a model's name: a text that can be shown, and no step of a path."""
     return isinstance(name, str) and name.isprintable() and name not in {".", ".."}
 
 
 def is_seconds(value: object) -> bool:
     """Whether a value can be a timeout or a deadline."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < LONGEST
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < MAX_SECONDS
 
 
 def _check_tools(request: ChatRequest) -> None:
     _check_items(request.tools, (Tool, VendorTool), "tools")
     names: list[str] = []
     for i, tool in enumerate(request.tools):
-        wrong = _wrong_field(tool)
-        if wrong is not None:
-            raise ConfigurationError(f"tools[{i}]{wrong}")
+        problem = _field_problem(tool)
+        if problem is not None:
+            raise ConfigurationError(f"tools[{i}]{problem}")
         if tool.name in names and isinstance(tool, Tool):
             raise ConfigurationError(f"tools[{i}] has the name {tool.name!r}, as tools[{names.index(tool.name)}] has")
         names.append(tool.name)
-    if request.tool_choice is not None and request.tool_choice not in (*CHOICES, *names):
-        known = ", ".join([*CHOICES, *names])
+    if request.tool_choice is not None and request.tool_choice not in (*TOOL_CHOICES, *names):
+        known = ", ".join([*TOOL_CHOICES, *names])
         raise ConfigurationError(f"tool_choice {request.tool_choice!r} names no tool (known: {known})")
 
 

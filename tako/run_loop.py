@@ -12,7 +12,7 @@ from tako.errors import ConfigurationError, InvalidReplyError, RunLimitError, ki
 from tako.runs import RoundEnd, RunEnd, RunResult, ToolEnd, ToolStart
 from tako.stream import ChatStream
 from tako.tools import call_function, error_result, function_of
-from tako.typed import checked_repairs, repaired, reply_type
+from tako.typed import check_repairs, repair_notice, reply_type_of
 from tako.types import ChatResponse, Cost, Delta, FinishReason, Message, Notice, Role, Tool, Usage, parsed_as
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class RunLoop:
         unbound = next((one.name for one in request.tools if isinstance(one, Tool) and function_of(one) is None), None)
         if unbound is not None:
             raise ConfigurationError(f"{provider.id}: tool {unbound!r} has no function; give a function, or Tool.of")
-        self._reply_type = None if response_type is None else reply_type(response_type)
-        self._repairs = checked_repairs(repairs)
+        self._reply_type = None if response_type is None else reply_type_of(response_type)
+        self._repairs = check_repairs(repairs)
         self._chat, self._stream = handlers
         self._request, self._provider = request, provider
         self._max_rounds, self._max_cost, self._approve = max_rounds, max_cost, approve
@@ -102,11 +102,11 @@ class RunLoop:
         except InvalidReplyError as error:
             if not self._may_repair(error):
                 full_response = replace(response, usage=progress.usage, cost=progress.cost)
-                raise self._reply_type.invalid(
+                raise self._reply_type.invalid_reply(
                     full_response, error.reason, str(error.args[0]), progress.messages
                 ) from None
             self._repairs -= 1
-            progress.repair(self._reply_type.repair(error)[1:], repaired(error, self._provider))
+            progress.repair(self._reply_type.repair_turns(error)[1:], repair_notice(error, self._provider))
             return None
         return progress.result(parsed_as(response, value))
 
@@ -116,7 +116,7 @@ class RunLoop:
     async def _round(self, *, streaming: bool) -> AsyncIterator[Delta | ChatResponse]:
         request = replace(self._request, messages=list(self._progress.messages))
         if self._reply_type is not None:
-            request = self._reply_type.asked(request, self._provider)
+            request = self._reply_type.add_schema(request, self._provider)
         if not streaming:
             yield await self._chat(request)
             return

@@ -12,7 +12,7 @@ from tako.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Told = tuple[str, Any, "Callable[[], Any] | None", str]
+ParameterInfo = tuple[str, Any, "Callable[[], Any] | None", str]
 """A parameter's name, type, default and description."""
 
 
@@ -24,35 +24,35 @@ class Signature:
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.function = function
-        plain = unwrapped(function)
-        hinted = plain if inspect.isroutine(plain) or isinstance(plain, type) else type(plain).__call__
+        inner = unwrap(function)
+        annotated = inner if inspect.isroutine(inner) or isinstance(inner, type) else type(inner).__call__
         try:
-            self.hints = _hints(inspect.unwrap(hinted))
+            self.hints = _hints(inspect.unwrap(annotated))
             self.parameters = list(inspect.signature(function).parameters.values())
         except (NameError, TypeError, ValueError) as error:
             raise ConfigurationError(f"Tool.of: {name}: its parameters can't be read: {error}") from None
-        fixed = function.keywords if isinstance(function, partial) else {}
-        self.parameters = [one for one in self.parameters if one.kind is not one.VAR_KEYWORD and one.name not in fixed]
+        bound = function.keywords if isinstance(function, partial) else {}
+        self.parameters = [one for one in self.parameters if one.kind is not one.VAR_KEYWORD and one.name not in bound]
 
-    def told(self, documented: Mapping[str, str]) -> list[Told]:
+    def describe(self, descriptions: Mapping[str, str]) -> list[ParameterInfo]:
         """List what a model is told of each parameter."""
-        return [self._told(one, documented.get(one.name, "")) for one in self.parameters]
+        return [self._describe(one, descriptions.get(one.name, "")) for one in self.parameters]
 
     def call(self, values: Mapping[str, Any]) -> Callable[[], Any]:
         """Return the call with these values; what isn't among them has its default."""
         named = dict(values)
-        several = any(one.kind is one.VAR_POSITIONAL for one in self.parameters)
-        by_place: list[Any] = []
+        has_varargs = any(one.kind is one.VAR_POSITIONAL for one in self.parameters)
+        positional: list[Any] = []
         for one in self.parameters:
             if one.kind is one.VAR_POSITIONAL:
-                by_place += named.pop(one.name, ())
-            elif one.kind is one.POSITIONAL_ONLY or (several and one.kind is one.POSITIONAL_OR_KEYWORD):
-                by_place.append(named.pop(one.name) if one.name in named else _default(one))
+                positional += named.pop(one.name, ())
+            elif one.kind is one.POSITIONAL_ONLY or (has_varargs and one.kind is one.POSITIONAL_OR_KEYWORD):
+                positional.append(named.pop(one.name) if one.name in named else _default(one))
             elif _is_pydantic_field(one.default):
                 named.setdefault(one.name, _default(one))
-        return partial(self.function, *by_place, **named)
+        return partial(self.function, *positional, **named)
 
-    def _told(self, one: inspect.Parameter, text: str) -> Told:
+    def _describe(self, one: inspect.Parameter, text: str) -> ParameterInfo:
         hint: Any = self.hints.get(one.name, Any)
         wrap: Any = Annotated
         if one.kind is one.VAR_POSITIONAL:
@@ -74,24 +74,24 @@ def _hints(function: Any) -> dict[str, Any]:
     return get_type_hints(stand_in, getattr(function, "__globals__", None), include_extras=True)
 
 
-def unwrapped(function: Any) -> Any:
+def unwrap(function: Any) -> Any:
     """Return the function of a ``partial``."""
     while isinstance(function, partial):
         function = function.func
     return function
 
 
-def documented(function: Any) -> tuple[str, dict[str, str]]:
+def parse_docstring(function: Any) -> tuple[str, dict[str, str]]:
     """Return what a docstring says of a function, and of each parameter; Google, NumPy and Sphinx styles are known."""
-    text = _docstring(unwrapped(function))
+    text = _docstring(unwrap(function))
     import docstring_parser
 
     try:
-        read = docstring_parser.parse(text)
+        docstring = docstring_parser.parse(text)
     except docstring_parser.ParseError:
         return text, {}
-    described = {one.arg_name.lstrip("*"): " ".join((one.description or "").split()) for one in read.params}
-    return (read.description or "").strip(), described
+    descriptions = {one.arg_name.lstrip("*"): " ".join((one.description or "").split()) for one in docstring.params}
+    return (docstring.description or "").strip(), descriptions
 
 
 def _docstring(plain: Any) -> str:
@@ -100,8 +100,8 @@ def _docstring(plain: Any) -> str:
         return inspect.getdoc(plain) or ""
     cls = plain if isinstance(plain, type) else type(plain)
     call = "" if plain is cls else getattr(vars(cls).get("__call__"), "__doc__", "")
-    own = vars(cls).get("__doc__") or ""
-    return inspect.cleandoc(call or ("" if own.startswith(f"{cls.__name__}(") else own))
+    class_docstring = vars(cls).get("__doc__") or ""
+    return inspect.cleandoc(call or ("" if class_docstring.startswith(f"{cls.__name__}(") else class_docstring))
 
 
 def _default(one: inspect.Parameter) -> Any:

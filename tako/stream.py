@@ -39,13 +39,13 @@ class ChatStream:
         request: ChatRequest,
         provider: Provider,
     ) -> None:
-        kept: list[Chunk] = []
+        received: list[Chunk] = []
         model = request.model or provider.model
         self._id = id = id_with_model(provider, model)
-        self._kept = kept
-        self._put_together: Callable[[], ChatResponse] = lambda: fold(kept, id, model)
+        self._received = received
+        self._fold: Callable[[], ChatResponse] = lambda: fold(received, id, model)
         # nothing in here refers to self: a loop that is left with `break` frees the stream, and that closes it
-        self._chunks = _keeping(stream, request, kept, self._put_together)
+        self._chunks = _record_chunks(stream, request, received, self._fold)
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
         return self._chunks
@@ -87,7 +87,7 @@ class ChatStream:
     @property
     def partial(self) -> ChatResponse:
         """The reply so far."""
-        return self._put_together()
+        return self._fold()
 
     async def response(self) -> ChatResponse:
         """Return the whole reply. Reads the chunks that you haven't read.
@@ -96,21 +96,21 @@ class ChatStream:
         """
         async for _ in self._chunks:
             pass
-        if not self._kept or self._kept[-1].kind != "end":
+        if not self._received or self._received[-1].kind != "end":
             raise TakoError(f"{self._id}: the stream was left before its end; see .partial")
         return self.partial
 
 
-async def _keeping(
-    stream: Stream, request: ChatRequest, kept: list[Chunk], put_together: Callable[[], ChatResponse]
+async def _record_chunks(
+    stream: Stream, request: ChatRequest, received: list[Chunk], fold_received: Callable[[], ChatResponse]
 ) -> AsyncGenerator[Chunk, None]:
-    keep = kept.append
+    add = received.append
     try:
         async with aclosing(stream(request)) as chunks:
             async for chunk in chunks:
-                keep(chunk)
+                add(chunk)
                 yield chunk
     except (StreamTruncatedError, ProviderTimeoutError) as error:
-        if kept or isinstance(error, StreamTruncatedError):
-            error.partial = error.partial or put_together()
+        if received or isinstance(error, StreamTruncatedError):
+            error.partial = error.partial or fold_received()
         raise

@@ -18,7 +18,7 @@ from tako.presets import Preset, read_preset
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DOLLAR = "http-generic"
+DOLLAR_PROVIDER = "http-generic"
 """The provider in whose headers ``$NAME`` stands for a variable, as ``$ENV:NAME`` does everywhere."""
 
 
@@ -58,7 +58,7 @@ class ConductorTable(Struct, frozen=True):
     system: str | None = None
 
 
-class File(Struct, frozen=True):
+class TomlFile(Struct, frozen=True):
     """A whole file; ``tables`` are the providers', checked."""
 
     providers: dict[str, dict[str, Any]] = {}
@@ -78,7 +78,7 @@ class Tables(NamedTuple):
     plugins: Settings
     chat: Preset
     templates: dict[str, Preset]
-    file: File
+    file: TomlFile
 
 
 def read_tables(path: str, data: bytes) -> Tables:
@@ -100,7 +100,7 @@ def one_of(providers: Iterable[str]) -> str:
 def _read(path: str, data: bytes) -> Tables:
     try:
         content = tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
-        _check_keys(path, "", content, File)
+        _check_keys(path, "", content, TomlFile)
         conductor = content.get("conductor")
         _check_keys(path, "conductor.", conductor, ConductorTable)
         _check_values(
@@ -110,7 +110,7 @@ def _read(path: str, data: bytes) -> Tables:
         _check_values(path, "templates", content.get("templates"), dict, 'a table: [templates.NAME] with prompt = "…"')
         if is_table(conductor):
             _check_values(path, "conductor.workers", conductor.get("workers"), str, "a name of one of the [providers]")
-        file = msgspec.convert(content, File)
+        file = msgspec.convert(content, TomlFile)
         providers = {name: _table(path, name, table, file) for name, table in file.providers.items()}
         providers |= _aliases(path, file, providers)
         plugins = _plugins(path, file)
@@ -124,7 +124,7 @@ def _read(path: str, data: bytes) -> Tables:
     except UnicodeError as error:
         raise ConfigurationError(f"{path}: can't be read: {error}") from None
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{path}: {_plain(error)}") from None
+        raise ConfigurationError(f"{path}: {_plain_message(error)}") from None
     except RecursionError:
         raise ConfigurationError(f"{path}: not TOML: it is nested too deeply") from None
     _check_names(path, providers, file)
@@ -146,10 +146,10 @@ def _check_values(path: str, where: str, table: Any, kind: type, expected: str) 
             raise ConfigurationError(f"{path}: {where}.{key}: expected {expected}, got {type(value).__name__}")
 
 
-def _table(path: str, name: str, table: dict[str, Any], file: File) -> ProviderTable:
+def _table(path: str, name: str, table: dict[str, Any], file: TomlFile) -> ProviderTable:
     where = f"{path}: providers.{name}"
-    rest = dict(table)
-    use, model = rest.pop("use", None), rest.pop("model", "")
+    options = dict(table)
+    use, model = options.pop("use", None), options.pop("model", "")
     for key, value in (("use", use), ("model", model)):
         if not isinstance(value, str):
             raise ConfigurationError(f'{where}.{key} must be text, as in use = "openai", model = "gpt-6.2-sol"')
@@ -157,28 +157,28 @@ def _table(path: str, name: str, table: dict[str, Any], file: File) -> ProviderT
         raise ConfigurationError(
             f'{where}.use names a provider, as in "openai", or provider and model: "openai:gpt-6.2-sol"'
         )
-    _refuse_secrets(where, rest, file, dollar=use.partition(":")[0] == DOLLAR)
-    return ProviderTable(use, model, rest)
+    _refuse_secrets(where, options, file, dollar=use.partition(":")[0] == DOLLAR_PROVIDER)
+    return ProviderTable(use, model, options)
 
 
-def _aliases(path: str, file: File, providers: dict[str, ProviderTable]) -> dict[str, ProviderTable]:
+def _aliases(path: str, file: TomlFile, providers: dict[str, ProviderTable]) -> dict[str, ProviderTable]:
     """Read ``[aliases]``: names for ids, or for providers of the file."""
-    made: dict[str, ProviderTable] = {}
+    aliases: dict[str, ProviderTable] = {}
     for name, target in file.aliases.items():
         where = f"{path}: aliases.{name}"
         if not name or ":" in name or name in providers:
-            what = "[providers] has that name" if name in providers else "a name without a colon is expected"
-            raise ConfigurationError(f"{where}: {what}")
+            problem = "[providers] has that name" if name in providers else "a name without a colon is expected"
+            raise ConfigurationError(f"{where}: {problem}")
         table = providers.get(target)
         if table is None and not all(target.partition(":")):
             raise ConfigurationError(
                 f'{where}: {target!r} isn\'t an id, as in "openai:gpt-6.2-sol", nor {one_of(providers)}'
             )
-        made[name] = replace(table, alias=True) if table is not None else ProviderTable(target, alias=True)
-    return made
+        aliases[name] = replace(table, alias=True) if table is not None else ProviderTable(target, alias=True)
+    return aliases
 
 
-def _plugins(path: str, file: File) -> Settings:
+def _plugins(path: str, file: TomlFile) -> Settings:
     """Read ``[plugins]``: two lists of names, and a table of options for each plugin that has some."""
     options = dict(file.plugins)
     lists: dict[str, tuple[str, ...]] = {}
@@ -186,9 +186,9 @@ def _plugins(path: str, file: File) -> Settings:
         names: list[Any] = options.pop(key, [])
         if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
             raise ConfigurationError(f'{path}: plugins.{key}: expected a list of plugins, as in ["audit", "redact"]')
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ConfigurationError(f"{path}: plugins.{key} names {twice!r} twice")
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise ConfigurationError(f"{path}: plugins.{key} names {repeated!r} twice")
         lists[key] = tuple(names)
     for name, table in options.items():
         if not is_table(table):
@@ -200,7 +200,7 @@ def _plugins(path: str, file: File) -> Settings:
     return Settings(path, lists["order"], lists["required"], options)
 
 
-def _refuse_secrets(where: str, table: dict[str, Any], file: File, *, dollar: bool = False) -> None:
+def _refuse_secrets(where: str, table: dict[str, Any], file: TomlFile, *, dollar: bool = False) -> None:
     """Refuse secrets in a table of options, unless the file allows them."""
     secret = None if file.allow_secrets else find_secret(table, dollar=dollar)
     if secret is not None:
@@ -209,7 +209,7 @@ def _refuse_secrets(where: str, table: dict[str, Any], file: File, *, dollar: bo
         )
 
 
-def _check_names(path: str, providers: dict[str, ProviderTable], file: File) -> None:
+def _check_names(path: str, providers: dict[str, ProviderTable], file: TomlFile) -> None:
     """Refuse names of providers that are not there."""
     table = file.conductor
     used = {"default": file.default}
@@ -223,7 +223,7 @@ def _check_names(path: str, providers: dict[str, ProviderTable], file: File) -> 
             )
 
 
-def _plain(error: msgspec.ValidationError) -> str:
+def _plain_message(error: msgspec.ValidationError) -> str:
     """Turn msgspec's ``… - at `$.conductor.max_steps` `` into ``conductor.max_steps: …``."""
     text, _, place = str(error).partition(" - at `$")
     return f"{place.rstrip('`').lstrip('.')}: {text}" if place else text

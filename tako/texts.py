@@ -116,36 +116,38 @@ async def change_chunks(
     ``unfinished`` is a pattern of what may go on at the end of a piece, as in ``"<[^>]{0,20}$"``: it's held back until
     the rest has come, so that ``change`` sees it whole.
     """
-    held: dict[str | int, str] = {}
+    buffered: dict[str | int, str] = {}
 
-    def piece(key: str | int, text: str) -> str:
-        text = held.pop(key, "") + text
-        half = re.search(unfinished, text) if unfinished else None
-        if half is not None:
-            held[key] = half[0]
-            text = text[: half.start()]
+    def change_piece(key: str | int, text: str) -> str:
+        text = buffered.pop(key, "") + text
+        unfinished_end = re.search(unfinished, text) if unfinished else None
+        if unfinished_end is not None:
+            buffered[key] = unfinished_end[0]
+            text = text[: unfinished_end.start()]
         return change(text)
 
     async with aclosing(chunks):
         async for chunk in chunks:
             if isinstance(chunk, End) or not (chunk.text or chunk.reasoning or chunk.tool_calls):
-                for key in [*held]:
-                    yield _rest(key, change(held.pop(key)))
-            yield chunk if isinstance(chunk, End) else _changed(chunk, piece, change)
+                for key in [*buffered]:
+                    yield _delta_of(key, change(buffered.pop(key)))
+            yield chunk if isinstance(chunk, End) else _changed(chunk, change_piece, change)
 
 
-def _changed(chunk: Delta, piece: Callable[[str | int, str], str], change: Callable[[str], str]) -> Delta:
-    calls = [replace(one, arguments_fragment=piece(one.index, one.arguments_fragment)) for one in chunk.tool_calls]
+def _changed(chunk: Delta, change_piece: Callable[[str | int, str], str], change: Callable[[str], str]) -> Delta:
+    calls = [
+        replace(one, arguments_fragment=change_piece(one.index, one.arguments_fragment)) for one in chunk.tool_calls
+    ]
     return replace(
         chunk,
-        text=piece("text", chunk.text) if chunk.text else chunk.text,
-        reasoning=piece("reasoning", chunk.reasoning) if chunk.reasoning else chunk.reasoning,
+        text=change_piece("text", chunk.text) if chunk.text else chunk.text,
+        reasoning=change_piece("reasoning", chunk.reasoning) if chunk.reasoning else chunk.reasoning,
         tool_calls=calls,
         part=change_texts(chunk.part, change),
     )
 
 
-def _rest(key: str | int, text: str) -> Delta:
+def _delta_of(key: str | int, text: str) -> Delta:
     if isinstance(key, int):
         return Delta(tool_calls=[ToolCallDelta(key, arguments_fragment=text)])
     return Delta(text) if key == "text" else Delta(reasoning=text)

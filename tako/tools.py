@@ -14,8 +14,8 @@ from tako.errors import ConfigurationError, TakoError, kind_of, short_repr
 from tako.hooks.failures import one_line, passes_through
 from tako.json_values import as_array
 from tako.parts import ContentPart, TextPart, ToolResultPart
-from tako.signatures import Signature, documented, unwrapped
-from tako.typed.reading import MismatchError, read_closely
+from tako.signatures import Signature, parse_docstring, unwrap
+from tako.typed.reading import MismatchError, read_strictly
 from tako.typed.schemas import schema_of_arguments
 from tako.typed.shapes import Record, arguments_of
 from tako.types import Tool
@@ -50,7 +50,7 @@ class Function:
         """Return the arguments as the function wants them. Raises MismatchError."""
         if not isinstance(args, dict):
             raise MismatchError(f"they aren't a JSON object: {short_repr(args)}")
-        values: dict[str, Any] = read_closely(self.arguments, args, msgspec.json.encode(args), "$")
+        values: dict[str, Any] = read_strictly(self.arguments, args, msgspec.json.encode(args), "$")
         return values
 
     async def run(self, values: dict[str, Any]) -> Any:
@@ -66,7 +66,7 @@ class Function:
 async def call_function(function: Callable[..., Any], call: Callable[[], Any]) -> Any:
     """Make a call of a function. What isn't async runs in a thread: it may wait, for a person as well."""
     method = getattr(function, "__call__", None)  # noqa: B004 - of an object the method itself is looked at
-    if inspect.iscoroutinefunction(unwrapped(function)) or inspect.iscoroutinefunction(method):
+    if inspect.iscoroutinefunction(unwrap(function)) or inspect.iscoroutinefunction(method):
         return await call()
     result = await _run_in_thread(call)
     return await result if inspect.isawaitable(result) else result
@@ -83,15 +83,15 @@ def tool_of(
     """Make a tool of a function. Raises ConfigurationError."""
     if not callable(function):
         raise ConfigurationError(f"Tool.of takes a function, not {kind_of(function)}")
-    inner = unwrapped(function)
+    inner = unwrap(function)
     tool_name = name or getattr(inner, "__name__", "") or type(function).__name__
     if not NAME.fullmatch(tool_name):
         raise ConfigurationError(
             f"Tool.of: {tool_name!r} can't be a tool's name (letters, digits, _ and -); give name="
         )
-    text, described = documented(function)
+    text, described = parse_docstring(function)
     signature = Signature(function, tool_name)
-    arguments = arguments_of(tool_name, signature.told(described))
+    arguments = arguments_of(tool_name, signature.describe(described))
     schema = schema_of_arguments(arguments)
     schema.pop("description", None)
     tool = Tool(tool_name, text if description is None else description, schema, strict, cache)

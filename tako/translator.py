@@ -24,7 +24,7 @@ class PartContext:
         own_properties: The own names of a tool's properties by those on the wire, for each tool that has such.
         accepts: A function of a part and an Origin: whether state of that origin may go back. By default only its own.
         fetches: Whether tako fetches files that the vendor can't.
-        wanted: The parts that tako has to fetch.
+        to_fetch: The parts that tako has to fetch.
         message: The message that is being encoded.
         encode: The translator's ``encode`` with what plugins put around it, for parts inside of parts.
         path: The place in the request, such as ``messages[0].content[2]``.
@@ -44,7 +44,7 @@ class PartContext:
         "own_properties",
         "path",
         "request",
-        "wanted",
+        "to_fetch",
     )
 
     def __init__(
@@ -57,7 +57,7 @@ class PartContext:
         self.own_properties: dict[str, dict[str, str]] = {}
         self.accepts: Accepts = accepts or (lambda _, other: other.matches(origin))
         self.fetches = fetches
-        self.wanted: list[Part] = []
+        self.to_fetch: list[Part] = []
         self.message: Message | None = None
         self.encode: Encode | None = None
         """The translator's own ``encode``, wraps of plugins included, for parts inside of parts."""

@@ -19,7 +19,7 @@ from tako.errors import ConfigurationError
 from tako.folders import state_folder
 from tako.referenced_files import read_regular_file
 
-LARGEST = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 """Bytes of the largest record."""
 
 
@@ -31,7 +31,7 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
     beside: dict[str, str] = {}
 
 
-def place_of(path: Path) -> Path:
+def canonical_path(path: Path) -> Path:
     """Return the path that a file is remembered by: its real folder, and its name there.
 
     A link is its own place: elsewhere, the same content may name other files.
@@ -39,31 +39,31 @@ def place_of(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def recall(path: Path) -> Record | None:
+def find_record(path: Path) -> Record | None:
     """Return what is remembered of a file; None where it is not trusted.
 
     Raises ConfigurationError where the records cannot be read, or others than the user could have written them.
     """
     folder = _folder()
-    return None if folder is None else _load(_file_of(folder, place_of(path)))
+    return None if folder is None else _read_record(_record_file(folder, canonical_path(path)))
 
 
-def remember(path: Path, content: str, beside: dict[str, str]) -> None:
+def remember(path: Path, content: str, files: dict[str, str]) -> None:
     """Trust a file with this content (SHA-256). Raises ConfigurationError where that cannot be written down."""
     folder = _folder()
     if folder is None:
         raise ConfigurationError("there is no home folder to remember trusted files in; set HOME or XDG_STATE_HOME")
-    record = Record(str(place_of(path)), content, beside)
+    record = Record(str(canonical_path(path)), content, files)
     try:
         for one in (folder.parent, folder):
             one.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(dir=folder)  # for the user alone
-        with open(number, "wb") as file:  # noqa: PTH123 - by its descriptor
+        descriptor, name = tempfile.mkstemp(dir=folder)  # for the user alone
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - by its descriptor
             file.write(msgspec.json.format(msgspec.json.encode(record), indent=2))
-        Path(name).replace(_file_of(folder, place_of(path)))
+        Path(name).replace(_record_file(folder, canonical_path(path)))
     except OSError as error:
         raise ConfigurationError(f"can't save trusted files in {folder}: {error.strerror or error}") from None
-    recall(path)  # raises what would keep it from being heeded
+    find_record(path)  # raises what would keep it from being heeded
 
 
 def forget(path: Path) -> bool:
@@ -72,7 +72,7 @@ def forget(path: Path) -> bool:
     if folder is None:
         return False
     try:
-        _file_of(folder, place_of(path)).unlink()
+        _record_file(folder, canonical_path(path)).unlink()
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -84,7 +84,9 @@ def records() -> list[Record]:
     """List what is trusted, by path. Raises ConfigurationError as ``recall`` does."""
     folder = _folder()
     files = sorted(folder.glob("*.json")) if folder is not None else []
-    return sorted([record for file in files if (record := _load(file)) is not None], key=lambda record: record.path)
+    return sorted(
+        [record for file in files if (record := _read_record(file)) is not None], key=lambda record: record.path
+    )
 
 
 def _folder() -> Path | None:
@@ -92,23 +94,23 @@ def _folder() -> Path | None:
     return state / "trusted" if state is not None else None
 
 
-def _file_of(folder: Path, place: Path) -> Path:
-    return folder / f"{sha256(os.fsencode(place)).hexdigest()[:32]}.json"
+def _record_file(folder: Path, path: Path) -> Path:
+    return folder / f"{sha256(os.fsencode(path)).hexdigest()[:32]}.json"
 
 
-def _load(file: Path) -> Record | None:
+def _read_record(file: Path) -> Record | None:
     """Read a record, from a place that is the user's own."""
     try:
         for one in (file.parent.parent, file.parent, file):
             _check_owner(one)
-        data = read_regular_file(file, LARGEST)
+        data = read_regular_file(file, MAX_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ConfigurationError(f"{file} can't be read: {error.strerror or error}") from None
     with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
         record = msgspec.json.decode(data or b"", type=Record)
-        if file.name == _file_of(file.parent, Path(record.path)).name:
+        if file.name == _record_file(file.parent, Path(record.path)).name:
             return record
     raise ConfigurationError(f"{file} is broken; delete it, and trust its file again")
 
@@ -117,8 +119,8 @@ def _check_owner(path: Path) -> None:
     """Refuse a file or a folder that others could have written. Raises ConfigurationError, or OSError."""
     if os.name == "nt":  # a profile's folder is its user's by default, and modes say nothing there
         return
-    facts = path.stat()
-    if facts.st_uid not in (0, os.geteuid()) or facts.st_mode & 0o022:
+    status = path.stat()
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
         raise ConfigurationError(
             f"other users can write to {path}, so tako doesn't trust it (fix that with chmod go-w, or chown)"
         )

@@ -20,12 +20,12 @@ class BlockingTypedStream(BlockingStream, Generic[T]):
 
     def __init__(self, stream: TypedStream[T]) -> None:
         super().__init__(stream)
-        self._wanted = stream.wanted
+        self._reply_type = stream.reply_type
 
     @property
     def partials(self) -> Iterator[T]:
         """The value as it grows, as ``TypedStream.partials`` has it. Raises InvalidReplyError at the end."""
-        partials = self._wanted.partials()
+        partials = self._reply_type.partials()
         for chunk in self:
             yield from partials.feed(chunk)
         yield from partials.end(self.response())

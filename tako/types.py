@@ -108,9 +108,9 @@ class Message(Value, Struct, frozen=True, dict=True):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy the value that was read from the text, too."""
-        made = replace(self, content=deepcopy(self.content, memo))
-        vars(made).update(deepcopy(vars(self), memo))
-        return made
+        copied = replace(self, content=deepcopy(self.content, memo))
+        vars(copied).update(deepcopy(vars(self), memo))
+        return copied
 
     @property
     def parts(self) -> list[Part]:

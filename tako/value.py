@@ -17,18 +17,18 @@ class Value:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that JSON has: dicts, lists, texts. Decimals are texts."""
-        made: dict[str, Any] = msgspec.to_builtins(self)
-        return made
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        return data
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Callable[[Any], Any]) -> Any:
         from pydantic_core import core_schema
 
-        def read(given: Any) -> Any:
-            return given if isinstance(given, cls) else msgspec.convert(given, cls)
+        def validate(value: Any) -> Any:
+            return value if isinstance(value, cls) else msgspec.convert(value, cls)
 
-        plain = core_schema.plain_serializer_function_ser_schema(msgspec.to_builtins)
-        return core_schema.no_info_plain_validator_function(read, serialization=plain)
+        serializer = core_schema.plain_serializer_function_ser_schema(msgspec.to_builtins)
+        return core_schema.no_info_plain_validator_function(validate, serialization=serializer)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Callable[[Any], Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tako import Capabilities, ChatResponse, Delta, End, Message, Provider
-from tako.blocking import AHEAD
+from tako.blocking import MAX_AHEAD
 from tako.errors import AuthenticationError, ProviderError, StreamTruncatedError, TakoError
 from tako.providers import OpenAI
 from tako.testing.server import Server, reply, serve, sse
@@ -166,7 +166,7 @@ def test_a_slow_reader_holds_the_stream_back(vendor: Vendor) -> None:
 
     def tako_stream() -> Any:
         async def stream(request: Any) -> AsyncGenerator[Any, None]:
-            for i in range(AHEAD * 10):
+            for i in range(MAX_AHEAD * 10):
                 made.append(i)
                 yield Delta(".")
             yield End()
@@ -180,8 +180,8 @@ def test_a_slow_reader_holds_the_stream_back(vendor: Vendor) -> None:
     stream = cls("m", capabilities=Capabilities()).blocking.stream("hi")
     next(stream)
     time.sleep(0.2)
-    assert len(made) <= AHEAD + 1
-    assert stream.response().text == "." * AHEAD * 10
+    assert len(made) <= MAX_AHEAD + 1
+    assert stream.response().text == "." * MAX_AHEAD * 10
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -271,7 +271,7 @@ def test_a_loop_that_breaks_is_replaced() -> None:
 def test_a_stream_that_refuses_to_be_cancelled_does_not_hold_whoever_leaves_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tako.blocking.LONGEST_ENDING", 0.05)
+    monkeypatch.setattr("tako.blocking.MAX_STOP_SECONDS", 0.05)
     free = threading.Event()
 
     async def stubborn(request: Any) -> AsyncIterator[str]:

@@ -45,9 +45,9 @@ def make() -> Callable[..., tuple[Provider, list[ChatRequest]]]:
 
 
 def test_every_field_of_a_request_is_a_keyword() -> None:
-    from tako.keywords import NAMES
+    from tako.keywords import REQUEST_KEYWORDS
 
-    assert set(NAMES) == {"system", *ChatRequest.__struct_fields__} - {"messages"}
+    assert set(REQUEST_KEYWORDS) == {"system", *ChatRequest.__struct_fields__} - {"messages"}
 
 
 def test_keywords_are_set_by_chat_and_stream_with_and_without_await(make: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from tako import Capabilities, ChatRequest, Message, Provider, providers
-from tako.builtin.guard import AHEAD
+from tako.builtin.guard import NOTICE_PERIOD
 from tako.cli import main
 from tako.kit.completions.discovery import capabilities_in
 from tako.kit.models import ModelTable
@@ -116,7 +116,7 @@ def asked(known: Capabilities, *, strict: bool = False, model: str | None = None
 
 
 def test_a_model_that_is_turned_off_soon_is_noted() -> None:
-    for days, word in ((-1, "was retired"), (0, "retires"), (AHEAD.days, "retires")):
+    for days, word in ((-1, "was retired"), (0, "retires"), (NOTICE_PERIOD.days, "retires")):
         day = TODAY + timedelta(days=days)
         notices = asked(Capabilities(retires=day, replacement="m-2"), strict=True)
         assert [notice.code for notice in notices] == ["model_retires"]
@@ -124,7 +124,7 @@ def test_a_model_that_is_turned_off_soon_is_noted() -> None:
 
 
 def test_a_model_that_lives_on_is_not_noted() -> None:
-    assert asked(Capabilities(retires=TODAY + AHEAD + timedelta(days=1))) == []
+    assert asked(Capabilities(retires=TODAY + NOTICE_PERIOD + timedelta(days=1))) == []
     assert asked(Capabilities()) == []
     assert asked(Capabilities(retires=TODAY), model="another") == []
 

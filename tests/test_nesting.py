@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import tako
 from tako import ChatRequest, ChatResponse, Conductor, ContentPart, JsonSchema, Message, Origin, State, Tool
 from tako.errors import LONGEST, ConfigurationError, ResponseError, TakoError, short_repr
-from tako.fold import arguments
+from tako.fold import parse_arguments
 from tako.json_values import DEEPEST, is_deep
 from tako.kit.encoding import encode
 from tako.kit.nesting import is_deep as is_deep_json
@@ -307,7 +307,7 @@ def test_levels_are_counted_right_in_values_and_in_json(inner: Any, around: int,
     assert is_deep(value) == deep
     data = json.dumps(value, ensure_ascii=False, indent=1 if spaced else None).encode()
     assert is_deep_json(data) == deep
-    assert (arguments(data.decode()) == data.decode()) == deep or isinstance(value, str)
+    assert (parse_arguments(data.decode()) == data.decode()) == deep or isinstance(value, str)
 
 
 @given(st.integers(0, 3000), st.sampled_from([b'\\"', b"\\", b"[", b'"[', b"{}"]))

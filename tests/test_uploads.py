@@ -160,7 +160,7 @@ def test_a_file_that_may_have_been_kept_goes_up_once(name: str, keeper: Callable
 def test_gemini_sends_a_file_and_the_key_to_no_other_server(
     place: str, keeper: Callable[..., Provider], file: Path
 ) -> None:
-    answer, said = reply(json={}, headers={"x-goog-upload-url": place}), "no address of its own server"
+    answer, said = reply(json={}, headers={"x-goog-upload-url": place}), "no URL of the same server"
     with serve(answer) as server, pytest.raises(ResponseError, match=said):
         keeper("gemini", server.url).blocking.upload(file)
     assert len(server.requests) == 1

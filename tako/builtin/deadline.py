@@ -23,7 +23,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
     def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
         seconds = provider.deadline if request.deadline is None else request.deadline
-        return inner(request) if seconds is None else _answered(inner, request, seconds)
+        return inner(request) if seconds is None else _chat_until(inner, request, seconds)
 
     return chat
 
@@ -35,36 +35,36 @@ def tako_stream(provider: Provider) -> Around[Stream]:
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         seconds = provider.deadline if request.deadline is None else request.deadline
-        return inner(request) if seconds is None else _streamed(inner, request, seconds)
+        return inner(request) if seconds is None else _stream_until(inner, request, seconds)
 
     return stream
 
 
-async def _answered(inner: Chat, request: ChatRequest, seconds: float) -> ChatResponse:
+async def _chat_until(inner: Chat, request: ChatRequest, seconds: float) -> ChatResponse:
     import anyio
 
     with anyio.move_on_after(seconds):
         return await inner(request)
-    raise _over(seconds)
+    raise _timeout_error(seconds)
 
 
-async def _streamed(inner: Stream, request: ChatRequest, seconds: float) -> AsyncGenerator[Chunk, None]:
+async def _stream_until(inner: Stream, request: ChatRequest, seconds: float) -> AsyncGenerator[Chunk, None]:
     import anyio
 
-    until = anyio.current_time() + seconds
+    deadline = anyio.current_time() + seconds
     async with aclosing(inner(request)) as chunks:
         while True:
             chunk = None
-            with anyio.move_on_after(until - anyio.current_time()) as waiting:
+            with anyio.move_on_after(deadline - anyio.current_time()) as scope:
                 chunk = await anext(chunks, None)
-            if waiting.cancelled_caught:
-                raise _over(seconds)
+            if scope.cancelled_caught:
+                raise _timeout_error(seconds)
             if chunk is None:
                 return
             yield chunk
 
 
-def _over(seconds: float) -> ProviderTimeoutError:
+def _timeout_error(seconds: float) -> ProviderTimeoutError:
     """Make the error. It isn't retryable: the time that all attempts had together is over."""
     error = ProviderTimeoutError(f"the call took longer than deadline={seconds:g} s")
     error.retryable = False

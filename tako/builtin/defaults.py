@@ -43,28 +43,28 @@ def tako_translator() -> Translator:
 @hookimpl(trylast=True)
 def tako_chat(provider: Provider) -> Chat:
     """Say whose hook is missing, and where it was looked for."""
-    raise PluginError(f"{provider.id}: {no_chat(type(provider))}")
+    raise PluginError(f"{provider.id}: {missing_chat_message(type(provider))}")
 
 
-def no_chat(cls: type[Provider]) -> str:
+def missing_chat_message(cls: type[Provider]) -> str:
     """Say that a provider class has no tako_chat, and where it was looked for."""
-    places = " or ".join(dict.fromkeys(hooks_module_names(cls)))
-    return f"no plugin implements tako_chat for {cls.__name__}; a provider's hooks are expected in {places}"
+    modules = " or ".join(dict.fromkeys(hooks_module_names(cls)))
+    return f"no plugin implements tako_chat for {cls.__name__}; a provider's hooks are expected in {modules}"
 
 
 @hookimpl(tryfirst=True)
 def tako_stream(provider: Provider) -> Stream | None:
     """If the model can't stream, answer by one call of chat, whatever else is there."""
-    return None if provider.capabilities.supports_streaming else _through_chat(provider)
+    return None if provider.capabilities.supports_streaming else _stream_from_chat(provider)
 
 
 @hookimpl(specname="tako_stream", trylast=True)
 def stream_by_chat(provider: Provider) -> Stream:
     """If nobody implements it, answer by one call of chat."""
-    return _through_chat(provider)
+    return _stream_from_chat(provider)
 
 
-def _through_chat(provider: Provider) -> Stream:
+def _stream_from_chat(provider: Provider) -> Stream:
     """Make a stream of the provider's own chat; the wrappers of streams go around it, those of chat don't."""
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:

@@ -34,9 +34,9 @@ MEDIA = {
     "video": ("supports_video", notices.MODEL_LACKS_VIDEO, "the request has a video, and {} can't see videos"),
 }
 """By the kind of a part: the capability that it needs. Text is for every model."""
-AHEAD = timedelta(days=60)
+NOTICE_PERIOD = timedelta(days=60)
 """How long before a model is turned off that is noted."""
-SAID = ("given", "plugin", "http")
+EXPLICIT_ORIGINS = ("given", "plugin", "http")
 """Beginnings of the origins of what someone said of this very server."""
 
 
@@ -46,8 +46,8 @@ def tako_chat(provider: Provider) -> Around[Chat]:
     inner = yield
 
     def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
-        lacks = problems(provider, request)
-        return _noting_chat(inner, request, lacks) if lacks else inner(request)
+        missing = capability_notices(provider, request)
+        return _chat_with_notices(inner, request, missing) if missing else inner(request)
 
     return chat
 
@@ -58,13 +58,13 @@ def tako_stream(provider: Provider) -> Around[Stream]:
     inner = yield
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        lacks = problems(provider, request)
-        return _noting_stream(inner, request, lacks) if lacks else inner(request)
+        missing = capability_notices(provider, request)
+        return _stream_with_notices(inner, request, missing) if missing else inner(request)
 
     return stream
 
 
-def retiring(provider: Provider, request: ChatRequest, known: Capabilities) -> list[Notice]:
+def retirement_notices(provider: Provider, request: ChatRequest, capabilities: Capabilities) -> list[Notice]:
     """Return a notice that the model is turned off soon, if that holds for this server.
 
     Days that a table knows are the vendor's own: another server may have the model for longer.
@@ -72,86 +72,93 @@ def retiring(provider: Provider, request: ChatRequest, known: Capabilities) -> l
     if request.model not in (None, provider.model):
         return []
     origin = provider.capability_origins().get("retires", "")
-    if not provider.at_vendor and not origin.startswith(SAID):
+    if not provider.at_vendor and not origin.startswith(EXPLICIT_ORIGINS):
         return []
-    return [Notice(notices.MODEL_RETIRES, f"{provider.id} {life_of(known)} ({origin})", "", provider.name)]
+    return [
+        Notice(
+            notices.MODEL_RETIRES, f"{provider.id} {describe_retirement(capabilities)} ({origin})", "", provider.name
+        )
+    ]
 
 
 def is_near(day: date) -> bool:
     """Whether a day is within ``AHEAD``, or past."""
-    return day - date.today() <= AHEAD  # noqa: DTZ011 - vendors name a day, and no zone of time
+    return day - date.today() <= NOTICE_PERIOD  # noqa: DTZ011 - vendors name a day, and no zone of time
 
 
-def life_of(known: Capabilities) -> str:
+def describe_retirement(capabilities: Capabilities) -> str:
     """Say when a model is turned off, and what to use instead."""
-    past = known.retires is not None and known.retires < date.today()  # noqa: DTZ011 - vendors name a day, and no zone
-    instead = f"; use {known.replacement}" if known.replacement else ""
-    return f"{'was retired' if past else 'retires'} on {known.retires}{instead}"
+    is_past = capabilities.retires is not None and capabilities.retires < date.today()  # noqa: DTZ011 - vendors name a day, and no zone
+    instead = f"; use {capabilities.replacement}" if capabilities.replacement else ""
+    return f"{'was retired' if is_past else 'retires'} on {capabilities.retires}{instead}"
 
 
-def problems(provider: Provider, request: ChatRequest) -> list[Notice]:
+def capability_notices(provider: Provider, request: ChatRequest) -> list[Notice]:
     """List what the request needs and the model is known not to have, and that it ends soon.
 
     What is only assumed of a model isn't known.
 
     Raises UnsupportedError where the request is strict. Nothing is known of another model than the provider's own.
     """
-    known = provider.capabilities
-    soon = known.retires is not None and is_near(known.retires)
-    ending = retiring(provider, request, known) if soon else []
-    lacks: list[tuple[str, str, str, str]] = []
-    if request.tools and not known.supports_tools:
-        lacks.append(
+    capabilities = provider.capabilities
+    retires_soon = capabilities.retires is not None and is_near(capabilities.retires)
+    retirement = retirement_notices(provider, request, capabilities) if retires_soon else []
+    missing: list[tuple[str, str, str, str]] = []
+    if request.tools and not capabilities.supports_tools:
+        missing.append(
             ("supports_tools", notices.MODEL_LACKS_TOOLS, "tools", "the request has tools, and {} can't call tools")
         )
-    if request.response_format is not None and not known.supports_json_mode:
+    if request.response_format is not None and not capabilities.supports_json_mode:
         text = "the request wants JSON, and {} has no JSON mode"
-        lacks.append(("supports_json_mode", notices.MODEL_LACKS_JSON_MODE, "response_format", text))
-    for kind, path in _media(request).items():
+        missing.append(("supports_json_mode", notices.MODEL_LACKS_JSON_MODE, "response_format", text))
+    for kind, path in _media_paths(request).items():
         field, code, text = MEDIA[kind]
-        if not getattr(known, field):
-            lacks.append((field, code, path, text))
-    if not lacks or request.model not in (None, provider.model):
-        return ending
+        if not getattr(capabilities, field):
+            missing.append((field, code, path, text))
+    if not missing or request.model not in (None, provider.model):
+        return retirement
     origins = provider.capability_origins()
-    found = [
+    missing_notices = [
         Notice(code, f"{text.format(provider.id)} ({origins[field]})", path, provider.name)
-        for field, code, path, text in lacks
+        for field, code, path, text in missing
         if field in origins
     ]
-    if request.strict and found:
-        lost = "; ".join(f"{notice.path}: {notice.message}" for notice in found)
+    if request.strict and missing_notices:
+        losses = "; ".join(f"{notice.path}: {notice.message}" for notice in missing_notices)
         raise UnsupportedError(
-            f"{provider.id} can't do everything that this strict request asks for: {lost}", notices=tuple(found)
+            f"{provider.id} can't do everything that this strict request asks for: {losses}",
+            notices=tuple(missing_notices),
         )
-    return [*found, *ending]
+    return [*missing_notices, *retirement]
 
 
-def _media(request: ChatRequest) -> dict[str, str]:
+def _media_paths(request: ChatRequest) -> dict[str, str]:
     """Return where the first image, document, audio and video are, as far as there are any."""
-    places: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for i, message in enumerate(request.messages):
         if not isinstance(message.content, str):
             for j, part in enumerate(message.content):
-                inside: Any = part.result if isinstance(part, ToolResultPart) else part
-                for one in as_array(inside) or (inside,):
+                content: Any = part.result if isinstance(part, ToolResultPart) else part
+                for one in as_array(content) or (content,):
                     if (kind := media_kind(one)) in MEDIA:
-                        places.setdefault(kind, f"messages[{i}].content[{j}]")
-    return places
+                        paths.setdefault(kind, f"messages[{i}].content[{j}]")
+    return paths
 
 
-def _joined(lacks: list[Notice], said: list[Notice]) -> list[Notice]:
+def _join_notices(missing: list[Notice], notices_of_reply: list[Notice]) -> list[Notice]:
     """Put the notices together; what the encoding has noted at the same place needs no second word."""
-    places = {notice.path for notice in said}
-    return [*(notice for notice in lacks if notice.path not in places), *said]
+    paths = {notice.path for notice in notices_of_reply}
+    return [*(notice for notice in missing if notice.path not in paths), *notices_of_reply]
 
 
-async def _noting_chat(inner: Chat, request: ChatRequest, lacks: list[Notice]) -> ChatResponse:
+async def _chat_with_notices(inner: Chat, request: ChatRequest, missing: list[Notice]) -> ChatResponse:
     response = await inner(request)
-    return replace(response, notices=_joined(lacks, response.notices))
+    return replace(response, notices=_join_notices(missing, response.notices))
 
 
-async def _noting_stream(inner: Stream, request: ChatRequest, lacks: list[Notice]) -> AsyncGenerator[Chunk, None]:
+async def _stream_with_notices(
+    inner: Stream, request: ChatRequest, missing: list[Notice]
+) -> AsyncGenerator[Chunk, None]:
     async with aclosing(inner(request)) as chunks:
         async for chunk in chunks:
-            yield replace(chunk, notices=_joined(lacks, chunk.notices)) if chunk.kind == "end" else chunk
+            yield replace(chunk, notices=_join_notices(missing, chunk.notices)) if chunk.kind == "end" else chunk

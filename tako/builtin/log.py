@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 VARIABLE = "TAKO_LOG"
 LEVELS = ("debug", "info", "warning", "error")
-LONGEST = 500
+MAX_TEXT_LENGTH = 500
 """Characters of one text that are shown: of a prompt all that matters, of an image's base64 its beginning."""
 LOG = logging.getLogger("tako")
 LOG.addHandler(logging.NullHandler())
 
 
-def read_level() -> None:
+def configure_from_environment() -> None:
     """Write to stderr what TAKO_LOG names, if it's set."""
     level = os.environ.get(VARIABLE, "").lower()
     if level in LEVELS:
@@ -47,7 +47,7 @@ def read_level() -> None:
         warnings.warn(f"tako: {VARIABLE}={level!r} isn't a level; it's one of {', '.join(LEVELS)}", stacklevel=2)
 
 
-read_level()
+configure_from_environment()
 
 
 @hookimpl(wrapper=True)
@@ -57,7 +57,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
     def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
         is_logged = LOG.isEnabledFor(logging.DEBUG) and COUNT.get() is None
-        return _logged(provider, inner, request) if is_logged else inner(request)
+        return _logged_chat(provider, inner, request) if is_logged else inner(request)
 
     return chat
 
@@ -73,7 +73,7 @@ def tako_stream(provider: Provider) -> Around[Stream]:
     return stream
 
 
-async def _logged(provider: Provider, inner: Chat, request: ChatRequest) -> ChatResponse:
+async def _logged_chat(provider: Provider, inner: Chat, request: ChatRequest) -> ChatResponse:
     attempt = _Attempt(provider, "chat", request)
     try:
         response = await inner(request)
@@ -86,13 +86,13 @@ async def _logged(provider: Provider, inner: Chat, request: ChatRequest) -> Chat
 
 async def _logged_stream(provider: Provider, inner: Stream, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
     attempt = _Attempt(provider, "stream", request)
-    passed: list[Chunk] = []
+    received: list[Chunk] = []
     try:
         async with aclosing(inner(request)) as chunks:
             async for chunk in chunks:
-                passed.append(chunk)
+                received.append(chunk)
                 if chunk.kind == "end":
-                    attempt.answered(passed)
+                    attempt.answered(received)
                 yield chunk
     except BaseException as error:
         attempt.failed(error)
@@ -102,27 +102,27 @@ async def _logged_stream(provider: Provider, inner: Stream, request: ChatRequest
 class _Attempt:
     """One attempt, and how long it takes."""
 
-    def __init__(self, provider: Provider, way: str, request: ChatRequest) -> None:
-        self._who = f"{provider.label} {way}"
+    def __init__(self, provider: Provider, method: str, request: ChatRequest) -> None:
+        self._label = f"{provider.label} {method}"
         self._provider = provider
-        self._began = monotonic()
-        given = {name: value for name, value in _plain(request).items() if value not in (None, [], {}, "", False)}
-        self._say("%s request %s", given)
+        self._started_at = monotonic()
+        fields = {name: value for name, value in _plain(request).items() if value not in (None, [], {}, "", False)}
+        self._log("%s request %s", fields)
 
     def answered(self, reply: ChatResponse | list[Chunk]) -> None:
         """Log a reply, or the chunks of one."""
         shown = _plain(fold(reply) if isinstance(reply, list) else reply)
         del shown["raw"]
-        self._say("%s reply after {} %s", shown)
+        self._log("%s reply after {} %s", shown)
 
     def failed(self, error: BaseException) -> None:
         """Log a failure; its text has no secrets."""
-        self._say("%s failed after {} %s", f"{type(error).__name__}: {error}")
+        self._log("%s failed after {} %s", f"{type(error).__name__}: {error}")
 
-    def _say(self, text: str, what: Any) -> None:
-        shown = what if isinstance(what, str) else msgspec.json.encode(without_secrets(what), enc_hook=repr).decode()
+    def _log(self, text: str, value: Any) -> None:
+        shown = value if isinstance(value, str) else msgspec.json.encode(without_secrets(value), enc_hook=repr).decode()
         hide = getattr(self._provider, "hide", str)
-        LOG.debug(text.format(f"{monotonic() - self._began:.2f} s"), self._who, hide(shown))
+        LOG.debug(text.format(f"{monotonic() - self._started_at:.2f} s"), self._label, hide(shown))
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -132,8 +132,8 @@ def _plain(value: Any) -> dict[str, Any]:
 
 
 def _cut(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > LONGEST:
-        return f"{value[:LONGEST]}… ({len(value)} characters)"
+    if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
+        return f"{value[:MAX_TEXT_LENGTH]}… ({len(value)} characters)"
     if isinstance(value, dict):
         return {key: _cut(one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType] - of Any
     if isinstance(value, list):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tako.types import ChatRequest, Chunk
 
 FIRST_WAIT = 0.2
-LONGEST_WAIT = 20.0
-LONGEST_RETRY_AFTER = 60.0
+MAX_WAIT = 20.0
+MAX_RETRY_AFTER = 60.0
 """Seconds. A vendor that asks for a longer pause than this gets none: the error is raised at once."""
 
 T = TypeVar("T")
@@ -38,15 +38,15 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
     async def chat(request: ChatRequest) -> ChatResponse:
         if provider.idempotency_header is not None:
-            request = _keyed(request, provider.idempotency_header)
-        outer, here = ACTIVE_CALL.get(), ActiveCall(provider, "chat")
-        ACTIVE_CALL.set(here)  # as `entering` does, which would cost every call twice as much
+            request = _with_idempotency_key(request, provider.idempotency_header)
+        outer, call = ACTIVE_CALL.get(), ActiveCall(provider, "chat")
+        ACTIVE_CALL.set(call)  # as `entering` does, which would cost every call twice as much
         try:
             response = await call_chat(inner, request)
         except ProviderError as error:
             response = await repeat(lambda: call_chat(inner, request), provider, error)
         finally:
-            here.provider = None
+            call.provider = None
             ACTIVE_CALL.set(outer)
         checked = response if response.__class__ is ChatResponse else check_response(response)
         return add_provider_and_cost(checked, provider, request)
@@ -70,7 +70,7 @@ def tako_stream(provider: Provider) -> Around[Stream]:
                 error.retryable = True  # the connection broke, and nothing has been delivered
             raise
 
-    async def retried(request: ChatRequest) -> tuple[AsyncGenerator[Chunk, None], Chunk | None]:
+    async def begin_with_retries(request: ChatRequest) -> tuple[AsyncGenerator[Chunk, None], Chunk | None]:
         try:
             return await begin(request)
         except ProviderError as error:
@@ -81,13 +81,13 @@ def tako_stream(provider: Provider) -> Around[Stream]:
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         if provider.idempotency_header is not None:
-            request = _keyed(request, provider.idempotency_header)
-        return checked_chunks(partial(retried, request), provider, request, blame, is_own=True)
+            request = _with_idempotency_key(request, provider.idempotency_header)
+        return checked_chunks(partial(begin_with_retries, request), provider, request, blame, is_own=True)
 
     return stream
 
 
-def _keyed(request: ChatRequest, name: str) -> ChatRequest:
+def _with_idempotency_key(request: ChatRequest, name: str) -> ChatRequest:
     """Give a request the key that all of its attempts have, in the header of that name, unless it has one."""
     if name.lower() in map(str.lower, request.headers):
         return request
@@ -98,27 +98,27 @@ async def repeat(
     call: Callable[[], Awaitable[T]],
     provider: Provider,
     failure: ProviderError,
-    passing: tuple[type[ProviderError], ...] = (ProviderError,),
+    retryable: tuple[type[ProviderError], ...] = (ProviderError,),
 ) -> T:
     """Call again after a failure, as often as the provider allows; stamina is set up only when something failed.
 
     ``passing``: the errors after which another call may be made, if they are retryable.
     """
 
-    def pause(error: Exception) -> bool | float:
-        return isinstance(error, passing) and _pause(error)
+    def delay(error: Exception) -> bool | float:
+        return isinstance(error, retryable) and _retry_delay(error)
 
-    if provider.max_retries <= 0 or pause(failure) is False:
+    if provider.max_retries <= 0 or delay(failure) is False:
         raise failure
     import stamina
 
-    _quiet()
+    _silence_stamina()
     async for attempt in stamina.retry_context(
-        on=pause,
+        on=delay,
         attempts=provider.max_retries + 1,
         timeout=None,
         wait_initial=FIRST_WAIT,
-        wait_max=LONGEST_WAIT,
+        wait_max=MAX_WAIT,
         wait_jitter=FIRST_WAIT,
     ):
         with attempt:
@@ -129,19 +129,19 @@ async def repeat(
 
 
 @cache
-def _quiet() -> None:
+def _silence_stamina() -> None:
     """Keep stamina's log records from stderr in programs that configure no logging; the others still get them."""
     logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
-def _pause(error: Exception) -> bool | float:
+def _retry_delay(error: Exception) -> bool | float:
     """Say whether to call again: False, True (after stamina's own wait), or the seconds that the vendor asked for."""
     if not isinstance(error, ProviderError) or not error.retryable:
         return False
     seconds = error.retry_after
     if seconds is None:
         return True
-    return seconds if seconds <= LONGEST_RETRY_AFTER and not _is_too_late(seconds) else False
+    return seconds if seconds <= MAX_RETRY_AFTER and not _is_too_late(seconds) else False
 
 
 def _is_too_late(seconds: float) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako.cli.arguments import UsageError
 from tako.cli.run import print_to_stderr
-from tako.media import kind_of, plain_type, suffix_of
+from tako.media import canonical_type, kind_of, suffix_of
 from tako.parts import ContentPart, FileIdPart, FilePart, FileUrlPart, ImagePart, ImageUrlPart
 
 if TYPE_CHECKING:
@@ -94,5 +94,5 @@ def _write_audio(part: ImagePart | FilePart, path: Path) -> Path:
 
 
 def _name(part: Any) -> str:
-    kind = kind_of(plain_type(part.mime))
+    kind = kind_of(canonical_type(part.mime))
     return NAMES.get(kind, kind)

@@ -38,7 +38,7 @@ def run(options: Namespace) -> int:
         resumption = _resume(options, stack)
         choice, template = _choose(options)
         prompt = fill_template(
-            options, template, read_prompt(options.prompt, needed=template is None or template.wants_input)
+            options, template, read_prompt(options.prompt, needed=template is None or template.needs_input)
         )
         recorder = resumption.recorder(choice.id, options)
         session = _session(options, choice, recorder)

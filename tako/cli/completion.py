@@ -92,9 +92,9 @@ def _values(argument: Any) -> list[str]:
     if argument.dest in ("resumed", "id", "ids"):
         return _conversations()
     if argument.dest == "template":
-        from tako.presets import own_templates
+        from tako.presets import user_templates
 
-        return list(own_templates())
+        return list(user_templates())
     return []
 
 

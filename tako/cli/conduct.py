@@ -17,7 +17,7 @@ from tako.cli.prompt import read_prompt
 from tako.cli.run import print_to_stderr
 from tako.cli.screen import FRAMES, Screen, is_terminal, printable
 from tako.conductor.events import Planned, WorkerDelta, WorkerEnded, WorkerStarted
-from tako.config import missing
+from tako.config import missing_message
 from tako.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def run(options: Namespace) -> int:
         raise UsageError('the task is missing: tako conduct "your task", or pipe it in')
     config = read_configuration(options.config)
     if config is None:
-        raise ConfigurationError(missing())
+        raise ConfigurationError(missing_message())
     conductor = config.conductor()
     announce(config, options.config)
     result = asyncio.run(_watch(conductor, prompt))

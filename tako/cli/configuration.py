@@ -20,10 +20,10 @@ def read_configuration(path: str | None, *, needed: bool = True) -> Config | Non
     have ``[plugins]``.
     """
     from tako.cli.keychain import export_keys
-    from tako.config import Found, RulesError, find_config, use_plugins
+    from tako.config import FoundConfig, RulesError, find_config, use_plugins
 
     export_keys()
-    lookup = Found()
+    lookup = FoundConfig()
     try:
         lookup = find_config(path)
     except ConfigurationError as error:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tako.builtin.guard import is_near, life_of
+from tako.builtin.guard import describe_retirement, is_near
 from tako.capabilities import Capabilities
 from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, read_configuration, table_of
@@ -136,7 +136,7 @@ async def _examine(subject: Subject) -> dict[str, Any]:
         return row
     capabilities = provider.capabilities if subject.model else Capabilities()
     if capabilities.retires is not None and provider.at_vendor and is_near(capabilities.retires):
-        row["warning"] = f"the model {life_of(capabilities)}"
+        row["warning"] = f"the model {describe_retirement(capabilities)}"
     row["key"] = "present" if getattr(provider, "secrets", ()) else "not needed"
     address = next((value for name in ENDPOINTS if isinstance(value := getattr(provider, name, None), str)), "")
     if hasattr(provider, "find_credentials"):

@@ -40,7 +40,7 @@ def find_object(named: Named, label: str, kind: str) -> Any:
     """Return the object that ``module:name`` or ``file.py:name`` names. Raises ConfigurationError."""
     path, _, name = named.text.rpartition(":")
     if not path.endswith(SOURCE) or not named.allows_files:
-        return load(named.text, named.folders, label=label, what=kind)
+        return load(named.text, named.folders, label=label, kind=kind)
     module = _module_of(named, path, label)
     try:
         return getattr(module, name)

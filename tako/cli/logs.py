@@ -17,7 +17,7 @@ from tako.cli.run import FAILED, print_to_stderr
 from tako.cli.screen import Screen, printable
 from tako.cli.session import print_json
 from tako.cli.table import show
-from tako.conversation import VERSION, History
+from tako.conversation import HISTORY_VERSION, History
 from tako.errors import ConfigurationError
 from tako.json_values import as_array
 
@@ -132,7 +132,7 @@ def _search(log: Log, options: Namespace) -> int:
 def _export(log: Log, options: Namespace) -> int:
     for id in [log.find(one) for one in options.ids] or log.ids():
         start = log.start(id)
-        history = History(VERSION, read_back(log.turns(id)), start.system)
+        history = History(HISTORY_VERSION, read_back(log.turns(id)), start.system)
         line = {"id": id, "model": start.model, **msgspec.to_builtins(history)}
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
     return 0

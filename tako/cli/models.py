@@ -16,7 +16,7 @@ from tako.discovery import find_provider
 from tako.errors import ConfigurationError, PluginError
 from tako.hooks import PLUGINS, UnknownProviderError, get_provider
 from tako.names import unknown_provider
-from tako.options import TABLES, fit
+from tako.options import TABLES, fit_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
@@ -169,7 +169,7 @@ def read_options(id: str, options: list[str]) -> dict[str, Any]:
             if not isinstance(values[key], (dict, bool)):
                 raise UsageError(f"the option {key} is a JSON object of its fields, as in -o '{key}={{…}}'")
             try:
-                values[key] = fit(values[key], key, Any)
+                values[key] = fit_value(values[key], key, Any)
             except ValueError as error:
                 raise UsageError(f"the option {key}{error}") from None
     return values

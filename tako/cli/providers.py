@@ -6,7 +6,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from tako.builtin.defaults import no_chat
+from tako.builtin.defaults import missing_chat_message
 from tako.cli.configuration import announce_rules, read_configuration
 from tako.cli.run import FAILED, print_to_stderr
 from tako.cli.table import NO_PROVIDERS, show
@@ -58,7 +58,7 @@ def state(entry: Entry) -> tuple[str, str]:
     except PluginError as error:
         cause = error.__cause__
         return "broken", one_line(cause) if cause is not None else str(error)
-    return ("ok", "") if answers else ("broken", no_chat(cls))
+    return ("ok", "") if answers else ("broken", missing_chat_message(cls))
 
 
 def _provider(entry: Entry) -> dict[str, Any]:

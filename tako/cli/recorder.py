@@ -18,12 +18,12 @@ from msgspec.structs import replace
 
 from tako.cli.log import Log, LoggedTurn, Start
 from tako.cli.run import print_to_stderr
-from tako.environment import MARK
+from tako.environment import PREFIX
 from tako.errors import TakoError
 from tako.fold import fold
 from tako.hooks import hookimpl, register
 from tako.json_values import as_array, as_object
-from tako.options import find_secret, hide_in_addresses
+from tako.options import find_secret, hide_secrets_in_urls
 from tako.parts import FilePart, ImagePart, Part
 from tako.state import Origin
 from tako.translator import PartContext, Translator
@@ -311,5 +311,5 @@ def _keys() -> list[tuple[str, str]]:
 def _without_keys(text: str, keys: Iterable[tuple[str, str]]) -> str:
     """Replace keys with the names of their variables, and texts that look like keys with asterisks."""
     for name, value in keys:
-        text = text.replace(value, f"{MARK}{name}")
-    return _KEY.sub("***", hide_in_addresses(text))
+        text = text.replace(value, f"{PREFIX}{name}")
+    return _KEY.sub("***", hide_secrets_in_urls(text))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tako.cli.arguments import UsageError
 from tako.errors import ConfigurationError
 from tako.names import did_you_mean
-from tako.presets import SUFFIXES, Preset, Template, own_templates, template_file, template_folder
+from tako.presets import SUFFIXES, Preset, Template, template_file, template_folder, user_templates
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -46,7 +46,7 @@ def find_template(name: str | None, config: Config | None) -> Template | None:
         return template_file(path, template_name)
     if config is not None and template_name in config.templates:
         return Template(template_name, config.templates[template_name], config.path, Path(config.path).parent)
-    own_paths = own_templates()
+    own_paths = user_templates()
     if template_name in own_paths:
         return template_file(own_paths[template_name], template_name)
     known_names = [*(config.templates if config is not None else ()), *own_paths]
@@ -78,7 +78,7 @@ def fill_template(options: Namespace, template: Template | None, prompt: str | N
         if parameters:
             raise UsageError("-p needs a template: pass -t NAME")
         return prompt
-    if prompt is None and template.wants_input:
+    if prompt is None and template.needs_input:
         return None
     return template.fill(prompt or "", parameters)
 

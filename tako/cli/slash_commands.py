@@ -16,7 +16,7 @@ from tako.cli.model_ids import model_ids
 from tako.cli.models import choose
 from tako.cli.run import print_to_stderr
 from tako.cli.session import usage_text
-from tako.conversation import VERSION, History
+from tako.conversation import HISTORY_VERSION, History
 from tako.errors import ConfigurationError, PluginError
 from tako.types import Usage
 
@@ -113,7 +113,7 @@ class Commands:
         messages = [*session.earlier_messages, *(message for turn in session.turns for message in turn.messages)]
         path = Path(os.path.expanduser(argument)) if argument else _free_name()  # noqa: PTH111 - Path's raises where ~ is nobody's
         path = path if path.suffix == ".json" else path.with_name(f"{path.name}.json")
-        data = msgspec.json.encode(History(VERSION, messages, session.system))
+        data = msgspec.json.encode(History(HISTORY_VERSION, messages, session.system))
         try:
             with path.open("xb") as file:
                 file.write(msgspec.json.format(data, indent=2))

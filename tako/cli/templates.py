@@ -18,7 +18,7 @@ from tako.cli.session import print_json
 from tako.cli.settings import find_template
 from tako.cli.table import show
 from tako.errors import ConfigurationError
-from tako.presets import Preset, Template, own_templates, template_file, template_folder
+from tako.presets import Preset, Template, template_file, template_folder, user_templates
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -124,7 +124,7 @@ def _all(config: Config | None) -> Iterator[Template]:
         template = find_template(name, config)
         assert template is not None
         yield template
-    for name, path in own_templates().items():
+    for name, path in user_templates().items():
         if config is None or name not in config.templates:
             try:
                 yield template_file(path, name)

@@ -49,14 +49,14 @@ def run(options: Namespace) -> int:
             hint = "" if is_terminal(sys.stdin) else "; without a terminal, use tako trust --yes"
             _report(path, f"{path} isn't trusted{hint}", trusted=False, options=options)
             return FAILED
-    trust.remember(path, reviewed.sha256, reviewed.beside.hashes)
+    trust.remember(path, reviewed.sha256, reviewed.files.hashes)
     return _report(path, f"{path} is trusted as it is now", trusted=True, options=options)
 
 
 def _report(path: Path, text: str, *, trusted: bool, options: Namespace) -> int:
     """Print the result for a file."""
     if options.json:
-        print_json({"file": str(trust.place_of(path)), "trusted": trusted})
+        print_json({"file": str(trust.canonical_path(path)), "trusted": trusted})
     else:
         print_to_stderr(f"tako: {text}")
     return 0
@@ -86,7 +86,7 @@ def _state(record: trust.Record) -> str:
         reviewed = review(Path(record.path))
     except ConfigurationError:
         return "gone or broken"
-    is_same = (reviewed.sha256, reviewed.beside.hashes) == (record.sha256, record.beside)
+    is_same = (reviewed.sha256, reviewed.files.hashes) == (record.sha256, record.beside)
     return "trusted" if is_same else "changed since, so it isn't used"
 
 
@@ -102,7 +102,7 @@ def _confirm() -> bool:
 
 def _show(path: Path, reviewed: Review) -> None:
     """Print what a file does: its providers, where they send requests, which variables they read, and what it runs."""
-    print_to_stderr(str(trust.place_of(path)))
+    print_to_stderr(str(trust.canonical_path(path)))
     for name, table in reviewed.config.providers.items():
         _print_line(f"[aliases] {name} {table.id}" if table.alias else f"[providers.{name}] {table.id}")
         for fact in _facts(table.options):
@@ -120,7 +120,7 @@ def _show(path: Path, reviewed: Review) -> None:
         _print_line(f"default {reviewed.config.default}")
     if reviewed.config.conductor_table is not None:
         _print_line(f"[conductor] {', '.join(reviewed.config.conductor_table.workers)}")
-    for name in sorted(reviewed.beside.hashes):
+    for name in sorted(reviewed.files.hashes):
         _print_line(f"runs or reads {name}")
     _print_line("It can run code as you, and send your keys and prompts to any address.")
 

@@ -10,7 +10,7 @@ from tako.conductor.events import COORDINATOR, Event, RunResult
 from tako.conductor.run import Run
 from tako.errors import ConfigurationError, TakoError, kind_of, short_repr
 from tako.form_hints import wrong_form
-from tako.keywords import as_given
+from tako.keywords import apply_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -105,13 +105,15 @@ class Conductor:
 
         Nothing is sent before you read the first event.
         """
-        return RunStream(Run(self, as_given(prompt, options, {}, "Conductor")))
+        return RunStream(Run(self, apply_options(prompt, options, {}, "Conductor")))
 
     async def aclose(self) -> None:
         """Close the connections of all providers."""
         async with AsyncExitStack() as stack:  # one that fails keeps none of the others from closing
             for provider in {
-                id(it): it for it in (*self.workers.values(), self.coordinator) if it is not None
+                id(provider): provider
+                for provider in (*self.workers.values(), self.coordinator)
+                if provider is not None
             }.values():
                 stack.push_async_callback(provider.aclose)
 
@@ -178,6 +180,6 @@ def _check_members(workers: Mapping[str, Provider], coordinator: Provider | None
     members = {f"the worker {role!r}": provider for role, provider in workers.items()}
     if coordinator is not None:
         members["the coordinator"] = coordinator
-    for who, provider in members.items():
+    for member, provider in members.items():
         if not hasattr(provider, "chat"):
-            raise ConfigurationError(f"Conductor: {who} is {kind_of(provider)}, not a Provider")
+            raise ConfigurationError(f"Conductor: {member} is {kind_of(provider)}, not a Provider")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-class Detached:
+class BackgroundTask:
     """One function, begun at once; whoever makes one calls ``stop``, whatever happens."""
 
     def __init__(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tako.conductor.events import WorkerResult
     from tako.types import Tool, VendorTool
 
-TRIES = 32
+MAX_BRACES = 32
 """Braces at which the object of a plan may begin; prose has some of its own."""
 _DECODER = json.JSONDecoder()
 
@@ -90,14 +90,14 @@ def read_next(text: str, roles: Collection[str], tools: Collection[str]) -> Plan
 
 def _find_object(text: str) -> Any:
     """Find the first object that has workers, else the first one; raises MalformedPlanError where there is none."""
-    first: Any = None
+    first_object: Any = None
     problem = "it has no JSON object in it"
     start = text.find("{")
-    for _ in range(TRIES):
+    for _ in range(MAX_BRACES):
         if start < 0:
             break
         try:
-            found, end = _DECODER.raw_decode(text, start)
+            value, end = _DECODER.raw_decode(text, start)
         except json.JSONDecodeError as error:
             problem = problem if "no JSON object" not in problem else f"its JSON is broken: {error}"
             end = start + 1
@@ -106,25 +106,25 @@ def _find_object(text: str) -> Any:
         except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
             raise MalformedPlanError("its JSON has a number of too many digits") from None
         else:
-            first = found if first is None else first
-            if "workers" in found:
-                return found
+            first_object = value if first_object is None else first_object
+            if "workers" in value:
+                return value
         start = text.find("{", end)
-    if first is None:
+    if first_object is None:
         raise MalformedPlanError(problem)
-    return first
+    return first_object
 
 
 def instructions(roles: Collection[str], tools: Collection[Tool | VendorTool], system: str | None) -> str:
     """Say what a coordinator is to do."""
-    known = [f"- {tool.name}: {tool.description}" if tool.description else f"- {tool.name}" for tool in tools]
-    handed = ', "tools": ["<tool>"]' if tools else ""
+    tool_lines = [f"- {tool.name}: {tool.description}" if tool.description else f"- {tool.name}" for tool in tools]
+    tools_field = ', "tools": ["<tool>"]' if tools else ""
     lines = [
         "You coordinate workers that cannot see this conversation. Split the user's task among them.",
         f"The workers are: {', '.join(roles)}.",
-        *(["Tools that you may hand them:", *known] if known else []),
+        *(["Tools that you may hand them:", *tool_lines] if tool_lines else []),
         "Answer with one JSON object and nothing else:",
-        f'{{"workers": [{{"name": "<worker>", "task": "<all that it needs to know>"{handed}}}],',
+        f'{{"workers": [{{"name": "<worker>", "task": "<all that it needs to know>"{tools_field}}}],',
         ' "join_strategy": "all" or "any", "next_step": "summarise" or "halt"}',
         'join_strategy: wait for all workers, or for the first that succeeds. next_step: "summarise" brings their',
         'results back to you; "halt" makes them the answer.',
@@ -133,23 +133,25 @@ def instructions(roles: Collection[str], tools: Collection[Tool | VendorTool], s
     return "\n".join(line for line in lines if line)
 
 
-def feedback(problem: MalformedPlanError, *, answered: bool) -> str:
+def feedback(problem: MalformedPlanError, *, may_answer: bool) -> str:
     """Say what was wrong with a plan; once there are results the coordinator may also answer."""
-    or_answer = ", or with the answer to the user's task in plain text" if answered else " and nothing else"
+    or_answer = ", or with the answer to the user's task in plain text" if may_answer else " and nothing else"
     return f"That isn't a plan: {problem}. Answer with the JSON object of the plan{or_answer}."
 
 
 def report(results: list[WorkerResult], *, last: bool) -> str:
     """Hand the workers' results to the coordinator."""
-    told = [
-        f"<result worker={json.dumps(result.role)} state={json.dumps(result.state)}>\n{_told(result)}\n</result>"
+    sections = [
+        f"<result worker={json.dumps(result.role)} state={json.dumps(result.state)}>\n{_describe(result)}\n</result>"
         for result in results
     ]
-    more = "" if last else " If more work is needed, answer with another plan instead."
-    return "\n".join([*told, f"These are the workers' results. Answer the user's task with them, in plain text.{more}"])
+    hint = "" if last else " If more work is needed, answer with another plan instead."
+    return "\n".join(
+        [*sections, f"These are the workers' results. Answer the user's task with them, in plain text.{hint}"]
+    )
 
 
-def _told(result: WorkerResult) -> str:
+def _describe(result: WorkerResult) -> str:
     """Say what came of one task: text and calls, or the error and what had come before it."""
     if result.response is None:
         so_far = f"Its answer so far: {result.partial}" if result.partial else ""

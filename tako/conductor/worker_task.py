@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tako.types import ChatRequest, ChatResponse
 
 
-class Work:
+class WorkerTask:
     """Asks a worker and tells of it; ``result`` is what came of it, at any time.
 
     ``request`` makes what the worker is asked, ``place`` is the step and the place in its plan, ``limit`` in seconds.
@@ -39,14 +39,14 @@ class Work:
     ) -> None:
         self.worker = worker
         self.assignment = assignment
-        self.open = False
+        self.is_open = False
         self.exit: BaseException | None = None
         """What ends the program, where the worker raised that."""
         self._request = request
         self._send = send
         self._step, self._index = place
         self._limit = limit
-        self._began = self._ended = 0.0
+        self._started_at = self._ended_at = 0.0
         self._texts: list[str] = []
         self._response: ChatResponse | None = None
         self._error: TakoError | None = None
@@ -54,7 +54,7 @@ class Work:
     @property
     def result(self) -> WorkerResult:
         """What came of it so far."""
-        seconds = max(0.0, self._ended - self._began)
+        seconds = max(0.0, self._ended_at - self._started_at)
         name, task = self.assignment.name, self.assignment.task
         if self._response is not None:  # whatever befell it afterwards: it was paid for
             return WorkerResult(name, task, self._response, None, seconds)
@@ -64,8 +64,8 @@ class Work:
         """Have the task done within its time; an error is a result, too."""
         with anyio.CancelScope(shield=True):  # every start has its end
             await self._send.send(WorkerStarted(self._step, self._index, self.assignment.name, self.assignment.task))
-        self.open = True
-        self._began = self._ended = anyio.current_time()
+        self.is_open = True
+        self._started_at = self._ended_at = anyio.current_time()
         try:
             with anyio.move_on_after(self._limit) as scope:
                 await self._ask(scope)
@@ -74,22 +74,22 @@ class Work:
         except asyncio.CancelledError as error:
             if _is_cancelled():
                 raise
-            self._fail(error)  # it waited for something that somebody else has cancelled
+            self._set_failure(error)  # it waited for something that somebody else has cancelled
         except (SystemExit, KeyboardInterrupt) as error:
             self.exit = error
         except Exception as error:  # noqa: BLE001 - one worker's mistake is not the end of the others
-            self._fail(error)
+            self._set_failure(error)
         else:
             if self._response is None:
                 text = f"the worker {self.assignment.name!r} took longer than worker_timeout={self._limit:g} s"
-                self._error = self._failure(ProviderTimeoutError, text)
+                self._error = self._make_error(ProviderTimeoutError, text)
         finally:
-            self._ended = anyio.current_time()
+            self._ended_at = anyio.current_time()
 
     async def end(self) -> None:
         """Tell that the task is over, if it was begun."""
-        if self.open:
-            self.open = False
+        if self.is_open:
+            self.is_open = False
             with anyio.CancelScope(shield=True):
                 await self._send.send(WorkerEnded(self._step, self._index, self.assignment.name, self.result))
 
@@ -100,31 +100,31 @@ class Work:
             self._response = await self.worker.chat(request)
             if self._response.text:
                 with anyio.CancelScope(shield=True):  # a reply that has come is told, even where it is too late
-                    await self._tell(self._response.text, scope)
+                    await self._send_delta(self._response.text, scope)
             return
         async with self.worker.stream(request) as stream:
             async for text in stream.text:
                 self._texts.append(text)
-                await self._tell(text, scope)
+                await self._send_delta(text, scope)
             self._response = await stream.response()
 
-    async def _tell(self, text: str, scope: anyio.CancelScope) -> None:
+    async def _send_delta(self, text: str, scope: anyio.CancelScope) -> None:
         """Pass a piece on; time in which nobody takes it is not the worker's."""
         event = WorkerDelta(self._step, self._index, self.assignment.name, text)
         try:
             self._send.send_nowait(event)
         except anyio.WouldBlock:
-            limit, began = scope.deadline, anyio.current_time()
+            limit, started_at = scope.deadline, anyio.current_time()
             scope.deadline = inf
             await self._send.send(event)
-            scope.deadline = limit + anyio.current_time() - began
+            scope.deadline = limit + anyio.current_time() - started_at
 
-    def _fail(self, error: BaseException) -> None:
+    def _set_failure(self, error: BaseException) -> None:
         text = f"the worker failed: {type(error).__name__}: {error}".removesuffix(": ")
-        self._error = self._failure(ProviderError, text)
+        self._error = self._make_error(ProviderError, text)
         self._error.__cause__ = error
 
-    def _failure(self, kind: type[ProviderError], text: str) -> ProviderError:
+    def _make_error(self, kind: type[ProviderError], text: str) -> ProviderError:
         return kind(text, provider=self.worker.name, model=self.worker.model)
 
 

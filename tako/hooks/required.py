@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tako.discovery import exclusion_reason, plugin_entries
 from tako.errors import PluginError
-from tako.installed import normal
+from tako.installed import normalized_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ REQUIRE = "TAKO_REQUIRE_PLUGINS"
 def matches_entry(name: str, entry: Entry) -> bool:
     """Whether a name stands for an installed plugin: its entry point, its distribution, or "DISTRIBUTION:ENTRY"."""
     distribution, _, entry_name = name.partition(":")
-    is_distribution = normal(distribution) == normal(entry.distribution)
+    is_distribution = normalized_name(distribution) == normalized_name(entry.distribution)
     return name == entry.name or (is_distribution and entry_name in ("", entry.name))
 
 

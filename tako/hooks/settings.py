@@ -11,7 +11,7 @@ from tako.errors import ConfigurationError
 from tako.hooks.failures import is_interrupt, one_line
 from tako.hooks.required import matches_entry, matches_plugin
 from tako.names import did_you_mean
-from tako.options import fit, options_of_function
+from tako.options import fit_value, options_of_function
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -120,6 +120,6 @@ def _check_options(options: dict[str, Any], known: dict[str, Any], plugin: str, 
             raise ConfigurationError(f"{where}.{key}: plugin {plugin!r} has no such option (known: {names})")
         try:
             if not is_reference(value):
-                fit(value, key, known[key])
+                fit_value(value, key, known[key])
         except ValueError as error:
             raise ConfigurationError(f"{where}.{key}{error}") from None

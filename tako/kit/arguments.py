@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.fold import arguments
+from tako.fold import parse_arguments
 from tako.json_values import as_object
 
 if TYPE_CHECKING:
@@ -25,4 +25,4 @@ def encode_arguments(args: Any, context: PartContext) -> dict[str, Any]:
 
 def decode_arguments(args: Any) -> Any:
     """Return the arguments of a call on a wire that has them as an object; some servers write JSON text, or null."""
-    return {} if args is None else arguments(args) if isinstance(args, str) else args
+    return {} if args is None else parse_arguments(args) if isinstance(args, str) else args

@@ -34,12 +34,12 @@ async def encode_fetched(
     context = provider.context(request)
     request = with_tags(request, context)
     encoded = _encode(provider, request, context, encode)
-    if not context.wanted or provider.url_prefetch is None:
+    if not context.to_fetch or provider.url_prefetch is None:
         return encoded
     refuse_if_strict(request, context.notices, provider)
     from tako.kit.prefetch import fetch_files
 
-    parts = [part for part in context.wanted if isinstance(part, (ImageUrlPart, FileUrlPart))]
+    parts = [part for part in context.to_fetch if isinstance(part, (ImageUrlPart, FileUrlPart))]
     files = await fetch_files(parts, provider.url_prefetch)
     inline = {id(part): _replacement(part, file) for part, file in zip(parts, files, strict=True)}
     complete = replace(request, messages=[_replace_in_message(message, inline) for message in request.messages])

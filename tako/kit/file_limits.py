@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tako import notices
 from tako.kit.encoding import result_parts
-from tako.media import kind_of, plain_type
+from tako.media import canonical_type, kind_of
 from tako.parts import FilePart, ImagePart, ToolResultPart
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _note(limit: Limit, files: list[tuple[str, FilePart | ImagePart]], context: 
 
 
 def _applies_to(limit: Limit, part: FilePart | ImagePart) -> bool:
-    mime = plain_type(part.mime)
+    mime = canonical_type(part.mime)
     return (not limit.kinds or kind_of(mime) in limit.kinds) and mime not in limit.exempt
 
 

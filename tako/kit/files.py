@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from tako import notices
 from tako.kit.blocks import is_own
-from tako.media import HEAD, Kind, addressed_type, kind_of, plain_type, right_type, suffix_of
+from tako.media import HEAD_SIZE, Kind, canonical_type, corrected_type, kind_of, suffix_of, type_by_url
 from tako.parts import FileIdPart, FilePart, FileUrlPart, ImagePart, ImageUrlPart
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def is_fetched(media: Media, part: Part, context: PartContext) -> bool:
     The place of one that is fetched is held by a text, ``FETCHING``: the request is encoded anew with its bytes.
     """
     if context.fetches and media.url.startswith(("https:", "http:")):
-        context.wanted.append(part)
+        context.to_fetch.append(part)
         return True
     hint = "" if context.fetches else "; url_prefetch=True lets tako fetch it"
     context.notice(notices.UNSUPPORTED_URL, f"{media.description} was left out: the vendor doesn't fetch it{hint}")
@@ -146,7 +146,7 @@ def decoded_text(media: Media) -> str:
 def head_of(data_b64: str) -> bytes:
     """Return the first bytes of a file of which there is the base64 text."""
     try:
-        return b64decode(data_b64[: HEAD * 2])[:HEAD]  # more than they take, and whole groups of four
+        return b64decode(data_b64[: HEAD_SIZE * 2])[:HEAD_SIZE]  # more than they take, and whole groups of four
     except Error:
         return b""
 
@@ -162,8 +162,8 @@ def _inline(part: ImagePart | ImageUrlPart | FilePart | FileUrlPart, text: str, 
         reason = "its base64 is broken" if data else "it is empty"
         context.notice(notices.INVALID_IMAGE, f"{media.description} was left out: {reason}")
         return None
-    mime = part.mime or media.mime if is_own(part, context) else right_type(media.mime, head_of(data))
-    if plain_type(mime) != plain_type(media.mime) and declared:
+    mime = part.mime or media.mime if is_own(part, context) else corrected_type(media.mime, head_of(data))
+    if canonical_type(mime) != canonical_type(media.mime) and declared:
         text = f"{media.description} of type {declared!r} was sent as {mime}: its first bytes are those of one"
         context.notice(notices.CHANGED_PART, text)
     return Media(kind_of(mime) if mime else media.kind, mime, data, name=media.name)
@@ -178,7 +178,7 @@ def _uploaded(part: FileIdPart, context: PartContext) -> Media | None:
 
 def _address(part: ImageUrlPart | FileUrlPart, context: PartContext, schemes: tuple[str, ...]) -> Media | None:
     scheme = part.url.partition(":")[0].lower()
-    media = _media(part, (part.mime or "").strip() or addressed_type(part.url) or "")
+    media = _media(part, (part.mime or "").strip() or type_by_url(part.url) or "")
     if scheme in schemes and part.url.partition("://")[2]:
         mime = part.mime if part.mime and is_own(part, context) else media.mime
         return Media(media.kind, mime, url=scheme + part.url[len(scheme) :], name=media.name)
@@ -189,7 +189,7 @@ def _address(part: ImageUrlPart | FileUrlPart, context: PartContext, schemes: tu
 
 def _media(part: Any, mime: str) -> Media:
     """Return what is known of a file by its declared type. What is given as an image is one unless its type denies."""
-    plain = plain_type(mime)
+    plain = canonical_type(mime)
     spelled = plain if plain.startswith("image/") else mime if ";" in mime else mime.lower()
     is_image = isinstance(part, (ImagePart, ImageUrlPart)) and not mime
     return Media("image" if is_image else kind_of(plain), spelled, name=getattr(part, "name", None) or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tako.environment import read
+from tako.environment import resolve_text
 from tako.errors import ConfigurationError, kind_of
 from tako.kit.keys import Secret
 
@@ -38,7 +38,7 @@ def checked(
         secret = (
             value
             if isinstance(value, Secret)
-            else Secret.of(value if of_request else read(value, f"the header {name}", owner))
+            else Secret.of(value if of_request else resolve_text(value, f"the header {name}", owner))
         )
         hidden = secret is value or secret.variable is not None or is_sensitive(name)
         if secret.problem is not None and (hidden or secret.problem != "is empty"):

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tako.environment import FromEnvironment, read
+from tako.environment import FromEnvironment, resolve_text
 from tako.errors import ConfigurationError, TakoError, kind_of
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def find_key(given: str | Secret | None, variable: str, owner: str, *, option: s
         source, secret = variable, Secret(os.environ.get(variable, ""), variable)
         if secret.problem == "is empty":
             return None
-    elif isinstance(given := read(given, option, owner), FromEnvironment):
+    elif isinstance(given := resolve_text(given, option, owner), FromEnvironment):
         source, secret = given.variable, Secret.of(given)
     else:
         secret = Secret(given, variable)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tako.errors import ConfigurationError
-from tako.fold import closing
+from tako.fold import closing_delta
 from tako.json_values import as_array
 from tako.kit.decoders import WrappingDecoder
 from tako.parts import Part, ReasoningPart, TextPart
@@ -142,7 +142,7 @@ class Splitter:
 
     def _end(self) -> Iterator[Delta]:
         state = State(self._origin, {TAGS: [self._before, self._after]})
-        yield closing(ReasoningPart("", state)) if self._has_reasoning else Delta(part=ReasoningPart("", state))
+        yield closing_delta(ReasoningPart("", state)) if self._has_reasoning else Delta(part=ReasoningPart("", state))
         self._position, self._before, self._after, self._has_reasoning = "text", "", "", False
         self.last_is_reasoning = True
 

@@ -20,21 +20,21 @@ LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 """Words that hold a list of schemas."""
 SINGLE = ("items", "contains", "not", "if", "then", "else", "propertyNames")
 """Words that hold one schema."""
-REST = ("additionalProperties", "unevaluatedProperties", "unevaluatedItems")
+SCHEMA_OR_BOOLEAN = ("additionalProperties", "unevaluatedProperties", "unevaluatedItems")
 """Words that hold one schema, or True or False as vendors know them."""
 DEFINITIONS = ("$defs", "definitions")
-NAMED = "#/$defs/"
+REF_PREFIX = "#/$defs/"
 """How a ``$ref`` begins in the plain form, unless it's "#"."""
 
 
-def plain(schema: Schema) -> Schema:
+def normalize(schema: Schema) -> Schema:
     """Return the plain form of a schema; the schema itself stays unchanged."""
-    return _Plain(schema).schema()
+    return _Normalizer(schema).schema()
 
 
-def name_of(ref: Any) -> str:
+def definition_name(ref: Any) -> str:
     """Return which of ``$defs`` a ``$ref`` of the plain form names, "" if it names none."""
-    return ref.removeprefix(NAMED) if isinstance(ref, str) and ref.startswith(NAMED) else ""
+    return ref.removeprefix(REF_PREFIX) if isinstance(ref, str) and ref.startswith(REF_PREFIX) else ""
 
 
 def allows_null(schema: Schema) -> bool:
@@ -42,42 +42,42 @@ def allows_null(schema: Schema) -> bool:
     kind = schema.get("type")
     if kind == "null" or (isinstance(kind, list) and "null" in kind):
         return "enum" not in schema or None in schema["enum"]
-    return any(allows_null(inner) for word in ("anyOf", "oneOf") for inner in schema.get(word, ()))
+    return any(allows_null(inner) for keyword in ("anyOf", "oneOf") for inner in schema.get(keyword, ()))
 
 
-class _Plain:
+class _Normalizer:
     def __init__(self, root: Schema) -> None:
         self._root = root
         self._names: dict[int, str] = {}  # by the identity of what they name
-        self._waiting: list[tuple[str, Any, tuple[Schema, ...]]] = []
+        self._pending: list[tuple[str, Any, tuple[Schema, ...]]] = []
 
     def schema(self) -> Schema:
         """Write the root, then what it refers to, then what that refers to."""
-        made = self._node(self._root, ())
+        root = self._node(self._root, ())
         definitions: Schema = {}
-        while self._waiting:
-            name, target, scopes = self._waiting.pop(0)
+        while self._pending:
+            name, target, scopes = self._pending.pop(0)
             definitions[name] = self._node(target, scopes)
-        return {**made, "$defs": definitions} if definitions else made
+        return {**root, "$defs": definitions} if definitions else root
 
     def _node(self, schema: Any, scopes: tuple[Schema, ...]) -> Schema:
         if schema is False:
             return {"not": {}}
         fields = as_object(schema) or {}
-        own = [inner for word in DEFINITIONS if (inner := as_object(fields.get(word)))]
-        scopes = (*scopes, *own)
-        made = {word: self._value(word, value, scopes) for word, value in fields.items() if _is_meant(word, value)}
-        if isinstance(made.get("$ref"), str):
-            made["$ref"] = self._ref(made["$ref"], scopes)
-        return _required(fields, _renewed(made))
+        definitions = [inner for keyword in DEFINITIONS if (inner := as_object(fields.get(keyword)))]
+        scopes = (*scopes, *definitions)
+        node = {key: self._value(key, value, scopes) for key, value in fields.items() if _is_kept(key, value)}
+        if isinstance(node.get("$ref"), str):
+            node["$ref"] = self._ref(node["$ref"], scopes)
+        return _with_required_list(fields, _modernize(node))
 
-    def _value(self, word: str, value: Any, scopes: tuple[Schema, ...]) -> Any:
+    def _value(self, keyword: str, value: Any, scopes: tuple[Schema, ...]) -> Any:
         items = as_array(value)
-        if word in MAPS:
+        if keyword in MAPS:
             return {name: self._node(inner, scopes) for name, inner in (as_object(value) or {}).items()}
-        if items is not None and (word in LISTS or word == "items"):
+        if items is not None and (keyword in LISTS or keyword == "items"):
             return [self._node(inner, scopes) for inner in items]
-        if word in SINGLE or (word in REST and not isinstance(value, bool)):
+        if keyword in SINGLE or (keyword in SCHEMA_OR_BOOLEAN and not isinstance(value, bool)):
             return self._node(value, scopes)
         return value
 
@@ -86,7 +86,7 @@ class _Plain:
         if not ref.startswith("#/"):
             return ref
         steps = [unquote(step).replace("~1", "/").replace("~0", "~") for step in ref[2:].split("/")]
-        target = _at(self._root, steps)
+        target = _follow_pointer(self._root, steps)
         if target is None and len(steps) == 2 and steps[0] in DEFINITIONS:  # noqa: PLR2004 - the word and the name
             target = next((scope[steps[1]] for scope in reversed(scopes) if steps[1] in scope), None)
         if target is None:
@@ -97,36 +97,36 @@ class _Plain:
             while name in self._names.values():
                 name, number = f"{stem}_{number}", number + 1
             self._names[id(target)] = name
-            self._waiting.append((name, target, scopes))
-        return NAMED + self._names[id(target)]
+            self._pending.append((name, target, scopes))
+        return REF_PREFIX + self._names[id(target)]
 
 
-def _is_meant(word: str, value: Any) -> bool:
+def _is_kept(keyword: str, value: Any) -> bool:
     """Leave out definitions, which stand at the root, and words that hold what they can't hold."""
-    return word not in DEFINITIONS and not (word in (*LISTS, "enum") and not isinstance(value, list))
+    return keyword not in DEFINITIONS and not (keyword in (*LISTS, "enum") and not isinstance(value, list))
 
 
-def _at(root: Schema, steps: list[str]) -> Any:
+def _follow_pointer(root: Schema, steps: list[str]) -> Any:
     """Follow a JSON pointer; None if there is nothing."""
-    here: Any = root
+    value: Any = root
     for step in steps:
-        items, fields = as_array(here), as_object(here)
+        items, fields = as_array(value), as_object(value)
         if items is not None and step.isdecimal() and int(step[:9]) < len(items):
-            here = items[int(step[:9])]
+            value = items[int(step[:9])]
         elif fields is not None and step in fields:
-            here = fields[step]
+            value = fields[step]
         else:
             return None
-    return here if isinstance(here, dict) or here in (True, False) else None  # pyright: ignore[reportUnknownVariableType] - any JSON
+    return value if isinstance(value, dict) or value in (True, False) else None  # pyright: ignore[reportUnknownVariableType] - any JSON
 
 
-def _renewed(node: Schema) -> Schema:
+def _modernize(node: Schema) -> Schema:
     """Write what older drafts and OpenAPI say as 2020-12 does."""
     if isinstance(node.get("items"), list):
         node["prefixItems"] = node.pop("items")
-        rest = node.pop("additionalItems", None)
-        if isinstance(rest, dict):
-            node["items"] = rest
+        additional_items = node.pop("additionalItems", None)
+        if isinstance(additional_items, dict):
+            node["items"] = additional_items
     for limit in ("minimum", "maximum"):
         exclusive = f"exclusive{limit.capitalize()}"
         if node.get(exclusive) is True and limit in node:
@@ -141,12 +141,12 @@ def _renewed(node: Schema) -> Schema:
     return node
 
 
-def _required(fields: Schema, node: Schema) -> Schema:
+def _with_required_list(fields: Schema, node: Schema) -> Schema:
     """Write ``required: true`` of properties, as draft 3 had it, as a list of their object."""
     if not isinstance(node.get("required", []), list):
         del node["required"]
     properties = as_object(fields.get("properties")) or {}
-    marked = [name for name, inner in properties.items() if (as_object(inner) or {}).get("required") is True]
-    if marked:
-        node["required"] = list(dict.fromkeys([*node.get("required", []), *marked]))
+    required = [name for name, inner in properties.items() if (as_object(inner) or {}).get("required") is True]
+    if required:
+        node["required"] = list(dict.fromkeys([*node.get("required", []), *required]))
     return node

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.json_values import as_array, as_object
-from tako.schema.normal_form import allows_null, name_of, plain
+from tako.schema.normal_form import allows_null, definition_name, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tako.schema.normal_form import Schema
 
-TYPING = ("type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "items", "not")
+CONSTRAINING_KEYWORDS = ("type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "items", "not")
 """Words without which anything fits, null too."""
 
 
@@ -24,30 +24,30 @@ def without_added_nulls(value: Any, schema: Schema) -> Any:
 
         data = without_added_nulls(msgspec.json.decode(response.text), schema)
     """
-    root = plain(schema)
-    return _cleared(value, [root], root)
+    root = normalize(schema)
+    return _without_nulls(value, [root], root)
 
 
-def _cleared(value: Any, schemas: Iterable[Schema], root: Schema) -> Any:
+def _without_nulls(value: Any, schemas: Iterable[Schema], root: Schema) -> Any:
     fields, items = as_object(value), as_array(value)
     if fields is None and items is None:
         return value
     branches = list(_branches(schemas, root))
     if items is not None:
         inner = [branch["items"] for branch in branches if isinstance(branch.get("items"), dict)]
-        return [_cleared(item, inner, root) for item in items]
-    meant = [branch for branch in branches if _may_be(branch, fields or {})]
-    made: dict[str, Any] = {}
-    for name, held in (fields or {}).items():
-        holders = [branch for branch in meant if name in branch.get("properties", {})]
-        inner = [branch["properties"][name] for branch in holders]
-        optional = any(name not in branch.get("required", ()) for branch in holders)
-        if held is not None or not optional or _takes_null(inner, root):
-            made[name] = _cleared(held, inner, root)
-    return made
+        return [_without_nulls(item, inner, root) for item in items]
+    candidates = [branch for branch in branches if _can_match(branch, fields or {})]
+    kept_fields: dict[str, Any] = {}
+    for name, field_value in (fields or {}).items():
+        declaring = [branch for branch in candidates if name in branch.get("properties", {})]
+        inner = [branch["properties"][name] for branch in declaring]
+        is_optional = any(name not in branch.get("required", ()) for branch in declaring)
+        if field_value is not None or not is_optional or _accepts_null(inner, root):
+            kept_fields[name] = _without_nulls(field_value, inner, root)
+    return kept_fields
 
 
-def _may_be(branch: Schema, fields: dict[str, Any]) -> bool:
+def _can_match(branch: Schema, fields: dict[str, Any]) -> bool:
     """Whether an object may be of a branch: the properties that tell branches apart have the values that it says."""
     fixed = {
         name: inner.get("enum", [inner.get("const")])
@@ -59,21 +59,24 @@ def _may_be(branch: Schema, fields: dict[str, Any]) -> bool:
 
 def _branches(schemas: Iterable[Schema], root: Schema) -> Iterator[Schema]:
     """List schemas with all that they refer to or are made of, each once."""
-    seen: set[int] = set()
-    waiting = [*schemas]
-    while waiting:
-        schema = waiting.pop()
-        if id(schema) in seen:
+    visited: set[int] = set()
+    pending = [*schemas]
+    while pending:
+        schema = pending.pop()
+        if id(schema) in visited:
             continue
-        seen.add(id(schema))
+        visited.add(id(schema))
         yield schema
-        for word in ("anyOf", "oneOf", "allOf"):
-            waiting += as_array(schema.get(word)) or []
+        for keyword in ("anyOf", "oneOf", "allOf"):
+            pending += as_array(schema.get(keyword)) or []
         if "$ref" in schema:
-            target = root if schema["$ref"] == "#" else root.get("$defs", {}).get(name_of(schema["$ref"]))
-            waiting += [target] if target is not None else []
+            target = root if schema["$ref"] == "#" else root.get("$defs", {}).get(definition_name(schema["$ref"]))
+            pending += [target] if target is not None else []
 
 
-def _takes_null(schemas: list[Schema], root: Schema) -> bool:
+def _accepts_null(schemas: list[Schema], root: Schema) -> bool:
     """Whether null fits one of them; it fits what says nothing, too."""
-    return any(allows_null(one) or not any(word in one for word in TYPING) for one in _branches(schemas, root))
+    return any(
+        allows_null(one) or not any(keyword in one for keyword in CONSTRAINING_KEYWORDS)
+        for one in _branches(schemas, root)
+    )

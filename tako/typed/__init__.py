@@ -18,7 +18,7 @@ from tako.parts import ReasoningPart, TextPart
 from tako.pauses import add_earlier, chat_through_pauses, join_replies, stream_through_pauses
 from tako.schema.nulls import without_added_nulls
 from tako.stream import ChatStream
-from tako.typed.partials import MISSING, Growing
+from tako.typed.partials import MISSING, PartialReader
 from tako.typed.reading import MismatchError, read_text
 from tako.typed.schemas import schema_of
 from tako.typed.shapes import name_of, shape_of
@@ -41,7 +41,7 @@ REPAIR = (
     "Your reply doesn't fit the format. The problem: {}\n\n"
     "Answer again, with one JSON value that fits this JSON Schema and nothing else:\n\n{}"
 )
-LONGEST_PROBLEM = 2000
+MAX_PROBLEM_LENGTH = 2000
 """Characters of the problems that a model gets to read."""
 
 
@@ -49,47 +49,49 @@ class ReplyType:
     """A type that replies are read into; a JsonSchema stands for the JSON values that fit it."""
 
     def __init__(self, declared: Any) -> None:
-        self.by_schema = _schema_reader(declared)
-        if self.by_schema is not None:
-            self.name, self.shape = self.by_schema.name, self.by_schema.shape
-            self.schema, self.wrapped = self.by_schema.schema, self.by_schema.wrapped
+        self.schema_reader = _schema_reader(declared)
+        if self.schema_reader is not None:
+            self.name, self.shape = self.schema_reader.name, self.schema_reader.shape
+            self.schema, self.is_wrapped = self.schema_reader.schema, self.schema_reader.is_wrapped
         else:
             self.name, self.shape = name_of(declared), shape_of(declared)
-            self.schema, self.wrapped = schema_of(self.shape)
-        self.text = json.dumps(self.schema.schema, ensure_ascii=False)
+            self.schema, self.is_wrapped = schema_of(self.shape)
+        self.schema_text = json.dumps(self.schema.schema, ensure_ascii=False)
 
-    def asked(self, request: ChatRequest, provider: Provider) -> ChatRequest:
+    def add_schema(self, request: ChatRequest, provider: Provider) -> ChatRequest:
         """Ask for the schema by ``response_format``, by instructions if there's no JSON mode, by both if unsure."""
-        known = provider.capabilities.supports_json_mode
-        own = request.model in (None, provider.model)
-        sure = own and (known or "supports_json_mode" in provider.capability_origins())
-        if not (sure and known) or request.tools:  # some vendors give no JSON beside tools
-            first = next((i for i, one in enumerate(request.messages) if one.role is not Role.SYSTEM), 0)
-            told = Message.system(INSTRUCTIONS.format(self.text))
-            request = replace(request, messages=[*request.messages[:first], told, *request.messages[first:]])
-        return request if sure and not known else replace(request, response_format=self.schema)
+        has_json_mode = provider.capabilities.supports_json_mode
+        is_own_model = request.model in (None, provider.model)
+        is_certain = is_own_model and (has_json_mode or "supports_json_mode" in provider.capability_origins())
+        if not (is_certain and has_json_mode) or request.tools:  # some vendors give no JSON beside tools
+            first_turn = next((i for i, one in enumerate(request.messages) if one.role is not Role.SYSTEM), 0)
+            instructions = Message.system(INSTRUCTIONS.format(self.schema_text))
+            request = replace(
+                request, messages=[*request.messages[:first_turn], instructions, *request.messages[first_turn:]]
+            )
+        return request if is_certain and not has_json_mode else replace(request, response_format=self.schema)
 
     def partials(self) -> Partials:
         """Return what reads one stream."""
-        return Partials(partial(Growing, self.shape, wrapped=self.wrapped))
+        return Partials(partial(PartialReader, self.shape, is_wrapped=self.is_wrapped))
 
     def read(self, response: ChatResponse, message: Message | None = None) -> Any:
         """Read a reply, or only this message of it; None if it calls tools. Raises InvalidReplyError."""
         if response.refusal is not None:
-            raise self.invalid(response, "refusal", f"the model refused: {response.refusal or '(no words)'}")
+            raise self.invalid_reply(response, "refusal", f"the model refused: {response.refusal or '(no words)'}")
         if response.finish_reason is FinishReason.LENGTH:
-            raise self.invalid(response, "length", "the reply was cut at its longest length; raise max_tokens")
+            raise self.invalid_reply(response, "length", "the reply was cut at its longest length; raise max_tokens")
         if response.tool_calls:
             return None
         try:
-            text = answer_of(message or response.message)
-            if self.by_schema is not None:
-                return self.by_schema.read(text)
-            return read_text(self.shape, self._cleared(text), wrapped=self.wrapped)
+            text = answer_text(message or response.message)
+            if self.schema_reader is not None:
+                return self.schema_reader.read(text)
+            return read_text(self.shape, self._without_added_nulls(text), is_wrapped=self.is_wrapped)
         except MismatchError as error:
-            raise self.invalid(response, "mismatch", f"the reply doesn't fit {self.name}: {error}") from None
+            raise self.invalid_reply(response, "mismatch", f"the reply doesn't fit {self.name}: {error}") from None
 
-    def _cleared(self, text: str) -> str:
+    def _without_added_nulls(self, text: str) -> str:
         """Take out nulls of fields with a default: strict modes have no other way to leave a field out."""
         if "null" not in text:
             return text
@@ -100,7 +102,7 @@ class ReplyType:
         cleared = without_added_nulls(value, self.schema.schema)
         return text if cleared == value else json.dumps(cleared)
 
-    def invalid(
+    def invalid_reply(
         self, response: ChatResponse, reason: str, text: str, messages: Sequence[Message] = ()
     ) -> InvalidReplyError:
         """Make the error for a reply that can't be read."""
@@ -108,14 +110,14 @@ class ReplyType:
         facts: dict[str, Any] = {"provider": name, "model": model or None}
         return InvalidReplyError(text, response=response, reason=reason, messages=messages, **facts)
 
-    def repair(self, error: InvalidReplyError) -> list[Message]:
+    def repair_turns(self, error: InvalidReplyError) -> list[Message]:
         """Return the turns that ask again after a reply that doesn't fit."""
-        problem = str(error.args[0])[:LONGEST_PROBLEM]
-        said = error.response.message if error.response.message.parts else Message.assistant("(nothing)")
-        return [said, Message.user(REPAIR.format(problem, self.text))]
+        problem = str(error.args[0])[:MAX_PROBLEM_LENGTH]
+        reply = error.response.message if error.response.message.parts else Message.assistant("(nothing)")
+        return [reply, Message.user(REPAIR.format(problem, self.schema_text))]
 
 
-def answer_of(message: Message) -> str:
+def answer_text(message: Message) -> str:
     """Return the text after the last part that isn't text: what a model says before it searches isn't its answer."""
     texts: list[str] = []
     for part in message.parts:
@@ -137,28 +139,28 @@ def _schema_reader(declared: Any) -> SchemaReader | None:
 class Partials:
     """The values of one stream, each once."""
 
-    def __init__(self, begin: Callable[[], Growing]) -> None:
-        self._begin = begin
-        self._growing = begin()
-        self._last: Any = MISSING
+    def __init__(self, make_reader: Callable[[], PartialReader]) -> None:
+        self._make_reader = make_reader
+        self._reader = make_reader()
+        self._last_value: Any = MISSING
 
     def feed(self, chunk: Chunk) -> list[Any]:
         """Return the value as it is after a chunk, if that changed it."""
         if not isinstance(chunk, Delta):
             return []
         if chunk.part is not None and not isinstance(chunk.part, (TextPart, ReasoningPart)):
-            self._growing = self._begin()  # the answer comes after it
-        value = self._growing.feed(chunk.text) if chunk.text else MISSING
-        return [] if value is MISSING else self._new(value)
+            self._reader = self._make_reader()  # the answer comes after it
+        value = self._reader.feed(chunk.text) if chunk.text else MISSING
+        return [] if value is MISSING else self._if_changed(value)
 
     def end(self, response: ChatResponse) -> list[Any]:
         """Return the whole value, unless it's the last one already; nothing if the reply calls tools."""
-        return [] if response.tool_calls else self._new(response.parsed)
+        return [] if response.tool_calls else self._if_changed(response.parsed)
 
-    def _new(self, value: Any) -> list[Any]:
-        if self._last is not MISSING and _is_same(value, self._last):
+    def _if_changed(self, value: Any) -> list[Any]:
+        if self._last_value is not MISSING and _is_same(value, self._last_value):
             return []
-        self._last = value
+        self._last_value = value
         return [value]
 
 
@@ -170,7 +172,7 @@ def _is_same(value: Any, other: Any) -> bool:
         return False
 
 
-def reply_type(declared: Any) -> ReplyType:
+def reply_type_of(declared: Any) -> ReplyType:
     """Return the type that replies are read into; the same one for the same type. Raises ConfigurationError."""
     try:
         hash(declared)
@@ -184,29 +186,29 @@ _reply_type = lru_cache(256)(ReplyType)
 
 async def ask(answer: Chat, request: ChatRequest, provider: Provider, declared: Any, repairs: int) -> ChatResponse:
     """Ask for a reply of a type, again with the errors if it doesn't fit. Usage and cost are those of all replies."""
-    left = checked_repairs(repairs)
-    wanted = reply_type(declared)
-    request = wanted.asked(request, provider)
-    before: list[ChatResponse] = []
+    repairs_left = check_repairs(repairs)
+    reply_type = reply_type_of(declared)
+    request = reply_type.add_schema(request, provider)
+    earlier: list[ChatResponse] = []
     while True:
         replies = await chat_through_pauses(answer, request)
-        whole = add_earlier(before, join_replies(replies))
+        full_response = add_earlier(earlier, join_replies(replies))
         try:
-            return parsed_as(whole, wanted.read(whole, replies[-1].message))
+            return parsed_as(full_response, reply_type.read(full_response, replies[-1].message))
         except InvalidReplyError as error:
-            if error.reason != "mismatch" or not left:
+            if error.reason != "mismatch" or not repairs_left:
                 raise
-            left -= 1
-            request = replace(request, messages=[*request.messages, *wanted.repair(error)])
-            before = [replace(whole, notices=[*whole.notices, repaired(error, provider)])]
+            repairs_left -= 1
+            request = replace(request, messages=[*request.messages, *reply_type.repair_turns(error)])
+            earlier = [replace(full_response, notices=[*full_response.notices, repair_notice(error, provider)])]
 
 
-def repaired(error: InvalidReplyError, provider: Provider) -> Notice:
+def repair_notice(error: InvalidReplyError, provider: Provider) -> Notice:
     """Return the notice that a reply was asked for again."""
     return Notice(notices.REPAIRED_REPLY, f"the reply was asked for again: {error.args[0]}", "", provider.name)
 
 
-def checked_repairs(repairs: Any) -> int:
+def check_repairs(repairs: Any) -> int:
     """Return how often a reply may be asked for again. Raises ConfigurationError."""
     if isinstance(repairs, bool) or not isinstance(repairs, int) or repairs < 0:
         raise ConfigurationError(f"repairs is {repairs!r}, not a number of calls, 0 or more")
@@ -215,16 +217,16 @@ def checked_repairs(repairs: Any) -> int:
 
 def stream(chunks: Stream, request: ChatRequest, provider: Provider, declared: Any) -> TypedStream[Any]:
     """Ask for a reply of a type, piece by piece. It's asked for once: what has been shown can't be taken back."""
-    wanted = reply_type(declared)
-    return TypedStream(stream_through_pauses(chunks), wanted.asked(request, provider), provider, wanted)
+    reply_type = reply_type_of(declared)
+    return TypedStream(stream_through_pauses(chunks), reply_type.add_schema(request, provider), provider, reply_type)
 
 
 class TypedStream(ChatStream, Generic[T]):
     """A stream whose reply is read into your ``response_type``."""
 
-    def __init__(self, chunks: Stream, request: ChatRequest, provider: Provider, wanted: ReplyType) -> None:
+    def __init__(self, chunks: Stream, request: ChatRequest, provider: Provider, reply_type: ReplyType) -> None:
         super().__init__(chunks, request, provider)
-        self.wanted = wanted
+        self.reply_type = reply_type
 
     @property
     def partials(self) -> AsyncIterator[T]:
@@ -236,7 +238,7 @@ class TypedStream(ChatStream, Generic[T]):
         return self._partials()
 
     async def _partials(self) -> AsyncIterator[T]:
-        partials = self.wanted.partials()
+        partials = self.reply_type.partials()
         async for chunk in self:
             for value in partials.feed(chunk):
                 yield value
@@ -246,4 +248,4 @@ class TypedStream(ChatStream, Generic[T]):
     async def response(self) -> ChatResponse[T]:
         """Return the whole reply, read into the type. Raises InvalidReplyError if it doesn't fit."""
         response = await super().response()
-        return parsed_as(response, self.wanted.read(response))
+        return parsed_as(response, self.reply_type.read(response))

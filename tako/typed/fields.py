@@ -45,26 +45,26 @@ def hints_of(declared: Any, cls: Any) -> dict[str, Any]:
         hints = typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
         raise ConfigurationError(f"response_type: {cls.__name__}: {error}") from None
-    known = _variables(declared)
-    return {name: _filled_in(kind, known) for name, kind in hints.items()} if known else hints
+    bindings = _type_variables(declared)
+    return {name: _bind(kind, bindings) for name, kind in hints.items()} if bindings else hints
 
 
-def _variables(declared: Any) -> dict[Any, Any]:
+def _type_variables(declared: Any) -> dict[Any, Any]:
     """Return what the type variables of a class and its bases stand for."""
     cls = get_origin(declared) or declared
-    known = dict(zip(getattr(cls, "__parameters__", ()), get_args(declared), strict=False))
+    bindings = dict(zip(getattr(cls, "__parameters__", ()), get_args(declared), strict=False))
     for base in getattr(cls, "__orig_bases__", ()):
         if get_origin(base) is not Generic:
-            known |= _variables(_filled_in(base, known))
-    return known
+            bindings |= _type_variables(_bind(base, bindings))
+    return bindings
 
 
-def _filled_in(kind: Any, known: dict[Any, Any]) -> Any:
+def _bind(kind: Any, bindings: dict[Any, Any]) -> Any:
     """Put types in for the type variables of a type."""
     if isinstance(kind, TypeVar):
-        return known.get(kind, kind)
+        return bindings.get(kind, kind)
     variables = getattr(kind, "__parameters__", ()) if get_args(kind) else ()
-    return kind[tuple(known.get(one, one) for one in variables)] if variables else kind
+    return kind[tuple(bindings.get(one, one) for one in variables)] if variables else kind
 
 
 def _struct_fields(declared: Any) -> Fields:
@@ -81,19 +81,19 @@ def _struct_fields(declared: Any) -> Fields:
 
 def _dataclass_fields(cls: Any, hints: dict[str, Any]) -> Fields:
     """List what a dataclass is made with: ``InitVar`` is among it, ``field(init=False)`` isn't."""
-    kept = dataclasses.fields(cls)
-    made_with = [
+    attributes = dataclasses.fields(cls)
+    parameters = [
         (one, hints[one.name])
         for one in cls.__dataclass_fields__.values()
-        if one.init and (one in kept or isinstance(hints[one.name], dataclasses.InitVar))
+        if one.init and (one in attributes or isinstance(hints[one.name], dataclasses.InitVar))
     ]
     return [
-        (one.name, one.name, getattr(kind, "type", kind) if one not in kept else kind, dataclass_default(one))
-        for one, kind in made_with
+        (one.name, one.name, getattr(kind, "type", kind) if one not in attributes else kind, dataclass_default(one))
+        for one, kind in parameters
     ]
 
 
-def is_made_with(cls: Any, names: set[str]) -> bool:
+def has_constructor_of(cls: Any, names: set[str]) -> bool:
     """Whether a class is made with just the fields that it has, the only way that msgspec knows."""
     return not dataclasses.is_dataclass(cls) or names == {one.name for one in dataclasses.fields(cls)}
 
@@ -119,8 +119,8 @@ def _pydantic_fields(cls: Any) -> Fields | None:
 
 def _pydantic_default(field: Any) -> Callable[[], Any]:
     """Return what makes a field's default. One that's made of other fields is None until pydantic makes it."""
-    made_of_others: bool = getattr(field, "default_factory_takes_validated_data", False)
-    return _nothing if made_of_others else partial(field.get_default, call_default_factory=True)
+    needs_other_fields: bool = getattr(field, "default_factory_takes_validated_data", False)
+    return _nothing if needs_other_fields else partial(field.get_default, call_default_factory=True)
 
 
 def _default(value: Any, factory: Any, missing: Any) -> Callable[[], Any] | None:

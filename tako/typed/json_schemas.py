@@ -16,10 +16,10 @@ from tako.types import JsonSchema
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LONGEST = 300
+MAX_MESSAGE_LENGTH = 300
 """Characters of a message that quotes a value."""
 _ANYTHING = shape_of(Any)
-_SHARED = ("$defs", "definitions", "$schema", "$id")
+_ROOT_KEYS = ("$defs", "definitions", "$schema", "$id")
 """Keys that stay at the root of a schema when it's wrapped, since references lead there."""
 
 
@@ -37,40 +37,40 @@ class Validator:
         exceptions: Any = import_module("jsonschema.exceptions")
         if not isinstance(schema.schema.get("$schema", ""), str):
             raise ConfigurationError(f"the schema {schema.name!r} isn't a JSON Schema: $schema isn't text")
-        kind = validators.validator_for(schema.schema, default=validators.Draft202012Validator)
+        validator_class = validators.validator_for(schema.schema, default=validators.Draft202012Validator)
         try:
-            kind.check_schema(schema.schema)
-            registry = _registry(schema, kind.META_SCHEMA)
+            validator_class.check_schema(schema.schema)
+            registry = _registry(schema, validator_class.META_SCHEMA)
         except RecursionError as error:
             raise ConfigurationError(f"the schema {schema.name!r} is nested too deeply") from error
         except exceptions.SchemaError as error:
-            what = f"{_cut(error.message)} at {error.json_path}"
-            raise ConfigurationError(f"the schema {schema.name!r} isn't a JSON Schema: {what}") from error
-        self._validator = kind(schema.schema, registry=registry)
-        self._best = exceptions.best_match
+            problem = f"{_shorten(error.message)} at {error.json_path}"
+            raise ConfigurationError(f"the schema {schema.name!r} isn't a JSON Schema: {problem}") from error
+        self._validator = validator_class(schema.schema, registry=registry)
+        self._best_match = exceptions.best_match
 
     def check(self, value: Any) -> None:
         """Check a value. Raises MismatchError, or RecursionError."""
         if is_deep(value):
             raise MismatchError(f"it is nested deeper than {DEEPEST} levels")
-        wrong = self._best(self._validator.iter_errors(value))
-        if wrong is not None:
-            raise MismatchError(f"{_cut(wrong.message)} at {wrong.json_path}")
+        error = self._best_match(self._validator.iter_errors(value))
+        if error is not None:
+            raise MismatchError(f"{_shorten(error.message)} at {error.json_path}")
 
 
 class SchemaReader:
     """How replies by a schema are asked for and read: what ``ReplyType`` needs of a type."""
 
-    def __init__(self, given: JsonSchema) -> None:
-        self.name = f"the schema {given.name!r}"
+    def __init__(self, schema: JsonSchema) -> None:
+        self.name = f"the schema {schema.name!r}"
         self.shape = _ANYTHING
-        self._validator = Validator(given)
-        self.wrapped = given.schema.get("type") != "object" and "properties" not in given.schema
-        self.schema = JsonSchema(given.name, _wrapped(given.schema), given.strict) if self.wrapped else given
+        self._validator = Validator(schema)
+        self.is_wrapped = schema.schema.get("type") != "object" and "properties" not in schema.schema
+        self.schema = JsonSchema(schema.name, _wrap(schema.schema), schema.strict) if self.is_wrapped else schema
 
     def read(self, text: str) -> Any:
         """Read a reply's text. Raises MismatchError."""
-        value = read_text(self.shape, text, wrapped=self.wrapped)
+        value = read_text(self.shape, text, is_wrapped=self.is_wrapped)
         try:
             self._validator.check(value)
         except RecursionError:
@@ -78,9 +78,9 @@ class SchemaReader:
         return value
 
 
-def _wrapped(schema: dict[str, Any]) -> dict[str, Any]:
+def _wrap(schema: dict[str, Any]) -> dict[str, Any]:
     """Put a schema of what isn't an object into one: vendors' strict modes take nothing else at the root."""
-    shared = {key: schema[key] for key in _SHARED if key in schema}
+    shared = {key: schema[key] for key in _ROOT_KEYS if key in schema}
     inner = {key: one for key, one in schema.items() if key not in shared}
     return {
         **shared,
@@ -100,13 +100,13 @@ def _registry(schema: JsonSchema, meta: Mapping[str, Any]) -> Any:
     resource = dialects.specification_with(meta.get("$schema", "")).create_resource(schema.schema)
 
     def follow(part: Any, resolver: Any) -> None:
-        refers = (as_object(part.contents) or {}).get("$ref")
-        if isinstance(refers, str):
+        ref = (as_object(part.contents) or {}).get("$ref")
+        if isinstance(ref, str):
             try:
-                resolver.lookup(refers)
+                resolver.lookup(ref)
             except exceptions.Unresolvable as error:
-                what = f"refers to {refers!r}, which isn't in it"
-                raise ConfigurationError(f"the schema {schema.name!r} {what}") from error
+                problem = f"refers to {ref!r}, which isn't in it"
+                raise ConfigurationError(f"the schema {schema.name!r} {problem}") from error
         for inner in part.subresources():
             follow(inner, resolver.in_subresource(inner))
 
@@ -114,6 +114,6 @@ def _registry(schema: JsonSchema, meta: Mapping[str, Any]) -> Any:
     return registry
 
 
-def _cut(message: str) -> str:
+def _shorten(message: str) -> str:
     message = " ".join(message.split())
-    return message if len(message) <= LONGEST else f"{message[:LONGEST]}…"
+    return message if len(message) <= MAX_MESSAGE_LENGTH else f"{message[:MAX_MESSAGE_LENGTH]}…"

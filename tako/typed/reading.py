@@ -11,13 +11,13 @@ import msgspec
 from tako.errors import one_line
 from tako.json_values import as_array, as_object
 from tako.typed.schemas import VALUE
-from tako.typed.shapes import Checked, Choice, Items, Record, Shape, Table, adapter, name_of
+from tako.typed.shapes import Choice, Items, PydanticShape, Record, Shape, Table, adapter, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FENCED = re.compile(r"```[A-Za-z]*\s*\n(.*?)\n?\s*```", re.DOTALL)
-MOST_PROBLEMS = 10
+MAX_PROBLEMS = 10
 """How many problems of one reply are listed."""
 
 
@@ -25,52 +25,52 @@ class MismatchError(ValueError):
     """A text that doesn't fit a type; the message says where and why, in words that a model can act on."""
 
 
-def read_text(shape: Shape, text: str, *, wrapped: bool) -> Any:
+def read_text(shape: Shape, text: str, *, is_wrapped: bool) -> Any:
     """Read a reply's text: one JSON value, perhaps in a code fence. Raises MismatchError."""
     fenced = FENCED.findall(text)
     data = (fenced[0] if len(fenced) == 1 else text).strip()
     try:
-        value = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse)
+        value = json.loads(data, object_pairs_hook=_table_without_duplicates, parse_constant=_refuse_constant)
     except RecursionError:
         raise MismatchError("it is nested too deeply") from None
     except ValueError as error:
         raise MismatchError(f"it isn't one JSON value and nothing else: {error}") from None
-    raw, path = _encoded(data), "$"
-    if wrapped and [*(table := as_object(value) or {})] == [VALUE]:
+    raw, path = _encode(data), "$"
+    if is_wrapped and [*(table := as_object(value) or {})] == [VALUE]:
         raw, path, value = (
             bytes(msgspec.json.decode(raw, type=dict[str, msgspec.Raw])[VALUE]),
             f"$.{VALUE}",
             table[VALUE],
         )
-    return read_closely(shape, value, raw, path)
+    return read_strictly(shape, value, raw, path)
 
 
-def read_closely(shape: Shape, value: Any, raw: bytes, path: str) -> Any:
+def read_strictly(shape: Shape, value: Any, raw: bytes, path: str) -> Any:
     """Read a JSON value, whose text is ``raw``. Raises MismatchError, also for keys that nothing reads."""
-    plain = _without_nulls(shape, value)
-    made = read(shape, raw if plain == value else msgspec.json.encode(plain), path)
-    surplus = _surplus(shape, plain, path)
-    if surplus:
-        raise MismatchError(surplus[0])
-    return made
+    cleared = _without_nulls(shape, value)
+    result = read(shape, raw if cleared == value else msgspec.json.encode(cleared), path)
+    problems = _unknown_key_problems(shape, cleared, path)
+    if problems:
+        raise MismatchError(problems[0])
+    return result
 
 
 def read(shape: Shape, data: bytes, path: str) -> Any:
     """Read JSON into a shape. Raises MismatchError."""
-    if isinstance(shape, Checked) or (isinstance(shape, Record) and shape.checked):
-        return _checked(shape.declared, data, path)
-    if shape.native:
-        return _decoded(data, shape.declared, path)
+    if isinstance(shape, PydanticShape) or (isinstance(shape, Record) and shape.is_checked):
+        return _read_with_pydantic(shape.declared, data, path)
+    if shape.is_native:
+        return _decode(data, shape.declared, path)
     if isinstance(shape, Record):
-        return _record(shape, data, path)
+        return _read_record(shape, data, path)
     if isinstance(shape, Items):
-        items = _decoded(data, shape.frame, path)
+        items = _decode(data, shape.frame, path)
         return shape.make([read(shape.item, bytes(item), f"{path}[{i}]") for i, item in enumerate(items)])
     if isinstance(shape, Table):
-        table = _decoded(data, dict[str, msgspec.Raw], path)
+        table = _decode(data, dict[str, msgspec.Raw], path)
         return {key: read(shape.value, bytes(one), f"{path}.{key}") for key, one in table.items()}
     if isinstance(shape, Choice):
-        return _choice(shape, data, path)
+        return _read_choice(shape, data, path)
     raise MismatchError(f"{path}: {name_of(shape.declared)} can't be read")
 
 
@@ -87,9 +87,11 @@ def _without_nulls(shape: Shape, value: Any) -> Any:
     """Leave out fields that are null and may be left out: strict modes have no other word for that."""
     table, array = as_object(value), as_array(value)
     if isinstance(shape, Choice):
-        plain = (_without_nulls(member, value) for member in shape.members)
-        able = (one for member, one in zip(shape.members, plain, strict=True) if fits(member, msgspec.json.encode(one)))
-        return next(able, value)
+        variants = (_without_nulls(member, value) for member in shape.members)
+        fitting = (
+            one for member, one in zip(shape.members, variants, strict=True) if fits(member, msgspec.json.encode(one))
+        )
+        return next(fitting, value)
     if isinstance(shape, Items) and array is not None:
         return [_without_nulls(shape.item, one) for one in array]
     if isinstance(shape, Table) and table is not None:
@@ -109,63 +111,71 @@ def _without_nulls(shape: Shape, value: Any) -> Any:
     }
 
 
-def _surplus(shape: Shape, value: Any, path: str) -> list[str]:
+def _unknown_key_problems(shape: Shape, value: Any, path: str) -> list[str]:
     """List the keys that a reply has too many: one may be a field that is misspelt, whose value would be lost."""
     table, array = as_object(value), as_array(value)
     if isinstance(shape, Choice):
-        able = [member for member in shape.members if fits(member, msgspec.json.encode(value))]
-        return min([_surplus(member, value, path) for member in able] or [[]], key=len)
-    if isinstance(shape, Record) and table is not None and not shape.open:
-        known = {field.key: field.shape for field in shape.fields}
-        names = ", ".join(known)
-        here = [
+        fitting = [member for member in shape.members if fits(member, msgspec.json.encode(value))]
+        return min([_unknown_key_problems(member, value, path) for member in fitting] or [[]], key=len)
+    if isinstance(shape, Record) and table is not None and not shape.is_open:
+        shapes = {field.key: field.shape for field in shape.fields}
+        names = ", ".join(shapes)
+        own_problems = [
             f"{path}: there is no field {key!r} (known: {names or 'none'})" for key in table if key not in shape.keys
         ]
-        inner = [_surplus(known[key], one, f"{path}.{key}") for key, one in table.items() if key in known]
+        inner_problems = [
+            _unknown_key_problems(shapes[key], one, f"{path}.{key}") for key, one in table.items() if key in shapes
+        ]
     elif isinstance(shape, Items) and array is not None:
-        here, inner = [], [_surplus(shape.item, one, f"{path}[{i}]") for i, one in enumerate(array)]
+        own_problems, inner_problems = (
+            [],
+            [_unknown_key_problems(shape.item, one, f"{path}[{i}]") for i, one in enumerate(array)],
+        )
     elif isinstance(shape, Table) and table is not None:
-        here, inner = [], [_surplus(shape.value, one, f"{path}.{key}") for key, one in table.items()]
+        own_problems, inner_problems = (
+            [],
+            [_unknown_key_problems(shape.value, one, f"{path}.{key}") for key, one in table.items()],
+        )
     else:
         return []
-    return [*here, *(problem for problems in inner for problem in problems)]
+    return [*own_problems, *(problem for problems in inner_problems for problem in problems)]
 
 
-def _decoded(data: bytes, declared: Any, path: str) -> Any:
+def _decode(data: bytes, declared: Any, path: str) -> Any:
     try:
         return msgspec.json.decode(data, type=declared)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$")
         raise MismatchError(f"{path}{place.rstrip('`')}: {text}") from None
     except Exception as error:  # noqa: BLE001 - the class's own code may raise anything
-        raise MismatchError(f"{path}: {_told(error)}") from None
+        raise MismatchError(f"{path}: {_error_text(error)}") from None
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """Return the text of an error; that of a KeyError, say, tells nothing without its name."""
     text = one_line(str(error))
     return text if isinstance(error, (ValueError, TypeError, RecursionError)) else f"{type(error).__name__}: {text}"
 
 
-def _checked(declared: Any, data: bytes, path: str) -> Any:
+def _read_with_pydantic(declared: Any, data: bytes, path: str) -> Any:
     reader = adapter(declared)
     try:
         return reader.validate_json(data)
     except Exception as error:  # noqa: BLE001 - the class's own code may raise anything
         problems: Callable[..., list[dict[str, Any]]] | None = getattr(error, "errors", None)
         if not isinstance(error, ValueError) or problems is None:
-            raise MismatchError(f"{path}: {_told(error)}") from None
-        lines = [f"{path}{_place(one['loc'])}: {one['msg']}" for one in problems(include_url=False)[:MOST_PROBLEMS]]
+            raise MismatchError(f"{path}: {_error_text(error)}") from None
+        lines = [f"{path}{_json_path(one['loc'])}: {one['msg']}" for one in problems(include_url=False)[:MAX_PROBLEMS]]
         raise MismatchError("; ".join(lines)) from None
 
 
-def _place(steps: tuple[int | str, ...]) -> str:
+def _json_path(steps: tuple[int | str, ...]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
 
 
-def _record(shape: Record, data: bytes, path: str) -> Any:
-    table = _decoded(data, dict[str, msgspec.Raw], path)
-    if shape.tag is not None and fits_not(table.get(shape.tag[0]), shape.tag[1]):
+def _read_record(shape: Record, data: bytes, path: str) -> Any:
+    table = _decode(data, dict[str, msgspec.Raw], path)
+    if shape.tag is not None and differs(table.get(shape.tag[0]), shape.tag[1]):
         raise MismatchError(f"{path}.{shape.tag[0]}: expected {shape.tag[1]!r}")
     values: dict[str, Any] = {}
     for field in shape.fields:
@@ -176,10 +186,10 @@ def _record(shape: Record, data: bytes, path: str) -> Any:
     try:
         return shape.cls(**values)
     except Exception as error:  # noqa: BLE001 - the class's own code may raise anything
-        raise MismatchError(f"{path}: {_told(error)}") from None
+        raise MismatchError(f"{path}: {_error_text(error)}") from None
 
 
-def _encoded(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     """Return JSON as bytes, whose texts are Unicode: half a pair of surrogates isn't."""
     try:
         raw = text.encode()
@@ -189,39 +199,39 @@ def _encoded(text: str) -> bytes:
     return raw
 
 
-def fits_not(raw: msgspec.Raw | None, expected: Any) -> bool:
+def differs(raw: msgspec.Raw | None, expected: Any) -> bool:
     """Tell whether a value is missing or another one than expected."""
     return raw is None or msgspec.json.decode(raw) != expected
 
 
-def _choice(shape: Choice, data: bytes, path: str) -> Any:
+def _read_choice(shape: Choice, data: bytes, path: str) -> Any:
     """Read what fits; of several that fit, the one that knows the most of the keys, then the first."""
     problems: list[str] = []
-    read_: list[tuple[int, Any]] = []
+    candidates: list[tuple[int, Any]] = []
     for member in shape.members:
         try:
             value = read(member, data, path)
-            read_.append((_unknown(member, data), value))
+            candidates.append((_count_unknown_keys(member, data), value))
         except MismatchError as error:
             problems.append(f"as {name_of(member.declared)}: {error}")
-    if not read_:
-        raise MismatchError("; or ".join(problems[:MOST_PROBLEMS]))
-    return min(read_, key=lambda one: one[0])[1]
+    if not candidates:
+        raise MismatchError("; or ".join(problems[:MAX_PROBLEMS]))
+    return min(candidates, key=lambda one: one[0])[1]
 
 
-def _unknown(shape: Shape, data: bytes) -> int:
+def _count_unknown_keys(shape: Shape, data: bytes) -> int:
     """Count the keys that a record doesn't know."""
     if not isinstance(shape, Record):
         return 0
     return sum(key not in shape.keys for key in msgspec.json.decode(data, type=dict[str, msgspec.Raw]))
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+def _table_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
         raise ValueError("a key stands in an object twice")
-    return made
+    return table
 
 
-def _refuse(constant: str) -> Any:
+def _refuse_constant(constant: str) -> Any:
     raise ValueError(f"{constant} isn't JSON")

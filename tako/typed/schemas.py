@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.errors import ConfigurationError
-from tako.typed.shapes import Checked, Choice, Field, Items, Record, Shape, Table, adapter, name_of
+from tako.typed.shapes import Choice, Field, Items, PydanticShape, Record, Shape, Table, adapter, name_of
 from tako.types import JsonSchema
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def schema_of_arguments(shape: Record) -> Json:
     """Return the schema of a function's arguments."""
     defs = _Definitions()
     defs.schema(shape)
-    root = defs.found[str(shape.declared)]
+    root = defs.schemas[str(shape.declared)]
     root.pop("title")
-    used = defs.reachable(root)
-    schema: Json = _closed({**root, "$defs": used} if used else root)
+    definitions = defs.reachable(root)
+    schema: Json = _close_objects({**root, "$defs": definitions} if definitions else root)
     return schema
 
 
@@ -37,31 +37,31 @@ def schema_of(shape: Shape) -> tuple[JsonSchema, bool]:
     """Return the schema that a reply of this shape must satisfy, and whether the value is wrapped in an object."""
     defs = _Definitions()
     schema = defs.schema(shape)
-    root: Json = defs.found[schema["$ref"].removeprefix(REF)] if set(schema) == {"$ref"} else schema
-    wrapped = root.get("type") != "object"
-    if wrapped:
+    root: Json = defs.schemas[schema["$ref"].removeprefix(REF)] if set(schema) == {"$ref"} else schema
+    is_wrapped = root.get("type") != "object"
+    if is_wrapped:
         root = {"type": "object", "properties": {VALUE: schema}, "required": [VALUE], "additionalProperties": False}
-    used = defs.reachable(root)
-    root, used = _closed(root), _closed(used)
+    definitions = defs.reachable(root)
+    root, definitions = _close_objects(root), _close_objects(definitions)
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", name_of(shape.declared)).strip("_")[:60] or "reply"
-    return JsonSchema(name, {**root, "$defs": used} if used else root), wrapped
+    return JsonSchema(name, {**root, "$defs": definitions} if definitions else root), is_wrapped
 
 
 class _Definitions:
     """The definitions that the schemas of one type refer to."""
 
     def __init__(self) -> None:
-        self.found: dict[str, Any] = {}
-        self.records: dict[int, str] = {}
+        self.schemas: dict[str, Any] = {}
+        self.record_names: dict[int, str] = {}
 
     def schema(self, shape: Shape) -> Json:
-        if shape.native:
+        if shape.is_native:
             (schema,), defs = msgspec.json.schema_components([shape.declared], ref_template=REF + "{name}")
-            return self.taken(schema, defs)
-        if isinstance(shape, Checked) or (isinstance(shape, Record) and shape.checked):
-            return self.checked(shape.declared)
+            return self.rewritten(schema, defs)
+        if isinstance(shape, PydanticShape) or (isinstance(shape, Record) and shape.is_checked):
+            return self.pydantic_schema(shape.declared)
         if isinstance(shape, Record):
-            return self.record(shape)
+            return self.record_schema(shape)
         if isinstance(shape, Items):
             return {**msgspec.json.schema(shape.frame), "items": self.schema(shape.item)}
         if isinstance(shape, Table):
@@ -70,26 +70,26 @@ class _Definitions:
             return {"anyOf": [self.schema(member) for member in shape.members]}
         raise ConfigurationError(f"response_type: {name_of(shape.declared)} has no JSON Schema")
 
-    def checked(self, declared: Any) -> Json:
+    def pydantic_schema(self, declared: Any) -> Json:
         try:
             schema: Json = adapter(declared).json_schema(ref_template=REF + "{model}")
         except ConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001 - what pydantic raises of a type that has no schema
             raise ConfigurationError(f"response_type: {name_of(declared)} has no JSON Schema: {error}") from None
-        return self.taken(schema, schema.pop("$defs", {}))
+        return self.rewritten(schema, schema.pop("$defs", {}))
 
-    def record(self, shape: Record) -> Json:
-        if id(shape) in self.records:
-            return {"$ref": REF + self.records[id(shape)]}
-        name = self.records[id(shape)] = self.free(name_of(shape.declared))
-        self.found[name] = {}  # taken, since a field may refer to it
+    def record_schema(self, shape: Record) -> Json:
+        if id(shape) in self.record_names:
+            return {"$ref": REF + self.record_names[id(shape)]}
+        name = self.record_names[id(shape)] = self.unused_name(name_of(shape.declared))
+        self.schemas[name] = {}  # taken, since a field may refer to it
         tag: Json = {shape.tag[0]: {"enum": [shape.tag[1]]}} if shape.tag else {}
-        self.found[name] = {
+        self.schemas[name] = {
             "title": name_of(shape.declared),
             **_description(shape.cls),
             "type": "object",
-            "properties": {**tag, **{field.key: self.field(field) for field in shape.fields}},
+            "properties": {**tag, **{field_schema.key: self.field(field_schema) for field_schema in shape.fields}},
             "required": [*tag, *(field.key for field in shape.fields if field.default is None)],
         }
         return {"$ref": REF + name}
@@ -97,36 +97,36 @@ class _Definitions:
     def field(self, field: Field) -> Json:
         """Return a field's schema with its description, and its default if JSON has it."""
         schema = self.schema(field.shape)
-        more: Json = {"description": field.description} if field.description and "description" not in schema else {}
+        keywords: Json = {"description": field.description} if field.description and "description" not in schema else {}
         with suppress(TypeError, ValueError):
             if field.default is not None and (default := field.default()) is not None:
-                more["default"] = msgspec.to_builtins(default)
-        if "$ref" in schema and more:
+                keywords["default"] = msgspec.to_builtins(default)
+        if "$ref" in schema and keywords:
             schema = {"anyOf": [schema]}  # strict modes take no words beside a reference
-        return {**schema, **more}
+        return {**schema, **keywords}
 
-    def taken(self, schema: Json, defs: Mapping[str, Any]) -> Json:
+    def rewritten(self, schema: Json, defs: Mapping[str, Any]) -> Json:
         """Take over definitions; one whose name is another's gets a new name."""
-        renamed = {name: self.free(name) for name, one in defs.items() if self.found.get(name, one) != one}
+        renamed = {name: self.unused_name(name) for name, one in defs.items() if self.schemas.get(name, one) != one}
         for name, one in defs.items():
-            self.found[renamed.get(name, name)] = _renamed(one, renamed)
-        taken: Json = _renamed(schema, renamed)
-        return taken
+            self.schemas[renamed.get(name, name)] = _rename_refs(one, renamed)
+        add_all: Json = _rename_refs(schema, renamed)
+        return add_all
 
-    def free(self, name: str) -> str:
+    def unused_name(self, name: str) -> str:
         names = (name, *(f"{name}_{i}" for i in range(2, 1000)))
-        return next(one for one in names if one not in self.found)
+        return next(one for one in names if one not in self.schemas)
 
     def reachable(self, root: Json) -> Json:
         """Keep the definitions that the root refers to."""
-        kept: Json = {}
-        todo = _refs(root)
-        while todo:
-            name = todo.pop()
-            if name not in kept:
-                kept[name] = self.found[name]
-                todo += _refs(kept[name])
-        return kept
+        definitions: Json = {}
+        pending = _refs(root)
+        while pending:
+            name = pending.pop()
+            if name not in definitions:
+                definitions[name] = self.schemas[name]
+                pending += _refs(definitions[name])
+        return definitions
 
 
 def _description(cls: type) -> Json:
@@ -139,14 +139,14 @@ def _description(cls: type) -> Json:
     )
 
 
-def _renamed(schema: Any, names: dict[str, str]) -> Any:
+def _rename_refs(schema: Any, names: dict[str, str]) -> Any:
     if not names:
         return schema
     if isinstance(schema, dict):
         table: Json = schema  # pyright: ignore[reportUnknownVariableType] - any JSON
-        return {key: _ref(one, names) if key == "$ref" else _renamed(one, names) for key, one in table.items()}
+        return {key: _ref(one, names) if key == "$ref" else _rename_refs(one, names) for key, one in table.items()}
     if isinstance(schema, list):
-        return [_renamed(one, names) for one in schema]  # pyright: ignore[reportUnknownVariableType] - any JSON
+        return [_rename_refs(one, names) for one in schema]  # pyright: ignore[reportUnknownVariableType] - any JSON
     return schema
 
 
@@ -155,25 +155,25 @@ def _ref(ref: Any, names: dict[str, str]) -> Any:
     return REF + names.get(name, name)
 
 
-def _closed(schema: Any) -> Any:
+def _close_objects(schema: Any) -> Any:
     """Say of every object with fields that it has no others, unless its class says something else."""
     if isinstance(schema, dict):
         table: Json = schema  # pyright: ignore[reportUnknownVariableType] - any JSON
-        closed = {"additionalProperties": False} if table.get("type") == "object" and "properties" in table else {}
+        closing = {"additionalProperties": False} if table.get("type") == "object" and "properties" in table else {}
         return {
-            **{key: _closed(one) for key, one in table.items()},
-            **(closed if "additionalProperties" not in table else {}),
+            **{key: _close_objects(one) for key, one in table.items()},
+            **(closing if "additionalProperties" not in table else {}),
         }
     if isinstance(schema, list):
-        return [_closed(one) for one in schema]  # pyright: ignore[reportUnknownVariableType] - any JSON
+        return [_close_objects(one) for one in schema]  # pyright: ignore[reportUnknownVariableType] - any JSON
     return schema
 
 
 def _refs(schema: Any) -> list[str]:
     if isinstance(schema, dict):
         table: Json = schema  # pyright: ignore[reportUnknownVariableType] - any JSON
-        here = [str(table["$ref"]).removeprefix(REF)] if isinstance(table.get("$ref"), str) else []
-        return here + [ref for one in table.values() for ref in _refs(one)]
+        refs = [str(table["$ref"]).removeprefix(REF)] if isinstance(table.get("$ref"), str) else []
+        return refs + [ref for one in table.values() for ref in _refs(one)]
     if isinstance(schema, list):
         return [ref for one in schema for ref in _refs(one)]  # pyright: ignore[reportUnknownVariableType] - any JSON
     return []

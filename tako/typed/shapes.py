@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Required
 import msgspec
 
 from tako.errors import ConfigurationError
-from tako.typed.fields import fields_of, is_made_with, is_pydantic, tag_of
+from tako.typed.fields import fields_of, has_constructor_of, is_pydantic, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-FOREIGN = ("annotated_types", "pydantic")
+CONSTRAINT_PACKAGES = ("annotated_types", "pydantic")
 """Packages whose constraints in ``Annotated`` msgspec doesn't know."""
 _SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {
     list: list,
@@ -36,9 +36,9 @@ _SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
-NO_DATA: tuple[Any, ...] = (complex, collections.abc.Callable)  # pyright: ignore[reportUnknownMemberType] - of anything
+NOT_DATA: tuple[Any, ...] = (complex, collections.abc.Callable)  # pyright: ignore[reportUnknownMemberType] - of anything
 """What pydantic reads from Python values, though it's no data to ask a model for."""
-_OPENING = ("extra", "populate_by_name", "validate_by_name", "alias_generator")
+_OPEN_SETTINGS = ("extra", "populate_by_name", "validate_by_name", "alias_generator")
 """Settings of pydantic's models by which they take other keys than those of their fields."""
 
 
@@ -47,7 +47,7 @@ class Shape:
 
     def __init__(self, declared: Any) -> None:
         self.declared = declared
-        self.native = False
+        self.is_native = False
 
     @property
     def inner(self) -> list[Shape]:
@@ -63,7 +63,7 @@ class Text(Leaf):
     """A text, of which a part is a text as well."""
 
 
-class Checked(Leaf):
+class PydanticShape(Leaf):
     """What pydantic reads. ``grows``: the shape that it has while it's read from a stream, ``make`` ends that."""
 
     def __init__(self, declared: Any, grows: Shape | None = None, make: Callable[[Any], Any] | None = None) -> None:
@@ -136,11 +136,13 @@ class Record(Shape):
     ``open``: the class itself says what becomes of keys that it doesn't know.
     """
 
-    def __init__(self, declared: Any, cls: type, *, checked: bool = False, tag: tuple[str, Any] | None = None) -> None:
+    def __init__(
+        self, declared: Any, cls: type, *, is_checked: bool = False, tag: tuple[str, Any] | None = None
+    ) -> None:
         super().__init__(declared)
-        self.cls, self.checked, self.tag = cls, checked, tag
+        self.cls, self.is_checked, self.tag = cls, is_checked, tag
         config: dict[str, Any] = getattr(cls, "model_config", None) or getattr(cls, "__pydantic_config__", None) or {}
-        self.open = checked and not config.keys().isdisjoint(_OPENING)
+        self.is_open = is_checked and not config.keys().isdisjoint(_OPEN_SETTINGS)
         self.fields: list[Field] = []
 
     @property
@@ -176,9 +178,9 @@ def arguments_of(name: str, parameters: Sequence[tuple[str, Any, Callable[[], An
 def _check(root: Shape, owner: str) -> None:
     """Mark what msgspec reads; refuse what nothing reads."""
     for shape in _walk(root):
-        shape.native = _is_native(shape)
-    for shape in _walk(root, checked=False):
-        if isinstance(shape, Leaf) and not shape.native and not isinstance(shape, Checked):
+        shape.is_native = _is_native(shape)
+    for shape in _walk(root, into_pydantic=False):
+        if isinstance(shape, Leaf) and not shape.is_native and not isinstance(shape, PydanticShape):
             hint = "" if "pydantic" in sys.modules else "; pydantic reads more types, if you import it"
             text = f"{owner}: {name_of(shape.declared)} isn't a type that JSON can be read into{hint}"
             raise ConfigurationError(text)
@@ -198,30 +200,32 @@ def name_of(declared: Any) -> str:
     return getattr(declared, "__name__", "") or str(declared).replace("typing.", "")
 
 
-def _walk(root: Shape, *, checked: bool = True) -> Iterator[Shape]:
+def _walk(root: Shape, *, into_pydantic: bool = True) -> Iterator[Shape]:
     """Yield a shape and those inside, each once; those inside of what pydantic reads only if ``checked``."""
-    seen: dict[int, Shape] = {}
-    todo = [root]
-    while todo:
-        shape = todo.pop()
-        if id(shape) not in seen:
-            seen[id(shape)] = shape
-            todo += shape.inner if checked or not _is_checked(shape) else []
+    visited: dict[int, Shape] = {}
+    pending = [root]
+    while pending:
+        shape = pending.pop()
+        if id(shape) not in visited:
+            visited[id(shape)] = shape
+            pending += shape.inner if into_pydantic or not _is_pydantic_shape(shape) else []
             yield shape
 
 
 def _is_native(shape: Shape) -> bool:
     for one in _walk(shape):
-        if _is_checked(one) or (isinstance(one, Record) and not is_made_with(one.cls, {f.name for f in one.fields})):
+        if _is_pydantic_shape(one) or (
+            isinstance(one, Record) and not has_constructor_of(one.cls, {f.name for f in one.fields})
+        ):
             return False
-    return _is_known(shape.declared)
+    return _is_known_to_msgspec(shape.declared)
 
 
-def _is_checked(shape: Shape) -> bool:
-    return isinstance(shape, Checked) or (isinstance(shape, Record) and shape.checked)
+def _is_pydantic_shape(shape: Shape) -> bool:
+    return isinstance(shape, PydanticShape) or (isinstance(shape, Record) and shape.is_checked)
 
 
-def _is_known(declared: Any) -> bool:
+def _is_known_to_msgspec(declared: Any) -> bool:
     """Whether msgspec reads a type."""
     try:
         msgspec.json.schema(declared)
@@ -234,11 +238,11 @@ class _Builder:
     """Builds shapes; a record that refers to itself is built once."""
 
     def __init__(self) -> None:
-        self.records: dict[Any, Record | Checked] = {}
+        self.records: dict[Any, Record | PydanticShape] = {}
 
     def build(self, declared: Any, meta: tuple[Any, ...] = ()) -> Shape:
-        while (other := getattr(declared, "__value__", None) or getattr(declared, "__supertype__", None)) is not None:
-            declared = other  # type X = …, and NewType
+        while (alias := getattr(declared, "__value__", None) or getattr(declared, "__supertype__", None)) is not None:
+            declared = alias  # type X = …, and NewType
         origin, args = get_origin(declared), get_args(declared)
         if origin is Annotated:
             return self.annotated(declared, args[0], (*declared.__metadata__, *meta))
@@ -246,42 +250,46 @@ class _Builder:
             return self.build(args[0], meta)
         if isinstance(declared, TypeVar):
             return self.build(declared.__bound__ or Any, meta)
-        whole = Annotated[(declared, *meta)] if meta else declared
+        full_type = Annotated[(declared, *meta)] if meta else declared
         if origin in (Union, types.UnionType):
-            return self.choice(whole, args)
+            return self.choice(full_type, args)
         if declared in (str, Any, object):
-            return Text(Any if declared is object else whole)
-        return self.container(whole, origin or declared, args, meta) or self.record(whole, declared) or _leaf(whole)
+            return Text(Any if declared is object else full_type)
+        return (
+            self.container(full_type, origin or declared, args, meta)
+            or self.record(full_type, declared)
+            or _leaf(full_type)
+        )
 
-    def container(self, whole: Any, kind: Any, args: tuple[Any, ...], meta: tuple[Any, ...]) -> Shape | None:
+    def container(self, full_type: Any, kind: Any, args: tuple[Any, ...], meta: tuple[Any, ...]) -> Shape | None:
         if kind is tuple and len(args) == 2 and args[1] is Ellipsis:  # noqa: PLR2004 - tuple[X, ...]
-            return Items(whole, tuple, self.build(args[0]), meta)
+            return Items(full_type, tuple, self.build(args[0]), meta)
         if isinstance(kind, type) and kind in _SEQUENCES:
-            return Items(whole, _SEQUENCES[kind], self.build(args[0] if args else Any), meta)
+            return Items(full_type, _SEQUENCES[kind], self.build(args[0] if args else Any), meta)
         if kind in _MAPPINGS and (not args or args[0] is str):
-            return Table(whole, self.build(args[1] if args else Any), meta)
+            return Table(full_type, self.build(args[1] if args else Any), meta)
         return None
 
     def annotated(self, declared: Any, inner: Any, meta: tuple[Any, ...]) -> Shape:
-        if any(type(one).__module__.partition(".")[0] in FOREIGN for one in meta):
+        if any(type(one).__module__.partition(".")[0] in CONSTRAINT_PACKAGES for one in meta):
             _pydantic(declared)
-            return Checked(declared, self.build(inner))
+            return PydanticShape(declared, self.build(inner))
         return self.build(inner, meta)
 
     def choice(self, declared: Any, args: tuple[Any, ...]) -> Shape:
         members = [self.build(arg) for arg in args]
         named = [shape for shape in members if shape.declared is not type(None)]
-        if all(isinstance(shape, Record) and shape.checked for shape in named):
-            return _CheckedChoice(declared, members)  # pydantic knows best which of its own is meant
+        if all(isinstance(shape, Record) and shape.is_checked for shape in named):
+            return _PydanticChoice(declared, members)  # pydantic knows best which of its own is meant
         return Choice(declared, members)
 
-    def root(self, whole: Any, cls: Any) -> Checked:
+    def root(self, full_type: Any, cls: Any) -> PydanticShape:
         """Return the shape of a model with one value and no fields (``RootModel``)."""
-        root = self.records[cls] = Checked(whole, make=lambda value: cls.model_construct(root=value))
+        root = self.records[cls] = PydanticShape(full_type, make=lambda value: cls.model_construct(root=value))
         root.grows = self.build(cls.model_fields["root"].annotation)
         return root
 
-    def record(self, whole: Any, declared: Any) -> Shape | None:
+    def record(self, full_type: Any, declared: Any) -> Shape | None:
         known = self.records.get(declared) if isinstance(declared, typing.Hashable) else None
         if known is not None:
             return known
@@ -290,8 +298,8 @@ class _Builder:
             return None
         fields, checked = fields_of(declared, cls), is_pydantic(cls)
         if fields is None:
-            return self.root(whole, cls) if checked else None
-        record = self.records[declared] = Record(whole, cls, checked=checked, tag=tag_of(cls))
+            return self.root(full_type, cls) if checked else None
+        record = self.records[declared] = Record(full_type, cls, is_checked=checked, tag=tag_of(cls))
         record.fields = [Field(key, name, self.build(kind), default) for key, name, kind, default in fields]
         return record
 
@@ -300,21 +308,21 @@ def _kind(declared: Any) -> Any:
     return get_origin(declared) or declared
 
 
-class _CheckedChoice(Choice, Checked):
+class _PydanticChoice(Choice, PydanticShape):
     """A union of pydantic's models."""
 
     def __init__(self, declared: Any, members: list[Shape]) -> None:
-        Checked.__init__(self, declared)
+        PydanticShape.__init__(self, declared)
         self.members = members
 
 
 def _leaf(declared: Any) -> Leaf:
     """Return the shape of what isn't taken apart; what msgspec can't read, pydantic may."""
     is_type = isinstance(declared, type) or get_origin(declared) is not None
-    if is_type and _kind(declared) not in NO_DATA and "pydantic" in sys.modules and not _is_known(declared):
+    if is_type and _kind(declared) not in NOT_DATA and "pydantic" in sys.modules and not _is_known_to_msgspec(declared):
         with suppress(ConfigurationError):
             adapter(declared)
-            return Checked(declared)
+            return PydanticShape(declared)
     return Leaf(declared)
 
 

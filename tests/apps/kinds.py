@@ -221,6 +221,6 @@ KINDS: list[tuple[Any, Any, str]] = [
 
 def wrapped(declared: Any, text: str) -> str:
     """Return the JSON as a reply has it: what isn't an object is in one."""
-    from tako.typed import reply_type
+    from tako.typed import reply_type_of
 
-    return f'{{"value": {text}}}' if reply_type(declared).wrapped else text
+    return f'{{"value": {text}}}' if reply_type_of(declared).is_wrapped else text

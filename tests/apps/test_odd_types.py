@@ -11,7 +11,7 @@ import pytest
 
 import tako
 from tako import ChatResponse, InvalidReplyError, Message
-from tako.typed import ReplyType, reply_type
+from tako.typed import ReplyType, reply_type_of
 
 from .kinds import Person, wrapped
 
@@ -214,5 +214,5 @@ def test_constrained_lists_unions_with_a_discriminator_and_root_models_grow() ->
 )
 def test_what_doesnt_fit_an_odd_type_is_a_mismatch(declared: Any, text: str) -> None:
     with pytest.raises(InvalidReplyError) as caught:
-        read(reply_type(declared), text)
+        read(reply_type_of(declared), text)
     assert caught.value.reason == "mismatch"

@@ -22,7 +22,7 @@ from tako import Capabilities, ChatResponse, FinishReason, InvalidReplyError, Me
 from tako.errors import ConfigurationError
 from tako.parts import TextPart, ToolCallPart
 from tako.testing.script import Call, Script
-from tako.typed import reply_type
+from tako.typed import reply_type_of
 from tako.types import Cost
 
 from .conftest import WIRES
@@ -127,7 +127,7 @@ def test_two_hundred_mutated_replies_are_errors_or_fit(declared: Any, saying: Ca
         assert STRICT[declared](response.parsed), text
         if len(seen) == 2:
             refused += 1
-            assert response.parsed == reply_type(declared).read(ChatResponse(Message.assistant(FULL[declared])))
+            assert response.parsed == reply_type_of(declared).read(ChatResponse(Message.assistant(FULL[declared])))
             assert [notice.code for notice in response.notices] == ["repaired_reply"]
         else:  # nothing of what the reply says is lost
             says = msgspec.to_builtins(response.parsed, enc_hook=lambda one: one.model_dump())
@@ -243,7 +243,7 @@ def test_async_and_blocking_streams_show_the_same_values(saying: Callable[..., A
 
 def test_what_isnt_certain_isnt_shown() -> None:
     def partials(declared: Any, text: str) -> list[Any]:
-        growing = reply_type(declared).partials()
+        growing = reply_type_of(declared).partials()
         made: list[Any] = []
         for letter in text:
             made += growing.feed(tako.Delta(letter))
@@ -314,7 +314,7 @@ def test_constraints_deep_inside_hold() -> None:
     class Deep:
         scores: list[Annotated[int, annotated_types.Gt(3)]]
 
-    wanted = reply_type(Deep)
+    wanted = reply_type_of(Deep)
     with pytest.raises(InvalidReplyError, match=r"\$\.scores\[1\]: Input should be greater than 3"):
         wanted.read(ChatResponse(Message.assistant('{"scores": [4, 1]}')))
     assert wanted.schema.schema["properties"]["scores"]["items"]["exclusiveMinimum"] == 3

@@ -10,7 +10,7 @@ import pytest
 
 from tako import Capabilities, Conductor, Delta, End
 from tako.conductor.events import WorkerDelta, WorkerEnded
-from tako.conductor.run import AHEAD
+from tako.conductor.run import MAX_AHEAD
 from tako.errors import ProviderTimeoutError
 from tako.providers import PythonProvider
 
@@ -122,7 +122,7 @@ def test_a_slow_watcher_holds_the_workers_back_and_is_no_timeout_of_theirs(backe
             while (await anext(run)).kind != "worker_delta":
                 pass
             await anyio.sleep(600)
-            assert produced <= AHEAD + 5
+            assert produced <= MAX_AHEAD + 5
             return await run.result()
 
     result = in_no_time(main, backend)
@@ -131,7 +131,7 @@ def test_a_slow_watcher_holds_the_workers_back_and_is_no_timeout_of_theirs(backe
 
 def test_that_time_is_given_back_and_no_more(backend: str) -> None:
     async def stream(request: ChatRequest) -> AsyncGenerator[str, None]:
-        for _ in range(AHEAD * 2):
+        for _ in range(MAX_AHEAD * 2):
             yield "x"
         await anyio.sleep(70)
 
@@ -148,7 +148,7 @@ def test_that_time_is_given_back_and_no_more(backend: str) -> None:
 
     [late] = in_no_time(main, backend).steps[0].results
     assert isinstance(late.error, ProviderTimeoutError)
-    assert late.partial == "x" * AHEAD * 2
+    assert late.partial == "x" * MAX_AHEAD * 2
     assert late.seconds == pytest.approx(660)
 
 
@@ -160,7 +160,7 @@ def test_the_others_are_stopped_although_nobody_reads_the_events(backend: str) -
     worked: list[int] = []
 
     async def chatter(request: ChatRequest) -> AsyncGenerator[str, None]:
-        for _ in range(AHEAD - 2):  # two starts are there already
+        for _ in range(MAX_AHEAD - 2):  # two starts are there already
             yield "x"
 
     async def busy() -> None:
@@ -178,7 +178,7 @@ def test_the_others_are_stopped_although_nobody_reads_the_events(backend: str) -
             return events + [event async for event in run]
 
     events = in_no_time(main, backend)
-    assert events[-1].result.text == "x" * (AHEAD - 2)
+    assert events[-1].result.text == "x" * (MAX_AHEAD - 2)
     assert len(worked) < 5
 
 
@@ -203,7 +203,7 @@ def test_a_reply_that_has_come_counts_and_is_told_although_another_was_first(bac
     """The second waits for the watcher to tell what it has when the first wins."""
 
     async def chatter(request: ChatRequest) -> AsyncGenerator[str, None]:
-        for _ in range(AHEAD - 3):
+        for _ in range(MAX_AHEAD - 3):
             yield "x"
         await anyio.sleep(10)
 

@@ -65,7 +65,7 @@ def test_the_coordinator_gets_roles_schema_and_results(vendors: Vendors) -> None
 def test_a_coordinator_without_json_mode_is_not_held_to_a_schema(vendors: Vendors) -> None:
     conductor = vendors.conductor()
     assert conductor.coordinator is not None
-    conductor.coordinator._given_capabilities = Capabilities()
+    conductor.coordinator._user_capabilities = Capabilities()
     asyncio.run(collect(conductor))
     assert "response_format" not in vendors.asked("/lead/chat/completions")[0]
 

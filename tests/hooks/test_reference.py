@@ -54,10 +54,10 @@ def test_the_example_of_every_hook_runs(hook: str, vendor: Vendor, register: Reg
 
     register(SimpleNamespace(**{hook: namespace[hook]}))
     provider = vendor(tako_chat=echo)("gpt-5")
-    provider_id = vendor("openai", tako_chat=echo)("gpt-5")
+    openai = vendor("openai", tako_chat=echo)("gpt-6.2-sol")
     match hook:
         case "tako_capabilities":
-            assert provider_id.capabilities.max_context_tokens == 100_000
+            assert openai.capabilities.max_context_tokens == 100_000
             assert provider.capabilities.max_context_tokens is None
         case "tako_translator":
             assert ask(provider, "my password is hunter2") == "my password is ***"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tako.json_values import as_object, text_of
 from tako.kit.blocks import own_data, state_of, without
 from tako.kit.files import FETCHING, is_fetched, read_media
-from tako.media import IMAGE_TYPES, plain_type
+from tako.media import IMAGE_TYPES, canonical_type
 from tako.parts import FilePart, FileUrlPart, ImagePart, ImageUrlPart, Part
 from tako.state import State
 
@@ -73,7 +73,7 @@ def encode_media(part: MediaPart, context: PartContext) -> dict[str, Any] | None
     in_s3 = S3_URL.fullmatch(media.url)
     if media.url and not in_s3:
         return {"text": FETCHING} if is_fetched(media, part, context) else None
-    kind, block_format = FORMATS.get(plain_type(media.mime), ("document", "txt"))
+    kind, block_format = FORMATS.get(canonical_type(media.mime), ("document", "txt"))
     source = {"s3Location": {"uri": media.url}} if in_s3 else {"bytes": media.data}
     own_fields = as_object(own_data(part, context).get(kind)) or {}
     name_field = {"name": media.name} if kind == "document" else {}
@@ -82,7 +82,7 @@ def encode_media(part: MediaPart, context: PartContext) -> dict[str, Any] | None
 
 def _is_supported(media: Media) -> bool:
     """Whether a block can carry it. Bedrock stores no files, and needs the type of a file in S3."""
-    has_format = plain_type(media.mime) in FORMATS or media.kind == "text"
+    has_format = canonical_type(media.mime) in FORMATS or media.kind == "text"
     return not media.id and (has_format or media.url.startswith("http"))
 
 

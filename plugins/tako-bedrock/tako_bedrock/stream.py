@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
-from tako.fold import arguments, closing
+from tako.fold import closing_delta, parse_arguments
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import without
 from tako.kit.body import decode_any, decode_json
@@ -84,7 +84,7 @@ class OpenBlock:
         if "citationsContent" in fields:
             return {**fields, "citationsContent": {"content": [{"text": text}], **fields["citationsContent"]}}
         if "toolUse" in fields:
-            return {**fields, "toolUse": {**fields["toolUse"], "input": arguments("".join(self.inputs))}}
+            return {**fields, "toolUse": {**fields["toolUse"], "input": parse_arguments("".join(self.inputs))}}
         if "reasoningContent" in fields:
             return {**fields, "reasoningContent": self._reasoning(fields["reasoningContent"], text)}
         if "image" in fields and self.data:
@@ -258,7 +258,7 @@ class ConverseDecoder:
         if block is None or part is None:
             return
         if block.call is None:
-            yield closing(part)
+            yield closing_delta(part)
         elif isinstance(part, ToolCallPart) and part.state is not None:
             yield Delta(tool_calls=[ToolCallDelta(block.call, state=part.state)])
 

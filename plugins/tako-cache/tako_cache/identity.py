@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 IGNORED_STATE = {
     "_capabilities",
-    "_given_capabilities",
+    "_user_capabilities",
     "_handlers",
     "_http_client",
     "_label",

@@ -133,7 +133,7 @@ class HttpGeneric(HttpProvider):
         self.declared: dict[str, Any] = {}
         declared = read_setting(capabilities, Capabilities, f"{self.id}: capabilities")
         if isinstance(capabilities, Capabilities):
-            self._given_capabilities = declared if stream is not None else replace(declared, supports_streaming=False)
+            self._user_capabilities = declared if stream is not None else replace(declared, supports_streaming=False)
         elif capabilities is not None:
             self.declared = {name: getattr(declared, name) for name in capabilities}
 

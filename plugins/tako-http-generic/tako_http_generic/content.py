@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from tako.errors import ConfigurationError, ResponseError, kind_of
-from tako.fold import arguments
+from tako.fold import parse_arguments
 from tako.json_values import as_array, as_object, text_of
 from tako.parts import Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State
@@ -29,7 +29,7 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
         case "reasoning":
             return ReasoningPart(block["text"], State(context.origin, block["state"]))
         case "function":
-            return ToolCallPart(block["id"], block["function"]["name"], arguments(block["function"]["arguments"]))
+            return ToolCallPart(block["id"], block["function"]["name"], parse_arguments(block["function"]["arguments"]))
         case _:
             return None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import fields, replace
 
 from tako import ChatRequest, Role, notices
-from tako.environment import values_in
+from tako.environment import iter_secrets
 from tako.errors import ConfigurationError
 from tako.json_values import as_object
 from tako.kit.encoding import merge_extra
@@ -60,7 +60,7 @@ class RequestEncoder:
             self._stream_template = Template(stream_body, f"{owner}: stream_body_template")
         self.redacted_url = self._address.redacted
         self.secrets = [*self._address.secrets, *self._stream_address.secrets]
-        self.secrets += [Secret.of(value) for value in values_in([body, stream_body])]
+        self.secrets += [Secret.of(value) for value in iter_secrets([body, stream_body])]
         self.secrets += [Secret(value) for value in keys_in([body, stream_body])]
 
     def placeholders(self, *, stream: bool) -> set[str]:

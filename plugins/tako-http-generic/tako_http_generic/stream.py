@@ -8,7 +8,7 @@ import msgspec
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
-from tako.fold import closing
+from tako.fold import closing_delta
 from tako.json_values import as_object, text_of
 from tako.kit.body import decode_json
 from tako.kit.complaints import complaint
@@ -227,7 +227,7 @@ class PointerDecoder:
         self._reasoning = None
         part = self._decode(block, self._exchange.context)
         if part is not None:
-            yield closing(part)
+            yield closing_delta(part)
 
     def _add_calls(self, value: Any, reader: ToolCallReader) -> Iterator[Delta]:
         calls = [call for fragment in reader.read(value) if (call := self._call(fragment)) is not None]

@@ -125,7 +125,7 @@ class Run:
             while (result := thread.run(_next(results))) is not None:
                 yield result
         finally:
-            thread.leave(results.aclose())
+            thread.run_cleanup(results.aclose())
 
 
 class _Window:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.media import plain_type
+from tako.media import canonical_type
 
 if TYPE_CHECKING:
     from tako.kit.files import Media
@@ -27,7 +27,7 @@ def encode_file(media: Media) -> dict[str, Any] | None:
         return {"type": "file", "file_id": media.id}
     if media.kind == "audio":
         return {"type": "input_audio", "input_audio": media.url or media.data}
-    if not (media.kind == "document" and media.url) and not plain_type(media.mime).startswith(DOCUMENTS):
+    if not (media.kind == "document" and media.url) and not canonical_type(media.mime).startswith(DOCUMENTS):
         return None
     name = {"document_name": media.name} if media.name else {}
     return {"type": "document_url", "document_url": media.url or media.data_url, **name}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako import notices
 from tako.errors import kind_of
-from tako.fold import arguments
+from tako.fold import parse_arguments
 from tako.json_values import as_object
 from tako.kit.completions.parameters import effort_of
 from tako.kit.encoding import (
@@ -121,7 +121,7 @@ def _is_accepted(media: Media) -> bool:
 
 def _arguments(part: ToolCallPart, context: PartContext) -> Block:
     """Return the arguments as an object, as the API needs them."""
-    args = arguments(part.args) if isinstance(part.args, str) else part.args
+    args = parse_arguments(part.args) if isinstance(part.args, str) else part.args
     fields = as_object(args)
     if fields is None:
         context.notice(notices.CHANGED_PART, "the arguments aren't an object, so they were sent as {'arguments': …}")

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tako.errors import ResponseError, kind_of, short_repr
-from tako.fold import arguments
+from tako.fold import parse_arguments
 from tako.json_values import DEEPEST, as_array, as_object, is_deep
 from tako.parts import Part, TextPart, ToolCallPart
 from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Role, Usage
@@ -107,7 +107,7 @@ def _tool_call(value: Any) -> ToolCallPart:
     id, name, args = table.get("id") or "", table.get("name"), table.get("args", table.get("arguments"))
     if not (isinstance(name, str) and name and isinstance(id, str)):
         raise ResponseError("a tool call must be a ToolCallPart, or a dict with 'name', 'args' and, optionally, 'id'")
-    return ToolCallPart(id, name, arguments(args) if isinstance(args, str) else {} if args is None else args)
+    return ToolCallPart(id, name, parse_arguments(args) if isinstance(args, str) else {} if args is None else args)
 
 
 def _count(table: dict[str, Any], name: str) -> int:

@@ -13,7 +13,7 @@ from tako.kit.encoding import complete, encode, encode_inner, encode_vendor_part
 from tako.kit.families import rules_of
 from tako.kit.files import FETCHING, MEDIA, MediaPart, is_fetched, read_media, unsupported
 from tako.kit.ids import read_id
-from tako.media import IMAGE_TYPES, plain_type
+from tako.media import IMAGE_TYPES, canonical_type
 from tako.parts import (
     FileIdPart,
     FilePart,
@@ -97,7 +97,7 @@ def _decode_media(fields: dict[str, Any], context: PartContext) -> Part:
     state = state_of(without(fields, field, "mimeType", value_field), (), context)
     if state is None and not mime.lower().startswith(RAW_AUDIO):  # a state, so that its type isn't changed later
         state = State(context.origin)
-    is_image = plain_type(mime) in IMAGE_TYPES
+    is_image = canonical_type(mime) in IMAGE_TYPES
     if field == "inlineData":
         return ImagePart(mime, value, state) if is_image else FilePart(mime, value, state=state)
     return ImageUrlPart(value, mime, state) if is_image else FileUrlPart(value, mime, state=state)
@@ -156,7 +156,7 @@ def _encode_media(part: MediaPart, context: PartContext) -> dict[str, Any] | Non
     media = read_media(part, context, schemes=("gs", "https", "http"))
     if media is None:
         return None
-    mime = plain_type(media.mime) if media.kind == "text" and not is_own(part, context) else media.mime
+    mime = canonical_type(media.mime) if media.kind == "text" and not is_own(part, context) else media.mime
     url = media.url or (media.id if "://" in media.id else "")
     if media.url.startswith("http:") or (media.url and not mime and context.fetches):
         return {"text": FETCHING} if is_fetched(media, part, context) else None

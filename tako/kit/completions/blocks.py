@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.fold import arguments
+from tako.fold import parse_arguments
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import is_spelled_differently, state_of, vendor_part, without
 from tako.kit.completions.replied import decode_file
@@ -102,7 +102,7 @@ def _call(block: Block, context: PartContext, dialect: Dialect) -> ToolCallPart:
     """
     kind = next(name for name in CALL_FIELDS if name in block)
     name, text = text_of(block[kind].get("name")), fragment(block[kind].get(CALL_FIELDS[kind]))
-    args = arguments(text)
+    args = parse_arguments(text)
     as_written = args != text if kind == "custom" else is_spelled_differently(text, args)
     known_fields = ("name",) if as_written else ("name", CALL_FIELDS[kind])
     other_fields = {**without(block, kind, *known_fields), "type": None if kind == "function" else kind}

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tako import notices
 from tako.errors import kind_of
-from tako.fold import arguments
+from tako.fold import parse_arguments
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import is_own, own_data
 from tako.kit.completions.blocks import CALL_FIELDS, REASONING, Block, decode_block
@@ -190,7 +190,9 @@ def _call(part: ToolCallPart, context: PartContext) -> Block:
     kind = text_of(data.get("type")) or "function"
     field = CALL_FIELDS.get(kind, "arguments")
     text = (as_object(data.get(kind)) or {}).get(field)
-    if not isinstance(text, str) or arguments(text) != part.args:  # a plugin changed it, or there's one way to write it
+    if (
+        not isinstance(text, str) or parse_arguments(text) != part.args
+    ):  # a plugin changed it, or there's one way to write it
         text = _arguments(part.args, context) if field == "arguments" else _input(part.args)
     return {"id": part.id, "type": kind, kind: {"name": part.name, field: text}}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.media import plain_type
+from tako.media import canonical_type
 
 if TYPE_CHECKING:
     from tako.kit.files import Media
@@ -18,7 +18,7 @@ SOUNDS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
 
 def encode_file(media: Media) -> dict[str, Any] | None:
     """Return the chunk of a file, or None if the API has none for it."""
-    mime = plain_type(media.mime)
+    mime = canonical_type(media.mime)
     if media.id:
         return {"type": "file", "file": {"file_id": media.id}} if mime in ("", PDF) else None
     if media.url:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from tako.fold import closing
+from tako.fold import closing_delta
 from tako.json_values import text_of
 from tako.kit.completions.blocks import chunks_of
 from tako.kit.completions.shapes import Content
@@ -62,7 +62,7 @@ class OpenBlock:
         if isinstance(part, ReasoningPart) and not part.text:
             out.append(Delta(part=part))
         elif part is not None and not (isinstance(part, TextPart) and not part.citations and part.state is None):
-            out.append(closing(part))
+            out.append(closing_delta(part))
 
     def text(self, text: str, out: list[Delta]) -> None:
         """Add a piece of text."""

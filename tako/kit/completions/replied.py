@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tako.json_values import as_object, text_of
 from tako.kit.blocks import own_data, state_of, vendor_part
 from tako.kit.files import head_of
-from tako.media import HEAD, join_base64, kind_of, media_type
+from tako.media import HEAD_SIZE, join_base64, kind_of, media_type
 from tako.parts import FileIdPart, FilePart, FileUrlPart, TextPart, VendorPart
 from tako.state import BLOCK_END, State
 from tako.types import Delta
@@ -31,7 +31,7 @@ FORMATS = {
     "pcm16": "audio/L16;rate=24000",
 }
 """The type of each format that a request may ask for; the last one has no first bytes that tell it."""
-LETTERS_OF_HEAD = -(-HEAD // 3) * 4
+LETTERS_OF_HEAD = -(-HEAD_SIZE // 3) * 4
 """Letters of base64 that hold the first bytes of a sound, which tell its type."""
 
 

@@ -18,7 +18,7 @@ from tako.kit.encoding import (
 )
 from tako.kit.files import FETCHING, MEDIA, MediaPart, decoded_text, is_fetched, read_media
 from tako.kit.messages.decode import REDACTED
-from tako.media import IMAGE_TYPES, plain_type
+from tako.media import IMAGE_TYPES, canonical_type
 from tako.parts import (
     FileIdPart,
     FilePart,
@@ -115,7 +115,7 @@ def _media(part: MediaPart, context: PartContext) -> dict[str, Any] | None:
 
 def _is_accepted(media: Media) -> bool:
     """Whether the API takes a file of that type. An address or an id that doesn't tell it is taken for a PDF's."""
-    mime = plain_type(media.mime)
+    mime = canonical_type(media.mime)
     if media.kind == "image":
         return mime in IMAGE_TYPES or not media.data
     return media.kind == "text" or mime == PDF or not (mime or media.data)
@@ -128,7 +128,7 @@ def _source(media: Media) -> dict[str, Any]:
         return {"type": "url", "url": media.url}
     if media.kind == "text":
         return {"type": "text", "media_type": "text/plain", "data": decoded_text(media)}
-    return {"type": "base64", "media_type": plain_type(media.mime), "data": media.data}
+    return {"type": "base64", "media_type": canonical_type(media.mime), "data": media.data}
 
 
 def _result(part: ToolResultPart, context: PartContext) -> dict[str, Any]:

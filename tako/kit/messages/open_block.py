@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tako.fold import arguments
+from tako.fold import parse_arguments
 from tako.json_values import as_array, text_of
 from tako.types import Delta, ToolCallDelta
 
@@ -60,5 +60,5 @@ class OpenBlock:
             texts = [piece for piece in pieces if isinstance(piece, str)]
             fields[name] = "".join(texts) if texts else [item for piece in pieces for item in piece]
         if text := fields.pop("partial_json", None):
-            fields["input"] = arguments(text)
+            fields["input"] = parse_arguments(text)
         return fields

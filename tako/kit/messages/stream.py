@@ -9,7 +9,7 @@ from msgspec import Struct, defstruct, field
 
 from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
-from tako.fold import closing
+from tako.fold import closing_delta
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_json
 from tako.kit.complaints import complaint
@@ -310,7 +310,7 @@ class MessagesDecoder:
         elif isinstance(part, TextPart) and not (part.citations or part.state):
             self._has_open_text = True
         elif part is not None:
-            yield closing(part)
+            yield closing_delta(part)
 
     def _end_call(self, block: OpenBlock, fields: dict[str, Any], state: State | None) -> Iterator[Delta]:
         """Hand over arguments that came whole with the call's beginning, and its state."""

@@ -16,7 +16,7 @@ from tako.kit.prefetch.response import read_file, redirect_of
 from tako.kit.prefetch.rules import Refusal
 from tako.kit.prefetch.url import Url, follow, parse_url, shown_host
 from tako.kit.tls import tls_context
-from tako.media import IMAGE_TYPES, plain_type
+from tako.media import IMAGE_TYPES, canonical_type
 from tako.parts import FilePart, FileUrlPart, ImagePart, ImageUrlPart
 from tako.url_prefetch import UrlPrefetch
 
@@ -81,11 +81,11 @@ async def fetch_file(
     ``mime``: the type that it has to be declared as; None takes every type of ``FILE_TYPES``. The part has the declared
     type, with which the first bytes have to agree. Each kind has its own limit.
     """
-    required_type = plain_type(mime) if mime is not None else None
+    required_type = canonical_type(mime) if mime is not None else None
     types = [
         declared_type
         for declared_type in FILE_TYPES
-        if required_type is None or plain_type(declared_type) == required_type
+        if required_type is None or canonical_type(declared_type) == required_type
     ]
     return await _fetch(url, policy, types, "file", network)
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tako.kit.prefetch.rules import Refusal
-from tako.media import IMAGE_TYPES, agrees, has_magic, kind_of, media_type
+from tako.media import IMAGE_TYPES, has_magic, kind_of, matches_content, media_type
 from tako.parts import FilePart, ImagePart
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class _Body:
     def mismatch(self) -> Refusal | None:
         """Return the refusal of a body whose first bytes are of another type, or of none if the type has its own."""
         detected = media_type(self._head)
-        matches = agrees(self._declared, self._head) if detected else not has_magic(self._declared)
+        matches = matches_content(self._declared, self._head) if detected else not has_magic(self._declared)
         if matches and self._size:
             return None
         return Refusal("magic", f"the answer is declared as {self._declared}, but its first bytes don't match that")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako import notices
-from tako.fold import arguments
+from tako.fold import parse_arguments
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import is_spelled_differently, own_data, state_of, vendor_part
 from tako.kit.completions.encode import cache_mark
@@ -107,7 +107,7 @@ def decode_block(block: Any, context: PartContext) -> Part | None:
             return ReasoningPart(reasoning_text(fields), State(context.origin, fields))
         case "function_call":
             text = arguments_text(fields)
-            args = arguments(text)
+            args = parse_arguments(text)
             known = ("call_id", "name") if is_spelled_differently(text, args) else ("call_id", "name", "arguments")
             state = _state(fields, known, context)
             return ToolCallPart(read_id(fields.get("call_id")), text_of(fields.get("name")), args, state)
@@ -250,9 +250,9 @@ def _call(part: ToolCallPart, context: PartContext) -> dict[str, Any]:
     if is_custom(part, context):
         return {"type": "custom_tool_call", "call_id": part.id, "name": part.name, "input": text}
     text_from_state = own_data(part, context).get("arguments")
-    if isinstance(text_from_state, str) and arguments(text_from_state) == part.args:
+    if isinstance(text_from_state, str) and parse_arguments(text_from_state) == part.args:
         text = text_from_state
-    elif isinstance(part.args, str) and isinstance(arguments(text), str):
+    elif isinstance(part.args, str) and isinstance(parse_arguments(text), str):
         context.notice(notices.CHANGED_PART, "the arguments aren't JSON, so they were sent inside an object")
         text = encode({"arguments": part.args}).decode()
     return {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": text or "{}"}

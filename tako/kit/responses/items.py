@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tako.fold import closing
+from tako.fold import closing_delta
 from tako.json_values import as_object, text_of
 from tako.kit.ids import CallIds, read_id
 from tako.kit.responses.blocks import arguments_text, blocks_of
@@ -320,7 +320,7 @@ class Items:
             if part is not None:
                 item.handed_over.add(content_index)
                 self.parts.append(part)
-                yield closing(part) if content_index == old_index else Delta(part=part)
+                yield closing_delta(part) if content_index == old_index else Delta(part=part)
 
     def _completed(self, item: OpenItem) -> Iterator[Delta]:
         """Yield what is left of an item that is done: the end of what was streamed, all of what was not."""
@@ -334,7 +334,7 @@ class Items:
             if isinstance(part, ToolCallPart):
                 yield from self._end_call(item, part)
             elif was_streamed and n == open_index and isinstance(part, TextPart | ReasoningPart):
-                yield closing(part)
+                yield closing_delta(part)
             elif isinstance(part, TextPart) and part.text:
                 end = part.state or BLOCK_END
                 yield Delta(part.text, citations=tuple(part.citations), state=end, refusal=part.refusal)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tako.kit.schemas.rewrite import Rewriter
 from tako.kit.schemas.rules import UnsupportedSchema
-from tako.schema.normal_form import Schema, plain
+from tako.schema.normal_form import Schema, normalize
 
 if TYPE_CHECKING:
     from tako.kit.schemas.rules import Rules
@@ -58,7 +58,7 @@ _encode = msgspec.json.Encoder().encode
 def _adapt_encoded(encoded: bytes, rules: Rules) -> AdaptedSchema | None:
     """Adapt a schema, None if it fits. One that goes out as it is isn't kept: the caller's own does."""
     schema: Schema = msgspec.json.decode(encoded)
-    rewriter = Rewriter(plain(schema), rules)
+    rewriter = Rewriter(normalize(schema), rules)
     try:
         rewritten = rewriter.schema()
     except UnsupportedSchema as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.json_values import as_array, as_object
-from tako.schema.normal_form import name_of
+from tako.schema.normal_form import definition_name
 
 if TYPE_CHECKING:
     from tako.schema.normal_form import Schema
@@ -22,7 +22,7 @@ def referenced_names(value: Any) -> set[str]:
             pending += as_array(current) or ()
             continue
         if isinstance(fields.get("$ref"), str):
-            names.add(name_of(fields["$ref"]) or fields["$ref"])
+            names.add(definition_name(fields["$ref"]) or fields["$ref"])
         pending += [inner for keyword, inner in fields.items() if keyword != "$defs"]
     return names
 

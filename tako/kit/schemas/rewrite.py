@@ -12,7 +12,7 @@ from tako.json_values import DEEPEST, as_array, as_object
 from tako.kit.schemas.combine import ANNOTATION_KEYWORDS, TYPES, all_of, any_of, nullable
 from tako.kit.schemas.refs import reachable_definitions, referenced_names
 from tako.kit.schemas.rules import UnsupportedSchema
-from tako.schema.normal_form import LISTS, MAPS, REST, SINGLE, name_of
+from tako.schema.normal_form import LISTS, MAPS, SCHEMA_OR_BOOLEAN, SINGLE, definition_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,7 @@ class Rewriter:
         for keyword in [*root]:
             if keyword in rules.not_in_root or not (rules.root_keywords is None or keyword in rules.root_keywords):
                 del root[keyword]
-                if keyword not in NOT_CONSTRAINING and keyword not in REST:
+                if keyword not in NOT_CONSTRAINING and keyword not in SCHEMA_OR_BOOLEAN:
                     self.losses[f"{keyword} at its top"] = None
         return root
 
@@ -148,7 +148,7 @@ class Rewriter:
     def _resolved(self, schema: Schema) -> Schema:
         """Replace a reference by what it names, together with what stands beside it."""
         seen: set[str] = set()
-        while (name := name_of(schema.get("$ref"))) or schema.get("$ref") == "#":
+        while (name := definition_name(schema.get("$ref"))) or schema.get("$ref") == "#":
             if name in seen:
                 raise UnsupportedSchema("a reference leads to itself alone")
             seen.add(name)
@@ -165,7 +165,7 @@ class Rewriter:
             raise UnsupportedSchema("it is too large")
         node = self._refs(schema)
         if self._rules.inline and "$ref" in node:
-            node = self._inlined(node, name_of(node["$ref"]) or "#")
+            node = self._inlined(node, definition_name(node["$ref"]) or "#")
         elif node.keys() != {"$ref"}:
             node = self._within_limits(self._supported_keywords(self._with_known_keywords(self._merged(node))))
             node = self._with_required_keywords({**node, **dict(self._inner(node))})
@@ -183,7 +183,7 @@ class Rewriter:
                 yield keyword, {name: self._node(inner) for name, inner in value.items()}
             elif keyword in LISTS and isinstance(value, list):
                 yield keyword, [self._node(inner) for inner in as_array(value) or ()]
-            elif keyword in (*SINGLE, *REST) and isinstance(value, dict):
+            elif keyword in (*SINGLE, *SCHEMA_OR_BOOLEAN) and isinstance(value, dict):
                 yield keyword, self._node(as_object(value) or {})
         self._objects -= is_object
 
@@ -192,7 +192,7 @@ class Rewriter:
         ref = node.get("$ref")
         if ref is None:
             return dict(node)
-        name = name_of(ref)
+        name = definition_name(ref)
         if not name and ref != "#":
             self.losses[f"the reference {ref!r}, whose target isn't in the schema"] = None
             return {keyword: value for keyword, value in node.items() if keyword != "$ref"}
@@ -259,9 +259,13 @@ class Rewriter:
             value = node.pop(keyword)
             if keyword == "prefixItems":
                 node["items"] = any_of([*value, *([node["items"]] if isinstance(node.get("items"), dict) else [])])
-            if keyword not in NOT_CONSTRAINING and not (keyword in REST and value in (True, False, {})):
+            if keyword not in NOT_CONSTRAINING and not (keyword in SCHEMA_OR_BOOLEAN and value in (True, False, {})):
                 self._note_loss(keyword)
-            if keyword == "default" or keyword not in NOT_CONSTRAINING | {*REST, "prefixItems", "patternProperties"}:
+            if keyword == "default" or keyword not in NOT_CONSTRAINING | {
+                *SCHEMA_OR_BOOLEAN,
+                "prefixItems",
+                "patternProperties",
+            }:
                 hints.append(f"{keyword}: {msgspec.json.encode(value).decode()}")
         if hints:
             node["description"] = "\n\n".join(filter(None, [node.get("description"), f"{{{', '.join(hints)}}}"]))
