@@ -53,16 +53,18 @@ def test_a_new_plugin_is_complete_passes_everything_and_is_used_by_name(
     output = capsys.readouterr().out
     assert main(["new-plugin", "emca", "--dialect", "completions", "--into", str(tmp_path)]) == 0
     assert main(["new-plugin", "resa", "--dialect", "responses", "--into", str(tmp_path)]) == 0
-    acme, emca, resa = (tmp_path / f"tako-{name}" for name in ("acme", "emca", "resa"))
+    assert main(["new-plugin", "linea", "--dialect", "ndjson", "--into", str(tmp_path)]) == 0
+    acme, emca, resa, linea = (tmp_path / f"tako-{name}" for name in ("acme", "emca", "resa", "linea"))
+    assert "\n    lines = True" in (linea / "tako_linea" / "wire.py").read_text()
     assert written(acme) == FILES | {"tests/vendor.py"}
     assert all(f"  {name}\n" in output for name in written(acme))
     for root, name in ((emca, "emca"), (resa, "resa")):
         assert written(root) == {path.replace("acme", name) for path in FILES - {"tako_acme/wire.py"}}
     environment = Environment(tmp_path, {"TAKO_DISABLE_PLUGINS": OURS})
-    environment.install(*[build(root, environment.wheels) for root in (acme, emca, resa)])
+    environment.install(*[build(root, environment.wheels) for root in (acme, emca, resa, linea)])
     with ThreadPoolExecutor() as pool:
         call = partial(environment.call, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no")
-        runs = {root: pool.submit(call, cwd=root) for root in (acme, emca, resa)}
+        runs = {root: pool.submit(call, cwd=root) for root in (acme, emca, resa, linea)}
     for root, run in runs.items():
         done = run.result()
         assert done.returncode == 0, f"{root}: {done.stdout}{done.stderr}"

@@ -16,7 +16,7 @@ from tako import Delta, End, get_provider
 from tako.errors import PluginError
 from tako.hooks import PLUGINS, hookimpl
 from tako.testing import isolated, summary
-from tako.testing.dialects import DIALECTS, Call, Dialect, Script, find_dialect, scripted
+from tako.testing.dialects import COMPLETIONS, DIALECTS, Call, Dialect, Script, find_dialect, scripted
 from tako.testing.dialects.completions import Completions
 from tako.testing.installed import suite_for
 from tako.testing.suite import CHECKS, ProviderSuite, run_suite
@@ -183,6 +183,44 @@ def test_an_installed_provider_runs_the_suite_from_the_command_line(tmp_path: Pa
     (found,) = msgspec.json.decode((tmp_path / "found.json").read_bytes())
     assert found["counts"]["failed"] == 0
     assert {"nobody looks"} <= {result["reason"] for result in found["results"]}
+
+
+def test_a_wire_of_the_authors_own_is_named_by_its_module_and_class(tmp_path: Path) -> None:
+    (tmp_path / "vendor.py").write_text(
+        "from tako.testing.dialects.completions import Completions\n"
+        "class Vendor(Completions):\n"
+        "    name = 'of their own'\n",
+        encoding="utf-8",
+    )
+    ran = run_pytest(
+        tmp_path, "--tako-provider=openai:gpt-4o", "--tako-dialect=vendor:Vendor", "-k", "test_chat or usage"
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "tako: openai:gpt-4o (of their own)" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("klingon", "there is no dialect 'klingon'; the names are completions"),
+        ("vendor:Vendor", "No module named 'vendor'"),
+        ("json:loads", "there is no dialect 'json:loads'"),
+    ],
+)
+def test_a_wire_that_does_not_exist_is_one_usage_error(name: str, reason: str, tmp_path: Path) -> None:
+    ran = run_pytest(tmp_path, "--tako-provider=openai:gpt-4o", f"--tako-dialect={name}")
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"--tako-dialect={name}: {reason}" in ran.stderr
+    assert "failed" not in ran.stdout
+
+
+@pytest.mark.parametrize(("check", "trait"), [("model", "'names'"), ("usage", "'cached'")])
+def test_a_check_names_the_trait_that_the_dialect_does_not_have(check: str, trait: str) -> None:
+    plain = type("Plain", (type(COMPLETIONS),), {"traits": COMPLETIONS.traits - {"names", "cached"}})
+    thinner = suite(dialect=plain())
+    result = run_suite(thinner, [check]).results[check]
+    assert result.outcome == "failed"
+    assert f"(the dialect's traits don't have {trait}" in result.reason
 
 
 def test_the_summary_is_written_for_an_authors_own_suite_and_failures_fail(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ STEPS = {
 """What an author does first, for each kind of scaffold."""
 PARTS = {
     "json": ("every", "json"),
+    "ndjson": ("every", "json"),
     "completions": ("every", "completions"),
     "responses": ("every", "responses"),
     "process": ("every", "json", "process"),
@@ -63,20 +64,26 @@ OVER_HTTP = {
     "lines": "",
     "event": r'b"data: " + msgspec.json.encode(value) + b"\n\n"',
     "bytes": "",
-    "no_http": "",
+    "stream": "Server-Sent Events",
+    "traits": "",
     "extra": "[http]",
     "and_transport": ", and its transport",
 }
-OVER_PIPES = {
-    "wire": "one line of JSON to the program, and back one document or lines of JSON",
+IN_LINES = OVER_HTTP | {
+    "wire": "JSON to ``/chat``, and back one document or lines of JSON",
     "lines": "\n    lines = True  # of JSON; else Server-Sent Events\n",
     "event": r'msgspec.json.encode(value) + b"\n"',
+    "stream": "lines of JSON",
+    "traits": '    content_type = "application/x-ndjson"\n',
+}
+OVER_PIPES = IN_LINES | {
+    "wire": "one line of JSON to the program, and back one document or lines of JSON",
     "bytes": ', "bytes"',
-    "no_http": "    http = False\n",
+    "traits": "    http = False\n",
     "extra": "",
     "and_transport": "",
 }
-"""What differs in the files that both transports have."""
+"""What differs in the files that several kinds have."""
 
 
 def run(options: Namespace) -> int:
@@ -85,8 +92,8 @@ def run(options: Namespace) -> int:
     root = Path(os.path.expanduser(options.into)) / names["distribution"]  # noqa: PTH111 - Path's raises where ~ is nobody's
     names["sources"] = sources(root)
     kind = kind_of(options)
-    names |= OVER_PIPES if kind == "process" else OVER_HTTP
-    names["steps"] = Template(STEPS[kind]).substitute(names)
+    names |= {"process": OVER_PIPES, "ndjson": IN_LINES}.get(kind, OVER_HTTP)
+    names["steps"] = Template(STEPS["json" if kind == "ndjson" else kind]).substitute(names)
     texts = {path: render(text, names) for path, text in templates(kind, names)}
     write(root, texts)
     if options.json:

@@ -1,4 +1,4 @@
-"""Errors that are told within a reply of status 200 by an object that has no field ``error``.
+"""Replies of status 200 that aren't replies: errors in an object that has no field ``error``, and another API's.
 
 Gateways send ``{"detail": "…"}``, ``{"code": 1301, "msg": "…"}``, ``{"success": false, "message": "…"}`` in place of a
 reply, or of one event of it. Taken for an event that says nothing, such an object ends a stream as if all were well.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tako.errors import ResponseError
 from tako.json_values import as_array, as_object, text_of
+from tako.kit.body import excerpt
 from tako.kit.failures import error_in, facts_of
 
 if TYPE_CHECKING:
@@ -26,6 +28,16 @@ BESIDE = frozenset(
 """Fields that may stand beside them; an object with any other one isn't a complaint."""
 FAILED = ("error", "fail", "failed", "failure")
 MINIMUM = 400
+APIS = {"responses": "the Responses API", "chat": "Chat Completions"}
+"""OpenAI's two APIs, by the value of the option ``api``."""
+
+
+def other_api(api: str, provider: object, body: bytes) -> ResponseError:
+    """Make the error for a reply of the other one of OpenAI's two APIs; it names the option if the provider has it."""
+    hint = f'; set api="{api}" to read it' if hasattr(provider, "api") else ""
+    return ResponseError(
+        f"this is a reply of {APIS[api]}{hint}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace")
+    )
 
 
 def complaint(document: Any) -> Facts | None:

@@ -276,6 +276,9 @@ class _Whole:
 class _Either:
     """A stream, or a whole reply in its place; the first byte that is no white space tells.
 
+    Lines of JSON begin as a document does. They're a stream, unless the reply says that it's ``application/json``, or
+    its first line ends before a name.
+
     Servers get the type wrong every way: events as ``application/json``, one document as ``text/event-stream``, and
     either as plain text.
     """
@@ -284,8 +287,10 @@ class _Either:
         self._stream = decoder(reply, exchange)
         self._whole = _Whole(whole, exchange)
         kind = reply.headers.get("content-type", "").lower()
+        self._start = b""
         self._chosen: StreamDecoder | None = None
         self._expected: StreamDecoder = self._whole if kind.startswith("application/json") else self._stream
+        self._is_lines = self._expected is self._stream and getattr(self._stream, "lines", False)  # of EventDecoder
 
     @property
     def ended(self) -> bool:
@@ -293,11 +298,21 @@ class _Either:
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         if self._chosen is None:
-            start = data.lstrip(BLANK)
-            if not start:
+            data = self._start + data
+            self._start = data.lstrip(BLANK)
+            self._chosen = self._choose(self._start)
+            if self._chosen is None:
                 return iter(())
-            self._chosen = self._whole if start.startswith((b"{", b"[")) else self._stream
         return self._chosen.feed(data)
+
+    def _choose(self, start: bytes) -> StreamDecoder | None:
+        """Choose by the beginning of a body; None if that's too little."""
+        if not start:
+            return None
+        if self._is_lines and start.startswith(b"{"):
+            line, end, _ = start[1:].partition(b"\n")
+            return self._stream if line.strip() else self._whole if end else None
+        return self._whole if start.startswith((b"{", b"[")) else self._stream
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         chosen = self._chosen or self._expected

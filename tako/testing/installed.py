@@ -11,22 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 from tako.errors import ConfigurationError
 from tako.hooks import PLUGINS, get_provider
+from tako.testing.dialects import find_dialect
 from tako.testing.pytest_plugin import CHOSEN
 from tako.testing.suite import SECRET, ProviderSuite
 
 if TYPE_CHECKING:
     from tako.provider import Provider
+    from tako.testing.dialects import Dialect
 
 ADDRESSES = ("base_url", "endpoint_url", "endpoint", "url")
 KEYS = ("api_key", "access_token", "token", "key")
 
 
 def suite_for(
-    id: str, dialect: str | None = None, options: dict[str, str] | None = None, reasons: dict[str, str] | None = None
+    id: str,
+    dialect: str | Dialect | None = None,
+    options: dict[str, str] | None = None,
+    reasons: dict[str, str] | None = None,
 ) -> type[ProviderSuite]:
     """Make the suite of a provider; its class may declare ``conformance`` and ``not_applicable`` itself.
 
-    Raises ConfigurationError where nobody says which dialect it speaks, or where its address goes.
+    Raises ConfigurationError where nobody says which dialect it speaks, or where its address goes, and TypeError for a
+    dialect that doesn't exist.
     """
     cls = PLUGINS.provider_class(id.partition(":")[0])
     spoken = dialect or getattr(cls, "conformance", None)
@@ -39,7 +45,7 @@ def suite_for(
         filled = {name: text.replace("{url}", base_url).replace("{key}", SECRET) for name, text in settings.items()}
         return get_provider(id, **filled, **others)
 
-    fields = {"dialect": spoken, "not_applicable": stated, "provider": provider, "__module__": __name__}
+    fields = {"dialect": find_dialect(spoken), "not_applicable": stated, "provider": provider, "__module__": __name__}
     return type(f"Test{cls.__name__}", (ProviderSuite,), fields)
 
 

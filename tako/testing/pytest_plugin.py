@@ -6,6 +6,7 @@ writes what suites found. Nothing of tako is imported before one of these is use
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from tako.testing.dialects import Dialect
     from tako.testing.plugins import Isolated
 
 INSTALLED = Path(__file__).with_name("installed.py")
@@ -28,8 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--tako-dialect",
         metavar="NAME",
-        help="the wire that it speaks: completions, messages, converse, gemini or ollama (its class may say it:"
-        ' conformance = "completions")',
+        help="the wire that it speaks: completions, responses, messages, converse, gemini or ollama, or MODULE:CLASS"
+        ' for your own Dialect (its class may say it: conformance = "completions")',
     )
     group.addoption(
         "--tako-option",
@@ -54,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if provider:
         CHOSEN.update(
             provider=provider,
-            dialect=config.getoption("tako_dialect"),
+            dialect=_dialect(config.getoption("tako_dialect")),
             options=_pairs(config.getoption("tako_option"), "--tako-option"),
             not_applicable=_pairs(config.getoption("tako_not_applicable"), "--tako-not-applicable"),
         )
@@ -85,6 +87,21 @@ def tako_plugins() -> Generator[Isolated, None, None]:
 
     with isolated() as plugins:
         yield plugins
+
+
+def _dialect(name: str | None) -> Dialect | None:
+    """Find a dialect. Modules in the current folder can be imported, as with ``python -m pytest``."""
+    if name is None:
+        return None
+    from tako.testing.dialects import find_dialect
+
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return find_dialect(name)
+    except Exception as error:
+        raise pytest.UsageError(f"--tako-dialect={name}: {error}") from error
+    finally:
+        del sys.path[0]
 
 
 def _pairs(given: Any, option: str) -> dict[str, str]:

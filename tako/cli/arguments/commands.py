@@ -139,10 +139,11 @@ def _new_plugin(parser: ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="the provider's name; with acme, models are called acme:MODEL")
     parser.add_argument(
         "--dialect",
-        choices=["json", "completions", "responses"],
+        choices=["json", "ndjson", "completions", "responses"],
         default="json",
-        help="the API that the plugin starts with: a small JSON API with all its code (json), or a subclass for a "
-        "vendor with the Chat Completions or Responses API (default: json)",
+        help="the API that the plugin starts with: a small JSON API with all its code, which streams Server-Sent "
+        "Events (json) or lines of JSON (ndjson), or a subclass for a vendor with the Chat Completions or Responses "
+        "API (default: json)",
     )
     parser.add_argument(
         "--transport",

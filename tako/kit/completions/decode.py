@@ -10,7 +10,7 @@ from tako import notices
 from tako.errors import ResponseError
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_any, excerpt
-from tako.kit.complaints import complaint
+from tako.kit.complaints import complaint, other_api
 from tako.kit.completions.blocks import REASONING, Block, chunks_of
 from tako.kit.completions.calls import complete_calls
 from tako.kit.completions.citations import REFERENCES, annotated, referenced
@@ -63,6 +63,8 @@ def decode_reply(
     facts = facts_of(error) if error else complaint(document) if choice is None else None
     if facts is not None:
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
+    if choice is None and (as_object(document) or {}).get("object") == "response":
+        raise other_api("responses", provider, body)
     finish_reason_text = (choice.finish_reason or "") if choice is not None else ""
     if choice is None or (choice.full_message is None and dialect.finish_reasons.get(finish_reason_text) not in SILENT):
         missing = "choices" if choice is None else "message"

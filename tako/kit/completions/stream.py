@@ -11,7 +11,7 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.json_values import as_object, text_of
 from tako.kit.body import decode_any
-from tako.kit.complaints import complaint
+from tako.kit.complaints import complaint, other_api
 from tako.kit.completions.blocks import REASONING, Block, chunks_of, is_plain
 from tako.kit.completions.calls import CallIndex, OpenCall
 from tako.kit.completions.citations import REFERENCES, annotated, referenced
@@ -194,6 +194,8 @@ class CompletionsDecoder:
         """Read a chunk of any kind; raises the error that it reports."""
         if reply.failed or event.event == "error":
             raise self._failure(event, facts_of(decode_any(event.data)))
+        if reply.choices is None and event.event.startswith("response."):
+            raise other_api("responses", self._provider, event.data)
         facts = (reply.service_tier, reply.system_fingerprint, reply.provider)
         if reply.usage or facts != self._facts:
             self._facts = facts

@@ -10,7 +10,7 @@ from tako import notices
 from tako.errors import ResponseError
 from tako.json_values import as_array, as_object, count_of, text_of
 from tako.kit.body import decode_json, excerpt
-from tako.kit.complaints import complaint
+from tako.kit.complaints import complaint, other_api
 from tako.kit.completions.decode import note_refusal
 from tako.kit.counts import note_odd
 from tako.kit.failures import Facts, error_in, facts_of
@@ -40,6 +40,8 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     output = output_of(reply)
     if "output" not in reply:
         raise_hidden_error(reply, provider, body)
+    if reply.get("object") == "chat.completion" and "choices" in reply:
+        raise other_api("chat", provider, body)
     if has_no_output(reply):
         raise ResponseError(f"the reply has no output: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     context = exchange.context

@@ -11,6 +11,7 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.json_values import as_object, text_of
 from tako.kit.body import decode_json
+from tako.kit.complaints import other_api
 from tako.kit.counts import note_odd
 from tako.kit.deltas import StreamFacts
 from tako.kit.failures import error_in, read_facts
@@ -142,6 +143,8 @@ class ResponsesDecoder:
             self._reply = as_object(fields.get("response")) or {}
         else:
             raise_hidden_error(fields, self._provider, event.data)
+            if fields.get("object") == "chat.completion.chunk":
+                raise other_api("chat", self._provider, event.data)
             is_known = yield from self._items.read(kind, fields)
             if not is_known:
                 self._facts.add({"events": [fields]}, len(event.data))

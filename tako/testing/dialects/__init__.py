@@ -13,7 +13,8 @@ takes the request and returns one of these.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from tako.testing.dialects.completions import Completions
 from tako.testing.dialects.converse import Converse
@@ -63,12 +64,22 @@ __all__ = [
 
 
 def find_dialect(given: str | Dialect) -> Dialect:
-    """Return a dialect by its name, or the author's own as it is; raises TypeError where there is no such name."""
-    if isinstance(given, str):
-        if given not in DIALECTS:
-            raise TypeError(f"there is no dialect {given!r}; the names are {', '.join(DIALECTS)}")
+    """Return a dialect by its name, or your own: an object of it, or "MODULE:CLASS".
+
+    Raises TypeError if there is no such dialect, and what the import of the module raises.
+    """
+    if not isinstance(given, str):
+        return given
+    if given in DIALECTS:
         return DIALECTS[given]
-    return given
+    module, colon, name = given.partition(":")
+    own: Any = getattr(import_module(module), name, None) if colon else None
+    dialect = own() if isinstance(own, type) else own
+    if not isinstance(dialect, Dialect):
+        raise TypeError(
+            f"there is no dialect {given!r}; the names are {', '.join(DIALECTS)}, or MODULE:CLASS for your own"
+        )
+    return dialect
 
 
 def scripted(dialect: str | Dialect, *answers: Answer) -> AbstractContextManager[Server]:
