@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Vertex(GenerateContentProvider):
-    """A Gemini or Claude model on Vertex AI.
+    """A Gemini or Claude model on Vertex AI, which Google now calls Gemini Enterprise Agent Platform.
 
     Give at most one of ``access_token``, ``credentials``, ``service_account_file`` and ``api_key``. Without them,
     Google's application default credentials are used.

@@ -1,6 +1,8 @@
 """Citations of a reply: ``citationMetadata`` and ``groundingMetadata`` of its candidate.
 
-https://cloud.google.com/vertex-ai/generative-ai/docs/grounding/overview; indexes of segments count bytes of UTF-8.
+https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/grounding/overview
+
+Indexes of segments count bytes of UTF-8.
 """
 
 from __future__ import annotations

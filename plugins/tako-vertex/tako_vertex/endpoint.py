@@ -1,6 +1,7 @@
 """The URL of a model: hosts by location, paths by project and publisher.
 
-Source: https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations and .../start/express-mode.
+Source: https://docs.cloud.google.com/gemini-enterprise-agent-platform/resources/locations, and Vertex AI's page on
+express mode.
 """
 
 from __future__ import annotations
