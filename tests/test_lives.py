@@ -44,7 +44,16 @@ CURRENT = {
 ID = re.compile(rf"\b(?<!-)({'|'.join(CURRENT)}):([a-z]+-[\w.-]*\d[\w.-]*\w)")
 OF_A_VENDOR = re.compile(r"(?<![\w.-])(?:(?:gpt|claude|gemini|mistral)-(?>[\w.-]*\w)|o\d(?:-mini)?)(?![\w…])")
 UNLISTED = {
-    *("claude-api", "gemini-api", "gpt-oss", "gpt-audio", "gpt-5-pro", "gpt-3.5", "gpt-4"),
+    *(
+        "claude-api",
+        "gemini-api",
+        "gemini-enterprise-agent-platform",
+        "gpt-oss",
+        "gpt-audio",
+        "gpt-5-pro",
+        "gpt-3.5",
+        "gpt-4",
+    ),
     *("mistral-large-latest", "mistral-small-latest"),
 }
 """What isn't a model of the tables: families, parts of addresses, and models that a page is about for that reason."""
