@@ -71,7 +71,7 @@ class EventStreamDecoder:
     def __init__(self, max_event_bytes: int = 16 * 1024 * 1024) -> None:
         self._payload = min(max_event_bytes, LONGEST_PAYLOAD)
         self._rest = bytearray()
-        self._wanted = PRELUDE  # bytes to wait for: the prelude, then all of the message
+        self._needed = PRELUDE  # bytes to wait for: the prelude, then all of the message
         self._headers: dict[bytes, dict[str, Any]] = {}  # header blocks repeat, so each is read once
 
     @property
@@ -87,7 +87,7 @@ class EventStreamDecoder:
         rest = self._rest
         if rest:
             rest += data
-            if len(rest) < self._wanted:
+            if len(rest) < self._needed:
                 return
             data = bytes(rest)
             rest.clear()
@@ -95,7 +95,7 @@ class EventStreamDecoder:
         view = memoryview(data)
         while True:
             if size - at < PRELUDE:
-                self._wanted = PRELUDE
+                self._needed = PRELUDE
                 break
             total, headers_size, checksum = _read_prelude(data, at)
             if crc32(view[at : at + 8]) != checksum:
@@ -103,7 +103,7 @@ class EventStreamDecoder:
             if not 0 <= total - headers_size - SMALLEST <= self._payload or headers_size > LONGEST_HEADERS:
                 raise self._refusal(total, headers_size)
             if size - at < total:
-                self._wanted = total
+                self._needed = total
                 break
             end = at + total - 4
             if crc32(view[at + 8 : end], checksum) != _read_crc(data, end)[0]:

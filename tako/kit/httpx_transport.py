@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PIECE = 64 * 1024
 """Bytes of a file that are read and sent at a time."""
-CLOSING = 2.0
+CLOSE_TIMEOUT = 2.0
 """Seconds that closing a connection may take; it is done even when the caller was cancelled."""
 
 
@@ -37,14 +37,14 @@ class HttpxSender(ABC):
 
     def __init__(self) -> None:
         self.habits = Habits()
-        self.last: tuple[float, Kind] | None = None
+        self.last_reply: tuple[float, Kind] | None = None
         """When the last reply ended, and of what kind it was."""
 
     async def send(self, request: HttpRequest) -> HttpxReply:
         """Send a request; the reply's body is still to be read."""
         proxy = self.proxy(request)
         route, progress = Route.of(request, proxy), _Progress(request)
-        last = self.last
+        last = self.last_reply
         if last is not None and (pause := self.habits.pause(*last)) > 0:
             await anyio.sleep(pause)
         failure: BaseException
@@ -83,41 +83,41 @@ class HttpxTransport(HttpxSender):
 
         super().__init__()
         self._httpx = httpx
-        self._given = transport
+        self._transport = transport
         self._limits = httpx.Limits(max_connections=max_connections or None, keepalive_expiry=60.0)
         self._proxies = proxies
-        self._owned: dict[Proxy | None, Any] = {}
+        self._own_transports: dict[Proxy | None, Any] = {}
 
     def proxy(self, request: HttpRequest) -> Proxy | None:
         """Return the proxy for a URL; a transport of the user's has its own."""
-        return None if self._given is not None else self._proxies(request.url)
+        return None if self._transport is not None else self._proxies(request.url)
 
     async def handle(self, request: HttpRequest, proxy: Proxy | None, progress: _Progress) -> Any:
         """Send a request and return httpx's response."""
-        made = self._httpx.Request(
+        httpx_request = self._httpx.Request(
             request.method,
             request.url,
             **_content(request),
             extensions={"timeout": _timeouts(request), "trace": progress.trace},
         )
-        transport = self._given if self._given is not None else self._own(proxy)
-        return await transport.handle_async_request(made)
+        transport = self._transport if self._transport is not None else self._own_transport(proxy)
+        return await transport.handle_async_request(httpx_request)
 
     async def aclose(self) -> None:
         """Close our own transports; the user's stays open."""
-        owned, self._owned = self._owned, {}
+        owned, self._own_transports = self._own_transports, {}
         for transport in owned.values():
             await transport.aclose()
 
-    def _own(self, proxy: Proxy | None) -> Any:
-        transport = self._owned.get(proxy)
+    def _own_transport(self, proxy: Proxy | None) -> Any:
+        transport = self._own_transports.get(proxy)
         if transport is None:
-            through = None
+            httpx_proxy = None
             if proxy is not None:
                 context = trusted() if proxy.address.startswith("https:") else None
-                through = self._httpx.Proxy(proxy.address, headers=proxy.headers, ssl_context=context)
-            transport = self._owned[proxy] = self._httpx.AsyncHTTPTransport(
-                verify=trusted(), limits=self._limits, proxy=through, trust_env=False
+                httpx_proxy = self._httpx.Proxy(proxy.address, headers=proxy.headers, ssl_context=context)
+            transport = self._own_transports[proxy] = self._httpx.AsyncHTTPTransport(
+                verify=trusted(), limits=self._limits, proxy=httpx_proxy, trust_env=False
             )
         return transport
 
@@ -132,13 +132,13 @@ class ClientTransport(HttpxSender):
     async def handle(self, request: HttpRequest, proxy: Proxy | None, progress: _Progress) -> Any:
         """Send a request and return httpx's response; how long to wait for a free connection is the client's to say."""
         timeouts = {**_timeouts(request), "pool": getattr(getattr(self._client, "timeout", None), "pool", None)}
-        made = self._client.build_request(
+        httpx_request = self._client.build_request(
             request.method,
             request.url,
             **_content(request),
             extensions={"timeout": timeouts, "trace": progress.trace},
         )
-        return await self._client.send(made, stream=True, follow_redirects=False)
+        return await self._client.send(httpx_request, stream=True, follow_redirects=False)
 
     async def aclose(self) -> None:
         """Leave the user's client open."""
@@ -157,16 +157,16 @@ class _Progress:
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """Take note of an event."""
-        what = event.partition(".")[2]
-        tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
-        if what == "connect_tcp.started":
+        step = event.partition(".")[2]
+        is_tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
+        if step == "connect_tcp.started":
             self.is_new = True
-        elif what == "send_request_headers.started":
-            self.is_open = not tunnel
-        elif what == "receive_response_headers.started":
-            seconds = self._request.connect_timeout if tunnel else self._request.timeout * PATIENCE
+        elif step == "send_request_headers.started":
+            self.is_open = not is_tunnel
+        elif step == "receive_response_headers.started":
+            seconds = self._request.connect_timeout if is_tunnel else self._request.timeout * PATIENCE
             self.scope.deadline = anyio.current_time() + seconds
-        elif what == "receive_response_headers.complete":
+        elif step == "receive_response_headers.complete":
             self.scope.deadline = inf
         elif event == "proxy.start_tls.started":
             self.is_open = True
@@ -204,10 +204,10 @@ class HttpxReply:
 
     async def aclose(self) -> None:
         """Close the reply; httpx keeps the connection if the body was read to its end."""
-        with anyio.move_on_after(CLOSING, shield=True):
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
             await self._response.aclose()
         kind = self._request.url, self.status, self.headers.get("content-type")
-        self._sender.last = monotonic(), kind
+        self._sender.last_reply = monotonic(), kind
 
 
 async def _abandon(source: AsyncIterator[bytes]) -> None:
@@ -224,42 +224,42 @@ def translated(error: Exception, route: Route, *, is_open: bool = True) -> Trans
     Classes go by name, so that clients that quack like httpx's are understood. The cause loses its traceback, whose
     frames hold the headers.
     """
-    made = _translated(error, route, at_proxy=route.proxy is not None and not is_open)
+    failure = _translated(error, route, at_proxy=route.proxy is not None and not is_open)
     error.__traceback__ = error.__context__ = error.__cause__ = None
     vars(error).pop("_request", None)  # httpx keeps the request there, and with it the headers
-    made.__cause__ = error
-    return made
+    failure.__cause__ = error
+    return failure
 
 
 def _translated(error: Exception, route: Route, *, at_proxy: bool) -> TransportError:
     names = {cls.__name__ for cls in type(error).__mro__}
-    root = _root(error)
+    root = _system_error(error)
     text = " ".join(str(error).split())
     reason = describe_os_error(root) if root is not None else text or CLOSED
     if "PoolTimeout" in names:
-        made: TransportError = ProviderTimeoutError(
+        failure: TransportError = ProviderTimeoutError(
             f"no connection to {route.destination} became free in the client's pool"
         )
     elif "TimeoutException" in names or isinstance(error, TimeoutError):
-        made = route.slow_connect() if "ConnectTimeout" in names or at_proxy else route.no_answer()
+        failure = route.slow_connect() if "ConnectTimeout" in names or at_proxy else route.no_answer()
     elif "ProxyError" in names:
         status = re.match(r"\d{3}\b", text)
-        made = route.tunnel_refused(int(status[0]) if status else None)
+        failure = route.tunnel_refused(int(status[0]) if status else None)
     elif "ConnectError" in names and isinstance(root, ssl.SSLError):
-        made = route.tls_failed(root, at_proxy=at_proxy)
+        failure = route.tls_failed(root, at_proxy=at_proxy)
     elif isinstance(root, socket.gaierror):
-        made = route.unknown_host()
+        failure = route.unknown_host()
     elif "RemoteProtocolError" in names:
-        made = _misread(text, route, at_proxy=at_proxy)
+        failure = _protocol_error(text, route, at_proxy=at_proxy)
     elif "LocalProtocolError" in names or "UnsupportedProtocol" in names:
-        made = route.unusable(reason)
+        failure = route.unusable(reason)
     else:
-        made = route.unreachable(reason) if "ConnectError" in names or at_proxy else route.broken(reason)
-        made.retryable = "TransportError" in names or isinstance(error, OSError)
-    return made
+        failure = route.unreachable(reason) if "ConnectError" in names or at_proxy else route.broken(reason)
+        failure.retryable = "TransportError" in names or isinstance(error, OSError)
+    return failure
 
 
-def _misread(text: str, route: Route, *, at_proxy: bool) -> TransportError:
+def _protocol_error(text: str, route: Route, *, at_proxy: bool) -> TransportError:
     """Say what of a reply was not as HTTP has it, by httpcore's text: it has one class for all of it."""
     if "disconnected" in text:
         return route.unreachable(CLOSED) if at_proxy else route.broken(CLOSED)
@@ -268,16 +268,16 @@ def _misread(text: str, route: Route, *, at_proxy: bool) -> TransportError:
     return route.tunnel_refused(None) if at_proxy else route.not_http()
 
 
-def _root(error: BaseException) -> OSError | None:
+def _system_error(error: BaseException) -> OSError | None:
     """Find the system's error underneath: the innermost that has a number."""
-    found = None
+    system_error = None
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, OSError) and inner.errno is not None:
-            found = inner
+            system_error = inner
         several: tuple[BaseException, ...] = getattr(inner, "exceptions", ())  # one for each address
         inner = several[0] if several else inner.__cause__ or inner.__context__
-    return found
+    return system_error
 
 
 def _content(request: HttpRequest) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Secret:
         """Return a text with this secret taken out, in any case: as it is, escaped for URLs, JSON or HTML, or cut."""
         if len(self._text) < SHORTEST:
             return text
-        tokens = [word for word in _BREAKS.split(self._text) if len(word) >= SHORTEST_PART]  # as in "Bearer KEY"
+        tokens = [token for token in _BREAKS.split(self._text) if len(token) >= SHORTEST_PART]  # as in "Bearer KEY"
         forms = [form for secret in (self._text, *tokens) for form in _spellings(secret)]
         heads = re.compile("|".join({re.escape(form[:SHORTEST_PART]) for form in forms}), re.IGNORECASE)
         position = 0

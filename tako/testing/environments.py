@@ -46,10 +46,10 @@ class Environment:
         self.stderr = ""
         self._uv("venv", "-q", "--python", sys.executable, str(folder / "venv"))
         self.python = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        found = next((folder / "venv").glob("lib/python*/site-packages"))
-        here = [path for path in (*site.getsitepackages(), *sys.path) if path.endswith("site-packages")]
-        lines = [f"import site; site.addsitedir({path!r})" for path in dict.fromkeys(here)]
-        (found / "outer.pth").write_text("\n".join(lines) + "\n")
+        site_packages = next((folder / "venv").glob("lib/python*/site-packages"))
+        outer_folders = [path for path in (*site.getsitepackages(), *sys.path) if path.endswith("site-packages")]
+        lines = [f"import site; site.addsitedir({path!r})" for path in dict.fromkeys(outer_folders)]
+        (site_packages / "outer.pth").write_text("\n".join(lines) + "\n")
         self.wheels.mkdir()
 
     def install(self, *wheels: Path) -> None:
@@ -67,21 +67,21 @@ class Environment:
             + "\n".join(map(textwrap.dedent, code))
             + "\nprint(json.dumps(result))"
         )
-        done = self.call("-W", "always::UserWarning", "-c", program, variables=variables)
-        assert done.returncode == 0, done.stderr
-        self.stderr = done.stderr
-        return json.loads(done.stdout)
+        completed = self.call("-W", "always::UserWarning", "-c", program, variables=variables)
+        assert completed.returncode == 0, completed.stderr
+        self.stderr = completed.stderr
+        return json.loads(completed.stdout)
 
     def call(
         self, *arguments: str, cwd: Path | None = None, variables: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run this environment's Python with these arguments, and none of the caller's settings."""
-        kept = {
+        variables_of_caller = {
             name: value for name, value in os.environ.items() if not name.startswith(("TAKO_", "PYTHON", "COVERAGE"))
         }
         return subprocess.run(  # noqa: S603 - a test's own arguments
             [str(self.python), *arguments],
-            env={**kept, **self.variables, **(variables or {})},
+            env={**variables_of_caller, **self.variables, **(variables or {})},
             cwd=cwd,
             capture_output=True,
             text=True,
@@ -124,11 +124,11 @@ def wheel(
     }
     record = [f"{path},sha256={_digest(text)},{len(text.encode())}" for path, text in texts.items()]
     texts[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,"]) + "\n"
-    made = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(made, "w") as archive:
+    wheel_path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel_path, "w") as archive:
         for path, text in texts.items():
             archive.writestr(path, text)
-    return made
+    return wheel_path
 
 
 def _digest(text: str) -> str:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tako.provider import Provider
     from tako.testing.dialects import Dialect
 
-ADDRESSES = ("base_url", "endpoint_url", "endpoint", "url")
-KEYS = ("api_key", "access_token", "token", "key")
+ADDRESS_OPTIONS = ("base_url", "endpoint_url", "endpoint", "url")
+KEY_OPTIONS = ("api_key", "access_token", "token", "key")
 
 
 def suite_for(
@@ -35,26 +35,33 @@ def suite_for(
     dialect that doesn't exist.
     """
     cls = PLUGINS.provider_class(id.partition(":")[0])
-    spoken = dialect or getattr(cls, "conformance", None)
-    if spoken is None:
+    wire = dialect or getattr(cls, "conformance", None)
+    if wire is None:
         raise ConfigurationError(f'{id}: give --tako-dialect, or say conformance = "completions" in {cls.__name__}')
     settings = _settings(cls, dict(options or {}))
-    stated = {**getattr(cls, "not_applicable", {}), **(reasons or {})}
+    not_applicable = {**getattr(cls, "not_applicable", {}), **(reasons or {})}
 
     def provider(self: ProviderSuite, base_url: str, **others: Any) -> Provider:
-        filled = {name: text.replace("{url}", base_url).replace("{key}", SECRET) for name, text in settings.items()}
-        return get_provider(id, **filled, **others)
+        filled_options = {
+            name: text.replace("{url}", base_url).replace("{key}", SECRET) for name, text in settings.items()
+        }
+        return get_provider(id, **filled_options, **others)
 
-    fields = {"dialect": find_dialect(spoken), "not_applicable": stated, "provider": provider, "__module__": __name__}
+    fields = {
+        "dialect": find_dialect(wire),
+        "not_applicable": not_applicable,
+        "provider": provider,
+        "__module__": __name__,
+    }
     return type(f"Test{cls.__name__}", (ProviderSuite,), fields)
 
 
 def _settings(cls: type[Provider], options: dict[str, str]) -> dict[str, str]:
     names = inspect.signature(cls.__init__).parameters
-    for known, value in ((ADDRESSES, "{url}"), (KEYS, "{key}")):
-        found = next((name for name in known if name in names), None)
-        if found is not None and not any(value in text for text in options.values()):
-            options.setdefault(found, value)
+    for names_of_option, value in ((ADDRESS_OPTIONS, "{url}"), (KEY_OPTIONS, "{key}")):
+        option = next((name for name in names_of_option if name in names), None)
+        if option is not None and not any(value in text for text in options.values()):
+            options.setdefault(option, value)
     if not any("{url}" in text for text in options.values()):
         raise ConfigurationError(f"{cls.__name__} has no option like base_url; give --tako-option=NAME={{url}}")
     return options

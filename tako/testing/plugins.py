@@ -59,12 +59,12 @@ def isolated(*plugins: object) -> Generator[Isolated, None, None]:
             ...
     """
     state = PLUGINS.snapshot()
-    made = Isolated()
+    plugins_of_test = Isolated()
     try:
         for plugin in plugins:
-            made.register(plugin)
-        yield made
+            plugins_of_test.register(plugin)
+        yield plugins_of_test
     finally:
         PLUGINS.restore(state)
-        for name in made.modules:
+        for name in plugins_of_test.modules:
             del sys.modules[name]

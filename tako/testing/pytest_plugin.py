@@ -60,8 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
             options=_pairs(config.getoption("tako_option"), "--tako-option"),
             not_applicable=_pairs(config.getoption("tako_not_applicable"), "--tako-not-applicable"),
         )
-        given = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
-        config.args = [*given, str(INSTALLED)]
+        paths = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
+        config.args = [*paths, str(INSTALLED)]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -104,8 +104,8 @@ def _dialect(name: str | None) -> Dialect | None:
         del sys.path[0]
 
 
-def _pairs(given: Any, option: str) -> dict[str, str]:
-    for pair in given:
+def _pairs(values: Any, option: str) -> dict[str, str]:
+    for pair in values:
         if "=" not in pair:
             raise pytest.UsageError(f"{option}={pair}: NAME=VALUE is expected")
-    return dict(pair.split("=", 1) for pair in given)
+    return dict(pair.split("=", 1) for pair in values)

@@ -27,12 +27,12 @@ def main(url: str) -> int:
     """Pass one request on; returns the exit code."""
     body = sys.stdin.buffer.read()
     host, _, port = url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port))) as link, link.makefile("rb") as answer:
-        link.sendall(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
-        while answer.readline().strip():
+    with socket.create_connection((host, int(port))) as connection, connection.makefile("rb") as reply:
+        connection.sendall(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+        while reply.readline().strip():
             pass
-        while size := int(answer.readline() or b"-1", 16):
-            if size < 0 or len(piece := answer.read(size + 2)) < size + 2:
+        while size := int(reply.readline() or b"-1", 16):
+            if size < 0 or len(piece := reply.read(size + 2)) < size + 2:
                 return 1
             sys.stdout.buffer.write(piece[:-2])
             sys.stdout.buffer.flush()

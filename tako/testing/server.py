@@ -91,8 +91,10 @@ def reply(
 
 def sse(*events: Any, done: bool = True) -> list[bytes]:
     """Make the pieces of an event stream: values become JSON data lines, bytes go as they are; ``[DONE]`` ends it."""
-    made = [event if isinstance(event, bytes) else b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events]
-    return [*made, b"data: [DONE]\n\n"] if done else made
+    pieces = [
+        event if isinstance(event, bytes) else b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events
+    ]
+    return [*pieces, b"data: [DONE]\n\n"] if done else pieces
 
 
 class Server:
@@ -113,9 +115,9 @@ class Server:
 
     def next_reply(self, request: Received) -> Reply:
         """Take the next answer; the last one is given for ever."""
-        made = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        scripted = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         try:
-            return made(request) if callable(made) else made
+            return scripted(request) if callable(scripted) else scripted
         except Exception as error:
             self.failures.append(error)
             raise
@@ -135,33 +137,33 @@ class Server:
             self.open -= 1
             writer.close()
 
-    async def _answer(self, made: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _answer(self, scripted: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Send one reply; returns whether the connection goes on."""
-        gone = asyncio.ensure_future(_gone(reader))
-        if made.delay and not await _waited(made.delay, gone):
+        gone = asyncio.ensure_future(_client_left(reader))
+        if scripted.delay and not await _wait(scripted.delay, gone):
             self.left_early += 1
             return False
-        head = "".join(f"{name}: {value}\r\n" for name, value in made.headers.items())
-        writer.write(f"HTTP/1.1 {made.status} X\r\n{head}transfer-encoding: chunked\r\n\r\n".encode())
+        head = "".join(f"{name}: {value}\r\n" for name, value in scripted.headers.items())
+        writer.write(f"HTTP/1.1 {scripted.status} X\r\n{head}transfer-encoding: chunked\r\n\r\n".encode())
         try:
-            for piece in made.pieces:
+            for piece in scripted.pieces:
                 if callable(piece):
-                    await _waited(piece, gone)
+                    await _wait(piece, gone)
                 else:
                     writer.write(b"%x\r\n%s\r\n" % (len(piece), piece) if piece else b"")
                     await writer.drain()
-                    if made.pause:
-                        await asyncio.wait([gone], timeout=made.pause)
+                    if scripted.pause:
+                        await asyncio.wait([gone], timeout=scripted.pause)
                 if gone.done():
                     self.left_early += 1
                     return False
-            if made.ending == "hang":
+            if scripted.ending == "hang":
                 await gone
                 self.left_early += 1
-            elif made.ending == "reset":
+            elif scripted.ending == "reset":
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
-            elif made.ending == "end":
+            elif scripted.ending == "end":
                 writer.write(b"0\r\n\r\n")
                 await writer.drain()
         except ConnectionError:
@@ -170,7 +172,7 @@ class Server:
             gone.cancel()
             with suppress(asyncio.CancelledError, ConnectionError):
                 await gone
-        return made.ending == "end"
+        return scripted.ending == "end"
 
 
 @contextmanager
@@ -186,39 +188,39 @@ def serve(*script: Script) -> Generator[Server, None, None]:
     try:
         yield server
     finally:
-        asyncio.run_coroutine_threadsafe(_shut(listening), loop).result()
+        asyncio.run_coroutine_threadsafe(_shut_down(listening), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-async def _gone(reader: asyncio.StreamReader) -> None:
+async def _client_left(reader: asyncio.StreamReader) -> None:
     """Wait until the client has closed, without taking bytes of its next request."""
     while not reader.at_eof() and reader.exception() is None:  # noqa: ASYNC110 - a StreamReader has no event for it
         await asyncio.sleep(POLL)
 
 
-async def _waited(what: float | Condition, gone: asyncio.Future[None]) -> bool:
+async def _wait(delay: float | Condition, client_left: asyncio.Future[None]) -> bool:
     """Wait for seconds, or for what must hold; returns whether the client is still there."""
-    if not callable(what):
-        await asyncio.wait([gone], timeout=what)
+    if not callable(delay):
+        await asyncio.wait([client_left], timeout=delay)
     else:
-        while not what() and not gone.done():
-            await asyncio.wait([gone], timeout=POLL)
-    return not gone.done()
+        while not delay() and not client_left.done():
+            await asyncio.wait([client_left], timeout=POLL)
+    return not client_left.done()
 
 
-async def _shut(listening: asyncio.Server) -> None:
+async def _shut_down(server: asyncio.Server) -> None:
     """Accept no more, then end what was accepted: a connection whose `handle` has not begun would leak its socket."""
-    for door in listening.sockets:
-        asyncio.get_running_loop().remove_reader(door.fileno())
+    for listener in server.sockets:
+        asyncio.get_running_loop().remove_reader(listener.fileno())
     for _ in range(TURNS):
         await asyncio.sleep(0)
-    listening.close()
-    while others := asyncio.all_tasks() - {asyncio.current_task()}:
-        for task in others:
+    server.close()
+    while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _read(reader: asyncio.StreamReader) -> Received | None:

@@ -50,8 +50,8 @@ class Report(Struct):
     @property
     def counts(self) -> dict[str, int]:
         """How many checks had which outcome."""
-        found = Counter(result.outcome for result in self.results.values())
-        return {outcome: found[outcome] for outcome in SIGNS}
+        outcomes = Counter(result.outcome for result in self.results.values())
+        return {outcome: outcomes[outcome] for outcome in SIGNS}
 
     @property
     def seconds(self) -> float:
@@ -61,8 +61,8 @@ class Report(Struct):
 
 def as_json(reports: Sequence[Report]) -> bytes:
     """Write reports as JSON: a list of objects with ``counts``, ``results`` and ``observed``."""
-    made = [{**_plain(report), "counts": report.counts, "seconds": round(report.seconds, 3)} for report in reports]
-    return msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n"
+    objects = [{**_plain(report), "counts": report.counts, "seconds": round(report.seconds, 3)} for report in reports]
+    return msgspec.json.format(msgspec.json.encode(objects), indent=2) + b"\n"
 
 
 def as_markdown(reports: Sequence[Report]) -> str:
@@ -76,9 +76,9 @@ def as_markdown(reports: Sequence[Report]) -> str:
         lines += [f"- {name}: {value}" for name, value in sorted(report.observed.items())]
         lines += ["", "| check | holds | seconds | promise |", "|---|---|---|---|"]
         for result in report.results.values():
-            why = f" ({_cell(result.reason)})" if result.reason else ""
-            holds = f"{SIGNS[result.outcome]}{why}"
-            lines.append(f"| {result.check} | {holds} | {result.seconds:.2f} | {_cell(result.promise)} |")
+            reason = f" ({_cell(result.reason)})" if result.reason else ""
+            outcome = f"{SIGNS[result.outcome]}{reason}"
+            lines.append(f"| {result.check} | {outcome} | {result.seconds:.2f} | {_cell(result.promise)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -17,17 +17,17 @@ PATIENCE = 60.0
 POLL = 0.005
 
 
-def until(holds: Callable[[], object]) -> None:
+def until(condition: Callable[[], object]) -> None:
     """Wait until something holds; raises AssertionError where it does not come to that."""
     limit = time.monotonic() + PATIENCE
-    while not holds():
+    while not condition():
         assert time.monotonic() < limit, "what the test waits for hasn't come"
         time.sleep(POLL)
 
 
-async def until_async(holds: Callable[[], object]) -> None:
+async def until_async(condition: Callable[[], object]) -> None:
     """Wait likewise, and let the event loop go on."""
     limit = time.monotonic() + PATIENCE
-    while not holds():
+    while not condition():
         assert time.monotonic() < limit, "what the test waits for hasn't come"
         await asyncio.sleep(POLL)

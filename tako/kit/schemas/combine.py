@@ -102,6 +102,6 @@ def nullable(schema: Schema) -> Schema:
             values = {"enum": [schema["const"], None]}
         others = {keyword: value for keyword, value in schema.items() if keyword != "const"}
         return {**others, "type": [kind, "null"], **values}
-    inner = {word: value for word, value in schema.items() if word != "description"}
+    inner = {keyword: value for keyword, value in schema.items() if keyword != "description"}
     description = {"description": schema["description"]} if "description" in schema else {}
     return {"anyOf": [inner, {"type": "null"}], **description}

@@ -196,7 +196,7 @@ class Rewriter:
         if not name and ref != "#":
             self.losses[f"the reference {ref!r}, whose target isn't in the schema"] = None
             return {keyword: value for keyword, value in node.items() if keyword != "$ref"}
-        rest = {word: value for word, value in node.items() if word != "$ref"}
+        rest = {keyword: value for keyword, value in node.items() if keyword != "$ref"}
         if not rest or not self._rules.ref_alone or self._rules.inline:
             return dict(node)
         if rest.keys() <= NOT_CONSTRAINING:
@@ -245,7 +245,10 @@ class Rewriter:
                 if keyword != "anyOf" and keyword not in NOT_CONSTRAINING
             }
             branches = [all_of(other_keywords, self._resolved(branch), self._note_loss) for branch in node["anyOf"]]
-            node = {**{word: value for word, value in node.items() if word in NOT_CONSTRAINING}, **any_of(branches)}
+            node = {
+                **{keyword: value for keyword, value in node.items() if keyword in NOT_CONSTRAINING},
+                **any_of(branches),
+            }
         return node
 
     def _supported_keywords(self, node: Schema) -> Schema:

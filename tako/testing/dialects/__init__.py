@@ -63,21 +63,21 @@ __all__ = [
 ]
 
 
-def find_dialect(given: str | Dialect) -> Dialect:
+def find_dialect(name_or_dialect: str | Dialect) -> Dialect:
     """Return a dialect by its name, or your own: an object of it, or "MODULE:CLASS".
 
     Raises TypeError if there is no such dialect, and what the import of the module raises.
     """
-    if not isinstance(given, str):
-        return given
-    if given in DIALECTS:
-        return DIALECTS[given]
-    module, colon, name = given.partition(":")
-    own: Any = getattr(import_module(module), name, None) if colon else None
-    dialect = own() if isinstance(own, type) else own
+    if not isinstance(name_or_dialect, str):
+        return name_or_dialect
+    if name_or_dialect in DIALECTS:
+        return DIALECTS[name_or_dialect]
+    module, colon, name = name_or_dialect.partition(":")
+    author_dialect: Any = getattr(import_module(module), name, None) if colon else None
+    dialect = author_dialect() if isinstance(author_dialect, type) else author_dialect
     if not isinstance(dialect, Dialect):
         raise TypeError(
-            f"there is no dialect {given!r}; the names are {', '.join(DIALECTS)}, or MODULE:CLASS for your own"
+            f"there is no dialect {name_or_dialect!r}; the names are {', '.join(DIALECTS)}, or MODULE:CLASS for your own"
         )
     return dialect
 

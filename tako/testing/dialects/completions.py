@@ -74,18 +74,18 @@ class Completions(Dialect):
         def chunk(delta: Any, finish: str | None = None) -> bytes:
             return sse({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
 
-        made = [chunk({"role": "assistant", "content": ""})]
-        made += [chunk({"reasoning_content": piece}) for piece in script.pieces(script.reasoning)]
-        made += [chunk({"reasoning_details": [_details(script)]})] if script.signature else []
-        made += [chunk({"content": piece}) for piece in script.pieces(script.text)]
-        made += [chunk({"tool_calls": [{"index": n, **_call(call), "function": {"name": call.name, "arguments": ""}}]})
+        events = [chunk({"role": "assistant", "content": ""})]
+        events += [chunk({"reasoning_content": piece}) for piece in script.pieces(script.reasoning)]
+        events += [chunk({"reasoning_details": [_details(script)]})] if script.signature else []
+        events += [chunk({"content": piece}) for piece in script.pieces(script.text)]
+        events += [chunk({"tool_calls": [{"index": n, **_call(call), "function": {"name": call.name, "arguments": ""}}]})
                  for n, call in enumerate(script.calls)]  # fmt: skip
-        made += [chunk({"tool_calls": [{"index": n, "function": {"arguments": piece}}]})
+        events += [chunk({"tool_calls": [{"index": n, "function": {"arguments": piece}}]})
                  for n, piece in script.fragments()]  # fmt: skip
-        made.append(chunk({}, self.word(script)))
+        events.append(chunk({}, self.word(script)))
         if script.usage is not None:
-            made.append(sse({**head, "choices": [], "usage": _usage(script.usage)}))
-        return [*made, DONE]
+            events.append(sse({**head, "choices": [], "usage": _usage(script.usage)}))
+        return [*events, DONE]
 
     def complete_after(self, events: Sequence[bytes]) -> int:
         """A finish reason ends a stream in order, and so does ``[DONE]``."""
@@ -105,8 +105,8 @@ class Completions(Dialect):
         body = request.json
         functions = [tool["function"] for tool in body.get("tools", ()) if "function" in tool]
         tools = {function["name"]: function.get("parameters") for function in functions}
-        found = {PARAMETERS[name]: value for name, value in body.items() if name in PARAMETERS}
-        return Asked(body.get("model", ""), list(_seen(body["messages"])), tools, found)
+        parameters = {PARAMETERS[name]: value for name, value in body.items() if name in PARAMETERS}
+        return Asked(body.get("model", ""), list(_parts_in(body["messages"])), tools, parameters)
 
 
 def sse(value: Any) -> bytes:
@@ -140,7 +140,7 @@ def _usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _seen(messages: list[dict[str, Any]]) -> Iterator[Seen]:
+def _parts_in(messages: list[dict[str, Any]]) -> Iterator[Seen]:
     for message in messages:
         role: str = ROLES.get(message["role"]) or message["role"]
         content = message.get("content")

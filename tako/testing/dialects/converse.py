@@ -62,26 +62,28 @@ class Converse(Dialect):
 
     def events(self, script: Script) -> list[bytes]:
         """Return the frames; text and reasoning have no start, and ``metadata`` comes last."""
-        made = [event("messageStart", {"role": "assistant"})]
+        events = [event("messageStart", {"role": "assistant"})]
         index = 0
         if script.reasoning:
-            made += [_delta(index, {"reasoningContent": {"text": piece}}) for piece in script.pieces(script.reasoning)]
-            made += [_delta(index, {"reasoningContent": {"signature": script.signature or "s"}}), _stop(index)]
+            events += [
+                _delta(index, {"reasoningContent": {"text": piece}}) for piece in script.pieces(script.reasoning)
+            ]
+            events += [_delta(index, {"reasoningContent": {"signature": script.signature or "s"}}), _stop(index)]
             index += 1
         for text in filter(None, (script.text, *script.more)):
-            made += [*(_delta(index, {"text": piece}) for piece in script.pieces(text)), _stop(index)]
+            events += [*(_delta(index, {"text": piece}) for piece in script.pieces(text)), _stop(index)]
             index += 1
             if script.unknown and text is script.text:
                 start = {"hologram": {"mark": self.unknown_mark}}
-                made += [event("contentBlockStart", {"contentBlockIndex": index, "start": start}), _stop(index)]
+                events += [event("contentBlockStart", {"contentBlockIndex": index, "start": start}), _stop(index)]
                 index += 1
         for n, call in enumerate(script.calls, index):
-            made.append(event("contentBlockStart", {"contentBlockIndex": n, "start": {"toolUse": _call(call)}}))
-            made += [_delta(n, {"toolUse": {"input": piece}}) for piece in ("", *script.pieces(call.text))]
-            made.append(_stop(n))
-        made.append(event("messageStop", {"stopReason": self.word(script)}))
+            events.append(event("contentBlockStart", {"contentBlockIndex": n, "start": {"toolUse": _call(call)}}))
+            events += [_delta(n, {"toolUse": {"input": piece}}) for piece in ("", *script.pieces(call.text))]
+            events.append(_stop(n))
+        events.append(event("messageStop", {"stopReason": self.word(script)}))
         usage = {} if script.usage is None else {"usage": _usage(script.usage)}
-        return [*made, event("metadata", {**usage, "metrics": {"latencyMs": 1}})]
+        return [*events, event("metadata", {**usage, "metrics": {"latencyMs": 1}})]
 
     def complete_after(self, events: Sequence[bytes]) -> int:
         """``messageStop`` ends the reply; a body that ends in order may lack the metadata."""
@@ -108,13 +110,13 @@ class Converse(Dialect):
         config = body.get("toolConfig", {})
         specs = [tool["toolSpec"] for tool in config.get("tools", ()) if "toolSpec" in tool]
         tools = {spec["name"]: spec["inputSchema"]["json"] for spec in specs}
-        found = {PARAMETERS[name]: value for name, value in body.get("inferenceConfig", {}).items()}
-        found.update({"tool_choice": config["toolChoice"]} if "toolChoice" in config else {})
-        found.update({"metadata": body["requestMetadata"]} if "requestMetadata" in body else {})
-        found.update({"response_format": body["outputConfig"]} if "outputConfig" in body else {})
+        parameters = {PARAMETERS[name]: value for name, value in body.get("inferenceConfig", {}).items()}
+        parameters.update({"tool_choice": config["toolChoice"]} if "toolChoice" in config else {})
+        parameters.update({"metadata": body["requestMetadata"]} if "requestMetadata" in body else {})
+        parameters.update({"response_format": body["outputConfig"]} if "outputConfig" in body else {})
         system = list(_seen("system", body.get("system", [])))
         turns = [seen for message in body["messages"] for seen in _seen(message["role"], message["content"])]
-        return Asked(model, [*system, *turns], tools, found)
+        return Asked(model, [*system, *turns], tools, parameters)
 
 
 def _call(call: Call) -> dict[str, Any]:

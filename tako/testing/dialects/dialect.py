@@ -127,22 +127,22 @@ class Dialect:
 
     def refuse(self, status: int, message: str = "no", headers: Mapping[str, str] | None = None) -> Reply:
         """Script an error."""
-        sent = {**self.refusal_headers(status), **(headers or {})}
-        return reply(json=self.refusal(status, message), status=status, headers=sent)
+        all_headers = {**self.refusal_headers(status), **(headers or {})}
+        return reply(json=self.refusal(status, message), status=status, headers=all_headers)
 
-    def answer(self, given: Answer) -> Callable[[Received], Reply]:
+    def answer(self, answer: Answer) -> Callable[[Received], Reply]:
         """Make an answer that is whole or streamed, as the client asks."""
 
-        def answer(request: Received) -> Reply:
-            said = given(request) if callable(given) else given
-            if isinstance(said, Reply):
-                return said
-            return self.stream(said) if self.streams(request) else reply(json=self.whole(said))
+        def reply_to(request: Received) -> Reply:
+            scripted = answer(request) if callable(answer) else answer
+            if isinstance(scripted, Reply):
+                return scripted
+            return self.stream(scripted) if self.streams(request) else reply(json=self.whole(scripted))
 
-        return answer
+        return reply_to
 
     @contextmanager
     def serve(self, *answers: Answer) -> Generator[Server, None, None]:
         """Run a server on loopback that gives these answers in turn, the last one for ever."""
-        with serve(*[self.answer(given) for given in answers]) as server:
+        with serve(*[self.answer(answer) for answer in answers]) as server:
             yield server

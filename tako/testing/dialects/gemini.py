@@ -66,12 +66,12 @@ class Gemini(Dialect):
 
     def events(self, script: Script) -> list[bytes]:
         """Return chunks; the last of them has the finish reason."""
-        made = [sse(_reply(script, [{"text": piece, "thought": True}])) for piece in script.pieces(script.reasoning)]
-        made += [sse(_reply(script, [{"text": piece}])) for piece in script.pieces(script.text)]
-        made += [sse(_reply(script, [call])) for call in _calls(script)]
+        events = [sse(_reply(script, [{"text": piece, "thought": True}])) for piece in script.pieces(script.reasoning)]
+        events += [sse(_reply(script, [{"text": piece}])) for piece in script.pieces(script.text)]
+        events += [sse(_reply(script, [call])) for call in _calls(script)]
         signed = _signed(script)
         last: list[dict[str, Any]] = [{"text": "", **signed}] if signed and not script.calls else []
-        return [*made, sse(_reply(script, last, self.word(script)))]
+        return [*events, sse(_reply(script, last, self.word(script)))]
 
     def refusal(self, status: int, message: str) -> Any:
         """Return a google.rpc.Status."""
@@ -87,13 +87,13 @@ class Gemini(Dialect):
         config = body.get("generationConfig", {})
         declared = [tool for group in body.get("tools", ()) for tool in group.get("functionDeclarations", ())]
         tools = {tool["name"]: tool.get("parametersJsonSchema", tool.get("parameters")) for tool in declared}
-        found = {PARAMETERS[name]: value for name, value in config.items() if name in PARAMETERS}
-        found.update({"tool_choice": body["toolConfig"]} if "toolConfig" in body else {})
-        found.update({"metadata": body["labels"]} if "labels" in body else {})
+        parameters = {PARAMETERS[name]: value for name, value in config.items() if name in PARAMETERS}
+        parameters.update({"tool_choice": body["toolConfig"]} if "toolConfig" in body else {})
+        parameters.update({"metadata": body["labels"]} if "labels" in body else {})
         system = [Seen("text", "system", part["text"]) for part in body.get("systemInstruction", {}).get("parts", ())]
         turns = [seen for content in body["contents"] for seen in _seen(content)]
         model = request.path.rpartition("/models/")[2].partition(":")[0]
-        return Asked(model, [*system, *turns], tools, found)
+        return Asked(model, [*system, *turns], tools, parameters)
 
 
 def _signed(script: Script) -> dict[str, str]:
@@ -104,20 +104,20 @@ def _calls(script: Script) -> Iterator[dict[str, Any]]:
     """A step of parallel calls has one signature, on the first of them."""
     for n, call in enumerate(script.calls):
         id = {"id": call.id} if call.id else {}
-        made = {"functionCall": {**id, "name": call.name, **({"args": call.args} if call.args else {})}}
-        yield {**made, **_signed(script)} if n == 0 else made
+        part = {"functionCall": {**id, "name": call.name, **({"args": call.args} if call.args else {})}}
+        yield {**part, **_signed(script)} if n == 0 else part
 
 
 def _reply(script: Script, parts: list[dict[str, Any]], finish: str | None = None) -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}} if parts else {}
     if finish is not None:
         candidate["finishReason"] = finish
-    usage = {} if script.usage is None else {"usageMetadata": _usage(script.usage, whole=finish is not None)}
+    usage = {} if script.usage is None else {"usageMetadata": _usage(script.usage, is_last=finish is not None)}
     return {"candidates": [candidate], **usage, "modelVersion": script.model, "responseId": script.id}
 
 
-def _usage(usage: Usage, *, whole: bool) -> dict[str, Any]:
-    answer = {"candidatesTokenCount": usage.output_tokens - usage.reasoning_tokens} if whole else {}
+def _usage(usage: Usage, *, is_last: bool) -> dict[str, Any]:
+    answer = {"candidatesTokenCount": usage.output_tokens - usage.reasoning_tokens} if is_last else {}
     return {
         "promptTokenCount": usage.input_tokens,
         **answer,

@@ -85,11 +85,11 @@ class Stage(Server):
     async def _next(self, request: ChatRequest) -> Script:
         seen = Received("POST", "/", {}, {}, msgspec.json.encode(request))
         self.requests.append(seen)
-        given = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        said = given(seen) if callable(given) else given
-        if isinstance(said, Script):
-            return said
-        if said.ending == "hang":  # what else a reply of HTTP holds has no meaning here
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        scripted = answer(seen) if callable(answer) else answer
+        if isinstance(scripted, Script):
+            return scripted
+        if scripted.ending == "hang":  # what else a reply of HTTP holds has no meaning here
             await asyncio.Event().wait()
         return Script(text="ok")
 
@@ -106,15 +106,15 @@ class InProcess(Dialect):
 
     def read(self, request: Received) -> Asked:
         """Read the request."""
-        asked = msgspec.json.decode(request.body, type=ChatRequest)
-        parts = [_seen(part, message.role) for message in asked.messages for part in message.parts]
+        chat_request = msgspec.json.decode(request.body, type=ChatRequest)
+        parts = [_seen(part, message.role) for message in chat_request.messages for part in message.parts]
         names = ("temperature", "top_p", "max_tokens", "stop", "seed", "tool_choice", "response_format", "reasoning")
-        found = {name: value for name in names if (value := getattr(asked, name)) not in (None, [])}
+        parameters = {name: value for name in names if (value := getattr(chat_request, name)) not in (None, [])}
         return Asked(
-            asked.model or "",
+            chat_request.model or "",
             parts,
-            {tool.name: tool.input_schema for tool in asked.tools if isinstance(tool, Tool)},
-            found,
+            {tool.name: tool.input_schema for tool in chat_request.tools if isinstance(tool, Tool)},
+            parameters,
         )
 
     @contextmanager

@@ -70,12 +70,12 @@ class Messages(Dialect):
         """Return ``message_start``, the blocks, ``message_delta`` and ``message_stop``."""
         started = {} if script.usage is None else {**_input(script.usage), "output_tokens": 1}
         message: dict[str, Any] = {**_head(script), "content": [], "stop_reason": None, "usage": started}
-        made = [event("message_start", message=message), event("ping")]
+        events = [event("message_start", message=message), event("ping")]
         for index, block in enumerate(_content(script)):
-            made += block_events(index, block, script.pieces)
+            events += block_events(index, block, script.pieces)
         counted = {} if script.usage is None else _output(script.usage)
-        made.append(event("message_delta", delta={"stop_reason": self.word(script)}, usage=counted))
-        return [*made, event("message_stop")]
+        events.append(event("message_delta", delta={"stop_reason": self.word(script)}, usage=counted))
+        return [*events, event("message_stop")]
 
     def refusal(self, status: int, message: str) -> Any:
         """Return an error as Anthropic has it."""
@@ -118,8 +118,8 @@ def block_events(index: int, block: dict[str, Any], pieces: Callable[[str], list
             deltas.append({"type": "signature_delta", "signature": block["signature"]})
         case "tool_use" | "server_tool_use" | "mcp_tool_use":
             start = {**block, "input": {}}
-            given = block["input"]
-            text = given if isinstance(given, str) else msgspec.json.encode(given).decode() if given else ""
+            input = block["input"]
+            text = input if isinstance(input, str) else msgspec.json.encode(input).decode() if input else ""
             deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ("", *pieces(text))]
         case _:
             pass

@@ -54,14 +54,14 @@ class Ollama(Dialect):
     def events(self, script: Script) -> list[bytes]:
         """Return the lines; the last is done and has the counts."""
 
-        def said(**fields: Any) -> bytes:
+        def chunk(**fields: Any) -> bytes:
             return line({**_head(script), "message": {"role": "assistant", "content": "", **fields}, "done": False})
 
-        made = [said(thinking=piece) for piece in script.pieces(script.reasoning)]
-        made += [said(content=piece) for piece in script.pieces(script.text)]
-        made += [said(tool_calls=[call]) for call in _calls(script)]
+        events = [chunk(thinking=piece) for piece in script.pieces(script.reasoning)]
+        events += [chunk(content=piece) for piece in script.pieces(script.text)]
+        events += [chunk(tool_calls=[call]) for call in _calls(script)]
         end = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": self.word(script)}
-        return [*made, line({**_head(script), **end, **_counts(script)})]
+        return [*events, line({**_head(script), **end, **_counts(script)})]
 
     def refusal(self, status: int, message: str) -> Any:
         """Return an error, which is a text."""
@@ -75,9 +75,9 @@ class Ollama(Dialect):
         """Read the body."""
         body = request.json
         tools = {tool["function"]["name"]: tool["function"]["parameters"] for tool in body.get("tools", ())}
-        given = {**body.get("options", {}), **body}
-        found = {PARAMETERS[name]: value for name, value in given.items() if name in PARAMETERS}
-        return Asked(body["model"], list(_seen(body["messages"])), tools, found)
+        fields = {**body.get("options", {}), **body}
+        parameters = {PARAMETERS[name]: value for name, value in fields.items() if name in PARAMETERS}
+        return Asked(body["model"], list(_seen(body["messages"])), tools, parameters)
 
 
 def line(value: Any) -> bytes:

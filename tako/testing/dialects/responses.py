@@ -67,18 +67,18 @@ class Responses(Dialect):
             "usage": None,
             "incomplete_details": None,
         }
-        made: list[tuple[str, dict[str, Any]]] = [
+        events: list[tuple[str, dict[str, Any]]] = [
             ("created", {"response": begun}),
             ("in_progress", {"response": begun}),
         ]
         for n, item in enumerate(last["output"]):
-            made.append(("output_item.added", {"output_index": n, "item": _opening(item)}))
-            made += [
+            events.append(("output_item.added", {"output_index": n, "item": _opening(item)}))
+            events += [
                 (kind, {"output_index": n, "item_id": item["id"], **fields}) for kind, fields in _pieces(item, script)
             ]
-            made.append(("output_item.done", {"output_index": n, "item": item}))
-        made.append((last["status"], {"response": last}))
-        return [event(f"response.{kind}", sequence_number=n, **fields) for n, (kind, fields) in enumerate(made)]
+            events.append(("output_item.done", {"output_index": n, "item": item}))
+        events.append((last["status"], {"response": last}))
+        return [event(f"response.{kind}", sequence_number=n, **fields) for n, (kind, fields) in enumerate(events)]
 
     def complete_after(self, events: Sequence[bytes]) -> int:
         """Only the event that ends the reply ends a stream."""
@@ -97,21 +97,21 @@ class Responses(Dialect):
         """Read the body."""
         body = request.json
         tools = {tool["name"]: tool.get("parameters") for tool in body.get("tools", ()) if tool["type"] == "function"}
-        found = {PARAMETERS[name]: value for name, value in body.items() if name in PARAMETERS}
-        given = body["input"]
-        items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+        parameters = {PARAMETERS[name]: value for name, value in body.items() if name in PARAMETERS}
+        input = body["input"]
+        items = [{"role": "user", "content": input}] if isinstance(input, str) else input
         system = [Seen("text", "system", body["instructions"])] if body.get("instructions") else []
-        return Asked(body.get("model", ""), [*system, *_seen(items)], tools, found)
+        return Asked(body.get("model", ""), [*system, *_seen(items)], tools, parameters)
 
     def _reply(self, script: Script, output: list[dict[str, Any]]) -> dict[str, Any]:
-        word = self.word(script)
-        whole = word == "completed"
+        status = self.word(script)
+        is_complete = status == "completed"
         return {
             "id": script.id,
             "object": "response",
             "created_at": 1,
-            "status": "completed" if whole else "incomplete",
-            "incomplete_details": None if whole else {"reason": word},
+            "status": "completed" if is_complete else "incomplete",
+            "incomplete_details": None if is_complete else {"reason": status},
             "error": None,
             "model": script.model,
             "output": output,

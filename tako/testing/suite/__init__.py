@@ -62,8 +62,8 @@ class ProviderSuite(
 
 def run_suite(suite: type[ProviderSuite], only: Iterable[str] | None = None) -> Report:
     """Run all checks (or those of these names) without pytest, and return the report; nothing is raised."""
-    wanted = CHECKS if only is None else only
-    for name in wanted:
+    names = CHECKS if only is None else only
+    for name in names:
         try:
             getattr(suite(), f"test_{name}")()
         except (Exception, NotApplicable):  # noqa: BLE001, S112 - the report has it

@@ -56,11 +56,11 @@ def check(*needs: str) -> Callable[[Callable[[Any], Awaitable[None]]], Callable[
     def mark(body: Callable[[Any], Awaitable[None]]) -> Callable[[Any], None]:
         name = body.__name__.removeprefix("test_")
         group = body.__module__.rpartition(".")[2]
-        made = Check(name, re.sub(r"\s+", " ", body.__doc__ or "").strip(), needs, group, body)
-        CHECKS[name] = made
+        check_of_method = Check(name, re.sub(r"\s+", " ", body.__doc__ or "").strip(), needs, group, body)
+        CHECKS[name] = check_of_method
 
         def run(self: Any) -> None:
-            self.run_check(made)
+            self.run_check(check_of_method)
 
         run.__name__, run.__qualname__, run.__doc__ = body.__name__, body.__qualname__, body.__doc__
         run.__module__ = body.__module__
@@ -69,16 +69,16 @@ def check(*needs: str) -> Callable[[Callable[[Any], Awaitable[None]]], Callable[
     return mark
 
 
-def expect(holds: object, said: str) -> None:
+def expect(condition: object, message: str) -> None:
     """Fail with what is said unless it holds."""
-    if not holds:
-        raise CheckFailed(said)
+    if not condition:
+        raise CheckFailed(message)
 
 
-def expect_equal(found: Any, wanted: Any, what: str) -> None:
+def expect_equal(actual: Any, expected: Any, subject: str) -> None:
     """Fail where two values differ, showing both."""
-    if found != wanted:
-        raise CheckFailed(f"{what}: found {shortened(found)}, wanted {shortened(wanted)}")
+    if actual != expected:
+        raise CheckFailed(f"{subject}: found {shortened(actual)}, wanted {shortened(expected)}")
 
 
 def shortened(value: Any) -> str:

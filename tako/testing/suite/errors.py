@@ -53,11 +53,11 @@ class Errors(Harness):
     @check("scripted", "http")
     async def test_error_classes(self) -> None:
         """Every status is the error of its class, with the status, the provider, the model and the vendor's words."""
-        said: list[Reply] = []
-        async with self.asking(lambda _: said[-1], max_retries=0) as (provider, _):
+        replies: list[Reply] = []
+        async with self.scripted_provider(lambda _: replies[-1], max_retries=0) as (provider, _):
             for status, cls in CLASSES.items():
-                said.append(self.vendor.refuse(status, "the vendor's words"))
-                for way, call in self.calls(provider, self.hello).items():
+                replies.append(self.vendor.refuse(status, "the vendor's words"))
+                for way, call in self.calls_by_way(provider, self.hello).items():
                     error = await provider_error(call, f"{way}: status {status}")
                     expect_equal(type(error), cls, f"{way}: the class of status {status}")
                     expect_equal(error.status_code, status, f"{way}: .status_code")
@@ -74,8 +74,8 @@ class Errors(Harness):
         """An error is of its class whatever its body is: a page, plain text, nothing, or broken JSON."""
         for body in ("<html><body>Bad Gateway</body></html>", "upstream connect error", "", '{"error": {"mess'):
             for status in (403, 500):
-                async with self.asking(reply(body, status=status), max_retries=0) as (provider, _):
-                    for way, call in self.calls(provider, self.hello).items():
+                async with self.scripted_provider(reply(body, status=status), max_retries=0) as (provider, _):
+                    for way, call in self.calls_by_way(provider, self.hello).items():
                         error = await provider_error(call, f"{way}: status {status} with the body {body!r}")
                         expect_equal(type(error), CLASSES[status], f"{way}: status {status} with the body {body!r}")
 
@@ -85,17 +85,20 @@ class Errors(Harness):
         written = datetime.now(UTC)
         date = format_datetime(written + timedelta(seconds=100), usegmt=True)
         cases = {"retry-after": ("7", 7.0), "retry-after-ms": ("1500", 1.5), "Retry-After": (date, 100.0)}
-        for name, (value, wanted) in cases.items():
-            async with self.asking(self.vendor.refuse(429, headers={name: value}), max_retries=0) as (provider, _):
-                for way, call in self.calls(provider, self.hello).items():
+        for name, (value, expected) in cases.items():
+            async with self.scripted_provider(self.vendor.refuse(429, headers={name: value}), max_retries=0) as (
+                provider,
+                _,
+            ):
+                for way, call in self.calls_by_way(provider, self.hello).items():
                     error = await provider_error(call, f"{way}: 429 with {name}: {value}")
-                    found = error.retry_after
+                    seconds = error.retry_after
                     passed = 1.0 + (datetime.now(UTC) - written).total_seconds() if value == date else 0.0
                     expect(
-                        found is not None and wanted - passed <= found <= wanted,
-                        f"{way}: .retry_after of {name}: {value} is {found}",
+                        seconds is not None and expected - passed <= seconds <= expected,
+                        f"{way}: .retry_after of {name}: {value} is {seconds}",
                     )
-        async with self.asking(self.vendor.refuse(429, headers={"retry-after": "soon"}), max_retries=0) as (
+        async with self.scripted_provider(self.vendor.refuse(429, headers={"retry-after": "soon"}), max_retries=0) as (
             provider,
             _,
         ):
@@ -106,55 +109,57 @@ class Errors(Harness):
     async def test_not_json(self) -> None:
         """A reply of status 200 that is none (a page, nothing, noise) is a ResponseError, never an empty success."""
         page = {"content-type": "text/html"}
-        for made in (
+        for scripted in (
             reply("<html>Sign in to the WiFi</html>", headers=page),
             reply("", headers=page),
             reply(b"\x00\xff\x00 noise \n\n", headers={"content-type": self.vendor.content_type}),
         ):
-            async with self.asking(made, max_retries=0) as (provider, _):
-                for way, call in self.calls(provider, self.hello).items():
-                    what = f"{way}: {made.pieces} with status 200"
-                    expect(isinstance(await provider_error(call, what), ResponseError), f"{what} is no ResponseError")
+            async with self.scripted_provider(scripted, max_retries=0) as (provider, _):
+                for way, call in self.calls_by_way(provider, self.hello).items():
+                    subject = f"{way}: {scripted.pieces} with status 200"
+                    expect(
+                        isinstance(await provider_error(call, subject), ResponseError), f"{subject} is no ResponseError"
+                    )
 
     @check("scripted", "bytes")
     async def test_error_replies(self) -> None:
         """An error in a reply of status 200 is raised, by its code, whole or where a stream was asked for."""
-        said: list[Reply] = []
+        replies: list[Reply] = []
         coded = self.vendor.refusal(401, "the same") != self.vendor.refusal(500, "the same")
-        async with self.asking(lambda _: said[-1], max_retries=0) as (provider, _):
+        async with self.scripted_provider(lambda _: replies[-1], max_retries=0) as (provider, _):
             for status in (401, 429, 500):
-                said.append(reply(json=self.vendor.refusal(status, "the vendor's words")))
-                for way, call in self.calls(provider, self.hello).items():
-                    what = f"{way}: the error of {status} in a reply of status 200"
-                    error = await provider_error(call, what)
+                replies.append(reply(json=self.vendor.refusal(status, "the vendor's words")))
+                for way, call in self.calls_by_way(provider, self.hello).items():
+                    subject = f"{way}: the error of {status} in a reply of status 200"
+                    error = await provider_error(call, subject)
                     if coded and "bare_errors" not in self.vendor.traits:
-                        expect_equal(type(error), CLASSES[status], f"the class of {what}")
-                        expect("the vendor's words" in str(error), f"the message of {what} is lost: {error}")
+                        expect_equal(type(error), CLASSES[status], f"the class of {subject}")
+                        expect("the vendor's words" in str(error), f"the message of {subject} is lost: {error}")
 
     @check("scripted", "bytes", "streaming")
     async def test_error_events(self) -> None:
         """An error that a stream reports is of the class that its code has, at once or midway, with its message."""
         start = self.vendor.events(Script(text="Hello there."))
         start = start[: self.vendor.complete_after(start) - 1]
-        said: list[Reply] = []
-        async with self.asking(lambda _: said[-1], max_retries=0) as (provider, _):
+        replies: list[Reply] = []
+        async with self.scripted_provider(lambda _: replies[-1], max_retries=0) as (provider, _):
             for status, before in [(status, before) for status in IN_STREAMS for before in ([], start)]:
-                said.append(self.vendor.pieces([*before, self.vendor.error_event(status, "the vendor's words")]))
-                what = f"an error event of {status} after {len(before)} events"
-                error = await provider_error(lambda: provider.stream(self.hello).response(), what)
+                replies.append(self.vendor.pieces([*before, self.vendor.error_event(status, "the vendor's words")]))
+                subject = f"an error event of {status} after {len(before)} events"
+                error = await provider_error(lambda: provider.stream(self.hello).response(), subject)
                 if "bare_errors" not in self.vendor.traits:  # else nothing says which it is
-                    expect_equal(type(error), CLASSES[status], f"the class of {what}")
-                expect("the vendor's words" in str(error), f"the message of {what} is lost: {error}")
+                    expect_equal(type(error), CLASSES[status], f"the class of {subject}")
+                expect("the vendor's words" in str(error), f"the message of {subject} is lost: {error}")
 
     @check("scripted", "http")
     async def test_redirects(self) -> None:
         """A redirect is never followed: prompt and key go to nobody else."""
-        said: list[Reply] = []
+        replies: list[Reply] = []
         with serve(reply(json={})) as elsewhere:
-            async with self.asking(lambda _: said[-1], max_retries=0) as (provider, _):
+            async with self.scripted_provider(lambda _: replies[-1], max_retries=0) as (provider, _):
                 for status in (301, 302, 303, 307, 308):
-                    said.append(reply("", status=status, headers={"location": f"{elsewhere.url}/v1"}))
-                    for way, call in self.calls(provider, self.hello).items():
+                    replies.append(reply("", status=status, headers={"location": f"{elsewhere.url}/v1"}))
+                    for way, call in self.calls_by_way(provider, self.hello).items():
                         await provider_error(call, f"{way}: a redirect ({status})")
             expect_equal(len(elsewhere.requests), 0, "requests that followed a redirect")
 
@@ -164,7 +169,7 @@ class Errors(Harness):
         with serve(reply(json={})) as gone:
             url = gone.url
         provider = self.provider(url, max_retries=0)
-        for way, call in self.calls(provider, self.hello).items():
+        for way, call in self.calls_by_way(provider, self.hello).items():
             error = await provider_error(call, f"{way}: nobody listens")
             expect(isinstance(error, TransportError), f"{way}: nobody listens is a {type(error).__name__}")
         await provider.aclose()
@@ -172,17 +177,20 @@ class Errors(Harness):
     @check("scripted", "http")
     async def test_errors_pickle(self) -> None:
         """An error survives pickling with all of its facts, as worker processes need it."""
-        async with self.asking(self.vendor.refuse(429, headers={"retry-after": "7"}), max_retries=0) as (provider, _):
-            for way, call in self.calls(provider, self.hello).items():
+        async with self.scripted_provider(self.vendor.refuse(429, headers={"retry-after": "7"}), max_retries=0) as (
+            provider,
+            _,
+        ):
+            for way, call in self.calls_by_way(provider, self.hello).items():
                 error = await provider_error(call, f"{way}: status 429")
                 again: ProviderError = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
                 facts = [(type(one), str(one), one.status_code, one.retry_after) for one in (error, again)]
                 expect_equal(facts[1], facts[0], f"{way}: a pickled error")
 
 
-async def provider_error(call: Callable[[], Any], what: str) -> ProviderError:
+async def provider_error(call: Callable[[], Any], subject: str) -> ProviderError:
     """Return the ProviderError that a call raises."""
-    error = await error_of(call, what)
+    error = await error_of(call, subject)
     if not isinstance(error, ProviderError):
-        raise CheckFailed(f"{what}: a {type(error).__name__} is no ProviderError: {error}")
+        raise CheckFailed(f"{subject}: a {type(error).__name__} is no ProviderError: {error}")
     return error

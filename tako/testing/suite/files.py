@@ -31,12 +31,12 @@ class Files(Harness):
     async def test_inline_files(self) -> None:
         """A file by its bytes goes out as they are (or text as text), or is left out with a notice."""
         sent: list[str] = []
-        async with self.asking(Script(text="ok")) as (provider, server):
+        async with self.scripted_provider(Script(text="ok")) as (provider, server):
             for mime, data in FILES.items():
-                said = Message.user([TextPart("Read:"), ContentPart.file(mime, b64encode(data).decode(), "page")])
+                message = Message.user([TextPart("Read:"), ContentPart.file(mime, b64encode(data).decode(), "page")])
                 before = len(server.requests)
-                responses = await self.ways(provider, ChatRequest([said]))
-                if _arrived(mime, server.requests[before:], responses, "messages[0].content[1]"):
+                responses = await self.responses_by_way(provider, ChatRequest([message]))
+                if _has_arrived(mime, server.requests[before:], responses, "messages[0].content[1]"):
                     sent.append(mime)
         self.observe("files", ", ".join(sent) or "left out with a notice")
 
@@ -50,12 +50,12 @@ class Files(Harness):
             Message.assistant([ContentPart.tool_call("call00001", "look", {})]),
             Message.tool("call00001", [TextPart("Found:"), file]),
         ]
-        async with self.asking(Script(text="ok")) as (provider, server):
-            responses = await self.ways(provider, ChatRequest(turns, tools=[Tool("look")]))
-            _arrived(mime, server.requests, responses, "messages[2].content[0].result[1]")
+        async with self.scripted_provider(Script(text="ok")) as (provider, server):
+            responses = await self.responses_by_way(provider, ChatRequest(turns, tools=[Tool("look")]))
+            _has_arrived(mime, server.requests, responses, "messages[2].content[0].result[1]")
 
 
-def _arrived(mime: str, requests: list[Received], responses: Mapping[str, ChatResponse], path: str) -> bool:
+def _has_arrived(mime: str, requests: list[Received], responses: Mapping[str, ChatResponse], path: str) -> bool:
     """Whether a file is on the wire. Fails if it's neither there nor noted."""
     data = FILES[mime]
     forms = [b64encode(data), *([data.strip()] if mime == "text/plain" else [])]

@@ -88,14 +88,14 @@ class Harness:
     @classmethod
     def tampered(cls) -> list[str]:
         """Name the checks that are not the suite's own any more."""
-        found: list[str] = []
-        for name, known in CHECKS.items():
+        names: list[str] = []
+        for name, check in CHECKS.items():
             method = getattr(cls, f"test_{name}", None)
             code = getattr(method, "__closure__", None) or ()
-            if not any(cell.cell_contents is known for cell in code):
-                found.append(f"test_{name}")
+            if not any(cell.cell_contents is check for cell in code):
+                names.append(f"test_{name}")
         machinery = ("run_check", "reason_against", "tampered", "_expect_applicable", "_surroundings")
-        return found + [name for name in machinery if _function(cls, name) is not _function(Harness, name)]
+        return names + [name for name in machinery if _function(cls, name) is not _function(Harness, name)]
 
     @property
     def vendor(self) -> Dialect:
@@ -121,11 +121,11 @@ class Harness:
 
     def run_check(self, check: Check) -> None:
         """Run one check and note its outcome in the report."""
-        began = time.perf_counter()
+        started = time.perf_counter()
         outcome, reason = "failed", ""
         try:
             self._expect_applicable(check)
-            with self._surroundings():
+            with self._set_environment():
                 self._run(check)
             outcome = "passed"
         except NotApplicable as error:
@@ -136,18 +136,18 @@ class Harness:
             raise
         finally:
             self.report.add(
-                Result(check.name, check.group, check.promise, outcome, reason, time.perf_counter() - began)
+                Result(check.name, check.group, check.promise, outcome, reason, time.perf_counter() - started)
             )
 
     def _run(self, check: Check) -> None:
         """Run a check in a thread that nobody waits for if it never ends: a provider may block its event loop."""
         limit = 10 * self.patience
-        ended: Future[None] = Future()
-        in_daemon(lambda: asyncio.run(within(limit, check.body(self), "the check")), ended)
+        future: Future[None] = Future()
+        in_daemon(lambda: asyncio.run(within(limit, check.body(self), "the check")), future)
         try:
-            ended.result(limit + self.patience)
+            future.result(limit + self.patience)
         except TimeoutError as error:
-            if ended.done():  # it came from within
+            if future.done():  # it came from within
                 raise
             raise CheckFailed(f"the check never ends: something blocks its event loop (after {limit:g} s)") from error
 
@@ -156,7 +156,9 @@ class Harness:
         self.report.observed[name] = value
 
     @asynccontextmanager
-    async def asking(self, *answers: Answer, **options: Any) -> AsyncGenerator[tuple[Provider, Server], None]:
+    async def scripted_provider(
+        self, *answers: Answer, **options: Any
+    ) -> AsyncGenerator[tuple[Provider, Server], None]:
         """Stand the provider before a vendor that gives these answers in turn, the last one for ever."""
         with self.vendor.serve(*answers) as server:
             provider = self.provider(server.url, **options)
@@ -169,22 +171,22 @@ class Harness:
                 if server.failures:  # the vendor's side went wrong, which explains whatever the provider made of it
                     raise server.failures[0]
 
-    async def ways(self, provider: Provider, request: ChatRequest) -> dict[str, ChatResponse]:
+    async def responses_by_way(self, provider: Provider, request: ChatRequest) -> dict[str, ChatResponse]:
         """Answer a request whole, and in pieces that are folded."""
-        found = {"chat": await provider.chat(request)}
+        responses = {"chat": await provider.chat(request)}
         if self.streaming:
-            found["stream"] = await provider.stream(request).response()
-        return found
+            responses["stream"] = await provider.stream(request).response()
+        return responses
 
-    def calls(self, provider: Provider, request: ChatRequest) -> dict[str, Callable[[], Any]]:
+    def calls_by_way(self, provider: Provider, request: ChatRequest) -> dict[str, Callable[[], Any]]:
         """Return the ways of asking, not asked yet."""
-        found: dict[str, Callable[[], Any]] = {"chat": lambda: provider.chat(request)}
+        calls: dict[str, Callable[[], Any]] = {"chat": lambda: provider.chat(request)}
         if self.streaming:
-            found["stream"] = lambda: provider.stream(request).response()
-        return found
+            calls["stream"] = lambda: provider.stream(request).response()
+        return calls
 
     @contextmanager
-    def _surroundings(self) -> Generator[None, None, None]:
+    def _set_environment(self) -> Generator[None, None, None]:
         before = {name: os.environ.get(name) for name in self.environment}
         os.environ.update(self.environment)
         try:
@@ -203,29 +205,31 @@ async def chunks_of(provider: Provider, request: ChatRequest) -> list[Chunk]:
         return [chunk async for chunk in stream]
 
 
-async def error_of(call: Callable[[], Any], what: str) -> TakoError:
+async def error_of(call: Callable[[], Any], subject: str) -> TakoError:
     """Return the error that a call raises; fails where it succeeds, or raises what is none of tako's."""
     try:
         answer = await call()
     except TakoError as error:
         if str(error.args[0] if error.args else "").startswith(FAILED):
             bare = type(error.__cause__).__name__
-            raise CheckFailed(f"{what}: a bare {bare} came out, which tako had to make a ProviderError of") from error
+            raise CheckFailed(
+                f"{subject}: a bare {bare} came out, which tako had to make a ProviderError of"
+            ) from error
         return error
     except Exception as error:
-        raise CheckFailed(f"{what}: a bare {type(error).__name__} came out, not a TakoError: {error}") from error
-    raise CheckFailed(f"{what}: it passed for a success: {getattr(answer, 'message', answer)!r}")
+        raise CheckFailed(f"{subject}: a bare {type(error).__name__} came out, not a TakoError: {error}") from error
+    raise CheckFailed(f"{subject}: it passed for a success: {getattr(answer, 'message', answer)!r}")
 
 
-async def settle(seconds: float, holds: Callable[[], bool], what: str) -> None:
+async def settle(seconds: float, condition: Callable[[], bool], subject: str) -> None:
     """Wait until something holds; fails where it takes longer."""
     until = time.monotonic() + seconds
-    while not holds() and time.monotonic() < until:  # noqa: ASYNC110 - another thread changes what is looked at
+    while not condition() and time.monotonic() < until:  # noqa: ASYNC110 - another thread changes what is looked at
         await asyncio.sleep(0.005)
-    expect(holds(), what)
+    expect(condition(), subject)
 
 
-async def within(seconds: float, work: Any, what: str) -> Any:
+async def within(seconds: float, work: Any, subject: str) -> Any:
     """Wait for work; fails where it takes longer."""
     limit = asyncio.timeout(seconds)
     try:
@@ -234,30 +238,30 @@ async def within(seconds: float, work: Any, what: str) -> Any:
     except TimeoutError as error:
         if not limit.expired():  # it came from within
             raise
-        raise CheckFailed(f"{what} took longer than {seconds:g} s") from error
+        raise CheckFailed(f"{subject} took longer than {seconds:g} s") from error
 
 
-def in_daemon(work: Callable[[], T], ended: Future[T]) -> None:
-    """Run work in a thread of its own that doesn't keep the program from ending; ``ended`` gets what comes of it."""
+def in_daemon(work: Callable[[], T], future: Future[T]) -> None:
+    """Run work in a thread of its own that doesn't keep the program from ending; ``future`` gets its result."""
     context = copy_context()
 
     def run() -> None:
         try:
-            ended.set_result(context.run(work))
+            future.set_result(context.run(work))
         except BaseException as error:  # noqa: BLE001 - whoever waits gets it
-            ended.set_exception(error)
+            future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
 
 
 async def in_thread(work: Callable[[], T]) -> T:
     """Run work in another thread, which isn't waited for at the end as those of ``asyncio.to_thread`` are."""
-    ended: Future[T] = Future()
-    in_daemon(work, ended)
-    return await asyncio.wrap_future(ended)
+    future: Future[T] = Future()
+    in_daemon(work, future)
+    return await asyncio.wrap_future(future)
 
 
-async def left(task: asyncio.Task[Any]) -> None:
+async def cancelled(task: asyncio.Task[Any]) -> None:
     """Cancel a task and see it out."""
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -265,5 +269,5 @@ async def left(task: asyncio.Task[Any]) -> None:
 
 
 def _function(cls: type, name: str) -> Any:
-    found = getattr(cls, name)
-    return getattr(found, "__func__", found)
+    method = getattr(cls, name)
+    return getattr(method, "__func__", method)

@@ -36,19 +36,19 @@ class Images(Harness):
             ContentPart.image_url(f"data:image/png;base64,{PIXEL}"),
             TextPart("after"),
         ]
-        async with self.asking(Script(text="ok")) as (provider, server):
-            for way, response in (await self.ways(provider, ChatRequest([Message.user(shown)]))).items():
+        async with self.scripted_provider(Script(text="ok")) as (provider, server):
+            for way, response in (await self.responses_by_way(provider, ChatRequest([Message.user(shown)]))).items():
                 expect_equal(response.notices, [], f"{way}: notices on images that every vendor takes")
             for request in server.requests:
-                asked = self.vendor.read(request)
-                found = [image.value.rpartition(",")[2] for image in asked.of("image")]
-                expect_equal(found, [PIXEL] * 3, "the images on the wire")
-                expect({image.mime for image in asked.of("image")} <= {"image/png", ""}, "an image has another type")
-                texts = "".join(seen.value for seen in asked.of("text"))
+                received = self.vendor.read(request)
+                images = [image.value.rpartition(",")[2] for image in received.of("image")]
+                expect_equal(images, [PIXEL] * 3, "the images on the wire")
+                expect({image.mime for image in received.of("image")} <= {"image/png", ""}, "an image has another type")
+                texts = "".join(seen.value for seen in received.of("text"))
                 expect_equal(texts, "beforeafter", "the text around images")
             for mime, data in PICTURES.items():
                 shown = [ContentPart.image(mime, data), TextPart("?")]
-                responses = await self.ways(provider, ChatRequest([Message.user(shown)]))
+                responses = await self.responses_by_way(provider, ChatRequest([Message.user(shown)]))
                 types = {image.mime for image in self.vendor.read(server.requests[-1]).of("image")}
                 expect(types <= {mime, ""}, f"an {mime} was sent as {sorted(types)}")
                 for way, response in responses.items():
@@ -59,10 +59,12 @@ class Images(Harness):
     @check("scripted", "images")
     async def test_image_urls(self) -> None:
         """An image by its URL goes out as that, or is left out with a notice."""
-        asked: list[Part] = [TextPart("What?"), ContentPart.image_url(URL)]
+        user_parts: list[Part] = [TextPart("What?"), ContentPart.image_url(URL)]
         seen: list[str] = []
-        async with self.asking(Script(text="ok")) as (provider, server):
-            for way, response in (await self.ways(provider, ChatRequest([Message.user(asked)]))).items():
+        async with self.scripted_provider(Script(text="ok")) as (provider, server):
+            for way, response in (
+                await self.responses_by_way(provider, ChatRequest([Message.user(user_parts)]))
+            ).items():
                 seen = [part.value for part in self.vendor.read(server.requests[-1]).of("image_url")]
                 noted = any(notice.path.startswith("messages[0].content[1]") for notice in response.notices)
                 expect(seen == [URL] or noted, f"{way}: an image by URL was lost without a notice")

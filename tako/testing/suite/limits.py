@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LARGE = 2 * 1024 * 1024
 SILENCE = 0.2
 """Seconds of the timeout that is tried."""
-SCALES = (1, 5, 25)
+TIMEOUT_SCALES = (1, 5, 25)
 """What a slow stream is tried at, from the fastest on: one of them suits the machine, however slow that is."""
 
 
@@ -30,9 +30,11 @@ class Limits(Harness):
     async def test_giant_events(self) -> None:
         """An event of megabytes arrives whole."""
         text = "0123456789abcdef" * (LARGE // 16)
-        async with self.asking(Script(text=text, split=LARGE)) as (provider, _):
-            found = await within(self.patience, self.ways(provider, self.hello), f"two replies of {LARGE} bytes")
-            for way, response in found.items():
+        async with self.scripted_provider(Script(text=text, split=LARGE)) as (provider, _):
+            responses = await within(
+                self.patience, self.responses_by_way(provider, self.hello), f"two replies of {LARGE} bytes"
+            )
+            for way, response in responses.items():
                 expect(response.text == text, f"{way}: {LARGE} characters in one event didn't arrive whole")
 
     @check("scripted", "bytes", "streaming")
@@ -43,10 +45,10 @@ class Limits(Harness):
         endless = self.vendor.pieces(
             [body[at : at + 16384] for at in range(0, len(body) - 16384, 16384)], ending="hang"
         )
-        async with self.asking(endless, max_event_bytes=65536, max_retries=0) as (provider, _):
-            what = "an event over the cap"
-            asked = provider_error(lambda: provider.stream(self.hello).response(), what)
-            error = await within(self.patience, asked, what)
+        async with self.scripted_provider(endless, max_event_bytes=65536, max_retries=0) as (provider, _):
+            subject = "an event over the cap"
+            failing_call = provider_error(lambda: provider.stream(self.hello).response(), subject)
+            error = await within(self.patience, failing_call, subject)
         expect(isinstance(error, ResponseError), f"an event over the cap is a {type(error).__name__}: {error}")
 
     @check("scripted", "bytes")
@@ -62,28 +64,30 @@ class Limits(Harness):
             ("within a reply", silent, "chat"),
             ("within a stream", held, "stream"),
         ]
-        await asyncio.gather(*[self._in_silence(f"{way}: silence {what}", made, way) for what, made, way in cases])
+        await asyncio.gather(
+            *[self._check_silence(f"{way}: silence {when}", scripted, way) for when, scripted, way in cases]
+        )
 
-    async def _in_silence(self, what: str, made: Reply, way: str) -> None:
-        async with self.asking(made, timeout=SILENCE, max_retries=0) as (provider, _):
-            call = self.calls(provider, self.hello).get(way)
+    async def _check_silence(self, subject: str, scripted: Reply, way: str) -> None:
+        async with self.scripted_provider(scripted, timeout=SILENCE, max_retries=0) as (provider, _):
+            call = self.calls_by_way(provider, self.hello).get(way)
             if call is None:
                 return
             began = time.perf_counter()
-            error = await within(self.patience, provider_error(call, what), what)
-            took = time.perf_counter() - began
-        expect(isinstance(error, ProviderTimeoutError), f"{what} is a {type(error).__name__}: {error}")
-        expect(took > SILENCE / 2, f"{what}: timeout={SILENCE} ended after {took:.2f} s")
+            error = await within(self.patience, provider_error(call, subject), subject)
+            seconds = time.perf_counter() - began
+        expect(isinstance(error, ProviderTimeoutError), f"{subject} is a {type(error).__name__}: {error}")
+        expect(seconds > SILENCE / 2, f"{subject}: timeout={SILENCE} ended after {seconds:.2f} s")
 
     @check("scripted", "bytes", "streaming")
     async def test_slow_but_alive(self) -> None:
         """``timeout`` is the longest silence, not the length of the answer: a slow stream that goes on is whole."""
         script = Script(text="Hello there, how are you?", split=2)
         pause = 1.5 * SILENCE / len(self.vendor.events(script))
-        scales = [scale for scale in SCALES if scale * SILENCE <= self.patience]
+        scales = [scale for scale in TIMEOUT_SCALES if scale * SILENCE <= self.patience]
         for scale in scales:
             slow = self.vendor.stream(script, pause=pause * scale)
-            async with self.asking(slow, timeout=SILENCE * scale, max_retries=0) as (provider, _):
+            async with self.scripted_provider(slow, timeout=SILENCE * scale, max_retries=0) as (provider, _):
                 try:
                     response = await provider.stream(self.hello).response()
                 except ProviderTimeoutError:

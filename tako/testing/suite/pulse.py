@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TURN = 0.001
 """Seconds of a turn, on a machine with nothing else to do."""
-STOOD_STILL = 300
+MAX_TURNS_MISSED = 300
 """Turns of a thread without one of the event loop, from which on the loop has stood still."""
 
 
@@ -85,9 +85,9 @@ class Gate:
             self.most += 1
             self._since = self._pulse.turns
             self._until = time.monotonic() + self._patience
-        return self._opens
+        return self._is_open
 
-    def _opens(self) -> bool:
+    def _is_open(self) -> bool:
         turned = self._pulse.turns > self._since + 1
         if not self._open and time.monotonic() > self._until:
             self._open = self.gave_up = True

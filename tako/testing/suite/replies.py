@@ -31,7 +31,7 @@ class Replies(Harness):
     @check("scripted")
     async def test_chat(self) -> None:
         """``chat`` answers with the vendor's text, in one message of the assistant, without notices."""
-        async with self.asking(Script(text="  Hello there.\n")) as (provider, _):
+        async with self.scripted_provider(Script(text="  Hello there.\n")) as (provider, _):
             response = await provider.chat("Hi")
         expect_equal(response.text, "  Hello there.\n", "the text, with its white space")
         expect_equal(response.message.role, Role.ASSISTANT, "the role")
@@ -41,7 +41,7 @@ class Replies(Harness):
     @check()
     async def test_chunks_in_order(self) -> None:
         """A stream is deltas, then exactly one End; every piece of text is text, and none is empty of everything."""
-        async with self.asking(Script(text="Hello there, how are you?")) as (provider, _):
+        async with self.scripted_provider(Script(text="Hello there, how are you?")) as (provider, _):
             chunks = await chunks_of(provider, self.hello)
         expect(chunks and isinstance(chunks[-1], End), "the last chunk is no End")
         expect(all(isinstance(chunk, Delta) for chunk in chunks[:-1]), "something before the End is no Delta")
@@ -54,13 +54,13 @@ class Replies(Harness):
     @check("scripted")
     async def test_stream(self) -> None:
         """The pieces of a stream are the vendor's text, and ``stream.text`` is the same."""
-        async with self.asking(Script(text="Hello there, how are you?")) as (provider, _):
+        async with self.scripted_provider(Script(text="Hello there, how are you?")) as (provider, _):
             chunks = await chunks_of(provider, self.hello)
             stream = provider.stream(self.hello)
             texts = [text async for text in stream.text]
-        found = "".join(chunk.text or "" for chunk in chunks if isinstance(chunk, Delta))
-        expect_equal(found, "Hello there, how are you?", "the text of the pieces")
-        expect_equal("".join(texts), found, "stream.text")
+        joined = "".join(chunk.text or "" for chunk in chunks if isinstance(chunk, Delta))
+        expect_equal(joined, "Hello there, how are you?", "the text of the pieces")
+        expect_equal("".join(texts), joined, "stream.text")
 
     @check("scripted", "streaming")
     async def test_folded_stream_is_chat(self) -> None:
@@ -68,29 +68,29 @@ class Replies(Harness):
         script = replace(FULL, calls=FULL.calls if "tools" not in self.not_applicable else ())
         if "reasoning" in self.not_applicable:
             script = replace(script, reasoning="", signature=None)
-        async with self.asking(script) as (provider, _):
-            whole, folded = (await self.ways(provider, self.hello)).values()
+        async with self.scripted_provider(script) as (provider, _):
+            response, folded = (await self.responses_by_way(provider, self.hello)).values()
         for name in ("message", "finish_reason", "finish_word", "usage", "model", "id", "provider", "notices"):
-            expect_equal(getattr(folded, name), getattr(whole, name), f"{name} of the folded stream, against chat's")
+            expect_equal(getattr(folded, name), getattr(response, name), f"{name} of the folded stream, against chat's")
 
     @check("scripted", "bytes", "streaming")
     async def test_pieces_arrive_at_once(self) -> None:
         """A piece is handed over when it comes, not when the reply is complete."""
         events = self.vendor.events(Script(text="Hello there, how are you?"))
         held = self.vendor.pieces(events[: self.vendor.complete_after(events) - 1], ending="hang")
-        async with self.asking(held) as (provider, _), aclosing(provider.stream(self.hello)) as stream:
+        async with self.scripted_provider(held) as (provider, _), aclosing(provider.stream(self.hello)) as stream:
             chunk = await within(self.patience, anext(stream), "the first piece, while the rest was held back,")
         expect(isinstance(chunk, Delta), "the first chunk is no Delta")
 
     @check("scripted")
     async def test_unicode(self) -> None:
         """Text of any script, emoji and line separators arrive unharmed, in both directions."""
-        async with self.asking(Script(text=UNICODE, split=3)) as (provider, server):
-            found = await self.ways(provider, ChatRequest([Message.user(UNICODE)]))
-            asked = [self.vendor.read(request).of("text") for request in server.requests]
-        for way, response in found.items():
+        async with self.scripted_provider(Script(text=UNICODE, split=3)) as (provider, server):
+            responses = await self.responses_by_way(provider, ChatRequest([Message.user(UNICODE)]))
+            received = [self.vendor.read(request).of("text") for request in server.requests]
+        for way, response in responses.items():
             expect_equal(response.text, UNICODE, f"{way}: the text that came")
-        for texts in asked:
+        for texts in received:
             expect_equal([seen.value for seen in texts], [UNICODE], "the text that went out")
 
     @check("scripted", "bytes", "streaming")
@@ -101,75 +101,75 @@ class Replies(Harness):
         body = b"".join(self.vendor.events(script))
         cuts = [sorted({0, *range(n + 1, len(body), WAYS), len(body)}) for n in range(WAYS)]
         answers = [self.vendor.pieces([body[a:b] for a, b in pairwise(at)], pause=0.001) for at in cuts]
-        async with self.asking(*answers, script) as (provider, _):
-            found = await asyncio.gather(*[provider.stream(self.hello).response() for _ in answers])
-            whole = await provider.stream(self.hello).response()
-        for response in found:
+        async with self.scripted_provider(*answers, script) as (provider, _):
+            responses = await asyncio.gather(*[provider.stream(self.hello).response() for _ in answers])
+            expected = await provider.stream(self.hello).response()
+        for response in responses:
             expect_equal(response.text, script.text, "the text of a stream that came byte by byte")
-            expect_equal(response.message, whole.message, "the message of a stream that came byte by byte")
+            expect_equal(response.message, expected.message, "the message of a stream that came byte by byte")
 
     @check("scripted")
     async def test_usage(self) -> None:
         """Input counts all of the prompt, cached or not, output all that was generated, thought or said."""
         usage = Usage(100, 40, 30, 20, 15)
-        async with self.asking(Script(text="ok", usage=usage)) as (provider, _):
-            for way, response in (await self.ways(provider, self.hello)).items():
-                what = f"{way}: the usage{self._without_traits('cached', 'cache_writes', 'reasoning_tokens')}"
-                expect_equal(response.usage, self.vendor.counted(usage), what)
+        async with self.scripted_provider(Script(text="ok", usage=usage)) as (provider, _):
+            for way, response in (await self.responses_by_way(provider, self.hello)).items():
+                subject = f"{way}: the usage{self._without_traits('cached', 'cache_writes', 'reasoning_tokens')}"
+                expect_equal(response.usage, self.vendor.counted(usage), subject)
         counts = sorted({"cached", "cache_writes", "reasoning_tokens"} & self.vendor.traits)
         self.observe("usage", ", ".join(["input", "output", *counts]))
 
     @check("scripted")
     async def test_usage_missing(self) -> None:
         """A vendor that counts nothing is no failure."""
-        async with self.asking(Script(text="ok", usage=None)) as (provider, _):
-            for way, response in (await self.ways(provider, self.hello)).items():
+        async with self.scripted_provider(Script(text="ok", usage=None)) as (provider, _):
+            for way, response in (await self.responses_by_way(provider, self.hello)).items():
                 expect_equal(response.usage, Usage(), f"{way}: the usage")
 
     @check("scripted")
     async def test_finish_reasons(self) -> None:
         """Every finish reason that the wire has a word for arrives as itself, and an unknown word is "other"."""
-        reasons = [one for one in self.vendor.words if one is not FinishReason.TOOL_CALLS]
+        reasons = [reason for reason in self.vendor.words if reason is not FinishReason.TOOL_CALLS]
         scripts = [Script(text="ok", finish=one) for one in reasons]
-        wanted = [*reasons]
+        expected = [*reasons]
         if self.vendor.of_bytes:
             scripts.append(Script(text="ok", word="SOME_NEW_REASON"))
-            wanted.append(FinishReason.OTHER)
-        said: list[Script] = []
-        async with self.asking(lambda _: said[-1]) as (provider, _):
-            for script, reason in zip(scripts, wanted, strict=True):
-                said.append(script)
-                for way, response in (await self.ways(provider, self.hello)).items():
+            expected.append(FinishReason.OTHER)
+        sent: list[Script] = []
+        async with self.scripted_provider(lambda _: sent[-1]) as (provider, _):
+            for script, reason in zip(scripts, expected, strict=True):
+                sent.append(script)
+                for way, response in (await self.responses_by_way(provider, self.hello)).items():
                     expect_equal(response.finish_reason, reason, f"{way}: the finish reason")
         self.observe("finish reasons", ", ".join(self.vendor.words))
 
     @check("scripted")
     async def test_empty_reply(self) -> None:
         """A reply without a word is a reply."""
-        async with self.asking(Script()) as (provider, _):
-            for way, response in (await self.ways(provider, self.hello)).items():
+        async with self.scripted_provider(Script()) as (provider, _):
+            for way, response in (await self.responses_by_way(provider, self.hello)).items():
                 expect_equal((response.text, response.finish_reason), ("", FinishReason.STOP), f"{way}: an empty reply")
 
     @check("scripted", "reasoning")
     async def test_reasoning(self) -> None:
         """Reasoning is kept apart from the text, whole and in pieces."""
         script = Script(text="Yes.", reasoning="Let me think about it.", signature="c2ln")
-        async with self.asking(script) as (provider, _):
-            for way, response in (await self.ways(provider, self.hello)).items():
+        async with self.scripted_provider(script) as (provider, _):
+            for way, response in (await self.responses_by_way(provider, self.hello)).items():
                 expect_equal(response.text, "Yes.", f"{way}: the text beside reasoning")
                 expect_equal(response.reasoning, script.reasoning, f"{way}: the reasoning")
 
     @check("scripted")
     async def test_model(self) -> None:
         """``request.model`` goes out in place of the provider's own, and the reply says which model it is of."""
-        async with self.asking(Script(text="ok")) as (provider, server):
-            own = await self.ways(provider, self.hello)
-            await self.ways(provider, replace(self.hello, model="another-model-1"))
+        async with self.scripted_provider(Script(text="ok")) as (provider, server):
+            own = await self.responses_by_way(provider, self.hello)
+            await self.responses_by_way(provider, replace(self.hello, model="another-model-1"))
             sent = [request.path.encode() + request.body for request in server.requests[len(own) :]]
         expect(all(b"another-model-1" in one for one in sent), "request.model didn't go out")
         for way, response in own.items():
-            wanted = "scripted-model" if "names" in self.vendor.traits else provider.model
-            expect_equal(response.model, wanted, f"{way}: the model of the reply{self._without_traits('names')}")
+            expected = "scripted-model" if "names" in self.vendor.traits else provider.model
+            expect_equal(response.model, expected, f"{way}: the model of the reply{self._without_traits('names')}")
 
     def _without_traits(self, *traits: str) -> str:
         """Name the traits that the dialect doesn't have and that a check depends on."""

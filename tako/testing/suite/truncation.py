@@ -38,11 +38,11 @@ class Truncation(Harness):
         endings: tuple[Ending, ...] = ("end", "cut", "reset")
         cases: list[tuple[int, Ending]] = [(count, ending) for count in range(complete) for ending in endings]
         answers = [self.vendor.pieces(events[:count], ending=ending) for count, ending in cases]
-        async with self.asking(*answers, script, max_retries=0) as (provider, _):
+        async with self.scripted_provider(*answers, script, max_retries=0) as (provider, _):
             for count, ending in cases:
-                what = f"a stream with the ending {ending!r} after {count} of {complete} events"
+                subject = f"a stream with the ending {ending!r} after {count} of {complete} events"
                 last = count == complete - 1 and ending != "reset"
-                await _cut(provider, self.hello, script, what, all_text=last, nothing=count == 0)
+                await _cut(provider, self.hello, script, subject, all_text=last, nothing=count == 0)
 
     @check("scripted", "bytes", "streaming")
     async def test_truncated_bytes(self) -> None:
@@ -57,20 +57,20 @@ class Truncation(Harness):
             count = int(self.vendor.read(request).of("text")[-1].value)
             return self.vendor.pieces([body[:count]] if count else [], ending=_ending(count))
 
-        async with self.asking(answer, max_retries=0) as (provider, _):
+        async with self.scripted_provider(answer, max_retries=0) as (provider, _):
 
             async def cut(count: int) -> None:
-                what = f"a stream with the ending {_ending(count)!r} after {count} of {len(body)} bytes"
-                asked = ChatRequest([Message.user(str(count))])
+                subject = f"a stream with the ending {_ending(count)!r} after {count} of {len(body)} bytes"
+                request_of_count = ChatRequest([Message.user(str(count))])
                 async with running:
                     if count < enough:
-                        await _cut(provider, asked, script, what, nothing=count == 0)
+                        await _cut(provider, request_of_count, script, subject, nothing=count == 0)
                         return
                     try:
-                        response = await provider.stream(asked).response()
+                        response = await provider.stream(request_of_count).response()
                     except StreamTruncatedError:
                         return
-                    expect_equal(response.text, script.text, what)
+                    expect_equal(response.text, script.text, subject)
 
             step = 1 if self.vendor.http else len(body) // SAMPLE + 1
             await asyncio.gather(*[cut(count) for count in range(0, len(body), step)])
@@ -80,13 +80,13 @@ class Truncation(Harness):
         """A whole reply that is cut, by the connection or within its JSON, is an error."""
         body = msgspec.json.encode(self.vendor.whole(Script(text="Hello there.")))
         endings: tuple[Ending, ...] = ("end", "cut", "reset")
-        said: list[Reply] = []
-        async with self.asking(lambda _: said[-1], max_retries=0) as (provider, _):
+        replies: list[Reply] = []
+        async with self.scripted_provider(lambda _: replies[-1], max_retries=0) as (provider, _):
             for count in (0, 1, len(body) // 2, len(body) - 1):
                 for ending in endings:
-                    said.append(reply(body[:count], ending=ending))
-                    what = f"{count} of {len(body)} bytes, then {ending!r}"
-                    await provider_error(lambda: provider.chat(self.hello), what)
+                    replies.append(reply(body[:count], ending=ending))
+                    subject = f"{count} of {len(body)} bytes, then {ending!r}"
+                    await provider_error(lambda: provider.chat(self.hello), subject)
 
 
 def _ending(count: int) -> Ending:
@@ -94,18 +94,21 @@ def _ending(count: int) -> Ending:
 
 
 async def _cut(
-    provider: Provider, request: Any, script: Script, what: str, *, all_text: bool = False, nothing: bool = False
+    provider: Provider, request: Any, script: Script, subject: str, *, all_text: bool = False, nothing: bool = False
 ) -> None:
-    error = await provider_error(lambda: provider.stream(request).response(), what)
+    error = await provider_error(lambda: provider.stream(request).response(), subject)
     if nothing and isinstance(error, TransportError):
         return
     if not isinstance(error, StreamTruncatedError):
-        raise CheckFailed(f"{what} is a {type(error).__name__}, no StreamTruncatedError: {error}")
+        raise CheckFailed(f"{subject} is a {type(error).__name__}, no StreamTruncatedError: {error}")
     if error.partial is None:
-        raise CheckFailed(f"{what}: the error has no partial reply")
+        raise CheckFailed(f"{subject}: the error has no partial reply")
     text = error.partial.text
-    expect(script.text.startswith(text), f"{what}: the partial text is {text!r}")
+    expect(script.text.startswith(text), f"{subject}: the partial text is {text!r}")
     if all_text:
-        expect_equal(text, script.text, f"{what}: the partial text")
-    whole = [call.args for call in script.calls]
-    expect(all(call.args in whole for call in error.partial.tool_calls), f"{what}: a cut call is in the partial reply")
+        expect_equal(text, script.text, f"{subject}: the partial text")
+    complete_args = [call.args for call in script.calls]
+    expect(
+        all(call.args in complete_args for call in error.partial.tool_calls),
+        f"{subject}: a cut call is in the partial reply",
+    )
