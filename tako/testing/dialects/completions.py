@@ -78,8 +78,8 @@ class Completions(Dialect):
         events += [chunk({"reasoning_content": piece}) for piece in script.pieces(script.reasoning)]
         events += [chunk({"reasoning_details": [_details(script)]})] if script.signature else []
         events += [chunk({"content": piece}) for piece in script.pieces(script.text)]
-        events += [chunk({"tool_calls": [{"index": n, **_call(call), "function": {"name": call.name, "arguments": ""}}]})
-                 for n, call in enumerate(script.calls)]  # fmt: skip
+        starts = [{**_call(call), "function": {"name": call.name, "arguments": ""}} for call in script.calls]
+        events += [chunk({"tool_calls": [{"index": n, **start}]}) for n, start in enumerate(starts)]
         events += [chunk({"tool_calls": [{"index": n, "function": {"arguments": piece}}]})
                  for n, piece in script.fragments()]  # fmt: skip
         events.append(chunk({}, self.word(script)))

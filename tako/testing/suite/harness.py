@@ -94,7 +94,7 @@ class Harness:
             code = getattr(method, "__closure__", None) or ()
             if not any(cell.cell_contents is check for cell in code):
                 names.append(f"test_{name}")
-        machinery = ("run_check", "reason_against", "tampered", "_expect_applicable", "_surroundings")
+        machinery = ("run_check", "reason_against", "tampered", "_expect_applicable", "_set_environment")
         return names + [name for name in machinery if _function(cls, name) is not _function(Harness, name)]
 
     @property
