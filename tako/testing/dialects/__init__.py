@@ -76,9 +76,8 @@ def find_dialect(name_or_dialect: str | Dialect) -> Dialect:
     author_dialect: Any = getattr(import_module(module), name, None) if colon else None
     dialect = author_dialect() if isinstance(author_dialect, type) else author_dialect
     if not isinstance(dialect, Dialect):
-        raise TypeError(
-            f"there is no dialect {name_or_dialect!r}; the names are {', '.join(DIALECTS)}, or MODULE:CLASS for your own"
-        )
+        names = ", ".join(DIALECTS)
+        raise TypeError(f"there is no dialect {name_or_dialect!r}; the names are {names}, or MODULE:CLASS for your own")
     return dialect
 
 
