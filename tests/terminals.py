@@ -1,4 +1,4 @@
-"""The command as a process of its own: on a pseudo-terminal, or with Ctrl-C."""
+"""The command as a separate process: on a pseudo-terminal, or interrupted by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TAKO = [sys.executable, "-m", "tako.cli"]
 ON_A_TERMINAL = """
 import fcntl, signal, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # the process's own, so that Ctrl-C arrives
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # makes it the controlling terminal, so that Ctrl-C works
 signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background ignore it
 from tako.cli import main
 sys.exit(main())
@@ -33,7 +33,7 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x1b\][^\x07]*\x07")
 
 
 class Terminal:
-    """The command on a terminal of so many columns; ``text`` is all that was written on it."""
+    """The command on a terminal with ``columns``. ``text`` is all of its output."""
 
     def __init__(self, *arguments: str, columns: int = 80, **options: Any) -> None:
         self.master, self.slave = pty.openpty()
@@ -47,11 +47,11 @@ class Terminal:
         self.reading.start()
 
     def read(self) -> None:
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may come in two pieces
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may arrive in two pieces
         while True:
             try:
                 data = os.read(self.master, 4096)
-            except OSError:  # nobody has the other end any more
+            except OSError:  # the other end is closed
                 return
             if not data:
                 return
@@ -63,16 +63,16 @@ class Terminal:
         return CONTROL.sub("", self.text)
 
     def type(self, text: str) -> None:
-        """Answer a prompt, once it is there."""
+        """Wait for the prompt, then type."""
         self.wait_for_prompt()
         self.press(text)
 
     def press(self, text: str) -> None:
-        """Type now, whatever is on the screen."""
+        """Type without waiting for the prompt."""
         os.write(self.master, text.encode())
 
     def paste(self, text: str) -> None:
-        """Paste as terminals do: between marks, where the command has asked for marks."""
+        """Paste as terminals do: between marks, if the command turned them on."""
         marked = self.text.rfind(PASTING_ON) > self.text.rfind(PASTING_OFF)
         self.press(f"\x1b[200~{text}\x1b[201~" if marked else text)
 

@@ -1,4 +1,4 @@
-"""`tako chat`: schemas, tools, templates, code blocks and usage; what files say goes under what the options say."""
+"""`tako chat`: schemas, tools, templates, code blocks and usage; options win over files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def start_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Return what starts a server that stands in for the vendor."""
+    """Return a function that starts a server in the vendor's place."""
     servers: list[Any] = []
 
     def start(*answers: Any) -> Server:
@@ -117,7 +117,7 @@ def test_a_schema_is_fields_a_file_or_a_type_and_the_answer_is_json(
     assert server.requests[0].json["response_format"]["type"] == "json_schema"
 
 
-def test_an_answer_that_doesnt_fit_is_asked_for_again_and_then_an_error(
+def test_an_answer_that_doesnt_fit_is_requested_once_more_and_then_is_an_error(
     start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = start_server(
@@ -146,7 +146,7 @@ def test_an_answer_that_doesnt_fit_is_asked_for_again_and_then_an_error(
         ("", "--schema is empty"),
     ],
 )
-def test_a_schema_that_is_none_is_refused_before_the_call(
+def test_an_invalid_schema_is_refused_before_the_call(
     schema: str, problem: str, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = start_server(completion("{}"))
@@ -187,12 +187,12 @@ def test_without_a_terminal_and_without_yes_nothing_is_called(work_folder: Path,
         text=True,
         check=True,
     )
-    assert "nobody can allow it here (--yes calls without asking)" in done.stderr
-    assert "nobody is there to allow this call" in server.requests[1].json["messages"][-1]["content"]
+    assert "without a terminal, tako can't ask you (--yes allows all calls)" in done.stderr
+    assert "the user can't be asked to allow this call" in server.requests[1].json["messages"][-1]["content"]
 
 
 @pytest.mark.parametrize(("typed", "result"), [("y", "rain in Oslo"), ("n", "the user doesn't allow this call")])
-def test_on_a_terminal_each_call_is_asked_about(
+def test_on_a_terminal_the_user_is_asked_about_each_call(
     typed: str, result: str, work_folder: Path, start_server: Serve
 ) -> None:
     (work_folder / "pets.py").write_text(WEATHER)
@@ -229,7 +229,7 @@ def test_extract_prints_the_last_code_block_alone(start_server: Serve, capsys: p
     assert capsys.readouterr() == ("No code.\n", "tako: the answer has no code block, so all of it is shown\n")
 
 
-def test_usage_is_a_line_on_stderr_with_what_is_known_of_the_cost(
+def test_usage_is_a_line_on_stderr_with_the_cost_if_it_is_known(
     start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start_server(completion("42"))
@@ -257,7 +257,7 @@ temperature = 0
 """
 
 
-def test_a_template_goes_over_chat_and_under_the_options(
+def test_a_template_wins_over_the_chat_table_and_options_win_over_both(
     work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (work_folder / "my.toml").write_text(TEMPLATES)
@@ -293,7 +293,7 @@ def test_templates_are_files_of_the_user_too(
     assert "Rhyme." in capsys.readouterr().out
 
 
-def test_options_are_kept_as_a_template(
+def test_options_are_saved_as_a_template(
     work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = start_server(lambda _: completion('{"name": "Rex"}'))
@@ -334,7 +334,7 @@ def test_a_template_that_cant_be_read_doesnt_hide_the_others(
     assert "broken.toml: not TOML" in err
 
 
-def test_who_is_asked_about_a_call_sees_all_of_it(work_folder: Path, start_server: Serve) -> None:
+def test_the_question_about_a_call_shows_all_of_it(work_folder: Path, start_server: Serve) -> None:
     (work_folder / "pets.py").write_text(WEATHER)
     start_server(completion(None, **tool_call(city=f"{'Oslo ' * 60}\u202e; the end")), completion("So be it."))
     screen = Terminal("chat", "-m", "openai:m", "-T", "pets.py", "--no-stream", "Weather?")
@@ -344,7 +344,7 @@ def test_who_is_asked_about_a_call_sees_all_of_it(work_folder: Path, start_serve
     assert screen.close() == 0
 
 
-def test_a_file_of_tools_in_the_folder_of_nobody_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_tools_in_the_folder_of_an_unknown_user_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert chat("-T", "~nobody-of-that-name/x.py", "Hi") == 2
     assert "no such file" in capsys.readouterr().err
 
@@ -382,7 +382,7 @@ def test_a_template_that_cant_be_filled_is_refused_before_the_call(
         ("[aliases]\nx = 'openai:m'\n[providers.x]\nuse = 'openai:m'", "aliases.x: [providers] has that name"),
     ],
 )
-def test_what_a_file_says_wrongly_is_named_by_its_key(
+def test_an_error_in_a_file_names_its_key(
     text: str, problem: str, work_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (work_folder / "my.toml").write_text(text)
@@ -410,7 +410,7 @@ openai = "ollama:m"
         (["map", "rows.csv", "-o", "out.jsonl", "--prompt", "{text}", "-m", "fast"], "m2"),
     ],
 )
-def test_an_alias_stands_wherever_a_model_does(
+def test_an_alias_works_wherever_a_model_does(
     command: list[str], model: str, work_folder: Path, start_server: Serve
 ) -> None:
     (work_folder / "my.toml").write_text(ALIASES)
@@ -424,7 +424,7 @@ def test_an_alias_stands_wherever_a_model_does(
     assert [request.json["model"] for request in server.requests] == [model]
 
 
-def test_commands_that_dont_ask_know_aliases_too(
+def test_commands_that_send_no_prompt_know_aliases_too(
     work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (work_folder / "my.toml").write_text(ALIASES)
@@ -436,7 +436,7 @@ def test_commands_that_dont_ask_know_aliases_too(
     assert json.loads(capsys.readouterr().out)[0]["model"] == "openai:m2"
 
 
-def test_an_alias_never_takes_the_place_of_an_installed_provider(
+def test_an_alias_never_replaces_an_installed_provider(
     work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (work_folder / "my.toml").write_text(ALIASES)
@@ -447,7 +447,7 @@ def test_an_alias_never_takes_the_place_of_an_installed_provider(
     assert server.requests == []
 
 
-def test_aliases_and_templates_of_the_folder_count_only_once_they_are_trusted(
+def test_aliases_and_templates_of_the_folder_are_used_once_they_are_trusted(
     work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (work_folder / "tako.toml").write_text(

@@ -1,4 +1,4 @@
-"""`tako capabilities NAME`: the names of tako.toml are models, too."""
+"""`tako capabilities NAME`: names in tako.toml work like models."""
 
 from pathlib import Path
 
@@ -40,12 +40,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(key, raising=False)
 
 
-def test_a_name_of_the_file_stands_for_its_model(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_in_the_file_means_its_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["capabilities", "clever"]) == 0
     assert "claude-sonnet-4-5" in capsys.readouterr().out
 
 
-def test_what_the_file_says_of_it_wins(capsys: pytest.CaptureFixture[str]) -> None:
+def test_capabilities_in_the_file_win(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["capabilities", "mine"]) == 0
     assert "1234" in capsys.readouterr().out
 
@@ -55,7 +55,7 @@ def test_a_bad_option_of_the_file_is_named_with_its_place(capsys: pytest.Capture
     assert "providers.wrong" in capsys.readouterr().err
 
 
-def test_a_variable_of_the_file_that_is_not_set_is_no_obstacle(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_variable_that_is_not_set_does_not_matter(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["capabilities", "gated"]) == 0
     assert "4321" in capsys.readouterr().out
 
@@ -66,6 +66,6 @@ def test_a_file_may_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "9876" in capsys.readouterr().out
 
 
-def test_an_id_is_no_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_id_is_not_a_name_in_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["capabilities", "openai:gpt-5"]) == 0
     assert "1234" not in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`tako chat`: answers on stdout, everything else on stderr, and an exit code that says how it went."""
+"""`tako chat`: answers go to stdout, everything else to stderr, and the exit code shows success."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_callable_that_ends_the_program_ends_the_command(
     assert capsys.readouterr() == ("", error)
 
 
-def test_the_answer_goes_to_stdout_as_it_is(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_answer_goes_to_stdout_unchanged(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert chat(server, "What", "is it?") == 0
     assert capsys.readouterr() == ("The answer is **42**.\n", "")
     body = server.requests[0].json
@@ -161,7 +161,7 @@ def test_the_model_may_come_from_the_environment(
 
 
 @pytest.mark.parametrize("model", ["junk", "openai", ":", "openai:m"])
-def test_a_model_of_the_environment_that_cannot_be_used_is_blamed_on_its_variable(
+def test_an_error_about_the_model_of_the_environment_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
     monkeypatch.setenv("TAKO_MODEL", model)
@@ -170,7 +170,7 @@ def test_a_model_of_the_environment_that_cannot_be_used_is_blamed_on_its_variabl
     assert f"TAKO_MODEL={model}: " in one_line(capsys)
 
 
-def test_without_a_model_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_model_nothing_is_sent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("TAKO_DISABLE_PLUGINS", "llamacpp")
     assert main(["chat", "Hello"]) == 2
     assert "no model is chosen" in one_line(capsys)
@@ -244,7 +244,7 @@ def test_other_failures_are_one_line_too(capsys: pytest.CaptureFixture[str]) -> 
     assert "127.0.0.1" in one_line(capsys)
 
 
-def test_a_stream_that_stops_early_shows_what_came_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stream_that_stops_early_prints_its_text_and_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     with serve(reply(sse(chunk("Half an "), done=False))) as server:
         assert chat(server, "Hello") == 1
     captured = capsys.readouterr()
@@ -253,7 +253,7 @@ def test_a_stream_that_stops_early_shows_what_came_and_says_so(capsys: pytest.Ca
     assert captured.err.count("\n") == 1
 
 
-def test_what_a_reader_would_not_notice_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_notices_and_a_cut_answer_are_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     with serve(reply(sse(chunk("The ans"), chunk(finish="length")))) as server:
         assert chat(server, "--image", "gs://bucket/a.png", "Hello") == 0
     lines = capsys.readouterr().err.splitlines()
@@ -269,7 +269,7 @@ def test_a_traceback_is_shown_on_request_and_shows_no_key(server: Server, capsys
     assert "sk-not-to-be-shown" not in error
 
 
-def test_a_vendors_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_vendors_text_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with serve(reply(json={"error": {"message": "a\x1b]0;title\x07b\nc"}}, status=400)) as server:
         assert chat(server, "Hello") == 1
     assert "\x1b" not in one_line(capsys)
@@ -287,7 +287,7 @@ def test_ctrl_c_stops_the_request_and_exits_with_130() -> None:
 
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
-    """The pipe holds less than there is to say, so that the command cannot be done before the reader leaves."""
+    """The pipe is smaller than the answer, so the command can't end before the reader leaves."""
     endless = reply([b"data: " + json.dumps(chunk("word " * 1000)).encode() + b"\n\n"] * 200)
     with serve(endless) as server:
         process = subprocess.Popen(
@@ -318,7 +318,7 @@ def test_on_a_terminal_markdown_is_rendered_and_a_conversation_remembers() -> No
 
 
 @pytest.mark.usefixtures("llamacpp")
-def test_the_embedded_model_answers_where_no_other_is_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_embedded_model_answers_if_no_other_is_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     before = set(threading.enumerate())
     assert main(["chat", "What is the capital of France?"]) == 0
     captured = capsys.readouterr()
@@ -329,7 +329,7 @@ def test_the_embedded_model_answers_where_no_other_is_chosen(capsys: pytest.Capt
 
 
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:
-    """What was said on stderr, which is one line and no more; nothing went to stdout."""
+    """Return the only line of stderr; stdout is empty."""
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1

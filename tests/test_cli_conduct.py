@@ -1,4 +1,4 @@
-"""`tako conduct`, and tako.toml under `tako chat`: the answer on stdout, who does what on stderr."""
+"""`tako conduct`, and tako.toml under `tako chat`: the answer goes to stdout, the progress to stderr."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ workers = {{ code = "code", math = "math" }}
 
 
 class Vendor:
-    """Answers by path; what the coordinator says comes in turn."""
+    """Answers by path; the plans of the coordinator are used in order."""
 
     def __init__(self) -> None:
         self.plans = [json.dumps(PLAN), "It is **proved**."]
@@ -141,7 +141,7 @@ def test_the_file_is_found_and_the_task_may_come_from_a_pipe(
         (["chat", "-c", "work.toml", "-m", "law", "Hello"], "no provider 'law' is installed"),
     ],
 )
-def test_what_is_wrong_is_one_line_and_exit_code_2(
+def test_wrong_usage_is_one_line_and_exit_code_2(
     arguments: list[str], says: str, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "chat.toml").write_text('[providers.a]\nuse = "ollama:m"')
@@ -169,8 +169,8 @@ def test_a_run_without_an_end_says_so(server: Server, vendor: Vendor, capsys: py
     assert "tako: step 8: " in err
 
 
-def test_on_a_terminal_the_workers_are_seen_at_work(server: Server, vendor: Vendor) -> None:
-    """The plan and each word are held back until what comes before has been on the screen."""
+def test_on_a_terminal_a_live_table_shows_the_workers(server: Server, vendor: Vendor) -> None:
+    """The server sends the plan and each word only when the previous text is on the screen."""
     vendor.planning = lambda: "planning" in screen.text
     events = sse(*[piece(f"word{n} ") for n in range(4)], piece(finish="stop"))
     seen = [partial(lambda text: text in screen.text, f"word{n}") for n in range(4)]
@@ -217,7 +217,7 @@ def requested_model(server: Server) -> str:
     return str(server.requests[-1].json["model"])
 
 
-def test_chat_takes_the_default_of_the_file_and_names_of_it(
+def test_chat_uses_the_default_and_the_names_of_the_file(
     server: Server, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     vendor.plans = ["Hi."] * 5
@@ -238,7 +238,7 @@ def test_chat_takes_the_default_of_the_file_and_names_of_it(
     assert "no model was chosen" not in capsys.readouterr().err
 
 
-def test_an_id_needs_no_file_and_a_broken_one_is_no_obstacle_to_it(
+def test_an_id_works_without_a_file_and_with_a_broken_one(
     server: Server, vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "tako.toml").write_text("broken")

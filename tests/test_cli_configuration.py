@@ -1,4 +1,4 @@
-"""Commands and the tako.toml: the same file for all, and no name of it stands in the place of an installed provider."""
+"""Commands and tako.toml: all use the same file, and its names never replace an installed provider."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_name_that_is_also_an_installed_providers_is_refused(
     assert server.requests == []
 
 
-def test_the_variable_is_no_way_around_it(
+def test_the_variable_does_not_bypass_the_refusal(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TAKO_MODEL", "openai:gpt-5")
@@ -89,7 +89,7 @@ def test_the_same_provider_under_its_own_name_is_fine(server: Server) -> None:
 
 
 def test_the_files_own_default_means_its_own_names(server: Server) -> None:
-    assert main(["chat", "-c", "my.toml", "hi"]) == 1  # what answers is no Ollama
+    assert main(["chat", "-c", "my.toml", "hi"]) == 1  # the server isn't Ollama
     assert server.requests[-1].path.startswith("/other")
 
 

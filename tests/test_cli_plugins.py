@@ -1,4 +1,4 @@
-"""`tako plugins`: who takes part in each hook of a provider, in which order, and from which distribution."""
+"""`tako plugins`: the plugins in each hook of a provider, their order, and their distributions."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ def test_a_chain_shows_wrappers_overrides_the_provider_and_the_defaults_in_order
     ]
 
 
-def test_a_plugin_that_is_off_takes_no_part(installed: dict[str, str]) -> None:
+def test_a_disabled_plugin_is_not_in_the_chain(installed: dict[str, str]) -> None:
     links_by_hook = chains("openai", {**installed, "TAKO_DISABLE_PLUGINS": "general,cache,otel,prices,record"})
     assert not [link for links in links_by_hook.values() for link in links if link[0] == "general"]
 
 
-def test_what_a_class_has_from_another_distribution_is_that_ones(installed: dict[str, str]) -> None:
+def test_a_hook_from_a_base_class_shows_the_distribution_of_that_class(installed: dict[str, str]) -> None:
     links_by_hook = chains("mine", installed)["tako_translator"]
     assert links_by_hook[0] == ("provider tako.kit.responses.provider", "provider", False, "tako-core", "0.1.0")
     done = tako("plugins", "mine", env=installed)
@@ -134,7 +134,7 @@ def test_a_plugin_that_the_program_registered_has_no_distribution(
     assert row["hooks"]["tako_capabilities"][0] == link
 
 
-def test_a_name_of_the_configuration_stands_for_the_provider_that_it_uses(
+def test_a_name_in_the_configuration_means_the_provider_that_it_uses(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "tako.toml"

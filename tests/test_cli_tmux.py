@@ -1,4 +1,4 @@
-"""Conversations in a real terminal (tmux): pastes, Ctrl-C, completion, the arrows, and going on the next day."""
+"""Conversations in a real terminal (tmux): pastes, Ctrl-C, completion, the arrows, and continuing the next day."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def piece(text: str | None, finish: str | None = None) -> dict[str, Any]:
 
 
 def answers(request: Received) -> Reply:
-    """Say how many messages there are, who was asked, and how; never end if asked to."""
+    """Answer with the number of messages, the model and the mode; never end if the prompt says so."""
     if request.json["messages"][-1]["content"] == "forever":
         return reply(sse(piece("On and on "), done=False), ending="hang")
     usage = {**piece(None), "choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 2}}
@@ -67,7 +67,7 @@ def questions(server: Server) -> list[Any]:
     return [request.json["messages"][-1]["content"] for request in server.requests]
 
 
-def test_a_paste_is_one_turn_and_ctrl_c_stops_an_answer_and_no_more(tmux: Callable[..., Tmux], server: Server) -> None:
+def test_a_paste_is_one_turn_and_ctrl_c_only_stops_the_answer(tmux: Callable[..., Tmux], server: Server) -> None:
     screen = tmux("-m", "openai:m")
     screen.wait_for_prompt()
     screen.paste("one\ntwo\n\nthree")
@@ -87,9 +87,7 @@ def test_a_paste_is_one_turn_and_ctrl_c_stops_an_answer_and_no_more(tmux: Callab
     assert questions(server) == ["one\ntwo\n\nthree", "forever", "and now"]
 
 
-def test_tab_completes_commands_models_and_files_which_do_what_they_say(
-    tmux: Callable[..., Tmux], server: Server, tmp_path: Path
-) -> None:
+def test_tab_completes_commands_models_and_files(tmux: Callable[..., Tmux], server: Server, tmp_path: Path) -> None:
     (tmp_path / "a-note.txt").write_text("remember")
     screen = tmux("-m", "openai:m")
     screen.type("first", "Enter")
@@ -119,7 +117,7 @@ def test_tab_completes_commands_models_and_files_which_do_what_they_say(
     assert (kept["kind"], kept["system"], len(kept["messages"])) == ("tako.conversation", "Be kind.", 2)
 
 
-def test_a_conversation_goes_on_the_next_day_and_the_arrows_bring_back_what_was_typed(
+def test_a_conversation_continues_the_next_day_and_the_arrows_bring_back_questions(
     tmux: Callable[..., Tmux], server: Server
 ) -> None:
     assert main(["logs", "on"]) == 0

@@ -1,4 +1,4 @@
-"""The command in a tmux session of its own: keys go in, and what the screen shows comes out."""
+"""The command in its own tmux session: tests press keys, and read the screen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ needs_tmux = pytest.mark.skipif(TMUX is None, reason="tmux isn't installed")
 
 
 class Tmux:
-    """A terminal of 80 columns, on a server of its own."""
+    """A terminal of 80 columns, on its own tmux server."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.socket = str(folder / "tmux")
@@ -39,7 +39,7 @@ class Tmux:
 
     @property
     def screen(self) -> str:
-        """All that was shown, that which has scrolled away too."""
+        """The text of the screen, with what has scrolled away."""
         return self.run("capture-pane", "-p", "-J", "-S", "-500", "-t", "tako")
 
     def wait_for(self, text: str) -> None:
@@ -49,7 +49,7 @@ class Tmux:
         until(lambda: self.screen.rstrip().endswith("\n>"))
 
     def type(self, text: str, *keys: str) -> None:
-        """Type a text once there is a prompt, then press keys by their tmux names."""
+        """Wait for the prompt, type a text, then press keys by their tmux names."""
         self.wait_for_prompt()
         self.run("send-keys", "-t", "tako", "-l", "--", text)
         if keys:
@@ -59,7 +59,7 @@ class Tmux:
         self.run("send-keys", "-t", "tako", *keys)
 
     def paste(self, text: str) -> None:
-        """Paste as a terminal does, marked where the command has asked for marks."""
+        """Paste as a terminal does, between marks if the command turned them on."""
         self.run("set-buffer", "-b", "clip", "--", text)
         self.run("paste-buffer", "-p", "-r", "-b", "clip", "-t", "tako")
 

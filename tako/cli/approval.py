@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TERMINAL = "/dev/tty"
 REFUSED = "the user doesn't allow this call"
-NOBODY = "nobody is there to allow this call"
+NO_TERMINAL = "the user can't be asked to allow this call"
 
 
 class Approval:
@@ -35,8 +35,10 @@ class Approval:
         text = _visible(call_text(call.name, call.args, None))
         answer = await _answer(f"tako: call {text}? [y]es, [a]ll from now on, [n]o: ")
         if answer is None:
-            print_to_stderr(f"tako: {text} wasn't called: nobody can allow it here (--yes calls without asking)")
-            return NOBODY
+            print_to_stderr(
+                f"tako: {text} wasn't called: without a terminal, tako can't ask you (--yes allows all calls)"
+            )
+            return NO_TERMINAL
         self._always = answer in ("a", "all")
         return True if self._always or answer in ("y", "yes") else REFUSED
 

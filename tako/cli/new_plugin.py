@@ -35,20 +35,20 @@ TAKEN = {"core", "plugin", "provider"}
 STEPS = {
     "json": """\
 1. Set `BASE_URL` in `$package/__init__.py`.
-2. Change `$package/wire.py` to the vendor's wire.
-3. Say in `tako_capabilities` what the models can do.""",
+2. Change `$package/wire.py` to the vendor's API.
+3. Change `tako_capabilities` to what the models can do.""",
     "completions": """\
 1. Set `base_url` and `key_header` in `$package/__init__.py`.
-2. Say in its `dialect` and its `codes` how the vendor's wire differs.
-3. Say in a `models.toml` beside it what the models can do.""",
+2. Set `dialect` and `codes` to how the vendor's API differs.
+3. Add a `models.toml` next to it, with what the models can do.""",
     "responses": """\
 1. Set `base_url` and `key_header` in `$package/__init__.py`.
-2. Say in its `dialect` what the models take, and in its `codes` what the vendor's own error codes mean.
-3. Say in a `models.toml` beside it what the models can do.""",
+2. Set `dialect` to what the models support, and `codes` to the vendor's own error codes.
+3. Add a `models.toml` next to it, with what the models can do.""",
     "process": """\
 1. Set `command` in `$package/__init__.py`.
 2. Change `$package/wire.py` to what your program reads and writes.
-3. Say in `tako_capabilities` what the models can do.""",
+3. Change `tako_capabilities` to what the models can do.""",
 }
 """What an author does first, for each kind of scaffold."""
 PARTS = {
@@ -60,7 +60,7 @@ PARTS = {
 }
 """The folders of each scaffold; a file in a later folder replaces the same file in an earlier one."""
 OVER_HTTP = {
-    "wire": "JSON to ``/chat``, and back JSON or Server-Sent Events",
+    "wire": "JSON to ``/chat``, and JSON or Server-Sent Events back",
     "lines": "",
     "event": r'b"data: " + msgspec.json.encode(value) + b"\n\n"',
     "bytes": "",
@@ -70,14 +70,14 @@ OVER_HTTP = {
     "and_transport": ", and its transport",
 }
 IN_LINES = OVER_HTTP | {
-    "wire": "JSON to ``/chat``, and back one document or lines of JSON",
+    "wire": "JSON to ``/chat``, and one document or lines of JSON back",
     "lines": "\n    lines = True  # of JSON; else Server-Sent Events\n",
     "event": r'msgspec.json.encode(value) + b"\n"',
     "stream": "lines of JSON",
     "traits": '    content_type = "application/x-ndjson"\n',
 }
 OVER_PIPES = IN_LINES | {
-    "wire": "one line of JSON to the program, and back one document or lines of JSON",
+    "wire": "one line of JSON to the program, and one document or lines of JSON back",
     "bytes": ', "bytes"',
     "traits": "    http = False\n",
     "extra": "",
@@ -105,7 +105,7 @@ def run(options: Namespace) -> int:
         f"  cd {root}",
         "  uv run pytest",
         "  uv run mypy",
-        f"  then make {names['package']}/ your vendor's (README.md says how)",
+        f"  then adapt {names['package']}/ to your vendor (see README.md)",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0

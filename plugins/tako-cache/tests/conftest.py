@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Acme(Provider):
-    """Answers with whatever it was given: a response or chunks; an exception among them is raised."""
+    """Answers with a response or chunks; exceptions are raised."""
 
     name = "acme"
     max_retries = 0
@@ -32,7 +32,7 @@ class Acme(Provider):
 
 
 class Answers:
-    """Not part of what a provider is."""
+    """The answers and the count, which aren't part of the provider's identity."""
 
     def __init__(self, response: Any, chunks: Any) -> None:
         self.response = response

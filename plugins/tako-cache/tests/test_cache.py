@@ -1,4 +1,4 @@
-"""The same request is calls once; another one is another."""
+"""The same request is sent only once; a different one is sent."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_stream_is_replayed_chunk_by_chunk(cache: Any, acme: Any) -> None:
     assert provider.calls == 1
 
 
-def test_chat_and_stream_of_one_request_are_kept_apart(cache: Any, acme: Any) -> None:
+def test_chat_and_stream_of_one_request_are_separate_entries(cache: Any, acme: Any) -> None:
     provider = acme(response=RESPONSE, chunks=CHUNKS)
     provider.blocking.chat("Which city?")
     assert list(provider.blocking.stream("Which city?")) == CHUNKS
@@ -112,14 +112,14 @@ def test_any_difference_in_the_request_is_another_request(other: ChatRequest, ca
     assert provider.calls == 2
 
 
-def test_the_order_of_keys_is_no_difference(cache: Any, acme: Any) -> None:
+def test_the_order_of_keys_does_not_matter(cache: Any, acme: Any) -> None:
     provider = acme(response=RESPONSE)
     for extra in ({"a": 1, "b": 2}, {"b": 2, "a": 1}):
         provider.blocking.chat(ChatRequest([Message.user("hi")], extra=extra))
     assert provider.calls == 1
 
 
-def test_how_a_request_travels_is_no_difference(cache: Any, acme: Any) -> None:
+def test_timeouts_and_the_like_do_not_matter(cache: Any, acme: Any) -> None:
     provider = acme(response=RESPONSE)
     for fields in ({}, {"timeout": 5}, {"deadline": 60}, {"headers": {"x-trace": "1"}}):
         provider.blocking.chat(ChatRequest([Message.user("hi")], **fields))
@@ -139,7 +139,7 @@ def test_providers_that_differ_share_nothing(others: dict[str, Any], cache: Any,
     assert (first.calls, second.calls, cache.hits) == (1, 1, 1)
 
 
-def test_functions_that_close_over_other_values_are_others(cache: Any, acme: Any) -> None:
+def test_functions_with_other_values_in_their_closure_are_different(cache: Any, acme: Any) -> None:
     def closing_over(value: Any) -> Any:
         return lambda: value
 
@@ -149,7 +149,7 @@ def test_functions_that_close_over_other_values_are_others(cache: Any, acme: Any
     assert [provider.calls for provider in providers] == [1, 1]
 
 
-def test_errors_are_not_kept(cache: Any, acme: Any) -> None:
+def test_errors_are_not_stored(cache: Any, acme: Any) -> None:
     provider = acme(response=ServerError("down"))
     for _ in range(2):
         with pytest.raises(ServerError):
@@ -160,7 +160,7 @@ def test_errors_are_not_kept(cache: Any, acme: Any) -> None:
     assert provider.calls == 4
 
 
-def test_streams_that_break_or_are_left_are_not_kept(cache: Any, acme: Any) -> None:
+def test_streams_that_break_or_are_left_are_not_stored(cache: Any, acme: Any) -> None:
     provider = acme(chunks=[Delta("Par"), StreamTruncatedError("cut")])
     for _ in range(2):
         with pytest.raises(StreamTruncatedError):
@@ -180,7 +180,7 @@ def test_streams_that_break_or_are_left_are_not_kept(cache: Any, acme: Any) -> N
     assert provider.calls == 3
 
 
-def test_what_json_would_change_is_not_kept(cache: Any, acme: Any) -> None:
+def test_a_reply_that_json_would_change_is_not_stored(cache: Any, acme: Any) -> None:
     odd = ChatResponse(Message.assistant("ok"), provider="acme:acme-1", raw={1: (2,)})
     provider = acme(response=odd)
     assert [provider.blocking.chat("hi") for _ in range(2)] == [odd, odd]
@@ -189,7 +189,7 @@ def test_what_json_would_change_is_not_kept(cache: Any, acme: Any) -> None:
     assert [provider.blocking.chat(unheard) for _ in range(2)] == [odd, odd]
 
 
-def test_plugins_around_it_edit_what_comes_from_it_too(cache: Any, acme: Any) -> None:
+def test_other_plugins_edit_cached_replies_too(cache: Any, acme: Any) -> None:
     class Shout:
         @tako.hookimpl(wrapper=True)
         def tako_stream(self, provider: Any) -> Any:
@@ -212,7 +212,7 @@ def test_plugins_around_it_edit_what_comes_from_it_too(cache: Any, acme: Any) ->
     assert provider.calls == 1
 
 
-def test_the_disk_works_in_other_threads_on_either_event_loop(
+def test_the_disk_is_used_in_other_threads_on_either_event_loop(
     cache: Any, acme: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sqlite3
@@ -233,7 +233,7 @@ def test_the_disk_works_in_other_threads_on_either_event_loop(
     assert threading.get_ident() not in threads
 
 
-def test_clear_forgets(cache: Any, acme: Any) -> None:
+def test_clear_deletes_all_replies(cache: Any, acme: Any) -> None:
     provider = acme(response=RESPONSE)
     provider.blocking.chat("hi")
     cache.clear()
@@ -264,7 +264,7 @@ print(Echo.calls, "tako_cache.store" in sys.modules, "tako_cache" in sys.modules
 """
 
 
-def test_installed_is_idle_until_the_environment_names_a_directory(tmp_path: Path) -> None:
+def test_the_installed_plugin_is_idle_until_the_environment_names_a_directory(tmp_path: Path) -> None:
     environment = {**os.environ, "TAKO_DISABLE_PLUGINS": "otel,prices,record"}
     environment.pop("TAKO_CACHE_DIR", None)
     for variables, printed in (

@@ -1,4 +1,4 @@
-"""The disk: bounded, distrusted, and never in the way."""
+"""The disk: its size is limited, its content is checked, and its failures are only misses."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_processes_and_threads_write_at_the_same_time(tmp_path: Path, caplog: py
     assert caplog.messages == []
 
 
-def test_no_secret_and_no_pickle_is_on_the_disk_and_nobody_else_may_read_it(directory: Path, acme: Any) -> None:
+def test_the_file_has_no_secrets_and_no_pickles_and_is_private(directory: Path, acme: Any) -> None:
     provider = acme(response=RESPONSE, api_key="acme-key-0123456789")
     provider.blocking.chat("a prompt that is nobody's business")
     written = b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
@@ -166,7 +166,7 @@ def test_replies_expire(tmp_path: Path) -> None:
     assert [lasting.get(b"passing"), passing.get(b"passing")] == [None] * 2
 
 
-def test_options_that_cannot_be_right_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_invalid_options_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="above 0"):
         tako_cache.Cache(tmp_path, size_limit=0)
     monkeypatch.setenv("TAKO_CACHE_DIR", str(tmp_path))

@@ -1,4 +1,4 @@
-"""A provider made of providers: who is asked, what moves on, and what the response says of it."""
+"""Fallback: which provider answers, after which errors the next one does, and what the response says about it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ask(provider: Any, mode: str, prompt: Any = "Hi") -> Any:
 
 
 class Member(tako.providers.PythonProvider):  # type: ignore[misc]
-    """A provider that raises what it's told to, and counts."""
+    """A provider with fixed outcomes, which counts its requests."""
 
     def __init__(self, id: str, *outcomes: Any, **options: Any) -> None:
         super().__init__(id, self.answer, stream=self.pieces, **options)
@@ -65,7 +65,7 @@ class Member(tako.providers.PythonProvider):  # type: ignore[misc]
 
 @pytest.mark.parametrize("mode", WAYS)
 @pytest.mark.parametrize("kind", MOVES)
-def test_the_next_one_answers_what_the_first_one_cant(kind: type[errors.ProviderError], mode: str) -> None:
+def test_the_next_provider_answers_if_the_first_fails(kind: type[errors.ProviderError], mode: str) -> None:
     first, second = Member("a", kind("no")), Member("b")
     response = ask(Fallback([first, second]), mode)
     assert (response.text, response.provider) == ("b", "b")
@@ -77,7 +77,7 @@ def test_the_next_one_answers_what_the_first_one_cant(kind: type[errors.Provider
 
 @pytest.mark.parametrize("mode", WAYS)
 @pytest.mark.parametrize("kind", STAYS)
-def test_what_another_one_would_refuse_too_is_raised(kind: type[errors.TakoError], mode: str) -> None:
+def test_an_error_that_the_next_provider_would_have_too_is_raised(kind: type[errors.TakoError], mode: str) -> None:
     first, second = Member("a", kind("no")), Member("b")
     with pytest.raises(kind):
         ask(Fallback([first, second]), mode)
@@ -85,7 +85,7 @@ def test_what_another_one_would_refuse_too_is_raised(kind: type[errors.TakoError
 
 
 @pytest.mark.parametrize("mode", WAYS)
-def test_the_last_error_is_raised_if_nobody_answers(mode: str) -> None:
+def test_the_last_error_is_raised_if_all_fail(mode: str) -> None:
     members = [Member("a", errors.RateLimitError("slow")), Member("b", errors.ServerError("down"))]
     with pytest.raises(errors.ServerError, match=r"down .*a: RateLimitError"):
         ask(Fallback(members), mode)
@@ -113,7 +113,7 @@ def test_a_stream_moves_on_before_its_first_chunk_only() -> None:
 
 
 @pytest.mark.parametrize("mode", WAYS)
-def test_who_asked_for_a_pause_gets_it(mode: str) -> None:
+def test_a_provider_pauses_for_as_long_as_its_vendor_says(mode: str) -> None:
     first, second = Member("a", errors.RateLimitError("slow", retry_after=3600)), Member("b")
     provider = Fallback([first, second])
     for _ in range(3):
@@ -122,11 +122,11 @@ def test_who_asked_for_a_pause_gets_it(mode: str) -> None:
     assert ask(provider, mode).notices == []
     second.outcomes = [errors.ServerError("down", retry_after=7200)]
     first.outcomes = ["back"]
-    assert ask(provider, mode).text == "back"  # all pause: those whose pause is over first are asked anyway
+    assert ask(provider, mode).text == "back"  # all pause: those whose pause ends first are used anyway
     assert ask(provider, mode).text == "back"
 
 
-def test_without_a_word_of_the_vendor_the_pause_is_ours() -> None:
+def test_without_retry_after_the_default_pause_applies() -> None:
     for pause, calls in ((0, 3), (3600, 1)):
         first = Member("a", errors.ServerError("down"))
         provider = Fallback([first, Member("b")], pause=pause)
@@ -135,7 +135,7 @@ def test_without_a_word_of_the_vendor_the_pause_is_ours() -> None:
         assert len(first.seen) == calls
 
 
-def test_a_failure_of_the_request_makes_nobody_pause() -> None:
+def test_a_failure_of_the_request_does_not_start_a_pause() -> None:
     first = Member("a", errors.ContextLengthError("too long"))
     provider = Fallback([first, Member("b")])
     for _ in range(3):
@@ -143,7 +143,7 @@ def test_a_failure_of_the_request_makes_nobody_pause() -> None:
     assert len(first.seen) == 3
 
 
-def test_orders() -> None:
+def test_the_order_is_as_given_rotating_or_by_price() -> None:
     def named(order: Any, **prices: float | None) -> list[str]:
         members = [
             Member(name, capabilities=Capabilities(usd_per_input_mtok=price, usd_per_output_mtok=price))
@@ -169,7 +169,7 @@ def test_capabilities_are_what_all_share_without_prices() -> None:
     assert own == able
 
 
-def test_the_cost_is_that_of_who_answers() -> None:
+def test_the_cost_is_that_of_the_provider_that_answers() -> None:
     dear = Capabilities(usd_per_input_mtok=1000, usd_per_output_mtok=1000)
     cheap = Capabilities(usd_per_input_mtok=1, usd_per_output_mtok=1)
     first = Member("a", errors.ServerError("down"), capabilities=dear)
@@ -203,7 +203,7 @@ def test_vendors_over_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
         assert up.requests[0].json["model"] == "claude-sonnet-4-5"
 
 
-def test_it_is_made_by_class_by_id_and_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fallback_is_made_by_class_by_id_and_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     with ExitStack() as stack:
         down: Server = stack.enter_context(serve(reply(json={}, status=500)))
@@ -242,13 +242,13 @@ def test_it_is_made_by_class_by_id_and_from_a_file(tmp_path: Path, monkeypatch: 
         ([Member("a")], {"pause": -1}, "pause is -1"),
     ],
 )
-def test_what_it_cant_be_made_of_is_refused(arguments: Any, options: dict[str, Any], text: str) -> None:
+def test_invalid_members_are_refused(arguments: Any, options: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Fallback(arguments, **options)
     assert text in str(caught.value)
 
 
-def test_a_model_of_the_request_reaches_the_members_and_our_own_name_doesnt() -> None:
+def test_the_model_of_a_request_reaches_the_members_but_the_fallbacks_own_name_does_not() -> None:
     member = Member("a")
     provider = Fallback([member])
     provider.blocking.chat("Hi", model="other")
@@ -264,7 +264,7 @@ def test_typed_replies_runs_and_defaults_work_as_with_any_other() -> None:
     assert provider.members[1].seen[0].seed == 1  # type: ignore[attr-defined]
 
 
-def test_a_pickled_one_has_no_pauses() -> None:
+def test_a_pickled_fallback_has_no_pauses() -> None:
     provider = Fallback([tako.providers.OpenAI("a", api_key="k")], pause=5)
     provider.pauses.start(0, 3600)
     again = pickle.loads(pickle.dumps(provider))

@@ -30,25 +30,25 @@ def model() -> Iterator[LlamaCpp]:
 
 
 class Watched:
-    """The real model behind a wrapper that counts the words of each call, and stands still in one on demand."""
+    """The real model in a wrapper that counts the chunks of each call, and can pause in one."""
 
     def __init__(self, engine: Any) -> None:
         self.provider = LlamaCpp()
         self.chunk_counts: list[int] = []
         self.most_at_once = 0
         self.pause_at = 0, 0
-        """The number of a call, and the word of it at which the model stands still until the gate is open."""
+        """The index of a call, and the chunk at which the model pauses until the gate is open."""
         self.gate = threading.Event()
-        self._stands = threading.Event()
+        self._is_paused = threading.Event()
         self._running = 0
         self._engine = engine
         self.is_own_process, self.queue = engine.is_own_process, engine.queue
         inside: Any = self.provider
         inside._engine = self
 
-    async def stands(self) -> None:
-        """Let the loop run until the model stands still."""
-        assert await asyncio.to_thread(self._stands.wait, HANG)
+    async def paused(self) -> None:
+        """Wait until the model pauses."""
+        assert await asyncio.to_thread(self._is_paused.wait, HANG)
 
     def answer(self, body: dict[str, Any], put: Callable[[dict[str, Any]], bool]) -> None:
         number = len(self.chunk_counts)
@@ -59,7 +59,7 @@ class Watched:
         def counting(chunk: dict[str, Any]) -> bool:
             self.chunk_counts[number] += 1
             if (number, self.chunk_counts[number]) == self.pause_at:
-                self._stands.set()
+                self._is_paused.set()
                 assert self.gate.wait(HANG)
             return put(chunk)
 
@@ -74,7 +74,7 @@ def watched(model: LlamaCpp) -> Watched:
 
 @pytest.fixture
 def gguf(tmp_path: Path) -> Callable[..., Path]:
-    """Write the beginning of a GGUF file from keys and values."""
+    """Write the header of a GGUF file with these keys and values."""
 
     def text(value: str) -> bytes:
         return struct.pack("<Q", len(value.encode())) + value.encode()

@@ -44,7 +44,7 @@ def test_it_answers_and_counts(model: LlamaCpp) -> None:
     assert response.notices == []
 
 
-def test_it_streams_word_by_word_to_the_same_answer(model: LlamaCpp) -> None:
+def test_the_stream_has_the_same_answer(model: LlamaCpp) -> None:
     with model.blocking.stream(FRANCE) as stream:
         pieces = list(stream.text)
     assert len(pieces) > 4
@@ -53,7 +53,7 @@ def test_it_streams_word_by_word_to_the_same_answer(model: LlamaCpp) -> None:
     assert response.usage.total == 32
 
 
-def test_a_schema_is_held_by_grammar(model: LlamaCpp) -> None:
+def test_a_grammar_makes_the_answer_fit_a_schema(model: LlamaCpp) -> None:
     schema = {
         "type": "object",
         "properties": {"city": {"type": "string", "maxLength": 20}, "big": {"type": "boolean"}},
@@ -66,7 +66,7 @@ def test_a_schema_is_held_by_grammar(model: LlamaCpp) -> None:
     assert isinstance(answer["big"], bool)
 
 
-def test_what_it_cannot_take_is_noted_or_refused_when_strict(model: LlamaCpp) -> None:
+def test_unsupported_parts_of_a_request_are_notices_or_refused_if_strict(model: LlamaCpp) -> None:
     parts: list[Part] = [ContentPart.image("image/png", "AAAA"), ContentPart.text("What is the capital of France?")]
     request = ChatRequest(
         [Message.system("Be brief."), Message.user(parts)],
@@ -120,9 +120,9 @@ def test_leaving_a_stream_or_cancelling_a_call_frees_the_model_at_once(watched: 
             async with provider.stream(STORY) as stream:
                 await anext(stream)
             calling = asyncio.create_task(provider.chat(STORY))
-            await watched.stands()
+            await watched.paused()
             calling.cancel()
-            await asyncio.wait([calling])  # although the model is in the middle of a word
+            await asyncio.wait([calling])  # although the model is in the middle of a chunk
             assert calling.cancelled()
             watched.gate.set()
             assert (await provider.chat(FRANCE)).text == PARIS
@@ -134,13 +134,13 @@ def test_leaving_a_stream_or_cancelling_a_call_frees_the_model_at_once(watched: 
     assert cancelled == 5
 
 
-def test_the_loop_goes_on_and_calls_wait_for_one_another(watched: Any) -> None:
+def test_the_loop_keeps_running_and_calls_wait_for_one_another(watched: Any) -> None:
     async def main() -> list[str]:
         async with watched.provider as provider:
             calls = [asyncio.create_task(provider.chat(FRANCE)) for _ in range(4)]
-            await watched.stands()
-            assert watched.chunk_counts == [2]  # and the other three have not begun
-            watched.gate.set()  # which only a loop that runs on can do
+            await watched.paused()
+            assert watched.chunk_counts == [2]  # and the other three haven't started
+            watched.gate.set()  # only a running loop can do this
             return [response.text for response in await asyncio.gather(*calls)]
 
     watched.pause_at = 0, 2
@@ -149,7 +149,7 @@ def test_the_loop_goes_on_and_calls_wait_for_one_another(watched: Any) -> None:
     assert watched.most_at_once == 1
 
 
-def test_a_reader_who_pauses_holds_the_model_back() -> None:
+def test_the_model_waits_for_a_slow_reader() -> None:
     put_count, read_count = [0], [0]
     furthest = 0
 

@@ -1,4 +1,4 @@
-"""What every provider promises, of this one: a real model, into whose mouth nobody can put words."""
+"""The conformance suite with a real model, whose answers can't be scripted."""
 
 from __future__ import annotations
 

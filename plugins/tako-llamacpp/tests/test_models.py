@@ -1,4 +1,4 @@
-"""Finding a model, and reading what it is."""
+"""Finding a model, and reading its header."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_any_gguf_file_is_a_model(gguf: Callable[..., Path]) -> None:
         (b"GGUF" + b"\xff" * 40, "can't be read"),
     ],
 )
-def test_what_is_no_model_is_refused_at_once(tmp_path: Path, content: bytes | None, says: str) -> None:
+def test_a_file_that_is_not_a_model_is_refused_at_once(tmp_path: Path, content: bytes | None, says: str) -> None:
     path = tmp_path / "x.gguf"
     if content is not None:
         path.write_bytes(content)
@@ -89,7 +89,7 @@ def test_a_changed_file_is_noticed_and_a_good_one_is_read_once(
         embedded.check(copy)
 
 
-def test_it_travels_in_a_pickle_without_what_is_loaded(model: LlamaCpp) -> None:
+def test_a_pickle_does_not_contain_the_loaded_model(model: LlamaCpp) -> None:
     twin = pickle.loads(pickle.dumps(model))
     assert twin.id == model.id
     assert twin._engine is None

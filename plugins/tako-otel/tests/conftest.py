@@ -1,4 +1,4 @@
-"""A provider made on the spot, and OpenTelemetry that remembers."""
+"""A test provider, and OpenTelemetry in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Acme(Provider):
-    """A provider that nobody has heard of."""
+    """A provider that no convention knows."""
 
     name = "acme"
     max_retries = 0

@@ -1,4 +1,4 @@
-"""What the GenAI semantic conventions 0.1.0 define of calls to models, written down from their own files.
+"""The GenAI semantic conventions 0.1.0 for calls to models, from their own files.
 
 Source: https://github.com/open-telemetry/semantic-conventions-genai, tag v0.1.0: docs/gen-ai/client-inference.md (span,
 metrics in seconds, events), model/gen-ai/token-metrics.yaml, model/gen-ai/registry.yaml (values), and the schemas of
@@ -59,7 +59,7 @@ METRICS: dict[str, tuple[str, str, set[str]]] = {
     "gen_ai.client.inference.operation.input_tokens": ("histogram", "{token}", {"error.type"}),
     "gen_ai.client.inference.operation.output_tokens": ("histogram", "{token}", {"error.type"}),
 }
-"""Metrics: instrument, unit, and attributes beside those of every metric."""
+"""Metrics: instrument, unit, and additional attributes."""
 EXCEPTION_EVENT = "gen_ai.client.inference.exception"
 EXCEPTION = {"exception.type", "exception.message", "exception.stacktrace"}
 SEVERITY = 13

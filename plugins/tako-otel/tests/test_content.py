@@ -1,4 +1,4 @@
-"""What is said, in the conventions' shapes."""
+"""Content in the conventions' shapes."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def test_every_part_has_the_shape_of_the_conventions() -> None:
     assert messages[3]["parts"][0]["response"][0]["text"] == "a cat"
 
 
-def test_values_that_are_no_json_do_not_stop_a_call() -> None:
+def test_values_that_are_not_json_do_not_stop_a_call() -> None:
     assert "object at" in input_messages(ChatRequest([Message.tool("c1", {"it": object()})]))
 
 
-def test_tools_are_told_as_functions() -> None:
+def test_tools_are_recorded_as_functions() -> None:
     request = ChatRequest([Message.user("hi")], tools=[Tool("look", "Looks.", {"type": "object"})])
     assert json.loads(tool_definitions(request)) == [
         {"type": "function", "name": "look", "description": "Looks.", "parameters": {"type": "object"}}

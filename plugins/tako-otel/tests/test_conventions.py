@@ -1,4 +1,4 @@
-"""Everything that a call tells OpenTelemetry, held against the conventions: names, types, values, shapes."""
+"""All telemetry of a call, compared with the conventions: names, types, values, shapes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def cut(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
 
 @pytest.fixture
 def events(telemetry: Any) -> Iterator[InMemoryLogRecordExporter]:
-    """Where events are remembered."""
+    """Events in memory."""
     exporter = InMemoryLogRecordExporter()
     loggers = LoggerProvider()
     loggers.add_log_record_processor(SimpleLogRecordProcessor(exporter))
@@ -160,7 +160,7 @@ def test_an_exception_is_an_event_in_the_context_of_its_span(telemetry: Any, acm
     assert event.instrumentation_scope.schema_url == conventions.SCHEMA_URL
 
 
-def test_what_an_exception_says_is_content(
+def test_the_text_of_an_exception_is_content(
     telemetry: Any, acme: Any, events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
@@ -180,7 +180,7 @@ def test_a_reply_that_did_not_end_has_an_error_for_its_finish_reason(telemetry: 
 
 
 @pytest.mark.parametrize("source", ["the environment", "the option"])
-def test_the_names_of_version_1_41_come_as_well_where_they_are_wanted(
+def test_the_names_of_version_1_41_are_added_on_request(
     source: str, telemetry: Any, acme: Any, events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loggers: Any = tako_otel.operation.configured.logger_provider  # type: ignore[attr-defined]  # imported on use

@@ -67,7 +67,7 @@ def test_a_stream_is_measured_chunk_by_chunk_as_well(telemetry: Any, acme: Any) 
     assert (counted(telemetry)["input_tokens"], counted(telemetry)["output_tokens"]) == (100, 20)
 
 
-def test_a_call_without_usage_has_used_nothing_that_is_known(telemetry: Any, acme: Any) -> None:
+def test_a_call_without_usage_counts_as_zero_tokens(telemetry: Any, acme: Any) -> None:
     async def silent(request: ChatRequest) -> ChatResponse:
         return ChatResponse(Message.assistant("ok"))
 
@@ -118,7 +118,7 @@ print(json.dumps([idle, [span.name for span in exporter.get_finished_spans()]]))
 """
 
 
-def test_installed_is_switched_on_and_idle_until_the_application_has_opentelemetry() -> None:
+def test_the_installed_plugin_is_on_and_idle_until_the_application_has_opentelemetry() -> None:
     environment = {**os.environ, "TAKO_DISABLE_PLUGINS": "cache,prices,record"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=True)
     assert json.loads(done.stdout) == [[], ["chat m"]]

@@ -99,7 +99,7 @@ def test_vendors_have_the_names_of_the_conventions(
     assert telemetry.span.attributes["gen_ai.provider.name"] == known
 
 
-def test_a_stream_is_a_span_that_has_what_its_end_says(telemetry: Any, acme: Any) -> None:
+def test_the_span_of_a_stream_has_the_attributes_of_its_end(telemetry: Any, acme: Any) -> None:
     stream = acme(stream=chunks, base_url="http://127.0.0.1:8080").blocking.stream("Which city?")
     assert stream.response().text == "Paris."
     attributes = dict(telemetry.span.attributes)
@@ -151,13 +151,13 @@ def test_a_thread_that_leaves_a_stream_while_the_next_chunk_is_awaited_leaves_no
     assert "error.type" not in telemetry.span.attributes
 
 
-def test_a_provider_that_cannot_stream_has_one_span_all_the_same(telemetry: Any, acme: Any) -> None:
+def test_a_provider_that_cannot_stream_has_one_span_too(telemetry: Any, acme: Any) -> None:
     assert acme(chat=answer).blocking.stream("Which city?").response().text == "Paris."
     assert telemetry.span.attributes["gen_ai.request.stream"] is True
     assert len(telemetry.measurements["gen_ai.client.inference.duration"]) == 1
 
 
-def test_errors_are_told_by_class_and_code_and_never_by_their_text(telemetry: Any, acme: Any) -> None:
+def test_errors_are_recorded_by_class_and_code_without_their_text(telemetry: Any, acme: Any) -> None:
     async def refuse(request: ChatRequest) -> ChatResponse:
         raise RateLimitError("you said: my secret plan", status_code=429, code="slow_down")
 
@@ -227,7 +227,7 @@ def test_spans_nest_and_no_context_leaks_out_of_a_stream(telemetry: Any, acme: A
     assert {of[spans[name].parent.span_id] for name in ("chat one", "chat two")} == {"app"}
 
 
-def test_content_is_captured_only_when_asked_for(telemetry: Any, acme: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_is_captured_only_on_request(telemetry: Any, acme: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = acme(chat=answer, stream=chunks)
     provider.blocking.chat("Which city?")
     assert "Which city?" not in telemetry.span.to_json()

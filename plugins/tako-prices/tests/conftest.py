@@ -10,11 +10,11 @@ from tako import Capabilities, Provider, hookimpl
 
 
 class Acme(Provider):
-    """Knows of its model what it is told."""
+    """A provider with the capabilities that it gets."""
 
     def __init__(self, model: str, *, name: str = "acme", base_url: str | None = None, **known: Any) -> None:
         self.__dict__["name"] = name
-        super().__init__(model, capabilities=known.pop("given", None))
+        super().__init__(model, capabilities=known.pop("passed", None))
         self.base_url = base_url
         self.known = Capabilities(**known)
 

@@ -1,4 +1,4 @@
-"""What genai-prices knows, where nobody else does."""
+"""Values from genai-prices, if tako doesn't know them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def prices() -> Iterator[None]:
 
 @pytest.mark.usefixtures("prices")
 class TestInstalled:
-    """The plugin as its entry point has it."""
+    """The plugin, installed by its entry point."""
 
     def test_unknown_prices_and_windows_are_filled_in_with_their_origin(self, acme: Any) -> None:
         provider = acme("gpt-4o", base_url=OPENAI, supports_tools=True)
@@ -49,7 +49,7 @@ class TestInstalled:
         assert f"genai-prices {__version__}" in provider.capability_origins()["max_context_tokens"]
         assert capabilities.cost(Usage(1_000_000, 100_000, 400_000)).total == Decimal("3.0")
 
-    def test_what_is_known_stays(self, acme: Any) -> None:
+    def test_known_values_stay(self, acme: Any) -> None:
         known = {"max_context_tokens": 1000, "usd_per_input_mtok": 1.0, "usd_per_output_mtok": 2.0}
         assert acme("gpt-4o", base_url=OPENAI, **known).capabilities == Capabilities(**known)
 
@@ -62,13 +62,13 @@ class TestInstalled:
         ) == (1.0, None, None)
         assert capabilities.max_context_tokens == 128_000
 
-    def test_an_assumption_is_no_knowledge(self, acme: Any) -> None:
+    def test_an_assumed_value_is_replaced(self, acme: Any) -> None:
         assumed = {"max_context_tokens": 1000, "origins": {"max_context_tokens": ""}}
         assert acme("gpt-4o", base_url=OPENAI, **assumed).capabilities.max_context_tokens == 128_000
 
-    def test_what_the_user_says_stands_over_all(self, acme: Any) -> None:
+    def test_capabilities_of_the_user_win(self, acme: Any) -> None:
         capabilities = Capabilities(usd_per_input_mtok=9.0)
-        assert acme("gpt-4o", base_url=OPENAI, given=capabilities).capabilities == capabilities
+        assert acme("gpt-4o", base_url=OPENAI, passed=capabilities).capabilities == capabilities
 
     @pytest.mark.parametrize(
         ("name", "base_url", "model", "source"),
@@ -81,7 +81,7 @@ class TestInstalled:
             ("vertex", None, "publishers/google/models/gemini-2.5-pro", "google/gemini-2.5-pro"),
         ],
     )
-    def test_vendors_are_told_by_name_or_by_address(
+    def test_vendors_are_found_by_name_or_by_address(
         self, name: str, base_url: str | None, model: str, source: str, acme: Any
     ) -> None:
         origin = acme(model, name=name, base_url=base_url).capabilities.origins["usd_per_input_mtok"]
@@ -97,7 +97,9 @@ class TestInstalled:
             ("python", None, "gpt-4o"),
         ],
     )
-    def test_what_is_nobodys_has_no_price(self, name: str, base_url: str | None, model: str, acme: Any) -> None:
+    def test_a_provider_without_a_vendor_has_no_price(
+        self, name: str, base_url: str | None, model: str, acme: Any
+    ) -> None:
         assert acme(model, name=name, base_url=base_url).capabilities == Capabilities()
 
     def test_longer_prompts_have_other_prices(self, acme: Any) -> None:
@@ -169,7 +171,7 @@ print(json.dumps([idle, found]))
 """
 
 
-def test_installed_is_switched_on_and_reads_no_data_until_a_vendor_needs_them() -> None:
+def test_the_installed_plugin_reads_no_data_until_a_vendor_needs_them() -> None:
     environment = {**os.environ, "TAKO_DISABLE_PLUGINS": "cache,otel,record"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=True)
     idle, loaded = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""What `chat` may be and may return."""
+"""Functions for `chat`, and what they may return."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_objects_partials_and_functions_that_return_awaitables_are_callables_too
     assert ask(lambda request, suffix="": coroutine_function(request)).text == "Hello!"
 
 
-def test_a_plain_function_runs_in_a_worker_thread_while_the_loop_goes_on() -> None:
+def test_a_plain_function_runs_in_a_worker_thread_while_the_loop_runs() -> None:
     threads = []
     began, may_go = threading.Event(), threading.Event()
 
@@ -99,7 +99,7 @@ def test_a_dict_carries_text_usage_and_calls() -> None:
     assert (ids[0], ids[2], len(set(ids)), all(ids)) == ("c1", "c3", 4, True)
 
 
-def test_a_chat_response_passes_as_it_is() -> None:
+def test_a_chat_response_is_returned_unchanged() -> None:
     response = tako.ChatResponse(
         tako.Message.assistant("Hi"), tako.FinishReason.LENGTH, tako.Usage(1, 2), "m", "id-1", "python:mine"
     )
@@ -182,7 +182,7 @@ def test_a_tako_error_passes_and_nothing_is_called_twice() -> None:
     assert (caught.value.retry_after, len(calls)) == (3.0, 1)
 
 
-def test_retries_are_there_for_whoever_asks() -> None:
+def test_retries_are_available_on_request() -> None:
     calls = []
 
     def chat(request):
@@ -203,7 +203,7 @@ def test_the_callable_gets_the_whole_request() -> None:
     assert seen == [request]
 
 
-def test_the_id_is_as_given_and_the_model_the_same() -> None:
+def test_the_id_and_the_model_are_the_name() -> None:
     provider = PythonProvider("team/echo", lambda request: "")
     assert (provider.id, provider.model) == ("team/echo", "team/echo")
     assert tako.providers.PythonProvider is PythonProvider

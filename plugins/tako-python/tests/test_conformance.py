@@ -1,4 +1,4 @@
-"""What every provider promises, of this one."""
+"""The conformance suite for PythonProvider."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tako.testing.dialects import stage_at
 class TestPythonProvider(ProviderSuite):
     dialect = "in process"
     not_applicable: ClassVar = {
-        "http": "there is no wire: callables answer",
-        "key": "there is nobody to show a key to",
-        "notices": "callables take every part of a request as it is",
+        "http": "a callable answers without a wire",
+        "key": "there are no keys",
+        "notices": "callables get every part of a request unchanged",
         "state": "what a callable wants back it keeps itself",
     }
 

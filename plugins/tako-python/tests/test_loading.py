@@ -49,7 +49,7 @@ def test_an_id_names_a_function_of_a_module_in_the_working_directory(answers: st
     assert tako.get_provider(provider.id).id == provider.id
 
 
-def test_a_method_of_an_object_will_do(answers: str) -> None:
+def test_a_method_of_an_object_works_too(answers: str) -> None:
     assert asyncio.run(tako.get_provider(f"python:{answers}:echo.answer").chat("said")).text == "said"
 
 
@@ -91,14 +91,14 @@ def test_a_module_that_raises_anything_is_one_line(tmp_path, monkeypatch, line: 
         tako.get_provider("python:odd_answers:chat")
 
 
-def test_ctrl_c_while_a_module_is_imported_is_the_user_s(tmp_path, monkeypatch) -> None:
+def test_ctrl_c_during_an_import_interrupts(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     (tmp_path / "slow_answers.py").write_text("raise KeyboardInterrupt\n")
     with pytest.raises(KeyboardInterrupt):
         tako.get_provider("python:slow_answers:chat")
 
 
-def test_by_name_with_a_callable_at_hand() -> None:
+def test_a_callable_can_be_passed_by_name() -> None:
     provider = tako.get_provider("python:mine", chat=lambda request: "Hi")
     assert (provider.id, asyncio.run(provider.chat("?")).text) == ("mine", "Hi")
 

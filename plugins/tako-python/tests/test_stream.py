@@ -1,4 +1,4 @@
-"""What `stream` may be and may yield."""
+"""Functions for `stream`, and what they may yield."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_plain_generator_function_streams_from_a_worker_thread() -> None:
     assert threading.current_thread() not in threads
 
 
-def test_anything_that_can_be_iterated_will_do() -> None:
+def test_any_iterable_works() -> None:
     async def coroutine(request):
         return in_pieces(request)
 
@@ -63,7 +63,7 @@ def test_anything_that_can_be_iterated_will_do() -> None:
     assert stream_of(coroutine)[1].text == "Hello!"
 
 
-def test_an_end_of_its_own_is_the_end() -> None:
+def test_an_end_from_the_generator_is_used() -> None:
     def stream(request):
         yield "Hi"
         yield {"kind": "end", "finish_reason": "length", "usage": {"input_tokens": 2, "output_tokens": 1}}
@@ -101,7 +101,7 @@ def test_a_wrong_chunk_is_one_clear_error(item: object, text: str) -> None:
 
 
 @pytest.mark.parametrize(("result", "kind"), [(None, "None"), ("text", "a str"), ({"a": 1}, "a dict"), (7, "an int")])
-def test_a_function_that_makes_no_generator_is_one_clear_error(result: object, kind: str) -> None:
+def test_a_function_without_a_generator_is_one_clear_error(result: object, kind: str) -> None:
     with pytest.raises(ResponseError, match=f"returned {kind}; stream= must be a generator function"):
         stream_of(lambda request: result)
 
@@ -111,7 +111,7 @@ def test_a_chunk_after_the_end_is_refused() -> None:
         stream_of(lambda request: [tako.End(), "more"])
 
 
-def test_what_a_generator_raises_is_the_cause_of_a_provider_error_after_what_came() -> None:
+def test_an_error_of_a_generator_is_the_cause_of_a_provider_error_after_its_chunks() -> None:
     problem = KeyError("weights")
 
     def plain(request):
@@ -145,7 +145,7 @@ def test_a_tako_error_of_a_generator_passes() -> None:
         stream_of(stream)
 
 
-def test_the_loop_goes_on_while_a_plain_generator_blocks() -> None:
+def test_the_loop_runs_while_a_plain_generator_blocks() -> None:
     began, may_go = threading.Event(), threading.Event()
 
     def stream(request):
@@ -165,7 +165,7 @@ def test_the_loop_goes_on_while_a_plain_generator_blocks() -> None:
     assert asyncio.run(main()).text == "Hi"
 
 
-def test_a_plain_generator_is_never_ahead_of_who_reads_it() -> None:
+def test_a_plain_generator_is_never_ahead_of_its_reader() -> None:
     numbers = []
 
     def stream(request):
@@ -278,7 +278,7 @@ def test_without_stream_a_strict_stream_is_refused() -> None:
         asyncio.run(main())
 
 
-def test_capabilities_say_what_is_known_unless_they_are_given() -> None:
+def test_capabilities_are_worked_out_unless_they_are_passed() -> None:
     known = PythonProvider("mine", never, stream=in_pieces).capabilities
     assert (known.supports_streaming, known.max_context_tokens) == (True, 32_000)
     assert PythonProvider("mine", never, max_context_tokens=10).capabilities.max_context_tokens == 10
@@ -291,7 +291,7 @@ def test_many_streams_at_once_do_not_wait_for_one_another() -> None:
 
     def stream(request):
         for _ in range(3):
-            together.wait(HANG)  # nobody gets on before all are here
+            together.wait(HANG)  # waits until all have arrived
             yield "x"
 
     async def main():
@@ -302,7 +302,7 @@ def test_many_streams_at_once_do_not_wait_for_one_another() -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
-async def test_both_event_loops_serve(anyio_backend: str) -> None:
+async def test_both_event_loops_work(anyio_backend: str) -> None:
     def stream(request):
         yield "Hi"
 

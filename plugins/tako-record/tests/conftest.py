@@ -1,4 +1,4 @@
-"""A vendor made on the spot: JSON there, JSON or lines of text back."""
+"""A test vendor: JSON requests, and replies in JSON or lines of text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Acme(HttpProvider):
 
 
 class Lines:
-    """A line of text is a delta; "." ends the stream. Keeps what it was fed."""
+    """A line of text is a delta; "." ends the stream. Keeps the bytes that it got."""
 
     fed: list[bytes] = []  # noqa: RUF012 - of the last stream, for tests
 

@@ -1,4 +1,4 @@
-"""No secret gets onto a tape."""
+"""Tapes have no secrets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOOKALIKES = [
 ]
 
 
-def test_neither_headers_nor_url_nor_bodies_keep_a_secret(acme: Any, tmp_path: Path) -> None:
+def test_headers_urls_and_bodies_have_no_secrets(acme: Any, tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
     body = {"text": f"your key is {KEY}", "access_token": "opaque-and-new", "refresh_token": "opaque-too"}
     headers = {"set-cookie": "session=abc-cookie", "openai-organization": "org-of-mine", "x-request-id": "r-1"}
@@ -49,7 +49,7 @@ def test_neither_headers_nor_url_nor_bodies_keep_a_secret(acme: Any, tmp_path: P
 
 
 @given(st.lists(st.integers(0, 60), max_size=6))
-def test_a_secret_that_lies_across_pieces_is_hidden_and_the_pieces_keep_their_places(cuts: list[int]) -> None:
+def test_a_secret_across_pieces_is_hidden_and_the_pieces_keep_their_lengths(cuts: list[int]) -> None:
     body = b"data: one " + KEY.encode() + b" two \xff three\n\n"
     places = [0, *sorted(cuts), len(body)]
     pieces = [body[start:end] for start, end in pairwise(places)]
@@ -59,7 +59,7 @@ def test_a_secret_that_lies_across_pieces_is_hidden_and_the_pieces_keep_their_pl
     assert b"".join(clean) == body.replace(KEY.encode(), b"*" * len(KEY))
 
 
-def test_bodies_that_are_no_json_are_written_down_as_what_they_are() -> None:
+def test_bodies_that_are_not_json_are_recorded_as_text_or_base64() -> None:
     scrubber = Scrubber([])
     for body, field in ((b"", (None, None, None)), (b"hello", (None, "hello", None)), (b"\xff", (None, None, b"\xff"))):
         request = HttpRequest("POST", "https://user:pass@acme.example/x#f", HttpHeaders(), body, 1.0, 1.0)
@@ -68,7 +68,7 @@ def test_bodies_that_are_no_json_are_written_down_as_what_they_are() -> None:
         assert entry.url == "https://acme.example/x"
 
 
-def test_a_token_that_only_the_request_had_is_hidden_wherever_the_reply_repeats_it(acme: Any, tmp_path: Path) -> None:
+def test_a_token_of_the_request_is_hidden_if_the_reply_repeats_it(acme: Any, tmp_path: Path) -> None:
     class Signing(acme):
         async def authorize(self, method: str, url: str, body: bytes) -> dict[str, str]:
             return {"X-Amz-Security-Token": "short-lived-token"}

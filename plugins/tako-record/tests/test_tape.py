@@ -1,4 +1,4 @@
-"""What was recorded comes again, without a network."""
+"""Recorded exchanges are replayed without a network."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_call_is_recorded_and_then_answered_without_the_vendor(acme: Any, tmp_
     assert entry["reply"]["pieces"] == ['{"text":"Paris."}']
 
 
-def test_a_stream_comes_again_in_the_very_same_pieces(acme: Any, lines: Any, tmp_path: Path) -> None:
+def test_a_stream_is_replayed_in_the_same_pieces(acme: Any, lines: Any, tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
     lines.fed = []
 
@@ -100,7 +100,7 @@ def test_equal_requests_are_answered_in_the_order_of_the_recording(acme: Any, tm
         assert [provider.blocking.chat("hi").text for _ in range(2)] == ["first", "second"]
 
 
-def test_bodies_are_compared_as_values_whatever_the_order_of_their_keys(acme: Any, tmp_path: Path) -> None:
+def test_the_order_of_keys_in_a_body_does_not_matter(acme: Any, tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
     with serve(reply(json={"text": "ok"})) as server, tako_record.cassette(tape):
         provider = acme(server.url)
@@ -110,7 +110,7 @@ def test_bodies_are_compared_as_values_whatever_the_order_of_their_keys(acme: An
         assert provider.blocking.chat(again).text == "ok"
 
 
-def test_auto_records_what_the_tape_lacks_and_record_begins_anew(acme: Any, tmp_path: Path) -> None:
+def test_auto_records_what_is_missing_and_record_starts_a_new_tape(acme: Any, tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
     with serve(reply(json={"text": "ok"})) as server:
         provider = acme(server.url)
@@ -125,7 +125,7 @@ def test_auto_records_what_the_tape_lacks_and_record_begins_anew(acme: Any, tmp_
         assert [entry["request"]["json"]["prompt"] for entry in entries(tape)] == ["c"]
 
 
-def test_errors_retries_and_their_headers_come_again(acme: Any, tmp_path: Path) -> None:
+def test_errors_retries_and_their_headers_are_replayed(acme: Any, tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
     busy = reply(json={"error": {"message": "slow down"}}, status=429, headers={"retry-after": "0.01"})
     with serve(busy, reply(json={"text": "ok"}), busy) as server, tako_record.cassette(tape):
@@ -140,7 +140,7 @@ def test_errors_retries_and_their_headers_come_again(acme: Any, tmp_path: Path) 
     assert caught.value.retry_after == 0.01
 
 
-def test_a_stream_that_was_cut_is_cut_again_and_no_connection_is_none_again(acme: Any, tmp_path: Path) -> None:
+def test_a_cut_stream_and_a_failed_connection_are_replayed(acme: Any, tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
     with serve(reply([b"one\n"], ending="cut")) as server, tako_record.cassette(tape):
         provider = acme(server.url, max_retries=0)
@@ -156,7 +156,7 @@ def test_a_stream_that_was_cut_is_cut_again_and_no_connection_is_none_again(acme
             provider.blocking.chat("hi")
 
 
-def test_a_stream_that_was_left_has_no_more_than_what_was_read(acme: Any, tmp_path: Path) -> None:
+def test_a_stream_that_was_left_has_only_the_part_that_was_read(acme: Any, tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
     left: list[str] = []
     with serve(reply([b"one\n", lambda: bool(left), b"two\n"], ending="hang")) as server, tako_record.cassette(tape):
@@ -182,7 +182,7 @@ def test_trio_replays_what_asyncio_recorded(acme: Any, tmp_path: Path) -> None:
         assert trio.run(ask, provider) == "ok"
 
 
-def test_what_is_no_tape_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_tape_is_refused(tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigurationError, match=r"the tape .* doesn't exist"),
         tako_record.cassette(tmp_path / "x", "replay"),
@@ -241,7 +241,7 @@ print(sorted(name for name in sys.modules if name.startswith(("tako_record", "ta
 """
 
 
-def test_installed_is_idle_until_the_environment_says_where_to_record(tmp_path: Path) -> None:
+def test_the_installed_plugin_is_idle_until_the_environment_names_a_directory(tmp_path: Path) -> None:
     environment = {**os.environ, "TAKO_DISABLE_PLUGINS": "cache,otel,prices"}
     environment.pop("TAKO_RECORD_DIR", None)
     for directory, is_imported in (({}, False), ({"TAKO_RECORD_DIR": str(tmp_path)}, True)):

@@ -50,7 +50,7 @@ def add(parser: ArgumentParser) -> None:
 
 
 def _add_input(parser: ArgumentParser) -> None:
-    """Add what goes to the model beside the prompt."""
+    """Add what goes to the model with the prompt."""
     group = parser.add_argument_group("input")
     for letter, option, description in (
         ("-f", "--file", "send a file: image, PDF, audio, video or text"),

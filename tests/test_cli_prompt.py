@@ -1,4 +1,4 @@
-"""What is asked: the words of the command line and what is piped in; neither is ever dropped."""
+"""The prompt: the words on the command line and piped input; neither is ever dropped."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def last_question(server: Server) -> str:
         (["Count"], "x" * 1_000_000, "Count\n\n" + "x" * 1_000_000),
     ],
 )
-def test_a_prompt_and_what_is_piped_in_are_one_question(
+def test_the_prompt_and_piped_input_are_one_message(
     server: Server, monkeypatch: pytest.MonkeyPatch, args: list[str], piped: str, prompt: str
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(piped))
@@ -76,7 +76,7 @@ def test_a_prompt_and_what_is_piped_in_are_one_question(
         (["-", "and", "-"], "x", "use - only once"),
     ],
 )
-def test_nothing_and_a_second_dash_are_refused(
+def test_an_empty_prompt_and_a_second_dash_are_refused(
     server: Server,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -89,7 +89,7 @@ def test_nothing_and_a_second_dash_are_refused(
     assert server.requests == []
 
 
-def test_an_empty_input_that_a_dash_asks_for_is_mentioned(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_input_for_a_dash_is_a_line_on_stderr(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*CHAT, "Explain", "-"]) == 0
     assert capsys.readouterr().err == "tako: standard input is empty\n"
     assert last_question(server) == "Explain"
@@ -100,7 +100,7 @@ def tako(*arguments: str, stdin: int | None) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize("args", [["Explain"], ["-"], []])
-def test_an_input_that_is_no_text_is_one_line_before_any_call(server: Server, args: list[str]) -> None:
+def test_input_that_is_not_text_is_one_line_before_any_call(server: Server, args: list[str]) -> None:
     binary, writer = os.pipe()
     os.write(writer, b"\x89PNG\r\n\x1a\n\xff")
     os.close(writer)
@@ -111,7 +111,7 @@ def test_an_input_that_is_no_text_is_one_line_before_any_call(server: Server, ar
     assert server.requests == []
 
 
-def test_the_input_that_nohup_leaves_is_no_input(server: Server) -> None:
+def test_the_unreadable_input_of_nohup_is_ignored(server: Server) -> None:
     unreadable = os.open(os.devnull, os.O_WRONLY)
     done = tako(*CHAT, "Hello", stdin=unreadable)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
@@ -121,7 +121,7 @@ def test_the_input_that_nohup_leaves_is_no_input(server: Server) -> None:
     os.close(unreadable)
 
 
-def test_a_slow_input_is_waited_for_and_a_line_says_so(server: Server) -> None:
+def test_a_line_says_that_the_command_waits_for_slow_input(server: Server) -> None:
     process = subprocess.Popen(
         [*TAKO, *CHAT, "Explain"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
