@@ -29,8 +29,8 @@ def test_a_command_is_imported_when_it_is_used_and_a_broken_one_harms_no_other(
 
     shown = tako("--help")
     assert shown.returncode == 0
-    assert "from tako-odd" in shown.stdout
-    assert "from tako-map" in shown.stdout
+    assert "added by tako-odd" in shown.stdout
+    assert "added by tako-map" in shown.stdout
     assert tako("map", "--help").returncode == 0
     used = tako("odd")
     assert used.returncode == 2

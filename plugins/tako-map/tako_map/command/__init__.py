@@ -16,7 +16,8 @@ examples:
   tako map -m openai:gpt-6-luna in.csv -o out.jsonl --prompt "Name the topic in a word: {text}"
   tako map -m openai:gpt-6.2-sol in.parquet -o labels/ --prompt "…{text}…" --schema label.json --max-cost 20
   tako map -m openai:gpt-6-luna in.jsonl -o out/ --prompt "…" --engine dask --address tcp://host:8786 --rpm 10000
-
+"""
+NOTES = """\
 The same command continues where it stopped; every key is in the output once. If you change the prompt or the model,
 the command is refused until you add --restart (send everything again) or --keep (keep the old answers).
 """
@@ -26,8 +27,8 @@ OPTION = re.compile(r"([A-Za-z_][\w-]*)=")
 
 def command(parser: ArgumentParser) -> None:
     """Add the arguments to the parser of the command."""
-    parser.description = "Send one prompt for each of many rows, on this machine or on a cluster."
-    parser.epilog = EXAMPLES
+    parser.description = f"Send one prompt for each of many rows, on this machine or on a cluster.\n\n{EXAMPLES}"
+    parser.epilog = NOTES
     parser.formatter_class = RawDescriptionHelpFormatter
     parser.set_defaults(run=run)
     add = parser.add_argument
@@ -105,7 +106,7 @@ def _output(text: str) -> str:
 
 
 def run(options: Namespace) -> int:
-    """Carry out the command."""
+    """Run the command."""
     from tako_map.command import job
 
     return job.run(options)
