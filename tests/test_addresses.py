@@ -113,7 +113,7 @@ def test_a_deployment_and_a_project_stay_in_their_places_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "path"),
+    ("name", "base_url", "path"),
     [
         *[
             (name, ("base_url", f"/v1{beyond}{slash}"), "/v1/chat/completions")
@@ -141,9 +141,9 @@ def test_a_deployment_and_a_project_stay_in_their_places_too() -> None:
     ],
 )
 def test_the_address_of_a_whole_call_stands_for_its_base(
-    name: str, given: tuple[str, str], path: str, at: At, answers: dict[str, Any]
+    name: str, base_url: tuple[str, str], path: str, at: At, answers: dict[str, Any]
 ) -> None:
-    option, pasted = given
+    option, pasted = base_url
     with serve(reply(json=answers[name])) as server:
         at(name, server.url, **{option: f"{server.url}{pasted}"}).blocking.chat("hi")
     assert server.requests[0].path.startswith(path)

@@ -204,7 +204,7 @@ def results(draw: st.DrawFn) -> tuple[Part, Any]:
             value, mark = draw(st.sampled_from(["", None, [], {}, 0])), None
         case _:
             inner = draw(nested)
-            return ToolResultPart(id, [part for part, _ in inner], is_error), [found for _, found in inner]
+            return ToolResultPart(id, [part for part, _ in inner], is_error), [blocks for _, blocks in inner]
     return ToolResultPart(id, value, is_error), mark
 
 
@@ -217,16 +217,16 @@ turns = st.tuples(
 @st.composite
 def answered(draw: st.DrawFn) -> list[tuple[Role, list[Any]]]:
     """Calls, and their results in whatever order, in one turn or in several, with other things between them."""
-    made = draw(st.lists(calls(), min_size=1, max_size=3))
+    calls_made = draw(st.lists(calls(), min_size=1, max_size=3))
     back = [
         (replace(part, id=call.id), mark)
-        for (call, _), (part, mark) in zip(made, draw(st.lists(results(), min_size=3, max_size=3)), strict=False)
+        for (call, _), (part, mark) in zip(calls_made, draw(st.lists(results(), min_size=3, max_size=3)), strict=False)
     ]
     back = draw(st.permutations(back)) + draw(st.lists(st.one_of(texts(), images()), max_size=1))
     before = draw(st.lists(st.one_of(texts(), thoughts()), max_size=2))
     if draw(st.booleans()):
-        return [(Role.ASSISTANT, before + made), (draw(st.sampled_from([Role.TOOL, Role.USER])), back)]
-    return [(Role.ASSISTANT, before + made), *[(Role.TOOL, [one]) for one in back]]
+        return [(Role.ASSISTANT, before + calls_made), (draw(st.sampled_from([Role.TOOL, Role.USER])), back)]
+    return [(Role.ASSISTANT, before + calls_made), *[(Role.TOOL, [one]) for one in back]]
 
 
 @st.composite
@@ -238,13 +238,13 @@ def conversations(draw: st.DrawFn) -> list[tuple[Role, list[Any]]]:
 def marked(conversation: list[tuple[Role, list[Any]]]) -> Iterator[Marked]:
     """List all parts, those inside of results too. What has the same mark as another is left to the counting."""
     for i, (_, content) in enumerate(conversation):
-        for j, (part, found) in enumerate(content):
+        for j, (part, blocks) in enumerate(content):
             path = f"messages[{i}].content[{j}]"
-            whole = Marked(part, path, None if isinstance(found, list) else found)
-            yield whole
-            if isinstance(found, list):
-                for k, (inner, mark) in enumerate(zip(part.result, found, strict=True)):
-                    yield Marked(inner, f"{path}.result[{k}]", mark, whole)
+            marked_part = Marked(part, path, None if isinstance(blocks, list) else blocks)
+            yield marked_part
+            if isinstance(blocks, list):
+                for k, (inner, mark) in enumerate(zip(part.result, blocks, strict=True)):
+                    yield Marked(inner, f"{path}.result[{k}]", mark, marked_part)
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -287,16 +287,16 @@ def kind(part: Part) -> str:
     return kinds.get(type(part), "other")
 
 
-def is_left_out(one: Marked, said: list[Notice]) -> bool:
+def is_left_out(one: Marked, response_notices: list[Notice]) -> bool:
     """Whether a part has a notice that says that it was left out; there is never more than one."""
     only_state = isinstance(one.part, ReasoningPart) or (isinstance(one.part, TextPart) and not one.part.text.strip())
     codes = LEFT_OUT | {notices.FOREIGN_STATE} if only_state else LEFT_OUT
-    found = [notice for notice in said if notice.path == one.path and notice.code in codes]
-    assert len(found) <= 1, found
-    return bool(found)
+    matches = [notice for notice in response_notices if notice.path == one.path and notice.code in codes]
+    assert len(matches) <= 1, matches
+    return bool(matches)
 
 
-def check(conversation: list[tuple[Role, list[Any]]], body: Any, said: list[Notice]) -> None:
+def check(conversation: list[tuple[Role, list[Any]]], body: Any, response_notices: list[Notice]) -> None:
     """Parts in = parts on the wire + notices."""
     sent = {
         "messages": body.get("messages", body.get("contents")),
@@ -307,18 +307,20 @@ def check(conversation: list[tuple[Role, list[Any]]], body: Any, said: list[Noti
     marks = Counter(one.mark for one in parts)
     expected: Counter[str] = Counter()
     for one in parts:
-        gone = is_left_out(one, said) or (one.within is not None and is_left_out(one.within, said))
+        gone = is_left_out(one, response_notices) or (
+            one.within is not None and is_left_out(one.within, response_notices)
+        )
         if not gone:
             expected[kind(one.part)] += 1
         if one.mark is None and kind(one.part) == "other":
             assert gone or one.within is not None, f"nothing could be sent of {one}"
         elif one.mark is not None and marks[one.mark] == 1:
             assert (one.mark in wire) != gone, f"{one} is {'neither sent nor noted' if not gone else 'sent and noted'}"
-    for notice in said:
+    for notice in response_notices:
         assert re.fullmatch(r"[a-z_]+(\[\d+\])*(\.\w+(\[\d+\])*)*", notice.path), notice
         assert notice.code in notices.MEANINGS
-    found = Counter(blocks(sent))
-    assert {name: found[name] for name in ("image", "call", "result")} == {
+    counts = Counter(blocks(sent))
+    assert {name: counts[name] for name in ("image", "call", "result")} == {
         name: expected[name] for name in ("image", "call", "result")
     }
 

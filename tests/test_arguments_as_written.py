@@ -19,7 +19,7 @@ TEXTS = ['{"city": "Rome"}', '{"city":"Rome"}', '{ "b": 1.0,\n "a": "\\u00e9" }'
 INVALID = ['{"city": "Ro', "Rome", "[1, "]
 
 
-def whole(api: str, text: str) -> Reply:
+def reply_with_arguments(api: str, text: str) -> Reply:
     if api == "responses":
         call = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": text}
         return reply(json={"id": "r", "status": "completed", "output": [call]})
@@ -51,16 +51,16 @@ def sent(api: str, body: Any) -> str:
     return body["messages"][1]["tool_calls"][0]["function"]["arguments"]  # type: ignore[no-any-return]  # JSON
 
 
-@pytest.mark.parametrize("way", [whole, streamed])
+@pytest.mark.parametrize("way", [reply_with_arguments, streamed])
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("text", [*TEXTS, *INVALID])
 def test_arguments_go_back_to_their_maker_letter_by_letter(text: str, api: Any, way: Any) -> None:
-    with serve(way(api, text), whole(api, "{}")) as server:
+    with serve(way(api, text), reply_with_arguments(api, "{}")) as server:
         provider = OpenAI("gpt-4o", api_key="k", base_url=server.url, api=api, max_retries=0).blocking
-        asked = [Message.user("?")]
-        first = provider.stream(asked).response() if way is streamed else provider.chat(asked)
+        messages = [Message.user("?")]
+        first = provider.stream(messages).response() if way is streamed else provider.chat(messages)
         message = msgspec.json.decode(msgspec.json.encode(first.message), type=Message)
-        again = provider.chat(ChatRequest([*asked, message, Message.tool("call_1", "dry")], tools=[WEATHER]))
+        again = provider.chat(ChatRequest([*messages, message, Message.tool("call_1", "dry")], tools=[WEATHER]))
     assert sent(api, server.requests[1].json) == (text or "{}")
     assert again.notices == []
 
@@ -69,7 +69,7 @@ def test_arguments_go_back_to_their_maker_letter_by_letter(text: str, api: Any, 
 @pytest.mark.parametrize("text", TEXTS)
 def test_others_get_their_value_without_a_word_about_how_it_was_written(text: str, api: Any) -> None:
     answer = {"type": "message", "content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn", "usage": {}}
-    with serve(whole(api, text)) as one, serve(reply(json=answer)) as other:
+    with serve(reply_with_arguments(api, text)) as one, serve(reply(json=answer)) as other:
         openai = OpenAI("gpt-4o", api_key="k", base_url=one.url, api=api).blocking
         message = openai.chat("?").message
         claude = Anthropic("claude-opus-5-5", api_key="k", base_url=other.url).blocking

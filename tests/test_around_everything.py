@@ -67,8 +67,8 @@ def standing(at: Callable[..., Provider]) -> Iterator[Callable[..., tuple[Provid
     """Return a maker: an installed provider before a vendor that says what the script says."""
     with ExitStack() as stack:
 
-        def make(name: str, said: Script) -> tuple[Provider, Server]:
-            server = stack.enter_context(find_dialect(WIRES[name]).serve(said))
+        def make(name: str, script: Script) -> tuple[Provider, Server]:
+            server = stack.enter_context(find_dialect(WIRES[name]).serve(script))
             if name == "http-generic":
                 from tako_http_generic import EXAMPLES, HttpGeneric
 
@@ -86,20 +86,20 @@ def standing(at: Callable[..., Provider]) -> Iterator[Callable[..., tuple[Provid
 
 def all_ways(provider: Provider) -> dict[str, str]:
     """Ask in every way there is, and return the texts."""
-    asked = [Message.user([ContentPart.text("Say something loud.")])]
+    messages = [Message.user([ContentPart.text("Say something loud.")])]
 
     async def asynchronously() -> dict[str, str]:
         async with provider:
-            whole = (await provider.chat(asked)).text
-            async with provider.stream(asked) as stream:
+            chat_text = (await provider.chat(messages)).text
+            async with provider.stream(messages) as stream:
                 pieces = [chunk.text or "" async for chunk in stream if chunk.kind == "delta"]
-            return {"chat": whole, "stream": "".join(pieces)}
+            return {"chat": chat_text, "stream": "".join(pieces)}
 
-    said = asyncio.run(asynchronously())
-    said["blocking chat"] = provider.blocking.chat(asked).text
-    said["blocking stream"] = "".join(provider.blocking.stream(asked).text)
+    texts = asyncio.run(asynchronously())
+    texts["blocking chat"] = provider.blocking.chat(messages).text
+    texts["blocking stream"] = "".join(provider.blocking.stream(messages).text)
     provider.blocking.close()
-    return said
+    return texts
 
 
 def test_the_plugin_has_ten_lines() -> None:
@@ -128,12 +128,12 @@ def test_the_model_in_this_process_is_no_exception(around: Callable[[], None]) -
     from tako.providers import LlamaCpp
 
     provider = LlamaCpp()
-    asked = [Message.user("Hi")]
-    before = provider.blocking.chat(asked)
+    messages = [Message.user("Hi")]
+    before = provider.blocking.chat(messages)
     around()
-    whole, streamed = provider.blocking.chat(asked), provider.blocking.stream(asked).response()
-    assert whole.usage.input_tokens == streamed.usage.input_tokens != before.usage.input_tokens
-    for response in (whole, streamed):
+    chat_response, streamed = provider.blocking.chat(messages), provider.blocking.stream(messages).response()
+    assert chat_response.usage.input_tokens == streamed.usage.input_tokens != before.usage.input_tokens
+    for response in (chat_response, streamed):
         assert response.text
         assert response.text == response.text.upper()
     assert before.text != before.text.upper()

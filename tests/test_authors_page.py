@@ -40,7 +40,7 @@ def test_the_files_of_the_guide_are_a_plugin_that_passes_the_suite(tmp_path: Pat
     done = environment.call(*run, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout.split(" passed")[0].split()[-1]) > 60, done.stdout
-    found = environment.run(
+    output = environment.run(
         f"""
         sys.path.insert(0, {str(tests)!r})
         import tako
@@ -50,4 +50,4 @@ def test_the_files_of_the_guide_are_a_plugin_that_passes_the_suite(tmp_path: Pat
             result = tako.get_provider("acme:large", api_key="k", base_url=server.url).blocking.chat("Hi").text
         """
     )
-    assert found == "By name."
+    assert output == "By name."

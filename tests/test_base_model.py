@@ -27,25 +27,25 @@ def responses() -> Reply:
 @pytest.mark.parametrize("name", ["openai", "azure"])
 def test_a_deployment_has_the_rules_of_its_model(name: str) -> None:
     with serve(chat(), chat()) as server:
-        made: Provider = (
+        deployment: Provider = (
             OpenAI("mine", api_key="k", base_url=server.url, base_model="gpt-5.4")
             if name == "openai"
             else AzureOpenAI("mine", api_key="k", endpoint=server.url, api="chat", base_model="gpt-5.4")
         )
-        response = made.blocking.chat("Hi", max_tokens=50, temperature=0.5, reasoning="low", stop=["."])
-        other = made.blocking.chat("Hi", max_tokens=50, model="another")
+        response = deployment.blocking.chat("Hi", max_tokens=50, temperature=0.5, reasoning="low", stop=["."])
+        other = deployment.blocking.chat("Hi", max_tokens=50, model="another")
         sent, plain = (request.json for request in server.requests)
     assert (sent["model"], sent["max_completion_tokens"]) == ("mine", 50)
     assert not {"max_tokens", "temperature", "stop"} & sent.keys()
     assert {notice.path for notice in response.notices} == {"temperature", "stop"}
     assert (plain["max_tokens"], other.notices) == (50, [])
-    assert made.capabilities.max_context_tokens == 1_050_000
+    assert deployment.capabilities.max_context_tokens == 1_050_000
 
 
 def test_a_deployment_of_claude_has_its_rules() -> None:
     with serve(reply(json={"content": [{"type": "text", "text": "time"}], "stop_reason": "end_turn"})) as server:
-        made = Anthropic("mine", api_key="k", base_url=server.url, base_model="claude-opus-4-7")
-        response = made.blocking.chat(HISTORY, temperature=0.5)
+        deployment = Anthropic("mine", api_key="k", base_url=server.url, base_model="claude-opus-4-7")
+        response = deployment.blocking.chat(HISTORY, temperature=0.5)
         sent = server.requests[0].json
     assert "temperature" not in sent
     assert [message["role"] for message in sent["messages"]] == ["user"]
@@ -67,8 +67,8 @@ def test_a_beginning_of_the_reply_goes_out_as_the_model_takes_it(
     with serve(chat() if api == "chat" else responses()) as server:
         response = OpenAI(model, api_key="k", base_url=server.url, api=api).blocking.chat(HISTORY)
         body = server.requests[0].json
-    said = [message["content"] for message in body["messages" if api == "chat" else "input"]]
-    assert said == ["Tell me a story.", *([last] if last else [])]
+    contents = [message["content"] for message in body["messages" if api == "chat" else "input"]]
+    assert contents == ["Tell me a story.", *([last] if last else [])]
     assert [notice.code for notice in response.notices] == codes
 
 

@@ -80,19 +80,19 @@ def test_it_is_refused_on_its_own_thread(vendor: Vendor) -> None:
 
 
 def test_several_threads_use_it_at_once() -> None:
-    said: list[Any] = []
+    replies: list[Any] = []
 
     def work() -> None:
-        said.extend("".join(asked.blocking.stream("hi").text) for _ in range(10))
+        replies.extend("".join(shared_provider.blocking.stream("hi").text) for _ in range(10))
 
     with serve(STREAM) as server:
-        asked = provider(server)
+        shared_provider = provider(server)
         threads = [threading.Thread(target=work) for _ in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert said == ["abc"] * 60
+    assert replies == ["abc"] * 60
 
 
 def test_errors_come_out_as_they_are() -> None:
@@ -162,12 +162,12 @@ def test_the_response_reads_what_has_not_been_read() -> None:
 
 
 def test_a_slow_reader_holds_the_stream_back(vendor: Vendor) -> None:
-    made: list[int] = []
+    produced: list[int] = []
 
     def tako_stream() -> Any:
         async def stream(request: Any) -> AsyncGenerator[Any, None]:
             for i in range(MAX_AHEAD * 10):
-                made.append(i)
+                produced.append(i)
                 yield Delta(".")
             yield End()
 
@@ -180,7 +180,7 @@ def test_a_slow_reader_holds_the_stream_back(vendor: Vendor) -> None:
     stream = cls("m", capabilities=Capabilities()).blocking.stream("hi")
     next(stream)
     time.sleep(0.2)
-    assert len(made) <= MAX_AHEAD + 1
+    assert len(produced) <= MAX_AHEAD + 1
     assert stream.response().text == "." * MAX_AHEAD * 10
 
 
@@ -225,8 +225,8 @@ FORKS = """
 """
 
 
-@pytest.mark.parametrize(("program", "said"), [(ENDS, "a\n"), (FORKS, "forked from, and stays there\nTrue\n")])
-def test_a_program_that_ends_in_the_middle_of_a_stream_ends_quietly(program: str, said: str) -> None:
+@pytest.mark.parametrize(("program", "output"), [(ENDS, "a\n"), (FORKS, "forked from, and stays there\nTrue\n")])
+def test_a_program_that_ends_in_the_middle_of_a_stream_ends_quietly(program: str, output: str) -> None:
     with serve(HANGING) as server:
         done = subprocess.run(
             [
@@ -245,4 +245,4 @@ def test_a_program_that_ends_in_the_middle_of_a_stream_ends_quietly(program: str
             check=False,
         )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith(said)
+    assert done.stdout.endswith(output)

@@ -34,19 +34,19 @@ ENDINGS = [SystemExit(3), KeyboardInterrupt("stop"), asyncio.CancelledError("gon
 
 def within(work: Callable[[], Any]) -> Any:
     """Return what a function returns, or the exception; a call that hangs fails the test instead of the suite."""
-    came: list[Any] = []
+    outcome: list[Any] = []
 
     def run() -> None:
         try:
-            came.append(work())
+            outcome.append(work())
         except BaseException as error:  # noqa: BLE001 - it is what the tests look at
-            came.append(error)
+            outcome.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(GUARD)
-    assert came, "the call hangs"
-    return came[0]
+    assert outcome, "the call hangs"
+    return outcome[0]
 
 
 def answers() -> bool:
@@ -182,8 +182,8 @@ class Panic(BaseException):
 
 @pytest.mark.parametrize("error", [Panic("at the disco"), BaseExceptionGroup("all", [Panic("one")])], ids=repr)
 def test_what_else_a_callable_raises_is_a_provider_error(error: BaseException) -> None:
-    for made in (plain(error), awaited(error), in_a_task(error)):
-        caught = within(lambda: PythonProvider("bad", made).blocking.chat("x"))  # noqa: B023 - it is called at once
+    for failing in (plain(error), awaited(error), in_a_task(error)):
+        caught = within(lambda: PythonProvider("bad", failing).blocking.chat("x"))  # noqa: B023 - it is called at once
         assert isinstance(caught, ProviderError)
         assert caught.__cause__ is error
     caught = within(PythonProvider("bad", plain(error), stream=iterated(error)).blocking.stream("x").response)
@@ -203,23 +203,23 @@ def test_a_group_with_what_ends_a_program_passes() -> None:
 
 def test_calls_that_are_under_way_are_not_touched() -> None:
     body = {"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}
-    asked, exited = threading.Event(), threading.Event()
+    started, exited = threading.Event(), threading.Event()
 
     def ready() -> bool:
-        asked.set()
+        started.set()
         return exited.is_set()
 
     with serve(reply(json=body, delay=ready)) as server:
         face = OpenAI("m", api_key="k", base_url=server.url, max_retries=0).blocking
-        came: list[str] = []
-        waiting = threading.Thread(target=lambda: came.append(face.chat("x").text))
+        outcomes: list[str] = []
+        waiting = threading.Thread(target=lambda: outcomes.append(face.chat("x").text))
         waiting.start()
-        assert asked.wait(GUARD)
+        assert started.wait(GUARD)
         for error in ENDINGS:
             within(lambda: PythonProvider("bad", awaited(error)).blocking.chat("x"))  # noqa: B023 - called at once
         exited.set()
         waiting.join(GUARD)
-    assert came == ["ok"]
+    assert outcomes == ["ok"]
 
 
 async def stops(request: Any) -> str:

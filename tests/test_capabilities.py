@@ -92,8 +92,8 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Mode
 def test_a_model_has_the_longest_row_that_its_name_is_a_version_of(
     model: str, row: str | None, table: Callable[..., ModelTable]
 ) -> None:
-    found = table().row(model)
-    assert (found and found.id) == row
+    matched_row = table().row(model)
+    assert (matched_row and matched_row.id) == row
 
 
 def test_a_row_stands_over_the_default_and_names_its_source(table: Callable[..., ModelTable]) -> None:
@@ -265,15 +265,17 @@ LISTED: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("server", LISTED)
 def test_discover_reads_what_each_kind_of_server_lists(server: str) -> None:
-    listing, found = LISTED[server]
+    listing, expected = LISTED[server]
     with serve(reply(json=listing)) as host:
         provider = providers.OpenAI("m", api_key="k", base_url=host.url)
         before = provider.capabilities
         known = asyncio.run(provider.discover())
     assert [(request.method, request.path, request.body) for request in host.requests] == [("GET", "/models", b"")]
-    assert known == refine(before, found, f"{host.url}/models")
+    assert known == refine(before, expected, f"{host.url}/models")
     assert provider.capabilities is known  # remembered, without another request
-    assert {name for name, said in provider.capability_origins().items() if said == f"{host.url}/models"} == set(found)
+    assert {name for name, origin in provider.capability_origins().items() if origin == f"{host.url}/models"} == set(
+        expected
+    )
 
 
 def test_plugins_and_users_stand_over_what_was_discovered(register: Callable[..., None]) -> None:
@@ -290,8 +292,8 @@ def test_plugins_and_users_stand_over_what_was_discovered(register: Callable[...
         provider = providers.OpenAI("m", api_key="k", base_url=host.url)
         assert asyncio.run(provider.discover()).max_context_tokens == 16384
         assert provider.capability_origins()["max_context_tokens"] == "plugin patch"
-        given = providers.OpenAI("m", api_key="k", base_url=host.url, capabilities=mine)
-        assert asyncio.run(given.discover()) is mine
+        configured = providers.OpenAI("m", api_key="k", base_url=host.url, capabilities=mine)
+        assert asyncio.run(configured.discover()) is mine
 
 
 # --- cost
@@ -333,7 +335,7 @@ def test_a_cost_that_is_not_known_is_none() -> None:
 
 def test_responses_and_streams_say_what_they_cost() -> None:
     usage = {"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": 400}}
-    whole = reply(json={"choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}], "usage": usage})
+    chat_reply = reply(json={"choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}], "usage": usage})
 
     async def ask(url: str) -> None:
         async with providers.OpenAI("gpt-4.1-2025-04-14", api_key="k", base_url=url) as provider:
@@ -346,7 +348,7 @@ def test_responses_and_streams_say_what_they_cost() -> None:
             async with providers.OpenAI("gpt-4.1", api_key="k", base_url=url, capabilities=other) as unpriced:
                 assert (await unpriced.chat("Hi")).cost is None
 
-    with serve(whole, whole, whole) as server:
+    with serve(chat_reply, chat_reply, chat_reply) as server:
         asyncio.run(ask(server.url))
 
 

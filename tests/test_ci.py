@@ -40,9 +40,9 @@ def test_each_python_that_runs_is_found_once_and_the_newest_of_its_version(tmp_p
     shim = fake_python(tmp_path / "shims" / "python3.97", 'echo "command not found" >&2; exit 127')
     odd = fake_python(tmp_path / "shims" / "python3.96", "echo hello")
     places = {"PATH": f"{tmp_path / 'shims'}:/usr/bin:/bin", "PYENV_ROOT": str(tmp_path / "pyenv")}
-    found = run("pythons.py", variables=places)
-    assert {newer, free} <= set(found)
-    assert {older, too_old, shim, odd, sys.executable, os.path.realpath(sys.executable)}.isdisjoint(found)
+    pythons = run("pythons.py", variables=places)
+    assert {newer, free} <= set(pythons)
+    assert {older, too_old, shim, odd, sys.executable, os.path.realpath(sys.executable)}.isdisjoint(pythons)
 
 
 VULNERABLE = {

@@ -62,7 +62,7 @@ def test_a_citation_has_the_pages_that_the_vendor_names(
 ENABLED = {"citations": {"enabled": True}}
 CITED = ContentPart.file("application/pdf", PDF, "a.pdf", extra=ENABLED)
 PLAIN = ContentPart.file("application/pdf", PDF, "b.pdf")
-ASKED = ContentPart.text("Where?")
+QUESTION = ContentPart.text("Where?")
 
 
 def spelled(part: Any, vendor: str) -> Any:
@@ -83,7 +83,7 @@ def spelled(part: Any, vendor: str) -> Any:
 def test_documents_with_and_without_citations_have_a_notice_at_claude(
     vendor: str, parts: list[Any], paths: list[str], at: Callable[..., Provider], answers: dict[str, Any]
 ) -> None:
-    question = [Message.user([*(spelled(part, vendor) for part in parts), ASKED])]
+    question = [Message.user([*(spelled(part, vendor) for part in parts), QUESTION])]
     with serve(reply(json=answers[vendor])) as server:
         provider = at(vendor, server.url).blocking
         response = provider.chat(question)
@@ -97,7 +97,7 @@ def test_documents_with_and_without_citations_have_a_notice_at_claude(
 @pytest.mark.parametrize("vendor", ["anthropic", "bedrock"])
 def test_documents_in_tool_results_count_too(vendor: str, at: Callable[..., Provider], answers: dict[str, Any]) -> None:
     history = [
-        Message.user([spelled(CITED, vendor), ASKED]),
+        Message.user([spelled(CITED, vendor), QUESTION]),
         Message.assistant([ContentPart.tool_call("call_1", "read", {})]),
         Message.tool("call_1", [PLAIN]),
     ]
@@ -109,15 +109,15 @@ def test_documents_in_tool_results_count_too(vendor: str, at: Callable[..., Prov
 def test_a_model_of_another_family_takes_a_mixture(at: Callable[..., Provider], answers: dict[str, Any]) -> None:
     with serve(reply(json=answers["bedrock"])) as server:
         response = at("bedrock", server.url, model="amazon.nova-pro-v1:0").blocking.chat(
-            [Message.user([spelled(CITED, "bedrock"), PLAIN, ASKED])]
+            [Message.user([spelled(CITED, "bedrock"), PLAIN, QUESTION])]
         )
     assert [one.code for one in response.notices if one.code == notices.MIXED_CITATIONS] == []
 
 
 def test_every_constructor_of_files_takes_the_fields_of_its_part(tmp_path: Path) -> None:
     options: dict[str, Any] = {"extra": {"a": 1}, "cache": "1h"}
-    made = tmp_path / "a.pdf"
-    made.write_bytes(b"%PDF-1.7 a page")
+    file = tmp_path / "a.pdf"
+    file.write_bytes(b"%PDF-1.7 a page")
     picture = tmp_path / "a.png"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n picture")
     parts = [
@@ -126,11 +126,11 @@ def test_every_constructor_of_files_takes_the_fields_of_its_part(tmp_path: Path)
         ContentPart.file_url("https://e.org/a", "application/pdf", "b.pdf", **options),
         ContentPart.file_url("https://e.org/a", "image/png", **options),
         ContentPart.file_id("file_1", "anthropic", **options),
-        ContentPart.file_path(made, name="b.pdf", **options),
+        ContentPart.file_path(file, name="b.pdf", **options),
         ContentPart.file_path(picture, **options),
     ]
     assert [(part.extra, part.cache) for part in parts] == [({"a": 1}, "1h")] * len(parts)
     assert [part.name for part in (parts[0], parts[2], parts[5]) if not isinstance(part, ImagePart)] == ["b.pdf"] * 3
-    path = ContentPart.file_path(made)
+    path = ContentPart.file_path(file)
     assert isinstance(path, FilePart)
     assert path.name == "a.pdf"

@@ -30,9 +30,9 @@ OURS = "cache,otel,prices,record"
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    made = Environment(tmp_path_factory.mktemp("environment"), {"TAKO_DISABLE_PLUGINS": OURS})
-    made.install(FROZEN)
-    return made
+    environment = Environment(tmp_path_factory.mktemp("environment"), {"TAKO_DISABLE_PLUGINS": OURS})
+    environment.install(FROZEN)
+    return environment
 
 
 @hookimpl
@@ -86,7 +86,7 @@ def tako_chat(provider, translator, budget=0):
 def test_a_wheel_that_uses_newer_hooks_and_parameters_works_on_this_core(environment: Environment) -> None:
     points = {"tako.plugins": {"newer": "tako_newer"}}
     environment.install(wheel(environment.wheels, "tako-newer", {"tako_newer.py": NEWER}, points))
-    found = environment.run(
+    result = environment.run(
         """
         import tako
         with warnings.catch_warnings():
@@ -98,7 +98,7 @@ def test_a_wheel_that_uses_newer_hooks_and_parameters_works_on_this_core(environ
         """
     )
     environment.uninstall("tako-newer")
-    assert found == {"said": "fine", "context": 77, "failed": {}}
+    assert result == {"said": "fine", "context": 77, "failed": {}}
 
 
 def test_the_frozen_wheel_is_the_one_that_was_frozen() -> None:
@@ -111,7 +111,7 @@ def test_the_frozen_wheel_is_the_one_that_was_frozen() -> None:
 
 
 def test_a_provider_of_version_1_does_all_it_did(environment: Environment) -> None:
-    found = environment.run(
+    result = environment.run(
         """
         import tako
         with warnings.catch_warnings():
@@ -139,7 +139,7 @@ def test_a_provider_of_version_1_does_all_it_did(environment: Environment) -> No
         """,
         TAKO_DISABLE_PLUGINS=f"{OURS},frozen-around",
     )
-    assert found == {
+    assert result == {
         "chat": ["black ice", "id-1", "ice", 7, [{"said": "black ice"}], "0.000011"],
         "notices": [["unsupported_part", "messages[0].content[1]", "frozen"]],
         "texts": ["a", "b", "c"],
@@ -152,7 +152,7 @@ def test_a_provider_of_version_1_does_all_it_did(environment: Environment) -> No
 
 
 def test_an_around_of_version_1_goes_around_every_hook(environment: Environment) -> None:
-    found = environment.run(
+    result = environment.run(
         """
         import tako
         provider = tako.get_provider("frozen:")
@@ -162,7 +162,7 @@ def test_an_around_of_version_1_goes_around_every_hook(environment: Environment)
         result["failed"] = tako.hooks.PLUGINS.failed
         """
     )
-    assert found == {"chat": ["ice", "id-1+around"], "stream": "ICE", "vision": True, "failed": {}}
+    assert result == {"chat": ["ice", "id-1+around"], "stream": "ICE", "vision": True, "failed": {}}
 
 
 def test_an_http_provider_of_version_1_speaks_by_the_kit_of_today(environment: Environment) -> None:
@@ -179,14 +179,14 @@ def test_an_http_provider_of_version_1_speaks_by_the_kit_of_today(environment: E
         except tako.errors.RateLimitError as error:
             result["error"] = [error.provider, error.status_code, error.retry_after]
     """
-    said = Script(text="Hello there.")
+    script = Script(text="Hello there.")
     refusal = COMPLETIONS.refuse(429, headers={"retry-after": "7"})
-    with scripted("completions", said, said, said, refusal) as server:
-        found = environment.run(f"result_url = {server.url!r}", ask)
-    assert found["chat"] == "Hello there."
-    assert found["stream"] == "HELLO THERE."
-    assert found["usage"] == 18
-    assert found["error"] == ["frozen-http", 429, 7.0]
+    with scripted("completions", script, script, script, refusal) as server:
+        result = environment.run(f"result_url = {server.url!r}", ask)
+    assert result["chat"] == "Hello there."
+    assert result["stream"] == "HELLO THERE."
+    assert result["usage"] == 18
+    assert result["error"] == ["frozen-http", 429, 7.0]
     sent = server.requests[0]
     assert (sent.path, sent.headers["authorization"]) == ("/chat/completions", "Bearer cold")
     assert (sent.json["max_completion_tokens"], sent.json["metadata"]) == (5, {"frozen": "yes"})
@@ -228,7 +228,7 @@ def test_an_installed_plugin_for_later_hooks_names_the_core_that_it_asks_for(env
         late(environment.wheels, "tako_soon", provider, "tako.providers", "soon = tako_soon:Soon"),
         late(environment.wheels, "tako_late", "tako_hooks = 7\n", "tako.plugins", "late = tako_late"),
     )
-    found = environment.run(
+    result = environment.run(
         """
         import tako
         try:
@@ -243,8 +243,8 @@ def test_an_installed_plugin_for_later_hooks_names_the_core_that_it_asks_for(env
     )
     environment.uninstall("tako_soon", "tako_late")
     asks = "install a newer tako-core (tako_{} 9.0 asks for tako-core>=5.2)"
-    assert found["provider"].startswith("provider 'soon' of tako_soon 9.0 is written for version 7 of tako's hooks")
-    assert found["provider"].endswith(asks.format("soon"))
-    assert found["said"] == "fine"
-    assert len(found["warned"]) == 1
-    assert asks.format("late") in found["warned"][0]
+    assert result["provider"].startswith("provider 'soon' of tako_soon 9.0 is written for version 7 of tako's hooks")
+    assert result["provider"].endswith(asks.format("soon"))
+    assert result["said"] == "fine"
+    assert len(result["warned"]) == 1
+    assert asks.format("late") in result["warned"][0]

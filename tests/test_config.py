@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tako import Provider
 
-WHOLE = """
+CONFIGURATION = """
 default = "code"
 
 [providers.code]
@@ -74,7 +74,7 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
 
 
 def test_a_file_names_providers_a_default_and_a_conductor(write: Callable[[str], Path]) -> None:
-    config = load_config(write(WHOLE))
+    config = load_config(write(CONFIGURATION))
     code = config.provider()
     assert (code.id, code.timeout) == ("anthropic:claude-sonnet-4-5", 5)  # type: ignore[attr-defined]
     assert config.provider("math").id == "ollama:llama3.2"
@@ -89,7 +89,7 @@ def test_a_file_names_providers_a_default_and_a_conductor(write: Callable[[str],
 
 
 def test_options_of_the_caller_go_over_those_of_the_file(write: Callable[[str], Path]) -> None:
-    provider: Any = load_config(write(WHOLE)).provider("code", timeout=7, max_retries=0)
+    provider: Any = load_config(write(CONFIGURATION)).provider("code", timeout=7, max_retries=0)
     assert (provider.timeout, provider.max_retries) == (7, 0)
 
 
@@ -97,7 +97,7 @@ def test_a_provider_without_its_key_harms_no_other(
     write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MY_KEY")
-    config = load_config(write(WHOLE))
+    config = load_config(write(CONFIGURATION))
     assert config.provider("math").id == "ollama:llama3.2"
     with pytest.raises(ConfigurationError, match=r"some\.toml: providers\.code: .*MY_KEY"):
         config.provider("code")

@@ -189,11 +189,11 @@ def test_current_models_have_the_prices_of_long_prompts() -> None:
 @pytest.mark.parametrize("name", ["openai", "azure-openai", "mistral"])
 def test_a_gateway_s_bill_is_the_response_s_cost_whatever_the_model(name: str, streamed: bool, at: At) -> None:
     usage = {"prompt_tokens": 10, "completion_tokens": 5, "cost": 0.00042}
-    whole = {"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}], "usage": usage}
+    body = {"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}], "usage": usage}
     last = {"choices": [], "usage": {"prompt_tokens": 0, "completion_tokens": 0}}
     events = sse({"choices": [{"delta": {"content": "ok"}, "finish_reason": "stop"}], "usage": usage}, last)
     request = ChatRequest([Message.user("hi")], model="z-ai/glm-5.3")
-    with serve(reply(events) if streamed else reply(json=whole)) as server:
+    with serve(reply(events) if streamed else reply(json=body)) as server:
         provider = at(name, server.url).blocking
         response = provider.stream(request).response() if streamed else provider.chat(request)
     assert response.cost == Cost(other=Decimal("0.00042"))
@@ -225,9 +225,9 @@ def test_a_fast_answer_of_claude_has_no_standard_price(streamed: bool, at: At) -
 @pytest.mark.parametrize("name", ["openai", "azure-openai", "mistral"])
 def test_counts_that_do_not_fit_are_noted_and_have_no_cost(name: str, streamed: bool, at: At) -> None:
     usage = {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 161}}
-    whole = {"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}], "usage": usage}
+    body = {"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}], "usage": usage}
     events = sse({"choices": [{"delta": {"content": "ok"}, "finish_reason": "stop"}], "usage": usage})
-    with serve(reply(events) if streamed else reply(json=whole)) as server:
+    with serve(reply(events) if streamed else reply(json=body)) as server:
         provider = at(name, server.url, capabilities=KNOWN).blocking
         response = provider.stream("hi").response() if streamed else provider.chat("hi")
     assert [notice.code for notice in response.notices] == ["odd_usage"]

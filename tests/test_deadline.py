@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 NEVER = reply(json={}, delay=lambda: False)
-WHOLE = reply(json={"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]})
+COMPLETION = reply(json={"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]})
 BEGUN = reply(sse({"choices": [{"delta": {"content": "Hello"}}]}, done=False), ending="hang")
 LONG = 60.0
 
@@ -31,8 +31,8 @@ def request(**fields: Any) -> ChatRequest:
     return ChatRequest([Message.user("hi")], **fields)
 
 
-def ask(provider: Any, asked: ChatRequest, streamed: bool) -> Any:
-    return provider.blocking.stream(asked).response() if streamed else provider.blocking.chat(asked)
+def ask(provider: Any, request: ChatRequest, streamed: bool) -> Any:
+    return provider.blocking.stream(request).response() if streamed else provider.blocking.chat(request)
 
 
 MAKE: dict[str, Callable[..., Any]] = {
@@ -120,8 +120,8 @@ def test_silence_in_the_middle_of_a_stream_hands_over_what_came_as_well() -> Non
 
 def test_what_has_come_before_the_deadline_is_read_at_leisure() -> None:
     async def chunks(_: ChatRequest) -> AsyncIterator[str]:
-        for word in "one", "two", "three":
-            yield word
+        for piece in "one", "two", "three":
+            yield piece
 
     async def main() -> str:
         provider = PythonProvider("p", lambda _: "", stream=chunks)
@@ -146,7 +146,7 @@ def test_every_provider_has_it(streamed: bool) -> None:
 
 
 def test_a_call_in_time_is_none_the_wiser() -> None:
-    with serve(WHOLE) as server:
+    with serve(COMPLETION) as server:
         provider = OpenAI("m", api_key="k", base_url=server.url, deadline=LONG)
         assert provider.blocking.chat("hi").text == "ok"
         assert provider.blocking.stream("hi").response().text == "ok"
@@ -165,7 +165,7 @@ def test_a_deadline_that_is_none_is_refused(seconds: Any) -> None:
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 10**400, 1e9])
 def test_seconds_that_cannot_be_are_refused_before_the_network(field: str, value: float) -> None:
     refused = f"{field} is .* and below a billion"
-    with serve(WHOLE) as server:
+    with serve(COMPLETION) as server:
         with pytest.raises(ConfigurationError, match=refused):
             OpenAI("m", api_key="k", base_url=server.url).blocking.chat(request(**{field: value}))
         with pytest.raises(ConfigurationError, match=refused):

@@ -82,9 +82,9 @@ OURS = "cache,otel,prices,record"
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """Install a good provider, one broken at import, one that ends the program then, and two that claim one name."""
-    made = Environment(tmp_path_factory.mktemp("environment"), {"TAKO_DISABLE_PLUGINS": OURS})
-    folder = made.wheels
-    made.install(
+    environment = Environment(tmp_path_factory.mktemp("environment"), {"TAKO_DISABLE_PLUGINS": OURS})
+    folder = environment.wheels
+    environment.install(
         providing(folder, "tako-good", provider("good", "Good", "well"), "good = Good", "fine = Good"),
         providing(folder, "tako-broken", "import no_such_module_anywhere", "broken = Broken"),
         providing(folder, "tako-exits", 'raise SystemExit("bye")', "exits = Exits"),
@@ -93,7 +93,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
         providing(folder, "tako-twin-b", provider("twin", "Twin", "b"), "twin = Twin"),
         providing(folder, "tako-odd", "Odd = 3", "odd = Odd"),
     )
-    return made
+    return environment
 
 
 ASK = """
@@ -108,7 +108,7 @@ ASK = """
 
 
 def test_an_installed_provider_is_called_by_name_and_its_neighbours_are_not_imported(environment: Environment) -> None:
-    found = environment.run(
+    result = environment.run(
         ASK,
         imported(environment),
         """
@@ -120,14 +120,14 @@ def test_an_installed_provider_is_called_by_name_and_its_neighbours_are_not_impo
     result["after"] = imported()
     """,
     )
-    assert {"Good", "Broken", "Other", "Twin", "OpenAI"} <= set(found["names"])
-    assert found["before"] == []
-    assert (found["good"], found["alias"], found["attribute"]) == ("well", "well", "good:m")
-    assert found["after"] == ["tako_good"]
+    assert {"Good", "Broken", "Other", "Twin", "OpenAI"} <= set(result["names"])
+    assert result["before"] == []
+    assert (result["good"], result["alias"], result["attribute"]) == ("well", "well", "good:m")
+    assert result["after"] == ["tako_good"]
 
 
 def test_what_is_wanted_and_cannot_be_had_says_why(environment: Environment) -> None:
-    found = environment.run(
+    result = environment.run(
         ASK,
         """
     for name in ("broken", "exits", "odd", "twin", "nothing", "god"):
@@ -141,23 +141,25 @@ def test_what_is_wanted_and_cannot_be_had_says_why(environment: Environment) -> 
     result["failed"] = sorted(tako.hooks.PLUGINS.failed)
     """,
     )
-    assert found["broken"].startswith("ModuleNotFoundError|provider 'broken' of tako-broken 1.0 couldn't be imported: ")
-    assert "no_such_module_anywhere" in found["broken"]
-    assert found["exits"].startswith("SystemExit|provider 'exits' of tako-exits 1.0 couldn't be imported: ")
-    assert "tako_odd:Odd isn't a subclass of tako.Provider" in found["odd"]
-    assert "claimed by tako-twin-a 1.0 and tako-twin-b 1.0" in found["twin"]
-    assert found["twin"].endswith("uninstall one, or set TAKO_PREFER=twin=DISTRIBUTION")  # neither is suggested
-    assert "no provider 'nothing' is installed (installed: " in found["nothing"]
-    assert "good" in found["nothing"]
-    assert "tako-nothing" not in found["nothing"]  # whose that is, nobody knows
-    assert "did you mean 'good'?" in found["god"]
-    assert found["façade"] == found["broken"].partition("|")[2]
-    assert found["has"] is False
-    assert {"broken", "exits"} <= set(found["failed"])
+    assert result["broken"].startswith(
+        "ModuleNotFoundError|provider 'broken' of tako-broken 1.0 couldn't be imported: "
+    )
+    assert "no_such_module_anywhere" in result["broken"]
+    assert result["exits"].startswith("SystemExit|provider 'exits' of tako-exits 1.0 couldn't be imported: ")
+    assert "tako_odd:Odd isn't a subclass of tako.Provider" in result["odd"]
+    assert "claimed by tako-twin-a 1.0 and tako-twin-b 1.0" in result["twin"]
+    assert result["twin"].endswith("uninstall one, or set TAKO_PREFER=twin=DISTRIBUTION")  # neither is suggested
+    assert "no provider 'nothing' is installed (installed: " in result["nothing"]
+    assert "good" in result["nothing"]
+    assert "tako-nothing" not in result["nothing"]  # whose that is, nobody knows
+    assert "did you mean 'good'?" in result["god"]
+    assert result["façade"] == result["broken"].partition("|")[2]
+    assert result["has"] is False
+    assert {"broken", "exits"} <= set(result["failed"])
 
 
 def test_the_user_decides_between_two_distributions_of_one_name(environment: Environment) -> None:
-    said = [
+    answers = [
         environment.run(
             ASK,
             'result = [ask("twin:m"), tako.providers.Twin("m").blocking.chat("hi").text]',
@@ -165,16 +167,16 @@ def test_the_user_decides_between_two_distributions_of_one_name(environment: Env
         )
         for name in ("tako-twin-a", "Tako_Twin_B")
     ]
-    assert said == [["a", "a"], ["b", "b"]]
+    assert answers == [["a", "a"], ["b", "b"]]
 
 
 def test_disabled_and_unlisted_plugins_are_never_imported(environment: Environment) -> None:
-    asked = 'result = [ask("good:m"), ask("broken:m"), ask("twin:m"), "tako_broken" in sys.modules]'
-    good, broken, twin, _ = environment.run(ASK, asked, TAKO_DISABLE_PLUGINS=f"{OURS},broken, good")
+    code = 'result = [ask("good:m"), ask("broken:m"), ask("twin:m"), "tako_broken" in sys.modules]'
+    good, broken, twin, _ = environment.run(ASK, code, TAKO_DISABLE_PLUGINS=f"{OURS},broken, good")
     assert good == "NoneType|provider 'good' is disabled by TAKO_DISABLE_PLUGINS=good"
     assert broken == "NoneType|provider 'broken' is disabled by TAKO_DISABLE_PLUGINS=broken"
     assert "claimed by" in twin
-    good, broken, twin, imported = environment.run(ASK, asked, TAKO_ALLOW_PLUGINS="tako_good,Tako-Twin.A")
+    good, broken, twin, imported = environment.run(ASK, code, TAKO_ALLOW_PLUGINS="tako_good,Tako-Twin.A")
     assert (good, twin, imported) == ("well", "a", False)
     assert broken == "NoneType|provider 'broken' is left out, since TAKO_ALLOW_PLUGINS doesn't name tako-broken"
 
@@ -188,7 +190,7 @@ def test_general_plugins_are_loaded_and_broken_ones_left_out(environment: Enviro
         general(folder, "tako-gen-raising", RAISING_GENERAL, "zzz"),
     )
     try:
-        found = environment.run(
+        result = environment.run(
             ASK,
             """
         with warnings.catch_warnings(record=True) as caught:
@@ -225,15 +227,15 @@ def test_general_plugins_are_loaded_and_broken_ones_left_out(environment: Enviro
         )
     finally:
         environment.uninstall("tako-gen-good", "tako-gen-broken", "tako-gen-bad", "tako-gen-raising")
-    assert (found["said"], found["again"]) == (["well!", "well!"], "well!")
-    assert [text.partition(": ")[0] for text in found["warned"]] == [
+    assert (result["said"], result["again"]) == (["well!", "well!"], "well!")
+    assert [text.partition(": ")[0] for text in result["warned"]] == [
         "tako left out plugin 'aaa' of tako-gen-broken 1.0",
         "tako left out plugin 'bad' of tako-gen-bad 1.0",
         "tako left out plugin 'zzz' for providers like good:m",
     ]
-    assert sorted(found["failed"]) == ["aaa", "bad", "zzz"]
-    assert "ZeroDivisionError" in found["failed"]["aaa"]
-    assert "LookupError: no such luck" in found["failed"]["zzz"]
+    assert sorted(result["failed"]) == ["aaa", "bad", "zzz"]
+    assert "ZeroDivisionError" in result["failed"]["aaa"]
+    assert "LookupError: no such luck" in result["failed"]["zzz"]
     assert barred == ["well", ["tako_good"]]
     assert allowed == ["well!", ["tako_gen_good", "tako_good"]]
     assert "'aaa'" in strict["raised"]
@@ -268,8 +270,8 @@ def test_an_uninstalled_provider_is_gone(environment: Environment) -> None:
     environment.install(providing(environment.wheels, "tako-brief", code, "brief = Brief"))
     assert environment.run(ASK, 'result = [ask("brief:m"), "Brief" in dir(tako.providers)]') == ["here", True]
     environment.uninstall("tako-brief")
-    said, listed = environment.run(ASK, 'result = [ask("brief:m"), "Brief" in dir(tako.providers)]')
-    assert "no provider 'brief' is installed" in said
+    answer, listed = environment.run(ASK, 'result = [ask("brief:m"), "Brief" in dir(tako.providers)]')
+    assert "no provider 'brief' is installed" in answer
     assert listed is False
 
 
@@ -304,7 +306,7 @@ def test_a_plugin_that_uses_tako_while_it_is_imported_by_another_thread_does_no_
     """The import goes on only when tako itself waits for it: whoever holds a lock then would wait for ever."""
     environment.install(providing(environment.wheels, "tako-mine", USES_TAKO, "mine = Mine"))
     try:
-        said = environment.run(
+        answers = environment.run(
             ASK,
             """
         import threading
@@ -341,4 +343,4 @@ def test_a_plugin_that_uses_tako_while_it_is_imported_by_another_thread_does_no_
         )
     finally:
         environment.uninstall("tako-mine")
-    assert sorted(said) == ["imported", "mine"]
+    assert sorted(answers) == ["imported", "mine"]

@@ -49,15 +49,15 @@ def cells(page: Path) -> dict[str, tuple[int, str]]:
 def steps(page: Path) -> list[tuple[Path, int, str]]:
     """What runs, in order: file, line, code."""
     before = cells(page)
-    made: list[tuple[Path, int, str]] = []
+    python_blocks: list[tuple[Path, int, str]] = []
     for number, block in enumerate(blocks(page), 1):
         if (cell := before.pop(str(number), None)) is not None:
-            made.append((set_up(page), *cell))
-        made.append((page, *block))
+            python_blocks.append((set_up(page), *cell))
+        python_blocks.append((page, *block))
     if (cell := before.pop("end", None)) is not None:
-        made.append((set_up(page), *cell))
+        python_blocks.append((set_up(page), *cell))
     assert not before, f"{set_up(page)} has cells for blocks that the page doesn't have: {', '.join(before)}"
-    return made
+    return python_blocks
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: str(page.relative_to(ROOT)))
@@ -104,7 +104,7 @@ def test_pages_are_in_plain_english() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "problem"),
     [
         ("One " * 30 + "end.", "page.md:1: 31 words"),
         ("A name is no word.", "page.md:1: 'is no '"),
@@ -115,9 +115,9 @@ def test_pages_are_in_plain_english() -> None:
     ],
     ids=["a long sentence", "is no", "cannot, in a table", "whatever", "code", "three sentences"],
 )
-def test_what_is_hard_to_read_is_found_with_its_line(text: str, found: str, tmp_path: Path) -> None:
+def test_what_is_hard_to_read_is_found_with_its_line(text: str, problem: str, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(text, encoding="utf-8")
     done = subprocess.run([*READABILITY, str(page)], capture_output=True, text=True, check=False)
-    assert found in done.stdout
-    assert done.returncode == (found != "plain")
+    assert problem in done.stdout
+    assert done.returncode == (problem != "plain")

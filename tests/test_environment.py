@@ -44,19 +44,19 @@ def failure(provider: Provider) -> str:
 
 @pytest.mark.parametrize("name", HTTP)
 @pytest.mark.parametrize(
-    ("header", "given"),
+    ("header", "value"),
     [("x-auth-token", "$ENV:A_TOKEN"), ("x-plain", "$ENV:A_TOKEN"), ("authorization", "Bearer $ENV:A_TOKEN")],
 )
 def test_a_header_is_read_from_the_environment_and_shown_nowhere(
-    name: str, header: str, given: str, at: At, answers: dict[str, Any]
+    name: str, header: str, value: str, at: At, answers: dict[str, Any]
 ) -> None:
     with serve(reply(json=answers[name]), reply(json={"error": {"message": f"no {CANARY}"}}, status=401)) as server:
-        provider: Any = at(name, server.url, headers={header: given}, max_retries=0)
+        provider: Any = at(name, server.url, headers={header: value}, max_retries=0)
         assert CANARY not in repr(vars(provider))
         assert CANARY.encode() not in (data := pickle.dumps(provider))
         assert provider.blocking.chat("hi").text == "ok"
         sent = server.requests[0].headers[header]
-        assert sent == given.replace("$ENV:A_TOKEN", CANARY)
+        assert sent == value.replace("$ENV:A_TOKEN", CANARY)
         assert pickle.loads(data)._user_headers[header].reveal() == sent
         assert CANARY not in failure(provider)
 
@@ -163,10 +163,10 @@ def test_a_file_and_an_option_of_the_command_resolve_alike(
     with serve(reply(json=answers["openai"])) as server:
         table = f'[providers.a]\nuse = "openai:m"\nbase_url = "{server.url}"\napi_key = "$ENV:A_TOKEN"\n'
         (tmp_path / "my.toml").write_text(table + 'headers = { x-gate = "$ENV:A_TOKEN" }\n')
-        whole = ["--no-stream"] if route == "chat" else []
-        assert main(["chat", "-c", "my.toml", "-m", "a", *whole, "hi"]) == 0
+        arguments = ["--no-stream"] if route == "chat" else []
+        assert main(["chat", "-c", "my.toml", "-m", "a", *arguments, "hi"]) == 0
         option = 'headers={"x-gate": "$ENV:A_TOKEN"}'
         key, url = "api_key=$ENV:A_TOKEN", f"base_url={server.url}"
-        assert main(["chat", "-m", "openai:m", "-o", option, "-o", key, "-o", url, *whole, "hi"]) == 0
+        assert main(["chat", "-m", "openai:m", "-o", option, "-o", key, "-o", url, *arguments, "hi"]) == 0
         assert [request.headers["x-gate"] for request in server.requests] == [CANARY, CANARY]
         assert [request.headers["authorization"] for request in server.requests] == [f"Bearer {CANARY}"] * 2

@@ -47,8 +47,8 @@ def is_line(text: str) -> bool:
 @pytest.mark.parametrize("status", [200, 400, 500])
 @pytest.mark.parametrize("name", VENDORS)
 def test_a_vendor_s_words_become_one_line(name: str, status: int, streamed: bool, at: At) -> None:
-    told = ODD.replace("\ud83d", "\\ud83d")
-    body = {"error": {"message": told, "code": "odd\n\x1b[31mcode", "type": "odd\ntype"}, "message": told}
+    message = ODD.replace("\ud83d", "\\ud83d")
+    body = {"error": {"message": message, "code": "odd\n\x1b[31mcode", "type": "odd\ntype"}, "message": message}
     ids = {"x-request-id": "id\t\u202e1", "x-amzn-requestid": "id\t1"}
     with serve(reply(json=body, status=status, headers=ids)) as server:
         error = failing(at(name, server.url, max_retries=0), streamed)
@@ -56,7 +56,7 @@ def test_a_vendor_s_words_become_one_line(name: str, status: int, streamed: bool
     assert isinstance(error, ProviderError)
     assert is_line(f"{error.code}{error.request_id}")
     if status != 200:
-        assert all(word in str(error) for word in ("first second", "third", "fourth fifth"))
+        assert all(phrase in str(error) for phrase in ("first second", "third", "fourth fifth"))
 
 
 @pytest.mark.parametrize("streamed", [False, True])

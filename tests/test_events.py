@@ -69,11 +69,11 @@ def run(cls: type[EventDecoder], pieces: list[bytes]) -> list[str]:
 def test_the_deltas_are_the_same_wherever_the_bytes_are_split(cls: type[EventDecoder]) -> None:
     body = BODIES[cls]
     kind = "" if cls is Lines else "x"
-    wanted = ["a" + kind, "雨" + kind, "c" + kind]
-    assert run(cls, [body]) == wanted
+    expected = ["a" + kind, "雨" + kind, "c" + kind]
+    assert run(cls, [body]) == expected
     for at in range(len(body)):
-        assert run(cls, [body[:at], body[at:]]) == wanted
-    assert run(cls, [body[at : at + 1] for at in range(len(body))]) == wanted
+        assert run(cls, [body[:at], body[at:]]) == expected
+    assert run(cls, [body[at : at + 1] for at in range(len(body))]) == expected
 
 
 @pytest.mark.parametrize("cls", BODIES)
@@ -120,7 +120,7 @@ def test_every_parameter_goes_out_or_is_noted() -> None:
 
 def test_ids_of_calls_are_present_and_unique() -> None:
     ids = CallIds()
-    made = [ids.unique(id) for id in ("a", None, "", "a", "b")]
-    assert (made[0], made[4]) == ("a", "b")
-    assert len(set(made)) == 5
-    assert all(made)
+    unique_ids = [ids.unique(id) for id in ("a", None, "", "a", "b")]
+    assert (unique_ids[0], unique_ids[4]) == ("a", "b")
+    assert len(set(unique_ids)) == 5
+    assert all(unique_ids)

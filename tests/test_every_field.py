@@ -28,11 +28,11 @@ def _no_aws(monkeypatch: pytest.MonkeyPatch) -> None:
 def sent(vendor: str, request: ChatRequest, *, stream: bool) -> Received:
     provider = MAKERS[vendor][1]
     with dialect_of(vendor).serve(Script(text="ok")) as server:
-        made = provider(server.url)
+        vendor_provider = provider(server.url)
         if stream:
-            made.blocking.stream(request).response()
+            vendor_provider.blocking.stream(request).response()
         else:
-            made.blocking.chat(request)
+            vendor_provider.blocking.chat(request)
     return server.requests[0]
 
 
@@ -43,7 +43,7 @@ def at(body: Any, path: str) -> Any:
     return body
 
 
-def asked(tool: Tool | None = None, part: Any = None, **fields: Any) -> ChatRequest:
+def request_with(tool: Tool | None = None, part: Any = None, **fields: Any) -> ChatRequest:
     return ChatRequest([Message.user([part or TextPart("?")])], tools=[tool] if tool else [], **fields)
 
 
@@ -52,62 +52,77 @@ LOW = ImageUrlPart(URL, extra={"image_url": {"detail": "low"}})
 STRICT = Tool("f", "F", SCHEMA, strict=True)
 FIELDS: list[tuple[str, ChatRequest, str, Any]] = [
     # strict tools
-    ("openai", asked(STRICT), "tools/0/function/strict", True),
-    ("responses", asked(STRICT), "tools/0/strict", True),
-    ("azure", asked(STRICT), "tools/0/function/strict", True),
-    ("mistral", asked(STRICT), "tools/0/function/strict", True),
-    ("anthropic", asked(STRICT), "tools/0/strict", True),
-    ("bedrock", asked(STRICT), "toolConfig/tools/0/toolSpec/strict", True),
+    ("openai", request_with(STRICT), "tools/0/function/strict", True),
+    ("responses", request_with(STRICT), "tools/0/strict", True),
+    ("azure", request_with(STRICT), "tools/0/function/strict", True),
+    ("mistral", request_with(STRICT), "tools/0/function/strict", True),
+    ("anthropic", request_with(STRICT), "tools/0/strict", True),
+    ("bedrock", request_with(STRICT), "toolConfig/tools/0/toolSpec/strict", True),
     # how long caches last
-    ("anthropic", asked(part=TextPart("?", cache="1h")), "messages/0/content/0/cache_control/ttl", "1h"),
-    ("anthropic", asked(Tool("f", cache="1h")), "tools/0/cache_control/ttl", "1h"),
-    ("bedrock", asked(part=TextPart("?", cache="1h")), "messages/0/content/1/cachePoint/ttl", "1h"),
-    ("bedrock", asked(Tool("f", cache="5m")), "toolConfig/tools/1/cachePoint/ttl", "5m"),
+    ("anthropic", request_with(part=TextPart("?", cache="1h")), "messages/0/content/0/cache_control/ttl", "1h"),
+    ("anthropic", request_with(Tool("f", cache="1h")), "tools/0/cache_control/ttl", "1h"),
+    ("bedrock", request_with(part=TextPart("?", cache="1h")), "messages/0/content/1/cachePoint/ttl", "1h"),
+    ("bedrock", request_with(Tool("f", cache="5m")), "toolConfig/tools/1/cachePoint/ttl", "5m"),
     (
         "responses",
-        asked(part=TextPart("?", cache="12h"), model="gpt-5.6-sol"),
+        request_with(part=TextPart("?", cache="12h"), model="gpt-5.6-sol"),
         "input/0/content/0/prompt_cache_breakpoint/ttl",
         "12h",
     ),
-    ("openai", asked(extra={"prompt_cache_key": "k"}), "prompt_cache_key", "k"),
+    ("openai", request_with(extra={"prompt_cache_key": "k"}), "prompt_cache_key", "k"),
     # what tools may have
-    ("anthropic", asked(Tool("f", extra={"defer_loading": True})), "tools/0/defer_loading", True),
+    ("anthropic", request_with(Tool("f", extra={"defer_loading": True})), "tools/0/defer_loading", True),
     (
         "anthropic",
-        asked(Tool("f", extra={"allowed_callers": ["code_execution_20250825"]})),
+        request_with(Tool("f", extra={"allowed_callers": ["code_execution_20250825"]})),
         "tools/0/allowed_callers/0",
         "code_execution_20250825",
     ),
-    ("anthropic", asked(Tool("f", extra={"input_examples": [{"a": "b"}]})), "tools/0/input_examples/0/a", "b"),
-    ("responses", asked(Tool("f", extra={"defer_loading": True})), "tools/0/defer_loading", True),
-    ("vertex", asked(Tool("f", extra={"behavior": "x"})), "tools/0/functionDeclarations/0/behavior", "x"),
-    ("ollama", asked(Tool("f", extra={"x": 1})), "tools/0/x", 1),
+    ("anthropic", request_with(Tool("f", extra={"input_examples": [{"a": "b"}]})), "tools/0/input_examples/0/a", "b"),
+    ("responses", request_with(Tool("f", extra={"defer_loading": True})), "tools/0/defer_loading", True),
+    ("vertex", request_with(Tool("f", extra={"behavior": "x"})), "tools/0/functionDeclarations/0/behavior", "x"),
+    ("ollama", request_with(Tool("f", extra={"x": 1})), "tools/0/x", 1),
     # how closely images are looked at
-    ("openai", asked(part=LOW), "messages/0/content/0/image_url/detail", "low"),
-    ("azure", asked(part=LOW), "messages/0/content/0/image_url/detail", "low"),
-    ("responses", asked(part=ImageUrlPart(URL, extra={"detail": "low"})), "input/0/content/0/detail", "low"),
+    ("openai", request_with(part=LOW), "messages/0/content/0/image_url/detail", "low"),
+    ("azure", request_with(part=LOW), "messages/0/content/0/image_url/detail", "low"),
+    ("responses", request_with(part=ImageUrlPart(URL, extra={"detail": "low"})), "input/0/content/0/detail", "low"),
     (
         "vertex",
-        asked(part=ImageUrlPart(URL, extra={"mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"}})),
+        request_with(part=ImageUrlPart(URL, extra={"mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"}})),
         "contents/0/parts/0/mediaResolution/level",
         "MEDIA_RESOLUTION_LOW",
     ),
     # the service, and what it refuses
-    ("openai", asked(extra={"service_tier": "flex"}), "service_tier", "flex"),
-    ("responses", asked(extra={"service_tier": "flex"}), "service_tier", "flex"),
-    ("azure", asked(extra={"service_tier": "priority"}), "service_tier", "priority"),
-    ("anthropic", asked(extra={"service_tier": "standard_only"}), "service_tier", "standard_only"),
-    ("bedrock", asked(extra={"serviceTier": {"type": "flex"}}), "serviceTier/type", "flex"),
-    ("bedrock", asked(extra={"performanceConfig": {"latency": "optimized"}}), "performanceConfig/latency", "optimized"),
-    ("bedrock", asked(extra={"guardrailConfig": {"trace": "enabled"}}), "guardrailConfig/trace", "enabled"),
-    ("vertex", asked(extra={"safetySettings": SAFETY}), "safetySettings/0/threshold", "BLOCK_NONE"),
-    ("mistral", asked(extra={"safe_prompt": True}), "safe_prompt", True),
-    ("ollama", asked(extra={"options": {"num_ctx": 9}}), "options/num_ctx", 9),
+    ("openai", request_with(extra={"service_tier": "flex"}), "service_tier", "flex"),
+    ("responses", request_with(extra={"service_tier": "flex"}), "service_tier", "flex"),
+    ("azure", request_with(extra={"service_tier": "priority"}), "service_tier", "priority"),
+    ("anthropic", request_with(extra={"service_tier": "standard_only"}), "service_tier", "standard_only"),
+    ("bedrock", request_with(extra={"serviceTier": {"type": "flex"}}), "serviceTier/type", "flex"),
+    (
+        "bedrock",
+        request_with(extra={"performanceConfig": {"latency": "optimized"}}),
+        "performanceConfig/latency",
+        "optimized",
+    ),
+    ("bedrock", request_with(extra={"guardrailConfig": {"trace": "enabled"}}), "guardrailConfig/trace", "enabled"),
+    ("vertex", request_with(extra={"safetySettings": SAFETY}), "safetySettings/0/threshold", "BLOCK_NONE"),
+    ("mistral", request_with(extra={"safe_prompt": True}), "safe_prompt", True),
+    ("ollama", request_with(extra={"options": {"num_ctx": 9}}), "options/num_ctx", 9),
     # objects of the body are merged, and some lists grow
-    ("vertex", asked(temperature=0.5, extra={"generationConfig": {"topK": 4}}), "generationConfig/temperature", 0.5),
-    ("openai", asked(STRICT, extra={"tools": [{"type": "x"}]}), "tools/1/type", "x"),
-    ("responses", asked(extra={"include": ["file_search_call.results"]}), "include/1", "file_search_call.results"),
-    ("vertex", asked(STRICT, extra={"tools": [{"googleSearch": {}}]}), "tools/1/googleSearch", {}),
+    (
+        "vertex",
+        request_with(temperature=0.5, extra={"generationConfig": {"topK": 4}}),
+        "generationConfig/temperature",
+        0.5,
+    ),
+    ("openai", request_with(STRICT, extra={"tools": [{"type": "x"}]}), "tools/1/type", "x"),
+    (
+        "responses",
+        request_with(extra={"include": ["file_search_call.results"]}),
+        "include/1",
+        "file_search_call.results",
+    ),
+    ("vertex", request_with(STRICT, extra={"tools": [{"googleSearch": {}}]}), "tools/1/googleSearch", {}),
 ]
 
 
@@ -119,12 +134,12 @@ def test_every_field_reaches_the_wire(vendor: str, request_: ChatRequest, path: 
 
 @pytest.mark.parametrize("vendor", MAKERS)
 def test_a_request_has_headers_and_a_timeout_of_its_own(vendor: str) -> None:
-    request = asked(headers={"x-team": "search"}, timeout=9)
+    request = request_with(headers={"x-team": "search"}, timeout=9)
     assert sent(vendor, request, stream=False).headers["x-team"] == "search"
 
 
 def test_the_beta_features_of_a_request_are_added_to_the_providers() -> None:
-    request = asked(headers={}, extra={"betas": ["context-1m-2025-08-07", "fast-mode-2026-02-01"]})
+    request = request_with(headers={}, extra={"betas": ["context-1m-2025-08-07", "fast-mode-2026-02-01"]})
     assert (
         sent("anthropic", request, stream=True).headers["anthropic-beta"]
         == "context-1m-2025-08-07,fast-mode-2026-02-01"

@@ -100,8 +100,8 @@ def plugins_of(names: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         if isinstance(value, AroundPlugin):
             yield name, value
         elif inspect.isclass(value) and value.__module__ == names["__name__"] and has_hooks(value):
-            made = any(one.default is one.empty for one in inspect.signature(value).parameters.values())
-            if not made:
+            takes_arguments = any(one.default is one.empty for one in inspect.signature(value).parameters.values())
+            if not takes_arguments:
                 yield name, value()
 
 
@@ -204,5 +204,5 @@ def test_the_examples_in_the_docstrings_of_the_hooks_keep_what_they_do_not_mean(
     names: dict[str, Any] = {"__name__": "__page__"}
     exec("import msgspec\nfrom contextlib import aclosing\nfrom tako import Translator, hookimpl\n", names)
     exec("from tako.parts import TextPart\n" + code, names)
-    made = type("Example", (), {hook: staticmethod(names[hook])})()
-    check(hook, made)
+    plugin = type("Example", (), {hook: staticmethod(names[hook])})()
+    check(hook, plugin)

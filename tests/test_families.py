@@ -102,6 +102,6 @@ def test_every_pattern_and_every_row_can_be_read() -> None:
 
 
 def test_the_nearest_effort_is_as_much_as_is_wanted_or_the_most_there_is() -> None:
-    words = ("low", "medium", "high")
-    wanted = ("none", "minimal", "low", "high", "xhigh", "max")
-    assert [nearest(word, words) for word in wanted] == ["low", "low", "low", "high", "high", "high"]
+    efforts = ("low", "medium", "high")
+    requested = ("none", "minimal", "low", "high", "xhigh", "max")
+    assert [nearest(effort, efforts) for effort in requested] == ["low", "low", "low", "high", "high", "high"]

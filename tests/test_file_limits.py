@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from tako import Provider
 
-WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
 def file(megabytes: float, mime: str = "application/pdf") -> FilePart:
-    start = {"application/pdf": b"%PDF-", WORD: b"PK\x03\x04"}.get(mime, b"text ")
+    start = {"application/pdf": b"%PDF-", DOCX: b"PK\x03\x04"}.get(mime, b"text ")
     return FilePart(mime, b64encode(start + b"." * int(megabytes * MB - len(start))).decode(), "a")
 
 
@@ -49,9 +49,9 @@ HERE = "messages[0].content[1]"
     [
         (CLAUDE_3, "application/pdf", True),
         (CLAUDE_4, "application/pdf", False),
-        (CLAUDE_4, WORD, True),
+        (CLAUDE_4, DOCX, True),
         ("amazon.nova-lite-v1:0", "application/pdf", False),
-        ("amazon.nova-lite-v1:0", WORD, False),
+        ("amazon.nova-lite-v1:0", DOCX, False),
         ("amazon.nova-lite-v1:0", "text/plain", True),
         (CLAUDE_4, "text/plain", True),
     ],

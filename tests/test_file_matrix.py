@@ -106,7 +106,7 @@ def noted(vendor: str, kind: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def whole(at: Callable[..., Provider], answers: dict[str, Any]) -> Ask:
+def send_request(at: Callable[..., Provider], answers: dict[str, Any]) -> Ask:
     """Send a request; return the body on the wire, and the notices' codes and paths."""
     output = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ok"}]}
     answers["responses"] = {"status": "completed", "output": [output]}
@@ -122,20 +122,20 @@ def whole(at: Callable[..., Provider], answers: dict[str, Any]) -> Ask:
 
 
 @pytest.fixture
-def ask(whole: Ask) -> Ask:
+def ask(send_request: Ask) -> Ask:
     """Send parts as the user's; return the blocks on the wire, and the notices' codes and paths."""
 
-    def send(vendor: str, *parts: Part, **options: Any) -> tuple[Any, list[tuple[str, str]]]:
-        body, found = whole(vendor, ChatRequest([Message.user(list(parts))]), **options)
+    def send_parts(vendor: str, *parts: Part, **options: Any) -> tuple[Any, list[tuple[str, str]]]:
+        body, response_notices = send_request(vendor, ChatRequest([Message.user(list(parts))]), **options)
         if vendor == "vertex":
-            return body["contents"][0]["parts"], found
+            return body["contents"][0]["parts"], response_notices
         content = body["input"][0]["content"] if vendor == "responses" else body["messages"][0]["content"]
-        return [said(vendor, content)] if isinstance(content, str) else content, found
+        return [text_block(vendor, content)] if isinstance(content, str) else content, response_notices
 
-    return send
+    return send_parts
 
 
-def said(vendor: str, value: str) -> dict[str, Any]:
+def text_block(vendor: str, value: str) -> dict[str, Any]:
     """Return the block of a text."""
     match vendor:
         case "bedrock" | "vertex":
@@ -153,12 +153,12 @@ def said(vendor: str, value: str) -> dict[str, Any]:
 def test_an_inline_file_is_the_vendors_block_or_a_notice(vendor: str, kind: str, ask: Ask) -> None:
     expected = inline(vendor, kind)
     if isinstance(expected, str):
-        sent, found = ask(vendor, part(kind), ContentPart.text("Sum it up"))
-        assert (found, len(sent)) == ([(expected, PATH)], 1)
+        sent, notices = ask(vendor, part(kind), ContentPart.text("Sum it up"))
+        assert (notices, len(sent)) == ([(expected, PATH)], 1)
         return
-    blocks, found = ask(vendor, part(kind))
-    beside = [said(vendor, "See the document.")] if vendor == "bedrock" and kind in FORMATS else []
-    assert (blocks, found) == ([expected, *beside], noted(vendor, kind))
+    blocks, notices = ask(vendor, part(kind))
+    beside = [text_block(vendor, "See the document.")] if vendor == "bedrock" and kind in FORMATS else []
+    assert (blocks, notices) == ([expected, *beside], noted(vendor, kind))
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -198,13 +198,13 @@ REFUSED_BY_ADDRESS = (codes.UNSUPPORTED_URL, codes.UNSUPPORTED_MEDIA_TYPE)
 def test_an_address_goes_to_vendors_that_fetch_it(vendor: str, kind: str, ask: Ask) -> None:
     url = f"https://files.test/a/report.{ENDS.get(kind, kind)}?download=1"
     expected = remote(vendor, kind, url)
-    sent, found = ask(vendor, ContentPart.file_url(url), ContentPart.text("Sum it up"))
+    sent, notices = ask(vendor, ContentPart.file_url(url), ContentPart.text("Sum it up"))
     if expected is not None:
-        assert (sent, found) == ([expected, said(vendor, "Sum it up")], [])
+        assert (sent, notices) == ([expected, text_block(vendor, "Sum it up")], [])
     else:
-        assert [path for _, path in found] == [PATH]
-        assert found[0][0] in REFUSED_BY_ADDRESS
-        assert sent == [said(vendor, "Sum it up")]
+        assert [path for _, path in notices] == [PATH]
+        assert notices[0][0] in REFUSED_BY_ADDRESS
+        assert sent == [text_block(vendor, "Sum it up")]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -231,10 +231,10 @@ def test_nothing_is_fetched_for_a_strict_request_that_loses_something(vendor: st
     lost = ContentPart.image("image/bmp", b64(b"BM"))
     name, api = ("openai", {"api": "responses"}) if vendor == "responses" else (vendor, {})
     with serve() as server:
-        asked = Message.user([ContentPart.file_url(f"{server.url}/a.txt"), lost])
+        message = Message.user([ContentPart.file_url(f"{server.url}/a.txt"), lost])
         provider = at(name, server.url, url_prefetch=policy, capabilities=ABLE, **api)
         with pytest.raises(UnsupportedError, match="image/bmp"):
-            provider.blocking.chat(ChatRequest([asked], strict=True))
+            provider.blocking.chat(ChatRequest([message], strict=True))
     assert server.connections == 0
 
 
@@ -251,18 +251,18 @@ IDS = {
 @pytest.mark.parametrize("mime", [None, "application/pdf"])
 def test_an_uploaded_file_goes_to_its_vendor_by_its_id(vendor: str, mime: str | None, ask: Ask) -> None:
     name = "openai" if vendor == "responses" else vendor
-    sent, found = ask(vendor, ContentPart.file_id("file-1", name, mime), ContentPart.text("Sum it up"))
+    sent, notices = ask(vendor, ContentPart.file_id("file-1", name, mime), ContentPart.text("Sum it up"))
     if vendor in IDS:
-        assert (sent, found) == ([IDS[vendor], said(vendor, "Sum it up")], [])
+        assert (sent, notices) == ([IDS[vendor], text_block(vendor, "Sum it up")], [])
     else:
-        assert sent == [said(vendor, "Sum it up")]
-        assert found[0][0] in (codes.UNSUPPORTED_PART, codes.UNSUPPORTED_MEDIA_TYPE)
+        assert sent == [text_block(vendor, "Sum it up")]
+        assert notices[0][0] in (codes.UNSUPPORTED_PART, codes.UNSUPPORTED_MEDIA_TYPE)
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_an_uploaded_file_goes_to_no_other_vendor(vendor: str, ask: Ask) -> None:
-    sent, found = ask(vendor, FileIdPart("file-1", "elsewhere"), ContentPart.text("Sum it up"))
-    assert (sent, found) == ([said(vendor, "Sum it up")], [(codes.FOREIGN_STATE, PATH)])
+    sent, notices = ask(vendor, FileIdPart("file-1", "elsewhere"), ContentPart.text("Sum it up"))
+    assert (sent, notices) == ([text_block(vendor, "Sum it up")], [(codes.FOREIGN_STATE, PATH)])
 
 
 def test_an_uploaded_image_is_an_image(ask: Ask) -> None:
@@ -276,42 +276,42 @@ def test_an_uploaded_image_is_an_image(ask: Ask) -> None:
 
 @pytest.mark.parametrize("kind", ["pdf", "mp3", "mp4"])
 def test_bedrock_reads_from_s3(kind: str, ask: Ask) -> None:
-    sent, found = ask("bedrock", ContentPart.text("?"), ContentPart.file_url(f"s3://bucket-1/a.{kind}"))
+    sent, notices = ask("bedrock", ContentPart.text("?"), ContentPart.file_url(f"s3://bucket-1/a.{kind}"))
     block = next(iter(sent[1].values()))
     assert (block["format"], block["source"]) == (kind, {"s3Location": {"uri": f"s3://bucket-1/a.{kind}"}})
-    assert found == []
+    assert notices == []
 
 
 def test_gemini_reads_from_cloud_storage(ask: Ask) -> None:
-    sent, found = ask("vertex", ContentPart.file_url("gs://bucket/a.pdf"))
-    assert (sent, found) == ([{"fileData": {"mimeType": "application/pdf", "fileUri": "gs://bucket/a.pdf"}}], [])
+    sent, notices = ask("vertex", ContentPart.file_url("gs://bucket/a.pdf"))
+    assert (sent, notices) == ([{"fileData": {"mimeType": "application/pdf", "fileUri": "gs://bucket/a.pdf"}}], [])
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_the_first_bytes_decide_what_a_file_is(vendor: str, ask: Ask) -> None:
     mislabelled = FilePart("text/plain", b64(FILES["pdf"][1]), name_of("pdf"))
     right, before = ask(vendor, ContentPart.text("?"), part("pdf"))
-    sent, found = ask(vendor, ContentPart.text("?"), mislabelled)
+    sent, notices = ask(vendor, ContentPart.text("?"), mislabelled)
     assert sent == right
-    assert found == [(codes.CHANGED_PART, "messages[0].content[1]"), *before]
+    assert notices == [(codes.CHANGED_PART, "messages[0].content[1]"), *before]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_text_that_is_called_a_pdf_is_text(vendor: str, ask: Ask) -> None:
     mime, data = FILES["text"]
     right, before = ask(vendor, ContentPart.text("?"), part("text"))
-    sent, found = ask(vendor, ContentPart.text("?"), FilePart("application/pdf", b64(data), name_of("text")))
+    sent, notices = ask(vendor, ContentPart.text("?"), FilePart("application/pdf", b64(data), name_of("text")))
     assert (mime, sent) == ("text/plain", right)
-    assert found[0] == (codes.CHANGED_PART, "messages[0].content[1]")
-    assert len(found) == len(before) + 1
+    assert notices[0] == (codes.CHANGED_PART, "messages[0].content[1]")
+    assert len(notices) == len(before) + 1
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_broken_base64_and_unknown_types_are_left_out(vendor: str, ask: Ask) -> None:
     parts = [FilePart("application/pdf", "JVBERi0*"), FilePart("", b64(b"???")), FileUrlPart("file:///etc/passwd")]
-    sent, found = ask(vendor, *parts, ContentPart.text("Sum it up"))
-    assert sent == [said(vendor, "Sum it up")]
-    assert [code for code, _ in found] == [codes.INVALID_IMAGE, codes.UNSUPPORTED_MEDIA_TYPE, codes.UNSUPPORTED_URL]
+    sent, notices = ask(vendor, *parts, ContentPart.text("Sum it up"))
+    assert sent == [text_block(vendor, "Sum it up")]
+    assert [code for code, _ in notices] == [codes.INVALID_IMAGE, codes.UNSUPPORTED_MEDIA_TYPE, codes.UNSUPPORTED_URL]
 
 
 OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -348,8 +348,8 @@ def looked(*result: Part) -> ChatRequest:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_a_document_in_a_tool_result_goes_out_in_it_or_right_after_it(vendor: str, whole: Ask) -> None:
-    body, found = whole(vendor, looked(ContentPart.text("Found:"), part("pdf")))
+def test_a_document_in_a_tool_result_goes_out_in_it_or_right_after_it(vendor: str, send_request: Ask) -> None:
+    body, notices = send_request(vendor, looked(ContentPart.text("Found:"), part("pdf")))
     place = "messages[2].content[0].result[1]"
     block = inline(vendor, "pdf")
     match vendor:
@@ -362,46 +362,46 @@ def test_a_document_in_a_tool_result_goes_out_in_it_or_right_after_it(vendor: st
         case "responses":
             assert body["input"][-1]["output"][1] == block
         case "ollama":
-            assert found == [(codes.UNSUPPORTED_MEDIA_TYPE, place)]
+            assert notices == [(codes.UNSUPPORTED_MEDIA_TYPE, place)]
             return
         case _:
             assert body["messages"][-1] == {"role": "user", "content": [block]}
-            assert (codes.CHANGED_PART, place) in found
+            assert (codes.CHANGED_PART, place) in notices
             return
-    assert found == []
+    assert notices == []
 
 
-def test_a_result_that_is_one_file_and_nothing_else_has_a_text(whole: Ask) -> None:
-    body, _ = whole("openai", looked(part("pdf")))
+def test_a_result_that_is_one_file_and_nothing_else_has_a_text(send_request: Ask) -> None:
+    body, _ = send_request("openai", looked(part("pdf")))
     assert body["messages"][-2]["content"] == "The result is in the user's next message."
     single = ChatRequest([*looked().messages[:2], Message.tool("call00001", part("pdf"))], tools=[Tool("look")])
-    assert whole("openai", single)[0] == body
+    assert send_request("openai", single)[0] == body
 
 
-def test_a_sound_in_a_result_follows_it_on_bedrock(whole: Ask) -> None:
-    body, found = whole("bedrock", looked(ContentPart.text("Heard:"), part("mp3")))
+def test_a_sound_in_a_result_follows_it_on_bedrock(send_request: Ask) -> None:
+    body, notices = send_request("bedrock", looked(ContentPart.text("Heard:"), part("mp3")))
     result, sound = body["messages"][-1]["content"]
     assert result["toolResult"]["content"] == [{"text": "Heard:"}]
     assert sound == inline("bedrock", "mp3")
-    assert found == [(codes.CHANGED_PART, "messages[2].content[0].result[1]")]
+    assert notices == [(codes.CHANGED_PART, "messages[2].content[0].result[1]")]
 
 
-def test_bedrock_gets_names_that_it_takes_each_once_and_the_same_in_the_next_request(whole: Ask) -> None:
+def test_bedrock_gets_names_that_it_takes_each_once_and_the_same_in_the_next_request(send_request: Ask) -> None:
     names = ["report.pdf", "report.pdf", "Jahres/Bericht: 2026.pdf", None, "*.pdf"]
     parts = [FilePart("application/pdf", b64(FILES["pdf"][1]), name) for name in names]
     first = [Message.user([ContentPart.text("Compare"), *parts])]
-    body, found = whole("bedrock", ChatRequest(first))
-    given = [block["document"]["name"] for block in body["messages"][0]["content"][1:]]
-    assert given == ["report", "report 2", "Jahres Bericht 2026", "document", "document 2"]
-    assert found == []
+    body, notices = send_request("bedrock", ChatRequest(first))
+    file_names = [block["document"]["name"] for block in body["messages"][0]["content"][1:]]
+    assert file_names == ["report", "report 2", "Jahres Bericht 2026", "document", "document 2"]
+    assert notices == []
     later = [*first, Message.assistant("Done"), Message.user([ContentPart.text("And"), parts[0]])]
-    body, _ = whole("bedrock", ChatRequest(later))
-    assert [block["document"]["name"] for block in body["messages"][0]["content"][1:]] == given
+    body, _ = send_request("bedrock", ChatRequest(later))
+    assert [block["document"]["name"] for block in body["messages"][0]["content"][1:]] == file_names
     assert body["messages"][2]["content"][1]["document"]["name"] == "report 3"
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_what_a_model_is_known_not_to_read_is_noted(vendor: str, whole: Ask) -> None:
+def test_what_a_model_is_known_not_to_read_is_noted(vendor: str, send_request: Ask) -> None:
     nothing = Capabilities(supports_streaming=True, supports_vision=True)
     for kind, code in (
         ("pdf", codes.MODEL_LACKS_DOCUMENTS),
@@ -409,15 +409,17 @@ def test_what_a_model_is_known_not_to_read_is_noted(vendor: str, whole: Ask) -> 
         ("mp4", codes.MODEL_LACKS_VIDEO),
     ):
         request = ChatRequest([Message.user([ContentPart.text("?"), part(kind)])])
-        _, found = whole(vendor, request, capabilities=nothing)
-        assert [path for _, path in found] == ["messages[0].content[1]"]
-        assert found[0][0] in (code, codes.UNSUPPORTED_MEDIA_TYPE)
-    assert whole(vendor, ChatRequest([Message.user([part("text")])]), capabilities=nothing)[1] == noted(vendor, "text")
+        _, notices = send_request(vendor, request, capabilities=nothing)
+        assert [path for _, path in notices] == ["messages[0].content[1]"]
+        assert notices[0][0] in (code, codes.UNSUPPORTED_MEDIA_TYPE)
+    assert send_request(vendor, ChatRequest([Message.user([part("text")])]), capabilities=nothing)[1] == noted(
+        vendor, "text"
+    )
 
 
 def test_an_empty_file_is_called_empty(at: Callable[..., Provider], answers: dict[str, Any]) -> None:
     with serve(reply(json=answers["anthropic"])) as server:
         empty = [ContentPart.file("text/plain", ""), ContentPart.file_url("data:application/pdf;base64,")]
         request = ChatRequest([Message.user([*empty, ContentPart.text("Hi")])])
-        said = at("anthropic", server.url).blocking.chat(request).notices
-    assert [notice.message for notice in said] == ["a file was left out: it is empty"] * 2
+        notices = at("anthropic", server.url).blocking.chat(request).notices
+    assert [notice.message for notice in notices] == ["a file was left out: it is empty"] * 2

@@ -27,11 +27,11 @@ USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 
 
 def completion(**message: Any) -> dict[str, Any]:
-    said = {"role": "assistant", "content": None, **message}
+    message = {"role": "assistant", "content": None, **message}
     return {
         "id": "x",
         "model": "m",
-        "choices": [{"index": 0, "message": said, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": USAGE,
     }
 
@@ -53,13 +53,13 @@ def cut(data: bytes, size: int) -> list[str]:
 def both(at: Callable[..., Provider]) -> Callable[..., tuple[ChatResponse, list[Any]]]:
     """Ask whole and streamed, which give the same parts; return the reply, and what goes back of it both times."""
 
-    def ask(name: str, whole: Reply, stream: Reply, **options: Any) -> tuple[ChatResponse, list[Any]]:
+    def ask(name: str, reply: Reply, stream: Reply, **options: Any) -> tuple[ChatResponse, list[Any]]:
         responses: list[ChatResponse] = []
-        with serve(whole, whole, stream, whole) as server:
-            asked = at(name, server.url, **options).blocking
+        with serve(reply, reply, stream, reply) as server:
+            blocking = at(name, server.url, **options).blocking
             for streams in (False, True):
-                response = asked.stream("Make it").response() if streams else asked.chat("Make it")
-                asked.chat([Message.user("Make it"), response.message, Message.user("Again")])
+                response = blocking.stream("Make it").response() if streams else blocking.chat("Make it")
+                blocking.chat([Message.user("Make it"), response.message, Message.user("Again")])
                 responses.append(response)
         bodies = [request.json for request in server.requests[1::2]]
         sent = [(body.get("messages") or body.get("contents") or body.get("input"))[1:-1] for body in bodies]
@@ -104,12 +104,12 @@ def test_sound_of_openai_can_be_heard_while_it_comes(size: int, at: Callable[...
         piece("stop"),
     ]
     with serve(reply(sse(*pieces))) as server:
-        found = asyncio.run(chunks(at("openai", server.url)))
-    heard = [chunk.audio for chunk in found if chunk.audio is not None]
+        chunks_received = asyncio.run(chunks(at("openai", server.url)))
+    heard = [chunk.audio for chunk in chunks_received if chunk.audio is not None]
     assert b"".join(b64decode(one.data_b64, validate=True) for one in heard) == WAV
     assert {one.mime for one in heard} == {"audio/wav"}
-    assert [chunk.text for chunk in found if chunk.text] == ["So: ", "Hel", "lo."]
-    first, second, sound, call = fold([*found, End()]).message.parts
+    assert [chunk.text for chunk in chunks_received if chunk.text] == ["So: ", "Hel", "lo."]
+    first, second, sound, call = fold([*chunks_received, End()]).message.parts
     assert [first, second] == [TextPart("So: "), TextPart("Hello.", state=second.state)]
     assert isinstance(sound, FilePart)
     assert (b64decode(sound.data_b64), type(call)) == (WAV, ToolCallPart)
@@ -119,9 +119,13 @@ def test_sound_of_gemini_can_be_heard_while_it_comes(at: Callable[..., Provider]
     sounds = [{"inlineData": {"mimeType": "audio/L16", "data": data}} for data in ("AQID", "BAU=")]
     stream = [candidate(part, finish=None) for part in ({"text": "a"}, *sounds, {"text": "b"})]
     with serve(reply(sse(*stream, candidate()))) as server:
-        found = asyncio.run(chunks(at("vertex", server.url)))
-    assert [chunk.audio.data_b64 for chunk in found if chunk.audio is not None] == ["AQID", "BAU="]
-    assert fold([*found, End()]).message.parts == [TextPart("a"), FilePart("audio/L16", "AQIDBAU="), TextPart("b")]
+        chunks_received = asyncio.run(chunks(at("vertex", server.url)))
+    assert [chunk.audio.data_b64 for chunk in chunks_received if chunk.audio is not None] == ["AQID", "BAU="]
+    assert fold([*chunks_received, End()]).message.parts == [
+        TextPart("a"),
+        FilePart("audio/L16", "AQIDBAU="),
+        TextPart("b"),
+    ]
 
 
 def test_sound_that_came_before_a_stream_broke_is_in_its_partial_reply(at: Callable[..., Provider]) -> None:
@@ -133,22 +137,22 @@ def test_sound_that_came_before_a_stream_broke_is_in_its_partial_reply(at: Calla
 
 
 @pytest.mark.parametrize(
-    ("asked", "mime"), [("pcm16", "audio/L16;rate=24000"), ("mp3", "audio/mpeg"), (None, "audio/L16;rate=24000")]
+    ("requested", "mime"), [("pcm16", "audio/L16;rate=24000"), ("mp3", "audio/mpeg"), (None, "audio/L16;rate=24000")]
 )
 def test_sound_that_does_not_tell_its_type_has_the_one_that_was_asked_for(
-    asked: str | None, mime: str, at: Callable[..., Provider]
+    requested: str | None, mime: str, at: Callable[..., Provider]
 ) -> None:
     with serve(reply(json=completion(audio={**SPOKEN, "data": b64encode(b"\1\2\3\4").decode()}))) as server:
-        extra = {"audio": {"format": asked, "voice": "alloy"}} if asked else {}
+        extra = {"audio": {"format": requested, "voice": "alloy"}} if requested else {}
         response = at("openai", server.url).blocking.chat(ChatRequest([Message.user("Hi")], extra=extra))
     assert [file.mime for file in response.files] == [mime]
 
 
 def test_another_vendor_gets_what_was_said_as_text(at: Callable[..., Provider], answers: dict[str, Any]) -> None:
     with serve(reply(json=completion(audio=SPOKEN))) as server:
-        said = at("openai", server.url).blocking.chat("Hi").message
+        message = at("openai", server.url).blocking.chat("Hi").message
     with serve(reply(json=answers["anthropic"])) as server:
-        response = at("anthropic", server.url).blocking.chat([Message.user("Hi"), said, Message.user("And?")])
+        response = at("anthropic", server.url).blocking.chat([Message.user("Hi"), message, Message.user("And?")])
     assert server.requests[0].json["messages"][1] == {"role": "assistant", "content": "Hello."}
     assert sorted(notice.code for notice in response.notices) == ["foreign_state", "unsupported_media_type"]
 
@@ -157,7 +161,7 @@ def test_images_and_sound_of_gemini(both: Any) -> None:
     image = {"inlineData": {"mimeType": "image/png", "data": PNG}, "thoughtSignature": "sig"}
     sound = bytes(range(90))
     mime = "audio/L16;codec=pcm;rate=24000"
-    whole = candidate({"text": "Look:"}, image, {"inlineData": {"mimeType": mime, "data": b64encode(sound).decode()}})
+    body = candidate({"text": "Look:"}, image, {"inlineData": {"mimeType": mime, "data": b64encode(sound).decode()}})
     stream = [
         candidate({"text": "Lo"}, finish=None),
         candidate({"text": "ok:"}, finish=None),
@@ -165,12 +169,12 @@ def test_images_and_sound_of_gemini(both: Any) -> None:
         *[candidate({"inlineData": {"mimeType": mime, "data": data}}, finish=None) for data in cut(sound, 7)],
         candidate({"text": ""}),
     ]
-    response, sent = both("vertex", reply(json=whole), reply(sse(*stream)))
+    response, sent = both("vertex", reply(json=body), reply(sse(*stream)))
     assert [(type(part), part.mime) for part in (*response.images, *response.files)] == [
         (ImagePart, "image/png"),
         (FilePart, mime),
     ]
-    assert sent == [{"role": "model", "parts": whole["candidates"][0]["content"]["parts"]}]
+    assert sent == [{"role": "model", "parts": body["candidates"][0]["content"]["parts"]}]
 
 
 def test_geminis_files_go_back_under_the_types_that_they_came_with(both: Any) -> None:
@@ -267,8 +271,8 @@ def test_an_image_of_the_responses_api_goes_back_to_it(both: Any) -> None:
 def test_what_was_typed_with_spaces_or_as_a_data_url_is_saved_too(tmp_path: Path) -> None:
     data = b"%PDF-1.7 and more"
     text = b64encode(data).decode()
-    for given in (text, f"data:application/pdf;base64,{text}", f" {text[:8]}\n{text[8:]} "):
-        assert FilePart("application/pdf", given).save(tmp_path / "a.pdf").read_bytes() == data
+    for text_or_url in (text, f"data:application/pdf;base64,{text}", f" {text[:8]}\n{text[8:]} "):
+        assert FilePart("application/pdf", text_or_url).save(tmp_path / "a.pdf").read_bytes() == data
 
 
 @pytest.mark.parametrize("broken", ["?", f"{'A' * 1_000_000}?", "data:image/png;base64"])
@@ -280,5 +284,5 @@ def test_what_is_not_base64_is_not_saved_over_a_file_that_is_there(broken: str, 
 
 
 def test_a_reply_of_text_has_neither() -> None:
-    said = ChatResponse(Message.assistant([TextPart("Hi"), ContentPart.tool_call("1", "f", {})]))
-    assert (said.images, said.files) == ([], [])
+    response = ChatResponse(Message.assistant([TextPart("Hi"), ContentPart.tool_call("1", "f", {})]))
+    assert (response.images, response.files) == ([], [])

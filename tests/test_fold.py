@@ -82,8 +82,8 @@ def test_however_a_call_is_cut_its_fragments_fold_to_the_same(names: list[str], 
         cut = data.draw(st.integers(0, len(text)))
         wire.append(Delta(tool_calls=[ToolCallDelta(index, f"id{index}", name, text[:cut])]))
         wire.append(Delta(tool_calls=[ToolCallDelta(index, None, None, text[cut:])]))
-    made = fold([*wire, End()], "acme", "m").tool_calls
-    assert made == [ToolCallPart(f"id{i}", name, {"name": str(i)}) for i, name in enumerate(names)]
+    tool_calls = fold([*wire, End()], "acme", "m").tool_calls
+    assert tool_calls == [ToolCallPart(f"id{i}", name, {"name": str(i)}) for i, name in enumerate(names)]
 
 
 def test_interleaved_fragments_belong_to_their_index() -> None:

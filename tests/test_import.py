@@ -36,25 +36,25 @@ def modules_after(code: str) -> list[str]:
 
 
 def test_importing_tako_imports_next_to_nothing() -> None:
-    found = modules_after("import tako")
-    assert [name for name in found if name.partition(".")[0] in HEAVY] == []
-    assert [name for name in found if name.startswith("tako_")] == []
-    assert len(found) < 0.5 * len(modules_after("import msgspec, pluggy"))
+    imported = modules_after("import tako")
+    assert [name for name in imported if name.partition(".")[0] in HEAVY] == []
+    assert [name for name in imported if name.startswith("tako_")] == []
+    assert len(imported) < 0.5 * len(modules_after("import msgspec, pluggy"))
 
 
 def test_all_names_together_import_nothing_heavy() -> None:
-    found = modules_after("import tako\nfor name in tako.__all__: getattr(tako, name)")
-    assert [name for name in found if name.partition(".")[0] in HEAVY and not name.startswith("anyio")] == []
+    imported = modules_after("import tako\nfor name in tako.__all__: getattr(tako, name)")
+    assert [name for name in imported if name.partition(".")[0] in HEAVY and not name.startswith("anyio")] == []
 
 
 def test_a_provider_that_is_made_but_not_used_imports_no_transport() -> None:
     code = (
         "import tako\ntako.providers.OpenAI('m', api_key='k')\ntako.get_provider('openai:m', api_key='k').capabilities"
     )
-    found = modules_after(code)
+    imported = modules_after(code)
     assert [
         name
-        for name in found
+        for name in imported
         if name.partition(".")[0] in {"httpx", "httpcore", "boto3", "google", "rich", "click", "typer", "stamina"}
     ] == []
 

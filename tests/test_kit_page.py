@@ -39,20 +39,20 @@ def public() -> dict[str, list[str]]:
 
 def used(code: str) -> set[tuple[str, str]]:
     """What a plugin's code, or a page's, imports of the kit."""
-    found = re.findall(r"^from (tako\.kit[\w.]*) import (?:\(([^)]*)\)|([^\n(]*))", code, re.MULTILINE)
+    imports = re.findall(r"^from (tako\.kit[\w.]*) import (?:\(([^)]*)\)|([^\n(]*))", code, re.MULTILINE)
     return {
         (module, name)
-        for module, several, line in found
+        for module, several, line in imports
         for name in re.findall(r"\w+", re.sub("#.*", "", several or line))
     }
 
 
 @pytest.mark.parametrize(("module", "names"), public().items())
 def test_what_is_public_is_there_and_says_what_it_is(module: str, names: list[str]) -> None:
-    found = import_module(module)
+    imported = import_module(module)
     for name in names:
-        assert hasattr(found, name), f"{module}.{name}"
-        value = getattr(found, name)
+        assert hasattr(imported, name), f"{module}.{name}"
+        value = getattr(imported, name)
         if inspect.isclass(value) or inspect.isfunction(value):
             assert value.__doc__, f"{module}.{name} has no docstring"
 

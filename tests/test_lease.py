@@ -17,7 +17,7 @@ class Source:
 
     def __init__(self):
         self.now = 0.0
-        self.asked = 0
+        self.fetches = 0
         self.failure = None
         self.only = None
         self.began, self.gate = threading.Event(), threading.Event()
@@ -25,12 +25,12 @@ class Source:
         self.lease = Lease(self.fetch, self.stage, name=NAME, clock=lambda: self.now)
 
     def fetch(self, old):
-        self.asked += 1
+        self.fetches += 1
         self.began.set()
         assert self.gate.wait(HANG)
         if self.failure is not None:
             raise self.failure
-        return self.only or Value(self.asked, self.now)
+        return self.only or Value(self.fetches, self.now)
 
     def stage(self, value):
         age = self.now - value.since
@@ -74,7 +74,7 @@ def scenario(test):
 async def test_a_hundred_cold_callers_fetch_once(source):
     assert await source.hundred() == {1}
     assert await source.hundred() == {1}
-    assert source.asked == 1
+    assert source.fetches == 1
 
 
 @scenario
@@ -82,7 +82,7 @@ async def test_what_has_ended_is_replaced_once_for_all_who_wait(source):
     await source.lease.get()
     source.now = 100.0
     assert await source.hundred() == {2}
-    assert source.asked == 2
+    assert source.fetches == 2
 
 
 @scenario
@@ -95,7 +95,7 @@ async def test_near_its_end_it_is_replaced_while_calls_go_on(source):
     source.gate.set()
     await source.landed()
     assert (await source.lease.get()).number == 2
-    assert source.asked == 2
+    assert source.fetches == 2
 
 
 @pytest.mark.parametrize("failure", [TransportError("down"), AuthenticationError("gone")])
@@ -106,11 +106,11 @@ def test_an_early_fetch_that_fails_harms_nobody_and_is_tried_again_after_a_while
         for _ in range(3):
             assert await source.hundred() == {1}
             await source.landed()
-        assert source.asked == 2
+        assert source.fetches == 2
         source.now += RETRY_INTERVAL
         await source.lease.get()
         await source.landed()
-        assert source.asked == 3
+        assert source.fetches == 3
 
     asyncio.run(main())
 
@@ -121,7 +121,7 @@ async def test_a_refusal_answers_all_who_come_within_a_second(source):
     assert await source.hundred() == {AuthenticationError}
     source.now += REFUSAL_LIFETIME - 0.1
     assert await source.hundred() == {AuthenticationError}
-    assert source.asked == 1
+    assert source.fetches == 1
     source.now += 0.1
     source.failure = None
     assert await source.hundred() == {2}
@@ -139,14 +139,14 @@ async def test_a_source_that_is_out_of_reach_is_asked_again_at_once(source):
 async def test_a_refused_value_is_replaced_once_however_late_the_refusals_come(source):
     refused = await source.lease.get()
     assert {(await source.lease.replace(refused)).number for _ in range(100)} == {2}
-    assert source.asked == 2
+    assert source.fetches == 2
 
 
 @scenario
 async def test_where_there_is_no_other_value_the_source_is_not_asked_again_at_once(source):
     source.only = await source.lease.get()
     assert {await source.lease.replace(source.only) for _ in range(100)} == {source.only}
-    assert source.asked == 2
+    assert source.fetches == 2
     source.now += REFUSAL_LIFETIME
     source.only = None
     assert (await source.lease.replace(source.lease.held)).number == 3

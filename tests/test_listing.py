@@ -46,7 +46,7 @@ MAKERS: dict[str, Callable[[str], Provider]] = {
 }
 
 
-def made(vendor: str, url: str) -> Provider:
+def vendor_provider(vendor: str, url: str) -> Provider:
     return MAKERS[vendor](url)
 
 
@@ -98,15 +98,15 @@ LISTS: dict[str, tuple[str, Any, ModelInfo]] = {
 def test_the_models_of_a_vendor_are_listed(vendor: str) -> None:
     path, body, expected = LISTS[vendor]
     with serve(reply(json=body)) as server:
-        (found,) = made(vendor, server.url).blocking.list_models()
+        (model,) = vendor_provider(vendor, server.url).blocking.list_models()
     entry = next(iter(body.values()))[0]
-    assert found == ModelInfo(*[getattr(expected, name) for name in ModelInfo.__struct_fields__[:-1]], entry)
+    assert model == ModelInfo(*[getattr(expected, name) for name in ModelInfo.__struct_fields__[:-1]], entry)
     assert (server.requests[0].method, server.requests[0].path) == ("GET", path)
     assert server.requests[0].body == b""
 
 
 @pytest.mark.parametrize(
-    ("vendor", "pages", "asked"),
+    ("vendor", "pages", "parameters"),
     [
         (
             "anthropic",
@@ -125,10 +125,10 @@ def test_the_models_of_a_vendor_are_listed(vendor: str) -> None:
         ),
     ],
 )
-def test_every_page_of_a_list_is_read(vendor: str, pages: list[Any], asked: tuple[str, str]) -> None:
+def test_every_page_of_a_list_is_read(vendor: str, pages: list[Any], parameters: tuple[str, str]) -> None:
     with serve(*[reply(json=page) for page in pages]) as server:
-        assert [model.id for model in made(vendor, server.url).blocking.list_models()] == ["a", "b"]
-    assert server.requests[1].query[asked[0]] == asked[1]
+        assert [model.id for model in vendor_provider(vendor, server.url).blocking.list_models()] == ["a", "b"]
+    assert server.requests[1].query[parameters[0]] == parameters[1]
 
 
 REQUEST = ChatRequest(
@@ -154,7 +154,7 @@ COUNTS: dict[str, tuple[str, str, set[str]]] = {
 def test_the_vendor_counts_the_tokens_of_a_request(vendor: str) -> None:
     path, field, sent = COUNTS[vendor]
     with serve(reply(json={field: 42})) as server:
-        counted = made(vendor, server.url).blocking.count_tokens(REQUEST)
+        counted = vendor_provider(vendor, server.url).blocking.count_tokens(REQUEST)
     assert counted == TokenCount(42, {field: 42})
     assert server.requests[0].path.replace("%3A", ":") == path
     assert {*server.requests[0].json} == sent
@@ -172,7 +172,7 @@ def test_no_vendor_counts_what_a_plugin_hides(vendor: str, blocking: bool, regis
 
     register(redact, required=True)
     with serve(reply(json={COUNTS[vendor][1]: 42})) as server:
-        provider = made(vendor, server.url)
+        provider = vendor_provider(vendor, server.url)
         counted = provider.blocking.count_tokens(REQUEST) if blocking else asyncio.run(provider.count_tokens(REQUEST))
     assert counted.input_tokens == 42
     assert b"[hidden]" in server.requests[0].body
@@ -189,14 +189,16 @@ def test_every_vendor_counts_what_a_translator_makes_of_the_parts(vendor: str, r
 
     register(Initials())
     with serve(reply(json={COUNTS[vendor][1]: 42})) as server:
-        made(vendor, server.url).blocking.count_tokens("Hello")
+        vendor_provider(vendor, server.url).blocking.count_tokens("Hello")
     assert b"H." in server.requests[0].body
     assert b"Hello" not in server.requests[0].body
 
 
 def test_keywords_count_as_they_do_for_chat() -> None:
     with serve(reply(json={"input_tokens": 3})) as server:
-        made("anthropic", server.url).blocking.count_tokens("Hi", system="Be brief.", headers={"x-team": "a"})
+        vendor_provider("anthropic", server.url).blocking.count_tokens(
+            "Hi", system="Be brief.", headers={"x-team": "a"}
+        )
     assert server.requests[0].json["system"] == "Be brief."
     assert server.requests[0].headers["x-team"] == "a"
 
@@ -204,10 +206,10 @@ def test_keywords_count_as_they_do_for_chat() -> None:
 def test_a_vendor_without_says_so_in_one_line() -> None:
     with serve(reply()) as server:
         for ask in (
-            made("mistral", server.url).blocking.count_tokens,
+            vendor_provider("mistral", server.url).blocking.count_tokens,
             tako.providers.OpenAI("gpt-4.1", api_key="k", base_url=server.url, api="chat").blocking.count_tokens,
-            made("ollama", server.url).blocking.count_tokens,
-            made("azure", server.url).blocking.count_tokens,
+            vendor_provider("ollama", server.url).blocking.count_tokens,
+            vendor_provider("azure", server.url).blocking.count_tokens,
         ):
             with pytest.raises(UnsupportedError, match=r"^\S+ can't count tokens: \S+ has nothing that counts them$"):
                 ask("Hi")
@@ -229,7 +231,7 @@ def test_a_refusal_is_the_error_that_it_is_elsewhere_and_hides_the_key() -> None
 
 def test_a_reply_without_a_count_is_no_count_of_zero() -> None:
     with serve(reply(json={"tokens": 1})) as server, pytest.raises(ResponseError, match="has no input_tokens"):
-        made("anthropic", server.url).blocking.count_tokens("Hi")
+        vendor_provider("anthropic", server.url).blocking.count_tokens("Hi")
 
 
 def test_a_third_party_adds_both(vendor: Any) -> None:

@@ -65,9 +65,9 @@ OK = {"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}
 
 def retired_in(text: str, ahead: timedelta = timedelta(days=90)) -> list[str]:
     """List the models that a text names and that are turned off soon after their table was looked up."""
-    words = {word.rpartition(":")[2] if not word.partition(":")[2].isdigit() else word for word in MODEL.findall(text)}
-    found = [(word, row.retires, table.life.date) for word in words for table in TABLES if (row := table.row(word))]
-    return sorted({word for word, day, seen in found if day is not None and seen is not None and day - seen <= ahead})
+    names = {name.rpartition(":")[2] if not name.partition(":")[2].isdigit() else name for name in MODEL.findall(text)}
+    rows = [(name, row.retires, table.life.date) for name in names for table in TABLES if (row := table.row(name))]
+    return sorted({name for name, day, seen in rows if day is not None and seen is not None and day - seen <= ahead})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -117,7 +117,7 @@ def test_every_day_has_a_source_and_replacements_are_known_to_live(table: ModelT
         assert table.find(row.id).origins["retires"].endswith(f"({table.life.date}, {table.life.source})")
 
 
-def asked(known: Capabilities, *, strict: bool = False, model: str | None = None) -> list[Any]:
+def request_for(known: Capabilities, *, strict: bool = False, model: str | None = None) -> list[Any]:
     with serve(reply(json=OK)) as server:
         provider = providers.OpenAI("m", api_key="k", base_url=server.url, api="chat", capabilities=known)
         request = ChatRequest([Message.user("hi")], strict=strict, model=model)
@@ -125,17 +125,17 @@ def asked(known: Capabilities, *, strict: bool = False, model: str | None = None
 
 
 def test_a_model_that_is_turned_off_soon_is_noted() -> None:
-    for days, word in ((-1, "was retired"), (0, "retires"), (NOTICE_PERIOD.days, "retires")):
+    for days, verb in ((-1, "was retired"), (0, "retires"), (NOTICE_PERIOD.days, "retires")):
         day = TODAY + timedelta(days=days)
-        notices = asked(Capabilities(retires=day, replacement="m-2"), strict=True)
+        notices = request_for(Capabilities(retires=day, replacement="m-2"), strict=True)
         assert [notice.code for notice in notices] == ["model_retires"]
-        assert f"openai:m {word} on {day}; use m-2" in notices[0].message
+        assert f"openai:m {verb} on {day}; use m-2" in notices[0].message
 
 
 def test_a_model_that_lives_on_is_not_noted() -> None:
-    assert asked(Capabilities(retires=TODAY + NOTICE_PERIOD + timedelta(days=1))) == []
-    assert asked(Capabilities()) == []
-    assert asked(Capabilities(retires=TODAY), model="another") == []
+    assert request_for(Capabilities(retires=TODAY + NOTICE_PERIOD + timedelta(days=1))) == []
+    assert request_for(Capabilities()) == []
+    assert request_for(Capabilities(retires=TODAY), model="another") == []
 
 
 def old_and_new() -> tuple[str, str]:
@@ -160,11 +160,11 @@ def test_another_address_is_not_the_vendor_s(name: str, at: Callable[..., Provid
 
 
 def test_a_server_says_it_of_its_models() -> None:
-    said = {"id": "m", "shutdown_date": "2027-01-14"}
-    assert capabilities_in({"data": [said]}, "m")["retires"] == date(2027, 1, 14)
+    listed = {"id": "m", "shutdown_date": "2027-01-14"}
+    assert capabilities_in({"data": [listed]}, "m")["retires"] == date(2027, 1, 14)
     mistral = {"id": "m", "deprecation": "2027-02-28T12:00:00Z", "deprecation_replacement_model": "m-2"}
-    found = capabilities_in({"data": [mistral]}, "m")
-    assert (found["retires"], found["replacement"]) == (date(2027, 2, 28), "m-2")
+    capabilities = capabilities_in({"data": [mistral]}, "m")
+    assert (capabilities["retires"], capabilities["replacement"]) == (date(2027, 2, 28), "m-2")
     for odd in (None, "soon", 5, ""):
         assert "retires" not in capabilities_in(
             {"data": [{"id": "m", "shutdown_date": odd, "expiration_date": odd}]}, "m"

@@ -19,7 +19,7 @@ from tako.testing.waiting import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WHOLE = {"choices": [{"message": {"content": "Bonjour sk-secret-1"}, "finish_reason": "stop"}], "usage": {}}
+COMPLETION = {"choices": [{"message": {"content": "Bonjour sk-secret-1"}, "finish_reason": "stop"}], "usage": {}}
 CHUNKS = sse(
     {"choices": [{"delta": {"content": "Bon"}}]}, {"choices": [{"delta": {"content": "jour"}, "finish_reason": "stop"}]}
 )
@@ -29,7 +29,7 @@ def ask(provider: Any, request: ChatRequest, *, streamed: bool) -> Any:
     return provider.blocking.stream(request).response() if streamed else provider.blocking.chat(request)
 
 
-def asked(**fields: Any) -> ChatRequest:
+def request_with(**fields: Any) -> ChatRequest:
     image = ContentPart.image("image/png", "iVBORw0KGgo" + "A" * 5000)
     return ChatRequest([Message.user([ContentPart.text("Say hello"), image])], **fields)
 
@@ -47,9 +47,9 @@ def test_requests_and_replies_are_logged_without_keys(streamed: bool, log: Calla
         "context": {"user": "sk-secret-3"},
         "extra": {"api_key": "sk-secret-4"},
     }
-    with serve(reply(CHUNKS) if streamed else reply(json=WHOLE)) as server:
+    with serve(reply(CHUNKS) if streamed else reply(json=COMPLETION)) as server:
         provider = OpenAI("m", api_key="sk-secret-1", base_url=server.url, label="cheap")
-        assert "Bonjour" in ask(provider, asked(temperature=0.5, **secrets), streamed=streamed).text
+        assert "Bonjour" in ask(provider, request_with(temperature=0.5, **secrets), streamed=streamed).text
         provider.blocking.close()
     request, answer = log()
     way = "stream" if streamed else "chat"

@@ -130,8 +130,8 @@ def test_composing_the_line_imports_no_vendor() -> None:
 def test_the_name_that_is_unknown_within_another_provider_is_the_one_that_is_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    told = "fallback: no provider 'olama' is installed"
-    with pytest.raises(PluginError, match=told):
+    message = "fallback: no provider 'olama' is installed"
+    with pytest.raises(PluginError, match=message):
         tako.get_provider("fallback:olama:qwen3")
     assert main(["chat", "-m", "fallback:olama:qwen3", "hi"]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

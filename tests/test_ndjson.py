@@ -73,11 +73,11 @@ def cut_bodies(draw):
 @pytest.mark.parametrize("case", CASES)
 def test_each_rule_holds_for_a_body_in_one_piece_in_two_and_in_single_bytes(case):
     body, lines = CASES[case]
-    whole = decode([body])
-    assert whole[0] == lines
-    assert decode([b"", *(piece for byte in bytewise(body) for piece in (byte, b""))]) == whole
+    at_once = decode([body])
+    assert at_once[0] == lines
+    assert decode([b"", *(piece for byte in bytewise(body) for piece in (byte, b""))]) == at_once
     for at in range(len(body)):
-        assert decode([body[:at], body[at:]]) == whole
+        assert decode([body[:at], body[at:]]) == at_once
 
 
 @given(cut_bodies())

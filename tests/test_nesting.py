@@ -139,9 +139,9 @@ def test_a_value_of_as_many_levels_as_may_be_goes_out(name: str, door: str, send
 @pytest.mark.parametrize("name", VENDORS)
 def test_arguments_and_results_that_are_text_go_out_however_deep_they_nest(name: str, send: Any) -> None:
     for depth in DEPTHS:
-        for made in (text(depth), text(depth)[:-3]):
-            received = send(name, ChatRequest(turn(made, made), tools=[Tool("f")]))
-            assert received.body.decode().replace("\\", "").count(made) == 2
+        for arguments in (text(depth), text(depth)[:-3]):
+            received = send(name, ChatRequest(turn(arguments, arguments), tools=[Tool("f")]))
+            assert received.body.decode().replace("\\", "").count(arguments) == 2
 
 
 def test_parts_within_parts_within_parts_are_refused_too() -> None:
@@ -151,18 +151,20 @@ def test_parts_within_parts_within_parts_are_refused_too() -> None:
         assert "content[0].result" in str(error)
 
 
-def whole(name: str, args: str) -> tuple[str, Reply]:
+def completion_with_call(name: str, args: str) -> tuple[str, Reply]:
     """A call with these arguments, as the vendor writes it: whole, and streamed."""
-    told = json.dumps(args)
+    arguments = json.dumps(args)
     if name in ("openai", "azure-openai", "mistral"):
-        call = f'{{"index": 0, "id": "call_1", "type": "function", "function": {{"name": "f", "arguments": {told}}}}}'
+        call = (
+            f'{{"index": 0, "id": "call_1", "type": "function", "function": {{"name": "f", "arguments": {arguments}}}}}'
+        )
         choice = f'{{"%s": {{"role": "assistant", "tool_calls": [{call}]}}, "finish_reason": "tool_calls"}}'
         body = f'{{"choices": [{choice}]}}'
         return body % "message", reply(sse(f"data: {body % 'delta'}\n\n".encode()))
     if name == "anthropic":
         block = '{"type": "tool_use", "id": "call_1", "name": "f", "input": %s}'
         head = '{"type": "message", "role": "assistant", "stop_reason": "tool_use", "usage": {}, "content": [%s]}'
-        delta = f'{{"type": "input_json_delta", "partial_json": {told}}}'
+        delta = f'{{"type": "input_json_delta", "partial_json": {arguments}}}'
         frames = {
             "message_start": f'"message": {head % ""}',
             "content_block_start": f'"index": 0, "content_block": {block % "{}"}',
@@ -201,7 +203,7 @@ def whole(name: str, args: str) -> tuple[str, Reply]:
 def test_arguments_of_a_reply_are_read_or_kept_as_text_or_refused_and_the_conversation_goes_on(
     name: str, streamed: bool, depth: int, at: At, send: Any
 ) -> None:
-    body, stream = whole(name, text(depth))
+    body, stream = completion_with_call(name, text(depth))
     request = ChatRequest([Message.user("x")], tools=[Tool("f")])
     with serve(stream if streamed else reply(body)) as server:
         response = outcome(partial(ask, at(name, server.url, max_retries=0), request, streamed))
@@ -241,24 +243,24 @@ def test_a_reply_that_nests_without_end_anywhere_is_an_answer_or_an_error(name: 
 def test_what_a_callable_answers_may_not_nest_without_end(depth: int) -> None:
     value = nested(depth)
     calls = {"text": "x", "tool_calls": [{"name": "f", "args": value}]}
-    made = ChatResponse(Message.assistant([ToolCallPart("c", "f", value)]))
-    for answer in (calls, {"text": value}, {"text": "x", "input_tokens": value}, made, value):
-        provider = PythonProvider("p", partial(_given, answer))
+    response = ChatResponse(Message.assistant([ToolCallPart("c", "f", value)]))
+    for answer in (calls, {"text": value}, {"text": "x", "input_tokens": value}, response, value):
+        provider = PythonProvider("p", partial(answer_with, answer))
         for streamed in WAYS:
             assert isinstance(outcome(partial(ask, provider, "x", streamed)), ResponseError)
     for chunk in ({"text": value}, {"kind": "end", "raw": value}, {"kind": value}, value):
-        provider = PythonProvider("p", str, stream=partial(_given, [chunk]))
+        provider = PythonProvider("p", str, stream=partial(answer_with, [chunk]))
         assert isinstance(outcome(partial(ask, provider, "x", streamed=True)), ResponseError)
 
 
-def _given(answer: Any, request: ChatRequest) -> Any:
+def answer_with(answer: Any, request: ChatRequest) -> Any:
     return answer
 
 
 def test_a_plan_that_nests_without_end_is_no_plan() -> None:
     for depth in DEPTHS:
         for plan in (f'{{"workers": {text(depth)}}}', text(depth), "[" * depth):
-            lead = PythonProvider("lead", partial(_given, plan))
+            lead = PythonProvider("lead", partial(answer_with, plan))
             assert isinstance(outcome(partial(asyncio.run, Conductor({"a": lead}, lead).run("x"))), ResponseError)
 
 

@@ -56,8 +56,8 @@ def filled(content: str, depth: int) -> str:
         "{dotted}": ".".join(["a"] * depth),
         "{object}": text(depth),
     }
-    for form, made in forms.items():
-        content = content.replace(form, made)
+    for form, value in forms.items():
+        content = content.replace(form, value)
     return content
 
 
@@ -76,9 +76,9 @@ def test_a_configuration(kind: str, depth: int, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     file = tmp_path / "tako.toml"
     file.write_text(filled(CONFIGURATIONS[kind], depth))
-    told = problem(lambda: load_config(file).provider("x"))
-    assert str(file) in told or (kind == "generic" and depth < DEPTHS[1])
-    assert len(told) < 2000
+    message = problem(lambda: load_config(file).provider("x"))
+    assert str(file) in message or (kind == "generic" and depth < DEPTHS[1])
+    assert len(message) < 2000
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
@@ -86,9 +86,9 @@ def test_a_configuration(kind: str, depth: int, tmp_path: Path, monkeypatch: pyt
 def test_an_endpoint_s_file(name: str, depth: int, tmp_path: Path) -> None:
     file = tmp_path / name
     file.write_text(filled(ENDPOINTS[name], depth))
-    told = problem(partial(HttpGeneric.from_file, file))
-    assert str(file) in told
-    assert len(told) < 500
+    message = problem(partial(HttpGeneric.from_file, file))
+    assert str(file) in message
+    assert len(message) < 500
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
@@ -111,9 +111,9 @@ def test_options_and_files_of_the_command(
         ["map", *rows, "--option", f"headers={text(depth)}"],
     ):
         code = main(arguments)
-        told = capsys.readouterr()
-        assert code in (0, 1, 2), (arguments[:2], told.err[:300])
-        assert "a bug" not in told.err
+        output = capsys.readouterr()
+        assert code in (0, 1, 2), (arguments[:2], output.err[:300])
+        assert "a bug" not in output.err
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

@@ -28,7 +28,7 @@ CALL = {"name": "weather", "arguments": '{"city":"Rome"}'}
 
 
 def provider(name: str, url: str) -> Provider:
-    made: dict[str, Any] = {
+    makers: dict[str, Any] = {
         "openai": lambda: OpenAI("m", api_key="k", base_url=url),
         "azure": lambda: AzureOpenAI("m", api_key="k", endpoint=url, api="chat"),
         "mistral": lambda: Mistral("m", api_key="k", base_url=url),
@@ -40,8 +40,8 @@ def provider(name: str, url: str) -> Provider:
             "g", "m", url, TEMPLATE, "/choices/0/message/content", stream_config={"kind": "openai_sse"}
         ),
     }
-    found: Provider = made[name]()
-    return found
+    vendor_provider: Provider = makers[name]()
+    return vendor_provider
 
 
 def ask(name: str, script: Reply, *, stream: bool) -> ChatResponse:
@@ -50,8 +50,8 @@ def ask(name: str, script: Reply, *, stream: bool) -> ChatResponse:
         return face.stream("Hi", timeout=9).response() if stream else face.chat("Hi")
 
 
-def events(*found: Any) -> Reply:
-    return reply(b"".join(one if isinstance(one, bytes) else _event(one) for one in found), headers=EVENTS)
+def events(*events_data: Any) -> Reply:
+    return reply(b"".join(one if isinstance(one, bytes) else _event(one) for one in events_data), headers=EVENTS)
 
 
 def _event(event: Event) -> bytes:
@@ -63,7 +63,7 @@ def delta(finish: str | None = None, index: int = 0, **fields: Any) -> Event:
     return {"choices": [{"index": index, "delta": fields, "finish_reason": finish}]}
 
 
-def told(response: ChatResponse) -> list[tuple[str, Any]]:
+def summary(response: ChatResponse) -> list[tuple[str, Any]]:
     return [(call.name, call.args) for call in response.tool_calls]
 
 
@@ -87,32 +87,32 @@ STARTED: dict[str, tuple[Event, ...]] = {
 
 @pytest.mark.parametrize("name", [*STARTED, "ollama"])
 def test_an_object_that_complains_is_an_error_with_its_words(name: str) -> None:
-    for found in COMPLAINTS:
+    for body in COMPLAINTS:
         with pytest.raises(errors.ProviderError, match="no capacity"):
-            ask(name, reply(json=found), stream=False)
+            ask(name, reply(json=body), stream=False)
 
 
 @pytest.mark.parametrize("name", STARTED)
 def test_an_event_that_complains_is_an_error_though_the_stream_goes_on_as_if_all_were_well(name: str) -> None:
-    for found in COMPLAINTS:
+    for event in COMPLAINTS:
         with pytest.raises(errors.ProviderError, match="no capacity"):
-            ask(name, events(*STARTED[name], found, b"data: [DONE]\n\n"), stream=True)
+            ask(name, events(*STARTED[name], event, b"data: [DONE]\n\n"), stream=True)
 
 
 def test_a_line_that_complains_is_an_error_though_the_last_line_is_done() -> None:
     line = {"model": "m", "message": {"role": "assistant", "content": "Once"}, "done": False}
-    for found in (
+    for error_line in (
         b'{"detail": "no capacity"}\n',
         b'error: {"message": "no capacity"}\n',
         b'{"message":"no capacity"}\n',
     ):
-        body = msgspec.json.encode(line) + b"\n" + found + msgspec.json.encode({**line, "done": True}) + b"\n"
+        body = msgspec.json.encode(line) + b"\n" + error_line + msgspec.json.encode({**line, "done": True}) + b"\n"
         with pytest.raises(errors.ProviderError, match="no capacity"):
             ask("ollama", reply(body), stream=True)
 
 
 @pytest.mark.parametrize(
-    "found",
+    "progress",
     [
         {"type": "ping"},
         {"status": "processing", "message": "you are third in the queue"},
@@ -125,8 +125,8 @@ def test_a_line_that_complains_is_an_error_though_the_last_line_is_done() -> Non
         5,
     ],
 )
-def test_what_tells_how_far_a_server_has_come_is_no_complaint(found: Any) -> None:
-    assert complaint(found) is None
+def test_what_tells_how_far_a_server_has_come_is_no_complaint(progress: Any) -> None:
+    assert complaint(progress) is None
 
 
 # Shapes ------------------------------------------------------------------------------------------------------------
@@ -145,29 +145,29 @@ def test_what_tells_how_far_a_server_has_come_is_no_complaint(found: Any) -> Non
 )
 @pytest.mark.parametrize("name", ["openai", "mistral"])
 def test_a_choice_is_read_where_its_plain_what_it_means(name: str, choice: Event) -> None:
-    whole = ask(name, reply(json={"choices": [choice]}), stream=False)
+    chat_response = ask(name, reply(json={"choices": [choice]}), stream=False)
     streamed = ask(name, reply(sse({"choices": [choice]})), stream=True)
-    for response in (whole, streamed):
+    for response in (chat_response, streamed):
         assert (response.text, response.finish_reason, response.tool_calls) == ("hi", FinishReason.STOP, [])
 
 
 def test_a_call_without_its_function_around_it_keeps_its_name_and_arguments() -> None:
     flat = {"id": "c1", **CALL}
-    whole = ask("openai", reply(json={"choices": [{"message": {"tool_calls": [flat]}}]}), stream=False)
+    response = ask("openai", reply(json={"choices": [{"message": {"tool_calls": [flat]}}]}), stream=False)
     streamed = ask("openai", reply(sse(delta(tool_calls=[{"index": 0, **flat}]), delta("tool_calls"))), stream=True)
-    assert told(whole) == told(streamed) == [("weather", {"city": "Rome"})]
+    assert summary(response) == summary(streamed) == [("weather", {"city": "Rome"})]
 
 
 def test_numbers_are_ids_on_every_wire() -> None:
     gemini = {"functionCall": {"id": 7, "name": "weather", "args": {}}}
-    whole: list[tuple[str, Event]] = [
+    replies: list[tuple[str, Event]] = [
         ("openai", {"choices": [{"message": {"tool_calls": [{"id": 7.0, "function": CALL}]}}]}),
         ("responses", {"status": "completed", "output": [{"type": "function_call", "call_id": 7, **CALL}]}),
         ("anthropic", {"content": [{"type": "tool_use", "id": 7, "name": "weather", "input": {}}]}),
         ("gemini", {"candidates": [{"content": {"parts": [gemini]}, "finishReason": "STOP"}]}),
         ("ollama", {"message": {"tool_calls": [{"id": 7, "function": CALL}]}, "done": True}),
     ]
-    for name, body in whole:
+    for name, body in replies:
         assert [call.id for call in ask(name, reply(json=body), stream=False).tool_calls] == ["7"], name
     item = {"type": "function_call", "id": 3, "call_id": 7, **CALL}
     done = {"type": "response.completed", "response": {"status": "completed", "output": [item]}}
@@ -175,10 +175,10 @@ def test_numbers_are_ids_on_every_wire() -> None:
     streamed: list[tuple[str, list[Event]]] = [
         ("responses", [done]),
         ("anthropic", [start, {"type": "message_stop"}]),
-        ("gemini", [whole[3][1]]),
+        ("gemini", [replies[3][1]]),
     ]
-    for name, found in streamed:
-        assert [call.id for call in ask(name, events(*found), stream=True).tool_calls] == ["7"], name
+    for name, events_data in streamed:
+        assert [call.id for call in ask(name, events(*events_data), stream=True).tool_calls] == ["7"], name
 
 
 def test_arguments_that_are_json_text_where_an_object_belongs_are_parsed() -> None:
@@ -186,9 +186,9 @@ def test_arguments_that_are_json_text_where_an_object_belongs_are_parsed() -> No
     block = {"type": "tool_use", "id": "t", "name": "weather", "input": text}
     part = {"functionCall": {"name": "weather", "args": text}}
     candidate = {"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}]}
-    assert told(ask("anthropic", reply(json={"content": [block]}), stream=False)) == [("weather", {"city": "Rome"})]
-    assert told(ask("gemini", reply(json=candidate), stream=False)) == [("weather", {"city": "Rome"})]
-    assert told(ask("gemini", events(candidate), stream=True)) == [("weather", {"city": "Rome"})]
+    assert summary(ask("anthropic", reply(json={"content": [block]}), stream=False)) == [("weather", {"city": "Rome"})]
+    assert summary(ask("gemini", reply(json=candidate), stream=False)) == [("weather", {"city": "Rome"})]
+    assert summary(ask("gemini", events(candidate), stream=True)) == [("weather", {"city": "Rome"})]
 
 
 # One answer in several places --------------------------------------------------------------------------------------
@@ -198,15 +198,19 @@ def test_arguments_that_are_json_text_where_an_object_belongs_are_parsed() -> No
 def test_an_answer_that_is_spread_over_choices_is_put_together(places: tuple[int, int]) -> None:
     calls = [{"index": 0, "id": "c1", "type": "function", "function": CALL}]
     text, called = [{"content": "Let me see."}, {"content": None, "tool_calls": calls}]
-    whole = [{"index": places[0], "message": text}, {"index": places[1], "message": called}]
+    choices = [{"index": places[0], "message": text}, {"index": places[1], "message": called}]
     together = [{"index": places[0], "delta": text}, {"index": places[1], "delta": called}]
     end = {"choices": [{"index": places[1], "delta": {}, "finish_reason": "tool_calls"}]}
     for response in (
-        ask("openai", reply(json={"choices": [*whole[:1], {**whole[1], "finish_reason": "tool_calls"}]}), stream=False),
+        ask(
+            "openai",
+            reply(json={"choices": [*choices[:1], {**choices[1], "finish_reason": "tool_calls"}]}),
+            stream=False,
+        ),
         ask("openai", reply(sse({"choices": together}, end)), stream=True),
         ask("openai", reply(sse({"choices": together[:1]}, {"choices": together[1:]}, end)), stream=True),
     ):
-        assert (response.text, told(response)) == ("Let me see.", [("weather", {"city": "Rome"})])
+        assert (response.text, summary(response)) == ("Let me see.", [("weather", {"city": "Rome"})])
         assert (response.finish_reason, response.notices) == (FinishReason.TOOL_CALLS, [])
 
 
@@ -217,7 +221,7 @@ def test_a_message_at_the_end_of_a_stream_does_not_say_again_what_came_in_pieces
     response = ask(
         "openai", reply(sse(delta(content="Hel"), delta(content="lo"), delta(tool_calls=calls), last)), stream=True
     )
-    assert (response.text, told(response)) == ("Hello", [("weather", {"city": "Rome"})])
+    assert (response.text, summary(response)) == ("Hello", [("weather", {"city": "Rome"})])
     rest = ask(
         "openai", reply(sse(delta(content="Hel"), {"choices": [{"message": {"content": "Hello"}}]})), stream=True
     )
@@ -235,15 +239,19 @@ def test_a_message_at_the_end_of_a_stream_does_not_say_again_what_came_in_pieces
     ids=["whole again", "longer each time"],
 )
 def test_arguments_that_are_said_again_are_there_once(fragments: list[Event]) -> None:
-    said = [*fragments, {"index": 0, "id": "c1", **CALL}]
-    response = ask("openai", reply(sse(*[delta(tool_calls=[one]) for one in said], delta("tool_calls"))), stream=True)
-    assert told(response) == [("weather", {"city": "Rome"})]
+    repeated = [*fragments, {"index": 0, "id": "c1", **CALL}]
+    response = ask(
+        "openai", reply(sse(*[delta(tool_calls=[one]) for one in repeated], delta("tool_calls"))), stream=True
+    )
+    assert summary(response) == [("weather", {"city": "Rome"})]
 
 
 def test_an_object_in_another_one_is_no_repetition() -> None:
-    said = [{"index": 0, "id": "c1", "name": "nest", "arguments": text} for text in ('{"a":', '{"a":', "1}}")]
-    response = ask("openai", reply(sse(*[delta(tool_calls=[one]) for one in said], delta("tool_calls"))), stream=True)
-    assert told(response) == [("nest", {"a": {"a": 1}})]
+    fragments = [{"index": 0, "id": "c1", "name": "nest", "arguments": text} for text in ('{"a":', '{"a":', "1}}")]
+    response = ask(
+        "openai", reply(sse(*[delta(tool_calls=[one]) for one in fragments], delta("tool_calls"))), stream=True
+    )
+    assert summary(response) == [("nest", {"a": {"a": 1}})]
 
 
 # Lines and endings -------------------------------------------------------------------------------------------------
@@ -285,15 +293,15 @@ def test_the_reply_of_an_event_says_how_it_ended() -> None:
 def test_finish_words_of_other_wires_are_understood() -> None:
     text = [{"type": "text", "text": "Hi"}]
     assert ask("anthropic", reply(json={"content": text, "stop_reason": "stop"}), stream=False).finish_reason == "stop"
-    for word, reason in (
+    for finish_word, reason in (
         ("stop", "stop"),
         ("length", "length"),
         ("max_tokens", "length"),
         ("safety", "content_filter"),
     ):
-        candidate = {"content": {"parts": [{"text": "Hi"}]}, "finishReason": word}
-        assert ask("gemini", reply(json={"candidates": [candidate]}), stream=False).finish_reason == reason, word
-        assert ask("gemini", events({"candidates": [candidate]}), stream=True).finish_reason == reason, word
+        candidate = {"content": {"parts": [{"text": "Hi"}]}, "finishReason": finish_word}
+        assert ask("gemini", reply(json={"candidates": [candidate]}), stream=False).finish_reason == reason, finish_word
+        assert ask("gemini", events({"candidates": [candidate]}), stream=True).finish_reason == reason, finish_word
 
 
 # Nothing at all ----------------------------------------------------------------------------------------------------
@@ -321,8 +329,8 @@ EMPTY: dict[str, tuple[Event, tuple[Any, ...]]] = {
 
 @pytest.mark.parametrize("name", EMPTY)
 def test_a_reply_of_nothing_has_a_notice(name: str) -> None:
-    whole, streamed = EMPTY[name]
-    for response in (ask(name, reply(json=whole), stream=False), ask(name, events(*streamed), stream=True)):
+    chat_reply, streamed = EMPTY[name]
+    for response in (ask(name, reply(json=chat_reply), stream=False), ask(name, events(*streamed), stream=True)):
         assert not response.text
         assert {"empty_reply", "finish_missing"} & {notice.code for notice in response.notices}
 

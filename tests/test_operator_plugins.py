@@ -23,9 +23,9 @@ ALL = ("openai", "azure-openai", "anthropic", "mistral", "ollama", "bedrock", "v
 
 
 def avif() -> bytes:
-    made = BytesIO()
-    Image.new("RGB", (3, 2), "red").save(made, "AVIF")
-    return made.getvalue()
+    buffer = BytesIO()
+    Image.new("RGB", (3, 2), "red").save(buffer, "AVIF")
+    return buffer.getvalue()
 
 
 def plugin(name: str) -> Any:
@@ -61,8 +61,8 @@ def sent(provider: Provider, message: Message, how: str) -> list[Any]:
 
 def png_in(body: Any) -> Image.Image:
     """Find the one PNG of a body, wherever the vendor has it."""
-    (found,) = re.findall(r"iVBORw0KGgo[A-Za-z0-9+/=]*", str(body))
-    return Image.open(BytesIO(b64decode(found)))
+    (image,) = re.findall(r"iVBORw0KGgo[A-Za-z0-9+/=]*", str(body))
+    return Image.open(BytesIO(b64decode(image)))
 
 
 @pytest.mark.parametrize("how", ["async", "async stream", "blocking", "blocking stream"])

@@ -59,7 +59,7 @@ class Model:
     """A provider that repeats what it's asked, letter by letter in a stream, and keeps the requests that it got."""
 
     def __init__(self, label: str = "mine") -> None:
-        self.asked: list[ChatRequest] = []
+        self.requests: list[ChatRequest] = []
         self.failure: Exception | None = None
         self.stuck = False
         can = Capabilities(supports_streaming=True, usd_per_input_mtok=1.0, usd_per_output_mtok=1.0)
@@ -67,7 +67,7 @@ class Model:
         self.provider.max_retries = 0
 
     async def chat(self, request: ChatRequest) -> Any:
-        self.asked.append(request)
+        self.requests.append(request)
         if self.stuck:
             await asyncio.sleep(60)
         if self.failure is not None:
@@ -119,7 +119,7 @@ def test_redact(way: str, model: Model, use: Callable[..., Any]) -> None:
     result = Message.tool("call_1", [ContentPart.text(f"found {CARD}")])
     turns = [Message.user(f"{CARD} <b"), result, Message.user(f"Is {CARD} or 5500 0000 0000 0004 valid? < 5")]
     assert call(model.provider, way, ChatRequest(turns)).text == f"Is {CARD} or 5500 0000 0000 0004 valid? < 5"
-    [sent] = model.asked
+    [sent] = model.requests
     assert "4111" not in repr(sent)
     assert [message.text for message in sent.messages] == ["<card 1> <b", "", "Is <card 1> or <card 2> valid? < 5"]
 
@@ -127,10 +127,10 @@ def test_redact(way: str, model: Model, use: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("way", ["blocking chat", "blocking stream"])
 def test_redact_in_tool_calls_and_reasoning(way: str, use: Callable[..., Any]) -> None:
     use("redact")
-    asked: list[ChatRequest] = []
+    requests: list[ChatRequest] = []
 
     def chat(request: ChatRequest) -> tako.ChatResponse:
-        asked.append(request)
+        requests.append(request)
         parts = [
             ContentPart.reasoning("pay <card 1>"),
             ContentPart.tool_call("c", "pay", {"from": ["<card 1>"], "n": 2}),
@@ -138,7 +138,7 @@ def test_redact_in_tool_calls_and_reasoning(way: str, use: Callable[..., Any]) -
         return tako.ChatResponse(Message.assistant(parts))
 
     def stream(request: ChatRequest) -> Iterator[Delta]:
-        asked.append(request)
+        requests.append(request)
         yield from (Delta(reasoning=letter) for letter in "pay <card 1>")
         yield Delta(tool_calls=[ToolCallDelta(0, "c", "pay"), ToolCallDelta(1, "d", "log")])
         for letter in '{"from": ["<card 1>"], "n": 2}':
@@ -152,8 +152,8 @@ def test_redact_in_tool_calls_and_reasoning(way: str, use: Callable[..., Any]) -
     assert response.message.parts[0] == ContentPart.reasoning(f"pay {CARD}")
     assert response.tool_calls[0].args == {"from": [CARD], "n": 2}
     assert [one.args for one in response.tool_calls[1:]] == ([{"a": "<b"}] if way.endswith("stream") else [])
-    assert "4111" not in repr(asked)
-    assert asked[0].messages[2].parts[0] == ContentPart.tool_result("b", {"paid": ["<card 1>"]})
+    assert "4111" not in repr(requests)
+    assert requests[0].messages[2].parts[0] == ContentPart.tool_result("b", {"paid": ["<card 1>"]})
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -162,17 +162,17 @@ def test_fallback(way: str, model: Model, use: Callable[..., Any]) -> None:
     PLUGINS.install("other", type("Other", (), {"from_id": lambda model: other.provider}))  # type: ignore[arg-type]
     use("fallback", to="other:m")
     assert call(model.provider, way, request()).text == "hello"
-    assert not other.asked
+    assert not other.requests
     model.failure = ServerError("down")
     assert call(model.provider, way, request("again", model="small")).provider == "other"
-    assert [one.model for one in other.asked] == [None]
+    assert [one.model for one in other.requests] == [None]
     model.failure = TakoError("no fault of the network")
     with pytest.raises(TakoError, match="no fault"):
         call(model.provider, way, request())
     other.failure = model.failure = ServerError("all are down")
     with pytest.raises(ServerError, match="all are down"):
         call(model.provider, way, request())
-    assert len(other.asked) == 2
+    assert len(other.requests) == 2
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -184,7 +184,7 @@ def test_budget(way: str, model: Model, use: Callable[..., Any]) -> None:
     with pytest.raises(TakoError, match="acme has used up its budget of 100 tokens"):
         call(model.provider, way, request(context={"tenant": "acme"}))
     assert call(model.provider, way, request(context={"tenant": "emca"})).text == "hello"
-    assert len(model.asked) == 3
+    assert len(model.requests) == 3
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -206,10 +206,10 @@ def test_audit(way: str, model: Model, use: Callable[..., Any], caplog: pytest.L
 def test_deadline(way: str, model: Model, use: Callable[..., Any]) -> None:
     use("deadline", longest=0.05)
     model.stuck = True
-    for wanted in (None, 50.0):
+    for deadline in (None, 50.0):
         with pytest.raises(ProviderTimeoutError, match=r"longer than deadline=0\.05 s"):
-            call(model.provider, way, request(deadline=wanted))
-    assert [one.deadline for one in model.asked] == [0.05, 0.05]
+            call(model.provider, way, request(deadline=deadline))
+    assert [one.deadline for one in model.requests] == [0.05, 0.05]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -221,7 +221,7 @@ def test_breaker(way: str, model: Model, use: Callable[..., Any]) -> None:
             call(model.provider, way, request())
     with pytest.raises(OverloadedError, match="mine failed 2 times in a row; it's left alone for 60 s"):
         call(model.provider, way, request())
-    assert len(model.asked) == 2
+    assert len(model.requests) == 2
     model.failure = None
     names.until["mine"] = 0.0  # the pause is over
     for _ in range(2):
@@ -235,7 +235,7 @@ def test_cache(way: str, model: Model, use: Callable[..., Any]) -> None:
         for text in ("hello", "hello", "bye", "hello"):
             answer = call(model.provider, way, request(text))
             assert (answer.text, answer.usage) == (text, Usage(30, 40))
-    assert [one.messages[-1].text for one in model.asked] == ["hello", "bye"]
+    assert [one.messages[-1].text for one in model.requests] == ["hello", "bye"]
     assert list(store.expires.values()) == [b"3600", b"3600"]
 
 
@@ -255,9 +255,9 @@ def test_cache_keeps_the_replies_of_two_servers_of_one_model_apart(use: Callable
 @pytest.mark.parametrize("way", WAYS)
 def test_routing(way: str, model: Model, use: Callable[..., Any]) -> None:
     use("routing", models={"free": "small"})
-    for context, given in (({"tier": "free"}, None), ({"tier": "paid"}, "large"), ({}, None)):
-        call(model.provider, way, request(context=context, model=given))
-    assert [one.model for one in model.asked] == ["small", "large", None]
+    for context, expected_model in (({"tier": "free"}, None), ({"tier": "paid"}, "large"), ({}, None)):
+        call(model.provider, way, request(context=context, model=expected_model))
+    assert [one.model for one in model.requests] == ["small", "large", None]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -277,7 +277,11 @@ def test_mime(way: str, model: Model, use: Callable[..., Any]) -> None:
         ContentPart.image("image/png", "iVBORw0K"),
     ]
     assert call(model.provider, way, ChatRequest([Message.user(parts)])).text == "hello"
-    assert [getattr(part, "mime", "") for part in model.asked[0].messages[0].parts] == ["", "image/jpeg", "image/png"]
+    assert [getattr(part, "mime", "") for part in model.requests[0].messages[0].parts] == [
+        "",
+        "image/jpeg",
+        "image/png",
+    ]
 
 
 class Redis:
@@ -312,16 +316,16 @@ class Redis:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readline():
-                words: list[bytes] = []
+                arguments: list[bytes] = []
                 for _ in range(int(head[1:])):
                     size = int((await reader.readline())[1:])
-                    words.append((await reader.readexactly(size + 2))[:-2])
-                writer.write(self._answer(words))
+                    arguments.append((await reader.readexactly(size + 2))[:-2])
+                writer.write(self._answer(arguments))
         finally:
             writer.close()
 
-    def _answer(self, words: list[bytes]) -> bytes:
-        match words[0].upper(), *words[1:]:
+    def _answer(self, arguments: list[bytes]) -> bytes:
+        match arguments[0].upper(), *arguments[1:]:
             case b"SET", key, value, b"EX", seconds:
                 self.kept[key], self.expires[key] = value, seconds
             case b"GET", key if key not in self.kept:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 IMAGE = ContentPart.image("image/png", "AAAA")
 ADDRESS = ContentPart.image_url("https://example.com/a.png")
 NOTHING = Capabilities()
-ASKED = {
+REQUESTS = {
     "tools": (ChatRequest([Message.user("Hi")], tools=[Tool("t")]), notices.MODEL_LACKS_TOOLS, "tools"),
     "json": (
         ChatRequest([Message.user("Hi")], response_format="json"),
@@ -91,20 +91,20 @@ def ask(provider: Provider, request: ChatRequest) -> list[tuple[str, str]]:
         assert [response.text for response in responses] == ["ok", "ok"]
         return [[(notice.code, notice.path) for notice in response.notices] for response in responses]
 
-    whole, streamed = asyncio.run(main())
-    assert whole == streamed
-    return whole
+    chat_response, streamed = asyncio.run(main())
+    assert chat_response == streamed
+    return chat_response
 
 
-@pytest.mark.parametrize("what", ASKED)
-def test_what_a_model_is_known_not_to_have_is_noted(what: str, acme: type[Provider]) -> None:
-    request, code, path = ASKED[what]
+@pytest.mark.parametrize("feature", REQUESTS)
+def test_what_a_model_is_known_not_to_have_is_noted(feature: str, acme: type[Provider]) -> None:
+    request, code, path = REQUESTS[feature]
     assert ask(acme("m", capabilities=NOTHING), request) == [(code, path), ("odd", "")]
 
 
-@pytest.mark.parametrize("what", ASKED)
-def test_a_strict_request_is_refused_before_the_network(what: str) -> None:
-    request, code, _ = ASKED[what]
+@pytest.mark.parametrize("feature", REQUESTS)
+def test_a_strict_request_is_refused_before_the_network(feature: str) -> None:
+    request, code, _ = REQUESTS[feature]
     strict = ChatRequest(request.messages, tools=request.tools, response_format=request.response_format, strict=True)
 
     async def main(url: str) -> None:
@@ -120,18 +120,18 @@ def test_a_strict_request_is_refused_before_the_network(what: str) -> None:
     assert server.connections == 0
 
 
-@pytest.mark.parametrize("what", ASKED)
-def test_a_model_that_can_has_no_notice(what: str, acme: type[Provider]) -> None:
+@pytest.mark.parametrize("feature", REQUESTS)
+def test_a_model_that_can_has_no_notice(feature: str, acme: type[Provider]) -> None:
     able = Capabilities(supports_tools=True, supports_vision=True, supports_json_mode=True)
-    assert ask(acme("m", capabilities=able), ASKED[what][0]) == [("odd", "")]
+    assert ask(acme("m", capabilities=able), REQUESTS[feature][0]) == [("odd", "")]
 
 
-@pytest.mark.parametrize("what", ASKED)
-def test_nothing_is_said_of_what_nobody_knows(what: str, acme: type[Provider]) -> None:
+@pytest.mark.parametrize("feature", REQUESTS)
+def test_nothing_is_said_of_what_nobody_knows(feature: str, acme: type[Provider]) -> None:
     """No hook: tako's default. Another model than the provider's own: nothing is known of it."""
 
     async def main() -> None:
-        request = ASKED[what][0]
+        request = REQUESTS[feature][0]
         response = await acme("m").chat(request)
         assert [notice.code for notice in response.notices] == ["odd"]
         other = ChatRequest(request.messages, model="other", tools=request.tools)
@@ -154,13 +154,13 @@ def test_an_assumption_of_a_hook_is_no_knowledge(vendor: Callable[..., type[Prov
 def test_what_the_encoding_notes_at_the_same_place_is_said_once(vendor: Callable[..., type[Provider]]) -> None:
     def chat_hook() -> Any:
         async def chat(request: ChatRequest) -> ChatResponse:
-            said = Notice(notices.UNSUPPORTED_PART, "left out", "messages[0].content[0]")
-            return ChatResponse(Message.assistant("ok"), notices=[said])
+            encoding_notice = Notice(notices.UNSUPPORTED_PART, "left out", "messages[0].content[0]")
+            return ChatResponse(Message.assistant("ok"), notices=[encoding_notice])
 
         return chat
 
     provider = vendor(tako_chat=chat_hook)("m", capabilities=NOTHING)
-    response = provider.blocking.chat(ASKED["image by address"][0])
+    response = provider.blocking.chat(REQUESTS["image by address"][0])
     assert [notice.code for notice in response.notices] == [notices.MODEL_LACKS_VISION, notices.UNSUPPORTED_PART]
     response = provider.blocking.chat(ChatRequest([Message.user([IMAGE])]))
     assert [notice.code for notice in response.notices] == [notices.UNSUPPORTED_PART]
@@ -168,7 +168,7 @@ def test_what_the_encoding_notes_at_the_same_place_is_said_once(vendor: Callable
 
 def test_a_stream_that_falls_through_to_chat_notes_it_once(vendor: Callable[..., type[Provider]]) -> None:
     provider = vendor(tako_chat=tako_chat)("m", capabilities=Capabilities(supports_streaming=False))
-    assert ask(provider, ASKED["tools"][0]) == [(notices.MODEL_LACKS_TOOLS, "tools"), ("odd", "")]
+    assert ask(provider, REQUESTS["tools"][0]) == [(notices.MODEL_LACKS_TOOLS, "tools"), ("odd", "")]
 
 
 def test_a_table_that_knows_better_warns_and_the_request_goes_out_whole() -> None:
@@ -184,13 +184,13 @@ def test_where_nothing_is_missing_no_layer_is_added(acme: type[Provider]) -> Non
     """The guard hands the inner call and the inner stream on as they are."""
     provider = acme("m", capabilities=Capabilities(supports_streaming=True))
     for hook in (guard.tako_chat, guard.tako_stream):
-        given = object()
+        value = object()
 
-        def inner(request: ChatRequest, given: object = given) -> object:
-            return given
+        def inner(request: ChatRequest, value: object = value) -> object:
+            return value
 
         around: Any = hook(provider)
         next(around)
         with pytest.raises(StopIteration) as bound:
             around.send(inner)
-        assert bound.value.value(ChatRequest([Message.user("Hi")])) is given
+        assert bound.value.value(ChatRequest([Message.user("Hi")])) is value

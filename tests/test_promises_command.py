@@ -32,7 +32,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield running
 
 
-def said(capsys: pytest.CaptureFixture[str]) -> str:
+def output_of(capsys: pytest.CaptureFixture[str]) -> str:
     text = capsys.readouterr().err
     assert text.count("\n") == 1, text
     assert "a bug" not in text
@@ -53,7 +53,7 @@ def test_a_closed_input_holds_no_question(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     assert main(["chat", "-m", "openai:m"]) == 2
-    assert "the prompt is empty" in said(capsys)
+    assert "the prompt is empty" in output_of(capsys)
     sys.stdin.close()  # what stood in
     assert server.requests == []
 
@@ -72,7 +72,7 @@ def test_a_full_disk_is_one_line(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", FullDisk())
     assert main(arguments) == 1
-    assert os.strerror(errno.ENOSPC) in said(capsys)
+    assert os.strerror(errno.ENOSPC) in output_of(capsys)
 
 
 class FullAtLast(io.StringIO):
@@ -87,7 +87,7 @@ def test_a_disk_that_is_full_at_the_end_is_one_line(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", FullAtLast())
     assert main(["--version"]) == 1
-    assert "can't write the output" in said(capsys)
+    assert "can't write the output" in output_of(capsys)
 
 
 @pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
@@ -96,7 +96,7 @@ def test_a_question_that_is_no_text_is_refused(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff what?"), "utf-8", errors))
     assert main(["chat", "-m", "openai:m", "-"]) == 2
-    assert "isn't UTF-8 text" in said(capsys)
+    assert "isn't UTF-8 text" in output_of(capsys)
     assert server.requests == []
 
 
@@ -123,7 +123,7 @@ def test_an_answer_that_the_output_cannot_spell_is_shown_all_the_same(
 @pytest.mark.usefixtures("server")
 def test_a_home_that_nobody_has_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
-    assert "~nobody-has-this-name" in said(capsys)
+    assert "~nobody-has-this-name" in output_of(capsys)
 
 
 def test_doctor_looks_for_credentials_where_a_call_would(

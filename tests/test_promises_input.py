@@ -23,7 +23,7 @@ LOOP: dict[str, Any] = {}
 LOOP["again"] = LOOP
 
 
-def asked(content: Any) -> ChatRequest:
+def request_with(content: Any) -> ChatRequest:
     return ChatRequest([Message.user(content)])
 
 
@@ -37,11 +37,11 @@ def with_(**options: Any) -> ChatRequest:
 
 WRONG: list[tuple[Any, str]] = [
     (ChatRequest([Message([], "x")]), "messages[0].role"),  # type: ignore[arg-type] # the mistake
-    (asked([ContentPart.text(None)]), "messages[0].content[0].text"),  # type: ignore[arg-type] # the mistake
-    (asked([ContentPart.text(b"x")]), "messages[0].content[0].text"),  # type: ignore[arg-type] # the mistake
-    (asked([ContentPart.image("image/png", b"x")]), "messages[0].content[0].data_b64"),  # type: ignore[arg-type] # as above
-    (asked([ContentPart.image(None, "QQ==")]), "messages[0].content[0].mime"),  # type: ignore[arg-type] # as above
-    (asked([ContentPart.image_url(5)]), "messages[0].content[0].url"),  # type: ignore[arg-type] # the mistake
+    (request_with([ContentPart.text(None)]), "messages[0].content[0].text"),  # type: ignore[arg-type] # the mistake
+    (request_with([ContentPart.text(b"x")]), "messages[0].content[0].text"),  # type: ignore[arg-type] # the mistake
+    (request_with([ContentPart.image("image/png", b"x")]), "messages[0].content[0].data_b64"),  # type: ignore[arg-type] # as above
+    (request_with([ContentPart.image(None, "QQ==")]), "messages[0].content[0].mime"),  # type: ignore[arg-type] # as above
+    (request_with([ContentPart.image_url(5)]), "messages[0].content[0].url"),  # type: ignore[arg-type] # the mistake
     (called(ContentPart.tool_call(5, "f", {})), "messages[1].content[0].id"),  # type: ignore[arg-type] # the mistake
     (called(ContentPart.tool_call("1", None, {})), "messages[1].content[0].name"),  # type: ignore[arg-type] # as above
     (called(ReasoningPart("x", "s")), "messages[1].content[0].state"),  # type: ignore[arg-type] # as above
@@ -67,12 +67,12 @@ WRONG: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "words"), WRONG, ids=[words for _, words in WRONG])
-def test_what_is_wrong_in_a_request_is_named(given: ChatRequest, words: str) -> None:
+@pytest.mark.parametrize(("wrong_request", "message"), WRONG, ids=[message for _, message in WRONG])
+def test_what_is_wrong_in_a_request_is_named(wrong_request: ChatRequest, message: str) -> None:
     provider = tako.providers.PythonProvider("py", lambda _: "never asked")
     with pytest.raises(ConfigurationError) as caught:
-        provider.blocking.chat(given)
-    assert words in str(caught.value)
+        provider.blocking.chat(wrong_request)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -147,11 +147,11 @@ def test_every_error_of_the_tree_can_be_imported_from_tako() -> None:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_fields_stand_in_their_order_with_their_defaults(name: str) -> None:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for field in msgspec.structs.fields(getattr(tako, name)):
-        made = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
-        found[field.name] = ... if made is msgspec.NODEFAULT else made
-    assert list(found.items())[: len(FIELDS[name])] == list(FIELDS[name].items())
+        default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+        fields[field.name] = ... if default is msgspec.NODEFAULT else default
+    assert list(fields.items())[: len(FIELDS[name])] == list(FIELDS[name].items())
 
 
 @pytest.mark.parametrize("name", CONSTRUCTORS)

@@ -105,9 +105,9 @@ def test_a_key_from_no_variable_is_one_line() -> None:
 def test_a_default_shows_in_the_signature_and_holds(name: str, option: str) -> None:
     cls = getattr(tako.providers, name)
     assert inspect.signature(cls).parameters[option].default == DEFAULTS[name, option]
-    made = cls(**GOOD[name])
-    if isinstance(DEFAULTS[name, option], str) and hasattr(made, option):
-        assert getattr(made, option) == DEFAULTS[name, option]
+    vendor_provider = cls(**GOOD[name])
+    if isinstance(DEFAULTS[name, option], str) and hasattr(vendor_provider, option):
+        assert getattr(vendor_provider, option) == DEFAULTS[name, option]
 
 
 def test_the_environment_goes_before_a_default_and_an_option_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +115,8 @@ def test_the_environment_goes_before_a_default_and_an_option_before_it(monkeypat
     default = inspect.signature(tako.providers.OpenAI).parameters["base_url"].default
     for nothing in (default, None):
         assert tako.providers.OpenAI("m", api_key="k", base_url=nothing).base_url == "https://of.the.environment/v1"
-    given = "https://api.openai.com/v1"  # equal to the default, and given all the same
-    assert tako.providers.OpenAI("m", api_key="k", base_url=given).base_url == given
+    base_url = "https://api.openai.com/v1"  # equal to the default, and given all the same
+    assert tako.providers.OpenAI("m", api_key="k", base_url=base_url).base_url == base_url
 
 
 @pytest.mark.parametrize("id", [5, None, "", ":m"])
@@ -141,7 +141,7 @@ def echo() -> Provider:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         ({"workers": None}, "workers is None"),
         ({"workers": {5: echo()}}, "a role is a word, not 5"),
@@ -151,10 +151,10 @@ def echo() -> Provider:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_wrong_in_a_conductor_is_named(options: dict[str, Any], words: str) -> None:
-    given: dict[str, Any] = {"workers": {"one": echo()}, **options}
-    with pytest.raises(ConfigurationError, match=words):
-        tako.Conductor(**given)
+def test_what_is_wrong_in_a_conductor_is_named(options: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {"workers": {"one": echo()}, **options}
+    with pytest.raises(ConfigurationError, match=message):
+        tako.Conductor(**arguments)
 
 
 @pytest.mark.parametrize("path", [5, b"tako.toml", []], ids=repr)

@@ -100,9 +100,9 @@ def test_a_schema_is_satisfied(address: str) -> None:
         streamed = stream.response()
     for response in (blocking.chat(request), streamed):
         assert response.notices == []
-        found = msgspec.json.decode(response.text)
-        assert set(found) == {"name", "big"}
-        assert isinstance(found["big"], bool)
+        value = msgspec.json.decode(response.text)
+        assert set(value) == {"name", "big"}
+        assert isinstance(value["big"], bool)
 
 
 def test_a_schema_is_taken_on_the_anthropic_wire(address: str) -> None:

@@ -39,11 +39,11 @@ def completions(pieces: Pieces, *, stream: bool) -> Reply:
 
 def responses(pieces: Pieces, *, stream: bool) -> Reply:
     content = [{"type": "output_text", "text": "".join(pieces)}]
-    whole = {"status": "completed", "output": [{"type": "message", "role": "assistant", "content": content}]}
+    body = {"status": "completed", "output": [{"type": "message", "role": "assistant", "content": content}]}
     if not stream:
-        return reply(json=whole)
+        return reply(json=body)
     deltas = [{"type": "response.output_text.delta", "output_index": 0, "delta": piece} for piece in pieces]
-    return reply(sse(*deltas, {"type": "response.completed", "response": whole}))
+    return reply(sse(*deltas, {"type": "response.completed", "response": body}))
 
 
 def messages(pieces: Pieces, *, stream: bool) -> Reply:
@@ -98,7 +98,7 @@ WIRES: dict[str, Any] = {
 
 
 def provider(name: str, url: str, tags: Any = "think") -> Provider:
-    made: dict[str, Any] = {
+    makers: dict[str, Any] = {
         "openai": lambda: OpenAI("m", api_key="k", base_url=url, reasoning_tags=tags),
         "azure": lambda: AzureOpenAI("m", api_key="k", endpoint=url, api="chat", reasoning_tags=tags),
         "mistral": lambda: Mistral("m", api_key="k", base_url=url, reasoning_tags=tags),
@@ -117,8 +117,8 @@ def provider(name: str, url: str, tags: Any = "think") -> Provider:
             reasoning_tags=tags,
         ),
     }
-    found: Provider = made[name]()
-    return found
+    vendor_provider: Provider = makers[name]()
+    return vendor_provider
 
 
 def ask(name: str, pieces: Pieces, *, stream: bool, tags: Any = "think") -> ChatResponse:
@@ -127,7 +127,7 @@ def ask(name: str, pieces: Pieces, *, stream: bool, tags: Any = "think") -> Chat
         return face.stream("Hi").response() if stream else face.chat("Hi")
 
 
-def told(parts: Sequence[Part]) -> list[tuple[str, str]]:
+def summary(parts: Sequence[Part]) -> list[tuple[str, str]]:
     return [(type(part).__name__, part.text) for part in parts if isinstance(part, (TextPart, ReasoningPart))]
 
 
@@ -139,16 +139,16 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", WIRES)
 def test_reasoning_between_tags_is_reasoning_on_every_wire(name: str) -> None:
-    whole = ask(name, [TEXT], stream=False)
+    response = ask(name, [TEXT], stream=False)
     streamed = ask(name, [*TEXT], stream=True)
-    assert told(whole.message.parts) == told(streamed.message.parts) == PARTS
-    assert (whole.text, whole.reasoning) == ("It's < 5 & 4.", "Two and two.\nFour.")
+    assert summary(response.message.parts) == summary(streamed.message.parts) == PARTS
+    assert (response.text, response.reasoning) == ("It's < 5 & 4.", "Two and two.\nFour.")
 
 
 @pytest.mark.parametrize("size", range(1, 12))
 def test_tags_may_be_cut_anywhere(size: int) -> None:
     pieces = [TEXT[at : at + size] for at in range(0, len(TEXT), size)]
-    assert told(ask("openai", pieces, stream=True).message.parts) == PARTS
+    assert summary(ask("openai", pieces, stream=True).message.parts) == PARTS
 
 
 def test_text_and_reasoning_come_as_soon_as_no_tag_can_follow() -> None:
@@ -177,15 +177,15 @@ def test_text_and_reasoning_come_as_soon_as_no_tag_can_follow() -> None:
 def test_whatever_the_text_whole_and_streamed_agree_and_go_back_as_they_came(
     text: str, parts: list[tuple[str, str]]
 ) -> None:
-    whole = ask("openai", [text], stream=False)
+    chat_response = ask("openai", [text], stream=False)
     with serve(completions([*text], stream=True), completions(["."], stream=False)) as server:
-        asked = provider("openai", server.url)
-        streamed = asked.blocking.stream("Hi").response()
-        asked.blocking.chat([Message.user("Hi"), streamed.message, Message.user("And?")])
+        openai = provider("openai", server.url)
+        streamed = openai.blocking.stream("Hi").response()
+        openai.blocking.chat([Message.user("Hi"), streamed.message, Message.user("And?")])
         sent = server.requests[-1].json["messages"][1]
-    for response in (whole, streamed):
-        assert [(kind, said.strip()) for kind, said in told(response.message.parts)] == [
-            (kind, said.strip()) for kind, said in parts
+    for response in (chat_response, streamed):
+        assert [(kind, content.strip()) for kind, content in summary(response.message.parts)] == [
+            (kind, content.strip()) for kind, content in parts
         ]
     assert sent["content"] == text or "".join(block["text"] for block in sent["content"]) == text
 
@@ -194,17 +194,19 @@ def test_whatever_the_text_whole_and_streamed_agree_and_go_back_as_they_came(
 def test_reasoning_goes_back_between_its_tags_to_who_made_it(name: str) -> None:
     wire = WIRES[name]
     with serve(wire([TEXT], stream=False), wire(["Yes."], stream=False)) as server:
-        asked = provider(name, server.url)
-        first = asked.blocking.chat("2 + 2?")
-        second = asked.blocking.chat([Message.user("2 + 2?"), first.message, Message.user("Sure?")])
+        vendor_provider = provider(name, server.url)
+        first = vendor_provider.blocking.chat("2 + 2?")
+        second = vendor_provider.blocking.chat([Message.user("2 + 2?"), first.message, Message.user("Sure?")])
         assert msgspec.json.encode(TEXT) in server.requests[-1].body
     assert "foreign_state" not in [notice.code for notice in second.notices]
 
 
 def test_elsewhere_the_reasoning_is_left_out_with_a_notice() -> None:
-    made = ask("ollama", [TEXT], stream=False).message
+    message = ask("ollama", [TEXT], stream=False).message
     with serve(completions(["Yes."], stream=False)) as server:
-        response = provider("openai", server.url).blocking.chat([Message.user("2 + 2?"), made, Message.user("Sure?")])
+        response = provider("openai", server.url).blocking.chat(
+            [Message.user("2 + 2?"), message, Message.user("Sure?")]
+        )
         assert server.requests[0].json["messages"][1]["content"] == "It's < 5 & 4."
     assert [notice.code for notice in response.notices] == ["foreign_state"]
 
@@ -215,8 +217,8 @@ def test_a_call_after_reasoning_keeps_its_place() -> None:
     events = [{"choices": [{"index": 0, "delta": delta}]} for delta in chunks]
     end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
     with serve(reply(sse(*events, end))) as server:
-        asked = provider("openai", server.url).blocking
-        parts = asked.stream("Hi", tools=[Tool("add", "", {"type": "object"})]).response().message.parts
+        blocking = provider("openai", server.url).blocking
+        parts = blocking.stream("Hi", tools=[Tool("add", "", {"type": "object"})]).response().message.parts
     assert [type(part) for part in parts] == [ReasoningPart, ToolCallPart]
 
 

@@ -32,14 +32,14 @@ MODULES = [
 def public() -> dict[str, Any]:
     """Everything that an application or a plugin author imports, by its name."""
     named = {f"tako.{name}": getattr(tako, name) for name in tako.__all__}
-    found = {f"{one.__module__}.{one.__qualname__}": one for one in [*TREE, *VENDORS, TypedStream, Conversation]}
+    names = {f"{one.__module__}.{one.__qualname__}": one for one in [*TREE, *VENDORS, TypedStream, Conversation]}
     for module in [*MODULES, events, plan]:
-        found |= {
+        names |= {
             f"{module.__name__}.{name}": value
             for name, value in vars(module).items()
             if inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_")
         }
-    return named | found
+    return named | names
 
 
 PUBLIC = public()
@@ -99,13 +99,13 @@ def test_every_value_that_an_error_carries_is_explained(error: type[errors.TakoE
 def test_every_public_name_is_in_the_reference() -> None:
     pages = "\n".join(page.read_text(encoding="utf-8") for page in DOCS.glob("reference/*.md"))
     shown = set(re.findall(r"^::: ([\w.]+)", pages, re.MULTILINE))
-    whole = {"tako.errors", "tako.conductor.events", "tako.conductor.plan"}
+    modules = {"tako.errors", "tako.conductor.events", "tako.conductor.plan"}
     missing = []
     for name, value in PUBLIC.items():
         module = getattr(value, "__module__", "")
         own = f"{module}.{getattr(value, '__qualname__', name)}"
         last = name.rsplit(".", 1)[-1]
         listed = any(one.rsplit(".", 1)[-1] == last for one in shown)
-        if not listed and module not in whole and own not in shown and name not in ("tako.errors", "tako.providers"):
+        if not listed and module not in modules and own not in shown and name not in ("tako.errors", "tako.providers"):
             missing.append(name)
     assert missing == []

@@ -54,12 +54,12 @@ def failing(at: At, monkeypatch: pytest.MonkeyPatch) -> Callable[..., errors.Pro
 
 def refusal(name: str, status: int, **headers: str) -> Reply:
     """A refusal in the words of each vendor, with its most general code."""
-    said: dict[str, Any] = {
+    errors: dict[str, Any] = {
         "bedrock": {"message": "no"},
         "vertex": {"error": {"code": status, "message": "no", "status": "INVALID_ARGUMENT"}},
         "ollama": {"error": "no"},
     }
-    body = said.get(name, {"type": "error", "error": {"message": "no", "type": "invalid_request_error"}})
+    body = errors.get(name, {"type": "error", "error": {"message": "no", "type": "invalid_request_error"}})
     more = {"x-amzn-errortype": "ValidationException"} if name == "bedrock" else {}
     return reply(json=body, status=status, headers=headers | more)
 
@@ -307,14 +307,14 @@ def test_an_error_within_a_stream_is_one_however_it_is_told(case: str, name: str
 
 
 @pytest.mark.parametrize("name", SSE)
-@pytest.mark.parametrize("told", ["event: error", "event: error\ndata:", "event: error\ndata: null", "error:"])
-def test_an_error_is_one_although_it_tells_nothing(told: str, name: str, failing: Any) -> None:
-    whole = {
+@pytest.mark.parametrize("text", ["event: error", "event: error\ndata:", "event: error\ndata: null", "error:"])
+def test_an_error_is_one_although_it_tells_nothing(text: str, name: str, failing: Any) -> None:
+    bodies = {
         "anthropic": b"",
         "responses": b"",
         "vertex": sse({"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}]}, done=False)[0],
     }.get(name, sse({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}, done=False)[0])
-    error = failing(name, reply([f"{told}\n\n".encode(), whole, b"data: [DONE]\n\n"]), streamed=True)
+    error = failing(name, reply([f"{text}\n\n".encode(), bodies, b"data: [DONE]\n\n"]), streamed=True)
     assert type(error) is errors.ProviderError
     assert "the vendor reported an error" in str(error)
 

@@ -78,33 +78,33 @@ def provider(base_url: str, **options: Any) -> OpenAI:
     )
 
 
-def chat(asked: OpenAI) -> None:
-    asyncio.run(asked.chat("hi"))
+def chat(openai: OpenAI) -> None:
+    asyncio.run(openai.chat("hi"))
 
 
-def stream(asked: OpenAI) -> None:
-    asyncio.run(asked.stream("hi").response())
+def stream(openai: OpenAI) -> None:
+    asyncio.run(openai.stream("hi").response())
 
 
 def test_the_key_goes_out_and_is_seen_nowhere_else() -> None:
     with serve(ANSWER) as server:
-        asked = provider(server.url)
-        response = asyncio.run(asked.chat("hi"))
+        openai = provider(server.url)
+        response = asyncio.run(openai.chat("hi"))
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
     assert server.requests[0].headers["x-api-key"] == HEADER
-    hidden(f"{asked!r} {asked} {vars(asked)} {asked.blocking!r} {response}")
-    hidden(repr([vars(value) for value in vars(asked).values() if hasattr(value, "__dict__")]))
+    hidden(f"{openai!r} {openai} {vars(openai)} {openai.blocking!r} {response}")
+    hidden(repr([vars(value) for value in vars(openai).values() if hasattr(value, "__dict__")]))
 
 
 def test_a_pickled_provider_takes_its_key_from_the_environment_it_wakes_up_in(monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(ANSWER) as server:
-        asked = provider(server.url, headers={})
-        asyncio.run(asked.chat("hi"))
-        data = pickle.dumps(asked)
+        openai = provider(server.url, headers={})
+        asyncio.run(openai.chat("hi"))
+        data = pickle.dumps(openai)
         hidden(data.decode("latin-1"))
         monkeypatch.setenv("OPENAI_API_KEY", "another-key")
         asyncio.run(pickle.loads(data).chat("hi"))
-        asyncio.run(copy.copy(asked).chat("hi"))
+        asyncio.run(copy.copy(openai).chat("hi"))
     assert server.requests[1].headers["authorization"] == "Bearer another-key"
     monkeypatch.delenv("OPENAI_API_KEY")
     error = failing(lambda: chat(pickle.loads(data)))
@@ -223,9 +223,9 @@ def test_a_timeout_shows_no_key(own: bool) -> None:
 @pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_call_that_the_caller_gave_up_on_shows_no_key(own: bool, streamed: bool) -> None:
-    async def main(asked: OpenAI) -> None:
+    async def main(openai: OpenAI) -> None:
         async with asyncio.timeout(0.15):
-            await (asked.stream("hi").response() if streamed else asked.chat("hi"))
+            await (openai.stream("hi").response() if streamed else openai.chat("hi"))
 
     options = {"transport": httpx.AsyncHTTPTransport()} if own else {}
     with serve(reply(json={}, delay=5)) as server:
@@ -252,8 +252,8 @@ def test_a_reply_that_is_no_http_shows_no_key() -> None:
 
         listening = await asyncio.start_server(answer, "127.0.0.1", 0)
         try:
-            async with provider(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}") as asked:
-                await asked.chat("hi")
+            async with provider(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}") as openai:
+                await openai.chat("hi")
         finally:
             listening.close()
 

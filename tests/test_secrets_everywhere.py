@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     At = Callable[..., Provider]
 
 CANARY = "sk-CANARY/KEY+0123456789abcdef="
-TOLD = "CANARY"
+MARKER = "CANARY"
 KEYS: dict[str, dict[str, Any]] = {
     "openai": {"api_key": CANARY},
     "azure-openai": {"api_key": CANARY},
@@ -86,10 +86,10 @@ def shown(error: BaseException | None) -> str:
     """All that anybody could see of an error and of what is behind it."""
     if error is None:
         return ""
-    told = traceback.TracebackException(type(error), error, below(error), capture_locals=True)
+    summary = traceback.TracebackException(type(error), error, below(error), capture_locals=True)
     data = pickle.dumps(error).decode("latin-1") if isinstance(error, TakoError) else ""
     fields = f"{error!s} {error!r} {vars(error)} {getattr(error, 'strerror', '')} {data}"
-    return "".join(told.format()) + fields + shown(error.__cause__) + shown(error.__context__)
+    return "".join(summary.format()) + fields + shown(error.__cause__) + shown(error.__context__)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -102,7 +102,7 @@ def test_a_key_that_a_vendor_repeats_shows_nowhere(
     with serve(echo(CANARY)[way]) as server:
         error = failing(at(name, server.url, max_retries=0, **KEYS[name]), streamed)
     assert isinstance(error, TakoError)
-    assert TOLD not in shown(error).upper()
+    assert MARKER not in shown(error).upper()
 
 
 @pytest.mark.parametrize("way", echo(""))
@@ -115,7 +115,7 @@ def test_keys_of_aws_that_are_repeated_show_nowhere(way: str, at: At, monkeypatc
         monkeypatch.delenv("AWS_BEARER_TOKEN_BEDROCK")
         provider = at("bedrock", server.url, max_retries=0)
         for _ in names:
-            assert TOLD not in shown(failing(provider, streamed=False))
+            assert MARKER not in shown(failing(provider, streamed=False))
 
 
 @pytest.mark.parametrize("way", echo(""))
@@ -126,7 +126,7 @@ def test_a_key_in_a_header_of_the_user_s_shows_nowhere(way: str) -> None:
             HttpGeneric("acme", "m", server.url, {}, headers={"authorization": f"Token {CANARY}"}, max_retries=0),
         ):
             error = failing(provider, streamed=False)
-            assert TOLD not in shown(error)
+            assert MARKER not in shown(error)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -143,16 +143,16 @@ def test_a_key_that_a_vendor_repeated_before_the_caller_gave_up_shows_nowhere(
 
     async def main(provider: Provider) -> None:
         call = provider.stream("hi").response() if streamed else provider.chat("hi")
-        asking = asyncio.ensure_future(call)
+        task = asyncio.ensure_future(call)
         assert await asyncio.to_thread(sent.wait, 30)
         await asyncio.sleep(0.02)  # what has been sent arrives
-        asking.cancel()
-        await asking
+        task.cancel()
+        await task
 
     begun = f'{{"text": "{CANARY}'.encode() if name != "bedrock" else event("messageStart", {"text": CANARY})[:-4]
     with serve(reply([begun, leave])) as server, pytest.raises(asyncio.CancelledError) as caught:
         asyncio.run(main(at(name, server.url, max_retries=0, **KEYS[name])))
-    assert TOLD not in shown(caught.value)
+    assert MARKER not in shown(caught.value)
 
 
 class OddError(Exception):
@@ -170,16 +170,16 @@ def raising(kind: str) -> Callable[[httpx.Request], httpx.Response]:
     """A transport that fails in a telling way."""
 
     def answer(request: httpx.Request) -> httpx.Response:
-        told = f"no connection for {request.headers['authorization']}"
+        message = f"no connection for {request.headers['authorization']}"
         if kind == "os":
-            raise OSError(5, told, told)
+            raise OSError(5, message, message)
         if kind == "httpx":
-            raise httpx.ConnectError(told, request=request)
+            raise httpx.ConnectError(message, request=request)
         if kind == "group":
-            raise ExceptionGroup(told, [ValueError(told), OddError(request)])
+            raise ExceptionGroup(message, [ValueError(message), OddError(request)])
         if kind == "tako":
-            raise ProviderError(told, request_id=CANARY, body=told)
-        raise OddError(request) from RuntimeError(told)
+            raise ProviderError(message, request_id=CANARY, body=message)
+        raise OddError(request) from RuntimeError(message)
 
     return answer
 
@@ -193,7 +193,7 @@ def test_a_key_in_what_a_transport_raises_shows_nowhere(kind: str, client: bool,
     provider = OpenAI("m", api_key=CANARY, base_url="https://example.test/v1", max_retries=0, **options)
     error = failing(provider, streamed)
     assert isinstance(error, TakoError)
-    assert TOLD not in shown(error)
+    assert MARKER not in shown(error)
 
 
 def test_a_secret_is_taken_out_of_a_text_however_it_is_written() -> None:

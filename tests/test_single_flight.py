@@ -92,8 +92,8 @@ def test_an_error_is_every_waiters():
 
     async def main():
         flight = SingleFlight(work)
-        found = await asyncio.gather(*[flight.result() for _ in range(3)], return_exceptions=True)
-        assert [type(error) for error in found] == [ValueError] * 3
+        results = await asyncio.gather(*[flight.result() for _ in range(3)], return_exceptions=True)
+        assert [type(error) for error in results] == [ValueError] * 3
         with pytest.raises(ValueError, match="no"):
             await flight.result()
 
@@ -160,19 +160,19 @@ async def test_who_began_it_may_leave_and_the_others_get_its_result():
 async def test_each_waiter_has_an_error_of_its_own():
     task = Task(AuthenticationError("no"))
     flight = TaskFlight(task)
-    found = []
+    results = []
 
     async def one():
         with pytest.raises(AuthenticationError, match="no") as caught:
             await flight.result()
-        found.append(caught.value)
+        results.append(caught.value)
 
     async with anyio.create_task_group() as group:
         for _ in range(3):
             group.start_soon(one)
         await task.began.wait()
         task.gate.set()
-    assert len({id(error) for error in found}) == 3
+    assert len({id(error) for error in results}) == 3
 
 
 def test_two_loops_run_it_each_for_itself():

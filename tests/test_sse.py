@@ -146,11 +146,11 @@ def test_each_rule_of_the_standard_holds_for_a_body_in_one_piece(case):
 @pytest.mark.parametrize("case", CASES)
 def test_each_rule_holds_for_a_body_cut_in_two_anywhere_and_for_single_bytes(case):
     body, _ = CASES[case]
-    whole = decode([body])
-    assert decode(bytewise(body)) == whole
-    assert decode([b"", *(piece for byte in bytewise(body) for piece in (byte, b""))]) == whole
+    at_once = decode([body])
+    assert decode(bytewise(body)) == at_once
+    assert decode([b"", *(piece for byte in bytewise(body) for piece in (byte, b""))]) == at_once
     for at in range(len(body)):
-        assert decode([body[:at], body[at:]]) == whole
+        assert decode([body[:at], body[at:]]) == at_once
 
 
 @given(cut_bodies())

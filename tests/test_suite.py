@@ -145,10 +145,10 @@ def test_reports_are_json_and_markdown(tmp_path: Path) -> None:
     report = run_suite(suite(not_applicable={"model": "it has | only one"}), ["chat", "usage", "model"])
     summary.write(tmp_path / "r.json", [report])
     summary.write(tmp_path / "r.md", [report])
-    (found,) = msgspec.json.decode((tmp_path / "r.json").read_bytes())
-    assert found["counts"] == {"passed": 2, "failed": 0, "not applicable": 1}
-    assert [result["check"] for result in found["results"]] == ["chat", "usage", "model"]
-    assert found["observed"]["usage"] == "input, output, cached, reasoning_tokens"
+    (found_report,) = msgspec.json.decode((tmp_path / "r.json").read_bytes())
+    assert found_report["counts"] == {"passed": 2, "failed": 0, "not applicable": 1}
+    assert [result["check"] for result in found_report["results"]] == ["chat", "usage", "model"]
+    assert found_report["observed"]["usage"] == "input, output, cached, reasoning_tokens"
     text = (tmp_path / "r.md").read_text(encoding="utf-8")
     assert "| openai:gpt-4o | completions | 2 | 0 | 1 |" in text
     assert "n/a (it has \\| only one)" in text
@@ -180,9 +180,9 @@ def test_an_installed_provider_runs_the_suite_from_the_command_line(tmp_path: Pa
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "tako: openai:gpt-4o (completions)" in ran.stdout
-    (found,) = msgspec.json.decode((tmp_path / "found.json").read_bytes())
-    assert found["counts"]["failed"] == 0
-    assert {"nobody looks"} <= {result["reason"] for result in found["results"]}
+    (found_report,) = msgspec.json.decode((tmp_path / "found.json").read_bytes())
+    assert found_report["counts"]["failed"] == 0
+    assert {"nobody looks"} <= {result["reason"] for result in found_report["results"]}
 
 
 def test_a_wire_of_the_authors_own_is_named_by_its_module_and_class(tmp_path: Path) -> None:

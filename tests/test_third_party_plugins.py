@@ -62,14 +62,14 @@ def build(root: Path, into: Path) -> Path:
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     folder = tmp_path_factory.mktemp("authors")
-    made = Environment(folder, {"TAKO_DISABLE_PLUGINS": "cache,otel,prices,record"})
+    environment = Environment(folder, {"TAKO_DISABLE_PLUGINS": "cache,otel,prices,record"})
     nimbus = folder / "nimbus"
     (nimbus / "tako_nimbus").mkdir(parents=True)
     (nimbus / "tako_nimbus" / "__init__.py").write_text(VENDOR)
     (nimbus / "pyproject.toml").write_text(PROJECT)
     assert main(["new-plugin", "piper", "--transport", "process", "--into", str(folder)]) == 0
-    made.install(build(nimbus, made.wheels), build(folder / "tako-piper", made.wheels))
-    return made
+    environment.install(build(nimbus, environment.wheels), build(folder / "tako-piper", environment.wheels))
+    return environment
 
 
 def test_a_vendor_takes_at_most_fifteen_lines() -> None:
@@ -85,15 +85,15 @@ def test_both_are_green_in_the_suite(environment: Environment) -> None:
         program = pool.submit(environment.call, "-m", "pytest", *options, cwd=environment.folder / "tako-piper")
     for done in (vendor.result(), program.result()):
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
-    (found,) = json.loads(report.read_text())
-    assert found["counts"]["failed"] == 0
-    assert found["counts"]["passed"] > 85
+    (suite_report,) = json.loads(report.read_text())
+    assert suite_report["counts"]["failed"] == 0
+    assert suite_report["counts"]["passed"] > 85
     assert int(program.result().stdout.split(" passed")[0].split()[-1]) > 60
 
 
 def test_the_vendor_is_used_by_name(environment: Environment) -> None:
     with COMPLETIONS.serve(Script(text="Hello.")) as server:
-        asked = ["chat", "-m", "nimbus:large", "-o", f"base_url={server.url}", "Hi"]
-        done = environment.call("-m", "tako.cli", *asked, variables={"NIMBUS_API_KEY": "k-1"})
+        arguments = ["chat", "-m", "nimbus:large", "-o", f"base_url={server.url}", "Hi"]
+        done = environment.call("-m", "tako.cli", *arguments, variables={"NIMBUS_API_KEY": "k-1"})
     assert (done.returncode, done.stdout) == (0, "Hello.\n"), done.stderr
     assert server.requests[0].headers["authorization"] == "Bearer k-1"

@@ -97,25 +97,25 @@ def test_a_file_goes_up_as_it_is_and_comes_back_as_a_part(
 
 
 def test_gemini_keeps_files_by_its_own_protocol(keeper: Callable[..., Provider], file: Path) -> None:
-    made = {"name": "files/abc", "uri": "https://g/files/abc", "mimeType": "application/pdf"}
+    file_fields = {"name": "files/abc", "uri": "https://g/files/abc", "mimeType": "application/pdf"}
 
     def start(request: Received) -> Reply:
         return reply(json={}, headers={"x-goog-upload-url": f"http://{request.headers['host']}/upload/place?id=1"})
 
-    said = {"candidates": [{"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}]}
-    ready = reply(json={**made, "state": "ACTIVE"})
-    whole = reply(json={"file": {**made, "state": "PROCESSING"}})
-    with serve(start, whole, ready, reply(json=said), reply(json={})) as server:
+    body = {"candidates": [{"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}]}
+    ready = reply(json={**file_fields, "state": "ACTIVE"})
+    uploaded = reply(json={"file": {**file_fields, "state": "PROCESSING"}})
+    with serve(start, uploaded, ready, reply(json=body), reply(json={})) as server:
         provider = keeper("gemini", server.url).blocking
         part = provider.upload(file)
         provider.chat([Message.user([part])])
         provider.delete(part)
     assert part == FileIdPart("files/abc", "gemini", "application/pdf")
-    begun, sent, asked, chat, deleted = server.requests
+    begun, sent, polled, chat, deleted = server.requests
     assert begun.headers["x-goog-upload-header-content-length"] == str(len(PDF))
     assert begun.json == {"file": {"display_name": "my report.pdf"}}
     assert (sent.path, sent.body, sent.headers["x-goog-upload-command"]) == ("/upload/place", PDF, "upload, finalize")
-    assert (asked.method, asked.path) == ("GET", "/v1beta/files/abc")
+    assert (polled.method, polled.path) == ("GET", "/v1beta/files/abc")
     assert chat.json["contents"][0]["parts"] == [
         {"fileData": {"mimeType": "application/pdf", "fileUri": f"{server.url}/v1beta/files/abc"}}
     ]
@@ -160,8 +160,8 @@ def test_a_file_that_may_have_been_kept_goes_up_once(name: str, keeper: Callable
 def test_gemini_sends_a_file_and_the_key_to_no_other_server(
     place: str, keeper: Callable[..., Provider], file: Path
 ) -> None:
-    answer, said = reply(json={}, headers={"x-goog-upload-url": place}), "no URL of the same server"
-    with serve(answer) as server, pytest.raises(ResponseError, match=said):
+    answer, message = reply(json={}, headers={"x-goog-upload-url": place}), "no URL of the same server"
+    with serve(answer) as server, pytest.raises(ResponseError, match=message):
         keeper("gemini", server.url).blocking.upload(file)
     assert len(server.requests) == 1
 

@@ -167,9 +167,9 @@ def test_a_file_is_told_by_its_first_bytes_and_then_by_its_name(tmp_path: Any) -
         ("e", b"?"),
     ):
         (tmp_path / name).write_bytes(data)
-    found = [ContentPart.file_path(tmp_path / name) for name in ("a.bin", "b.png", "c.csv", "d.pdf")]
-    assert [part.mime for part in found] == ["application/pdf", "audio/wav", "text/csv", "image/png"]
-    assert isinstance(found[3], ImagePart)
+    results = [ContentPart.file_path(tmp_path / name) for name in ("a.bin", "b.png", "c.csv", "d.pdf")]
+    assert [part.mime for part in results] == ["application/pdf", "audio/wav", "text/csv", "image/png"]
+    assert isinstance(results[3], ImagePart)
     assert ContentPart.file_path(tmp_path / "e", "text/plain") == FilePart("text/plain", "Pw==", "e")
     with pytest.raises(ValueError, match="give mime="):
         ContentPart.file_path(tmp_path / "e")
@@ -198,11 +198,11 @@ def test_usages_and_costs_can_be_summed() -> None:
 
 
 def test_an_origin_that_leaves_something_open_matches_any() -> None:
-    whole = Origin("acme", "m", "https://acme.test")
-    for other in (whole, Origin("acme"), Origin("acme", "m"), Origin("acme", server=whole.server)):
-        assert whole.matches(other)
+    complete = Origin("acme", "m", "https://acme.test")
+    for other in (complete, Origin("acme"), Origin("acme", "m"), Origin("acme", server=complete.server)):
+        assert complete.matches(other)
     for other in (Origin("bcme"), Origin("acme", "n"), Origin("acme", server="http://x")):
-        assert not whole.matches(other)
+        assert not complete.matches(other)
 
 
 @pytest.mark.parametrize(
@@ -264,18 +264,18 @@ def test_usage_adds_up() -> None:
 
 
 def test_whatever_stands_for_a_request_becomes_one() -> None:
-    asked = ChatRequest([Message.user("hi")])
-    assert as_request("hi") == as_request([Message.user("hi")]) == as_request(Message.user("hi")) == asked
-    assert as_request(asked) is asked
+    request = ChatRequest([Message.user("hi")])
+    assert as_request("hi") == as_request([Message.user("hi")]) == as_request(Message.user("hi")) == request
+    assert as_request(request) is request
     assert as_request(REQUEST) is REQUEST
 
 
-def asking(**options: Any) -> ChatRequest:
+def request_with(**options: Any) -> ChatRequest:
     return ChatRequest([Message.user("hi")], **options)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("value", "message"),
     [
         (7, "a request is a ChatRequest, a str or a list of Messages, not an int"),
         ([], "no messages"),
@@ -285,31 +285,37 @@ def asking(**options: Any) -> ChatRequest:
         ([Message("robot", "hi")], "messages[0].role is 'robot', not one of system, user, assistant, tool"),  # type: ignore[arg-type]
         ([Message.user(None)], "messages[0].content is None"),  # type: ignore[arg-type]
         ([Message.user(["hi"])], "messages[0].content[0] is a str, not a part: use ContentPart.text"),  # type: ignore[list-item]
-        (asking(tools=[{"name": "f"}]), "tools[0] is a dict, not a Tool"),
-        (asking(stop="END"), "stop is a str, not a list"),
-        (asking(stop=[1]), "stop[0] is an int, not a str"),
-        (asking(temperature="hot"), "temperature is a str, not a number"),
-        (asking(max_tokens=1.5), "max_tokens is a float"),
-        (asking(response_format={"type": "json_object"}), 'response_format is a dict, not "json" or a JsonSchema'),
-        (asking(response_format="xml"), "response_format is 'xml'"),
-        (asking(extra=[]), "extra is a list, not a dict"),
-        (asking(tool_choice="g", tools=[Tool("f")]), "tool_choice 'g' names no tool (known: auto, none, required, f)"),
+        (request_with(tools=[{"name": "f"}]), "tools[0] is a dict, not a Tool"),
+        (request_with(stop="END"), "stop is a str, not a list"),
+        (request_with(stop=[1]), "stop[0] is an int, not a str"),
+        (request_with(temperature="hot"), "temperature is a str, not a number"),
+        (request_with(max_tokens=1.5), "max_tokens is a float"),
+        (
+            request_with(response_format={"type": "json_object"}),
+            'response_format is a dict, not "json" or a JsonSchema',
+        ),
+        (request_with(response_format="xml"), "response_format is 'xml'"),
+        (request_with(extra=[]), "extra is a list, not a dict"),
+        (
+            request_with(tool_choice="g", tools=[Tool("f")]),
+            "tool_choice 'g' names no tool (known: auto, none, required, f)",
+        ),
     ],
 )
-def test_a_request_that_is_none_says_where(given: Any, words: str) -> None:
+def test_a_request_that_is_none_says_where(value: Any, message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        as_request(given)
-    assert words in str(caught.value)
+        as_request(value)
+    assert message in str(caught.value)
 
 
 # --- errors
 
 
 def every_error() -> list[type[errors.TakoError]]:
-    found: list[type[errors.TakoError]] = [errors.TakoError]
-    for cls in found:
-        found.extend(sub for sub in cls.__subclasses__() if sub.__module__ == "tako.errors")
-    return found
+    results: list[type[errors.TakoError]] = [errors.TakoError]
+    for cls in results:
+        results.extend(sub for sub in cls.__subclasses__() if sub.__module__ == "tako.errors")
+    return results
 
 
 @pytest.mark.parametrize("cls", every_error())

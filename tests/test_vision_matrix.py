@@ -35,7 +35,7 @@ PATH = "messages[0].content[1]"
 
 
 @pytest.fixture
-def whole(at: Callable[..., Provider], answers: dict[str, Any]) -> Ask:
+def send_request(at: Callable[..., Provider], answers: dict[str, Any]) -> Ask:
     """Send a request; return the body on the wire, and the notices' codes and paths."""
 
     def send(name: str, request: ChatRequest, **options: Any) -> tuple[Any, list[tuple[str, str]]]:
@@ -48,14 +48,14 @@ def whole(at: Callable[..., Provider], answers: dict[str, Any]) -> Ask:
 
 
 @pytest.fixture
-def ask(whole: Ask) -> Ask:
+def ask(send_request: Ask) -> Ask:
     """Send parts as one message of the user's; return the message on the wire, and the notices' codes and paths."""
 
-    def send(name: str, *parts: Part, **options: Any) -> tuple[Any, list[tuple[str, str]]]:
-        body, found = whole(name, ChatRequest([Message(Role.USER, list(parts))]), **options)
-        return (body["contents"] if name == "vertex" else body["messages"])[0], found
+    def send_parts(name: str, *parts: Part, **options: Any) -> tuple[Any, list[tuple[str, str]]]:
+        body, response_notices = send_request(name, ChatRequest([Message(Role.USER, list(parts))]), **options)
+        return (body["contents"] if name == "vertex" else body["messages"])[0], response_notices
 
-    return send
+    return send_parts
 
 
 def text(name: str, value: str) -> Any:
@@ -86,7 +86,7 @@ def remote(name: str, url: str, mime: str = "image/jpeg") -> Any:
             return {"type": "image_url", "image_url": {"url": url}}
 
 
-def said(name: str, *blocks: Any) -> Any:
+def user_message(name: str, *blocks: Any) -> Any:
     """The user's message that holds these blocks."""
     if name != "ollama":
         return {"role": "user", ("parts" if name == "vertex" else "content"): list(blocks)}
@@ -98,7 +98,7 @@ def said(name: str, *blocks: Any) -> Any:
 def said_text(name: str, value: str) -> Any:
     """The user's message of one text alone."""
     if name in ("bedrock", "vertex"):
-        return said(name, text(name, value))
+        return user_message(name, text(name, value))
     return {"role": "user", "content": value}
 
 
@@ -136,17 +136,17 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("given", ACCEPTED)
-def test_an_inline_image_goes_out_in_the_vendors_shape(name: str, given: str, ask: Ask) -> None:
-    part, mime, data = ACCEPTED[given]
-    assert ask(name, LOOK, part) == (said(name, text(name, "Look:"), inline(name, mime, data)), [])
+@pytest.mark.parametrize("image", ACCEPTED)
+def test_an_inline_image_goes_out_in_the_vendors_shape(name: str, image: str, ask: Ask) -> None:
+    part, mime, data = ACCEPTED[image]
+    assert ask(name, LOOK, part) == (user_message(name, text(name, "Look:"), inline(name, mime, data)), [])
 
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("mime", TYPES)
 def test_four_types_go_everywhere(name: str, mime: str, ask: Ask) -> None:
     shape = inline(name, mime, TYPES[mime])
-    assert ask(name, LOOK, ContentPart.image(mime, TYPES[mime])) == (said(name, text(name, "Look:"), shape), [])
+    assert ask(name, LOOK, ContentPart.image(mime, TYPES[mime])) == (user_message(name, text(name, "Look:"), shape), [])
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -155,13 +155,13 @@ def test_the_first_bytes_decide_what_an_image_is(name: str, declared: str, ask: 
     """A vendor compares them, too, and refuses what is labelled wrongly."""
     for part in (ContentPart.image(declared, PNG), ContentPart.file(declared, PNG)):
         shape = inline(name, "image/png", PNG)
-        assert ask(name, LOOK, part) == (said(name, text(name, "Look:"), shape), [(notices.CHANGED_PART, PATH)])
+        assert ask(name, LOOK, part) == (user_message(name, text(name, "Look:"), shape), [(notices.CHANGED_PART, PATH)])
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("given", REFUSED)
-def test_what_cannot_be_carried_is_left_out_with_a_notice(name: str, given: str, ask: Ask) -> None:
-    part, code = REFUSED[given]
+@pytest.mark.parametrize("image", REFUSED)
+def test_what_cannot_be_carried_is_left_out_with_a_notice(name: str, image: str, ask: Ask) -> None:
+    part, code = REFUSED[image]
     assert ask(name, LOOK, part) == (said_text(name, "Look:"), [(code, PATH)])
 
 
@@ -175,7 +175,10 @@ def test_strict_refuses_before_the_network(name: str, at: Callable[..., Provider
 
 @pytest.mark.parametrize("name", WEB)
 def test_an_address_goes_to_vendors_that_fetch(name: str, ask: Ask) -> None:
-    assert ask(name, LOOK, ContentPart.image_url(URL)) == (said(name, text(name, "Look:"), remote(name, URL)), [])
+    assert ask(name, LOOK, ContentPart.image_url(URL)) == (
+        user_message(name, text(name, "Look:"), remote(name, URL)),
+        [],
+    )
 
 
 @pytest.mark.parametrize("name", FETCHED)
@@ -190,7 +193,7 @@ def test_with_the_prefetch_on_an_address_goes_out_inline(name: str, ask: Ask) ->
         image = ContentPart.image_url(f"{pictures.url}/a.png")
         sent = ask(name, LOOK, image, ContentPart.text("?"), image, url_prefetch=policy)
     shape = inline(name, "image/png", PNG)
-    assert sent == (said(name, text(name, "Look:"), shape, text(name, "?"), shape), [])
+    assert sent == (user_message(name, text(name, "Look:"), shape, text(name, "?"), shape), [])
     assert [request.path for request in pictures.requests] == ["/a.png"], "one address is fetched once"
 
 
@@ -200,7 +203,7 @@ def test_an_allowed_host_is_fetched_from_by_name(name: str, ask: Ask) -> None:
         url = pictures.url.replace("127.0.0.1", "localhost")
         policy = UrlPrefetch(allow_http=True, allow_hosts=("localhost",))
         assert ask(name, LOOK, ContentPart.image_url(f"{url}/a"), url_prefetch=policy) == (
-            said(name, text(name, "Look:"), inline(name, "image/gif", GIF)),
+            user_message(name, text(name, "Look:"), inline(name, "image/gif", GIF)),
             [],
         )
 
@@ -213,18 +216,18 @@ def test_text_inline_images_and_addresses_mix_in_any_order(name: str, ask: Ask) 
         ContentPart.image("image/gif", GIF),
         ContentPart.text("?"),
     ]
-    expected = said(name, remote(name, URL), text(name, "and"), inline(name, "image/gif", GIF), text(name, "?"))
+    expected = user_message(name, remote(name, URL), text(name, "and"), inline(name, "image/gif", GIF), text(name, "?"))
     assert ask(name, *parts) == (expected, [])
 
 
 def test_gemini_reads_from_cloud_storage_and_wants_a_type_with_every_address(ask: Ask) -> None:
     stored = ContentPart.image_url("gs://bucket/a.webp")
     assert ask("vertex", LOOK, stored) == (
-        said("vertex", text("vertex", "Look:"), remote("vertex", "gs://bucket/a.webp", "image/webp")),
+        user_message("vertex", text("vertex", "Look:"), remote("vertex", "gs://bucket/a.webp", "image/webp")),
         [],
     )
-    given = ContentPart.image_url("https://pictures.test/a", "image/png")
-    assert ask("vertex", LOOK, given)[0]["parts"][1] == remote("vertex", "https://pictures.test/a", "image/png")
+    image = ContentPart.image_url("https://pictures.test/a", "image/png")
+    assert ask("vertex", LOOK, image)[0]["parts"][1] == remote("vertex", "https://pictures.test/a", "image/png")
     untold = ContentPart.image_url("https://pictures.test/a")
     assert ask("vertex", LOOK, untold) == (said_text("vertex", "Look:"), [(notices.UNSUPPORTED_MEDIA_TYPE, PATH)])
 
@@ -242,9 +245,9 @@ def looked(*result: Part) -> ChatRequest:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_an_image_in_a_tool_result_goes_out_in_it_or_right_after_it(name: str, whole: Ask) -> None:
+def test_an_image_in_a_tool_result_goes_out_in_it_or_right_after_it(name: str, send_request: Ask) -> None:
     picture = ContentPart.image("image/png", PNG)
-    body, found = whole(name, looked(ContentPart.text("A cat"), picture))
+    body, response_notices = send_request(name, looked(ContentPart.text("A cat"), picture))
     shape = inline(name, "image/png", PNG)
     last = (body["contents"] if name == "vertex" else body["messages"])[-1]
     if name not in RESULT_IMAGES:
@@ -252,9 +255,9 @@ def test_an_image_in_a_tool_result_goes_out_in_it_or_right_after_it(name: str, w
         results = [message for message in body["messages"] if message["role"] == "tool"]
         assert [message["content"] for message in results] == ["A cat"]
         bridge = [(notices.ADDED_TURN, "messages")] if name == "mistral" else []
-        assert found == [(notices.CHANGED_PART, "messages[2].content[0].result[1]"), *bridge]
+        assert response_notices == [(notices.CHANGED_PART, "messages[2].content[0].result[1]"), *bridge]
         return
-    assert found == []
+    assert response_notices == []
     match name:
         case "anthropic":
             assert last["content"][0]["content"] == [text(name, "A cat"), shape]
@@ -267,24 +270,24 @@ def test_an_image_in_a_tool_result_goes_out_in_it_or_right_after_it(name: str, w
             assert last["parts"][1] == shape
 
 
-def test_gemini_3_takes_images_within_the_answer(whole: Ask) -> None:
+def test_gemini_3_takes_images_within_the_answer(send_request: Ask) -> None:
     request = looked(ContentPart.text("A cat"), ContentPart.image("image/png", PNG))
-    body, found = whole("vertex", request, model="gemini-3-pro-preview")
+    body, response_notices = send_request("vertex", request, model="gemini-3-pro-preview")
     assert body["contents"][-1]["parts"][0]["functionResponse"]["parts"] == [inline("vertex", "image/png", PNG)]
-    assert found == []
+    assert response_notices == []
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_refused_image_in_a_tool_result_is_noted_where_it_stands(name: str, whole: Ask) -> None:
-    _, found = whole(name, looked(ContentPart.text("A cat"), ContentPart.image("image/bmp", BITMAP)))
-    assert found == [(notices.UNSUPPORTED_MEDIA_TYPE, "messages[2].content[0].result[1]")]
+def test_a_refused_image_in_a_tool_result_is_noted_where_it_stands(name: str, send_request: Ask) -> None:
+    _, response_notices = send_request(name, looked(ContentPart.text("A cat"), ContentPart.image("image/bmp", BITMAP)))
+    assert response_notices == [(notices.UNSUPPORTED_MEDIA_TYPE, "messages[2].content[0].result[1]")]
 
 
 @pytest.mark.parametrize("name", FETCHED)
-def test_an_address_in_a_tool_result_is_fetched_too(name: str, whole: Ask) -> None:
+def test_an_address_in_a_tool_result_is_fetched_too(name: str, send_request: Ask) -> None:
     with serve(reply(b64decode(PNG), headers={"content-type": "image/png"})) as pictures:
         policy = UrlPrefetch(allow_http=True, allow_cidrs=("127.0.0.0/8",))
         request = looked(ContentPart.image_url(f"{pictures.url}/a.png"))
-        body, found = whole(name, request, url_prefetch=policy)
+        body, response_notices = send_request(name, request, url_prefetch=policy)
     assert PNG in str(body["messages"][-1])
-    assert found == []
+    assert response_notices == []
