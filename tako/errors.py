@@ -35,6 +35,7 @@ is the ``__cause__``. Every error is one sentence that says what happened, to wh
 
 from __future__ import annotations
 
+import math
 import re
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -142,9 +143,13 @@ class ProviderError(TakoError):
         retry_after: Seconds to wait, if the vendor says.
         body: The beginning of the reply as text, without secrets.
         retryable: Whether tako retries it.
+        tries: How often tako has sent the request.
+        advice: What you can do, as the end of the error's text. None: by ``retry_after`` and ``retryable``.
     """
 
     retryable: bool = False
+    tries: int = 1
+    advice: str | None = None
     default_status: ClassVar[int | None] = None
 
     def __init__(
@@ -174,8 +179,18 @@ class ProviderError(TakoError):
         text = one_line(str(self.args[0]) if self.args else "")
         facts = [str(self.status_code) if self.status_code else "", self.code or ""]
         details = " ".join(fact for fact in facts if fact and fact not in text)
-        tail = one_line(f" (request {self.request_id})", LONGEST // 4) if self.request_id else ""
+        advice = one_line(self._what_to_do(), LONGEST // 4)
+        tail = f" ({self.tries} tries)" if self.tries > 1 else ""
+        tail += f"; {advice}" if advice and advice not in text else ""
+        tail += one_line(f" (request {self.request_id})", LONGEST // 4) if self.request_id else ""
         return one_line(": ".join(filter(None, (provider_id, details, text))), LONGEST - len(tail)) + tail
+
+    def _what_to_do(self) -> str:
+        if self.advice is not None:
+            return self.advice
+        if self.retry_after:
+            return f"try again in {math.ceil(self.retry_after)} s"
+        return "try again later" if self.retryable else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -190,9 +205,13 @@ class BadRequestError(ProviderError):
 class ContextLengthError(BadRequestError):
     """The request is longer than the model's context window."""
 
+    advice = "send less, or use a model with a larger context"
+
 
 class AuthenticationError(ProviderError):
     """The vendor doesn't accept the key or the credentials (401)."""
+
+    advice = "check the key or the credentials"
 
     default_status = 401
 
@@ -200,11 +219,15 @@ class AuthenticationError(ProviderError):
 class PermissionDeniedError(ProviderError):
     """The credentials are valid, but don't allow this, or the account can't pay for it (402, 403)."""
 
+    advice = "check what the key allows, and the account's credit"
+
     default_status = 403
 
 
 class NotFoundError(ProviderError):
     """There's no such model, deployment or path (404)."""
+
+    advice = "check the model's name and the address"
 
     default_status = 404
 
@@ -231,6 +254,8 @@ class OverloadedError(ServerError):
 
 class ContentFilterError(ProviderError):
     """The vendor's content policy refused the prompt."""
+
+    advice = "change the prompt"
 
     default_status = 400
 

@@ -169,7 +169,7 @@ def test_a_refused_request_is_sent_once_more_if_there_are_other_credentials(othe
         raise AuthenticationError("refused")
 
     async def renewed(refusal):
-        assert str(refusal) == "refused"
+        assert refusal.args == ("refused",)
         return others
 
     with pytest.raises(AuthenticationError, match="refused"):

@@ -347,4 +347,4 @@ def test_an_error_is_one_sentence_that_names_who_what_and_the_request() -> None:
     error = errors.RateLimitError(
         "slow down", provider="acme", model="m", status_code=429, code="tokens", request_id="r-1"
     )
-    assert str(error) == "acme:m: 429 tokens: slow down (request r-1)"
+    assert str(error) == "acme:m: 429 tokens: slow down; try again later (request r-1)"

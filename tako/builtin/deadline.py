@@ -67,5 +67,5 @@ async def _stream_until(inner: Stream, request: ChatRequest, seconds: float) -> 
 def _timeout_error(seconds: float) -> ProviderTimeoutError:
     """Make the error. It isn't retryable: the time that all attempts had together is over."""
     error = ProviderTimeoutError(f"the call took longer than deadline={seconds:g} s")
-    error.retryable = False
+    error.retryable, error.advice = False, "raise deadline="
     return error

@@ -124,7 +124,11 @@ async def repeat(
         with attempt:
             if attempt.num == 1:
                 raise failure  # the first attempt has been made: stamina only waits after it
-            return await call()
+            try:
+                return await call()
+            except ProviderError as error:
+                error.tries = attempt.num
+                raise
     raise failure
 
 

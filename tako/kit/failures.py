@@ -211,6 +211,8 @@ def make_error(
         retry_after=facts.retry_after if facts.retry_after is not None else retry_after(headers, status),
         body=body[:LONGEST_BODY],
     )
+    if is_spent:
+        error.advice = "check the plan and the credit of your account"
     if is_spent or facts.lasting or status == NOT_IMPLEMENTED or not LASTING.isdisjoint(facts.codes):
         error.retryable = False
     should_retry = headers.get("x-should-retry", "").strip().lower()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 from msgspec.structs import replace
 
-from tako.errors import ConfigurationError, ProviderError
+from tako.errors import AuthenticationError, ConfigurationError, ProviderError
 from tako.kit.billing import bill
 from tako.kit.body import ACCEPTED, read_start, read_whole
 from tako.kit.checks import check_text, check_transport_options
@@ -285,7 +285,7 @@ class HttpProvider(Provider):
         """Make the error for what a vendor reports inside a reply of status 200."""
         error = make_error(self._without_secrets(facts), codes=self.codes, status=status, headers={}, body=body)
         error.body = self.hide(error.body or "") or None
-        return error
+        return self._with_key_source(error)
 
     def hide(self, text: str) -> str:
         """Take all secrets out of a text."""
@@ -326,7 +326,15 @@ class HttpProvider(Provider):
         if 300 <= reply.status < 400:  # noqa: PLR2004 - RFC 9110
             facts = Facts("the server redirects elsewhere, and tako doesn't follow redirects; correct the base URL")
         text = self.hide(body[: 2 * 4096].decode("utf-8", "replace"))
-        return make_error(facts, codes=self.codes, status=reply.status, headers=reply.headers, body=text)
+        error = make_error(facts, codes=self.codes, status=reply.status, headers=reply.headers, body=text)
+        return self._with_key_source(error)
+
+    def _with_key_source(self, error: ProviderError) -> ProviderError:
+        """Let the error of a refused key say where the key came from."""
+        sources = " and ".join(dict.fromkeys(secret.source for secret in self.secrets if secret.source))
+        if isinstance(error, AuthenticationError) and sources:
+            error.advice = f"check the key from {sources}"
+        return error
 
     async def _loop_transport(self) -> Transport:
         """Return the transport of the running event loop; connections never cross loops."""

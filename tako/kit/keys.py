@@ -29,17 +29,21 @@ class Secret:
     Pickled, it becomes the way to find it again: the name of its environment variable, never the text.
     """
 
-    __slots__ = ("_prefix", "_text", "_variable")
+    __slots__ = ("_prefix", "_text", "_variable", "source")
 
-    def __init__(self, text: str, variable: str | None = None, prefix: str = "") -> None:
+    def __init__(self, text: str, variable: str | None = None, prefix: str = "", source: str = "") -> None:
         self._text = text
         self._variable = variable
         self._prefix = prefix
+        self.source = source
+        """The variable or the option that it was read from, as in "api_key="; "" if that isn't known."""
 
     @classmethod
     def of(cls, text: str) -> Secret:
         """Return a text as a secret; one from the environment remembers its variable."""
-        return cls(text.value, text.variable, text.prefix) if isinstance(text, FromEnvironment) else cls(text)
+        if isinstance(text, FromEnvironment):
+            return cls(text.value, text.variable, text.prefix, text.variable)
+        return cls(text)
 
     def reveal(self) -> str:
         """Return the text itself, after its prefix; keep it out of locals of frames that may raise.
@@ -52,7 +56,7 @@ class Secret:
 
     def prefixed(self, prefix: str) -> Secret:
         """Return the same secret as a header wants it, as in ``prefixed("Bearer ")``."""
-        return Secret(self._text, self._variable, prefix)
+        return Secret(self._text, self._variable, prefix, self.source)
 
     def hide(self, text: str) -> str:
         """Return a text with this secret taken out, in any case: as it is, escaped for URLs, JSON or HTML, or cut."""
@@ -114,13 +118,13 @@ def find_key(given: str | Secret | None, variable: str, owner: str, *, option: s
         raise ConfigurationError(f"{owner}: {option} is {kind}, not a str")
     source = option
     if given is None:
-        source, secret = variable, Secret(os.environ.get(variable, ""), variable)
+        source, secret = variable, Secret(os.environ.get(variable, ""), variable, source=variable)
         if secret.problem == "is empty":
             return None
     elif isinstance(given := resolve_text(given, option, owner), FromEnvironment):
         source, secret = given.variable, Secret.of(given)
     else:
-        secret = Secret(given, variable)
+        secret = Secret(given, variable, source=f"{option}=")
     given = None  # a traceback with locals shows this frame
     if secret.problem is not None:
         raise ConfigurationError(f"{owner}: {source} {secret.problem}")
@@ -128,7 +132,7 @@ def find_key(given: str | Secret | None, variable: str, owner: str, *, option: s
 
 
 def _from_environment(variable: str | None, prefix: str) -> Secret:
-    return Secret(os.environ.get(variable, "") if variable else "", variable, prefix)
+    return Secret(os.environ.get(variable, "") if variable else "", variable, prefix, variable or "")
 
 
 def _spellings(secret: str) -> set[str]:

@@ -51,23 +51,26 @@ class Route:
 
     def slow_connect(self) -> ProviderTimeoutError:
         """No connection in time."""
-        return ProviderTimeoutError(f"connecting to {self.destination} took longer than {self._connect_timeout}")
+        text = f"connecting to {self.destination} took longer than {self._connect_timeout}"
+        return advised(ProviderTimeoutError(text), "check the address, or raise connect_timeout=")
 
     def no_answer(self) -> ProviderTimeoutError:
         """No byte in time."""
-        return ProviderTimeoutError(f"nothing came from {self.destination} for {self._timeout}")
+        text = f"nothing came from {self.destination} for {self._timeout}"
+        return advised(ProviderTimeoutError(text), "try again later, or raise timeout=")
 
     def unknown_host(self) -> TransportError:
         """The name has no address."""
         if self.proxy:
-            return TransportError(f"the host of the proxy {self.proxy.address} can't be found; check proxy=")
-        return TransportError(f"the host {self.host} can't be found; check the base URL")
+            return advised(TransportError(f"the host of the proxy {self.proxy.address} can't be found"), "check proxy=")
+        return advised(TransportError(f"the host {self.host} can't be found"), "check the base URL")
 
     def unreachable(self, reason: str) -> TransportError:
         """No connection."""
         address = f"the proxy {self.proxy.address}" if self.proxy else self.host
         reason = "it closed the connection" if reason == CLOSED else reason
-        return TransportError(f"can't connect to {address}: {reason}")
+        advice = "check proxy=" if self.proxy else "check the address, and that the server runs"
+        return advised(TransportError(f"can't connect to {address}: {reason}"), advice)
 
     def tunnel_refused(self, status: int | None) -> TransportError:
         """The proxy doesn't connect us."""
@@ -83,11 +86,10 @@ class Route:
         """The handshake failed."""
         host = f"the proxy {self.proxy.address}" if self.proxy and at_proxy else self.destination
         if isinstance(problem, ssl.SSLCertVerificationError):
-            advice = ""
-            if problem.verify_code in UNKNOWN_AUTHORITY:
-                advice = "; if you trust it, name its authority's file in SSL_CERT_FILE"
-            text = f"TLS with {host} failed: the certificate isn't accepted: {problem.verify_message}{advice}"
-            return not_retryable(TransportError(text))
+            text = f"TLS with {host} failed: the certificate isn't accepted: {problem.verify_message}"
+            is_unknown = problem.verify_code in UNKNOWN_AUTHORITY
+            advice = "if you trust it, name its authority's file in SSL_CERT_FILE" if is_unknown else ""
+            return not_retryable(advised(TransportError(text), advice))
         reason = problem.reason or ""
         if reason in NOT_TLS_REASONS:
             return not_retryable(TransportError(f"TLS with {host} failed: the server speaks something else there"))
@@ -111,13 +113,19 @@ class Route:
 def login_refused(proxy: Proxy | None) -> TransportError:
     """The proxy wants a login, or another one."""
     address = proxy.address if proxy else "in between"
-    text = f"the proxy {address} wants a login; check the user and the password in proxy="
-    return not_retryable(TransportError(text, status_code=PROXY_LOGIN))
+    error = TransportError(f"the proxy {address} wants a login", status_code=PROXY_LOGIN)
+    return not_retryable(advised(error, "check the user and the password in proxy="))
 
 
 def not_retryable(error: T) -> T:
     """Mark a failure that is the same a second later."""
     error.retryable = False
+    return error
+
+
+def advised(error: T, advice: str) -> T:
+    """Give an error what the user can do."""
+    error.advice = advice
     return error
 
 

@@ -166,7 +166,7 @@ def test_what_a_function_raises_is_an_error_for_the_model() -> None:
         raise RateLimitError("slow down", provider="acme")
 
     assert called(fail, {}) == ToolResultPart("1", "KeyError: 'no\\nsuch thing'", is_error=True)
-    assert called(limited, {}) == ToolResultPart("1", "RateLimitError: acme: slow down", is_error=True)
+    assert called(limited, {}) == ToolResultPart("1", "RateLimitError: acme: slow down; try again later", is_error=True)
     assert called(object, {}).is_error
 
 

@@ -21,4 +21,4 @@ async def audit(provider, request, inner):
         raise
     finally:
         user = request.context.get("user", "nobody")
-        log.info("%s asked %s: %s in %.1f s", user, provider.label, outcome, time.monotonic() - began)
+        log.info("%s asked %s: %s (%.1f s)", user, provider.label, outcome, time.monotonic() - began)

@@ -187,7 +187,7 @@ class Bedrock(HttpProvider):
             if credentials is not None and error.code in REFUSED and await self.account.renew(credentials):
                 return True
             source = BEARER if credentials is None else f"the source {credentials.method!r}"
-            error.args = (f"{error.args[0]} (the credentials are of {source}; renew or correct them)",)
+            error.advice = f"the credentials are of {source}; renew or correct them"
             return False
 
         return await send_with_renewal(partial(super().send, url, body, **call), renew)

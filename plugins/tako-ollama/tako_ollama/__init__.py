@@ -163,11 +163,8 @@ async def prepare(provider: Ollama, translator: Translator, request: ChatRequest
 
 
 def add_advice(error: ProviderError) -> None:
-    """Add to an error's text what the user can do, by its status and its cause."""
-    advice = ""
+    """Give an error what the user can do, by its status and its cause."""
     if isinstance(error, NotFoundError):
-        advice = f"`ollama pull {error.model}` gets the model"
+        error.advice = f"`ollama pull {error.model}` gets the model"
     elif isinstance(error, TransportError) and type(error.__cause__).__name__ in UNREACHABLE:
-        advice = "`ollama serve` starts Ollama, and OLLAMA_HOST or base_url is its address"
-    if advice:
-        error.args = (f"{error.args[0]}; {advice}",)
+        error.advice = "`ollama serve` starts Ollama, and OLLAMA_HOST or base_url is its address"

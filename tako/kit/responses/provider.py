@@ -155,7 +155,7 @@ class ResponsesProvider(CompletionsProvider):
             return await super().send(url, body, **call)
         except (BadRequestError, NotFoundError) as error:
             if url.partition("?")[0].endswith("/chat/completions") and self._is_wrong_api(str(error), body):
-                error.args = (f'{error.args[0]}; api="responses" asks the API that this model needs',)
+                error.advice = 'api="responses" asks the API that this model needs'
             raise
 
     def _is_wrong_api(self, refusal: str, body: Body) -> bool:
