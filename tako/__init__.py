@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tako.errors import StreamTruncatedError as StreamTruncatedError
     from tako.errors import TakoError
     from tako.errors import TransportError as TransportError
+    from tako.errors import UnknownProviderError as UnknownProviderError
     from tako.errors import UnsupportedError as UnsupportedError
     from tako.errors import UrlPrefetchError as UrlPrefetchError
     from tako.hooks import get_provider, hookimpl, register, unregister

@@ -43,6 +43,7 @@ from tako.folders import config_folder
 from tako.hooks import PLUGINS, get_provider
 from tako.hooks.settings import Settings
 from tako.json_values import as_array
+from tako.keywords import option_hint
 from tako.names import did_you_mean
 from tako.options import PLACES_PARAMETER, accepts_places, fit_value, options_of
 from tako.presets import Preset
@@ -151,8 +152,7 @@ class Config(Struct, frozen=True):
             return {**table.options, **options}
         for key, value in table.options.items():
             if key not in known:
-                names = ", ".join(name for name in known if name != "model")
-                raise ConfigurationError(f"{where}.{key}: {table.use} has no such option (known: {names})")
+                raise ConfigurationError(f"{where}.{key}: {table.use} has no such option{option_hint(key, known)}")
             if key in cls.options_of_providers:
                 options[key] = self._parts(f"{where}.{key}", value, (*within, name))
                 continue

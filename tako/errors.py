@@ -5,6 +5,7 @@
     TakoError
     ├─ ConfigurationError        a missing key, a bad option; raised before the network
     ├─ PluginError               missing, broken, disabled, ambiguous, or lacks a hook
+    │  └─ UnknownProviderError       no provider has the name
     ├─ UnsupportedError          strict=True and the provider cannot carry something
     ├─ RunLimitError             .messages; a run came to max_rounds or max_cost
     ├─ UrlPrefetchError          the URL policy or the fetch refused an image
@@ -91,6 +92,10 @@ class ConfigurationError(TakoError):
 
 class PluginError(TakoError):
     """A plugin is missing, broken, disabled or ambiguous, lacks a hook, or failed during a call."""
+
+
+class UnknownProviderError(PluginError, AttributeError):
+    """No installed provider has that name."""
 
 
 class UnsupportedError(TakoError):

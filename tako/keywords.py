@@ -12,12 +12,12 @@ from tako.errors import ConfigurationError, kind_of, short_repr
 from tako.extra import merge_extra
 from tako.hidden_dict import HiddenDict
 from tako.json_values import as_array, as_object
-from tako.names import did_you_mean
+from tako.names import did_you_mean, nearest_or_all
 from tako.request import as_request
 from tako.types import ChatRequest, JsonSchema, Message, Role, Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tako.parts import Part
     from tako.provider import Provider
@@ -77,10 +77,29 @@ class RequestOptions(TypedDict, total=False):
 
 
 REQUEST_KEYWORDS = tuple(RequestOptions.__annotations__)
+ID_PARAMETERS = ("model", "id")
+"""Parameters of a provider that come from its id."""
 CALL_KEYWORDS = ("response_type", "repairs")
 """Keywords that are no part of a request."""
 RUN_KEYWORDS = ("max_rounds", "max_cost", "approve")
 """Those that only a run takes."""
+ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("max_completion_tokens", "max_output_tokens", "max_new_tokens", "num_predict"), "use max_tokens"),
+    **dict.fromkeys(("reasoning_effort", "thinking", "thinking_budget"), "use reasoning"),
+    **dict.fromkeys(("system_prompt", "system_instruction", "instructions"), "use system"),
+    **dict.fromkeys(("response_model", "response_schema", "output_type"), "use response_type"),
+    **dict.fromkeys(("messages", "prompt", "input"), "pass it first, without a name"),
+    "extra_body": "use extra",
+    "extra_headers": "use headers",
+    "functions": "use tools",
+    "stop_sequences": "use stop",
+    "stream": "call stream(…) in place of chat(…)",
+    **dict.fromkeys(
+        ("frequency_penalty", "logit_bias", "logprobs", "presence_penalty", "service_tier", "top_k", "user"),
+        "if the vendor has it, pass it in extra={…}",
+    ),
+}
+"""What keywords of other libraries and of vendors are here."""
 _UNSET = ChatRequest([])
 """A request in which nothing is given."""
 
@@ -119,15 +138,22 @@ def check_names(options: Mapping[str, Any], owner: str) -> None:
     """Refuse what isn't the name of a keyword. Raises ConfigurationError."""
     for name in options:
         if name not in REQUEST_KEYWORDS:
-            hint = (
-                did_you_mean(str(name), (*REQUEST_KEYWORDS, *CALL_KEYWORDS, *RUN_KEYWORDS))
-                or f" (known: {', '.join(REQUEST_KEYWORDS)})"
-            )
+            near = did_you_mean(str(name), (*REQUEST_KEYWORDS, *CALL_KEYWORDS, *RUN_KEYWORDS))
+            hint = near or f" (known: {', '.join(REQUEST_KEYWORDS)}; a vendor's own field goes into extra={{…}})"
+            if name in ELSEWHERE:
+                hint = f"; {ELSEWHERE[name]}"
             if name in CALL_KEYWORDS:
                 hint = "; give it to chat, say or run" + (", or to stream" if name == "response_type" else "")
             if name in RUN_KEYWORDS:
                 hint = "; give it to run"
             raise ConfigurationError(f"{owner}: a request has no option {short_repr(name)}{hint}")
+
+
+def option_hint(name: str, options: Collection[str]) -> str:
+    """Return what to write in place of an option that a provider doesn't have, given those that it has."""
+    if name in REQUEST_KEYWORDS and name not in options:
+        return f"; {name} is a keyword of chat: pass it there, or put it into defaults"
+    return nearest_or_all(name, [option for option in options if option not in ID_PARAMETERS])
 
 
 def _from_table(name: str, value: Any) -> Any:

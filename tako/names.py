@@ -69,6 +69,11 @@ def did_you_mean(key: str, names: Collection[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def nearest_or_all(key: str, names: Collection[str]) -> str:
+    """Return the name that is near, as ``did_you_mean`` does, or all of them: " (known: openai, mistral)"."""
+    return did_you_mean(key, names) or f" (known: {', '.join(names) or 'none'})"
+
+
 def known_models() -> list[str]:
     """Return the ids of all models in the tables of installed providers; nothing is imported."""
     rows = _models([entry for entry in provider_entries() if exclusion_reason(entry) is None])
@@ -77,8 +82,9 @@ def known_models() -> list[str]:
 
 def _hint(id: str, entries: list[Entry], configured: Collection[str]) -> str:
     key = id.partition(":")[0]
-    if key in SHIPPED and not any(entry.name == key for entry in entries):
-        return f"pip install {SHIPPED[key]}"
+    shipped = _shipped_name(key)
+    if shipped is not None and not any(entry.name == shipped for entry in entries):
+        return f"pip install {SHIPPED[shipped]}"
     maker, _, model = id.partition("/")  # as other libraries write ids
     if model and any(entry.name == maker for entry in entries):
         return f"write {maker}:{model}"
@@ -104,6 +110,12 @@ def _typo(key: str, entries: list[Entry], configured: Collection[str]) -> str:
     if name in configured:
         return f"did you mean {name!r}? (tako.toml has it)"
     return f"did you mean {name!r}?" + ("" if name in installed else f" (pip install {SHIPPED[name]})")
+
+
+def _shipped_name(key: str) -> str | None:
+    """Return the provider that tako ships under a name or a class's name: "AzureOpenAI" is "azure-openai"."""
+    plain = key.lower().removesuffix("provider")
+    return next((name for name in SHIPPED if key == name or plain == name.replace("-", "")), None)
 
 
 def _join_ids(ids: Iterable[str]) -> str:

@@ -107,7 +107,7 @@ def as_request(prompt: ChatRequest | str | list[Message] | Message) -> ChatReque
 def _check_message(message: Any, i: int) -> None:
     """Check a message; paths are put together only for what is wrong, since most are right."""
     if not isinstance(message, Message):
-        raise ConfigurationError(f"messages[{i}] is {kind_of(message)}, not a Message")
+        raise ConfigurationError(f"messages[{i}] is {kind_of(message)}, not a Message: {_how_to_write(message)}")
     if message.role.__class__ is not Role:
         raise ConfigurationError(f"messages[{i}].role is {short_repr(message.role)}, not one of {', '.join(Role)}")
     content: Any = message.content
@@ -121,7 +121,7 @@ def _check_message(message: Any, i: int) -> None:
             continue  # most are plain
         problem = _field_problem(part)
         if problem is None and not isinstance(part, ContentPart):
-            problem = f" is {kind_of(part)}, not a part: use ContentPart.text(…)"
+            problem = f" is {kind_of(part)}, not a part: use ContentPart.text(…), ContentPart.image_file(…), …"
         if problem is None and isinstance(part, ToolResultPart):
             inner = [(k, _field_problem(one)) for k, one in enumerate(as_array(part.result) or ())]
             problem = next(
@@ -129,6 +129,15 @@ def _check_message(message: Any, i: int) -> None:
             )
         if problem is not None:
             raise ConfigurationError(f"messages[{i}].content[{j}]{problem}")
+
+
+def _how_to_write(value: Any) -> str:
+    """Say how to write what stands in a message's place: a dict of another library, a text, or a part."""
+    if isinstance(value, (str, ContentPart)):
+        return "put texts and parts into tako.Message.user([…])"
+    role = (as_object(value) or {}).get("role")
+    maker = role if role in ("assistant", "system", "tool") else "user"
+    return f"write tako.Message.{maker}(…)"
 
 
 def _field_problem(value: Any) -> str | None:
@@ -194,7 +203,9 @@ def is_seconds(value: object) -> bool:
 
 
 def _check_tools(request: ChatRequest) -> None:
-    _check_items(request.tools, (Tool, VendorTool), "tools")
+    _check_items(
+        request.tools, (Tool, VendorTool), "tools", ": pass a function or a tako.Tool(name, description, schema)"
+    )
     names: list[str] = []
     for i, tool in enumerate(request.tools):
         problem = _field_problem(tool)
@@ -232,11 +243,11 @@ def _check_headers(headers: Any) -> None:
             raise ConfigurationError(f"headers[{name!r}] is {kind_of(value)}: names and values are text")  # pyright: ignore[reportUnknownArgumentType] - the same
 
 
-def _check_items(items: Any, kinds: type | tuple[type, ...], path: str) -> None:
+def _check_items(items: Any, kinds: type | tuple[type, ...], path: str, advice: str = "") -> None:
     array = as_array(items)
     if array is None:
         raise ConfigurationError(f"{path} is {kind_of(items)}, not a list")
     for i, item in enumerate(array):
         if not isinstance(item, kinds):
             first = kinds[0] if isinstance(kinds, tuple) else kinds
-            raise ConfigurationError(f"{path}[{i}] is {kind_of(item)}, not a {first.__name__}")
+            raise ConfigurationError(f"{path}[{i}] is {kind_of(item)}, not a {first.__name__}{advice}")

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tako.errors import ConfigurationError
 from tako.hooks.settings import Settings
-from tako.names import did_you_mean
+from tako.names import did_you_mean, nearest_or_all
 from tako.options import find_secret, is_table
 from tako.presets import Preset, read_preset
 
@@ -136,7 +136,7 @@ def _check_keys(path: str, where: str, table: Any, kind: type[Struct]) -> None:
     known = [field.name for field in msgspec.structs.fields(kind)]
     unknown = next((key for key in table if key not in known), None) if is_table(table) else None
     if unknown is not None:
-        raise ConfigurationError(f"{path}: {where}{unknown}: no such key (known: {', '.join(known)})")
+        raise ConfigurationError(f"{path}: {where}{unknown}: no such key{nearest_or_all(unknown, known)}")
 
 
 def _check_values(path: str, where: str, table: Any, kind: type, expected: str) -> None:

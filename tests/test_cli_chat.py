@@ -191,7 +191,7 @@ def test_without_a_model_nothing_is_sent(monkeypatch: pytest.MonkeyPatch, capsys
         (["-m", "openai:m", "-o", "timeout=" + "[" * 200_000], "the option timeout is nested too deeply"),
         (
             ["-m", "llamacpp", "-o", "nonsense=1"],
-            "has no option 'nonsense' (its options: n_threads, n_ctx, capabilities, deadline, defaults)",
+            "has no option 'nonsense' (known: n_threads, n_ctx, capabilities, deadline, defaults)",
         ),
         (["-m", "http-generic:m"], "needs the options url and body_template"),
         (["-m", "openai:m", "-o", "base_url=example"], "isn't a base URL"),

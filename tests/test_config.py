@@ -131,7 +131,8 @@ OPENAI = '[providers.a]\nuse = "openai"\nmodel = "m"\napi_key = "$ENV:MY_KEY"\n'
     [
         ("default = ", ["not TOML", "Invalid value"]),
         ("default = 5", ["default", "Expected `str"]),
-        ('defualt = "a"', ["defualt", "no such key", "providers, default, conductor, plugins, allow_secrets"]),
+        ('defualt = "a"', ["defualt", "no such key", "did you mean 'default'?"]),
+        ('colour = "red"', ["colour", "no such key", "providers, default, conductor, plugins, allow_secrets"]),
         ('default = "b"\n' + OPENAI, ["default = 'b'", "[providers]: a"]),
         ('default = "b"', ["default = 'b'", "there are none"]),
         ("[providers]\na = 1", ["providers.a", "expected a table"]),

@@ -13,8 +13,8 @@ from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, announce_rules, read_configuration, table_of
 from tako.cli.keychain import variable_for
 from tako.discovery import find_provider
-from tako.errors import ConfigurationError, PluginError
-from tako.hooks import PLUGINS, UnknownProviderError, get_provider
+from tako.errors import ConfigurationError, PluginError, UnknownProviderError
+from tako.hooks import PLUGINS, get_provider
 from tako.names import unknown_provider
 from tako.options import TABLES, fit_value
 

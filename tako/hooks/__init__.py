@@ -13,7 +13,6 @@ from tako.hooks.checks import HOOKS
 from tako.hooks.failures import WrongResultError
 from tako.hooks.manager import HookResult, Hooks, NamedPlugins, Plugin, hookimpl
 from tako.hooks.plugins import PLUGINS, Plugins, PluginWarning, register, unregister
-from tako.hooks.provider_classes import UnknownProviderError
 from tako.hooks.provider_factory import get_provider
 
 __all__ = [
@@ -25,7 +24,6 @@ __all__ = [
     "Plugin",
     "PluginWarning",
     "Plugins",
-    "UnknownProviderError",
     "WrongResultError",
     "get_provider",
     "hookimpl",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tako.compatibility import check_version
 from tako.discovery import provider_entries
-from tako.errors import PluginError
+from tako.errors import PluginError, UnknownProviderError
 from tako.hooks.checks import has_hooks
 from tako.hooks.failures import is_interrupt, one_line, report
 from tako.names import unknown_provider
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
     from tako.installed import Entry
     from tako.provider import Provider
-
-
-class UnknownProviderError(PluginError, AttributeError):
-    """No installed provider has that name."""
 
 
 def import_provider(key: str, entry: Entry | None, tracebacks: dict[str, str]) -> type[Provider]:

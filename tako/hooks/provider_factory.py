@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from tako.errors import ConfigurationError, PluginError, TakoError, short_repr
+from tako.errors import ConfigurationError, PluginError, TakoError, UnknownProviderError, short_repr
 from tako.hooks.plugins import PLUGINS
-from tako.hooks.provider_classes import UnknownProviderError
-from tako.keywords import read_defaults
+from tako.keywords import ID_PARAMETERS, option_hint, read_defaults
 from tako.names import unknown_provider
 from tako.output import plugin_output_to_stderr
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from tako.provider import Provider
 
 
-ID_PARAMETERS = ("model", "id")
-"""Parameters that come from a provider's id."""
 RESERVED_PARAMETERS = ("id", "self", "cls")
 """Parameters that options can't set."""
 
@@ -86,8 +83,7 @@ def explain_type_error(cls: type, id: str, options: Mapping[str, Any], error: Ty
         return f"{id} needs the option{'s' * (len(missing) > 1)} {_join_names(missing)}"
     unknown = next((option for option in options if option not in accepted), None)
     if unknown is not None and len(accepted) == len(parameters):
-        accepted_options = ", ".join(option for option in accepted if option not in ID_PARAMETERS)
-        return f"{id}: {cls.__name__} has no option {unknown!r} (its options: {accepted_options})"
+        return f"{id}: {cls.__name__} has no option {unknown!r}{option_hint(unknown, accepted)}"
     return f"{id}: {cls.__name__} failed: {error}"
 
 

@@ -10,7 +10,7 @@ from tako.environment import is_reference, resolve
 from tako.errors import ConfigurationError
 from tako.hooks.failures import is_interrupt, one_line
 from tako.hooks.required import matches_entry, matches_plugin
-from tako.names import did_you_mean
+from tako.names import did_you_mean, nearest_or_all
 from tako.options import fit_value, options_of_function
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ def _check_options(options: dict[str, Any], known: dict[str, Any], plugin: str, 
     """Refuse options that a plugin doesn't have, or of another type."""
     for key, value in options.items():
         if key not in known:
-            names = ", ".join(known) or "none"
-            raise ConfigurationError(f"{where}.{key}: plugin {plugin!r} has no such option (known: {names})")
+            hint = nearest_or_all(key, known)
+            raise ConfigurationError(f"{where}.{key}: plugin {plugin!r} has no such option{hint}")
         try:
             if not is_reference(value):
                 fit_value(value, key, known[key])

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tako.errors import ConfigurationError, kind_of
+from tako.keywords import option_hint
 from tako.kit.keys import Secret
+from tako.options import options_of
 from tako.request import SECONDS, is_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+
+    from tako.provider import Provider
 
 
 class Default(str):
@@ -24,6 +28,15 @@ class Default(str):
 def explicit(value: Any) -> Any:
     """Return an option, or None where nobody gave it and its ``Default`` stands there."""
     return None if isinstance(value, Default) else value
+
+
+def check_option_names(options: Collection[str], known: Collection[str], provider: Provider) -> None:
+    """Refuse an option that a provider's class doesn't have. Raises ConfigurationError."""
+    for name in options:
+        if name not in known:
+            cls = type(provider)
+            hint = option_hint(name, options_of(cls) or known)
+            raise ConfigurationError(f"{provider.id}: {cls.__name__} has no option {name!r}{hint}")
 
 
 def check_kind(value: Any, kind: type | tuple[type, ...], option: str, owner: str, expected: str) -> None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 from msgspec.structs import replace
 
-from tako.errors import AuthenticationError, ConfigurationError, ProviderError
+from tako.errors import ProviderError
 from tako.kit.billing import bill
 from tako.kit.body import ACCEPTED, read_start, read_whole
-from tako.kit.checks import check_text, check_transport_options
+from tako.kit.checks import check_option_names, check_text, check_transport_options
 from tako.kit.failures import Facts, make_error, name_request, read_facts
 from tako.kit.headers import checked, hiding
-from tako.kit.keys import Secret, scrub
+from tako.kit.keys import Secret, scrub, with_key_source
 from tako.kit.proxy import Proxies, read_proxy
 from tako.kit.single_flight import SingleFlight
 from tako.kit.tagged import read_tags
@@ -134,8 +134,7 @@ class HttpProvider(Provider):
 
     def __init__(self, model: str, **options: Unpack[FetchOptions]) -> None:
         super().__init__(model, capabilities=options.get("capabilities"), deadline=options.get("deadline"))
-        for unknown in options.keys() - FetchOptions.__annotations__.keys():
-            raise ConfigurationError(f"{self.id}: {type(self).__name__} has no option {unknown!r}")
+        check_option_names(options, FetchOptions.__annotations__, self)
         check_transport_options(options, self.id)
         self.timeout = float(options.get("timeout", self.default_timeout))
         self.connect_timeout = float(options.get("connect_timeout", 10.0))
@@ -285,7 +284,7 @@ class HttpProvider(Provider):
         """Make the error for what a vendor reports inside a reply of status 200."""
         error = make_error(self._without_secrets(facts), codes=self.codes, status=status, headers={}, body=body)
         error.body = self.hide(error.body or "") or None
-        return self._with_key_source(error)
+        return with_key_source(error, self.secrets)
 
     def hide(self, text: str) -> str:
         """Take all secrets out of a text."""
@@ -327,14 +326,7 @@ class HttpProvider(Provider):
             facts = Facts("the server redirects elsewhere, and tako doesn't follow redirects; correct the base URL")
         text = self.hide(body[: 2 * 4096].decode("utf-8", "replace"))
         error = make_error(facts, codes=self.codes, status=reply.status, headers=reply.headers, body=text)
-        return self._with_key_source(error)
-
-    def _with_key_source(self, error: ProviderError) -> ProviderError:
-        """Let the error of a refused key say where the key came from."""
-        sources = " and ".join(dict.fromkeys(secret.source for secret in self.secrets if secret.source))
-        if isinstance(error, AuthenticationError) and sources:
-            error.advice = f"check the key from {sources}"
-        return error
+        return with_key_source(error, self.secrets)
 
     async def _loop_transport(self) -> Transport:
         """Return the transport of the running event loop; connections never cross loops."""

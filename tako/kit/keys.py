@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tako.environment import FromEnvironment, resolve_text
-from tako.errors import ConfigurationError, TakoError, kind_of
+from tako.errors import AuthenticationError, ConfigurationError, ProviderError, TakoError, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 SHORTEST = 4
 """Characters that a text needs to be a secret. Shorter ones stand in other words by chance."""
@@ -129,6 +129,14 @@ def find_key(given: str | Secret | None, variable: str, owner: str, *, option: s
     if secret.problem is not None:
         raise ConfigurationError(f"{owner}: {source} {secret.problem}")
     return secret
+
+
+def with_key_source(error: ProviderError, secrets: Iterable[Secret]) -> ProviderError:
+    """Let the error of a refused key say where the key came from, and return it."""
+    sources = " and ".join(dict.fromkeys(secret.source for secret in secrets if secret.source))
+    if isinstance(error, AuthenticationError) and sources:
+        error.advice = f"check the key from {sources}"
+    return error
 
 
 def _from_environment(variable: str | None, prefix: str) -> Secret:

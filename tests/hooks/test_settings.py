@@ -192,7 +192,7 @@ def _refusing(**options: Any) -> None:
 @pytest.mark.parametrize(
     ("table", "line"),
     [
-        ('[plugins.audit]\nmrak = "!"', "plugins.audit.mrak: plugin 'audit' has no such option (known: mark, limit)"),
+        ('[plugins.audit]\nmrak = "!"', "plugins.audit.mrak: plugin 'audit' has no such option; did you mean 'mark'?"),
         ("[plugins.audit]\nmark = 5", "plugins.audit.mark: Expected `str`, got `int`"),
         ('[plugins.audit]\nmark = "$ENV:NOT_SET"', "plugins.audit: mark names the variable NOT_SET, which isn't set"),
         ("[plugins.bare]\na = 1", "plugins.bare: plugin 'bare' has no function configure, so it takes no options"),

@@ -185,7 +185,9 @@ def test_an_error_line_after_status_200_is_a_server_error() -> None:
         lambda: stream(message_line(content="Hi"), line(problem)),
         lambda: stream(line(problem)),
     ):
-        with pytest.raises(ServerError, match=r"^ollama:m: 500: model runner has unexpectedly stopped; try again later$") as caught:
+        with pytest.raises(
+            ServerError, match=r"^ollama:m: 500: model runner has unexpectedly stopped; try again later$"
+        ) as caught:
             attempt()
         assert caught.value.status_code == 500
         assert caught.value.retryable

@@ -18,5 +18,5 @@ os.environ["OPENAI_BASE_URL"] = server.url
 try:
     provider.blocking.chat("Hello")
 except tako.RateLimitError as error:
-    assert str(error) == "openai:gpt-6.2-sol: 429 rate_limit_exceeded: slow down"
+    assert str(error) == "openai:gpt-6.2-sol: 429 rate_limit_exceeded: slow down; try again in 90 s"
     assert error.retry_after == 90
