@@ -21,48 +21,53 @@ MARK = "<!-- the tables are made"
 
 
 class Vendor(NamedTuple):
-    """One section of the page: its heading, what readers need to know first, and the API of most of its models."""
+    """A section: its heading, what readers need first, the pages with more, and the API of most models."""
 
     heading: str
     introduction: str
+    pages: str
     api: str
 
 
 VENDORS = {
     "tako_anthropic": Vendor(
         "Anthropic",
-        "Prefix `anthropic:`, plugin `tako-anthropic`. More: [Anthropic](providers/anthropic.md).",
+        "Prefix `anthropic:`, plugin `tako-anthropic`.",
+        "[Anthropic](providers/anthropic.md)",
         "Messages",
     ),
     "tako_azure_openai": Vendor(
         "Azure OpenAI",
         "Prefix `azure-openai:`, plugin `tako-azure-openai`. Prices differ by region and contract, so they aren't "
-        "here. More: [Azure OpenAI](providers/azure-openai.md).",
+        "here.",
+        "[Azure OpenAI](providers/azure-openai.md)",
         "Responses",
     ),
     "tako_bedrock": Vendor(
         "AWS Bedrock",
         "Prefix `bedrock:`, plugin `tako-bedrock`. Prices differ by region, so they aren't here. Use the ids of AWS, "
         "which have a version and often a region, as in `us.amazon.nova-pro-v1:0`. AWS lists [when models "
-        "retire](https://docs.aws.amazon.com/bedrock/latest/userguide/model-lifecycle.html). "
-        "More: [AWS Bedrock](providers/bedrock.md).",
+        "retire](https://docs.aws.amazon.com/bedrock/latest/userguide/model-lifecycle.html).",
+        "[AWS Bedrock](providers/bedrock.md)",
         "Converse",
     ),
     "tako_mistral": Vendor(
         "Mistral",
-        "Prefix `mistral:`, plugin `tako-mistral`. More: [Mistral](providers/mistral.md).",
+        "Prefix `mistral:`, plugin `tako-mistral`.",
+        "[Mistral](providers/mistral.md)",
         "Chat Completions",
     ),
     "tako_openai": Vendor(
         "OpenAI",
-        "Prefix `openai:`, plugin `tako-openai`. More: [OpenAI](providers/openai.md).",
+        "Prefix `openai:`, plugin `tako-openai`.",
+        "[OpenAI](providers/openai.md)",
         "Responses",
     ),
     "tako_vertex": Vendor(
         "Google",
         "Plugin `tako-vertex`. The prefix `gemini:` uses the Gemini Developer API with a key, `vertex:` uses Google "
-        "Cloud. Claude models only work with `vertex:`. Prices are those of the global endpoint. "
-        "More: [Gemini](providers/gemini.md), [Vertex AI](providers/vertex.md).",
+        "Cloud. Claude models only work with `vertex:`. Prices are those of the global endpoint.",
+        "[Gemini](providers/gemini.md), [Vertex AI](providers/vertex.md)",
         "generateContent",
     ),
 }
@@ -121,11 +126,16 @@ def price(row: Row) -> str:
     return f"{row.usd_per_input_mtok:g} / {row.usd_per_output_mtok:g}{end}"
 
 
-def sources(table: ModelTable, row: Row) -> str:
-    links = [f"[{row.date}]({row.source})"]
-    if row.id in {priced.id for priced in table.prices.model} and row.source != table.prices.source:
-        links.append(f"[prices {table.prices.date}]({table.prices.source})")
-    return ", ".join(links)
+def introduction(table: ModelTable, apis: set[str]) -> str:
+    """Return what is true of all models of a vendor: its prefix, their API, and where their prices are from."""
+    vendor = VENDORS[table.package]
+    text = vendor.introduction
+    if len(apis) == 1:
+        text += f" tako uses the {apis.pop()} API."
+    if table.prices.model:
+        name = table.prices.source.rpartition("/")[2]
+        text += f" Prices are from [{name}]({table.prices.source}) ({table.prices.date}) or from the model's source."
+    return f"{text} More: {vendor.pages}."
 
 
 def cells(table: ModelTable, row: Row) -> dict[str, str]:
@@ -139,19 +149,19 @@ def cells(table: ModelTable, row: Row) -> dict[str, str]:
         "limits": "; ".join(limits(table.package, model, row)),
         "price": price(row),
         "retires": retires + (f", then `{row.replacement}`" if row.replacement else ""),
-        "sources": sources(table, row),
+        "source": f"[{row.date}]({row.source})",
     }
 
 
 def section(package: str) -> str:
-    """Return the heading and the table of a vendor, without columns that would be empty."""
-    table, vendor = ModelTable(package), VENDORS[package]
+    """Return a vendor's heading and table, without empty columns, and without the API if it's always the same."""
+    table = ModelTable(package)
     rows = [cells(table, row) for row in current(table)]
-    columns = [name for name in rows[0] if any(row[name] for row in rows)]
+    apis = {row["API"] for row in rows}
+    columns = [name for name in rows[0] if any(row[name] for row in rows) and (name != "API" or len(apis) > 1)]
     lines = [columns, ["---"] * len(columns), *([row[name] for name in columns] for row in rows)]
-    return "\n".join(
-        [f"## {vendor.heading}", "", vendor.introduction, "", *(f"| {' | '.join(line)} |" for line in lines)]
-    )
+    head = [f"## {VENDORS[package].heading}", "", introduction(table, apis), ""]
+    return "\n".join([*head, *(f"| {' | '.join(line)} |" for line in lines)])
 
 
 def page() -> str:
