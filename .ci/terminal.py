@@ -46,11 +46,11 @@ def lines() -> list[tuple[str, str]]:
             server = stack.enter_context(DIALECTS[wire].serve(Script(text=answer)))
             run = command.replace("git diff", "echo diff").replace("tako ", f"{sys.executable} -m tako.cli ", 1)
             variables = {**os.environ, **KEYS, ADDRESSES[wire]: server.url, "HOME": str(folder)}
-            done = subprocess.run(
+            result = subprocess.run(
                 ["/bin/bash", "-c", run], cwd=folder, env=variables, capture_output=True, text=True, check=True
             )
             rows.append(("command", command))
-            rows += [("answer", line) for line in done.stdout.splitlines()]
+            rows += [("answer", line) for line in result.stdout.splitlines()]
             rows.append(("answer", ""))
     return rows[:-1]
 

@@ -47,16 +47,16 @@ FEW, MORE = 10, 60
 def count(python: str, operation: str, url: str, times: int) -> int:
     """Return the instructions of a program that repeats an operation ``times`` times."""
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    done = subprocess.run(
+    result = subprocess.run(
         [*valgrind, python, "-P", "-c", CLIENT, operation, url, str(times)],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "PYTHONHASHSEED": "0"},
     )
-    match = re.search(r"Collected : (\d+)", done.stderr)
+    match = re.search(r"Collected : (\d+)", result.stderr)
     if match is None:
-        raise SystemExit(done.stderr)
+        raise SystemExit(result.stderr)
     return int(match[1])
 
 

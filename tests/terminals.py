@@ -37,7 +37,7 @@ class Terminal:
 
     def __init__(self, *arguments: str, columns: int = 80, **options: Any) -> None:
         self.master, self.slave = pty.openpty()
-        self.before = termios.tcgetattr(self.slave)
+        self.settings_before = termios.tcgetattr(self.slave)
         self.text = ""
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns), **options.pop("env", {})}
         streams = {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave, **options}
@@ -85,7 +85,7 @@ class Terminal:
     def close(self) -> int:
         """Wait for the end, and return the exit code."""
         code = self.process.wait(PATIENCE)
-        self.after = termios.tcgetattr(self.slave)
+        self.settings_after = termios.tcgetattr(self.slave)
         os.close(self.slave)
         self.reading.join(PATIENCE)
         os.close(self.master)

@@ -156,18 +156,18 @@ def test_an_invalid_schema_is_refused_before_the_call(
 
 
 @pytest.mark.parametrize("tool", ["pets.py", "pets.py:weather", "pets:weather"])
-@pytest.mark.parametrize("way", [[], ["--no-stream"]], ids=repr)
+@pytest.mark.parametrize("mode", [[], ["--no-stream"]], ids=repr)
 def test_the_model_calls_a_function_and_answers(
-    tool: str, way: list[str], work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
+    tool: str, mode: list[str], work_folder: Path, start_server: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (work_folder / "pets.py").write_text(WEATHER)
-    if way:
+    if mode:
         server = start_server(completion(None, **tool_call(city="Oslo")), completion("Take an umbrella."))
     else:
         server = start_server(
             streamed(tool_call(city="Oslo"), finish="tool_calls"), streamed({"content": "Take an umbrella."})
         )
-    assert chat("-T", tool, "--yes", *way, "Weather in Oslo?") == 0
+    assert chat("-T", tool, "--yes", *mode, "Weather in Oslo?") == 0
     out, err = capsys.readouterr()
     assert out == "Take an umbrella.\n"
     assert err == 'tako: weather(city="Oslo") -> "rain in Oslo"\n'
@@ -179,7 +179,7 @@ def test_the_model_calls_a_function_and_answers(
 def test_without_a_terminal_and_without_yes_nothing_is_called(work_folder: Path, start_server: Serve) -> None:
     (work_folder / "pets.py").write_text(WEATHER)
     server = start_server(completion(None, **tool_call(city="Oslo")), completion("I can't tell."))
-    done = subprocess.run(
+    result = subprocess.run(
         [*TAKO, "chat", "-m", "openai:m", "-T", "pets.py", "--no-stream", "Weather?"],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -187,7 +187,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_called(work_folder: Path,
         text=True,
         check=True,
     )
-    assert "without a terminal, tako can't ask you (--yes allows all calls)" in done.stderr
+    assert "without a terminal, tako can't ask you (--yes allows all calls)" in result.stderr
     assert "the user can't be asked to allow this call" in server.requests[1].json["messages"][-1]["content"]
 
 
@@ -284,8 +284,8 @@ def test_templates_are_files_of_the_user_too(
     server = start_server(lambda _: completion("ok"))
     for arguments in (["-t", "poet", "Hi"], ["-t", "joke", "takos"], ["-t", "short.txt", "Who?"], ["-t", "short.txt"]):
         assert chat("--no-stream", *arguments) == 0
-    sent = [[message["content"] for message in request.json["messages"]] for request in server.requests]
-    assert sent == [["Rhyme.", "Hi"], ["Tell me a joke about takos."], ["In ten words.\n\nWho?"], ["In ten words."]]
+    bodies = [[message["content"] for message in request.json["messages"]] for request in server.requests]
+    assert bodies == [["Rhyme.", "Hi"], ["Tell me a joke about takos."], ["In ten words.\n\nWho?"], ["In ten words."]]
     capsys.readouterr()
     assert main(["templates", "--json"]) == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["joke", "poet"]
@@ -304,9 +304,9 @@ def test_options_are_saved_as_a_template(
     (work_folder / "else").mkdir()
     os.chdir(work_folder / "else")
     assert main(["chat", "-t", "dog", "-p", "kind=pug", "Rex"]) == 0
-    sent = server.requests[0].json
-    assert [one["content"] for one in sent["messages"]][-2:] == ['Say "hi"\n\tand é.', "A pug called Rex"]
-    assert (sent["model"], sent["temperature"]) == ("m", 0.5)
+    bodies = server.requests[0].json
+    assert [one["content"] for one in bodies["messages"]][-2:] == ['Say "hi"\n\tand é.', "A pug called Rex"]
+    assert (bodies["model"], bodies["temperature"]) == ("m", 0.5)
     for problem, name, *more in (
         ("already exists", "dog"),
         ("isn't a valid name for a template", "../x"),

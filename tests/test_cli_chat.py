@@ -110,8 +110,8 @@ def test_the_answer_goes_to_stdout_unchanged(server: Server, capsys: pytest.Capt
 def test_a_single_question_imports_neither_the_line_editor_nor_rich(server: Server) -> None:
     script = "import sys\nfrom tako.cli import main\nmain()\nprint({'prompt_toolkit', 'rich'} & set(sys.modules))"
     command = [sys.executable, "-c", script, "chat", "-m", "openai:m", "-o", f"base_url={server.url}", "Hello"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
-    assert done.stdout == "The answer is **42**.\nset()\n"
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    assert result.stdout == "The answer is **42**.\nset()\n"
 
 
 def test_without_a_stream_it_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,8 +139,8 @@ def test_images_come_from_files_and_addresses(
     assert chat(server, "--image", str(tmp_path / "a.png"), "--image", "https://x.example/b.png", "What?") == 0
     kinds = [block["type"] for block in server.requests[0].json["messages"][0]["content"]]
     assert kinds == ["image_url", "image_url", "text"]
-    for bad, message in (("missing.png", "No such file"), (str(tmp_path / "a.txt"), "not an image")):
-        assert chat(server, "--image", bad, "What?") == 2
+    for path, message in (("missing.png", "No such file"), (str(tmp_path / "a.txt"), "not an image")):
+        assert chat(server, "--image", path, "What?") == 2
         assert message in capsys.readouterr().err
 
 
@@ -319,13 +319,13 @@ def test_on_a_terminal_markdown_is_rendered_and_a_conversation_remembers() -> No
 
 @pytest.mark.usefixtures("llamacpp")
 def test_the_embedded_model_answers_if_no_other_is_chosen(capsys: pytest.CaptureFixture[str]) -> None:
-    before = set(threading.enumerate())
+    threads = set(threading.enumerate())
     assert main(["chat", "What is the capital of France?"]) == 0
     captured = capsys.readouterr()
     assert captured.out == "The capital of France is Paris.\n"
     assert "no model was chosen" in captured.err
     assert "loading" in captured.err
-    until(lambda: not set(threading.enumerate()) - before)  # its threads go with the command
+    until(lambda: not set(threading.enumerate()) - threads)  # its threads go with the command
 
 
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:

@@ -125,12 +125,12 @@ def test_the_file_is_found_and_the_task_may_come_from_a_pipe(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TAKO_CONFIG", str(tmp_path / "work.toml"))
-    done = subprocess.run([*TAKO, "conduct", "-"], input="Prove that\n", capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "It is **proved**.\n")
+    result = subprocess.run([*TAKO, "conduct", "-"], input="Prove that\n", capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "It is **proved**.\n")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["conduct", "Hello"], "no configuration: neither TAKO_CONFIG nor ./tako.toml"),
         (["conduct", "-c", "gone.toml", "Hello"], "gone.toml: no such file"),
@@ -142,7 +142,7 @@ def test_the_file_is_found_and_the_task_may_come_from_a_pipe(
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(
-    arguments: list[str], says: str, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "chat.toml").write_text('[providers.a]\nuse = "ollama:m"')
     (tmp_path / "broken.toml").write_text('defualt = "a"')
@@ -151,7 +151,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert says in err
+    assert message in err
 
 
 def test_a_run_that_fails_exits_with_1(server: Server, vendor: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,8 +173,8 @@ def test_on_a_terminal_a_live_table_shows_the_workers(server: Server, vendor: Ve
     """The server sends the plan and each word only when the previous text is on the screen."""
     vendor.planning = lambda: "planning" in screen.text
     events = sse(*[piece(f"word{n} ") for n in range(4)], piece(finish="stop"))
-    seen = [partial(lambda text: text in screen.text, f"word{n}") for n in range(4)]
-    vendor.answers["code"] = reply([*chain(*zip(events, seen, strict=False)), *events[4:]])
+    shown_on_screen = [partial(lambda text: text in screen.text, f"word{n}") for n in range(4)]
+    vendor.answers["code"] = reply([*chain(*zip(events, shown_on_screen, strict=False)), *events[4:]])
     screen = Terminal("conduct", "-c", "work.toml", "Prove that", columns=100)
     assert screen.close() == 0
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.text)

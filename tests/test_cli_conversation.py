@@ -111,7 +111,7 @@ def test_ctrl_c_during_an_answer_stops_that_answer_only(talk: Open) -> None:
         screen.type(CTRL_D)
         assert screen.close() == 0
     assert questions(server) == ["Tell me", "And now?"]
-    assert screen.after == screen.before
+    assert screen.settings_after == screen.settings_before
 
 
 def test_ctrl_c_pressed_repeatedly_only_stops_the_answer(talk: Open) -> None:

@@ -141,8 +141,8 @@ def test_bash_completes_a_model(tmp_path: Path) -> None:
         'COMP_LINE="tako chat -m openai:gpt-6.2-so"; COMP_POINT=${#COMP_LINE}; _tako; echo "${COMPREPLY[@]}"'
     )
     env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
-    done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["gpt-6.2-sol"]
+    result = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["gpt-6.2-sol"]
 
 
 def test_version_and_help_import_hardly_anything(capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,8 +152,8 @@ def test_version_and_help_import_hardly_anything(capsys: pytest.CaptureFixture[s
     for arguments in (["--version"], ["chat", "--help"], ["logs", "--help"]):
         run = f"import sys\nfrom tako.cli import main\nmain({arguments})\n"
         code = f"{run}print({heavy} & set(sys.modules), file=sys.stderr)"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert done.stderr == "set()\n"
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert result.stderr == "set()\n"
 
 
 def test_a_table_wraps_on_a_terminal_and_never_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,11 +168,11 @@ def test_a_table_wraps_on_a_terminal_and_never_in_a_pipe(capsys: pytest.CaptureF
 
 def test_doctor_tells_a_newcomer_what_to_do_next(tmp_path: Path) -> None:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TAKO_ALLOW_PLUGINS": "tako-openai"}
-    near = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://127.0.0.1:9"}
+    variables = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://127.0.0.1:9"}
     for more, advice in (
         ({}, "next: tako keys set openai"),
-        ({**near, "TAKO_MODEL": "openai:m"}, 'next: tako chat "Hello" asks openai:m'),
+        ({**variables, "TAKO_MODEL": "openai:m"}, 'next: tako chat "Hello" asks openai:m'),
     ):
         command = [*TAKO, "doctor"]
-        done = subprocess.run(command, env=env | more, capture_output=True, text=True, check=False, cwd=tmp_path)
-        assert advice in done.stderr
+        result = subprocess.run(command, env=env | more, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert advice in result.stderr

@@ -52,7 +52,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tako(*arguments: str, piped: str = "", **env: str) -> tuple[int, str, str]:
-    done = subprocess.run(
+    result = subprocess.run(
         [*TAKO, *arguments],
         input=piped,
         env={**os.environ, **env},
@@ -61,8 +61,8 @@ def tako(*arguments: str, piped: str = "", **env: str) -> tuple[int, str, str]:
         check=False,
         timeout=PATIENCE,
     )
-    assert KEY not in done.stdout + done.stderr
-    return done.returncode, done.stdout, done.stderr
+    assert KEY not in result.stdout + result.stderr
+    return result.returncode, result.stdout, result.stderr
 
 
 def test_a_key_is_stored_in_a_private_file_and_the_commands_use_it(home: Path) -> None:
@@ -90,8 +90,8 @@ def test_a_program_that_imports_tako_does_not_read_stored_keys() -> None:
     program = (
         "import tako\ntry:\n    tako.providers.OpenAI('m')\nexcept tako.ConfigurationError as error:\n    print(error)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "has no key" in done.stdout
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "has no key" in result.stdout
 
 
 def test_the_key_is_in_the_systems_keyring_if_there_is_one(home: Path, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     with serve(reply(answer)) as server, open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         env = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
         command = [*TAKO, "chat", "-m", "openai:m", "--no-stream", "Hi"]
-        done = subprocess.run(
+        result = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, env=env, check=False, text=True
         )
-    assert (done.returncode, done.stderr) == (1, "tako: No space left on device\n")
+    assert (result.returncode, result.stderr) == (1, "tako: No space left on device\n")

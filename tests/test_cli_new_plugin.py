@@ -18,7 +18,7 @@ from tako.cli import main
 from tako.cli.new_plugin import sources
 from tako.testing.environments import Environment
 
-OURS = "cache,otel,prices,record"
+OWN_PLUGINS = "cache,otel,prices,record"
 """This repository's own general plugins, which the environment sees too."""
 FILES = {
     ".github/workflows/ci.yml",
@@ -42,8 +42,10 @@ def build(root: Path, into: Path) -> Path:
     system = tomllib.loads((root / "pyproject.toml").read_text())["build-system"]
     assert system == {"requires": ["hatchling>=1.27"], "build-backend": "hatchling.build"}
     code = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
-    done = subprocess.run([sys.executable, "-c", code, str(into)], cwd=root, check=True, capture_output=True, text=True)
-    return into / done.stdout.split()[-1]
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(into)], cwd=root, check=True, capture_output=True, text=True
+    )
+    return into / result.stdout.split()[-1]
 
 
 def test_a_new_plugin_is_complete_passes_everything_and_is_used_by_name(
@@ -60,15 +62,15 @@ def test_a_new_plugin_is_complete_passes_everything_and_is_used_by_name(
     assert all(f"  {name}\n" in output for name in written(acme))
     for root, name in ((emca, "emca"), (resa, "resa")):
         assert written(root) == {path.replace("acme", name) for path in FILES - {"tako_acme/wire.py"}}
-    environment = Environment(tmp_path, {"TAKO_DISABLE_PLUGINS": OURS})
+    environment = Environment(tmp_path, {"TAKO_DISABLE_PLUGINS": OWN_PLUGINS})
     environment.install(*[build(root, environment.wheels) for root in (acme, emca, resa, linea)])
     with ThreadPoolExecutor() as pool:
         call = partial(environment.call, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no")
         runs = {root: pool.submit(call, cwd=root) for root in (acme, emca, resa, linea)}
     for root, run in runs.items():
-        done = run.result()
-        assert done.returncode == 0, f"{root}: {done.stdout}{done.stderr}"
-        assert int(done.stdout.split(" passed")[0].split()[-1]) > 70, done.stdout
+        result = run.result()
+        assert result.returncode == 0, f"{root}: {result.stdout}{result.stderr}"
+        assert int(result.stdout.split(" passed")[0].split()[-1]) > 70, result.stdout
     use_by_name(environment, acme)
 
 
@@ -142,10 +144,10 @@ def test_a_plugin_that_is_made_in_a_clone_takes_tako_from_there(tmp_path: Path) 
 
 
 def test_a_plugin_that_is_made_with_an_installed_tako_takes_it_from_the_index(tmp_path: Path) -> None:
-    environment = Environment(tmp_path, {"TAKO_DISABLE_PLUGINS": OURS})
+    environment = Environment(tmp_path, {"TAKO_DISABLE_PLUGINS": OWN_PLUGINS})
     environment.install(build(Path(__file__).parent.parent, environment.wheels))
-    done = environment.call("-m", "tako.cli", "new-plugin", "acme", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    result = environment.call("-m", "tako.cli", "new-plugin", "acme", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
     assert tako_of((tmp_path / "tako-acme" / "pyproject.toml").read_text()) is None
 
 

@@ -59,9 +59,9 @@ def tako(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[st
 
 def chains(name: str, env: dict[str, str]) -> dict[str, list[tuple[Any, ...]]]:
     """Return a provider's chains as tuples of plugin, role, distribution, version."""
-    done = tako("plugins", name, "--json", env=env)
-    assert done.returncode == 0, done.stderr
-    [row] = json.loads(done.stdout)
+    result = tako("plugins", name, "--json", env=env)
+    assert result.returncode == 0, result.stderr
+    [row] = json.loads(result.stdout)
     assert list(row["hooks"]) == list(HOOKS)
     keys = ("plugin", "role", "required", "distribution", "version")
     return {hook: [tuple(link[key] for key in keys) for link in links] for hook, links in row["hooks"].items()}
@@ -96,17 +96,17 @@ def test_a_disabled_plugin_is_not_in_the_chain(installed: dict[str, str]) -> Non
 def test_a_hook_from_a_base_class_shows_the_distribution_of_that_class(installed: dict[str, str]) -> None:
     links_by_hook = chains("mine", installed)["tako_translator"]
     assert links_by_hook[0] == ("provider tako.kit.responses.provider", "provider", False, "tako-core", "0.1.0")
-    done = tako("plugins", "mine", env=installed)
-    assert done.stdout.splitlines()[1].split()[:2] == ["mine", "tako_capabilities"]
+    result = tako("plugins", "mine", env=installed)
+    assert result.stdout.splitlines()[1].split()[:2] == ["mine", "tako_capabilities"]
 
 
 def test_a_broken_provider_is_named_with_the_reason(installed: dict[str, str]) -> None:
-    done = tako("plugins", env=installed)
-    assert done.returncode == 1
-    [line] = [line for line in done.stdout.splitlines() if line.startswith("broken")]
+    result = tako("plugins", env=installed)
+    assert result.returncode == 1
+    [line] = [line for line in result.stdout.splitlines() if line.startswith("broken")]
     assert line.split()[:5] == ["broken", "broken", "tako-broken", "0.3", "ZeroDivisionError:"]
-    done = tako("plugins", "broken", "--json", env=installed)
-    row: dict[str, Any] = json.loads(done.stdout)[0]
+    result = tako("plugins", "broken", "--json", env=installed)
+    row: dict[str, Any] = json.loads(result.stdout)[0]
     assert (row["state"], row["hooks"]) == ("broken", {})
 
 

@@ -104,20 +104,20 @@ def test_input_that_is_not_text_is_one_line_before_any_call(server: Server, args
     binary, writer = os.pipe()
     os.write(writer, b"\x89PNG\r\n\x1a\n\xff")
     os.close(writer)
-    done = tako(*CHAT, *args, stdin=binary)
+    result = tako(*CHAT, *args, stdin=binary)
     os.close(binary)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "tako: standard input isn't UTF-8 text (byte 0x89 at 1)\n"
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "tako: standard input isn't UTF-8 text (byte 0x89 at 1)\n"
     assert server.requests == []
 
 
 def test_the_unreadable_input_of_nohup_is_ignored(server: Server) -> None:
     unreadable = os.open(os.devnull, os.O_WRONLY)
-    done = tako(*CHAT, "Hello", stdin=unreadable)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
+    result = tako(*CHAT, "Hello", stdin=unreadable)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "ok\n", "")
     assert last_question(server) == "Hello"
-    done = tako(*CHAT, "Hello", "-", stdin=unreadable)
-    assert (done.returncode, done.stderr) == (2, "tako: standard input can't be read: Bad file descriptor\n")
+    result = tako(*CHAT, "Hello", "-", stdin=unreadable)
+    assert (result.returncode, result.stderr) == (2, "tako: standard input can't be read: Bad file descriptor\n")
     os.close(unreadable)
 
 

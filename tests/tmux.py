@@ -32,10 +32,10 @@ class Tmux:
     def run(self, *arguments: str) -> str:
         assert TMUX is not None
         environment = {name: value for name, value in os.environ.items() if name != "TMUX"}
-        done = subprocess.run(
+        result = subprocess.run(
             [TMUX, "-S", self.socket, *arguments], env=environment, capture_output=True, text=True, check=True
         )
-        return done.stdout
+        return result.stdout
 
     @property
     def screen(self) -> str:

@@ -30,12 +30,12 @@ FLOOR = "httpx"
 def measure(module: str, operation: str, url: str) -> float | None:
     """Run one measurement; None if the client fails."""
     command = [sys.executable, str(HERE / "worker.py"), module, operation, url]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    if done.returncode:
-        error = (done.stderr.strip() or "?").splitlines()[-1]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if result.returncode:
+        error = (result.stderr.strip() or "?").splitlines()[-1]
         print(f"{module}: {operation} failed: {error}", file=sys.stderr)
         return None
-    return float(done.stdout)
+    return float(result.stdout)
 
 
 def main() -> None:

@@ -58,10 +58,10 @@ async def _answer(question: str) -> str | None:
         with _line_mode(file):
             os.write(file, question.encode(errors="replace"))
             loop = asyncio.get_running_loop()
-            ready = asyncio.Event()
-            loop.add_reader(file, ready.set)
+            is_readable = asyncio.Event()
+            loop.add_reader(file, is_readable.set)
             try:
-                await ready.wait()
+                await is_readable.wait()
                 return os.read(file, 1000).decode(errors="replace").strip().lower()
             finally:
                 loop.remove_reader(file)

@@ -52,9 +52,9 @@ def run(options: Namespace) -> int:
 
 def completions(line: list[str]) -> list[str]:
     """Return completions of the last word of a command; nothing if it's a file or a text."""
-    *preceding, last = line or [""]
+    *preceding, last_word = line or [""]
     if not preceding:
-        return [candidate for candidate in ("help", *names(), *OWN_OPTIONS) if candidate.startswith(last)]
+        return [candidate for candidate in ("help", *names(), *OWN_OPTIONS) if candidate.startswith(last_word)]
     try:
         parser = parser_of("chat" if preceding[0].startswith("-") else preceding[0])
     except UsageError:
@@ -62,16 +62,18 @@ def completions(line: list[str]) -> list[str]:
     for name in preceding[1:]:
         parser = _actions(parser).get(name, parser)
     return list(
-        dict.fromkeys(candidate for candidate in _candidates(parser, preceding[-1], last) if candidate.startswith(last))
+        dict.fromkeys(
+            candidate for candidate in _candidates(parser, preceding[-1], last_word) if candidate.startswith(last_word)
+        )
     )
 
 
-def _candidates(parser: ArgumentParser, previous: str, last: str) -> list[str]:
+def _candidates(parser: ArgumentParser, previous: str, last_word: str) -> list[str]:
     """List what may follow a word: values of an option, options, or arguments of the command."""
     option = next((argument for argument in parser._actions if previous in argument.option_strings), None)  # noqa: SLF001
-    if option is not None and option.nargs != 0 and not last.startswith("-"):
+    if option is not None and option.nargs != 0 and not last_word.startswith("-"):
         return _values(option)
-    if last.startswith("-"):
+    if last_word.startswith("-"):
         return [text for argument in parser._actions for text in argument.option_strings if text.startswith("--")]  # noqa: SLF001
     candidates = list(_actions(parser))
     for argument in parser._actions:  # noqa: SLF001

@@ -46,7 +46,7 @@ def run(options: Namespace) -> int:
     else:
         with Screen() as screen:
             screen.add(result.text)
-    print_to_stderr(f"tako: {_total(result)}")
+    print_to_stderr(f"tako: {_totals(result)}")
     if not result.complete:
         print_to_stderr("tako: the run stopped at max_steps before it was complete; these are the last results")
     return 0
@@ -57,7 +57,7 @@ async def _watch(conductor: Conductor, prompt: str) -> RunResult:
     async with conductor, conductor.stream(prompt) as events:
         with progress:
             async for event in events:
-                progress.see(event)
+                progress.show(event)
             return await events.result()
 
 
@@ -71,14 +71,14 @@ def _progress() -> Live | Lines:
 class Lines(AbstractContextManager[Any]):
     """The progress as lines on stderr: each plan, and the start and the end of each task."""
 
-    def see(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         """Print a line for an event."""
         if isinstance(event, Planned):
-            print_to_stderr(f"tako: step {event.step + 1}: {_planned(event.plan)}")
+            print_to_stderr(f"tako: step {event.step + 1}: {_plan_text(event.plan)}")
         elif isinstance(event, WorkerStarted):
             print_to_stderr(f"tako: {event.role}: {event.task}")
         elif isinstance(event, WorkerEnded):
-            print_to_stderr(f"tako: {event.role}: {_ended(event.result)}")
+            print_to_stderr(f"tako: {event.role}: {_outcome(event.result)}")
 
     def __exit__(self, *_: object) -> None:
         """Do nothing: all lines are printed."""
@@ -105,12 +105,15 @@ class Live(AbstractContextManager[Any]):
             self._heading = ""
         self._live.stop()
 
-    def see(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         """Update the rows; the table is drawn at its own rate."""
         if isinstance(event, Planned):
             self._settle()
-            self._heading = f"step {event.step + 1}: {_planned(event.plan)}"
-            self._rows = [{"role": one.name, "text": one.task, "began": 0.0, "end": None} for one in event.plan.workers]
+            self._heading = f"step {event.step + 1}: {_plan_text(event.plan)}"
+            self._rows = [
+                {"role": assignment.name, "text": assignment.task, "began": 0.0, "end": None}
+                for assignment in event.plan.workers
+            ]
         elif isinstance(event, WorkerStarted):
             self._rows[event.worker] |= {"began": monotonic(), "text": ""}
         elif isinstance(event, WorkerDelta):
@@ -136,7 +139,7 @@ class Live(AbstractContextManager[Any]):
         for row in self._rows:
             result: WorkerResult | None = row["end"]
             if result is not None:
-                mark, text = MARKS[result.state], _ended(result)
+                mark, text = MARKS[result.state], _outcome(result)
             elif row["began"]:
                 mark = FRAMES[int(monotonic() * 12) % len(FRAMES)]
                 text = f"{monotonic() - row['began']:.1f} s  {row['text']}"
@@ -147,13 +150,13 @@ class Live(AbstractContextManager[Any]):
         return Group(Text(printable(self._heading)), table) if self._heading else Group()
 
 
-def _planned(plan: Plan) -> str:
+def _plan_text(plan: Plan) -> str:
     counts = Counter(assignment.name for assignment in plan.workers)
     names = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in counts.items())
     return f"{names} ({plan.join_strategy}, then {plan.next_step})"
 
 
-def _ended(result: WorkerResult) -> str:
+def _outcome(result: WorkerResult) -> str:
     if result.response is not None:
         return f"done in {result.seconds:.1f} s, {result.response.usage.total} tokens"
     if result.error is not None:
@@ -161,7 +164,7 @@ def _ended(result: WorkerResult) -> str:
     return "stopped, because another task was first"
 
 
-def _total(result: RunResult) -> str:
+def _totals(result: RunResult) -> str:
     """Return what a run used, with the cost if it's known."""
     cost = f", ${result.cost.total:.4f}" if result.cost is not None else ""
     return f"{len(result.steps)} step{'s' * (len(result.steps) != 1)}, {result.usage.total} tokens{cost}"

@@ -40,8 +40,8 @@ def announce(config: Config, path: str | None) -> None:
     from tako.config import NAME
 
     if path is None:
-        shown = f"./{config.path}" if config.path == NAME else config.path
-        print_to_stderr(f"tako: using {shown}")
+        display_path = f"./{config.path}" if config.path == NAME else config.path
+        print_to_stderr(f"tako: using {display_path}")
 
 
 def announce_rules(config: Config | None, path: str | None) -> None:
@@ -60,11 +60,11 @@ def table_of(config: Config | None, name_or_id: str) -> ProviderTable | None:
     table = config.providers.get(name) if config is not None else None
     if config is None or table is None:
         return None
-    used = table.use.partition(":")[0]
-    if used != name and is_installed(name):
-        place = f"the alias {name}" if table.alias else f"[providers.{name}]"
+    provider_name = table.use.partition(":")[0]
+    if provider_name != name and is_installed(name):
+        label = f"the alias {name}" if table.alias else f"[providers.{name}]"
         raise ConfigurationError(
-            f"{name!r} could be the installed provider, or {place} in {config.path}, which uses {used!r}: "
+            f"{name!r} could be the installed provider, or {label} in {config.path}, which uses {provider_name!r}: "
             f"rename the {'alias' if table.alias else 'table'}, or write {table.id}"
         )
     if colon:

@@ -141,7 +141,9 @@ class Conversation:
             "Ctrl-C": "clear what you typed, or stop an answer",
             "Ctrl-D": "leave",
         }
-        commands = {f"{name} {one.argument}".rstrip(): one.summary for name, one in self._commands.all.items()}
+        commands = {
+            f"{name} {command.argument}".rstrip(): command.summary for name, command in self._commands.all.items()
+        }
         sys.stderr.write("".join(f"{name:<16}{text}\n" for name, text in (keys | commands).items()))
         sys.stderr.write("Pasted lines are one message. A line that starts with a space is never a command.\n")
 

@@ -44,7 +44,7 @@ async method ``find_credentials`` instead, which returns the address."""
 def run(options: Namespace) -> int:
     """Run the command; exit code 1 if a plugin is broken, or if a provider with a key can't be reached."""
     config = read_configuration(options.config)
-    rows = asyncio.run(_all(_subjects(options.names, config)))
+    rows = asyncio.run(_examine_all(_subjects(options.names, config)))
     show(rows, as_json=options.json)
     if config is not None and any(row["model"] for row in rows):
         announce(config, options.config)
@@ -58,12 +58,12 @@ def _advice(rows: list[dict[str, Any]], config: Config | None) -> str:
     model = os.environ.get(VARIABLE) or (config.default if config is not None else None)
     if model:
         return f'next: tako chat "Hello" asks {model}'
-    ready = next((row for row in rows if row["key"] == "present" and not row["why"]), None)
-    if ready is not None:
-        id = ready["model"] or f"{ready['name']}:MODEL"
+    ready_row = next((row for row in rows if row["key"] == "present" and not row["why"]), None)
+    if ready_row is not None:
+        id = ready_row["model"] or f"{ready_row['name']}:MODEL"
         return (
-            f'next: tako chat -m {id} "Hello" (tako models {ready["name"]} lists models); a variable {VARIABLE}, or '
-            "`default` in tako.toml, saves you the -m"
+            f'next: tako chat -m {id} "Hello" (tako models {ready_row["name"]} lists models); to leave out -m, set the '
+            f"variable {VARIABLE}, or `default` in tako.toml"
         )
     key = "tako keys set openai (or anthropic, gemini, mistral) stores a key"
     if any(row["endpoint"] == "in process" and not row["why"] for row in rows):
@@ -91,8 +91,8 @@ def _subjects(names: list[str], config: Config | None) -> list[Subject]:
     tables: list[Subject] = []
     if config is not None:
         for name, table in config.providers.items():
-            used = table.use.partition(":")[0]
-            entry = next((entry for entry in entries if used in (entry.name, entry.attr)), None)
+            provider_name = table.use.partition(":")[0]
+            entry = next((entry for entry in entries if provider_name in (entry.name, entry.attr)), None)
             tables.append(Subject(name, entry, partial(config.provider, name), table.id))
     if not names:
         return [*installed, *(subject for subject in tables if not _is_alias(subject, config))]
@@ -110,7 +110,7 @@ def _is_alias(subject: Subject, config: Config | None) -> bool:
     return config is not None and config.providers[subject.name].alias
 
 
-async def _all(subjects: list[Subject]) -> list[dict[str, Any]]:
+async def _examine_all(subjects: list[Subject]) -> list[dict[str, Any]]:
     return await asyncio.gather(*[_examine(subject) for subject in subjects])
 
 
@@ -122,10 +122,10 @@ async def _examine(subject: Subject) -> dict[str, Any]:
     row |= {"key": "", "endpoint": "", "why": reason, "warning": ""}
     if entry is None or plugin != "ok":
         return row
-    ready: Any = getattr(PLUGINS.provider_class(entry.name), "ready", None)
-    if ready is not None:
+    is_ready: Any = getattr(PLUGINS.provider_class(entry.name), "ready", None)
+    if is_ready is not None:
         row["endpoint"] = "in process"
-        if not ready():
+        if not is_ready():
             row["why"] = "the model isn't installed: run `tako setup embedded`"
         return row
     try:

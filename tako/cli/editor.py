@@ -96,9 +96,9 @@ class LineEditor:
 
     def read(self) -> str:
         """Return the next turn."""
-        return unfenced(self._runner.run(self._ask()))
+        return unfenced(self._runner.run(self._prompt()))
 
-    async def _ask(self) -> str:
+    async def _prompt(self) -> str:
         try:
             return await self._session.prompt_async(handle_sigint=False)
         except _Dropped:

@@ -26,7 +26,7 @@ def find_tools(named: Named) -> list[Callable[..., Any]]:
     """Return the function of ``module:function``, or all public functions of a file. Raises ConfigurationError."""
     if named.text.endswith(SOURCE) and named.allows_files:
         module = _module_of(named, named.text, "--tool ")
-        functions = [one for name, one in vars(module).items() if _is_tool(name, one, module)]
+        functions = [value for name, value in vars(module).items() if _is_tool(name, value, module)]
         if not functions:
             raise ConfigurationError(f"--tool {named.text}: the file has no public functions")
         return functions

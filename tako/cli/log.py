@@ -138,7 +138,7 @@ class Log:
     def begin(self, start: Start) -> str:
         """Start a conversation, and return its id: the day, and four hexadecimal digits."""
         now = time.time()
-        texts = [msgspec.json.encode(one).decode() for one in (start.options, start.missing)]
+        texts = [msgspec.json.encode(value).decode() for value in (start.options, start.missing)]
         with self._writing():
             while True:
                 id = f"{time.strftime('%Y%m%d', time.localtime(now))}-{token_hex(2)}"

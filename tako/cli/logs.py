@@ -119,7 +119,7 @@ def _search(log: Log, options: Namespace) -> int:
             {
                 "id": row["conversation"],
                 "when": _day(row["at"]),
-                "text": _near(f"{row['question']} {row['answer']}", term),
+                "text": _excerpt(f"{row['question']} {row['answer']}", term),
             }
             for row in turns
         ]
@@ -130,7 +130,7 @@ def _search(log: Log, options: Namespace) -> int:
 
 
 def _export(log: Log, options: Namespace) -> int:
-    for id in [log.find(one) for one in options.ids] or log.ids():
+    for id in [log.find(id) for id in options.ids] or log.ids():
         start = log.start(id)
         history = History(HISTORY_VERSION, read_back(log.turns(id)), start.system)
         line = {"id": id, "model": start.model, **msgspec.to_builtins(history)}
@@ -141,7 +141,7 @@ def _export(log: Log, options: Namespace) -> int:
 def _prune(log: Log, options: Namespace) -> int:
     if not (options.ids or options.all or options.days is not None):
         raise UsageError("nothing to delete: pass ids, --days N, or --all")
-    ids = log.ids() if options.all else [log.find(one) for one in options.ids]
+    ids = log.ids() if options.all else [log.find(id) for id in options.ids]
     if options.days is not None:
         ids += log.older(options.days)
     count = log.delete(dict.fromkeys(ids))
@@ -161,7 +161,7 @@ def _shortened(text: str) -> str:
     return line if len(line) <= 2 * CONTEXT else f"{line[: 2 * CONTEXT]}…"
 
 
-def _near(text: str, term: str) -> str:
+def _excerpt(text: str, term: str) -> str:
     """Cut a text to the part around a term."""
     line = printable(" ".join(text.split()))
     start = max(0, line.casefold().find(term.casefold()) - CONTEXT)

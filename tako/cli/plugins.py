@@ -39,15 +39,15 @@ def run(options: Namespace) -> int:
     if options.json:
         show(rows, as_json=True)
     else:
-        show([row for one in rows for row in _rows(one)], as_json=False)
-    return FAILED if any(one["state"] in ("broken", "ambiguous") for one in rows) else 0
+        show([row for chain in rows for row in _rows(chain)], as_json=False)
+    return FAILED if any(chain["state"] in ("broken", "ambiguous") for chain in rows) else 0
 
 
 def _installed(name: str, config: Config | None) -> list[str]:
     """Return the installed providers for a name. A name in the configuration means the provider that it uses."""
     tables = config.providers if config is not None else {}
-    used = tables[name].use.partition(":")[0] if name in tables else name
-    entries = [entry.name for entry in provider_entries() if used in (entry.name, entry.attr)]
+    provider_name = tables[name].use.partition(":")[0] if name in tables else name
+    entries = [entry.name for entry in provider_entries() if provider_name in (entry.name, entry.attr)]
     if not entries:
         raise UsageError(unknown_provider(name, list(tables)))
     return entries
@@ -60,8 +60,8 @@ def chains(entry: Entry) -> dict[str, Any]:
     row |= {"state": state_name, "why": reason, "hooks": {}}
     if state_name == "ok":
         cls = PLUGINS.provider_class(entry.name)
-        own = cls.own_plugins()
-        inner = {name for name, _ in own["inner"]}
+        own_plugins = cls.own_plugins()
+        inner = {name for name, _ in own_plugins["inner"]}
         hooks = PLUGINS.hooks(cls)
         sources = {name: _owner(name.removeprefix("provider "), entry) for name in inner} | _sources()
         for hook in HOOKS:

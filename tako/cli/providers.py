@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tako.installed import Entry
 
 COLUMNS = ("kind", "name", "class", "distribution", "version", "state", "required", "why")
-BAD = ("broken", "ambiguous", "missing")
+BAD_STATES = ("broken", "ambiguous", "missing")
 
 
 def run(options: Namespace) -> int:
@@ -31,14 +31,14 @@ def run(options: Namespace) -> int:
     announce_rules(read_configuration(options.config), options.config)
     plugins = _plugins()  # first, because they can break a provider
     providers = [_provider(entry) for entry in provider_entries()]
-    rows = providers + plugins + _others()
+    rows = providers + plugins + _other_problems()
     show(rows if options.json else [row | {"required": row["required"] or ""} for row in rows], as_json=options.json)
     if plugins and not providers and not options.json:
         print_to_stderr(NO_PROVIDERS)
     if "debug" in options:
         for name, report in PLUGINS.failed.items():
             sys.stderr.write(f"\n{name}: {report}")
-    return FAILED if any(row["state"] in BAD for row in rows) else 0
+    return FAILED if any(row["state"] in BAD_STATES for row in rows) else 0
 
 
 def state(entry: Entry) -> tuple[str, str]:
@@ -87,7 +87,7 @@ def _plugin(entry: Entry) -> dict[str, Any]:
     return _row("plugin", entry, entry.value, state_name, reason, required=required)
 
 
-def _others() -> list[dict[str, Any]]:
+def _other_problems() -> list[dict[str, Any]]:
     """List what else is broken: distributions that can't be read, and commands that can't be found."""
     rows = [_row("distribution", entry, "", "broken", entry.problem or "") for entry in unreadable()]
     return rows + [
@@ -96,7 +96,7 @@ def _others() -> list[dict[str, Any]]:
 
 
 def _row(
-    kind: str, entry: Entry, place: str, state_name: str, reason: str, *, required: bool = False
+    kind: str, entry: Entry, source: str, state_name: str, reason: str, *, required: bool = False
 ) -> dict[str, Any]:
-    values = (kind, entry.name, place, entry.distribution, entry.version, state_name, required, reason)
+    values = (kind, entry.name, source, entry.distribution, entry.version, state_name, required, reason)
     return dict(zip(COLUMNS, values, strict=True))

@@ -193,8 +193,8 @@ class Recorder:
         count = len(turn.messages) - 1
         exchanges = self._tap.exchanges
         # after calls of tools the last request has all of them; without, a later one may be a repair
-        sent = exchanges[-1].request.messages[-count:] if count > 1 else exchanges[0].request.messages[-1:]
-        return [*sent, self._answer(turn)]
+        sent_messages = exchanges[-1].request.messages[-count:] if count > 1 else exchanges[0].request.messages[-1:]
+        return [*sent_messages, self._answer(turn)]
 
     def _answer(self, turn: Turn) -> Message:
         """Return the answer. If plugins put redacted words back into it, return it as the vendor sent it."""
@@ -216,7 +216,7 @@ class Recorder:
 def split_options(options: list[str]) -> tuple[list[str], list[str]]:
     """Return the KEY=VALUE pairs that may be logged, and the keys of those that are secrets."""
     keys = _keys()
-    kept: list[str] = []
+    loggable: list[str] = []
     missing: list[str] = []
     for pair in options:
         key, _, text = pair.partition("=")
@@ -225,21 +225,21 @@ def split_options(options: list[str]) -> tuple[list[str], list[str]]:
             value = msgspec.json.decode(text)
         is_secret = find_secret({key: value}) is not None or find_secret({key: text}) is not None
         if not is_secret and _without_keys(pair, keys) == pair:
-            kept.append(pair)
+            loggable.append(pair)
         else:
             missing.append(key)
-    return kept, missing
+    return loggable, missing
 
 
 def read_back(turns: Iterable[dict[str, Any]]) -> list[Message]:
     """Return the messages of turns in the log. Files are read again; a line says which ones changed."""
     messages: list[Message] = []
     for turn in turns:
-        for plain in msgspec.json.decode(turn["messages"], type=list[dict[str, Any]]):
-            parts = as_array(plain["content"])
+        for encoded in msgspec.json.decode(turn["messages"], type=list[dict[str, Any]]):
+            parts = as_array(encoded["content"])
             if parts is not None:
-                plain["content"] = [_restored(part) for part in parts]
-            messages.append(msgspec.convert(plain, Message))
+                encoded["content"] = [_restored(part) for part in parts]
+            messages.append(msgspec.convert(encoded, Message))
     return messages
 
 

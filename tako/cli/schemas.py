@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _FIELD = re.compile(r"([A-Za-z_][\w-]*)(?:\s+(\w+)(\[\])?)?(?:\s*:\s*(.*))?")
-HOW = 'a file, a type (module:Type), or fields as in "name, age int, tags str[]"; "[name, age int]" is a list of them'
+EXPECTED = (
+    'a file, a type (module:Type), or fields as in "name, age int, tags str[]"; "[name, age int]" is a list of them'
+)
 
 
 def read_schema(named: Named) -> Any:
@@ -34,22 +36,22 @@ def read_schema(named: Named) -> Any:
     return JsonSchema("answer", _of_fields(text))
 
 
-def _of_file(path: Path, shown: str) -> JsonSchema:
+def _of_file(path: Path, display_path: str) -> JsonSchema:
     try:
         data = path.read_text("utf-8-sig")
     except (OSError, UnicodeError) as error:
-        raise ConfigurationError(f"--schema {shown}: {getattr(error, 'strerror', None) or error}") from None
+        raise ConfigurationError(f"--schema {display_path}: {getattr(error, 'strerror', None) or error}") from None
     name = re.sub(r"[^A-Za-z0-9_-]", "_", path.stem) or "answer"
-    return JsonSchema(name, _decoded(data, f"--schema {shown}"))
+    return JsonSchema(name, _decoded(data, f"--schema {display_path}"))
 
 
-def _decoded(text: str, where: str) -> dict[str, Any]:
+def _decoded(text: str, source: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise ConfigurationError(f"{where} isn't a JSON Schema: {error}") from None
+        raise ConfigurationError(f"{source} isn't a JSON Schema: {error}") from None
     except RecursionError:
-        raise ConfigurationError(f"{where} is nested too deeply") from None
+        raise ConfigurationError(f"{source} is nested too deeply") from None
 
 
 def _of_fields(text: str) -> dict[str, Any]:
@@ -62,11 +64,13 @@ def _of_fields(text: str) -> dict[str, Any]:
         field = _FIELD.fullmatch(piece.strip())
         kind = TYPES.get((field[2] or "str").lower()) if field is not None else None
         if field is None or kind is None:
-            raise ConfigurationError(f"--schema {json.dumps(piece.strip())}: expected {HOW}; types: {', '.join(TYPES)}")
+            raise ConfigurationError(
+                f"--schema {json.dumps(piece.strip())}: expected {EXPECTED}; types: {', '.join(TYPES)}"
+            )
         schema: dict[str, Any] = {"type": "array", "items": {"type": kind}} if field[3] else {"type": kind}
         properties[field[1]] = schema | ({"description": field[4]} if field[4] else {})
     if not properties:
-        raise ConfigurationError(f"--schema is empty: expected {HOW}")
+        raise ConfigurationError(f"--schema is empty: expected {EXPECTED}")
     record = {
         "type": "object",
         "properties": properties,

@@ -37,7 +37,7 @@ class Screen:
     def __init__(self) -> None:
         self._markdown = _markdown() if is_terminal(sys.stdout) else None
         self._is_terminal = sys.stdout.isatty()
-        self._last = "\n"
+        self._last_text = "\n"
 
     def __enter__(self) -> Self:
         return self
@@ -49,12 +49,12 @@ class Screen:
         elif text:
             sys.stdout.write(printable(text) if self._is_terminal else text)
             sys.stdout.flush()
-            self._last = text
+            self._last_text = text
 
     def __exit__(self, kind: object, *_: object) -> None:
         if self._markdown is not None:
             self._markdown.close()
-        elif not self._last.endswith("\n") and kind is not BrokenPipeError:
+        elif not self._last_text.endswith("\n") and kind is not BrokenPipeError:
             sys.stdout.write("\n")
             sys.stdout.flush()
 
@@ -159,13 +159,13 @@ async def waiting(text: str, *, always: bool = False) -> AsyncGenerator[None, No
 
 
 async def _spin(text: str) -> None:
-    began = monotonic()
+    start = monotonic()
     await asyncio.sleep(SPINNER_DELAY)
     frame = 0
     try:
         while True:
             frame += 1
-            sys.stderr.write(f"\r\x1b[K{FRAMES[frame % len(FRAMES)]} {text} … {monotonic() - began:.1f} s")
+            sys.stderr.write(f"\r\x1b[K{FRAMES[frame % len(FRAMES)]} {text} … {monotonic() - start:.1f} s")
             sys.stderr.flush()
             await asyncio.sleep(0.08)
     finally:

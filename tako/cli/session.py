@@ -84,11 +84,11 @@ class Session:
     async def ask(self, message: Message) -> ChatResponse:
         """Send a question and show the answer. The turn joins the history when it's complete."""
         request = ChatRequest([*self.history, message], temperature=0.0 if self._is_small else None)
-        began = monotonic()
+        start = monotonic()
         if self.recorder is not None:
             self.recorder.begin()
         await self._load()
-        turn = (await self._answer(request, message))._replace(seconds=monotonic() - began)
+        turn = (await self._answer(request, message))._replace(seconds=monotonic() - start)
         self.turns.append(turn)
         if self.recorder is not None:
             self.recorder.keep(self.provider, turn, self.system)
@@ -159,7 +159,7 @@ class Session:
                     screen = None
                 elif event.kind == "tool_end":
                     print_to_stderr(
-                        f"tako: {call_text(event.call.name, event.call.args)} -> {_shown(event.result.result)}"
+                        f"tako: {call_text(event.call.name, event.call.args)} -> {_json_text(event.result.result)}"
                     )
         finally:
             if screen is not None:
@@ -207,8 +207,10 @@ class Session:
 def usage_text(usage: Usage, cost: Cost | None) -> str:
     """Return what answers used, with the cost if it's known."""
     details = [(usage.cached_tokens, "from the cache"), (usage.reasoning_tokens, "of reasoning")]
-    inside = ", ".join(f"{count:,} {description}" for count, description in details if count)
-    text = f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out{f' ({inside})' if inside else ''}"
+    details_text = ", ".join(f"{count:,} {description}" for count, description in details if count)
+    text = (
+        f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out{f' ({details_text})' if details_text else ''}"
+    )
     return text if cost is None else f"{text}, ${cost.total:.6f}"
 
 
@@ -220,7 +222,7 @@ def last_block(text: str) -> str | None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON: indented on a terminal, otherwise on one line."""
-    data = msgspec.json.encode(value, enc_hook=_plain)
+    data = msgspec.json.encode(value, enc_hook=_encodable)
     if is_terminal(sys.stdout):
         data = msgspec.json.format(data, indent=2)
     sys.stdout.write(data.decode() + "\n")
@@ -230,14 +232,14 @@ def print_json(value: Any) -> None:
 def call_text(name: str, args: Any, limit: int | None = MAX_SHOWN) -> str:
     """Return a call as Python code, with at most ``limit`` characters of each argument."""
     table: dict[str, Any] = args if isinstance(args, dict) else {"…": args}  # pyright: ignore[reportUnknownVariableType] - JSON
-    return f"{name}({', '.join(f'{key}={_shown(value, limit)}' for key, value in table.items())})"
+    return f"{name}({', '.join(f'{key}={_json_text(value, limit)}' for key, value in table.items())})"
 
 
-def _shown(value: Any, limit: int | None = MAX_SHOWN) -> str:
+def _json_text(value: Any, limit: int | None = MAX_SHOWN) -> str:
     text = msgspec.json.encode(value, enc_hook=str).decode()
     return text if limit is None or len(text) <= limit else f"{text[:limit]}…"
 
 
-def _plain(value: Any) -> Any:
+def _encodable(value: Any) -> Any:
     """Return a value that msgspec can't encode: a pydantic model as JSON, anything else as its text."""
     return value.model_dump(mode="json") if hasattr(value, "model_dump") else str(value)

@@ -56,17 +56,17 @@ def find_template(name: str | None, config: Config | None) -> Template | None:
 
 def apply_presets(options: Namespace, template: Template | None, config: Config | None) -> None:
     """Fill in the options that aren't passed, and add folders to the names of the schema and the tools."""
-    here = [str(Path.cwd())]
-    options.schema = Named(options.schema, here) if options.schema is not None else None
-    options.tools = [Named(text, here) for text in options.tools] if options.tools is not None else None
-    for preset, places, files in _presets(template, config):
+    folders_here = [str(Path.cwd())]
+    options.schema = Named(options.schema, folders_here) if options.schema is not None else None
+    options.tools = [Named(text, folders_here) for text in options.tools] if options.tools is not None else None
+    for preset, folders, allows_files in _presets(template, config):
         for key in preset.__struct_fields__:
             if key not in NOT_OPTIONS and getattr(options, key) is None:
                 setattr(options, key, getattr(preset, key))
         if options.schema is None and preset.schema is not None:
-            options.schema = Named(preset.schema, places, files)
+            options.schema = Named(preset.schema, folders, allows_files)
         if options.tools is None and preset.tools is not None:
-            options.tools = [Named(text, places, files) for text in preset.tools]
+            options.tools = [Named(text, folders, allows_files) for text in preset.tools]
     options.stream = options.stream is not False
     options.tools = options.tools or []
 

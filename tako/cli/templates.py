@@ -52,7 +52,7 @@ def run(options: Namespace) -> int:
         else:
             sys.stdout.writelines(f"{key}: {printable(str(value))}\n" for key, value in facts.items())
         return 0
-    templates = list(_all(config))
+    templates = list(_all_templates(config))
     rows: list[dict[str, Any]] = [
         {
             "name": listed.name,
@@ -83,7 +83,7 @@ def save(options: Namespace) -> int:
         )
     settings = {**vars(options), "prompt": " ".join(options.prompt) or None}
     settings["schema"] = _from_here(options.schema) if options.schema else None
-    settings["tools"] = [_from_here(one) for one in options.tools] if options.tools else None
+    settings["tools"] = [_from_here(tool) for tool in options.tools] if options.tools else None
     facts = {key: settings[key] for key in Preset.__struct_fields__ if key != "template" and settings[key] is not None}
     file = folder / f"{options.save}.toml"
     try:
@@ -118,7 +118,7 @@ def _from_here(text: str) -> str:
     return f"{os.path.abspath(os.path.expanduser(path))}{colon}{name}"  # noqa: PTH100, PTH111 - ~ may be nobody's
 
 
-def _all(config: Config | None) -> Iterator[Template]:
+def _all_templates(config: Config | None) -> Iterator[Template]:
     """Iterate over the templates of the configuration, then over the user's own."""
     for name in config.templates if config is not None else ():
         template = find_template(name, config)

@@ -127,8 +127,10 @@ def _show(path: Path, reviewed: Review) -> None:
 
 def _print_line(line: str) -> None:
     """Print a line about a file, in ASCII and shortened, so that it can't look like another line."""
-    line_ = "".join(one if one.isascii() and one.isprintable() else ascii(one)[1:-1] for one in line)
-    sys.stderr.write(f"{line_[:MAX_LINE]}…\n" if len(line_) > MAX_LINE else f"{line_}\n")
+    safe_line = "".join(
+        character if character.isascii() and character.isprintable() else ascii(character)[1:-1] for character in line
+    )
+    sys.stderr.write(f"{safe_line[:MAX_LINE]}…\n" if len(safe_line) > MAX_LINE else f"{safe_line}\n")
 
 
 def _plugins(plugins: Settings) -> Iterator[str]:

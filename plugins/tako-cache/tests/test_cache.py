@@ -272,5 +272,5 @@ def test_the_installed_plugin_is_idle_until_the_environment_names_a_directory(tm
         ({"TAKO_CACHE_DIR": str(tmp_path / "replies"), "TAKO_CACHE_EXPIRE": "60"}, "1 True True"),
     ):
         program = [sys.executable, "-c", PROGRAM]
-        done = subprocess.run(program, capture_output=True, text=True, env={**environment, **variables}, check=True)
-        assert done.stdout.strip() == printed
+        result = subprocess.run(program, capture_output=True, text=True, env={**environment, **variables}, check=True)
+        assert result.stdout.strip() == printed

@@ -146,8 +146,8 @@ def test_the_size_stays_under_its_limit(tmp_path: Path) -> None:
     store = Store(str(tmp_path), tako_cache.MIB, None)
     for number in range(30):
         store.set(bytes([number]), os.urandom(100_000))
-    kept = [number for number in range(30) if store.get(bytes([number])) is not None]
-    assert kept == list(range(20, 30))
+    answered = [number for number in range(30) if store.get(bytes([number])) is not None]
+    assert answered == list(range(20, 30))
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 1.2 * tako_cache.MIB
     store.set(b"large", b"x" * 2 * tako_cache.MIB)  # more than all of it
     assert store.get(b"large") is None
@@ -159,11 +159,11 @@ def test_the_size_stays_under_its_limit(tmp_path: Path) -> None:
 
 
 def test_replies_expire(tmp_path: Path) -> None:
-    lasting, passing = Store(str(tmp_path), tako_cache.MIB, 3600), Store(str(tmp_path), tako_cache.MIB, 1e-9)
-    lasting.set(b"lasting", b"value")
+    permanent, passing = Store(str(tmp_path), tako_cache.MIB, 3600), Store(str(tmp_path), tako_cache.MIB, 1e-9)
+    permanent.set(b"lasting", b"value")
     passing.set(b"passing", b"value")
-    assert [lasting.get(b"lasting"), passing.get(b"lasting")] == [b"value"] * 2
-    assert [lasting.get(b"passing"), passing.get(b"passing")] == [None] * 2
+    assert [permanent.get(b"lasting"), passing.get(b"lasting")] == [b"value"] * 2
+    assert [permanent.get(b"passing"), passing.get(b"passing")] == [None] * 2
 
 
 def test_invalid_options_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -39,5 +39,8 @@ def _is_known(name: str, capabilities: list[Capabilities], origins: list[dict[st
     """Whether a value is known, not assumed: all members know it, or one knows that it isn't supported."""
     has_origin = [bool(origin.get(name)) for origin in origins]
     return all(has_origin) or (
-        value is False and any(a and not getattr(one, name) for a, one in zip(has_origin, capabilities, strict=True))
+        value is False
+        and any(
+            is_known and not getattr(member, name) for is_known, member in zip(has_origin, capabilities, strict=True)
+        )
     )

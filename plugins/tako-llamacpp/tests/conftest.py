@@ -43,8 +43,8 @@ class Watched:
         self._running = 0
         self._engine = engine
         self.is_own_process, self.queue = engine.is_own_process, engine.queue
-        inside: Any = self.provider
-        inside._engine = self
+        untyped: Any = self.provider
+        untyped._engine = self
 
     async def paused(self) -> None:
         """Wait until the model pauses."""

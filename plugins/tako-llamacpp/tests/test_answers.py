@@ -93,7 +93,7 @@ def test_unsupported_parts_of_a_request_are_notices_or_refused_if_strict(model: 
 
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(
-    ("request_", "kind", "says"),
+    ("request_", "kind", "message"),
     [
         (ChatRequest([Message.user("hello " * 6000)]), errors.ContextLengthError, "exceeds the available context"),
         (ChatRequest([Message.user("x")], extra={"temperature": "hot"}), errors.BadRequestError, "must be number"),
@@ -105,9 +105,9 @@ def test_unsupported_parts_of_a_request_are_notices_or_refused_if_strict(model: 
     ],
 )
 def test_a_refusal_is_the_same_error_either_way(
-    model: LlamaCpp, request_: ChatRequest, kind: type[errors.ProviderError], says: str, *, streamed: bool
+    model: LlamaCpp, request_: ChatRequest, kind: type[errors.ProviderError], message: str, *, streamed: bool
 ) -> None:
-    with pytest.raises(kind, match=says) as raised:
+    with pytest.raises(kind, match=message) as raised:
         model.blocking.stream(request_).response() if streamed else model.blocking.chat(request_)
     assert raised.value.provider == "llamacpp"
     assert not raised.value.retryable
@@ -220,8 +220,8 @@ assert {"httpx", "httptools"}.isdisjoint(sys.modules)
 """
     quiet = ["-W", "ignore:This process:DeprecationWarning"]  # os.fork warns of threads from Python 3.12 on
     command = [sys.executable, *quiet, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, PARIS, "")
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
+    assert (result.returncode, result.stdout.strip(), result.stderr) == (0, PARIS, "")
 
 
 LEAVING = """
@@ -241,5 +241,5 @@ for _ in range(3):
 
 
 def test_a_deadline_that_is_over_while_the_model_is_loaded_ends_the_call_and_lets_the_program_end() -> None:
-    done = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True, check=False, timeout=HANG)
-    assert (done.returncode, done.stderr) == (0, "")
+    result = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True, check=False, timeout=HANG)
+    assert (result.returncode, result.stderr) == (0, "")

@@ -41,7 +41,7 @@ def test_any_gguf_file_is_a_model(gguf: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (None, "doesn't exist"),
         (b"", "can't be read"),
@@ -49,11 +49,11 @@ def test_any_gguf_file_is_a_model(gguf: Callable[..., Path]) -> None:
         (b"GGUF" + b"\xff" * 40, "can't be read"),
     ],
 )
-def test_a_file_that_is_not_a_model_is_refused_at_once(tmp_path: Path, content: bytes | None, says: str) -> None:
+def test_a_file_that_is_not_a_model_is_refused_at_once(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "x.gguf"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=says):
+    with pytest.raises(ConfigurationError, match=message):
         LlamaCpp(str(path))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
-BOTH = "gen_ai/dup"
+BOTH_VERSIONS = "gen_ai/dup"
 CACHE_WRITE_TOKENS = "gen_ai.usage.cache_creation.input_tokens"
 TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - not a password
 TOKENS = "gen_ai.client.token.usage"
@@ -21,4 +21,4 @@ EXCEPTION_EVENT = "gen_ai.client.operation.exception"
 
 def is_opted_in() -> bool:
     """Whether the environment requests these names."""
-    return BOTH in [value.strip() for value in os.environ.get(OPT_IN, "").split(",")]
+    return BOTH_VERSIONS in [value.strip() for value in os.environ.get(OPT_IN, "").split(",")]

@@ -70,8 +70,8 @@ class InMemoryTelemetry(Struct):
 
     @property
     def span(self) -> ReadableSpan:
-        (one,) = self.spans
-        return one
+        (span,) = self.spans
+        return span
 
     @property
     def measurements(self) -> dict[str, list[Any]]:

@@ -94,7 +94,7 @@ def test_every_attribute_of_every_span_has_the_name_the_type_and_the_values_of_t
 ) -> None:
     configure(telemetry, capture_content=True)
     everything(telemetry, acme)
-    seen: set[str] = set()
+    names: set[str] = set()
     for span in telemetry.spans:
         span_attributes = dict(span.attributes)
         assert conventions.REQUIRED <= span_attributes.keys() <= conventions.TYPES.keys()
@@ -102,8 +102,8 @@ def test_every_attribute_of_every_span_has_the_name_the_type_and_the_values_of_t
         for name, value in span_attributes.items():
             assert type(value) is conventions.TYPES[name], name
             assert value in conventions.VALUES.get(name, {value})
-        seen |= span_attributes.keys()
-    assert seen == conventions.TYPES.keys()
+        names |= span_attributes.keys()
+    assert names == conventions.TYPES.keys()
 
 
 def test_every_metric_has_the_instrument_the_unit_and_the_attributes_of_the_conventions(
@@ -115,11 +115,11 @@ def test_every_metric_has_the_instrument_the_unit_and_the_attributes_of_the_conv
     assert scope.schema_url == conventions.SCHEMA_URL
     assert {metric.name for metric in scope.metrics} == conventions.METRICS.keys()
     for metric in scope.metrics:
-        instrument, unit, more = conventions.METRICS[metric.name]
+        instrument, unit, additional = conventions.METRICS[metric.name]
         kind = "counter" if getattr(metric.data, "is_monotonic", False) else "histogram"
         assert (kind, metric.unit) == (instrument, unit), metric.name
         for point in metric.data.data_points:
-            assert conventions.REQUIRED <= point.attributes.keys() <= conventions.LABELS | more, metric.name
+            assert conventions.REQUIRED <= point.attributes.keys() <= conventions.LABELS | additional, metric.name
             assert point.attributes.get("gen_ai.token.modality", "unknown") == "unknown"
 
 
@@ -175,8 +175,8 @@ def test_a_reply_that_did_not_end_has_an_error_for_its_finish_reason(telemetry: 
     with pytest.raises(StreamTruncatedError):
         acme(stream=cut).blocking.stream("hi").response()
     assert telemetry.span.attributes["gen_ai.response.finish_reasons"] == ("error",)
-    used = telemetry.measurements["gen_ai.client.inference.usage.input_tokens"]
-    assert [point.value for point in used] == [7]
+    points = telemetry.measurements["gen_ai.client.inference.usage.input_tokens"]
+    assert [point.value for point in points] == [7]
 
 
 @pytest.mark.parametrize("source", ["the environment", "the option"])

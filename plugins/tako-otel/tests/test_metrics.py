@@ -30,16 +30,16 @@ async def chunks(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
     yield End(usage=Usage(100, 20), model="acme-1-2026")
 
 
-USED = "gen_ai.client.inference.usage."
+USAGE_PREFIX = "gen_ai.client.inference.usage."
 SPREAD = "gen_ai.client.inference.operation."
 
 
 def counted(telemetry: Any) -> dict[str, int]:
     """The counters of tokens, by the end of their names."""
     return {
-        name.removeprefix(USED): sum(point.value for point in points)
+        name.removeprefix(USAGE_PREFIX): sum(point.value for point in points)
         for name, points in telemetry.measurements.items()
-        if name.startswith(USED)
+        if name.startswith(USAGE_PREFIX)
     }
 
 
@@ -52,7 +52,7 @@ def test_a_call_is_measured_in_seconds_and_tokens(telemetry: Any, acme: Any) -> 
     assert duration.explicit_bounds == (
         0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92
     )  # fmt: skip
-    (used,) = measured[f"{USED}input_tokens"]
+    (used,) = measured[f"{USAGE_PREFIX}input_tokens"]
     assert (used.value, dict(used.attributes)) == (100, {**labels, "gen_ai.token.modality": "unknown"})
     (spread,) = measured[f"{SPREAD}output_tokens"]
     assert (spread.sum, dict(spread.attributes)) == (20, labels)
@@ -85,7 +85,7 @@ def test_a_failed_call_is_measured_with_its_error(telemetry: Any, acme: Any) -> 
     measured = telemetry.measurements
     for name in ("gen_ai.client.inference.duration", f"{SPREAD}input_tokens"):
         assert dict(measured[name][0].attributes) == {**LABELS, "error.type": "ServerError"}
-    assert "error.type" not in measured[f"{USED}input_tokens"][0].attributes
+    assert "error.type" not in measured[f"{USAGE_PREFIX}input_tokens"][0].attributes
 
 
 PROGRAM = """
@@ -120,5 +120,7 @@ print(json.dumps([idle, [span.name for span in exporter.get_finished_spans()]]))
 
 def test_the_installed_plugin_is_on_and_idle_until_the_application_has_opentelemetry() -> None:
     environment = {**os.environ, "TAKO_DISABLE_PLUGINS": "cache,prices,record"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=True)
-    assert json.loads(done.stdout) == [[], ["chat m"]]
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=True
+    )
+    assert json.loads(result.stdout) == [[], ["chat m"]]

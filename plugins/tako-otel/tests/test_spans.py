@@ -80,7 +80,7 @@ def test_the_parameters_of_a_request_are_on_its_span(telemetry: Any, acme: Any) 
 
 
 @pytest.mark.parametrize(
-    ("name", "known"),
+    ("name", "expected"),
     [
         ("openai", "openai"),
         ("anthropic", "anthropic"),
@@ -92,11 +92,11 @@ def test_the_parameters_of_a_request_are_on_its_span(telemetry: Any, acme: Any) 
     ],
 )
 def test_vendors_have_the_names_of_the_conventions(
-    name: str, known: str, telemetry: Any, acme: Any, monkeypatch: pytest.MonkeyPatch
+    name: str, expected: str, telemetry: Any, acme: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(acme, "name", name)
     acme(chat=answer).blocking.chat("hi")
-    assert telemetry.span.attributes["gen_ai.provider.name"] == known
+    assert telemetry.span.attributes["gen_ai.provider.name"] == expected
 
 
 def test_the_span_of_a_stream_has_the_attributes_of_its_end(telemetry: Any, acme: Any) -> None:
@@ -181,18 +181,18 @@ def test_a_stream_that_breaks_has_the_error_on_its_span(telemetry: Any, acme: An
 
 def test_a_call_that_is_cancelled_ends_its_span(telemetry: Any, acme: Any) -> None:
     async def never(request: ChatRequest) -> ChatResponse:
-        began.set()
+        started.set()
         await asyncio.Event().wait()
         return ANSWER
 
     async def main() -> None:
         call = asyncio.create_task(acme(chat=never).chat("hi"))
-        await began.wait()
+        await started.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
 
-    began = asyncio.Event()
+    started = asyncio.Event()
 
     asyncio.run(main())
     assert telemetry.span.attributes["error.type"] == "CancelledError"

@@ -12,16 +12,16 @@ from tako import Capabilities, Provider, hookimpl
 class Acme(Provider):
     """A provider with the capabilities that it gets."""
 
-    def __init__(self, model: str, *, name: str = "acme", base_url: str | None = None, **known: Any) -> None:
+    def __init__(self, model: str, *, name: str = "acme", base_url: str | None = None, **values: Any) -> None:
         self.__dict__["name"] = name
-        super().__init__(model, capabilities=known.pop("passed", None))
+        super().__init__(model, capabilities=values.pop("passed", None))
         self.base_url = base_url
-        self.known = Capabilities(**known)
+        self.values = Capabilities(**values)
 
 
 @hookimpl
 def tako_capabilities(provider: Acme) -> Capabilities:
-    return provider.known
+    return provider.values
 
 
 @pytest.fixture

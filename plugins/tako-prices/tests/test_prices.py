@@ -173,7 +173,9 @@ print(json.dumps([idle, found]))
 
 def test_the_installed_plugin_reads_no_data_until_a_vendor_needs_them() -> None:
     environment = {**os.environ, "TAKO_DISABLE_PLUGINS": "cache,otel,record"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=True)
-    idle, loaded = json.loads(done.stdout)
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=True
+    )
+    idle, loaded = json.loads(result.stdout)
     assert idle == [None, False, True]
     assert loaded == [2.5, True]

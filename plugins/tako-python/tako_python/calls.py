@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CLOSE_LIMIT = 1.0
 """Seconds to wait for a generator to close. If it's busy for longer, it closes after its current step."""
-DONE = object()
+END = object()
 
 
 async def call_function(function: Callable[[ChatRequest], Any], request: ChatRequest) -> Any:
@@ -38,8 +38,8 @@ async def items_of(function: Callable[[ChatRequest], Any], request: ChatRequest)
     async with aclosing(_iterate(result, function)) as items:
         while True:
             with naming_failures(function):
-                item = await anext(items, DONE)
-            if item is DONE:
+                item = await anext(items, END)
+            if item is END:
                 return
             yield item
 
@@ -98,7 +98,7 @@ async def _iterate_async(iterable: AsyncIterable[Any], function: Callable[..., A
 
 async def _iterate_in_thread(iterator: _ThreadIterator, function: Callable[..., Any]) -> AsyncGenerator[Any, None]:
     try:
-        while (item := await in_thread(iterator.step)) is not DONE:
+        while (item := await in_thread(iterator.step)) is not END:
             yield item
     finally:
         with naming_failures(function), anyio.move_on_after(CLOSE_LIMIT, shield=True):
@@ -114,7 +114,7 @@ class _ThreadIterator:
 
     def step(self) -> Any:
         with self._lock:
-            return next(self._iterator, DONE)
+            return next(self._iterator, END)
 
     def close(self) -> None:
         """Close a generator, after the current step."""

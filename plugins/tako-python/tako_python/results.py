@@ -119,7 +119,7 @@ def _count(table: dict[str, Any], name: str) -> int:
     return value
 
 
-def _check_keys(table: dict[str, Any], known: set[str], subject: str) -> None:
-    unknown = [key for key in table if key not in known]
+def _check_keys(table: dict[str, Any], allowed: set[str], subject: str) -> None:
+    unknown = [key for key in table if key not in allowed]
     if unknown:
-        raise ResponseError(f"{subject} with {unknown[0]!r}; it may have {', '.join(sorted(known))}")
+        raise ResponseError(f"{subject} with {unknown[0]!r}; it may have {', '.join(sorted(allowed))}")

@@ -46,17 +46,17 @@ def test_objects_partials_and_functions_that_return_awaitables_are_callables_too
 
 def test_a_plain_function_runs_in_a_worker_thread_while_the_loop_runs() -> None:
     threads = []
-    began, may_go = threading.Event(), threading.Event()
+    started, may_go = threading.Event(), threading.Event()
 
     def chat(request):
         threads.append(threading.current_thread())
-        began.set()
+        started.set()
         assert may_go.wait(HANG)
         return "done"
 
     async def main():
         task = asyncio.ensure_future(PythonProvider("mine", chat).chat("Hello"))
-        assert await asyncio.to_thread(began.wait, HANG)
+        assert await asyncio.to_thread(started.wait, HANG)
         may_go.set()  # which only a loop that turns although `chat` blocks can do
         return await task
 
@@ -65,16 +65,16 @@ def test_a_plain_function_runs_in_a_worker_thread_while_the_loop_runs() -> None:
 
 
 def test_a_caller_that_is_cancelled_does_not_wait_for_a_plain_function() -> None:
-    began, may_end = threading.Event(), threading.Event()
+    started, may_end = threading.Event(), threading.Event()
     waited = []
 
     def chat(request):
-        began.set()
+        started.set()
         waited.append(may_end.wait(HANG))
 
     async def main():
         task = asyncio.ensure_future(PythonProvider("mine", chat).chat("Hello"))
-        assert await asyncio.to_thread(began.wait, HANG)
+        assert await asyncio.to_thread(started.wait, HANG)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -197,10 +197,10 @@ def test_retries_are_available_on_request() -> None:
 
 
 def test_the_callable_gets_the_whole_request() -> None:
-    seen = []
+    requests = []
     request = tako.ChatRequest([tako.Message.user("Hi")], temperature=0.5, metadata={"a": "b"}, strict=True)
-    ask(lambda request: seen.append(request) or "ok", request)
-    assert seen == [request]
+    ask(lambda request: requests.append(request) or "ok", request)
+    assert requests == [request]
 
 
 def test_the_id_and_the_model_are_the_name() -> None:

@@ -106,5 +106,5 @@ def test_a_callable_can_be_passed_by_name() -> None:
 def test_a_provider_of_importable_callables_goes_through_a_pickle(answers: str) -> None:
     provider = tako.get_provider(f"python:{answers}:chat")
     asyncio.run(provider.chat("bound by now"))
-    again = pickle.loads(pickle.dumps(provider))
-    assert (again.id, asyncio.run(again.chat("?")).text) == (provider.id, "Hi")
+    unpickled = pickle.loads(pickle.dumps(provider))
+    assert (unpickled.id, asyncio.run(unpickled.chat("?")).text) == (provider.id, "Hi")

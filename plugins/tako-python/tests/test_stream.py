@@ -146,17 +146,17 @@ def test_a_tako_error_of_a_generator_passes() -> None:
 
 
 def test_the_loop_runs_while_a_plain_generator_blocks() -> None:
-    began, may_go = threading.Event(), threading.Event()
+    started, may_go = threading.Event(), threading.Event()
 
     def stream(request):
-        began.set()
+        started.set()
         assert may_go.wait(HANG)
         yield "Hi"
 
     async def main():
         running = PythonProvider("mine", never, stream=stream).stream("Hello")
         first = asyncio.ensure_future(anext(running))
-        assert await asyncio.to_thread(began.wait, HANG)
+        assert await asyncio.to_thread(started.wait, HANG)
         assert not first.done()
         may_go.set()
         assert (await first).text == "Hi"
@@ -211,12 +211,12 @@ def test_leaving_early_closes_the_generator() -> None:
 
 
 def test_cancelling_while_a_plain_generator_blocks_returns_soon_and_closes_it_later() -> None:
-    may_end, closed, began = threading.Event(), threading.Event(), threading.Event()
+    may_end, closed, started = threading.Event(), threading.Event(), threading.Event()
     waited = []
 
     def stream(request):
         try:
-            began.set()
+            started.set()
             waited.append(may_end.wait(HANG))
             yield "late"
         finally:
@@ -228,7 +228,7 @@ def test_cancelling_while_a_plain_generator_blocks_returns_soon_and_closes_it_la
                 await anext(running)
 
         task = asyncio.ensure_future(read())
-        assert await asyncio.to_thread(began.wait, HANG)
+        assert await asyncio.to_thread(started.wait, HANG)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -279,8 +279,8 @@ def test_without_stream_a_strict_stream_is_refused() -> None:
 
 
 def test_capabilities_are_worked_out_unless_they_are_passed() -> None:
-    known = PythonProvider("mine", never, stream=in_pieces).capabilities
-    assert (known.supports_streaming, known.max_context_tokens) == (True, 32_000)
+    capabilities = PythonProvider("mine", never, stream=in_pieces).capabilities
+    assert (capabilities.supports_streaming, capabilities.max_context_tokens) == (True, 32_000)
     assert PythonProvider("mine", never, max_context_tokens=10).capabilities.max_context_tokens == 10
     capabilities = tako.Capabilities(supports_tools=True, supports_streaming=False)
     assert PythonProvider("mine", never, stream=in_pieces, capabilities=capabilities).capabilities is capabilities

@@ -48,8 +48,8 @@ class Scrubber:
     """Removes secrets from what one provider sends and receives. ``headers`` are those of the request."""
 
     def __init__(self, secrets: Iterable[Secret], headers: Mapping[str, str] | None = None) -> None:
-        sent = [value for name, value in (headers or {}).items() if CREDENTIAL_HEADER.search(name.lower())]
-        values = [*sent, *(secret.reveal() for secret in secrets)]
+        header_values = [value for name, value in (headers or {}).items() if CREDENTIAL_HEADER.search(name.lower())]
+        values = [*header_values, *(secret.reveal() for secret in secrets)]
         texts = sorted({text.removeprefix("Bearer ") for text in values}, key=len, reverse=True)
         patterns = [re.escape(text) for text in texts if len(text) > 3]  # noqa: PLR2004 - too short for a secret
         self._secret_pattern = re.compile("|".join(patterns)) if patterns else None

@@ -30,15 +30,15 @@ TRANSPORT_HEADERS = ("connection", "content-encoding", "content-length", "date",
 def tape_around(tape: Tape) -> Generator[None, None, None]:
     """Put a tape around the transports of all providers."""
 
-    def around(transport: Transport, provider: HttpProvider) -> Transport:
-        below = transport.inner if isinstance(transport, TapedTransport) else transport
-        return TapedTransport(below, provider, tape)
+    def wrap(transport: Transport, provider: HttpProvider) -> Transport:
+        inner = transport.inner if isinstance(transport, TapedTransport) else transport
+        return TapedTransport(inner, provider, tape)
 
-    AROUND.append(around)
+    AROUND.append(wrap)
     try:
         yield
     finally:
-        AROUND.remove(around)
+        AROUND.remove(wrap)
 
 
 class TapedTransport:

@@ -44,17 +44,17 @@ def test_headers_urls_and_bodies_have_no_secrets(acme: Any, tmp_path: Path) -> N
     assert "r-1" in text
     assert "v=1" in text
     with tako_record.cassette(tape, mode="replay"):  # with another key, and without the one in the header
-        again = ChatRequest([Message.user("my key is another-key-42")], extra=request.extra)
-        assert "your key is ***" in acme(server.url, api_key="another-key-42").blocking.chat(again).text
+        request_again = ChatRequest([Message.user("my key is another-key-42")], extra=request.extra)
+        assert "your key is ***" in acme(server.url, api_key="another-key-42").blocking.chat(request_again).text
 
 
 @given(st.lists(st.integers(0, 60), max_size=6))
 def test_a_secret_across_pieces_is_hidden_and_the_pieces_keep_their_lengths(cuts: list[int]) -> None:
     body = b"data: one " + KEY.encode() + b" two \xff three\n\n"
-    places = [0, *sorted(cuts), len(body)]
-    pieces = [body[start:end] for start, end in pairwise(places)]
-    shown = Scrubber([Secret(KEY)]).pieces(pieces)
-    clean = [piece.base64 if isinstance(piece, Base64) else piece.encode() for piece in shown]
+    offsets = [0, *sorted(cuts), len(body)]
+    pieces = [body[start:end] for start, end in pairwise(offsets)]
+    scrubbed = Scrubber([Secret(KEY)]).pieces(pieces)
+    clean = [piece.base64 if isinstance(piece, Base64) else piece.encode() for piece in scrubbed]
     assert [len(piece) for piece in clean] == [len(piece) for piece in pieces]
     assert b"".join(clean) == body.replace(KEY.encode(), b"*" * len(KEY))
 

@@ -158,12 +158,12 @@ def test_a_cut_stream_and_a_failed_connection_are_replayed(acme: Any, tmp_path: 
 
 def test_a_stream_that_was_left_has_only_the_part_that_was_read(acme: Any, tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
-    left: list[str] = []
-    with serve(reply([b"one\n", lambda: bool(left), b"two\n"], ending="hang")) as server, tako_record.cassette(tape):
+    entry: list[str] = []
+    with serve(reply([b"one\n", lambda: bool(entry), b"two\n"], ending="hang")) as server, tako_record.cassette(tape):
         provider = acme(server.url)
         with provider.blocking.stream("hi") as stream:
             assert next(iter(stream)).text == "one"
-        left.append("now")
+        entry.append("now")
     with tako_record.cassette(tape, mode="replay"), pytest.raises(StreamTruncatedError, match="was left early"):
         provider.blocking.stream("hi").response()
 
@@ -245,12 +245,12 @@ def test_the_installed_plugin_is_idle_until_the_environment_names_a_directory(tm
     environment = {**os.environ, "TAKO_DISABLE_PLUGINS": "cache,otel,prices"}
     environment.pop("TAKO_RECORD_DIR", None)
     for directory, is_imported in (({}, False), ({"TAKO_RECORD_DIR": str(tmp_path)}, True)):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", PROGRAM],
             capture_output=True,
             text=True,
             env={**environment, **directory},
             check=True,
         )
-        assert "'tako_record'" in done.stdout
-        assert ("tako_record.transport" in done.stdout) is is_imported
+        assert "'tako_record'" in result.stdout
+        assert ("tako_record.transport" in result.stdout) is is_imported
