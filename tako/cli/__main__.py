@@ -5,6 +5,6 @@ import sys
 
 from tako.cli.run import main
 
-if not sys.flags.safe_path and sys.path[:1] == [os.getcwd()]:  # noqa: PTH109 - as Python has put it there
+if not sys.flags.safe_path and sys.path[:1] == [os.getcwd()]:  # noqa: PTH109 - as Python wrote it
     del sys.path[0]
 sys.exit(main())

@@ -36,7 +36,7 @@ def read_attachments(sources: Iterable[tuple[str, str]]) -> list[Part]:
 def _attachment(option: str, source: str) -> Part:
     if source.partition(":")[0].lower() in ADDRESSES:
         return ContentPart.image_url(source) if option == "image" else ContentPart.file_url(source)
-    path = os.path.expanduser(source)  # noqa: PTH111 - Path's raises where ~ is nobody's
+    path = os.path.expanduser(source)  # noqa: PTH111 - Path's raises for an unknown user
     try:
         return ContentPart.image_file(path) if option == "image" else _file(path)
     except OSError as error:

@@ -82,7 +82,7 @@ class Conversation:
             self._ask(text)
 
     def _obeyed(self, line: str) -> bool:
-        """Carry out a command; returns whether the line is one, or looks like one."""
+        """Run a command. Return whether the line is a command, or looks like one."""
         match = COMMAND.fullmatch(line)
         name = match[1].lower() if match is not None else ""
         command = self._commands.all.get(name)

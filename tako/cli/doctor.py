@@ -156,7 +156,7 @@ async def _examine(subject: Subject) -> dict[str, Any]:
 
 
 def _is_key_missing(subject: Subject, reason: str) -> bool:
-    """Whether the key is missing: if so, the error with any key is another one, or none."""
+    """Whether the key is missing. If so, another key leads to another error, or none."""
     try:
         subject.make(api_key="unused")
     except TakoError as error:

@@ -125,7 +125,7 @@ class LineEditor:
             termios.tcsetattr(file, termios.TCSANOW, attributes)
 
 
-class _Dropped(Exception):  # noqa: N818 - not an error, but a wish of the person
+class _Dropped(Exception):  # noqa: N818 - not an error: the person pressed Ctrl-C
     """Ctrl-C at the prompt."""
 
 

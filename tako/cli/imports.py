@@ -50,7 +50,7 @@ def find_object(named: Named, label: str, kind: str) -> Any:
 
 def _module_of(named: Named, path: str, label: str) -> ModuleType:
     """Import a Python file as a module. It can import modules in its folder."""
-    file = Path(named.folders[0], os.path.expanduser(path)).resolve()  # noqa: PTH111 - Path's raises where ~ is nobody's
+    file = Path(named.folders[0], os.path.expanduser(path)).resolve()  # noqa: PTH111 - Path's raises for an unknown user
     imported = sys.modules.get(file.stem)
     if imported is not None and getattr(imported, "__file__", None) == str(file):
         return imported

@@ -139,7 +139,7 @@ def embedded_ready() -> bool:
 
 
 def make(id: str, options: list[str], configured: Collection[str] = ()) -> Provider:
-    """Make a provider by its id and KEY=VALUE options; raises UsageError, or what ``get_provider`` raises.
+    """Make a provider from an id and KEY=VALUE options. Raises UsageError, or what ``get_provider`` raises.
 
     ``configured`` are names in the file, for the hint about a mistyped one.
     """

@@ -89,7 +89,7 @@ OVER_PIPES = IN_LINES | {
 def run(options: Namespace) -> int:
     """Run the command. It writes either all files or none."""
     names = names_for(options.name, options.class_name)
-    root = Path(os.path.expanduser(options.into)) / names["distribution"]  # noqa: PTH111 - Path's raises where ~ is nobody's
+    root = Path(os.path.expanduser(options.into)) / names["distribution"]  # noqa: PTH111 - Path's raises for an unknown user
     names["sources"] = sources(root)
     kind = kind_of(options)
     names |= {"process": OVER_PIPES, "ndjson": IN_LINES}.get(kind, OVER_HTTP)

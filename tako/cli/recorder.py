@@ -133,7 +133,7 @@ class Recorder:
         """Remember the paths of files."""
         for part, name in zip(parts, sources, strict=True):
             if isinstance(part, (ImagePart, FilePart)):
-                self._files[_hash(part.data_b64)] = os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111 - ~ may be nobody's
+                self._files[_hash(part.data_b64)] = os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111 - the user may be unknown
 
     def begin(self) -> None:
         """Get ready for a turn."""
@@ -192,7 +192,7 @@ class Recorder:
         """Return the turn's messages as they were sent, and the answer."""
         count = len(turn.messages) - 1
         exchanges = self._tap.exchanges
-        # after calls of tools the last request has all of them; without, a later one may be a repair
+        # after tool calls, the last request has all messages; without them, a later request may be a repair
         sent_messages = exchanges[-1].request.messages[-count:] if count > 1 else exchanges[0].request.messages[-1:]
         return [*sent_messages, self._answer(turn)]
 

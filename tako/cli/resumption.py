@@ -47,7 +47,7 @@ class Resumption:
     def _resume(self, options: Namespace) -> None:
         """Read the conversation. If the value of -C isn't an id or a file, it's the start of the prompt."""
         source: str = options.resumed
-        is_file = os.path.isfile(os.path.expanduser(source))  # noqa: PTH111, PTH113 - ~ may be nobody's
+        is_file = os.path.isfile(os.path.expanduser(source))  # noqa: PTH111, PTH113 - the user may be unknown
         if source.endswith(".json") and (is_file or len(source.split()) == 1):
             self._resume_file(Path(os.path.expanduser(source)), options)  # noqa: PTH111 - the same
             return

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()
         return NO_READER
-    except OSError as error:  # the last of the output
+    except OSError as error:  # when the last output is flushed
         _discard_output()
         print_to_stderr(f"tako: can't write the output: {error.strerror or error}")
         return FAILED
@@ -92,7 +92,7 @@ def _run(argv: list[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug of tako is one line, too
-        is_from_system = isinstance(error, OSError)  # a full disk, a file that may not be read
+        is_from_system = isinstance(error, OSError)  # such as a full disk, or a file without permission
         _explain(error, debug=debug, label="" if is_from_system else f"a bug, {type(error).__name__}")
         return FAILED if is_from_system else BUG
     return code

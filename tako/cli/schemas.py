@@ -30,7 +30,7 @@ def read_schema(named: Named) -> Any:
     if text.startswith("{"):
         return JsonSchema("answer", _decoded(text, "--schema"))
     if text.endswith(".json"):
-        return _of_file(Path(named.folders[0], os.path.expanduser(text)), text)  # noqa: PTH111 - Path's raises where ~ is nobody's
+        return _of_file(Path(named.folders[0], os.path.expanduser(text)), text)  # noqa: PTH111 - Path's raises for an unknown user
     if re.fullmatch(rf"[\w./\\~-]+({re.escape(SOURCE)})?:[A-Za-z_][\w.]*", text):
         return find_object(named, "--schema ", "type")
     return JsonSchema("answer", _of_fields(text))

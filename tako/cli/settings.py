@@ -41,7 +41,7 @@ def find_template(name: str | None, config: Config | None) -> Template | None:
     template_name = name or (config.chat.template if config is not None else None)
     if template_name is None:
         return None
-    path = Path(os.path.expanduser(template_name))  # noqa: PTH111 - Path's raises where ~ is nobody's
+    path = Path(os.path.expanduser(template_name))  # noqa: PTH111 - Path's raises for an unknown user
     if name and (path.suffix in SUFFIXES or os.sep in template_name):
         return template_file(path, template_name)
     if config is not None and template_name in config.templates:

@@ -111,7 +111,7 @@ class Commands:
     def _save(self, argument: str) -> None:
         session = self._session
         messages = [*session.earlier_messages, *(message for turn in session.turns for message in turn.messages)]
-        path = Path(os.path.expanduser(argument)) if argument else _free_name()  # noqa: PTH111 - Path's raises where ~ is nobody's
+        path = Path(os.path.expanduser(argument)) if argument else _free_name()  # noqa: PTH111 - Path's raises for an unknown user
         path = path if path.suffix == ".json" else path.with_name(f"{path.name}.json")
         data = msgspec.json.encode(History(HISTORY_VERSION, messages, session.system))
         try:

@@ -115,7 +115,7 @@ def _from_here(text: str) -> str:
     path, colon, name = text.partition(":")
     if not path.endswith((".py", ".json")):
         return text
-    return f"{os.path.abspath(os.path.expanduser(path))}{colon}{name}"  # noqa: PTH100, PTH111 - ~ may be nobody's
+    return f"{os.path.abspath(os.path.expanduser(path))}{colon}{name}"  # noqa: PTH100, PTH111 - the user may be unknown
 
 
 def _all_templates(config: Config | None) -> Iterator[Template]:
@@ -128,5 +128,5 @@ def _all_templates(config: Config | None) -> Iterator[Template]:
         if config is None or name not in config.templates:
             try:
                 yield template_file(path, name)
-            except ConfigurationError as error:  # the others are fine
+            except ConfigurationError as error:  # other templates are still listed
                 print_to_stderr(f"tako: {error}")

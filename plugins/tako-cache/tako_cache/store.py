@@ -47,7 +47,7 @@ class Store:
     """Values by key. If the disk fails, that's a miss and a warning in the log, once, and never an error."""
 
     def __init__(self, directory: str, size_limit: int, expire: float | None) -> None:
-        self._file = Path(os.path.expanduser(directory), _FILE)  # noqa: PTH111 - Path's raises where ~ is nobody's
+        self._file = Path(os.path.expanduser(directory), _FILE)  # noqa: PTH111 - Path's raises for an unknown user
         self._size_limit = size_limit
         self._expire = expire
         self._warned: set[str] = set()

@@ -183,7 +183,7 @@ def find_model(model: str, owner: str) -> Path:
         if embedded_path is None:
             raise ConfigurationError(embedded.MISSING)
         return embedded_path
-    path = Path(os.path.expanduser(model))  # noqa: PTH111 - Path's raises where ~ is nobody's
+    path = Path(os.path.expanduser(model))  # noqa: PTH111 - Path's raises for an unknown user
     if not path.is_file():
         raise ConfigurationError(
             f"{owner}: the file {model} doesn't exist; pass the path of a .gguf file, or {embedded.MODEL}"
