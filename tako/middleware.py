@@ -101,7 +101,7 @@ class AroundPlugin:
             async with aclosing(self.function(**arguments)) as chunks:
                 async for chunk in chunks:
                     if ended or chunk.__class__ is not Delta:
-                        ended = check_chunk(chunk, ended=ended)
+                        ended = check_chunk(chunk, ended=ended, source="the function of tako.around")
                     yield chunk
         if not ended:
             raise StreamTruncatedError(f"the stream ended without an End behind plugin {self.__name__!r}")

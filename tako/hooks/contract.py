@@ -124,7 +124,7 @@ async def checked_chunks(
 CHECKED_CODE = checked_chunks.__code__
 
 
-def check_chunk(chunk: object, *, ended: bool) -> bool:
+def check_chunk(chunk: object, *, ended: bool, source: str = "the function of tako_stream") -> bool:
     """Return whether a chunk is the End. Raises WrongResultError if it isn't a chunk, or comes after the End."""
     if ended:
         raise ChunkAfterEndError(CHUNK_AFTER_END)
@@ -132,7 +132,7 @@ def check_chunk(chunk: object, *, ended: bool) -> bool:
         return False
     if isinstance(chunk, End):
         return True
-    raise WrongResultError(f"the function of tako_stream yielded {kind_of(chunk)}, not a Delta or an End")
+    raise WrongResultError(f"{source} yielded {kind_of(chunk)}, not a Delta or an End")
 
 
 def add_provider_and_cost(end: T, provider: Provider, request: ChatRequest) -> T:

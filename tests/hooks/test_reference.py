@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from contextlib import aclosing
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 import pytest
 
 from tako import ChatRequest, ChatResponse, Delta, Message, Translator, hookimpl, hookspecs
 from tako.hooks import HOOKS
-from tako.parts import TextPart
+from tako.parts import Part, TextPart
 
 from .made import ask, listen
 
@@ -72,3 +74,12 @@ def test_every_hook_has_a_reference_and_an_example() -> None:
     assert HOOKS == ("tako_capabilities", "tako_translator", "tako_chat", "tako_stream")
     for hook in HOOKS:
         assert "@hookimpl" in (inspect.getdoc(getattr(hookspecs, hook)) or "")
+
+
+def test_the_page_lists_the_fields_of_every_part() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "hooks.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+Part)` \| (.+) \|$", page, re.MULTILINE))
+    everywhere = {"state", "extra", "cache"}
+    parts = {part.__name__: {*part.__struct_fields__} - everywhere for part in get_args(Part)}
+    listed = {name: {*re.findall(r"`(\w+)`", fields)} - everywhere for name, fields in rows.items()}
+    assert listed == parts

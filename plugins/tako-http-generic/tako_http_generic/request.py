@@ -18,6 +18,7 @@ from tako_http_generic.address import Address, keys_in
 from tako_http_generic.formats import REQUEST_ENCODERS
 from tako_http_generic.settings import FORMATS
 from tako_http_generic.template import Template
+from tako_http_generic.text import plain_text
 
 if TYPE_CHECKING:
     from tako.provider import Provider
@@ -100,6 +101,8 @@ class RequestEncoder:
         values["model"] = model
         if "request" in placeholders:
             values["request"] = {name: value for name, value in values.items() if name != "system"}
+        if "text" in placeholders:
+            values["text"] = plain_text(values["messages"], context)
         return values
 
 
@@ -113,7 +116,7 @@ def _used_fields(request: ChatRequest, placeholders: set[str], context: PartCont
                 context.notice(notices.UNSUPPORTED_PARAMETER, f"the template has no placeholder for {name}", name)
         if request.model is not None and "model" not in placeholders:
             context.notice(notices.UNSUPPORTED_PARAMETER, "the template has no placeholder for model", "model")
-        if "messages" not in placeholders:
+        if placeholders.isdisjoint(("messages", "text")):
             _note_messages(request, placeholders, context)
     return replace(request, **changes)
 

@@ -17,7 +17,7 @@ from tako.errors import ConfigurationError, kind_of
 from tako.json_values import as_array, as_object, is_deep
 from tako.kit.parameters import PARAMETERS
 
-NAMES = ("request", "model", "messages", "system", "tools", *PARAMETERS, "stream")
+NAMES = ("request", "model", "messages", "text", "system", "tools", *PARAMETERS, "stream")
 """The placeholders that a template may have."""
 
 _PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
@@ -83,7 +83,8 @@ class Template:
         name = match[1]
         if name not in NAMES:
             known = ", ".join(NAMES)
-            raise ConfigurationError(f"{path}: there is no placeholder {match[0]!r} (known: {known})")
+            hint = "; for the prompt as text, use {{ text }}" if name in ("prompt", "input", "query") else ""
+            raise ConfigurationError(f"{path}: there is no placeholder {match[0]!r} (known: {known}){hint}")
         if match[0] != text.strip():
             raise ConfigurationError(
                 f"{path}: {text[:80]!r} has text around its placeholder, which must be the whole value"

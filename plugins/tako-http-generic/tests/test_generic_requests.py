@@ -25,6 +25,7 @@ from tako import (
     register,
     unregister,
 )
+from tako.errors import ConfigurationError
 from tako.hooks import PLUGINS
 from tako.parts import ReasoningPart, TextPart
 from tako.state import Origin, State
@@ -109,6 +110,40 @@ def test_a_placeholder_is_replaced_by_its_value_and_the_rest_of_the_template_sta
         "stream": False,
         "d": "$ {x}",
     }
+
+
+@pytest.mark.parametrize("messages_format", ["tako", "openai", "anthropic", "ollama"])
+def test_the_text_placeholder_is_the_messages_as_plain_text(messages_format: Any) -> None:
+    provider = make_provider({"prompt": "{{ text }}"}, messages_format=messages_format)
+    assert sent(provider, "hi") == {"prompt": "hi"}
+    assert sent(provider, ChatRequest([Message.user([ContentPart.text("a"), ContentPart.text("b")])])) == {
+        "prompt": "ab"
+    }
+    turns = [Message.user("Who?"), Message.assistant("Me."), Message.user("Why?")]
+    assert sent(provider, ChatRequest(turns)) == {"prompt": "User: Who?\n\nAssistant: Me.\n\nUser: Why?"}
+    assert notices_of(provider, ChatRequest(turns)) == []
+
+
+@pytest.mark.parametrize("messages_format", ["tako", "openai", "anthropic", "ollama"])
+def test_what_is_not_text_is_left_out_of_the_text_with_a_notice(messages_format: Any) -> None:
+    provider = make_provider({"prompt": "{{ text }}"}, messages_format=messages_format)
+    call = [ContentPart.text("Wait."), ContentPart.tool_call("1", "weather", {"city": "Rome"})]
+    request = ChatRequest([Message.user("Sunny?"), Message.assistant(call), Message.tool("1", "yes")])
+    assert sent(provider, request)["prompt"].startswith("User: Sunny?\n\nAssistant: Wait.")
+    assert ("unsupported_part", "messages[1]") in notices_of(provider, request)
+
+
+def test_the_system_text_has_its_own_place_beside_the_text() -> None:
+    provider = make_provider({"prompt": "{{ text }}", "system": "{{ system }}"})
+    request = ChatRequest([Message.system("Be brief."), Message.user("Hi")])
+    assert sent(provider, request) == {"prompt": "Hi", "system": "Be brief."}
+
+
+def test_a_placeholder_for_the_prompt_is_refused_with_the_right_name() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"no placeholder '\{\{ prompt \}\}' .*; for the prompt as text, use \{\{ text"
+    ):
+        make_provider({"prompt": "{{ prompt }}"})
 
 
 def test_a_key_whose_placeholder_is_absent_is_left_out() -> None:

@@ -14,7 +14,37 @@ server = stack.enter_context(
 os.environ["OPENAI_API_KEY"] = "sk-test"
 os.environ["OPENAI_BASE_URL"] = server.url
 
+# %% 2
+tries = []
+
+
+def failing(request):
+    tries.append(request.json.get("stream", False))
+    said = reply(json={"choices": [{"message": {"content": "at last"}, "finish_reason": "stop"}]})
+    return said if len(tries) % 3 == 0 else reply(json={"error": {"message": "no"}}, status=503)
+
+
+broken = stack.enter_context(serve(reply(json={"error": {"message": "no"}}, status=500)))
+busy = stack.enter_context(serve(failing))
+
+# %% 3
+acme = tako.providers.OpenAI("m", api_key="k", base_url=broken.url)
+for way in (acme.blocking.chat, lambda prompt: acme.blocking.stream(prompt).response()):
+    try:
+        way("Hi")
+        raise AssertionError("a 500 isn't a reply")
+    except ServerError:
+        pass
+assert len(broken.requests) == 2, len(broken.requests)
+tako.unregister(policy)
+
 # %% end
+WAITS = (0.0, 0.0)
+acme = tako.providers.OpenAI("m", api_key="k", base_url=busy.url, max_retries=0)
+for way in (acme.blocking.chat, lambda prompt: acme.blocking.stream(prompt).response()):
+    assert way("Hi").text == "at last"
+assert len(tries) == 6
+tako.unregister(patient)
 try:
     provider.blocking.chat("Hello")
 except tako.RateLimitError as error:

@@ -7,7 +7,10 @@ counted = []
 
 def count(request):
     counted.append(request.json["messages"][0]["content"])
-    return reply(json={"input_tokens": 10})
+    if request.path.endswith("/count_tokens"):
+        return reply(json={"input_tokens": 10})
+    said = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "ok"}]}
+    return reply(json={**said, "id": "msg_1", "model": "claude", "stop_reason": "end_turn", "usage": {}})
 
 
 os.environ["ANTHROPIC_API_KEY"] = "sk-ant-test"
@@ -45,4 +48,4 @@ for made in (redact, audit, deadline):
     tako.unregister(made)
 
 # %% end
-assert counted == ["Charge [card]"]
+assert counted == ["https://intra.example/plan.png", "Charge [card]"], counted
