@@ -134,7 +134,11 @@ class Plugins:
         loaded = [(entry, _load_entry(entry)) for entry in plugin_entries() if exclusion_reason(entry) is None]
         with self._lock:
             self._loaded = True
-            return [text for entry, plugin in loaded if (text := self._admit(entry, plugin)) is not None]
+            left_out: dict[tuple[str, str], list[str]] = {}
+            for entry, plugin in loaded:
+                if (reason := self._admit(entry, plugin)) is not None:
+                    left_out.setdefault((f"{entry.distribution} {entry.version}", reason), []).append(entry.name)
+            return [_warning(names, *of_and_why) for of_and_why, names in left_out.items()]
 
     def _configure_plugins(self) -> None:
         """Configure the plugins that have options, and those that had some before."""
@@ -152,7 +156,7 @@ class Plugins:
         self._configured = configured
 
     def _admit(self, entry: Entry, plugin: object) -> str | None:
-        """Register an installed plugin, or record why not and return the warning about it."""
+        """Register an installed plugin, or record why not and return the reason."""
         label = entry.name if entry.name not in self._general else f"{entry.distribution}:{entry.name}"
         failure = plugin if isinstance(plugin, BaseException) else None
         registered_name = next((name for name, known in self._general.items() if known.target is plugin), None)
@@ -168,7 +172,7 @@ class Plugins:
         if failure is None:
             return None
         self.failed[label] = report(failure)
-        return f"tako left out plugin {label!r} of {entry.distribution} {entry.version}: {one_line(failure)}"
+        return one_line(failure)
 
     def problem_of(self, entry: Entry) -> str | None:
         """Say what is wrong with an installed general plugin; None if it works."""
@@ -331,6 +335,12 @@ def close(plugin: Plugin) -> None:
             function()
     except Exception as error:  # noqa: BLE001 - the other plugins are closed anyway
         warnings.warn(f"tako: plugin {plugin.name!r} failed in close: {one_line(error)}", PluginWarning, stacklevel=3)
+
+
+def _warning(names: list[str], distribution: str, reason: str) -> str:
+    """Make one warning for all plugins that a distribution lost for the same reason."""
+    plugins = "plugin" if len(names) == 1 else "plugins"
+    return f"tako left out {plugins} {', '.join(map(repr, names))} of {distribution}: {reason}"
 
 
 def _load_entry(entry: Entry) -> object:

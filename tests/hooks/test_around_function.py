@@ -461,3 +461,14 @@ def test_it_sees_who_answered_and_what_that_cost_also_of_another_model(
     other = ask(provider, way, ChatRequest([Message.user("hi")], max_tokens=1))
     assert (own.provider, own.cost) == seen[0] == ("acme:dear", Cost(Decimal(3)))
     assert (other.provider, other.cost) == seen[1] == ("acme:cheap", None)  # nothing is known of that one's prices
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_it_yields_is_a_chunk_or_an_error_that_names_it(way: str, vendor: Vendor, register: Register) -> None:
+    @tako.around
+    async def careless(request: ChatRequest, inner: Any) -> AsyncGenerator[Any, None]:
+        yield "text"
+
+    register(careless)
+    with pytest.raises(PluginError, match=r"plugin 'careless' failed in .*: the function of tako.around yielded a str"):
+        ask(vendor(**echo())("m"), way)

@@ -82,10 +82,11 @@ class Tape:
         times = sum(entry.request.matches(request) for entry in self._entries)
         if times:
             return f"{problem} once more: it was recorded {times} times"
-        for entry in self._unplayed:
+        for entry in [*self._unplayed, *reversed(self._entries)]:
             if (entry.request.method, entry.request.url) == (request.method, request.url):
                 path = _difference(entry.request.json, request.json, "$") or "its body"
-                return f"{problem}: the recorded request differs at {path}"
+                played = "" if entry in self._unplayed else ", and was played already"
+                return f"{problem}: the recorded request differs at {path}{played}"
         urls = sorted({entry.request.url for entry in self._entries})
         return f"{problem}, which has {', '.join(urls) or 'nothing'}"
 

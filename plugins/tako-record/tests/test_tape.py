@@ -87,6 +87,8 @@ def test_a_request_that_is_not_on_the_tape_is_named(acme: Any, tmp_path: Path) -
             assert played.unplayed == []
             with pytest.raises(ConfigurationError, match="once more: it was recorded 1 times"):
                 provider.blocking.chat("Which city?")
+            with pytest.raises(ConfigurationError, match=r"differs at \$\.prompt, and was played already$"):
+                provider.blocking.chat("Which country?")
         assert len(server.requests) == 1
 
 
