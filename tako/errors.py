@@ -149,7 +149,8 @@ class ProviderError(TakoError):
         body: The beginning of the reply as text, without secrets.
         retryable: Whether tako retries it.
         tries: How often tako has sent the request.
-        advice: What you can do, as the end of the error's text. None: by ``retry_after`` and ``retryable``.
+        advice: What you can do, as the end of the error's text. None: by ``retry_after`` and ``retryable``. A class's
+            own is for refusals of a vendor, which have a status or a code.
     """
 
     retryable: bool = False
@@ -191,7 +192,8 @@ class ProviderError(TakoError):
         return one_line(": ".join(filter(None, (provider_id, details, text))), LONGEST - len(tail)) + tail
 
     def _what_to_do(self) -> str:
-        if self.advice is not None:
+        is_of_vendor = self.status_code is not None or self.code is not None  # else a plugin or tako itself refused
+        if self.advice is not None and (is_of_vendor or "advice" in self.__dict__):
             return self.advice
         if self.retry_after:
             return f"try again in {math.ceil(self.retry_after)} s"

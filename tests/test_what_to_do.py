@@ -15,7 +15,7 @@ from tako.names import _hint
 from tako.testing.server import Reply, reply, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from tako import Provider
 
@@ -212,6 +212,20 @@ def test_a_wrong_option_of_a_file_does_too(tmp_path: Any) -> None:
         with pytest.raises(ConfigurationError) as caught:
             tako.load_config(file).provider("a")
         assert text in str(caught.value)
+
+
+def test_advice_for_a_vendors_refusal_is_not_given_for_a_plugins_own(register: Callable[..., None]) -> None:
+    @tako.around
+    async def policy(request: Any, inner: Any) -> AsyncGenerator[Any, None]:
+        raise tako.errors.PermissionDeniedError("this model isn't allowed here")
+        yield inner  # pragma: no cover - makes it a generator
+
+    register(policy)
+    echo = tako.providers.PythonProvider("echo", lambda request: "hi")
+    for way in WAYS.values():
+        with pytest.raises(tako.errors.PermissionDeniedError) as caught:
+            way(echo)
+        assert str(caught.value) == "python:echo: this model isn't allowed here"
 
 
 def test_a_class_that_is_not_installed_names_its_distribution() -> None:

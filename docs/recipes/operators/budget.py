@@ -7,7 +7,7 @@ import tako
 used = Counter()
 
 
-class BudgetError(tako.TakoError):
+class BudgetError(tako.errors.PermissionDeniedError):
     pass
 
 
