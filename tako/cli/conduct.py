@@ -34,7 +34,7 @@ def run(options: Namespace) -> int:
     """Run the command: the answer goes to stdout, the progress to stderr."""
     prompt = read_prompt(options.prompt)
     if prompt is None:
-        raise UsageError('the task is missing: tako conduct "your task", or pipe it in')
+        raise UsageError('the task is missing; try: tako conduct "your task"')
     config = read_configuration(options.config)
     if config is None:
         raise ConfigurationError(missing_message())

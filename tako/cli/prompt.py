@@ -33,7 +33,7 @@ def read_prompt(args: list[str], *, needed: bool = True) -> str | None:
         pieces = [" ".join(args[:index]), _standard_input(has_mark=has_mark), " ".join(args[index + 1 :])]
     text = "\n\n".join(piece for piece in pieces if piece.strip())
     if not text and needed:
-        raise UsageError('the prompt is empty: write it after the command, as in tako chat "Hello", or pipe it in')
+        raise UsageError("the prompt is empty; write it after the command, or pipe it in")
     if not is_text(text):
         raise UsageError("the prompt isn't UTF-8 text")
     return text

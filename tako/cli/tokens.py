@@ -20,7 +20,7 @@ def run(options: Namespace) -> int:
     """Run the command; the prompt isn't answered."""
     prompt = read_prompt(options.prompt)
     if prompt is None:
-        raise UsageError('the prompt is empty: write it after the command, as in tako tokens "Hello", or pipe it in')
+        raise UsageError('the prompt is empty; try: tako tokens "Hello"')
     provider, _ = make_provider(options.model, options.option, options.config)
     system = [] if options.system is None else [Message.system(options.system)]
     try:

@@ -167,7 +167,9 @@ def _new_plugin(parser: ArgumentParser) -> None:
 
 
 def _setup(parser: ArgumentParser) -> None:
-    parser.add_argument("what", choices=["embedded"], help="the small model that runs on your machine (93 MB)")
+    parser.add_argument(
+        "what", choices=["embedded"], metavar="embedded", help="the small model that runs on your machine (93 MB)"
+    )
     add_json(parser)
 
 

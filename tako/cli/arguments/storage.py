@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
+from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.arguments.shared import Command, add_config, add_json, describe
@@ -117,8 +117,9 @@ def _templates(parser: ArgumentParser) -> None:
 
 
 def _completion(parser: ArgumentParser) -> None:
-    parser.add_argument("shell", choices=["bash", "zsh", "fish", "words"], help="your shell (words is for the scripts)")
-    parser.add_argument("words", nargs="*", metavar="WORD", help="used by the scripts: the words typed so far")
+    shells = ["bash", "zsh", "fish", "words"]  # the scripts pass "words", and what the user has typed
+    parser.add_argument("shell", choices=shells, metavar="SHELL", help="your shell: bash, zsh or fish")
+    parser.add_argument("words", nargs="*", default=[], help=SUPPRESS)
 
 
 def _action(actions: Any, name: str, summary: str, example: str) -> ArgumentParser:
