@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 LOGS_EXAMPLES = """\
 examples:
-  tako logs on                      log conversations from now on
-  tako logs                         list the last conversations
-  tako logs show                    print the last one
-  tako logs search quicksort
-  tako logs export > backup.jsonl
-  tako logs prune --days 30         delete conversations older than 30 days
+  tako logs on                      logs conversations from now on
+  tako logs                         lists the last conversations
+  tako logs show                    prints the last conversation
+  tako logs search quicksort        finds turns that contain this word
+  tako logs export > backup.jsonl   saves all conversations as JSON
+  tako logs prune --days 30         deletes conversations older than 30 days
 """
 LOGS_NOTES = """\
 The log is off until you run `tako logs on`. It's a file in your data folder that only you can read. It never contains
@@ -27,10 +27,10 @@ text.
 """
 KEYS_EXAMPLES = """\
 examples:
-  tako keys set openai              asks you for the key, and doesn't show it
-  tako keys set MY_GATE_KEY < key.txt
-  tako keys list
-  tako keys remove openai
+  tako keys set openai                   asks you for the key, and doesn't show it
+  tako keys set MY_GATE_KEY < key.txt    reads the key from a file
+  tako keys list                         shows which keys are stored, and where
+  tako keys remove openai                deletes the key
 """
 KEYS_NOTES = """\
 Keys are stored in the system's keyring if it has one (pip install "tako-core[keyring]"), and otherwise in a file that
@@ -42,11 +42,11 @@ examples:
   tako chat -s "Answer as a poet." --save poet     saves a template
   tako chat -t poet "What is a tako?"              uses it
   tako templates                                   lists your templates
-  tako templates poet                              shows this one
+  tako templates poet                              shows this template
 """
 TEMPLATES_NOTES = """\
-A template is a file NAME.toml in your configuration folder (`--save` writes it there), a table [templates.NAME] in
-tako.toml, or any .toml, .md or .txt file that you name with -t.
+A template is a file such as ~/.config/tako/templates/poet.toml (`--save` writes it), a table [templates.poet] in
+tako.toml, or any .toml, .md or .txt file that you pass with -t.
 """
 COMPLETION_EXAMPLES = """\
 examples:
@@ -66,7 +66,7 @@ def _logs(parser: ArgumentParser) -> None:
         "--max-mb",
         type=count,
         metavar="N",
-        help="the maximum size of the log in megabytes; above it, the oldest conversations are deleted (default: 100)",
+        help="the maximum size of the log in megabytes; above it, the oldest turns are deleted (default: 100)",
     )
     _action(actions, "off", "stop logging; the log stays", "tako logs off")
     _number(_action(actions, "list", "list the last conversations, newest first", "tako logs list -n 5"))
@@ -77,8 +77,12 @@ def _logs(parser: ArgumentParser) -> None:
     search = _action(actions, "search", "find the turns that contain all of the words", "tako logs search quick sort")
     search.add_argument("words", nargs="+", metavar="WORD", help="a word to find, in upper or lower case")
     _number(search)
-    export = _action(actions, "export", "print conversations as JSON, one per line", "tako logs export > backup.jsonl")
-    export.description = f"{export.description}\nConversation.from_json reads each line."
+    export = _action(
+        actions,
+        "export",
+        "print conversations as JSON lines, for Conversation.from_json",
+        "tako logs export > backup.jsonl",
+    )
     export.add_argument("ids", nargs="*", metavar="ID", help="a conversation to export (default: all)")
     prune = _action(actions, "prune", "delete conversations from the log", "tako logs prune --days 30")
     prune.add_argument("ids", nargs="*", metavar="ID", help="a conversation to delete")
@@ -134,7 +138,7 @@ def _action(actions: Any, name: str, summary: str, example: str) -> ArgumentPars
 
 
 LOGS = Command("keep conversations, and search, show or delete them", _logs, LOGS_EXAMPLES, LOGS_NOTES)
-KEYS = Command("store API keys, so that you needn't set variables", _keys, KEYS_EXAMPLES, KEYS_NOTES)
+KEYS = Command("store API keys, so that you don't have to set variables", _keys, KEYS_EXAMPLES, KEYS_NOTES)
 TEMPLATES = Command("list and show your prompt templates", _templates, TEMPLATES_EXAMPLES, TEMPLATES_NOTES)
 COMPLETION = Command(
     "print a script that completes commands and models in your shell", _completion, COMPLETION_EXAMPLES
