@@ -56,7 +56,7 @@ def test_turns_go_on_with_every_provider(name: str, scripted: Callable[..., Any]
         asyncio.run(talk())
         last = server.requests[-1].body.decode()
     assert [message.text for message in conversation.messages] == ["First", "ok", "Second", "ok", "Third", "ok"]
-    assert all(word in last for word in ("Be brief.", "First", "Second", "Third"))
+    assert all(part_of_text in last for part_of_text in ("Be brief.", "First", "Second", "Third"))
     assert conversation.usage.input_tokens == 33
 
 
@@ -175,19 +175,19 @@ def test_what_version_1_wrote_is_read_and_written_again_as_it_was(saying: Callab
     assert kinds == {cls.__struct_config__.tag for cls in get_args(Part)}
     before, after = json.loads(text), json.loads(conversation.to_json())
 
-    def holds(old: Any, new: Any) -> bool:
+    def contains(old: Any, new: Any) -> bool:
         """Whether all that was written is written again; new fields may have come."""
         if isinstance(old, dict):
-            return isinstance(new, dict) and all(key in new and holds(old[key], new[key]) for key in old)
+            return isinstance(new, dict) and all(key in new and contains(old[key], new[key]) for key in old)
         if isinstance(old, list):
-            return len(old) == len(new) and all(map(holds, old, new))
+            return len(old) == len(new) and all(map(contains, old, new))
         return bool(old == new)
 
-    assert holds(before, after)
+    assert contains(before, after)
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", "isn't the JSON of a conversation"),
         ("[]", "Expected `object`, got `array`"),
@@ -202,11 +202,11 @@ def test_what_version_1_wrote_is_read_and_written_again_as_it_was(saying: Callab
         ("[" * 100_000, "isn't the JSON of a conversation"),
     ],
 )
-def test_what_isnt_a_conversation_is_refused_in_one_line(text: Any, words: str, saying: Callable[..., Any]) -> None:
+def test_what_isnt_a_conversation_is_refused_in_one_line(text: Any, message: str, saying: Callable[..., Any]) -> None:
     provider, _ = saying("ok")
     with pytest.raises(ConfigurationError) as caught:
         Conversation.from_json(provider, text)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_what_cant_be_a_turn_is_refused_and_not_kept(saying: Callable[..., Any]) -> None:

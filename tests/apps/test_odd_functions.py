@@ -46,7 +46,7 @@ class Service:
         return a
 
     @classmethod
-    async def made(cls, a: int) -> int:
+    async def build(cls, a: int) -> int:
         return a
 
     def __call__(self, a: int) -> int:
@@ -117,9 +117,9 @@ def cached(a: int) -> int:
 
 def called(function: Callable[..., Any], args: dict[str, Any]) -> Any:
     tool = Tool.of(function, name="odd")
-    made = function_of(tool)
-    assert made is not None
-    result = asyncio.run(made.call(ToolCallPart("1", "odd", args)))
+    arguments = function_of(tool)
+    assert arguments is not None
+    result = asyncio.run(arguments.call(ToolCallPart("1", "odd", args)))
     return f"error: {result.result}" if result.is_error else result.result
 
 
@@ -151,7 +151,7 @@ def called(function: Callable[..., Any], args: dict[str, Any]) -> Any:
         (pick, {"unit": "celsius", "kind": "b"}, ["celsius", "b"]),
         (cached, {"a": 1}, 1),
         (Service().method, {"a": 1}, 1),
-        (Service.made, {"a": 1}, 1),
+        (Service.build, {"a": 1}, 1),
         (Service(), {"a": 1}, 1),
         (len, {"obj": [1, 2]}, 2),
         (Person, {"name": "Ada"}, {"name": "Ada"}),

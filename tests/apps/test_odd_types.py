@@ -75,7 +75,7 @@ class Json(pydantic.RootModel[list["Json"] | dict[str, "Json"] | int]):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Product:
     name: str
     seed: InitVar[int]
     count: ClassVar[int] = 0
@@ -141,8 +141,8 @@ CASES: list[tuple[Any, str, Any]] = [
     (Visitor, VISITOR, Visitor.model_validate_json(VISITOR)),
     (Pet, '{"kind": "dog", "bark": "w"}', Dog(kind="dog", bark="w")),
     (list[Pet], '[{"kind": "cat"}]', [Cat(kind="cat")]),
-    (Made, '{"name": "a", "seed": 2}', Made("a", 2)),
-    (list[Made], '[{"name": "a", "seed": 2}]', [Made("a", 2)]),
+    (Product, '{"name": "a", "seed": 2}', Product("a", 2)),
+    (list[Product], '[{"name": "a", "seed": 2}]', [Product("a", 2)]),
     (Slug, '{"name": "Ada"}', Slug(name="Ada")),
     (NewType("Named", Node), '{"v": 1}', Node(v=1)),
     (list[NewType("Names", str)], '["a"]', ["a"]),
@@ -154,20 +154,20 @@ CASES: list[tuple[Any, str, Any]] = [
 
 @pytest.mark.parametrize(("declared", "text", "value"), CASES, ids=str)
 def test_odd_types_are_read_as_they_say(declared: Any, text: str, value: Any) -> None:
-    wanted = ReplyType(declared)
+    reply_type = ReplyType(declared)
     full = wrapped(declared, text)
-    assert read(wanted, full) == value
-    assert type(read(wanted, full)) is type(value)
-    assert grown(wanted, full)[-1] == value
-    assert msgspec.json.encode(wanted.schema.schema)
+    assert read(reply_type, full) == value
+    assert type(read(reply_type, full)) is type(value)
+    assert grown(reply_type, full)[-1] == value
+    assert msgspec.json.encode(reply_type.schema.schema)
 
 
-def read(wanted: ReplyType, text: str) -> Any:
-    return wanted.read(ChatResponse(Message.assistant(text)))
+def read(reply_type: ReplyType, text: str) -> Any:
+    return reply_type.read(ChatResponse(Message.assistant(text)))
 
 
-def grown(wanted: ReplyType, text: str) -> list[Any]:
-    partials = wanted.partials()
+def grown(reply_type: ReplyType, text: str) -> list[Any]:
+    partials = reply_type.partials()
     return [value for letter in text for value in partials.feed(tako.Delta(letter))]
 
 
@@ -187,8 +187,12 @@ def test_constrained_lists_unions_with_a_discriminator_and_root_models_grow() ->
         "wo",
         "wow",
     ]
-    made = grown(ReplyType(Made), '{"name": "ab", "seed": 1}')
-    assert [(one.name, one.upper, one.tags) for one in made][:3] == [(None, None, []), ("", None, []), ("a", None, [])]
+    partials = grown(ReplyType(Product), '{"name": "ab", "seed": 1}')
+    assert [(one.name, one.upper, one.tags) for one in partials][:3] == [
+        (None, None, []),
+        ("", None, []),
+        ("a", None, []),
+    ]
     assert [one.root for one in grown(ReplyType(Numbers), '{"value": [1, 2]}')] == [[], [1], [1, 2]]
 
 
@@ -204,8 +208,8 @@ def test_constrained_lists_unions_with_a_discriminator_and_root_models_grow() ->
         (str, '{"value": "\ud800"}'),
         (Person, '{"name": "\\udc00", "age": 3}'),
         (Pet, '{"value": {"kind": "cow"}}'),
-        (Made, '{"name": "a", "seed": 2, "upper": "A"}'),
-        (Made, '{"name": "a"}'),
+        (Product, '{"name": "a", "seed": 2, "upper": "A"}'),
+        (Product, '{"name": "a"}'),
         (Checked, '{"unit": "inch"}'),
         (list[Checked], '{"value": [{"unit": "inch"}]}'),
         (CheckedModel, '{"unit": "inch"}'),

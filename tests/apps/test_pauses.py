@@ -98,5 +98,5 @@ def test_replies_that_share_a_message_have_values_of_their_own(saying: Callable[
     async def both() -> list[Any]:
         return await asyncio.gather(provider.chat("Go", response_type=int), provider.chat("Go", response_type=float))
 
-    whole, broken = asyncio.run(both())
-    assert (type(whole.parsed), type(broken.parsed)) == (int, float)
+    complete, broken = asyncio.run(both())
+    assert (type(complete.parsed), type(broken.parsed)) == (int, float)

@@ -115,42 +115,42 @@ def test_a_run_ends_at_max_rounds_with_all_messages(saying: Callable[..., Any]) 
 
 
 def test_a_run_ends_at_max_cost_before_it_calls_anything_more(saying: Callable[..., Any]) -> None:
-    made: list[int] = []
+    called: list[int] = []
 
     def count() -> None:
-        made.append(1)
+        called.append(1)
 
     provider, seen = saying(calls(("count", {})))
     with pytest.raises(RunLimitError, match=r"the run has cost \$3, more than max_cost=2") as caught:
         provider.blocking.run("Go", tools=[count], max_cost=2)
-    assert (len(seen), len(made), caught.value.cost) == (3, 2, Cost(output=Decimal(3)))
+    assert (len(seen), len(called), caught.value.cost) == (3, 2, Cost(output=Decimal(3)))
     provider, seen = saying(calls(("count", {}), dollars=None))
     with pytest.raises(RunLimitError, match="isn't known"):
         provider.blocking.run("Go", tools=[count], max_cost=2)
 
 
 def test_approve_decides_in_order_before_any_call(saying: Callable[..., Any]) -> None:
-    asked: list[str] = []
-    made: list[str] = []
+    questions: list[str] = []
+    performed: list[str] = []
 
-    def do(what: str) -> str:
-        assert len(asked) == 4
-        made.append(what)
+    def do(action: str) -> str:
+        assert len(questions) == 4
+        performed.append(action)
         return "done"
 
     verdicts = {"yes": True, "no": False, "words": "Not on Sundays.", "nothing": None}
 
     async def approve(call: ToolCallPart) -> Any:
-        asked.append(call.args["what"])
-        return verdicts[call.args["what"]]
+        questions.append(call.args["action"])
+        return verdicts[call.args["action"]]
 
-    for decide in (approve, lambda call: verdicts[call.args["what"]] if not asked.append(call) else None):
-        asked.clear()
-        made.clear()
-        provider, _ = saying(calls(*(("do", {"what": what}) for what in verdicts)), DONE)
-        result = provider.blocking.run("Go", tools=[do], approve=decide)
+    for approver in (approve, lambda call: verdicts[call.args["action"]] if not questions.append(call) else None):
+        questions.clear()
+        performed.clear()
+        provider, _ = saying(calls(*(("do", {"action": name_of_action}) for name_of_action in verdicts)), DONE)
+        result = provider.blocking.run("Go", tools=[do], approve=approver)
         parts: list[Any] = list(result.messages[2].parts)
-        assert made == ["yes"]
+        assert performed == ["yes"]
         assert [part.result for part in parts] == [
             "done",
             *["the call wasn't approved"],
@@ -338,9 +338,9 @@ def test_a_function_that_raises_what_closes_or_cancels_has_failed_and_the_run_go
     result = (
         provider.blocking.run("Go", tools=tools) if blocking else asyncio.run(provider.run("Go", tools=tools).result())
     )
-    told = [part.result for part in seen[1].messages[-1].content]
+    results = [part.result for part in seen[1].messages[-1].content]
     was_cancelled = "the function was cancelled"
-    assert (result.text, told) == (
+    assert (result.text, results) == (
         "Sunny.",
         ["GeneratorExit", "GeneratorExit", was_cancelled, was_cancelled, "Rome: sun"],
     )

@@ -37,11 +37,11 @@ class Filter(pydantic.BaseModel):
 
 
 def called(function: Any, args: Any) -> ToolResultPart:
-    found = function_of(Tool.of(function))
-    assert found is not None
+    validated = function_of(Tool.of(function))
+    assert validated is not None
 
     async def call() -> ToolResultPart:
-        return await found.call(ToolCallPart("1", "f", args))
+        return await validated.call(ToolCallPart("1", "f", args))
 
     return anyio.run(call)
 
@@ -247,7 +247,7 @@ def test_what_cant_be_a_tool_is_refused(function: Any, text: str) -> None:
 
 
 def test_a_type_that_json_cant_be_read_into_is_refused_by_name() -> None:
-    def bad(what: complex) -> None: ...
+    def bad(number: complex) -> None: ...
 
     with pytest.raises(ConfigurationError, match="bad: complex isn't a type that JSON can be read into"):
         Tool.of(bad)

@@ -83,7 +83,7 @@ def mutations(text: str, seed: int) -> list[str]:
     """Return replies that somebody got slightly wrong."""
     chance = random.Random(seed)
     value = json.loads(text)
-    made: list[str] = []
+    texts: list[str] = []
     for _ in range(25):
         changed = json.loads(text)
         key = chance.choice([*value])
@@ -98,15 +98,15 @@ def mutations(text: str, seed: int) -> list[str]:
                 changed = {"wrapped": changed}
             case _:
                 at = chance.randrange(len(text))
-                made.append(text[:at] + text[at + 1 :])
+                texts.append(text[:at] + text[at + 1 :])
                 continue
-        made.append(json.dumps(changed))
-    return made
+        texts.append(json.dumps(changed))
+    return texts
 
 
 STRICT = {
     Person: lambda one: type(one.name) is str and type(one.age) is int and type(one.nick) in (str, type(None)),
-    Company: lambda one: type(one.title) is str and all(type(who.age) is int for who in one.people),
+    Company: lambda one: type(one.title) is str and all(type(person.age) is int for person in one.people),
     Recipe: lambda one: type(one.title) is str and one.minutes > 0 and all(type(step) is str for step in one.steps),
     Even: lambda one: one.number % 2 == 0,
 }
@@ -199,7 +199,7 @@ def test_a_reply_that_calls_tools_has_no_value(saying: Callable[..., Any]) -> No
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "told", "formatted"),
+    ("capabilities", "in_prompt", "formatted"),
     [
         (Capabilities(supports_json_mode=True), False, True),
         (Capabilities(supports_json_mode=False), True, False),
@@ -207,14 +207,14 @@ def test_a_reply_that_calls_tools_has_no_value(saying: Callable[..., Any]) -> No
     ],
 )
 def test_a_model_without_json_mode_is_told_the_schema(
-    capabilities: Capabilities | None, told: bool, formatted: bool, saying: Callable[..., Any]
+    capabilities: Capabilities | None, in_prompt: bool, formatted: bool, saying: Callable[..., Any]
 ) -> None:
     provider, seen = saying(GOOD, capabilities=capabilities)
     provider.blocking.chat("Go", response_type=Person, system="Be kind.")
     (sent,) = seen
     assert (sent.response_format is not None) is formatted
     assert sent.messages[0] == Message.system("Be kind.")
-    assert any('"age"' in message.text for message in sent.messages) is told
+    assert any('"age"' in message.text for message in sent.messages) is in_prompt
     assert sent.messages[-1] == Message.user("Go")
 
 
@@ -244,10 +244,10 @@ def test_async_and_blocking_streams_show_the_same_values(saying: Callable[..., A
 def test_what_isnt_certain_isnt_shown() -> None:
     def partials(declared: Any, text: str) -> list[Any]:
         growing = reply_type_of(declared).partials()
-        made: list[Any] = []
+        values: list[Any] = []
         for letter in text:
-            made += growing.feed(tako.Delta(letter))
-        return made
+            values += growing.feed(tako.Delta(letter))
+        return values
 
     assert partials(list[int], '{"value": [12, 345]}') == [[], [12], [12, 345]]
     assert partials(list[Colour], '{"value": ["red", "green"]}') == [[], [Colour.RED], [Colour.RED, Colour.GREEN]]
@@ -314,10 +314,10 @@ def test_constraints_deep_inside_hold() -> None:
     class Deep:
         scores: list[Annotated[int, annotated_types.Gt(3)]]
 
-    wanted = reply_type_of(Deep)
+    declared = reply_type_of(Deep)
     with pytest.raises(InvalidReplyError, match=r"\$\.scores\[1\]: Input should be greater than 3"):
-        wanted.read(ChatResponse(Message.assistant('{"scores": [4, 1]}')))
-    assert wanted.schema.schema["properties"]["scores"]["items"]["exclusiveMinimum"] == 3
+        declared.read(ChatResponse(Message.assistant('{"scores": [4, 1]}')))
+    assert declared.schema.schema["properties"]["scores"]["items"]["exclusiveMinimum"] == 3
 
 
 def test_pydantic_is_never_imported_for_who_doesnt() -> None:

@@ -20,7 +20,7 @@ def call(id: str = "call_1", **more: Any) -> dict[str, Any]:
     return {"id": id, "type": "function", "function": {"name": "weather", "arguments": '{"city":"Rome"}'}, **more}
 
 
-def whole(finish: str = "stop", **message: Any) -> Reply:
+def full_reply(finish: str = "stop", **message: Any) -> Reply:
     return reply(json={"choices": [{"message": {"role": "assistant", **message}, "finish_reason": finish}]})
 
 
@@ -29,7 +29,7 @@ def stream(*deltas: Any, finish: str = "stop", **facts: Any) -> Reply:
     return reply(sse(*events, {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}], **facts}))
 
 
-def asked(script: Reply, *, streams: bool = False, model: str = "m", **options: Any) -> ChatResponse:
+def ask(script: Reply, *, streams: bool = False, model: str = "m", **options: Any) -> ChatResponse:
     with serve(script) as server:
         provider = OpenAI(model, api_key="k", base_url=server.url, max_retries=0, **options).blocking
         return provider.stream("Hi").response() if streams else provider.chat("Hi")

@@ -51,11 +51,11 @@ def test_the_beginning_of_a_reply_is_left_out_or_trimmed() -> None:
 
 
 def test_a_gemini_before_3_gives_no_json_beside_tools() -> None:
-    for model, given in (("google/gemini-2.5-flash", False), ("google/gemini-3-flash", True)):
+    for model, has_json in (("google/gemini-2.5-flash", False), ("google/gemini-3-flash", True)):
         body, noted = send(model, tools=[Tool("f")], response_format=SCHEMA)
         assert ("response_format" in body, noted) == (
-            given,
-            [] if given else [("unsupported_parameter", "response_format")],
+            has_json,
+            [] if has_json else [("unsupported_parameter", "response_format")],
         )
 
 

@@ -24,7 +24,7 @@ def streamed(*events: Any) -> ChatResponse:
     return ask_stream(*sse(*events))
 
 
-def whole(body: Any, **scripted: Any) -> ChatResponse:
+def decode_full(body: Any, **scripted: Any) -> ChatResponse:
     scripted = {"json": body, **scripted} if not isinstance(body, bytes) else {"body": body, **scripted}
     with serve(reply(**scripted)) as server:
         return OpenAI("m", api_key="k", base_url=server.url, max_retries=0).blocking.chat("Hi")
@@ -43,7 +43,7 @@ def message(**fields: Any) -> dict[str, Any]:
     return {"choices": [{"message": {"role": "assistant", **fields}, "finish_reason": "stop"}]}
 
 
-def told(response: ChatResponse) -> list[tuple[str, str, Any]]:
+def notices_of(response: ChatResponse) -> list[tuple[str, str, Any]]:
     return [(call.id, call.name, call.args) for call in response.tool_calls]
 
 
@@ -63,7 +63,7 @@ STOP = delta("stop")
     ids=["Together's cached tokens", "floats", "odd fields", "negative", "text", "a list"],
 )
 def test_counts_of_any_shape_are_read_as_far_as_they_are_counts(usage: Any, counted: Usage) -> None:
-    assert whole({**message(content="Hi"), "usage": usage}).usage == counted
+    assert decode_full({**message(content="Hi"), "usage": usage}).usage == counted
     assert streamed(delta(content="Hi"), {**STOP, "usage": usage}).usage == counted
 
 
@@ -81,7 +81,7 @@ def test_a_last_chunk_without_counts_takes_none_away() -> None:
 def test_an_id_or_a_model_of_another_type_is_no_reason_to_lose_a_reply() -> None:
     odd = {**delta(content="Hi"), "id": 17, "model": None}
     assert streamed(odd, {**STOP, "id": 17, "model": None}).text == "Hi"
-    assert whole({**message(content="Hi"), "id": 17, "model": {}}).id == "17"
+    assert decode_full({**message(content="Hi"), "id": 17, "model": {}}).id == "17"
 
 
 def test_calls_without_index_and_id_are_told_apart_by_their_place() -> None:
@@ -120,15 +120,15 @@ def test_an_index_that_changes_within_a_call_does_not_cut_it() -> None:
 
 
 def test_the_input_of_a_custom_tool_is_the_argument_of_its_call() -> None:
-    made = {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
-    assert told(whole(message(content=None, tool_calls=[made]))) == [("a", "sql", "select 1")]
+    call = {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
+    assert notices_of(decode_full(message(content=None, tool_calls=[call]))) == [("a", "sql", "select 1")]
     rest = {"index": 0, "custom": {"input": " 1"}}
-    first = {**made, "index": 0, "custom": {"name": "sql", "input": "select"}}
-    assert told(streamed(delta(tool_calls=[first]), delta(tool_calls=[rest]), STOP)) == [("a", "sql", "select 1")]
+    first = {**call, "index": 0, "custom": {"name": "sql", "input": "select"}}
+    assert notices_of(streamed(delta(tool_calls=[first]), delta(tool_calls=[rest]), STOP)) == [("a", "sql", "select 1")]
 
 
 def test_arguments_that_are_a_list_are_kept() -> None:
-    assert whole(message(tool_calls=[call([], id="a", name="f")])).tool_calls == [ToolCallPart("a", "f", [])]
+    assert decode_full(message(tool_calls=[call([], id="a", name="f")])).tool_calls == [ToolCallPart("a", "f", [])]
 
 
 def test_other_answers_to_the_same_question_are_passed_over_wherever_they_stand() -> None:
@@ -136,7 +136,7 @@ def test_other_answers_to_the_same_question_are_passed_over_wherever_they_stand(
     response = streamed(both, delta("stop"), delta("length", index=1))
     assert (response.text, response.finish_reason) == ("yes", FinishReason.STOP)
     swapped = [{"index": 1, "message": {"content": "no"}}, {"index": 0, "message": {"content": "yes"}}]
-    assert whole({"choices": swapped}).text == "yes"
+    assert decode_full({"choices": swapped}).text == "yes"
 
 
 @pytest.mark.parametrize(
@@ -172,12 +172,12 @@ def test_half_an_emoji_is_marked_and_the_rest_of_the_reply_is_kept() -> None:
     events = [b"data: " + half + b"\n\n" for half in halves]
     assert ask_stream(*events, *sse(STOP)).text == "a\N{REPLACEMENT CHARACTER}\\ud83d b"
     body = rb'{"choices":[{"message":{"content":"\ud83d\ude00 \ud83d"},"finish_reason":"stop"}]}'
-    assert whole(body).text == "\N{GRINNING FACE} \N{REPLACEMENT CHARACTER}"
+    assert decode_full(body).text == "\N{GRINNING FACE} \N{REPLACEMENT CHARACTER}"
 
 
 def test_a_byte_order_mark_before_a_body_is_no_part_of_it() -> None:
     body = b'\xef\xbb\xbf{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
-    response = whole(body)
+    response = decode_full(body)
     assert (response.text, response.raw["choices"][0]["finish_reason"]) == ("Hi", "stop")
 
 
@@ -201,7 +201,7 @@ def test_an_empty_body_is_no_reply_whatever_it_calls_itself(kind: str) -> None:
 def test_images_that_a_model_drew_are_parts_of_the_reply_whole_and_streamed() -> None:
     images = [{"type": "image_url", "image_url": {"url": url}} for url in (PIXEL, "https://img.example/a.png")]
     for response in (
-        whole(message(content="Here:", images=images)),
+        decode_full(message(content="Here:", images=images)),
         streamed(delta(content="Here:", images=images[:1]), delta(images=images[1:]), STOP),
     ):
         text, inline, named = response.message.parts
@@ -217,13 +217,13 @@ def test_images_that_a_model_drew_are_parts_of_the_reply_whole_and_streamed() ->
 def test_arguments_that_are_nested_too_deep_stay_text() -> None:
     deep = '{"a":' * 100_000 + "1" + "}" * 100_000  # Python 3.13 reads 10,000 levels
     assert streamed(delta(tool_calls=[call(deep, id="a", name="f", index=0)]), STOP).tool_calls[0].args == deep
-    assert whole(message(tool_calls=[call(deep, id="a", name="f")])).tool_calls[0].args == deep
+    assert decode_full(message(tool_calls=[call(deep, id="a", name="f")])).tool_calls[0].args == deep
 
 
 @pytest.mark.parametrize("body", [b"[" * 5000, b"[" * 900 + b"]" * 900, b'{"error":' * 5000])
 def test_a_refusal_that_is_nested_too_deep_has_the_class_of_its_status(body: bytes) -> None:
     with pytest.raises(errors.ServerError):
-        whole(body, status=500)
+        decode_full(body, status=500)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_refusal_that_is_nested_too_deep_has_the_class_of_its_status(body: byt
 )
 def test_what_a_refusal_says_is_in_the_error_whatever_its_shape(body: Any, text: str) -> None:
     with pytest.raises(errors.ServerError, match=text):
-        whole(body, status=500)
+        decode_full(body, status=500)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["first", "late"])
@@ -281,48 +281,48 @@ def choices(*messages: dict[str, Any], place: str = "message", finish: str | Non
 def test_an_answer_that_is_spread_over_choices_loses_no_call(place: str) -> None:
     calls = [call('{"n": 1}', id="a", name="f"), call('{"n": 2}', id="b", name="f")]
     spread = choices({"content": "I look."}, {"tool_calls": calls[:1]}, {"tool_calls": calls[1:]}, place=place)
-    found = streamed(spread) if place == "delta" else whole(spread)
-    assert (found.text, [one.args for one in found.tool_calls]) == ("I look.", [{"n": 1}, {"n": 2}])
-    assert found.id == "7"
+    response = streamed(spread) if place == "delta" else decode_full(spread)
+    assert (response.text, [one.args for one in response.tool_calls]) == ("I look.", [{"n": 1}, {"n": 2}])
+    assert response.id == "7"
 
 
 def test_calls_of_alternatives_that_were_asked_for_stay_apart() -> None:
     alternatives = choices(*[{"tool_calls": [call("{}", id=id, name="f")]} for id in "ab"])
     with serve(reply(json=alternatives)) as server:
         provider = OpenAI("m", api_key="k", base_url=server.url, max_retries=0).blocking
-        found = provider.chat(ChatRequest([Message.user("Hi")], extra={"n": 2}))
-    assert [one.id for one in found.tool_calls] == ["a"]
+        response = provider.chat(ChatRequest([Message.user("Hi")], extra={"n": 2}))
+    assert [one.id for one in response.tool_calls] == ["a"]
 
 
 @pytest.mark.parametrize("body", [{"choices": [{"finish_reason": "stop"}]}, {"choices": [{"index": 0}]}])
 def test_a_choice_that_says_nothing_is_no_empty_answer(body: Any) -> None:
     with pytest.raises(errors.ResponseError, match="no message"):
-        whole(body)
+        decode_full(body)
     if "finish_reason" in body["choices"][0]:
         with pytest.raises(errors.ResponseError, match="no message"):
             streamed(body)
 
 
-@pytest.mark.parametrize("word", ["content_filter", "length"])
-def test_a_choice_may_lack_its_message_if_it_says_why(word: str) -> None:
-    assert whole({"choices": [{"finish_reason": word}]}).finish_word == word
-    assert streamed({"choices": [{"finish_reason": word}]}).finish_word == word
+@pytest.mark.parametrize("finish_word", ["content_filter", "length"])
+def test_a_choice_may_lack_its_message_if_it_says_why(finish_word: str) -> None:
+    assert decode_full({"choices": [{"finish_reason": finish_word}]}).finish_word == finish_word
+    assert streamed({"choices": [{"finish_reason": finish_word}]}).finish_word == finish_word
 
 
 def test_a_reply_is_read_wherever_its_text_stands() -> None:
     for body in ({"delta": {"content": "Hi"}}, {"text": "Hi"}, {"message": {"content": "Hi"}}):
         reply_ = {"choices": [{**body, "finish_reason": "stop"}]}
-        assert whole(reply_).text == "Hi"
+        assert decode_full(reply_).text == "Hi"
         assert streamed(reply_).text == "Hi"
 
 
 def test_an_empty_delta_beside_the_message_is_nothing() -> None:
     both = {"message": {"content": "Hi"}, "delta": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
-    assert whole({"choices": [both]}).text == "Hi"
+    assert decode_full({"choices": [both]}).text == "Hi"
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"),
+    ("finish_word", "reason"),
     [
         ("end_turn", "stop"),
         ("STOP", "stop"),
@@ -336,9 +336,9 @@ def test_an_empty_delta_beside_the_message_is_nothing() -> None:
         ("whatever", "other"),
     ],
 )
-def test_gateways_hand_through_the_words_of_other_wires(word: str, reason: str) -> None:
-    found = whole({"choices": [{"message": {"content": "Hi"}, "finish_reason": word}]})
-    assert (found.finish_reason, found.finish_word) == (reason, word)
+def test_gateways_hand_through_the_words_of_other_wires(finish_word: str, reason: str) -> None:
+    response = decode_full({"choices": [{"message": {"content": "Hi"}, "finish_reason": finish_word}]})
+    assert (response.finish_reason, response.finish_word) == (reason, finish_word)
 
 
 def test_a_whole_reply_says_its_message_though_it_has_an_empty_delta_too() -> None:

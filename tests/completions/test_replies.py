@@ -21,7 +21,7 @@ def streamed(*events: Any, done: bool = True, **options: Any) -> ChatResponse:
         return provider.blocking.stream("Hi").response()
 
 
-def whole(body: Any, **scripted: Any) -> ChatResponse:
+def decode_full(body: Any, **scripted: Any) -> ChatResponse:
     with serve(reply(json=body, **scripted)) as server:
         return OpenAI("m", api_key="k", base_url=server.url, max_retries=0).blocking.chat("Hi")
 
@@ -33,14 +33,14 @@ def delta(finish: str | None = None, **fields: Any) -> dict[str, Any]:
 def call(
     arguments: Any = "", id: str | None = None, name: str | None = None, index: int | None = None
 ) -> dict[str, Any]:
-    made: dict[str, Any] = {"function": {"arguments": arguments}}
+    fields: dict[str, Any] = {"function": {"arguments": arguments}}
     if id is not None:
-        made["id"] = id
+        fields["id"] = id
     if name is not None:
-        made["function"]["name"] = name
+        fields["function"]["name"] = name
     if index is not None:
-        made["index"] = index
-    return made
+        fields["index"] = index
+    return fields
 
 
 STOP = delta("stop")
@@ -149,7 +149,7 @@ def test_ids_that_are_missing_or_doubled_are_made_unique() -> None:
     body = {
         "choices": [{"message": {"tool_calls": [call(CITY, None, "f"), call(CITY, "x", "f"), call(CITY, "x", "g")]}}]
     }
-    ids = [part.id for part in whole(body).tool_calls]
+    ids = [part.id for part in decode_full(body).tool_calls]
     assert all(ids)
     assert len(set(ids)) == 3
 
@@ -176,14 +176,14 @@ def test_the_old_function_call_is_a_call() -> None:
     body = {
         "choices": [{"message": {"function_call": {"name": "f", "arguments": CITY}}, "finish_reason": "function_call"}]
     }
-    assert [(part.name, part.args) for part in whole(body).tool_calls] == [("f", {"city": "Paris"})]
+    assert [(part.name, part.args) for part in decode_full(body).tool_calls] == [("f", {"city": "Paris"})]
 
 
 def test_a_function_call_of_blanks_calls_nothing() -> None:
     blank = {"name": "", "arguments": ""}
     replies = [
         streamed(delta(content="4", function_call=blank), delta("stop")),
-        whole({"choices": [{"message": {"content": "4", "function_call": blank}, "finish_reason": "stop"}]}),
+        decode_full({"choices": [{"message": {"content": "4", "function_call": blank}, "finish_reason": "stop"}]}),
     ]
     for response in replies:
         assert (response.text, response.tool_calls, response.finish_reason) == ("4", [], "stop")
@@ -195,12 +195,12 @@ def test_reasoning_that_is_counted_beside_the_completion_is_a_part_of_the_output
 ) -> None:
     """xAI's total is the sum of all three; where reasoning is a part of the completion, it is not."""
     usage = {"prompt_tokens": 8, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 320}}
-    found = whole({"choices": [{"message": {"content": "4"}}], "usage": {**usage, "total_tokens": total}}).usage
-    assert (found.input_tokens, found.output_tokens, found.reasoning_tokens) == (8, output, 320)
+    counted = decode_full({"choices": [{"message": {"content": "4"}}], "usage": {**usage, "total_tokens": total}}).usage
+    assert (counted.input_tokens, counted.output_tokens, counted.reasoning_tokens) == (8, output, 320)
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"),
+    ("finish_word", "reason"),
     [
         ("stop", "stop"),
         ("length", "length"),
@@ -210,9 +210,11 @@ def test_reasoning_that_is_counted_beside_the_completion_is_a_part_of_the_output
         ("novel", "other"),
     ],
 )
-def test_finish_reasons_are_tako_s(word: str, reason: str) -> None:
-    assert streamed(delta(content="x"), delta(word)).finish_reason == reason
-    assert whole({"choices": [{"message": {"content": "x"}, "finish_reason": word}]}).finish_reason == reason
+def test_finish_reasons_are_tako_s(finish_word: str, reason: str) -> None:
+    assert streamed(delta(content="x"), delta(finish_word)).finish_reason == reason
+    assert (
+        decode_full({"choices": [{"message": {"content": "x"}, "finish_reason": finish_word}]}).finish_reason == reason
+    )
 
 
 def test_done_alone_ends_a_stream_with_a_notice() -> None:
@@ -272,7 +274,7 @@ def test_an_error_inside_a_stream_is_of_the_class_it_would_have_had_before(event
 )
 def test_error_bodies_of_every_shape(body: Any, status: int, cls: type[errors.ProviderError], text: str) -> None:
     with pytest.raises(cls, match=text) as failed:
-        whole(body, status=status)
+        decode_full(body, status=status)
     assert type(failed.value) is cls
     assert failed.value.status_code == (status if status != 200 else None)
     assert (failed.value.provider, failed.value.model) == ("openai", "m")
@@ -300,8 +302,8 @@ def test_a_whole_reply_where_a_stream_was_asked_for_is_taken() -> None:
     }
     with serve(reply(json=body)) as server:
         response = OpenAI("m", api_key="k", base_url=server.url).blocking.stream("Hi").response()
-    [made] = response.tool_calls
-    assert (response.text, made.id, made.name, made.args) == ("Hi", "a", "f", {"city": "Paris"})
+    [decoded] = response.tool_calls
+    assert (response.text, decoded.id, decoded.name, decoded.args) == ("Hi", "a", "f", {"city": "Paris"})
 
 
 def test_blank_lines_before_a_body_are_no_part_of_it() -> None:

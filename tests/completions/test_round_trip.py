@@ -23,15 +23,15 @@ Fields = dict[str, Any]
 
 GATEWAY = OpenAI("m", api_key="k-123", base_url="http://localhost:1/v1")
 MISTRAL = Mistral("m", api_key="k-123", base_url="http://localhost:1/v1")
-ASKED = Message.user("What is the weather?")
+QUESTION = Message.user("What is the weather?")
 
 REFERENCE = {"type": "reference", "reference_ids": [3, "doc-17"]}
 
-words = st.text(min_size=1, max_size=9)
+texts = st.text(min_size=1, max_size=9)
 json_value = st.recursive(
-    st.booleans() | st.integers(-9, 9) | words, lambda inner: st.lists(inner, min_size=1, max_size=2), max_leaves=3
+    st.booleans() | st.integers(-9, 9) | texts, lambda inner: st.lists(inner, min_size=1, max_size=2), max_leaves=3
 )
-objects = st.dictionaries(words, json_value, max_size=2)
+objects = st.dictionaries(texts, json_value, max_size=2)
 more = objects.map(lambda fields: {"extra_content": fields} if fields else {})
 ids = st.sampled_from(["call_1", "functions.f:0", "x" * 90, "D681PevKs"])
 functions = st.builds(
@@ -41,7 +41,7 @@ functions = st.builds(
 )
 customs = st.builds(
     lambda text, rest: {"type": "custom", "custom": {"name": "sql", "input": text}, **rest},
-    words | st.sampled_from(["", '{"a": 1}', '"quoted"', "[1,  2]"]),
+    texts | st.sampled_from(["", '{"a": 1}', '"quoted"', "[1,  2]"]),
     more,
 )
 unknown_calls = st.builds(lambda fields: {"type": "hologram", "hologram": fields}, objects)
@@ -55,7 +55,7 @@ details = st.builds(
         "index": n,
     },
     st.integers(0, 3),
-    words,
+    texts,
 )
 images = st.sampled_from(
     [
@@ -65,10 +65,10 @@ images = st.sampled_from(
     ]
 )
 chunks = st.one_of(
-    st.builds(lambda text: {"type": "text", "text": text}, words),
+    st.builds(lambda text: {"type": "text", "text": text}, texts),
     st.builds(
         lambda text, rest: {"type": "thinking", "thinking": [{"type": "text", "text": text}], **rest},
-        words,
+        texts,
         st.sampled_from([{}, {"closed": True}, {"closed": True, "signature": "SiG=="}]),
     ),
     st.sampled_from(
@@ -102,14 +102,14 @@ def filled(fields: Fields) -> Fields:
 gateway_fields = st.fixed_dictionaries(
     {},
     optional={
-        "reasoning": words,
-        "content": words,
-        "refusal": words,
+        "reasoning": texts,
+        "content": texts,
+        "refusal": texts,
         "tool_calls": numbered(functions | customs | unknown_calls),
         "reasoning_details": st.lists(details, max_size=3, unique_by=lambda one: one["index"]),
         "images": st.lists(images, max_size=2),
         "extra_content": objects,
-        "seal": words,
+        "seal": texts,
         "of_next_year": json_value,
         "annotations": st.just([{"type": "file", "file": {"hash": "h-1"}}]),
     },
@@ -141,13 +141,13 @@ def exchange_of(provider: CompletionsProvider, messages: list[Message], *, strea
     return Exchange("", provider.encode(request, tako_translator(provider), context, stream=stream), context)
 
 
-def whole(provider: CompletionsProvider, message: Fields) -> ChatResponse:
+def decode_full(provider: CompletionsProvider, message: Fields) -> ChatResponse:
     body = {
         "id": "c1",
         "model": "m",
         "choices": [{"message": {"role": "assistant", **message}, "finish_reason": "stop"}],
     }
-    exchange = exchange_of(provider, [ASKED])
+    exchange = exchange_of(provider, [QUESTION])
     return decode_reply(encoded(body).encode(), exchange, provider, tako_translator(provider), provider.dialect)
 
 
@@ -156,7 +156,7 @@ def streamed(provider: CompletionsProvider, message: Fields, cuts: list[int]) ->
     events = [{"id": "c1", "model": "m", "choices": [{"delta": delta}]} for delta in deltas_of(message)]
     body = b"".join(sse(*events, {"choices": [{"delta": {}, "finish_reason": "stop"}]}))
     places = [0, *sorted({cut % len(body) for cut in cuts}), len(body)]
-    exchange = exchange_of(provider, [ASKED], stream=True)
+    exchange = exchange_of(provider, [QUESTION], stream=True)
     decoder = CompletionsDecoder(provider, exchange, tako_translator(provider), provider.dialect)
     got = [chunk for a, b in pairwise(places) for chunk in decoder.feed(body[a:b])]
     return fold([*got, *decoder.finish(clean=True)])
@@ -205,8 +205,8 @@ def chunk_deltas(chunk: Fields) -> Any:
         rest = {name: value for name, value in chunk.items() if name != "thinking"}
         for inner in chunk["thinking"]:
             for piece in halves(inner["text"]) if "text" in inner else [None]:
-                said = inner if piece is None else {**inner, "text": piece}
-                yield {"content": [{"type": "thinking", "thinking": [said]}]}
+                content = inner if piece is None else {**inner, "text": piece}
+                yield {"content": [{"type": "thinking", "thinking": [content]}]}
         yield {"content": [{**rest, "thinking": []}]}
     else:
         yield {"content": [chunk]}
@@ -229,7 +229,7 @@ def halves(text: str) -> list[str]:
 def sent_back(provider: CompletionsProvider, message: Message, response: ChatResponse) -> tuple[Fields, set[str]]:
     """Send a message back with the results of its calls; returns it as it went out, and the codes of notices."""
     results = [Message.tool(call.id, "1") for call in response.tool_calls]
-    exchange = exchange_of(provider, [ASKED, message, *results, *([] if results else [Message.user("So?")])])
+    exchange = exchange_of(provider, [QUESTION, message, *results, *([] if results else [Message.user("So?")])])
     turn = next((one for one in exchange.body["messages"] if one["role"] == "assistant"), {})
     answers = [one["tool_call_id"] for one in exchange.body["messages"] if one["role"] == "tool"]
     answered = [call["id"] for call in turn.get("tool_calls", ()) if call["type"] != "hologram"]
@@ -250,7 +250,7 @@ def test_a_message_goes_back_to_mistral_as_it_came(message: Fields, cuts: list[i
 
 
 def check(provider: CompletionsProvider, message: Fields, cuts: list[int]) -> None:
-    one, other = whole(provider, message), streamed(provider, message, cuts)
+    one, other = decode_full(provider, message), streamed(provider, message, cuts)
     for response in (one, other):
         assert sent_back(provider, response.message, response) == (message, set())
     assert one.message == other.message
@@ -267,7 +267,7 @@ def check(provider: CompletionsProvider, message: Fields, cuts: list[int]) -> No
 @given(data=st.data())
 def test_copies_go_back_as_it_came_too(provider: CompletionsProvider, data: st.DataObject) -> None:
     message = data.draw(gateway_messages if provider is GATEWAY else mistral_messages())
-    response = whole(provider, message)
+    response = decode_full(provider, message)
     stored = msgspec.json.decode(msgspec.json.encode(response.message), type=Message)
     for copy in (stored, pickle.loads(pickle.dumps(response.message)), fold(chunks_of(response)).message):
         assert copy == response.message

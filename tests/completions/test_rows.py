@@ -103,8 +103,8 @@ def test_a_class_with_attributes_is_a_whole_plugin(folder: Path) -> None:
 
 
 def test_its_codes_are_errors_of_their_class(folder: Path) -> None:
-    said = {"error": {"code": "out_of_credit", "message": "No credit is left."}}
-    with serve(reply(json=said, status=400)) as server, pytest.raises(PermissionDeniedError, match="No credit"):
+    body = {"error": {"code": "out_of_credit", "message": "No credit is left."}}
+    with serve(reply(json=body, status=400)) as server, pytest.raises(PermissionDeniedError, match="No credit"):
         row(folder)("acme-2", base_url=server.url).blocking.chat("Hi")
 
 
@@ -140,10 +140,10 @@ def test_without_a_table_it_can_do_what_the_wire_has_until_the_server_says_more(
         provider = row(folder)("m", base_url=server.url)
         assumed = provider.capabilities
         assert (assumed.supports_tools, assumed.supports_vision, assumed.max_context_tokens) == (True, True, None)
-        found = asyncio.run(provider.discover())
+        discovered = asyncio.run(provider.discover())
     assert server.requests[0].path == "/models"
-    assert (found.max_context_tokens, found.supports_vision) == (4096, False)
-    assert provider.capabilities == found
+    assert (discovered.max_context_tokens, discovered.supports_vision) == (4096, False)
+    assert provider.capabilities == discovered
 
 
 def test_a_hook_in_its_module_goes_before_the_kit_s(folder: Path) -> None:

@@ -10,7 +10,7 @@ from tako import ChatRequest, ContentPart, Message, Role
 from tako.providers import AzureOpenAI, Mistral, OpenAI
 from tako.testing.server import reply, serve
 
-from .replies import WEATHER, call, stream, whole
+from .replies import WEATHER, call, full_reply, stream
 
 if TYPE_CHECKING:
     from tako import Provider
@@ -68,7 +68,7 @@ def test_ten_turns_go_back_without_one_change(vendor: str, streams: bool) -> Non
     script = Strict(MISTRAL if vendor == "mistral" else GATEWAY, streams=streams)
     history: list[Message] = [Message.system("Be brief."), Message.user("What is the weather?")]
     with serve(script) as server:
-        provider = made(vendor, server.url).blocking
+        provider = provider_of(vendor, server.url).blocking
         for _ in range(10):
             request = ChatRequest(list(history), tools=[WEATHER])
             response = provider.stream(request).response() if streams else provider.chat(request)
@@ -78,7 +78,7 @@ def test_ten_turns_go_back_without_one_change(vendor: str, streams: bool) -> Non
     assert len(server.requests) == 10
 
 
-def made(vendor: str, url: str) -> Provider:
+def provider_of(vendor: str, url: str) -> Provider:
     if vendor == "azure":
         return AzureOpenAI("m", endpoint=url, api_key="k-123456", max_retries=0)
     cls = Mistral if vendor == "mistral" else OpenAI
@@ -99,7 +99,7 @@ class Strict:
             return reply(json={"error": {"message": f"{messages} is not {self.before}"}}, status=400)
         turn = next(self.turns)
         self.before = [*messages, {"role": "assistant", **turn}]
-        return stream(*deltas_of(turn)) if self.streams else whole(**turn)
+        return stream(*deltas_of(turn)) if self.streams else full_reply(**turn)
 
 
 def deltas_of(turn: dict[str, Any]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Fields = dict[str, Any]
 
 PROVIDER = Mistral("m", api_key="k-123", base_url="http://localhost:1/v1")
-words = st.text(max_size=3)
+short_texts = st.text(max_size=3)
 
 
 def thinking(text: str) -> Fields:
@@ -35,15 +35,15 @@ def fragment(index: int, text: str) -> Fields:
 
 
 deltas = st.one_of(
-    words.map(lambda text: {"content": text}),
-    words.map(lambda text: {"content": text, "role": "assistant", "reasoning_content": None}),
-    words.map(lambda text: {"content": "", "reasoning_content": text}),
-    words.map(lambda text: {"reasoning": text, "channel": "analysis"}),
-    words.map(lambda text: {"reasoning": text, "reasoning_details": [{"type": "t", "text": text, "index": 0}]}),
-    words.map(lambda text: {"reasoning": text, "reasoning_content": text}),
-    words.map(lambda text: {"refusal": text}),
-    words.map(thinking),
-    st.builds(fragment, st.integers(0, 1), words),
+    short_texts.map(lambda text: {"content": text}),
+    short_texts.map(lambda text: {"content": text, "role": "assistant", "reasoning_content": None}),
+    short_texts.map(lambda text: {"content": "", "reasoning_content": text}),
+    short_texts.map(lambda text: {"reasoning": text, "channel": "analysis"}),
+    short_texts.map(lambda text: {"reasoning": text, "reasoning_details": [{"type": "t", "text": text, "index": 0}]}),
+    short_texts.map(lambda text: {"reasoning": text, "reasoning_content": text}),
+    short_texts.map(lambda text: {"refusal": text}),
+    short_texts.map(thinking),
+    st.builds(fragment, st.integers(0, 1), short_texts),
     st.builds(
         lambda index, name: {"tool_calls": [{"index": index, "id": f"c{index}", "function": {"name": name}}]},
         st.integers(0, 1),
@@ -80,12 +80,12 @@ def chunk(head: Fields, choice: Fields, facts: Fields, *, facts_first: bool) -> 
 @st.composite
 def streams(draw: st.DrawFn) -> list[Fields]:
     """Draw runs of chunks that are alike, as servers send them, with an odd one now and then."""
-    made: list[Fields] = []
+    chunks: list[Fields] = []
     for _ in range(draw(st.integers(1, 4))):
         delta, head, beside, choice = draw(deltas), draw(st.sampled_from(HEADS)), draw(facts), draw(choices)
         first = draw(st.booleans())
-        made += [chunk(head, {"delta": delta, **choice}, beside, facts_first=first)] * draw(st.integers(1, 3))
-    return made
+        chunks += [chunk(head, {"delta": delta, **choice}, beside, facts_first=first)] * draw(st.integers(1, 3))
+    return chunks
 
 
 def read(chunks: list[Any]) -> tuple[list[Chunk], End]:
@@ -147,6 +147,6 @@ def test_chunks_that_differ_in_their_text_alone_keep_it_to_the_letter(
     texts: list[str], spelling: Any, name: str
 ) -> None:
     chunks = [{**HEADS[1], "choices": [{"index": 0, "delta": {name: text}, "logprobs": None}]} for text in texts]
-    said, _ = read([b"data: " + spelling(chunk) + b"\n\n" for chunk in chunks])
-    pieces = [chunk.text or chunk.reasoning for chunk in said if chunk.kind == "delta"]
+    deltas, _ = read([b"data: " + spelling(chunk) + b"\n\n" for chunk in chunks])
+    pieces = [chunk.text or chunk.reasoning for chunk in deltas if chunk.kind == "delta"]
     assert [piece for piece in pieces if piece] == texts

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def plan(*tasks: str, join: str = "all", then: str = "halt", **more: Any) -> str:
     """What a coordinator writes: tasks are as in "code: Write it"."""
-    workers = [{"name": name, "task": task.strip(), **more} for name, _, task in (it.partition(":") for it in tasks)]
+    workers = [
+        {"name": name, "task": task.strip(), **more} for name, _, task in (text.partition(":") for text in tasks)
+    ]
     return json.dumps({"workers": workers, "join_strategy": join, "next_step": then})
 
 

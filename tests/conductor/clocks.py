@@ -29,10 +29,10 @@ class Skipping(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        found = super().select(0)
-        if not found:
+        events = super().select(0)
+        if not events:
             self.skipped += timeout
-        return found
+        return events
 
 
 class SkippingLoop(asyncio.SelectorEventLoop):

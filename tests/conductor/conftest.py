@@ -16,6 +16,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def vendors() -> Iterator[Vendors]:
-    made = Vendors()
-    with serve(made) as made.server:
-        yield made
+    created = Vendors()
+    with serve(created) as created.server:
+        yield created

@@ -35,7 +35,7 @@ def test_if_nobody_succeeds_the_first_error_is_raised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "why"),
+    ("broken", "reason"),
     [
         ("I would rather answer it myself.", "no JSON object"),
         ('{"workers": [{"name": "a", "task": "go"', "JSON is broken"),
@@ -52,12 +52,12 @@ def test_if_nobody_succeeds_the_first_error_is_raised() -> None:
         ("", "no JSON object"),
     ],
 )
-def test_a_malformed_plan_goes_back_once_and_twice_is_an_error(broken: str, why: str) -> None:
+def test_a_malformed_plan_goes_back_once_and_twice_is_an_error(broken: str, reason: str) -> None:
     lead = Lead(broken, plan("a: go"))
     assert run(Conductor({"a": Worker().provider}, lead.provider)).text == "fine"
-    told = lead.heard[1].messages[-1]
-    assert why in told.text
-    assert told.role == "user"
+    complaint = lead.heard[1].messages[-1]
+    assert reason in complaint.text
+    assert complaint.role == "user"
     assert lead.heard[1].messages[-2] == Message.assistant(broken or "(nothing)")
     with pytest.raises(ResponseError, match="twice") as caught:
         run(Conductor({"a": Worker().provider}, Lead(broken, broken).provider))
@@ -128,8 +128,8 @@ def test_images_go_along_to_workers_that_can_see() -> None:
     seeing, blind = Worker("A", capabilities=Capabilities(supports_vision=True, supports_streaming=False)), Worker("B")
     image = ContentPart.image("image/png", "AAAA")
     lead = Lead(plan("a: look", "b: guess"))
-    asked = [Message.user([image, ContentPart.text("What is it?")])]
-    run(Conductor({"a": seeing.provider, "b": blind.provider}, lead.provider), asked)
+    messages = [Message.user([image, ContentPart.text("What is it?")])]
+    run(Conductor({"a": seeing.provider, "b": blind.provider}, lead.provider), messages)
     assert seeing.requests[0].messages[0].parts == [image, ContentPart.text("look")]
     assert blind.requests[0].messages == [Message.user("guess")]
     assert image in lead.heard[0].messages[1].parts
@@ -141,8 +141,8 @@ def test_files_go_along_to_workers_that_can_read_or_hear_them_and_text_to_all() 
     pdf, sound = ContentPart.file("application/pdf", "JVBERi0="), ContentPart.file("audio/wav", "AAAA")
     text = ContentPart.file("text/plain", "aGk=")
     lead = Lead(plan("a: read", "b: guess"))
-    asked = [Message.user([pdf, sound, text, ContentPart.text("What is it?")])]
-    run(Conductor({"a": reader.provider, "b": other.provider}, lead.provider), asked)
+    messages = [Message.user([pdf, sound, text, ContentPart.text("What is it?")])]
+    run(Conductor({"a": reader.provider, "b": other.provider}, lead.provider), messages)
     assert reader.requests[0].messages[0].parts == [pdf, text, ContentPart.text("read")]
     assert other.requests[0].messages[0].parts == [text, ContentPart.text("guess")]
 

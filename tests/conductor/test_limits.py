@@ -208,10 +208,10 @@ def test_a_reply_that_has_come_counts_and_is_told_although_another_was_first(bac
         await anyio.sleep(10)
 
     async def main() -> list[Event]:
-        whole = Capabilities(supports_streaming=False)
+        without_streaming = Capabilities(supports_streaming=False)
         first = PythonProvider("first", lambda _: "", stream=chatter)
-        second = Worker("late", before=lambda: anyio.sleep(5), capabilities=whole).provider
-        third = Worker("too", before=lambda: anyio.sleep(6), capabilities=whole).provider
+        second = Worker("late", before=lambda: anyio.sleep(5), capabilities=without_streaming).provider
+        third = Worker("too", before=lambda: anyio.sleep(6), capabilities=without_streaming).provider
         tasks = plan("first: go", "second: go", "third: go", join="any")
         workers: dict[str, Any] = {"first": first, "second": second, "third": third}
         async with Conductor(workers, Lead(tasks).provider).stream("Go") as run:
@@ -223,10 +223,10 @@ def test_a_reply_that_has_come_counts_and_is_told_although_another_was_first(bac
     events = in_no_time(main, backend)
     result = events[-1].result
     for one in result.steps[0].results:
-        told = "".join(event.text for event in events if isinstance(event, WorkerDelta) and event.role == one.role)
+        streamed = "".join(event.text for event in events if isinstance(event, WorkerDelta) and event.role == one.role)
         [ended] = [event for event in events if isinstance(event, WorkerEnded) and event.role == one.role]
         assert ended.result == one
-        assert told == (one.text if one.state == "done" else one.partial)
+        assert streamed == (one.text if one.state == "done" else one.partial)
         assert (one.role in result.usage_by_role) == (one.state == "done")
     assert "second" in result.usage_by_role
 

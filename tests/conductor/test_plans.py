@@ -27,18 +27,18 @@ from .callables import plan
     ],
 )
 def test_fences_and_prose_around_a_plan_are_stripped(text: str) -> None:
-    wanted = plan("a: Explain ```python\nprint({1: 2})\n``` to me")
-    found = read_plan(text.replace("{}", wanted).replace("{{", "{").replace("}}", "}"), ["a"], [])
-    assert found.workers[0].task.startswith("Explain ```python\nprint({1: 2})")
+    expected = plan("a: Explain ```python\nprint({1: 2})\n``` to me")
+    steps = read_plan(text.replace("{}", expected).replace("{{", "{").replace("}}", "}"), ["a"], [])
+    assert steps.workers[0].task.startswith("Explain ```python\nprint({1: 2})")
 
 
 def calls_to_read(text: str) -> int:
     """Count the calls, of Python and of C, that it takes to find that a text is no plan."""
-    made = 0
+    count_of_calls = 0
 
     def count(frame: Any, event: str, argument: Any) -> None:
-        nonlocal made
-        made += event in ("call", "c_call")
+        nonlocal count_of_calls
+        count_of_calls += event in ("call", "c_call")
 
     sys.setprofile(count)
     try:
@@ -46,7 +46,7 @@ def calls_to_read(text: str) -> int:
             read_plan(text, ["a"], [])
     finally:
         sys.setprofile(None)
-    return made
+    return count_of_calls
 
 
 @pytest.mark.parametrize(("repeated", "before"), [("{", ""), ("```json\n", ""), ("\n", "```"), ('{"workers": ', "")])

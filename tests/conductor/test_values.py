@@ -87,7 +87,7 @@ SHAPES: list[tuple[Event, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("event", "shape"), SHAPES, ids=lambda it: getattr(it, "kind", ""))
+@pytest.mark.parametrize(("event", "shape"), SHAPES, ids=lambda value: getattr(value, "kind", ""))
 def test_each_event_has_its_json_and_comes_back_from_it(event: Event, shape: dict[str, Any]) -> None:
     """The order of the keys belongs to it."""
     text = json.dumps(shape, separators=(",", ":"))

@@ -17,7 +17,7 @@ from tako.testing.server import reply, serve
 from tako.testing.waiting import until
 
 from .callables import plan
-from .vendors import ROLES, Vendors, collect, completions, lines, result_of, said
+from .vendors import ROLES, Vendors, collect, completion, completions, lines, result_of
 
 if TYPE_CHECKING:
     from tako.conductor.events import Event, RunResult
@@ -44,22 +44,22 @@ def test_four_vendors_work_at_one_task_and_are_watched(vendors: Vendors) -> None
 
 def test_a_worker_without_streaming_is_asked_by_chat_and_the_others_stream(vendors: Vendors) -> None:
     asyncio.run(collect(vendors.conductor()))
-    assert "stream" not in vendors.asked("/mistral/chat/completions")[0]
+    assert "stream" not in vendors.requests_to("/mistral/chat/completions")[0]
     for path in ("/openai/chat/completions", "/v1/messages", "/api/chat"):
-        assert vendors.asked(path)[0]["stream"] is True
+        assert vendors.requests_to(path)[0]["stream"] is True
 
 
 def test_the_coordinator_gets_roles_schema_and_results(vendors: Vendors) -> None:
     asyncio.run(collect(vendors.conductor(system="Answer in French.")))
-    first, second = vendors.asked("/lead/chat/completions")
+    first, second = vendors.requests_to("/lead/chat/completions")
     fields = first["response_format"]["json_schema"]["schema"]["properties"]["workers"]["items"]["properties"]
     assert fields["name"] == {"type": "string", "enum": list(ROLES)}
     assert "code, math, prose, law" in first["messages"][0]["content"]
     assert "Answer in French." in first["messages"][0]["content"]
     assert "response_format" not in second
-    told = second["messages"][-1]["content"]
+    prompt = second["messages"][-1]["content"]
     for text in ("x = 1", "2 + 2 = 4", "Once upon", "Guilty."):
-        assert text in told
+        assert text in prompt
 
 
 def test_a_coordinator_without_json_mode_is_not_held_to_a_schema(vendors: Vendors) -> None:
@@ -67,7 +67,7 @@ def test_a_coordinator_without_json_mode_is_not_held_to_a_schema(vendors: Vendor
     assert conductor.coordinator is not None
     conductor.coordinator._user_capabilities = Capabilities()
     asyncio.run(collect(conductor))
-    assert "response_format" not in vendors.asked("/lead/chat/completions")[0]
+    assert "response_format" not in vendors.requests_to("/lead/chat/completions")[0]
 
 
 def test_one_that_is_refused_and_one_that_dies_half_way_do_not_stop_the_others(vendors: Vendors) -> None:
@@ -80,9 +80,9 @@ def test_one_that_is_refused_and_one_that_dies_half_way_do_not_stop_the_others(v
     assert isinstance(prose.error, StreamTruncatedError)
     assert prose.partial == "Once "
     assert [event.text for event in events if isinstance(event, WorkerDelta) and event.role == "prose"] == ["Once "]
-    told = vendors.asked("/lead/chat/completions")[1]["messages"][-1]["content"]
-    assert "busy" in told
-    assert "so far: Once" in told
+    results = vendors.requests_to("/lead/chat/completions")[1]["messages"][-1]["content"]
+    assert "busy" in results
+    assert "so far: Once" in results
     until(lambda: vendors.server.open == 0)
 
 
@@ -103,13 +103,13 @@ def test_any_takes_the_first_that_succeeds_and_stops_the_rest(vendors: Vendors) 
     def others_are_at_work() -> bool:
         spoken = any(isinstance(event, WorkerDelta) and event.role == "code" for event in events)
         failed = any(isinstance(event, WorkerEnded) and event.role == "math" for event in events)
-        return spoken and failed and len(vendors.asked("/api/chat")) == 1
+        return spoken and failed and len(vendors.requests_to("/api/chat")) == 1
 
     vendors.plans = [plan(*[f"{role}: go" for role in ROLES], join="any")]
     vendors.answers["/openai/chat/completions"] = completions("never", ending="hang")
     vendors.answers["/v1/messages"] = reply(json={"error": {"message": "no"}}, status=400)
     vendors.answers["/api/chat"] = reply(lines("late").pieces, delay=lambda: False)
-    vendors.answers["/mistral/chat/completions"] = reply(json=said("First."), delay=others_are_at_work)
+    vendors.answers["/mistral/chat/completions"] = reply(json=completion("First."), delay=others_are_at_work)
 
     async def main() -> None:
         async with vendors.conductor() as conductor, conductor.stream("Do it all") as run:

@@ -20,7 +20,7 @@ ROLES = ("code", "math", "prose", "law")
 EVERYONE = plan(*[f"{role}: Do {role}" for role in ROLES], then="summarise")
 
 
-def said(text: str) -> dict[str, Any]:
+def completion(text: str) -> dict[str, Any]:
     message = {"role": "assistant", "content": text}
     usage = {"prompt_tokens": 7, "completion_tokens": 2}
     return {
@@ -57,10 +57,10 @@ def messages_api(*texts: str) -> Reply:
 
 
 def lines(*texts: str) -> Reply:
-    made = [{"model": "l", "message": {"role": "assistant", "content": text}, "done": False} for text in texts]
+    chunks = [{"model": "l", "message": {"role": "assistant", "content": text}, "done": False} for text in texts]
     end = {"model": "l", "message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop"}
-    made.append({**end, "prompt_eval_count": 30, "eval_count": len(texts)})
-    return reply([json.dumps(one).encode() + b"\n" for one in made])
+    chunks.append({**end, "prompt_eval_count": 30, "eval_count": len(texts)})
+    return reply([json.dumps(one).encode() + b"\n" for one in chunks])
 
 
 class Vendors:
@@ -73,15 +73,15 @@ class Vendors:
             "/openai/chat/completions": completions("x = ", "1"),
             "/v1/messages": messages_api("2 + 2 ", "= 4"),
             "/api/chat": lines("Once ", "upon"),
-            "/mistral/chat/completions": reply(json=said("Guilty.")),
+            "/mistral/chat/completions": reply(json=completion("Guilty.")),
         }
 
     def __call__(self, received: Received) -> Reply:
         if received.path.startswith("/lead"):
-            return reply(json=said(self.plans.pop(0)))
+            return reply(json=completion(self.plans.pop(0)))
         return self.answers[received.path]
 
-    def asked(self, path: str) -> list[Any]:
+    def requests_to(self, path: str) -> list[Any]:
         return [received.json for received in self.server.requests if received.path == path]
 
     def conductor(self, **options: Any) -> Conductor:

@@ -24,8 +24,8 @@ def main() -> None:
             if all(find_spec(module) for module in modules)
             else []
         )
-        found = str(drift_of(file)) if versions else f"NOT CHECKED: {', '.join(sorted(modules))} isn't installed"
-        sys.stdout.write(f"{file.parent.relative_to(ROOT)}: {', '.join(versions)}: {found}\n")
+        report = str(drift_of(file)) if versions else f"NOT CHECKED: {', '.join(sorted(modules))} isn't installed"
+        sys.stdout.write(f"{file.parent.relative_to(ROOT)}: {', '.join(versions)}: {report}\n")
 
 
 if __name__ == "__main__":

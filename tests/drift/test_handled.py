@@ -6,7 +6,7 @@ import pytest
 
 from tests.drift.declared import files, sections
 
-WORDS = [
+VALUES = [
     ("completions", "finish reasons", "tako.kit.finish_words:FINISH_REASONS"),
     ("responses", "codes of a failure", "tako.kit.failures:CODES"),
     ("tako_anthropic", "stop reasons", "tako.kit.messages.reply:FINISH_REASONS"),
@@ -18,7 +18,7 @@ WORDS = [
 ]
 
 
-@pytest.mark.parametrize(("package", "names", "path"), WORDS, ids=[f"{one[0]} {one[1]}" for one in WORDS])
+@pytest.mark.parametrize(("package", "names", "path"), VALUES, ids=[f"{one[0]} {one[1]}" for one in VALUES])
 def test_a_word_is_declared_as_what_it_is(package: str, names: str, path: str) -> None:
     module, _, name = path.partition(":")
     known = set(getattr(pytest.importorskip(module), name))

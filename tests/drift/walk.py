@@ -33,17 +33,17 @@ def names_in(path: str, read: str) -> set[str]:
     if how == "fields":
         return {field for model in _models(kind) for field in _fields(model)}
     if how == "words":
-        return {str(word) for word in _members(kind) if not isinstance(word, type)}
+        return {str(member) for member in _members(kind) if not isinstance(member, type)}
     kinds = _tags(kind, tag or "type")
-    return {*kinds, *(f"{word}.{field}" for word, fields in kinds.items() for field in fields if how == "tagged")}
+    return {*kinds, *(f"{kind}.{field}" for kind, fields in kinds.items() for field in fields if how == "tagged")}
 
 
 def _load(module: str, name: str) -> Any:
-    found: Any = import_module(module)
+    loaded: Any = import_module(module)
     for step in name.split("."):
-        known = _fields(found) if isinstance(found, type) else {}
-        found = known[step] if step in known else getattr(found, step)
-    return found
+        known = _fields(loaded) if isinstance(loaded, type) else {}
+        loaded = known[step] if step in known else getattr(loaded, step)
+    return loaded
 
 
 def _members(kind: Any) -> Iterator[Any]:
@@ -92,9 +92,9 @@ def _tags(kind: Any, tag: str) -> dict[str, set[str]]:
     kinds: dict[str, set[str]] = {}
     for model in _models(kind):
         fields = _fields(model)
-        for word in _members(fields[tag]) if tag in fields else ():
-            if isinstance(word, str):
-                kinds.setdefault(word, set()).update(fields.keys() - {tag})
+        for member in _members(fields[tag]) if tag in fields else ():
+            if isinstance(member, str):
+                kinds.setdefault(member, set()).update(fields.keys() - {tag})
     return kinds
 
 

@@ -33,7 +33,7 @@ from tako.testing.server import reply, serve, sse
 from tako.testing.waiting import until
 from tako.types import Cost
 
-from .made import able, plugin, saying, streaming
+from .builders import able, plugin, saying, streaming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -353,7 +353,7 @@ async def _by_place(request: Any, /) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("function", "words"),
+    ("function", "message"),
     [
         (_no_generator, "_no_generator): it must be an async generator function"),
         (_no_async, "_no_async): it must be an async generator function"),
@@ -363,10 +363,10 @@ async def _by_place(request: Any, /) -> Any:
         (_by_place, "parameter request"),
     ],
 )
-def test_what_is_no_such_function_is_refused_at_once(function: Any, words: str) -> None:
+def test_what_is_no_such_function_is_refused_at_once(function: Any, message: str) -> None:
     with pytest.raises(PluginError) as caught:
         tako.around(function)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_bare_function_is_refused_with_the_way_to_register_it(register: Register) -> None:

@@ -73,19 +73,19 @@ def listed(broken: Path) -> list[dict[str, Any]]:
     return listed
 
 
-@pytest.mark.parametrize("what", BROKEN_POINTS)
-def test_malformed_entry_points_are_one_broken_row(what: str, listed: list[dict[str, Any]]) -> None:
-    [row] = [row for row in listed if row["distribution"] == f"tako-point{[*BROKEN_POINTS].index(what)}"]
+@pytest.mark.parametrize("kind", BROKEN_POINTS)
+def test_malformed_entry_points_are_one_broken_row(kind: str, listed: list[dict[str, Any]]) -> None:
+    [row] = [row for row in listed if row["distribution"] == f"tako-point{[*BROKEN_POINTS].index(kind)}"]
     assert (row["state"], row["version"]) == ("broken", "1.0")
-    assert BROKEN_POINTS[what][1] in row["why"]
+    assert BROKEN_POINTS[kind][1] in row["why"]
     assert "\n" not in row["why"]
 
 
-@pytest.mark.parametrize("what", RAISING)
-def test_whatever_is_raised_at_import_marks_that_plugin_broken(what: str, listed: list[dict[str, Any]]) -> None:
-    found = [row for row in listed if row["distribution"] == f"tako-raises{[*RAISING].index(what)}"]
-    assert [(row["kind"], row["state"]) for row in found] == [("provider", "broken"), ("plugin", "broken")]
-    assert not [row for row in found if not row["why"] or "\n" in row["why"]]
+@pytest.mark.parametrize("kind", RAISING)
+def test_whatever_is_raised_at_import_marks_that_plugin_broken(kind: str, listed: list[dict[str, Any]]) -> None:
+    matches = [row for row in listed if row["distribution"] == f"tako-raises{[*RAISING].index(kind)}"]
+    assert [(row["kind"], row["state"]) for row in matches] == [("provider", "broken"), ("plugin", "broken")]
+    assert not [row for row in matches if not row["why"] or "\n" in row["why"]]
 
 
 def test_everything_else_works_whatever_is_broken(broken: Path, listed: list[dict[str, Any]]) -> None:
@@ -93,21 +93,21 @@ def test_everything_else_works_whatever_is_broken(broken: Path, listed: list[dic
     table = command(broken, "providers").stdout
     assert len(table.splitlines()) == len(listed) + 1
     assert "\x1b" not in table
-    asked = command(broken, "chat", "--no-stream", "-m", "good:m", "hi")
-    assert (asked.returncode, asked.stdout) == (0, "good answers!\n")
-    assert asked.stderr.count("tako left out plugin 'raises0' of tako-raises0 1.0: PanicException") == 1
+    answer = command(broken, "chat", "--no-stream", "-m", "good:m", "hi")
+    assert (answer.returncode, answer.stdout) == (0, "good answers!\n")
+    assert answer.stderr.count("tako left out plugin 'raises0' of tako-raises0 1.0: PanicException") == 1
     of_providers = f'result = [ask("good:m"), *[ask(f"asked{{i}}:m") for i in range({len(RAISING)})]]'
     good, *others = program(broken, ASK, of_providers)
     assert good == "good answers!"
-    for i, told in enumerate(others):
-        assert told.startswith(f"PluginError: provider 'asked{i}' of tako-raises{i} 1.0 couldn't be imported: ")
+    for i, line in enumerate(others):
+        assert line.startswith(f"PluginError: provider 'asked{i}' of tako-raises{i} 1.0 couldn't be imported: ")
 
 
 def test_a_broken_one_can_be_switched_off_by_its_name_or_that_of_its_distribution(broken: Path) -> None:
     off = ",".join(["point0", "Tako_Point1", *[f"asked{i}" for i in range(3)]])
-    found = rows(broken, TAKO_DISABLE_PLUGINS=f"{OURS},{off}")
-    assert {row["state"] for row in found.values() if row["distribution"] in ("tako-point0", "tako-point1")} == {"off"}
-    assert [found[f"asked{i}"]["state"] for i in range(4)] == ["off", "off", "off", "broken"]
+    listed = rows(broken, TAKO_DISABLE_PLUGINS=f"{OURS},{off}")
+    assert {row["state"] for row in listed.values() if row["distribution"] in ("tako-point0", "tako-point1")} == {"off"}
+    assert [listed[f"asked{i}"]["state"] for i in range(4)] == ["off", "off", "off", "broken"]
 
 
 def test_metadata_without_a_name_breaks_nothing(tmp_path: Path) -> None:
@@ -121,14 +121,14 @@ def test_metadata_without_a_name_breaks_nothing(tmp_path: Path) -> None:
         files = {f"{name}.py": PROVIDER.format(cls=name.title(), name=name)}
         points = f"[tako.providers]\n{name} = {name}:{name.title()}\n"
         distribution(tmp_path, f"tako-{name}", files, points, metadata=metadata)
-    asked = f"result = [ask(name + ':m') for name in {[*kinds]}]"
-    assert program(tmp_path, ASK, asked) == [f"{name} answers" for name in kinds]
-    found = rows(tmp_path)
-    assert [(found[name]["state"], found[name]["distribution"], found[name]["version"]) for name in kinds] == [
+    code = f"result = [ask(name + ':m') for name in {[*kinds]}]"
+    assert program(tmp_path, ASK, code) == [f"{name} answers" for name in kinds]
+    listed = rows(tmp_path)
+    assert [(listed[name]["state"], listed[name]["distribution"], listed[name]["version"]) for name in kinds] == [
         ("ok", f"tako-{name}", "1.0") for name in kinds
     ]
-    allowed = program(tmp_path, ASK, asked, TAKO_ALLOW_PLUGINS="Tako.Binary,tako-absent")
-    assert [told.partition(":")[0] for told in allowed] == [
+    allowed = program(tmp_path, ASK, code, TAKO_ALLOW_PLUGINS="Tako.Binary,tako-absent")
+    assert [message.partition(":")[0] for message in allowed] == [
         "absent answers",
         "PluginError",
         "binary answers",
@@ -152,13 +152,13 @@ def test_a_keyboard_interrupt_is_the_users_in_the_main_thread_alone(kind: str, t
     code = "import sys\nsys.imports = getattr(sys, 'imports', 0) + 1\nraise KeyboardInterrupt\n"
     point = "odd = tako_odd" if kind == "tako.plugins" else "odd = tako_odd:Odd"
     distribution(provider(tmp_path), "tako-odd", {"tako_odd.py": code}, f"[{kind}]\n{point}\n")
-    asked = "good:m" if kind == "tako.plugins" else "odd:m"
+    provider_id = "good:m" if kind == "tako.plugins" else "odd:m"
     code = f"""
         import asyncio, threading
         import tako
         def ask():
             try:
-                result.append(asyncio.run(tako.get_provider({asked!r}).chat("hi")).text)
+                result.append(asyncio.run(tako.get_provider({provider_id!r}).chat("hi")).text)
             except BaseException as error:
                 result.append(type(error).__name__)
         result = []
@@ -170,8 +170,8 @@ def test_a_keyboard_interrupt_is_the_users_in_the_main_thread_alone(kind: str, t
             thread.start()
             thread.join()
         """
-    wanted = "good answers" if kind == "tako.plugins" else "PluginError"
-    assert program(tmp_path, code) == ["KeyboardInterrupt", "KeyboardInterrupt", 2, wanted, wanted]
+    expected = "good answers" if kind == "tako.plugins" else "PluginError"
+    assert program(tmp_path, code) == ["KeyboardInterrupt", "KeyboardInterrupt", 2, expected, expected]
 
 
 PRINTING = """
@@ -284,16 +284,16 @@ WITHOUT = {
 }
 
 
-@pytest.mark.parametrize("what", WITHOUT)
+@pytest.mark.parametrize("kind", WITHOUT)
 def test_what_cannot_answer_is_broken_in_the_list_and_the_error_says_where_hooks_are_looked_for(
-    what: str, tmp_path: Path
+    kind: str, tmp_path: Path
 ) -> None:
-    distribution(tmp_path, "tako-split", WITHOUT[what], "[tako.providers]\nsplit = tako_split:Split\n")
+    distribution(tmp_path, "tako-split", WITHOUT[kind], "[tako.providers]\nsplit = tako_split:Split\n")
     row = rows(tmp_path)["split"]
     assert row["state"] == "broken"
-    for told in (row["why"], program(tmp_path, ASK, 'result = ask("split:m")')):
-        assert "no plugin implements tako_chat for Split" in told
-        assert "tako_split.cls or tako_split" in told
+    for message in (row["why"], program(tmp_path, ASK, 'result = ask("split:m")')):
+        assert "no plugin implements tako_chat for Split" in message
+        assert "tako_split.cls or tako_split" in message
 
 
 def test_a_class_that_inherits_all_it_needs_is_sound(tmp_path: Path) -> None:
@@ -306,9 +306,10 @@ def test_a_class_that_inherits_all_it_needs_is_sound(tmp_path: Path) -> None:
 def test_an_empty_allow_list_is_refused(tmp_path: Path) -> None:
     provider(tmp_path)
     for empty in ("", " , "):
-        told = program(tmp_path, ASK, 'result = [ask("good:m"), ask("nothing:m")]', TAKO_ALLOW_PLUGINS=empty)
+        messages = program(tmp_path, ASK, 'result = [ask("good:m"), ask("nothing:m")]', TAKO_ALLOW_PLUGINS=empty)
         assert (
-            told[0] == "PluginError: TAKO_ALLOW_PLUGINS is empty: name the distributions that may be used, or unset it"
+            messages[0]
+            == "PluginError: TAKO_ALLOW_PLUGINS is empty: name the distributions that may be used, or unset it"
         )
         done = command(tmp_path, "providers", TAKO_ALLOW_PLUGINS=empty)
         assert (done.returncode, done.stdout) == (2, "")
@@ -318,25 +319,23 @@ def test_an_empty_allow_list_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", ["good", "other=tako-other, good", "good=", "=tako-good"])
 def test_a_preference_that_is_no_pair_is_refused(wrong: str, tmp_path: Path) -> None:
     provider(tmp_path)
-    told = program(tmp_path, ASK, 'result = ask("good:m")', TAKO_PREFER=wrong)
+    message = program(tmp_path, ASK, 'result = ask("good:m")', TAKO_PREFER=wrong)
     slip = wrong.rpartition(", ")[2]
     text = f"TAKO_PREFER has {slip!r}: write NAME=DISTRIBUTION, as in TAKO_PREFER=openai=tako-openai"
-    assert told == f"PluginError: {text}"
+    assert message == f"PluginError: {text}"
     done = command(tmp_path, "providers", TAKO_PREFER=wrong)
     assert (done.returncode, done.stdout, text in done.stderr) == (2, "", True)
 
 
 def test_the_allow_list_takes_the_name_of_an_entry_point_that_a_single_distribution_claims(tmp_path: Path) -> None:
     general(provider(tmp_path), "shout", SHOUT)
-    asked = 'result = ask("good:m")'
-    assert program(tmp_path, ASK, asked, TAKO_ALLOW_PLUGINS="good") == "good answers"
-    assert program(tmp_path, ASK, asked, TAKO_ALLOW_PLUGINS="tako-good,shout") == "good answers!"
+    code = 'result = ask("good:m")'
+    assert program(tmp_path, ASK, code, TAKO_ALLOW_PLUGINS="good") == "good answers"
+    assert program(tmp_path, ASK, code, TAKO_ALLOW_PLUGINS="tako-good,shout") == "good answers!"
     files = {"twin.py": SHOUT}
     distribution(tmp_path, "twin", files, "[tako.plugins]\nshout = twin\n")
-    assert program(tmp_path, ASK, asked, TAKO_ALLOW_PLUGINS="tako-good,shout") == "good answers"
-    assert "since TAKO_ALLOW_PLUGINS doesn't name tako-good" in program(
-        tmp_path, ASK, asked, TAKO_ALLOW_PLUGINS="shout"
-    )
+    assert program(tmp_path, ASK, code, TAKO_ALLOW_PLUGINS="tako-good,shout") == "good answers"
+    assert "since TAKO_ALLOW_PLUGINS doesn't name tako-good" in program(tmp_path, ASK, code, TAKO_ALLOW_PLUGINS="shout")
 
 
 def test_each_distribution_is_read_once_however_many_there_are(tmp_path: Path) -> None:
@@ -357,11 +356,11 @@ def test_what_is_installed_later_is_found_without_a_restart(tmp_path: Path, monk
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     assert discovery.find_provider("later") is None
     provider(tmp_path, "later", "Later")
-    found = discovery.find_provider("later")
-    assert found is not None
-    assert (found.distribution, found.value) == ("tako-later", "tako_later:Later")
+    provider_class = discovery.find_provider("later")
+    assert provider_class is not None
+    assert (provider_class.distribution, provider_class.value) == ("tako-later", "tako_later:Later")
     listed = installed.entries(installed.PROVIDERS)
-    assert [entry for entry in listed if entry.name == "later"] == [found]
+    assert [entry for entry in listed if entry.name == "later"] == [provider_class]
 
 
 def test_of_two_copies_of_a_distribution_the_first_on_the_path_counts(
@@ -371,8 +370,8 @@ def test_of_two_copies_of_a_distribution_the_first_on_the_path_counts(
     distribution(first, "tako-copy", {}, "[tako.providers]\ncopy = first:Copy\n")
     distribution(second, "tako_copy", {}, "[tako.providers]\ncopy = second:Copy\nolder = second:Old\n")
     monkeypatch.setattr(sys, "path", [str(first), *sys.path, str(second)])
-    found: Any = discovery.find_provider("copy")
-    assert found.value == "first:Copy"
+    provider_class: Any = discovery.find_provider("copy")
+    assert provider_class.value == "first:Copy"
     assert discovery.find_provider("older") is None
 
 

@@ -11,8 +11,8 @@ from tako import ConfigurationError, get_provider
 from tako.hooks import PluginWarning
 from tako.testing import isolated
 
+from .builders import ask, plugin, saying
 from .installed import general, program, provider
-from .made import ask, plugin, saying
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def closing(closed: list[str], name: str) -> SimpleNamespace:
-    made = plugin(tako_chat=saying(name))
-    made.close = lambda: closed.append(name)
-    return made
+    created = plugin(tako_chat=saying(name))
+    created.close = lambda: closed.append(name)
+    return created
 
 
 def test_a_plugin_is_closed_when_it_is_unregistered_and_when_a_test_is_over(register: Register) -> None:
@@ -56,9 +56,9 @@ class Counting:
 
 def test_an_object_around_everything_is_closed_as_well(register: Register) -> None:
     counting = Counting()
-    made = tako.around(counting)
-    register(made)
-    tako.unregister(made)
+    plugin_object = tako.around(counting)
+    register(plugin_object)
+    tako.unregister(plugin_object)
     assert counting.closed
 
 

@@ -16,7 +16,7 @@ from tako.listing import TokenCount
 from tako.parts import FileIdPart
 from tako.texts import change_texts
 
-from .made import ask, listen, plugin, saying
+from .builders import ask, listen, plugin, saying
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -217,8 +217,8 @@ def test_what_a_plugin_asks_itself_during_a_count_is_answered(way: str, vendor: 
     @tako.around
     async def summarise(provider: Provider, request: ChatRequest, inner: Any) -> AsyncGenerator[Any, None]:
         if request.messages[0].text == SECRET:
-            asked = provider.chat("summary?") if way == "chat" else provider.stream("summary?").response()
-            replies.append((await asked).text)
+            answer = provider.chat("summary?") if way == "chat" else provider.stream("summary?").response()
+            replies.append((await answer).text)
             request = replace(request, messages=[Message.user(replies[-1])])
         async for chunk in inner(request):
             yield chunk

@@ -12,7 +12,7 @@ from tako import ChatRequest, ChatResponse, Delta, End, Message, PluginError, ho
 from tako.errors import ResponseError, StreamTruncatedError, UnsupportedError
 from tako.hooks import HOOKS, PLUGINS, PluginWarning
 
-from .made import able, ask, boom, listen, plugin, saying, streaming
+from .builders import able, ask, boom, listen, plugin, saying, streaming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -54,8 +54,8 @@ def test_a_failing_around_is_left_out_whichever_its_hook(hook: str, vendor: Vend
     register(plugin(**{hook: bad}), "bad")
     provider = vendor(tako_chat=saying("vendor"))("m")
     with pytest.warns(PluginWarning, match=f"'bad' for providers like acme:m: {hook} failed"):
-        said = provider.capabilities.supports_streaming, ask(provider)
-    assert said == (False, "vendor")
+        outcome = provider.capabilities.supports_streaming, ask(provider)
+    assert outcome == (False, "vendor")
 
 
 @hookimpl(wrapper=True)
@@ -104,7 +104,7 @@ def test_a_general_plugin_that_returns_nonsense_is_found_and_left_out(
 
 
 def test_of_two_plugins_made_by_one_factory_the_right_one_is_left_out(vendor: Vendor, register: Register) -> None:
-    def made(fails: bool) -> Any:
+    def maker(fails: bool) -> Any:
         def tako_chat(provider: Provider) -> None:
             if fails:
                 raise ZeroDivisionError
@@ -121,9 +121,9 @@ def test_of_two_plugins_made_by_one_factory_the_right_one_is_left_out(vendor: Ve
                 raise ZeroDivisionError
 
     for name, one in {
-        "good": made(False),
-        "bad": made(True),
-        "fine": made(False),
+        "good": maker(False),
+        "bad": maker(True),
+        "fine": maker(False),
         "a": Mine(False),
         "b": Mine(True),
         "c": Mine(False),
@@ -206,7 +206,7 @@ def test_a_coroutine_where_a_generator_belongs_is_told(vendor: Vendor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chunks", "error", "words"),
+    ("chunks", "error", "message"),
     [
         ([], StreamTruncatedError, "ended before"),
         ([Delta("a")], StreamTruncatedError, "ended before"),
@@ -216,12 +216,12 @@ def test_a_coroutine_where_a_generator_belongs_is_told(vendor: Vendor) -> None:
     ],
 )
 def test_a_stream_out_of_order_is_an_error(
-    chunks: list[Any], error: type[Exception], words: str, vendor: Vendor
+    chunks: list[Any], error: type[Exception], message: str, vendor: Vendor
 ) -> None:
     async def stream(request: ChatRequest) -> AsyncGenerator[Any, None]:
         for chunk in chunks:
             yield chunk
 
     cls = vendor(tako_chat=saying("x"), tako_stream=lambda: stream, tako_capabilities=able)
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=message):
         listen(cls("m"))

@@ -25,7 +25,7 @@ from tako.errors import NotFoundError, ServerError, StreamTruncatedError
 from tako.parts import ImagePart, TextPart
 from tako.testing.server import reply, serve
 
-from .made import able, ask, listen, plugin, saying, streaming
+from .builders import able, ask, listen, plugin, saying, streaming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

@@ -13,7 +13,7 @@ from tako.errors import ProviderError, ServerError, StreamTruncatedError
 from tako.kit.streams import chat_from_stream
 from tako.testing.server import reply, serve
 
-from .made import able, ask, listen, plugin, saying
+from .builders import able, ask, listen, plugin, saying
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

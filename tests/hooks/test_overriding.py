@@ -11,7 +11,7 @@ import tako
 from tako import ChatRequest, ChatResponse, Message, PluginError, hookimpl
 from tako.hooks import PLUGINS
 
-from .made import able, ask, listen, plugin, saying, streaming
+from .builders import able, ask, listen, plugin, saying, streaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,16 +52,16 @@ def test_a_plugin_declines_by_returning_none(vendor: Vendor, register: Register)
 
 
 def test_each_hook_is_asked_once_per_provider(vendor: Vendor, register: Register) -> None:
-    asked: list[str] = []
+    called: list[str] = []
 
     def tako_chat(provider: Provider) -> None:
-        asked.append(provider.id)
+        called.append(provider.id)
 
     register(plugin(tako_chat=tako_chat))
     provider = vendor(tako_chat=saying("vendor"))("m")
     for _ in range(3):
         ask(provider)
-    assert asked == ["acme:m"]
+    assert called == ["acme:m"]
 
 
 def test_another_vendors_hooks_are_absent(vendor: Vendor) -> None:

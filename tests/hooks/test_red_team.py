@@ -16,8 +16,8 @@ from tako import ChatRequest, ChatResponse, Message, PluginError, hookimpl, inst
 from tako.errors import ProviderError
 from tako.hooks import HOOKS, PLUGINS, PluginWarning
 
+from .builders import able, ask, listen, plugin, saying, streaming
 from .installed import ASK, SHOUT, command, distribution, general, program, provider, rows
-from .made import able, ask, listen, plugin, saying, streaming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -47,16 +47,16 @@ AT_BINDING: dict[str, Any] = {
 
 @pytest.mark.parametrize("wraps", [False, True])
 @pytest.mark.parametrize("hook", HOOKS)
-@pytest.mark.parametrize("what", AT_BINDING)
+@pytest.mark.parametrize("kind", AT_BINDING)
 def test_whatever_a_hook_raises_that_plugin_is_left_out(
-    what: str, hook: str, wraps: bool, vendor: Vendor, register: Register
+    kind: str, hook: str, wraps: bool, vendor: Vendor, register: Register
 ) -> None:
     def fail() -> Any:
-        raise AT_BINDING[what]
+        raise AT_BINDING[kind]
 
     def fail_around() -> Any:
         yield
-        raise AT_BINDING[what]
+        raise AT_BINDING[kind]
 
     @hookimpl(wrapper=True)
     def innocent() -> Any:
@@ -74,16 +74,16 @@ def test_whatever_a_hook_raises_that_plugin_is_left_out(
     assert [*PLUGINS.hooks(cls).general] == ["below", "above"]
 
 
-@pytest.mark.parametrize("what", AT_BINDING)
+@pytest.mark.parametrize("kind", AT_BINDING)
 def test_whatever_a_providers_own_hook_raises_nobody_else_is_blamed(
-    what: str, vendor: Vendor, register: Register
+    kind: str, vendor: Vendor, register: Register
 ) -> None:
     @hookimpl(wrapper=True)
     def innocent() -> Any:
         return (yield)
 
     def tako_chat() -> Any:
-        raise AT_BINDING[what]
+        raise AT_BINDING[kind]
 
     register(plugin(tako_chat=innocent), "innocent")
     cls = vendor(tako_chat=tako_chat)
@@ -166,10 +166,10 @@ def test_an_optional_hook_of_a_later_tako_is_passed_over(vendor: Vendor, registe
 def test_a_hook_that_registers_plugins_whenever_it_is_asked_keeps_nobody_for_ever(
     vendor: Vendor, register: Register
 ) -> None:
-    asked: list[int] = []
+    calls: list[int] = []
 
     def tako_chat() -> None:
-        asked.append(1)
+        calls.append(1)
         tako.register(plugin(tako_capabilities=lambda: None))
 
     def fails_too() -> None:
@@ -182,7 +182,7 @@ def test_a_hook_that_registers_plugins_whenever_it_is_asked_keeps_nobody_for_eve
     register(plugin(tako_chat=fails_too), "failing breeder")
     with pytest.warns(PluginWarning, match="'failing breeder'"):
         assert ask(vendor(tako_chat=saying("x"))("m")) == "x"
-    assert len(asked) < 200
+    assert len(calls) < 200
 
 
 def test_a_hook_that_asks_for_what_it_is_to_say_is_left_out(vendor: Vendor, register: Register) -> None:
@@ -379,10 +379,10 @@ def test_names_that_a_terminal_or_an_id_would_misread_are_broken(tmp_path: Path)
         "[tako.providers]\na:b = odd:X\n\x1b[31mred = odd:X\n,comma = odd:X\n\u202eback = odd:X\nünï = tako_good:Good\n"
     )
     distribution(provider(tmp_path), "tako-odd", {"odd.py": ""}, points)
-    found = {row["name"]: row["state"] for row in rows(tmp_path).values() if row["distribution"] == "tako-odd"}
-    assert found.pop("ünï") == "ok"
-    assert {*found.values()} == {"broken"}
-    assert len(found) == 4
+    states = {row["name"]: row["state"] for row in rows(tmp_path).values() if row["distribution"] == "tako-odd"}
+    assert states.pop("ünï") == "ok"
+    assert {*states.values()} == {"broken"}
+    assert len(states) == 4
 
 
 def test_a_plugin_that_takes_the_output_away_while_it_is_imported_takes_nothing(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tako import ChatRequest, ChatResponse, Delta, Message, Translator, hookimpl
 from tako.hooks import HOOKS
 from tako.parts import Part, TextPart
 
-from .made import ask, listen
+from .builders import ask, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,11 +44,11 @@ def test_the_example_of_every_hook_runs(hook: str, vendor: Vendor, register: Reg
         "aclosing": aclosing,
     }
     exec(code, namespace)
-    asked: list[str] = []
+    called: list[str] = []
 
     def echo(translator: Translator) -> Any:
         async def chat(request: ChatRequest) -> ChatResponse:
-            asked.append(request.messages[0].text)
+            called.append(request.messages[0].text)
             text = translator.encode(request.messages[0].parts[0], None).text
             return ChatResponse(Message.assistant(text))
 
@@ -65,7 +65,7 @@ def test_the_example_of_every_hook_runs(hook: str, vendor: Vendor, register: Reg
             assert ask(provider, "my password is hunter2") == "my password is ***"
         case "tako_chat":
             assert [ask(provider, "q"), ask(provider, "q")] == ["q", "q"]
-            assert asked == ["q"]
+            assert called == ["q"]
         case "tako_stream":
             assert listen(provider, "shout") == ["SHOUT"]
 

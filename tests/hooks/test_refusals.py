@@ -11,7 +11,7 @@ import pytest
 from tako import PluginError, hookimpl
 from tako.hooks import PLUGINS
 
-from .made import ask, plugin
+from .builders import ask, plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ def _no_generator() -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("bad", "words"),
+    ("bad", "message"),
     [
         (plugin(tako_chat=_async_hook), "tako_chat is async; a hook is a plain def that returns an async function"),
         (plugin(tako_stream=_async_generator), "tako_stream is async"),
@@ -73,12 +73,12 @@ def _no_generator() -> None: ...
     ],
 )
 def test_an_implementation_that_would_misbehave_is_refused_with_a_reason(
-    bad: object, words: str, register: Register
+    bad: object, message: str, register: Register
 ) -> None:
     with pytest.raises(PluginError) as caught:
         register(bad, "bad")
     assert str(caught.value).startswith("plugin 'bad': ")
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert "bad" not in PLUGINS.general()
 
 

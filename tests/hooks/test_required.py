@@ -14,8 +14,8 @@ from tako.cli import main as tako_command
 from tako.hooks import HOOKS, PLUGINS, PluginWarning
 from tako.hooks.required import REQUIRE
 
+from .builders import able, ask, listen, plugin, saying, streaming
 from .installed import ASK, OURS, SHOUT, command, distribution, general, program, provider, rows
-from .made import able, ask, listen, plugin, saying, streaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,11 +68,17 @@ def test_one_that_fails_while_it_is_bound_stops_every_call(hook: str, vendor: Ve
     provider = vendor(tako_chat=tako_chat, tako_stream=streaming("sent"), tako_capabilities=able)("m")
     assert ask(provider) == "sent"
     register(failing(hook), "redact", required=True)
-    for call in (ask, ask, listen, lambda it: it.blocking.chat("hi"), lambda it: it.blocking.stream("hi").response()):
+    for call in (
+        ask,
+        ask,
+        listen,
+        lambda provider: provider.blocking.chat("hi"),
+        lambda provider: provider.blocking.stream("hi").response(),
+    ):
         with pytest.raises(PluginError) as caught:
             call(provider)
-        told = f"acme:m: plugin 'redact' is required and {hook} failed: ConnectionError: the rules aren't there"
-        assert str(caught.value) == told
+        message = f"acme:m: plugin 'redact' is required and {hook} failed: ConnectionError: the rules aren't there"
+        assert str(caught.value) == message
         assert isinstance(caught.value.__cause__, ConnectionError)
     tako.unregister("redact")
     assert ask(provider) == "sent"
@@ -164,9 +170,9 @@ def test_installed_ones_are_required_by_entry_point_or_distribution(tmp_path: Pa
             tako.hooks.PLUGINS.restore(tako.hooks.PLUGINS.snapshot())
             result[wanted] = ask("good:m")
         """
-    told = program(tmp_path, ASK, code)
+    messages = program(tmp_path, ASK, code)
     required = "is required by TAKO_REQUIRE_PLUGINS, but missing: "
-    assert told == {
+    assert messages == {
         "shout": "good answers!",
         "Tako_Shout": "good answers!",
         "odd": f"PluginError: plugin 'odd' {required}ZeroDivisionError: division by zero",
@@ -201,16 +207,16 @@ def test_an_empty_list_of_required_plugins_is_refused(tmp_path: Path) -> None:
 
 def test_the_lists_show_what_is_required_what_is_broken_and_what_is_missing(tmp_path: Path) -> None:
     general(provider(tmp_path), "shout", SHOUT)
-    found = rows(tmp_path, **{REQUIRE: "shout"})
-    assert {name: (found[name]["state"], found[name]["required"]) for name in ("good", "shout")} == {
+    listed = rows(tmp_path, **{REQUIRE: "shout"})
+    assert {name: (listed[name]["state"], listed[name]["required"]) for name in ("good", "shout")} == {
         "good": ("ok", False),
         "shout": ("ok", True),
     }
-    found = rows(tmp_path, **{REQUIRE: "shout,redact"})
-    assert (found["redact"]["kind"], found["redact"]["state"]) == ("plugin", "missing")
-    assert "no installed distribution has it" in found["redact"]["why"]
-    assert found["good"]["state"] == "broken"  # no call of it would go out
-    assert "plugin 'redact' is required" in found["good"]["why"]
+    listed = rows(tmp_path, **{REQUIRE: "shout,redact"})
+    assert (listed["redact"]["kind"], listed["redact"]["state"]) == ("plugin", "missing")
+    assert "no installed distribution has it" in listed["redact"]["why"]
+    assert listed["good"]["state"] == "broken"  # no call of it would go out
+    assert "plugin 'redact' is required" in listed["good"]["why"]
     chain = command(tmp_path, "plugins", "good", **{REQUIRE: "tako-shout"}).stdout.splitlines()
     assert chain[0].split() == ["PROVIDER", "HOOK", "PLUGIN", "ROLE", "REQUIRED", "DISTRIBUTION", "VERSION"]
     [link] = [line.split() for line in chain if "shout" in line]
@@ -248,11 +254,11 @@ def test_a_plugin_that_calls_a_provider_while_it_is_imported_hangs_nobody(how: s
     files = {"eager.py": imports + CALLS_AT_IMPORT[how] + _dedented(SHOUT)}
     distribution(provider(tmp_path), "tako-eager", files, "[tako.plugins]\neager = eager\n")
     code = 'result = [ask("good:m"), getattr(sys.modules.get("eager"), "ANSWER", None), *tako.hooks.PLUGINS.failed]'
-    said, answer, *failed = program(tmp_path, ASK, code)
+    message, answer, *failed = program(tmp_path, ASK, code)
     if failed:  # it waited for a thread that knows nothing of the import
-        assert (said, how) == ("good answers", "a pool")
+        assert (message, how) == ("good answers", "a pool")
     else:
-        assert said == "good answers!"
+        assert message == "good answers!"
         assert answer in (("good answers", "none") if how == "a thread" else ("good answers",))
 
 
@@ -269,8 +275,8 @@ def test_a_required_plugin_is_waited_for_while_others_are_imported(tmp_path: Pat
         provider(tmp_path), "tako-eager", {"eager.py": code + _dedented(SHOUT)}, "[tako.plugins]\neager = eager\n"
     )
     general(tmp_path, "guard", SHOUT)
-    told = program(tmp_path, ASK, 'result = [ask("good:m"), sys.told]', **{REQUIRE: "guard"})
-    assert told == [
+    results = program(tmp_path, ASK, 'result = [ask("good:m"), sys.told]', **{REQUIRE: "guard"})
+    assert results == [
         "good answers!!",
         "plugin 'guard' is required by TAKO_REQUIRE_PLUGINS, but missing: it isn't imported yet",
     ]
@@ -314,9 +320,9 @@ def test_many_threads_register_and_fail_while_calls_are_made(vendor: Vendor, reg
     def call(cls: type[Provider]) -> None:
         start.wait()
         for _ in range(20):
-            said = asyncio.run(cls("m").chat("hi")).text
-            if said.rstrip("!") != "vendor":
-                wrong.append(said)
+            text = asyncio.run(cls("m").chat("hi")).text
+            if text.rstrip("!") != "vendor":
+                wrong.append(text)
 
     def churn(number: int) -> None:
         start.wait()

@@ -14,8 +14,8 @@ from tako import ChatRequest, ChatResponse, ConfigurationError, Delta, Message, 
 from tako.hooks import PLUGINS
 from tako.hooks.required import REQUIRE
 
+from .builders import able, ask, listen, plugin, saying, streaming
 from .installed import OURS, SHOUT, command, distribution, general, provider
-from .made import able, ask, listen, plugin, saying, streaming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -134,7 +134,12 @@ def test_required_ones_stop_every_call_that_would_go_without(vendor: Vendor, reg
     provider = vendor(tako_chat=saying("sent"), tako_stream=streaming("sent"))("m")
     assert ask(provider) == "sent"
     load('[plugins]\nrequired = ["redact"]')
-    for call in (ask, listen, lambda it: it.blocking.chat("hi"), lambda it: it.blocking.stream("hi").response()):
+    for call in (
+        ask,
+        listen,
+        lambda provider: provider.blocking.chat("hi"),
+        lambda provider: provider.blocking.stream("hi").response(),
+    ):
         with pytest.raises(
             PluginError, match=r"plugin 'redact' is required by plugins\.required of .*tako\.toml, but missing"
         ):
@@ -174,15 +179,15 @@ def test_the_options_of_a_function_around_everything_are_its_parameters_with_a_d
 
 
 def test_the_options_of_any_other_plugin_go_to_its_configure(vendor: Vendor, register: Register, load: Load) -> None:
-    given: list[dict[str, Any]] = []
-    whole = plugin(tako_chat=hookimpl(saying("mine")))
-    whole.configure = lambda **options: given.append(options)
-    register(whole, "whole")
+    received: list[dict[str, Any]] = []
+    answering = plugin(tako_chat=hookimpl(saying("mine")))
+    answering.configure = lambda **options: received.append(options)
+    register(answering, "whole")
     load("[plugins.whole]\ndepth = { a = [1, 2] }\n")
     provider = vendor(tako_chat=saying("hi"))("m")
     for _ in range(2):
         assert ask(provider) == "mine"
-    assert given == [{"depth": {"a": [1, 2]}}]
+    assert received == [{"depth": {"a": [1, 2]}}]
 
 
 def _refusing(**options: Any) -> None:

@@ -14,7 +14,7 @@ import tako
 from tako import hookimpl
 from tako.hooks import PluginWarning
 
-from .made import able, ask, boom, plugin, saying, streaming
+from .builders import able, ask, boom, plugin, saying, streaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +34,12 @@ def test_many_threads_bind_and_register_at_once(vendor: Vendor, register: Regist
         start.wait()
         for _ in range(30):
             try:
-                said = ask(cls("m"))
+                text = ask(cls("m"))
             except Exception as error:  # noqa: BLE001 - whatever it is, it is wrong
                 wrong.append(error)
             else:
-                if said not in ("vendor", "general"):
-                    wrong.append(said)
+                if text not in ("vendor", "general"):
+                    wrong.append(text)
 
     def churn() -> None:
         start.wait()
@@ -60,15 +60,15 @@ def test_many_threads_bind_and_register_at_once(vendor: Vendor, register: Regist
 def test_a_plugin_that_fails_in_many_threads_is_warned_about_once(vendor: Vendor, register: Register) -> None:
     register(plugin(tako_chat=boom), "bad")
     cls = vendor(tako_chat=saying("vendor"))
-    said: list[Any] = []
+    texts: list[Any] = []
     start = threading.Barrier(8)
 
     def call() -> None:
         start.wait()
         try:
-            said.append(ask(cls("m")))
+            texts.append(ask(cls("m")))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is wrong
-            said.append(error)
+            texts.append(error)
 
     threads = [threading.Thread(target=call) for _ in range(8)]
     with pytest.warns(PluginWarning) as caught:  # noqa: PT031 - the threads warn, and they are joined here
@@ -76,7 +76,7 @@ def test_a_plugin_that_fails_in_many_threads_is_warned_about_once(vendor: Vendor
             thread.start()
         for thread in threads:
             thread.join()
-    assert said == ["vendor"] * 8
+    assert texts == ["vendor"] * 8
     assert len(caught) == 1
 
 
@@ -84,11 +84,11 @@ def test_a_call_does_not_pass_through_pluggy_however_many_plugins_there_are(vend
     provider = vendor(tako_chat=saying("vendor"))("m")
 
     def calls_of_one_chat() -> int:
-        made = 0
+        count_of_calls = 0
 
         def count(frame: Any, event: str, argument: Any) -> None:
-            nonlocal made
-            made += event == "call"
+            nonlocal count_of_calls
+            count_of_calls += event == "call"
             assert event != "call" or "pluggy" not in frame.f_code.co_filename
 
         async def main() -> None:
@@ -102,7 +102,7 @@ def test_a_call_does_not_pass_through_pluggy_however_many_plugins_there_are(vend
                 gc.enable()
 
         asyncio.run(main())
-        return made
+        return count_of_calls
 
     before = calls_of_one_chat()
     for i in range(30):
@@ -117,11 +117,11 @@ def test_a_plugin_that_hands_a_stream_on_as_it_is_costs_its_chunks_nothing(vendo
     provider = vendor(tako_chat=saying("vendor"), tako_stream=streaming(*"abcdefgh"), tako_capabilities=able)("m")
 
     def resumed_by_one_stream() -> int:
-        made = 0
+        count_of_calls = 0
 
         def count(frame: Any, event: str, argument: Any) -> None:
-            nonlocal made
-            made += event == "call"
+            nonlocal count_of_calls
+            count_of_calls += event == "call"
 
         async def main() -> None:
             chunks = aiter(provider.stream("hi"))
@@ -135,7 +135,7 @@ def test_a_plugin_that_hands_a_stream_on_as_it_is_costs_its_chunks_nothing(vendo
                 gc.enable()
 
         asyncio.run(main())
-        return made
+        return count_of_calls
 
     @hookimpl(wrapper=True)
     def tako_stream() -> Any:

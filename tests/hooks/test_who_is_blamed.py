@@ -25,7 +25,7 @@ from tako import (
 from tako.errors import ProviderError, RateLimitError
 from tako.hooks.failures import passes_through
 
-from .made import able, ask, listen, plugin, saying, streaming
+from .builders import able, ask, listen, plugin, saying, streaming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -82,7 +82,7 @@ def every_way(provider: Provider) -> dict[str, Any]:
         result = await tako.Conductor({"worker": provider}).run("hi")
         raise result.steps[0].results[0].error or AssertionError
 
-    async def told() -> None:
+    async def raising() -> None:
         await tako.Conductor({"worker": provider}).ask("worker", "hi")
 
     ways: dict[str, Callable[[], Any]] = {
@@ -91,15 +91,15 @@ def every_way(provider: Provider) -> dict[str, Any]:
         "blocking chat": lambda: provider.blocking.chat("hi"),
         "blocking stream": lambda: provider.blocking.stream("hi").response(),
         "Conductor": lambda: asyncio.run(conduct()),
-        "Conductor.ask": lambda: asyncio.run(told()),
+        "Conductor.ask": lambda: asyncio.run(raising()),
     }
-    found: dict[str, Any] = {}
+    errors: dict[str, Any] = {}
     for way, call in ways.items():
         try:
-            found[way] = call()
+            errors[way] = call()
         except BaseException as error:  # noqa: BLE001 - whatever it is
-            found[way] = error
-    return found
+            errors[way] = error
+    return errors
 
 
 def sound(vendor: Vendor) -> Provider:
@@ -114,10 +114,10 @@ def test_what_a_general_plugin_raises_is_a_plugin_error_that_names_it(
     error: BaseException, when: str, vendor: Vendor, register: Register
 ) -> None:
     register(raising(error, when), "faulty")
-    for way, found in every_way(sound(vendor)).items():
-        assert type(found) is PluginError, (way, found)
-        assert str(found).startswith("acme:m: plugin 'faulty' failed in tako_"), way
-        assert error in (found.__cause__, getattr(found.__cause__, "__cause__", None)), way
+    for way, raised in every_way(sound(vendor)).items():
+        assert type(raised) is PluginError, (way, raised)
+        assert str(raised).startswith("acme:m: plugin 'faulty' failed in tako_"), way
+        assert error in (raised.__cause__, getattr(raised.__cause__, "__cause__", None)), way
 
 
 def test_so_it_is_with_tako_map(vendor: Vendor, register: Register) -> None:
@@ -135,8 +135,8 @@ def test_so_it_is_with_tako_map(vendor: Vendor, register: Register) -> None:
 def test_a_tako_error_that_it_raises_on_purpose_passes_as_it_is(vendor: Vendor, register: Register) -> None:
     refusal = ConfigurationError("not on Sundays")
     register(raising(refusal), "picky")
-    for way, found in every_way(sound(vendor)).items():
-        assert found is refusal, way
+    for way, error in every_way(sound(vendor)).items():
+        assert error is refusal, way
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ def test_what_a_providers_own_code_raises_is_a_provider_error_that_names_provide
         return chat
 
     provider = vendor(tako_chat=tako_chat, tako_stream=tako_stream, tako_capabilities=able)("m")
-    for way, found in every_way(provider).items():
-        assert type(found) is ProviderError, (way, found)
-        assert (found.provider, found.model, found.__cause__) == ("acme", "m", error), way
+    for way, raised in every_way(provider).items():
+        assert type(raised) is ProviderError, (way, raised)
+        assert (raised.provider, raised.model, raised.__cause__) == ("acme", "m", error), way
     register(plugin(tako_chat=watching), "watching")
     with pytest.raises(ProviderError, match=f"^acme:other: the provider failed: {type(error).__name__}: it"):
         ask(provider, ChatRequest([Message.user("hi")], model="other"))
@@ -199,9 +199,9 @@ def test_what_a_callable_raises_is_a_provider_error_that_names_provider_and_mode
         raise error
 
     mine = (async_chat, stream) if is_async else (chat, None)
-    for way, found in every_way(tako.providers.PythonProvider("mine", mine[0], stream=mine[1])).items():
-        assert type(found) is ProviderError, (way, found)
-        assert (found.provider, found.model) == ("python", "mine"), way
+    for way, raised in every_way(tako.providers.PythonProvider("mine", mine[0], stream=mine[1])).items():
+        assert type(raised) is ProviderError, (way, raised)
+        assert (raised.provider, raised.model) == ("python", "mine"), way
 
 
 def test_closing_a_call_that_waits_is_nobodys_failure(vendor: Vendor, register: Register) -> None:
@@ -369,10 +369,10 @@ async def _coroutine(value: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_a_chat_function_that_is_wrong_is_named(what: str, vendor: Vendor, register: Register) -> None:
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_chat_function_that_is_wrong_is_named(kind: str, vendor: Vendor, register: Register) -> None:
     def tako_chat() -> Any:
-        return WRONG[what]
+        return WRONG[kind]
 
     with pytest.raises(
         PluginError, match=r"^acme:m: (tako_chat must return an async|the function of tako_chat returned)"

@@ -4,11 +4,11 @@ from tako.testing.server import reply, serve, sse
 
 
 def answer(request):
-    asked = request.json["messages"][-1]["content"]
+    question = request.json["messages"][-1]["content"]
     if request.json.get("stream"):
         events = [{"choices": [{"delta": {"content": piece}}]} for piece in ("Paris", ".")]
         return reply(sse(*events, {"choices": [{"delta": {}, "finish_reason": "stop"}]}))
-    return reply(json={"choices": [{"message": {"content": f"You said: {asked}"}, "finish_reason": "stop"}]})
+    return reply(json={"choices": [{"message": {"content": f"You said: {question}"}, "finish_reason": "stop"}]})
 
 
 server = stack.enter_context(serve(answer))

@@ -74,7 +74,7 @@ class Anthropic(Vendor):
         ]
         return {"role": "assistant", "content": content}
 
-    def whole(self, turn: Json) -> Json:
+    def full_reply(self, turn: Json) -> Json:
         return {"type": "message", "stop_reason": "tool_use", "usage": {}, **turn}
 
     def stream(self, turn: Json) -> Reply:
@@ -88,14 +88,14 @@ class Anthropic(Vendor):
             {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {}},
             {"type": "message_stop"},
         ]
-        return reply([b"event: %s\n" % made["type"].encode() + sse(made, done=False)[0] for made in events])
+        return reply([b"event: %s\n" % event["type"].encode() + sse(event, done=False)[0] for event in events])
 
     def _pieces(self, block: Json) -> tuple[Json, list[Json]]:
         match block["type"]:
             case "thinking":
-                said = [{"type": "thinking_delta", "thinking": letter} for letter in block["thinking"]]
+                deltas = [{"type": "thinking_delta", "thinking": letter} for letter in block["thinking"]]
                 signed = {"type": "signature_delta", "signature": block["signature"]}
-                return {"type": "thinking", "thinking": "", "signature": ""}, [*said, signed]
+                return {"type": "thinking", "thinking": "", "signature": ""}, [*deltas, signed]
             case "text":
                 return {"type": "text", "text": ""}, [{"type": "text_delta", "text": block["text"]}]
             case "tool_use":
@@ -157,7 +157,7 @@ class Bedrock(Vendor):
         ]
         return {"role": "assistant", "content": content}
 
-    def whole(self, turn: Json) -> Json:
+    def full_reply(self, turn: Json) -> Json:
         return {"output": {"message": turn}, "stopReason": "tool_use", "usage": {}}
 
     def stream(self, turn: Json) -> Reply:
@@ -228,7 +228,7 @@ class Vertex(Vendor):
         ]
         return {"role": "model", "parts": parts}
 
-    def whole(self, turn: Json) -> Json:
+    def full_reply(self, turn: Json) -> Json:
         return {"candidates": [{"content": turn, "finishReason": "STOP"}]}
 
     def stream(self, turn: Json) -> Reply:

@@ -64,7 +64,7 @@ class OpenAI(Vendor):
     def call_id(self, n: int, k: int) -> str:
         return f"call_{self.name}_{n}{k}"
 
-    def whole(self, turn: Json) -> Json:
+    def full_reply(self, turn: Json) -> Json:
         return {"choices": [{"message": turn, "finish_reason": "tool_calls"}]}
 
     def stream(self, turn: Json) -> Reply:
@@ -138,12 +138,12 @@ class Ollama(Vendor):
         calls = [{"function": function} for function in functions]
         return {"role": "assistant", "content": f"Answer {n}.", "thinking": self.sign("thought"), "tool_calls": calls}
 
-    def whole(self, turn: Json) -> Json:
+    def full_reply(self, turn: Json) -> Json:
         return {"model": "m", "message": turn, "done": True, "done_reason": "stop"}
 
     def stream(self, turn: Json) -> Reply:
-        said = [{key: turn[key]} for key in ("thinking", "content")]
-        said += [{"content": "", "tool_calls": [call]} for call in turn["tool_calls"]]
-        lines = [{"message": {"role": "assistant", "content": "", **one}, "done": False} for one in said]
+        messages = [{key: turn[key]} for key in ("thinking", "content")]
+        messages += [{"content": "", "tool_calls": [call]} for call in turn["tool_calls"]]
+        lines = [{"message": {"role": "assistant", "content": "", **one}, "done": False} for one in messages]
         lines.append({"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop"})
         return reply([msgspec.json.encode(line) + b"\n" for line in lines])

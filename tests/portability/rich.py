@@ -79,16 +79,16 @@ class Claude:
     def blocks(self, body: Json) -> list[tuple[str, Json]]:
         return [(message["role"], block) for message in body["messages"] for block in _listed(message["content"])]
 
-    def whole(self, word: str, blocks: list[Json]) -> Reply:
+    def full_reply(self, finish_word: str, blocks: list[Json]) -> Reply:
         fields = {"id": "m", "type": "message", "role": "assistant", "model": "claude", "usage": {}}
-        return reply(json={**fields, "content": blocks, "stop_reason": word})
+        return reply(json={**fields, "content": blocks, "stop_reason": finish_word})
 
-    def stream(self, word: str, blocks: list[Json]) -> Reply:
+    def stream(self, finish_word: str, blocks: list[Json]) -> Reply:
         events = [message_event("message_start", message={"id": "m", "model": "claude", "usage": {}})]
         for n, block in enumerate(blocks):
             events += block_events(n, block, _halves)
         return reply(
-            [*events, message_event("message_delta", delta={"stop_reason": word}), message_event("message_stop")]
+            [*events, message_event("message_delta", delta={"stop_reason": finish_word}), message_event("message_stop")]
         )
 
 
@@ -138,12 +138,16 @@ class Converse:
     def blocks(self, body: Json) -> list[tuple[str, Json]]:
         return [(message["role"], block) for message in body["messages"] for block in message["content"]]
 
-    def whole(self, word: str, blocks: list[Json]) -> Reply:
+    def full_reply(self, finish_word: str, blocks: list[Json]) -> Reply:
         return reply(
-            json={"output": {"message": {"role": "assistant", "content": blocks}}, "stopReason": word, "usage": {}}
+            json={
+                "output": {"message": {"role": "assistant", "content": blocks}},
+                "stopReason": finish_word,
+                "usage": {},
+            }
         )
 
-    def stream(self, word: str, blocks: list[Json]) -> Reply:
+    def stream(self, finish_word: str, blocks: list[Json]) -> Reply:
         frames = [event("messageStart", {"role": "assistant"})]
         for n, block in enumerate(blocks):
             start, deltas = self._pieces(block)
@@ -151,7 +155,7 @@ class Converse:
                 frames.append(event("contentBlockStart", {"contentBlockIndex": n, "start": start}))
             frames += [event("contentBlockDelta", {"contentBlockIndex": n, "delta": delta}) for delta in deltas]
             frames.append(event("contentBlockStop", {"contentBlockIndex": n}))
-        frames += [event("messageStop", {"stopReason": word}), event("metadata", {"usage": {}})]
+        frames += [event("messageStop", {"stopReason": finish_word}), event("metadata", {"usage": {}})]
         return reply(frames, headers=CONTENT_TYPE)
 
     def _pieces(self, block: Json) -> tuple[Json | None, list[Json]]:
@@ -226,15 +230,15 @@ class Gemini:
     def blocks(self, body: Json) -> list[tuple[str, Json]]:
         return [(content["role"], part) for content in body["contents"] for part in content["parts"]]
 
-    def whole(self, word: str, blocks: list[Json]) -> Reply:
-        return reply(json=self._chunk(blocks, word))
+    def full_reply(self, finish_word: str, blocks: list[Json]) -> Reply:
+        return reply(json=self._chunk(blocks, finish_word))
 
-    def stream(self, word: str, blocks: list[Json]) -> Reply:
-        return reply(sse(*(self._chunk([block]) for block in blocks), self._chunk([], word), done=False))
+    def stream(self, finish_word: str, blocks: list[Json]) -> Reply:
+        return reply(sse(*(self._chunk([block]) for block in blocks), self._chunk([], finish_word), done=False))
 
-    def _chunk(self, parts: list[Json], word: str = "") -> Json:
-        ending = {"finishReason": word} if word else {}
-        token = {"continuationToken": "dG9rZW4="} if word == "CONTINUATION" else {}
+    def _chunk(self, parts: list[Json], finish_word: str = "") -> Json:
+        ending = {"finishReason": finish_word} if finish_word else {}
+        token = {"continuationToken": "dG9rZW4="} if finish_word == "CONTINUATION" else {}
         role = {"role": "assistant" if not parts else "model"}
         return {"candidates": [{"content": {**role, "parts": parts}, **ending, **token}]}
 

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
     from .rich import Json
 
-ASKED = Message.user("What is the weather?")
+QUESTION = Message.user("What is the weather?")
 TOOLS = [Tool("weather", "The weather", {"type": "object", "properties": {}})]
-words = st.text(min_size=1, max_size=9).filter(str.strip)
-fields = st.dictionaries(words, st.booleans() | words | st.lists(st.integers(-9, 9), max_size=2), max_size=2)
+short_texts = st.text(min_size=1, max_size=9).filter(str.strip)
+fields = st.dictionaries(
+    short_texts, st.booleans() | short_texts | st.lists(st.integers(-9, 9), max_size=2), max_size=2
+)
 cuts = st.lists(st.integers(0, 9999), max_size=9)
 
 
@@ -39,14 +41,14 @@ def known(vendor: str) -> st.SearchStrategy[Json]:
     return st.sampled_from([block for _, blocks in WIRES[vendor].turns for block in blocks])
 
 
-texts = words.map(lambda text: {"text": text})
+texts = short_texts.map(lambda text: {"text": text})
 unknown = st.builds(lambda kind, value: {kind: {"of": value}}, st.sampled_from(["hologram", "beam"]), fields)
 converse_turns = st.builds(
     lambda turn, last: [*turn, last], st.lists(known("bedrock") | texts | unknown, max_size=5), texts
 )
 signed = st.builds(
     lambda text, thought: {"text": text, "thoughtSignature": "c2ln", **thought},
-    words,
+    short_texts,
     st.sampled_from([{}, {"thought": True}]),
 )
 gemini_turns = st.lists(known("vertex") | texts | signed | unknown, min_size=1, max_size=6)
@@ -59,8 +61,8 @@ ollama_messages = (
     st.fixed_dictionaries(
         {},
         optional={
-            "thinking": words,
-            "content": words,
+            "thinking": short_texts,
+            "content": short_texts,
             "images": st.just(["iVBORw0KGgo="]),
             "tool_calls": ollama_calls,
             "hologram": st.just({"of": [1, "a"]}),
@@ -79,15 +81,19 @@ class Chat:
         full = [{name: value for name, value in one.items() if value != ""} for one in bare]
         return [(message["role"], one) for message, one in zip(body["messages"], full, strict=True)]
 
-    def whole(self, word: str, blocks: list[Json]) -> Reply:
+    def full_reply(self, finish_word: str, blocks: list[Json]) -> Reply:
         return reply(
-            json={"message": {"role": "assistant", "content": "", **blocks[0]}, "done": True, "done_reason": word}
+            json={
+                "message": {"role": "assistant", "content": "", **blocks[0]},
+                "done": True,
+                "done_reason": finish_word,
+            }
         )
 
-    def stream(self, word: str, blocks: list[Json]) -> Reply:
+    def stream(self, finish_word: str, blocks: list[Json]) -> Reply:
         pieces = [{name: piece} for name, value in blocks[0].items() for piece in _halves(value)]
         lines = [{"message": {"role": "assistant", "content": "", **piece}, "done": False} for piece in pieces]
-        last = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": word}
+        last = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": finish_word}
         return reply([msgspec.json.encode(line) + b"\n" for line in [*lines, last]])
 
 
@@ -104,10 +110,10 @@ class Wire(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.sent.append(msgspec.json.decode(await request.aread()))
-        given, places = self.replies.pop(0)
-        body = b"".join(piece for piece in given.pieces if isinstance(piece, bytes))
+        reply, places = self.replies.pop(0)
+        body = b"".join(piece for piece in reply.pieces if isinstance(piece, bytes))
         at = [0, *sorted({place % (len(body) + 1) for place in places}), len(body)]
-        return httpx.Response(200, headers=dict(given.headers), stream=_Pieces([body[a:b] for a, b in pairwise(at)]))
+        return httpx.Response(200, headers=dict(reply.headers), stream=_Pieces([body[a:b] for a, b in pairwise(at)]))
 
 
 class _Pieces(httpx.AsyncByteStream):
@@ -145,19 +151,19 @@ def player(vendor: str) -> tuple[Provider, Wire]:
 def check(vendor: str, turn: list[Json], places: list[int]) -> None:
     shape = Chat() if vendor == "ollama" else WIRES[vendor]
     provider, wire = player(vendor)
-    word = "STOP" if vendor in ("vertex", "gemini") else "stop"
-    ok = shape.whole(word, [{"content": "ok"} if vendor == "ollama" else {"text": "ok"}])
+    finish_word = "STOP" if vendor in ("vertex", "gemini") else "stop"
+    ok = shape.full_reply(finish_word, [{"content": "ok"} if vendor == "ollama" else {"text": "ok"}])
 
     async def goes_back(message: Message, results: list[Message]) -> None:
         wire.replies = [(ok, [])]
-        again = await provider.chat(ChatRequest([ASKED, message, *(results or [Message.user("So?")])], tools=TOOLS))
+        again = await provider.chat(ChatRequest([QUESTION, message, *(results or [Message.user("So?")])], tools=TOOLS))
         sent = [block for role, block in shape.blocks(wire.sent.pop()) if role in ("assistant", "model")]
         notes = [notice for notice in again.notices if notice.code != notices.MODEL_RETIRES]  # which depends on the day
         assert (sent, notes) == (turn, [])
 
     async def main() -> None:
-        first = ChatRequest([ASKED], tools=TOOLS)
-        wire.replies = [(shape.whole(word, turn), []), (shape.stream(word, turn), places)]
+        first = ChatRequest([QUESTION], tools=TOOLS)
+        wire.replies = [(shape.full_reply(finish_word, turn), []), (shape.stream(finish_word, turn), places)]
         one, other = await provider.chat(first), await provider.stream(first).response()
         assert bare(one) == bare(other)
         for response in (one, other):
@@ -180,12 +186,12 @@ def bare(response: ChatResponse) -> Any:
 
 def numbered(turn: list[Json]) -> list[Json]:
     """Give calls ids of their own."""
-    made = msgspec.json.decode(msgspec.json.encode(turn))
-    for n, block in enumerate(made):
+    turn_with_ids = msgspec.json.decode(msgspec.json.encode(turn))
+    for n, block in enumerate(turn_with_ids):
         for kind, name in (("toolUse", "toolUseId"), ("functionCall", "id")):
             if kind in block and name in block[kind]:
                 block[kind][name] += str(n)
-    return made  # type: ignore[no-any-return]  # JSON
+    return turn_with_ids  # type: ignore[no-any-return]  # JSON
 
 
 def apart(turn: list[Json]) -> list[Json]:

@@ -41,8 +41,8 @@ def test_each_vendor_gets_its_own_reasoning_back_and_is_named_and_paid(streamed:
         history = [Message.user("Hi")]
         answers = []
         for turn in range(5):  # noqa: B007 - the vendor reads it
-            asked = ChatRequest(list(history))
-            response = provider.stream(asked).response() if streamed else provider.chat(asked)
+            chat_request = ChatRequest(list(history))
+            response = provider.stream(chat_request).response() if streamed else provider.chat(chat_request)
             answers.append(response)
             results = [Message.tool(call.id, "dry") for call in response.tool_calls]
             history += [response.message, *(results or [Message.user("And?")])]

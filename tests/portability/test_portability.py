@@ -77,8 +77,8 @@ def test_one_conversation_goes_through_all_vendors_twice(streamed: bool, at: Cal
                     response = await stream.response()
             else:
                 response = await provider.chat(request)
-            said = Counter((notice.code, notice.path) for notice in response.notices)
-            assert said == Counter(expected_notices(vendor.name, messages)), vendor.name
+            noticed = Counter((notice.code, notice.path) for notice in response.notices)
+            assert noticed == Counter(expected_notices(vendor.name, messages)), vendor.name
             assert [(call.name, call.args) for call in response.tool_calls] == [("look", {"at": "it"}), ("wait", {})]
             assert response.finish_reason == "tool_calls"
             assert not ids.intersection(_calls(response.message))

@@ -45,8 +45,10 @@ def test_each_vendor_gets_its_own_state_alone_and_is_named_and_paid(streamed: bo
         history = [Message.user("Hi")]
         answers = []
         for turn in range(4):  # noqa: B007 - the router reads it
-            asked = ChatRequest(list(history))
-            response = router.blocking.stream(asked).response() if streamed else router.blocking.chat(asked)
+            chat_request = ChatRequest(list(history))
+            response = (
+                router.blocking.stream(chat_request).response() if streamed else router.blocking.chat(chat_request)
+            )
             answers.append(response)
             history += [response.message, Message.user("And?")]
         router.blocking.close()

@@ -66,7 +66,7 @@ class Strict:
             return reply(
                 json={"error": {"message": f"altered: {altered}"}, "message": f"altered: {altered}"}, status=400
             )
-        word, made = next(self.turns)
+        finish_word, scripted_blocks = next(self.turns)
         role = "model" if "contents" in request.json else "assistant"
-        self.before = [*blocks, *((role, block) for block in made)]
-        return (self.wire.stream if self.streamed else self.wire.whole)(word, made)  # type: ignore[no-any-return]  # of any wire
+        self.before = [*blocks, *((role, block) for block in scripted_blocks)]
+        return (self.wire.stream if self.streamed else self.wire.full_reply)(finish_word, scripted_blocks)  # type: ignore[no-any-return]  # of any wire

@@ -37,10 +37,10 @@ TURNS: tuple[Script, ...] = (
 )
 TOOLS = [Tool("weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}})]
 WIRES: dict[str, tuple[Dialect, str, Callable[[Any], Any]]] = {
-    "bedrock": (CONVERSE, "messages", lambda whole: whole["output"]["message"]),
-    "vertex": (GEMINI, "contents", lambda whole: whole["candidates"][0]["content"]),
-    "gemini": (GEMINI, "contents", lambda whole: whole["candidates"][0]["content"]),
-    "ollama": (OLLAMA, "messages", lambda whole: whole["message"]),
+    "bedrock": (CONVERSE, "messages", lambda body: body["output"]["message"]),
+    "vertex": (GEMINI, "contents", lambda body: body["candidates"][0]["content"]),
+    "gemini": (GEMINI, "contents", lambda body: body["candidates"][0]["content"]),
+    "ollama": (OLLAMA, "messages", lambda body: body["message"]),
 }
 """How each vendor's server speaks, where turns stand in a request, and where the turn is in a whole reply."""
 

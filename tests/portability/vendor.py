@@ -33,10 +33,10 @@ class Vendor:
         turn = self.turn(len(self.minted))
         self.minted.append(turn)
         streamed = body.get("stream") or "stream" in request.path.rpartition("/")[2].lower()
-        return self.stream(turn) if streamed else reply(json=self.whole(turn))
+        return self.stream(turn) if streamed else reply(json=self.full_reply(turn))
 
-    def sign(self, what: str) -> str:
-        return f"{what}-of-{self.name}-{len(self.minted)}"
+    def sign(self, text: str) -> str:
+        return f"{text}-of-{self.name}-{len(self.minted)}"
 
     def turns(self, body: Json) -> list[Json]:
         return list(body["messages"])
@@ -47,7 +47,7 @@ class Vendor:
     def turn(self, n: int) -> Json:
         raise AssertionError(self.name)
 
-    def whole(self, turn: Json) -> Json:
+    def full_reply(self, turn: Json) -> Json:
         raise AssertionError(self.name)
 
     def stream(self, turn: Json) -> Reply:

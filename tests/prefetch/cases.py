@@ -84,13 +84,13 @@ def _wrong_refusal(case: Case, error: Exception) -> str | None:
         return "carries another exception along"
     if CANARY.decode() in text:
         return "holds a piece of the answer"
-    resolved = [address for found in case.dns.values() for address in _flat(found)]
+    resolved = [address for answers in case.dns.values() for address in _flat(answers)]
     leaked = [address for address in resolved if address in text and address not in case.url]
     return f"holds the address {leaked[0]}" if leaked else None
 
 
-def _flat(found: Sequence[Any]) -> list[str]:
-    return [address for each in found for address in ([each] if isinstance(each, str) else each)]
+def _flat(answers: Sequence[Any]) -> list[str]:
+    return [address for each in answers for address in ([each] if isinstance(each, str) else each)]
 
 
 def literal(address: str) -> str:
@@ -100,9 +100,9 @@ def literal(address: str) -> str:
 
 def named(name: str, address: str | Sequence[str], rule: str | None, **options: Any) -> Case:
     """Make a case of a name that resolves to the address."""
-    found = [address] if isinstance(address, str) else list(address)
-    options.setdefault("dialled", () if rule else (found[0],))
-    return Case(name, "https://images.example/a.png", rule, dns={"images.example": found}, **options)
+    addresses = [address] if isinstance(address, str) else list(address)
+    options.setdefault("dialled", () if rule else (addresses[0],))
+    return Case(name, "https://images.example/a.png", rule, dns={"images.example": addresses}, **options)
 
 
 def served(name: str, script: bytes | Sequence[bytes], rule: str | None, **options: Any) -> Case:

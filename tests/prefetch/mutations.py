@@ -223,7 +223,7 @@ MUTATIONS = (
     Mutation(
         "any image for any other",
         "response",
-        "agrees(self._declared, self._head) if detected",
+        "matches_content(self._declared, self._head) if detected",
         "True if detected",
     ),
 )
@@ -235,8 +235,8 @@ def cases_for(mutation: Mutation) -> list[Case]:
     """Return every case, those first that are likely to catch the mutation, so that most are caught soon."""
     families = sorted(_FAMILIES, key=lambda family: not mutation.module.startswith(family))
     cases = [case for stride in range(8) for family in families for case in _FAMILIES[family][stride::8]]
-    words = [word.strip("s") for word in mutation.name.split() if len(word) > 3]
-    return sorted(cases, key=lambda case: not any(word in case.name for word in words))
+    keywords = [keyword.strip("s") for keyword in mutation.name.split() if len(keyword) > 3]
+    return sorted(cases, key=lambda case: not any(keyword in case.name for keyword in keywords))
 
 
 @contextmanager

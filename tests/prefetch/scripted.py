@@ -80,10 +80,10 @@ class Scripted(httpcore.AsyncNetworkBackend):
         self.lookups.append(host)
         if host not in self.dns:
             raise socket.gaierror(socket.EAI_NONAME, "CANARY-9d1f: no such name")
-        found: Sequence[Any] = self.dns[host]
-        if found and not isinstance(found[0], str):
-            found = found[min(nth, len(found) - 1)]
-        return [str(address) for address in found]
+        answers: Sequence[Any] = self.dns[host]
+        if answers and not isinstance(answers[0], str):
+            answers = answers[min(nth, len(answers) - 1)]
+        return [str(address) for address in answers]
 
     async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
         self.dialled.append(Dialled(host, port))

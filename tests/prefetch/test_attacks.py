@@ -25,8 +25,8 @@ def test_the_guard_holds(case: Case) -> None:
 
 def test_the_guard_holds_on_trio() -> None:
     async def main() -> dict[str, str]:
-        found = {case.name: await failing(case, fetch_image, UrlPrefetch) for case in CASES}
-        return {name: wrong for name, wrong in found.items() if wrong}
+        problems = {case.name: await failing(case, fetch_image, UrlPrefetch) for case in CASES}
+        return {name: wrong for name, wrong in problems.items() if wrong}
 
     assert run(main, backend="trio") == {}
 
@@ -34,8 +34,8 @@ def test_the_guard_holds_on_trio() -> None:
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_guard_holds_for_documents_text_audio_and_video(backend: str) -> None:
     async def main() -> dict[str, str]:
-        found = {case.name: await failing(case, fetch_file, UrlPrefetch) for case in attack_documents.CASES}
-        return {name: wrong for name, wrong in found.items() if wrong}
+        problems = {case.name: await failing(case, fetch_file, UrlPrefetch) for case in attack_documents.CASES}
+        return {name: wrong for name, wrong in problems.items() if wrong}
 
     assert run(main, backend=backend) == {}
     assert len(attack_documents.CASES) > len(CASES)

@@ -163,10 +163,10 @@ def test_silence_in_the_tls_handshake_ends_with_the_deadline(backend: str) -> No
 
 
 def test_a_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, released, ended = threading.Event(), threading.Event(), threading.Event()
+    called, released, ended = threading.Event(), threading.Event(), threading.Event()
 
     def hang(*_args: object, **_options: object) -> None:
-        asked.set()
+        called.set()
         released.wait(60)
         ended.set()
 
@@ -175,7 +175,7 @@ def test_a_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -
             with pytest.raises(UrlPrefetchError) as caught:
                 await fetch_image("https://images.example/", UrlPrefetch(timeout=seconds))
             assert (caught.value.rule, caught.value.option) == ("timeout", "timeout")
-            if asked.is_set():  # if not, its thread has not come round to it yet
+            if called.is_set():  # if not, its thread has not come round to it yet
                 break
         assert not ended.is_set()
         released.set()

@@ -34,16 +34,16 @@ BACKENDS = ("asyncio", "trio")
 class Crowd(Scripted):
     """Connects everyone only when so many have come; counts who came and who was cancelled."""
 
-    def __init__(self, wanted: int) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__({"a.example": [PUBLIC], "bad.example": ["10.0.0.5"]})
-        self.wanted = wanted
+        self.size = size
         self.waiting = self.most = self.cancelled = 0
         self.enough = anyio.Event()
 
     async def connect_tcp(self, *args: object, **options: object) -> httpcore.AsyncNetworkStream:
         self.waiting += 1
         self.most = max(self.most, self.waiting)
-        if self.waiting >= self.wanted:
+        if self.waiting >= self.size:
             self.enough.set()
         try:
             await self.enough.wait()
@@ -58,7 +58,7 @@ class Crowd(Scripted):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_images_are_fetched_at_the_same_time_each_once_and_come_in_order(backend: str) -> None:
     async def run() -> tuple[list[ImagePart], Crowd]:
-        world = Crowd(wanted=3)
+        world = Crowd(size=3)
         urls = ["https://a.example/1", "https://a.example/2", "https://a.example/1", "https://a.example/3"]
         return await fetch_images(urls, POLICY, network=world.network), world
 
@@ -69,7 +69,7 @@ def test_images_are_fetched_at_the_same_time_each_once_and_come_in_order(backend
 
 def test_no_more_than_a_few_run_at_once() -> None:
     async def run() -> Crowd:
-        world = Crowd(wanted=MAX_AT_ONCE)
+        world = Crowd(size=MAX_AT_ONCE)
         await fetch_images([f"https://a.example/{n}" for n in range(3 * MAX_AT_ONCE)], POLICY, network=world.network)
         return world
 
@@ -79,7 +79,7 @@ def test_no_more_than_a_few_run_at_once() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_first_refusal_cancels_the_rest(backend: str) -> None:
     async def run() -> tuple[UrlPrefetchError, Crowd]:
-        world = Crowd(wanted=99)
+        world = Crowd(size=99)
         urls = ["https://a.example/1", "https://a.example/2", "https://bad.example/a"]
         with pytest.raises(UrlPrefetchError) as caught:
             await fetch_images(urls, POLICY, network=world.network)
@@ -180,8 +180,10 @@ def test_the_type_is_the_declared_one_in_lower_case() -> None:
 @given(tail=st.binary(max_size=200), cuts=st.lists(st.integers(1, 300), max_size=6))
 def test_every_byte_arrives_however_it_is_cut(tail: bytes, cuts: list[int]) -> None:
     body = PNG + tail
-    whole = answer(body)
-    pieces = [whole[start:end] for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(whole)], strict=True)]
+    response = answer(body)
+    pieces = [
+        response[start:end] for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(response)], strict=True)
+    ]
     world = Scripted({"a.example": [PUBLIC]}, [[piece for piece in pieces if piece]])
 
     async def run() -> ImagePart:

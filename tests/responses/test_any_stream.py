@@ -61,16 +61,18 @@ def test_a_stream_gives_what_the_whole_reply_gives(items: list[Any], way: str, r
         {**item, "id": f"x_{n}", **({"call_id": f"c_{n}"} if "name" in item else {})} for n, item in enumerate(items)
     ]
     reply = {"id": "r", "status": "completed", "output": output}
-    whole = decode_reply(msgspec.json.encode(reply), exchange(), PROVIDER, TRANSLATOR)
+    expected = decode_reply(msgspec.json.encode(reply), exchange(), PROVIDER, TRANSLATOR)
     last = {"type": "response.completed", "response": {**reply, "output": output if repeated else []}}
     decoder = ResponsesDecoder(PROVIDER, exchange(), TRANSLATOR)
-    chunks = [chunk for piece in sse(*told(output, way, random), last, done=False) for chunk in decoder.feed(piece)]
+    chunks = [
+        chunk for piece in sse(*streamed_events(output, way, random), last, done=False) for chunk in decoder.feed(piece)
+    ]
     streamed = fold([*chunks, *decoder.finish(clean=True)])
-    assert streamed.finish_reason == whole.finish_reason
+    assert streamed.finish_reason == expected.finish_reason
     if way in ("numbered", "interleaved", "ends last"):
-        assert streamed.message == whole.message
+        assert streamed.message == expected.message
     else:  # items that end late, without a number, may come last
-        assert sorted(map(shown, streamed.message.parts)) == sorted(map(shown, whole.message.parts))
+        assert sorted(map(shown, streamed.message.parts)) == sorted(map(shown, expected.message.parts))
 
 
 def exchange() -> Exchange:
@@ -84,7 +86,7 @@ def shown(part: Part) -> str:
     return f"{part.id} {part.args}" if isinstance(part, ToolCallPart) else type(part).__name__
 
 
-def told(output: list[dict[str, Any]], way: str, random: Any) -> list[dict[str, Any]]:
+def streamed_events(output: list[dict[str, Any]], way: str, random: Any) -> list[dict[str, Any]]:
     """Return the events of a reply, but for the last one, as a server tells it."""
     queues = [[event | number(n, way) for event in events_of(item)] for n, item in enumerate(output)]
     if way == "interleaved":

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "", "status": "completed"}
 THOUGHT["content"] = [{"type": "reasoning_text", "text": "Hm. So."}]
-SAID = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
-SAID["content"] = [{"type": "output_text", "text": "It is dry.", "annotations": [], "logprobs": []}]
+MESSAGE = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+MESSAGE["content"] = [{"type": "output_text", "text": "It is dry.", "annotations": [], "logprobs": []}]
 CALLS = [
     {"type": "function_call", "call_id": f"c{n}", "name": name, "arguments": text, "status": "completed"}
     for n, (name, text) in enumerate([("now", '{"zone":"CET"}'), ("rain", '{"city":"Rome"}')])
 ]
-OUTPUT = [THOUGHT, SAID, *CALLS]
+OUTPUT = [THOUGHT, MESSAGE, *CALLS]
 USAGE = {"input_tokens": 3, "output_tokens": 5, "input_tokens_details": {"cached_tokens": 1}}
 
 
@@ -44,7 +44,7 @@ def streamed(*events: dict[str, Any], done: bool = False, **options: Any) -> Cha
         return asks(server, **options).stream("Hi").response()
 
 
-def whole(output: list[dict[str, Any]], **fields: Any) -> ChatResponse:
+def decode_full(output: list[dict[str, Any]], **fields: Any) -> ChatResponse:
     with serve(reply(json={"id": "r", "status": "completed", "output": output, "usage": USAGE, **fields})) as server:
         return asks(server).chat("Hi")
 
@@ -73,7 +73,7 @@ def begun(item: dict[str, Any]) -> dict[str, Any]:
 def of_llamacpp() -> list[dict[str, Any]]:
     """No index anywhere, no id of a call's item, and every end comes at the end."""
     thought = [event("reasoning_text.delta", item_id="rs_1", delta=piece) for piece in pieces("Hm. So.")]
-    said = [event("output_text.delta", item_id="msg_1", delta=piece) for piece in pieces("It is dry.")]
+    deltas = [event("output_text.delta", item_id="msg_1", delta=piece) for piece in pieces("It is dry.")]
     calls = [
         one
         for call in CALLS
@@ -89,13 +89,13 @@ def of_llamacpp() -> list[dict[str, Any]]:
         event("created", response={"id": "r", "status": "in_progress"}),
         event("output_item.added", item=begun(THOUGHT)),
         *thought,
-        event("output_item.added", item=begun(SAID)),
+        event("output_item.added", item=begun(MESSAGE)),
         event("content_part.added", item_id="msg_1", part={"type": "output_text", "text": ""}),
-        *said,
+        *deltas,
         *calls,
         event("output_item.done", item=THOUGHT),
         event("output_text.done", item_id="msg_1", text="It is dry."),
-        event("content_part.done", item_id="msg_1", part=SAID["content"][0]),
+        event("content_part.done", item_id="msg_1", part=MESSAGE["content"][0]),
         *(event("output_item.done", item=item) for item in OUTPUT[1:]),
         completed(OUTPUT),
     ]
@@ -108,9 +108,9 @@ def shown(response: ChatResponse) -> list[tuple[type[Part], Any]]:
 
 def test_a_server_that_counts_no_items_streams_what_it_says_whole() -> None:
     response = streamed(*of_llamacpp())
-    assert shown(response) == shown(whole(OUTPUT))
+    assert shown(response) == shown(decode_full(OUTPUT))
     assert [call.id for call in response.tool_calls] == ["c0", "c1"]
-    assert response.usage == whole(OUTPUT).usage
+    assert response.usage == decode_full(OUTPUT).usage
 
 
 def test_its_text_comes_as_it_is_said_though_its_reasoning_ends_later() -> None:
@@ -128,7 +128,7 @@ def test_it_gets_its_reasoning_back_with_its_text() -> None:
         provider.stream([Message.user("Hi"), turn.message, *results]).response()
     sent = server.requests[1].json["input"]
     assert sent[1] == THOUGHT
-    assert sent[2] == {**SAID, "content": [{"type": "output_text", "text": "It is dry.", "annotations": []}]}
+    assert sent[2] == {**MESSAGE, "content": [{"type": "output_text", "text": "It is dry.", "annotations": []}]}
     assert [item["call_id"] for item in sent[3:]] == ["c0", "c1", "c0", "c1"]
 
 
@@ -153,11 +153,11 @@ def test_a_search_that_ends_after_the_next_item_has_begun_is_kept() -> None:
     search = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"query": "rain"}}
     response = streamed(
         event("output_item.added", item={**search, "status": "in_progress", "action": {}}),
-        event("output_item.added", item=begun(SAID)),
+        event("output_item.added", item=begun(MESSAGE)),
         event("output_text.delta", item_id="msg_1", delta="It is dry."),
         event("output_item.done", item=search),
-        event("output_item.done", item=SAID),
-        completed([search, SAID]),
+        event("output_item.done", item=MESSAGE),
+        completed([search, MESSAGE]),
     )
     assert response.text == "It is dry."
     assert [
@@ -170,7 +170,7 @@ def test_a_search_that_ends_after_the_next_item_has_begun_is_kept() -> None:
 def test_items_that_share_an_index_are_told_apart() -> None:
     number = count()
     events = [{"output_index": 0, "sequence_number": next(number), **one} for one in of_llamacpp()]
-    assert shown(streamed(*events)) == shown(whole(OUTPUT))
+    assert shown(streamed(*events)) == shown(decode_full(OUTPUT))
 
 
 @pytest.mark.parametrize("output", [[], [{"id": "x", "type": "message", "content": [{"type": "text", "text": ""}]}]])
@@ -178,29 +178,30 @@ def test_items_that_are_never_done_are_complete_all_the_same(output: list[dict[s
     response = streamed(
         event("output_item.added", output_index=0, item=begun(THOUGHT)),
         event("reasoning_text.delta", output_index=0, content_index=0, delta="Hm. So."),
-        event("output_item.added", output_index=1, item=begun(SAID)),
+        event("output_item.added", output_index=1, item=begun(MESSAGE)),
         event("output_text.delta", output_index=1, content_index=0, delta="It is "),
         event("output_text.delta", output_index=1, content_index=0, delta="dry."),
         event("output_item.added", output_index=2, item=begun(CALLS[0])),
         event("function_call_arguments.done", output_index=2, arguments=CALLS[0]["arguments"]),
         completed(output),
     )
-    assert shown(response) == shown(whole(OUTPUT[:3]))
+    assert shown(response) == shown(decode_full(OUTPUT[:3]))
     reasoning = response.message.parts[0].state
     assert reasoning is not None
     assert reasoning.data == THOUGHT
 
 
 def test_an_empty_delta_does_not_stand_for_the_text() -> None:
-    added = event("output_item.added", output_index=0, item=begun(SAID))
+    added = event("output_item.added", output_index=0, item=begun(MESSAGE))
     empty = event("output_text.delta", output_index=0, content_index=0, delta="")
     assert (
-        streamed(added, empty, event("output_item.done", output_index=0, item=SAID), completed([])).text == "It is dry."
+        streamed(added, empty, event("output_item.done", output_index=0, item=MESSAGE), completed([])).text
+        == "It is dry."
     )
 
 
 def test_text_that_comes_whole_alone_is_read() -> None:
-    added = event("output_item.added", output_index=0, item=begun(SAID))
+    added = event("output_item.added", output_index=0, item=begun(MESSAGE))
     text = event("output_text.done", output_index=0, content_index=0, text="It is dry.")
     assert streamed(added, text, completed([])).text == "It is dry."
 
@@ -220,20 +221,20 @@ def test_gateways_end_a_stream_with_response_done(status: str | None, expected: 
     last = event("done", response={**fields, **({"status": status} if status else {})})
     piece = event("content_part.delta", output_index=0, content_index=0, delta="It is ")
     other = event("content_part.delta", output_index=0, content_index=0, delta={"type": "output_text", "text": "dry."})
-    response = streamed(event("output_item.added", output_index=0, item=begun(SAID)), piece, other, last, done=True)
+    response = streamed(event("output_item.added", output_index=0, item=begun(MESSAGE)), piece, other, last, done=True)
     assert (response.text, response.finish_reason) == ("It is dry.", expected)
 
 
 def test_events_that_nobody_knows_are_in_raw() -> None:
     part = event("reasoning_part.added", output_index=0, part={"type": "reasoning_text"})
-    response = streamed(part, completed([SAID]))
+    response = streamed(part, completed([MESSAGE]))
     assert response.raw is not None
     assert response.raw["events"] == [part]
 
 
 def test_an_end_of_the_body_is_accepted_where_you_say_so() -> None:
     events = [
-        event("output_item.added", output_index=0, item=begun(SAID)),
+        event("output_item.added", output_index=0, item=begun(MESSAGE)),
         event("output_text.delta", delta="It is dry."),
     ]
     response = streamed(*events, require_finish=False)
@@ -272,7 +273,7 @@ def test_a_reply_that_has_its_text_alone_is_read() -> None:
 @pytest.mark.parametrize("output", [None, {"a": 1}, "It is dry."])
 def test_a_reply_without_output_is_no_empty_success(output: Any) -> None:
     with pytest.raises(ResponseError, match="the reply has no output"):
-        whole(output)
+        decode_full(output)
 
 
 @pytest.mark.parametrize("fields", [{}, {"output": None}, {"output": {"a": 1}}])
@@ -286,7 +287,7 @@ CITED = {"type": "url_citation", "url": "https://a.example", "title": "A", "star
 
 
 def test_an_item_that_no_event_announces_is_told_by_its_id() -> None:
-    item = {**SAID, "phase": "final_answer", "content": [{**SAID["content"][0], "annotations": [CITED]}]}
+    item = {**MESSAGE, "phase": "final_answer", "content": [{**MESSAGE["content"][0], "annotations": [CITED]}]}
     delta = event("output_text.delta", output_index=1, content_index=0, item_id="msg_1", delta="It is dry.")
     response = streamed(delta, completed([THOUGHT, item]))
     assert response.text == "It is dry."
@@ -299,7 +300,7 @@ def test_an_item_that_no_event_announces_is_told_by_its_id() -> None:
 
 
 def test_an_item_without_an_id_is_told_by_its_place() -> None:
-    item = {**SAID, "content": [{**SAID["content"][0], "annotations": [CITED]}]}
+    item = {**MESSAGE, "content": [{**MESSAGE["content"][0], "annotations": [CITED]}]}
     delta = event("output_text.delta", output_index=0, content_index=0, delta="It is dry.")
     assert streamed(delta, completed([item])).citations[0].title == "A"
     assert streamed(delta, completed([THOUGHT])).citations == []
@@ -308,7 +309,7 @@ def test_an_item_without_an_id_is_told_by_its_place() -> None:
 def test_citations_of_an_item_that_is_never_done_are_kept() -> None:
     place = {"output_index": 0, "content_index": 0, "item_id": "msg_1"}
     response = streamed(
-        event("output_item.added", output_index=0, item=begun(SAID)),
+        event("output_item.added", output_index=0, item=begun(MESSAGE)),
         event("output_text.delta", **place, delta="It is dry."),
         event("output_text.annotation.added", **place, annotation_index=0, annotation=CITED),
         event("output_text.annotation.added", **place, annotation_index=1, annotation={**CITED, "title": "B"}),
@@ -326,13 +327,13 @@ def test_an_error_event_of_any_name_raises(kind: str) -> None:
 
 
 def test_content_before_the_streamed_text_stays_before_it() -> None:
-    content = [{"type": "hologram", "beam": 1}, SAID["content"][0]]
+    content = [{"type": "hologram", "beam": 1}, MESSAGE["content"][0]]
     response = streamed(
-        event("output_item.added", output_index=0, item=begun(SAID)),
+        event("output_item.added", output_index=0, item=begun(MESSAGE)),
         event("content_part.done", output_index=0, content_index=0, part=content[0]),
         event("output_text.delta", output_index=0, content_index=1, delta="It is "),
         event("output_text.delta", output_index=0, content_index=1, delta="dry."),
-        event("output_item.done", output_index=0, item={**SAID, "content": content}),
+        event("output_item.done", output_index=0, item={**MESSAGE, "content": content}),
         completed([]),
     )
     assert [type(part).__name__ for part in response.message.parts] == ["VendorPart", "TextPart"]
@@ -341,11 +342,11 @@ def test_content_before_the_streamed_text_stays_before_it() -> None:
 
 def test_arguments_that_are_an_object_are_read() -> None:
     call = {**CALLS[0], "arguments": {"zone": "CET"}}
-    assert [one.args for one in whole([call]).tool_calls] == [{"zone": "CET"}]
+    assert [one.args for one in decode_full([call]).tool_calls] == [{"zone": "CET"}]
     assert [one.args for one in streamed(completed([call])).tool_calls] == [{"zone": "CET"}]
 
 
 def test_usage_in_the_words_of_chat_completions_counts() -> None:
     details = {"prompt_tokens_details": {"cached_tokens": 2}, "completion_tokens_details": {"reasoning_tokens": 4}}
-    usage = whole([SAID], usage={"prompt_tokens": 3, "completion_tokens": 5, **details}).usage
+    usage = decode_full([MESSAGE], usage={"prompt_tokens": 3, "completion_tokens": 5, **details}).usage
     assert (usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens) == (3, 5, 2, 4)

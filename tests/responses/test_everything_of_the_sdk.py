@@ -16,10 +16,10 @@ from tako.testing.server import Server, reply, serve, sse
 
 FILE = Path(tako.kit.responses.__file__).with_name("sdk.toml")
 SECTIONS = {section["names"]: section for section in tomllib.loads(FILE.read_text(encoding="utf-8"))["sdk"]}
-SAID = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
-SAID["content"] = [{"type": "output_text", "text": "So.", "annotations": []}]
+MESSAGE = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+MESSAGE["content"] = [{"type": "output_text", "text": "So.", "annotations": []}]
 OWN = {
-    "message": SAID,
+    "message": MESSAGE,
     "reasoning": {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"},
     "function_call": {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "now", "arguments": "{}"},
     "custom_tool_call": {"type": "custom_tool_call", "id": "ctc_1", "call_id": "c", "name": "sql", "input": "x"},
@@ -44,8 +44,8 @@ def completed(output: list[dict[str, Any]]) -> dict[str, Any]:
 def test_an_item_of_any_kind_goes_back_as_it_came(kind: str, streams: bool) -> None:
     item = OWN.get(kind, {"type": kind, "id": "x_1", "status": "completed", "odd": {"depth": [1, {"a": "b"}]}})
     done = [{"type": f"response.output_item.{end}", "output_index": 0, "item": item} for end in ("added", "done")]
-    whole = completed([item, SAID] if kind != "message" else [item])
-    answer = reply(sse(*done, whole, done=False)) if streams else reply(json=whole["response"])
+    completed_event = completed([item, MESSAGE] if kind != "message" else [item])
+    answer = reply(sse(*done, completed_event, done=False)) if streams else reply(json=completed_event["response"])
     with serve(answer) as server:
         provider = asks(server)
         turn = provider.stream("Hi").response() if streams else provider.chat("Hi")
@@ -59,7 +59,7 @@ def test_an_item_of_any_kind_goes_back_as_it_came(kind: str, streams: bool) -> N
 @pytest.mark.parametrize("kind", named("input items"))
 def test_an_item_of_any_kind_goes_out_in_your_own_words(kind: str) -> None:
     item = OWN.get(kind, {"type": kind, "id": "x_1", "odd": {"depth": [1]}})
-    with serve(reply(json=completed([SAID])["response"])) as server:
+    with serve(reply(json=completed([MESSAGE])["response"])) as server:
         asks(server).chat(
             [Message.user([ContentPart.vendor("openai", item)]), Message.assistant("So."), Message.user("?")]
         )
@@ -74,9 +74,9 @@ BEGIN_OR_END = ("error", "response.completed", "response.failed", "response.inco
 @pytest.mark.parametrize("kind", [name for name in named("events of a stream") if name not in BEGIN_OR_END])
 def test_an_event_of_any_kind_is_read_or_is_in_raw(kind: str) -> None:
     event = {"type": kind, "output_index": 0, "item_id": "msg_1", "odd": {"depth": 1}}
-    begun = {"type": "response.output_item.added", "output_index": 0, "item": {**SAID, "content": []}}
-    done = {"type": "response.output_item.done", "output_index": 0, "item": SAID}
-    with serve(reply(sse(begun, event, done, completed([SAID]), done=False))) as server:
+    begun = {"type": "response.output_item.added", "output_index": 0, "item": {**MESSAGE, "content": []}}
+    done = {"type": "response.output_item.done", "output_index": 0, "item": MESSAGE}
+    with serve(reply(sse(begun, event, done, completed([MESSAGE]), done=False))) as server:
         response = asks(server).stream("Hi").response()
     assert response.text == "So."
     assert response.raw is not None
@@ -101,7 +101,7 @@ def test_each_code_of_a_failure_has_its_class(code: str, kind: str) -> None:
 
 @pytest.mark.parametrize("reason", named("reasons of an incomplete reply"))
 def test_each_reason_of_an_incomplete_reply_is_the_finish_word(reason: str) -> None:
-    details = {"status": "incomplete", "incomplete_details": {"reason": reason}, "output": [SAID]}
+    details = {"status": "incomplete", "incomplete_details": {"reason": reason}, "output": [MESSAGE]}
     with serve(reply(json=details)) as server:
         response = asks(server).chat("Hi")
     expected = {"max_output_tokens": "length", "content_filter": "content_filter"}.get(reason, "other")
@@ -110,6 +110,6 @@ def test_each_reason_of_an_incomplete_reply_is_the_finish_word(reason: str) -> N
 
 @pytest.mark.parametrize("name", named("fields of a request", "extra"))
 def test_a_field_without_a_word_of_tako_goes_out_by_extra(name: str) -> None:
-    with serve(reply(json=completed([SAID])["response"])) as server:
+    with serve(reply(json=completed([MESSAGE])["response"])) as server:
         asks(server).chat(ChatRequest([Message.user("Hi")], extra={name: {"odd": 1}}))
     assert server.requests[0].json[name] == {"odd": 1}

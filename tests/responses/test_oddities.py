@@ -20,17 +20,17 @@ DONE = {"type": "response.completed", "response": {"id": "r", "output": []}}
 
 def streamed(*events: dict[str, Any]) -> ChatResponse:
     with serve(reply(sse(*events, done=False))) as server:
-        return made(server).stream("Hi").response()
+        return openai_at(server).stream("Hi").response()
 
 
-def made(server: Server, model: str = "gpt-6.2-sol") -> Any:
+def openai_at(server: Server, model: str = "gpt-6.2-sol") -> Any:
     return OpenAI(model, base_url=server.url, api_key="k-123456", api="responses", max_retries=0).blocking
 
 
 def sent(request: ChatRequest, model: str = "gpt-6.2-sol") -> tuple[dict[str, Any], list[str]]:
     message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ok"}]}
     with serve(reply(json={"status": "completed", "output": [message]})) as server:
-        response = made(server, model).chat(request)
+        response = openai_at(server, model).chat(request)
     return server.requests[0].json, [notice.code for notice in response.notices]
 
 
@@ -96,7 +96,7 @@ def test_a_reply_that_failed_raises_though_its_status_does_not_say_so() -> None:
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}]}
 SEALED = {**REASONING, "id": "rs_2", "encrypted_content": "gAAA"}
 TEXT = {"type": "output_text", "text": "So.", "annotations": []}
-SAID = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [TEXT]}
+MESSAGE = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [TEXT]}
 
 
 def again(output: list[dict[str, Any]], url: str, **extra: Any) -> tuple[list[dict[str, Any]], list[str]]:
@@ -119,11 +119,11 @@ def again(output: list[dict[str, Any]], url: str, **extra: Any) -> tuple[list[di
 @pytest.mark.parametrize("url", ["https://api.openai.com/v1", "https://me.openai.azure.com/openai/v1"])
 def test_reasoning_that_openai_does_not_have_stays_away_with_the_ids_that_belong_to_it(url: str) -> None:
     answer = {"type": "function_call_output", "call_id": "c1", "output": "4"}
-    bare = [{name: value for name, value in item.items() if name != "id"} for item in (SAID, CALL)]
-    assert again([REASONING, SAID, CALL], url) == ([*bare, answer], ["unsupported_part"])
-    assert again([REASONING, SAID, SEALED, CALL], url) == ([bare[0], SEALED, CALL, answer], ["unsupported_part"])
-    assert again([REASONING, SAID], url, store=True) == ([REASONING, SAID], [])
-    assert again([REASONING, SAID], "https://openrouter.ai/api/v1") == ([REASONING, SAID], [])
+    bare = [{name: value for name, value in item.items() if name != "id"} for item in (MESSAGE, CALL)]
+    assert again([REASONING, MESSAGE, CALL], url) == ([*bare, answer], ["unsupported_part"])
+    assert again([REASONING, MESSAGE, SEALED, CALL], url) == ([bare[0], SEALED, CALL, answer], ["unsupported_part"])
+    assert again([REASONING, MESSAGE], url, store=True) == ([REASONING, MESSAGE], [])
+    assert again([REASONING, MESSAGE], "https://openrouter.ai/api/v1") == ([REASONING, MESSAGE], [])
 
 
 @pytest.mark.parametrize("kind", ["output_item.added", "output_item.done"])
@@ -144,19 +144,19 @@ def test_a_failure_without_a_reason_says_so(streams: bool) -> None:
     failed = {"id": "r", "status": "failed", "output": [], "error": None}
     stream = reply(sse({"type": "response.failed", "response": failed}, done=False))
     with serve(stream if streams else reply(json=failed)) as server, pytest.raises(ProviderError) as caught:
-        made(server).stream("Hi").response() if streams else made(server).chat("Hi")
+        openai_at(server).stream("Hi").response() if streams else openai_at(server).chat("Hi")
     assert "the reply failed, and doesn't say why" in str(caught.value)
     assert "{" not in str(caught.value)
 
 
 def test_reasoning_that_nothing_follows_is_left_out() -> None:
-    assert again([SAID, SEALED], "https://gateway.example") == ([SAID], ["unsupported_part"])
+    assert again([MESSAGE, SEALED], "https://gateway.example") == ([MESSAGE], ["unsupported_part"])
     assert again([SEALED, {**SEALED, "id": "rs_3"}], "https://gateway.example") == ([], ["unsupported_part"] * 2)
 
 
 def test_a_turn_that_is_in_a_conversation_twice_has_its_ids_once() -> None:
-    with serve(reply(json={"status": "completed", "output": [SEALED, SAID]})) as server:
-        provider = made(server)
+    with serve(reply(json={"status": "completed", "output": [SEALED, MESSAGE]})) as server:
+        provider = openai_at(server)
         turn = provider.chat("Hi").message
         provider.chat([Message.user("Hi"), turn, Message.user("And?"), turn, Message.user("So?")])
     ids = [item["id"] for item in server.requests[1].json["input"] if "id" in item]
@@ -166,7 +166,7 @@ def test_a_turn_that_is_in_a_conversation_twice_has_its_ids_once() -> None:
 def test_calls_of_two_origins_that_have_the_same_id_are_told_apart() -> None:
     others = Message.assistant([ContentPart.tool_call("c1", "now", {"x": 2})])
     with serve(reply(json={"status": "completed", "output": [CALL]})) as server:
-        provider = made(server)
+        provider = openai_at(server)
         own = provider.chat("Hi").message
         history = [others, Message.tool("c1", "2"), own, Message.tool("c1", "1"), others, Message.tool("c1", "3")]
         provider.chat([Message.user("Hi"), *history])
@@ -214,8 +214,8 @@ def test_words_of_the_request() -> None:
 def test_marks_of_what_is_cached_go_where_the_model_and_the_wire_have_them() -> None:
     call = ContentPart.tool_call("c1", "now", {})
     result = ToolResultPart("c1", "4", cache=True)
-    said = TextPart("I look.", cache=True)
-    history = [Message.user([TextPart("Hi", cache="1h")]), Message.assistant([said, call]), Message.user([result])]
+    answer = TextPart("I look.", cache=True)
+    history = [Message.user([TextPart("Hi", cache="1h")]), Message.assistant([answer, call]), Message.user([result])]
     body, noted = sent(ChatRequest(history))
     mark = {"prompt_cache_breakpoint": {"mode": "explicit"}}
     assert body["input"][0]["content"] == [{"type": "input_text", "text": "Hi", **mark}]
@@ -250,7 +250,7 @@ def test_sampling_beside_an_effort_is_for_other_servers_alone() -> None:
 
         def answer(request: httpx.Request, bodies: list[dict[str, Any]] = bodies) -> httpx.Response:
             bodies.append(json.loads(request.content))
-            return httpx.Response(200, json={"status": "completed", "output": [SAID]})
+            return httpx.Response(200, json={"status": "completed", "output": [MESSAGE]})
 
         options: Any = {"base_url": url, "api_key": "k-123456", "transport": httpx.MockTransport(answer)}
         provider = OpenAI("of-next-year", api="responses", **options).blocking
@@ -263,7 +263,7 @@ def test_a_model_that_does_not_reason_is_asked_once_more() -> None:
     message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ok"}]}
     answers = iter([reply(json=refusal, status=400), reply(json={"status": "completed", "output": [message]})])
     with serve(lambda _: next(answers)) as server:
-        assert made(server, "prod").chat("Hi").text == "ok"
+        assert openai_at(server, "prod").chat("Hi").text == "ok"
     assert ["include" in request.json for request in server.requests] == [True, False]
 
 
@@ -274,14 +274,14 @@ def test_encrypted_reasoning_that_the_server_cannot_read_is_refused_once() -> No
         serve(reply(json=refusal, status=400)) as server,
         pytest.raises(BadRequestError, match="could not be verified"),
     ):
-        made(server).chat("Hi")
+        openai_at(server).chat("Hi")
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("name", ["Transfer-Encoding", "content-length", "Host", "Connection"])
 def test_a_request_cannot_set_how_it_is_framed(name: str) -> None:
     with serve(reply(json={})) as server, pytest.raises(ConfigurationError, match=f"the header {name} can't be set"):
-        made(server).chat(ChatRequest([Message.user("Hi")], headers={name: "3"}))
+        openai_at(server).chat(ChatRequest([Message.user("Hi")], headers={name: "3"}))
     assert server.requests == []
 
 
@@ -289,7 +289,7 @@ def test_a_header_of_a_request_reads_no_environment(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MY_SECRET", "sk-secret-123456")
     message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ok"}]}
     with serve(reply(json={"status": "completed", "output": [message]})) as server:
-        made(server).chat(ChatRequest([Message.user("Hi")], headers={"x-a": "$ENV:MY_SECRET"}))
+        openai_at(server).chat(ChatRequest([Message.user("Hi")], headers={"x-a": "$ENV:MY_SECRET"}))
     assert server.requests[0].headers["x-a"] == "$ENV:MY_SECRET"
 
 

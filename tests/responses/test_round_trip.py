@@ -16,17 +16,17 @@ from tako.kit.exchange import Exchange
 from tako.kit.responses import ResponsesDecoder, decode_reply
 from tako.testing.server import sse
 
-from .test_any_stream import MESSAGES, OTHERS, PROVIDER, THOUGHTS, TRANSLATOR, told
+from .test_any_stream import MESSAGES, OTHERS, PROVIDER, THOUGHTS, TRANSLATOR, streamed_events
 
 Item = dict[str, Any]
 
-ASKED = Message.user("What is the weather?")
+QUESTION = Message.user("What is the weather?")
 
-words = st.text(min_size=1, max_size=9)
+texts = st.text(min_size=1, max_size=9)
 json_value = st.recursive(
-    st.booleans() | st.integers(-9, 9) | words, lambda inner: st.lists(inner, max_size=2), max_leaves=3
+    st.booleans() | st.integers(-9, 9) | texts, lambda inner: st.lists(inner, max_size=2), max_leaves=3
 )
-fields = st.dictionaries(words, json_value, max_size=2)
+fields = st.dictionaries(texts, json_value, max_size=2)
 """What a later version of the API may add."""
 callers = st.sampled_from([{}, {"caller": {"type": "program", "caller_id": "c_1"}}, {"namespace": "crm"}])
 contents = st.sampled_from(
@@ -55,7 +55,7 @@ calls = st.builds(
 )
 customs = st.builds(
     lambda text, more: {"type": "custom_tool_call", "name": "sql", "input": text, **more},
-    words | st.sampled_from(["", '{"a": 1}', '"quoted"', "[1,  2]"]),
+    texts | st.sampled_from(["", '{"a": 1}', '"quoted"', "[1,  2]"]),
     callers,
 )
 served = st.builds(
@@ -85,18 +85,18 @@ def exchange_of(request: ChatRequest, *, stream: bool = False) -> Exchange:
     return Exchange("", PROVIDER.encode(request, TRANSLATOR, context, stream=stream), context)
 
 
-def whole(turn: list[Item]) -> ChatResponse:
+def decode_full(turn: list[Item]) -> ChatResponse:
     reply = msgspec.json.encode({"id": "r", "model": "m", "status": "completed", "output": turn})
-    return decode_reply(reply, exchange_of(ChatRequest([ASKED])), PROVIDER, TRANSLATOR)
+    return decode_reply(reply, exchange_of(ChatRequest([QUESTION])), PROVIDER, TRANSLATOR)
 
 
 def streamed(turn: list[Item], way: str, places: list[int], random: Any) -> ChatResponse:
     """Read a turn from a stream, the bytes of which are cut anywhere. Its last event may repeat the items, or not."""
     reply = {"id": "r", "model": "m", "status": "completed", "output": turn if random.random() < 0.5 else []}
-    events = [*told(turn, way, random), {"type": "response.completed", "response": reply}]
+    events = [*streamed_events(turn, way, random), {"type": "response.completed", "response": reply}]
     body = b"".join(sse(*events, done=False))
     at = [0, *sorted({place % len(body) for place in places}), len(body)]
-    decoder = ResponsesDecoder(PROVIDER, exchange_of(ChatRequest([ASKED]), stream=True), TRANSLATOR)
+    decoder = ResponsesDecoder(PROVIDER, exchange_of(ChatRequest([QUESTION]), stream=True), TRANSLATOR)
     chunks = [chunk for a, b in pairwise(at) for chunk in decoder.feed(body[a:b])]
     return fold([*chunks, *decoder.finish(clean=True)])
 
@@ -104,7 +104,7 @@ def streamed(turn: list[Item], way: str, places: list[int], random: Any) -> Chat
 def sent_back(message: Message, response: ChatResponse) -> tuple[list[Item], list[str]]:
     """Send a turn back with the results of its calls; returns it as it went out, and the codes of notices."""
     results = [Message.tool(call.id, "1") for call in response.tool_calls]
-    exchange = exchange_of(ChatRequest([ASKED, message, *results, Message.user("So?")]))
+    exchange = exchange_of(ChatRequest([QUESTION, message, *results, Message.user("So?")]))
     returned = exchange.body["input"][1 : -1 - len(results)]
     return returned, [notice.code for notice in exchange.notices]
 
@@ -114,7 +114,7 @@ def sent_back(message: Message, response: ChatResponse) -> tuple[list[Item], lis
 def test_a_turn_goes_back_as_it_came_however_it_came(
     turn: list[Item], way: str, places: list[int], random: Any
 ) -> None:
-    one, other = whole(turn), streamed(turn, way, places, random)
+    one, other = decode_full(turn), streamed(turn, way, places, random)
     for response in (one, other):
         assert sent_back(response.message, response) == (turn, [])
     assert one.message == other.message
@@ -129,7 +129,7 @@ def test_a_turn_goes_back_as_it_came_however_it_came(
 @settings(max_examples=40, deadline=None)
 @given(turns())
 def test_copies_go_back_as_it_came_too(turn: list[Item]) -> None:
-    response = whole(turn)
+    response = decode_full(turn)
     stored = msgspec.json.decode(msgspec.json.encode(response.message), type=Message)
     for copy in (stored, pickle.loads(pickle.dumps(response.message)), fold(chunks_of(response)).message):
         assert copy == response.message

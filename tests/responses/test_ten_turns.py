@@ -28,7 +28,7 @@ def thought(n: int, **more: Any) -> dict[str, Any]:
     return {"type": "reasoning", "id": f"rs_{n}", "summary": [], "encrypted_content": f"gAAA{n}", **more}
 
 
-def said(n: int, text: str, **more: Any) -> dict[str, Any]:
+def message(n: int, text: str, **more: Any) -> dict[str, Any]:
     part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
     return {"type": "message", "id": f"msg_{n}", "role": "assistant", "status": "completed", "content": [part], **more}
 
@@ -40,15 +40,15 @@ def call(n: int, **more: Any) -> dict[str, Any]:
 
 TURNS: list[list[dict[str, Any]]] = [
     [thought(1), call(1), call(11, namespace="crm")],
-    [thought(2, content=[]), said(2, "It is dry.", phase="final_answer")],
-    [said(3, "I look.", phase="commentary"), thought(3), call(3)],
+    [thought(2, content=[]), message(2, "It is dry.", phase="final_answer")],
+    [message(3, "I look.", phase="commentary"), thought(3), call(3)],
     [{"type": "web_search_call", "id": "ws_4", "status": "completed", "action": {"type": "search", "query": "Rome"}}],
-    [thought(5), said(5, "So it is."), said(55, "And more.")],
+    [thought(5), message(5, "So it is."), message(55, "And more.")],
     [{"type": "custom_tool_call", "id": "ctc_6", "call_id": "call_6", "name": "sql", "input": "select 1"}],
-    [{"type": "hologram_call", "id": "holo_7", "beam": {"depth": [1, {"a": "b"}]}}, said(7, "Odd.")],
+    [{"type": "hologram_call", "id": "holo_7", "beam": {"depth": [1, {"a": "b"}]}}, message(7, "Odd.")],
     [thought(8, summary=[{"type": "summary_text", "text": "Hm."}]), call(8, caller={"type": "direct"})],
-    [said(9, "", content=[{"type": "refusal", "refusal": "Not that."}])],
-    [thought(10), said(10, "The end.", fingerprint="fp_1")],
+    [message(9, "", content=[{"type": "refusal", "refusal": "Not that."}])],
+    [thought(10), message(10, "The end.", fingerprint="fp_1")],
 ]
 
 
@@ -57,7 +57,7 @@ TURNS: list[list[dict[str, Any]]] = [
 def test_ten_turns_go_back_without_one_change(streams: bool, stored: bool) -> None:
     history: list[Message] = [Message.system("Be brief."), Message.user("What is the weather?")]
     with serve(Strict(TURNS, streams=streams)) as server:
-        provider = made(server.url).blocking
+        provider = provider_at(server.url).blocking
         for _ in TURNS:
             request = ChatRequest(list(history), tools=[WEATHER])
             response = provider.stream(request).response() if streams else provider.chat(request)
@@ -75,7 +75,7 @@ def test_ten_turns_of_two_servers_that_answer_by_turns(streams: bool, stored: bo
     """As after a fallback: each server gets its own turns back as they came, and reads those of the other one."""
     history: list[Message] = [Message.system("Be brief."), Message.user("What is the weather?")]
     with serve(Strict(TURNS[::2], streams=streams)) as first, serve(Strict(TURNS[1::2], streams=streams)) as second:
-        providers = [made(server.url).blocking for server in (first, second)]
+        providers = [provider_at(server.url).blocking for server in (first, second)]
         for n in range(len(TURNS)):
             request = ChatRequest(list(history), tools=[WEATHER])
             provider = providers[n % 2]
@@ -102,7 +102,7 @@ def test_ten_turns_from_a_fallback_whose_first_member_is_down_now_and_then(strea
     second = Strict([turn for turn, is_down in zip(TURNS, down, strict=True) if is_down], streams=streams)
     turns = iter(down)
     with serve(lambda request: reply(status=503) if next(turns) else first(request)) as one, serve(second) as other:
-        provider = Fallback([made(one.url), made(other.url)], pause=0).blocking
+        provider = Fallback([provider_at(one.url), provider_at(other.url)], pause=0).blocking
         for is_down in down:
             request = ChatRequest(list(history), tools=[WEATHER])
             response = provider.stream(request).response() if streams else provider.chat(request)
@@ -117,21 +117,21 @@ def test_ten_turns_from_a_fallback_whose_first_member_is_down_now_and_then(strea
 
 @pytest.mark.parametrize("turn", TURNS[:3], ids=["calls", "text", "text and a call"])
 def test_a_stream_that_is_cut_at_any_byte_is_truncated_and_has_what_came(turn: list[dict[str, Any]]) -> None:
-    body, whole = b"", []  # how long the body is when a text is there, and the text
+    body, texts_by_length = b"", []  # how long the body is when a text is there, and the text
     for one in events_of(turn):
         [data] = sse(one, done=False)
-        whole.append((len(body) + len(data.rstrip()), str(one["delta"]) if one["type"] == TEXT else ""))
+        texts_by_length.append((len(body) + len(data.rstrip()), str(one["delta"]) if one["type"] == TEXT else ""))
         body += data
-    provider: Any = made("http://127.0.0.1:1")
+    provider: Any = provider_at("http://127.0.0.1:1")
     translator = Translator(encode_part, decode_block)
-    for at in range(whole[-1][0]):
+    for at in range(texts_by_length[-1][0]):
         exchange = Exchange("", {}, provider.context(ChatRequest([])))
         decoder = ResponsesDecoder(provider, exchange, translator)
         chunks = list(decoder.feed(body[:at]))
         with pytest.raises(StreamTruncatedError):
             chunks += decoder.finish(clean=True)
         partial = fold(chunks)
-        assert partial.text == "".join(text for end, text in whole if end <= at)
+        assert partial.text == "".join(text for end, text in texts_by_length if end <= at)
         assert all(call.args == {"city": "Rome"} for call in partial.tool_calls)
 
 
@@ -143,7 +143,7 @@ def test_a_connection_that_ends_anywhere_is_a_truncated_stream(turn: list[dict[s
     script = iter([reply([body[:at]]) for at in cuts])
     text = "".join(part["text"] for item in turn for part in item.get("content", ()))
     with serve(lambda _: next(script)) as server:
-        provider = made(server.url).blocking
+        provider = provider_at(server.url).blocking
         for _ in cuts:
             with pytest.raises(StreamTruncatedError) as caught:
                 provider.stream("Hi").response()
@@ -151,7 +151,7 @@ def test_a_connection_that_ends_anywhere_is_a_truncated_stream(turn: list[dict[s
             assert text.startswith(caught.value.partial.text)
 
 
-def made(url: str) -> Provider:
+def provider_at(url: str) -> Provider:
     return OpenAI("gpt-6.2-sol", base_url=url, api_key="k-123456", api="responses", max_retries=0)
 
 
@@ -178,25 +178,25 @@ def response_of(turn: list[dict[str, Any]]) -> dict[str, Any]:
 
 def events_of(turn: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The events of a turn: each item is added, its text and arguments come in pieces, and it is done."""
-    made: list[dict[str, Any]] = [
+    events: list[dict[str, Any]] = [
         {"type": "response.created", "response": {**response_of([]), "status": "in_progress"}}
     ]
     for n, item in enumerate(turn):
-        made.append({"type": "response.output_item.added", "output_index": n, "item": item_begun(item)})
+        events.append({"type": "response.output_item.added", "output_index": n, "item": item_begun(item)})
         at = {"output_index": n, "item_id": item["id"]}
         if item["type"] == "function_call":
-            made += [
+            events += [
                 {"type": "response.function_call_arguments.delta", **at, "delta": piece}
                 for piece in (item["arguments"][:5], item["arguments"][5:])
             ]
         for k, part in enumerate(item.get("content", ()) if item["type"] == "message" else ()):
             kind, name = ("refusal", "refusal") if part["type"] == "refusal" else ("output_text", "text")
             at = {**at, "content_index": k}
-            made += [
+            events += [
                 {"type": f"response.{kind}.delta", **at, "delta": piece} for piece in (part[name][:3], part[name][3:])
             ]
-        made.append({"type": "response.output_item.done", "output_index": n, "item": item})
-    return [*made, {"type": "response.completed", "response": response_of(turn)}]
+        events.append({"type": "response.output_item.done", "output_index": n, "item": item})
+    return [*events, {"type": "response.completed", "response": response_of(turn)}]
 
 
 def item_begun(item: dict[str, Any]) -> dict[str, Any]:

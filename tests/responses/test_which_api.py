@@ -90,7 +90,7 @@ def test_a_refusal_by_the_wrong_api_says_which_is_right(model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("refusal", "expected"),
     [
         ("This model is only supported in v1/responses and not in v1/chat/completions.", True),
         ("Use the Responses API for this model", True),
@@ -99,8 +99,8 @@ def test_a_refusal_by_the_wrong_api_says_which_is_right(model: str) -> None:
     ],
 )
 @pytest.mark.parametrize("streams", [False, True], ids=["chat", "stream"])
-def test_a_refusal_is_about_apis_only_if_it_names_one(words: str, expected: bool, streams: bool) -> None:
-    with serve(reply(json={"error": {"message": words}}, status=400)) as server:
+def test_a_refusal_is_about_apis_only_if_it_names_one(refusal: str, expected: bool, streams: bool) -> None:
+    with serve(reply(json={"error": {"message": refusal}}, status=400)) as server:
         provider = OpenAI("qwen3", api_key="k", base_url=server.url).blocking
         with pytest.raises(BadRequestError) as caught:
             provider.stream("Hi").response() if streams else provider.chat("Hi")
@@ -109,10 +109,10 @@ def test_a_refusal_is_about_apis_only_if_it_names_one(words: str, expected: bool
 
 @pytest.mark.parametrize(("model", "expected"), [("gpt-5-pro", True), ("text-embedding-3-large", False)])
 def test_a_refusal_of_azures_names_the_model_of_a_deployment(model: str, expected: bool) -> None:
-    words = (
+    refusal = (
         f"The chatCompletion operation does not work with the specified model, {model}. Please choose different model."
     )
-    error = {"code": "OperationNotSupported", "message": words}
+    error = {"code": "OperationNotSupported", "message": refusal}
     with serve(reply(json={"error": error}, status=400)) as server:
         provider = AzureOpenAI("prod", endpoint=server.url, api_key="k", api="chat").blocking
         with pytest.raises(BadRequestError) as caught:
@@ -136,7 +136,7 @@ def test_other_refusals_say_nothing_of_apis() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "wanted", "sent", "noted"),
+    ("model", "effort", "sent", "noted"),
     [
         ("gpt-5.4", None, None, False),
         ("gpt-5.4", "high", "none", True),
@@ -147,22 +147,22 @@ def test_other_refusals_say_nothing_of_apis() -> None:
     ],
 )
 def test_tools_beside_reasoning_of_chat_completions(
-    model: str, wanted: str | None, sent: str | None, noted: bool
+    model: str, effort: str | None, sent: str | None, noted: bool
 ) -> None:
     with serve(reply(json=CHAT)) as server:
         provider = OpenAI(model, api_key="k", base_url=server.url)
-        response = provider.blocking.chat(ChatRequest([Message.user("Hi")], tools=TOOLS, reasoning=wanted))
+        response = provider.blocking.chat(ChatRequest([Message.user("Hi")], tools=TOOLS, reasoning=effort))
         assert server.requests[0].json.get("reasoning_effort") == sent
         assert [notice.path for notice in response.notices] == (["reasoning"] if noted else [])
-        provider.blocking.chat(ChatRequest([Message.user("Hi")], reasoning=wanted))
-        assert server.requests[1].json.get("reasoning_effort") == wanted
+        provider.blocking.chat(ChatRequest([Message.user("Hi")], reasoning=effort))
+        assert server.requests[1].json.get("reasoning_effort") == effort
 
 
 def test_state_of_one_api_stays_away_from_the_other() -> None:
     def script(request: Received) -> Reply:
         if request.path.endswith("/responses"):
-            said = Script(text="First.", reasoning="Hm.", signature="c2VhbA==", unknown=True)
-            return reply(json=RESPONSES.whole(said))
+            first = Script(text="First.", reasoning="Hm.", signature="c2VhbA==", unknown=True)
+            return reply(json=RESPONSES.whole(first))
         return reply(json=CHAT)
 
     with serve(script) as server:

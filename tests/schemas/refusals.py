@@ -23,14 +23,14 @@ OLLAMA = {"type", "properties", "required", "items", "description", "enum", "any
 def parts(schema: Any) -> Iterator[Any]:
     """Yield a schema and all the schemas in it."""
     yield schema
-    for word, value in schema.items() if isinstance(schema, dict) else ():
-        if word in HOLDERS:
+    for keyword, value in schema.items() if isinstance(schema, dict) else ():
+        if keyword in HOLDERS:
             for inner in value.values():
                 yield from parts(inner)
-        elif word in MANY:
+        elif keyword in MANY:
             for inner in value:
                 yield from parts(inner)
-        elif word in ONE and not (word == "additionalProperties" and isinstance(value, bool)):
+        elif keyword in ONE and not (keyword == "additionalProperties" and isinstance(value, bool)):
             yield from parts(value)
 
 
@@ -61,13 +61,13 @@ def tool(vendor: str, schema: Any) -> str | None:  # noqa: C901, PLR0911 - a lin
 def strict(vendor: str, schema: Any) -> str | None:  # noqa: C901, PLR0911 - a line for each refusal
     """Say why a vendor refuses a schema in strict mode, None if it takes it."""
     openai = vendor in ("openai", "azure")
-    words = {"openai": OPENAI, "azure": STRUCTURE | {"title", "description"}, "claude": CLAUDE}.get(vendor)
+    keywords = {"openai": OPENAI, "azure": STRUCTURE | {"title", "description"}, "claude": CLAUDE}.get(vendor)
     if openai and (schema.get("type") != "object" or "anyOf" in schema):
         return "the root is no object"
     for part in parts(schema):
-        if words is not None and part.keys() - words:
-            return f"the words {part.keys() - words}"
-        if words is not None and not {"type", "anyOf", "$ref", "enum", "const"} & part.keys():
+        if keywords is not None and part.keys() - keywords:
+            return f"the words {part.keys() - keywords}"
+        if keywords is not None and not {"type", "anyOf", "$ref", "enum", "const"} & part.keys():
             return "a place for anything"
         if _is_object(part) and part.get("additionalProperties") is not False:
             return "an open object"

@@ -53,11 +53,11 @@ LINKED = {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}}
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_the_schema_of_a_tool_is_one_that_the_vendor_takes(kind: str, vendor: str) -> None:
     before = deepcopy(SCHEMAS[kind])
-    found = adapt_schema(SCHEMAS[kind], TOOLS[vendor])
+    adapted = adapt_schema(SCHEMAS[kind], TOOLS[vendor])
     assert SCHEMAS[kind] == before
-    if not found.reason_unfit:
-        assert refusals.tool(vendor, found.schema) is None
-    assert not found.reason_unfit or kind == "a loop of references"
+    if not adapted.reason_unfit:
+        assert refusals.tool(vendor, adapted.schema) is None
+    assert not adapted.reason_unfit or kind == "a loop of references"
 
 
 @pytest.mark.parametrize("vendor", STRICT)
@@ -66,12 +66,12 @@ def test_a_strict_schema_is_one_that_the_vendor_takes_or_is_known_to_fit_in_no_w
     before = deepcopy(SCHEMAS[kind])
     for rules in STRICT[vendor]:
         assert rules is not None
-        found = adapt_schema(SCHEMAS[kind], rules)
+        adapted = adapt_schema(SCHEMAS[kind], rules)
         assert SCHEMAS[kind] == before
-        if found.reason_unfit:
-            assert found.schema is SCHEMAS[kind]
+        if adapted.reason_unfit:
+            assert adapted.schema is SCHEMAS[kind]
         else:
-            assert refusals.strict(vendor, found.schema) is None
+            assert refusals.strict(vendor, adapted.schema) is None
 
 
 @pytest.mark.parametrize("kind", ["plain", "optional", "told apart", "limits", "draft 4", "draft 7", "a pointer"])
@@ -82,8 +82,8 @@ def test_the_schemas_that_types_have_are_strict_at_every_vendor(kind: str) -> No
 
 @pytest.mark.parametrize("kind", TOO_LARGE)
 def test_a_schema_that_would_grow_without_end_goes_out_as_it_is(kind: str) -> None:
-    found = adapt_schema(TOO_LARGE[kind], OLLAMA.tools)
-    assert (found.schema, found.reason_unfit) == (TOO_LARGE[kind], "it is too large")
+    adapted = adapt_schema(TOO_LARGE[kind], OLLAMA.tools)
+    assert (adapted.schema, adapted.reason_unfit) == (TOO_LARGE[kind], "it is too large")
 
 
 def test_a_schema_that_fits_is_the_callers_own() -> None:
@@ -154,8 +154,8 @@ def test_what_is_not_json_is_left_to_who_encodes_it() -> None:
     ],
 )
 def test_what_is_written_in_another_form(schema: Any, rules: Rules, expected: Any, losses: tuple[str, ...]) -> None:
-    found = adapt_schema(schema, rules)
-    assert (found.schema, found.losses) == (expected, losses)
+    adapted = adapt_schema(schema, rules)
+    assert (adapted.schema, adapted.losses) == (expected, losses)
 
 
 # What fits the strict form fits the caller's schema ------------------------------------------------------------------
@@ -235,15 +235,15 @@ def values(draw: st.DrawFn, schema: Any, root: Any) -> Any:
 def test_a_reply_that_fits_the_strict_form_fits_the_callers_schema(
     rules: Rules, schema: Any, data: st.DataObject
 ) -> None:
-    found = adapt_schema(schema, rules)
+    adapted = adapt_schema(schema, rules)
     assume(
-        not found.reason_unfit
-        and "type" not in found.losses
-        and "const" not in found.losses
-        and "enum" not in found.losses
+        not adapted.reason_unfit
+        and "type" not in adapted.losses
+        and "const" not in adapted.losses
+        and "enum" not in adapted.losses
     )
-    if "oneOf" in str(found.schema):
+    if "oneOf" in str(adapted.schema):
         return  # Mistral takes it; the drawer doesn't
-    value = data.draw(values(found.schema, found.schema))
+    value = data.draw(values(adapted.schema, adapted.schema))
     cleared = without_added_nulls(value, schema)
     Draft202012Validator(schema).validate(cleared)

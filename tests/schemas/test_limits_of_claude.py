@@ -78,12 +78,12 @@ def called(name: str, *, stream: bool) -> Reply:
 def schema_of(request: Received, i: int = 0) -> dict[str, Any]:
     body = request.json
     tool = (body["toolConfig"]["tools"] if "toolConfig" in body else body["tools"])[i]
-    found: dict[str, Any] = (
+    schema: dict[str, Any] = (
         tool.get("input_schema")
         or tool.get("function", {}).get("parameters")
         or tool["toolSpec"]["inputSchema"]["json"]
     )
-    return found
+    return schema
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_properties_go_out_under_names_that_the_model_takes_and_calls_come_back_with_their_own(name: str) -> None:
     with serve(called(name, stream=False), called(name, stream=True), called(name, stream=False)) as server:
         face = provider(name, server.url).blocking
-        whole, streamed = face.chat("Hi", tools=[TOOL]), face.stream("Hi", tools=[TOOL]).response()
+        full, streamed = face.chat("Hi", tools=[TOOL]), face.stream("Hi", tools=[TOOL]).response()
         result = Message.tool("c1", "done")
         face.chat([Message.user("Hi"), streamed.message, result], tools=[TOOL])
         sent = schema_of(server.requests[0])
@@ -106,7 +106,7 @@ def test_properties_go_out_under_names_that_the_model_takes_and_calls_come_back_
     assert (first, third) == ("filter_id_", "ok")
     assert second.startswith("filter_id_")
     assert second != first
-    for response in (whole, streamed):
+    for response in (full, streamed):
         assert [call.args for call in response.tool_calls] == [OWN]
         assert "changed_schema" in [notice.code for notice in response.notices]
     assert b"filter_id_" in again
@@ -141,7 +141,7 @@ def strict(*schemas: dict[str, Any], output: dict[str, Any] | None = None) -> tu
 
 
 @pytest.mark.parametrize(
-    ("schemas", "sent", "why"),
+    ("schemas", "sent", "reason"),
     [
         ([objects(24)], [True], ""),
         ([objects(25)], [False], "24 optional properties"),
@@ -154,17 +154,17 @@ def strict(*schemas: dict[str, Any], output: dict[str, Any] | None = None) -> tu
     ids=["24", "25", "in all", "required", "16 unions", "17 unions", "21 tools"],
 )
 def test_what_is_too_much_for_strict_schemas_goes_out_without_strict(
-    schemas: list[dict[str, Any]], sent: list[bool], why: str
+    schemas: list[dict[str, Any]], sent: list[bool], reason: str
 ) -> None:
-    found, response = strict(*schemas)
-    assert found == sent
+    strict_flags, response = strict(*schemas)
+    assert strict_flags == sent
     left_out = [notice for notice in response.notices if notice.code == "unsupported_parameter"]
     assert len(left_out) == sent.count(False)
-    assert all(why in notice.message for notice in left_out)
+    assert all(reason in notice.message for notice in left_out)
 
 
 def test_the_schema_of_the_reply_counts_first() -> None:
     assert strict(objects(20), output=objects(10))[0] == [False]
-    found, response = strict(objects(20), output=objects(30))
-    assert found == [True]
+    strict_flags, response = strict(objects(20), output=objects(30))
+    assert strict_flags == [True]
     assert any("24 optional properties" in notice.message for notice in response.notices)

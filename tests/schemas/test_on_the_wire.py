@@ -146,11 +146,11 @@ def test_a_strict_tool_fits_or_goes_out_without_strict_and_with_a_notice(vendor:
     tools = [Tool(f"t{n}", "", schema, strict=True) for n, schema in enumerate(SCHEMAS.values())]
     with dialect_of(vendor).serve(Script(text="ok")) as server:
         response = ask(vendor, server.url, ChatRequest([Message.user("?")], tools=tools))
-    said = {notice.path for notice in response.notices if notice.code == "unsupported_parameter"}
+    paths = {notice.path for notice in response.notices if notice.code == "unsupported_parameter"}
     for n, tool in enumerate(declared(vendor, server.requests[0].json)):
         if tool["strict"]:
             assert refusals.strict(KINDS.get(vendor, vendor), tool["schema"]) is None
-        assert bool(tool["strict"]) is (f"tools[{n}].strict" not in said)
+        assert bool(tool["strict"]) is (f"tools[{n}].strict" not in paths)
 
 
 @pytest.mark.parametrize("stream", [False, True])

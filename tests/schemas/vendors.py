@@ -46,29 +46,31 @@ def ask(vendor: str, url: str, request: ChatRequest, *, stream: bool = False) ->
 
 def declared(vendor: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the tools of a body, each with ``name``, ``schema`` and ``strict``."""
-    made: list[dict[str, Any]] = []
+    declarations: list[dict[str, Any]] = []
     tools = body["toolConfig"]["tools"] if vendor == "bedrock" and "toolConfig" in body else body.get("tools", [])
     for inner in [one for tool in tools for one in tool.get("functionDeclarations", [tool])]:
         fields = inner.get("function") or inner.get("toolSpec") or inner
         schema = next(fields[name] for name in SCHEMA_FIELDS if name in fields)
-        made.append({"name": fields["name"], "schema": schema.get("json", schema), "strict": fields.get("strict")})
-    return made
+        declarations.append(
+            {"name": fields["name"], "schema": schema.get("json", schema), "strict": fields.get("strict")}
+        )
+    return declarations
 
 
 def reply_schema(vendor: str, body: dict[str, Any]) -> tuple[Any, Any]:
     """Return the schema of the reply in a body, and whether it's strict (None if the wire doesn't say)."""
     match vendor:
         case "responses":
-            found = body.get("text", {}).get("format", {})
+            format_of_reply = body.get("text", {}).get("format", {})
         case "anthropic":
-            found = body.get("output_config", {}).get("format", {})
+            format_of_reply = body.get("output_config", {}).get("format", {})
         case "bedrock":
             text = body.get("outputConfig", {}).get("textFormat", {}).get("structure", {}).get("jsonSchema", {})
-            found = {"schema": json.loads(text["schema"])} if text else {}
+            format_of_reply = {"schema": json.loads(text["schema"])} if text else {}
         case "vertex":
-            found = {"schema": body.get("generationConfig", {}).get("responseJsonSchema")}
+            format_of_reply = {"schema": body.get("generationConfig", {}).get("responseJsonSchema")}
         case "ollama":
-            found = {"schema": body.get("format")}
+            format_of_reply = {"schema": body.get("format")}
         case _:
-            found = body.get("response_format", {}).get("json_schema", {})
-    return found.get("schema"), found.get("strict")
+            format_of_reply = body.get("response_format", {}).get("json_schema", {})
+    return format_of_reply.get("schema"), format_of_reply.get("strict")

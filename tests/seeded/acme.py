@@ -58,20 +58,20 @@ class Acme(HttpProvider):
 class Plugin:
     """The plugin as it should be. A fault is a subclass that gets one thing wrong.
 
-    ``caught_by`` is the check that names the fault, ``told`` stands in what it says, ``also`` are controls that fail
+    ``caught_by`` is the check that names the fault, ``message`` stands in what it says, ``also`` are controls that fail
     for the same reason.
     """
 
     caught_by = ""
-    told = ""
+    message = ""
     also: tuple[str, ...] = ()
     provider: type[Acme] = Acme
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return request
 
-    def exchange(self, made: Exchange) -> Exchange:
-        return made
+    def exchange(self, exchange: Exchange) -> Exchange:
+        return exchange
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         return response
@@ -129,17 +129,17 @@ def build(plugin: Plugin) -> type[Acme]:  # noqa: C901 - four hooks, each with a
         async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
             async with aclosing(inner(request)) as chunks:
                 async for chunk in chunks:
-                    made = plugin.chunk(chunk)
-                    if made is not None:
-                        yield made
+                    changed = plugin.chunk(chunk)
+                    if changed is not None:
+                        yield changed
 
         return plugin.stream(stream, provider)
 
     for hook in (tako_capabilities, tako_translator, tako_chat, tako_stream):
         setattr(module, hook.__name__, hookimpl(hook))
-    made = type("Acme", (plugin.provider,), {"__module__": module.__name__, "name": "acme"})
-    module.Acme = made  # type: ignore[attr-defined]  # so that it can be pickled
-    return made
+    cls = type("Acme", (plugin.provider,), {"__module__": module.__name__, "name": "acme"})
+    module.Acme = cls  # type: ignore[attr-defined]  # so that it can be pickled
+    return cls
 
 
 def suite_of(plugin: Plugin, seconds: float = ProviderSuite.patience) -> type[ProviderSuite]:
@@ -157,20 +157,20 @@ def suite_of(plugin: Plugin, seconds: float = ProviderSuite.patience) -> type[Pr
 
 def faults_of(*modules: ModuleType) -> list[type[Plugin]]:
     return [
-        found
+        value
         for module in modules
-        for found in vars(module).values()
-        if isinstance(found, type) and issubclass(found, Plugin) and found is not Plugin
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Plugin) and value is not Plugin
     ]
 
 
 def judged(fault: type[Plugin]) -> tuple[str, set[str]]:
     """Return what the check that names the fault says, and the controls that fail beside it."""
-    name, said = fault.caught_by, ""
+    name, outcome = fault.caught_by, ""
     for seconds in PATIENCE:
         result = run_suite(suite_of(fault(), seconds), [name]).results[name]
-        said = f"{result.outcome}: {result.reason}"
-        if fault.told in said:
+        outcome = f"{result.outcome}: {result.reason}"
+        if fault.message in outcome:
             break
     controls = run_suite(suite_of(fault()), [control for control in CONTROLS if control != name])
-    return said, set(controls.named("failed"))
+    return outcome, set(controls.named("failed"))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BlockingTheLoop(Plugin):
-    caught_by, told = "many_at_once", "the event loop stood still"
+    caught_by, message = "many_at_once", "the event loop stood still"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         async def chat(request: ChatRequest) -> ChatResponse:
@@ -31,7 +31,7 @@ class BlockingTheLoop(Plugin):
 
 
 class WaitingInTheLoop(Plugin):
-    caught_by, told = "many_at_once", "the event loop stood still"
+    caught_by, message = "many_at_once", "the event loop stood still"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         async def chat(request: ChatRequest) -> ChatResponse:
@@ -42,7 +42,7 @@ class WaitingInTheLoop(Plugin):
 
 
 class NeverEndingInASecondLoop(Plugin):
-    caught_by, told = "two_loops", "the check took longer than"
+    caught_by, message = "two_loops", "the check took longer than"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         async def chat(request: ChatRequest) -> ChatResponse:
@@ -55,7 +55,7 @@ class NeverEndingInASecondLoop(Plugin):
 
 
 class BlockingForEver(Plugin):
-    caught_by, told = "many_at_once", "the check never ends"
+    caught_by, message = "many_at_once", "the check never ends"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         async def chat(request: ChatRequest) -> ChatResponse:
@@ -67,7 +67,7 @@ class BlockingForEver(Plugin):
 
 
 class StreamsMixedUp(Plugin):
-    caught_by, told = "streams_side_by_side", "the texts of two streams read in turn"
+    caught_by, message = "streams_side_by_side", "the texts of two streams read in turn"
 
     def stream(self, inner: Stream, provider: Acme) -> Stream:
         held: list[Chunk] = []  # of all streams
@@ -88,7 +88,7 @@ class StreamsMixedUp(Plugin):
 
 
 class OneAfterTheOther(Plugin):
-    caught_by, told = "many_at_once", "only 1 were under way side by side"
+    caught_by, message = "many_at_once", "only 1 were under way side by side"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         lock = asyncio.Semaphore(1)
@@ -101,7 +101,7 @@ class OneAfterTheOther(Plugin):
 
 
 class AnswersMixedUp(Plugin):
-    caught_by, told = "many_at_once", "the answer among many"
+    caught_by, message = "many_at_once", "the answer among many"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         last: list[ChatResponse] = []
@@ -129,7 +129,7 @@ class Kept:
 
 
 class LeakedConnection(Plugin):
-    caught_by, told = "early_exit", "left the connection open"
+    caught_by, message = "early_exit", "left the connection open"
 
     class Leaky(Acme):
         def __init__(self, model: str, **options: Any) -> None:
@@ -155,7 +155,7 @@ class LeakedConnection(Plugin):
 
 
 class CancelShielded(Plugin):
-    caught_by, told = "cancel_chat", "the connection of a cancelled call stayed open"
+    caught_by, message = "cancel_chat", "the connection of a cancelled call stayed open"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         async def chat(request: ChatRequest) -> ChatResponse:
@@ -165,7 +165,7 @@ class CancelShielded(Plugin):
 
 
 class BoundToOneLoop(Plugin):
-    caught_by, told = "two_loops", "loop"
+    caught_by, message = "two_loops", "loop"
 
     class Bound(Acme):
         def __init__(self, model: str, **options: Any) -> None:
@@ -184,7 +184,7 @@ class BoundToOneLoop(Plugin):
 
 
 class TimeoutIgnored(Plugin):
-    caught_by, told = "idle_timeout", "took longer than"
+    caught_by, message = "idle_timeout", "took longer than"
 
     class Patient(Acme):
         def __init__(self, model: str, **options: Any) -> None:
@@ -194,7 +194,7 @@ class TimeoutIgnored(Plugin):
 
 
 class TimeoutOfTheWhole(Plugin):
-    caught_by, told = "slow_but_alive", "TimeoutError"
+    caught_by, message = "slow_but_alive", "TimeoutError"
 
     def stream(self, inner: Stream, provider: Acme) -> Stream:
         async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -206,7 +206,7 @@ class TimeoutOfTheWhole(Plugin):
 
 
 class CapIgnored(Plugin):
-    caught_by, told = "event_cap", "took longer than"
+    caught_by, message = "event_cap", "took longer than"
 
     class Boundless(Acme):
         def __init__(self, model: str, **options: Any) -> None:
@@ -216,7 +216,7 @@ class CapIgnored(Plugin):
 
 
 class StreamBuffered(Plugin):
-    caught_by, told = "pieces_arrive_at_once", "took longer than"
+    caught_by, message = "pieces_arrive_at_once", "took longer than"
 
     def stream(self, inner: Stream, provider: Acme) -> Stream:
         async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ErrorEventIgnored(Plugin):
-    caught_by, told = "error_events", "the class of an error event"
+    caught_by, message = "error_events", "the class of an error event"
 
     def decoder(self, provider: Acme, exchange: Exchange) -> Any:
         class Deaf(CompletionsDecoder):
@@ -42,10 +42,10 @@ class UnheardError(ProviderError):
 
 
 class ErrorInAReplyIgnored(Plugin):
-    caught_by, told = "error_replies", "it passed for a success"
+    caught_by, message = "error_replies", "it passed for a success"
 
     class Deaf(Acme):
-        def failure(self, *facts: Any, **said: Any) -> ProviderError:
+        def failure(self, *facts: Any, **options: Any) -> ProviderError:
             return UnheardError("an error")
 
     provider = Deaf
@@ -61,7 +61,7 @@ class ErrorInAReplyIgnored(Plugin):
 
 
 class ErrorsOfOneClass(Plugin):
-    caught_by, told = "error_classes", "the class of status 400"
+    caught_by, message = "error_classes", "the class of status 400"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         async def chat(request: ChatRequest) -> ChatResponse:
@@ -74,7 +74,7 @@ class ErrorsOfOneClass(Plugin):
 
 
 class BareErrors(Plugin):
-    caught_by, told = "not_json", "a bare DecodeError came out"
+    caught_by, message = "not_json", "a bare DecodeError came out"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         async def chat(request: ChatRequest) -> ChatResponse:
@@ -91,7 +91,7 @@ class BareErrors(Plugin):
 
 
 class RetryAfterIgnored(Plugin):
-    caught_by, told = "retry_after", ".retry_after of"
+    caught_by, message = "retry_after", ".retry_after of"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         async def chat(request: ChatRequest) -> ChatResponse:
@@ -105,7 +105,7 @@ class RetryAfterIgnored(Plugin):
 
 
 class RedirectFollowed(Plugin):
-    caught_by, told = "redirects", "requests that followed a redirect"
+    caught_by, message = "redirects", "requests that followed a redirect"
 
     class Following(Acme):
         async def _loop_transport(self) -> Any:
@@ -125,7 +125,7 @@ class RedirectFollowed(Plugin):
 
 
 class RetryAfterAChunk(Plugin):
-    caught_by, told = "no_retry_after_a_chunk", "requests, where a reset came after"
+    caught_by, message = "no_retry_after_a_chunk", "requests, where a reset came after"
 
     def stream(self, inner: Stream, provider: Acme) -> Stream:
         async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -142,7 +142,7 @@ class RetryAfterAChunk(Plugin):
 
 
 class RetryOfEverything(Plugin):
-    caught_by, told = "no_retry", "requests after 400"
+    caught_by, message = "no_retry", "requests after 400"
     also = ("error_classes",)
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
@@ -157,7 +157,7 @@ class RetryOfEverything(Plugin):
 
 
 class NoRetries(Plugin):
-    caught_by, told = "retries", "and wasn't tried again"
+    caught_by, message = "retries", "and wasn't tried again"
 
     class Once(Acme):
         def __init__(self, model: str, **options: Any) -> None:
@@ -167,7 +167,7 @@ class NoRetries(Plugin):
 
 
 class RetryAfterNotWaitedFor(Plugin):
-    caught_by, told = "retry_after_is_kept", "Retry-After: "  # of half a second, of an hour, or both
+    caught_by, message = "retry_after_is_kept", "Retry-After: "  # of half a second, of an hour, or both
 
     class Hasty(Acme):
         max_retries = 0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class KeyInRepr(Plugin):
-    caught_by, told = "key_in_repr", "repr() shows the key"
+    caught_by, message = "key_in_repr", "repr() shows the key"
 
     class Shown(Acme):
         def __repr__(self) -> str:
@@ -25,7 +25,7 @@ class KeyInRepr(Plugin):
 
 
 class KeyInVars(Plugin):
-    caught_by, told = "key_in_repr", "vars() shows the key"
+    caught_by, message = "key_in_repr", "vars() shows the key"
 
     class Shown(Acme):
         def __init__(self, model: str, *, api_key: str, **options: Any) -> None:
@@ -39,7 +39,7 @@ class KeyInVars(Plugin):
 
 
 class KeyInPickle(Plugin):
-    caught_by, told = "key_in_pickle", "the pickle holds the key"
+    caught_by, message = "key_in_pickle", "the pickle holds the key"
 
     class Carried(Acme):
         def __getstate__(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class KeyInPickle(Plugin):
 
 
 class KeyInLogs(Plugin):
-    caught_by, told = "key_in_logs", "a record of the logger 'acme' shows the key"
+    caught_by, message = "key_in_logs", "a record of the logger 'acme' shows the key"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         def chat(request: ChatRequest) -> Any:
@@ -60,7 +60,7 @@ class KeyInLogs(Plugin):
 
 
 class KeyInErrors(Plugin):
-    caught_by, told = "key_in_errors", "shows the key"
+    caught_by, message = "key_in_errors", "shows the key"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         async def chat(request: ChatRequest) -> ChatResponse:
@@ -74,7 +74,7 @@ class KeyInErrors(Plugin):
 
 
 class KeyInLocals(Plugin):
-    caught_by, told = "key_in_errors", "the traceback with locals shows the key"
+    caught_by, message = "key_in_errors", "the traceback with locals shows the key"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         async def chat(request: ChatRequest) -> ChatResponse:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class SwallowedTruncation(Plugin):
-    caught_by, told = "truncated_events", "it passed for a success"
+    caught_by, message = "truncated_events", "it passed for a success"
 
     def decoder(self, provider: Acme, exchange: Exchange) -> Any:
         class Lenient(CompletionsDecoder):
@@ -39,7 +39,7 @@ class SwallowedTruncation(Plugin):
 
 
 class MergedParallelCalls(Plugin):
-    caught_by, told = "parallel_calls", "arguments of parallel calls"
+    caught_by, message = "parallel_calls", "arguments of parallel calls"
 
     def chunk(self, chunk: Chunk) -> Chunk:
         if isinstance(chunk, Delta) and chunk.tool_calls:
@@ -48,21 +48,21 @@ class MergedParallelCalls(Plugin):
 
 
 class LostUsage(Plugin):
-    caught_by, told = "usage", "stream: the usage"
+    caught_by, message = "usage", "stream: the usage"
 
     def chunk(self, chunk: Chunk) -> Chunk:
         return replace(chunk, usage=Usage()) if isinstance(chunk, End) else chunk
 
 
 class CachedNotCounted(Plugin):
-    caught_by, told = "usage", "cached_tokens=0"
+    caught_by, message = "usage", "cached_tokens=0"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         return replace(response, usage=replace(response.usage, cached_tokens=0))
 
 
 class CutCallHandedOver(Plugin):
-    caught_by, told = "cut_call", "a cut call was handed over"
+    caught_by, message = "cut_call", "a cut call was handed over"
 
     def stream(self, inner: Stream, provider: Acme) -> Stream:
         async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -79,19 +79,19 @@ class CutCallHandedOver(Plugin):
 
 
 class ArgumentsRepaired(Plugin):
-    caught_by, told = "arguments_invalid", "arguments that are no JSON"
+    caught_by, message = "arguments_invalid", "arguments that are no JSON"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         parts = response.message.parts
-        made = [
+        repaired = [
             replace(part, args={}) if isinstance(part, ToolCallPart) and isinstance(part.args, str) else part
             for part in parts
         ]
-        return replace(response, message=replace(response.message, content=made))
+        return replace(response, message=replace(response.message, content=repaired))
 
 
 class NumbersAsFloats(Plugin):
-    caught_by, told = "tool_call", "the call"
+    caught_by, message = "tool_call", "the call"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         def rounded(args: Any) -> Any:
@@ -105,7 +105,7 @@ class NumbersAsFloats(Plugin):
 
 
 class WhiteSpaceStripped(Plugin):
-    caught_by, told = "chat", "the text, with its white space"
+    caught_by, message = "chat", "the text, with its white space"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         parts = [
@@ -116,19 +116,19 @@ class WhiteSpaceStripped(Plugin):
 
 
 class IdsNotUnique(Plugin):
-    caught_by, told = "call_ids", "ids of calls aren't unique"
+    caught_by, message = "call_ids", "ids of calls aren't unique"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         raw = iter(response.raw["choices"][0]["message"].get("tool_calls", ()))
-        made = [
+        parts = [
             replace(part, id=next(raw).get("id", "")) if isinstance(part, ToolCallPart) else part
             for part in response.message.parts
         ]
-        return replace(response, message=replace(response.message, content=made))
+        return replace(response, message=replace(response.message, content=parts))
 
 
 class UnicodeBrokenAtSplits(Plugin):
-    caught_by, told = "splits", "came byte by byte"
+    caught_by, message = "splits", "came byte by byte"
 
     def decoder(self, provider: Acme, exchange: Exchange) -> Any:
         class Hasty(CompletionsDecoder):
@@ -139,7 +139,7 @@ class UnicodeBrokenAtSplits(Plugin):
 
 
 class LinesSplitLikeText(Plugin):
-    caught_by, told = "unicode", "the reply isn't JSON"
+    caught_by, message = "unicode", "the reply isn't JSON"
 
     def decoder(self, provider: Acme, exchange: Exchange) -> Any:
         class Splitting(CompletionsDecoder):
@@ -152,7 +152,7 @@ class LinesSplitLikeText(Plugin):
 
 
 class FinishAlwaysStop(Plugin):
-    caught_by, told = "finish_reasons", "the finish reason"
+    caught_by, message = "finish_reasons", "the finish reason"
     also = ("tool_call",)
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
@@ -160,39 +160,39 @@ class FinishAlwaysStop(Plugin):
 
 
 class ChatAndStreamDiffer(Plugin):
-    caught_by, told = "folded_stream_is_chat", "id of the folded stream"
+    caught_by, message = "folded_stream_is_chat", "id of the folded stream"
 
     def chunk(self, chunk: Chunk) -> Chunk:
         return replace(chunk, id="") if isinstance(chunk, End) else chunk
 
 
 class StateLostInStreams(Plugin):
-    caught_by, told = "opaque_state", "stream: how often the state went back"
+    caught_by, message = "opaque_state", "stream: how often the state went back"
 
     def chunk(self, chunk: Chunk) -> Chunk | None:
         return None if isinstance(chunk, Delta) and isinstance(chunk.part, VendorPart) else chunk
 
 
 class FinishWordLostInStreams(Plugin):
-    caught_by, told = "folded_stream_is_chat", "finish_word of the folded stream"
+    caught_by, message = "folded_stream_is_chat", "finish_word of the folded stream"
 
     def chunk(self, chunk: Chunk) -> Chunk:
         return replace(chunk, finish_word="") if isinstance(chunk, End) else chunk
 
 
 class StateOfSomebodyElse(Plugin):
-    caught_by, told = "origin", "has the origin"
+    caught_by, message = "origin", "has the origin"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
-        made = [
+        parts = [
             replace(part, state=State(Origin("other"), part.state.data)) if part.state is not None else part
             for part in response.message.parts
         ]
-        return replace(response, message=replace(response.message, content=made))
+        return replace(response, message=replace(response.message, content=parts))
 
 
 class TextLostAtTheEnd(Plugin):
-    caught_by, told = "stream", "the text of the pieces"
+    caught_by, message = "stream", "the text of the pieces"
 
     def stream(self, inner: Stream, provider: Acme) -> Stream:
         async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -209,22 +209,22 @@ class TextLostAtTheEnd(Plugin):
 
 
 class ReasoningMixedIntoText(Plugin):
-    caught_by, told = "reasoning", "the text beside reasoning"
+    caught_by, message = "reasoning", "the text beside reasoning"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
-        made = [TextPart(part.text) if isinstance(part, ReasoningPart) else part for part in response.message.parts]
-        return replace(response, message=replace(response.message, content=made))
+        parts = [TextPart(part.text) if isinstance(part, ReasoningPart) else part for part in response.message.parts]
+        return replace(response, message=replace(response.message, content=parts))
 
 
 class NothingPickles(Plugin):
-    caught_by, told = "values_pickle", "local object"
+    caught_by, message = "values_pickle", "local object"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         return replace(response, raw=lambda: response.raw)
 
 
 class EmptyDeltas(Plugin):
-    caught_by, told = "chunks_in_order", "is empty of everything"
+    caught_by, message = "chunks_in_order", "is empty of everything"
 
     def stream(self, inner: Stream, provider: Acme) -> Stream:
         async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -238,14 +238,14 @@ class EmptyDeltas(Plugin):
 
 
 class ReasoningLost(Plugin):
-    caught_by, told = "reasoning", "the reasoning"
+    caught_by, message = "reasoning", "the reasoning"
 
     def chunk(self, chunk: Chunk) -> Chunk | None:
         return None if isinstance(chunk, Delta) and chunk.reasoning else chunk
 
 
 class ModelOfTheReplyLost(Plugin):
-    caught_by, told = "model", "the model of the reply"
+    caught_by, message = "model", "the model of the reply"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         return replace(response, model="")

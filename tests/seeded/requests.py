@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 
 class NoticesLost(Plugin):
-    caught_by, told = "notices", "left out without a notice"
+    caught_by, message = "notices", "left out without a notice"
 
-    def exchange(self, made: Exchange) -> Exchange:
-        return Exchange(made.url, made.body, PartContext(made.context.origin, made.context.request))
+    def exchange(self, exchange: Exchange) -> Exchange:
+        return Exchange(exchange.url, exchange.body, PartContext(exchange.context.origin, exchange.context.request))
 
 
 class NoticesLostInStreams(Plugin):
-    caught_by, told = "notices", "stream: an image that no vendor takes was left out without a notice"
+    caught_by, message = "notices", "stream: an image that no vendor takes was left out without a notice"
 
     def chunk(self, chunk: Chunk) -> Chunk:
         return replace(chunk, notices=[]) if isinstance(chunk, End) else chunk
 
 
 class StrictIgnored(Plugin):
-    caught_by, told = "strict", "it passed for a success"
+    caught_by, message = "strict", "it passed for a success"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         return lambda request: inner(replace(request, strict=False))
 
 
 class ImageDropped(Plugin):
-    caught_by, told = "image_urls", "an image by URL was lost without a notice"
+    caught_by, message = "image_urls", "an image by URL was lost without a notice"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         kept = [
@@ -55,49 +55,49 @@ class ImageDropped(Plugin):
 
 
 class SystemDropped(Plugin):
-    caught_by, told = "conversation", "the turns on the wire"
+    caught_by, message = "conversation", "the turns on the wire"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, messages=[one for one in request.messages if one.role is not Role.SYSTEM])
 
 
 class ParameterDropped(Plugin):
-    caught_by, told = "parameters", "stop was lost without a notice"
+    caught_by, message = "parameters", "stop was lost without a notice"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, stop=[])
 
 
 class ZeroTakenForNone(Plugin):
-    caught_by, told = "parameters", "temperature on the wire: found None, wanted 0.0"
+    caught_by, message = "parameters", "temperature on the wire: found None, wanted 0.0"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, temperature=request.temperature or None)
 
 
 class OneStopOfSeveral(Plugin):
-    caught_by, told = "parameters", "stop on the wire"
+    caught_by, message = "parameters", "stop on the wire"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, stop=request.stop[:1])
 
 
 class TemperatureOfItsOwn(Plugin):
-    caught_by, told = "nothing_added", "parameters that nobody set"
+    caught_by, message = "nothing_added", "parameters that nobody set"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, temperature=0.7) if request.temperature is None else request
 
 
 class NamesOfToolsInSmallLetters(Plugin):
-    caught_by, told = "tools_are_offered", "the tools on the wire"
+    caught_by, message = "tools_are_offered", "the tools on the wire"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, tools=[replace(tool, name=tool.name.lower()) for tool in request.tools])
 
 
 class OneResultOfAMessage(Plugin):
-    caught_by, told = "results", "results of one message"
+    caught_by, message = "results", "results of one message"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         turns = [replace(one, content=one.parts[:1]) if one.role is Role.TOOL else one for one in request.messages]
@@ -105,28 +105,28 @@ class OneResultOfAMessage(Plugin):
 
 
 class ToolsDropped(Plugin):
-    caught_by, told = "tools_are_offered", "the tools on the wire"
+    caught_by, message = "tools_are_offered", "the tools on the wire"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, tools=request.tools[:1])
 
 
 class ExtraDropped(Plugin):
-    caught_by, told = "extra", "extra on the wire"
+    caught_by, message = "extra", "extra on the wire"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, extra={})
 
 
 class ModelIgnored(Plugin):
-    caught_by, told = "model", "request.model didn't go out"
+    caught_by, message = "model", "request.model didn't go out"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, model=None)
 
 
 class HeadersIgnored(Plugin):
-    caught_by, told = "headers", "a header of the user's"
+    caught_by, message = "headers", "a header of the user's"
 
     class Own(Acme):
         def __init__(self, model: str, **options: Any) -> None:
@@ -136,7 +136,7 @@ class HeadersIgnored(Plugin):
 
 
 class DescriptionsDropped(Plugin):
-    caught_by, told = "tools_are_offered", "a tool's description didn't go out"
+    caught_by, message = "tools_are_offered", "a tool's description didn't go out"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(
@@ -145,7 +145,7 @@ class DescriptionsDropped(Plugin):
 
 
 class ChoiceWidened(Plugin):
-    caught_by, told = "tool_choice", "was sent as 'required' without a notice"
+    caught_by, message = "tool_choice", "was sent as 'required' without a notice"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         named = request.tool_choice not in (None, "auto", "none", "required")
@@ -153,21 +153,21 @@ class ChoiceWidened(Plugin):
 
 
 class ChoiceOfNoneDropped(Plugin):
-    caught_by, told = "tool_choice", "tool_choice='none' was lost"
+    caught_by, message = "tool_choice", "tool_choice='none' was lost"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, tool_choice=None) if request.tool_choice == "none" else request
 
 
 class OneCallAtATimeDropped(Plugin):
-    caught_by, told = "parallel_tool_calls", "parallel_tool_calls=False was lost"
+    caught_by, message = "parallel_tool_calls", "parallel_tool_calls=False was lost"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, parallel_tool_calls=None)
 
 
 class SecondSystemMessageDropped(Plugin):
-    caught_by, told = "conversation", "one of two system messages"
+    caught_by, message = "conversation", "one of two system messages"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         first = next((one for one in request.messages if one.role is Role.SYSTEM), None)
@@ -176,14 +176,14 @@ class SecondSystemMessageDropped(Plugin):
 
 
 class EffortDropped(Plugin):
-    caught_by, told = "reasoning_effort", "reasoning was lost without a notice"
+    caught_by, message = "reasoning_effort", "reasoning was lost without a notice"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, reasoning=None)
 
 
 class ExtraOnlyAdds(Plugin):
-    caught_by, told = "extra", "where extra replaced a value"
+    caught_by, message = "extra", "where extra replaced a value"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         ours = ("max_tokens", "max_completion_tokens", "temperature")
@@ -191,14 +191,14 @@ class ExtraOnlyAdds(Plugin):
 
 
 class EveryImageIsPng(Plugin):
-    caught_by, told = "inline_images", "notices on the type of an image/jpeg, which was right"
+    caught_by, message = "inline_images", "notices on the type of an image/jpeg, which was right"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return _each(request, lambda part: replace(part, mime="image/png") if isinstance(part, ImagePart) else part)
 
 
 class FilesDropped(Plugin):
-    caught_by, told = "inline_files", "was lost without a notice"
+    caught_by, message = "inline_files", "was lost without a notice"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         turns = [replace(one, content=[part for part in one.parts if not _is_file(part)]) for one in request.messages]
@@ -206,7 +206,7 @@ class FilesDropped(Plugin):
 
 
 class FilesInResultsDropped(Plugin):
-    caught_by, told = "files_in_results", "was lost without a notice"
+    caught_by, message = "files_in_results", "was lost without a notice"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         def without(part: Any) -> Any:
@@ -217,7 +217,7 @@ class FilesInResultsDropped(Plugin):
 
 
 class SchemaChanged(Plugin):
-    caught_by, told = "request_unchanged", "the caller's request after it was answered"
+    caught_by, message = "request_unchanged", "the caller's request after it was answered"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         for tool in request.tools:
@@ -227,7 +227,7 @@ class SchemaChanged(Plugin):
 
 
 class ResultsAsPythonShowsThem(Plugin):
-    caught_by, told = "results", "was sent as"
+    caught_by, message = "results", "was sent as"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         def shown(part: Any) -> Any:
@@ -238,7 +238,7 @@ class ResultsAsPythonShowsThem(Plugin):
 
 
 class ResultsOutOfOrder(Plugin):
-    caught_by, told = "results", "was sent as 'second'"
+    caught_by, message = "results", "was sent as 'second'"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         parts = [part for one in request.messages for part in one.parts if isinstance(part, ToolResultPart)]
@@ -249,14 +249,14 @@ class ResultsOutOfOrder(Plugin):
 
 
 class MetadataDropped(Plugin):
-    caught_by, told = "parameters", "metadata"
+    caught_by, message = "parameters", "metadata"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return replace(request, metadata={})
 
 
 class ExtraChanged(Plugin):
-    caught_by, told = "request_unchanged", "the caller's request after it was answered"
+    caught_by, message = "request_unchanged", "the caller's request after it was answered"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         request.extra.setdefault("user", "me")
@@ -264,7 +264,7 @@ class ExtraChanged(Plugin):
 
 
 class MessagesChanged(Plugin):
-    caught_by, told = "request_unchanged", "the caller's request after it was answered"
+    caught_by, message = "request_unchanged", "the caller's request after it was answered"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         request.messages[:] = [one for one in request.messages if one.role is not Role.SYSTEM]
@@ -274,22 +274,22 @@ class MessagesChanged(Plugin):
 
 
 class ErrorFlagDropped(Plugin):
-    caught_by, told = "error_results", "is_error was lost without a notice"
+    caught_by, message = "error_results", "is_error was lost without a notice"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return _each(request, lambda part: replace(part, is_error=False) if isinstance(part, ToolResultPart) else part)
 
 
 class FirstRoundForgotten(Plugin):
-    caught_by, told = "two_rounds", "calls and results on the wire"
+    caught_by, message = "two_rounds", "calls and results on the wire"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
-        asked = request.messages
-        return replace(request, messages=[*asked[:1], *asked[3:]] if len(asked) > 4 else asked)
+        messages = request.messages
+        return replace(request, messages=[*messages[:1], *messages[3:]] if len(messages) > 4 else messages)
 
 
 class CancellationSwallowed(Plugin):
-    caught_by, told = "cancelled", "passed for a success"
+    caught_by, message = "cancelled", "passed for a success"
 
     def chat(self, inner: Chat, provider: Acme) -> Chat:
         async def chat(request: ChatRequest) -> ChatResponse:
@@ -302,7 +302,7 @@ class CancellationSwallowed(Plugin):
 
 
 class CancellationSwallowedInStreams(Plugin):
-    caught_by, told = "cancelled", "stream: what was cancelled passed for a success"
+    caught_by, message = "cancelled", "stream: what was cancelled passed for a success"
 
     def stream(self, inner: Stream, provider: Acme) -> Stream:
         async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -317,28 +317,28 @@ class CancellationSwallowedInStreams(Plugin):
 
 
 class SomebodyElseAnswered(Plugin):
-    caught_by, told = "origin", "who answered"
+    caught_by, message = "origin", "who answered"
 
     def response(self, response: ChatResponse, request: ChatRequest) -> ChatResponse:
         return replace(response, provider="other:model")
 
 
 class StateDropped(Plugin):
-    caught_by, told = "opaque_state", "chat: how often the state went back"
+    caught_by, message = "opaque_state", "chat: how often the state went back"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return _each(request, lambda part: replace(part, state=None) if isinstance(part, VendorPart) else part)
 
 
 class ForeignReasoningSent(Plugin):
-    caught_by, told = "foreign_state", "lost without a notice"
+    caught_by, message = "foreign_state", "lost without a notice"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         return _each(request, lambda part: TextPart(part.text) if isinstance(part, ReasoningPart) else part)
 
 
 class CallsReversedOnTheWayBack(Plugin):
-    caught_by, told = "turn_goes_back", "calls that went back"
+    caught_by, message = "turn_goes_back", "calls that went back"
 
     def prepare_request(self, request: ChatRequest) -> ChatRequest:
         turns = [

@@ -29,14 +29,14 @@ _numbers = count()
 
 def merged(parts: list[Part]) -> list[Part]:
     """Make one text of neighbours."""
-    made: list[Part] = []
+    joined: list[Part] = []
     for part in parts:
-        last = made[-1] if made else None
+        last = joined[-1] if joined else None
         if isinstance(part, TextPart) and isinstance(last, TextPart):
-            made[-1] = TextPart(last.text + part.text)
+            joined[-1] = TextPart(last.text + part.text)
         else:
-            made.append(part)
-    return made
+            joined.append(part)
+    return joined
 
 
 def known(parts: list[Part]) -> list[Part]:
@@ -58,8 +58,8 @@ def judged(change: Change, *, streams: bool) -> str:
         def provider(self, base_url: str, **options: Any) -> Any:
             return cls("claude-sonnet-4-5", api_key=self.secret, base_url=base_url, **options)
 
-    found = run_suite(Suite, ["blocks_stay_apart"]).results["blocks_stay_apart"]
-    return f"{found.outcome}: {found.reason}"
+    result = run_suite(Suite, ["blocks_stay_apart"]).results["blocks_stay_apart"]
+    return f"{result.outcome}: {result.reason}"
 
 
 def build(change: Change, *, streams: bool) -> type[tako_anthropic.Anthropic]:
@@ -83,8 +83,8 @@ def build(change: Change, *, streams: bool) -> type[tako_anthropic.Anthropic]:
 
         async def stream(request: ChatRequest) -> Any:
             chunks: list[Chunk] = [chunk async for chunk in inner(request)]
-            whole = fold(chunks, provider.id, provider.model)
-            for chunk in chunks_of(replace(whole, message=changed(whole.message)) if streams else whole):
+            response = fold(chunks, provider.id, provider.model)
+            for chunk in chunks_of(replace(response, message=changed(response.message)) if streams else response):
                 yield chunk
 
         return stream
@@ -98,16 +98,16 @@ def build(change: Change, *, streams: bool) -> type[tako_anthropic.Anthropic]:
 
 @pytest.mark.parametrize("streams", [False, True], ids=["chat", "stream"])
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (merged, "parts of a reply with four blocks"),
         (known, "parts of a reply with four blocks"),
         (moved, "the places of blocks that went back"),
     ],
 )
-def test_a_lost_boundary_or_block_is_caught(change: Change, told: str, streams: bool) -> None:
-    said = judged(change, streams=streams)
-    assert said.startswith(f"failed: CheckFailed: {'stream' if streams else 'chat'}: {told}")
+def test_a_lost_boundary_or_block_is_caught(change: Change, message: str, streams: bool) -> None:
+    outcome = judged(change, streams=streams)
+    assert outcome.startswith(f"failed: CheckFailed: {'stream' if streams else 'chat'}: {message}")
 
 
 def test_a_plugin_that_keeps_all_passes() -> None:

@@ -12,9 +12,9 @@ from .acme import Plugin, faults_of, judged, suite_of
 
 @pytest.mark.parametrize("fault", faults_of(connections, errors), ids=lambda fault: fault.__name__)
 def test_a_fault_is_caught_by_its_check(fault: type[Plugin]) -> None:
-    said, others = judged(fault)
-    assert said.startswith("failed: ")
-    assert fault.told in said
+    outcome, others = judged(fault)
+    assert outcome.startswith("failed: ")
+    assert fault.message in outcome
     assert others == set(fault.also)
 
 

@@ -29,7 +29,7 @@ def call(index: int, text: str, id: str | None = None, name: str | None = None) 
 
 USAGE = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 7}}
 TEXTS = ["Grüße ", "from ", "\u2028 here"]
-WHOLE = b"".join(
+ALL_EVENTS = b"".join(
     sse(
         *[delta(content=text) for text in TEXTS],
         call(0, "", "a", "look"),

@@ -14,7 +14,7 @@ from tako.errors import ProviderTimeoutError, ResponseError
 from tako.providers import OpenAI
 from tako.testing.server import reply, serve, sse
 
-from .scripts import HANGING, PACES, TEXTS, WHOLE, at_some_pace, collect, delta, finish, provider, stream_of
+from .scripts import ALL_EVENTS, HANGING, PACES, TEXTS, at_some_pace, collect, delta, finish, provider, stream_of
 
 
 def test_a_giant_event_is_refused() -> None:
@@ -32,14 +32,18 @@ def test_a_gzip_bomb_is_refused(streamed: bool) -> None:
     bomb = gzip.compress(b": " + b"x" * 20_000_000)
     kind = "text/event-stream" if streamed else "application/json"
     with serve(reply(bomb, headers={"content-encoding": "gzip", "content-type": kind})) as server:
-        asked = provider(server, max_reply_bytes=1_000_000)
+        client = provider(server, max_reply_bytes=1_000_000)
         with pytest.raises(ResponseError, match="larger than max_reply_bytes=1000000"):
-            asyncio.run(collect(asked) if streamed else asked.chat("hi"))
+            asyncio.run(collect(client) if streamed else client.chat("hi"))
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_compressed_replies_are_read(coding: str) -> None:
-    body = gzip.compress(WHOLE[:300]) + gzip.compress(WHOLE[300:]) if coding == "gzip" else zlib.compress(WHOLE)
+    body = (
+        gzip.compress(ALL_EVENTS[:300]) + gzip.compress(ALL_EVENTS[300:])
+        if coding == "gzip"
+        else zlib.compress(ALL_EVENTS)
+    )
     pieces = [body[i : i + 7] for i in range(0, len(body), 7)]
     chunks = stream_of(reply(pieces, headers={"content-encoding": coding}))
     assert "".join(chunk.text for chunk in chunks if chunk.kind == "delta" and chunk.text) == "".join(TEXTS)
@@ -79,7 +83,7 @@ def test_connecting_has_a_limit_of_its_own() -> None:
         for one in waiting:
             one.setblocking(False)
             one.connect_ex(listening.getsockname())
-        asked = OpenAI(
+        client = OpenAI(
             "m",
             api_key="k",
             base_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
@@ -87,6 +91,6 @@ def test_connecting_has_a_limit_of_its_own() -> None:
             max_retries=0,
         )
         with pytest.raises(ProviderTimeoutError, match=r"connect_timeout=0\.2 s"):
-            asyncio.run(asked.chat("hi"))
+            asyncio.run(client.chat("hi"))
         for one in waiting:
             one.close()

@@ -25,7 +25,7 @@ from tako.fold import chunks_of
 from tako.parts import TextPart, ToolCallPart
 from tako.testing.server import Reply, reply, serve, sse
 
-from .scripts import TEXTS, USAGE, WHOLE, collect, delta, finish, provider, stream_of
+from .scripts import ALL_EVENTS, TEXTS, USAGE, collect, delta, finish, provider, stream_of
 
 if TYPE_CHECKING:
     from tako import ChatResponse
@@ -41,19 +41,19 @@ def test_a_stream_is_deltas_and_one_end() -> None:
 
 def test_a_stream_cut_between_any_two_bytes_means_the_same() -> None:
     async def main() -> None:
-        async with provider(server) as asked:
-            for _ in range(len(WHOLE) // 3):
-                response = await asked.stream("hi").response()
+        async with provider(server) as client:
+            for _ in range(len(ALL_EVENTS) // 3):
+                response = await client.stream("hi").response()
                 assert response == expected
 
-    sizes = iter(range(1, len(WHOLE)))
-    with serve(reply([WHOLE])) as server:
+    sizes = iter(range(1, len(ALL_EVENTS)))
+    with serve(reply([ALL_EVENTS])) as server:
         expected = asyncio.run(provider(server).stream("hi").response())
     assert expected.text == "".join(TEXTS)
 
     def split(received: Any) -> Reply:
         at = next(sizes)
-        return reply([WHOLE[:at], WHOLE[at : at + 1], WHOLE[at + 1 :]])
+        return reply([ALL_EVENTS[:at], ALL_EVENTS[at : at + 1], ALL_EVENTS[at + 1 :]])
 
     with serve(split) as server:
         asyncio.run(main())
@@ -62,9 +62,9 @@ def test_a_stream_cut_between_any_two_bytes_means_the_same() -> None:
 @pytest.mark.parametrize("ending", ["end", "cut", "reset"])
 def test_a_stream_that_ends_early_anywhere_is_truncated_and_never_a_short_success(ending: Any) -> None:
     step = {"end": 1, "cut": 2, "reset": 5}[ending]  # connections that break cost the most
-    finished = WHOLE.index(b'"finish_reason":"tool_calls"')
-    whole_calls = WHOLE.index(b'\\"this\\"}') + len(b'\\"this\\"}')
-    cuts = list(range(0, len(WHOLE), step))
+    finished = ALL_EVENTS.index(b'"finish_reason":"tool_calls"')
+    whole_calls = ALL_EVENTS.index(b'\\"this\\"}') + len(b'\\"this\\"}')
+    cuts = list(range(0, len(ALL_EVENTS), step))
     left = iter(cuts)
     complete = [
         TextPart("".join(TEXTS)),
@@ -73,9 +73,9 @@ def test_a_stream_that_ends_early_anywhere_is_truncated_and_never_a_short_succes
     ]
 
     async def main() -> None:
-        async with provider(server) as asked:
+        async with provider(server) as client:
             for at in cuts:
-                stream = asked.stream("hi")
+                stream = client.stream("hi")
                 try:
                     response = await stream.response()
                 except StreamTruncatedError as error:
@@ -88,17 +88,17 @@ def test_a_stream_that_ends_early_anywhere_is_truncated_and_never_a_short_succes
 
     def check_partial(at: int, partial: ChatResponse | None) -> None:
         assert partial is not None
-        sent = WHOLE[:at]
+        sent = ALL_EVENTS[:at]
         arrived = [text for text in TEXTS if msgspec.json.encode(delta(content=text)) + b"\n\n" in sent]
         assert "".join(TEXTS).startswith(partial.text)
         if ending != "reset":  # what a reset destroys may have been on its way
             assert len(partial.text) >= len("".join(arrived))
-        for made in partial.tool_calls:
-            assert made in complete
+        for call in partial.tool_calls:
+            assert call in complete
         if at < whole_calls:
             assert partial.tool_calls == []
 
-    with serve(lambda received: reply([WHOLE[: next(left)]], ending=ending)) as server:
+    with serve(lambda received: reply([ALL_EVENTS[: next(left)]], ending=ending)) as server:
         asyncio.run(main())
 
 
@@ -163,7 +163,7 @@ def test_a_stream_gives_its_text_and_then_its_response() -> None:
         assert await stream.response() == response == stream.partial
         assert len(server.requests) == 1
 
-    with serve(reply([WHOLE])) as server:
+    with serve(reply([ALL_EVENTS])) as server:
         asyncio.run(main())
 
 
@@ -172,7 +172,7 @@ def test_what_has_come_so_far_is_there_while_it_comes() -> None:
         stream = provider(server).stream("hi")
         return [stream.partial.text async for _ in stream.text]
 
-    with serve(reply([WHOLE])) as server:
+    with serve(reply([ALL_EVENTS])) as server:
         assert asyncio.run(main()) == ["Grüße ", "Grüße from ", "Grüße from \u2028 here"]
 
 
@@ -188,9 +188,9 @@ def test_a_whole_reply_where_a_stream_was_asked_for_is_understood() -> None:
 def test_a_model_that_cannot_stream_is_asked_for_a_whole_reply() -> None:
     body = {"choices": [{"message": {"content": "all"}, "finish_reason": "stop"}]}
     with serve(reply(json=body)) as server:
-        asked = provider(server, capabilities=Capabilities(supports_streaming=False))
-        assert [chunk.kind for chunk in asyncio.run(collect(asked))] == ["delta", "end"]
+        client = provider(server, capabilities=Capabilities(supports_streaming=False))
+        assert [chunk.kind for chunk in asyncio.run(collect(client))] == ["delta", "end"]
         assert "stream" not in server.requests[0].json
         with pytest.raises(UnsupportedError):
-            asyncio.run(collect(asked, ChatRequest([Message.user("hi")], strict=True)))
+            asyncio.run(collect(client, ChatRequest([Message.user("hi")], strict=True)))
         assert len(server.requests) == 1

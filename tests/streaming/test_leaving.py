@@ -16,7 +16,7 @@ from .scripts import HANGING, provider
 
 def test_leaving_a_stream_closes_its_connection_at_once() -> None:
     async def main() -> None:
-        async with asked.stream("hi") as stream:
+        async with client.stream("hi") as stream:
             async for _ in stream:
                 break
             assert (server.open, server.left_early) == (1, 0)
@@ -26,20 +26,20 @@ def test_leaving_a_stream_closes_its_connection_at_once() -> None:
             await stream.response()
 
     with serve(HANGING) as server:
-        asked = provider(server)
+        client = provider(server)
         asyncio.run(main())
     assert server.left_early == 1
 
 
 def test_breaking_out_of_a_bare_loop_closes_it_too() -> None:
     async def main() -> None:
-        async for _ in asked.stream("hi"):
+        async for _ in client.stream("hi"):
             break
         await until_async(lambda: server.open == 0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     with serve(HANGING) as server:
-        asked = provider(server)
+        client = provider(server)
         asyncio.run(main())
     assert server.left_early == 1
 
@@ -48,7 +48,7 @@ def test_cancelling_closes_the_connection_at_once() -> None:
     read_so_far: list[Any] = []
 
     async def read() -> None:
-        async for chunk in asked.stream("hi"):
+        async for chunk in client.stream("hi"):
             read_so_far.extend([chunk])
 
     async def main() -> None:
@@ -61,16 +61,16 @@ def test_cancelling_closes_the_connection_at_once() -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     with serve(HANGING) as server:
-        asked = provider(server)
+        client = provider(server)
         asyncio.run(main())
 
 
 def test_a_stream_that_nobody_reads_sends_nothing() -> None:
     async def main() -> None:
-        stream = asked.stream("hi")
+        stream = client.stream("hi")
         await stream.aclose()
 
     with serve(HANGING) as server:
-        asked = provider(server)
+        client = provider(server)
         asyncio.run(main())
     assert server.requests == []

@@ -32,16 +32,16 @@ class Raw:
 
     def serve(self, connection: socket.socket, number: int) -> None:
         self.connections = number + 1
-        said = self.says[min(number, len(self.says) - 1)]
+        script = self.says[min(number, len(self.says) - 1)]
         connection.settimeout(60)
         with suppress(OSError), connection:
             if self.tls is not None:
                 connection = self.tls.wrap_socket(connection, server_side=True)
-            if callable(said):
-                said(connection)
+            if callable(script):
+                script(connection)
             else:
                 self.read(connection)
-                connection.sendall(said)
+                connection.sendall(script)
             connection.close()
 
     def read(self, connection: socket.socket) -> bytes:

@@ -15,7 +15,7 @@ from tako.errors import ProviderError
 from tako.testing.server import reply, serve
 from tako.testing.waiting import until_async
 
-from .asked import ANSWER, BODY, HANGING, STREAM, provider
+from .script import ANSWER, BODY, HANGING, STREAM, provider
 
 if TYPE_CHECKING:
     from tako.providers import OpenAI
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 def test_a_storm_of_cancelled_calls_on_a_full_pool_leaves_nothing_behind() -> None:
     async def main() -> None:
-        async with provider(server, max_connections=10) as asked:
-            tasks = [asyncio.create_task(asked.chat("hi")) for _ in range(20)]
+        async with provider(server, max_connections=10) as client:
+            tasks = [asyncio.create_task(client.chat("hi")) for _ in range(20)]
             await until_async(lambda: len(server.requests) == 10)
             for task in tasks:
                 task.cancel()
@@ -33,8 +33,8 @@ def test_a_storm_of_cancelled_calls_on_a_full_pool_leaves_nothing_behind() -> No
             await until_async(lambda: server.open == 0)
             assert asyncio.all_tasks() == {asyncio.current_task()}
             slow.clear()
-            assert [(await asked.chat("hi")).text for _ in range(2)] == ["ok", "ok"]
-            both = await asyncio.gather(*[asked.chat("hi") for _ in range(10)])
+            assert [(await client.chat("hi")).text for _ in range(2)] == ["ok", "ok"]
+            both = await asyncio.gather(*[client.chat("hi") for _ in range(10)])
             assert len(both) == 10
 
     slow = [True]
@@ -43,20 +43,20 @@ def test_a_storm_of_cancelled_calls_on_a_full_pool_leaves_nothing_behind() -> No
 
 
 def test_streams_cancelled_in_a_storm_leave_nothing_behind_either() -> None:
-    async def read(asked: OpenAI) -> None:
-        async for _ in asked.stream("hi"):
+    async def read(client: OpenAI) -> None:
+        async for _ in client.stream("hi"):
             pass
 
     async def main() -> None:
-        async with provider(server, max_connections=10) as asked:
-            tasks = [asyncio.create_task(read(asked)) for _ in range(20)]
+        async with provider(server, max_connections=10) as client:
+            tasks = [asyncio.create_task(read(client)) for _ in range(20)]
             await until_async(lambda: len(server.requests) == 10)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await until_async(lambda: server.open == 0)
             slow.clear()
-            assert (await asked.chat("hi")).text == "ok"
+            assert (await client.chat("hi")).text == "ok"
 
     slow = [True]
     with serve(lambda received: HANGING if slow else ANSWER) as server:
@@ -66,10 +66,10 @@ def test_streams_cancelled_in_a_storm_leave_nothing_behind_either() -> None:
 @pytest.mark.parametrize("status", [400, 401, 500])
 def test_a_connection_is_used_again_after_a_refusal(status: int) -> None:
     async def main() -> None:
-        async with provider(server) as asked:
+        async with provider(server) as client:
             for _ in range(3):
                 with pytest.raises(ProviderError):
-                    await asked.chat("hi")
+                    await client.chat("hi")
 
     with serve(reply(json={"error": {"message": "no"}}, status=status)) as server:
         asyncio.run(main())
@@ -78,10 +78,10 @@ def test_a_connection_is_used_again_after_a_refusal(status: int) -> None:
 
 def test_one_provider_serves_several_runs_of_asyncio_and_leaves_nothing_open(recwarn: pytest.WarningsRecorder) -> None:
     async def main() -> str:
-        return (await asked.chat("hi")).text
+        return (await client.chat("hi")).text
 
     with serve(ANSWER) as server:
-        asked = provider(server)
+        client = provider(server)
         assert [asyncio.run(main()) for _ in range(3)] == ["ok"] * 3
         asyncio.run(until_async(lambda: server.open == 0))
     assert server.connections == 3
@@ -89,33 +89,33 @@ def test_one_provider_serves_several_runs_of_asyncio_and_leaves_nothing_open(rec
 
 
 def test_two_loops_in_two_threads_share_a_provider() -> None:
-    said: list[Any] = []
+    texts: list[Any] = []
 
     def work() -> None:
         async def main() -> None:
-            said.extend([(await asked.chat("hi")).text for _ in range(20)])
+            texts.extend([(await client.chat("hi")).text for _ in range(20)])
 
         asyncio.run(main())
 
     with serve(ANSWER) as server:
-        asked = provider(server)
+        client = provider(server)
         threads = [threading.Thread(target=work) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert said == ["ok"] * 40
+    assert texts == ["ok"] * 40
     assert server.connections == 2
 
 
 def test_a_closed_provider_opens_new_connections() -> None:
     async def main() -> None:
-        async with provider(server) as asked:
-            await asked.chat("hi")
+        async with provider(server) as client:
+            await client.chat("hi")
         await until_async(lambda: server.open == 0)
-        assert (await asked.chat("hi")).text == "ok"
-        await asked.aclose()
-        await asked.aclose()
+        assert (await client.chat("hi")).text == "ok"
+        await client.aclose()
+        await client.aclose()
 
     with serve(ANSWER) as server:
         asyncio.run(main())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tako.testing.server import reply, serve, sse
 
-from .asked import BODY
+from .script import BODY
 
 if TYPE_CHECKING:
     from tako.testing.server import Received, Reply

@@ -25,7 +25,7 @@ from tako.errors import (
 from tako.providers import OpenAI
 from tako.testing.server import reply, serve
 
-from .asked import ANSWER, provider
+from .script import ANSWER, provider
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_every_status_has_its_class(status: int, error: type[ProviderError]) -> 
 
 
 @pytest.mark.parametrize(
-    ("script", "words"),
+    ("script", "message"),
     [
         (reply("<!doctype html><h1>Sign in</h1>", headers={"content-type": "text/html"}), "doctype html"),
         (reply(""), "an empty body"),
@@ -81,12 +81,12 @@ def test_every_status_has_its_class(status: int, error: type[ProviderError]) -> 
     ],
 )
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_reply_that_cannot_be_understood_says_why(script: Any, words: str, streamed: bool) -> None:
+def test_a_reply_that_cannot_be_understood_says_why(script: Any, message: str, streamed: bool) -> None:
     with serve(script) as server:
-        asked = provider(server)
+        client = provider(server)
         with pytest.raises(ResponseError) as caught:
-            asyncio.run(asked.stream("hi").response() if streamed else asked.chat("hi"))
-    assert words in str(caught.value)
+            asyncio.run(client.stream("hi").response() if streamed else client.chat("hi"))
+    assert message in str(caught.value)
     assert not caught.value.retryable
 
 
@@ -147,12 +147,12 @@ def test_tls_trusts_what_the_environment_names_and_says_so_where_it_does_not(
     async def main() -> None:
         listening = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
         port = listening.sockets[0].getsockname()[1]
-        async with OpenAI("m", api_key="k", base_url=f"https://localhost:{port}", max_retries=0) as asked:
+        async with OpenAI("m", api_key="k", base_url=f"https://localhost:{port}", max_retries=0) as client:
             with pytest.raises(TransportError, match=f"TLS with localhost:{port} failed: .*certificate"):
-                await asked.chat("hi")
+                await client.chat("hi")
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-        async with OpenAI("m", api_key="k", base_url=f"https://localhost:{port}", max_retries=0) as asked:
-            assert (await asked.chat("hi")).text == "ok"
+        async with OpenAI("m", api_key="k", base_url=f"https://localhost:{port}", max_retries=0) as client:
+            assert (await client.chat("hi")).text == "ok"
         listening.close()
         await listening.wait_closed()
 

@@ -65,9 +65,9 @@ def late_nonsense(connection: socket.socket) -> None:
 def test_nonsense_after_the_head_of_a_whole_reply_ends_it_whatever_was_asked() -> None:
     async def main() -> None:
         async with OpenAI("m", api_key="k", base_url=server.url, max_retries=0, timeout=LIMIT) as provider:
-            for asking in (provider.chat("hi"), provider.fetch(f"{server.url}/models", b"", method="GET")):
+            for call in (provider.chat("hi"), provider.fetch(f"{server.url}/models", b"", method="GET")):
                 with pytest.raises(TransportError):
-                    await asyncio.wait_for(asking, LIMIT)
+                    await asyncio.wait_for(call, LIMIT)
 
     with saying(late_nonsense) as server:
         asyncio.run(main())
@@ -123,9 +123,9 @@ def test_trailers_without_end_are_silence(streamed: bool) -> None:
 
     async def main() -> None:
         async with OpenAI("m", api_key="k", base_url=server.url, max_retries=0, timeout=0.3) as provider:
-            asking = provider.stream("hi").response() if streamed else provider.chat("hi")
+            call = provider.stream("hi").response() if streamed else provider.chat("hi")
             with pytest.raises(ProviderTimeoutError, match="nothing came from"):
-                await asyncio.wait_for(asking, LIMIT)
+                await asyncio.wait_for(call, LIMIT)
 
     left = threading.Event()
     with saying(drip) as server:
@@ -163,11 +163,11 @@ def test_nonsense_that_comes_before_all_of_a_request_has_gone_is_an_end_too() ->
 def test_closing_does_not_wait_for_a_server_that_takes_nothing() -> None:
     async def main() -> None:
         provider = OpenAI("m", api_key="k", base_url=server.url, max_retries=0, timeout=LIMIT)
-        asking = asyncio.create_task(provider.chat(LARGE))
+        call = asyncio.create_task(provider.chat(LARGE))
         await until_async(begun.is_set)
         await asyncio.wait_for(provider.aclose(), LIMIT / 2)
         with pytest.raises(TransportError):
-            await asyncio.wait_for(asking, LIMIT / 2)
+            await asyncio.wait_for(call, LIMIT / 2)
 
     def deaf(connection: socket.socket) -> None:
         connection.recv(1000)

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 SCRIPT = Script(text="Hello there.")
 DOCUMENT = msgspec.json.encode(COMPLETIONS.whole(SCRIPT))
-WHOLE = sized(DOCUMENT, "content-type: application/json", "connection: keep-alive")
+FULL_REPLY = sized(DOCUMENT, "content-type: application/json", "connection: keep-alive")
 EVENTS = b"".join(COMPLETIONS.events(SCRIPT))
 STREAM = head("200 OK", "content-type: text/event-stream", "transfer-encoding: chunked", "keep-alive: timeout=5") + (
     b"%x\r\n%s\r\n0\r\n\r\n" % (len(EVENTS), EVENTS)
 )
 
 
-def closing(server: list[Raw], said: bytes, closed: threading.Event) -> Callable[[socket.socket], None]:
+def closing(server: list[Raw], reply: bytes, closed: threading.Event) -> Callable[[socket.socket], None]:
     """Answer one request, and close with the last byte, without a word about it."""
 
     def once(connection: socket.socket) -> None:
@@ -45,7 +45,7 @@ def closing(server: list[Raw], said: bytes, closed: threading.Event) -> Callable
         server[0].read(connection)
         if hasattr(socket, "TCP_CORK"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # the end goes with the last bytes
-        connection.sendall(said)
+        connection.sendall(reply)
         connection.shutdown(socket.SHUT_WR)
         closed.set()
         while connection.recv(65536):
@@ -54,28 +54,28 @@ def closing(server: list[Raw], said: bytes, closed: threading.Event) -> Callable
     return once
 
 
-def streamed(said: bytes) -> bool:
-    return said is STREAM
+def streamed(reply: bytes) -> bool:
+    return reply is STREAM
 
 
-async def asked(provider: OpenAI, said: bytes) -> str:
-    reply = await (provider.stream("hi").response() if streamed(said) else provider.chat("hi"))
+async def ask(provider: OpenAI, script: bytes) -> str:
+    reply = await (provider.stream("hi").response() if streamed(script) else provider.chat("hi"))
     return str(reply.text)
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["at once", "after a while that the loop was kept from looking"])
-@pytest.mark.parametrize("said", [WHOLE, STREAM], ids=["whole", "stream"])
+@pytest.mark.parametrize("reply", [FULL_REPLY, STREAM], ids=["whole", "stream"])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_server_that_closes_with_its_last_byte_costs_no_call(way: str, said: bytes, busy: bool) -> None:
+def test_a_server_that_closes_with_its_last_byte_costs_no_call(way: str, reply: bytes, busy: bool) -> None:
     async def main(provider: OpenAI) -> None:
         for _ in range(10):
-            assert await asked(provider, said) == SCRIPT.text
+            assert await ask(provider, reply) == SCRIPT.text
             if busy:
                 until(closed.is_set)
                 time.sleep(0.002)  # noqa: ASYNC251 - the event loop sees nothing of it
 
     closed, servers = threading.Event(), list[Any]()
-    with saying(closing(servers, said, closed)) as server:
+    with saying(closing(servers, reply, closed)) as server:
         servers.append(server)
         run(way, server.url, main)
     assert (server.requests, server.connections) == (10, 10)
@@ -86,16 +86,16 @@ def test_many_kept_connections_may_have_ended_at_once(way: str) -> None:
     async def main(provider: OpenAI) -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(8):
-                tasks.start_soon(asked, provider, WHOLE)
+                tasks.start_soon(ask, provider, FULL_REPLY)
         gone.set()
         until(lambda: closed.acquire(blocking=False) and len(ended) == 8)
-        assert await asked(provider, WHOLE) == SCRIPT.text
+        assert await ask(provider, FULL_REPLY) == SCRIPT.text
 
     def once(connection: socket.socket) -> None:
         server.read(connection)
         if not gone.is_set():
             together.wait()
-        connection.sendall(WHOLE)
+        connection.sendall(FULL_REPLY)
         gone.wait(60)
         connection.close()
         ended.append(1)
@@ -112,15 +112,15 @@ def test_many_kept_connections_may_have_ended_at_once(way: str) -> None:
 def test_a_request_that_was_read_is_not_sent_again(way: str, end: str) -> None:
     def once(connection: socket.socket) -> None:
         server.read(connection)
-        connection.sendall(WHOLE)
+        connection.sendall(FULL_REPLY)
         server.read(connection)
         if end == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     async def main(provider: OpenAI) -> None:
-        assert await asked(provider, WHOLE) == SCRIPT.text
+        assert await ask(provider, FULL_REPLY) == SCRIPT.text
         with pytest.raises(TransportError) as caught:
-            await asked(provider, WHOLE)
+            await ask(provider, FULL_REPLY)
         assert caught.value.retryable
 
     with saying(once) as server:
@@ -131,18 +131,18 @@ def test_a_request_that_was_read_is_not_sent_again(way: str, end: str) -> None:
 def test_what_a_server_says_out_of_turn_is_no_answer_to_the_next_request() -> None:
     def once(connection: socket.socket) -> None:
         server.read(connection)
-        connection.sendall(WHOLE)
+        connection.sendall(FULL_REPLY)
         connection.sendall(head("408 Request Timeout", "content-length: 0"))
-        said.set()
+        has_spoken.set()
         server.read(connection)
 
     async def main(provider: OpenAI) -> None:
-        assert await asked(provider, WHOLE) == SCRIPT.text
-        until(said.is_set)
-        assert await asked(provider, WHOLE) == SCRIPT.text
+        assert await ask(provider, FULL_REPLY) == SCRIPT.text
+        until(has_spoken.is_set)
+        assert await ask(provider, FULL_REPLY) == SCRIPT.text
 
-    said = threading.Event()
-    with saying(once, WHOLE) as server:
+    has_spoken = threading.Event()
+    with saying(once, FULL_REPLY) as server:
         run("asyncio", server.url, main)
     assert server.requests == 2
 
@@ -163,13 +163,13 @@ def test_connections_rest_for_a_moment_until_a_server_is_known_to_keep_them() ->
 def test_a_server_that_keeps_its_connections_is_asked_on_one(way: str) -> None:
     def in_turn(connection: socket.socket) -> None:
         while True:
-            for said in (WHOLE, STREAM):
+            for reply in (FULL_REPLY, STREAM):
                 server.read(connection)
-                connection.sendall(said)
+                connection.sendall(reply)
 
     async def main(provider: OpenAI) -> None:
         for _ in range(3):
-            assert [await asked(provider, said) for said in (WHOLE, STREAM)] == [SCRIPT.text] * 2
+            assert [await ask(provider, reply) for reply in (FULL_REPLY, STREAM)] == [SCRIPT.text] * 2
 
     with saying(in_turn) as server:
         run(way, server.url, main)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SCRIPT = Script(text="Hello there, how are you?")
 STREAM = b"".join(COMPLETIONS.events(SCRIPT))
-WHOLE = msgspec.json.encode(COMPLETIONS.whole(SCRIPT))
+FULL_REPLY = msgspec.json.encode(COMPLETIONS.whole(SCRIPT))
 EVENTS, JSON, PAGE, PLAIN = (f"content-type: {kind}" for kind in
     ("text/event-stream", "application/json", "text/html", "text/plain"))  # fmt: skip
 CHUNKED = "transfer-encoding: chunked"
@@ -49,11 +49,11 @@ def chunk(data: bytes, extension: bytes = b"") -> bytes:
 
 def bare(data: bytes) -> bytes:
     """Deflate without zlib's header and checksum."""
-    made = zlib.compressobj(wbits=-15)
-    return made.compress(data) + made.flush()
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(data) + compressor.flush()
 
 
-def asked(server: Raw, way: str = "chat", **options: Any) -> Any:
+def ask(server: Raw, way: str = "chat", **options: Any) -> Any:
     async def main() -> Any:
         async with provider(server, **options) as one:
             return await (one.chat("hi") if way == "chat" else one.stream("hi").response())
@@ -94,28 +94,28 @@ UNDERSTOOD: dict[str, Callable[[str, bytes], bytes]] = {
 @pytest.mark.parametrize("way", ["chat", "stream"])
 @pytest.mark.parametrize("name", UNDERSTOOD)
 def test_what_is_odd_and_plain_all_the_same_is_understood(name: str, way: str) -> None:
-    kind, body = (JSON, WHOLE) if way == "chat" else (EVENTS, STREAM)
+    kind, body = (JSON, FULL_REPLY) if way == "chat" else (EVENTS, STREAM)
     with saying(UNDERSTOOD[name](kind, body)) as server:
-        assert asked(server, way).text == SCRIPT.text
+        assert ask(server, way).text == SCRIPT.text
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         sized(STREAM.replace(b"\n", b"\r"), EVENTS),
         sized(STREAM.replace(b"\n", b"\r\n"), EVENTS),
         sized(STREAM + b'data: {"half": ', EVENTS),
         sized(STREAM + b"noise", EVENTS),
         sized(STREAM + STREAM, EVENTS),
-        sized(WHOLE, EVENTS),
-        sized(WHOLE, PLAIN),
+        sized(FULL_REPLY, EVENTS),
+        sized(FULL_REPLY, PLAIN),
         head("200 OK", EVENTS, f"content-length: {len(STREAM) + 10}") + STREAM,
     ],
     ids=["CR", "CRLF", "half an event", "noise", "another one", "one document", "plain", "bad length"],
 )
-def test_a_stream_is_whole_once_its_end_has_come_whatever_follows(said: bytes) -> None:
-    with saying(said) as server:
-        assert asked(server, "stream").text == SCRIPT.text
+def test_a_stream_is_whole_once_its_end_has_come_whatever_follows(reply: bytes) -> None:
+    with saying(reply) as server:
+        assert ask(server, "stream").text == SCRIPT.text
 
 
 BROKEN = {
@@ -130,25 +130,25 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_cut_is_never_a_success(name: str) -> None:
-    with saying(BROKEN[name](JSON, WHOLE)) as server, pytest.raises(TransportError) as caught:
-        asked(server)
+    with saying(BROKEN[name](JSON, FULL_REPLY)) as server, pytest.raises(TransportError) as caught:
+        ask(server)
     assert caught.value.retryable
     for options in ({}, {"require_finish": False}):
         with saying(BROKEN[name](EVENTS, STREAM)) as server, pytest.raises(StreamTruncatedError) as cut:
-            asked(server, "stream", **options)
+            ask(server, "stream", **options)
         assert cut.value.partial is not None
         assert SCRIPT.text.startswith(cut.value.partial.text)
 
 
 def test_half_of_what_is_compressed_is_not_all_of_it_where_the_end_of_the_body_is_enough() -> None:
-    made = zlib.compressobj(wbits=31)
-    half = made.compress(b"".join(COMPLETIONS.events(SCRIPT)[:3])) + made.flush(zlib.Z_SYNC_FLUSH)
+    compressor = zlib.compressobj(wbits=31)
+    half = compressor.compress(b"".join(COMPLETIONS.events(SCRIPT)[:3])) + compressor.flush(zlib.Z_SYNC_FLUSH)
     with saying(sized(half, EVENTS, GZIP)) as server, pytest.raises(StreamTruncatedError, match="compression"):
-        asked(server, "stream", require_finish=False)
+        ask(server, "stream", require_finish=False)
 
 
 @pytest.mark.parametrize(
-    ("said", "error"),
+    ("reply", "error"),
     [
         (sized(b"", PAGE), ResponseError),
         (sized(b"\n <html>Sign in</html>", PAGE), ResponseError),
@@ -166,15 +166,15 @@ def test_half_of_what_is_compressed_is_not_all_of_it_where_the_end_of_the_body_i
     ],
 )
 @pytest.mark.parametrize("way", ["chat", "stream"])
-def test_what_is_no_reply_is_the_error_that_it_is(said: bytes, error: type[Exception], way: str) -> None:
-    with saying(said) as server, pytest.raises(error) as caught:
-        asked(server, way)
+def test_what_is_no_reply_is_the_error_that_it_is(reply: bytes, error: type[Exception], way: str) -> None:
+    with saying(reply) as server, pytest.raises(error) as caught:
+        ask(server, way)
     assert "RawResponseMessage" not in str(caught.value)
 
 
 @pytest.mark.parametrize("way", ["chat", "stream"])
 @pytest.mark.parametrize(
-    ("said", "error", "pause"),
+    ("reply", "error", "pause"),
     [
         (head("401 X", JSON, "content-length: 99") + b'{"error": {"mess', AuthenticationError, None),
         (head("429 X", JSON, CHUNKED, "retry-after: 3") + b"5", RateLimitError, 3),
@@ -183,9 +183,9 @@ def test_what_is_no_reply_is_the_error_that_it_is(said: bytes, error: type[Excep
         (sized(b"\x0b\x02\x80", "content-encoding: br", "retry-after: 3", status="429 X"), RateLimitError, 3),
     ],
 )
-def test_a_refusal_whose_body_cannot_be_read_is_a_refusal(said: bytes, error: Any, pause: Any, way: str) -> None:
-    with saying(said) as server, pytest.raises(error) as caught:
-        asked(server, way)
+def test_a_refusal_whose_body_cannot_be_read_is_a_refusal(reply: bytes, error: Any, pause: Any, way: str) -> None:
+    with saying(reply) as server, pytest.raises(error) as caught:
+        ask(server, way)
     assert type(caught.value) is error
     assert caught.value.retry_after == pause
 
@@ -197,7 +197,7 @@ def test_a_refusal_whose_body_never_ends_is_one_too() -> None:
 
     for seconds in (0.1, 1, 10):
         with saying(refuse) as server, pytest.raises((AuthenticationError, ProviderTimeoutError)) as caught:
-            asked(server, timeout=seconds)
+            ask(server, timeout=seconds)
         if type(caught.value) is AuthenticationError:  # if not, the machine took longer to bring even the status
             return
     raise caught.value
@@ -220,14 +220,14 @@ def test_interim_replies_without_end_are_no_reply() -> None:
             time.sleep(0.02)
 
     with saying(promise) as server, pytest.raises(ProviderTimeoutError, match=r"timeout=0\.1 s"):
-        asked(server, timeout=0.1)
+        ask(server, timeout=0.1)
 
 
 def test_a_handshake_that_stalls_ends_with_the_limit_of_connecting() -> None:
     with saying(until_left) as server:
         server.url = server.url.replace("http", "https")
         with pytest.raises(ProviderTimeoutError, match=r"connect_timeout=0\.2 s"):
-            asked(server, connect_timeout=0.2)
+            ask(server, connect_timeout=0.2)
 
 
 # --- connections that were kept
@@ -237,7 +237,7 @@ def test_a_connection_is_used_again_after_a_call_and_after_a_stream() -> None:
     def in_turn(connection: socket.socket) -> None:
         while True:
             server.read(connection)
-            connection.sendall(sized(WHOLE, JSON))
+            connection.sendall(sized(FULL_REPLY, JSON))
             server.read(connection)
             connection.sendall(head("200 OK", EVENTS, CHUNKED) + chunk(STREAM) + b"0\r\n\r\n")
 
@@ -257,7 +257,7 @@ def test_a_connection_that_was_closed_while_the_program_did_something_else_is_no
 
     def once(connection: socket.socket) -> None:
         server.read(connection)
-        connection.sendall(sized(WHOLE, JSON))
+        connection.sendall(sized(FULL_REPLY, JSON))
         connection.close()
         closed.set()
 
@@ -268,7 +268,7 @@ def test_a_connection_that_was_closed_while_the_program_did_something_else_is_no
             time.sleep(0.1)  # noqa: ASYNC251 - the same, long enough for the transport to look
             assert (await one.chat("hi")).text == SCRIPT.text
 
-    with saying(once, sized(WHOLE, JSON)) as server:
+    with saying(once, sized(FULL_REPLY, JSON)) as server:
         asyncio.run(main())
     assert server.requests == 2
 
@@ -277,7 +277,7 @@ def test_a_connection_that_was_closed_while_the_program_did_something_else_is_no
 def test_a_request_that_met_the_end_of_its_connection_may_have_been_read_so_it_is_a_retry(retries: int) -> None:
     def once(connection: socket.socket) -> None:
         server.read(connection)
-        connection.sendall(sized(WHOLE, JSON))
+        connection.sendall(sized(FULL_REPLY, JSON))
         server.read(connection)  # and no answer
 
     async def main() -> None:
@@ -290,7 +290,7 @@ def test_a_request_that_met_the_end_of_its_connection_may_have_been_read_so_it_i
                 await one.chat("hi")
             assert caught.value.retryable
 
-    with saying(once, sized(WHOLE, JSON)) as server:
+    with saying(once, sized(FULL_REPLY, JSON)) as server:
         asyncio.run(main())
     assert server.requests == 2 + retries
 
@@ -298,8 +298,8 @@ def test_a_request_that_met_the_end_of_its_connection_may_have_been_read_so_it_i
 def test_a_stream_that_breaks_before_its_first_chunk_is_tried_again() -> None:
     broken = head("200 OK", EVENTS, CHUNKED) + chunk(STREAM[:20])
     with saying(broken, sized(STREAM, EVENTS)) as server:
-        assert asked(server, "stream", max_retries=1).text == SCRIPT.text
+        assert ask(server, "stream", max_retries=1).text == SCRIPT.text
     assert server.requests == 2
     with saying(broken) as server, pytest.raises(StreamTruncatedError) as caught:
-        asked(server, "stream")
+        ask(server, "stream")
     assert caught.value.retryable

@@ -13,7 +13,7 @@ from tako.errors import AuthenticationError, ConfigurationError, ProviderTimeout
 from tako.kit.http import HttpProvider
 from tako.testing.server import reply, serve, sse
 
-from .asked import ANSWER, BODY
+from .script import ANSWER, BODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,9 +40,9 @@ def request(**fields: Any) -> ChatRequest:
     return ChatRequest([Message.user("hi")], **fields)
 
 
-def ask(provider: Any, asked: ChatRequest, streamed: bool = False) -> Any:
+def ask(provider: Any, request: ChatRequest, streamed: bool = False) -> Any:
     try:
-        return provider.blocking.stream(asked).response() if streamed else provider.blocking.chat(asked)
+        return provider.blocking.stream(request).response() if streamed else provider.blocking.chat(request)
     finally:
         provider.blocking.close()
 
@@ -83,7 +83,7 @@ def test_the_timeout_of_a_request_bounds_keep_alives_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("name", "value", "message"),
     [
         ("bad name", "v", "isn't the name of a header"),
         ("x-a", "line\r\nbreak", "contains a line break"),
@@ -94,9 +94,9 @@ def test_the_timeout_of_a_request_bounds_keep_alives_too() -> None:
 )
 @pytest.mark.parametrize("vendor", ["openai", "anthropic", "generic"])
 def test_headers_that_http_cannot_carry_are_refused_before_the_network(
-    vendor: str, name: str, value: str, words: str
+    vendor: str, name: str, value: str, message: str
 ) -> None:
-    with serve(OPENAI) as server, pytest.raises(ConfigurationError, match=words) as caught:
+    with serve(OPENAI) as server, pytest.raises(ConfigurationError, match=message) as caught:
         ask(MAKE[vendor](server.url), request(headers={name: value}))
     assert server.requests == []
     assert KEY not in str(caught.value)

@@ -14,20 +14,20 @@ from tako.errors import ResponseError, TransportError
 from tako.providers import OpenAI
 from tako.testing.server import reply, serve
 
-from .asked import ANSWER, BODY, HANGING, STREAM, provider
+from .script import ANSWER, BODY, HANGING, STREAM, provider
 
 
 def test_trio_is_served_by_httpx() -> None:
     async def main() -> None:
-        async with provider(server) as asked:
-            assert (await asked.chat("hi")).text == "ok"
+        async with provider(server) as client:
+            assert (await client.chat("hi")).text == "ok"
             slow.append(1)
-            async with asked.stream("hi") as stream:
+            async with client.stream("hi") as stream:
                 assert [chunk.kind async for chunk in stream] == ["delta", "end"]
             slow.clear()
             hanging.append(1)
             with trio.CancelScope() as scope:
-                async for _ in asked.stream("hi"):
+                async for _ in client.stream("hi"):
                     scope.cancel()  # in the midst of it: the next chunk never comes
             assert scope.cancelled_caught
 
@@ -44,8 +44,8 @@ def test_a_mock_transport_sees_the_request_and_answers_it() -> None:
         seen.append(request)
         return httpx.Response(200, json=BODY)
 
-    asked = OpenAI("m", api="chat", api_key="k", transport=httpx.MockTransport(answer))
-    assert asyncio.run(asked.chat("hi")).text == "ok"
+    client = OpenAI("m", api="chat", api_key="k", transport=httpx.MockTransport(answer))
+    assert asyncio.run(client.chat("hi")).text == "ok"
     assert str(seen[0].url) == "https://api.openai.com/v1/chat/completions"
     assert seen[0].headers["authorization"] == "Bearer k"
 
@@ -54,9 +54,9 @@ def test_what_a_mock_transport_raises_is_a_transport_error_from_it() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadError("gone", request=request)
 
-    asked = OpenAI("m", api="chat", api_key="k", transport=httpx.MockTransport(answer), max_retries=0)
+    client = OpenAI("m", api="chat", api_key="k", transport=httpx.MockTransport(answer), max_retries=0)
     with pytest.raises(TransportError, match="gone") as caught:
-        asyncio.run(asked.chat("hi"))
+        asyncio.run(client.chat("hi"))
     assert isinstance(caught.value.__cause__, httpx.ReadError)
 
 
@@ -71,15 +71,15 @@ class Watching(httpx.AsyncHTTPTransport):
 def test_the_users_transport_and_client_stay_open() -> None:
     async def main() -> None:
         transport = Watching()
-        async with provider(server, transport=transport) as asked:
-            assert (await asked.chat("hi")).text == "ok"
+        async with provider(server, transport=transport) as own_provider:
+            assert (await own_provider.chat("hi")).text == "ok"
         assert not transport.closed
         await transport.aclose()
         async with httpx.AsyncClient(headers={"x-own": "1"}) as client:
-            async with provider(server, http_client=client) as asked:
-                assert (await asked.chat("hi")).text == "ok"
+            async with provider(server, http_client=client) as own_provider:
+                assert (await own_provider.chat("hi")).text == "ok"
                 slow.append(1)
-                assert [chunk.kind async for chunk in asked.stream("hi")] == ["delta", "end"]
+                assert [chunk.kind async for chunk in own_provider.stream("hi")] == ["delta", "end"]
                 slow.clear()
             assert not client.is_closed
 
@@ -117,8 +117,8 @@ def test_a_client_that_quacks_like_httpx_will_do() -> None:
 
     sent: list[Any] = []
     closed: list[int] = []
-    asked = OpenAI("m", api_key="k", base_url="https://example.test/v1", http_client=Client(), timeout=7)
-    assert asyncio.run(asked.chat("hi")).text == "ok"
+    client = OpenAI("m", api_key="k", base_url="https://example.test/v1", http_client=Client(), timeout=7)
+    assert asyncio.run(client.chat("hi")).text == "ok"
     (method, url, headers, _, read), streamed, followed = sent[0]
     assert (method, url, headers["authorization"], read) == (
         "POST",
@@ -148,9 +148,9 @@ def test_redirects_are_never_followed(way: str, status: int) -> None:
 
 def test_cookies_are_not_kept() -> None:
     async def main() -> None:
-        async with provider(server) as asked:
-            await asked.chat("hi")
-            await asked.chat("hi")
+        async with provider(server) as client:
+            await client.chat("hi")
+            await client.chat("hi")
 
     with serve(reply(json=BODY, headers={"set-cookie": "a=b; Path=/"})) as server:
         asyncio.run(main())

@@ -17,8 +17,8 @@ from tako.errors import TransportError
 from tako.providers import OpenAI
 from tako.testing.waiting import until_async
 
-from .asked import BODY
 from .raw import head, saying, sized, until_left
+from .script import BODY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,9 +155,9 @@ def test_headers_that_come_after_a_body_are_no_headers_of_the_next_reply() -> No
     trailing = head("200 OK", "transfer-encoding: chunked") + b"2\r\n{}\r\n0\r\nx-request-id: r-1\r\n\r\n"
 
     def answering(connection: socket.socket) -> None:
-        for said in (trailing, sized(b"{}", "x-other: 1")):
+        for reply in (trailing, sized(b"{}", "x-other: 1")):
             server.read(connection)
-            connection.sendall(said)
+            connection.sendall(reply)
 
     async def main() -> None:
         async with provider(server.url) as one:

@@ -20,8 +20,8 @@ from tako.kit.proxy import environment_proxy
 from tako.providers import Anthropic, OpenAI
 from tako.testing.server import reply, serve
 
-from .asked import ANSWER
 from .raw import head, saying, sized, until_left
+from .script import ANSWER
 from .ways import ask
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def shown(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize(
-    ("proxy", "words"),
+    ("proxy", "message"),
     [
         ("", "is empty"),
         ("  ", "is empty"),
@@ -61,11 +61,11 @@ def shown(error: BaseException) -> str:
 )
 @pytest.mark.parametrize("make", [OpenAI, Anthropic])
 def test_a_proxy_that_cannot_be_one_is_refused_before_the_network(
-    make: Callable[..., Any], proxy: str, words: str
+    make: Callable[..., Any], proxy: str, message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match="m: proxy ") as caught:
         make("m", api_key="k", proxy=proxy)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert PASSWORD not in shown(caught.value)
 
 
@@ -95,9 +95,9 @@ def test_a_proxy_gets_its_login_and_the_model_the_request(way: str) -> None:
     with serve(ANSWER) as proxy:
         login = proxy.url.replace("//", f"//me%40home:{PASSWORD}@")
         assert ask(way, NOBODY, proxy=login).text == "ok"
-    asked = proxy.requests[0]
-    assert asked.path.startswith("http://model.example/v1/")
-    assert (asked.headers["proxy-authorization"], asked.headers["authorization"]) == (BASIC, "Bearer k")
+    request = proxy.requests[0]
+    assert request.path.startswith("http://model.example/v1/")
+    assert (request.headers["proxy-authorization"], request.headers["authorization"]) == (BASIC, "Bearer k")
 
 
 @pytest.mark.parametrize("way", OURS)
@@ -167,8 +167,8 @@ def forward(source: socket.socket, sink: socket.socket) -> None:
 def test_a_proxy_that_refuses_to_connect_is_named(way: str, status: str, retryable: bool) -> None:
     with saying(sized(b"no", status=status)) as proxy, pytest.raises(TransportError) as caught:
         ask(way, "https://model.example/v1", proxy=f"http://user:{PASSWORD}@{proxy.place}")
-    words = "wants a login; check the user and the password" if status.startswith("407") else "refused to connect to"
-    assert f"the proxy {proxy.url} {words}" in str(caught.value)
+    message = "wants a login; check the user and the password" if status.startswith("407") else "refused to connect to"
+    assert f"the proxy {proxy.url} {message}" in str(caught.value)
     assert (caught.value.status_code, caught.value.retryable) == (int(status[:3]), retryable)
     assert PASSWORD not in shown(caught.value)
 

@@ -39,14 +39,14 @@ def dripping(start: bytes, drop: bytes) -> Callable[[socket.socket], None]:
     return say
 
 
-WHOLE = head("200 OK", JSON, "content-length: 99999999")
+HEAD_OF_A_REPLY = head("200 OK", JSON, "content-length: 99999999")
 
 
 @pytest.mark.parametrize(
     ("start", "drop"),
     [
-        (WHOLE, b" "),
-        (WHOLE + b'{"id": "', b"x"),
+        (HEAD_OF_A_REPLY, b" "),
+        (HEAD_OF_A_REPLY + b'{"id": "', b"x"),
         (head("200 OK", JSON, CHUNKED), b"1\r\n\n\r\n"),
         (head("200 OK", JSON), b" "),
         (b"HTTP/1.1 200 OK\r\n", b"x-header: a\r\n"),
@@ -82,7 +82,7 @@ def test_a_stream_that_drips_is_a_timeout(way: str, start: bytes, drop: bytes) -
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("way", ["transport", "client"])
 def test_what_drips_through_a_users_transport_ends_too(way: str, streamed: bool) -> None:
-    for start, drop in ((WHOLE, b" "), (b"", head("102 Processing"))):
+    for start, drop in ((HEAD_OF_A_REPLY, b" "), (b"", head("102 Processing"))):
         with saying(dripping(start, drop)) as server, pytest.raises(ProviderTimeoutError):
             ask(way, server.url, streamed, timeout=SHORT)
 
@@ -126,7 +126,7 @@ def test_a_question_without_a_body_is_not_waited_for_without_end_either() -> Non
 def test_a_slow_call_frees_its_slot_of_a_limited_pool(way: str) -> None:
     answer = sized(b'{"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}', JSON)
     for seconds in (SHORT, 1, 10):
-        with saying(dripping(WHOLE, b" "), answer) as server, suppress(ProviderTimeoutError):
+        with saying(dripping(HEAD_OF_A_REPLY, b" "), answer) as server, suppress(ProviderTimeoutError):
             assert ask(way, server.url, timeout=seconds, max_connections=1, max_retries=1).text == "ok"
             return
     raise AssertionError("the answer never came")

@@ -11,8 +11,8 @@ import trustme
 
 from tako.errors import TransportError
 
-from .asked import ANSWER
 from .raw import saying, sized, until_left
+from .script import ANSWER
 from .ways import WAYS, ask
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def test_a_certificate_of_an_unknown_authority_is_tried_once_and_says_how_to_tru
 @pytest.mark.parametrize("way", ["asyncio", "trio"])
 def test_a_certificate_that_is_over_or_another_hosts_says_so(way: str, authority: trustme.CA) -> None:
     over = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    for context, words in (
+    for context, message in (
         (serving(authority, not_after=over), "certificate has expired"),
         (serving(authority, "elsewhere.example"), "Hostname mismatch"),
     ):
-        with saying(until_left, tls=context) as server, pytest.raises(TransportError, match=words) as caught:
+        with saying(until_left, tls=context) as server, pytest.raises(TransportError, match=message) as caught:
             ask(way, local(server.url), max_retries=2)
         assert (server.connections, caught.value.retryable) == (1, False)
         assert "SSL_CERT_FILE" not in str(caught.value)

@@ -178,15 +178,15 @@ async def stream(provider: Provider) -> None:
         assert_type(text, str)
 
 
-def block(provider: Provider, said: list[object]) -> None:
+def block(provider: Provider, printed: list[object]) -> None:
     assert_type(provider.blocking.chat("hi"), ChatResponse)
     with provider.blocking.stream("hi") as chunks:
         for chunk in chunks:
             match chunk:
                 case Delta(text=str() as text):
-                    said.append(text)
+                    printed.append(text)
                 case End(usage=usage):
-                    said.append(usage.total)
+                    printed.append(usage.total)
                 case _:
                     pass
         assert_type(chunks.response(), ChatResponse)

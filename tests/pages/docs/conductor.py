@@ -10,7 +10,7 @@ PLAN = {
 
 
 def answer(received):
-    said = received.json
+    body = received.json
     if received.path == "/v1/messages":
         return reply(
             json={
@@ -22,8 +22,8 @@ def answer(received):
             }
         )
     text = "Each call has less to sort, so it ends."
-    if "coordinate" in str(said):
-        text = "It sorts, and it ends." if "<result" in str(said) else json.dumps(PLAN)
+    if "coordinate" in str(body):
+        text = "It sorts, and it ends." if "<result" in str(body) else json.dumps(PLAN)
     return reply(
         json={
             "choices": [{"message": {"content": text}, "finish_reason": "stop"}],

@@ -35,12 +35,12 @@ from msgspec.structs import replace
 
 
 @tako.around
-async def redact(request, inner, *, words: tuple[str, ...] = (), token: str = ""):
+async def redact(request, inner, *, names: tuple[str, ...] = (), token: str = ""):
     assert token == "secret"
     async for chunk in inner(request):
         if chunk.kind == "delta" and chunk.text:
-            for word in words:
-                chunk = replace(chunk, text=chunk.text.replace(word, "[name]"))
+            for name in names:
+                chunk = replace(chunk, text=chunk.text.replace(name, "[name]"))
         yield chunk
 
 
@@ -52,7 +52,7 @@ Path("plugins.toml").write_text("""
 order = ["audit", "redact"]
 required = ["redact"]
 [plugins.redact]
-words = ["Bonjour"]
+names = ["Bonjour"]
 token = "$ENV:RULES_TOKEN"
 """)
 

@@ -6,8 +6,8 @@ from tako.testing.server import reply, serve
 
 Path("report.pdf").write_bytes(b"%PDF-1.7 report")
 Path("notes.txt").write_bytes(b"Buy milk.\n")
-said = {"content": [{"type": "text", "text": "Sales grew."}], "stop_reason": "end_turn"}
-anthropic = stack.enter_context(serve(reply(json=said)))
+message = {"content": [{"type": "text", "text": "Sales grew."}], "stop_reason": "end_turn"}
+anthropic = stack.enter_context(serve(reply(json=message)))
 os.environ |= {"ANTHROPIC_API_KEY": "sk-ant-test", "ANTHROPIC_BASE_URL": anthropic.url}
 completion = {"choices": [{"message": {"content": "Sales grew."}, "finish_reason": "stop"}]}
 openai = stack.enter_context(serve(reply(json=completion)))
@@ -19,7 +19,7 @@ assert openai.requests[0].json["messages"][0]["content"] == "notes.txt:\nBuy mil
 # %% 5
 assert anthropic.requests[-1].json["messages"][0]["content"][0]["citations"] == {"enabled": True}
 
-kept = stack.enter_context(serve(reply(json={"id": "file_011"}), reply(json=said), reply(json={"id": "file_011"})))
+kept = stack.enter_context(serve(reply(json={"id": "file_011"}), reply(json=message), reply(json={"id": "file_011"})))
 os.environ["ANTHROPIC_BASE_URL"] = kept.url
 
 # %% 6

@@ -44,8 +44,8 @@ with stack.enter_context(__import__("contextlib").ExitStack()):
         except tako.errors.ProviderTimeoutError as error:
             assert "no whole answer within 0.05 s" in str(error)
     assert "late failed:" in caught[-1]
-for made in (redact, audit, deadline):
-    tako.unregister(made)
+for middleware in (redact, audit, deadline):
+    tako.unregister(middleware)
 
 # %% end
 assert counted == ["https://intra.example/plan.png", "Charge [card]"], counted

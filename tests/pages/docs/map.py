@@ -15,11 +15,11 @@ with open("reviews.csv", "w") as file:
 # %% 2
 from tako.testing.server import reply, serve
 
-words = {
+labels = {
     "choices": [{"message": {"role": "assistant", "content": '{"topic": "food"}'}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 20, "completion_tokens": 1},
 }
-by_schema = stack.enter_context(serve(reply(json=words)))
+by_schema = stack.enter_context(serve(reply(json=labels)))
 options = {"base_url": by_schema.url}
 
 # %% 3

@@ -2,14 +2,14 @@
 import os
 from tako.testing.server import reply, serve, sse
 
-whole = sse(
+events = sse(
     {"choices": [{"delta": {"content": "Once upon "}}]},
     {"choices": [{"delta": {"content": "a time"}}]},
     {"choices": [{"delta": {}, "finish_reason": "stop"}]},
 )
 server = stack.enter_context(
     serve(
-        lambda request: reply(whole[:1], ending="cut") if "a story that is cut" in str(request.json) else reply(whole)
+        lambda request: reply(events[:1], ending="cut") if "a story that is cut" in str(request.json) else reply(events)
     )
 )
 os.environ["OPENAI_API_KEY"] = "sk-test"

@@ -8,7 +8,7 @@ REPLIES = {
 }
 provider = providers.PythonProvider(
     "p",
-    lambda request: next(text for word, text in REPLIES.items() if word in request.messages[-1].text),
+    lambda request: next(text for keyword, text in REPLIES.items() if keyword in request.messages[-1].text),
     stream=lambda request: iter('{"name": "Ada", "age": 36}'),
 )
 

@@ -2,8 +2,8 @@
 import os
 from tako.testing.server import reply, serve
 
-said = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Paris."}]}, "finishReason": "STOP"}]}
-server = stack.enter_context(serve(reply(json=said)))
+body = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Paris."}]}, "finishReason": "STOP"}]}
+server = stack.enter_context(serve(reply(json=body)))
 os.environ["GEMINI_API_KEY"] = "AIza-test"
 os.environ["GOOGLE_GEMINI_BASE_URL"] = server.url
 

@@ -6,12 +6,12 @@ from tako.testing.server import reply, serve
 def answer(request):
     if request.headers.get("authorization") != "Bearer gw-12345":
         return reply(json={"error": {"message": "no key", "code": "E401"}}, status=401)
-    asked = request.json
-    if asked.get("options", {}).get("temperature", 0) > 1:
+    body = request.json
+    if body.get("options", {}).get("temperature", 0) > 1:
         return reply(json={"error": {"message": "budget is spent", "code": "BUDGET"}}, status=400)
-    if asked["stream"]:
+    if body["stream"]:
         return reply(b'{"piece": "Bonjour"}\n{"piece": ", toi."}\n{"end": "done"}\n{"meter": {"in": 9, "out": 4}}\n')
-    if "tools" in asked:
+    if "tools" in body:
         return reply(json={"calls": [{"call": "w1", "tool": "weather", "with": {"city": "Paris"}}], "end": "tool"})
     return reply(json={"answer": {"text": "Bonjour."}, "end": "done", "meter": {"in": 9, "out": 3}})
 

@@ -13,7 +13,7 @@ cited = [
         "end_page_number": 13,
     }
 ]
-said = {
+body = {
     "content": [
         {"type": "text", "text": "The notice period is "},
         {"type": "text", "text": "30 days", "citations": cited},
@@ -22,7 +22,7 @@ said = {
     "stop_reason": "end_turn",
     "usage": {"input_tokens": 61000, "output_tokens": 12},
 }
-server = stack.enter_context(serve(reply(json=said)))
+server = stack.enter_context(serve(reply(json=body)))
 import os
 
 os.environ |= {"ANTHROPIC_API_KEY": "sk-ant-test", "ANTHROPIC_BASE_URL": server.url}

@@ -37,5 +37,5 @@ assert sum(tally.values()) == 2 and main.id not in tally
 # %% end
 client = site.test_client()
 for turn in (1, 2):
-    said = client.post("/say/ada", json={"text": "Say hello."}).json
-    assert said["answer"] and said["turns"] == turn
+    reply_of_flask = client.post("/say/ada", json={"text": "Say hello."}).json
+    assert reply_of_flask["answer"] and reply_of_flask["turns"] == turn
