@@ -22,6 +22,7 @@ from tako.hooks import PLUGINS
 from tako.providers import PythonProvider
 from tako.testing import Script, isolated
 from tako.testing.dialects import scripted
+from tako.testing.server import reply, serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -101,6 +102,16 @@ def use() -> Iterator[Callable[..., SimpleNamespace]]:
 
 def request(text: str = "hello", **fields: Any) -> ChatRequest:
     return ChatRequest([Message.user(text)], **fields)
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "cache"])
+def test_each_recipe_lets_a_request_be_counted(name: str, use: Callable[..., SimpleNamespace]) -> None:
+    use(name)
+    answer = reply(json={"input_tokens": 3})
+    with serve(answer) as server:
+        claude = tako.providers.Anthropic("claude-sonnet-4-5", api_key="k", base_url=server.url)
+        assert claude.blocking.count_tokens(f"Charge {CARD}").input_tokens == 3
+    assert (CARD.encode() in server.requests[0].body) == (name != "redact")
 
 
 def test_each_recipe_is_short_has_a_test_and_stands_on_the_page() -> None:

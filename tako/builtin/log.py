@@ -17,7 +17,7 @@ import msgspec
 
 from tako.fold import fold
 from tako.hooks import hookimpl
-from tako.hooks.counting import COUNT
+from tako.hooks.counting import is_counting
 from tako.options import without_secrets
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
     inner = yield
 
     def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
-        is_logged = LOG.isEnabledFor(logging.DEBUG) and COUNT.get() is None
+        is_logged = LOG.isEnabledFor(logging.DEBUG) and not is_counting()
         return _logged_chat(provider, inner, request) if is_logged else inner(request)
 
     return chat

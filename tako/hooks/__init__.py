@@ -5,11 +5,13 @@
 - Checking: `checks` lists the implementations in a plugin, and what is wrong with them.
 - Binding: `manager` has the hooks of one provider class, `hook_calls` calls one, `layers` wraps what it returned, and
   `failures` says which exceptions pass through.
-- Calling: `contract` checks every answer, and `nested_calls` recognises calls from a provider's own code.
+- Calling: `contract` checks every answer, `nested_calls` recognises calls from a provider's own code, and `counting`
+  lets a request pass the plugins to be counted.
 - Providers: `provider_classes` imports a class, `provider_factory` makes a provider by its id.
 """
 
 from tako.hooks.checks import HOOKS
+from tako.hooks.counting import is_counting
 from tako.hooks.failures import WrongResultError
 from tako.hooks.manager import HookResult, Hooks, NamedPlugins, Plugin, hookimpl
 from tako.hooks.plugins import PLUGINS, Plugins, PluginWarning, register, unregister
@@ -27,6 +29,7 @@ __all__ = [
     "WrongResultError",
     "get_provider",
     "hookimpl",
+    "is_counting",
     "register",
     "unregister",
 ]

@@ -36,6 +36,11 @@ class Count(Struct):
 COUNT: ContextVar[Count | None] = ContextVar("count", default=None)
 
 
+def is_counting() -> bool:
+    """Whether the request that a plugin sees is only counted, so that there's no reply."""
+    return COUNT.get() is not None
+
+
 async def count_after_plugins(provider: Provider, chat: Chat, request: ChatRequest) -> TokenCount:
     """Count the tokens of a request as the plugins in ``chat`` leave it.
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 import tako
 from tako import ChatRequest, ChatResponse, Message, PluginError, Usage, hookimpl
 from tako.errors import PermissionDeniedError, UnsupportedError
+from tako.hooks import is_counting
 from tako.listing import TokenCount
 from tako.parts import FileIdPart
 from tako.texts import change_texts
@@ -132,9 +133,11 @@ def test_a_count_and_a_chat_share_what_a_plugin_keeps(vendor: Vendor, register: 
 
 def test_a_plugin_sees_a_count_end_as_a_cancelled_call(vendor: Vendor, register: Register) -> None:
     ends: list[str] = []
+    counts: list[bool] = []
 
     @tako.around
     async def watch(request: ChatRequest, inner: Any) -> AsyncGenerator[Any, None]:
+        counts.append(is_counting())
         try:
             async for chunk in inner(request):
                 yield chunk
@@ -148,6 +151,7 @@ def test_a_plugin_sees_a_count_end_as_a_cancelled_call(vendor: Vendor, register:
     acme = Counting(vendor)
     assert (acme.count(), ends) == (7, ["finally"])
     assert (ask(acme.provider), ends[1:]) == ("real", ["reply", "finally"])
+    assert counts == [True, False]
 
 
 def test_one_that_runs_the_request_in_a_task_of_its_own_is_counted_too(vendor: Vendor, register: Register) -> None:

@@ -10,7 +10,7 @@ import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from tako.hooks import hookimpl
+from tako.hooks import hookimpl, is_counting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -67,7 +67,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
     async def chat(request: ChatRequest) -> ChatResponse:
         telemetry = _telemetry()
-        if telemetry is None or telemetry.has_span(provider):
+        if telemetry is None or telemetry.has_span(provider) or is_counting():
             return await inner(request)
         with telemetry.operation(provider, request, stream=False) as operation:
             with operation.current():
