@@ -1,4 +1,4 @@
-"""The synchronous face: the methods of a provider, run on the one background event loop of the process."""
+"""The blocking methods of a provider, which run on one background event loop for the whole process."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class Blocking:
         return loop_thread().run(self._provider.discover())
 
     def list_models(self) -> list[ModelInfo]:
-        """List the models that there are, as ``Provider.list_models`` does."""
+        """List the models, as ``Provider.list_models`` does."""
         PLUGINS.load()
         return loop_thread().run(self._provider.list_models())
 
@@ -173,7 +173,7 @@ class Blocking:
         return loop_thread().run(self._provider.count_tokens(request, **options))
 
     def upload(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> FileIdPart:
-        """Give a file to the vendor, as ``Provider.upload`` does."""
+        """Upload a file to the vendor, as ``Provider.upload`` does."""
         return loop_thread().run(self._provider.upload(path, mime=mime, name=name))
 
     def delete(self, file: FileIdPart) -> None:
@@ -199,13 +199,13 @@ class Blocking:
         return f"{self._provider!r}.blocking"
 
 
-async def wait_for(one: Awaitable[T]) -> T:
-    """Wait for what isn't a coroutine."""
-    return await one
+async def wait_for(awaitable: Awaitable[T]) -> T:
+    """Turn an awaitable into a coroutine."""
+    return await awaitable
 
 
 class Source(Protocol[T_co]):
-    """What is taken from on the loop thread."""
+    """An async iterator on the loop thread."""
 
     def __aiter__(self) -> AsyncIterator[T_co]: ...
     def aclose(self) -> Coroutine[Any, Any, None]:
@@ -214,7 +214,7 @@ class Source(Protocol[T_co]):
 
 
 class LoopIterator(Generic[Item]):
-    """An iterator and a context manager over what comes from the loop thread."""
+    """An iterator and a context manager over the items of an async iterator on the loop thread."""
 
     def __init__(self, source: Source[Item]) -> None:
         self._source = source
@@ -243,7 +243,7 @@ class LoopIterator(Generic[Item]):
         __aenter__ = __aexit__ = wrong_form("write `with` and `for` without `async`, or leave out `.blocking`")
 
     def close(self) -> None:
-        """Leave it; its connection is closed unless the reply is complete."""
+        """Stop iterating. The connection is closed unless the reply is complete."""
         has_started = getgeneratorstate(self._items) != GEN_CREATED
         self._items.close()
         if not has_started:
@@ -258,7 +258,7 @@ class BlockingRun(LoopIterator[RunEvent], Generic[T]):
         self._run = run
 
     def result(self) -> RunResult[T]:
-        """Return what the run came to; events that have not been read yet are read first."""
+        """Return the result of the run. Reads the events that you haven't read."""
         for _ in self._items:
             pass
         return self._thread.run(wait_for(self._run))
@@ -278,20 +278,20 @@ class BlockingStream(LoopIterator[Chunk]):
 
     @property
     def partial(self) -> ChatResponse:
-        """What has come so far, put together."""
+        """The reply so far."""
         return self._stream.partial
 
     def response(self) -> ChatResponse:
-        """Return the whole reply; what has not been read yet is read first."""
+        """Return the whole reply. Reads the chunks that you haven't read."""
         for _ in self._items:
             pass
         return self._thread.run(self._stream.response())
 
 
 def _items_from_loop(source: Source[Item], thread: LoopThread) -> Generator[Item, None, None]:
-    """Take items from a task on the loop thread, which may be a bounded number of them ahead.
+    """Take items from a task on the loop thread, which may be up to ``MAX_AHEAD`` items ahead.
 
-    No method, so that a stream which nobody holds any more is freed, and closed, at once.
+    This isn't a method, so that an unreferenced stream is freed, and closed, at once.
     """
     pump = _Pump(source, thread)
     with thread.notifying(pump.items.put):
@@ -332,7 +332,7 @@ class _Pump(Generic[Item]):
 
     async def wait(self) -> None:
         self.has_room.clear()
-        self.is_waiting = True  # before the second look, so that the caller cannot drain the queue unseen
+        self.is_waiting = True  # before the queue is checked again, so that the caller can't empty it unnoticed
         if self.items.qsize() >= MAX_AHEAD:
             await self.has_room.wait()
         self.is_waiting = False

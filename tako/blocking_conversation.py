@@ -54,7 +54,7 @@ class BlockingConversation:
         self, turn: Turn, *, response_type: Any, **options: Unpack[RequestOptions]
     ) -> BlockingTypedStream[Any]: ...
     def stream(self, turn: Turn, *, response_type: Any = None, **options: Unpack[RequestOptions]) -> BlockingStream:
-        """Take one turn piece by piece; it's kept once its last chunk has come."""
+        """Take one turn and stream the reply. It's kept once its last chunk has come."""
         if response_type is None:
             return BlockingStream(self._conversation.stream(turn, **options))
         from tako.typed_blocking import BlockingTypedStream

@@ -1,7 +1,7 @@
-"""Plugins and cores of different ages: the version of the hooks that a plugin may say it was written for.
+"""Compatibility of plugins and cores: the version of the hooks that a plugin was written for.
 
 A module (or object) with hooks may set ``tako_hooks = 1``: the ``tako.hookspecs.VERSION`` that it was written for.
-Every core serves its own version and all before it; a plugin that is newer is refused with the core that it asks for.
+Every core supports its own version and all earlier ones. The error for a newer plugin says which core to install.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CORE = re.compile(r"tako[-_.]core\s*(?:\[[^]]*\])?\s*\(?([^;)]*)", re.IGNORECAS
 
 
 def check_version(plugin: object, where: str) -> None:
-    """Refuse a plugin that was written for later hooks than these; raises PluginError that says what to install."""
+    """Check that a plugin wasn't written for later hooks. Raises PluginError, which says what to install."""
     version_needed = getattr(plugin, ATTRIBUTE, None)
     if version_needed is None:
         return
@@ -40,7 +40,7 @@ def _this_core() -> str:
 
 
 def _required_core(plugin: object) -> str:
-    """Say which core the plugin's own distribution asks for, if an installed one brings it and says so."""
+    """Return the core that the plugin's distribution requires, as a hint; "" if it doesn't say."""
     module = getattr(plugin, "__name__", None) or type(plugin).__module__
     for entry in (entry for group in installed.GROUPS for entry in installed.entries(group)):
         for requirement in entry.requirements if _package(entry.module) == _package(str(module)) else ():

@@ -61,11 +61,11 @@ _CHANGED = "has changed since you trusted it, so it isn't used; to see what it d
 
 
 class UntrustedWarning(UserWarning):
-    """A tako.toml in the current folder was skipped, since nobody trusted it."""
+    """A tako.toml in the current folder was skipped, since you don't trust it."""
 
 
 class RulesError(ConfigurationError):
-    """A file is wrong that may have ``[plugins]``: which plugins calls need is unknown, so nothing is sent."""
+    """A file that may have ``[plugins]`` is wrong. The required plugins are unknown, so nothing is sent."""
 
 
 class Config(Struct, frozen=True):
@@ -112,7 +112,7 @@ class Config(Struct, frozen=True):
             text = str(error.args[0]).replace(f"{table.use}:MODEL", f"{name}:MODEL")
             error.args = (text if text.startswith(where) else f"{where}: {text}",)
             failure = error.with_traceback(None)
-        except Exception as error:  # noqa: BLE001 - a constructor that chokes on a value that it did not check
+        except Exception as error:  # noqa: BLE001 - a constructor that fails on a value that it didn't check
             failure = ConfigurationError(f"{where}: {table.id} refuses its options: {type(error).__name__}: {error}")
         options.clear()  # a traceback with locals shows this frame
         raise failure
@@ -138,10 +138,10 @@ class Config(Struct, frozen=True):
             raise ConfigurationError(f"{self.path}: conductor: {error}") from error
 
     def options(self, name: str, within: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return the options of a provider of the file, as ``get_provider`` takes them; what they name is not read yet.
+        """Return the options of a provider of the file, for ``get_provider``. Files that they name aren't read yet.
 
         Paths of files with settings start from the folder of the configuration. Raises ConfigurationError with the key.
-        ``within`` are the names of the providers that this one is a part of.
+        ``within`` has the names of the providers that contain this one.
         """
         table = self.providers[name]
         where = self._location(name)
@@ -164,11 +164,11 @@ class Config(Struct, frozen=True):
         return options
 
     def _location(self, name: str) -> str:
-        """Say where a provider stands in the file."""
+        """Return the file and the key of a provider, for messages."""
         return f"{self.path}: {'aliases' if self.providers[name].alias else 'providers'}.{name}"
 
     def _parts(self, where: str, names: Any, within: tuple[str, ...]) -> list[dict[str, Any]]:
-        """Return the providers that another one is made of, as ids with their options."""
+        """Return the providers inside another one, as ids with their options."""
         names = as_array(names)
         if names is None:
             raise ConfigurationError(f"{where}: expected names of providers: {one_of(self.providers)}")
@@ -183,7 +183,7 @@ class Config(Struct, frozen=True):
 
 
 class FoundConfig(Struct, frozen=True):
-    """The configuration that applies, if there is one, and why one in the current folder was skipped ("" if not)."""
+    """The configuration that applies, if there is one, and why the one in the current folder was skipped, or ""."""
 
     config: Config | None = None
     skipped: str = ""
@@ -208,22 +208,21 @@ def load_config(path: str | os.PathLike[str] | None = None) -> Config:
 
 
 def use_plugins(config: Config | None) -> None:
-    """Follow what a configuration says about plugins; one that says nothing changes nothing."""
+    """Apply the plugin settings of a configuration. Without any, nothing changes."""
     if config is not None and config.plugins:
         PLUGINS.use(config.plugins)
 
 
 def missing_message(skipped: str = "") -> str:
-    """Say that there is no configuration, and why."""
+    """Return the message that there's no configuration, and why."""
     places = f"neither {VARIABLE} nor ./{NAME} nor {user_config() or 'a home folder'}"
     return f"no configuration: {skipped or places}"
 
 
 def find_config(path: str | os.PathLike[str] | None = None) -> FoundConfig:
-    """Read the configuration that ``load_config`` returns, where there is one; a file is read once.
+    """Read the configuration that ``load_config`` returns, if there is one. Each file is read once.
 
-    Raises ConfigurationError where the given file, or the one that TAKO_CONFIG names, does not exist, or where a file
-    is wrong.
+    Raises ConfigurationError if the file of ``path`` or TAKO_CONFIG doesn't exist, or if a file is wrong.
     """
     given_path = path if path is not None else os.environ.get(VARIABLE) or None
     if not isinstance(given_path, (str, os.PathLike, NoneType)):
@@ -236,13 +235,13 @@ def find_config(path: str | os.PathLike[str] | None = None) -> FoundConfig:
 
 
 def user_config() -> Path | None:
-    """Return where the user's own configuration lies, whether it exists or not; None without a home folder."""
+    """Return the path of the user's own configuration, even if it doesn't exist. None without a home folder."""
     folder = config_folder()
     return folder / NAME if folder is not None else None
 
 
 class Review(Struct, frozen=True):
-    """A file as it is trusted: what it says, its content's SHA-256, and what it names beside it."""
+    """The contents of a file that is to be trusted: its configuration, SHA-256, and the files that it refers to."""
 
     config: Config
     sha256: str
@@ -250,7 +249,7 @@ class Review(Struct, frozen=True):
 
 
 def review(path: Path) -> Review:
-    """Read a file to see what trusting it means. Raises ConfigurationError where it is not there, or wrong."""
+    """Read a file, to show what trusting it means. Raises ConfigurationError if it doesn't exist, or is wrong."""
     data = _read(path)
     if data is None:
         raise ConfigurationError(f"{path}: no such file")
@@ -265,7 +264,7 @@ def _review(path: Path, data: bytes) -> Review:
 
 
 def _read_current_folder(path: Path, user_file: Path | None) -> tuple[Config | None, str]:
-    """Read the file of the current folder if it is trusted, and not the user's own; else say why it is skipped."""
+    """Read the file of the current folder if it's trusted. Returns it, or None and the reason why it's skipped."""
     try:
         data = _read(path)
         if data is None or (user_file is not None and trust.canonical_path(path) == trust.canonical_path(user_file)):
@@ -291,10 +290,10 @@ def _read_user_config(path: Path) -> Config | None:
 
 
 def _read_named(name: str, source: str) -> Config:
-    """Read a file that somebody names; it may be a pipe."""
+    """Read a file that the user named. It may be a pipe."""
     if not name:
         raise ConfigurationError(f"the path of a configuration is empty{source}")
-    path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises where ~ is nobody's
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises if there's no such user
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -308,7 +307,7 @@ def _read_named(name: str, source: str) -> Config:
 
 
 def _read(path: Path) -> bytes | None:
-    """Read a file that is found; None where there is none. Raises ConfigurationError."""
+    """Read a file in a usual place, None if there is none. Raises ConfigurationError."""
     try:
         return read_regular_file(path, MAX_BYTES)
     except OSError as error:
@@ -316,7 +315,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _parse(path: Path, data: bytes, *, named: bool = False) -> Config:
-    """Read a file's content; modules of the current folder are those of a file that is named, or lies there."""
+    """Parse a file's content. A file that the user ``named`` may import modules from the current folder, too."""
     try:
         tables = read_tables(str(path), data)
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""Conversations: messages that are kept turn by turn, and stored as JSON."""
+"""Conversations, which keep their messages turn by turn, and can be stored as JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 HISTORY_VERSION = 1
-"""Of the JSON that conversations are written in. Later versions of tako read all earlier ones."""
+"""The version of the JSON of conversations. tako reads all earlier versions."""
 
 
 MAX_STEPS = 12
@@ -42,7 +42,7 @@ MAX_STEPS = 12
 
 
 class History(Struct, frozen=True, tag_field="kind", tag="tako.conversation"):
-    """A conversation as it's written down."""
+    """A conversation as JSON."""
 
     version: int
     messages: list[Message]
@@ -228,8 +228,8 @@ class Conversation:
                 if event.kind == "run_end":
                     messages_so_far = event.result.messages
                     first = next(
-                        i for i, one in enumerate(messages_so_far) if one is messages[0]
-                    )  # system= goes before it
+                        i for i, message in enumerate(messages_so_far) if message is messages[0]
+                    )  # a system message goes before it
                     self._keep(messages_so_far[first:], event.result.usage, event.result.cost)
                 yield event
 
@@ -281,7 +281,7 @@ class Conversation:
             try:
                 check(response)
             except InvalidReplyError:
-                return  # who reads the reply gets the error
+                return  # reading the reply raises the error
         self._keep([*messages, response.message], response.usage, response.cost)
 
     def _keep(self, messages: list[Message], usage: Usage, cost: Cost | None) -> None:
@@ -293,7 +293,7 @@ class Conversation:
     async def _hold_turn(
         self, kind: Literal["chat", "stream"], earlier: list[Message] | None = None
     ) -> AsyncGenerator[None]:
-        """Hold a turn. ``before``: the messages that it was made for."""
+        """Mark a turn as open. ``earlier`` are the messages at the time when the turn was made."""
         for _ in range(MAX_STEPS):
             if self._open_turn != "stream":
                 break
@@ -310,7 +310,7 @@ class Conversation:
 
 
 def read_history(text: str | bytes) -> History:
-    """Read the JSON of a conversation. Raises ConfigurationError with the place of what is wrong."""
+    """Read the JSON of a conversation. Raises ConfigurationError with the path of the problem."""
     try:
         history = msgspec.json.decode(text, type=History)
     except (msgspec.DecodeError, UnicodeError, TypeError) as error:

@@ -1,9 +1,9 @@
-"""What may be used of what is installed: names to entry points, and what the environment has to say of them.
+"""The installed providers and plugins that may be used: entry points by name, and the settings of the environment.
 
 ``TAKO_DISABLE_PLUGINS=a,b`` leaves out plugins by the name of their entry point or their distribution.
-``TAKO_ALLOW_PLUGINS=a,b`` admits only the named distributions (the name of an entry point counts if a single installed
-distribution claims it). ``TAKO_PREFER="openai=tako-openai"`` decides between two distributions that claim one name.
-All of them act before anything is imported.
+``TAKO_ALLOW_PLUGINS=a,b`` only allows the named distributions (the name of an entry point works, too, if only one
+distribution has it). ``TAKO_PREFER="openai=tako-openai"`` chooses between two distributions with the same name.
+All of them apply before anything is imported.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def command_entries() -> list[Entry]:
 
 
 def exclusion_reason(entry: Entry) -> str | None:
-    """Say why the environment keeps this plugin out; None if it doesn't.
+    """Return why the environment leaves out this plugin, None if it doesn't.
 
-    Raises PluginError if TAKO_ALLOW_PLUGINS is there and empty, or TAKO_PREFER isn't made of pairs.
+    Raises PluginError if TAKO_ALLOW_PLUGINS is set but empty, or TAKO_PREFER doesn't consist of pairs.
     """
-    _preferences()  # a slip in it is told whichever provider is wanted
+    _preferences()  # a mistake in it is an error for every provider
     for name in names(DISABLE):
         if name == entry.name or normalized_name(name) == normalized_name(entry.distribution):
             return f"disabled by {DISABLE}={name}"
@@ -58,9 +58,9 @@ def exclusion_reason(entry: Entry) -> str | None:
 
 
 def find_provider(name: str) -> Entry | None:
-    """Find the provider of that name ("openai"), else of that class ("OpenAI"); None if nothing installed has it.
+    """Find the provider of that name ("openai"), else of that class ("OpenAI"). None if there's none.
 
-    Raises PluginError if the environment keeps it out, or if two distributions claim it.
+    Raises PluginError if the environment leaves it out, or if two distributions have it.
     """
     claims = [entry for entry in provider_entries() if entry.name == name]
     if not claims:
@@ -97,7 +97,7 @@ def names_if_set(variable: str, purpose: str) -> list[str] | None:
 
 
 def _not_excluded(subject: str, claims: list[Entry]) -> list[Entry]:
-    """Return those that the environment doesn't keep out; raises PluginError if that's none of them."""
+    """Return the entries that the environment doesn't leave out. Raises PluginError if there's none."""
     reasons = [exclusion_reason(entry) for entry in claims]
     allowed = [entry for entry, reason in zip(claims, reasons, strict=True) if reason is None]
     if claims and not allowed:
@@ -106,7 +106,7 @@ def _not_excluded(subject: str, claims: list[Entry]) -> list[Entry]:
 
 
 def _preferred(name: str, claims: list[Entry]) -> Entry:
-    """Pick the one of several that TAKO_PREFER names."""
+    """Return the entry that TAKO_PREFER chooses. Raises PluginError if it doesn't choose one."""
     preferred = _preferences().get(name)
     chosen = [
         entry for entry in claims if preferred and normalized_name(entry.distribution) == normalized_name(preferred)
@@ -118,7 +118,7 @@ def _preferred(name: str, claims: list[Entry]) -> Entry:
 
 
 def _preferences() -> dict[str, str]:
-    """Read TAKO_PREFER: which distribution is meant, by the name of the provider. Raises PluginError."""
+    """Read TAKO_PREFER: the distribution for each provider's name. Raises PluginError."""
     preferred: dict[str, str] = {}
     for pair in names(PREFER):
         name, _, distribution = map(str.strip, pair.partition("="))

@@ -1,7 +1,7 @@
-"""``$ENV:NAME``: a value that stands in an environment variable, named where it is needed instead of written there.
+"""``$ENV:NAME``: a reference to an environment variable, in place of a value.
 
-It is the whole value, or it follows one word: ``"$ENV:MY_KEY"``, ``"Bearer $ENV:MY_TOKEN"``. Constructors of providers
-resolve it in every option, however deep; requests never do.
+It's the whole value, or it follows one word: ``"$ENV:MY_KEY"``, ``"Bearer $ENV:MY_TOKEN"``. Constructors of providers
+resolve it in every option, at any depth. It's never resolved in requests.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ PREFIX = "$ENV:"
 REFERENCE = re.compile(r"(?P<prefix>[^\s$]+ )?\$ENV:(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 USAGE = f"write {PREFIX}NAME as the whole value, or after one word, as in Bearer {PREFIX}NAME"
 _SECRET = re.compile(r"auth|key|token|secret|cookie|passw|credential|headers|query|url|proxy|template", re.IGNORECASE)
-"""Names under which a value may be a secret: of options, and of keys within them."""
+"""Names of options, and of keys inside them, whose values may be secrets."""
 
 
 class FromEnvironment(str):
-    """A variable's value, after a word if there was one: text, whose repr and pickle show the reference alone."""
+    """A variable's value, after a word if there was one. Its repr and pickle only have the reference."""
 
     __slots__ = ("prefix", "variable")
     prefix: str
     variable: str
 
     def __new__(cls, prefix: str, variable: str) -> Self:
-        """Read the variable; raises ConfigurationError where it isn't set, as after a pickle has travelled."""
+        """Read the variable. Raises ConfigurationError if it isn't set, perhaps after unpickling elsewhere."""
         value = os.environ.get(variable)
         if not value:
             raise ConfigurationError(f"the variable {variable} isn't set, and values don't travel in pickles")
@@ -44,7 +44,7 @@ class FromEnvironment(str):
 
     @property
     def value(self) -> str:
-        """The variable's value alone."""
+        """The variable's value, without the word before it."""
         return self[len(self.prefix) :]
 
     def __repr__(self) -> str:
@@ -58,12 +58,12 @@ class FromEnvironment(str):
 
 
 def is_reference(value: Any) -> bool:
-    """Whether a value names a variable in place of itself."""
+    """Whether a value is a reference."""
     return isinstance(value, str) and REFERENCE.fullmatch(value) is not None
 
 
 def resolve_text(text: str, where: str, owner: str) -> str:
-    """Return a text, or the ``FromEnvironment`` that it refers to. Raises ConfigurationError as ``resolve`` does."""
+    """Return a text, or the ``FromEnvironment`` that it refers to. Raises ConfigurationError like ``resolve``."""
     if PREFIX not in text or isinstance(text, FromEnvironment):
         return text
     if text == PREFIX:
@@ -77,10 +77,10 @@ def resolve_text(text: str, where: str, owner: str) -> str:
 
 
 def resolve(value: Any, where: str, owner: str) -> Any:
-    """Return an option's value with its references resolved; the same object where it has none.
+    """Return an option's value with its references resolved, the same object if it has none.
 
-    What may be a secret, by the names on the way to it, becomes ``FromEnvironment``, all else plain text. ``where`` is
-    the option's name. Raises ConfigurationError, which names the variable and never shows a value.
+    Values that may be secrets, by the names on the path to them, become ``FromEnvironment``, all others plain text.
+    ``where`` is the option's name. Raises ConfigurationError, which names the variable and never shows a value.
     """
     with suppress(RecursionError):
         return _resolve(value, where, owner)
@@ -90,7 +90,7 @@ def resolve(value: Any, where: str, owner: str) -> Any:
 def resolve_call(
     init: Callable[..., None], args: tuple[Any, ...], options: dict[str, Any], owner: str
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Resolve what a constructor is called with. Raises as ``resolve`` does."""
+    """Resolve the arguments of a constructor. Raises like ``resolve``."""
     code = getattr(inspect.unwrap(init), "__code__", None)
     names = code.co_varnames if code is not None else ()
     positional = [resolve(value, name, owner) for name, value in zip_longest(names[: len(args)], args, fillvalue="?")]
@@ -98,13 +98,13 @@ def resolve_call(
 
 
 def iter_secrets(value: Any) -> Iterator[FromEnvironment]:
-    """Iterate over what was resolved as a secret, however deep."""
+    """Iterate over the values that were resolved as secrets, at any depth."""
     if isinstance(value, FromEnvironment):
         yield value
     elif isinstance(value, (Mapping, list, tuple)):
         container: Mapping[Any, Any] | list[Any] | tuple[Any, ...] = value  # pyright: ignore[reportUnknownVariableType] - of Any
-        for one in container.values() if isinstance(container, Mapping) else container:
-            yield from iter_secrets(one)
+        for item in container.values() if isinstance(container, Mapping) else container:
+            yield from iter_secrets(item)
 
 
 def _resolve(value: Any, where: str, owner: str) -> Any:
@@ -113,11 +113,11 @@ def _resolve(value: Any, where: str, owner: str) -> Any:
         return text if text is value or _SECRET.search(where) else str(text)
     if isinstance(value, Mapping):
         table: Mapping[Any, Any] = value  # pyright: ignore[reportUnknownVariableType] - of Any
-        resolved = {key: _resolve(one, f"{where}.{key}", owner) for key, one in table.items()}
-        return resolved if any(resolved[key] is not one for key, one in table.items()) else table
+        resolved = {key: _resolve(item, f"{where}.{key}", owner) for key, item in table.items()}
+        return resolved if any(resolved[key] is not item for key, item in table.items()) else table
     if isinstance(value, (list, tuple)):
         items: list[Any] | tuple[Any, ...] = value  # pyright: ignore[reportUnknownVariableType] - of Any
-        resolved_items = [_resolve(one, f"{where}[{i}]", owner) for i, one in enumerate(items)]
-        is_changed = any(new is not one for new, one in zip(resolved_items, items, strict=True))
+        resolved_items = [_resolve(item, f"{where}[{i}]", owner) for i, item in enumerate(items)]
+        is_changed = any(new is not item for new, item in zip(resolved_items, items, strict=True))
         return (resolved_items if isinstance(items, list) else tuple(resolved_items)) if is_changed else items
     return value

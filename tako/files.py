@@ -1,4 +1,4 @@
-"""A file on disk that is on its way to a vendor: ``await provider.upload("report.pdf")`` makes one."""
+"""A local file that is uploaded to a vendor: ``await provider.upload("report.pdf")`` opens one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tako.media import HEAD_SIZE, type_of
 FilePath = str | PathLike[str]
 
 UNKNOWN = "application/octet-stream"
-"""The type of a file that nothing tells."""
+"""The type of a file if it's unknown."""
 
 
 class LocalFile:
-    """A file's name, type and size in bytes, and its bytes, which are read as they're asked for.
+    """A file's name, type and size in bytes, and its content, which is read on demand.
 
-    ``mime`` is told by its first bytes and its name unless you give it. Raises OSError if the file can't be read.
+    ``mime`` is detected by its first bytes and its name unless you pass it. Raises OSError if the file can't be read.
     """
 
     def __init__(self, path: FilePath, *, mime: str | None = None, name: str | None = None) -> None:
@@ -28,7 +28,7 @@ class LocalFile:
         self.mime = mime or type_of(self._file.read(HEAD_SIZE), self.path) or UNKNOWN
 
     def read(self, at: int, size: int) -> bytes:
-        """Read bytes from a place on."""
+        """Read ``size`` bytes at an offset."""
         self._file.seek(at)
         return self._file.read(size)
 

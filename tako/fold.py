@@ -1,4 +1,4 @@
-"""Chunks to a reply, and a reply to chunks."""
+"""Folds chunks into a reply, and splits a reply into chunks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def fold(chunks: Iterable[Chunk], provider: str = "", model: str = "") -> ChatResponse:
-    """Put a stream together. Without an End the reply is partial: only calls whose arguments are whole are in it.
+    """Fold a stream into a reply. Without an End it's partial, and only has calls whose arguments are complete.
 
     ``provider`` (an id, as "openai:gpt-6.2-sol") and ``model`` hold for a reply that doesn't name them itself.
     """
@@ -48,7 +48,7 @@ def fold(chunks: Iterable[Chunk], provider: str = "", model: str = "") -> ChatRe
 
 
 def chunks_of(response: ChatResponse) -> list[Chunk]:
-    """Take a whole reply apart, so that ``fold`` makes the same one of it again: its deltas, and the End."""
+    """Split a reply into deltas and the End. ``fold`` makes the same reply from them."""
     end = End(
         response.finish_reason,
         response.usage,
@@ -64,10 +64,9 @@ def chunks_of(response: ChatResponse) -> list[Chunk]:
 
 
 def closing_delta(part: Part) -> Delta:
-    """Return what is still to say of a block whose text, reasoning or arguments have been streamed already.
+    """Return the last delta of a block whose text, reasoning or arguments have already been streamed.
 
-    ``part`` is the part that the whole block stands for. The delta ends the block, so that the next one is a part of
-    its own.
+    ``part`` is the complete block as a part. The delta ends the block, so that the next one is a part of its own.
     """
     if isinstance(part, TextPart):
         return Delta(citations=tuple(part.citations), state=part.state or BLOCK_END)
@@ -77,7 +76,7 @@ def closing_delta(part: Part) -> Delta:
 
 
 def parse_arguments(text: str) -> Any:
-    """Parse the arguments of a call: {} if there are none, the text itself if it isn't JSON that can be read."""
+    """Parse the arguments of a call. {} if there are none, and the text itself if it isn't valid JSON."""
     if not text:
         return {}
     try:
@@ -88,7 +87,7 @@ def parse_arguments(text: str) -> Any:
 
 
 def _deltas(parts: list[Part]) -> list[Delta]:
-    """Return as few deltas as the fold needs to make these parts again."""
+    """Return the fewest deltas that fold into these parts."""
     deltas: list[Delta] = []
     calls = 0
     for part, following in zip(parts, [*parts[1:], None], strict=False):
@@ -104,7 +103,7 @@ def _deltas(parts: list[Part]) -> list[Delta]:
 
 
 def _delta(part: Part, index: int, following: type) -> Delta:
-    """Return a part as a delta, whole if it has more than a stream's text, reasoning or call would have."""
+    """Return a part as a delta, as a whole ``part`` if it has fields that other deltas don't have."""
     end = part.state or (BLOCK_END if isinstance(part, following) else None)
     if isinstance(part, TextPart) and part.text and not (part.extra or part.cache):
         return Delta(part.text, citations=tuple(part.citations), state=end, refusal=part.refusal)
@@ -118,8 +117,8 @@ def _delta(part: Part, index: int, following: type) -> Delta:
 
 
 def _can_join(last: Delta, delta: Delta) -> bool:
-    """Whether the fold takes the two apart again: it reads reasoning before text, and text before calls."""
-    if any(one.part or one.state or one.citations or one.refusal for one in (last, delta)):
+    """Whether two deltas fold to the same parts as one: a fold reads reasoning, then text, then calls."""
+    if any(piece.part or piece.state or piece.citations or piece.refusal for piece in (last, delta)):
         return False
     if delta.text is not None:
         return last.text is None and not last.tool_calls
@@ -127,7 +126,7 @@ def _can_join(last: Delta, delta: Delta) -> bool:
 
 
 class _Folder:
-    """Parts in the order in which they began."""
+    """Collects the parts of a reply in the order in which they began."""
 
     def __init__(self) -> None:
         self.items: list[_Run | _Call | _Audio | _FullPart] = []
@@ -155,7 +154,7 @@ class _Folder:
         self.open_run = run if isinstance(run, _Run) else None
 
     def _run(self, kind: str) -> _Run:
-        """Return the run of that kind that is open, or begin one."""
+        """Return the open run if it's of that kind, or start one."""
         if self.open_run is None or self.open_run.kind != kind:
             run = _Run(kind)
             self._begin(run)
@@ -163,7 +162,7 @@ class _Folder:
         return self.open_run
 
     def _cited_run(self, delta: Delta) -> _Run | None:
-        """Return the last text if citations come alone, which may be after it; None if they're part of what is open."""
+        """Return the last text run for citations that come alone, maybe late. None if they belong to the open run."""
         if delta.text is not None or delta.state is not None:
             return None
         return next((run for run in reversed(self.items) if isinstance(run, _Run) and run.kind == "text"), None)
@@ -184,7 +183,7 @@ class _Folder:
         call.texts.append(piece.arguments_fragment)
 
     def _add_audio(self, piece: FilePart) -> None:
-        """Go on with the sound that came last, or begin one of another type. The text that is open stays open."""
+        """Add to the last sound, or start one of another type. Open text stays open."""
         last = self.items[-1] if self.items else None
         if not isinstance(last, _Audio) or last.mime != piece.mime:
             last = _Audio(piece.mime)
@@ -227,7 +226,7 @@ class _Call:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the call may have been cut: only a whole JSON object can't be the beginning of a longer one."""
+        """Whether the call may have been cut. Only a complete JSON object can't be the beginning of a longer one."""
         args = parse_arguments("".join(self.texts))
         return args == {} or not isinstance(args, dict)
 
@@ -237,7 +236,7 @@ class _Call:
 
 
 class _Audio:
-    """The pieces of a sound."""
+    """The pieces of one sound."""
 
     def __init__(self, mime: str) -> None:
         self.mime = mime
@@ -249,7 +248,7 @@ class _Audio:
 
 
 class _FullPart:
-    """A part that came whole."""
+    """A part that came in one piece."""
 
     def __init__(self, part: Part) -> None:
         self._part = part

@@ -1,4 +1,4 @@
-"""Where a user's own files lie: configuration, and what tako remembers."""
+"""The folders of a user's own files: configuration, state and data."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def config_folder() -> Path | None:
-    """Return the folder of the user's own configuration, whether it exists or not; None without a home folder."""
+    """Return the folder of the user's configuration, even if it doesn't exist. None without a home folder."""
     if sys.platform == "win32":
         return _in_home("APPDATA", "AppData", "Roaming")
     return _in_home("", "Library", "Application Support") if _is_mac() else _in_home("XDG_CONFIG_HOME", ".config")
 
 
 def state_folder() -> Path | None:
-    """Return the folder of what tako remembers between runs, whether it exists or not; None without a home folder."""
+    """Return the folder of tako's state between runs, even if it doesn't exist. None without a home folder."""
     if sys.platform == "win32":
         return _in_home("LOCALAPPDATA", "AppData", "Local")
     return (
@@ -24,7 +24,7 @@ def state_folder() -> Path | None:
 
 
 def data_folder() -> Path | None:
-    """Return the folder of what the user keeps with tako, whether it exists or not; None without a home folder."""
+    """Return the folder of the user's data, even if it doesn't exist. None without a home folder."""
     if sys.platform == "win32":
         return _in_home("LOCALAPPDATA", "AppData", "Local")
     return _in_home("", "Library", "Application Support") if _is_mac() else _in_home("XDG_DATA_HOME", ".local", "share")
@@ -35,10 +35,10 @@ def _is_mac() -> bool:
 
 
 def _in_home(variable: str, *usual: str) -> Path | None:
-    """Return tako's folder below a variable's, else below the usual one in the home folder.
+    """Return tako's folder in the variable's folder, else in the usual one in the home folder.
 
-    Only absolute paths count, as the XDG specification says: a relative one would be in whatever folder is current,
-    and whoever wrote that folder's files would speak for the user.
+    Only absolute paths count, as the XDG specification says. A relative one would depend on the current folder, whose
+    files somebody else may have written.
     """
     named = Path(os.environ.get(variable) or ".") if variable else Path()
     if named.is_absolute():

@@ -1,7 +1,7 @@
-"""What is installed: the entry points of all distributions, read so that a broken one takes no other down.
+"""The entry points of all installed distributions, read so that a broken distribution doesn't affect the others.
 
-`importlib.metadata.entry_points` fails as a whole if one distribution is damaged, and reads every file each time. Here
-each file is read once, and again only after something was installed or removed.
+`importlib.metadata.entry_points` fails if one distribution is damaged, and reads every file each time. Here, each file
+is read once, and again only after something was installed or removed.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ COMMANDS = "tako.commands"
 GROUPS = (PROVIDERS, PLUGINS, COMMANDS)
 
 _REFERENCE = re.compile(r"([\w.]+)\s*(?::\s*([\w.]+)\s*)?(?:\[.*\]\s*)?")
-"""``module`` or ``module:attribute``, with extras behind it that nobody uses any more."""
+"""``module`` or ``module:attribute``, perhaps with extras after it, which are obsolete."""
 _NAME = re.compile(r"[^\s:,\[\]]+")
 
 
 class Entry:
-    """One entry point, not imported yet. ``problem`` says why it can't be used, None if it can."""
+    """One entry point, not imported yet. ``problem`` is the reason why it can't be used, or None."""
 
     def __init__(self, group: str, name: str, value: str, source: Source, problem: str | None = None) -> None:
         self.group = group
@@ -47,7 +47,7 @@ class Entry:
 
     @property
     def distribution(self) -> str:
-        """The name of the distribution that brings it."""
+        """The name of its distribution."""
         return self._source.name
 
     @property
@@ -57,7 +57,7 @@ class Entry:
 
     @property
     def requirements(self) -> list[str]:
-        """What that distribution depends on, as its metadata says it; empty if they can't be read."""
+        """The requirements of that distribution, as in its metadata. Empty if they can't be read."""
         return self._source.requirements
 
     def load(self) -> Any:
@@ -71,31 +71,31 @@ class Entry:
 
 
 class Source:
-    """The distribution of some entry points. Its name and version are read when someone needs them."""
+    """The distribution of some entry points. Its name and version are read on first use."""
 
     def __init__(self, distribution: Distribution) -> None:
         self.distribution = distribution
-        path = getattr(distribution, "_path", None)  # the only way to a folder whose metadata can't be read
+        path = getattr(distribution, "_path", None)  # the only way to find the folder if its metadata can't be read
         self._folder = str(getattr(path, "name", ""))
 
     @property
     def key(self) -> str:
-        """The normalised name, from that of the folder if it has one: then no file has to be read."""
+        """The normalised name, taken from the folder if possible, since then no file has to be read."""
         return normalized_name(self._parts[0]) or f"{normalized_name(self.name)} {'' if self.name != '?' else id(self)}"
 
     @cached_property
     def name(self) -> str:
-        """The name as the distribution spells it, else as its folder does."""
+        """The name in the metadata, else in the folder's name."""
         return self._field("Name") or self._parts[0].replace("_", "-") or "?"
 
     @cached_property
     def version(self) -> str:
-        """The version, "?" if nothing tells it."""
+        """The version, "?" if it's unknown."""
         return self._field("Version") or self._parts[1] or "?"
 
     @property
     def requirements(self) -> list[str]:
-        """What the distribution depends on."""
+        """The requirements of the distribution."""
         try:
             return list(self.distribution.requires or ())
         except Exception:  # noqa: BLE001 - as for the name
@@ -115,12 +115,12 @@ class Source:
     def _metadata(self) -> Any:
         try:
             return self.distribution.metadata or {}
-        except Exception:  # noqa: BLE001 - no file, no text, or a finder's own mistake: the folder's name has to do
+        except Exception:  # noqa: BLE001 - no file, no text, or a bug in a finder: the folder's name is used instead
             return {}
 
 
 class _Scan(NamedTuple):
-    """What was found, and what the module search path looked like then."""
+    """The entry points of a scan, and the state of the module search path at that time."""
 
     folders: tuple[tuple[str, int], ...]
     entries: tuple[Entry, ...]
@@ -130,7 +130,7 @@ _last = _Scan((), ())
 
 
 def entries(group: str) -> list[Entry]:
-    """List the entry points of a group by name; nothing is imported. The first distribution of a name counts."""
+    """List the entry points of a group by name, without importing any. The first distribution of a name counts."""
     return [entry for entry in _scan() if entry.group == group]
 
 
@@ -156,7 +156,7 @@ def _scan() -> tuple[Entry, ...]:
 def _modified_at(folder: str) -> int:
     """When something was last added to a folder or removed from it; 0 if it doesn't exist."""
     try:
-        return os.stat(folder or ".").st_mtime_ns  # noqa: PTH116 - on every call: a Path costs more than the look
+        return os.stat(folder or ".").st_mtime_ns  # noqa: PTH116 - this runs on every call, and a Path costs more than the stat
     except (OSError, ValueError):
         return 0
 
@@ -170,19 +170,19 @@ def _read_all() -> Iterator[Entry]:
 
 
 def _sources() -> Iterator[Source]:
-    """Go through the distributions that each finder of modules knows, as `importlib.metadata.distributions` does."""
+    """Iterate over the distributions of each module finder, as `importlib.metadata.distributions` does."""
     for finder in sys.meta_path:
         find: Any = getattr(finder, "find_distributions", None)
-        with suppress(Exception):  # a finder that fails takes no other down
+        with suppress(Exception):  # a finder that fails doesn't affect the others
             for distribution in find(DistributionFinder.Context()) if find is not None else ():
                 yield Source(distribution)
 
 
 def _read(source: Source) -> Iterator[Entry]:
-    """Read the entry points of one distribution, line by line: a bad line takes no other down."""
+    """Read the entry points of one distribution. A bad line doesn't affect the others."""
     try:
         text = str(source.distribution.read_text("entry_points.txt") or "")
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others count
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the other distributions work
         reason = "isn't UTF-8 text" if isinstance(error, UnicodeError) else f"can't be read: {error}"
         yield Entry("", source.name, "", source, f"its entry_points.txt {reason}")
         return

@@ -39,7 +39,7 @@ def is_deep(value: Any) -> bool:
     nested = [value]
     for _ in range(DEEPEST):
         # by identity, so that a value that is repeated is visited once
-        nested = list({id(inner): inner for one in nested for inner in _children(one)}.values())
+        nested = list({id(inner): inner for parent in nested for inner in _children(parent)}.values())
     return bool(nested)
 
 
@@ -50,7 +50,7 @@ def _children(value: Any) -> list[Any]:
         children = [getattr(value, name) for name in value.__struct_fields__]
     elif isinstance(value, dict):
         children = value.values()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - any JSON
-    return [one for one in children if isinstance(one, NESTING)]
+    return [child for child in children if isinstance(child, NESTING)]
 
 
 def text_of(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Keywords of one call, and a provider's defaults: both become fields of the request before any hook sees it."""
+"""The keywords of a call, and a provider's defaults. Both become fields of the request before any hook sees it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tako.types import VendorTool
 
 Prompt = ChatRequest | str | list[Message] | Message
-"""What stands for a request."""
+"""What you can pass as a request."""
 
 
 class RequestOptions(TypedDict, total=False):
@@ -80,7 +80,7 @@ REQUEST_KEYWORDS = tuple(RequestOptions.__annotations__)
 ID_PARAMETERS = ("model", "id")
 """Parameters of a provider that come from its id."""
 CALL_KEYWORDS = ("response_type", "repairs")
-"""Keywords that are no part of a request."""
+"""Keywords that aren't fields of a request."""
 RUN_KEYWORDS = ("max_rounds", "max_cost", "approve")
 """Those that only a run takes."""
 ELSEWHERE: Mapping[str, str] = {
@@ -101,13 +101,13 @@ ELSEWHERE: Mapping[str, str] = {
 }
 """What keywords of other libraries and of vendors are here."""
 _UNSET = ChatRequest([])
-"""A request in which nothing is given."""
+"""A request without any options."""
 
 
 def apply_options(prompt: Prompt, options: Mapping[str, Any], defaults: Mapping[str, Any], owner: str) -> ChatRequest:
-    """Return a checked request with the keywords applied over it, and the provider's defaults under it.
+    """Return a checked request. Keywords replace its fields, and the provider's defaults fill in the others.
 
-    Raises ConfigurationError for a keyword that doesn't exist, and for what ``as_request`` refuses.
+    Raises ConfigurationError for an unknown keyword, and like ``as_request``.
     """
     check_names(options, owner)
     request = as_request(prompt)
@@ -119,7 +119,7 @@ def apply_options(prompt: Prompt, options: Mapping[str, Any], defaults: Mapping[
 
 
 def read_defaults(options: object, provider: Provider) -> dict[str, Any]:
-    """Check a provider's ``defaults``; a schema or tools may be tables, as in a file. Raises ConfigurationError."""
+    """Check a provider's ``defaults``. A schema or tools may be tables, as in a file. Raises ConfigurationError."""
     owner = provider.id
     options = resolve(options, "defaults", provider.name)
     table = as_object(options)
@@ -135,7 +135,7 @@ def read_defaults(options: object, provider: Provider) -> dict[str, Any]:
 
 
 def check_names(options: Mapping[str, Any], owner: str) -> None:
-    """Refuse what isn't the name of a keyword. Raises ConfigurationError."""
+    """Raise ConfigurationError for an unknown keyword."""
     for name in options:
         if name not in REQUEST_KEYWORDS:
             near = did_you_mean(str(name), (*REQUEST_KEYWORDS, *CALL_KEYWORDS, *RUN_KEYWORDS))
@@ -157,13 +157,13 @@ def option_hint(name: str, options: Collection[str]) -> str:
 
 
 def _from_table(name: str, value: Any) -> Any:
-    """Read what a file can only write as tables."""
+    """Read a schema or tools that a file has as tables."""
     if name == "response_format" and as_object(value) is not None:
         return msgspec.convert(value, JsonSchema)
     if name == "tools":
         tables = as_array(value) or [value]
         return _functions_to_tools(
-            [msgspec.convert(one, Tool) if as_object(one) is not None else one for one in tables]
+            [msgspec.convert(tool, Tool) if as_object(tool) is not None else tool for tool in tables]
         )
     return value
 
@@ -171,7 +171,7 @@ def _from_table(name: str, value: Any) -> Any:
 def _applicable_defaults(
     request: ChatRequest, options: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Choose the defaults that apply: those of fields that neither the request nor a keyword sets."""
+    """Return the defaults of the fields that neither the request nor a keyword sets."""
     chosen: dict[str, Any] = {}
     for name, value in defaults.items():
         if name == "system":
@@ -184,7 +184,7 @@ def _applicable_defaults(
 
 
 def _apply(request: ChatRequest, options: Mapping[str, Any], *, defaults_first: bool = False) -> ChatRequest:
-    """Set fields of a request; of those that merge, the given values win, or with ``defaults_first`` the request's."""
+    """Set fields of a request. In fields that merge, the options win, or with ``defaults_first`` the request."""
     changes: dict[str, Any] = {}
     for name, value in options.items():
         if name == "system":
@@ -202,7 +202,7 @@ def _apply(request: ChatRequest, options: Mapping[str, Any], *, defaults_first: 
 
 
 def merge_options(base: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-    """Return keywords with others over them, as a request has keywords over it."""
+    """Merge keywords into others, by the same rules as into a request."""
     merged = dict(base)
     for name, value in options.items():
         old, new = as_object(base.get(name)), as_object(value)
@@ -214,11 +214,11 @@ def merge_options(base: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
 
 
 def _functions_to_tools(tools: Any) -> Any:
-    """Make tools of the functions among them."""
+    """Turn the functions among the tools into Tools."""
     items: Any = [*tools] if isinstance(tools, tuple) else tools  # pyright: ignore[reportUnknownArgumentType] - checked with the request
-    if not any(callable(one) for one in as_array(items) or ()):
+    if not any(callable(tool) for tool in as_array(items) or ()):
         return items
-    return [Tool.of(one) if callable(one) else one for one in items]
+    return [Tool.of(tool) if callable(tool) else tool for tool in items]
 
 
 def _merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def _merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merge_headers(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Merge headers, whose names have no case."""
+    """Merge headers. The case of their names doesn't matter."""
     replaced = {str(name).lower() for name in new}
     return {**{name: value for name, value in old.items() if str(name).lower() not in replaced}, **new}
 

@@ -1,4 +1,4 @@
-"""Finding what a user names by its import path: ``package.module:name``."""
+"""Loads objects by their import path: ``package.module:name``."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def load_callable(path: str, places: Sequence[str] | None = None, *, label: str 
     if not callable(target):
         name = path.partition(":")[2]
         raise ConfigurationError(f"{label}{path}: {name} is {kind_of(target)}, which can't be called")
-    return target  # type: ignore[no-any-return]  # it was found by name
+    return target  # type: ignore[no-any-return]  # its type isn't known
 
 
 def load(path: str, places: Sequence[str] | None = None, *, label: str, kind: str) -> Any:
-    """Import ``package.module:name``: what is installed, else from these folders.
+    """Import ``package.module:name``, from an installed package or else from these folders.
 
-    Without ``places`` that is the current folder. ``label`` goes before the path in errors, ``what`` is what is
+    ``places`` defaults to the current folder. In errors, ``label`` goes before the path, and ``kind`` says what is
     expected. Raises ConfigurationError.
     """
     module_name, _, name = path.partition(":")
     if not module_name or not name:
         raise ConfigurationError(f"{label}{path} doesn't name a {kind}; write {label}package.module:function")
     try:
-        if not _is_importable(module_name):  # else what tako imports later would be looked for in these folders, too
+        if not _is_importable(module_name):  # otherwise, later imports of tako would search these folders, too
             folders = [str(Path.cwd())] if places is None else places
             sys.path += [place for place in folders if place not in sys.path]
         with plugin_output_to_stderr():
@@ -56,6 +56,6 @@ def load(path: str, places: Sequence[str] | None = None, *, label: str, kind: st
 
 
 def _is_importable(module: str) -> bool:
-    """Whether the package of a module can be imported as it is."""
+    """Whether the package of a module can be imported already."""
     top = module.partition(".")[0]
     return top in sys.modules or find_spec(top) is not None

@@ -1,4 +1,4 @@
-"""The one background event loop of the blocking face, started when it is first needed."""
+"""The background event loop of the blocking methods, started on first use."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ T = TypeVar("T")
 MAX_PARK_SECONDS = 1.0
 """Seconds that a fork waits for the loop thread to be between two callbacks."""
 MAX_STOP_SECONDS = 5.0
-"""Seconds that the end of a stream, or of the program, waits for what refuses to be cancelled."""
+"""Seconds that the end of a stream, or of the program, waits for tasks that ignore their cancellation."""
 ON_LOOP_THREAD = "the blocking face was called on its own loop thread; await the provider there"
 LOST = "this stream was begun by the process that this one was forked from, and stays there"
 ENDED = "the event loop of the blocking face has ended: it broke (a new call starts another one), or the program ends"
 
 
 class LoopThread:
-    """An event loop in a daemon thread. It outlives whatever is raised in it."""
+    """An event loop in a daemon thread. Exceptions in tasks don't end it."""
 
     def __init__(self) -> None:
         self.lost = False  # in a forked child: the thread stayed with the parent
@@ -37,14 +37,14 @@ class LoopThread:
         self.thread = threading.Thread(target=self._run_loop, name="tako", daemon=True)
         try:
             self.thread.start()
-        except RuntimeError as error:  # too late for threads
+        except RuntimeError as error:  # the interpreter is shutting down
             self.loop.close()
             raise RuntimeError(ENDED) from error
         atexit.register(self.stop)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing runs here any more."""
+        """Whether the loop has stopped."""
         return self.lost or self._stopping
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -65,23 +65,23 @@ class LoopThread:
                 del call  # it refers to what it raises, whose traceback refers to this frame
 
     def error_to_raise(self, error: BaseException) -> BaseException:
-        """Return what is raised in a thread that waits: as the program ends, what ends a thread without a word."""
+        """Return the exception for a waiting thread. At the program's end, it's one that ends the thread silently."""
         return SystemExit(ENDED) if self._ending and isinstance(error, asyncio.CancelledError) else error
 
     @contextmanager
     def notifying(self, notify: Callable[[BaseException], object]) -> Generator[None]:
-        """Call a function should the loop break; somebody waits for it."""
+        """Call a function if the loop breaks within the block, since a thread waits for it."""
         self._waiters.add(notify)
         try:
-            if self._stopping:  # it has broken in this moment
+            if self._stopping:  # it has just stopped
                 notify(RuntimeError(ENDED))
             yield
         finally:
             self._waiters.discard(notify)
 
     def run_cleanup(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine that tidies up, wherever Python may finalise a stream: at exit, after a fork, on the loop."""
-        if self.ended or self._ending:  # the loop tidies up by itself as it ends
+        """Run a cleanup coroutine, wherever Python may finalise a stream: at exit, after a fork, on the loop."""
+        if self.ended or self._ending:  # the loop cleans up by itself when it stops
             work.close()
         elif threading.current_thread() is self.thread:
             task = self.loop.create_task(work)
@@ -91,7 +91,7 @@ class LoopThread:
             self.run(work)
 
     def park(self) -> Callable[[], object] | None:
-        """Hold the thread between two callbacks, where it has no lock that a fork would copy; returns what frees it."""
+        """Pause the thread between two callbacks, without a lock that a fork would copy. Returns what resumes it."""
         if self.ended or threading.current_thread() is self.thread:
             return None
         parked, free = threading.Event(), threading.Event()
@@ -105,7 +105,7 @@ class LoopThread:
         return free.set
 
     def stop(self) -> None:
-        """Close what still lives on the loop, then end the thread."""
+        """Close everything on the loop, then end the thread."""
         if self.ended:
             return
         self._ending = True
@@ -120,21 +120,23 @@ class LoopThread:
             self.loop.close()
 
     def _run_loop(self) -> None:
-        """Run the loop until ``stop``. asyncio lets two exceptions out of it, which their tasks keep for who waits."""
+        """Run the loop until ``stop``. asyncio raises two exceptions out of it, although their tasks keep them."""
         while not self._stopping:
             try:
                 self.loop.run_forever()
             except (SystemExit, KeyboardInterrupt):
                 continue
-            except BaseException as error:  # noqa: BLE001 - the loop itself broke, as by a file closed under it
+            except BaseException as error:  # noqa: BLE001 - the loop itself broke, perhaps because its file was closed
                 self._stopping = True
                 failure = RuntimeError(ENDED)
                 failure.__cause__ = error
-                for notify in tuple(self._waiters):  # the loop isn't closed: its files may be another's by now
+                for notify in tuple(
+                    self._waiters
+                ):  # the loop isn't closed, since its file numbers may be reused by now
                     notify(failure)
 
     async def _finish(self) -> None:
-        """Cancel what runs before closing generators: one that is running cannot be closed."""
+        """Cancel running tasks, then close generators: a running generator can't be closed."""
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -145,8 +147,8 @@ class LoopThread:
 class _Call(Generic[T]):
     """A coroutine that runs on the loop, and the thread that waits for it.
 
-    asyncio's ``run_coroutine_threadsafe`` does it with two futures, a condition, and callbacks between them: as much
-    work as a call's whole way through tako.
+    asyncio's ``run_coroutine_threadsafe`` needs two futures, a condition, and callbacks between them, which takes as
+    long as the rest of tako's work for a call.
     """
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
@@ -160,18 +162,18 @@ class _Call(Generic[T]):
         self._done_lock.acquire()  # until the call has ended
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin; on the loop."""
+        """Start the task. Runs on the loop."""
         if not self.ended:
             self._task = loop.create_task(self._run())
 
     def cancel(self) -> None:
-        """End the work, since nobody waits for it; on the loop."""
+        """Cancel the task, since nobody waits for it. Runs on the loop."""
         if self._task is not None:
             self._task.cancel()
         self.fail(asyncio.CancelledError())
 
     def fail(self, error: BaseException) -> None:
-        """End the waiting with an error, unless there is an outcome already."""
+        """End the call with an error, unless it has already ended."""
         if self.ended:
             return
         if not self._has_started:
@@ -194,7 +196,7 @@ class _Call(Generic[T]):
         self._has_started = True
         try:
             self._value = await self._work
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the thread that waits raises it
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
             self.fail(error)
         else:
             self._end()
@@ -208,11 +210,11 @@ class _Call(Generic[T]):
 _lock = threading.Lock()
 _thread: LoopThread | None = None
 _forking = threading.local()
-"""What frees the loop thread after a fork, in each thread that forks."""
+"""The function that resumes the loop thread after a fork, for each thread that forks."""
 
 
 def loop_thread() -> LoopThread:
-    """Return the process's loop thread; a forked child gets its own, and so does a process whose loop broke."""
+    """Return the loop thread of this process. After a fork, or if its loop broke, it's a new one."""
     global _thread  # noqa: PLW0603 - one per process, made on first use
     with _lock:
         if _thread is None or _thread.ended:

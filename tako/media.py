@@ -1,4 +1,4 @@
-"""Types of files: what their first bytes, their names and their labels tell; and files as base64 text."""
+"""Types of files, by their first bytes, names and declared types, and files as base64 text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 """The MIME types that every provider with vision takes."""
 HEAD_SIZE = 16
-"""How many of its first bytes tell a file's type."""
+"""How many of the first bytes are needed to recognise a file's type."""
 _READ_SIZE = 3 * 1024 * 256
-"""Bytes of a file that are read at once, so that it is never in memory beside its base64 (3 bytes, 4 letters)."""
+"""Bytes of a file that are read at once, so that the whole file is never in memory beside its base64."""
 
 Kind = Literal["image", "document", "text", "audio", "video"]
-"""What a file is for a model. A document is whatever is none of the others."""
+"""What a file is for a model. Everything that isn't one of the others is a document."""
 
 _MAGIC = (
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -52,7 +52,7 @@ _BRANDS = {
     b"hei": "image/heic",
     b"mif": "image/heif",
 }
-"""The beginnings of the brands of ISO media files (``ftyp``); all others are MP4."""
+"""Prefixes of the brands of ISO media files (``ftyp``). All others are MP4."""
 _TEXT_SUBTYPES = frozenset(
     ("json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-javascript", "x-ndjson", "sql", "x-sh")
 )
@@ -78,7 +78,7 @@ _ALIASES = {
     "text/x-markdown": "text/markdown",
 }
 _HEADERLESS = ("audio/l16", "audio/pcm")
-"""Types of sound without a header: any two bytes may be their first, those of MP3 and AAC too."""
+"""Audio types without a header. They may begin with any two bytes, also with those of MP3 or AAC."""
 _INDISTINGUISHABLE = (
     {"audio/mpeg", "audio/aac"},  # an ID3 tag may stand before either
     {"audio/ogg", "audio/opus", "video/ogg", "application/ogg"},
@@ -90,11 +90,11 @@ _INDISTINGUISHABLE = (
     {"video/x-msvideo", "video/avi"},
     {"application/x-ole-storage", "application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"},
 )
-"""Types that the first bytes don't tell apart."""
+"""Groups of types that can't be distinguished by their first bytes."""
 
 
 def media_type(head: bytes) -> str | None:
-    """Tell a file's MIME type from its first 16 bytes; None if they're of no type that tako knows."""
+    """Return a file's MIME type, by its first 16 bytes. None if tako doesn't know the type."""
     if head[:4] == b"RIFF":
         return _RIFF.get(head[8:12])
     if head[4:8] == b"ftyp":
@@ -103,7 +103,7 @@ def media_type(head: bytes) -> str | None:
 
 
 def image_type(head: bytes) -> str | None:
-    """Tell one of the four image types from the first twelve bytes, or None."""
+    """Return one of the four image types, by the first twelve bytes, or None."""
     mime = media_type(head)
     return mime if mime in IMAGE_TYPES else None
 
@@ -115,7 +115,7 @@ def canonical_type(mime: str) -> str:
 
 
 def has_magic(mime: str) -> bool:
-    """Whether files of that type are known by their first bytes."""
+    """Whether files of that type can be recognised by their first bytes."""
     canonical = canonical_type(mime)
     return (
         canonical in _TYPES_WITH_MAGIC
@@ -125,7 +125,7 @@ def has_magic(mime: str) -> bool:
 
 
 def matches_content(mime: str, head: bytes) -> bool:
-    """Whether the first bytes of a file may be those of that type. They may if tako doesn't know them."""
+    """Whether the first bytes of a file may belong to that type. True if tako doesn't know them."""
     detected, declared = media_type(head), canonical_type(mime)
     if detected is None or detected == declared:
         return True
@@ -137,9 +137,9 @@ def matches_content(mime: str, head: bytes) -> bool:
 
 
 def corrected_type(mime: str, head: bytes) -> str:
-    """Return a file's type: the declared one, unless the first bytes are surely those of another.
+    """Return a file's type: the declared one, unless the first bytes clearly belong to another.
 
-    What begins as text isn't a document, sound or film of a type that begins with bytes of its own.
+    A file that begins with text isn't a document, audio or video file of a type that can be recognised.
     """
     detected = media_type(head)
     if detected is None and kind_of(mime) not in ("image", "text") and has_magic(mime) and _is_text(head):
@@ -148,7 +148,7 @@ def corrected_type(mime: str, head: bytes) -> str:
 
 
 def kind_of(mime: str) -> Kind:
-    """Tell what a file of that type is for a model."""
+    """Return what a file of that type is for a model."""
     family, _, name = canonical_type(mime).partition("/")
     match family:
         case "image" | "audio" | "video" | "text":
@@ -160,25 +160,25 @@ def kind_of(mime: str) -> Kind:
 
 
 def type_by_name(name: str) -> str | None:
-    """Tell a type by the end of a file's name, or None."""
+    """Return the type for the suffix of a file's name, or None."""
     suffix = name.rpartition(".")[2].lower() if "." in name else ""
     return _TYPE_BY_SUFFIX.get(f".{suffix}") or _STDLIB_TYPES.guess_type(name)[0]
 
 
 def type_by_url(url: str) -> str | None:
-    """Tell a type by the end of an address's path, or None."""
+    """Return the type for the suffix of a URL's path, or None."""
     path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]
     return type_by_name(path.rpartition("/")[2])
 
 
 def suffix_of(mime: str) -> str:
-    """Return the usual end of the names of files of that type, as in ".pdf"; "" if there is none."""
+    """Return the usual suffix of files of that type, such as ".pdf". "" if there's none."""
     canonical = canonical_type(mime)
     return _SUFFIX_BY_TYPE.get(canonical) or _STDLIB_TYPES.guess_extension(canonical) or ""
 
 
 def read_file(path: str | PathLike[str]) -> tuple[str | None, str]:
-    """Read a file; return its MIME type, by its first bytes and else by its name, and its base64 text.
+    """Read a file. Return its MIME type and its base64 text.
 
     Raises OSError if the file can't be read.
     """
@@ -192,13 +192,13 @@ def read_file(path: str | PathLike[str]) -> tuple[str | None, str]:
 
 
 def type_of(head: bytes, path: str | PathLike[str]) -> str | None:
-    """Tell a file's type: by its name if its first bytes agree, else by those; None if neither tells."""
+    """Return a file's type: by its name if the first bytes allow that, else by its first bytes. None if unknown."""
     named, detected = type_by_name(str(path)), media_type(head)
     return named if named is not None and (detected is None or matches_content(named, head)) else detected
 
 
 def join_base64(pieces: list[str]) -> str:
-    """Join the base64 of a stream; each piece may have padding of its own. What isn't base64 is joined as it is."""
+    """Join the base64 pieces of a stream. Each may have its own padding. Invalid base64 is joined unchanged."""
     texts = list(filter(None, pieces))
     try:
         data = b"".join([base64.b64decode(piece) for piece in texts])
@@ -208,7 +208,7 @@ def join_base64(pieces: list[str]) -> str:
 
 
 def write_file(path: str | PathLike[str], data_b64: str) -> Path:
-    """Write a file of which there is the base64 text, or a ``data:`` URL of it.
+    """Write a file from base64 text or from a ``data:`` URL.
 
     Raises OSError if the file can't be written, and ValueError if the text isn't base64.
     """
@@ -216,7 +216,7 @@ def write_file(path: str | PathLike[str], data_b64: str) -> Path:
     start = text.find(",") + 1 if text[:5].lower() == "data:" else 0
     pieces, target = range(start, len(text), _READ_SIZE), Path(path)
     try:
-        for at in pieces:  # so that a file that is there isn't lost if the text is broken
+        for at in pieces:  # first, so that an existing file isn't lost if the text is invalid
             base64.b64decode(text[at : at + _READ_SIZE], validate=True)
     except Error:
         raise ValueError(f"{path}: not written, since the data isn't base64") from None
@@ -227,13 +227,17 @@ def write_file(path: str | PathLike[str], data_b64: str) -> Path:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether the beginning of a file is that of text; its last character may be cut."""
+    """Whether the beginning of a file is text. Its last character may be cut."""
     text = head.decode("utf-8", "ignore")
-    return bool(text) and len(text.encode()) > len(head) - 4 and all(one.isprintable() or one.isspace() for one in text)
+    return (
+        bool(text)
+        and len(text.encode()) > len(head) - 4
+        and all(character.isprintable() or character.isspace() for character in text)
+    )
 
 
 def _is_zipped(mime: str) -> bool:
-    """Whether files of that type are archives inside: those of office programs, books."""
+    """Whether files of that type are ZIP archives: office documents, books."""
     return mime == "application/zip" or mime.startswith(
         ("application/vnd.openxmlformats", "application/vnd.oasis.opendocument", "application/epub")
     )
@@ -284,7 +288,7 @@ _TYPE_BY_SUFFIX = {
     ".mpeg": "video/mpeg",
     ".mpg": "video/mpeg",
 }
-"""Types by the end of a name; Python's own table differs between versions."""
+"""Types by suffix, since Python's own table differs between versions."""
 _SUFFIX_BY_TYPE = {
     **{mime: end for end, mime in reversed(_TYPE_BY_SUFFIX.items())},
     "audio/webm": ".webm",

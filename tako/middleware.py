@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Function = Callable[..., AsyncGenerator[Chunk, None]]
 
 PARAMETERS = ("provider", "request", "inner")
-"""What the function may take, by name."""
+"""The parameters that the function may have."""
 
 
 class AroundPlugin:
@@ -41,10 +41,14 @@ class AroundPlugin:
         return f"<tako.around({self.__name__})>"
 
     def _make_configure(self) -> Callable[..., None]:
-        """Make the function that takes the plugin's options: its own function's parameters that have a default."""
+        """Make the function that takes the plugin's options: the parameters of its function that have a default."""
         parameters = inspect.signature(self.function).parameters.values()
         signature = inspect.Signature(
-            [one.replace(kind=one.KEYWORD_ONLY) for one in parameters if one.name not in PARAMETERS]
+            [
+                parameter.replace(kind=parameter.KEYWORD_ONLY)
+                for parameter in parameters
+                if parameter.name not in PARAMETERS
+            ]
         )
 
         def configure(**options: Any) -> None:
@@ -56,7 +60,7 @@ class AroundPlugin:
 
     @hookimpl(wrapper=True)
     def tako_chat(self, provider: Provider) -> Around[Chat]:
-        """Let a chat pass as its chunks, and put it together again."""
+        """Pass the chunks of a chat through the function, and fold them."""
         inner = yield
 
         async def chat(request: ChatRequest) -> ChatResponse:
@@ -73,19 +77,19 @@ class AroundPlugin:
             async with aclosing(self.run(provider, request, stream)) as chunks:
                 yielded = [chunk async for chunk in chunks]
             if response is not None and list(map(id, yielded)) == list(map(id, inner_chunks)):
-                return response  # nothing was edited
+                return response  # nothing was changed
             return fold(yielded, model=request.model or provider.model)
 
         return chat
 
     @hookimpl(wrapper=True)
     def tako_stream(self, provider: Provider) -> Around[Stream]:
-        """Let the chunks of a stream pass."""
+        """Pass the chunks of a stream through the function."""
         inner = yield
         return lambda request: self.run(provider, request, inner)
 
     async def run(self, provider: Provider, request: ChatRequest, inner: Stream) -> AsyncGenerator[Chunk, None]:
-        """Run the function around one request, and close what it began."""
+        """Run the function around one request, and close the streams that it started."""
         async with AsyncExitStack() as started:
 
             def start(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -141,7 +145,7 @@ def _name(function: Any) -> str:
 
 
 def _parameters(function: Any, name: str) -> list[str]:
-    """Return what the function wants of what is offered, and refuse what it wouldn't get."""
+    """Return the names of the parameters that tako fills in. Raises PluginError for any other without a default."""
     call = getattr(function, "__call__", None)  # noqa: B004 - of an object the method itself is looked at
     if not (inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call)):
         raise PluginError(f"tako.around({name}): it must be an async generator function: async def, with yield")

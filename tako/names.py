@@ -1,6 +1,6 @@
-"""What a name that nobody knows may have meant: an id, a name that is near, or a distribution of tako's own.
+"""Suggestions for unknown names: an id, a similar name, or a distribution that tako ships.
 
-Nothing here is made up of the text that somebody typed: whoever registers ``tako-gpt-6`` would be installed by it.
+A suggestion to install never uses the text that was typed: an attacker could register ``tako-gpt-6``.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ SHIPPED: Mapping[str, str] = {
 Those of a model's maker come before those of a reseller, and in that order they are suggested.
 """
 CUTOFF = 0.7
-"""How alike two names are, from 0 to 1, for one to be a slip of the other."""
+"""How similar two names are, from 0 to 1, if one may be a typo of the other."""
 MAX_SUGGESTIONS = 3
-"""How many ids a message suggests."""
+"""The most ids that a message suggests."""
 Row = tuple[str, str]
 """A provider and one of the models in its table."""
 _VERSION = re.compile(r"([-@:.].*)?")
-"""What may follow a row's id. It may be more than a version: a message suggests, and decides nothing."""
+"""What may follow a row's id. It may be more than a version, since this is only for suggestions."""
 _REGION = re.compile(r"^[a-z]{2,6}(-gov)?\.(?=[a-z]+\.)")
-"""What Bedrock's ids may begin with: ``us.anthropic.claude-…``."""
+"""The prefix of some ids of Bedrock: ``us.anthropic.claude-…``."""
 
 
 def unknown_provider(id: str, configured: Collection[str] = ()) -> str:
-    """Say that no provider has an id's name, what is installed, and what may have been meant, in one line.
+    """Return a one-line message for an unknown provider: what is installed, and what may have been meant.
 
     ``configured`` are the names of providers in the configuration file that is in use.
     """
@@ -64,7 +64,7 @@ def unknown_provider(id: str, configured: Collection[str] = ()) -> str:
 
 
 def did_you_mean(key: str, names: Collection[str]) -> str:
-    """Return "; did you mean 'openai'?" where a name is near, else nothing."""
+    """Return "; did you mean 'openai'?" if a name is similar, else ""."""
     close = difflib.get_close_matches(key, names, 1, CUTOFF)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -102,7 +102,7 @@ def _hint(id: str, entries: list[Entry], configured: Collection[str]) -> str:
 
 
 def _typo(key: str, entries: list[Entry], configured: Collection[str]) -> str:
-    """Suggest a name that is near: of the configuration, of what is installed, or of what tako ships."""
+    """Suggest a similar name: from the configuration, of an installed provider, or of one that tako ships."""
     installed = [name for entry in entries for name in (entry.name, entry.attr)]
     name = next(iter(difflib.get_close_matches(key, [*configured, *installed, *SHIPPED], 1, CUTOFF)), None)
     if name is None:
@@ -123,7 +123,7 @@ def _join_ids(ids: Iterable[str]) -> str:
 
 
 def _makers(model: str, rows: list[Row]) -> list[str]:
-    """Name the providers whose tables know a model: its row, one that it is a version of, or its family's newest."""
+    """Name the providers that have a row for a model, for one that it's a version of, or for its family's newest."""
     names = [model, _REGION.sub("", model)]
     base = model.removesuffix("-latest")
     return [
@@ -135,7 +135,7 @@ def _makers(model: str, rows: list[Row]) -> list[str]:
 
 
 def _near_models(model: str, rows: list[Row]) -> list[str]:
-    """Return ids for the beginning of a model's name, for one with a slip, or for a new one of a known family."""
+    """Return ids for the beginning of a model's name, for a typo, or for a new model of a known family."""
     prefixed = [row for row in rows if model and row[1].startswith(model)]
     close = difflib.get_close_matches(model, [row for _, row in rows], 1, 0.8)
     matches = prefixed or [row for row in rows if row[1] in close]
@@ -152,7 +152,7 @@ def _rank(row: Row) -> int:
 def _models(entries: list[Entry]) -> Iterator[Row]:
     """Iterate over the tables of models (``models.toml``) of installed providers, as pairs of provider and model.
 
-    The files are found beside the packages, and no package is imported.
+    The files are in the packages' folders. No package is imported.
     """
     for entry in entries:
         with suppress(Exception):  # a table that can't be read suggests nothing
@@ -165,9 +165,9 @@ def _models(entries: list[Entry]) -> Iterator[Row]:
 
 
 def _models_file(module: str) -> Path | None:
-    """Find the table of a module's package, or of a package around it."""
+    """Find the table of a module's package, or of a parent package."""
     top, *rest = module.split(".")
-    spec = find_spec(top)  # a top-level package isn't imported for it
+    spec = find_spec(top)  # find_spec doesn't import a top-level package
     for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
         for depth in range(len(rest), -1, -1):
             file = Path(folder, *rest[:depth], "models.toml")

@@ -1,4 +1,4 @@
-"""The options that a provider takes, by its constructor; whether values from a file fit them, or are secrets."""
+"""The options of a provider, by its constructor, and checks of values from a file: their types, and secrets."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from tako.provider import Provider
 
 TABLES: dict[str, type] = {"capabilities": Capabilities, "url_prefetch": UrlPrefetch}
-"""Options that are objects in Python; in a file each is a table of its fields."""
+"""Options that are objects in Python, and tables of their fields in a file."""
 
 PLACES_PARAMETER = "places"
-"""What a ``from_id`` that imports modules calls the folders to look in: no option, but what a file gives."""
+"""The parameter of ``from_id`` for folders with modules. It isn't an option: tako.toml's folder is passed here."""
 _SECRET = re.compile(
     r"(^|[_-])(api)?(key|token|secret|password|passwd|auth|cookie|credentials?|sig|signature)$|authorization|apikey$",
     re.IGNORECASE,
 )
 _DOLLAR = re.compile(r"([^\s$]+ )?\$[A-Za-z_]\w*")
-"""A variable as http-generic has it in headers, perhaps after a scheme: ``Bearer $TOKEN``."""
+"""A variable as in http-generic's headers, perhaps after a scheme: ``Bearer $TOKEN``."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@]*:[^/?#@]+@", re.IGNORECASE)
 _PASSWORD_IN_TEXT = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/?#@\s\"'<>]*:[^/?#@\s\"'<>]+@", re.IGNORECASE)
@@ -37,23 +37,25 @@ _PARAMETER = re.compile(r"[?&]([^=&#]+)=[^&#{]")
 
 
 def is_table(value: Any) -> TypeGuard[dict[str, Any]]:
-    """Tell a table of a file, whose keys are text."""
+    """Whether a value from a file is a table."""
     return isinstance(value, dict)
 
 
 def options_of(cls: type[Provider]) -> dict[str, Any] | None:
-    """Return the names of a provider's options with their types (Any where one cannot be told); None: not known.
+    """Return the names of a provider's options with their types (Any if unknown). None if the names are unknown.
 
-    They are those of its constructor, and what ``from_id`` names beside the model.
+    They are the parameters of its constructor, and the keyword-only ones of ``from_id``.
     """
     init = inspect.unwrap(cls.__init__)
     names = {**vars(typing), **vars(collections.abc)}
-    for base in reversed(cls.__mro__):  # a module may import for type checkers alone what its base imports
+    for base in reversed(cls.__mro__):  # a module may import a name under TYPE_CHECKING that its base imports
         names |= vars(sys.modules[base.__module__])
     names |= {"Capabilities": Capabilities, "UrlPrefetch": UrlPrefetch, **getattr(init, "__globals__", {})}
     options: dict[str, Any] = {}
     id_parameters = [
-        one for one in _parameters(cls.from_id) if one.kind is one.KEYWORD_ONLY and one.name != PLACES_PARAMETER
+        parameter
+        for parameter in _parameters(cls.from_id)
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != PLACES_PARAMETER
     ]
     for parameter in [*id_parameters, *_parameters(cls)]:
         declared = _type(parameter.annotation, names)
@@ -66,28 +68,32 @@ def options_of(cls: type[Provider]) -> dict[str, Any] | None:
             options |= {name: _type(annotation, namespace) for name, annotation in fields.items()}
         elif parameter.kind is not parameter.VAR_POSITIONAL:
             options[parameter.name] = declared
-    return {**options, "defaults": dict[str, Any]}  # of every provider; no constructor has to name it
+    return {**options, "defaults": dict[str, Any]}  # an option of every provider, so constructors don't have it
 
 
 def options_of_function(function: Any) -> dict[str, Any] | None:
-    """Return the names of a function's parameters with their types, as ``options_of`` does; None: not known."""
+    """Return the names of a function's parameters with their types, like ``options_of``."""
     names = {**vars(typing), **vars(collections.abc), **getattr(inspect.unwrap(function), "__globals__", {})}
     try:
         parameters = _parameters(function)
     except (TypeError, ValueError):  # a builtin without a signature
         return None
-    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
-    return {one.name: _type(one.annotation, names) for one in parameters if one.kind is not one.VAR_POSITIONAL}
+    return {
+        parameter.name: _type(parameter.annotation, names)
+        for parameter in parameters
+        if parameter.kind is not parameter.VAR_POSITIONAL
+    }
 
 
 def accepts_places(cls: type[Provider]) -> bool:
-    """Whether ``from_id`` looks for modules, so that a file says where those are that it names."""
-    return any(one.name == PLACES_PARAMETER for one in _parameters(cls.from_id))
+    """Whether ``from_id`` imports modules, and takes the folders to search."""
+    return any(parameter.name == PLACES_PARAMETER for parameter in _parameters(cls.from_id))
 
 
 def fit_value(value: Any, name: str, declared: Any) -> Any:
-    """Make of a file's value what the option is; raises ValueError with what was expected, without the value."""
+    """Convert a file's value for an option. Raises ValueError with what was expected, without the value."""
     table = TABLES.get(name)
     if table is not None and is_table(value):
         fields = [field.name for field in msgspec.structs.fields(table)]
@@ -100,34 +106,34 @@ def fit_value(value: Any, name: str, declared: Any) -> Any:
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$")
         raise ValueError(f"{place.rstrip('`')}: {text}") from None
-    except (TypeError, RuntimeError):  # a type that msgspec does not know is the provider's to check
+    except (TypeError, RuntimeError):  # the provider checks types that msgspec doesn't know
         return value
     return fitted if declared is table else value
 
 
 def find_secret(value: Any, key: str = "", *, dollar: bool = False) -> str | None:
-    """Find a secret in an option's value, nested in any way; returns the path to it, or None.
+    """Find a secret in an option's value, at any depth. Returns the path to it, or None.
 
-    What names a variable is none: ``$ENV:NAME``, and with ``dollar`` also ``$NAME``. Neither is "none", which servers
-    without keys are given.
+    References to variables aren't secrets: ``$ENV:NAME``, and with ``dollar`` also ``$NAME``. "none" isn't one,
+    either: it's a usual key for servers without keys.
     """
     if is_table(value):
         name_field = value.get("name") if isinstance(value.get("value"), str) else None  # {name = "…", value = "…"}
         children = [(f".{name}", str(name_field or name) if name == "value" else name, value[name]) for name in value]
     elif _is_list(value):
         is_pair = len(value) == 2 and all(isinstance(item, str) for item in value)  # noqa: PLR2004 - ["name", "value"]
-        children = [(f"[{i}]", value[0] if is_pair and i else key, one) for i, one in enumerate(value)]
+        children = [(f"[{i}]", value[0] if is_pair and i else key, child) for i, child in enumerate(value)]
     else:
         return "" if isinstance(value, str) and _is_secret(value, key, dollar=dollar) else None
-    for place, name, one in children:
-        path = find_secret(one, name, dollar=dollar)
+    for place, name, child in children:
+        path = find_secret(child, name, dollar=dollar)
         if path is not None:
             return place + path
     return None
 
 
 def _is_secret(text: str, key: str, *, dollar: bool) -> bool:
-    """Tell a secret by its key, or by its place in a URL."""
+    """Whether a text is a secret, by its key, or by its place in a URL."""
     if text == "none" or is_reference(text) or (dollar and _DOLLAR.fullmatch(text)):
         return False
     is_secret_query = _URL.match(text) and any(_SECRET.search(name) for name in _PARAMETER.findall(text))
@@ -147,7 +153,7 @@ def _parameters(function: Any) -> list[inspect.Parameter]:
 
 
 def without_secrets(value: Any, key: str = "") -> Any:
-    """Leave out what ``find_secret`` would look at, named in a variable or not, and all of an address but its place."""
+    """Leave out values with the names of secrets, and logins and queries of URLs."""
     if is_table(value):
         named = value.get("name") if isinstance(value.get("value"), str) else None
         secret = named is not None and _SECRET.search(str(named)) is not None
@@ -156,7 +162,7 @@ def without_secrets(value: Any, key: str = "") -> Any:
     if _is_list(value):
         if len(value) == 2 and isinstance(value[0], str) and _SECRET.search(value[0]):  # noqa: PLR2004 - ["name", "value"]
             return value[:1]
-        return [without_secrets(one, key) for one in value]
+        return [without_secrets(item, key) for item in value]
     if isinstance(value, str) and "://" in value:
         scheme, _, rest = value.partition("://")
         host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
@@ -169,11 +175,11 @@ def _is_list(value: Any) -> TypeGuard[list[Any]]:
 
 
 def _type(annotation: Any, names: dict[str, Any]) -> Any:
-    """Evaluate an annotation; Any where a name of it is there for type checkers alone."""
+    """Evaluate an annotation. Any if it has a name that is only imported under TYPE_CHECKING."""
     text = annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else annotation
     if not isinstance(text, str):
         return text
     try:
-        return eval(text, dict(names))  # noqa: S307 - the text is the source of a class that is imported already
+        return eval(text, dict(names))  # noqa: S307 - the text is from the source of a class that is already imported
     except (NameError, AttributeError, TypeError, SyntaxError):
         return Any

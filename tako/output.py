@@ -1,4 +1,4 @@
-"""Where plugins print while they are imported and made: in a command, never on the output that programs read."""
+"""The output of plugins while they're imported and made. In a command, it goes to stderr."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 OUTPUT_IS_OURS: ContextVar[bool] = ContextVar("output_is_ours", default=False)
-"""Set by the command: what is on stdout is its answer alone. A program's stdout is its own business."""
+"""Set by the command, whose stdout only has its answer. In other programs, plugins print where they like."""
 
 
 @contextmanager
 def plugin_output_to_stderr() -> Generator[None]:
-    """Send to stderr what is printed within, by Python, by a library in C or by a process that is started."""
+    """Redirect stdout to stderr within the block, also for C libraries and child processes."""
     if not OUTPUT_IS_OURS.get():
         yield
         return
@@ -31,7 +31,7 @@ def plugin_output_to_stderr() -> Generator[None]:
 
 @contextmanager
 def _descriptor_of(stream: Any) -> Generator[None]:
-    """Let file descriptor 1 lead to stderr, if both are open."""
+    """Redirect file descriptor 1 to stderr, if both are open."""
     _flush(stream)
     try:
         kept = os.dup(1)
@@ -48,5 +48,5 @@ def _descriptor_of(stream: Any) -> Generator[None]:
 
 
 def _flush(stream: Any) -> None:
-    with suppress(AttributeError, OSError, ValueError):  # none, a reader that is gone, or closed
+    with suppress(AttributeError, OSError, ValueError):  # there's none, its reader is gone, or it's closed
         stream.flush()

@@ -1,7 +1,7 @@
-"""What the command is told by files: ``[chat]`` and ``[templates.NAME]`` of tako.toml, and files of templates.
+"""Options of the command in files: ``[chat]`` and ``[templates.NAME]`` of tako.toml, and template files.
 
-Their keys are the options of ``tako chat``; what is given on the command line goes over a template, a template over
-``[chat]``, and ``[chat]`` over the ``defaults`` of a provider.
+Their keys are the options of ``tako chat``. The command line overrides a template, a template overrides ``[chat]``, and
+``[chat]`` overrides the ``defaults`` of a provider.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SUFFIXES = (".toml", ".md", ".txt")
-"""Of the files that are templates; in all but the first the whole text is the prompt."""
+"""Suffixes of template files. Except in TOML, the whole text is the prompt."""
 INPUT = "input"
-"""The place of the prompt in a template: ``$input``."""
+"""The placeholder of the prompt in a template: ``$input``."""
 MAX_BYTES = 1024 * 1024
 _PLACEHOLDER = re.compile(r"\$(?:\$|\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 
 
 class Preset(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a command is told before its options. ``prompt`` and ``model`` are for templates alone.
+    """Options of the command from a file. Only templates have ``prompt`` and ``model``.
 
-    ``tools`` are ``module:function``, ``schema`` is what --schema takes. Paths and modules are looked for in the folder
+    ``tools`` are ``module:function``, ``schema`` is what --schema takes. Paths and modules are relative to the folder
     of the file.
     """
 
@@ -56,7 +56,7 @@ class Preset(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Template(Struct, frozen=True):
-    """A template, and where it is from: its name, the file, and the folder that its paths start from."""
+    """A template with its name, its file, and the folder that its paths are relative to."""
 
     name: str
     preset: Preset
@@ -64,9 +64,9 @@ class Template(Struct, frozen=True):
     folder: Path
 
     def fill(self, prompt: str, parameters: Mapping[str, str]) -> str:
-        """Return the prompt with ``$input`` and other places filled; ``$$`` is a dollar.
+        """Return the prompt with ``$input`` and other placeholders filled in. ``$$`` is a dollar.
 
-        A prompt without ``$input`` has what is asked after it. Raises ConfigurationError for a place without a value.
+        Without ``$input``, the user's prompt goes after it. Raises ConfigurationError if a placeholder has no value.
         """
         text = self.preset.prompt
         if text is None:
@@ -85,13 +85,13 @@ class Template(Struct, frozen=True):
 
     @property
     def needs_input(self) -> bool:
-        """Whether it can't be asked without a prompt."""
+        """Whether it needs a prompt."""
         text = self.preset.prompt
         return text is None or any(INPUT in (match[1], match[2]) for match in _PLACEHOLDER.finditer(text))
 
 
 def read_preset(table: Mapping[str, Any], where: str, *, template: bool) -> Preset:
-    """Read a table. Raises ConfigurationError with its key."""
+    """Read a table. Raises ConfigurationError with the key."""
     known = [name for name in Preset.__struct_fields__ if template or name not in ("prompt", "model")]
     unknown = next((key for key in table if key not in known), None)
     if unknown is not None:
@@ -122,7 +122,7 @@ def template_file(path: Path, name: str) -> Template:
 
 
 def template_folder() -> Path | None:
-    """Return the folder of the user's own templates, whether it exists or not; None without a home folder."""
+    """Return the folder of the user's own templates, even if it doesn't exist. None without a home folder."""
     folder = config_folder()
     return folder / "templates" if folder is not None else None
 

@@ -1,4 +1,4 @@
-"""Who set what: each known value of a provider's capabilities, and where it is from."""
+"""The origins of a provider's capabilities: who set each known value."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ HOOK = "tako_capabilities"
 
 
 def trace_origins(provider: Provider, user_capabilities: Capabilities | None) -> dict[str, str]:
-    """Return, by field, who set the values that are known.
+    """Return who set each known value, by field.
 
-    That is the user; or a general plugin, found by asking without it and with it; or whatever the provider's own hook
-    names in ``origins``: a row of its table, a server. A hook that names none speaks for all that it says.
+    That's the user, or a general plugin (found by calling the hook without it and with it), or what the provider's own
+    hook names in ``origins``, such as a row of its table, or a server. Without ``origins``, it's the hook itself.
     """
     if user_capabilities is not None:
         return dict.fromkeys(_known(user_capabilities, FIELDS), USER_ORIGIN)
@@ -45,13 +45,13 @@ def trace_origins(provider: Provider, user_capabilities: Capabilities | None) ->
 
 
 def _steps(provider: Provider) -> Iterator[tuple[str, Capabilities]]:
-    """Ask without the general plugins, named "", then with one more of them each time."""
+    """Call the hook without general plugins (named ""), then with one more of them each time."""
     hook_plugins = [name for name, _ in PLUGINS.hooks(type(provider)).chain(HOOK)]
     excluded = [name for name in PLUGINS.hooks(type(provider)).general if name in hook_plugins]
     yield "", PLUGINS.ask(HOOK, provider, without=excluded)
     while excluded:
         name = excluded.pop(0)
-        with suppress(PluginError):  # one that needs a later one shows with that
+        with suppress(PluginError):  # if it needs a later plugin, it counts together with that one
             yield name, PLUGINS.ask(HOOK, provider, without=excluded)
 
 

@@ -79,7 +79,9 @@ def settings_path(folder: Path, value: Any) -> str | None:
 def import_from(files: ReferencedFiles) -> None:
     """From now on, import these modules from the source that was read. Installed modules still take precedence."""
     other_finders = [
-        one for one in sys.meta_path if not (isinstance(one, _CheckedImporter) and one.folder == files.folder)
+        finder
+        for finder in sys.meta_path
+        if not (isinstance(finder, _CheckedImporter) and finder.folder == files.folder)
     ]
     sys.meta_path[:] = [_CheckedImporter(files), *other_finders] if files.sources else other_finders
 
@@ -107,8 +109,8 @@ def iter_texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     table, items = as_object(value), as_array(value)
-    for one in table.values() if table is not None else items or ():
-        yield from iter_texts(one)
+    for item in table.values() if table is not None else items or ():
+        yield from iter_texts(item)
 
 
 def _read_file(folder: Path, file: Path, files: ReferencedFiles) -> bytes | None:

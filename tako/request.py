@@ -1,4 +1,4 @@
-"""What callers may pass as a request, and the check that it is one."""
+"""Conversion of what callers pass into a request, and its checks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OPTION_TYPES: tuple[tuple[str, tuple[type, ...], str], ...] = (
     ("timeout", (int, float), "a number of seconds"),
     ("deadline", (int, float), "a number of seconds"),
 )
-"""Fields that may be None, what else they hold, and how that is called."""
+"""Fields that may be None, their types, and the names of these in messages."""
 
 _Fields = tuple[tuple[str, type | tuple[type, ...], str], ...]
 _TEXT_OR_NONE = (str, NoneType)
@@ -70,22 +70,22 @@ FIELDS: Mapping[type, _Fields] = {
     VendorTool: (("provider", str, "a str"), ("block", dict, "a dict")),
     JsonSchema: (("name", str, "a str"), ("schema", dict, "a dict")),
 }
-"""What is inside of parts, tools and schemas; those of plugins are theirs to check."""
+"""The types of fields of parts, tools and schemas. Plugins check their own classes."""
 
 MAX_SECONDS = 1e9
-"""Seconds that no timeout or deadline reaches."""
+"""Seconds. Every timeout and deadline is smaller."""
 SECONDS = "a number of seconds above 0 and below a billion"
-"""What a timeout or a deadline is, for messages."""
+"""The description of a timeout or a deadline in messages."""
 TOO_DEEP = f"is nested deeper than {DEEPEST} levels"
 
 _DEFAULT_OPTIONS = astuple(ChatRequest([]))[1:]
-"""The options of a request that has none."""
+"""The fields of a request without options."""
 
 
 def as_request(prompt: ChatRequest | str | list[Message] | Message) -> ChatRequest:
-    """Make a ChatRequest of whatever stands for one, and check it.
+    """Turn a prompt into a ChatRequest, and check it.
 
-    Raises ConfigurationError with the path of what is wrong, before anything is sent.
+    Raises ConfigurationError with the path of the problem.
     """
     if isinstance(prompt, str):
         return ChatRequest([Message.user(prompt)])
@@ -105,7 +105,7 @@ def as_request(prompt: ChatRequest | str | list[Message] | Message) -> ChatReque
 
 
 def _check_message(message: Any, i: int) -> None:
-    """Check a message; paths are put together only for what is wrong, since most are right."""
+    """Check a message. Paths are only built if there's a problem, since most messages are valid."""
     if not isinstance(message, Message):
         raise ConfigurationError(f"messages[{i}] is {kind_of(message)}, not a Message: {_how_to_write(message)}")
     if message.role.__class__ is not Role:
@@ -118,12 +118,12 @@ def _check_message(message: Any, i: int) -> None:
         raise ConfigurationError(f"messages[{i}].content is {kind_of(content)}, not a str or a list of parts")
     for j, part in enumerate(parts):
         if part.__class__ is TextPart and part == TextPart(part.text) and part.text.__class__ is str:
-            continue  # most are plain
+            continue  # fast path: most parts are plain text
         problem = _field_problem(part)
         if problem is None and not isinstance(part, ContentPart):
             problem = f" is {kind_of(part)}, not a part: use ContentPart.text(…), ContentPart.image_file(…), …"
         if problem is None and isinstance(part, ToolResultPart):
-            inner = [(k, _field_problem(one)) for k, one in enumerate(as_array(part.result) or ())]
+            inner = [(k, _field_problem(inner_part)) for k, inner_part in enumerate(as_array(part.result) or ())]
             problem = next(
                 (f".result[{k}]{field_problem}" for k, field_problem in inner if field_problem is not None), None
             )
@@ -141,7 +141,7 @@ def _how_to_write(value: Any) -> str:
 
 
 def _field_problem(value: Any) -> str | None:
-    """Say which field of a part, a tool or a schema holds something else than it is for; None where none does."""
+    """Return the problem with a field of a part, a tool or a schema, None if they're all valid."""
     for name, kinds, expected in FIELDS.get(value.__class__, ()):
         field = getattr(value, name)
         if not isinstance(field, kinds):
@@ -193,7 +193,7 @@ def _check_numbers(request: ChatRequest) -> None:
 
 
 def is_model_name(name: object) -> bool:
-    """Whether it may be a model's name: a text that can be shown, and no step of a path."""
+    """Whether it can be a model's name: printable text, and not a step of a path."""
     return isinstance(name, str) and name.isprintable() and name not in {".", ".."}
 
 

@@ -53,7 +53,9 @@ class RunLoop:
             raise ConfigurationError(f"max_cost is {max_cost!r}, not a number of dollars above 0")
         if approve is not None and not callable(approve):
             raise ConfigurationError(f"approve is {kind_of(approve)}, not a function that takes a call")
-        unbound = next((one.name for one in request.tools if isinstance(one, Tool) and function_of(one) is None), None)
+        unbound = next(
+            (tool.name for tool in request.tools if isinstance(tool, Tool) and function_of(tool) is None), None
+        )
         if unbound is not None:
             raise ConfigurationError(f"{provider.id}: tool {unbound!r} has no function; give a function, or Tool.of")
         self._reply_type = None if response_type is None else reply_type_of(response_type)
@@ -61,7 +63,7 @@ class RunLoop:
         self._chat, self._stream = handlers
         self._request, self._provider = request, provider
         self._max_rounds, self._max_cost, self._approve = max_rounds, max_cost, approve
-        self._functions = {one.name: function_of(one) for one in request.tools if isinstance(one, Tool)}
+        self._functions = {tool.name: function_of(tool) for tool in request.tools if isinstance(tool, Tool)}
         self._progress = _Progress(list(request.messages))
 
     async def events(self, *, streaming: bool) -> AsyncGenerator[RunEvent, None]:

@@ -1,4 +1,4 @@
-"""What a function's signature and docstring say of its parameters, and how it's called with values of them."""
+"""The parameters of a function, by its signature and docstring, and calls with values for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ParameterInfo = tuple[str, Any, "Callable[[], Any] | None", str]
 
 
 class Signature:
-    """The parameters of a function. ``**kwargs`` aren't among them: a model can't know what they take.
+    """The parameters of a function, without ``**kwargs``, since a model can't know what they accept.
 
     Raises ConfigurationError if they can't be read.
     """
@@ -32,43 +32,56 @@ class Signature:
         except (NameError, TypeError, ValueError) as error:
             raise ConfigurationError(f"Tool.of: {name}: its parameters can't be read: {error}") from None
         bound = function.keywords if isinstance(function, partial) else {}
-        self.parameters = [one for one in self.parameters if one.kind is not one.VAR_KEYWORD and one.name not in bound]
+        self.parameters = [
+            parameter
+            for parameter in self.parameters
+            if parameter.kind is not parameter.VAR_KEYWORD and parameter.name not in bound
+        ]
 
     def describe(self, descriptions: Mapping[str, str]) -> list[ParameterInfo]:
-        """List what a model is told of each parameter."""
-        return [self._describe(one, descriptions.get(one.name, "")) for one in self.parameters]
+        """List the parameters with their descriptions, for the model."""
+        return [self._describe(parameter, descriptions.get(parameter.name, "")) for parameter in self.parameters]
 
     def call(self, values: Mapping[str, Any]) -> Callable[[], Any]:
-        """Return the call with these values; what isn't among them has its default."""
+        """Return the call with these values. Missing parameters have their default."""
         named = dict(values)
-        has_varargs = any(one.kind is one.VAR_POSITIONAL for one in self.parameters)
+        has_varargs = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in self.parameters)
         positional: list[Any] = []
-        for one in self.parameters:
-            if one.kind is one.VAR_POSITIONAL:
-                positional += named.pop(one.name, ())
-            elif one.kind is one.POSITIONAL_ONLY or (has_varargs and one.kind is one.POSITIONAL_OR_KEYWORD):
-                positional.append(named.pop(one.name) if one.name in named else _default(one))
-            elif _is_pydantic_field(one.default):
-                named.setdefault(one.name, _default(one))
+        for parameter in self.parameters:
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                positional += named.pop(parameter.name, ())
+            elif parameter.kind is parameter.POSITIONAL_ONLY or (
+                has_varargs and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            ):
+                positional.append(named.pop(parameter.name) if parameter.name in named else _default(parameter))
+            elif _is_pydantic_field(parameter.default):
+                named.setdefault(parameter.name, _default(parameter))
         return partial(self.function, *positional, **named)
 
-    def _describe(self, one: inspect.Parameter, text: str) -> ParameterInfo:
-        hint: Any = self.hints.get(one.name, Any)
+    def _describe(self, parameter: inspect.Parameter, text: str) -> ParameterInfo:
+        hint: Any = self.hints.get(parameter.name, Any)
         wrap: Any = Annotated
-        if one.kind is one.VAR_POSITIONAL:
+        if parameter.kind is parameter.VAR_POSITIONAL:
             wrap = list
-            return one.name, wrap[hint], tuple, text
-        if _is_pydantic_field(one.default):
-            default = None if one.default.is_required() else partial(_default, one)
-            return one.name, wrap[hint, one.default], default, text
-        return one.name, hint, None if one.default is one.empty else partial(_default, one), text
+            return parameter.name, wrap[hint], tuple, text
+        if _is_pydantic_field(parameter.default):
+            default = None if parameter.default.is_required() else partial(_default, parameter)
+            return parameter.name, wrap[hint, parameter.default], default, text
+        return (
+            parameter.name,
+            hint,
+            None if parameter.default is parameter.empty else partial(_default, parameter),
+            text,
+        )
 
 
 def _hints(function: Any) -> dict[str, Any]:
-    """Return the types of parameters. That of the result may be a name that's there for type checkers alone."""
+    """Return the types of parameters. The result's type is skipped, since it may be undefined at run time."""
     if isinstance(function, type):
         return get_type_hints(function, include_extras=True)
-    annotations = {name: one for name, one in getattr(function, "__annotations__", {}).items() if name != "return"}
+    annotations = {
+        name: annotation for name, annotation in getattr(function, "__annotations__", {}).items() if name != "return"
+    }
     variables = getattr(function, "__type_params__", ())
     stand_in = SimpleNamespace(__annotations__=annotations, __type_params__=variables)
     return get_type_hints(stand_in, getattr(function, "__globals__", None), include_extras=True)
@@ -82,7 +95,7 @@ def unwrap(function: Any) -> Any:
 
 
 def parse_docstring(function: Any) -> tuple[str, dict[str, str]]:
-    """Return what a docstring says of a function, and of each parameter; Google, NumPy and Sphinx styles are known."""
+    """Return the descriptions of a function and its parameters from a docstring in Google, NumPy or Sphinx style."""
     text = _docstring(unwrap(function))
     import docstring_parser
 
@@ -90,12 +103,15 @@ def parse_docstring(function: Any) -> tuple[str, dict[str, str]]:
         docstring = docstring_parser.parse(text)
     except docstring_parser.ParseError:
         return text, {}
-    descriptions = {one.arg_name.lstrip("*"): " ".join((one.description or "").split()) for one in docstring.params}
+    descriptions = {
+        parameter.arg_name.lstrip("*"): " ".join((parameter.description or "").split())
+        for parameter in docstring.params
+    }
     return (docstring.description or "").strip(), descriptions
 
 
 def _docstring(plain: Any) -> str:
-    """Return a function's docstring, or that of a class if it's the class's own: neither inherited nor made up."""
+    """Return the docstring of a function, or of a class if it's its own, not inherited or generated."""
     if inspect.isroutine(plain):
         return inspect.getdoc(plain) or ""
     cls = plain if isinstance(plain, type) else type(plain)
@@ -104,9 +120,13 @@ def _docstring(plain: Any) -> str:
     return inspect.cleandoc(call or ("" if class_docstring.startswith(f"{cls.__name__}(") else class_docstring))
 
 
-def _default(one: inspect.Parameter) -> Any:
-    """Return a parameter's default, which may be what ``pydantic.Field`` says."""
-    return one.default.get_default(call_default_factory=True) if _is_pydantic_field(one.default) else one.default
+def _default(parameter: inspect.Parameter) -> Any:
+    """Return a parameter's default, which may be in a ``pydantic.Field``."""
+    return (
+        parameter.default.get_default(call_default_factory=True)
+        if _is_pydantic_field(parameter.default)
+        else parameter.default
+    )
 
 
 def _is_pydantic_field(default: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What ``provider.stream`` returns."""
+"""``ChatStream``, which ``provider.stream`` returns."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ChatStream:
         self._id = id = id_with_model(provider, model)
         self._received = received
         self._fold: Callable[[], ChatResponse] = lambda: fold(received, id, model)
-        # nothing in here refers to self: a loop that is left with `break` frees the stream, and that closes it
+        # nothing in here refers to self, so a loop that is left with `break` frees the stream, which closes it
         self._chunks = _record_chunks(stream, request, received, self._fold)
 
     def __aiter__(self) -> AsyncIterator[Chunk]:

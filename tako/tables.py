@@ -1,4 +1,4 @@
-"""The tables of a ``tako.toml``, read and checked as far as that goes without importing a provider."""
+"""The tables of a ``tako.toml``, read and checked without importing a provider."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DOLLAR_PROVIDER = "http-generic"
-"""The provider in whose headers ``$NAME`` stands for a variable, as ``$ENV:NAME`` does everywhere."""
+"""The provider that also reads ``$NAME`` in headers as a variable."""
 
 
 class ProviderTable(Struct, frozen=True):
@@ -59,7 +59,7 @@ class ConductorTable(Struct, frozen=True):
 
 
 class TomlFile(Struct, frozen=True):
-    """A whole file; ``tables`` are the providers', checked."""
+    """A whole file."""
 
     providers: dict[str, dict[str, Any]] = {}
     default: str | None = None
@@ -86,13 +86,13 @@ def read_tables(path: str, data: bytes) -> Tables:
     try:
         return _read(path, data)
     except ConfigurationError as error:
-        failure = error.with_traceback(None)  # its frames may hold secrets
+        failure = error.with_traceback(None)  # its frames may have secrets
     failure.__context__ = None
     raise failure
 
 
 def one_of(providers: Iterable[str]) -> str:
-    """Say which names a file has for providers."""
+    """Return the names of a file's providers, for messages."""
     names = ", ".join(providers)
     return f"one of the [providers]: {names}" if names else "one of the [providers]: there are none"
 
@@ -132,7 +132,7 @@ def _read(path: str, data: bytes) -> Tables:
 
 
 def _check_keys(path: str, where: str, table: Any, kind: type[Struct]) -> None:
-    """Refuse keys that mean nothing."""
+    """Raise ConfigurationError for an unknown key."""
     known = [field.name for field in msgspec.structs.fields(kind)]
     unknown = next((key for key in table if key not in known), None) if is_table(table) else None
     if unknown is not None:
@@ -140,7 +140,7 @@ def _check_keys(path: str, where: str, table: Any, kind: type[Struct]) -> None:
 
 
 def _check_values(path: str, where: str, table: Any, kind: type, expected: str) -> None:
-    """Refuse values of another kind; msgspec would not say under which key they are."""
+    """Raise ConfigurationError for a value of another type, with its key, which msgspec wouldn't name."""
     for key, value in table.items() if is_table(table) else ():
         if not isinstance(value, kind):
             raise ConfigurationError(f"{path}: {where}.{key}: expected {expected}, got {type(value).__name__}")
@@ -162,7 +162,7 @@ def _table(path: str, name: str, table: dict[str, Any], file: TomlFile) -> Provi
 
 
 def _aliases(path: str, file: TomlFile, providers: dict[str, ProviderTable]) -> dict[str, ProviderTable]:
-    """Read ``[aliases]``: names for ids, or for providers of the file."""
+    """Read ``[aliases]``: names of ids, or of providers of the file."""
     aliases: dict[str, ProviderTable] = {}
     for name, target in file.aliases.items():
         where = f"{path}: aliases.{name}"
@@ -179,7 +179,7 @@ def _aliases(path: str, file: TomlFile, providers: dict[str, ProviderTable]) -> 
 
 
 def _plugins(path: str, file: TomlFile) -> Settings:
-    """Read ``[plugins]``: two lists of names, and a table of options for each plugin that has some."""
+    """Read ``[plugins]``: two lists of names, and the tables of options."""
     options = dict(file.plugins)
     lists: dict[str, tuple[str, ...]] = {}
     for key in ("order", "required"):
@@ -201,7 +201,7 @@ def _plugins(path: str, file: TomlFile) -> Settings:
 
 
 def _refuse_secrets(where: str, table: dict[str, Any], file: TomlFile, *, dollar: bool = False) -> None:
-    """Refuse secrets in a table of options, unless the file allows them."""
+    """Raise ConfigurationError for a secret in a table of options, unless the file allows them."""
     secret = None if file.allow_secrets else find_secret(table, dollar=dollar)
     if secret is not None:
         raise ConfigurationError(
@@ -210,7 +210,7 @@ def _refuse_secrets(where: str, table: dict[str, Any], file: TomlFile, *, dollar
 
 
 def _check_names(path: str, providers: dict[str, ProviderTable], file: TomlFile) -> None:
-    """Refuse names of providers that are not there."""
+    """Raise ConfigurationError for the name of a provider that isn't in the file."""
     table = file.conductor
     used = {"default": file.default}
     if table is not None:

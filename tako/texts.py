@@ -67,9 +67,9 @@ def change_texts(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
-        return [change_texts(one, change) for one in value]  # pyright: ignore[reportUnknownVariableType]  # of any kind
+        return [change_texts(item, change) for item in value]  # pyright: ignore[reportUnknownVariableType]  # of any kind
     if isinstance(value, dict):
-        return {key: change_texts(one, change) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {key: change_texts(item, change) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
     changed = {
         field: change_texts(getattr(value, field), change)
         for field in next((FIELDS[kind] for kind in FIELDS if isinstance(value, kind)), ())
@@ -84,13 +84,13 @@ def change_texts(value: Any, change: Callable[[str], str]) -> Any:
 
 def _changed_schema(schema: Any, change: Callable[[str], str]) -> Any:
     if isinstance(schema, list):
-        return [_changed_schema(one, change) for one in schema]  # pyright: ignore[reportUnknownVariableType]  # of any kind
+        return [_changed_schema(inner, change) for inner in schema]  # pyright: ignore[reportUnknownVariableType]  # of any kind
     if not isinstance(schema, dict):
         return schema
     changed: dict[str, Any] = {}
     for key, value in schema.items():  # pyright: ignore[reportUnknownVariableType]  # of any kind
         if key in NAMED_SCHEMAS and isinstance(value, dict):
-            changed[key] = {name: _changed_schema(one, change) for name, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+            changed[key] = {name: _changed_schema(inner, change) for name, inner in value.items()}  # pyright: ignore[reportUnknownVariableType]
         else:
             changed[key] = change_texts(value, change) if key in SCHEMA_TEXTS else _changed_schema(value, change)
     return changed
@@ -136,7 +136,7 @@ async def change_chunks(
 
 def _changed(chunk: Delta, change_piece: Callable[[str | int, str], str], change: Callable[[str], str]) -> Delta:
     calls = [
-        replace(one, arguments_fragment=change_piece(one.index, one.arguments_fragment)) for one in chunk.tool_calls
+        replace(call, arguments_fragment=change_piece(call.index, call.arguments_fragment)) for call in chunk.tool_calls
     ]
     return replace(
         chunk,

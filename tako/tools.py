@@ -1,4 +1,4 @@
-"""Tools made of functions: what a model is told of one, and calling it with what the model says."""
+"""Tools made from functions: their declaration for the model, and calls with the model's arguments."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Function:
         self.signature, self.arguments = signature, arguments
 
     async def call(self, call: ToolCallPart) -> ToolResultPart:
-        """Call it; a failure is a result with ``is_error``. What isn't async runs in a thread."""
+        """Call it. A failure is a result with ``is_error``. A function that isn't async runs in a thread."""
         try:
             values = self.read(call.args)
             return ToolResultPart(call.id, _as_result(await self.run(values)))
@@ -47,24 +47,24 @@ class Function:
             return error_result(call, one_line(error))
 
     def read(self, args: Any) -> dict[str, Any]:
-        """Return the arguments as the function wants them. Raises MismatchError."""
+        """Return the arguments in the types of the parameters. Raises MismatchError."""
         if not isinstance(args, dict):
             raise MismatchError(f"they aren't a JSON object: {short_repr(args)}")
         values: dict[str, Any] = read_strictly(self.arguments, args, msgspec.json.encode(args), "$")
         return values
 
     async def run(self, values: dict[str, Any]) -> Any:
-        """Run the function. What it yields, if it's a generator, is a list."""
+        """Run the function. If it's a generator, the result is a list."""
         result = await call_function(self.signature.function, self.signature.call(values))
         if isinstance(result, AsyncIterator):
-            return [one async for one in result]  # pyright: ignore[reportUnknownVariableType] - of anything
+            return [item async for item in result]  # pyright: ignore[reportUnknownVariableType] - of anything
         if isinstance(result, Iterator):
             return await _run_in_thread(list, result)
         return result
 
 
 async def call_function(function: Callable[..., Any], call: Callable[[], Any]) -> Any:
-    """Make a call of a function. What isn't async runs in a thread: it may wait, for a person as well."""
+    """Call a function. One that isn't async runs in a thread, since it may block."""
     method = getattr(function, "__call__", None)  # noqa: B004 - of an object the method itself is looked at
     if inspect.iscoroutinefunction(unwrap(function)) or inspect.iscoroutinefunction(method):
         return await call()
@@ -73,14 +73,14 @@ async def call_function(function: Callable[..., Any], call: Callable[[], Any]) -
 
 
 def error_result(call: ToolCallPart, text: str) -> ToolResultPart:
-    """Return the result of a call that failed, or wasn't made."""
+    """Return an error as the result of a call."""
     return ToolResultPart(call.id, text, is_error=True)
 
 
 def tool_of(
     function: Callable[..., Any], *, name: str | None, description: str | None, strict: bool | None, cache: bool | str
 ) -> Tool:
-    """Make a tool of a function. Raises ConfigurationError."""
+    """Make a tool from a function. Raises ConfigurationError."""
     if not callable(function):
         raise ConfigurationError(f"Tool.of takes a function, not {kind_of(function)}")
     inner = unwrap(function)
@@ -100,13 +100,13 @@ def tool_of(
 
 
 def function_of(tool: object) -> Function | None:
-    """Return the function behind a tool; None for one that was made without."""
+    """Return the function of a tool, None if it has none."""
     function: Function | None = vars(tool).get("function") if isinstance(tool, Tool) else None
     return function
 
 
 async def _run_in_thread(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function in a thread. Its GeneratorExit is raised here: a future's would close who waits for it."""
+    """Call a function in a thread. A GeneratorExit is passed on separately, since a future can't raise it safely."""
     from anyio import to_thread
 
     def call() -> tuple[Any, GeneratorExit | None]:
@@ -122,17 +122,19 @@ async def _run_in_thread(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def _as_result(value: Any) -> Any:
-    """Return what a function returned as the result of a call: JSON, a text, or parts. Raises TypeError."""
+    """Convert a function's return value to JSON, a text, or parts. Raises TypeError."""
     if isinstance(value, ContentPart):
         return [value]
     items = as_array([*value] if isinstance(value, tuple) else value) or []  # pyright: ignore[reportUnknownArgumentType] - of anything
-    if any(isinstance(one, ContentPart) for one in items) and all(isinstance(one, (ContentPart, str)) for one in items):
-        return [TextPart(one) if isinstance(one, str) else one for one in items]
+    if any(isinstance(item, ContentPart) for item in items) and all(
+        isinstance(item, (ContentPart, str)) for item in items
+    ):
+        return [TextPart(item) if isinstance(item, str) else item for item in items]
     return value if isinstance(value, str) else msgspec.json.decode(msgspec.json.encode(value, enc_hook=_plain))
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has of a pydantic model, of NumPy's arrays and numbers, and of a path."""
+    """Convert a pydantic model, a NumPy array or number, or a path to JSON. Raises TypeError."""
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     if hasattr(value, "tolist"):

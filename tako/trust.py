@@ -1,7 +1,6 @@
-"""Which files a user trusts: remembered by path and content, in the user's own state folder, one file for each.
+"""The files that a user trusts, remembered by path and content, with one record for each in the user's state folder.
 
-A ``tako.toml`` may run code and send keys anywhere, so one that merely lies in the current folder isn't obeyed until
-``tako trust``.
+A ``tako.toml`` may run code and send keys anywhere, so the one in the current folder is only used after ``tako trust``.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from tako.folders import state_folder
 from tako.referenced_files import read_regular_file
 
 MAX_BYTES = 1024 * 1024
-"""Bytes of the largest record."""
+"""The size of the largest record."""
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True):
-    """A file that is trusted: its path, the SHA-256 of its content, and those of files beside it that it names."""
+    """A trusted file: its path, the SHA-256 of its content, and those of the files that it refers to (``beside``)."""
 
     path: str
     sha256: str
@@ -34,40 +33,40 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
 def canonical_path(path: Path) -> Path:
     """Return the path that a file is remembered by: its real folder, and its name there.
 
-    A link is its own place: elsewhere, the same content may name other files.
+    A link isn't resolved, since the same content may refer to other files elsewhere.
     """
     return path.parent.resolve() / path.name
 
 
 def find_record(path: Path) -> Record | None:
-    """Return what is remembered of a file; None where it is not trusted.
+    """Return the record of a file, None if it isn't trusted.
 
-    Raises ConfigurationError where the records cannot be read, or others than the user could have written them.
+    Raises ConfigurationError if the record can't be read, or if other users could have written it.
     """
     folder = _folder()
     return None if folder is None else _read_record(_record_file(folder, canonical_path(path)))
 
 
 def remember(path: Path, content: str, files: dict[str, str]) -> None:
-    """Trust a file with this content (SHA-256). Raises ConfigurationError where that cannot be written down."""
+    """Trust a file with this content (SHA-256). Raises ConfigurationError if the record can't be written."""
     folder = _folder()
     if folder is None:
         raise ConfigurationError("there is no home folder to remember trusted files in; set HOME or XDG_STATE_HOME")
     record = Record(str(canonical_path(path)), content, files)
     try:
-        for one in (folder.parent, folder):
-            one.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=folder)  # for the user alone
+        for directory in (folder.parent, folder):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=folder)  # only the user can read it
         with open(descriptor, "wb") as file:  # noqa: PTH123 - by its descriptor
             file.write(msgspec.json.format(msgspec.json.encode(record), indent=2))
         Path(name).replace(_record_file(folder, canonical_path(path)))
     except OSError as error:
         raise ConfigurationError(f"can't save trusted files in {folder}: {error.strerror or error}") from None
-    find_record(path)  # raises what would keep it from being heeded
+    find_record(path)  # raises if the record couldn't be used
 
 
 def forget(path: Path) -> bool:
-    """Trust a file no longer; returns whether it was trusted. Raises ConfigurationError."""
+    """Stop trusting a file. Returns whether it was trusted. Raises ConfigurationError."""
     folder = _folder()
     if folder is None:
         return False
@@ -81,7 +80,7 @@ def forget(path: Path) -> bool:
 
 
 def records() -> list[Record]:
-    """List what is trusted, by path. Raises ConfigurationError as ``recall`` does."""
+    """List the trusted files, by path. Raises ConfigurationError like ``find_record``."""
     folder = _folder()
     files = sorted(folder.glob("*.json")) if folder is not None else []
     return sorted(
@@ -99,10 +98,10 @@ def _record_file(folder: Path, path: Path) -> Path:
 
 
 def _read_record(file: Path) -> Record | None:
-    """Read a record, from a place that is the user's own."""
+    """Read a record, if only the user can write it."""
     try:
-        for one in (file.parent.parent, file.parent, file):
-            _check_owner(one)
+        for path in (file.parent.parent, file.parent, file):
+            _check_owner(path)
         data = read_regular_file(file, MAX_BYTES)
     except FileNotFoundError:
         return None
@@ -117,7 +116,7 @@ def _read_record(file: Path) -> Record | None:
 
 def _check_owner(path: Path) -> None:
     """Refuse a file or a folder that others could have written. Raises ConfigurationError, or OSError."""
-    if os.name == "nt":  # a profile's folder is its user's by default, and modes say nothing there
+    if os.name == "nt":  # Windows has no modes, and by default a profile's folder belongs to its user
         return
     status = path.stat()
     if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:

@@ -1,4 +1,4 @@
-"""What all values share: as plain Python data, and as fields of pydantic models (FastAPI's, too)."""
+"""The base of tako's values: conversion to plain data, and use as fields of pydantic models (also in FastAPI)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Behaviour that tako ships through its own public hooks: each module here is an ordinary plugin.
 
-They stand between the module that defines a provider and the general plugins; only the checks of the streaming contract
-stand outside of everyone. What is outermost comes last.
+They go between the module that defines a provider and the general plugins. Only the check of the streaming contract
+goes around everything. The outermost comes last.
 """
 
 from tako.builtin import deadline, defaults, guard, integrity, log, retries
@@ -15,4 +15,4 @@ BUILT_IN: list[tuple[str, object]] = [
 ]
 OUTERMOST: list[tuple[str, object]] = [("tako.integrity", integrity)]
 ONCE = ("tako.log", "tako.retries", "tako.deadline", "tako.guard")
-"""What goes around a request once, however the provider's own code makes one answer of another."""
+"""Plugins that go around a request once, even if the provider's own code calls the provider again."""

@@ -1,4 +1,4 @@
-"""The time of a whole call: after ``deadline`` seconds, over all retries, nothing more is waited for."""
+"""The time limit of a whole call with its retries: ``deadline`` seconds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
 @hookimpl(wrapper=True)
 def tako_stream(provider: Provider) -> Around[Stream]:
-    """End a stream that takes too long; the time runs from the first chunk that is asked for."""
+    """End a stream that takes too long. The time starts when the first chunk is requested."""
     inner = yield
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -65,7 +65,7 @@ async def _stream_until(inner: Stream, request: ChatRequest, seconds: float) -> 
 
 
 def _timeout_error(seconds: float) -> ProviderTimeoutError:
-    """Make the error. It isn't retryable: the time that all attempts had together is over."""
+    """Make the error. It isn't retryable, since the limit is for all attempts together."""
     error = ProviderTimeoutError(f"the call took longer than deadline={seconds:g} s")
     error.retryable, error.advice = False, "raise deadline="
     return error

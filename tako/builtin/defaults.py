@@ -1,4 +1,4 @@
-"""What holds where a provider does not implement a hook. Asked last of all."""
+"""The defaults of hooks that a provider doesn't implement. Called last."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @hookimpl(trylast=True)
 def tako_capabilities() -> Capabilities:
-    """Know nothing: no limits, no abilities."""
+    """Return capabilities without any limits or abilities."""
     return Capabilities(supports_streaming=False, origins={"supports_streaming": ""})
 
 
 @hookimpl(trylast=True)
 def tako_translator() -> Translator:
-    """Hand parts through as they are, for providers that speak tako's own shapes."""
+    """Pass parts through unchanged, for providers that use tako's own types."""
 
     def encode(part: Part, context: PartContext) -> Part:
         return part
@@ -42,30 +42,30 @@ def tako_translator() -> Translator:
 
 @hookimpl(trylast=True)
 def tako_chat(provider: Provider) -> Chat:
-    """Say whose hook is missing, and where it was looked for."""
+    """Raise an error that says whose hook is missing, and where it was expected."""
     raise PluginError(f"{provider.id}: {missing_chat_message(type(provider))}")
 
 
 def missing_chat_message(cls: type[Provider]) -> str:
-    """Say that a provider class has no tako_chat, and where it was looked for."""
+    """Return the message that a provider class has no tako_chat, and where it was expected."""
     modules = " or ".join(dict.fromkeys(hooks_module_names(cls)))
     return f"no plugin implements tako_chat for {cls.__name__}; a provider's hooks are expected in {modules}"
 
 
 @hookimpl(tryfirst=True)
 def tako_stream(provider: Provider) -> Stream | None:
-    """If the model can't stream, answer by one call of chat, whatever else is there."""
+    """If the model can't stream, call chat instead, even if there's a stream function."""
     return None if provider.capabilities.supports_streaming else _stream_from_chat(provider)
 
 
 @hookimpl(specname="tako_stream", trylast=True)
 def stream_by_chat(provider: Provider) -> Stream:
-    """If nobody implements it, answer by one call of chat."""
+    """If no plugin implements it, call chat instead."""
     return _stream_from_chat(provider)
 
 
 def _stream_from_chat(provider: Provider) -> Stream:
-    """Make a stream of the provider's own chat; the wrappers of streams go around it, those of chat don't."""
+    """Return a stream function that calls the provider's own chat. Only wrappers of streams go around it."""
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         if request.strict:

@@ -1,4 +1,4 @@
-"""Pre-flight: what the model can do decides how it is asked."""
+"""Pre-flight checks: notices for what the model can't do, before the request is sent."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ MEDIA = {
     "audio": ("supports_audio", notices.MODEL_LACKS_AUDIO, "the request has audio, and {} can't hear"),
     "video": ("supports_video", notices.MODEL_LACKS_VIDEO, "the request has a video, and {} can't see videos"),
 }
-"""By the kind of a part: the capability that it needs. Text is for every model."""
+"""The capability that each kind of part needs. Every model takes text."""
 NOTICE_PERIOD = timedelta(days=60)
-"""How long before a model is turned off that is noted."""
+"""How long before a model's retirement there's a notice."""
 EXPLICIT_ORIGINS = ("given", "plugin", "http")
-"""Beginnings of the origins of what someone said of this very server."""
+"""Prefixes of origins that are about this server, not about the vendor in general."""
 
 
 @hookimpl(wrapper=True)
 def tako_chat(provider: Provider) -> Around[Chat]:
-    """Say in the response what was asked of a model that is known to have no such thing."""
+    """Add notices to the response for what the model can't do."""
     inner = yield
 
     def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
@@ -54,7 +54,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
 @hookimpl(wrapper=True)
 def tako_stream(provider: Provider) -> Around[Stream]:
-    """Say at the end what was asked of a model that is known to have no such thing."""
+    """Add notices to the End for what the model can't do."""
     inner = yield
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -65,9 +65,9 @@ def tako_stream(provider: Provider) -> Around[Stream]:
 
 
 def retirement_notices(provider: Provider, request: ChatRequest, capabilities: Capabilities) -> list[Notice]:
-    """Return a notice that the model is turned off soon, if that holds for this server.
+    """Return a notice that the model is retired soon, if that's true for this server.
 
-    Days that a table knows are the vendor's own: another server may have the model for longer.
+    The days in tables are the vendor's own. Another server may keep the model for longer.
     """
     if request.model not in (None, provider.model):
         return []
@@ -82,23 +82,23 @@ def retirement_notices(provider: Provider, request: ChatRequest, capabilities: C
 
 
 def is_near(day: date) -> bool:
-    """Whether a day is within ``AHEAD``, or past."""
+    """Whether a day is within ``NOTICE_PERIOD``, or past."""
     return day - date.today() <= NOTICE_PERIOD  # noqa: DTZ011 - vendors name a day, and no zone of time
 
 
 def describe_retirement(capabilities: Capabilities) -> str:
-    """Say when a model is turned off, and what to use instead."""
+    """Describe when a model is retired, and what to use instead."""
     is_past = capabilities.retires is not None and capabilities.retires < date.today()  # noqa: DTZ011 - vendors name a day, and no zone
     instead = f"; use {capabilities.replacement}" if capabilities.replacement else ""
     return f"{'was retired' if is_past else 'retires'} on {capabilities.retires}{instead}"
 
 
 def capability_notices(provider: Provider, request: ChatRequest) -> list[Notice]:
-    """List what the request needs and the model is known not to have, and that it ends soon.
+    """Return notices for what the request needs and the model can't do, and for its retirement.
 
-    What is only assumed of a model isn't known.
+    Capabilities that are only assumed don't count. Nothing is known about another model than the provider's own.
 
-    Raises UnsupportedError where the request is strict. Nothing is known of another model than the provider's own.
+    Raises UnsupportedError if the request is strict.
     """
     capabilities = provider.capabilities
     retires_soon = capabilities.retires is not None and is_near(capabilities.retires)
@@ -133,20 +133,20 @@ def capability_notices(provider: Provider, request: ChatRequest) -> list[Notice]
 
 
 def _media_paths(request: ChatRequest) -> dict[str, str]:
-    """Return where the first image, document, audio and video are, as far as there are any."""
+    """Return the paths of the first image, document, audio and video in the request."""
     paths: dict[str, str] = {}
     for i, message in enumerate(request.messages):
         if not isinstance(message.content, str):
             for j, part in enumerate(message.content):
                 content: Any = part.result if isinstance(part, ToolResultPart) else part
-                for one in as_array(content) or (content,):
-                    if (kind := media_kind(one)) in MEDIA:
+                for item in as_array(content) or (content,):
+                    if (kind := media_kind(item)) in MEDIA:
                         paths.setdefault(kind, f"messages[{i}].content[{j}]")
     return paths
 
 
 def _join_notices(missing: list[Notice], notices_of_reply: list[Notice]) -> list[Notice]:
-    """Put the notices together; what the encoding has noted at the same place needs no second word."""
+    """Join the notices. A path that already has a notice of the encoder doesn't get a second one."""
     paths = {notice.path for notice in notices_of_reply}
     return [*(notice for notice in missing if notice.path not in paths), *notices_of_reply]
 

@@ -1,4 +1,4 @@
-"""The streaming contract: deltas, then exactly one End; or an exception. Outermost, so that it holds for everyone."""
+"""The streaming contract: deltas, then exactly one End, or an exception. Outermost, so it covers every plugin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @hookimpl(wrapper=True, tryfirst=True)
 def tako_chat(provider: Provider) -> Around[Chat]:
-    """Let no answer out but a response, and name the provider in what is raised."""
+    """Check that the answer is a response, and add the provider to errors."""
     inner = yield
 
     async def chat(request: ChatRequest) -> ChatResponse:
@@ -37,7 +37,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
 @hookimpl(wrapper=True, tryfirst=True)
 def tako_stream(provider: Provider) -> Around[Stream]:
-    """Check the chunks and their order, and name the provider in what is raised."""
+    """Check the chunks and their order, and add the provider to errors."""
     inner = yield
 
     return enforce_contract(inner, provider, lambda error, request: provider_failure(error, provider, request))

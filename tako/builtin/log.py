@@ -1,7 +1,7 @@
 """What each attempt sends and gets, at DEBUG of the logger ``tako``; ``TAKO_LOG=debug`` shows it on stderr.
 
-Keys never show: headers and context aren't logged, keys that a provider has are hidden wherever they stand, and what
-looks like a secret by its name is left out. Prompts and replies do show.
+Keys never show: headers and context aren't logged, a provider's keys are replaced everywhere, and values whose names
+look like secrets are left out. Prompts and replies do show.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 VARIABLE = "TAKO_LOG"
 LEVELS = ("debug", "info", "warning", "error")
 MAX_TEXT_LENGTH = 500
-"""Characters of one text that are shown: of a prompt all that matters, of an image's base64 its beginning."""
+"""The most characters of one text that are logged. It cuts an image's base64, but few prompts."""
 LOG = logging.getLogger("tako")
 LOG.addHandler(logging.NullHandler())
 
 
 def configure_from_environment() -> None:
-    """Write to stderr what TAKO_LOG names, if it's set."""
+    """Log to stderr at the level in TAKO_LOG, if it's set."""
     level = os.environ.get(VARIABLE, "").lower()
     if level in LEVELS:
         handler = logging.StreamHandler()
@@ -52,7 +52,7 @@ configure_from_environment()
 
 @hookimpl(wrapper=True)
 def tako_chat(provider: Provider) -> Around[Chat]:
-    """Log a call, if anyone listens."""
+    """Log a call if DEBUG is enabled."""
     inner = yield
 
     def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
@@ -64,7 +64,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
 @hookimpl(wrapper=True)
 def tako_stream(provider: Provider) -> Around[Stream]:
-    """Log a stream, if anyone listens: its reply when it has ended, folded."""
+    """Log a stream if DEBUG is enabled: at its end, as a folded reply."""
     inner = yield
 
     def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -135,7 +135,7 @@ def _cut(value: Any) -> Any:
     if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
         return f"{value[:MAX_TEXT_LENGTH]}… ({len(value)} characters)"
     if isinstance(value, dict):
-        return {key: _cut(one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType] - of Any
+        return {key: _cut(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType] - of Any
     if isinstance(value, list):
-        return [_cut(one) for one in value]  # pyright: ignore[reportUnknownVariableType] - of Any
+        return [_cut(item) for item in value]  # pyright: ignore[reportUnknownVariableType] - of Any
     return value

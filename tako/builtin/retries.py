@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 FIRST_WAIT = 0.2
 MAX_WAIT = 20.0
 MAX_RETRY_AFTER = 60.0
-"""Seconds. A vendor that asks for a longer pause than this gets none: the error is raised at once."""
+"""Seconds. If a vendor asks for a longer pause, the error is raised at once."""
 
 T = TypeVar("T")
 
 
 @hookimpl(wrapper=True)
 def tako_chat(provider: Provider) -> Around[Chat]:
-    """Repeat a call that failed for a reason that passes."""
+    """Retry a call that failed with a retryable error."""
     inner = yield
 
     async def chat(request: ChatRequest) -> ChatResponse:
         if provider.idempotency_header is not None:
             request = _with_idempotency_key(request, provider.idempotency_header)
         outer, call = ACTIVE_CALL.get(), ActiveCall(provider, "chat")
-        ACTIVE_CALL.set(call)  # as `entering` does, which would cost every call twice as much
+        ACTIVE_CALL.set(call)  # as `enter` does, inlined because that would double the cost of every call
         try:
             response = await call_chat(inner, request)
         except ProviderError as error:
@@ -56,7 +56,7 @@ def tako_chat(provider: Provider) -> Around[Chat]:
 
 @hookimpl(wrapper=True)
 def tako_stream(provider: Provider) -> Around[Stream]:
-    """Repeat a stream that failed before its first chunk."""
+    """Retry a stream that failed before its first chunk."""
     inner = yield
 
     async def begin(request: ChatRequest) -> tuple[AsyncGenerator[Chunk, None], Chunk | None]:
@@ -88,7 +88,7 @@ def tako_stream(provider: Provider) -> Around[Stream]:
 
 
 def _with_idempotency_key(request: ChatRequest, name: str) -> ChatRequest:
-    """Give a request the key that all of its attempts have, in the header of that name, unless it has one."""
+    """Add an idempotency key in the header of that name, unless there is one. All attempts have the same key."""
     if name.lower() in map(str.lower, request.headers):
         return request
     return replace(request, headers=request.headers | {name: token_hex(16)})
@@ -100,9 +100,9 @@ async def repeat(
     failure: ProviderError,
     retryable: tuple[type[ProviderError], ...] = (ProviderError,),
 ) -> T:
-    """Call again after a failure, as often as the provider allows; stamina is set up only when something failed.
+    """Call again after a failure, as often as the provider allows. stamina is only set up after a failure.
 
-    ``passing``: the errors after which another call may be made, if they are retryable.
+    ``retryable``: the errors after which there may be another call, if they are retryable.
     """
 
     def delay(error: Exception) -> bool | float:
@@ -134,12 +134,12 @@ async def repeat(
 
 @cache
 def _silence_stamina() -> None:
-    """Keep stamina's log records from stderr in programs that configure no logging; the others still get them."""
+    """Keep stamina's log records from stderr in programs that don't configure logging."""
     logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 def _retry_delay(error: Exception) -> bool | float:
-    """Say whether to call again: False, True (after stamina's own wait), or the seconds that the vendor asked for."""
+    """Return whether to call again: False, True (after stamina's own wait), or the vendor's seconds to wait."""
     if not isinstance(error, ProviderError) or not error.retryable:
         return False
     seconds = error.retry_after
@@ -149,7 +149,7 @@ def _retry_delay(error: Exception) -> bool | float:
 
 
 def _is_too_late(seconds: float) -> bool:
-    """Whether the call's deadline, or a time limit of the caller's by anyio or trio, comes before that."""
+    """Whether the call's deadline, or the caller's time limit in anyio or trio, is over by then."""
     import anyio
 
     return anyio.current_time() + seconds >= anyio.current_effective_deadline()

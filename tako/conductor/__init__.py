@@ -109,7 +109,7 @@ class Conductor:
 
     async def aclose(self) -> None:
         """Close the connections of all providers."""
-        async with AsyncExitStack() as stack:  # one that fails keeps none of the others from closing
+        async with AsyncExitStack() as stack:  # the others are closed even if one fails
             for provider in {
                 id(provider): provider
                 for provider in (*self.workers.values(), self.coordinator)
@@ -131,7 +131,7 @@ class RunStream:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._events = run.events()  # nothing in there refers to self: a loop that is left with `break` ends the run
+        self._events = run.events()  # nothing in there refers to self, so leaving a loop with `break` ends the run
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._events
@@ -167,7 +167,7 @@ class RunStream:
 
 
 def _check_members(workers: Mapping[str, Provider], coordinator: Provider | None) -> None:
-    """Refuse what cannot be asked, and a role whose share would be taken for the coordinator's."""
+    """Check the workers and the coordinator. Raises ConfigurationError."""
     if not isinstance(workers, Mapping):
         raise ConfigurationError(f"Conductor: workers is {kind_of(workers)}, not a dict of roles and providers")
     if not workers:

@@ -1,7 +1,7 @@
-"""A task that outlives the frames that wait for it, on asyncio and trio.
+"""A background task for asyncio and trio, which isn't bound to the frame that started it.
 
-What yields cannot hold a task group: whoever leaves the loop over it, or lets it be collected, would end the group in
-another task than the one that began it (https://peps.python.org/pep-0789/). So the group is in a task of its own.
+A generator can't hold a task group: if it's left early or garbage-collected, the group would end in another task than
+the one that started it (https://peps.python.org/pep-0789/). So the group is in a task of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class BackgroundTask:
-    """One function, begun at once; whoever makes one calls ``stop``, whatever happens."""
+    """Runs one function, which starts at once. You have to call ``stop`` in any case."""
 
     def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
         self._work = work
@@ -29,18 +29,18 @@ class BackgroundTask:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             sys.modules["trio"].lowlevel.spawn_system_task(self._run, context=copy_context())
-        else:  # the loop cancels its tasks when it ends, even those that have not begun
+        else:  # the loop cancels its tasks when it ends, even those that haven't started
             self._task = loop.create_task(self._run())
             self._task.add_done_callback(lambda _: self._ended.set())
 
     async def stop(self) -> None:
-        """Cancel the work unless it is done, and wait until nothing is left of it."""
+        """Cancel the function unless it has finished, and wait until it has ended."""
         self._scope.cancel()
         with anyio.CancelScope(shield=True):
             await self._ended.wait()
 
     def check(self) -> None:
-        """Raise what the work raised."""
+        """Raise the exception of the function, if there was one."""
         if self._error is not None:
             raise self._error
 
@@ -51,6 +51,6 @@ class BackgroundTask:
         except BaseException as error:
             if isinstance(error, (anyio.get_cancelled_exc_class(), GeneratorExit)):
                 raise
-            self._error = error  # it's raised again where the work is waited for; out of a task, it would end the loop
+            self._error = error  # `check` raises it again; raised out of the task, it would end the loop
         finally:
             self._ended.set()

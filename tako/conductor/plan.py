@@ -1,4 +1,4 @@
-"""The coordinator's plan: its shape, the words that ask for it, and reading it."""
+"""The coordinator's plan: its type, the instructions for it, and its parser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tako.types import Tool, VendorTool
 
 MAX_BRACES = 32
-"""Braces at which the object of a plan may begin; prose has some of its own."""
+"""How many braces are tried as the beginning of a plan. The text around it may have braces, too."""
 _DECODER = json.JSONDecoder()
 
 
@@ -54,7 +54,7 @@ class MalformedPlanError(ValueError):
 
 
 def read_plan(text: str, roles: Collection[str], tools: Collection[str]) -> Plan:
-    """Read a plan, out of code fences and surrounding prose; raises MalformedPlanError."""
+    """Read a plan, also from a code fence or surrounding text. Raises MalformedPlanError."""
     try:
         plan = msgspec.convert(_find_object(text), type=Plan)
     except msgspec.ValidationError as error:
@@ -73,9 +73,9 @@ def read_plan(text: str, roles: Collection[str], tools: Collection[str]) -> Plan
 
 
 def read_next(text: str, roles: Collection[str], tools: Collection[str]) -> Plan | None:
-    """Read what follows results: a plan, or None for an answer; raises MalformedPlanError where it tries to be a plan.
+    """Read the reply to results: a plan, or None if it's the answer. Raises MalformedPlanError for a broken plan.
 
-    An answer may quote JSON that has workers, so a text tries to be a plan only if it has nothing else in it.
+    An answer may quote JSON with workers, so a text only counts as a broken plan if it has nothing else in it.
     """
     try:
         return read_plan(text, roles, tools)
@@ -89,7 +89,7 @@ def read_next(text: str, roles: Collection[str], tools: Collection[str]) -> Plan
 
 
 def _find_object(text: str) -> Any:
-    """Find the first object that has workers, else the first one; raises MalformedPlanError where there is none."""
+    """Find the first object with workers, else the first object. Raises MalformedPlanError if there's none."""
     first_object: Any = None
     problem = "it has no JSON object in it"
     start = text.find("{")
@@ -116,7 +116,7 @@ def _find_object(text: str) -> Any:
 
 
 def instructions(roles: Collection[str], tools: Collection[Tool | VendorTool], system: str | None) -> str:
-    """Say what a coordinator is to do."""
+    """Return the coordinator's instructions."""
     tool_lines = [f"- {tool.name}: {tool.description}" if tool.description else f"- {tool.name}" for tool in tools]
     tools_field = ', "tools": ["<tool>"]' if tools else ""
     lines = [
@@ -134,13 +134,13 @@ def instructions(roles: Collection[str], tools: Collection[Tool | VendorTool], s
 
 
 def feedback(problem: MalformedPlanError, *, may_answer: bool) -> str:
-    """Say what was wrong with a plan; once there are results the coordinator may also answer."""
+    """Return the message about a malformed plan. With ``may_answer``, the coordinator may also answer."""
     or_answer = ", or with the answer to the user's task in plain text" if may_answer else " and nothing else"
     return f"That isn't a plan: {problem}. Answer with the JSON object of the plan{or_answer}."
 
 
 def report(results: list[WorkerResult], *, last: bool) -> str:
-    """Hand the workers' results to the coordinator."""
+    """Return the message with the workers' results for the coordinator."""
     sections = [
         f"<result worker={json.dumps(result.role)} state={json.dumps(result.state)}>\n{_describe(result)}\n</result>"
         for result in results
@@ -152,7 +152,7 @@ def report(results: list[WorkerResult], *, last: bool) -> str:
 
 
 def _describe(result: WorkerResult) -> str:
-    """Say what came of one task: text and calls, or the error and what had come before it."""
+    """Describe one result: its text and calls, or the error and the text so far."""
     if result.response is None:
         so_far = f"Its answer so far: {result.partial}" if result.partial else ""
         return "\n".join(filter(None, (str(result.error or "Another worker was first."), so_far)))
@@ -161,7 +161,7 @@ def _describe(result: WorkerResult) -> str:
 
 
 def plan_schema(roles: Collection[str], tools: Collection[str]) -> JsonSchema:
-    """Return the schema of a plan, for coordinators that can be held to one; strict modes want all of it required."""
+    """Return the schema of a plan, for coordinators with JSON mode. Strict modes require every field."""
     fields: dict[str, Any] = {"name": {"type": "string", "enum": list(roles)}, "task": {"type": "string"}}
     if tools:
         fields["tools"] = {"type": "array", "items": {"type": "string", "enum": list(tools)}}

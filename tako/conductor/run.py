@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tako.provider import Provider
 
 MAX_AHEAD = 64
-"""Events that the workers may be ahead of whoever watches."""
+"""How many events the workers may be ahead of the reader."""
 CANCELLED = "the run was cancelled"
 UNSUPPORTED_FIELDS = {
     "model": "each provider has its own",
@@ -43,7 +43,7 @@ UNSUPPORTED_FIELDS = {
     "stop": "it would cut plans",
     "extra": "each vendor has its own",
 }
-"""What a request cannot say where a coordinator splits it, and why."""
+"""Fields that a request to several providers can't have, and why."""
 
 
 CAPABILITY_BY_KIND = {
@@ -52,11 +52,11 @@ CAPABILITY_BY_KIND = {
     "audio": "supports_audio",
     "video": "supports_video",
 }
-"""The capability that each kind of image or file needs; text is for every worker."""
+"""The capability that each kind of image or file needs. Every worker takes text."""
 
 
 class Run:
-    """One run; ``events`` is called once. ``result`` is there once it is over."""
+    """One run. ``events`` is called once, and ``result`` is set at the end."""
 
     def __init__(self, conductor: Conductor, request: ChatRequest) -> None:
         _check(request, is_split=conductor.coordinator is not None)
@@ -72,13 +72,13 @@ class Run:
         ]
         self.steps: list[Step] = []
         self.answers: list[WorkerResult] = []
-        """The results of the last step, or the one that was first where "any" would do."""
+        """The results of the last step, or the first one if the plan has "any"."""
         self.usage: dict[str, Usage] = {}
         self.cost: dict[str, Cost | None] = {}
         self.result: RunResult | None = None
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Drive the run and hand out its events; leaving cancels it and waits until nothing is left of it."""
+        """Run, and yield the events. Leaving early cancels the run and waits until it has ended."""
         send, receive = anyio.create_memory_object_stream[Event](MAX_AHEAD)
 
         async def drive() -> None:
@@ -93,14 +93,14 @@ class Run:
                 async for event in receive:
                     yield event
             finally:
-                receive.close()  # first: an event that must not be lost is sent whether the run is cancelled or not
+                receive.close()  # first, since events that mustn't be lost are sent even if the run is cancelled
                 await task.stop()
             task.check()
         if self.result is None:
             raise TakoError(CANCELLED)
 
     async def _conduct(self, send: MemoryObjectSendStream[Event]) -> RunResult:
-        """Go step by step until there is an answer."""
+        """Run step by step until there's an answer."""
         coordinator = self.conductor.coordinator
         if coordinator is None:
             task = "\n".join(message.text for message in self.request.messages if message.role is Role.USER)
@@ -121,7 +121,7 @@ class Run:
         return self._result(_join_answers(self.answers), complete=False)
 
     async def _step(self, plan: Plan, send: MemoryObjectSendStream[Event]) -> list[WorkerResult]:
-        """Fan a plan out and join it; the results are in the plan's order, one for each assignment."""
+        """Run the tasks of a plan, and return their results in the plan's order."""
         number = len(self.steps)
         await send.send(Planned(number, plan))
         worker_tasks = [
@@ -146,19 +146,19 @@ class Run:
                 result = work.result
                 fatal_error = work.exit or (result.error if self.conductor.fail_fast else None)
                 if failures or winners:
-                    pass  # it was done in the moment in which it was stopped
+                    pass  # it finished just when it was stopped
                 elif fatal_error is not None:
                     failures.append(fatal_error)
                 elif result.response is not None and plan.join_strategy == "any":
                     winners.append(result)
                 if failures or winners:
-                    group.cancel_scope.cancel()  # before it is told, which takes as long as the watcher does
+                    group.cancel_scope.cancel()  # before the end is reported, which takes as long as the reader does
                 await work.end()
 
             for work in worker_tasks:
                 group.start_soon(run_task, work)
         for work in worker_tasks:
-            await work.end()  # those that nobody waited for
+            await work.end()  # tasks that were stopped
         if failures:
             raise failures[0]
         results = [work.result for work in worker_tasks]
@@ -175,7 +175,7 @@ class Run:
                 self.count(result.role, result.response)
 
     def _worker_request(self, worker: Provider, assignment: Assignment) -> ChatRequest:
-        """Make what a worker is asked: its task, the tools it was handed, and the images and files that it can take."""
+        """Make a worker's request: its task, its tools, and the images and files that it can take."""
         if self.conductor.coordinator is None:
             return self.request
         task = Message.user(assignment.task)
@@ -186,7 +186,7 @@ class Run:
         return replace(self.request, messages=[task], tools=[self.tools[name] for name in assignment.tools])
 
     def count(self, role: str, response: ChatResponse) -> None:
-        """Add what a reply used to its role's share."""
+        """Add a reply's usage and cost to its role."""
         self.usage[role] = self.usage.get(role, Usage()) + response.usage
         before = self.cost.get(role, Cost())
         self.cost[role] = None if before is None or response.cost is None else before + response.cost
@@ -196,7 +196,7 @@ class Run:
 
 
 class Coordinator:
-    """The coordinator of one run, and what it and the run have said to each other."""
+    """The coordinator of one run, and its conversation."""
 
     def __init__(self, run: Run, provider: Provider) -> None:
         self.run = run
@@ -207,7 +207,7 @@ class Coordinator:
         self.messages = [Message.system(system), *run.request.messages]
 
     async def first_plan(self) -> Plan:
-        """Ask for a plan; a malformed one goes back once."""
+        """Request a plan. A malformed one is sent back once."""
         await self._ask(is_planning=True)
         try:
             return read_plan(self.reply_text, self.roles, self.run.tools)
@@ -220,9 +220,9 @@ class Coordinator:
             raise self._no_plan_error(problem) from problem
 
     async def send_results(self, results: list[WorkerResult], *, is_last: bool) -> Plan | MalformedPlanError | None:
-        """Hand the results over; the coordinator answers (None) or plans again.
+        """Send the results. Returns None if the coordinator answers, or its next plan.
 
-        A malformed plan goes back to it once, unless it was the ``last`` word that it had.
+        A malformed plan is sent back once, unless this is the last step.
         """
         self.messages.append(Message.user(report(results, last=is_last)))
         await self._ask(is_planning=False)
@@ -239,7 +239,7 @@ class Coordinator:
             raise self._no_plan_error(problem) from problem
 
     async def _ask(self, *, is_planning: bool) -> None:
-        """Ask the coordinator and remember its answer; a plan is asked for by its schema where that is possible."""
+        """Send the conversation to the coordinator, and add its reply. A plan is requested by schema if possible."""
         wants_schema = is_planning and self.provider.capabilities.supports_json_mode
         schema = plan_schema(self.roles, self.run.tools) if wants_schema else None
         request = replace(self.run.request, messages=list(self.messages), tools=[], response_format=schema)
@@ -254,7 +254,7 @@ class Coordinator:
 
 
 def _check(request: ChatRequest, *, is_split: bool) -> None:
-    """Refuse what a run would have to leave out."""
+    """Raise ConfigurationError for a field that several providers can't share."""
     for name, reason in UNSUPPORTED_FIELDS.items():
         value: Any = getattr(request, name)
         if value not in (None, [], {}) and (is_split or name == "model"):
@@ -262,7 +262,7 @@ def _check(request: ChatRequest, *, is_split: bool) -> None:
 
 
 def _join_answers(results: list[WorkerResult]) -> str:
-    """Make the workers' answers the answer; raises the first error where all of them failed."""
+    """Join the workers' answers. Raises the first error if all of them failed."""
     succeeded = [result for result in results if result.response is not None]
     if not succeeded:
         raise next(result.error for result in results if result.error is not None)

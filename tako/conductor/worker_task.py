@@ -1,4 +1,4 @@
-"""One task of a plan, in the hands of a worker."""
+"""One task of a plan, run by a worker."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class WorkerTask:
-    """Asks a worker and tells of it; ``result`` is what came of it, at any time.
+    """Runs a task, and sends its events. ``result`` is its result so far.
 
-    ``request`` makes what the worker is asked, ``place`` is the step and the place in its plan, ``limit`` in seconds.
+    ``request`` makes the worker's request, ``place`` is the step and the place in its plan, ``limit`` is in seconds.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class WorkerTask:
         self.assignment = assignment
         self.is_open = False
         self.exit: BaseException | None = None
-        """What ends the program, where the worker raised that."""
+        """The SystemExit or KeyboardInterrupt that the worker raised, if it did."""
         self._request = request
         self._send = send
         self._step, self._index = place
@@ -53,16 +53,16 @@ class WorkerTask:
 
     @property
     def result(self) -> WorkerResult:
-        """What came of it so far."""
+        """The result so far."""
         seconds = max(0.0, self._ended_at - self._started_at)
         name, task = self.assignment.name, self.assignment.task
-        if self._response is not None:  # whatever befell it afterwards: it was paid for
+        if self._response is not None:  # even if it was stopped afterwards, it was paid for
             return WorkerResult(name, task, self._response, None, seconds)
         return WorkerResult(name, task, None, self._error, seconds, "".join(self._texts))
 
     async def run(self) -> None:
-        """Have the task done within its time; an error is a result, too."""
-        with anyio.CancelScope(shield=True):  # every start has its end
+        """Run the task within its time limit. An error becomes its result."""
+        with anyio.CancelScope(shield=True):  # every start has an end
             await self._send.send(WorkerStarted(self._step, self._index, self.assignment.name, self.assignment.task))
         self.is_open = True
         self._started_at = self._ended_at = anyio.current_time()
@@ -74,10 +74,10 @@ class WorkerTask:
         except asyncio.CancelledError as error:
             if _is_cancelled():
                 raise
-            self._set_failure(error)  # it waited for something that somebody else has cancelled
+            self._set_failure(error)  # it waited for a task that somebody else cancelled
         except (SystemExit, KeyboardInterrupt) as error:
             self.exit = error
-        except Exception as error:  # noqa: BLE001 - one worker's mistake is not the end of the others
+        except Exception as error:  # noqa: BLE001 - the other workers go on
             self._set_failure(error)
         else:
             if self._response is None:
@@ -87,19 +87,19 @@ class WorkerTask:
             self._ended_at = anyio.current_time()
 
     async def end(self) -> None:
-        """Tell that the task is over, if it was begun."""
+        """Send the end of the task, if it has started."""
         if self.is_open:
             self.is_open = False
             with anyio.CancelScope(shield=True):
                 await self._send.send(WorkerEnded(self._step, self._index, self.assignment.name, self.result))
 
     async def _ask(self, scope: anyio.CancelScope) -> None:
-        """Stream where the worker can, so that whoever watches sees it work."""
+        """Call the worker, as a stream if it supports that, so that the reader sees its progress."""
         request = self._request(self.worker, self.assignment)
         if not self.worker.capabilities.supports_streaming:
             self._response = await self.worker.chat(request)
             if self._response.text:
-                with anyio.CancelScope(shield=True):  # a reply that has come is told, even where it is too late
+                with anyio.CancelScope(shield=True):  # a reply that has come is sent, even if it's too late
                     await self._send_delta(self._response.text, scope)
             return
         async with self.worker.stream(request) as stream:
@@ -109,7 +109,7 @@ class WorkerTask:
             self._response = await stream.response()
 
     async def _send_delta(self, text: str, scope: anyio.CancelScope) -> None:
-        """Pass a piece on; time in which nobody takes it is not the worker's."""
+        """Send a piece of text. The worker's time stops while nobody takes it."""
         event = WorkerDelta(self._step, self._index, self.assignment.name, text)
         try:
             self._send.send_nowait(event)
@@ -129,7 +129,7 @@ class WorkerTask:
 
 
 def _is_cancelled() -> bool:
-    """Tell whether it is this task that is cancelled; on trio it never is by asyncio's exception."""
+    """Whether this task itself is cancelled. On trio, asyncio's exception never means that."""
     try:
         task = asyncio.current_task()
     except RuntimeError:

@@ -48,7 +48,7 @@ def passes_through(error: BaseException) -> bool:
         return False
     grouped: Any = getattr(error, "exceptions", ())  # of an exception group
     return (
-        any(passes_through(one) for one in grouped if not isinstance(one, Exception))
+        any(passes_through(member) for member in grouped if not isinstance(member, Exception))
         if grouped
         else _is_cancellation(error)
     )

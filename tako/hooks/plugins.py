@@ -270,7 +270,9 @@ class Plugins:
     def refuse_unseen_file(self, provider: Provider) -> None:
         """Raise PluginError if a required plugin goes around requests, because it wouldn't see a file's upload."""
         for name, plugin in self.hooks(type(provider)).general.items():
-            is_around = any(one.hook in ("tako_chat", "tako_stream") for one in plugin.implementations)
+            is_around = any(
+                implementation.hook in ("tako_chat", "tako_stream") for implementation in plugin.implementations
+            )
             if is_around and self.is_required(plugin):
                 raise PluginError(
                     f"{provider.id}: upload would send the file past plugin {name!r}, which is required; "

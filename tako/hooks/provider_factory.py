@@ -72,9 +72,15 @@ def explain_type_error(cls: type, id: str, options: Mapping[str, Any], error: Ty
     if reserved is not None:
         return f"{id}: {cls.__name__} has no option {reserved!r}"
     parameters = inspect.signature(cls).parameters.values()
-    accepted = [one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    accepted = [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
     missing = [
-        one.name for one in parameters if one.name in accepted and one.default is one.empty and one.name not in options
+        parameter.name
+        for parameter in parameters
+        if parameter.name in accepted and parameter.default is parameter.empty and parameter.name not in options
     ]
     if not model and "model" in missing:
         return f"{name} needs a model, as in {name}:MODEL"

@@ -1,1 +1,1 @@
-"""JSON Schemas as values: one plain form of them, and the nulls that a strict form adds to replies."""
+"""JSON Schemas: their normal form, and the nulls that strict modes add to replies."""

@@ -1,6 +1,6 @@
-"""A JSON Schema of any draft in one plain form: as 2020-12 writes it, with every definition in the root's ``$defs``.
+"""The normal form of a JSON Schema of any draft: as in 2020-12, with every definition in the root's ``$defs``.
 
-The plain form means the same as the schema. Boolean schemas become objects, ``definitions`` become ``$defs``, tuples in
+It has the same meaning. Boolean schemas become objects, ``definitions`` become ``$defs``, tuples in
 ``items`` become ``prefixItems``, and a ``$ref`` names one of ``$defs`` or the root ("#"). A ``$ref`` whose target isn't
 in the schema stays as it is.
 """
@@ -15,30 +15,30 @@ from tako.json_values import as_array, as_object
 Schema = dict[str, Any]
 
 MAPS = ("properties", "patternProperties", "dependentSchemas")
-"""Words that hold schemas by name."""
+"""Keywords whose values are schemas by name."""
 LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
-"""Words that hold a list of schemas."""
+"""Keywords whose values are lists of schemas."""
 SINGLE = ("items", "contains", "not", "if", "then", "else", "propertyNames")
-"""Words that hold one schema."""
+"""Keywords whose values are one schema."""
 SCHEMA_OR_BOOLEAN = ("additionalProperties", "unevaluatedProperties", "unevaluatedItems")
-"""Words that hold one schema, or True or False as vendors know them."""
+"""Keywords whose values are one schema, or True or False."""
 DEFINITIONS = ("$defs", "definitions")
 REF_PREFIX = "#/$defs/"
-"""How a ``$ref`` begins in the plain form, unless it's "#"."""
+"""The prefix of a ``$ref`` in the normal form, unless it's "#"."""
 
 
 def normalize(schema: Schema) -> Schema:
-    """Return the plain form of a schema; the schema itself stays unchanged."""
+    """Return the normal form of a schema, which itself isn't changed."""
     return _Normalizer(schema).schema()
 
 
 def definition_name(ref: Any) -> str:
-    """Return which of ``$defs`` a ``$ref`` of the plain form names, "" if it names none."""
+    """Return the name in ``$defs`` of a ``$ref`` in the normal form, "" if it has none."""
     return ref.removeprefix(REF_PREFIX) if isinstance(ref, str) and ref.startswith(REF_PREFIX) else ""
 
 
 def allows_null(schema: Schema) -> bool:
-    """Whether null fits a schema, as far as it says so itself."""
+    """Whether a schema itself accepts null."""
     kind = schema.get("type")
     if kind == "null" or (isinstance(kind, list) and "null" in kind):
         return "enum" not in schema or None in schema["enum"]
@@ -48,11 +48,11 @@ def allows_null(schema: Schema) -> bool:
 class _Normalizer:
     def __init__(self, root: Schema) -> None:
         self._root = root
-        self._names: dict[int, str] = {}  # by the identity of what they name
+        self._names: dict[int, str] = {}  # by the identity of the definition
         self._pending: list[tuple[str, Any, tuple[Schema, ...]]] = []
 
     def schema(self) -> Schema:
-        """Write the root, then what it refers to, then what that refers to."""
+        """Convert the root, then the definitions that it needs, then those that they need."""
         root = self._node(self._root, ())
         definitions: Schema = {}
         while self._pending:
@@ -82,12 +82,12 @@ class _Normalizer:
         return value
 
     def _ref(self, ref: str, scopes: tuple[Schema, ...]) -> str:
-        """Name the target. Definitions that stand further in are found too: generators forget to move them up."""
+        """Return the new reference. Nested definitions work, too, since some generators don't move them to the root."""
         if not ref.startswith("#/"):
             return ref
         steps = [unquote(step).replace("~1", "/").replace("~0", "~") for step in ref[2:].split("/")]
         target = _follow_pointer(self._root, steps)
-        if target is None and len(steps) == 2 and steps[0] in DEFINITIONS:  # noqa: PLR2004 - the word and the name
+        if target is None and len(steps) == 2 and steps[0] in DEFINITIONS:  # noqa: PLR2004 - the keyword and the name
             target = next((scope[steps[1]] for scope in reversed(scopes) if steps[1] in scope), None)
         if target is None:
             return ref
@@ -102,12 +102,12 @@ class _Normalizer:
 
 
 def _is_kept(keyword: str, value: Any) -> bool:
-    """Leave out definitions, which stand at the root, and words that hold what they can't hold."""
+    """Whether a keyword is kept. Definitions move to the root, and invalid values are dropped."""
     return keyword not in DEFINITIONS and not (keyword in (*LISTS, "enum") and not isinstance(value, list))
 
 
 def _follow_pointer(root: Schema, steps: list[str]) -> Any:
-    """Follow a JSON pointer; None if there is nothing."""
+    """Follow a JSON pointer. None if it leads nowhere."""
     value: Any = root
     for step in steps:
         items, fields = as_array(value), as_object(value)
@@ -121,7 +121,7 @@ def _follow_pointer(root: Schema, steps: list[str]) -> Any:
 
 
 def _modernize(node: Schema) -> Schema:
-    """Write what older drafts and OpenAPI say as 2020-12 does."""
+    """Convert keywords of older drafts and OpenAPI to 2020-12."""
     if isinstance(node.get("items"), list):
         node["prefixItems"] = node.pop("items")
         additional_items = node.pop("additionalItems", None)
@@ -142,7 +142,7 @@ def _modernize(node: Schema) -> Schema:
 
 
 def _with_required_list(fields: Schema, node: Schema) -> Schema:
-    """Write ``required: true`` of properties, as draft 3 had it, as a list of their object."""
+    """Convert ``required: true`` of properties, as in draft 3, to a list in their object."""
     if not isinstance(node.get("required", []), list):
         del node["required"]
     properties = as_object(fields.get("properties")) or {}

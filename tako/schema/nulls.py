@@ -1,4 +1,4 @@
-"""Nulls in replies where strict modes made optional properties ones that may be null."""
+"""Removes nulls from replies. Strict modes turn optional properties into nullable ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from tako.schema.normal_form import Schema
 
 CONSTRAINING_KEYWORDS = ("type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "items", "not")
-"""Words without which anything fits, null too."""
+"""A schema without any of these accepts everything, also null."""
 
 
 def without_added_nulls(value: Any, schema: Schema) -> Any:
-    """Return a reply without the nulls of optional properties where the caller's schema doesn't take null.
+    """Return a reply without the nulls of optional properties that can't be null in the caller's schema.
 
     Strict modes want every property to be required, so an optional one goes out as one that may be null. Use this
-    before you check a reply against the schema that you were given::
+    Strict modes require every property, so an optional one is sent as a nullable one. Use this before you check a reply
 
         data = without_added_nulls(msgspec.json.decode(response.text), schema)
     """
@@ -48,7 +48,7 @@ def _without_nulls(value: Any, schemas: Iterable[Schema], root: Schema) -> Any:
 
 
 def _can_match(branch: Schema, fields: dict[str, Any]) -> bool:
-    """Whether an object may be of a branch: the properties that tell branches apart have the values that it says."""
+    """Whether an object may belong to a branch: its constants have the branch's values."""
     fixed = {
         name: inner.get("enum", [inner.get("const")])
         for name, inner in branch.get("properties", {}).items()
@@ -58,7 +58,7 @@ def _can_match(branch: Schema, fields: dict[str, Any]) -> bool:
 
 
 def _branches(schemas: Iterable[Schema], root: Schema) -> Iterator[Schema]:
-    """List schemas with all that they refer to or are made of, each once."""
+    """Iterate over schemas and those that they refer to or consist of, each once."""
     visited: set[int] = set()
     pending = [*schemas]
     while pending:
@@ -75,8 +75,8 @@ def _branches(schemas: Iterable[Schema], root: Schema) -> Iterator[Schema]:
 
 
 def _accepts_null(schemas: list[Schema], root: Schema) -> bool:
-    """Whether null fits one of them; it fits what says nothing, too."""
+    """Whether one of the schemas accepts null. A schema without constraints does."""
     return any(
-        allows_null(one) or not any(keyword in one for keyword in CONSTRAINING_KEYWORDS)
-        for one in _branches(schemas, root)
+        allows_null(branch) or not any(keyword in branch for keyword in CONSTRAINING_KEYWORDS)
+        for branch in _branches(schemas, root)
     )

@@ -1,7 +1,7 @@
-"""Typed replies: a request asks for a type's schema, and the reply is read into the type or refused.
+"""Typed replies: the request has the schema of a type, and the reply is read into the type.
 
-- `shapes` takes types apart, `schemas` writes their JSON Schema, `reading` reads a whole reply, `growing` a stream.
-- pydantic is used where the caller has imported it, and never imported here.
+- `shapes` analyses types, `schemas` makes their JSON Schema, `reading` reads a whole reply, `partials` a stream.
+- pydantic is only used if the caller has imported it.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ REPAIR = (
     "Answer again, with one JSON value that fits this JSON Schema and nothing else:\n\n{}"
 )
 MAX_PROBLEM_LENGTH = 2000
-"""Characters of the problems that a model gets to read."""
+"""The most characters of a problem that the model gets."""
 
 
 class ReplyType:
-    """A type that replies are read into; a JsonSchema stands for the JSON values that fit it."""
+    """A type that replies are read into. For a JsonSchema, they're checked JSON values."""
 
     def __init__(self, declared: Any) -> None:
         self.schema_reader = _schema_reader(declared)
@@ -59,12 +59,14 @@ class ReplyType:
         self.schema_text = json.dumps(self.schema.schema, ensure_ascii=False)
 
     def add_schema(self, request: ChatRequest, provider: Provider) -> ChatRequest:
-        """Ask for the schema by ``response_format``, by instructions if there's no JSON mode, by both if unsure."""
+        """Add the schema as ``response_format``, as instructions without JSON mode, or as both if that's unknown."""
         has_json_mode = provider.capabilities.supports_json_mode
         is_own_model = request.model in (None, provider.model)
         is_certain = is_own_model and (has_json_mode or "supports_json_mode" in provider.capability_origins())
-        if not (is_certain and has_json_mode) or request.tools:  # some vendors give no JSON beside tools
-            first_turn = next((i for i, one in enumerate(request.messages) if one.role is not Role.SYSTEM), 0)
+        if (
+            not (is_certain and has_json_mode) or request.tools
+        ):  # some vendors don't support JSON mode together with tools
+            first_turn = next((i for i, message in enumerate(request.messages) if message.role is not Role.SYSTEM), 0)
             instructions = Message.system(INSTRUCTIONS.format(self.schema_text))
             request = replace(
                 request, messages=[*request.messages[:first_turn], instructions, *request.messages[first_turn:]]
@@ -72,11 +74,11 @@ class ReplyType:
         return request if is_certain and not has_json_mode else replace(request, response_format=self.schema)
 
     def partials(self) -> Partials:
-        """Return what reads one stream."""
+        """Return the reader of one stream."""
         return Partials(partial(PartialReader, self.shape, is_wrapped=self.is_wrapped))
 
     def read(self, response: ChatResponse, message: Message | None = None) -> Any:
-        """Read a reply, or only this message of it; None if it calls tools. Raises InvalidReplyError."""
+        """Read a reply, or only this message of it. None if it calls tools. Raises InvalidReplyError."""
         if response.refusal is not None:
             raise self.invalid_reply(response, "refusal", f"the model refused: {response.refusal or '(no words)'}")
         if response.finish_reason is FinishReason.LENGTH:
@@ -92,12 +94,12 @@ class ReplyType:
             raise self.invalid_reply(response, "mismatch", f"the reply doesn't fit {self.name}: {error}") from None
 
     def _without_added_nulls(self, text: str) -> str:
-        """Take out nulls of fields with a default: strict modes have no other way to leave a field out."""
+        """Remove nulls of fields with a default, since strict modes can't leave out a field."""
         if "null" not in text:
             return text
         try:
             value = json.loads(text)
-        except (ValueError, RecursionError):  # whoever reads it says so
+        except (ValueError, RecursionError):  # reading it raises the error
             return text
         cleared = without_added_nulls(value, self.schema.schema)
         return text if cleared == value else json.dumps(cleared)
@@ -111,14 +113,14 @@ class ReplyType:
         return InvalidReplyError(text, response=response, reason=reason, messages=messages, **facts)
 
     def repair_turns(self, error: InvalidReplyError) -> list[Message]:
-        """Return the turns that ask again after a reply that doesn't fit."""
+        """Return the turns that ask for the reply again."""
         problem = str(error.args[0])[:MAX_PROBLEM_LENGTH]
         reply = error.response.message if error.response.message.parts else Message.assistant("(nothing)")
         return [reply, Message.user(REPAIR.format(problem, self.schema_text))]
 
 
 def answer_text(message: Message) -> str:
-    """Return the text after the last part that isn't text: what a model says before it searches isn't its answer."""
+    """Return the text after the last part that isn't text. What a model writes before a search isn't its answer."""
     texts: list[str] = []
     for part in message.parts:
         if isinstance(part, TextPart):
@@ -137,7 +139,7 @@ def _schema_reader(declared: Any) -> SchemaReader | None:
 
 
 class Partials:
-    """The values of one stream, each once."""
+    """The partial values of one stream, without repetitions."""
 
     def __init__(self, make_reader: Callable[[], PartialReader]) -> None:
         self._make_reader = make_reader
@@ -145,7 +147,7 @@ class Partials:
         self._last_value: Any = MISSING
 
     def feed(self, chunk: Chunk) -> list[Any]:
-        """Return the value as it is after a chunk, if that changed it."""
+        """Return the value after a chunk, if the chunk changed it."""
         if not isinstance(chunk, Delta):
             return []
         if chunk.part is not None and not isinstance(chunk.part, (TextPart, ReasoningPart)):
@@ -154,7 +156,7 @@ class Partials:
         return [] if value is MISSING else self._if_changed(value)
 
     def end(self, response: ChatResponse) -> list[Any]:
-        """Return the whole value, unless it's the last one already; nothing if the reply calls tools."""
+        """Return the complete value, unless it's the same as the last one, or the reply calls tools."""
         return [] if response.tool_calls else self._if_changed(response.parsed)
 
     def _if_changed(self, value: Any) -> list[Any]:
@@ -165,7 +167,7 @@ class Partials:
 
 
 def _is_same(value: Any, other: Any) -> bool:
-    """Compare two values; a class's own comparison may count on fields that have not come."""
+    """Compare two values. A class's own comparison may fail if fields are missing."""
     try:
         return bool(value == other)
     except Exception:  # noqa: BLE001 - the class's own code may raise anything
@@ -173,7 +175,7 @@ def _is_same(value: Any, other: Any) -> bool:
 
 
 def reply_type_of(declared: Any) -> ReplyType:
-    """Return the type that replies are read into; the same one for the same type. Raises ConfigurationError."""
+    """Return the ReplyType of a type, from a cache. Raises ConfigurationError."""
     try:
         hash(declared)
     except TypeError:
@@ -185,7 +187,7 @@ _reply_type = lru_cache(256)(ReplyType)
 
 
 async def ask(answer: Chat, request: ChatRequest, provider: Provider, declared: Any, repairs: int) -> ChatResponse:
-    """Ask for a reply of a type, again with the errors if it doesn't fit. Usage and cost are those of all replies."""
+    """Request a reply of a type, again with the errors if it doesn't fit. Usage and cost are those of all replies."""
     repairs_left = check_repairs(repairs)
     reply_type = reply_type_of(declared)
     request = reply_type.add_schema(request, provider)
@@ -209,14 +211,14 @@ def repair_notice(error: InvalidReplyError, provider: Provider) -> Notice:
 
 
 def check_repairs(repairs: Any) -> int:
-    """Return how often a reply may be asked for again. Raises ConfigurationError."""
+    """Check how often a reply may be requested again. Raises ConfigurationError."""
     if isinstance(repairs, bool) or not isinstance(repairs, int) or repairs < 0:
         raise ConfigurationError(f"repairs is {repairs!r}, not a number of calls, 0 or more")
     return repairs
 
 
 def stream(chunks: Stream, request: ChatRequest, provider: Provider, declared: Any) -> TypedStream[Any]:
-    """Ask for a reply of a type, piece by piece. It's asked for once: what has been shown can't be taken back."""
+    """Stream a reply of a type. It's only requested once, since chunks that were shown can't be taken back."""
     reply_type = reply_type_of(declared)
     return TypedStream(stream_through_pauses(chunks), reply_type.add_schema(request, provider), provider, reply_type)
 

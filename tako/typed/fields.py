@@ -19,7 +19,7 @@ Fields = list[tuple[str, str, Any, "Callable[[], Any] | None"]]
 
 
 def fields_of(declared: Any, cls: Any) -> Fields | None:
-    """List key, name, type and default of a record's fields; None for a class that isn't taken apart."""
+    """List key, name, type and default of a record's fields. None for a class that isn't taken apart."""
     if is_pydantic(cls) and not hasattr(cls, "__dataclass_fields__"):
         return _pydantic_fields(cls)
     if issubclass(cls, msgspec.Struct):
@@ -35,12 +35,12 @@ def fields_of(declared: Any, cls: Any) -> Fields | None:
 
 
 def is_typed_dict(cls: Any) -> bool:
-    """Tell a TypedDict, that of typing_extensions as well."""
+    """Whether a class is a TypedDict, also of typing_extensions."""
     return hasattr(cls, "__required_keys__")
 
 
 def hints_of(declared: Any, cls: Any) -> dict[str, Any]:
-    """Return the types of a class's fields, with what ``declared`` puts in for its type variables."""
+    """Return the types of a class's fields, with the type arguments of ``declared``."""
     try:
         hints = typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
@@ -50,7 +50,7 @@ def hints_of(declared: Any, cls: Any) -> dict[str, Any]:
 
 
 def _type_variables(declared: Any) -> dict[Any, Any]:
-    """Return what the type variables of a class and its bases stand for."""
+    """Return the type arguments for the type variables of a class and its bases."""
     cls = get_origin(declared) or declared
     bindings = dict(zip(getattr(cls, "__parameters__", ()), get_args(declared), strict=False))
     for base in getattr(cls, "__orig_bases__", ()):
@@ -60,46 +60,51 @@ def _type_variables(declared: Any) -> dict[Any, Any]:
 
 
 def _bind(kind: Any, bindings: dict[Any, Any]) -> Any:
-    """Put types in for the type variables of a type."""
+    """Replace the type variables in a type."""
     if isinstance(kind, TypeVar):
         return bindings.get(kind, kind)
     variables = getattr(kind, "__parameters__", ()) if get_args(kind) else ()
-    return kind[tuple(bindings.get(one, one) for one in variables)] if variables else kind
+    return kind[tuple(bindings.get(variable, variable) for variable in variables)] if variables else kind
 
 
 def _struct_fields(declared: Any) -> Fields:
     return [
         (
-            one.encode_name,
-            one.name,
-            one.type,
-            None if one.required else _default(one.default, one.default_factory, msgspec.NODEFAULT),
+            field.encode_name,
+            field.name,
+            field.type,
+            None if field.required else _default(field.default, field.default_factory, msgspec.NODEFAULT),
         )
-        for one in msgspec.structs.fields(declared)
+        for field in msgspec.structs.fields(declared)
     ]
 
 
 def _dataclass_fields(cls: Any, hints: dict[str, Any]) -> Fields:
-    """List what a dataclass is made with: ``InitVar`` is among it, ``field(init=False)`` isn't."""
+    """List the parameters of a dataclass's constructor, with ``InitVar``, without ``field(init=False)``."""
     attributes = dataclasses.fields(cls)
     parameters = [
-        (one, hints[one.name])
-        for one in cls.__dataclass_fields__.values()
-        if one.init and (one in attributes or isinstance(hints[one.name], dataclasses.InitVar))
+        (field, hints[field.name])
+        for field in cls.__dataclass_fields__.values()
+        if field.init and (field in attributes or isinstance(hints[field.name], dataclasses.InitVar))
     ]
     return [
-        (one.name, one.name, getattr(kind, "type", kind) if one not in attributes else kind, dataclass_default(one))
-        for one, kind in parameters
+        (
+            field.name,
+            field.name,
+            getattr(kind, "type", kind) if field not in attributes else kind,
+            dataclass_default(field),
+        )
+        for field, kind in parameters
     ]
 
 
 def has_constructor_of(cls: Any, names: set[str]) -> bool:
-    """Whether a class is made with just the fields that it has, the only way that msgspec knows."""
-    return not dataclasses.is_dataclass(cls) or names == {one.name for one in dataclasses.fields(cls)}
+    """Whether the constructor of a class takes exactly its fields, as msgspec assumes."""
+    return not dataclasses.is_dataclass(cls) or names == {field.name for field in dataclasses.fields(cls)}
 
 
 def dataclass_default(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
-    """Return what makes a field's default; None if it has none."""
+    """Return the function that makes a field's default, None if it has none."""
     return _default(field.default, field.default_factory, dataclasses.MISSING)
 
 
@@ -108,17 +113,17 @@ def _pydantic_fields(cls: Any) -> Fields | None:
         return None
     return [
         (
-            one.validation_alias if isinstance(one.validation_alias, str) else name,
+            field.validation_alias if isinstance(field.validation_alias, str) else name,
             name,
-            Annotated[(one.annotation, *one.metadata)] if one.metadata else one.annotation,
-            None if one.is_required() else _pydantic_default(one),
+            Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation,
+            None if field.is_required() else _pydantic_default(field),
         )
-        for name, one in cls.model_fields.items()
+        for name, field in cls.model_fields.items()
     ]
 
 
 def _pydantic_default(field: Any) -> Callable[[], Any]:
-    """Return what makes a field's default. One that's made of other fields is None until pydantic makes it."""
+    """Return the function that makes a field's default. If it depends on other fields, it's None in partial values."""
     needs_other_fields: bool = getattr(field, "default_factory_takes_validated_data", False)
     return _nothing if needs_other_fields else partial(field.get_default, call_default_factory=True)
 
@@ -130,15 +135,15 @@ def _default(value: Any, factory: Any, missing: Any) -> Callable[[], Any] | None
 
 
 def _nothing() -> None:
-    """Stand for the default of a key that may be left out."""
+    """Make the default of a key that may be left out."""
 
 
 def tag_of(cls: type) -> tuple[str, Any] | None:
-    """Return the key and the value that tell a Struct from others."""
+    """Return the key and the value of a Struct's tag."""
     config: Any = getattr(cls, "__struct_config__", None)
     return (config.tag_field, config.tag) if config is not None and config.tag is not None else None
 
 
 def is_pydantic(cls: type) -> bool:
-    """Tell a class that pydantic reads."""
+    """Whether pydantic reads a class."""
     return hasattr(cls, "__pydantic_validator__") and "pydantic" in sys.modules

@@ -1,4 +1,4 @@
-"""A JSON Schema in the place of a type: replies are checked by ``jsonschema``, which is imported on first use."""
+"""A JSON Schema in place of a type: ``jsonschema`` checks the replies. It's imported on first use."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_MESSAGE_LENGTH = 300
-"""Characters of a message that quotes a value."""
+"""The most characters of a message that quotes a value."""
 _ANYTHING = shape_of(Any)
 _ROOT_KEYS = ("$defs", "definitions", "$schema", "$id")
-"""Keys that stay at the root of a schema when it's wrapped, since references lead there."""
+"""Keys that stay at the root of a wrapped schema, since references point there."""
 
 
 class Validator:
-    """Checks values by a schema. Raises ConfigurationError for one that isn't valid, or refers to something outside it.
+    """Checks values against a schema. Raises ConfigurationError if it's invalid, or has a reference to something else.
 
-    Nothing is fetched: a ``$ref`` leads to a place in the schema itself.
+    Nothing is fetched: a ``$ref`` has to point into the schema itself.
     """
 
     def __init__(self, schema: JsonSchema) -> None:
@@ -59,7 +59,7 @@ class Validator:
 
 
 class SchemaReader:
-    """How replies by a schema are asked for and read: what ``ReplyType`` needs of a type."""
+    """The schema and the reader of replies by a JSON Schema, for ``ReplyType``."""
 
     def __init__(self, schema: JsonSchema) -> None:
         self.name = f"the schema {schema.name!r}"
@@ -79,9 +79,9 @@ class SchemaReader:
 
 
 def _wrap(schema: dict[str, Any]) -> dict[str, Any]:
-    """Put a schema of what isn't an object into one: vendors' strict modes take nothing else at the root."""
+    """Wrap a schema in an object, since vendors' strict modes only take an object at the root."""
     shared = {key: schema[key] for key in _ROOT_KEYS if key in schema}
-    inner = {key: one for key, one in schema.items() if key not in shared}
+    inner = {key: value for key, value in schema.items() if key not in shared}
     return {
         **shared,
         "type": "object",
@@ -92,7 +92,7 @@ def _wrap(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _registry(schema: JsonSchema, meta: Mapping[str, Any]) -> Any:
-    """Return what references are looked up in, which is nothing but the schema, once all of them lead somewhere."""
+    """Return the registry for references. It's empty, so they're only resolved in the schema. Checks all of them."""
     referencing: Any = import_module("referencing")
     dialects: Any = import_module("referencing.jsonschema")
     exceptions: Any = import_module("referencing.exceptions")

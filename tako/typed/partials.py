@@ -1,4 +1,4 @@
-"""A value that grows while its JSON arrives: each step has what has come for certain."""
+"""Partial values while their JSON arrives. They only have what can't change any more."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from tako.typed.schemas import VALUE
 from tako.typed.shapes import Choice, Items, Leaf, PydanticShape, Record, Shape, Table, Text
 
 MISSING: Any = object()
-"""What has not come yet, or can't be told yet."""
+"""A value that hasn't come yet, or isn't certain yet."""
 _SPACE = re.compile(r"\s+")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _PLAIN = re.compile(r"[^\s,:\[\]{}\"]+(?=[\s,\]}])")
 _CUT_ESCAPE = re.compile(r"(\\u[0-9a-fA-F]{0,3}|\\u[dD][89abAB][0-9a-fA-F]{2}(\\(u[0-9a-fA-F]{0,3})?)?|\\)$")
-"""An escape that isn't whole, at the end of an open text; the first half of a pair isn't, either."""
+"""An incomplete escape at the end of an open text, also the first half of a surrogate pair."""
 
 
 class _OpenText(str):
-    """A text whose end has not come."""
+    """A text whose end hasn't come yet."""
 
     __slots__ = ()
 
 
 class _JsonParser:
-    """JSON that arrives in pieces. ``root`` has what is complete; ``stack`` are the containers that are open."""
+    """Parses JSON that arrives in pieces. ``root`` is the value so far, ``stack`` has the open containers."""
 
     def __init__(self) -> None:
         self.root: Any = MISSING
@@ -46,7 +46,7 @@ class _JsonParser:
             pass
 
     def step(self) -> bool:
-        """Take one token; False if the next one isn't complete."""
+        """Read one token. False if it isn't complete yet."""
         buffer = self.buffer
         if space := _SPACE.match(buffer):
             return self.consume(space.end())
@@ -60,7 +60,7 @@ class _JsonParser:
                 return self.fail()
             self.stack.pop()
             self.keys.pop()
-        elif first == "`":  # a code fence, whose first line says which language
+        elif first == "`":  # a code fence, whose first line has the language
             return self.consume(buffer.index("\n") + 1) if "\n" in buffer else False
         elif first not in ",:":
             return self.add_scalar()
@@ -103,7 +103,7 @@ class _JsonParser:
         return False
 
     def open_text(self) -> Any:
-        """Return the text that is open as a value, MISSING if there is none."""
+        """Return the open text as a value, MISSING if there is none."""
         expects_value = self.stack and (isinstance(self.stack[-1], list) or self.keys[-1] is not MISSING)
         if self.is_broken or not expects_value or not self.buffer.startswith('"'):
             return MISSING
@@ -121,21 +121,21 @@ class PartialReader:
         self._parser = _JsonParser()
 
     def feed(self, text: str) -> Any:
-        """Take in a piece of text; returns the value as far as it goes, MISSING if there is none yet."""
+        """Add a piece of text. Returns the value so far, MISSING if there is none yet."""
         parser = self._parser
         parser.feed(text)
         text_so_far = parser.open_text()
         if text_so_far is MISSING:
             return self._value()
-        read_container, key = parser.stack[-1], parser.keys[-1]
-        if isinstance(read_container, dict):
-            read_container[key] = text_so_far
+        parent, key = parser.stack[-1], parser.keys[-1]
+        if isinstance(parent, dict):
+            parent[key] = text_so_far
         else:
-            read_container.append(text_so_far)
+            parent.append(text_so_far)
         try:
             return self._value()
         finally:
-            del read_container[key if isinstance(read_container, dict) else -1]
+            del parent[key if isinstance(parent, dict) else -1]
 
     def _value(self) -> Any:
         root = self._parser.root
@@ -144,15 +144,15 @@ class PartialReader:
             root = table.get(VALUE, MISSING)
         try:
             return MISSING if root is MISSING else self.read_partial(self._shape, root)
-        except TypeError:  # a set of what isn't whole enough to be hashed
+        except TypeError:  # a set whose incomplete items can't be hashed
             return MISSING
 
     def is_open(self, value: Any) -> bool:
-        """Tell a value that still grows."""
-        return isinstance(value, _OpenText) or any(value is one for one in self._parser.stack)
+        """Whether a value is incomplete."""
+        return isinstance(value, _OpenText) or any(value is container for container in self._parser.stack)
 
     def read_partial(self, shape: Shape, value: Any) -> Any:
-        """Return as much of a value as fits a shape and is certain."""
+        """Return the certain part of a value in a shape."""
         if not self.is_open(value):
             return self.read_complete(shape, value)
         if isinstance(shape, Choice):
@@ -162,28 +162,28 @@ class PartialReader:
             return partial if partial is MISSING or shape.make is None else shape.make(partial)
         if isinstance(shape, Text):
             return str(value) if isinstance(value, _OpenText) else MISSING
-        return self.container(shape, as_object(value), as_array(value))
+        return self.read_container(shape, as_object(value), as_array(value))
 
-    def container(self, shape: Shape, table: dict[str, Any] | None, array: list[Any] | None) -> Any:
-        """Return as much of a record, a list or a table."""
+    def read_container(self, shape: Shape, table: dict[str, Any] | None, array: list[Any] | None) -> Any:
+        """Return the certain part of a record, a list or a table."""
         if isinstance(shape, Record) and table is not None:
             return self.read_record(shape, table)
         if isinstance(shape, Items) and array is not None:
             return shape.make(self.read_items(shape, array))
         if isinstance(shape, Table) and table is not None:
-            partials = {key: self.read_partial(shape.value, one) for key, one in table.items()}
-            return {key: one for key, one in partials.items() if one is not MISSING}
+            partials = {key: self.read_partial(shape.value, item) for key, item in table.items()}
+            return {key: item for key, item in partials.items() if item is not MISSING}
         return MISSING
 
     def read_complete(self, shape: Shape, value: Any) -> Any:
-        """Read a value that is complete; MISSING if it doesn't fit."""
+        """Read a complete value. MISSING if it doesn't fit."""
         try:
             return read(shape, msgspec.json.encode(value), "$")
         except (MismatchError, ValueError):
             return MISSING
 
     def read_items(self, shape: Items, values: list[Any]) -> list[Any]:
-        """Return the items up to the first that isn't certain."""
+        """Return the items before the first one that isn't certain."""
         partials: list[Any] = []
         for value in values:
             partial = self.read_partial(shape.item, value)
@@ -193,12 +193,12 @@ class PartialReader:
         return partials
 
     def read_choice(self, shape: Choice, value: Any) -> Any:
-        """Return the value of the one member that it can still be; MISSING as long as there are several."""
+        """Return the value in the only member that it can still become. MISSING if there are several."""
         candidates = [member for member in shape.members if self.can_become(member, value)]
         return self.read_partial(candidates[0], value) if len(candidates) == 1 else MISSING
 
     def can_become(self, shape: Shape, value: Any) -> bool:
-        """Tell whether a value that still grows can become one of a shape."""
+        """Whether an incomplete value can become one of a shape."""
         if isinstance(shape, Choice):
             return any(self.can_become(member, value) for member in shape.members)
         if isinstance(shape, PydanticShape) and shape.grows is not None:
@@ -210,18 +210,20 @@ class PartialReader:
         return self.can_become_record(shape, value) if isinstance(shape, Record) else isinstance(shape, Table)
 
     def can_become_record(self, shape: Record, value: dict[str, Any]) -> bool:
-        """Tell whether an object can become a record: by its tag, its keys, and the fields that are complete."""
+        """Whether an object can become a record, by its tag, its keys, and its complete fields."""
         tag = value.get(shape.tag[0]) if shape.tag else None
         if shape.tag and tag is not None and tag != shape.tag[1] and not self.is_open(tag):
             return False
         shapes = {field.key: field.shape for field in shape.fields}
-        complete = {key: one for key, one in value.items() if key in shapes and not self.is_open(one)}
+        complete = {
+            key: field_value for key, field_value in value.items() if key in shapes and not self.is_open(field_value)
+        }
         return value.keys() <= shape.keys and all(
-            fits(shapes[key], msgspec.json.encode(one)) for key, one in complete.items()
+            fits(shapes[key], msgspec.json.encode(field_value)) for key, field_value in complete.items()
         )
 
     def read_record(self, shape: Record, table: dict[str, Any]) -> Any:
-        """Make an instance whose fields that have not come are their default, or None."""
+        """Make an instance. Fields that haven't come yet have their default, or None."""
         values: dict[str, Any] = {}
         for field in shape.fields:
             partial = self.read_partial(field.shape, table[field.key]) if field.key in table else MISSING
@@ -232,12 +234,12 @@ class PartialReader:
         defaults = {f.name: f.default() if f.default else None for f in shape.fields if f.name not in values}
         try:
             return _make_partial(shape.cls, {**values, **defaults})
-        except Exception:  # noqa: BLE001 - the class's own code, which counts on all of its fields
+        except Exception:  # noqa: BLE001 - the class's own code may need the missing fields
             return MISSING
 
 
 def _make_partial(cls: Any, values: dict[str, Any]) -> Any:
-    """Make an instance without the checks that hold for a whole one."""
+    """Make an instance without validation."""
     if hasattr(cls, "model_construct"):
         return cls.model_construct(**values)
     if issubclass(cls, msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Reading a reply's text into a type: all of it, or why not."""
+"""Reads a reply's text into a type, or explains why it doesn't fit."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 FENCED = re.compile(r"```[A-Za-z]*\s*\n(.*?)\n?\s*```", re.DOTALL)
 MAX_PROBLEMS = 10
-"""How many problems of one reply are listed."""
+"""The most problems of one reply that are listed."""
 
 
 class MismatchError(ValueError):
-    """A text that doesn't fit a type; the message says where and why, in words that a model can act on."""
+    """A text doesn't fit a type. The message says where and why, so that a model can correct it."""
 
 
 def read_text(shape: Shape, text: str, *, is_wrapped: bool) -> Any:
@@ -46,7 +46,7 @@ def read_text(shape: Shape, text: str, *, is_wrapped: bool) -> Any:
 
 
 def read_strictly(shape: Shape, value: Any, raw: bytes, path: str) -> Any:
-    """Read a JSON value, whose text is ``raw``. Raises MismatchError, also for keys that nothing reads."""
+    """Read a JSON value, whose text is ``raw``. Raises MismatchError, also for unknown keys."""
     cleared = _without_nulls(shape, value)
     result = read(shape, raw if cleared == value else msgspec.json.encode(cleared), path)
     problems = _unknown_key_problems(shape, cleared, path)
@@ -68,14 +68,14 @@ def read(shape: Shape, data: bytes, path: str) -> Any:
         return shape.make([read(shape.item, bytes(item), f"{path}[{i}]") for i, item in enumerate(items)])
     if isinstance(shape, Table):
         table = _decode(data, dict[str, msgspec.Raw], path)
-        return {key: read(shape.value, bytes(one), f"{path}.{key}") for key, one in table.items()}
+        return {key: read(shape.value, bytes(item), f"{path}.{key}") for key, item in table.items()}
     if isinstance(shape, Choice):
         return _read_choice(shape, data, path)
     raise MismatchError(f"{path}: {name_of(shape.declared)} can't be read")
 
 
 def fits(shape: Shape, data: bytes) -> bool:
-    """Tell whether JSON can be read into a shape."""
+    """Whether JSON can be read into a shape."""
     try:
         read(shape, data, "$")
     except MismatchError:
@@ -84,35 +84,37 @@ def fits(shape: Shape, data: bytes) -> bool:
 
 
 def _without_nulls(shape: Shape, value: Any) -> Any:
-    """Leave out fields that are null and may be left out: strict modes have no other word for that."""
+    """Remove null fields that may be left out, since strict modes can't leave out a field."""
     table, array = as_object(value), as_array(value)
     if isinstance(shape, Choice):
         variants = (_without_nulls(member, value) for member in shape.members)
         fitting = (
-            one for member, one in zip(shape.members, variants, strict=True) if fits(member, msgspec.json.encode(one))
+            item
+            for member, item in zip(shape.members, variants, strict=True)
+            if fits(member, msgspec.json.encode(item))
         )
         return next(fitting, value)
     if isinstance(shape, Items) and array is not None:
-        return [_without_nulls(shape.item, one) for one in array]
+        return [_without_nulls(shape.item, item) for item in array]
     if isinstance(shape, Table) and table is not None:
-        return {key: _without_nulls(shape.value, one) for key, one in table.items()}
+        return {key: _without_nulls(shape.value, item) for key, item in table.items()}
     if not isinstance(shape, Record) or table is None:
         return value
     fields = {field.key: field for field in shape.fields}
     left_out = {
         key
-        for key, one in table.items()
-        if one is None and key in fields and fields[key].default is not None and not fits(fields[key].shape, b"null")
+        for key, item in table.items()
+        if item is None and key in fields and fields[key].default is not None and not fits(fields[key].shape, b"null")
     }
     return {
-        key: _without_nulls(fields[key].shape, one) if key in fields else one
-        for key, one in table.items()
+        key: _without_nulls(fields[key].shape, item) if key in fields else item
+        for key, item in table.items()
         if key not in left_out
     }
 
 
 def _unknown_key_problems(shape: Shape, value: Any, path: str) -> list[str]:
-    """List the keys that a reply has too many: one may be a field that is misspelt, whose value would be lost."""
+    """List the unknown keys of a reply. One may be a misspelt field, whose value would be lost."""
     table, array = as_object(value), as_array(value)
     if isinstance(shape, Choice):
         fitting = [member for member in shape.members if fits(member, msgspec.json.encode(value))]
@@ -124,17 +126,17 @@ def _unknown_key_problems(shape: Shape, value: Any, path: str) -> list[str]:
             f"{path}: there is no field {key!r} (known: {names or 'none'})" for key in table if key not in shape.keys
         ]
         inner_problems = [
-            _unknown_key_problems(shapes[key], one, f"{path}.{key}") for key, one in table.items() if key in shapes
+            _unknown_key_problems(shapes[key], item, f"{path}.{key}") for key, item in table.items() if key in shapes
         ]
     elif isinstance(shape, Items) and array is not None:
         own_problems, inner_problems = (
             [],
-            [_unknown_key_problems(shape.item, one, f"{path}[{i}]") for i, one in enumerate(array)],
+            [_unknown_key_problems(shape.item, item, f"{path}[{i}]") for i, item in enumerate(array)],
         )
     elif isinstance(shape, Table) and table is not None:
         own_problems, inner_problems = (
             [],
-            [_unknown_key_problems(shape.value, one, f"{path}.{key}") for key, one in table.items()],
+            [_unknown_key_problems(shape.value, item, f"{path}.{key}") for key, item in table.items()],
         )
     else:
         return []
@@ -152,7 +154,7 @@ def _decode(data: bytes, declared: Any, path: str) -> Any:
 
 
 def _error_text(error: Exception) -> str:
-    """Return the text of an error; that of a KeyError, say, tells nothing without its name."""
+    """Return the text of an error, with its class if that's needed, as for a KeyError."""
     text = one_line(str(error))
     return text if isinstance(error, (ValueError, TypeError, RecursionError)) else f"{type(error).__name__}: {text}"
 
@@ -165,7 +167,10 @@ def _read_with_pydantic(declared: Any, data: bytes, path: str) -> Any:
         problems: Callable[..., list[dict[str, Any]]] | None = getattr(error, "errors", None)
         if not isinstance(error, ValueError) or problems is None:
             raise MismatchError(f"{path}: {_error_text(error)}") from None
-        lines = [f"{path}{_json_path(one['loc'])}: {one['msg']}" for one in problems(include_url=False)[:MAX_PROBLEMS]]
+        lines = [
+            f"{path}{_json_path(problem['loc'])}: {problem['msg']}"
+            for problem in problems(include_url=False)[:MAX_PROBLEMS]
+        ]
         raise MismatchError("; ".join(lines)) from None
 
 
@@ -190,7 +195,7 @@ def _read_record(shape: Record, data: bytes, path: str) -> Any:
 
 
 def _encode(text: str) -> bytes:
-    """Return JSON as bytes, whose texts are Unicode: half a pair of surrogates isn't."""
+    """Return JSON as bytes. Raises MismatchError if its texts aren't Unicode, as with half a surrogate pair."""
     try:
         raw = text.encode()
         msgspec.json.decode(raw)
@@ -200,12 +205,12 @@ def _encode(text: str) -> bytes:
 
 
 def differs(raw: msgspec.Raw | None, expected: Any) -> bool:
-    """Tell whether a value is missing or another one than expected."""
+    """Whether a value is missing or differs from the expected one."""
     return raw is None or msgspec.json.decode(raw) != expected
 
 
 def _read_choice(shape: Choice, data: bytes, path: str) -> Any:
-    """Read what fits; of several that fit, the one that knows the most of the keys, then the first."""
+    """Read the member that fits. If several do, it's the one with the fewest unknown keys, then the first."""
     problems: list[str] = []
     candidates: list[tuple[int, Any]] = []
     for member in shape.members:
@@ -216,7 +221,7 @@ def _read_choice(shape: Choice, data: bytes, path: str) -> Any:
             problems.append(f"as {name_of(member.declared)}: {error}")
     if not candidates:
         raise MismatchError("; or ".join(problems[:MAX_PROBLEMS]))
-    return min(candidates, key=lambda one: one[0])[1]
+    return min(candidates, key=lambda candidate: candidate[0])[1]
 
 
 def _count_unknown_keys(shape: Shape, data: bytes) -> int:

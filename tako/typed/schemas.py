@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 REF = "#/$defs/"
 VALUE = "value"
-"""The key of the object around what isn't an object: vendors' strict modes take nothing else at the root."""
+"""The key of the object around other values, since vendors' strict modes only take an object at the root."""
 
 
 def schema_of_arguments(shape: Record) -> Json:
@@ -57,7 +57,7 @@ class _Definitions:
     def schema(self, shape: Shape) -> Json:
         if shape.is_native:
             (schema,), defs = msgspec.json.schema_components([shape.declared], ref_template=REF + "{name}")
-            return self.rewritten(schema, defs)
+            return self.add_definitions(schema, defs)
         if isinstance(shape, PydanticShape) or (isinstance(shape, Record) and shape.is_checked):
             return self.pydantic_schema(shape.declared)
         if isinstance(shape, Record):
@@ -75,26 +75,26 @@ class _Definitions:
             schema: Json = adapter(declared).json_schema(ref_template=REF + "{model}")
         except ConfigurationError:
             raise
-        except Exception as error:  # noqa: BLE001 - what pydantic raises of a type that has no schema
+        except Exception as error:  # noqa: BLE001 - pydantic raises various errors for types without a schema
             raise ConfigurationError(f"response_type: {name_of(declared)} has no JSON Schema: {error}") from None
-        return self.rewritten(schema, schema.pop("$defs", {}))
+        return self.add_definitions(schema, schema.pop("$defs", {}))
 
     def record_schema(self, shape: Record) -> Json:
         if id(shape) in self.record_names:
             return {"$ref": REF + self.record_names[id(shape)]}
         name = self.record_names[id(shape)] = self.unused_name(name_of(shape.declared))
-        self.schemas[name] = {}  # taken, since a field may refer to it
+        self.schemas[name] = {}  # reserved, since a field may refer to it
         tag: Json = {shape.tag[0]: {"enum": [shape.tag[1]]}} if shape.tag else {}
         self.schemas[name] = {
             "title": name_of(shape.declared),
             **_description(shape.cls),
             "type": "object",
-            "properties": {**tag, **{field_schema.key: self.field(field_schema) for field_schema in shape.fields}},
+            "properties": {**tag, **{field.key: self.field_schema(field) for field in shape.fields}},
             "required": [*tag, *(field.key for field in shape.fields if field.default is None)],
         }
         return {"$ref": REF + name}
 
-    def field(self, field: Field) -> Json:
+    def field_schema(self, field: Field) -> Json:
         """Return a field's schema with its description, and its default if JSON has it."""
         schema = self.schema(field.shape)
         keywords: Json = {"description": field.description} if field.description and "description" not in schema else {}
@@ -102,23 +102,23 @@ class _Definitions:
             if field.default is not None and (default := field.default()) is not None:
                 keywords["default"] = msgspec.to_builtins(default)
         if "$ref" in schema and keywords:
-            schema = {"anyOf": [schema]}  # strict modes take no words beside a reference
+            schema = {"anyOf": [schema]}  # strict modes don't take other keywords beside a reference
         return {**schema, **keywords}
 
-    def rewritten(self, schema: Json, defs: Mapping[str, Any]) -> Json:
-        """Take over definitions; one whose name is another's gets a new name."""
-        renamed = {name: self.unused_name(name) for name, one in defs.items() if self.schemas.get(name, one) != one}
-        for name, one in defs.items():
-            self.schemas[renamed.get(name, name)] = _rename_refs(one, renamed)
-        add_all: Json = _rename_refs(schema, renamed)
-        return add_all
+    def add_definitions(self, schema: Json, defs: Mapping[str, Any]) -> Json:
+        """Add definitions. If a name is already used for another one, the definition gets a new name."""
+        new_names = {name: self.unused_name(name) for name in defs if self.schemas.get(name, defs[name]) != defs[name]}
+        for name, definition in defs.items():
+            self.schemas[new_names.get(name, name)] = _rename_refs(definition, new_names)
+        with_new_refs: Json = _rename_refs(schema, new_names)
+        return with_new_refs
 
     def unused_name(self, name: str) -> str:
         names = (name, *(f"{name}_{i}" for i in range(2, 1000)))
-        return next(one for one in names if one not in self.schemas)
+        return next(candidate for candidate in names if candidate not in self.schemas)
 
     def reachable(self, root: Json) -> Json:
-        """Keep the definitions that the root refers to."""
+        """Return the definitions that the root needs."""
         definitions: Json = {}
         pending = _refs(root)
         while pending:
@@ -130,7 +130,7 @@ class _Definitions:
 
 
 def _description(cls: type) -> Json:
-    """Return a class's docstring; the one that dataclasses make up says nothing."""
+    """Return a class's docstring, unless dataclasses generated it."""
     text = inspect.cleandoc(cls.__doc__ or "")
     return (
         {"description": text}
@@ -144,9 +144,11 @@ def _rename_refs(schema: Any, names: dict[str, str]) -> Any:
         return schema
     if isinstance(schema, dict):
         table: Json = schema  # pyright: ignore[reportUnknownVariableType] - any JSON
-        return {key: _ref(one, names) if key == "$ref" else _rename_refs(one, names) for key, one in table.items()}
+        return {
+            key: _ref(inner, names) if key == "$ref" else _rename_refs(inner, names) for key, inner in table.items()
+        }
     if isinstance(schema, list):
-        return [_rename_refs(one, names) for one in schema]  # pyright: ignore[reportUnknownVariableType] - any JSON
+        return [_rename_refs(inner, names) for inner in schema]  # pyright: ignore[reportUnknownVariableType] - any JSON
     return schema
 
 
@@ -156,16 +158,16 @@ def _ref(ref: Any, names: dict[str, str]) -> Any:
 
 
 def _close_objects(schema: Any) -> Any:
-    """Say of every object with fields that it has no others, unless its class says something else."""
+    """Set ``additionalProperties`` to False in every object with fields, unless its class has set it."""
     if isinstance(schema, dict):
         table: Json = schema  # pyright: ignore[reportUnknownVariableType] - any JSON
         closing = {"additionalProperties": False} if table.get("type") == "object" and "properties" in table else {}
         return {
-            **{key: _close_objects(one) for key, one in table.items()},
+            **{key: _close_objects(inner) for key, inner in table.items()},
             **(closing if "additionalProperties" not in table else {}),
         }
     if isinstance(schema, list):
-        return [_close_objects(one) for one in schema]  # pyright: ignore[reportUnknownVariableType] - any JSON
+        return [_close_objects(inner) for inner in schema]  # pyright: ignore[reportUnknownVariableType] - any JSON
     return schema
 
 
@@ -173,7 +175,7 @@ def _refs(schema: Any) -> list[str]:
     if isinstance(schema, dict):
         table: Json = schema  # pyright: ignore[reportUnknownVariableType] - any JSON
         refs = [str(table["$ref"]).removeprefix(REF)] if isinstance(table.get("$ref"), str) else []
-        return refs + [ref for one in table.values() for ref in _refs(one)]
+        return refs + [ref for inner in table.values() for ref in _refs(inner)]
     if isinstance(schema, list):
-        return [ref for one in schema for ref in _refs(one)]  # pyright: ignore[reportUnknownVariableType] - any JSON
+        return [ref for inner in schema for ref in _refs(inner)]  # pyright: ignore[reportUnknownVariableType] - any JSON
     return []

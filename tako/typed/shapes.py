@@ -1,8 +1,8 @@
-"""The shape of a type: which records, lists, tables and choices it is made of, whichever library wrote it.
+"""The shape of a type: the records, lists, tables and choices in it, whichever library they come from.
 
-A shape says what msgspec and pydantic don't say alike: the fields of a record by their JSON names. What msgspec can
-read whole, it reads whole (``Shape.native``). pydantic's own types go to pydantic, which is never imported here unless
-the caller has done so.
+A shape has what msgspec and pydantic express differently: a record's fields by their JSON names. What msgspec
+can read alone, it reads alone (``Shape.is_native``). pydantic reads its own types, and is only used if the caller has
+imported it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 CONSTRAINT_PACKAGES = ("annotated_types", "pydantic")
-"""Packages whose constraints in ``Annotated`` msgspec doesn't know."""
+"""Packages with constraints for ``Annotated`` that msgspec doesn't know."""
 _SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {
     list: list,
     set: set,
@@ -37,13 +37,13 @@ _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
 NOT_DATA: tuple[Any, ...] = (complex, collections.abc.Callable)  # pyright: ignore[reportUnknownMemberType] - of anything
-"""What pydantic reads from Python values, though it's no data to ask a model for."""
+"""Types that pydantic reads from Python values, but that aren't data that a model could reply with."""
 _OPEN_SETTINGS = ("extra", "populate_by_name", "validate_by_name", "alias_generator")
-"""Settings of pydantic's models by which they take other keys than those of their fields."""
+"""Settings of pydantic's models that allow other keys than those of the fields."""
 
 
 class Shape:
-    """A type; ``native``: msgspec reads it, and writes its schema."""
+    """A type. ``is_native``: msgspec reads it, and writes its schema."""
 
     def __init__(self, declared: Any) -> None:
         self.declared = declared
@@ -51,20 +51,20 @@ class Shape:
 
     @property
     def inner(self) -> list[Shape]:
-        """The shapes that this one is made of."""
+        """The shapes inside this one."""
         return []
 
 
 class Leaf(Shape):
-    """What isn't taken apart: numbers, dates, enums, tuples."""
+    """A type that isn't taken apart: numbers, dates, enums, tuples."""
 
 
 class Text(Leaf):
-    """A text, of which a part is a text as well."""
+    """A text. In a stream, its beginning is a text as well."""
 
 
 class PydanticShape(Leaf):
-    """What pydantic reads. ``grows``: the shape that it has while it's read from a stream, ``make`` ends that."""
+    """A type that pydantic reads. ``grows`` is its shape in an unfinished stream, ``make`` makes the value of it."""
 
     def __init__(self, declared: Any, grows: Shape | None = None, make: Callable[[Any], Any] | None = None) -> None:
         super().__init__(declared)
@@ -73,12 +73,12 @@ class PydanticShape(Leaf):
 
     @property
     def inner(self) -> list[Shape]:
-        """The shape while it grows."""
+        """The shape in an unfinished stream."""
         return [] if self.grows is None else [self.grows]
 
 
 class Items(Shape):
-    """A list or set. ``meta``: what msgspec knows of its length."""
+    """A list or set. ``meta`` has its constraints for msgspec, such as a length."""
 
     def __init__(self, declared: Any, make: Callable[[list[Any]], Any], item: Shape, meta: tuple[Any, ...]) -> None:
         super().__init__(declared)
@@ -96,7 +96,7 @@ class Items(Shape):
 
 
 class Table(Shape):
-    """A dict with any keys that are text."""
+    """A dict with text keys."""
 
     def __init__(self, declared: Any, value: Shape, meta: tuple[Any, ...]) -> None:
         super().__init__(declared)
@@ -122,7 +122,7 @@ class Choice(Shape):
 
 
 class Field:
-    """A field of a record: ``key`` in JSON, ``name`` in Python. ``default()`` makes the value if it's left out."""
+    """A field of a record: ``key`` in JSON, ``name`` in Python. ``default()`` makes the value of a missing field."""
 
     def __init__(
         self, key: str, name: str, shape: Shape, default: Callable[[], Any] | None, description: str = ""
@@ -131,9 +131,9 @@ class Field:
 
 
 class Record(Shape):
-    """A class with fields. ``checked``: pydantic reads it; ``tag``: the key and value that tell a struct.
+    """A class with fields. ``is_checked``: pydantic reads it. ``tag``: the key and value that identify a struct.
 
-    ``open``: the class itself says what becomes of keys that it doesn't know.
+    ``is_open``: the class itself handles keys that aren't fields.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Record(Shape):
 
 
 def shape_of(declared: Any) -> Shape:
-    """Return the shape of a type. Raises ConfigurationError where nothing here can read it."""
+    """Return the shape of a type. Raises ConfigurationError if JSON can't be read into it."""
     root = _Builder().build(declared)
     _check(root, "response_type")
     return root
@@ -166,7 +166,7 @@ def shape_of(declared: Any) -> Shape:
 def arguments_of(name: str, parameters: Sequence[tuple[str, Any, Callable[[], Any] | None, str]]) -> Record:
     """Return the shape of a function's arguments, by their names, types, defaults and descriptions.
 
-    Raises ConfigurationError where nothing here can read a type.
+    Raises ConfigurationError if JSON can't be read into a type.
     """
     builder = _Builder()
     record = Record(name, dict)
@@ -176,7 +176,7 @@ def arguments_of(name: str, parameters: Sequence[tuple[str, Any, Callable[[], An
 
 
 def _check(root: Shape, owner: str) -> None:
-    """Mark what msgspec reads; refuse what nothing reads."""
+    """Mark the shapes that msgspec reads. Raises ConfigurationError for those that can't be read."""
     for shape in _walk(root):
         shape.is_native = _is_native(shape)
     for shape in _walk(root, into_pydantic=False):
@@ -187,7 +187,7 @@ def _check(root: Shape, owner: str) -> None:
 
 
 def name_of(declared: Any) -> str:
-    """Return what a type is called, without its modules."""
+    """Return a type's name, without its modules."""
     origin, args = get_origin(declared), get_args(declared)
     if origin is Annotated:
         return name_of(args[0])
@@ -201,7 +201,7 @@ def name_of(declared: Any) -> str:
 
 
 def _walk(root: Shape, *, into_pydantic: bool = True) -> Iterator[Shape]:
-    """Yield a shape and those inside, each once; those inside of what pydantic reads only if ``checked``."""
+    """Yield a shape and those inside, each once. Those inside of pydantic's types only with ``into_pydantic``."""
     visited: dict[int, Shape] = {}
     pending = [root]
     while pending:
@@ -213,9 +213,10 @@ def _walk(root: Shape, *, into_pydantic: bool = True) -> Iterator[Shape]:
 
 
 def _is_native(shape: Shape) -> bool:
-    for one in _walk(shape):
-        if _is_pydantic_shape(one) or (
-            isinstance(one, Record) and not has_constructor_of(one.cls, {f.name for f in one.fields})
+    for inner_shape in _walk(shape):
+        if _is_pydantic_shape(inner_shape) or (
+            isinstance(inner_shape, Record)
+            and not has_constructor_of(inner_shape.cls, {f.name for f in inner_shape.fields})
         ):
             return False
     return _is_known_to_msgspec(shape.declared)
@@ -229,7 +230,7 @@ def _is_known_to_msgspec(declared: Any) -> bool:
     """Whether msgspec reads a type."""
     try:
         msgspec.json.schema(declared)
-    except (TypeError, NameError):  # of a type that it can't read, and a name that isn't there
+    except (TypeError, NameError):  # a type that it can't read, or an undefined name
         return False
     return True
 
@@ -271,7 +272,7 @@ class _Builder:
         return None
 
     def annotated(self, declared: Any, inner: Any, meta: tuple[Any, ...]) -> Shape:
-        if any(type(one).__module__.partition(".")[0] in CONSTRAINT_PACKAGES for one in meta):
+        if any(type(constraint).__module__.partition(".")[0] in CONSTRAINT_PACKAGES for constraint in meta):
             _pydantic(declared)
             return PydanticShape(declared, self.build(inner))
         return self.build(inner, meta)
@@ -280,7 +281,7 @@ class _Builder:
         members = [self.build(arg) for arg in args]
         named = [shape for shape in members if shape.declared is not type(None)]
         if all(isinstance(shape, Record) and shape.is_checked for shape in named):
-            return _PydanticChoice(declared, members)  # pydantic knows best which of its own is meant
+            return _PydanticChoice(declared, members)  # pydantic chooses among its own models
         return Choice(declared, members)
 
     def root(self, full_type: Any, cls: Any) -> PydanticShape:
@@ -317,7 +318,7 @@ class _PydanticChoice(Choice, PydanticShape):
 
 
 def _leaf(declared: Any) -> Leaf:
-    """Return the shape of what isn't taken apart; what msgspec can't read, pydantic may."""
+    """Return the shape of a type that isn't taken apart. If msgspec can't read it, pydantic may."""
     is_type = isinstance(declared, type) or get_origin(declared) is not None
     if is_type and _kind(declared) not in NOT_DATA and "pydantic" in sys.modules and not _is_known_to_msgspec(declared):
         with suppress(ConfigurationError):
@@ -339,6 +340,6 @@ def adapter(declared: Any) -> Any:
     """Return pydantic's reader of a type. Raises ConfigurationError."""
     try:
         return _pydantic(declared).TypeAdapter(declared)
-    except Exception as error:  # noqa: BLE001 - what pydantic raises of a type that it can't read
+    except Exception as error:  # noqa: BLE001 - pydantic raises various errors for types that it can't read
         text = str(error).partition("\n")[0]
         raise ConfigurationError(f"response_type: pydantic can't read {name_of(declared)}: {text}") from None
