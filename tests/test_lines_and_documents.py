@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import msgspec
 import pytest
 
@@ -18,7 +19,7 @@ from tako.kit.http import HttpProvider
 from tako.testing.server import reply, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from tako import Chat, Stream
 
@@ -33,8 +34,8 @@ class Lined(HttpProvider):
 
     name = "lined"
 
-    def __init__(self, base_url: str) -> None:
-        super().__init__("m", max_retries=0)
+    def __init__(self, base_url: str, **options: Any) -> None:
+        super().__init__("m", max_retries=0, **options)
         self.base_url = base_url
 
 
@@ -83,6 +84,21 @@ def test_lines_are_a_stream_whatever_the_server_calls_them(kind: str, body: byte
     assert read(body, kind) == "Hello"
     assert read([body[at : at + 1] for at in range(len(body))], kind) == "Hello"
     assert read(STREAM, "application/json") == "Hello"
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4])
+def test_a_byte_order_mark_may_come_in_two_pieces(cut: int) -> None:
+    body = b"\xef\xbb\xbf" + STREAM
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield body[:cut]
+        yield body[cut:]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-type": NDJSON}, content=pieces())
+
+    provider = Lined("http://lines.test", transport=httpx.MockTransport(answer))
+    assert provider.blocking.stream("Hi").response().text == "Hello"
 
 
 def test_a_line_is_delivered_before_the_next_one_has_come() -> None:

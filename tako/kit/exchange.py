@@ -298,9 +298,8 @@ class _Either:
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         if self._chosen is None:
-            data = self._start + data
-            self._start = data.lstrip(BLANK)
-            self._chosen = self._choose(self._start)
+            self._start = data = (self._start + data).lstrip(BLANK)  # half of a byte order mark goes, too
+            self._chosen = self._choose(data)
             if self._chosen is None:
                 return iter(())
         return self._chosen.feed(data)
