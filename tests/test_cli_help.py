@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tako.cli import main
-from tako.cli.arguments import COMMANDS, names, parser_of
+from tako.cli.arguments import COMMANDS, command_summaries, parser_of
 from tako.cli.completion import completions
-from tako.cli.table import narrowed, show
+from tako.cli.table import narrow, print_rows
 
 from .terminals import TAKO, Terminal
 
@@ -35,7 +35,7 @@ def parsers(name: str) -> Iterator[tuple[str, ArgumentParser]]:
                 yield f"{name} {own}", inner
 
 
-ALL = [pair for name in names() for pair in parsers(name)]
+ALL = [pair for name in command_summaries() for pair in parsers(name)]
 
 
 def section(name: str) -> str:
@@ -157,9 +157,9 @@ def test_version_and_help_import_hardly_anything(capsys: pytest.CaptureFixture[s
 
 
 def test_a_table_wraps_on_a_terminal_and_never_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    assert narrowed([5, 40, 100], 80) == [5, 35, 36]
+    assert narrow([5, 40, 100], 80) == [5, 35, 36]
     rows = [{"name": "a", "why": "word " * 60}]
-    show(rows, as_json=False)
+    print_rows(rows, as_json=False)
     assert len(capsys.readouterr().out.splitlines()) == 2
     screen = Terminal("providers", columns=100)
     screen.close()

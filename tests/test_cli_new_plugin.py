@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tako.cli import main
-from tako.cli.new_plugin import sources
+from tako.cli.new_plugin import uv_sources
 from tako.testing.environments import Environment
 
 OWN_PLUGINS = "cache,otel,prices,record"
@@ -139,8 +139,8 @@ def test_a_plugin_that_is_made_in_a_clone_takes_tako_from_there(tmp_path: Path) 
     assert main(["new-plugin", "acme", "--into", str(tmp_path)]) == 0
     elsewhere = (tmp_path / "tako-acme" / "pyproject.toml").read_text()
     assert tako_of(elsewhere) == {"tako-core": {"path": clone.as_posix(), "editable": True}}
-    assert tako_of(sources(clone / "tako-acme")) == {"tako-core": {"path": "..", "editable": True}}
-    assert tako_of(sources(clone / "docs" / "tako-acme")) == {"tako-core": {"path": "../..", "editable": True}}
+    assert tako_of(uv_sources(clone / "tako-acme")) == {"tako-core": {"path": "..", "editable": True}}
+    assert tako_of(uv_sources(clone / "docs" / "tako-acme")) == {"tako-core": {"path": "../..", "editable": True}}
 
 
 def test_a_plugin_that_is_made_with_an_installed_tako_takes_it_from_the_index(tmp_path: Path) -> None:

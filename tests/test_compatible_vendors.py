@@ -12,7 +12,7 @@ import pytest
 
 import tako
 from tako.cli import main
-from tako.cli.models import choose
+from tako.cli.models import choose_model
 from tako.testing.dialects import COMPLETIONS, RESPONSES, Script
 
 if TYPE_CHECKING:
@@ -94,5 +94,5 @@ def test_a_key_that_is_missing_is_named(config: Callable[[str, str], str], monke
 
 
 def test_a_table_of_rows_asks_it_the_same_way(config: Callable[[str, str], str]) -> None:
-    id, options = choose("groq:llama", ["timeout=5"], config("groq", "http://127.0.0.1:9")).spec()
+    id, options = choose_model("groq:llama", ["timeout=5"], config("groq", "http://127.0.0.1:9")).spec()
     assert (id, options["timeout"], options["api_key"]) == ("openai:llama", 5, "$ENV:GROQ_API_KEY")

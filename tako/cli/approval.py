@@ -32,8 +32,8 @@ class Approval:
         """Return True, or the text that the model gets instead of a result."""
         if self._always:
             return True
-        text = _visible(call_text(call.name, call.args, None))
-        answer = await _answer(f"tako: call {text}? [y]es, [a]ll from now on, [n]o: ")
+        text = _escape(call_text(call.name, call.args, None))
+        answer = await _ask_on_terminal(f"tako: call {text}? [y]es, [a]ll from now on, [n]o: ")
         if answer is None:
             print_to_stderr(
                 f"tako: {text} wasn't called: without a terminal, tako can't ask you (--yes allows all calls)"
@@ -43,12 +43,12 @@ class Approval:
         return True if self._always or answer in ("y", "yes") else REFUSED
 
 
-def _visible(text: str) -> str:
+def _escape(text: str) -> str:
     """Escape characters that could hide or reverse a part of the question."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-async def _answer(question: str) -> str | None:
+async def _ask_on_terminal(question: str) -> str | None:
     """Ask on the terminal; return None without a terminal. Ctrl-C stops waiting."""
     try:
         file = os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY)

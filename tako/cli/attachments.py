@@ -30,22 +30,22 @@ MAX_FILES = 10_000
 
 def read_attachments(sources: Iterable[tuple[str, str]]) -> list[Part]:
     """Read what ``--image`` and ``--file`` name, in order: addresses, and files on disk. Raises UsageError."""
-    return [_attachment(option, source) for option, source in sources]
+    return [_read_attachment(option, source) for option, source in sources]
 
 
-def _attachment(option: str, source: str) -> Part:
+def _read_attachment(option: str, source: str) -> Part:
     if source.partition(":")[0].lower() in ADDRESSES:
         return ContentPart.image_url(source) if option == "image" else ContentPart.file_url(source)
     path = os.path.expanduser(source)  # noqa: PTH111 - Path's raises for an unknown user
     try:
-        return ContentPart.image_file(path) if option == "image" else _file(path)
+        return ContentPart.image_file(path) if option == "image" else _read_file(path)
     except OSError as error:
         raise UsageError(f"--{option} {source}: {error.strerror or error}") from error
     except ValueError as error:
         raise UsageError(f"--{option} {error}") from error
 
 
-def _file(path: str) -> Part:
+def _read_file(path: str) -> Part:
     """Read a file. One of an unknown type may be text."""
     try:
         return ContentPart.file_path(path)
@@ -63,17 +63,17 @@ def write_media(response: ChatResponse) -> None:
             print_to_stderr(f"tako: the model made a file, which {part.provider} stores as {part.id}")
         else:
             try:
-                print_to_stderr(f"tako: written to {_write(part)}")
+                print_to_stderr(f"tako: written to {_write_part(part)}")
             except (OSError, ValueError) as error:
-                print_to_stderr(f"tako: the {_name(part)} of the answer can't be written: {error}")
+                print_to_stderr(f"tako: the {_name_of_kind(part)} of the answer can't be written: {error}")
 
 
-def _write(part: ImagePart | FilePart) -> Path:
+def _write_part(part: ImagePart | FilePart) -> Path:
     """Write a part to a new file; existing files are not overwritten."""
     is_raw = part.mime.lower().startswith(RAW_AUDIO)
     suffix = ".wav" if is_raw else suffix_of(part.mime)
     for number in range(1, MAX_FILES):
-        path = Path(f"{_name(part)}-{number}{suffix}")
+        path = Path(f"{_name_of_kind(part)}-{number}{suffix}")
         try:
             path.touch(exist_ok=False)
         except FileExistsError:
@@ -93,6 +93,6 @@ def _write_audio(part: ImagePart | FilePart, path: Path) -> Path:
     return path
 
 
-def _name(part: Any) -> str:
+def _name_of_kind(part: Any) -> str:
     kind = kind_of(canonical_type(part.mime))
     return NAMES.get(kind, kind)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from tako.cli.configuration import table_of
+from tako.cli.configuration import find_table
 from tako.cli.models import Choice, configuration_for
-from tako.cli.table import show
+from tako.cli.table import print_rows
 from tako.environment import resolve
 from tako.errors import ConfigurationError
 from tako.hooks import PLUGINS
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def run(options: Namespace) -> int:
     """Run the command, without the network."""
-    provider = _make(options.model, options.option, options.config)
+    provider = _make_provider(options.model, options.option, options.config)
     capabilities = msgspec.structs.asdict(provider.capabilities)
     capabilities.pop("origins")
     origins = provider.capability_origins()
@@ -35,17 +35,17 @@ def run(options: Namespace) -> int:
         }
         for name, value in capabilities.items()
     ]
-    show(rows, as_json=options.json)
+    print_rows(rows, as_json=options.json)
     return 0
 
 
-def _make(id: str, options: list[str], path: str | None) -> Provider:
+def _make_provider(id: str, options: list[str], path: str | None) -> Provider:
     """Make a provider that will not be called, so it needs no key."""
     config = configuration_for(id, path)
     try:
-        return Choice(id, options, config, path, table_of(config, id)).provider()
+        return Choice(id, options, config, path, find_table(config, id)).provider()
     except ConfigurationError:
-        table = table_of(config, id)
+        table = find_table(config, id)
         if config is not None and table is not None:
             options_that_are_set = {name: value for name, value in table.options.items() if _is_set(value, name)}
             config = replace(config, providers={**config.providers, id: replace(table, options=options_that_are_set)})

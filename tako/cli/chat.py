@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tako.cli.attachments import read_attachments
 from tako.cli.configuration import announce
-from tako.cli.models import choose
+from tako.cli.models import choose_model
 from tako.cli.prompt import read_prompt
 from tako.cli.run import print_to_stderr
 from tako.cli.session import Session
@@ -41,7 +41,7 @@ def run(options: Namespace) -> int:
             options, template, read_prompt(options.prompt, needed=template is None or template.needs_input)
         )
         recorder = resumption.recorder(choice.id, options)
-        session = _session(options, choice, recorder)
+        session = _make_session(options, choice, recorder)
         session.earlier_messages = resumption.messages
         return _talk_or_ask(session, options, prompt)
 
@@ -58,13 +58,13 @@ def _talk_or_ask(session: Session, options: Namespace, prompt: str | None) -> in
     if session.recorder is not None:
         session.recorder.attach(attached, [name for _, name in options.attached])
     if prompt is None:
-        from tako.cli.conversation import talk
+        from tako.cli.conversation import run_conversation
 
-        return talk(session, attached)
+        return run_conversation(session, attached)
     content: str | list[Part] = prompt
     if attached:
         content = [*attached, *([ContentPart.text(prompt)] if prompt else [])]
-    asyncio.run(_once(session, Message.user(content)))
+    asyncio.run(_ask_once(session, Message.user(content)))
     return 0
 
 
@@ -79,19 +79,19 @@ def _choose(options: Namespace) -> tuple[Choice, Template | None]:
         template = find_template(options.template, config)
         return template.preset.model if template is not None else None
 
-    choice = choose(options.model, options.option, options.config, preset=model_of_template)
+    choice = choose_model(options.model, options.option, options.config, preset=model_of_template)
     apply_presets(options, template, config)
-    if config is not None and choice.table is None and not config.plugins and _uses(config, template):
+    if config is not None and choice.table is None and not config.plugins and _has_chat_settings(config, template):
         announce(config, options.config)
     return choice, template
 
 
-def _uses(config: Config, template: Template | None) -> bool:
+def _has_chat_settings(config: Config, template: Template | None) -> bool:
     """Whether a configuration has more that applies to chats than its models."""
     return config.chat != Preset() or (template is not None and template.file == config.path)
 
 
-def _session(options: Namespace, choice: Choice, recorder: Recorder | None) -> Session:
+def _make_session(options: Namespace, choice: Choice, recorder: Recorder | None) -> Session:
     """Make the session, with its tools and its schema."""
     provider = choice.provider()
     if choice.fallback:
@@ -108,6 +108,6 @@ def _session(options: Namespace, choice: Choice, recorder: Recorder | None) -> S
     return Session(provider, options, tools=tools or (), response_type=response_type, recorder=recorder)
 
 
-async def _once(session: Session, message: Message) -> None:
+async def _ask_once(session: Session, message: Message) -> None:
     async with session.provider:
         await session.ask(message)

@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from tako.cli.arguments import OWN_OPTIONS, UsageError, names, parser_of
+from tako.cli.arguments import OWN_OPTIONS, UsageError, command_summaries, parser_of
 from tako.json_values import as_object
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def completions(line: list[str]) -> list[str]:
     """Return completions of the last word of a command; nothing if it's a file or a text."""
     *preceding, last_word = line or [""]
     if not preceding:
-        return [candidate for candidate in ("help", *names(), *OWN_OPTIONS) if candidate.startswith(last_word)]
+        return [
+            candidate for candidate in ("help", *command_summaries(), *OWN_OPTIONS) if candidate.startswith(last_word)
+        ]
     try:
         parser = parser_of("chat" if preceding[0].startswith("-") else preceding[0])
     except UsageError:
@@ -72,17 +74,17 @@ def _candidates(parser: ArgumentParser, previous: str, last_word: str) -> list[s
     """List what may follow a word: values of an option, options, or arguments of the command."""
     option = next((argument for argument in parser._actions if previous in argument.option_strings), None)  # noqa: SLF001
     if option is not None and option.nargs != 0 and not last_word.startswith("-"):
-        return _values(option)
+        return _argument_values(option)
     if last_word.startswith("-"):
         return [text for argument in parser._actions for text in argument.option_strings if text.startswith("--")]  # noqa: SLF001
     candidates = list(_actions(parser))
     for argument in parser._actions:  # noqa: SLF001
         if not argument.option_strings:
-            candidates += _values(argument)
+            candidates += _argument_values(argument)
     return candidates
 
 
-def _values(argument: Any) -> list[str]:
+def _argument_values(argument: Any) -> list[str]:
     if argument.choices:
         return list(argument.choices)
     if argument.dest in MODELS:
@@ -92,7 +94,7 @@ def _values(argument: Any) -> list[str]:
         entries = [entry.name for entry in provider_entries()]
         return model_ids() if argument.dest == "model" else entries
     if argument.dest in ("resumed", "id", "ids"):
-        return _conversations()
+        return _conversation_ids()
     if argument.dest == "template":
         from tako.presets import user_templates
 
@@ -100,7 +102,7 @@ def _values(argument: Any) -> list[str]:
     return []
 
 
-def _conversations() -> list[str]:
+def _conversation_ids() -> list[str]:
     from tako.cli.resumption import open_log
     from tako.errors import TakoError
 

@@ -40,7 +40,7 @@ def run(options: Namespace) -> int:
         raise ConfigurationError(missing_message())
     conductor = config.conductor()
     announce(config, options.config)
-    result = asyncio.run(_watch(conductor, prompt))
+    result = asyncio.run(_run_with_progress(conductor, prompt))
     if options.json:
         sys.stdout.write(msgspec.json.encode(result, enc_hook=str).decode() + "\n")
     else:
@@ -52,8 +52,8 @@ def run(options: Namespace) -> int:
     return 0
 
 
-async def _watch(conductor: Conductor, prompt: str) -> RunResult:
-    progress = _progress()
+async def _run_with_progress(conductor: Conductor, prompt: str) -> RunResult:
+    progress = _choose_progress()
     async with conductor, conductor.stream(prompt) as events:
         with progress:
             async for event in events:
@@ -61,14 +61,14 @@ async def _watch(conductor: Conductor, prompt: str) -> RunResult:
             return await events.result()
 
 
-def _progress() -> Live | Lines:
+def _choose_progress() -> LiveProgress | LineProgress:
     if is_terminal(sys.stderr):
         with suppress(ImportError):  # rich isn't installed
-            return Live()
-    return Lines()
+            return LiveProgress()
+    return LineProgress()
 
 
-class Lines(AbstractContextManager[Any]):
+class LineProgress(AbstractContextManager[Any]):
     """The progress as lines on stderr: each plan, and the start and the end of each task."""
 
     def show(self, event: Event) -> None:
@@ -84,7 +84,7 @@ class Lines(AbstractContextManager[Any]):
         """Do nothing: all lines are printed."""
 
 
-class Live(AbstractContextManager[Any]):
+class LiveProgress(AbstractContextManager[Any]):
     """The progress as a live table: a row for each task of the step, with the end of its text."""
 
     def __init__(self) -> None:

@@ -50,7 +50,7 @@ def announce_rules(config: Config | None, path: str | None) -> None:
         announce(config, path)
 
 
-def table_of(config: Config | None, name_or_id: str) -> ProviderTable | None:
+def find_table(config: Config | None, name_or_id: str) -> ProviderTable | None:
     """Return the file's provider with this name, or with this name and a model, as in ``groq:llama-3.3-70b``.
 
     Return None if the file has none, as for the id of an installed provider. Raises ConfigurationError if the name is

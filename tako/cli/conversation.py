@@ -31,7 +31,7 @@ SECONDS_TO_STOP = 5.0
 NO_TEXT = "that isn't UTF-8 text; nothing was sent"
 
 
-def talk(session: Session, attached: list[Part]) -> int:
+def run_conversation(session: Session, attached: list[Part]) -> int:
     """Run a conversation until the user leaves. An error or Ctrl-C ends a turn, not the conversation."""
     with asyncio.Runner() as runner:
         conversation = Conversation(session, attached, runner)

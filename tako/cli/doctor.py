@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from tako.builtin.guard import describe_retirement, is_near
 from tako.capabilities import Capabilities
 from tako.cli.arguments import UsageError
-from tako.cli.configuration import announce, read_configuration, table_of
+from tako.cli.configuration import announce, find_table, read_configuration
 from tako.cli.models import VARIABLE
-from tako.cli.providers import state
+from tako.cli.providers import provider_state
 from tako.cli.run import FAILED, print_to_stderr
-from tako.cli.table import show
+from tako.cli.table import print_rows
 from tako.discovery import provider_entries
 from tako.errors import TakoError
 from tako.hooks import PLUGINS, get_provider
@@ -45,7 +45,7 @@ def run(options: Namespace) -> int:
     """Run the command; exit code 1 if a plugin is broken, or if a provider with a key can't be reached."""
     config = read_configuration(options.config)
     rows = asyncio.run(_examine_all(_subjects(options.names, config)))
-    show(rows, as_json=options.json)
+    print_rows(rows, as_json=options.json)
     if config is not None and any(row["model"] for row in rows):
         announce(config, options.config)
     if not options.json and not options.names:
@@ -98,7 +98,7 @@ def _subjects(names: list[str], config: Config | None) -> list[Subject]:
         return [*installed, *(subject for subject in tables if not _is_alias(subject, config))]
     subjects: list[Subject] = []
     for name in names:
-        candidates = tables if table_of(config, name) is not None else installed
+        candidates = tables if find_table(config, name) is not None else installed
         named = [subject for subject in candidates if subject.name == name]
         if not named:
             raise UsageError(unknown_provider(name, [subject.name for subject in tables]))
@@ -117,7 +117,7 @@ async def _examine_all(subjects: list[Subject]) -> list[dict[str, Any]]:
 async def _examine(subject: Subject) -> dict[str, Any]:
     """Check one provider. If it's configured, this opens a connection, and sends no request."""
     entry = subject.entry
-    plugin, reason = state(entry) if entry is not None else ("missing", unknown_provider(subject.model))
+    plugin, reason = provider_state(entry) if entry is not None else ("missing", unknown_provider(subject.model))
     row: dict[str, Any] = {"name": subject.name, "model": subject.model, "plugin": plugin}
     row |= {"key": "", "endpoint": "", "why": reason, "warning": ""}
     if entry is None or plugin != "ok":

@@ -191,7 +191,7 @@ class PlainLines:
 
     def _lines(self) -> str:
         text = self._line(PROMPT)
-        while is_open(text) or _is_more_input():
+        while is_open(text) or _has_more_input():
             try:
                 text += "\n" + self._line(CONTINUATION if is_open(text) else "")
             except EOFError:
@@ -213,7 +213,7 @@ class PlainLines:
         return line.removesuffix("\n")
 
 
-def _is_more_input() -> bool:
+def _has_more_input() -> bool:
     try:
         return bool(select.select([sys.stdin], [], [], PASTE_GAP)[0])
     except (OSError, ValueError):  # Windows only waits for sockets

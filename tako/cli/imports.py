@@ -17,40 +17,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from tako.cli.settings import Named
+    from tako.cli.settings import Reference
 
 SOURCE = ".py"
 
 
-def find_tools(named: Named) -> list[Callable[..., Any]]:
+def find_tools(reference: Reference) -> list[Callable[..., Any]]:
     """Return the function of ``module:function``, or all public functions of a file. Raises ConfigurationError."""
-    if named.text.endswith(SOURCE) and named.allows_files:
-        module = _module_of(named, named.text, "--tool ")
+    if reference.text.endswith(SOURCE) and reference.allows_files:
+        module = _module_of(reference, reference.text, "--tool ")
         functions = [value for name, value in vars(module).items() if _is_tool(name, value, module)]
         if not functions:
-            raise ConfigurationError(f"--tool {named.text}: the file has no public functions")
+            raise ConfigurationError(f"--tool {reference.text}: the file has no public functions")
         return functions
-    function = find_object(named, "--tool ", "function")
+    function = find_object(reference, "--tool ", "function")
     if not callable(function):
-        raise ConfigurationError(f"--tool {named.text} is {kind_of(function)}, not a function")
+        raise ConfigurationError(f"--tool {reference.text} is {kind_of(function)}, not a function")
     return [function]
 
 
-def find_object(named: Named, label: str, kind: str) -> Any:
+def find_object(reference: Reference, label: str, kind: str) -> Any:
     """Return the object that ``module:name`` or ``file.py:name`` names. Raises ConfigurationError."""
-    path, _, name = named.text.rpartition(":")
-    if not path.endswith(SOURCE) or not named.allows_files:
-        return load(named.text, named.folders, label=label, kind=kind)
-    module = _module_of(named, path, label)
+    path, _, name = reference.text.rpartition(":")
+    if not path.endswith(SOURCE) or not reference.allows_files:
+        return load(reference.text, reference.folders, label=label, kind=kind)
+    module = _module_of(reference, path, label)
     try:
         return getattr(module, name)
     except AttributeError:
-        raise ConfigurationError(f"{label}{named.text}: {path} has no {name!r}") from None
+        raise ConfigurationError(f"{label}{reference.text}: {path} has no {name!r}") from None
 
 
-def _module_of(named: Named, path: str, label: str) -> ModuleType:
+def _module_of(reference: Reference, path: str, label: str) -> ModuleType:
     """Import a Python file as a module. It can import modules in its folder."""
-    file = Path(named.folders[0], os.path.expanduser(path)).resolve()  # noqa: PTH111 - Path's raises for an unknown user
+    file = Path(reference.folders[0], os.path.expanduser(path)).resolve()  # noqa: PTH111 - Path's raises for an unknown user
     imported = sys.modules.get(file.stem)
     if imported is not None and getattr(imported, "__file__", None) == str(file):
         return imported

@@ -11,7 +11,7 @@ from tako.cli.arguments import UsageError
 from tako.cli.keychain import KEYRING, remove_key, store_key, stored_keys, variable_for
 from tako.cli.run import FAILED, print_to_stderr
 from tako.cli.session import print_json
-from tako.cli.table import show
+from tako.cli.table import print_rows
 from tako.discovery import find_provider
 from tako.hooks import PLUGINS
 
@@ -24,7 +24,7 @@ VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 def run(options: Namespace) -> int:
     """Run the command."""
     if options.action == "list":
-        return _list(as_json=options.json)
+        return _print_keys(as_json=options.json)
     variable = variable_of(options.name)
     if options.action == "remove":
         is_done = remove_key(variable)
@@ -76,7 +76,7 @@ def _read_key(variable: str) -> str:
     return key
 
 
-def _list(*, as_json: bool) -> int:
+def _print_keys(*, as_json: bool) -> int:
     rows: list[dict[str, Any]] = [
         {
             "variable": variable,
@@ -86,7 +86,7 @@ def _list(*, as_json: bool) -> int:
         for variable, location in sorted(stored_keys().items())
     ]
     if rows or as_json:
-        show(rows, as_json=as_json)
+        print_rows(rows, as_json=as_json)
     else:
         print_to_stderr("tako: no keys are stored; try: tako keys set openai")
     return 0

@@ -6,9 +6,9 @@ import inspect
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from tako.cli.models import choose
+from tako.cli.models import choose_model
 from tako.cli.run import print_to_stderr
-from tako.cli.table import show
+from tako.cli.table import print_rows
 from tako.hooks import PLUGINS
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ ANY_MODEL = "models"
 
 def run(options: Namespace) -> int:
     """Run the command."""
-    provider = _with_model(choose(options.provider, options.option, options.config)).provider()
+    provider = _add_model(choose_model(options.provider, options.option, options.config)).provider()
     try:
         models = provider.blocking.list_models()
     finally:
@@ -44,7 +44,7 @@ def run(options: Namespace) -> int:
     if not rows and not options.json:
         print_to_stderr(f"tako: {provider.name} doesn't list any models")
         return 0
-    show(rows, as_json=options.json)
+    print_rows(rows, as_json=options.json)
     return 0
 
 
@@ -59,7 +59,7 @@ def _known_facts(provider: Provider, model: ModelInfo) -> dict[str, Any]:
     return {**facts, "retires": model.retires or capabilities.retires, **prices}
 
 
-def _with_model(choice: Choice) -> Choice:
+def _add_model(choice: Choice) -> Choice:
     """Add any model if a provider can't be made without one."""
     if choice.table is not None or ":" in choice.id:
         return choice

@@ -173,7 +173,7 @@ class Log:
 
     def find(self, beginning: str = "") -> str:
         """Return the id with this beginning, or the id of the last conversation. Raises ConfigurationError."""
-        pattern = f"{_escaped(beginning)}%"
+        pattern = f"{_escape_pattern(beginning)}%"
         sql = "SELECT id FROM conversations WHERE id LIKE ? ESCAPE '\\' ORDER BY updated DESC"
         ids = [row["id"] for row in self._rows(sql, (pattern,))]
         if not ids:
@@ -264,7 +264,7 @@ def _explaining_errors(file: Path) -> Generator[None, None, None]:
         raise ConfigurationError(f"the log {file} can't be used: {reason}") from None
 
 
-def _escaped(text: str) -> str:
+def _escape_pattern(text: str) -> str:
     return "".join(f"\\{character}" if character in "%_\\" else character for character in text)
 
 

@@ -16,7 +16,7 @@ from tako.cli.resumption import log_file, open_log
 from tako.cli.run import FAILED, print_to_stderr
 from tako.cli.screen import Screen, printable
 from tako.cli.session import print_json
-from tako.cli.table import show
+from tako.cli.table import print_rows
 from tako.conversation import HISTORY_VERSION, History
 from tako.errors import ConfigurationError
 from tako.json_values import as_array
@@ -39,7 +39,7 @@ def run(options: Namespace) -> int:
             return actions[options.action](log, options)
     print_to_stderr("tako: the log is off; tako logs on keeps conversations from now on")
     if options.json:
-        show([], as_json=True)
+        print_rows([], as_json=True)
     return 0 if options.action == "list" else FAILED
 
 
@@ -70,9 +70,9 @@ def _switch(options: Namespace) -> int:
 def _list(log: Log, options: Namespace) -> int:
     rows = log.conversations(options.number)
     if options.json:
-        show(rows, as_json=True)
+        print_rows(rows, as_json=True)
     elif rows:
-        show([_row(row) for row in rows], as_json=False)
+        print_rows([_row(row) for row in rows], as_json=False)
     else:
         print_to_stderr("tako: the log is empty")
     if not log.is_on:
@@ -82,8 +82,8 @@ def _list(log: Log, options: Namespace) -> int:
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     cost = "" if row["cost"] is None else f"${row['cost']:.4f}"
-    facts = {"id": row["id"], "last": _day(row["updated"]), "model": row["wanted"], "turns": row["turns"]}
-    return {**facts, "tokens": row["tokens"], "cost": cost, "question": _shortened(row["question"] or "")}
+    facts = {"id": row["id"], "last": _format_time(row["updated"]), "model": row["wanted"], "turns": row["turns"]}
+    return {**facts, "tokens": row["tokens"], "cost": cost, "question": _shorten(row["question"] or "")}
 
 
 def _show(log: Log, options: Namespace) -> int:
@@ -96,7 +96,7 @@ def _show(log: Log, options: Namespace) -> int:
         return 0
     text = f"# {id} {start.model}\n" + (f"\nSystem: {start.system}\n" if start.system else "")
     for turn in turns:
-        text += f"\n## {_day(turn['at'])}\n\n{turn['question']}{_files(turn)}\n\n---\n\n{turn['answer']}\n"
+        text += f"\n## {_format_time(turn['at'])}\n\n{turn['question']}{_files(turn)}\n\n---\n\n{turn['answer']}\n"
     with Screen() as screen:
         screen.add(text)
     return 0
@@ -112,18 +112,18 @@ def _files(turn: dict[str, Any]) -> str:
 def _search(log: Log, options: Namespace) -> int:
     turns = log.search(options.words, options.number)
     if options.json:
-        show(turns, as_json=True)
+        print_rows(turns, as_json=True)
     elif turns:
         term = options.words[0]
         rows = [
             {
                 "id": row["conversation"],
-                "when": _day(row["at"]),
+                "when": _format_time(row["at"]),
                 "text": _excerpt(f"{row['question']} {row['answer']}", term),
             }
             for row in turns
         ]
-        show(rows, as_json=False)
+        print_rows(rows, as_json=False)
     else:
         print_to_stderr("tako: no turn contains all of these words")
     return 0 if turns else FAILED
@@ -152,11 +152,11 @@ def _prune(log: Log, options: Namespace) -> int:
     return 0
 
 
-def _day(timestamp: float) -> str:
+def _format_time(timestamp: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(timestamp))
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 2 * CONTEXT else f"{line[: 2 * CONTEXT]}…"
 

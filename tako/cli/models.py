@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from tako.cli.arguments import UsageError
-from tako.cli.configuration import announce, announce_rules, read_configuration, table_of
+from tako.cli.configuration import announce, announce_rules, find_table, read_configuration
 from tako.cli.keychain import variable_for
 from tako.discovery import find_provider
 from tako.errors import ConfigurationError, PluginError, UnknownProviderError
@@ -57,7 +57,7 @@ class Choice(NamedTuple):
                 provider = self.config.provider(self.id, **read_options(self.table.id, self.options))
                 announce(self.config, self.path)
                 return provider
-            provider = make(self.id, self.options, self.config.providers if self.config is not None else ())
+            provider = make_from_id(self.id, self.options, self.config.providers if self.config is not None else ())
             announce_rules(self.config, self.path)
             return provider
 
@@ -71,12 +71,12 @@ class Choice(NamedTuple):
 
 
 def make_provider(id: str | None, options: list[str], path: str | None = None) -> tuple[Provider, bool]:
-    """Make the provider to use. Return it, and whether it's the embedded one as a fallback; see ``choose``."""
-    choice = choose(id, options, path)
+    """Make the provider to use. Return it, and whether it's the embedded one as a fallback; see ``choose_model``."""
+    choice = choose_model(id, options, path)
     return choice.provider(), choice.fallback
 
 
-def choose(
+def choose_model(
     id: str | None,
     options: list[str],
     path: str | None = None,
@@ -98,7 +98,7 @@ def choose(
         name, variable = preset_id, None
     with _naming_variable(variable):
         if name is not None:
-            return Choice(name, options, config, path, table_of(config, name), variable)
+            return Choice(name, options, config, path, find_table(config, name), variable)
     if config is not None and config.default is not None:
         return Choice(config.default, options, config, path, config.providers[config.default])
     if path is None and embedded_ready():
@@ -138,7 +138,7 @@ def embedded_ready() -> bool:
     return bool(cls.ready())
 
 
-def make(id: str, options: list[str], configured: Collection[str] = ()) -> Provider:
+def make_from_id(id: str, options: list[str], configured: Collection[str] = ()) -> Provider:
     """Make a provider from an id and KEY=VALUE options. Raises UsageError, or what ``get_provider`` raises.
 
     ``configured`` are names in the file, for the hint about a mistyped one.
@@ -164,7 +164,7 @@ def read_options(id: str, options: list[str]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or not key.isidentifier():
             raise UsageError(f"an option looks like KEY=VALUE, such as timeout=30, not {key!r}")
-        values[key] = text if _is_text_option(id, key) else _value(key, text)
+        values[key] = text if _is_text_option(id, key) else _decode_value(key, text)
         if key in TABLES:
             if not isinstance(values[key], (dict, bool)):
                 raise UsageError(f"the option {key} is a JSON object of its fields, as in -o '{key}={{…}}'")
@@ -175,7 +175,7 @@ def read_options(id: str, options: list[str]) -> dict[str, Any]:
     return values
 
 
-def _value(key: str, text: str) -> Any:
+def _decode_value(key: str, text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError):

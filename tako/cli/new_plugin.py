@@ -90,12 +90,12 @@ def run(options: Namespace) -> int:
     """Run the command. It writes either all files or none."""
     names = names_for(options.name, options.class_name)
     root = Path(os.path.expanduser(options.into)) / names["distribution"]  # noqa: PTH111 - Path's raises for an unknown user
-    names["sources"] = sources(root)
-    kind = kind_of(options)
+    names["sources"] = uv_sources(root)
+    kind = scaffold_kind(options)
     names |= {"process": OVER_PIPES, "ndjson": IN_LINES}.get(kind, OVER_HTTP)
     names["steps"] = Template(STEPS["json" if kind == "ndjson" else kind]).substitute(names)
     texts = {path: render(text, names) for path, text in templates(kind, names)}
-    write(root, texts)
+    write_files(root, texts)
     if options.json:
         print_json({"folder": str(root), "files": sorted(texts)})
         return 0
@@ -111,7 +111,7 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def kind_of(options: Namespace) -> str:
+def scaffold_kind(options: Namespace) -> str:
     """Return the kind of scaffold. Raises UsageError if the dialect needs HTTP."""
     if options.transport == "http":
         return str(options.dialect)
@@ -125,7 +125,7 @@ def kind_of(options: Namespace) -> str:
 def names_for(name: str, class_name: str | None = None) -> dict[str, str]:
     """Return the names that go into the templates. Raises UsageError if a name isn't valid."""
     if not NAME.fullmatch(name) or len(name) > MAX_LENGTH:
-        hint = _hint(name)
+        hint = _similar_name(name)
         rule = "lower-case letters, digits and single dashes, a letter first"
         raise UsageError(f"{name!r} isn't a valid provider name: {rule}{f'; try {hint!r}' if hint else ''}")
     if name.startswith("tako-"):
@@ -149,7 +149,7 @@ def names_for(name: str, class_name: str | None = None) -> dict[str, str]:
     }
 
 
-def sources(root: Path) -> str:
+def uv_sources(root: Path) -> str:
     """Return the section that tells uv where tako-core is, if it's installed from a folder such as a clone."""
     facts: dict[str, Any] = json.loads(distribution("tako-core").read_text("direct_url.json") or "{}")
     if "dir_info" not in facts:
@@ -181,7 +181,7 @@ def render(text: str, names: dict[str, str]) -> str:
     return Template(text).substitute(names)
 
 
-def write(root: Path, texts: dict[str, str]) -> None:
+def write_files(root: Path, texts: dict[str, str]) -> None:
     """Write all files into a new folder. If that fails, the folder is deleted again."""
     try:
         root.mkdir()
@@ -199,16 +199,16 @@ def write(root: Path, texts: dict[str, str]) -> None:
         raise UsageError(f"{root} can't be written: {error.strerror or error}") from error
 
 
-def _walk(folder: Traversable, above: str) -> Iterator[tuple[str, str]]:
+def _walk(folder: Traversable, parent: str) -> Iterator[tuple[str, str]]:
     """Yield all templates below a folder. They end with ``.in`` so that tools don't treat them as code."""
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir():
-            yield from _walk(item, f"{above}{item.name}/")
+            yield from _walk(item, f"{parent}{item.name}/")
         elif item.name.endswith(".in"):
-            yield above + item.name.removesuffix(".in"), item.read_text(encoding="utf-8")
+            yield parent + item.name.removesuffix(".in"), item.read_text(encoding="utf-8")
 
 
-def _hint(name: str) -> str:
+def _similar_name(name: str) -> str:
     """Return the most similar valid name, or ""."""
     name_part = (
         re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:MAX_LENGTH].strip("-").removeprefix("tako-")

@@ -9,9 +9,9 @@ import msgspec
 
 from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce_rules, read_configuration
-from tako.cli.providers import state
+from tako.cli.providers import provider_state
 from tako.cli.run import FAILED
-from tako.cli.table import show
+from tako.cli.table import print_rows
 from tako.discovery import provider_entries
 from tako.hooks import HOOKS, PLUGINS
 from tako.names import unknown_provider
@@ -37,9 +37,9 @@ def run(options: Namespace) -> int:
     selected = {name for requested in options.names for name in _installed(requested, config)}
     rows = [chains(entry) for entry in entries if not selected or entry.name in selected]
     if options.json:
-        show(rows, as_json=True)
+        print_rows(rows, as_json=True)
     else:
-        show([row for chain in rows for row in _rows(chain)], as_json=False)
+        print_rows([row for chain in rows for row in _rows(chain)], as_json=False)
     return FAILED if any(chain["state"] in ("broken", "ambiguous") for chain in rows) else 0
 
 
@@ -55,7 +55,7 @@ def _installed(name: str, config: Config | None) -> list[str]:
 
 def chains(entry: Entry) -> dict[str, Any]:
     """Return a provider's chains: for each hook its plugins, outermost first."""
-    state_name, reason = state(entry)
+    state_name, reason = provider_state(entry)
     row: dict[str, Any] = {"provider": entry.name, "distribution": entry.distribution, "version": entry.version}
     row |= {"state": state_name, "why": reason, "hooks": {}}
     if state_name == "ok":
@@ -63,16 +63,18 @@ def chains(entry: Entry) -> dict[str, Any]:
         own_plugins = cls.own_plugins()
         inner = {name for name, _ in own_plugins["inner"]}
         hooks = PLUGINS.hooks(cls)
-        sources = {name: _owner(name.removeprefix("provider "), entry) for name in inner} | _sources()
+        sources = {name: _module_source(name.removeprefix("provider "), entry) for name in inner} | _plugin_sources()
         for hook in HOOKS:
             row["hooks"][hook] = [
-                _link(plugin, wraps, plugin in inner, hooks.general.get(plugin), sources)
+                _describe(plugin, wraps, plugin in inner, hooks.general.get(plugin), sources)
                 for plugin, wraps in hooks.chain(hook)
             ]
     return row
 
 
-def _link(name: str, wraps: bool, is_own: bool, plugin: Plugin | None, sources: dict[str, Source]) -> dict[str, Any]:
+def _describe(
+    name: str, wraps: bool, is_own: bool, plugin: Plugin | None, sources: dict[str, Source]
+) -> dict[str, Any]:
     """Describe a plugin in a chain: it wraps, it overrides, it's the provider itself, or it's tako's default."""
     role = "wraps" if wraps else "overrides" if plugin is not None else "provider" if is_own else "default"
     distribution, version = sources.get(name, ("", "") if plugin is not None else sources["tako"])
@@ -86,7 +88,7 @@ def _link(name: str, wraps: bool, is_own: bool, plugin: Plugin | None, sources: 
     }
 
 
-def _owner(module: str, entry: Entry) -> Source:
+def _module_source(module: str, entry: Entry) -> Source:
     """Return the distribution of a provider's module, which may be that of a class that the provider extends."""
     top_module = module.partition(".")[0]
     if top_module == "tako":
@@ -101,7 +103,7 @@ def _owner(module: str, entry: Entry) -> Source:
         return ("", "")
 
 
-def _sources() -> dict[str, Source]:
+def _plugin_sources() -> dict[str, Source]:
     """Return the distributions of general plugins, by the names under which they are registered, and of tako."""
     sources: dict[str, Source] = {"tako": ("tako-core", version("tako-core"))}
     for plugin in PLUGINS.general().values():
@@ -126,11 +128,11 @@ def _rows(chain: dict[str, Any]) -> list[dict[str, Any]]:
         for link in links:
             is_first = link is links[0]
             cells = {"provider": "" if rows else chain["provider"], "hook": hook if is_first else ""}
-            options = ", ".join(f"{key}={_json(value)}" for key, value in link["options"].items())
+            options = ", ".join(f"{key}={_to_json(value)}" for key, value in link["options"].items())
             cells |= {"required": link["required"] or "", "options": options}
             rows.append(dict.fromkeys(names, "") | link | cells)
     return rows
 
 
-def _json(value: Any) -> str:
+def _to_json(value: Any) -> str:
     return msgspec.json.encode(value, enc_hook=str).decode()

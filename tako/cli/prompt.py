@@ -30,7 +30,7 @@ def read_prompt(args: list[str], *, needed: bool = True) -> str | None:
         pieces = [" ".join(args)]
     else:
         index = args.index(STDIN_MARK) if has_mark else len(args)
-        pieces = [" ".join(args[:index]), _standard_input(has_mark=has_mark), " ".join(args[index + 1 :])]
+        pieces = [" ".join(args[:index]), _read_standard_input(has_mark=has_mark), " ".join(args[index + 1 :])]
     text = "\n\n".join(piece for piece in pieces if piece.strip())
     if not text and needed:
         raise UsageError("the prompt is empty; write it after the command, or pipe it in")
@@ -48,7 +48,7 @@ def is_text(text: str) -> bool:
     return True
 
 
-def _standard_input(*, has_mark: bool) -> str:
+def _read_standard_input(*, has_mark: bool) -> str:
     """Read standard input to its end; ``has_mark`` says that the arguments have a ``-``."""
     waiting = Timer(0.0 if sys.stdin.isatty() else HINT_DELAY, print_to_stderr, [_hint()])
     waiting.daemon = True

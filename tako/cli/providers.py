@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tako.builtin.defaults import missing_chat_message
 from tako.cli.configuration import announce_rules, read_configuration
 from tako.cli.run import FAILED, print_to_stderr
-from tako.cli.table import NO_PROVIDERS, show
+from tako.cli.table import NO_PROVIDERS, print_rows
 from tako.discovery import command_entries, exclusion_reason, find_provider, plugin_entries, provider_entries
 from tako.errors import PluginError
 from tako.hooks import PLUGINS
@@ -29,10 +29,12 @@ BAD_STATES = ("broken", "ambiguous", "missing")
 def run(options: Namespace) -> int:
     """Run the command; exit code 1 if something is broken."""
     announce_rules(read_configuration(options.config), options.config)
-    plugins = _plugins()  # first, because they can break a provider
-    providers = [_provider(entry) for entry in provider_entries()]
+    plugins = _plugin_rows()  # first, because they can break a provider
+    providers = [_provider_row(entry) for entry in provider_entries()]
     rows = providers + plugins + _other_problems()
-    show(rows if options.json else [row | {"required": row["required"] or ""} for row in rows], as_json=options.json)
+    print_rows(
+        rows if options.json else [row | {"required": row["required"] or ""} for row in rows], as_json=options.json
+    )
     if plugins and not providers and not options.json:
         print_to_stderr(NO_PROVIDERS)
     if "debug" in options:
@@ -41,7 +43,7 @@ def run(options: Namespace) -> int:
     return FAILED if any(row["state"] in BAD_STATES for row in rows) else 0
 
 
-def state(entry: Entry) -> tuple[str, str]:
+def provider_state(entry: Entry) -> tuple[str, str]:
     """Import a provider and return its state ("ok", "off", "ambiguous", "broken") and the reason in one line."""
     reason = exclusion_reason(entry)
     if reason is not None:
@@ -61,18 +63,18 @@ def state(entry: Entry) -> tuple[str, str]:
     return ("ok", "") if answers else ("broken", missing_chat_message(cls))
 
 
-def _provider(entry: Entry) -> dict[str, Any]:
-    state_name, reason = state(entry)
+def _provider_row(entry: Entry) -> dict[str, Any]:
+    state_name, reason = provider_state(entry)
     return _row("provider", entry, f"tako.providers.{entry.attr}", state_name, reason)
 
 
-def _plugins() -> list[dict[str, Any]]:
+def _plugin_rows() -> list[dict[str, Any]]:
     """Load and list the general plugins, and required ones that are missing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the table shows it
         general = PLUGINS.general()
     entries = plugin_entries()
-    rows = [_plugin(entry) for entry in entries]
+    rows = [_plugin_row(entry) for entry in entries]
     for required_name, source in PLUGINS.required.items():
         if not any(matches_entry(required_name, entry) for entry in entries) and required_name not in general:
             reason = f"{source} requires it, but no installed distribution has it"
@@ -80,7 +82,7 @@ def _plugins() -> list[dict[str, Any]]:
     return rows
 
 
-def _plugin(entry: Entry) -> dict[str, Any]:
+def _plugin_row(entry: Entry) -> dict[str, Any]:
     required = any(matches_entry(required_name, entry) for required_name in PLUGINS.required)
     off, problem = exclusion_reason(entry), PLUGINS.problem_of(entry)
     state_name, reason = ("off", off) if off is not None else ("broken", problem) if problem is not None else ("ok", "")

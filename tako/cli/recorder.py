@@ -150,14 +150,14 @@ class Recorder:
             return None
         messages = self._messages(turn)
         plain_messages = [
-            _by_reference(self._clean(self._tap.after_plugins(message, provider), provider), self._files)
+            _replace_content(self._clean(self._tap.after_plugins(message, provider), provider), self._files)
             for message in messages
         ]
         cost = float(turn.cost.total) if turn.cost is not None else None
         logged = LoggedTurn(
             turn.response.provider or provider.id,
-            _text(plain_messages[0]),
-            _text(plain_messages[-1]),
+            _message_text(plain_messages[0]),
+            _message_text(plain_messages[-1]),
             msgspec.json.encode(plain_messages).decode(),
             turn.usage.input_tokens,
             turn.usage.output_tokens,
@@ -168,7 +168,7 @@ class Recorder:
             if self.id not in self._log.ids():  # it's new, or was pruned meanwhile
                 system_message = self._tap.exchanges[0].request.messages[0] if system else None
                 system_text = (
-                    _text(self._clean(self._tap.after_plugins(system_message, provider), provider))
+                    _message_text(self._clean(self._tap.after_plugins(system_message, provider), provider))
                     if system_message is not None
                     else None
                 )
@@ -199,23 +199,23 @@ class Recorder:
     def _answer(self, turn: Turn) -> Message:
         """Return the answer. If plugins put redacted words back into it, return it as the vendor sent it."""
         outer, inner = turn.response.message, self._tap.exchanges[-1].response.message
-        removed = _word_set(turn.messages[:1]) - _word_set(self._tap.exchanges[0].request.messages)
+        removed = _words_in(turn.messages[:1]) - _words_in(self._tap.exchanges[0].request.messages)
         put_back = any(removed_word in outer.text and removed_word not in inner.text for removed_word in removed)
         return inner if put_back else outer
 
     def _clean(self, message: Message, provider: Provider) -> dict[str, Any]:
         """Return a message as JSON, with keys replaced by their variable, or by asterisks."""
         hide = getattr(provider, "hide", str)
-        keys = _keys()
-        cleaned: dict[str, Any] = _mapped(
-            msgspec.to_builtins(message), lambda text: str(hide(_without_keys(text, keys)))
+        keys = _key_variables()
+        cleaned: dict[str, Any] = _map_texts(
+            msgspec.to_builtins(message), lambda text: str(hide(_hide_keys(text, keys)))
         )
         return cleaned
 
 
 def split_options(options: list[str]) -> tuple[list[str], list[str]]:
     """Return the KEY=VALUE pairs that may be logged, and the keys of those that are secrets."""
-    keys = _keys()
+    keys = _key_variables()
     loggable: list[str] = []
     missing: list[str] = []
     for pair in options:
@@ -224,7 +224,7 @@ def split_options(options: list[str]) -> tuple[list[str], list[str]]:
         with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
             value = msgspec.json.decode(text)
         is_secret = find_secret({key: value}) is not None or find_secret({key: text}) is not None
-        if not is_secret and _without_keys(pair, keys) == pair:
+        if not is_secret and _hide_keys(pair, keys) == pair:
             loggable.append(pair)
         else:
             missing.append(key)
@@ -238,12 +238,12 @@ def read_back(turns: Iterable[dict[str, Any]]) -> list[Message]:
         for encoded in msgspec.json.decode(turn["messages"], type=list[dict[str, Any]]):
             parts = as_array(encoded["content"])
             if parts is not None:
-                encoded["content"] = [_restored(part) for part in parts]
+                encoded["content"] = [_restore_content(part) for part in parts]
             messages.append(msgspec.convert(encoded, Message))
     return messages
 
 
-def _restored(part: dict[str, Any]) -> dict[str, Any]:
+def _restore_content(part: dict[str, Any]) -> dict[str, Any]:
     """Return a part with the content of its file, or a text if the file has changed."""
     reference = part.get("reference")
     if reference is None:
@@ -258,11 +258,11 @@ def _restored(part: dict[str, Any]) -> dict[str, Any]:
     return {"type": "text", "text": f"[{name}]"}
 
 
-def _by_reference(value: Any, files: dict[str, str]) -> Any:
+def _replace_content(value: Any, files: dict[str, str]) -> Any:
     """Replace content with its origin, at any depth."""
     table, items = as_object(value), as_array(value)
     if items is not None:
-        return [_by_reference(one, files) for one in items]
+        return [_replace_content(one, files) for one in items]
     if table is None:
         return value
     data, url = table.get("data_b64"), table.get("url")
@@ -271,36 +271,36 @@ def _by_reference(value: Any, files: dict[str, str]) -> Any:
         return {**table, "data_b64": "", "reference": {"path": files.get(hash, ""), "sha256": hash}}
     if isinstance(url, str) and (url[:5].lower() == "data:" or len(url) > MAX_URL_LENGTH):
         return {"type": "text", "text": f"[{table.get('mime') or 'a file'} that was in the address]"}
-    return {key: _by_reference(one, files) for key, one in table.items()}
+    return {key: _replace_content(one, files) for key, one in table.items()}
 
 
 def _hash(data_b64: str) -> str:
     return sha256(data_b64.encode()).hexdigest()
 
 
-def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
     """Return JSON with all texts changed, except the content of files."""
     table, items = as_object(value), as_array(value)
     if table is not None:
-        return {key: one if key == "data_b64" else _mapped(one, change) for key, one in table.items()}
+        return {key: one if key == "data_b64" else _map_texts(one, change) for key, one in table.items()}
     if items is not None:
-        return [_mapped(one, change) for one in items]
+        return [_map_texts(one, change) for one in items]
     return change(value) if isinstance(value, str) else value
 
 
-def _text(plain: dict[str, Any]) -> str:
+def _message_text(plain: dict[str, Any]) -> str:
     content = plain["content"]
     if isinstance(content, str):
         return content
     return "".join(part["text"] for part in content if part["type"] == "text")
 
 
-def _word_set(messages: Iterable[Message]) -> set[str]:
+def _words_in(messages: Iterable[Message]) -> set[str]:
     texts = [message.text for message in messages if message.role is not Role.ASSISTANT]
     return {match for text in texts for match in re.findall(r"\w+", text)}
 
 
-def _keys() -> list[tuple[str, str]]:
+def _key_variables() -> list[tuple[str, str]]:
     """Return the variables that may contain keys, with their values, longest value first."""
     keys = [
         (name, value) for name, value in os.environ.items() if len(value) >= MIN_KEY_LENGTH and _KEY_NAME.search(name)
@@ -308,7 +308,7 @@ def _keys() -> list[tuple[str, str]]:
     return sorted(keys, key=lambda one: -len(one[1]))
 
 
-def _without_keys(text: str, keys: Iterable[tuple[str, str]]) -> str:
+def _hide_keys(text: str, keys: Iterable[tuple[str, str]]) -> str:
     """Replace keys with the names of their variables, and texts that look like keys with asterisks."""
     for name, value in keys:
         text = text.replace(value, f"{PREFIX}{name}")

@@ -84,7 +84,7 @@ def _run(argv: list[str]) -> int:
         print_to_stderr(f"tako: {error}")
         return MISUSED
     except TakoError as error:
-        _explain(error, debug=debug)
+        _print_error(error, debug=debug)
         return FAILED if isinstance(error, ProviderError) else MISUSED
     except KeyboardInterrupt:
         print_to_stderr("tako: interrupted")
@@ -93,7 +93,7 @@ def _run(argv: list[str]) -> int:
         raise
     except Exception as error:  # noqa: BLE001 - a bug of tako is one line, too
         is_from_system = isinstance(error, OSError)  # such as a full disk, or a file without permission
-        _explain(error, debug=debug, label="" if is_from_system else f"a bug, {type(error).__name__}")
+        _print_error(error, debug=debug, label="" if is_from_system else f"a bug, {type(error).__name__}")
         return FAILED if is_from_system else BUG
     return code
 
@@ -106,7 +106,7 @@ def _exit_code(exit: SystemExit) -> int:
     return FAILED
 
 
-def _explain(error: BaseException, *, debug: bool, label: str = "") -> None:
+def _print_error(error: BaseException, *, debug: bool, label: str = "") -> None:
     if debug:
         import traceback
 

@@ -15,7 +15,7 @@ from tako.errors import ConfigurationError
 from tako.types import JsonSchema
 
 if TYPE_CHECKING:
-    from tako.cli.settings import Named
+    from tako.cli.settings import Reference
 
 TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _FIELD = re.compile(r"([A-Za-z_][\w-]*)(?:\s+(\w+)(\[\])?)?(?:\s*:\s*(.*))?")
@@ -24,28 +24,28 @@ EXPECTED = (
 )
 
 
-def read_schema(named: Named) -> Any:
+def read_schema(reference: Reference) -> Any:
     """Return the schema of replies: a JsonSchema, or a type. Raises ConfigurationError."""
-    text = named.text.strip()
+    text = reference.text.strip()
     if text.startswith("{"):
-        return JsonSchema("answer", _decoded(text, "--schema"))
+        return JsonSchema("answer", _decode_schema(text, "--schema"))
     if text.endswith(".json"):
-        return _of_file(Path(named.folders[0], os.path.expanduser(text)), text)  # noqa: PTH111 - Path's raises for an unknown user
+        return _schema_from_file(Path(reference.folders[0], os.path.expanduser(text)), text)  # noqa: PTH111 - Path's raises for an unknown user
     if re.fullmatch(rf"[\w./\\~-]+({re.escape(SOURCE)})?:[A-Za-z_][\w.]*", text):
-        return find_object(named, "--schema ", "type")
-    return JsonSchema("answer", _of_fields(text))
+        return find_object(reference, "--schema ", "type")
+    return JsonSchema("answer", _schema_from_fields(text))
 
 
-def _of_file(path: Path, display_path: str) -> JsonSchema:
+def _schema_from_file(path: Path, display_path: str) -> JsonSchema:
     try:
         data = path.read_text("utf-8-sig")
     except (OSError, UnicodeError) as error:
         raise ConfigurationError(f"--schema {display_path}: {getattr(error, 'strerror', None) or error}") from None
     name = re.sub(r"[^A-Za-z0-9_-]", "_", path.stem) or "answer"
-    return JsonSchema(name, _decoded(data, f"--schema {display_path}"))
+    return JsonSchema(name, _decode_schema(data, f"--schema {display_path}"))
 
 
-def _decoded(text: str, source: str) -> dict[str, Any]:
+def _decode_schema(text: str, source: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -54,7 +54,7 @@ def _decoded(text: str, source: str) -> dict[str, Any]:
         raise ConfigurationError(f"{source} is nested too deeply") from None
 
 
-def _of_fields(text: str) -> dict[str, Any]:
+def _schema_from_fields(text: str) -> dict[str, Any]:
     """Read ``name, age int, bio: two sentences``. Commas or lines separate fields; brackets make a list."""
     inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     properties: dict[str, Any] = {}

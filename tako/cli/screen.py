@@ -142,7 +142,7 @@ def complete_blocks(text: str) -> int:
 
 
 @asynccontextmanager
-async def waiting(text: str, *, always: bool = False) -> AsyncGenerator[None, None]:
+async def spinner(text: str, *, always: bool = False) -> AsyncGenerator[None, None]:
     """Show on stderr that the command is waiting: a spinner on a terminal; elsewhere one line, if ``always``."""
     if not is_terminal(sys.stderr):
         if always:

@@ -12,7 +12,7 @@ import msgspec
 from tako.cli.attachments import write_media
 from tako.cli.models import EMBEDDED
 from tako.cli.run import print_to_stderr
-from tako.cli.screen import Screen, is_terminal, printable, waiting
+from tako.cli.screen import Screen, is_terminal, printable, spinner
 from tako.types import ChatRequest, FinishReason, Message, Role, Usage
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Session:
         """Load a model that runs in process, and show that."""
         load: Any = getattr(self.provider, "load", None)
         if load is not None:
-            async with waiting(f"loading {self.provider.model}", always=True):
+            async with spinner(f"loading {self.provider.model}", always=True):
                 await load()
 
     async def _answer(self, request: ChatRequest, message: Message) -> Turn:
@@ -125,7 +125,7 @@ class Session:
         return Turn([message, response.message], response, response.usage, response.cost)
 
     async def _complete(self, request: ChatRequest) -> ChatResponse:
-        async with waiting(f"waiting for {self.provider.id}"):
+        async with spinner(f"waiting for {self.provider.id}"):
             response = await self.provider.chat(request, response_type=self._response_type, **self.parameters)
         self._print(response)
         return response
@@ -133,7 +133,7 @@ class Session:
     async def _streamed(self, request: ChatRequest) -> ChatResponse:
         async with self.provider.stream(request, **self.parameters) as stream:
             pieces = stream.text
-            async with waiting(f"waiting for {self.provider.id}"):
+            async with spinner(f"waiting for {self.provider.id}"):
                 first = await anext(pieces, "")
             with Screen() as screen:
                 screen.add(first)
@@ -177,7 +177,7 @@ class Session:
         elif self._response_type is not None:
             print_json(response.parsed)
         elif self.options.extract:
-            code = last_block(response.text)
+            code = last_code_block(response.text)
             if code is None:
                 print_to_stderr("tako: the answer has no code block, so all of it is shown")
             text = response.text if code is None else code
@@ -214,7 +214,7 @@ def usage_text(usage: Usage, cost: Cost | None) -> str:
     return text if cost is None else f"{text}, ${cost.total:.6f}"
 
 
-def last_block(text: str) -> str | None:
+def last_code_block(text: str) -> str | None:
     """Return the content of the last code block in a Markdown text; None if it has none."""
     blocks = [match["code"] for match in FENCED.finditer(text)]
     return blocks[-1] if blocks else None

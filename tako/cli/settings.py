@@ -21,7 +21,7 @@ NOT_OPTIONS = ("prompt", "model", "template", "schema", "tools")
 """Keys of a preset that aren't options with the same value."""
 
 
-class Named(NamedTuple):
+class Reference(NamedTuple):
     """The name of a schema or a tool, and the folders to look in.
 
     ``allows_files``: whether it may be a .py file. A tako.toml only names modules, because trust covers those.
@@ -57,16 +57,16 @@ def find_template(name: str | None, config: Config | None) -> Template | None:
 def apply_presets(options: Namespace, template: Template | None, config: Config | None) -> None:
     """Fill in the options that aren't passed, and add folders to the names of the schema and the tools."""
     folders_here = [str(Path.cwd())]
-    options.schema = Named(options.schema, folders_here) if options.schema is not None else None
-    options.tools = [Named(text, folders_here) for text in options.tools] if options.tools is not None else None
+    options.schema = Reference(options.schema, folders_here) if options.schema is not None else None
+    options.tools = [Reference(text, folders_here) for text in options.tools] if options.tools is not None else None
     for preset, folders, allows_files in _presets(template, config):
         for key in preset.__struct_fields__:
             if key not in NOT_OPTIONS and getattr(options, key) is None:
                 setattr(options, key, getattr(preset, key))
         if options.schema is None and preset.schema is not None:
-            options.schema = Named(preset.schema, folders, allows_files)
+            options.schema = Reference(preset.schema, folders, allows_files)
         if options.tools is None and preset.tools is not None:
-            options.tools = [Named(text, folders, allows_files) for text in preset.tools]
+            options.tools = [Reference(text, folders, allows_files) for text in preset.tools]
     options.stream = options.stream is not False
     options.tools = options.tools or []
 

@@ -13,7 +13,7 @@ import msgspec
 from tako.cli.arguments import UsageError
 from tako.cli.attachments import ADDRESSES, read_attachments
 from tako.cli.model_ids import model_ids
-from tako.cli.models import choose
+from tako.cli.models import choose_model
 from tako.cli.run import print_to_stderr
 from tako.cli.session import usage_text
 from tako.conversation import HISTORY_VERSION, History
@@ -88,7 +88,7 @@ class Commands:
         if not argument:
             sys.stderr.write(f"{session.provider.id}\n")
             return
-        provider = choose(argument, [], session.options.config).provider()
+        provider = choose_model(argument, [], session.options.config).provider()
         self._conversation.close(session.provider)
         session.provider = provider
         sys.stderr.write(f"{provider.id} answers from now on.\n")

@@ -22,7 +22,7 @@ NO_PROVIDERS = (
 )
 
 
-def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     """Print rows with the same keys, as JSON or as columns with a heading. Empty columns are left out.
 
     Rows are about providers, so without rows a line on stderr says that no provider is installed.
@@ -40,7 +40,7 @@ def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     ]
     widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
     if is_terminal(sys.stdout):
-        widths = narrowed(widths, get_terminal_size().columns)
+        widths = narrow(widths, get_terminal_size().columns)
     for line in lines:
         wrapped = [wrap(cell, max(1, width), break_on_hyphens=False) for cell, width in zip(line, widths, strict=True)]
         for pieces in zip_longest(*wrapped, fillvalue=""):
@@ -48,7 +48,7 @@ def show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
             sys.stdout.write(GAP.join(padded).rstrip() + "\n")
 
 
-def narrowed(widths: list[int], limit: int) -> list[int]:
+def narrow(widths: list[int], limit: int) -> list[int]:
     """Make the widest columns narrower until all fit into a terminal; a row may then have several lines."""
     narrower = list(widths)
     while sum(narrower) + len(GAP) * (len(narrower) - 1) > limit and max(narrower) > MIN_WIDTH:

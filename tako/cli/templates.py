@@ -16,7 +16,7 @@ from tako.cli.run import print_to_stderr
 from tako.cli.screen import printable
 from tako.cli.session import print_json
 from tako.cli.settings import find_template
-from tako.cli.table import show
+from tako.cli.table import print_rows
 from tako.errors import ConfigurationError
 from tako.presets import Preset, Template, template_file, template_folder, user_templates
 
@@ -63,7 +63,7 @@ def run(options: Namespace) -> int:
         for listed in templates
     ]
     if rows or options.json:
-        show(rows, as_json=options.json)
+        print_rows(rows, as_json=options.json)
     else:
         print_to_stderr(f"tako: you have no templates; tako chat --save NAME writes one to {template_folder()}")
     if config is not None and config.templates:
@@ -82,12 +82,12 @@ def save(options: Namespace) -> int:
             f"a template can't have {', '.join(unsupported)}; use {'it' if len(unsupported) == 1 else 'them'} with -t"
         )
     settings = {**vars(options), "prompt": " ".join(options.prompt) or None}
-    settings["schema"] = _from_here(options.schema) if options.schema else None
-    settings["tools"] = [_from_here(tool) for tool in options.tools] if options.tools else None
+    settings["schema"] = _absolute_path(options.schema) if options.schema else None
+    settings["tools"] = [_absolute_path(tool) for tool in options.tools] if options.tools else None
     facts = {key: settings[key] for key in Preset.__struct_fields__ if key != "template" and settings[key] is not None}
     file = folder / f"{options.save}.toml"
     try:
-        lines = [f"{key} = {_toml(value)}\n" for key, value in facts.items()]
+        lines = [f"{key} = {_to_toml(value)}\n" for key, value in facts.items()]
     except UnicodeError:
         raise UsageError("a template is UTF-8 text, but an option isn't") from None
     try:
@@ -105,12 +105,12 @@ def save(options: Namespace) -> int:
     return 0
 
 
-def _toml(value: Any) -> str:
+def _to_toml(value: Any) -> str:
     """Encode a value as TOML: it's the same as JSON, except for one character."""
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
 
 
-def _from_here(text: str) -> str:
+def _absolute_path(text: str) -> str:
     """Return the absolute path of a file, so that it's found from any folder. Return other names unchanged."""
     path, colon, name = text.partition(":")
     if not path.endswith((".py", ".json")):

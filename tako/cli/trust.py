@@ -12,7 +12,7 @@ from tako.cli.arguments import UsageError
 from tako.cli.run import FAILED, print_to_stderr
 from tako.cli.screen import is_terminal
 from tako.cli.session import print_json
-from tako.cli.table import show
+from tako.cli.table import print_rows
 from tako.config import NAME, review
 from tako.errors import ConfigurationError
 from tako.referenced_files import iter_texts
@@ -36,7 +36,7 @@ MAX_LINE = 300
 def run(options: Namespace) -> int:
     """Run the command; exit code 1 if the answer was no."""
     if options.list:
-        return _list(as_json=options.json)
+        return _print_trusted(as_json=options.json)
     path = _path(options.file)
     if options.revoke:
         if not trust.forget(path):
@@ -44,7 +44,7 @@ def run(options: Namespace) -> int:
         return _report(path, f"{path} is no longer trusted", trusted=False, options=options)
     reviewed = review(path)
     if not options.yes:
-        _show(path, reviewed)
+        _print_review(path, reviewed)
         if not _confirm():
             hint = "" if is_terminal(sys.stdin) else "; without a terminal, use tako trust --yes"
             _report(path, f"{path} isn't trusted{hint}", trusted=False, options=options)
@@ -72,10 +72,10 @@ def _path(path_text: str | None) -> Path:
     return path
 
 
-def _list(*, as_json: bool) -> int:
+def _print_trusted(*, as_json: bool) -> int:
     rows = [{"file": record.path, "state": _state(record)} for record in trust.records()]
     if rows or as_json:
-        show(rows, as_json=as_json)
+        print_rows(rows, as_json=as_json)
     else:
         print_to_stderr("tako: you don't trust any files")
     return 0
@@ -100,14 +100,14 @@ def _confirm() -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _show(path: Path, reviewed: Review) -> None:
+def _print_review(path: Path, reviewed: Review) -> None:
     """Print what a file does: its providers, where they send requests, which variables they read, and what it runs."""
     print_to_stderr(str(trust.canonical_path(path)))
     for name, table in reviewed.config.providers.items():
         _print_line(f"[aliases] {name} {table.id}" if table.alias else f"[providers.{name}] {table.id}")
-        for fact in _facts(table.options):
+        for fact in _option_facts(table.options):
             _print_line(f"  {fact}")
-    for line in _plugins(reviewed.config.plugins):
+    for line in _plugin_lines(reviewed.config.plugins):
         _print_line(line)
     for name, preset in (
         ("chat", reviewed.config.chat),
@@ -133,17 +133,17 @@ def _print_line(line: str) -> None:
     sys.stderr.write(f"{safe_line[:MAX_LINE]}…\n" if len(safe_line) > MAX_LINE else f"{safe_line}\n")
 
 
-def _plugins(plugins: Settings) -> Iterator[str]:
+def _plugin_lines(plugins: Settings) -> Iterator[str]:
     """Yield lines about the plugins of a file."""
     for key, names in (("order", plugins.order), ("required", plugins.required)):
         if names:
             yield f"[plugins] {key} {', '.join(names)}"
     for name, options in plugins.options.items():
         yield f"[plugins.{name}] {', '.join(options)}"
-        yield from (f"  {fact}" for fact in _facts(options))
+        yield from (f"  {fact}" for fact in _option_facts(options))
 
 
-def _facts(options: dict[str, Any]) -> list[str]:
+def _option_facts(options: dict[str, Any]) -> list[str]:
     sends = [f"{name} {options[name]!r}" for name in ADDRESSES if name in options]
     variables = sorted({name for text in iter_texts(options) for name in _VARIABLE.findall(text)})
     return [*sends, *(f"reads {name}" for name in variables)]

@@ -65,7 +65,7 @@ def parser_of(name: str) -> ArgumentParser:
 
         parser_from_plugin = plugin_parser(name)
         if parser_from_plugin is None:
-            raise UsageError(_unknown(name))
+            raise UsageError(_unknown_command(name))
         return parser_from_plugin
     parser = Parser(
         f"tako {name}",
@@ -84,7 +84,7 @@ def add_debug(parser: ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", default=SUPPRESS, help="print the traceback of an error")
 
 
-def names() -> dict[str, str]:
+def command_summaries() -> dict[str, str]:
     """Return all commands with a line about each, those of other distributions too."""
     from tako.cli.arguments.plugin_commands import plugin_commands
 
@@ -110,7 +110,7 @@ def _parse_without_command(arguments: list[str]) -> Namespace:
     parser = Parser(
         "tako",
         usage='tako COMMAND ...  or  tako "PROMPT"',
-        description=f"{summary}\n\n{EXAMPLES}\n{_commands()}" if prints_help else None,
+        description=f"{summary}\n\n{EXAMPLES}\n{_command_list()}" if prints_help else None,
         epilog=EXIT_CODES,
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -125,12 +125,12 @@ def _parse_without_command(arguments: list[str]) -> Namespace:
     return options
 
 
-def _commands() -> str:
-    return "commands:\n" + "".join(f"  {name:<14}{summary}\n" for name, summary in names().items())
+def _command_list() -> str:
+    return "commands:\n" + "".join(f"  {name:<14}{summary}\n" for name, summary in command_summaries().items())
 
 
-def _unknown(name: str) -> str:
-    similar = get_close_matches(name, names(), 1, 0.6)
+def _unknown_command(name: str) -> str:
+    similar = get_close_matches(name, command_summaries(), 1, 0.6)
     hint = f"did you mean `tako {similar[0]}`? To ask a model" if similar else "to ask a model"
     return f'{name!r} isn\'t a command; {hint}: tako chat "{name}" (`tako --help` lists the commands)'
 

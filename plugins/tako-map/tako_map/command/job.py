@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, announce_rules
-from tako.cli.models import Choice, choose
+from tako.cli.models import Choice, choose_model
 from tako.cli.run import FAILED, INTERRUPTED, print_to_stderr
 from tako.cli.screen import is_terminal
 from tako.errors import ConfigurationError
@@ -55,7 +55,7 @@ class Job:
             raise UsageError("--prompt has no placeholder: write {column} where its text goes")
         self._done_keys = KeySet()
         self._source = Source(self._input, prompt, key=options.key, done_keys=self._done_keys)
-        choice = choose(options.model, options.option, options.config)
+        choice = choose_model(options.model, options.option, options.config)
         settings = _settings(options, choice, AnswerReader(schema) if schema is not None else None)
         self._output = open_output(options.output)
         self._spent = 0.0
