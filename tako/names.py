@@ -74,6 +74,12 @@ def nearest_or_all(key: str, names: Collection[str]) -> str:
     return did_you_mean(key, names) or f" (known: {', '.join(names) or 'none'})"
 
 
+def shipped_name(key: str) -> str | None:
+    """Return the provider that tako ships under a name or a class's name: "AzureOpenAI" is "azure-openai"."""
+    plain = key.lower().removesuffix("provider")
+    return next((name for name in SHIPPED if key == name or plain == name.replace("-", "")), None)
+
+
 def known_models() -> list[str]:
     """Return the ids of all models in the tables of installed providers; nothing is imported."""
     rows = _models([entry for entry in provider_entries() if exclusion_reason(entry) is None])
@@ -82,7 +88,7 @@ def known_models() -> list[str]:
 
 def _hint(id: str, entries: list[Entry], configured: Collection[str]) -> str:
     key = id.partition(":")[0]
-    shipped = _shipped_name(key)
+    shipped = shipped_name(key)
     if shipped is not None and not any(entry.name == shipped for entry in entries):
         return f"pip install {SHIPPED[shipped]}"
     maker, _, model = id.partition("/")  # as other libraries write ids
@@ -110,12 +116,6 @@ def _typo(key: str, entries: list[Entry], configured: Collection[str]) -> str:
     if name in configured:
         return f"did you mean {name!r}? (tako.toml has it)"
     return f"did you mean {name!r}?" + ("" if name in installed else f" (pip install {SHIPPED[name]})")
-
-
-def _shipped_name(key: str) -> str | None:
-    """Return the provider that tako ships under a name or a class's name: "AzureOpenAI" is "azure-openai"."""
-    plain = key.lower().removesuffix("provider")
-    return next((name for name in SHIPPED if key == name or plain == name.replace("-", "")), None)
 
 
 def _join_ids(ids: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,6 @@ from tako.testing.server import Server, reply, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 FILE = """
 default = "openai"
@@ -129,3 +129,35 @@ def test_doctor_without_names_looks_at_all(server: Server, capsys: pytest.Captur
     odd = models["oddopnai:m"]
     assert odd["plugin"] == "missing"
     assert "did you mean 'openai'?" in odd["why"]
+
+
+def test_doctor_says_what_to_do_next_with_the_file_that_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "my own.toml"
+    file.write_text('default = "fast"\n[providers.fast]\nuse = "python:os:getcwd"\n')
+    monkeypatch.setenv("TAKO_MODEL", "openai:another")
+    main(["doctor", "-c", str(file)])
+    assert f"next: tako chat -c '{file}' \"Hello\" asks fast" in capsys.readouterr().err
+    main(["doctor"])
+    assert 'next: tako chat "Hello" asks openai:another' in capsys.readouterr().err
+
+
+def test_doctor_names_a_provider_of_the_file_by_the_name_that_it_has_there(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable in ("TAKO_MODEL", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "MISTRAL_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    Path("near.toml").write_text(
+        f'[providers.near]\nuse = "openai:m"\napi_key = "$ENV:CHEAP_KEY"\nbase_url = "{server.url}"\n'
+    )
+    main(["doctor", "-c", "near.toml"])
+    assert 'next: tako chat -c near.toml -m near "Hello"' in capsys.readouterr().err
+
+
+def test_doctor_never_shows_a_model_that_nobody_named(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--json"])
+    models = rows(capsys)
+    assert models["fallback"]["why"] == "needs providers, as in fallback:openai:…,anthropic:…"
+    assert models["http-generic"]["why"] == "http-generic needs the options url and body_template"
+    assert [row["name"] for row in models.values() if "doctor" in row["why"]] == []

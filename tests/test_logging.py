@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tako import ChatRequest, ContentPart, Message
+from tako import Capabilities, ChatRequest, ContentPart, Message
 from tako.errors import AuthenticationError
 from tako.providers import OpenAI, PythonProvider
 from tako.testing.server import reply, serve, sse
@@ -101,3 +103,21 @@ def test_tako_log_shows_it_on_stderr() -> None:
     ]
     assert loud.stdout == "hi\n"
     assert "TAKO_LOG='chatty' isn't a level; it's one of debug, info, warning, error" in wrong.stderr
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_reply_is_logged_with_the_cost_that_its_response_has_and_without_empty_fields(
+    streamed: bool, log: Callable[[], list[str]]
+) -> None:
+    known = Capabilities(usd_per_input_mtok=1.0, usd_per_output_mtok=2.0)
+    usage = {"prompt_tokens": 1000, "completion_tokens": 500}
+    events = [*CHUNKS[:-1], *sse({"choices": [], "usage": usage})]
+    with serve(reply(events) if streamed else reply(json={**COMPLETION, "usage": usage})) as server:
+        provider = OpenAI("m", api_key="k", base_url=server.url, capabilities=known)
+        response = ask(provider, request_with(), streamed=streamed)
+        provider.blocking.close()
+    assert response.cost.total == Decimal("0.002")
+    fields = json.loads(log()[-1].partition(" s ")[2])
+    assert Decimal(fields["cost"]["output"]) == response.cost.output
+    assert fields["provider"] == "openai:m"
+    assert None not in fields.values()

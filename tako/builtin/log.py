@@ -14,9 +14,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tako.fold import fold
 from tako.hooks import hookimpl
+from tako.hooks.contract import add_provider_and_cost, check_response
 from tako.hooks.counting import is_counting
 from tako.options import without_secrets
 
@@ -105,15 +107,15 @@ class _Attempt:
     def __init__(self, provider: Provider, method: str, request: ChatRequest) -> None:
         self._label = f"{provider.label} {method}"
         self._provider = provider
+        self._request = request
         self._started_at = monotonic()
-        fields = {name: value for name, value in _plain(request).items() if value not in (None, [], {}, "", False)}
-        self._log("%s request %s", fields)
+        self._log("%s request %s", _plain(request))
 
     def answered(self, reply: ChatResponse | list[Chunk]) -> None:
         """Log a reply, or the chunks of one."""
-        shown = _plain(fold(reply) if isinstance(reply, list) else reply)
-        del shown["raw"]
-        self._log("%s reply after {} %s", shown)
+        response = check_response(fold(reply) if isinstance(reply, list) else reply)
+        response = add_provider_and_cost(response, self._provider, self._request)
+        self._log("%s reply after {} %s", _plain(replace(response, raw=None)))
 
     def failed(self, error: BaseException) -> None:
         """Log a failure; its text has no secrets."""
@@ -126,9 +128,9 @@ class _Attempt:
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    """Return a request or a response as plain values, with long texts cut."""
+    """Return a request or a response as plain values, with long texts cut, and without fields that nobody set."""
     plain: dict[str, Any] = _cut(msgspec.to_builtins(value, enc_hook=repr))
-    return plain
+    return {name: value for name, value in plain.items() if value not in (None, [], {}, "", False)}
 
 
 def _cut(value: Any) -> Any:

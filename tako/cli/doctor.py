@@ -8,6 +8,7 @@ import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -36,6 +37,8 @@ LIMIT = 3.0
 """Seconds for connecting to one endpoint."""
 CREDENTIALS_LIMIT = 20.0
 """Seconds for finding credentials: an SDK is imported, and looks for them in files and at metadata services."""
+PLACEHOLDER = "doctor"
+"""The model of providers that are checked without one."""
 ENDPOINTS = ("base_url", "endpoint_url", "endpoint", "url")
 """Options that contain an address, as the providers name them. Providers whose credentials come from a chain have an
 async method ``find_credentials`` instead, which returns the address."""
@@ -49,25 +52,27 @@ def run(options: Namespace) -> int:
     if config is not None and any(row["model"] for row in rows):
         announce(config, options.config)
     if not options.json and not options.names:
-        print_to_stderr(f"tako: {_advice(rows, config)}")
+        print_to_stderr(f"tako: {_advice(rows, config, options.config)}")
     return FAILED if any(_is_bad(row, is_named=bool(options.names)) for row in rows) else 0
 
 
-def _advice(rows: list[dict[str, Any]], config: Config | None) -> str:
-    """Return what to do next, for a newcomer."""
-    model = os.environ.get(VARIABLE) or (config.default if config is not None else None)
+def _advice(rows: list[dict[str, Any]], config: Config | None, path: str | None) -> str:
+    """Return what to do next, for a newcomer; ``path`` is the file of -c."""
+    chat = f"tako chat -c {quote(path)}" if path is not None else "tako chat"
+    default = config.default if config is not None else None
+    model = (default if path is not None else None) or os.environ.get(VARIABLE) or default
     if model:
-        return f'next: tako chat "Hello" asks {model}'
+        return f'next: {chat} "Hello" asks {model}'
     ready_row = next((row for row in rows if row["key"] == "present" and not row["why"]), None)
     if ready_row is not None:
-        id = ready_row["model"] or f"{ready_row['name']}:MODEL"
+        id = ready_row["name"] if ready_row["model"] else f"{ready_row['name']}:MODEL"
         return (
-            f'next: tako chat -m {id} "Hello" (tako models {ready_row["name"]} lists models); to leave out -m, set the '
+            f'next: {chat} -m {id} "Hello" (tako models {ready_row["name"]} lists models); to leave out -m, set the '
             f"variable {VARIABLE}, or `default` in tako.toml"
         )
     key = "tako keys set openai (or anthropic, gemini, mistral) stores a key"
     if any(row["endpoint"] == "in process" and not row["why"] for row in rows):
-        return f'next: tako chat "Hello" asks the embedded model; {key} for a larger one'
+        return f'next: {chat} "Hello" asks the embedded model; {key} for a larger one'
     return f"next: {key}; or tako setup embedded downloads a small model that needs no key"
 
 
@@ -87,7 +92,7 @@ class Subject:
 def _subjects(names: list[str], config: Config | None) -> list[Subject]:
     """List the providers that are installed and those of the file, or only those with these names. Raises TakoError."""
     entries = provider_entries()
-    installed = [Subject(entry.name, entry, partial(get_provider, f"{entry.name}:doctor")) for entry in entries]
+    installed = [Subject(entry.name, entry, partial(get_provider, f"{entry.name}:{PLACEHOLDER}")) for entry in entries]
     tables: list[Subject] = []
     if config is not None:
         for name, table in config.providers.items():
@@ -122,7 +127,11 @@ async def _examine(subject: Subject) -> dict[str, Any]:
     row |= {"key": "", "endpoint": "", "why": reason, "warning": ""}
     if entry is None or plugin != "ok":
         return row
-    is_ready: Any = getattr(PLUGINS.provider_class(entry.name), "ready", None)
+    cls: Any = PLUGINS.provider_class(entry.name)
+    if cls.options_of_providers and not subject.model:
+        row["why"] = f"needs providers, as in {entry.name}:openai:…,anthropic:…"
+        return row
+    is_ready: Any = getattr(cls, "ready", None)
     if is_ready is not None:
         row["endpoint"] = "in process"
         if not is_ready():
@@ -131,7 +140,7 @@ async def _examine(subject: Subject) -> dict[str, Any]:
     try:
         provider: Any = subject.make()
     except TakoError as error:
-        row["why"] = str(error)
+        row["why"] = _reason(subject, error)
         row["key"] = "missing" if _is_key_missing(subject, str(error)) else ""
         return row
     capabilities = provider.capabilities if subject.model else Capabilities()
@@ -146,13 +155,18 @@ async def _examine(subject: Subject) -> dict[str, Any]:
         except (TakoError, TimeoutError) as error:
             row["key"], row["why"] = (
                 "missing",
-                str(error) or f"no credentials within {CREDENTIALS_LIMIT:g} s",
+                _reason(subject, error) or f"no credentials within {CREDENTIALS_LIMIT:g} s",
             )
             return row
         row["key"] = "present"
     if address:
         row["endpoint"], row["why"] = await reach(address)
     return row
+
+
+def _reason(subject: Subject, error: Exception) -> str:
+    """Return an error's text, without the model that nobody named."""
+    return str(error) if subject.model else str(error).replace(f"{subject.name}:{PLACEHOLDER}", subject.name)
 
 
 def _is_key_missing(subject: Subject, reason: str) -> bool:

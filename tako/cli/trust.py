@@ -15,13 +15,15 @@ from tako.cli.session import print_json
 from tako.cli.table import print_rows
 from tako.config import NAME, review
 from tako.errors import ConfigurationError
+from tako.json_values import as_array, as_object
+from tako.names import shipped_name
 from tako.referenced_files import iter_texts
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
-    from tako.config import Review
+    from tako.config import Config, Review
     from tako.hooks.settings import Settings
 
 _VARIABLE = re.compile(r"\$(?:ENV:)?([A-Za-z_]\w*)")
@@ -122,7 +124,41 @@ def _print_review(path: Path, reviewed: Review) -> None:
         _print_line(f"[conductor] {', '.join(reviewed.config.conductor_table.workers)}")
     for name in sorted(reviewed.files.hashes):
         _print_line(f"runs or reads {name}")
-    _print_line("It can run code as you, and send your keys and prompts to any address.")
+    _print_line(_summary(reviewed))
+
+
+def _summary(reviewed: Review) -> str:
+    """Say what the file can do at most. Other plugins, and options of plugins, may do anything."""
+    config, files = reviewed.config, reviewed.files.hashes
+    presets = [config.chat, *config.templates.values()]
+    ids = [table.id for table in config.providers.values()]
+    ids += [id for id in (config.default, *(preset.model for preset in presets)) if id and not _is_table(id, config)]
+    options = [table.options for table in config.providers.values()]
+    used = {_provider_of(id) for id in ids}
+    parts = {_provider_of(text) for text in iter_texts(options)}  # such as the providers of a fallback
+    has_function = any(preset.tools or preset.template or ":" in (preset.schema or "") for preset in presets)
+    has_code = has_function or "python" in used | parts or any(file.endswith(".py") for file in files)
+    if has_code or None in used or config.plugins.options:
+        return "It can run code as you, and send your keys and prompts to any address."
+    if files or "http-generic" in used | parts or any(key in ADDRESSES for key in _iter_keys(options)):
+        return "It can send your keys and prompts to any address. It doesn't run code."
+    return "It chooses models, which you pay for. It doesn't run code, and uses the vendors' usual addresses."
+
+
+def _provider_of(id: str) -> str | None:
+    return shipped_name(id.partition(":")[0])
+
+
+def _is_table(id: str, config: Config) -> bool:
+    return id.partition(":")[0] in config.providers
+
+
+def _iter_keys(value: Any) -> Iterator[str]:
+    """Iterate over the keys of all tables in a value."""
+    table, items = as_object(value), as_array(value)
+    yield from table or ()
+    for one in table.values() if table is not None else items or ():
+        yield from _iter_keys(one)
 
 
 def _print_line(line: str) -> None:

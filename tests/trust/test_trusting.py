@@ -211,3 +211,41 @@ def test_a_record_names_files_and_holds_none_of_their_content(run: Run, folder: 
     assert record.path == str(folder.resolve() / "tako.toml")
     assert set(record.beside) == {"theirs.py"}
     assert {len(hash) for hash in (record.sha256, *record.beside.values())} == {64}
+
+
+CODE = "It can run code as you, and send your keys and prompts to any address."
+ADDRESS = "It can send your keys and prompts to any address. It doesn't run code."
+MODELS = "It chooses models, which you pay for. It doesn't run code, and uses the vendors' usual addresses."
+ELSEWHERE = '{ id = "openai:m", options = { base_url = "https://gate.example" } }'
+OPENAI = '[providers.a]\nuse = "openai:gpt-6.2-sol"\n'
+
+
+@pytest.mark.parametrize(
+    ("config", "summary"),
+    [
+        (OPENAI, MODELS),
+        (f'default = "a"\n{OPENAI}timeout = 5\ndefaults = {{ system = "Be brief." }}\n', MODELS),
+        (f'{OPENAI}headers = {{ x-team = "$ENV:TEAM" }}\n', MODELS),
+        (f'{OPENAI}[aliases]\nfast = "mistral:m"\n[chat]\nsystem = "Be brief."\n', MODELS),
+        (f'{OPENAI}[providers.b]\nuse = "fallback"\nproviders = ["a", "mistral:m"]\n', MODELS),
+        (f'{OPENAI}[conductor.workers]\nmath = "a"\n', MODELS),
+        (f'{OPENAI}base_url = "https://gate.example/v1"\n', ADDRESS),
+        (f'{OPENAI}proxy = "http://proxy.example:3128"\n', ADDRESS),
+        ('[providers.a]\nuse = "bedrock:m"\nendpoint_url = "https://gate.example"\n', ADDRESS),
+        ('[providers.a]\nuse = "HttpGeneric:m"\n', ADDRESS),
+        (f'[providers.b]\nuse = "fallback"\nproviders = [{ELSEWHERE}]\n', ADDRESS),
+        ('[providers.a]\nuse = "python:os:getcwd"\n', CODE),
+        ('[providers.a]\nuse = "PythonProvider"\nmodel = "os:getcwd"\n', CODE),
+        ('[aliases]\nfast = "python:os:getcwd"\n', CODE),
+        ('[providers.b]\nuse = "fallback:openai:m"\nproviders = ["python:os:getcwd"]\n', CODE),
+        (f'{OPENAI}[chat]\ntools = ["os:getcwd"]\n', CODE),
+        (f'{OPENAI}[chat]\nschema = "os:PathLike"\n', CODE),
+        (f'{OPENAI}[templates.t]\nprompt = "hi"\nmodel = "python:os:getcwd"\n', CODE),
+        (f'{OPENAI}[templates.t]\nprompt = "hi"\ntools = ["theirs:answer"]\n', CODE),
+        ('[providers.a]\nuse = "acme:m"\n', CODE),
+        (f'{OPENAI}[plugins.audit]\nsend_to = "https://x.example"\n', CODE),
+    ],
+)
+def test_trust_says_what_this_file_can_do_at_most(config: str, summary: str, run: Run, folder: Path) -> None:
+    (folder / "tako.toml").write_text(config)
+    assert [line for line in run("trust", stdin="n\n").err.splitlines() if line in (CODE, ADDRESS, MODELS)] == [summary]
