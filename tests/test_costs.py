@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from tako import Capabilities, ChatRequest, Message, Tool, Usage
 from tako.kit.billing import bill
-from tako.kit.counts import later
 from tako.kit.models import ModelTable
+from tako.kit.token_counts import merge_counts
 from tako.testing.server import reply, serve, sse
 from tako.types import Cost
 
@@ -236,5 +236,5 @@ def test_counts_that_do_not_fit_are_noted_and_have_no_cost(name: str, streamed: 
 
 def test_zeros_that_come_later_take_nothing_away() -> None:
     first = {"prompt_tokens": 5, "details": {"cached_tokens": 3}, "cost": 0.1}
-    assert later(first, {"prompt_tokens": 0, "details": {"cached_tokens": 0}, "cost": None}) == first
-    assert later(first, {"prompt_tokens": 7, "new": 0}) == {**first, "prompt_tokens": 7, "new": 0}
+    assert merge_counts(first, {"prompt_tokens": 0, "details": {"cached_tokens": 0}, "cost": None}) == first
+    assert merge_counts(first, {"prompt_tokens": 7, "new": 0}) == {**first, "prompt_tokens": 7, "new": 0}

@@ -18,7 +18,7 @@ from tako_openai import OpenAI
 from tako_vertex.gemini import Gemini
 
 from tako import ChatResponse, FinishReason, Provider, errors
-from tako.kit.complaints import complaint
+from tako.kit.hidden_errors import hidden_error
 from tako.testing.server import Reply, reply, serve, sse
 
 Event = dict[str, Any]
@@ -126,7 +126,7 @@ def test_a_line_that_complains_is_an_error_though_the_last_line_is_done() -> Non
     ],
 )
 def test_what_tells_how_far_a_server_has_come_is_no_complaint(progress: Any) -> None:
-    assert complaint(progress) is None
+    assert hidden_error(progress) is None
 
 
 # Shapes ------------------------------------------------------------------------------------------------------------

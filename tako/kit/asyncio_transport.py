@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from tako.kit.connecting import Place, request_head
+from tako.kit.connecting import Endpoint, request_head
 from tako.kit.connection import EndedError, NotHttpError
-from tako.kit.connection_pool import Pool, Way
-from tako.kit.habits import MANY
+from tako.kit.connection_pool import Pool, PoolKey
+from tako.kit.keep_alive import MAX_REMEMBERED
 from tako.kit.proxy import Proxy
 from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, describe_os_error, without_context
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
     from tako.errors import TransportError
     from tako.kit.connection import Connection
-    from tako.kit.habits import Kind
+    from tako.kit.keep_alive import ReplyKind
     from tako.kit.proxy import Proxies
     from tako.kit.wire import HttpRequest
 
-PATH = re.compile(r"^[^:]*://[^/?]*")
+BEFORE_PATH = re.compile(r"^[^:]*://[^/?]*")
 """What stands before a URL's path."""
 
 
 class Target(Struct, frozen=True):
     """What a URL means: where its requests go, and what they say of it."""
 
-    place: Place
+    endpoint: Endpoint
     proxy: Proxy | None
-    way: Way
+    key: PoolKey
     path: str
     """What stands in the request's first line."""
     headers: dict[str, str]
@@ -42,16 +42,16 @@ class Target(Struct, frozen=True):
     @classmethod
     def of(cls, url: str, proxy: Proxy | None) -> Target:
         """Read a URL as it is: what is percent-encoded stays so. Raises ValueError where it is none."""
-        place = Place.of(url)
-        path = PATH.sub("", url.partition("#")[0])
+        endpoint = Endpoint.of(url)
+        path = BEFORE_PATH.sub("", url.partition("#")[0])
         if not path.startswith("/"):
             path = f"/{path}"  # what begins with the query, or is empty
         if not path.isascii() or not path.isprintable() or " " in path:
             raise ValueError("a path that HTTP can't carry")
-        headers = {"host": place.authority, "accept": "*/*"}
-        if proxy is not None and not place.tls:
-            path, headers = f"http://{place.authority}{path}", {**headers, **proxy.headers}
-        return cls(place, proxy, (place, proxy.address if proxy is not None else None), path, headers)
+        headers = {"host": endpoint.authority, "accept": "*/*"}
+        if proxy is not None and not endpoint.tls:
+            path, headers = f"http://{endpoint.authority}{path}", {**headers, **proxy.headers}
+        return cls(endpoint, proxy, (endpoint, proxy.address if proxy is not None else None), path, headers)
 
 
 class AsyncioTransport:
@@ -74,7 +74,7 @@ class AsyncioTransport:
         if self._slots is not None:
             await self._slots.acquire()
         try:
-            return await self._sent(request, proxy)
+            return await self._exchange(request, proxy)
         except BaseException as error:  # noqa: BLE001 - cancelled, too; its frames hold the headers
             failure = error.with_traceback(None)
         if self._slots is not None:
@@ -85,50 +85,50 @@ class AsyncioTransport:
         """Close all connections."""
         await self._pool.aclose()
 
-    async def _sent(self, request: HttpRequest, proxy: Proxy | None) -> Reply:
+    async def _exchange(self, request: HttpRequest, proxy: Proxy | None) -> Reply:
         try:
             target = self._target(request.url, proxy)
             head = _head(request, target)
         except ValueError as error:
             failure: Exception = Route.of(request, proxy).unusable(f"its address or a header can't be used: {error}")
         else:
-            pool, habits = self._pool, self._pool.habits
-            connection, after = await self._begun(request, target, head)
+            pool, history = self._pool, self._pool.history
+            connection, previous_kind = await self._start(request, target, head)
             try:
                 await connection.answered()
             except (OSError, NotHttpError, EndedError) as error:
-                failure = translated(error, Route.of(request, proxy), CLOSED)
+                failure = transport_error(error, Route.of(request, proxy), CLOSED)
             except BaseException:
                 connection.abort()
                 raise
             else:
                 connection.kind = request.url, connection.status, connection.headers.get("content-type")
-                if after is not None and after not in habits.kept_after:
-                    habits.learn(after, kept=True)
+                if previous_kind is not None and previous_kind not in history.kept_open_after:
+                    history.record(previous_kind, kept=True)
                 return Reply(connection, request, target, pool, self._slots)
             connection.abort()
-            if after is not None:
-                habits.learn(after, kept=False)
+            if previous_kind is not None:
+                history.record(previous_kind, kept=False)
         raise failure
 
-    async def _begun(self, request: HttpRequest, target: Target, head: bytes) -> tuple[Connection, Kind | None]:
+    async def _start(self, request: HttpRequest, target: Target, head: bytes) -> tuple[Connection, ReplyKind | None]:
         """Begin to send on a kept connection or a new one; returns it, and what it carried before."""
         pool = self._pool
-        while (connection := await pool.take(target.way)) is not None:
-            after = connection.kind
+        while (connection := await pool.take(target.key)) is not None:
+            previous_kind = connection.kind
             connection.send(head, request.body, request.timeout)
             if connection.is_open:
-                return connection, after
-            pool.lose(connection)  # the system has refused the first byte, so nothing of the request has left
+                return connection, previous_kind
+            pool.discard(connection)  # the system has refused the first byte, so nothing of the request has left
         route = Route.of(request, target.proxy)
-        connection = await pool.open(target.place, target.proxy, route, request.connect_timeout)
+        connection = await pool.open(target.endpoint, target.proxy, route, request.connect_timeout)
         connection.send(head, request.body, request.timeout)
         return connection, None
 
     def _target(self, url: str, proxy: Proxy | None) -> Target:
         target = self._targets.get(url)
         if target is None or target.proxy is not proxy:
-            if len(self._targets) > MANY:  # whoever makes a URL per call must not fill the memory
+            if len(self._targets) > MAX_REMEMBERED:  # whoever makes a URL per call must not fill the memory
                 self._targets.clear()
             target = self._targets[url] = Target.of(url, proxy)
         return target
@@ -169,7 +169,7 @@ class Reply:
         try:
             data = await self._connection.read()
         except (OSError, NotHttpError, EndedError) as error:
-            failure = translated(error, self._route(), INCOMPLETE)
+            failure = transport_error(error, self._route(), INCOMPLETE)
         else:
             if data:
                 return data
@@ -185,7 +185,7 @@ class Reply:
         if connection is None:
             return
         if connection.is_reusable:
-            self._pool.keep(self._target.way, connection)
+            self._pool.keep(self._target.key, connection)
         else:
             connection.abort()
         if self._slots is not None:
@@ -218,16 +218,16 @@ def _head(request: HttpRequest, target: Target) -> bytes:
     return request_head(request.method, target.path, headers)
 
 
-def translated(error: Exception, route: Route, ended: str) -> TransportError:
+def transport_error(error: Exception, route: Route, ended: str) -> TransportError:
     """Say what failed in our words; ``ended`` is what is said of a connection that closed.
 
     The cause is the system's error, which holds neither URLs nor headers.
     """
     if isinstance(error, TimeoutError) and error.errno is None:
-        made: TransportError = route.no_answer()
+        failure: TransportError = route.no_answer()
     elif isinstance(error, NotHttpError):
-        made = route.not_http()
+        failure = route.not_http()
     else:
-        made = route.broken(describe_os_error(error) if isinstance(error, OSError) else ended)
-    made.__cause__ = without_context(error, made)
-    return made
+        failure = route.broken(describe_os_error(error) if isinstance(error, OSError) else ended)
+    failure.__cause__ = without_context(error, failure)
+    return failure

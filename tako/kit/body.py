@@ -15,7 +15,7 @@ from tako.errors import ProviderTimeoutError, ResponseError, TransportError
 from tako.json_values import DEEPEST
 from tako.kit.lines import BOM
 from tako.kit.nesting import is_deep
-from tako.kit.wire import PATIENCE
+from tako.kit.wire import STALL_FACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from tako.kit.wire import HttpReply
 
 ACCEPTED = "gzip, deflate"
-PIECE = 256 * 1024
+INFLATE_BYTES = 256 * 1024
 """Bytes that are decompressed at a time, so that a bomb is noticed before it is in memory."""
 
-STEP = 64 * 1024
+PROGRESS_BYTES = 64 * 1024
 """Bytes of a whole reply that count as progress."""
 
 TOO_DEEP = f"the reply is JSON nested deeper than {DEEPEST} levels"
@@ -40,7 +40,7 @@ _ESCAPES = re.compile(rb"(?i)\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(ud[89
 """Escapes of JSON strings; the group is half of a pair of surrogates, without the other half."""
 
 
-class Pieces:
+class BodyReader:
     """A body as it comes, decompressed: an async iterator, to be closed.
 
     Raises ResponseError past ``cap`` bytes, before or after decompression, and TransportError where the body ends, but
@@ -52,16 +52,16 @@ class Pieces:
         self._inflate = _inflater(reply)
         self._source = aiter(reply.pieces())
         self._cap = cap
-        self._seen = 0
+        self._size = 0
         self._inflated: Iterator[bytes] = iter(())
 
-    def __aiter__(self) -> Pieces:
+    def __aiter__(self) -> BodyReader:
         return self
 
     async def __anext__(self) -> bytes:
         if self._inflate is not None:
-            return await self._decompressed(self._inflate)
-        return self._counted(await anext(self._source))
+            return await self._decompress(self._inflate)
+        return self._count(await anext(self._source))
 
     @property
     def is_over(self) -> bool:
@@ -79,67 +79,67 @@ class Pieces:
         if close is not None:
             await close()
 
-    def _counted(self, raw: bytes) -> bytes:
-        self._seen += len(raw)
-        if self._seen > self._cap:
+    def _count(self, raw: bytes) -> bytes:
+        self._size += len(raw)
+        if self._size > self._cap:
             raise too_large(self._cap)
         return raw
 
-    async def _decompressed(self, inflate: _Inflater) -> bytes:
+    async def _decompress(self, inflate: _Inflater) -> bytes:
         while True:
             for piece in self._inflated:
                 return piece
             try:
-                self._inflated = inflate.feed(self._counted(await anext(self._source)), self._cap)
+                self._inflated = inflate.feed(self._count(await anext(self._source)), self._cap)
             except StopAsyncIteration:
-                if inflate.unfinished:
+                if inflate.is_unfinished:
                     raise TransportError("the reply ended in the middle of its compression") from None
                 raise
 
 
-def read_pieces(reply: HttpReply, cap: int) -> Pieces:
-    """Iterate over a body; see ``Pieces``."""
-    return Pieces(reply, cap)
+def read_pieces(reply: HttpReply, cap: int) -> BodyReader:
+    """Iterate over a body; see ``BodyReader``."""
+    return BodyReader(reply, cap)
 
 
-class Patience:
+class StallTimer:
     """Ends the wait for a reply that comes, but gets nowhere: in drops, or in keep-alives."""
 
     def __init__(self, timeout: float) -> None:
-        self.since = monotonic()
+        self.last_progress = monotonic()
         """When the reply moved on last."""
         self._timeout = timeout
         self._size = 0
 
     def check(self) -> float:
         """Return when the reply moved on last; raises ProviderTimeoutError where that is too long ago."""
-        if monotonic() - self.since > self._timeout * PATIENCE:
-            raise ProviderTimeoutError(f"only keep-alives came for {PATIENCE} x timeout={self._timeout:g} s")
-        return self.since
+        if monotonic() - self.last_progress > self._timeout * STALL_FACTOR:
+            raise ProviderTimeoutError(f"only keep-alives came for {STALL_FACTOR} x timeout={self._timeout:g} s")
+        return self.last_progress
 
     def count(self, data: bytes) -> None:
         """Count what has come of a whole reply: it moves on by pieces of some size; blanks keep a connection alive."""
         self._size += len(data.strip())
-        if self._size >= STEP:
-            self.since, self._size = monotonic(), 0
+        if self._size >= PROGRESS_BYTES:
+            self.last_progress, self._size = monotonic(), 0
         else:
             self.check()
 
 
-async def read_whole(reply: HttpReply, cap: int, patience: float = inf) -> bytes:
-    """Read a whole body; see ``read_pieces``, and ``Patience``, which ``patience`` in seconds is for."""
+async def read_body(reply: HttpReply, cap: int, patience: float = inf) -> bytes:
+    """Read a whole body; see ``read_pieces``, and ``StallTimer``, which ``patience`` in seconds is for."""
     pieces: list[bytes] = []
-    waiting = None
+    timer = None
     source = read_pieces(reply, cap)
     try:
         async for piece in source:
             pieces.append(piece)
             if source.is_read:  # most replies come at once
                 break
-            if waiting is not None:
-                waiting.count(piece)
+            if timer is not None:
+                timer.count(piece)
             else:
-                waiting = Patience(patience)
+                timer = StallTimer(patience)
     finally:
         await source.aclose()
     return b"".join(pieces)
@@ -149,7 +149,7 @@ async def read_start(reply: HttpReply, cap: int, patience: float = inf) -> bytes
     """Read at most the first ``cap`` bytes of a body; of one that breaks off or cannot be read, what there is."""
     pieces: list[bytes] = []
     size = 0
-    waiting = Patience(patience)
+    timer = StallTimer(patience)
     with suppress(TransportError, ResponseError):
         async with aclosing(read_pieces(reply, 1 << 62)) as source:
             async for piece in source:
@@ -157,7 +157,7 @@ async def read_start(reply: HttpReply, cap: int, patience: float = inf) -> bytes
                 size += len(piece)
                 if size >= cap:
                     break
-                waiting.count(piece)
+                timer.count(piece)
     return b"".join(pieces)[:cap]
 
 
@@ -190,8 +190,8 @@ def decode_any(data: bytes) -> Any:
     return decode_json(data, _ANY)
 
 
-def _escape(found: re.Match[bytes]) -> bytes:
-    return b"\\ufffd" if found[1] else found[0]
+def _escape(match: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if match[1] else match[0]
 
 
 def excerpt(data: bytes) -> str:
@@ -214,7 +214,7 @@ class _Inflater:
         self._size = 0
 
     @property
-    def unfinished(self) -> bool:
+    def is_unfinished(self) -> bool:
         """Whether the body has begun and its end has not come."""
         return self._zlib is not None and not self._zlib.eof
 
@@ -228,7 +228,7 @@ class _Inflater:
                     return
                 self._zlib = zlib.decompressobj(wbits=31)
             try:
-                piece = self._zlib.decompress(raw, PIECE)
+                piece = self._zlib.decompress(raw, INFLATE_BYTES)
             except zlib.error as error:
                 raise ResponseError(f"the reply's compression is broken: {error}") from error
             raw = self._zlib.unconsumed_tail or self._zlib.unused_data

@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from tako.kit.transport_errors import Route
 
 PORTS = {"http": 80, "https": 443}
-NEXT_ADDRESS = 0.25
+HAPPY_EYEBALLS_DELAY = 0.25
 """Seconds until the next address of a host is tried beside the one before (RFC 8305)."""
-REMEMBERED = 10.0
+CACHE_SECONDS = 10.0
 """Seconds for which a host's addresses are remembered: many calls at once ask for them once."""
 IPV6 = 6
 OK = 200
 
 
-class Place(Struct, frozen=True):
+class Endpoint(Struct, frozen=True):
     """Where a server listens."""
 
     host: str
@@ -42,7 +42,7 @@ class Place(Struct, frozen=True):
     tls: bool
 
     @classmethod
-    def of(cls, url: str) -> Place:
+    def of(cls, url: str) -> Endpoint:
         """Read an address. Raises ValueError where it is none."""
         parts = urlsplit(url)
         if not parts.hostname or parts.scheme not in PORTS:
@@ -51,12 +51,12 @@ class Place(Struct, frozen=True):
         return cls(host, parts.port or PORTS[parts.scheme], parts.scheme == "https")
 
     @property
-    def certified(self) -> str:
+    def certificate_name(self) -> str:
         """The name that is in the server's certificate."""
         return self.host.rstrip(".")
 
     @property
-    def bracketed(self) -> str:
+    def bracketed_host(self) -> str:
         """The host as it stands in an address."""
         return f"[{self.host}]" if ":" in self.host else self.host
 
@@ -64,7 +64,7 @@ class Place(Struct, frozen=True):
     def authority(self) -> str:
         """Host and port as they stand in a request."""
         usual = PORTS["https" if self.tls else "http"]
-        return self.bracketed if self.port == usual else f"{self.bracketed}:{self.port}"
+        return self.bracketed_host if self.port == usual else f"{self.bracketed_host}:{self.port}"
 
 
 class RefusedError(Exception):
@@ -75,68 +75,70 @@ class RefusedError(Exception):
         self.status = status
 
 
-class Addresses:
+class AddressCache:
     """Looks hosts up, once for all who ask at the same time."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], tuple[float, asyncio.Task[list[Any]]]] = {}
+        self._lookups: dict[tuple[str, int], tuple[float, asyncio.Task[list[Any]]]] = {}
 
-    async def of(self, place: Place) -> list[Any]:
+    async def of(self, place: Endpoint) -> list[Any]:
         """Return what `socket.getaddrinfo` does. Raises socket.gaierror."""
         key = place.host, place.port
         with suppress(ValueError):
             family = socket.AF_INET6 if ip_address(place.host).version == IPV6 else socket.AF_INET
             return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", key)]
         loop = asyncio.get_running_loop()
-        until, looking = self._known.get(key, (0.0, None))
-        failed = looking is not None and looking.done() and (looking.cancelled() or looking.exception() is not None)
-        if looking is None or failed or until < loop.time():
-            looking = loop.create_task(_look_up(loop, *key))
-            looking.add_done_callback(_heard)
-            self._known[key] = loop.time() + REMEMBERED, looking
-        return await asyncio.shield(looking)
+        valid_until, lookup = self._lookups.get(key, (0.0, None))
+        has_failed = lookup is not None and lookup.done() and (lookup.cancelled() or lookup.exception() is not None)
+        if lookup is None or has_failed or valid_until < loop.time():
+            lookup = loop.create_task(_resolve(loop, *key))
+            lookup.add_done_callback(_retrieve_error)
+            self._lookups[key] = loop.time() + CACHE_SECONDS, lookup
+        return await asyncio.shield(lookup)
 
 
-async def connect(place: Place, proxy: Proxy | None, addresses: Addresses, route: Route, seconds: float) -> Connection:
+async def connect(
+    place: Endpoint, proxy: Proxy | None, addresses: AddressCache, route: Route, seconds: float
+) -> Connection:
     """Open a connection, through a proxy if there is one. Raises TransportError."""
     at_proxy = proxy is not None
     try:
         async with asyncio.timeout(seconds):
             if proxy is None:
                 return await _open(place, addresses)
-            connection = await _open(Place.of(proxy.address), addresses)
+            connection = await _open(Endpoint.of(proxy.address), addresses)
             at_proxy = False
             return await _tunnel(connection, place, proxy, seconds) if place.tls else connection
     except (OSError, UnicodeError, NotHttpError, EndedError, RefusedError) as error:
-        failure = _translated(error, route, at_proxy=at_proxy)
+        failure = _connect_error(error, route, at_proxy=at_proxy)
     raise failure  # outside of the handler, so that the original doesn't ride along
 
 
-async def _open(place: Place, addresses: Addresses) -> Connection:
+async def _open(place: Endpoint, addresses: AddressCache) -> Connection:
     loop = asyncio.get_running_loop()
     sock = await aiohappyeyeballs.start_connection(  # pyright: ignore[reportUnknownMemberType] - half typed
-        await addresses.of(place), happy_eyeballs_delay=NEXT_ADDRESS, loop=loop
+        await addresses.of(place), happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, loop=loop
     )
     _, connection = await loop.create_connection(
         partial(Connection, loop),
         sock=sock,
         ssl=trusted() if place.tls else None,
-        server_hostname=place.certified if place.tls else None,
+        server_hostname=place.certificate_name if place.tls else None,
     )
     return connection
 
 
-async def _tunnel(connection: Connection, place: Place, proxy: Proxy, seconds: float) -> Connection:
+async def _tunnel(connection: Connection, place: Endpoint, proxy: Proxy, seconds: float) -> Connection:
     """Have a proxy connect us, and begin TLS with the server behind it."""
     loop = asyncio.get_running_loop()
-    to = f"{place.bracketed}:{place.port}"
+    address = f"{place.bracketed_host}:{place.port}"
     try:
-        connection.send(request_head("CONNECT", to, {"host": to, **proxy.headers}), b"", seconds)
+        connection.send(request_head("CONNECT", address, {"host": address, **proxy.headers}), b"", seconds)
         await connection.answered()
         if connection.status != OK:
             raise RefusedError(connection.status)  # noqa: TRY301 - the handler is for this, too
         inner = Connection(loop)
-        transport = await loop.start_tls(connection.transport, inner, trusted(), server_hostname=place.certified)
+        transport = await loop.start_tls(connection.transport, inner, trusted(), server_hostname=place.certificate_name)
         if transport is None:
             raise EndedError  # noqa: TRY301 - the same
     except BaseException:
@@ -155,29 +157,29 @@ def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode()
 
 
-async def _look_up(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Any]:
+async def _resolve(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Any]:
     return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
-def _heard(looking: asyncio.Task[Any]) -> None:
+def _retrieve_error(lookup: asyncio.Task[Any]) -> None:
     """Look at how a task ended, so that nobody complains that no one did."""
-    if not looking.cancelled():
-        looking.exception()
+    if not lookup.cancelled():
+        lookup.exception()
 
 
-def _translated(error: Exception, route: Route, *, at_proxy: bool) -> TransportError:
+def _connect_error(error: Exception, route: Route, *, at_proxy: bool) -> TransportError:
     """Say why there is no connection. The cause is the system's error, which holds neither URLs nor headers."""
     if isinstance(error, TimeoutError) and error.errno is None:
-        made: TransportError = route.slow_connect()
+        failure: TransportError = route.slow_connect()
     elif isinstance(error, (socket.gaierror, UnicodeError)):  # the latter for what can't be a host's name
-        made = route.unknown_host()
+        failure = route.unknown_host()
     elif isinstance(error, ssl.SSLError):
-        made = route.tls_failed(error, at_proxy=at_proxy)
+        failure = route.tls_failed(error, at_proxy=at_proxy)
     elif isinstance(error, RefusedError):
-        made = route.tunnel_refused(error.status)
+        failure = route.tunnel_refused(error.status)
     elif isinstance(error, NotHttpError):
-        made = route.tunnel_refused(None)
+        failure = route.tunnel_refused(None)
     else:
-        made = route.unreachable(describe_os_error(error))
-    made.__cause__ = without_context(error, made)
-    return made
+        failure = route.unreachable(describe_os_error(error))
+    failure.__cause__ = without_context(error, failure)
+    return failure

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
-from tako.kit.wire import PATIENCE
+from tako.kit.wire import STALL_FACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tako.kit.habits import Kind
+    from tako.kit.keep_alive import ReplyKind
     from tako.kit.wire import Body
 
 PIECE = 64 * 1024
@@ -95,7 +95,7 @@ class Connection(asyncio.BufferedProtocol):
     transport: Any = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.kind: Kind | None = None
+        self.kind: ReplyKind | None = None
         """Of the last reply; None where there was none."""
         self.since = 0.0
         """When the last reply was done with (``time.monotonic``)."""
@@ -232,7 +232,7 @@ class Connection(asyncio.BufferedProtocol):
         most of what a piece costs.
         """
         now = self._loop.time()
-        self._silence, self._waits_since, self._head_until = timeout, now, now + timeout * PATIENCE
+        self._silence, self._waits_since, self._head_until = timeout, now, now + timeout * STALL_FACTOR
         if self._timer is None or self._timer.when() > now + timeout:
             self._set_timer(now + timeout)
 

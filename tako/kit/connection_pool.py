@@ -8,8 +8,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from tako.kit.connecting import Addresses, Place, connect
-from tako.kit.habits import Habits
+from tako.kit.connecting import AddressCache, Endpoint, connect
+from tako.kit.keep_alive import KeepAliveHistory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KEEP_ALIVE = 60.0
 """Seconds that an idle connection is kept."""
 
-Way = tuple[Place, str | None]
+PoolKey = tuple[Endpoint, str | None]
 """To whom a connection leads, and through which proxy."""
 
 
@@ -29,9 +29,9 @@ class Pool:
     """Connections that are open, and those among them that wait for the next request."""
 
     def __init__(self) -> None:
-        self.habits = Habits()
-        self._addresses = Addresses()
-        self._kept: dict[Way, list[Connection]] = {}  # the one that was used last is the last one
+        self.history = KeepAliveHistory()
+        self._addresses = AddressCache()
+        self._idle: dict[PoolKey, list[Connection]] = {}  # the one that was used last is the last one
         self._open: set[Connection] = set()
         self._sweeping = False
         self._lifetime = _until_the_loop_ends(self._open)
@@ -45,19 +45,19 @@ class Pool:
         """Close all connections, and wait until they are closed."""
         await self._lifetime.aclose()
 
-    async def take(self, way: Way) -> Connection | None:
+    async def take(self, key: PoolKey) -> Connection | None:
         """Return a kept connection that can still be used, None if there is none."""
-        kept = self._kept.get(way)
-        while kept:
-            connection = kept.pop()
-            if connection.kind not in self.habits.kept_after:
-                await self._rest(connection)
+        idle = self._idle.get(key)
+        while idle:
+            connection = idle.pop()
+            if connection.kind not in self.history.kept_open_after:
+                await self._wait_for_close(connection)
             if not connection.has_ended():
                 return connection
-            self.lose(connection)
+            self.discard(connection)
         return None
 
-    async def open(self, place: Place, proxy: Proxy | None, route: Route, seconds: float) -> Connection:
+    async def open(self, place: Endpoint, proxy: Proxy | None, route: Route, seconds: float) -> Connection:
         """Open a connection. Raises TransportError."""
         connection = await connect(place, proxy, self._addresses, route, seconds)
         self._open.add(connection)
@@ -65,24 +65,24 @@ class Pool:
         connection.closed.add_done_callback(lambda _: all_open.discard(connection))
         return connection
 
-    def keep(self, way: Way, connection: Connection) -> None:
+    def keep(self, key: PoolKey, connection: Connection) -> None:
         """Keep a connection for the next request."""
         loop = asyncio.get_running_loop()
         connection.since = monotonic()
-        self._kept.setdefault(way, []).append(connection)
+        self._idle.setdefault(key, []).append(connection)
         if not self._sweeping:
             self._sweeping = True
             self._sweep_later(loop)
 
-    def lose(self, connection: Connection) -> None:
+    def discard(self, connection: Connection) -> None:
         """Close a kept connection that turned out to have ended."""
         connection.abort()
         if connection.kind is not None:
-            self.habits.learn(connection.kind, kept=False)
+            self.history.record(connection.kind, kept=False)
 
-    async def _rest(self, connection: Connection) -> None:
+    async def _wait_for_close(self, connection: Connection) -> None:
         """Wait until a connection shows whether the server has kept it."""
-        pause = self.habits.pause(connection.since, connection.kind) if connection.kind is not None else 0.0
+        pause = self.history.delay(connection.since, connection.kind) if connection.kind is not None else 0.0
         try:
             await asyncio.sleep(max(0.0, pause))
         except BaseException:
@@ -92,14 +92,14 @@ class Pool:
     def sweep(self) -> None:
         """Close connections that were idle for long, and look again later if there are others."""
         loop = asyncio.get_running_loop()
-        for way, kept in [*self._kept.items()]:
-            old = [connection for connection in kept if monotonic() - connection.since >= KEEP_ALIVE]
-            for connection in old:
-                kept.remove(connection)
+        for key, idle in [*self._idle.items()]:
+            expired = [connection for connection in idle if monotonic() - connection.since >= KEEP_ALIVE]
+            for connection in expired:
+                idle.remove(connection)
                 connection.abort()
-            if not kept:
-                del self._kept[way]
-        self._sweeping = bool(self._kept)
+            if not idle:
+                del self._idle[key]
+        self._sweeping = bool(self._idle)
         if self._sweeping:
             self._sweep_later(loop)
 
@@ -109,9 +109,9 @@ class Pool:
 
 
 def _sweep(pool: weakref.ref[Pool]) -> None:
-    alive = pool()
-    if alive is not None:
-        alive.sweep()
+    living_pool = pool()
+    if living_pool is not None:
+        living_pool.sweep()
 
 
 async def _until_the_loop_ends(connections: set[Connection]) -> AsyncGenerator[None, None]:
@@ -130,13 +130,13 @@ def _forget(
     loop: asyncio.AbstractEventLoop, connections: set[Connection], lifetime: AsyncGenerator[None, None]
 ) -> None:
     """Close a pool that nobody holds any more, in whichever thread; a task for it might outlive the loop."""
-    left = [*connections]
+    remaining = [*connections]
     connections.clear()
     with suppress(StopIteration, RuntimeError):
         lifetime.aclose().send(None)  # without connections it has nothing to wait for
 
     def drop() -> None:
-        for connection in left:
+        for connection in remaining:
             connection.abort()
 
     with suppress(RuntimeError):  # the loop is closed, and the connections close as they're freed

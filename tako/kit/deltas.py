@@ -1,4 +1,4 @@
-"""What the pieces of a streamed reply have beside text, put together as in a whole reply."""
+"""Fields of streamed deltas, merged as a full reply has them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tako.json_values import as_array, as_object
 
 
 def merge_delta(fields: dict[str, Any], delta: dict[str, Any], *, texts: bool = False) -> None:
-    """Add a piece's fields to what is known: objects merge, lists grow, anything else replaces; null says nothing.
+    """Merge a delta into fields: objects merge, lists grow, anything else replaces. Null changes nothing.
 
-    With ``texts``, a piece's text goes on with the text before, as in deltas of a message.
+    With ``texts``, a text is appended to the text before, as in deltas of a message.
     """
     for name, value in delta.items():
         old = fields.get(name)
@@ -65,7 +65,7 @@ def merge_blocks(pieces: list[Any]) -> list[Any]:
 
 
 def _continues(block: list[dict[str, Any]], piece: dict[str, Any]) -> bool:
-    """Whether a piece belongs to the block before it. Text after a signature doesn't, nor does another block's id."""
+    """Whether a piece belongs to the block before it. Text after a signature doesn't, nor a piece with another id."""
     if piece.get("index") is None and piece.get("type") != "thinking":
         return False
     id = piece.get("id")

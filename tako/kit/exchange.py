@@ -21,13 +21,13 @@ from tako.errors import (
     UnsupportedError,
 )
 from tako.fold import chunks_of
-from tako.kit.body import Patience, excerpt, read_pieces
+from tako.kit.body import StallTimer, excerpt, read_pieces
 from tako.kit.encoding import encode
 from tako.kit.failures import name_request
 from tako.kit.keys import scrub
 from tako.kit.lines import BOM
-from tako.kit.schemas.own import OwnNamesDecoder, with_own_names
-from tako.kit.tagged import Tagged, split_reply
+from tako.kit.reasoning_tags import Tagged, split_reply
+from tako.kit.schemas.own_names import OwnNamesDecoder, with_own_names
 from tako.notices import BLOCKED, EMPTY_REPLY, FINISH_MISSING, LOST_PART, is_loss
 from tako.parts import ReasoningPart, TextPart, ToolCallPart
 from tako.translator import PartContext
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tako.hookspecs import Chat, Stream
-    from tako.kit.body import Pieces
+    from tako.kit.body import BodyReader
     from tako.kit.http import HttpProvider
     from tako.kit.wire import HttpReply
     from tako.provider import Provider
 
 BLANK = b" \t\r\n" + BOM
-EXPLAINED = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR, FinishReason.PAUSE)
-EXPLAINING = (BLOCKED, FINISH_MISSING, LOST_PART)
+REASONS_FOR_EMPTY = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR, FinishReason.PAUSE)
+NOTICES_FOR_EMPTY = (BLOCKED, FINISH_MISSING, LOST_PART)
 """Endings, and notices, that say why a reply is empty."""
 Ended = TypeVar("Ended", ChatResponse, End)
-SMALL = (TextPart, ToolCallPart, ReasoningPart)
+SHORT_PARTS = (TextPart, ToolCallPart, ReasoningPart)
 """Parts whose JSON is short, as a rule."""
 LINE_STARTS = (b'{"', b"[DONE]")
 LINGER = 0.05
@@ -106,17 +106,17 @@ def chat_through(provider: HttpProvider, prepare: Prepare, decode: Decode) -> Ch
         refuse_if_strict(request, exchange.notices, provider)
         call = provider.call(request, exchange.headers)
         try:
-            reply, body = await provider.fetch(exchange.url, _encoded(exchange, request), **call)
+            reply, body = await provider.fetch(exchange.url, _encode_body(exchange, request), **call)
         except BadRequestError as error:
             exchange = _second_try(provider, exchange, error)
             call = provider.call(request, exchange.headers)
-            reply, body = await provider.fetch(exchange.url, _encoded(exchange, request), **call)
+            reply, body = await provider.fetch(exchange.url, _encode_body(exchange, request), **call)
         try:
             response = decode(body, exchange)
             if provider.reasoning_tags is not None:
                 response = split_reply(response, provider.reasoning_tags, exchange.context.origin)
             if not response.message.content:
-                response = _noted_empty(response)
+                response = _note_empty(response)
             if exchange.context.own_names or exchange.context.own_properties:
                 response = with_own_names(response, exchange.context)
             return response if response.provider else replace(response, provider=exchange.provider)
@@ -140,55 +140,57 @@ def stream_through(
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         exchange = await prepare(request, True)
         refuse_if_strict(request, exchange.notices, provider)
-        reply, exchange = await _sent(provider, exchange, request)
+        reply, exchange = await _send(provider, exchange, request)
         hide = provider.hiding(request.headers)
         async with _Reading(reply, hide):
-            page = _is_page(reply)
-            decoding = decoder(reply, exchange) if whole is None else _Either(decoder, whole, reply, exchange)
-            decoding = _adapted(decoding, provider, exchange)
+            page = _claims_html(reply)
+            decoding = decoder(reply, exchange) if whole is None else _StreamOrReply(decoder, whole, reply, exchange)
+            decoding = _with_own_names_and_tags(decoding, provider, exchange)
             failure, began = None, False
             async with aclosing(read_pieces(reply, provider.max_reply_bytes)) as pieces:
                 try:
-                    patience = Patience(request.timeout or provider.timeout)
+                    patience = StallTimer(request.timeout or provider.timeout)
                     async for data in pieces:
-                        page = page and _still_page(data)
+                        page = page and _check_html(data)
                         chunk = None
                         for chunk in decoding.feed(data):
                             yield chunk
                         began = began or chunk is not None
                         if decoding.ended:
                             break
-                        patience.since = monotonic() if chunk is not None else patience.check()
+                        patience.last_progress = monotonic() if chunk is not None else patience.check()
                     if page:
-                        raise _page(b"")  # noqa: TRY301 - cleaned below
-                    for chunk in _finish(decoding, exchange, began=began):
+                        raise _html_error(b"")  # noqa: TRY301 - cleaned below
+                    for chunk in _finish(decoding, exchange, has_begun=began):
                         yield chunk
                 except BaseException as error:  # noqa: BLE001 - whatever it is, this frame shows nothing
                     data = b""  # a traceback with locals shows this frame, and a vendor may have repeated the key
-                    failure = _broken(error, hide)
-                for chunk in _finish(decoding, exchange, failure, began=began) if failure is not None else ():
+                    failure = _connection_error(error, hide)
+                for chunk in _finish(decoding, exchange, failure, has_begun=began) if failure is not None else ():
                     yield chunk
                 await _linger(pieces)
 
     return stream
 
 
-def _adapted(decoding: StreamDecoder, provider: HttpProvider, exchange: Exchange) -> StreamDecoder:
+def _with_own_names_and_tags(decoding: StreamDecoder, provider: HttpProvider, exchange: Exchange) -> StreamDecoder:
     """Return a decoder whose calls have their tools' own names, and whose reasoning isn't in the text."""
     context = exchange.context
-    named = OwnNamesDecoder(decoding, context) if context.own_names or context.own_properties else decoding
-    return named if provider.reasoning_tags is None else Tagged(named, provider.reasoning_tags, context.origin)
+    with_names = OwnNamesDecoder(decoding, context) if context.own_names or context.own_properties else decoding
+    return (
+        with_names if provider.reasoning_tags is None else Tagged(with_names, provider.reasoning_tags, context.origin)
+    )
 
 
-async def _sent(provider: HttpProvider, exchange: Exchange, request: ChatRequest) -> tuple[HttpReply, Exchange]:
+async def _send(provider: HttpProvider, exchange: Exchange, request: ChatRequest) -> tuple[HttpReply, Exchange]:
     """Send an exchange, or what the provider sends instead if it's refused; returns what was sent with its reply."""
     call = provider.call(request, exchange.headers)
     try:
-        return await provider.send(exchange.url, _encoded(exchange, request), **call), exchange
+        return await provider.send(exchange.url, _encode_body(exchange, request), **call), exchange
     except BadRequestError as error:
         exchange = _second_try(provider, exchange, error)
     call = provider.call(request, exchange.headers)
-    return await provider.send(exchange.url, _encoded(exchange, request), **call), exchange
+    return await provider.send(exchange.url, _encode_body(exchange, request), **call), exchange
 
 
 class _Reading:
@@ -215,13 +217,13 @@ class _Reading:
 
 def _second_try(provider: HttpProvider, exchange: Exchange, error: BadRequestError) -> Exchange:
     """Return what to send instead of a request that was refused; raises the refusal if that's the last word."""
-    again = provider.second_try(exchange, error)
-    if again is None:
+    retry = provider.second_try(exchange, error)
+    if retry is None:
         raise error
-    return again
+    return retry
 
 
-def _broken(error: BaseException, hide: Callable[[str], str]) -> TransportError:
+def _connection_error(error: BaseException, hide: Callable[[str], str]) -> TransportError:
     """Return the error of a connection that broke, and raise any other; neither shows what a vendor has repeated."""
     if isinstance(error, ProviderError):
         scrub(error, hide)
@@ -236,19 +238,21 @@ def refuse_if_strict(request: ChatRequest, notices: list[Notice], provider: Prov
     """Raise UnsupportedError where a strict request would lose something."""
     losses = [notice for notice in notices if is_loss(notice.code)] if request.strict else []
     if losses:
-        lost = "; ".join(f"{notice.path}: {notice.message}" if notice.path else notice.message for notice in losses)
+        description = "; ".join(
+            f"{notice.path}: {notice.message}" if notice.path else notice.message for notice in losses
+        )
         raise UnsupportedError(
-            f"{provider.id} can't send everything in this strict request: {lost}", notices=tuple(losses)
+            f"{provider.id} can't send everything in this strict request: {description}", notices=tuple(losses)
         )
 
 
-def _encoded(exchange: Exchange, request: ChatRequest) -> bytes:
+def _encode_body(exchange: Exchange, request: ChatRequest) -> bytes:
     """Encode a body, in a way that pays where images or results are in it."""
     parts = [part for message in request.messages if not isinstance(message.content, str) for part in message.content]
-    return encode(exchange.body, large=bool(parts) and not all(isinstance(part, SMALL) for part in parts))
+    return encode(exchange.body, large=bool(parts) and not all(isinstance(part, SHORT_PARTS) for part in parts))
 
 
-class _Whole:
+class _FullReply:
     """A reply that came in one piece where a stream was asked for."""
 
     ended = False
@@ -273,7 +277,7 @@ class _Whole:
         yield from chunks_of(self._decode(b"".join(self._pieces), self._exchange))
 
 
-class _Either:
+class _StreamOrReply:
     """A stream, or a whole reply in its place; the first byte that is no white space tells.
 
     Lines of JSON begin as a document does. They're a stream, unless the reply says that it's ``application/json``, or
@@ -283,26 +287,28 @@ class _Either:
     either as plain text.
     """
 
-    def __init__(self, decoder: MakeDecoder, whole: Decode, reply: HttpReply, exchange: Exchange) -> None:
+    def __init__(self, decoder: MakeDecoder, decode: Decode, reply: HttpReply, exchange: Exchange) -> None:
         self._stream = decoder(reply, exchange)
-        self._whole = _Whole(whole, exchange)
+        self._full_reply = _FullReply(decode, exchange)
         kind = reply.headers.get("content-type", "").lower()
         self._start = b""
-        self._chosen: StreamDecoder | None = None
-        self._expected: StreamDecoder = self._whole if kind.startswith("application/json") else self._stream
-        self._is_lines = self._expected is self._stream and getattr(self._stream, "lines", False)  # of EventDecoder
+        self._decoder: StreamDecoder | None = None
+        self._likely_decoder: StreamDecoder = self._full_reply if kind.startswith("application/json") else self._stream
+        self._is_lines = self._likely_decoder is self._stream and getattr(
+            self._stream, "lines", False
+        )  # of EventDecoder
 
     @property
     def ended(self) -> bool:
-        return self._chosen is not None and self._chosen.ended
+        return self._decoder is not None and self._decoder.ended
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
-        if self._chosen is None:
+        if self._decoder is None:
             self._start = data = (self._start + data).lstrip(BLANK)  # half of a byte order mark goes, too
-            self._chosen = self._choose(data)
-            if self._chosen is None:
+            self._decoder = self._choose(data)
+            if self._decoder is None:
                 return iter(())
-        return self._chosen.feed(data)
+        return self._decoder.feed(data)
 
     def _choose(self, start: bytes) -> StreamDecoder | None:
         """Choose by the beginning of a body; None if that's too little."""
@@ -310,60 +316,60 @@ class _Either:
             return None
         if self._is_lines and start.startswith(b"{"):
             line, end, _ = start[1:].partition(b"\n")
-            return self._stream if line.strip() else self._whole if end else None
-        return self._whole if start.startswith((b"{", b"[")) else self._stream
+            return self._stream if line.strip() else self._full_reply if end else None
+        return self._full_reply if start.startswith((b"{", b"[")) else self._stream
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
-        chosen = self._chosen or self._expected
-        lines = self._whole.lines() if chosen is self._whole else []
+        chosen = self._decoder or self._likely_decoder
+        lines = self._full_reply.lines() if chosen is self._full_reply else []
         if lines:
             yield from self._stream.feed(b"\n\n".join([*lines, b""]))
             chosen = self._stream
         yield from chosen.finish(clean=clean)
 
 
-def _is_page(reply: HttpReply) -> bool:
+def _claims_html(reply: HttpReply) -> bool:
     """Whether a reply says that it is a page, as proxies send them; it is none if it begins like something else."""
     return reply.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
 
 
-def _still_page(data: bytes) -> bool:
+def _check_html(data: bytes) -> bool:
     """Look at bytes of what says that it is a page: raises ResponseError where it is one."""
     start = data.lstrip(BLANK)
     if start.startswith(b"<"):
-        raise _page(data)
+        raise _html_error(data)
     return not start
 
 
-def _page(data: bytes) -> ResponseError:
-    shown = data[:4096]
+def _html_error(data: bytes) -> ResponseError:
+    start = data[:4096]
     return ResponseError(
-        f"the reply is an HTML page, not a stream: {excerpt(shown)}", body=shown.decode("utf-8", "replace")
+        f"the reply is an HTML page, not a stream: {excerpt(start)}", body=start.decode("utf-8", "replace")
     )
 
 
-def _noted_empty(end: Ended) -> Ended:
+def _note_empty(end: Ended) -> Ended:
     """Add a notice to a reply that has nothing, unless it says why."""
-    if end.finish_reason in EXPLAINED or any(notice.code in EXPLAINING for notice in end.notices):
+    if end.finish_reason in REASONS_FOR_EMPTY or any(notice.code in NOTICES_FOR_EMPTY for notice in end.notices):
         return end
     return replace(end, notices=[*end.notices, Notice(EMPTY_REPLY, "the reply has no text, no call and nothing else")])
 
 
 def _finish(
-    decoding: StreamDecoder, exchange: Exchange, failure: TransportError | None = None, *, began: bool
+    decoding: StreamDecoder, exchange: Exchange, failure: TransportError | None = None, *, has_begun: bool
 ) -> Iterator[Chunk]:
     """Finish decoding; a connection that broke or fell silent before the end is the cause of what is missing.
 
-    ``began``: something of the reply has come.
+    ``has_begun``: something of the reply has come.
     """
     try:
         for chunk in decoding.finish(clean=failure is None):
             if chunk.kind == "delta":
-                began = True
-            elif not began:
-                chunk = _noted_empty(chunk)  # noqa: PLW2901 - the same end
-            unnamed = chunk.kind == "end" and not chunk.provider
-            yield replace(chunk, provider=exchange.provider) if unnamed else chunk
+                has_begun = True
+            elif not has_begun:
+                chunk = _note_empty(chunk)  # noqa: PLW2901 - the same end
+            is_unnamed = chunk.kind == "end" and not chunk.provider
+            yield replace(chunk, provider=exchange.provider) if is_unnamed else chunk
     except StreamTruncatedError as error:
         if failure is None:
             raise
@@ -372,7 +378,7 @@ def _finish(
         raise StreamTruncatedError(f"{error.args[0]}: {failure.args[0]}") from failure
 
 
-async def _linger(pieces: Pieces) -> None:
+async def _linger(pieces: BodyReader) -> None:
     """Read on to the end of the body, shortly."""
     if pieces.is_over:  # nearly always: it came with the terminator
         return

@@ -273,7 +273,7 @@ def facts_of(value: Any) -> Facts:
     error = as_object(inner) or outer
     error = as_object(error.get("error")) or error  # a gateway wraps what its vendor said
     messages = [
-        found.get(name) for found in (error, outer) for name in ("message", "Message", "msg", "detail", "title")
+        fields.get(name) for fields in (error, outer) for name in ("message", "Message", "msg", "detail", "title")
     ]
     message = next(filter(None, messages), None) or (outer if any(outer.values()) else "")  # unknown shapes say it all
     inner_error = as_object(error.get("innererror")) or {}  # Azure puts the reason of a content filter one level down

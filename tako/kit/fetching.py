@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tako.kit.encoding import result_parts
 from tako.kit.exchange import refuse_if_strict
 from tako.kit.file_limits import note_limits
-from tako.kit.tagged import with_tags
+from tako.kit.reasoning_tags import with_tags
 from tako.parts import FilePart, FileUrlPart, ImagePart, ImageUrlPart, ToolResultPart
 
 if TYPE_CHECKING:

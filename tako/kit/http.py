@@ -14,14 +14,14 @@ from msgspec.structs import replace
 
 from tako.errors import ProviderError
 from tako.kit.billing import bill
-from tako.kit.body import ACCEPTED, read_start, read_whole
+from tako.kit.body import ACCEPTED, read_body, read_start
 from tako.kit.checks import check_option_names, check_text, check_transport_options
 from tako.kit.failures import Facts, make_error, name_request, read_facts
 from tako.kit.headers import checked, hiding
 from tako.kit.keys import Secret, scrub, with_key_source
 from tako.kit.proxy import Proxies, read_proxy
+from tako.kit.reasoning_tags import read_tags
 from tako.kit.single_flight import SingleFlight
-from tako.kit.tagged import read_tags
 from tako.kit.transport_errors import PROXY_LOGIN, login_refused
 from tako.kit.wire import AROUND, HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
@@ -268,7 +268,7 @@ class HttpProvider(Provider):
         try:
             reply = await self.send(url, body, **call)
             try:
-                return reply, await read_whole(reply, self.max_reply_bytes, call.get("timeout") or self.timeout)
+                return reply, await read_body(reply, self.max_reply_bytes, call.get("timeout") or self.timeout)
             except ProviderError as error:
                 name_request(error, reply.headers)
                 raise

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from tako.errors import ProviderTimeoutError, TransportError
-from tako.kit.habits import Habits
+from tako.kit.keep_alive import KeepAliveHistory
 from tako.kit.tls import trusted
 from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, describe_os_error
-from tako.kit.wire import PATIENCE
+from tako.kit.wire import STALL_FACTOR
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from tako.kit.habits import Kind
+    from tako.kit.keep_alive import ReplyKind
     from tako.kit.proxy import Proxies, Proxy
     from tako.kit.wire import HttpRequest
 
@@ -36,8 +36,8 @@ class HttpxSender(ABC):
     """What both ways of sending share."""
 
     def __init__(self) -> None:
-        self.habits = Habits()
-        self.last_reply: tuple[float, Kind] | None = None
+        self.habits = KeepAliveHistory()
+        self.last_reply: tuple[float, ReplyKind] | None = None
         """When the last reply ended, and of what kind it was."""
 
     async def send(self, request: HttpRequest) -> HttpxReply:
@@ -45,7 +45,7 @@ class HttpxSender(ABC):
         proxy = self.proxy(request)
         route, progress = Route.of(request, proxy), _Progress(request)
         last = self.last_reply
-        if last is not None and (pause := self.habits.pause(*last)) > 0:
+        if last is not None and (pause := self.habits.delay(*last)) > 0:
             await anyio.sleep(pause)
         failure: BaseException
         try:
@@ -61,10 +61,10 @@ class HttpxSender(ABC):
         self._learn(last, progress, kept=False)
         raise failure
 
-    def _learn(self, last: tuple[float, Kind] | None, progress: _Progress, *, kept: bool) -> None:
+    def _learn(self, last: tuple[float, ReplyKind] | None, progress: _Progress, *, kept: bool) -> None:
         """Remember whether a server had kept its connection, where it was not a new one."""
         if last is not None and not progress.is_new:
-            self.habits.learn(last[1], kept=kept)
+            self.habits.record(last[1], kept=kept)
 
     def proxy(self, request: HttpRequest) -> Proxy | None:
         """Return the proxy that we put a request through."""
@@ -164,7 +164,7 @@ class _Progress:
         elif step == "send_request_headers.started":
             self.is_open = not is_tunnel
         elif step == "receive_response_headers.started":
-            seconds = self._request.connect_timeout if is_tunnel else self._request.timeout * PATIENCE
+            seconds = self._request.connect_timeout if is_tunnel else self._request.timeout * STALL_FACTOR
             self.scope.deadline = anyio.current_time() + seconds
         elif step == "receive_response_headers.complete":
             self.scope.deadline = inf

@@ -18,6 +18,6 @@ def strip_bom(start: bytes) -> tuple[bytes | None, bytes]:
     return None, start.removeprefix(BOM)
 
 
-def too_large(what: str, cap: int) -> ResponseError:
+def too_large(subject: str, cap: int) -> ResponseError:
     """Return the error for an event or a line of more than ``cap`` bytes."""
-    return ResponseError(f"The stream has {what} of more than {cap} bytes, which is the limit.")
+    return ResponseError(f"The stream has {subject} of more than {cap} bytes, which is the limit.")

@@ -1,4 +1,4 @@
-"""Requests beside chat: lists of models, and token counts."""
+"""Lists of models and token counts, as vendors' APIs return them."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ NAME_FIELDS = ("display_name", "displayName", "modelName", "name")
 
 
 async def fetch_json(provider: HttpProvider, url: str, body: Any = None, **options: Any) -> dict[str, Any]:
-    """Ask a vendor something, with GET if there is no body, and return the JSON object that it answers.
+    """Send a request, with GET if there is no body, and return the JSON object of the reply.
 
-    Raises a ProviderError that says who was asked. It isn't tried again.
+    Raises a ProviderError that names provider and model. It isn't retried.
     """
     try:
         method = "GET" if body is None else "POST"
@@ -56,7 +56,7 @@ async def fetch_json(provider: HttpProvider, url: str, body: Any = None, **optio
 
 
 async def fetch_token_count(provider: HttpProvider, exchange: Exchange, url: str, body: Any, field: str) -> TokenCount:
-    """Ask how many tokens an encoded request has; ``field`` is the one of the reply that says it."""
+    """Ask how many tokens an encoded request has; ``field`` is the reply's field with the count."""
     request = exchange.context.request
     refuse_if_strict(request, exchange.notices, provider)
     reply = await fetch_json(provider, url, body, **provider.call(request, exchange.headers))

@@ -1,4 +1,4 @@
-"""How long to wait before a retry, as vendors say it in headers and bodies."""
+"""How long to wait before a retry, read from headers and bodies."""
 
 from __future__ import annotations
 

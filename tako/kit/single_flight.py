@@ -1,4 +1,4 @@
-"""Work that many callers wait for: done once, and not cancelled because one of them leaves.
+"""Work that many callers wait for: it runs once, and isn't cancelled when one of them leaves.
 
 What an SDK does to find or refresh credentials (imports, files, metadata services) blocks, and a hundred calls that
 start together need it once. ::

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tako.kit.http import HttpProvider
 
 
-PATIENCE = 5
+STALL_FACTOR = 5
 """How many times ``timeout`` a server may go on with what says nothing: keep-alives, or interim replies (1xx)."""
 
 

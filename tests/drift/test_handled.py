@@ -7,13 +7,13 @@ import pytest
 from tests.drift.declared import files, sections
 
 VALUES = [
-    ("completions", "finish reasons", "tako.kit.finish_words:FINISH_REASONS"),
+    ("completions", "finish reasons", "tako.kit.finish_reasons:FINISH_REASONS"),
     ("responses", "codes of a failure", "tako.kit.failures:CODES"),
     ("tako_anthropic", "stop reasons", "tako.kit.messages.reply:FINISH_REASONS"),
     ("tako_anthropic", "types of an error", "tako.kit.failures:CODES"),
     ("tako_anthropic", "codes of an error", "tako.kit.failures:LASTING"),
     ("tako_bedrock", "stop reasons", "tako_bedrock.reply:FINISH_REASONS"),
-    ("tako_mistral", "finish reasons", "tako.kit.finish_words:FINISH_REASONS"),
+    ("tako_mistral", "finish reasons", "tako.kit.finish_reasons:FINISH_REASONS"),
     ("tako_vertex", "finish reasons", "tako_vertex.wire:FINISH_REASONS"),
 ]
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tako.errors import TransportError
-from tako.kit.habits import MOMENT, Habits
+from tako.kit.keep_alive import CLOSE_DELAY, KeepAliveHistory
 from tako.testing.dialects import COMPLETIONS
 from tako.testing.script import Script
 from tako.testing.waiting import until
@@ -148,15 +148,15 @@ def test_what_a_server_says_out_of_turn_is_no_answer_to_the_next_request() -> No
 
 
 def test_connections_rest_for_a_moment_until_a_server_is_known_to_keep_them() -> None:
-    habits, kind = Habits(), ("https://acme.example/chat", 200, "text/event-stream")
+    habits, kind = KeepAliveHistory(), ("https://acme.example/chat", 200, "text/event-stream")
     now = time.monotonic()
-    assert 0 < habits.pause(now, kind) <= MOMENT
-    assert habits.pause(now - 1, kind) < 0
-    habits.learn(kind, kept=True)
-    assert habits.pause(now, kind) == 0
-    assert habits.pause(now, (*kind[:2], "application/json")) > 0
-    habits.learn(kind, kept=False)
-    assert habits.pause(now, kind) > 0
+    assert 0 < habits.delay(now, kind) <= CLOSE_DELAY
+    assert habits.delay(now - 1, kind) < 0
+    habits.record(kind, kept=True)
+    assert habits.delay(now, kind) == 0
+    assert habits.delay(now, (*kind[:2], "application/json")) > 0
+    habits.record(kind, kept=False)
+    assert habits.delay(now, kind) > 0
 
 
 @pytest.mark.parametrize("way", WAYS)

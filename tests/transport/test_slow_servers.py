@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tako.errors import AuthenticationError, ProviderTimeoutError, TakoError, TransportError
-from tako.kit.body import STEP, Patience
+from tako.kit.body import PROGRESS_BYTES, StallTimer
 from tako.providers import OpenAI
 
 from .raw import head, saying, sized
@@ -100,13 +100,13 @@ def test_a_refusal_that_drips_is_a_refusal(way: str, drop: bytes, streamed: bool
 
 
 def test_a_reply_may_take_its_time_as_long_as_it_moves_on() -> None:
-    patience = Patience(0.0)
+    patience = StallTimer(0.0)
     for _ in range(3):
-        patience.count(b"w" * STEP)
-    patience = Patience(0.0)
+        patience.count(b"w" * PROGRESS_BYTES)
+    patience = StallTimer(0.0)
     time.sleep(0.001)
     with pytest.raises(ProviderTimeoutError):
-        patience.count(b" " * STEP)
+        patience.count(b" " * PROGRESS_BYTES)
     with pytest.raises(ProviderTimeoutError):
         patience.count(b"w")
 

@@ -11,7 +11,7 @@ from tako import notices
 from tako.errors import ResponseError
 from tako.json_values import as_object, count_of
 from tako.kit.body import decode_any, decode_json, excerpt
-from tako.kit.finish_words import known_word
+from tako.kit.finish_reasons import lookup_finish_reason
 from tako.kit.ids import CallIds
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage
@@ -92,7 +92,7 @@ def usage_of(value: Any) -> Usage:
 def finish_reason(stop_reason: str | None, context: PartContext, *, has_calls: bool) -> FinishReason:
     """Read a stop reason. Without one, it's TOOL_CALLS if there are calls, otherwise OTHER with a notice."""
     if stop_reason:
-        return known_word(stop_reason, FINISH_REASONS)
+        return lookup_finish_reason(stop_reason, FINISH_REASONS)
     if has_calls:
         return FinishReason.TOOL_CALLS
     context.notice(notices.FINISH_MISSING, "the reply has no stop reason", "")

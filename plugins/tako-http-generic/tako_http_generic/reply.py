@@ -11,11 +11,11 @@ from tako import notices
 from tako.errors import ResponseError
 from tako.json_values import text_of
 from tako.kit.body import decode_json, excerpt
-from tako.kit.complaints import complaint
-from tako.kit.counts import note_odd
 from tako.kit.failures import Facts, facts_of
-from tako.kit.finish_words import FINISH_REASONS
+from tako.kit.finish_reasons import FINISH_REASONS
+from tako.kit.hidden_errors import hidden_error
 from tako.kit.ids import CallIds
+from tako.kit.token_counts import note_odd_usage
 from tako.parts import Part, ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage
 from tako_http_generic.content import ToolCallReader, content_blocks, reasoning_text
@@ -108,7 +108,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpGeneric, transla
     reason, vendor_reason = _finish_reason(doc, provider, parts, context)
     if not parts and reason not in NO_TEXT:
         problem = reader.text.problem(doc)
-        if problem is not None and (facts := complaint(doc)) is not None:
+        if problem is not None and (facts := hidden_error(doc)) is not None:
             raise provider.failure(facts, body=body.decode("utf-8", "replace"))
         if problem is not None:
             raise ResponseError(
@@ -119,7 +119,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpGeneric, transla
         message=Message(Role.ASSISTANT, parts),
         finish_reason=reason,
         finish_word=vendor_reason,
-        usage=note_odd(reader.usage_reader.usage(counts), context) if counts is not None else Usage(),
+        usage=note_odd_usage(reader.usage_reader.usage(counts), context) if counts is not None else Usage(),
         model=_text_at(reader.model, doc) or requested_model(exchange, provider),
         id=_text_at(reader.id, doc),
         notices=context.notices,

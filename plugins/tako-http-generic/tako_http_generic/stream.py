@@ -11,11 +11,11 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import closing_delta
 from tako.json_values import as_object, text_of
 from tako.kit.body import decode_json
-from tako.kit.complaints import complaint
 from tako.kit.completions.calls import CallIndex
-from tako.kit.counts import later, note_odd
+from tako.kit.hidden_errors import hidden_error
 from tako.kit.ndjson import NdJsonDecoder
 from tako.kit.sse import Event, SseDecoder
+from tako.kit.token_counts import merge_counts, note_odd_usage
 from tako.types import Chunk, Delta, End, ToolCallDelta
 from tako_http_generic.content import ToolCallReader, content_blocks, reasoning_text
 from tako_http_generic.pointers import Finder, PointerChoice
@@ -169,7 +169,7 @@ class PointerDecoder:
 
     def _raise_complaint(self, doc: Any, event: Event) -> None:
         """Raise the error that an event without any values reports."""
-        if (facts := complaint(doc)) is not None:
+        if (facts := hidden_error(doc)) is not None:
             raise self._provider.failure(facts, body=event.data.decode("utf-8", "replace"))
 
     def _note_skipped(self, values: dict[str, Any]) -> None:
@@ -195,7 +195,7 @@ class PointerDecoder:
         if "tool_calls" in values and self._reader.tool_calls is not None:
             yield from self._add_calls(values["tool_calls"], self._reader.tool_calls)
         if "usage" in values:
-            self._usage = later(self._usage, as_object(values["usage"]) or {})
+            self._usage = merge_counts(self._usage, as_object(values["usage"]) or {})
         self._vendor_reason = text_of(values.get("finish_reason")) or self._vendor_reason
         self._is_done = self._is_done or values.get("done") is True
         if "id" in values or "model" in values:
@@ -262,7 +262,7 @@ class PointerDecoder:
         )
         return End(
             reason,
-            note_odd(reader.usage_reader.usage(self._usage), context),
+            note_odd_usage(reader.usage_reader.usage(self._usage), context),
             self._model or requested_model(self._exchange, self._provider),
             self._id,
             finish_word=self._vendor_reason,

@@ -13,10 +13,10 @@ from tako.json_values import as_array, as_object, count_of, text_of
 from tako.kit.arguments import decode_arguments
 from tako.kit.blocks import state_of, vendor_part
 from tako.kit.body import decode_any, decode_json, excerpt
-from tako.kit.complaints import complaint
 from tako.kit.failures import facts_of
 from tako.kit.files import head_of
-from tako.kit.finish_words import known_word
+from tako.kit.finish_reasons import lookup_finish_reason
+from tako.kit.hidden_errors import hidden_error
 from tako.kit.ids import CallIds, read_id
 from tako.media import image_type
 from tako.parts import ImagePart, Part, ReasoningPart, TextPart, ToolCallPart
@@ -64,7 +64,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     if line.get("error") or line.get("errors"):
         raise reported_error(body, provider)
     message = as_object(line.get("message"))
-    if message is None and (facts := complaint(line)) is not None:
+    if message is None and (facts := hidden_error(line)) is not None:
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
     decode_json(body, LINE)  # raises the error of a wrong field
     if message is None:
@@ -134,7 +134,7 @@ def usage_of(line: dict[str, Any]) -> Usage:
 
 def finish_reason(vendor_reason: str, context: PartContext, *, has_calls: bool) -> FinishReason:
     """Return the finish reason. Calls end with "stop"; the cloud and old servers send none if nothing went wrong."""
-    reason = known_word(vendor_reason, FINISH_REASONS) if vendor_reason else FinishReason.STOP
+    reason = lookup_finish_reason(vendor_reason, FINISH_REASONS) if vendor_reason else FinishReason.STOP
     if has_calls and reason is FinishReason.STOP:
         return FinishReason.TOOL_CALLS
     if not vendor_reason:

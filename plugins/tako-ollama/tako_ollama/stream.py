@@ -11,9 +11,9 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.json_values import as_object, text_of
 from tako.kit.body import decode_json
-from tako.kit.complaints import complaint
 from tako.kit.deltas import StreamFacts, merge_delta
 from tako.kit.failures import read_facts
+from tako.kit.hidden_errors import hidden_error
 from tako.kit.ids import CallIds
 from tako.kit.ndjson import NdJsonDecoder
 from tako.parts import ToolCallPart
@@ -123,7 +123,7 @@ class ChatDecoder:
         line = decode_json(data, ANY)
         if line.get("error"):
             raise reported_error(data, self._provider)
-        if not isinstance(line.get("message"), dict) and (facts := complaint(line)) is not None:
+        if not isinstance(line.get("message"), dict) and (facts := hidden_error(line)) is not None:
             raise self._provider.failure(facts, body=data.decode("utf-8", "replace"))
         if line.get("message") is not None:
             yield from self._deltas(data, line["message"])

@@ -8,10 +8,10 @@ from tako import notices
 from tako.errors import ResponseError
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_any, decode_json, excerpt
-from tako.kit.complaints import complaint
-from tako.kit.counts import note_odd
 from tako.kit.failures import error_in
+from tako.kit.hidden_errors import hidden_error
 from tako.kit.ids import CallIds
+from tako.kit.token_counts import note_odd_usage
 from tako.parts import ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage
 from tako_vertex.citations import add_citations
@@ -35,7 +35,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
     reply = decode_json(body, REPLY)
     candidate = next((candidate for candidate in reply.candidates or () if not candidate.index), None)
     block_reason = reply.prompt_feedback is not None and reply.prompt_feedback.block_reason
-    if candidate is None and not block_reason and (facts := complaint(decode_any(body))):
+    if candidate is None and not block_reason and (facts := hidden_error(decode_any(body))):
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
     if candidate is None and not block_reason:
         text = body[:4096].decode("utf-8", "replace")
@@ -53,7 +53,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
         message=Message(Role.ASSISTANT, parts),
         finish_reason=FinishReason.CONTENT_FILTER if candidate is None else finish_reason(reason, has_calls=calls),
         finish_word=reason or "",
-        usage=note_odd(reply.usage_metadata.usage(), context) if reply.usage_metadata is not None else Usage(),
+        usage=note_odd_usage(reply.usage_metadata.usage(), context) if reply.usage_metadata is not None else Usage(),
         model=text_of(reply.model_version) or context.origin.model,
         id=text_of(reply.response_id),
         notices=context.notices,

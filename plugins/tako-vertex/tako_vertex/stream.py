@@ -11,11 +11,11 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.json_values import as_object, text_of
 from tako.kit.body import decode_any, decode_json
-from tako.kit.complaints import complaint
-from tako.kit.counts import note_odd
 from tako.kit.deltas import StreamFacts, merge_delta
+from tako.kit.hidden_errors import hidden_error
 from tako.kit.lines import strip_bom
 from tako.kit.sse import SseDecoder
+from tako.kit.token_counts import note_odd_usage
 from tako.parts import FilePart, ReasoningPart, TextPart
 from tako.state import BLOCK_END, State
 from tako.types import Chunk, Delta, End, FinishReason, Usage
@@ -121,7 +121,7 @@ class GeminiDecoder:
         if reply.prompt_feedback is not None and reply.prompt_feedback.block_reason and self._final_candidate is None:
             self._refused_prompt = reply
         raw = as_object(decode_any(data)) or {}
-        if reply.candidates is None and (facts := complaint(raw)) is not None:
+        if reply.candidates is None and (facts := hidden_error(raw)) is not None:
             raise self._provider.failure(facts, body=data.decode("utf-8", "replace"))
         self._raw.add({name: value for name, value in raw.items() if name != "candidates"}, len(data))
         for candidate, fields in zip(reply.candidates or (), raw.get("candidates") or (), strict=False):
@@ -237,7 +237,7 @@ class GeminiDecoder:
             raw = {**raw, "usageMetadata": {**counts, "trafficType": self._usage.traffic_type}}
         return End(
             reason if self._final_candidate is not None else FinishReason.CONTENT_FILTER,
-            note_odd(self._usage.usage(), context) if self._usage is not None else Usage(),
+            note_odd_usage(self._usage.usage(), context) if self._usage is not None else Usage(),
             text_of(raw.get("modelVersion")) or context.origin.model,
             text_of(raw.get("responseId")),
             finish_word=name or "",

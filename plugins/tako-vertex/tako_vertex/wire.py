@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from tako.json_values import count_of
-from tako.kit.finish_words import known_word
+from tako.kit.finish_reasons import lookup_finish_reason
 from tako.types import FinishReason, Usage
 
 FINISH_REASONS = {
@@ -178,5 +178,5 @@ TEXT_CHUNK = msgspec.json.Decoder(TextChunk)
 
 def finish_reason(name: str | None, *, has_calls: bool) -> FinishReason:
     """Read a finish reason. Gemini has none for calls: they come with STOP."""
-    reason = known_word(name or "", FINISH_REASONS)
+    reason = lookup_finish_reason(name or "", FINISH_REASONS)
     return FinishReason.TOOL_CALLS if has_calls and reason in (FinishReason.STOP, FinishReason.OTHER) else reason

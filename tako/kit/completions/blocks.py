@@ -14,7 +14,7 @@ import msgspec
 from tako.fold import parse_arguments
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import is_spelled_differently, state_of, vendor_part, without
-from tako.kit.completions.replied import decode_file
+from tako.kit.completions.audio import decode_file
 from tako.media import IMAGE_TYPES
 from tako.parts import ImagePart, ImageUrlPart, Part, ReasoningPart, TextPart, ToolCallPart
 from tako.state import State

@@ -134,13 +134,13 @@ class CallIndex:
         """Whether a whole call has come already."""
         return any(earlier.repeats(_with_function(call)) for earlier in self.calls)
 
-    def go_on(self, index: int, text: str) -> ToolCallDelta | None:
+    def add_arguments(self, index: int, text: str) -> ToolCallDelta | None:
         """Add a piece of its arguments to the function call of that index, if there is one."""
-        known = self._by_index.get(index)
-        if known is None or known.kind != "function":
+        open_call = self._by_index.get(index)
+        if open_call is None or open_call.kind != "function":
             return None
-        known.texts.append(text)
-        return ToolCallDelta(known.position, None, None, text)
+        open_call.texts.append(text)
+        return ToolCallDelta(open_call.position, None, None, text)
 
     def piece(self, call: Block) -> ToolCallDelta | OpenCall:
         """Return a fragment as tako numbers it."""

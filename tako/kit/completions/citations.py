@@ -15,9 +15,9 @@ REFERENCES = ("reference", "tool_reference")
 """Types of Mistral's chunks that name sources."""
 
 
-def annotated(annotations: Any) -> list[Citation]:
+def annotated_citations(annotations: Any) -> list[Citation]:
     """Read a message's ``annotations``; those that aren't citations of addresses say nothing here."""
-    found = [as_object((as_object(one) or {}).get("url_citation")) for one in as_array(annotations) or []]
+    citations = [as_object((as_object(one) or {}).get("url_citation")) for one in as_array(annotations) or []]
     return [
         Citation(
             text_of(one.get("url")),
@@ -26,12 +26,12 @@ def annotated(annotations: Any) -> list[Citation]:
             position_of(one.get("start_index")),
             position_of(one.get("end_index")),
         )
-        for one in found
+        for one in citations
         if one is not None
     ]
 
 
-def referenced(chunk: Block) -> list[Citation]:
+def referenced_citations(chunk: Block) -> list[Citation]:
     """Read a chunk of Mistral's that names the sources of the text before it."""
     if chunk.get("type") == "reference":
         ids = as_array(chunk.get("reference_ids")) or []

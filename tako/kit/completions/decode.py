@@ -10,24 +10,24 @@ from tako import notices
 from tako.errors import ResponseError
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_any, excerpt
-from tako.kit.complaints import complaint, other_api
+from tako.kit.completions.audio import split_spoken
 from tako.kit.completions.blocks import REASONING, Block, chunks_of
 from tako.kit.completions.calls import complete_calls
-from tako.kit.completions.citations import REFERENCES, annotated, referenced
+from tako.kit.completions.citations import REFERENCES, annotated_citations, referenced_citations
 from tako.kit.completions.dialect import Dialect
-from tako.kit.completions.replied import split_spoken
-from tako.kit.completions.shapes import Content, read_reply, usage_of
-from tako.kit.counts import note_odd
+from tako.kit.completions.reply_fields import Content, read_reply, usage_of
 from tako.kit.failures import facts_of
-from tako.kit.finish_words import finish_reason
+from tako.kit.finish_reasons import finish_reason
+from tako.kit.hidden_errors import hidden_error, other_api
 from tako.kit.ids import mint_id, read_id
+from tako.kit.token_counts import note_odd_usage
 from tako.parts import Citation, Part, TextPart
 from tako.types import ChatResponse, FinishReason, Message, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tako.kit.completions.shapes import Choice
+    from tako.kit.completions.reply_fields import Choice
     from tako.kit.exchange import Exchange
     from tako.kit.failures import Reporter
     from tako.kit.http import HttpProvider
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 READ_FIELDS = frozenset(("role", "type", "content", "refusal", "tool_calls", "function_call", "audio", *REASONING))
 """Fields of a message that are read for themselves; the others go back as they came."""
 NO_OTHER_FIELDS = READ_FIELDS - {*REASONING}
-SILENT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR)
+SILENT_FINISH_REASONS = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR)
 """Endings that may leave a choice without a message."""
 EMPTY_VALUES: tuple[Any, ...] = (None, "", [], {})
 """Values of fields that say nothing."""
@@ -60,13 +60,15 @@ def decode_reply(
     if choice is not None and choice.index:
         choice = next((other for other in choices if not other.index), choice if is_spread_reply else None)
     error = {"error": choice.error} if choice and choice.error else document if reply.failed else None
-    facts = facts_of(error) if error else complaint(document) if choice is None else None
+    facts = facts_of(error) if error else hidden_error(document) if choice is None else None
     if facts is not None:
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
     if choice is None and (as_object(document) or {}).get("object") == "response":
         raise other_api("responses", provider, body)
     finish_reason_text = (choice.finish_reason or "") if choice is not None else ""
-    if choice is None or (choice.full_message is None and dialect.finish_reasons.get(finish_reason_text) not in SILENT):
+    if choice is None or (
+        choice.full_message is None and dialect.finish_reasons.get(finish_reason_text) not in SILENT_FINISH_REASONS
+    ):
         missing = "choices" if choice is None else "message"
         raise ResponseError(f"the reply has no {missing}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     message = choice.full_message or Content()
@@ -91,7 +93,7 @@ def decode_reply(
         message=Message(Role.ASSISTANT, parts),
         finish_reason=finish_reason(finish_reason_text, dialect.finish_reasons, has_calls=bool(calls)),
         finish_word=finish_reason_text,
-        usage=note_odd(usage_of(reply.counts), exchange.context),
+        usage=note_odd_usage(usage_of(reply.counts), exchange.context),
         model=text_of(reply.model) or exchange.body.get("model", ""),
         id=read_id(reply.id),
         notices=exchange.notices,
@@ -99,7 +101,7 @@ def decode_reply(
     )
 
 
-def minting(dialect: Dialect) -> Callable[[], str]:
+def id_maker(dialect: Dialect) -> Callable[[], str]:
     """Return what makes ids for calls that come without, as the wire takes them back."""
     return lambda: next(dialect.call_ids(mint_id()))
 
@@ -133,23 +135,23 @@ def _parts(
     """Read a message: its reasoning first, then content, refusal, sound and calls, then its other fields."""
     parts: list[Part] = []
     last_text = cited_text = -1  # the last text, and the one that the next reference is about
-    for block in (*_blocks(message), *(complete_calls(calls, minting(dialect)) if calls else ())):
+    for block in (*_blocks(message), *(complete_calls(calls, id_maker(dialect)) if calls else ())):
         kind = block.get("type")
         if kind not in REFERENCES:
             cited_text = -1
         elif cited_text >= 0:
-            parts[cited_text] = _with_citations(parts[cited_text], referenced(block))
+            parts[cited_text] = _with_citations(parts[cited_text], referenced_citations(block))
         part = decode(block)
         if part is not None:
             if kind == "text":
                 last_text = cited_text = len(parts)
             parts.append(part)
     if (annotations := fields.get("annotations")) and last_text >= 0:
-        parts[last_text] = _with_citations(parts[last_text], annotated(annotations))
+        parts[last_text] = _with_citations(parts[last_text], annotated_citations(annotations))
     empty_fields = (
         [name for name in REASONING if fields.get(name) == ""] if calls and not reasoning_texts(message) else ()
     )
-    last = last_blocks(fields, cites=last_text >= 0, silent=empty_fields)
+    last = last_blocks(fields, has_citations=last_text >= 0, empty_fields=empty_fields)
     return [*parts, *[part for block in last if (part := decode(block)) is not None]]
 
 
@@ -189,14 +191,14 @@ def is_not_text(name: str, value: Any) -> bool:
     return name in REASONING and not isinstance(value, str)
 
 
-def last_blocks(fields: Block, *, cites: bool, silent: Iterable[str]) -> Iterator[Block]:
+def last_blocks(fields: Block, *, has_citations: bool, empty_fields: Iterable[str]) -> Iterator[Block]:
     """List what comes last of a message, by name: fields that tako has no part of its own for, and its images.
 
-    ``cites``: its citations are in a text part, so that annotations which are nothing else don't have to go back.
-    ``silent``: fields of reasoning that were there and empty. DeepSeek refuses calls without them
+    ``has_citations``: its citations are in a text part, so annotations that are only citations don't have to go back.
+    ``empty_fields``: fields of reasoning that were there and empty. DeepSeek refuses calls without them
     (https://api-docs.deepseek.com/guides/thinking_mode).
     """
-    for name in silent:
+    for name in empty_fields:
         yield {name: ""}
     for name in sorted(fields.keys() - NO_OTHER_FIELDS):
         value = fields[name]
@@ -204,5 +206,9 @@ def last_blocks(fields: Block, *, cites: bool, silent: Iterable[str]) -> Iterato
             continue
         if name == "images" and isinstance(value, list):
             yield from ({name: [image]} for image in as_array(value) or ())
-        elif name != "annotations" or not cites or len(annotated(value)) < len(as_array(value) or (value,)):
+        elif (
+            name != "annotations"
+            or not has_citations
+            or len(annotated_citations(value)) < len(as_array(value) or (value,))
+        ):
             yield {name: value}

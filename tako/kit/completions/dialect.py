@@ -14,7 +14,7 @@ from tako.kit.completions.files import encode_file
 from tako.kit.completions.ids import call_ids
 from tako.kit.families import bare_name
 from tako.kit.files import Media
-from tako.kit.finish_words import FINISH_REASONS
+from tako.kit.finish_reasons import FINISH_REASONS
 from tako.kit.schemas.wires import OPENAI, Wire
 from tako.translator import PartContext
 from tako.types import FinishReason

@@ -1,4 +1,4 @@
-"""What ``/models`` tells, in the words of the servers that speak the Chat Completions dialect.
+"""Capabilities of a model, read from the ``/models`` of servers that speak Chat Completions.
 
 OpenAI itself lists ids and the days on which models are turned off. vLLM, llama.cpp, LM Studio, Groq, Fireworks,
 Together, Mistral and OpenRouter say more, each in its own way (https://docs.vllm.ai,

@@ -13,11 +13,11 @@ from tako.errors import kind_of
 from tako.fold import parse_arguments
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.blocks import is_own, own_data
+from tako.kit.completions.audio import encode_spoken
 from tako.kit.completions.blocks import CALL_FIELDS, REASONING, Block, decode_block
 from tako.kit.completions.dialect import Dialect
 from tako.kit.completions.parameters import json_mode_instruction, parameters
 from tako.kit.completions.prefill import without_prefill
-from tako.kit.completions.replied import encode_spoken
 from tako.kit.completions.turns import MOVED_BLOCKS, arrange
 from tako.kit.encoding import (
     complete,

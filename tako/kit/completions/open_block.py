@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tako.fold import closing_delta
 from tako.json_values import text_of
 from tako.kit.completions.blocks import chunks_of
-from tako.kit.completions.shapes import Content
+from tako.kit.completions.reply_fields import Content
 from tako.kit.deltas import merge_pieces
 from tako.parts import ReasoningPart, TextPart
 from tako.types import Delta
@@ -38,7 +38,7 @@ class OpenBlock:
         self._signature: Any = None
 
     @property
-    def goes_on(self) -> str:
+    def continuation(self) -> str:
         """What a delta has that goes on with it: a field, or a thinking chunk; "" if that isn't one alone."""
         if self.kind == "reasoning":
             return next(iter(self.pieces[-1])) if len(self.pieces[-1]) == 1 else ""
@@ -92,7 +92,7 @@ class OpenBlock:
         self.begin("thinking", out)
         self._signature = signature or self._signature
         self.pieces.append(chunk)
-        text = inner if isinstance(inner, str) else "".join([text_of(one.get("text")) for one in chunks_of(inner)])
+        text = inner if isinstance(inner, str) else "".join([text_of(part.get("text")) for part in chunks_of(inner)])
         if text:
             out.append(Delta(reasoning=text))
 
@@ -120,15 +120,15 @@ class OpenBlock:
         return block
 
 
-def unsaid(message: Content, block: OpenBlock, calls: CallIndex) -> Content:
+def remaining(message: Content, open_block: OpenBlock, calls: CallIndex) -> Content:
     """Return what of a message has not come in pieces before: some servers end a stream with all of it."""
-    before = "".join(block.pieces) if block.kind == "text" else ""
-    goes_on = before and isinstance(message.content, str) and message.content.startswith(before)
-    rest = message.content[len(before) :] if goes_on and message.content else None
-    others = [call for call in message.calls if not calls.contains(call)]
-    content = rest if "text" in block.kinds else message.content
+    received = "".join(open_block.pieces) if open_block.kind == "text" else ""
+    is_continued = received and isinstance(message.content, str) and message.content.startswith(received)
+    rest_of_text = message.content[len(received) :] if is_continued and message.content else None
+    new_calls = [call for call in message.calls if not calls.contains(call)]
+    content = rest_of_text if "text" in open_block.kinds else message.content
     return (
-        Content(content, tool_calls=others)
-        if block.kinds & {"reasoning", "thinking"}
-        else replace(message, content=content, tool_calls=others, function_call=None)
+        Content(content, tool_calls=new_calls)
+        if open_block.kinds & {"reasoning", "thinking"}
+        else replace(message, content=content, tool_calls=new_calls, function_call=None)
     )

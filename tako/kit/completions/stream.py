@@ -11,22 +11,29 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.json_values import as_object, text_of
 from tako.kit.body import decode_any
-from tako.kit.complaints import complaint, other_api
+from tako.kit.completions.audio import SpokenAnswer
 from tako.kit.completions.blocks import REASONING, Block, chunks_of, is_plain
 from tako.kit.completions.calls import CallIndex, OpenCall
-from tako.kit.completions.citations import REFERENCES, annotated, referenced
-from tako.kit.completions.decode import SILENT, is_spread, last_blocks, minting, note_refusal, reasoning_texts
+from tako.kit.completions.citations import REFERENCES, annotated_citations, referenced_citations
+from tako.kit.completions.decode import (
+    SILENT_FINISH_REASONS,
+    id_maker,
+    is_spread,
+    last_blocks,
+    note_refusal,
+    reasoning_texts,
+)
 from tako.kit.completions.dialect import Dialect
-from tako.kit.completions.gathered import Gathered
-from tako.kit.completions.open_block import OpenBlock, unsaid
-from tako.kit.completions.replied import Spoken
-from tako.kit.completions.shapes import CHUNK, Choice, Content, Reply, read_reply, usage_of
-from tako.kit.completions.usual import NO_RESULTS, Expected
-from tako.kit.counts import later, note_odd
+from tako.kit.completions.expected_chunks import NO_RESULTS, ExpectedChunk
+from tako.kit.completions.open_block import OpenBlock, remaining
+from tako.kit.completions.reply_fields import CHUNK, Choice, Content, Reply, read_reply, usage_of
+from tako.kit.completions.stream_fields import StreamFields
 from tako.kit.failures import facts_of, read_facts
-from tako.kit.finish_words import finish_reason
+from tako.kit.finish_reasons import finish_reason
+from tako.kit.hidden_errors import hidden_error, other_api
 from tako.kit.ids import read_id
 from tako.kit.sse import SseDecoder
+from tako.kit.token_counts import merge_counts, note_odd_usage
 from tako.parts import ToolCallPart
 from tako.state import BLOCK_END
 from tako.types import Chunk, Delta, End, FinishReason, ToolCallDelta
@@ -42,7 +49,7 @@ if TYPE_CHECKING:
     from tako.parts import Part
     from tako.translator import Translator
 
-NO_FACTS = (None, None, None)
+NO_FACT_VALUES = (None, None, None)
 
 
 class CompletionsDecoder:
@@ -65,25 +72,25 @@ class CompletionsDecoder:
         self._translator = translator
         self._dialect = dialect or Dialect()
         self._sse = SseDecoder(provider.max_event_bytes)
-        self._block = OpenBlock(self._decode)
-        self._calls = CallIndex(minting(self._dialect))
-        self._spoken = Spoken(exchange.context)
-        self._gathered = Gathered()
-        self._gathered_event: Event | None = None
+        self._open_block = OpenBlock(self._decode)
+        self._calls = CallIndex(id_maker(self._dialect))
+        self._spoken = SpokenAnswer(exchange.context)
+        self._fields = StreamFields()
+        self._last_gathered: Event | None = None
         self._facts: tuple[Any, ...] = ()
         self._counts: dict[str, Any] | None = None
-        self._finish = ""
+        self._finish_reason = ""
         self._id = ""
         self._model = ""
-        self._spread = is_spread(exchange)
-        self._empty = True  # no choice has had a message so far
-        self._passed_over = False  # other answers to the same question were
-        self._in_pieces = False  # deltas have said something
-        self._text_from: int | None = None  # the choice whose text is taken if the first one has none
-        self._says_it_again = False  # the details of reasoning repeat the text that another field has
-        self._cites = False  # only references came after the last text
-        self._silent: dict[str, None] = {}
-        self._usual = Expected()
+        self._is_spread = is_spread(exchange)
+        self._is_empty = True  # no choice has had a message so far
+        self._has_ignored_choices = False  # other answers to the same question were
+        self._has_deltas = False  # deltas have said something
+        self._text_choice: int | None = None  # the choice whose text is taken if the first one has none
+        self._details_repeat_text = False  # the details of reasoning repeat the text that another field has
+        self._has_citations = False  # only references came after the last text
+        self._empty_fields: dict[str, None] = {}
+        self._expected = ExpectedChunk()
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
@@ -96,12 +103,12 @@ class CompletionsDecoder:
                 yield from self._chunks(self._sse.flush())
             except ResponseError as error:
                 raise StreamTruncatedError("the stream ended in the middle of an event") from error
-        if not self._finish and not self.ended and (self._dialect.require_finish or not clean):
+        if not self._finish_reason and not self.ended and (self._dialect.require_finish or not clean):
             raise StreamTruncatedError("the stream ended without a finish reason and without [DONE]")
-        if self._empty and self._dialect.finish_reasons.get(self._finish) not in SILENT:
-            raise ResponseError(f"the reply has no {'message' if self._finish else 'choices'}")
-        fields = self._gathered.fields()
-        yield from self._rest(fields)
+        if self._is_empty and self._dialect.finish_reasons.get(self._finish_reason) not in SILENT_FINISH_REASONS:
+            raise ResponseError(f"the reply has no {'message' if self._finish_reason else 'choices'}")
+        fields = self._fields.fields()
+        yield from self._last_deltas(fields)
         yield self._end(fields)
 
     def _decode(self, block: Block) -> Part | None:
@@ -109,85 +116,85 @@ class CompletionsDecoder:
 
     def _chunks(self, events: list[Event]) -> Iterator[Chunk]:
         for event in events:
-            data, usual = event.data, self._usual
-            if usual.plain and (text := usual.text_of(data)):
-                if usual.field == "content":  # most: as `_text` does, without a function's call
-                    self._block.pieces.append(text)
+            data, expected = event.data, self._expected
+            if expected.is_text_only and (text := expected.text_of(data)):
+                if expected.field == "content":  # most: as `_text` does, without a function's call
+                    self._open_block.pieces.append(text)
                     yield Delta(text)
                 else:
                     yield self._text(text)
                 continue
-            if data.startswith(usual.head) and (delta := self._parsed(data, usual)) is not None:
+            if data.startswith(expected.head) and (delta := self._decode_expected(data, expected)) is not None:
                 yield delta
                 continue
-            yield from self._any(event)
+            yield from self._read_any(event)
             if self.ended:
                 return
 
-    def _parsed(self, data: bytes, usual: Expected) -> Delta | None:
+    def _decode_expected(self, data: bytes, expected: ExpectedChunk) -> Delta | None:
         """Read a chunk that goes on with the block that is open; None if it's another one."""
         try:
-            chunk = usual.read(b"{" + data[usual.skip :])
+            chunk = expected.decode(b"{" + data[expected.skip :])
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return None
         text = chunk.choices[0].delta.text
         if not text or not (self._id or (chunk.id is None and chunk.model is None)):  # else these come only now
             return None
-        return self._text(text) if usual.plain else self._go_on(text, chunk)
+        return self._text(text) if expected.is_text_only else self._continue_block(text, chunk)
 
     def _text(self, text: str) -> Delta:
         """Add text or reasoning to the block that is open."""
-        field = self._usual.field
+        field = self._expected.field
         if field == "content":
-            self._block.pieces.append(text)
+            self._open_block.pieces.append(text)
             return Delta(text)
-        self._block.pieces.append({field: text})
+        self._open_block.pieces.append({field: text})
         return Delta(reasoning=text)
 
-    def _go_on(self, text: Any, chunk: Any) -> Delta | None:
+    def _continue_block(self, text: Any, chunk: Any) -> Delta | None:
         """Add what a usual chunk has to the block that is open; None if it isn't one that goes on."""
         facts = (chunk.service_tier, chunk.system_fingerprint, chunk.provider)
-        if facts != NO_FACTS and any(new not in (None, old) for new, old in zip(facts, self._facts, strict=True)):
+        if facts != NO_FACT_VALUES and any(new not in (None, old) for new, old in zip(facts, self._facts, strict=True)):
             return None
-        choice, pieces = chunk.choices[0], self._block.pieces
-        match self._usual.field:
+        choice, pieces = chunk.choices[0], self._open_block.pieces
+        match self._expected.field:
             case "content":
                 pieces.append(text)
                 delta = Delta(text)
             case "tool_calls":
-                piece = self._calls.go_on(text[0].index, text[0].function.arguments)
+                piece = self._calls.add_arguments(text[0].index, text[0].function.arguments)
                 if piece is None:
                     return None
                 delta = Delta(tool_calls=[piece])
             case "thinking":
-                thought = text[0].thinking[0].text
-                if not thought:
+                thinking = text[0].thinking[0].text
+                if not thinking:
                     return None
-                pieces.append({"type": "thinking", "thinking": [{"type": "text", "text": thought}]})
-                delta = Delta(reasoning=thought)
+                pieces.append({"type": "thinking", "thinking": [{"type": "text", "text": thinking}]})
+                delta = Delta(reasoning=thinking)
             case field:
                 pieces.append({field: text})
                 delta = Delta(reasoning=text)
-                self._gathered.go_on("reasoning_details", choice.delta.reasoning_details)
+                self._fields.add_piece("reasoning_details", choice.delta.reasoning_details)
         if chunk.usage:
             self._count(chunk.usage)
-            self._gathered.add({"usage": chunk.usage})
+            self._fields.add({"usage": chunk.usage})
         if choice.content_filter_results not in NO_RESULTS:
-            self._gathered.filtered = choice.content_filter_results
+            self._fields.content_filter_json = choice.content_filter_results
         return delta
 
-    def _any(self, event: Event) -> list[Delta]:
+    def _read_any(self, event: Event) -> list[Delta]:
         """Read an event of any kind, and expect that the next one goes on with it."""
         try:
             reply = CHUNK.decode(event.data)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            odd = self._odd(event)
-            if odd is None:
+            unusual = self._read_unusual(event)
+            if unusual is None:
                 return []
-            reply = odd
+            reply = unusual
         deltas = self._read(event, reply)
-        field = "tool_calls" if self._calls and not self._block.kind else self._block.goes_on
-        self._usual = Expected(field, event.data)
+        field = "tool_calls" if self._calls and not self._open_block.kind else self._open_block.continuation
+        self._expected = ExpectedChunk(field, event.data)
         return deltas
 
     def _read(self, event: Event, reply: Reply) -> list[Delta]:
@@ -207,74 +214,80 @@ class CompletionsDecoder:
         out: list[Delta] = []
         if reply.choices:
             if reply.choices[0].index or len(reply.choices) > 1:
-                self._several(event, reply.choices, out)
+                self._read_choices(event, reply.choices, out)
             else:
-                self._choice(event, reply.choices[0], out)
+                self._read_choice(event, reply.choices[0], out)
         return out
 
-    def _choice(self, event: Event, choice: Choice, out: list[Delta]) -> None:
+    def _read_choice(self, event: Event, choice: Choice, out: list[Delta]) -> None:
         if choice.error:
             raise self._failure(event, facts_of({"error": choice.error}))
-        delta = choice.said
+        delta = choice.delta_or_message
         if choice.repeats and choice.message is not None:
-            delta = unsaid(choice.message, self._block, self._calls) if self._in_pieces else choice.message
+            delta = remaining(choice.message, self._open_block, self._calls) if self._has_deltas else choice.message
         elif choice.delta is not None and not choice.delta.is_silent:
-            self._in_pieces = True
+            self._has_deltas = True
         if delta is not None:
-            self._empty = False
-            self._delta(delta, out)
+            self._is_empty = False
+            self._read_delta(delta, out)
         if isinstance(choice.content_filter_results, msgspec.Raw) and choice.content_filter_results not in NO_RESULTS:
-            self._gathered.filtered = choice.content_filter_results
+            self._fields.content_filter_json = choice.content_filter_results
         if choice.finish_reason:
-            self._finish = choice.finish_reason
+            self._finish_reason = choice.finish_reason
             self._gather(event)
 
     def _count(self, counts: dict[str, Any] | None) -> None:
         """Keep the counts of tokens that came last; zeros take none away."""
         if counts is not None:
-            self._counts = later(self._counts or {}, counts)
+            self._counts = merge_counts(self._counts or {}, counts)
 
     def _gather(self, event: Event) -> None:
         """Keep the fields of an event that are facts, or go back with the message; once."""
-        if event is not self._gathered_event:
-            self._gathered_event = event
-            self._gathered.add(as_object(decode_any(event.data)) or {})
+        if event is not self._last_gathered:
+            self._last_gathered = event
+            self._fields.add(as_object(decode_any(event.data)) or {})
 
-    def _several(self, event: Event, choices: list[Choice], out: list[Delta]) -> None:
+    def _read_choices(self, event: Event, choices: list[Choice], out: list[Delta]) -> None:
         """Read several choices: others than the first are other answers, or have more of the same one."""
         first = next((choice for choice in choices if not choice.index), None)
         if first is not None:
-            self._choice(event, first, out)
+            self._read_choice(event, first, out)
         for choice in choices:
-            if choice is not first and self._spread:
-                self._more(choice, out)
-            elif choice is not first and choice.said is not None and (choice.said.content or choice.said.calls):
-                self._pass_over()
+            if choice is not first and self._is_spread:
+                self._read_other_choice(choice, out)
+            elif (
+                choice is not first
+                and choice.delta_or_message is not None
+                and (choice.delta_or_message.content or choice.delta_or_message.calls)
+            ):
+                self._note_ignored_choices()
 
-    def _more(self, choice: Choice, out: list[Delta]) -> None:
+    def _read_other_choice(self, choice: Choice, out: list[Delta]) -> None:
         """Add what another choice has of an answer that is spread: its calls, and its text if the first has none."""
-        said = choice.said
-        if said is not None:
-            self._empty = False
-            if said.content and choice.index != self._text_from:
-                if "text" in self._block.kinds:
-                    self._pass_over()
-                    said = replace(said, content=None)
+        content = choice.delta_or_message
+        if content is not None:
+            self._is_empty = False
+            if content.content and choice.index != self._text_choice:
+                if "text" in self._open_block.kinds:
+                    self._note_ignored_choices()
+                    content = replace(content, content=None)
                 else:
-                    self._text_from = choice.index
-            self._delta(said, out)
-        words, word = self._dialect.finish_reasons, choice.finish_reason
-        if word and (not self._finish or finish_reason(word, words, has_calls=False) is FinishReason.TOOL_CALLS):
-            self._finish = word
+                    self._text_choice = choice.index
+            self._read_delta(content, out)
+        reasons, reason = self._dialect.finish_reasons, choice.finish_reason
+        if reason and (
+            not self._finish_reason or finish_reason(reason, reasons, has_calls=False) is FinishReason.TOOL_CALLS
+        ):
+            self._finish_reason = reason
 
-    def _pass_over(self) -> None:
+    def _note_ignored_choices(self) -> None:
         """Note once that a text or calls of another choice were passed over."""
-        if not self._passed_over:
-            self._passed_over = True
+        if not self._has_ignored_choices:
+            self._has_ignored_choices = True
             text = "the reply has several choices; all but the first were ignored"
             self._exchange.context.notice(notices.LOST_PART, text, "")
 
-    def _odd(self, event: Event) -> Reply | None:
+    def _read_unusual(self, event: Event) -> Reply | None:
         """Read an event that has more fields than the usual chunk, or isn't one: the end, an error, or a keep-alive.
 
         Raises what else it is.
@@ -294,7 +307,7 @@ class CompletionsDecoder:
             return None
         if document is None:
             return None
-        if (facts := complaint(document)) is not None:
+        if (facts := hidden_error(document)) is not None:
             raise self._failure(event, facts)
         reply = read_reply(document, event.data)
         self._gather(event)
@@ -303,76 +316,81 @@ class CompletionsDecoder:
     def _failure(self, event: Event, facts: Facts) -> ProviderError:
         return self._provider.failure(facts, body=event.data.decode("utf-8", "replace"))
 
-    def _delta(self, delta: Content, out: list[Delta]) -> None:
+    def _read_delta(self, delta: Content, out: list[Delta]) -> None:
         if not (delta.reasoning_content is delta.reasoning is delta.reasoning_details is None):
-            self._thoughts(delta, out)
+            self._read_reasoning(delta, out)
         if isinstance(delta.content, list):
-            self._listed(delta.content, out)
+            self._read_chunks(delta.content, out)
         elif delta.content:
-            self._block.text(delta.content, out)
+            self._open_block.text(delta.content, out)
         if delta.refusal:
-            self._block.refusal(delta.refusal, out)
+            self._open_block.refusal(delta.refusal, out)
         if delta.audio:
-            self._speak(delta.audio, out)
+            self._read_audio(delta.audio, out)
         if self._spoken.is_open and delta.calls:
             out += self._spoken.end()
         for piece in self._calls.pieces(delta.calls):
             if isinstance(piece, OpenCall):
-                self._block.call(piece, out)
+                self._open_block.call(piece, out)
             else:
-                self._block.end(out)
+                self._open_block.end(out)
                 out.append(Delta(tool_calls=[piece]))
 
-    def _speak(self, audio: Any, out: list[Delta]) -> None:
+    def _read_audio(self, audio: Any, out: list[Delta]) -> None:
         """Add a piece of a spoken answer, whose text is a block of its own."""
-        self._block.end(out)
-        if not self._spoken.is_open and "text" in self._block.kinds:
+        self._open_block.end(out)
+        if not self._spoken.is_open and "text" in self._open_block.kinds:
             out.append(Delta(state=BLOCK_END))
         out += self._spoken.add(audio)
 
-    def _thoughts(self, delta: Content, out: list[Delta]) -> None:
+    def _read_reasoning(self, delta: Content, out: list[Delta]) -> None:
         """Add a piece of reasoning; of fields that are empty remember that they are there."""
         texts = reasoning_texts(delta)
-        if "reasoning_details" in texts and self._says_it_again:
+        if "reasoning_details" in texts and self._details_repeat_text:
             return
         if texts:
-            self._says_it_again = "reasoning_details" not in texts
-            self._block.reasoning(texts, out)
+            self._details_repeat_text = "reasoning_details" not in texts
+            self._open_block.reasoning(texts, out)
         else:
-            self._silent.update(dict.fromkeys(name for name in REASONING if getattr(delta, name) == ""))
+            self._empty_fields.update(dict.fromkeys(name for name in REASONING if getattr(delta, name) == ""))
 
-    def _listed(self, content: list[Any], out: list[Delta]) -> None:
+    def _read_chunks(self, content: list[Any], out: list[Delta]) -> None:
         """Read content that is a list of chunks: pieces of text and of thinking, others whole."""
         for chunk in chunks_of(content):
             if is_plain(chunk):
-                self._block.text(chunk["text"], out)
+                self._open_block.text(chunk["text"], out)
             elif chunk.get("type") == "thinking" and isinstance(chunk.get("thinking"), (str, list)):
-                self._cites = False
-                self._block.thinking(chunk, out)
+                self._has_citations = False
+                self._open_block.thinking(chunk, out)
             else:
-                self._cites = chunk.get("type") in REFERENCES and (self._cites or self._block.kind == "text")
-                if self._cites:
-                    out.append(Delta(citations=tuple(referenced(chunk))))
-                self._block.end(out)
+                self._has_citations = chunk.get("type") in REFERENCES and (
+                    self._has_citations or self._open_block.kind == "text"
+                )
+                if self._has_citations:
+                    out.append(Delta(citations=tuple(referenced_citations(chunk))))
+                self._open_block.end(out)
                 part = self._decode(chunk)
                 if part is not None:
                     out.append(Delta(part=part))
 
-    def _rest(self, fields: Block) -> list[Delta]:
+    def _last_deltas(self, fields: Block) -> list[Delta]:
         """Return what only the end of the stream tells: the states of calls, citations, and other fields."""
         out: list[Delta] = []
-        self._block.end(out)
+        self._open_block.end(out)
         out += self._spoken.end()
         for call in self._calls.calls:
             part = self._decode(call.block()) if call.kind else None
             if isinstance(part, ToolCallPart) and part.state is not None:
                 out.append(Delta(tool_calls=[ToolCallDelta(call.position, state=part.state)]))
-        kinds = self._block.kinds
-        if "text" in kinds and (cited := annotated(fields.get("annotations"))):
-            out.append(Delta(citations=tuple(cited)))
-        silent = [] if "reasoning" in kinds or not self._calls else list(self._silent)
-        unspoken = self._spoken.rest()
-        for block in (*([unspoken] if unspoken else ()), *last_blocks(fields, cites="text" in kinds, silent=silent)):
+        kinds = self._open_block.kinds
+        if "text" in kinds and (citations := annotated_citations(fields.get("annotations"))):
+            out.append(Delta(citations=tuple(citations)))
+        empty_fields = [] if "reasoning" in kinds or not self._calls else list(self._empty_fields)
+        unspoken = self._spoken.unsent()
+        for block in (
+            *([unspoken] if unspoken else ()),
+            *last_blocks(fields, has_citations="text" in kinds, empty_fields=empty_fields),
+        ):
             part = self._decode(block)
             if part is not None:
                 out.append(Delta(part=part))
@@ -380,19 +398,19 @@ class CompletionsDecoder:
 
     def _end(self, fields: Block) -> End:
         context = self._exchange.context
-        if not self._finish and not self._calls:
+        if not self._finish_reason and not self._calls:
             context.notice(notices.FINISH_MISSING, "the stream ended without a finish reason", "")
-        if "refusal" in self._block.kinds:
+        if "refusal" in self._open_block.kinds:
             note_refusal(context)
-        raw = self._gathered.raw(fields)
+        raw = self._fields.raw(fields)
         if raw and self._counts and "usage" in raw:
             raw["usage"] = self._counts
         return End(
-            finish_reason(self._finish, self._dialect.finish_reasons, has_calls=bool(self._calls)),
-            note_odd(usage_of(self._counts), context),
+            finish_reason(self._finish_reason, self._dialect.finish_reasons, has_calls=bool(self._calls)),
+            note_odd_usage(usage_of(self._counts), context),
             self._model or self._exchange.body.get("model", ""),
             self._id,
-            finish_word=self._finish,
+            finish_word=self._finish_reason,
             notices=context.notices,
             raw=raw,
         )

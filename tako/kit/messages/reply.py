@@ -12,9 +12,9 @@ from tako import notices
 from tako.errors import ResponseError
 from tako.json_values import as_object, count_of, text_of
 from tako.kit.body import decode_any, decode_json, excerpt
-from tako.kit.complaints import complaint
 from tako.kit.failures import read_facts
-from tako.kit.finish_words import known_word
+from tako.kit.finish_reasons import lookup_finish_reason
+from tako.kit.hidden_errors import hidden_error
 from tako.kit.ids import CallIds, read_id
 from tako.parts import Part, TextPart, ToolCallPart
 from tako.state import State
@@ -75,7 +75,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: Reporter, translator
     reply = decode_json(body, REPLY)
     if reply.error or reply.errors:
         raise error_of(body, provider)
-    if reply.content is None and (facts := complaint(decode_any(body))):
+    if reply.content is None and (facts := hidden_error(decode_any(body))):
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
     if reply.content is None:
         raise ResponseError(f"the reply has no content: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
@@ -129,7 +129,7 @@ def finish_reason(stop_reason: str | None, details: Any, context: PartContext, *
     ``details`` tell why the model refused.
     """
     if stop_reason:
-        reason = known_word(stop_reason, FINISH_REASONS)
+        reason = lookup_finish_reason(stop_reason, FINISH_REASONS)
         refusal = as_object(details)
         if refusal is not None and reason is FinishReason.CONTENT_FILTER:
             reasons = [text_of(refusal.get(name)) for name in ("category", "explanation")]

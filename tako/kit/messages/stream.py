@@ -12,14 +12,14 @@ from tako.errors import ResponseError, StreamTruncatedError
 from tako.fold import closing_delta
 from tako.json_values import as_array, as_object, text_of
 from tako.kit.body import decode_json
-from tako.kit.complaints import complaint
-from tako.kit.counts import later
 from tako.kit.failures import error_in
-from tako.kit.finish_words import known_word
+from tako.kit.finish_reasons import lookup_finish_reason
+from tako.kit.hidden_errors import hidden_error
 from tako.kit.ids import CallIds, read_id
 from tako.kit.messages.open_block import STREAMED_FIELDS, OpenBlock
 from tako.kit.messages.reply import FINISH_REASONS, error_of, finish_reason, usage_of
 from tako.kit.sse import SseDecoder
+from tako.kit.token_counts import merge_counts
 from tako.parts import TextPart, ToolCallPart
 from tako.state import BLOCK_END, State
 from tako.types import Chunk, Delta, End, FinishReason, ToolCallDelta
@@ -207,7 +207,7 @@ class MessagesDecoder:
                 self._keep_unknown(frame, "message")
             case "message_delta":
                 fields = {**_without_nulls(frame), **_without_nulls(frame.get("delta"))}  # any of them may come late
-                self._usage = later(self._usage, as_object(fields.pop("usage", None)) or {})  # cumulative
+                self._usage = merge_counts(self._usage, as_object(fields.pop("usage", None)) or {})  # cumulative
                 self._message.update({name: fields[name] for name in fields.keys() - {"type", "delta"}})
             case "message_stop":
                 self.ended = True
@@ -224,7 +224,7 @@ class MessagesDecoder:
 
     def _begin(self, message: dict[str, Any]) -> Iterator[Delta]:
         """Begin the message; it may have blocks already, as after tools that ran on the vendor's side."""
-        self._usage = later(self._usage, _without_nulls(message.get("usage")))
+        self._usage = merge_counts(self._usage, _without_nulls(message.get("usage")))
         self._message.update({name: value for name, value in message.items() if name not in ("content", "usage")})
         for index, block in enumerate(as_array(message.get("content")) or []):
             yield from self._start(index, as_object(block) or {})
@@ -324,7 +324,7 @@ class MessagesDecoder:
         for index in sorted(self._blocks):
             yield from self._stop(index)
         stop_reason = text_of(self._message.get("stop_reason"))
-        if self._has_open_text and known_word(stop_reason, FINISH_REASONS) is FinishReason.PAUSE:
+        if self._has_open_text and lookup_finish_reason(stop_reason, FINISH_REASONS) is FinishReason.PAUSE:
             yield Delta(state=State(self._context.origin))
 
     def _keep_unknown(self, frame: dict[str, Any], *known_fields: str) -> None:
@@ -339,7 +339,7 @@ class MessagesDecoder:
             frame: Any = msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             frame = data
-        if (facts := complaint(frame)) is not None:
+        if (facts := hidden_error(frame)) is not None:
             raise self._provider.failure(facts, body=data.decode("utf-8", "replace"))
         if frame and kind != "ping" and frame != {"type": kind}:
             self._note_lost(f"an event of type {kind[:64]!r}")

@@ -10,12 +10,12 @@ from tako import notices
 from tako.errors import ResponseError
 from tako.json_values import as_array, as_object, count_of, text_of
 from tako.kit.body import decode_json, excerpt
-from tako.kit.complaints import complaint, other_api
 from tako.kit.completions.decode import note_refusal
-from tako.kit.counts import note_odd
 from tako.kit.failures import Facts, error_in, facts_of
+from tako.kit.hidden_errors import hidden_error, other_api
 from tako.kit.ids import CallIds
 from tako.kit.responses.blocks import blocks_of
+from tako.kit.token_counts import note_odd_usage
 from tako.parts import TextPart, ToolCallPart
 from tako.types import ChatResponse, FinishReason, Message, Role, Usage
 
@@ -53,7 +53,7 @@ def decode_reply(body: bytes, exchange: Exchange, provider: HttpProvider, transl
         message=Message(Role.ASSISTANT, parts),
         finish_reason=finish,
         finish_word=finish_reason_text,
-        usage=note_odd(usage_of(reply.get("usage")), context),
+        usage=note_odd_usage(usage_of(reply.get("usage")), context),
         model=text_of(reply.get("model")) or exchange.body.get("model", ""),
         id=text_of(reply.get("id")),
         notices=context.notices,
@@ -82,7 +82,7 @@ def raise_failure(reply: dict[str, Any], provider: HttpProvider, body: bytes) ->
 
 def raise_hidden_error(document: Any, provider: HttpProvider, body: bytes) -> None:
     """Raise what an object that isn't a reply, or an event of one, complains of; nothing if it doesn't complain."""
-    facts = complaint(document)
+    facts = hidden_error(document)
     if facts is not None:
         raise provider.failure(facts, body=body.decode("utf-8", "replace"))
 

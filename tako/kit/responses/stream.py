@@ -11,10 +11,9 @@ from tako import notices
 from tako.errors import ResponseError, StreamTruncatedError
 from tako.json_values import as_object, text_of
 from tako.kit.body import decode_json
-from tako.kit.complaints import other_api
-from tako.kit.counts import note_odd
 from tako.kit.deltas import StreamFacts
 from tako.kit.failures import error_in, read_facts
+from tako.kit.hidden_errors import other_api
 from tako.kit.responses.items import OUTPUT_TEXT_DELTA, Items
 from tako.kit.responses.reply import (
     OBJECT,
@@ -26,6 +25,7 @@ from tako.kit.responses.reply import (
     usage_of,
 )
 from tako.kit.sse import SseDecoder
+from tako.kit.token_counts import note_odd_usage
 from tako.types import Chunk, Delta, End
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class ResponsesDecoder:
             raw["output"] = other_entries
         return End(
             finish,
-            note_odd(usage_of(reply.get("usage")), context),
+            note_odd_usage(usage_of(reply.get("usage")), context),
             text_of(reply.get("model")) or self._exchange.body.get("model", ""),
             text_of(reply.get("id")),
             finish_word=finish_reason_text,

@@ -14,7 +14,7 @@ root. Before you check the reply, call ``without_added_nulls(data, schema)`` wit
 """
 
 from tako.kit.schemas.adapted import AdaptedSchema, adapt_schema
-from tako.kit.schemas.own import OwnNamesDecoder, with_own_names
+from tako.kit.schemas.own_names import OwnNamesDecoder, with_own_names
 from tako.kit.schemas.request import adapt
 from tako.kit.schemas.rules import Rules, UnsupportedSchema
 from tako.kit.schemas.tool_names import Names

@@ -200,11 +200,11 @@ class Rewriter:
         if not rest or not self._rules.ref_alone or self._rules.inline:
             return dict(node)
         if rest.keys() <= NOT_CONSTRAINING:
-            annotations: Schema = {word: rest[word] for word in ("description", "default") if word in rest}
+            annotations: Schema = {keyword: rest[keyword] for keyword in ("description", "default") if keyword in rest}
             return {"anyOf": [{"$ref": ref}], **annotations} if annotations else {"$ref": ref}
         if name in self._reachable.get(name, ()):
-            for word in rest.keys() - NOT_CONSTRAINING:
-                self._note_loss(word)
+            for keyword in rest.keys() - NOT_CONSTRAINING:
+                self._note_loss(keyword)
             return {"$ref": ref}
         return self._resolved(node)
 

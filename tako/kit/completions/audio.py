@@ -58,7 +58,7 @@ def decode_file(block: dict[str, Any], context: PartContext) -> Part:
             return vendor_part(text_of(block.get("type")) or AUDIO, block, context)
 
 
-class Spoken:
+class SpokenAnswer:
     """A spoken answer as it comes: its transcript as text, its sound in pieces that can be played.
 
     It's kept as one block until its id has come, without which nothing of it goes back.
@@ -100,10 +100,10 @@ class Spoken:
         yield ending or Delta(part=VendorPart(AUDIO, state))
         self.is_open = False
 
-    def rest(self) -> dict[str, Any] | None:
+    def unsent(self) -> dict[str, Any] | None:
         """Return as a block what wasn't handed over, since there's no id; None if there's nothing."""
-        left = {"transcript": "".join(self._texts), "data": join_base64(self._data)}
-        fields = {**self._fields, **{name: text for name, text in left.items() if text}}
+        unsent_texts = {"transcript": "".join(self._texts), "data": join_base64(self._data)}
+        fields = {**self._fields, **{name: text for name, text in unsent_texts.items() if text}}
         return {AUDIO: fields} if fields and not isinstance(fields.get("id"), str) else None
 
     def _piece(self, *, last: bool) -> FilePart | None:

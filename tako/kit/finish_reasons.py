@@ -1,4 +1,4 @@
-"""Why a reply ended: the words of Chat Completions, and those that gateways hand through from other wires."""
+"""Why a reply ended: the finish reasons of Chat Completions, and those that gateways pass on from other wires."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 """
 
 
-def finish_reason(word: str, words: Mapping[str, FinishReason], *, has_calls: bool) -> FinishReason:
+def finish_reason(text: str, reasons: Mapping[str, FinishReason], *, has_calls: bool) -> FinishReason:
     """Read a vendor's finish reason; if it gives none, calls speak for themselves."""
-    if not word:
+    if not text:
         return FinishReason.TOOL_CALLS if has_calls else FinishReason.OTHER
-    return words.get(word) or words.get(word.lower(), FinishReason.OTHER)
+    return reasons.get(text) or reasons.get(text.lower(), FinishReason.OTHER)
 
 
-def known_word(word: str, own: Mapping[str, FinishReason]) -> FinishReason:
-    """Read a finish word by a wire's ``own`` ones, or by those of other wires, however it's written."""
-    known = own.get(word) or own.get(word.upper()) or FINISH_REASONS.get(word.lower())
-    return known or FinishReason.OTHER
+def lookup_finish_reason(text: str, own_reasons: Mapping[str, FinishReason]) -> FinishReason:
+    """Read a finish word by a wire's ``own_reasons``, or by those of other wires, however it's written."""
+    reason = own_reasons.get(text) or own_reasons.get(text.upper()) or FINISH_REASONS.get(text.lower())
+    return reason or FinishReason.OTHER

@@ -9,8 +9,8 @@ from msgspec import Raw, Struct, convert, defstruct
 
 from tako.errors import ResponseError
 from tako.json_values import as_object, count_of
+from tako.kit.completions.expected_chunks import NOTHING
 from tako.kit.completions.repair import repaired
-from tako.kit.completions.usual import NOTHING
 from tako.types import Usage
 
 
@@ -66,10 +66,10 @@ class Choice(Struct, gc=False):
     token_ids: Any = None
 
     @property
-    def said(self) -> Content | None:
+    def delta_or_message(self) -> Content | None:
         """What a chunk says: some servers stream a ``message``, or have ``text`` alone."""
-        found = self.message if self.delta is None else self.delta
-        return Content(self.text) if found is None and self.text and isinstance(self.text, str) else found
+        content = self.message if self.delta is None else self.delta
+        return Content(self.text) if content is None and self.text and isinstance(self.text, str) else content
 
     @property
     def repeats(self) -> bool:
@@ -79,7 +79,7 @@ class Choice(Struct, gc=False):
     @property
     def full_message(self) -> Content | None:
         """What the model says in a whole reply: Perplexity's has an empty ``delta`` beside its message."""
-        return self.message or self.said
+        return self.message or self.delta_or_message
 
 
 class Reply(Struct, gc=False):

@@ -1,4 +1,4 @@
-"""What a stream says beside its text, reasoning and calls."""
+"""The fields of a stream other than its text, reasoning and calls."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tako.kit.deltas import merge_pieces
 if TYPE_CHECKING:
     from tako.kit.completions.blocks import Block
 
-NO_FACTS = ("id", "model", "object", "choices", "error", "obfuscation", "p")
+NOT_RAW = ("id", "model", "object", "choices", "error", "obfuscation", "p")
 """Fields of chunks that say nothing which ``End.raw`` has to have: the last two are padding."""
-GROWING = ("logprobs", "token_ids")
+GROWING_FIELDS = ("logprobs", "token_ids")
 """Fields of choices that go on with each chunk."""
-NO_CHOICE_FACTS = ("index", "delta", "message", "finish_reason", "error", "text", *GROWING)
+NOT_RAW_OF_CHOICE = ("index", "delta", "message", "finish_reason", "error", "text", *GROWING_FIELDS)
 """Fields of choices that are read for themselves; Together says the text of a delta again."""
-OF_PIECES = ("channel", "token_id", "padding")
+PIECE_FIELDS = ("channel", "token_id", "padding")
 """Fields of deltas that describe the piece and not the message (Groq, Together, vLLM, Copilot)."""
 
 
-class Gathered:
+class StreamFields:
     """The fields of chunks as a whole reply has them: those of the message, and facts for ``End.raw``."""
 
     def __init__(self) -> None:
-        self.filtered: Any = None
+        self.content_filter_json: Any = None
         """What Azure's filter found last, as JSON that isn't read yet."""
         self._reply: Block = {}
         self._choice: Block = {}
@@ -36,23 +36,23 @@ class Gathered:
 
     def add(self, chunk: Block) -> None:
         """Add a chunk. Facts hold as they came last, log probabilities and fields of the message grow."""
-        _update(self._reply, chunk, NO_FACTS)
+        _update(self._reply, chunk, NOT_RAW)
         for choice in map(as_object, as_array(chunk.get("choices")) or []):
             if choice is None or choice.get("index"):
                 continue
-            _update(self._choice, choice, NO_CHOICE_FACTS)
-            self.filtered = None if choice.get("content_filter_results") else self.filtered
-            for name in GROWING:
+            _update(self._choice, choice, NOT_RAW_OF_CHOICE)
+            self.content_filter_json = None if choice.get("content_filter_results") else self.content_filter_json
+            for name in GROWING_FIELDS:
                 if choice.get(name):
                     self._growing.setdefault(name, []).append(choice[name])
             delta = choice.get("delta")
             for name, value in (as_object(choice.get("message") if delta is None else delta) or {}).items():
-                if name in OF_PIECES:
+                if name in PIECE_FIELDS:
                     _update(self._choice, {name: value}, ())
                 elif name not in READ_FIELDS or is_not_text(name, value):
-                    self.go_on(name, value)
+                    self.add_piece(name, value)
 
-    def go_on(self, name: str, value: Any) -> None:
+    def add_piece(self, name: str, value: Any) -> None:
         """Add a piece of a field of the message."""
         if value is not None:
             self._pieces.setdefault(name, []).append(value)
@@ -64,12 +64,14 @@ class Gathered:
     def raw(self, fields: Block) -> Block | None:
         """Return the facts as the body of a whole reply has them, or None if there are none."""
         facts = {**self._choice, **{name: merge_pieces(pieces, name) for name, pieces in self._growing.items()}}
-        if self.filtered is not None:
-            facts["content_filter_results"] = msgspec.json.decode(self.filtered)
+        if self.content_filter_json is not None:
+            facts["content_filter_results"] = msgspec.json.decode(self.content_filter_json)
         if fields:
             facts["message"] = fields
         return {**self._reply, **({"choices": [facts]} if facts else {})} or None
 
 
-def _update(facts: Block, fields: Block, but: tuple[str, ...]) -> None:
-    facts.update({name: value for name, value in fields.items() if name not in but and value not in (None, "", [], {})})
+def _update(facts: Block, fields: Block, excluded: tuple[str, ...]) -> None:
+    facts.update(
+        {name: value for name, value in fields.items() if name not in excluded and value not in (None, "", [], {})}
+    )

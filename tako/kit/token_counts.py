@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from tako.types import Usage
 
 
-def later(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Put counts that came later over earlier ones; zeros and nulls take none away.
+def merge_counts(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge later counts into earlier ones; zeros and nulls don't replace a count.
 
     A stream's counts are running totals, and some servers end it with an event in which all are zero.
     """
     counts = dict(old)
     for name, value in new.items():
-        before, inner = counts.get(name), as_object(value)
-        if inner is not None:
-            counts[name] = later(as_object(before) or {}, inner)
-        elif value or not before:
+        old_value, new_object = counts.get(name), as_object(value)
+        if new_object is not None:
+            counts[name] = merge_counts(as_object(old_value) or {}, new_object)
+        elif value or not old_value:
             counts[name] = value
     return counts
 
 
-def note_odd(usage: Usage, context: PartContext) -> Usage:
-    """Note that a server reports more of a part than of the whole; it has no cost. Returns the usage as it is.
+def note_odd_usage(usage: Usage, context: PartContext) -> Usage:
+    """Note that a server reports more tokens of a part than in total; such a reply has no cost. Returns the usage.
 
     What was cached is part of the input, and reasoning is part of the output. If they aren't, nobody knows what was
     billed.

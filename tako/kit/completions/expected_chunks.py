@@ -21,7 +21,7 @@ NOTHING = Raw(b"null")
 NO_RESULTS = (NOTHING, Raw(b"{}"))
 NO_HEAD = b"\0"
 """The head of no chunk."""
-LAST = ("obfuscation", "p", "created", "id", "model", "object")
+AFTER_CHOICES = ("obfuscation", "p", "created", "id", "model", "object")
 FACTS = ("service_tier", "system_fingerprint", "provider")
 """What may follow the choices: padding, or what stands before them elsewhere."""
 _CHOICES = b'"choices"'
@@ -45,7 +45,7 @@ class Fragment(Struct, **_STRICT):
     type: Literal["function"] | None = None
 
 
-class Said(Struct, **_STRICT):
+class TextPiece(Struct, **_STRICT):
     """A piece of a thinking chunk's text (Mistral)."""
 
     text: str
@@ -55,35 +55,39 @@ class Said(Struct, **_STRICT):
 class Thinking(Struct, **_STRICT):
     """A thinking chunk that goes on."""
 
-    thinking: tuple[Said]
+    thinking: tuple[TextPiece]
     type: Literal["thinking"]
 
 
-def _decoder(name: str, kind: Any, *, plain: bool = False) -> Decode:
+def _decoder(name: str, kind: Any, *, is_text_only: bool = False) -> Decode:
     """Return what reads chunks whose delta has this field, as ``text``, and no other that says anything.
 
-    ``plain``: the chunk may have no facts either.
+    ``is_text_only``: the chunk may have no facts either.
     """
-    nothing = ("tool_calls", "refusal", "function_call", "reasoning_content", "reasoning", "reasoning_details")
-    others: dict[str, Any] = dict.fromkeys(nothing) | {"role": str | None, "content": Blank, "channel": str | None}
-    if name in REASONING and not plain:
-        others["reasoning_details"] = list[Any] | None
-    del others[name]
+    empty_fields = ("tool_calls", "refusal", "function_call", "reasoning_content", "reasoning", "reasoning_details")
+    other_fields: dict[str, Any] = dict.fromkeys(empty_fields) | {
+        "role": str | None,
+        "content": Blank,
+        "channel": str | None,
+    }
+    if name in REASONING and not is_text_only:
+        other_fields["reasoning_details"] = list[Any] | None
+    del other_fields[name]
     delta = defstruct(
         "Delta",
-        [("text", kind), *((other, kind, None) for other, kind in others.items())],
+        [("text", kind), *((other_field, kind, None) for other_field, kind in other_fields.items())],
         rename={"text": name},
         **_STRICT,
     )
-    unset = ("logprobs", "native_finish_reason", "stop_reason", "token_ids")
+    unset_fields = ("logprobs", "native_finish_reason", "stop_reason", "token_ids")
     choice = defstruct(
         "Choice",
         [
             ("delta", delta),
             ("index", Literal[0], 0),
             ("finish_reason", Blank, None),
-            ("content_filter_results", None if plain else Raw, None if plain else NOTHING),
-            *((name, None, None) for name in unset),
+            ("content_filter_results", None if is_text_only else Raw, None if is_text_only else NOTHING),
+            *((name, None, None) for name in unset_fields),
         ],
         **_STRICT,
     )
@@ -91,9 +95,9 @@ def _decoder(name: str, kind: Any, *, plain: bool = False) -> Decode:
         "Chunk",
         [
             ("choices", tuple[choice]),  # type: ignore[valid-type]  # made above
-            ("usage", None if plain else dict[str, Any] | None, None),
-            *((name, Any, None) for name in LAST),
-            *((name, None if plain else Any, None) for name in FACTS),
+            ("usage", None if is_text_only else dict[str, Any] | None, None),
+            *((name, Any, None) for name in AFTER_CHOICES),
+            *((name, None if is_text_only else Any, None) for name in FACTS),
         ],
         **_STRICT,
     )
@@ -101,8 +105,8 @@ def _decoder(name: str, kind: Any, *, plain: bool = False) -> Decode:
 
 
 DECODE_TEXT = msgspec.json.Decoder(str).decode
-PLAIN = {name: _decoder(name, str, plain=True) for name in ("content", *REASONING)}
-USUAL = {
+TEXT_ONLY = {name: _decoder(name, str, is_text_only=True) for name in ("content", *REASONING)}
+EXPECTED = {
     "content": _decoder("content", str),
     "thinking": _decoder("content", tuple[Thinking]),
     "tool_calls": _decoder("tool_calls", tuple[Fragment]),
@@ -111,29 +115,29 @@ USUAL = {
 """What reads the usual chunk, by what goes on: a field of the delta, or a thinking chunk of its content."""
 
 
-class Expected:
+class ExpectedChunk:
     """What is expected of the next chunk: that it goes on with the block that is open.
 
-    ``head`` is what stands before its choices, ``skip`` the length of that; ``read`` reads the rest. ``field`` is what
-    its delta has; ``plain`` tells that it's text or reasoning, and ``read`` refuses chunks that say anything more.
+    ``head`` is the text before its choices, ``skip`` the length of that text; ``decode`` reads the rest. ``field`` is
+    the field of its delta. ``is_text_only``: it's text or reasoning, and ``decode`` refuses chunks with more fields.
 
     ``start`` is what stands before the text of such a chunk, ``end`` what follows it: a chunk between them differs in
     its text alone. Most servers send nothing else, so that nothing has to be parsed.
     """
 
     def __init__(self, field: str = "", chunk: bytes = b"") -> None:
-        at = chunk.find(_CHOICES) if field in USUAL else 0
+        at = chunk.find(_CHOICES) if field in EXPECTED else 0
         self.head = chunk[:at] if at > 0 else NO_HEAD
         self.skip = at
         self.field = field
-        self.read: Decode = USUAL.get(field, USUAL["content"])
-        self.plain = False
+        self.decode: Decode = EXPECTED.get(field, EXPECTED["content"])
+        self.is_text_only = False
         self.start, self.end = NO_HEAD, b""
         self.text_at = slice(0)
-        if field in PLAIN and at > 0:
+        if field in TEXT_ONLY and at > 0:
             with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
-                text = PLAIN[field](b"{" + chunk[at:]).choices[0].delta.text
-                self.read, self.plain = PLAIN[field], True
+                text = TEXT_ONLY[field](b"{" + chunk[at:]).choices[0].delta.text
+                self.decode, self.is_text_only = TEXT_ONLY[field], True
                 self._expect_text(text, chunk)
 
     def _expect_text(self, text: str | None, chunk: bytes) -> None:
