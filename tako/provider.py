@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from functools import wraps
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack, overload
 
 from tako.builtin import BUILT_IN, OUTERMOST
 from tako.capabilities import Capabilities
-from tako.environment import resolve_call
-from tako.errors import ConfigurationError, TakoError, UnsupportedError, kind_of, short_repr
+from tako.constructors import wrap_init
+from tako.errors import ConfigurationError, UnsupportedError, kind_of, short_repr
 from tako.form_hints import wrong_form
 from tako.handlers import Handlers, bind
 from tako.hooks import PLUGINS, Hooks, NamedPlugins
-from tako.hooks.counting import count_after_plugins
+from tako.hooks.counting import after_plugins, count_after_plugins
 from tako.hooks.nested_calls import ACTIVE_CALL, outer_call
+from tako.hooks.plugins import refuse_unseen_files
 from tako.hooks.provider_classes import hooks_module
 from tako.keywords import apply_options, read_defaults
 from tako.provenance import trace_origins
@@ -23,7 +23,7 @@ from tako.request import SECONDS, as_request, is_model_name, is_seconds
 from tako.stream import ChatStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
     from types import TracebackType
 
     from tako.blocking import Blocking
@@ -87,7 +87,12 @@ class Provider:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
-            setattr(cls, "__init__", _wrap_init(cls.__init__))  # noqa: B010 - a plain assignment is refused by mypy
+            setattr(cls, "__init__", wrap_init(cls.__init__))  # noqa: B010 - a plain assignment is refused by mypy
+        if "count" in vars(cls):
+            setattr(cls, "count", after_plugins(cls.count))  # noqa: B010 - as above
+        for name in ("upload", "upload_file"):
+            if name in vars(cls):
+                setattr(cls, name, refuse_unseen_files(getattr(cls, name)))
         if cls.name == "provider":
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
 
@@ -302,7 +307,10 @@ class Provider:
         return await count_after_plugins(self, self._current_handlers().chat, self._checked_request(request, options))
 
     async def count(self, request: ChatRequest) -> TokenCount:
-        """Count the tokens of a request as plugins left it. Override it if the vendor counts; call ``count_tokens``."""
+        """Count the tokens of a request as plugins left it. Override it if the vendor counts.
+
+        If a program calls it, plugins come first, as for ``count_tokens``.
+        """
         raise UnsupportedError(f"{self.id} can't count tokens: {self.name} has nothing that counts them")
 
     @property
@@ -367,34 +375,3 @@ class Provider:
         if handlers is None or handlers.hooks.stale:
             self._handlers = handlers = bind(self)
         return handlers
-
-
-def _wrap_init(init: Callable[..., None]) -> Callable[..., None]:
-    """Resolve ``$ENV:NAME`` in what a constructor is given, and keep its frames out of the tracebacks of tako's errors.
-
-    The locals of these frames are keys and headers. ``defaults`` and ``label`` are options of every provider: the
-    constructors of subclasses don't get them.
-    """
-
-    @wraps(init)
-    def wrapped(*args: Any, **options: Any) -> None:
-        try:
-            args, options = resolve_call(init, args, options, args[0].name)
-            defaults, label = options.pop("defaults", None), options.pop("label", None)
-            init(*args, **options)
-            if defaults is not None:
-                args[0].defaults = read_defaults(defaults, args[0])
-            if label is not None:
-                args[0].label = label
-        except TakoError as error:
-            failure: BaseException = error.with_traceback(None)
-        except RecursionError:
-            failure = ConfigurationError(f"{args[0].name}: an option is nested too deeply, or holds itself")
-        except BaseException as error:  # noqa: BLE001 - a plugin's own mistake keeps its traceback
-            failure = error
-        else:
-            return
-        args, options = (), {}  # this frame shows nothing either
-        raise failure
-
-    return wrapped

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tako.provider import Provider
     from tako.types import ChatResponse, Chunk
 
+    CountTokens = Callable[[Any, ChatRequest], Awaitable[TokenCount]]
+
 
 class Count(Struct):
     """A count that runs: ``scope`` is the anyio.CancelScope that ends the plugins, ``request`` is what they left."""
@@ -34,6 +37,8 @@ class Count(Struct):
 
 
 COUNT: ContextVar[Count | None] = ContextVar("count", default=None)
+PASSED: ContextVar[Any] = ContextVar("passed", default=None)
+"""The provider whose own code counts a request that has passed the plugins."""
 
 
 def is_counting() -> bool:
@@ -54,10 +59,28 @@ async def count_after_plugins(provider: Provider, chat: Chat, request: ChatReque
         response = await chat(request)
         tokens = response.usage.input_tokens
     if count.request is not None:
-        return await provider.count(count.request)
+        outer = PASSED.get()
+        PASSED.set(provider)
+        try:
+            return await provider.count(count.request)
+        finally:
+            PASSED.set(outer)
     if not tokens:
         raise UnsupportedError(f"{provider.id} can't count tokens: a plugin answered the request itself")
     return TokenCount(tokens)
+
+
+def after_plugins(count: CountTokens) -> CountTokens:
+    """Return a provider's ``count`` that lets a request pass the plugins first, if it hasn't."""
+
+    @wraps(count)
+    async def counted(provider: Any, request: ChatRequest) -> TokenCount:
+        if PASSED.get() is provider:
+            return await count(provider, request)
+        counted_tokens: TokenCount = await provider.count_tokens(request)
+        return counted_tokens
+
+    return counted
 
 
 def countable(chat: Chat, provider: Provider, plugin: str | None) -> Chat:

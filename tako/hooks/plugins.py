@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tako.discovery import exclusion_reason, find_class, find_provider, names_if_set, plugin_entries
 from tako.errors import ConfigurationError, PluginError, TakoError
@@ -17,12 +18,14 @@ from tako.hooks.required import REQUIRE, check_required, matches_plugin
 from tako.hooks.settings import Configured, Settings, configure_plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from tako.hooks.hook_calls import Failure
     from tako.installed import Entry
     from tako.provider import Provider
     from tako.translator import Translator
+
+T = TypeVar("T")
 
 _NOT_PLUGINS = (str, bytes, int, float, tuple, list, dict, set)
 """Types without hooks that somebody may pass by mistake."""
@@ -355,6 +358,17 @@ def _load_entry(entry: Entry) -> object:
         if is_interrupt(error):
             raise
         return error
+
+
+def refuse_unseen_files(upload: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+    """Return a provider's method that uploads a file, which first asks whether it may."""
+
+    @wraps(upload)
+    async def checked_upload(provider: Provider, *arguments: Any, **options: Any) -> T:
+        PLUGINS.refuse_unseen_file(provider)
+        return await upload(provider, *arguments, **options)
+
+    return checked_upload
 
 
 PLUGINS = Plugins()

@@ -81,6 +81,21 @@ def test_a_count_gets_the_request_as_plugins_leave_it(
     assert [request.messages[0].text for request in acme.counted] == ["[address]"]
 
 
+def test_the_providers_own_method_lets_the_plugins_come_first_too(vendor: Vendor, register: Register) -> None:
+    register(redact, required=True)
+    acme = Counting(vendor)
+
+    class Heir(type(acme.provider)):  # type: ignore[misc]  # made on the spot
+        async def count(self, request: ChatRequest) -> TokenCount:
+            inherited = await super().count(request)
+            return TokenCount(inherited.input_tokens + 1)
+
+    request = ChatRequest([Message.user(SECRET)])
+    assert asyncio.run(acme.provider.count(request)).input_tokens == 7
+    assert asyncio.run(Heir("large").count(request)).input_tokens == 8
+    assert [request.messages[0].text for request in acme.counted] == ["[address]"] * 2
+
+
 def test_a_plugin_that_refuses_a_request_refuses_its_count(vendor: Vendor, register: Register) -> None:
     register(policy, required=True)
     acme = Counting(vendor)
@@ -255,6 +270,8 @@ def test_an_upload_is_refused_if_a_plugin_around_requests_is_required(
     )
     with pytest.raises(PluginError, match=refusal):
         acme.provider.blocking.upload(tmp_path)
+    with pytest.raises(PluginError, match=refusal):
+        asyncio.run(acme.provider.upload_file(tmp_path, None, None))
     tako.unregister(redact)
     monkeypatch.setenv("TAKO_REQUIRE_PLUGINS", "elsewhere")
     with pytest.raises(PluginError, match="plugin 'elsewhere' is required by TAKO_REQUIRE_PLUGINS, but missing"):
