@@ -56,6 +56,8 @@ _INVISIBLE = re.compile(
 """Control characters, and those of Unicode that turn or hide the text around them."""
 _SHORT = Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
+_ADVISES_RETRY = re.compile(r"\b(?:try|retry)\b[\w\s]*\b(?:again|later|request)\b", re.IGNORECASE)
+"""What vendors themselves write: "Please try again later.", "You can retry your request"."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -185,19 +187,19 @@ class ProviderError(TakoError):
         text = one_line(str(self.args[0]) if self.args else "")
         facts = [str(self.status_code) if self.status_code else "", self.code or ""]
         details = " ".join(fact for fact in facts if fact and fact not in text)
-        advice = one_line(self._what_to_do(), LONGEST // 4)
+        advice = one_line(self._what_to_do(text), LONGEST // 4)
         tail = f" ({self.tries} tries)" if self.tries > 1 else ""
         tail += f"; {advice}" if advice and advice not in text else ""
         tail += one_line(f" (request {self.request_id})", LONGEST // 4) if self.request_id else ""
         return one_line(": ".join(filter(None, (provider_id, details, text))), LONGEST - len(tail)) + tail
 
-    def _what_to_do(self) -> str:
+    def _what_to_do(self, text: str) -> str:
         is_of_vendor = self.status_code is not None or self.code is not None  # else a plugin or tako itself refused
         if self.advice is not None and (is_of_vendor or "advice" in self.__dict__):
             return self.advice
         if self.retry_after:
             return f"try again in {math.ceil(self.retry_after)} s"
-        return "try again later" if self.retryable else ""
+        return "try again later" if self.retryable and not _ADVISES_RETRY.search(text) else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)

@@ -141,7 +141,9 @@ def test_a_timeout_says_how_many_tries_it_had_and_which_option_is_longer(at: At)
 
 
 def test_advice_that_the_text_has_is_not_said_twice() -> None:
-    assert str(tako.RateLimitError("please try again later")) == "please try again later"
+    for text in ("Please try again later.", "try later", "You can retry your request.", "Try your request again"):
+        assert str(tako.RateLimitError(text)) == text
+    assert str(tako.RateLimitError("the country is full")) == "the country is full; try again later"
     assert str(tako.RateLimitError("busy", retry_after=30)) == "busy; try again in 30 s"
     error = tako.ServerError("x" * 5000, provider="p", request_id="r-1")
     error.tries = 3
