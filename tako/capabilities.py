@@ -78,10 +78,10 @@ class Capabilities(Struct, frozen=True, kw_only=True):
         """
         if usage.reasoning_tokens > usage.output_tokens:
             return None  # a part that is larger than the whole: nobody knows what was billed
-        plain = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
-        if not (usage.input_tokens or usage.output_tokens) or plain < 0:
+        plain_input = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
+        if not (usage.input_tokens or usage.output_tokens) or plain_input < 0:
             return None
-        tokens = (plain, usage.output_tokens, usage.cached_tokens, usage.cache_write_tokens)
+        tokens = (plain_input, usage.output_tokens, usage.cached_tokens, usage.cache_write_tokens)
         parts: list[Decimal] = []
         for count, name in zip(tokens, LONG_PRICES if self.is_long(usage) else USUAL_PRICES, strict=True):
             price = _price(count, getattr(self, name))

@@ -147,18 +147,20 @@ class Config(Struct, frozen=True):
         where = self._location(name)
         cls = PLUGINS.provider_class(table.use.partition(":")[0])
         options: dict[str, Any] = {PLACES_PARAMETER: self.places} if accepts_places(cls) else {}
-        known = options_of(cls)
-        if known is None:
+        known_options = options_of(cls)
+        if known_options is None:
             return {**table.options, **options}
         for key, value in table.options.items():
-            if key not in known:
-                raise ConfigurationError(f"{where}.{key}: {table.use} has no such option{option_hint(key, known)}")
+            if key not in known_options:
+                raise ConfigurationError(
+                    f"{where}.{key}: {table.use} has no such option{option_hint(key, known_options)}"
+                )
             if key in cls.options_of_providers:
                 options[key] = self._parts(f"{where}.{key}", value, (*within, name))
                 continue
             path = settings_path(Path(self.path).parent, value)
             try:
-                options[key] = value if is_reference(value) else fit_value(path or value, key, known[key])
+                options[key] = value if is_reference(value) else fit_value(path or value, key, known_options[key])
             except ValueError as error:
                 raise ConfigurationError(f"{where}.{key}{error}") from None
         return options

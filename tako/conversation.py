@@ -96,8 +96,8 @@ class Conversation:
     @property
     def cost(self) -> Cost | None:
         """The price of the turns that were kept. None if one isn't known, and before the first."""
-        known = [cost for cost in self._costs if cost is not None]
-        return sum(known[1:], known[0]) if known and len(known) == len(self._costs) else None
+        known_costs = [cost for cost in self._costs if cost is not None]
+        return sum(known_costs[1:], known_costs[0]) if known_costs and len(known_costs) == len(self._costs) else None
 
     @property
     def blocking(self) -> BlockingConversation:
@@ -140,17 +140,17 @@ class Conversation:
     def stream(self, turn: Turn, *, response_type: Any, **options: Unpack[RequestOptions]) -> TypedStream[Any]: ...
     def stream(self, turn: Turn, *, response_type: Any = None, **options: Unpack[RequestOptions]) -> ChatStream:
         """Send one turn and stream the reply. It's kept once its last chunk has come."""
-        before, messages = list(self.messages), self._with_turn(turn)
+        earlier, messages = list(self.messages), self._with_turn(turn)
         merged = self._merged_options(options)
         request = ChatRequest(messages, model=merged.get("model"))
         if response_type is None:
             chunks_of_turn = stream_through_pauses(partial(self._stream_messages, merged))
             inner = ChatStream(chunks_of_turn, request, self.provider)
-            return ChatStream(partial(self._chunks, before, inner, None), request, self.provider)
+            return ChatStream(partial(self._chunks, earlier, inner, None), request, self.provider)
         from tako.typed import TypedStream
 
         typed = self.provider.stream(messages, response_type=response_type, **merged)
-        chunks = partial(self._chunks, before, typed, typed.reply_type.read)
+        chunks = partial(self._chunks, earlier, typed, typed.reply_type.read)
         typed_stream: TypedStream[Any] = TypedStream(chunks, request, self.provider, typed.reply_type)
         return typed_stream
 
@@ -205,7 +205,7 @@ class Conversation:
         """
         from tako.runs import Run
 
-        before, messages = list(self.messages), self._with_turn(turn)
+        earlier, messages = list(self.messages), self._with_turn(turn)
         run = self.provider.run(
             messages,
             response_type=response_type,
@@ -215,7 +215,7 @@ class Conversation:
             approve=approve,
             **self._merged_options(options),
         )
-        return Run(partial(self._events, before, run, messages), self.provider.id)
+        return Run(partial(self._events, earlier, run, messages), self.provider.id)
 
     async def _events(
         self, earlier: list[Message], run: Run, messages: list[Message], *, streaming: bool
@@ -227,10 +227,10 @@ class Conversation:
             async for event in events:
                 if event.kind == "run_end":
                     messages_so_far = event.result.messages
-                    first = next(
+                    first_index = next(
                         i for i, message in enumerate(messages_so_far) if message is messages[0]
                     )  # a system message goes before it
-                    self._keep(messages_so_far[first:], event.result.usage, event.result.cost)
+                    self._keep(messages_so_far[first_index:], event.result.usage, event.result.cost)
                 yield event
 
     def to_json(self) -> str:

@@ -27,9 +27,9 @@ class LocalFile:
         self.size = os.fstat(self._file.fileno()).st_size
         self.mime = mime or type_of(self._file.read(HEAD_SIZE), self.path) or UNKNOWN
 
-    def read(self, at: int, size: int) -> bytes:
+    def read(self, offset: int, size: int) -> bytes:
         """Read ``size`` bytes at an offset."""
-        self._file.seek(at)
+        self._file.seek(offset)
         return self._file.read(size)
 
     def close(self) -> None:

@@ -72,4 +72,4 @@ def _call_hooks(provider: Provider) -> Handlers:
     translator: Translator = PLUGINS.ask("tako_translator", provider)
     chat, stream = (PLUGINS.bind(hook, provider, translator) for hook in ("tako_chat", "tako_stream"))
     wrappers = {"chat": chat.wrappers, "stream": stream.wrappers, "chat_only": stream.wrappers}
-    return Handlers(hooks, translator, chat.value, stream.value, chat.own, wrappers)
+    return Handlers(hooks, translator, chat.value, stream.value, chat.own_result, wrappers)

@@ -146,7 +146,7 @@ def normalized_name(distribution: str) -> str:
 
 def _scan() -> tuple[Entry, ...]:
     global _last  # noqa: PLW0603 - one per process, replaced as a whole
-    last, folders = _last, tuple((str(place), _modified_at(str(place))) for place in sys.path)
+    last, folders = _last, tuple((str(folder), _modified_at(str(folder))) for folder in sys.path)
     if last.folders != folders:
         scanned = sorted(_read_all(), key=lambda entry: (entry.name, entry.value))
         _last = last = _Scan(folders, tuple(scanned))
@@ -162,10 +162,10 @@ def _modified_at(folder: str) -> int:
 
 
 def _read_all() -> Iterator[Entry]:
-    seen: set[str] = set()
+    seen_keys: set[str] = set()
     for source in _sources():
-        if source.key not in seen:
-            seen.add(source.key)
+        if source.key not in seen_keys:
+            seen_keys.add(source.key)
             yield from _read(source)
 
 

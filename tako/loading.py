@@ -38,7 +38,7 @@ def load(path: str, places: Sequence[str] | None = None, *, label: str, kind: st
     try:
         if not _is_importable(module_name):  # otherwise, later imports of tako would search these folders, too
             folders = [str(Path.cwd())] if places is None else places
-            sys.path += [place for place in folders if place not in sys.path]
+            sys.path += [folder for folder in folders if folder not in sys.path]
         with plugin_output_to_stderr():
             module = import_module(module_name)
     except BaseException as error:

@@ -110,8 +110,8 @@ def image_type(head: bytes) -> str | None:
 
 def canonical_type(mime: str) -> str:
     """Return the usual name of a MIME type, in lower case and without parameters: image/jpg is image/jpeg."""
-    bare = mime.partition(";")[0].strip().lower()
-    return _ALIASES.get(bare, bare)
+    base_type = mime.partition(";")[0].strip().lower()
+    return _ALIASES.get(base_type, base_type)
 
 
 def has_magic(mime: str) -> bool:
@@ -214,15 +214,15 @@ def write_file(path: str | PathLike[str], data_b64: str) -> Path:
     """
     text = data_b64 if data_b64.isalnum() else "".join(data_b64.split())
     start = text.find(",") + 1 if text[:5].lower() == "data:" else 0
-    pieces, target = range(start, len(text), _READ_SIZE), Path(path)
+    offsets, target = range(start, len(text), _READ_SIZE), Path(path)
     try:
-        for at in pieces:  # first, so that an existing file isn't lost if the text is invalid
-            base64.b64decode(text[at : at + _READ_SIZE], validate=True)
+        for offset in offsets:  # first, so that an existing file isn't lost if the text is invalid
+            base64.b64decode(text[offset : offset + _READ_SIZE], validate=True)
     except Error:
         raise ValueError(f"{path}: not written, since the data isn't base64") from None
     with target.open("wb") as file:
-        for at in pieces:
-            file.write(base64.b64decode(text[at : at + _READ_SIZE]))
+        for offset in offsets:
+            file.write(base64.b64decode(text[offset : offset + _READ_SIZE]))
     return target
 
 

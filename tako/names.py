@@ -65,8 +65,8 @@ def unknown_provider(id: str, configured: Collection[str] = ()) -> str:
 
 def did_you_mean(key: str, names: Collection[str]) -> str:
     """Return "; did you mean 'openai'?" if a name is similar, else ""."""
-    close = difflib.get_close_matches(key, names, 1, CUTOFF)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    matches = difflib.get_close_matches(key, names, 1, CUTOFF)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 def nearest_or_all(key: str, names: Collection[str]) -> str:
@@ -137,8 +137,8 @@ def _makers(model: str, rows: list[Row]) -> list[str]:
 def _near_models(model: str, rows: list[Row]) -> list[str]:
     """Return ids for the beginning of a model's name, for a typo, or for a new model of a known family."""
     prefixed = [row for row in rows if model and row[1].startswith(model)]
-    close = difflib.get_close_matches(model, [row for _, row in rows], 1, 0.8)
-    matches = prefixed or [row for row in rows if row[1] in close]
+    similar = difflib.get_close_matches(model, [row for _, row in rows], 1, 0.8)
+    matches = prefixed or [row for row in rows if row[1] in similar]
     if matches:
         return [f"{provider}:{row}" for provider, row in matches]
     family = re.match(r"[a-z]+(?=[-\d])", model)

@@ -104,8 +104,8 @@ def fit_value(value: Any, name: str, declared: Any) -> Any:
     try:
         fitted = msgspec.convert(value, declared)
     except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at `$")
-        raise ValueError(f"{place.rstrip('`')}: {text}") from None
+        text, _, path = str(error).partition(" - at `$")
+        raise ValueError(f"{path.rstrip('`')}: {text}") from None
     except (TypeError, RuntimeError):  # the provider checks types that msgspec doesn't know
         return value
     return fitted if declared is table else value
@@ -125,10 +125,10 @@ def find_secret(value: Any, key: str = "", *, dollar: bool = False) -> str | Non
         children = [(f"[{i}]", value[0] if is_pair and i else key, child) for i, child in enumerate(value)]
     else:
         return "" if isinstance(value, str) and _is_secret(value, key, dollar=dollar) else None
-    for place, name, child in children:
+    for step, name, child in children:
         path = find_secret(child, name, dollar=dollar)
         if path is not None:
-            return place + path
+            return step + path
     return None
 
 
@@ -164,8 +164,8 @@ def without_secrets(value: Any, key: str = "") -> Any:
             return value[:1]
         return [without_secrets(item, key) for item in value]
     if isinstance(value, str) and "://" in value:
-        scheme, _, rest = value.partition("://")
-        host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+        scheme, _, address = value.partition("://")
+        host, slash, path = re.split(r"[?#]", address, maxsplit=1)[0].partition("/")
         return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
     return value
 

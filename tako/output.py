@@ -21,20 +21,20 @@ def plugin_output_to_stderr() -> Generator[None]:
     if not OUTPUT_IS_OURS.get():
         yield
         return
-    ours = sys.stdout
-    with redirect_stdout(sys.stderr), _descriptor_of(ours):
+    stdout = sys.stdout
+    with redirect_stdout(sys.stderr), _redirect_descriptor(stdout):
         try:
             yield
         finally:
-            _flush(ours)
+            _flush(stdout)
 
 
 @contextmanager
-def _descriptor_of(stream: Any) -> Generator[None]:
+def _redirect_descriptor(stream: Any) -> Generator[None]:
     """Redirect file descriptor 1 to stderr, if both are open."""
     _flush(stream)
     try:
-        kept = os.dup(1)
+        saved_descriptor = os.dup(1)
     except OSError:
         yield
         return
@@ -43,8 +43,8 @@ def _descriptor_of(stream: Any) -> Generator[None]:
             os.dup2(2, 1)
         yield
     finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(saved_descriptor, 1)
+        os.close(saved_descriptor)
 
 
 def _flush(stream: Any) -> None:

@@ -40,8 +40,8 @@ def stream_through_pauses(stream: Stream) -> Stream:
         while True:
             received: list[Chunk] = []
             paused = None
-            async with aclosing(stream(request)) as pieces:
-                async for chunk in pieces:
+            async with aclosing(stream(request)) as stream_chunks:
+                async for chunk in stream_chunks:
                     received.append(chunk)
                     if isinstance(chunk, Delta):
                         yield chunk

@@ -92,16 +92,16 @@ class Template(Struct, frozen=True):
 
 def read_preset(table: Mapping[str, Any], where: str, *, template: bool) -> Preset:
     """Read a table. Raises ConfigurationError with the key."""
-    known = [name for name in Preset.__struct_fields__ if template or name not in ("prompt", "model")]
-    unknown = next((key for key in table if key not in known), None)
+    keys = [name for name in Preset.__struct_fields__ if template or name not in ("prompt", "model")]
+    unknown = next((key for key in table if key not in keys), None)
     if unknown is not None:
-        hint = did_you_mean(unknown, known) or f" (known: {', '.join(known)})"
+        hint = did_you_mean(unknown, keys) or f" (known: {', '.join(keys)})"
         raise ConfigurationError(f"{where}.{unknown}: no such key{hint}")
     try:
         return msgspec.convert(dict(table), Preset)
     except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at `$")
-        raise ConfigurationError(f"{where}{place.rstrip('`')}: {text}") from None
+        text, _, path = str(error).partition(" - at `$")
+        raise ConfigurationError(f"{where}{path.rstrip('`')}: {text}") from None
 
 
 def template_file(path: Path, name: str) -> Template:

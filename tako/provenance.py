@@ -26,7 +26,7 @@ def trace_origins(provider: Provider, user_capabilities: Capabilities | None) ->
     hook names in ``origins``, such as a row of its table, or a server. Without ``origins``, it's the hook itself.
     """
     if user_capabilities is not None:
-        return dict.fromkeys(_known(user_capabilities, FIELDS), USER_ORIGIN)
+        return dict.fromkeys(_known_fields(user_capabilities, FIELDS), USER_ORIGIN)
     origins: dict[str, str] = {}
     previous = Capabilities()
     for plugin, current in _steps(provider):
@@ -41,7 +41,7 @@ def trace_origins(provider: Provider, user_capabilities: Capabilities | None) ->
             details = {name: f"plugin {plugin}: {text}" for name, text in new_origins.items()}
             origins = {**origins, **dict.fromkeys(changed, f"plugin {plugin}"), **details}
         previous = current
-    return {name: origins[name] for name in _known(previous, FIELDS) if origins.get(name)}
+    return {name: origins[name] for name in _known_fields(previous, FIELDS) if origins.get(name)}
 
 
 def _steps(provider: Provider) -> Iterator[tuple[str, Capabilities]]:
@@ -55,5 +55,5 @@ def _steps(provider: Provider) -> Iterator[tuple[str, Capabilities]]:
             yield name, PLUGINS.ask(HOOK, provider, without=excluded)
 
 
-def _known(capabilities: Capabilities, names: Iterable[str]) -> list[str]:
+def _known_fields(capabilities: Capabilities, names: Iterable[str]) -> list[str]:
     return [name for name in names if getattr(capabilities, name) is not None]

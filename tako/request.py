@@ -215,8 +215,8 @@ def _check_tools(request: ChatRequest) -> None:
             raise ConfigurationError(f"tools[{i}] has the name {tool.name!r}, as tools[{names.index(tool.name)}] has")
         names.append(tool.name)
     if request.tool_choice is not None and request.tool_choice not in (*TOOL_CHOICES, *names):
-        known = ", ".join([*TOOL_CHOICES, *names])
-        raise ConfigurationError(f"tool_choice {request.tool_choice!r} names no tool (known: {known})")
+        choices = ", ".join([*TOOL_CHOICES, *names])
+        raise ConfigurationError(f"tool_choice {request.tool_choice!r} names no tool (known: {choices})")
 
 
 def _check_tables(request: ChatRequest) -> None:
@@ -249,5 +249,5 @@ def _check_items(items: Any, kinds: type | tuple[type, ...], path: str, advice: 
         raise ConfigurationError(f"{path} is {kind_of(items)}, not a list")
     for i, item in enumerate(array):
         if not isinstance(item, kinds):
-            first = kinds[0] if isinstance(kinds, tuple) else kinds
-            raise ConfigurationError(f"{path}[{i}] is {kind_of(item)}, not a {first.__name__}{advice}")
+            expected_type = kinds[0] if isinstance(kinds, tuple) else kinds
+            raise ConfigurationError(f"{path}[{i}] is {kind_of(item)}, not a {expected_type.__name__}{advice}")

@@ -110,12 +110,12 @@ def parse_docstring(function: Any) -> tuple[str, dict[str, str]]:
     return (docstring.description or "").strip(), descriptions
 
 
-def _docstring(plain: Any) -> str:
+def _docstring(function: Any) -> str:
     """Return the docstring of a function, or of a class if it's its own, not inherited or generated."""
-    if inspect.isroutine(plain):
-        return inspect.getdoc(plain) or ""
-    cls = plain if isinstance(plain, type) else type(plain)
-    call = "" if plain is cls else getattr(vars(cls).get("__call__"), "__doc__", "")
+    if inspect.isroutine(function):
+        return inspect.getdoc(function) or ""
+    cls = function if isinstance(function, type) else type(function)
+    call = "" if function is cls else getattr(vars(cls).get("__call__"), "__doc__", "")
     class_docstring = vars(cls).get("__doc__") or ""
     return inspect.cleandoc(call or ("" if class_docstring.startswith(f"{cls.__name__}(") else class_docstring))
 

@@ -133,10 +133,10 @@ def _read(path: str, data: bytes) -> Tables:
 
 def _check_keys(path: str, where: str, table: Any, kind: type[Struct]) -> None:
     """Raise ConfigurationError for an unknown key."""
-    known = [field.name for field in msgspec.structs.fields(kind)]
-    unknown = next((key for key in table if key not in known), None) if is_table(table) else None
+    known_keys = [field.name for field in msgspec.structs.fields(kind)]
+    unknown = next((key for key in table if key not in known_keys), None) if is_table(table) else None
     if unknown is not None:
-        raise ConfigurationError(f"{path}: {where}{unknown}: no such key{nearest_or_all(unknown, known)}")
+        raise ConfigurationError(f"{path}: {where}{unknown}: no such key{nearest_or_all(unknown, known_keys)}")
 
 
 def _check_values(path: str, where: str, table: Any, kind: type, expected: str) -> None:
@@ -225,5 +225,5 @@ def _check_names(path: str, providers: dict[str, ProviderTable], file: TomlFile)
 
 def _plain_message(error: msgspec.ValidationError) -> str:
     """Turn msgspec's ``… - at `$.conductor.max_steps` `` into ``conductor.max_steps: …``."""
-    text, _, place = str(error).partition(" - at `$")
-    return f"{place.rstrip('`').lstrip('.')}: {text}" if place else text
+    text, _, path = str(error).partition(" - at `$")
+    return f"{path.rstrip('`').lstrip('.')}: {text}" if path else text

@@ -73,11 +73,11 @@ KEYS = {
 def test_a_refused_key_says_where_it_came_from(name: str, way: str, at: At, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEYS[name], "key-of-the-environment")
     monkeypatch.setenv("GATE_KEY", "key-of-the-gateway")
-    for given, source in ((None, KEYS[name]), ("$ENV:GATE_KEY", "GATE_KEY"), ("key-of-the-code", "api_key=")):
-        with serve(refusal(401, f"no such key: {given} key-of-the-environment")) as server:
-            error = failure(at(name, server.url, api_key=given), way)
+    for api_key, source in ((None, KEYS[name]), ("$ENV:GATE_KEY", "GATE_KEY"), ("key-of-the-code", "api_key=")):
+        with serve(refusal(401, f"no such key: {api_key} key-of-the-environment")) as server:
+            error = failure(at(name, server.url, api_key=api_key), way)
         assert str(error).endswith(f"; check the key from {source}")
-        shown = "key-of-the-gateway" if given == "$ENV:GATE_KEY" else given or "key-of-the-environment"
+        shown = "key-of-the-gateway" if api_key == "$ENV:GATE_KEY" else api_key or "key-of-the-environment"
         assert shown not in f"{error} {error.advice} {error.body}"
 
 
@@ -179,10 +179,10 @@ CALLS: list[tuple[dict[str, Any] | list[Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "text"), CALLS)
-def test_a_wrong_call_says_how_to_write_it(given: Any, text: str) -> None:
+@pytest.mark.parametrize(("wrong_value", "text"), CALLS)
+def test_a_wrong_call_says_how_to_write_it(wrong_value: Any, text: str) -> None:
     provider = tako.providers.PythonProvider("p", lambda _: "ok")
-    messages, options = ("hi", given) if isinstance(given, dict) else (given, {})
+    messages, options = ("hi", wrong_value) if isinstance(wrong_value, dict) else (wrong_value, {})
     for call in (provider.blocking.chat, provider.blocking.stream, provider.stream):
         with pytest.raises(ConfigurationError) as caught:
             call(messages, **options)

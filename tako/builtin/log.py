@@ -122,9 +122,11 @@ class _Attempt:
         self._log("%s failed after {} %s", f"{type(error).__name__}: {error}")
 
     def _log(self, text: str, value: Any) -> None:
-        shown = value if isinstance(value, str) else msgspec.json.encode(without_secrets(value), enc_hook=repr).decode()
+        shown_text = (
+            value if isinstance(value, str) else msgspec.json.encode(without_secrets(value), enc_hook=repr).decode()
+        )
         hide = getattr(self._provider, "hide", str)
-        LOG.debug(text.format(f"{monotonic() - self._started_at:.2f} s"), self._label, hide(shown))
+        LOG.debug(text.format(f"{monotonic() - self._started_at:.2f} s"), self._label, hide(shown_text))
 
 
 def _plain(value: Any) -> dict[str, Any]:

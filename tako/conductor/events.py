@@ -80,8 +80,8 @@ class RunResult(Struct, frozen=True):
     @property
     def cost(self) -> Cost | None:
         """The price of all roles. None if one isn't known."""
-        known = [cost for cost in self.cost_by_role.values() if cost is not None]
-        return sum(known, Cost()) if known and len(known) == len(self.cost_by_role) else None
+        known_costs = [cost for cost in self.cost_by_role.values() if cost is not None]
+        return sum(known_costs, Cost()) if known_costs and len(known_costs) == len(self.cost_by_role) else None
 
 
 class Planned(Struct, frozen=True, tag_field="kind", tag="plan"):

@@ -80,10 +80,10 @@ def read_next(text: str, roles: Collection[str], tools: Collection[str]) -> Plan
     try:
         return read_plan(text, roles, tools)
     except MalformedPlanError:
-        bare = text.strip()
-        if bare.startswith("```") and bare.endswith("```"):
-            bare = bare.partition("\n")[2].strip()
-        if bare.startswith("{") and '"workers"' in bare:
+        unfenced = text.strip()
+        if unfenced.startswith("```") and unfenced.endswith("```"):
+            unfenced = unfenced.partition("\n")[2].strip()
+        if unfenced.startswith("{") and '"workers"' in unfenced:
             raise
         return None
 

@@ -130,7 +130,7 @@ class Run:
                 assignment,
                 request=self._worker_request,
                 send=send,
-                place=(number, index),
+                position=(number, index),
                 limit=self.conductor.worker_timeout,
             )
             for index, assignment in enumerate(plan.workers)
@@ -179,8 +179,10 @@ class Run:
         if self.conductor.coordinator is None:
             return self.request
         task = Message.user(assignment.task)
-        known = worker.capabilities
-        media = [part for part in self.media if getattr(known, CAPABILITY_BY_KIND.get(media_kind(part), ""), True)]
+        capabilities = worker.capabilities
+        media = [
+            part for part in self.media if getattr(capabilities, CAPABILITY_BY_KIND.get(media_kind(part), ""), True)
+        ]
         if media:
             task = Message.user([*media, ContentPart.text(assignment.task)])
         return replace(self.request, messages=[task], tools=[self.tools[name] for name in assignment.tools])
@@ -188,8 +190,8 @@ class Run:
     def count(self, role: str, response: ChatResponse) -> None:
         """Add a reply's usage and cost to its role."""
         self.usage[role] = self.usage.get(role, Usage()) + response.usage
-        before = self.cost.get(role, Cost())
-        self.cost[role] = None if before is None or response.cost is None else before + response.cost
+        previous = self.cost.get(role, Cost())
+        self.cost[role] = None if previous is None or response.cost is None else previous + response.cost
 
     def _result(self, text: str, *, complete: bool = True) -> RunResult:
         return RunResult(text, self.steps, self.usage, self.cost, complete)

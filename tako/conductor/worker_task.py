@@ -34,7 +34,7 @@ class WorkerTask:
         *,
         request: Callable[[Provider, Assignment], ChatRequest],
         send: MemoryObjectSendStream[Event],
-        place: tuple[int, int],
+        position: tuple[int, int],
         limit: float,
     ) -> None:
         self.worker = worker
@@ -44,7 +44,7 @@ class WorkerTask:
         """The SystemExit or KeyboardInterrupt that the worker raised, if it did."""
         self._request = request
         self._send = send
-        self._step, self._index = place
+        self._step, self._index = position
         self._limit = limit
         self._started_at = self._ended_at = 0.0
         self._texts: list[str] = []

@@ -126,8 +126,8 @@ def outside_count(function: Any, method: str) -> Any:
         finally:
             await chunks.aclose()
 
-    made: dict[str, Callable[[ChatRequest], Any]] = {"chat": chat, "stream": stream}
-    return made[method]
+    functions: dict[str, Callable[[ChatRequest], Any]] = {"chat": chat, "stream": stream}
+    return functions[method]
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class Failure(Struct, frozen=True):
 class HookCall:
     """One call of a hook for one provider.
 
-    ``own`` is the result with nothing but the provider's own code, ``wrappers`` are the general plugins around it.
+    ``own_result`` is the result of the provider's own code alone, ``wrappers`` are the general plugins around it.
     """
 
     def __init__(self, hook: str, arguments: dict[str, Any]) -> None:
@@ -51,7 +51,7 @@ class HookCall:
         self.arguments = arguments
         self.outer = current_call.get(None)
         self.is_answered = False
-        self.own: Any = None
+        self.own_result: Any = None
         self.wrappers: list[str] = []
         self.failures: list[Failure] = []
         self.is_attributed = False  # whether errors of the result so far already name the code that raised them
@@ -110,8 +110,8 @@ def make_proxy(plugin: str, implementation: Implementation, owner: Owner) -> Cal
                 hook_call.check_result(result)
         if result is None:
             return None
-        hook_call.own = _wrap_result(hook_call, plugin, owner, _countable(hook_call, plugin, owner, result))
-        return hook_call.own
+        hook_call.own_result = _wrap_result(hook_call, plugin, owner, _countable(hook_call, plugin, owner, result))
+        return hook_call.own_result
 
     def wrap() -> Generator[None, Any, Any]:
         hook_call = current_call.get()
@@ -135,7 +135,7 @@ def make_proxy(plugin: str, implementation: Implementation, owner: Owner) -> Cal
         if owner == "general":
             hook_call.wrappers.append(plugin)
         elif owner == "provider":
-            hook_call.own = result
+            hook_call.own_result = result
         return result
 
     return wrap if implementation.wrapper else answer

@@ -55,12 +55,12 @@ class Plugin(NamedTuple):
 class HookResult(NamedTuple):
     """What a hook returned for one provider.
 
-    ``own`` is the result without the wrappers of tako and of general plugins, ``wrappers`` are the general plugins
-    around it, and ``failures`` are the exceptions of others.
+    ``own_result`` is the result without the wrappers of tako and of general plugins, ``wrappers`` are the general
+    plugins around it, and ``failures`` are the exceptions of others.
     """
 
     value: Any
-    own: Any
+    own_result: Any
     wrappers: list[str]
     failures: list[Failure]
 
@@ -125,7 +125,7 @@ class Hooks:
         finally:
             hook_call.is_answered, hook_call.outer = True, None
             current_call.reset(token)
-        return HookResult(value, hook_call.own, hook_call.wrappers, hook_call.failures)
+        return HookResult(value, hook_call.own_result, hook_call.wrappers, hook_call.failures)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as stale hooks: what the plugins of this process made isn't pickled."""

@@ -83,7 +83,7 @@ class Plugins:
 
     def _add(self, plugin: Plugin) -> None:
         with self._lock:
-            if any(plugin.target is known.target for known in self._general.values()):
+            if any(plugin.target is registered.target for registered in self._general.values()):
                 raise PluginError(f"plugin {plugin.name!r} is registered already")
             if plugin.name in self._general:
                 raise PluginError(f"another plugin is named {plugin.name!r}; pass a name: tako.register(plugin, NAME)")
@@ -99,7 +99,9 @@ class Plugins:
         self.load()
         with self._lock:
             plugin_name = plugin if isinstance(plugin, str) else None
-            names = [name for name, known in self._general.items() if known.target is plugin or name == plugin_name]
+            names = [
+                name for name, registered in self._general.items() if registered.target is plugin or name == plugin_name
+            ]
             if not names:
                 raise PluginError(f"plugin {plugin!r} isn't registered")
             removed = self._general.pop(names[0])
@@ -162,7 +164,9 @@ class Plugins:
         """Register an installed plugin, or record why not and return the reason."""
         label = entry.name if entry.name not in self._general else f"{entry.distribution}:{entry.name}"
         failure = plugin if isinstance(plugin, BaseException) else None
-        registered_name = next((name for name, known in self._general.items() if known.target is plugin), None)
+        registered_name = next(
+            (name for name, registered in self._general.items() if registered.target is plugin), None
+        )
         try:
             if registered_name is not None:  # the module registered itself during its import
                 self._general[registered_name] = self._general[registered_name]._replace(entry=entry)
@@ -217,10 +221,10 @@ class Plugins:
         """Import the provider of that name ("openai") or class ("OpenAI"), once; ``by_class`` looks for that first."""
         entry = find_class(key) if by_class else None
         name = key if entry is None else f"class {key}"
-        known = self._classes.get(name)
-        if known is None:
-            known = self._classes.setdefault(name, import_provider(key, entry or find_provider(key), self.failed))
-        return known
+        cls = self._classes.get(name)
+        if cls is None:
+            cls = self._classes.setdefault(name, import_provider(key, entry or find_provider(key), self.failed))
+        return cls
 
     def install(self, name: str, cls: type[Provider]) -> None:
         """Register a provider class under a name, without an installed distribution."""
@@ -293,7 +297,9 @@ class Plugins:
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot, and close plugins that were added since. Tests are isolated with it."""
         with self._lock:
-            removed = [known for name, known in self._general.items() if snapshot.general.get(name) is not known]
+            removed = [
+                registered for name, registered in self._general.items() if snapshot.general.get(name) is not registered
+            ]
             self._general, self.failed = dict(snapshot.general), dict(snapshot.failed)
             self._left_out, self._classes = dict(snapshot.left_out), dict(snapshot.classes)
             self._settings = snapshot.settings

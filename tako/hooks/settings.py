@@ -62,15 +62,15 @@ class Settings(Struct, frozen=True):
             yield plugin
 
     def check(self, plugins: Mapping[str, Plugin], entries: Iterable[Entry]) -> None:
-        """Refuse names of plugins that are neither registered nor installed. Raises ConfigurationError with the key."""
+        """Raise ConfigurationError, with the key, for a plugin that is neither registered nor installed."""
         installed = list(entries)
-        names = {**dict.fromkeys(self.order, "plugins.order"), **{name: f"plugins.{name}" for name in self.options}}
-        for name, key in names.items():
+        keys = {**dict.fromkeys(self.order, "plugins.order"), **{name: f"plugins.{name}" for name in self.options}}
+        for name, key in keys.items():
             if name not in plugins and not any(matches_entry(name, entry) for entry in installed):
-                known = sorted({*plugins, *(entry.name for entry in installed)})
+                names = sorted({*plugins, *(entry.name for entry in installed)})
                 raise ConfigurationError(
-                    f"{self.path}: {key}: no plugin {name!r} is installed (installed: {', '.join(known) or 'none'})"
-                    f"{did_you_mean(name, known)}"
+                    f"{self.path}: {key}: no plugin {name!r} is installed (installed: {', '.join(names) or 'none'})"
+                    f"{did_you_mean(name, names)}"
                 )
 
 
@@ -99,9 +99,9 @@ def _configure(plugin: Plugin, options: dict[str, Any], where: str) -> None:
                 f"{where}: plugin {plugin.name!r} has no function configure, so it takes no options"
             )
         return
-    known = options_of_function(configure)
-    if known is not None:
-        _check_options(options, known, plugin.name, where)
+    known_options = options_of_function(configure)
+    if known_options is not None:
+        _check_options(options, known_options, plugin.name, where)
     try:
         configure(**{key: resolve(value, key, where) for key, value in options.items()})
     except ConfigurationError as error:
@@ -112,14 +112,14 @@ def _configure(plugin: Plugin, options: dict[str, Any], where: str) -> None:
         raise ConfigurationError(f"{where}: plugin {plugin.name!r} refuses its options: {one_line(error)}") from None
 
 
-def _check_options(options: dict[str, Any], known: dict[str, Any], plugin: str, where: str) -> None:
+def _check_options(options: dict[str, Any], known_options: dict[str, Any], plugin: str, where: str) -> None:
     """Refuse options that a plugin doesn't have, or of another type."""
     for key, value in options.items():
-        if key not in known:
-            hint = nearest_or_all(key, known)
+        if key not in known_options:
+            hint = nearest_or_all(key, known_options)
             raise ConfigurationError(f"{where}.{key}: plugin {plugin!r} has no such option{hint}")
         try:
             if not is_reference(value):
-                fit_value(value, key, known[key])
+                fit_value(value, key, known_options[key])
         except ValueError as error:
             raise ConfigurationError(f"{where}.{key}{error}") from None

@@ -147,8 +147,8 @@ def _decode(data: bytes, declared: Any, path: str) -> Any:
     try:
         return msgspec.json.decode(data, type=declared)
     except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at `$")
-        raise MismatchError(f"{path}{place.rstrip('`')}: {text}") from None
+        text, _, inner_path = str(error).partition(" - at `$")
+        raise MismatchError(f"{path}{inner_path.rstrip('`')}: {text}") from None
     except Exception as error:  # noqa: BLE001 - the class's own code may raise anything
         raise MismatchError(f"{path}: {_error_text(error)}") from None
 

@@ -291,9 +291,9 @@ class _Builder:
         return root
 
     def record(self, full_type: Any, declared: Any) -> Shape | None:
-        known = self.records.get(declared) if isinstance(declared, typing.Hashable) else None
-        if known is not None:
-            return known
+        existing = self.records.get(declared) if isinstance(declared, typing.Hashable) else None
+        if existing is not None:
+            return existing
         cls = get_origin(declared) or declared
         if not isinstance(cls, type):
             return None
