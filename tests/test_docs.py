@@ -83,6 +83,19 @@ def test_no_page_hides_code_in_comments() -> None:
     assert [str(page) for page in PAGES if "<!-- test" in page.read_text(encoding="utf-8")] == []
 
 
+def test_streams_are_printed_as_they_come() -> None:
+    """Without flush=True, Python shows all of a line at its end, and a stream doesn't look like one."""
+    lines = [(page.name, line) for page in PAGES for line in page.read_text(encoding="utf-8").splitlines()]
+    assert [(name, line) for name, line in lines if 'end=""' in line and "flush=True" not in line] == []
+
+
+def test_snippets_use_a_cost_that_may_be_unknown() -> None:
+    """`response.cost` is None if no price is known, as for local servers."""
+    texts = [(page.name, page.read_text(encoding="utf-8")) for page in PAGES]
+    unchecked = re.compile(r"(?<!cost and )\bresponse\.cost\.total")
+    assert [name for name, text in texts if unchecked.search(text)] == []
+
+
 def test_every_set_up_has_its_page() -> None:
     known = {set_up(page) for page in PAGES}
     assert [path for path in SET_UPS.rglob("*.py") if path not in known] == []
