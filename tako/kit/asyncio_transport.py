@@ -104,11 +104,11 @@ class AsyncioTransport:
             else:
                 connection.kind = request.url, connection.status, connection.headers.get("content-type")
                 if previous_kind is not None and previous_kind not in history.kept_open_after:
-                    history.record(previous_kind, kept=True)
+                    history.record(previous_kind, is_kept=True)
                 return Reply(connection, request, target, pool, self._slots)
             connection.abort()
             if previous_kind is not None:
-                history.record(previous_kind, kept=False)
+                history.record(previous_kind, is_kept=False)
         raise failure
 
     async def _start(self, request: HttpRequest, target: Target, head: bytes) -> tuple[Connection, ReplyKind | None]:

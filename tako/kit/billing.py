@@ -146,8 +146,8 @@ def _has_other_media(counts: Object) -> bool:
         if name.endswith("TokensDetails"):
             standard_modalities = ("TEXT",) if name.startswith("candidates") else ("TEXT", "IMAGE", "VIDEO", "DOCUMENT")
             if any(
-                count_of(one.get("tokenCount")) and one.get("modality") not in standard_modalities
-                for one in _objects(value)
+                count_of(entry.get("tokenCount")) and entry.get("modality") not in standard_modalities
+                for entry in _objects(value)
             ):
                 return True
     return False

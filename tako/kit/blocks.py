@@ -21,8 +21,8 @@ def state_of(block: dict[str, Any], known: Collection[str], context: PartContext
 
     Fields that are null are left out: vendors take a missing field for the same.
     """
-    rest = {name: value for name, value in block.items() if name not in known and value is not None}
-    return State(context.origin, rest) if rest else None
+    other_fields = {name: value for name, value in block.items() if name not in known and value is not None}
+    return State(context.origin, other_fields) if other_fields else None
 
 
 def is_own(part: Part, context: PartContext) -> bool:
@@ -53,8 +53,8 @@ def without(block: dict[str, Any], kind: str, *known: str) -> dict[str, Any]:
     Fields of it that are null are left out, too.
     """
     inner = {name: value for name, value in block[kind].items() if name not in known and value is not None}
-    rest = {name: value for name, value in block.items() if name != kind}
-    return {**rest, kind: inner} if inner else rest
+    other_fields = {name: value for name, value in block.items() if name != kind}
+    return {**other_fields, kind: inner} if inner else other_fields
 
 
 def vendor_part(kind: str, block: dict[str, Any], context: PartContext) -> VendorPart:

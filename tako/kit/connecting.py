@@ -81,11 +81,11 @@ class AddressCache:
     def __init__(self) -> None:
         self._lookups: dict[tuple[str, int], tuple[float, asyncio.Task[list[Any]]]] = {}
 
-    async def of(self, place: Endpoint) -> list[Any]:
+    async def of(self, endpoint: Endpoint) -> list[Any]:
         """Return what `socket.getaddrinfo` does. Raises socket.gaierror."""
-        key = place.host, place.port
+        key = endpoint.host, endpoint.port
         with suppress(ValueError):
-            family = socket.AF_INET6 if ip_address(place.host).version == IPV6 else socket.AF_INET
+            family = socket.AF_INET6 if ip_address(endpoint.host).version == IPV6 else socket.AF_INET
             return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", key)]
         loop = asyncio.get_running_loop()
         valid_until, lookup = self._lookups.get(key, (0.0, None))
@@ -98,47 +98,49 @@ class AddressCache:
 
 
 async def connect(
-    place: Endpoint, proxy: Proxy | None, addresses: AddressCache, route: Route, seconds: float
+    endpoint: Endpoint, proxy: Proxy | None, addresses: AddressCache, route: Route, seconds: float
 ) -> Connection:
     """Open a connection, through a proxy if there is one. Raises TransportError."""
     at_proxy = proxy is not None
     try:
         async with asyncio.timeout(seconds):
             if proxy is None:
-                return await _open(place, addresses)
+                return await _open(endpoint, addresses)
             connection = await _open(Endpoint.of(proxy.address), addresses)
             at_proxy = False
-            return await _tunnel(connection, place, proxy, seconds) if place.tls else connection
+            return await _tunnel(connection, endpoint, proxy, seconds) if endpoint.tls else connection
     except (OSError, UnicodeError, NotHttpError, EndedError, RefusedError) as error:
         failure = _connect_error(error, route, at_proxy=at_proxy)
     raise failure  # outside of the handler, so that the original doesn't ride along
 
 
-async def _open(place: Endpoint, addresses: AddressCache) -> Connection:
+async def _open(endpoint: Endpoint, addresses: AddressCache) -> Connection:
     loop = asyncio.get_running_loop()
     sock = await aiohappyeyeballs.start_connection(  # pyright: ignore[reportUnknownMemberType] - half typed
-        await addresses.of(place), happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, loop=loop
+        await addresses.of(endpoint), happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, loop=loop
     )
     _, connection = await loop.create_connection(
         partial(Connection, loop),
         sock=sock,
-        ssl=trusted() if place.tls else None,
-        server_hostname=place.certificate_name if place.tls else None,
+        ssl=trusted() if endpoint.tls else None,
+        server_hostname=endpoint.certificate_name if endpoint.tls else None,
     )
     return connection
 
 
-async def _tunnel(connection: Connection, place: Endpoint, proxy: Proxy, seconds: float) -> Connection:
+async def _tunnel(connection: Connection, endpoint: Endpoint, proxy: Proxy, seconds: float) -> Connection:
     """Have a proxy connect us, and begin TLS with the server behind it."""
     loop = asyncio.get_running_loop()
-    address = f"{place.bracketed_host}:{place.port}"
+    address = f"{endpoint.bracketed_host}:{endpoint.port}"
     try:
         connection.send(request_head("CONNECT", address, {"host": address, **proxy.headers}), b"", seconds)
         await connection.answered()
         if connection.status != OK:
             raise RefusedError(connection.status)  # noqa: TRY301 - the handler is for this, too
         inner = Connection(loop)
-        transport = await loop.start_tls(connection.transport, inner, trusted(), server_hostname=place.certificate_name)
+        transport = await loop.start_tls(
+            connection.transport, inner, trusted(), server_hostname=endpoint.certificate_name
+        )
         if transport is None:
             raise EndedError  # noqa: TRY301 - the same
     except BaseException:

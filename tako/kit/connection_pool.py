@@ -57,9 +57,9 @@ class Pool:
             self.discard(connection)
         return None
 
-    async def open(self, place: Endpoint, proxy: Proxy | None, route: Route, seconds: float) -> Connection:
+    async def open(self, endpoint: Endpoint, proxy: Proxy | None, route: Route, seconds: float) -> Connection:
         """Open a connection. Raises TransportError."""
-        connection = await connect(place, proxy, self._addresses, route, seconds)
+        connection = await connect(endpoint, proxy, self._addresses, route, seconds)
         self._open.add(connection)
         all_open = self._open  # the callback doesn't hold the pool, which may be forgotten
         connection.closed.add_done_callback(lambda _: all_open.discard(connection))
@@ -78,7 +78,7 @@ class Pool:
         """Close a kept connection that turned out to have ended."""
         connection.abort()
         if connection.kind is not None:
-            self.history.record(connection.kind, kept=False)
+            self.history.record(connection.kind, is_kept=False)
 
     async def _wait_for_close(self, connection: Connection) -> None:
         """Wait until a connection shows whether the server has kept it."""

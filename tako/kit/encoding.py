@@ -39,11 +39,11 @@ def encode_parts(message: Message, i: int, translator: Translator, context: Part
     context.encode = translator.encode
     for j, part in enumerate(message.parts):
         context.path = f"messages[{i}].content[{j}]"
-        before = len(context.notices)
+        noted_before = len(context.notices)
         block = translator.encode(part, context)
         if block is not None:
             yield part, block
-        elif len(context.notices) == before:
+        elif len(context.notices) == noted_before:
             context.notice(notices.UNSUPPORTED_PART, f"{kind_of(part)} was left out")
 
 
@@ -83,9 +83,9 @@ def own_state(part: Part, context: PartContext) -> dict[str, Any]:
 
 def note_empty(part: TextPart, context: PartContext) -> None:
     """Note that a part without text was left out, or that the state of another origin was, if that is all it had."""
-    before = len(context.notices)
+    noted_before = len(context.notices)
     own_state(part, context)
-    if len(context.notices) == before:
+    if len(context.notices) == noted_before:
         context.notice(notices.EMPTY_TEXT, "an empty text was left out")
 
 
@@ -154,13 +154,13 @@ def encode_inner(
     blocks: list[Any] = []
     for k, part in enumerate(parts):
         context.path = f"{path}.result[{k}]"
-        before = len(context.notices)
+        noted_before = len(context.notices)
         block = inner(part, context) if inner is not None and isinstance(part, accepted) else None
         if block is not None:
             blocks.append(block)
             if is_moved(block):
                 context.notice(notices.CHANGED_PART, "it was sent after the tool results, which can't contain it")
-        elif len(context.notices) == before:
+        elif len(context.notices) == noted_before:
             context.notice(notices.MISPLACED_PART, f"{kind_of(part)} can't be in a tool result")
     context.path = path
     return blocks
@@ -182,9 +182,9 @@ def encode(body: Any, *, large: bool = False) -> bytes:
     if not long_strings:
         return encoded
     buffer = BytesIO()
-    first, *rest = encoded.split(_PLACEHOLDER.encode())
+    first, *other_pieces = encoded.split(_PLACEHOLDER.encode())
     buffer.write(first)
-    for text, piece in zip(long_strings, rest, strict=True):
+    for text, piece in zip(long_strings, other_pieces, strict=True):
         for start in range(0, len(text), LONG_STRING):
             buffer.write(text[start : start + LONG_STRING].encode())
         buffer.write(piece)

@@ -51,20 +51,20 @@ class HttpxSender(ABC):
         try:
             with progress.scope:
                 response = await self.handle(request, proxy, progress)
-                self._learn(last, progress, kept=True)
+                self._learn(last, progress, is_kept=True)
                 return HttpxReply(response, request, self)
             failure = route.slow_connect() if proxy is not None and not progress.is_open else route.no_answer()
         except Exception as error:  # noqa: BLE001 - any transport, any exception
             failure = translated(error, route, is_open=progress.is_open)
         except BaseException as error:  # noqa: BLE001 - cancelled, most often; httpx's frames hold the headers
             failure = error.with_traceback(None)
-        self._learn(last, progress, kept=False)
+        self._learn(last, progress, is_kept=False)
         raise failure
 
-    def _learn(self, last: tuple[float, ReplyKind] | None, progress: _Progress, *, kept: bool) -> None:
+    def _learn(self, last: tuple[float, ReplyKind] | None, progress: _Progress, *, is_kept: bool) -> None:
         """Remember whether a server had kept its connection, where it was not a new one."""
         if last is not None and not progress.is_new:
-            self.habits.record(last[1], kept=kept)
+            self.habits.record(last[1], is_kept=is_kept)
 
     def proxy(self, request: HttpRequest) -> Proxy | None:
         """Return the proxy that we put a request through."""
@@ -287,8 +287,8 @@ def _content(request: HttpRequest) -> dict[str, Any]:
         return {"headers": request.headers, "content": body}
 
     async def pieces() -> AsyncIterator[bytes]:
-        for at in range(0, len(body), PIECE):
-            yield body[at : at + PIECE]
+        for start in range(0, len(body), PIECE):
+            yield body[start : start + PIECE]
 
     return {"headers": {**request.headers, "content-length": str(len(body))}, "content": pieces()}
 

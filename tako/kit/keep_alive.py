@@ -29,9 +29,9 @@ class KeepAliveHistory:
         """Return the seconds until a connection may be used again that is free ``since`` then, after such a reply."""
         return 0.0 if kind in self.kept_open_after else since + CLOSE_DELAY - monotonic()
 
-    def record(self, kind: ReplyKind, *, kept: bool) -> None:
+    def record(self, kind: ReplyKind, *, is_kept: bool) -> None:
         """Remember whether a connection could be used again after a reply of this kind."""
-        if not kept:
+        if not is_kept:
             self.kept_open_after.discard(kind)
         elif len(self.kept_open_after) < MAX_REMEMBERED:
             self.kept_open_after.add(kind)

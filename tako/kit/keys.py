@@ -159,13 +159,13 @@ def scrub(error: BaseException, hide: Callable[[str], str]) -> None:
 
     ``hide`` returns a text without its secrets.
     """
-    seen: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        current = waiting.pop()
-        if current is None or any(current is other for other in seen):
+    visited: list[BaseException] = []
+    pending: list[BaseException | None] = [error]
+    while pending:
+        current = pending.pop()
+        if current is None or any(current is other for other in visited):
             continue
-        seen.append(current)
+        visited.append(current)
         current.args = tuple([_hide_in(value, hide) for value in current.args])
         current.__traceback__ = None
         for name in (*vars(current), *_OS_ERROR_FIELDS):
@@ -179,7 +179,7 @@ def scrub(error: BaseException, hide: Callable[[str], str]) -> None:
             chained = getattr(current, attribute)
             if isinstance(chained, BaseExceptionGroup):
                 setattr(current, attribute, _hide_in_group(chained, hide))  # pyright: ignore[reportUnknownArgumentType] - of anything
-        waiting += [current.__cause__, current.__context__, *getattr(current, "exceptions", ())]
+        pending += [current.__cause__, current.__context__, *getattr(current, "exceptions", ())]
 
 
 def _hide_in_group(error: Any, hide: Callable[[str], str]) -> Any:

@@ -43,8 +43,8 @@ def read_tags(value: Any, owner: str) -> Tags | None:
     if isinstance(value, str) and NAME.fullmatch(value):
         return f"<{value}>", f"</{value}>"
     match value:
-        case [str(before), str(after)] if after:
-            return before, after
+        case [str(opening), str(closing_tag)] if closing_tag:
+            return opening, closing_tag
         case _:
             pass
     text = 'reasoning_tags is a name as in "think", or two texts as in ("<think>", "</think>")'
@@ -61,8 +61,8 @@ class Splitter:
         self._open, self._close = tags
         self._origin = origin
         self._position = "text" if self._open else "before"
-        self._before = ""
-        self._after = ""
+        self._opening = ""
+        self._closing = ""
         self._buffer = ""
         self._has_reasoning = False  # the reasoning that is open has some text
         self.last_is_reasoning = False
@@ -80,11 +80,11 @@ class Splitter:
         if self._position == "text":
             yield from self._text(rest)
         elif self._position == "after":
-            self._after += rest
+            self._closing += rest
             yield from self._end()
         else:
             body = rest.rstrip()
-            self._after = rest[len(body) :]
+            self._closing = rest[len(body) :]
             yield from self._reasoning(body)
             yield from self._end()
 
@@ -105,10 +105,10 @@ class Splitter:
             return self._hand_over(len(buffer) - _overlap(buffer, tag))
         self._buffer = buffer[at + len(tag) :]
         if self._position == "text":
-            self._position, self._before = "before", tag
+            self._position, self._opening = "before", tag
             return list(self._text(buffer[:at]))
         body = buffer[:at].rstrip()
-        self._position, self._after = "after", buffer[len(body) : at] + tag
+        self._position, self._closing = "after", buffer[len(body) : at] + tag
         return list(self._reasoning(body))
 
     def _hand_over(self, end: int) -> list[Delta] | None:
@@ -122,12 +122,12 @@ class Splitter:
         return list(self._text(ready) if self._position == "text" else self._reasoning(ready))
 
     def _begin_reasoning(self, space: str) -> list[Delta]:
-        self._before += space
+        self._opening += space
         self._position = "inside"
         return []
 
     def _end_reasoning(self, space: str) -> list[Delta]:
-        self._after += space
+        self._closing += space
         return list(self._end())
 
     def _text(self, text: str) -> Iterator[Delta]:
@@ -141,9 +141,9 @@ class Splitter:
             yield Delta(reasoning=text)
 
     def _end(self) -> Iterator[Delta]:
-        state = State(self._origin, {TAGS: [self._before, self._after]})
+        state = State(self._origin, {TAGS: [self._opening, self._closing]})
         yield closing_delta(ReasoningPart("", state)) if self._has_reasoning else Delta(part=ReasoningPart("", state))
-        self._position, self._before, self._after, self._has_reasoning = "text", "", "", False
+        self._position, self._opening, self._closing, self._has_reasoning = "text", "", "", False
         self.last_is_reasoning = True
 
 
@@ -219,18 +219,18 @@ def with_tags(request: ChatRequest, context: PartContext) -> ChatRequest:
 
 def _with_tags(parts: Sequence[Part], context: PartContext) -> list[Part]:
     tagged: list[Part] = []
-    before = ""
+    opening = ""
     for part in parts:
         tags = _tags_of(part, context)
         if tags is not None and isinstance(part, ReasoningPart):
-            before += f"{tags[0]}{part.text}{tags[1]}"
-        elif before and isinstance(part, TextPart):
-            tagged.append(replace(part, text=before + part.text))
-            before = ""
+            opening += f"{tags[0]}{part.text}{tags[1]}"
+        elif opening and isinstance(part, TextPart):
+            tagged.append(replace(part, text=opening + part.text))
+            opening = ""
         else:
-            tagged += [TextPart(before), part] if before else [part]
-            before = ""
-    return [*tagged, TextPart(before)] if before else tagged
+            tagged += [TextPart(opening), part] if opening else [part]
+            opening = ""
+    return [*tagged, TextPart(opening)] if opening else tagged
 
 
 def _tags_of(part: Part, context: PartContext) -> list[Any] | None:

@@ -27,16 +27,16 @@ def chat_from_stream(provider: Provider, stream: Stream) -> Chat:
 
     async def chat(request: ChatRequest) -> ChatResponse:
         model = request.model or provider.model
-        kept: list[Chunk] = []
+        chunks_so_far: list[Chunk] = []
         try:
             async with aclosing(stream(request)) as chunks:
                 async for chunk in chunks:
-                    kept.append(chunk)  # noqa: PERF401 - what has come is kept if the rest doesn't
+                    chunks_so_far.append(chunk)  # noqa: PERF401 - what has come is kept if the rest doesn't
         except (StreamTruncatedError, ProviderTimeoutError) as error:
-            error.partial = error.partial or fold(kept, model=model)
+            error.partial = error.partial or fold(chunks_so_far, model=model)
             raise
-        response = fold(kept, model=model)
-        if not kept or kept[-1].kind != "end":
+        response = fold(chunks_so_far, model=model)
+        if not chunks_so_far or chunks_so_far[-1].kind != "end":
             raise StreamTruncatedError("the stream ended before the vendor said so", partial=response)
         return response
 

@@ -379,7 +379,7 @@ def test_one_broken_package_is_one_warning_for_all_of_its_plugins(tmp_path: Path
     points = "[tako.plugins]\n" + "".join(f"rule{i} = acme_rules:rule{i}\n" for i in range(3))
     distribution(tmp_path, "acme-rules", {"acme_rules.py": "import nowhere"}, points)
     provider(tmp_path)
-    asked = command(tmp_path, "chat", "--no-stream", "-m", "good:m", "hi")
-    assert (asked.returncode, asked.stdout) == (0, "good answers\n")
+    answer = command(tmp_path, "chat", "--no-stream", "-m", "good:m", "hi")
+    assert (answer.returncode, answer.stdout) == (0, "good answers\n")
     left_out = "tako left out plugins 'rule0', 'rule1', 'rule2' of acme-rules 1.0"
-    assert asked.stderr == f"{left_out}: ModuleNotFoundError: No module named 'nowhere'\n"
+    assert answer.stderr == f"{left_out}: ModuleNotFoundError: No module named 'nowhere'\n"

@@ -152,10 +152,10 @@ def test_connections_rest_for_a_moment_until_a_server_is_known_to_keep_them() ->
     now = time.monotonic()
     assert 0 < habits.delay(now, kind) <= CLOSE_DELAY
     assert habits.delay(now - 1, kind) < 0
-    habits.record(kind, kept=True)
+    habits.record(kind, is_kept=True)
     assert habits.delay(now, kind) == 0
     assert habits.delay(now, (*kind[:2], "application/json")) > 0
-    habits.record(kind, kept=False)
+    habits.record(kind, is_kept=False)
     assert habits.delay(now, kind) > 0
 
 

@@ -17,7 +17,9 @@ REFERENCES = ("reference", "tool_reference")
 
 def annotated_citations(annotations: Any) -> list[Citation]:
     """Read a message's ``annotations``; those that aren't citations of addresses say nothing here."""
-    citations = [as_object((as_object(one) or {}).get("url_citation")) for one in as_array(annotations) or []]
+    citations = [
+        as_object((as_object(annotation) or {}).get("url_citation")) for annotation in as_array(annotations) or []
+    ]
     return [
         Citation(
             text_of(one.get("url")),

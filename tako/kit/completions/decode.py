@@ -72,15 +72,15 @@ def decode_reply(
         missing = "choices" if choice is None else "message"
         raise ResponseError(f"the reply has no {missing}: {excerpt(body)}", body=body[:4096].decode("utf-8", "replace"))
     message = choice.full_message or Content()
-    others = (
+    other_choices = (
         [candidate for candidate in choices if candidate is not choice and candidate.full_message is not None]
         if is_spread_reply and choices[1:]
         else []
     )
-    if others:
-        message = _join_choices(message, [one.full_message for one in others if one.full_message is not None])
+    if other_choices:
+        message = _join_choices(message, [one.full_message for one in other_choices if one.full_message is not None])
         finish_reason_text = (
-            next((one.finish_reason for one in others if message.calls and _ended_for_calls(one, dialect)), None)
+            next((one.finish_reason for one in other_choices if message.calls and _ended_for_calls(one, dialect)), None)
             or finish_reason_text
         )
     calls = message.calls
@@ -116,11 +116,11 @@ def is_spread(exchange: Exchange) -> bool:
     return (exchange.body.get("n") or 1) == 1
 
 
-def _join_choices(first: Content, others: list[Content]) -> Content:
+def _join_choices(first: Content, other_messages: list[Content]) -> Content:
     """Put an answer together that is spread over choices: all of its calls, and the first text and reasoning."""
-    fields: dict[str, Any] = {"tool_calls": [call for message in (first, *others) for call in message.calls]}
+    fields: dict[str, Any] = {"tool_calls": [call for message in (first, *other_messages) for call in message.calls]}
     for name in ("content", *REASONING, "reasoning_details"):
-        fields[name] = next((value for one in (first, *others) if (value := getattr(one, name))), None)
+        fields[name] = next((value for one in (first, *other_messages) if (value := getattr(one, name))), None)
     return replace(first, function_call=None, **fields)
 
 

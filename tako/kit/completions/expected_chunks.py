@@ -126,17 +126,17 @@ class ExpectedChunk:
     """
 
     def __init__(self, field: str = "", chunk: bytes = b"") -> None:
-        at = chunk.find(_CHOICES) if field in EXPECTED else 0
-        self.head = chunk[:at] if at > 0 else NO_HEAD
-        self.skip = at
+        start_of_choices = chunk.find(_CHOICES) if field in EXPECTED else 0
+        self.head = chunk[:start_of_choices] if start_of_choices > 0 else NO_HEAD
+        self.skip = start_of_choices
         self.field = field
         self.decode: Decode = EXPECTED.get(field, EXPECTED["content"])
         self.is_text_only = False
         self.start, self.end = NO_HEAD, b""
         self.text_at = slice(0)
-        if field in TEXT_ONLY and at > 0:
+        if field in TEXT_ONLY and start_of_choices > 0:
             with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
-                text = TEXT_ONLY[field](b"{" + chunk[at:]).choices[0].delta.text
+                text = TEXT_ONLY[field](b"{" + chunk[start_of_choices:]).choices[0].delta.text
                 self.decode, self.is_text_only = TEXT_ONLY[field], True
                 self._expect_text(text, chunk)
 

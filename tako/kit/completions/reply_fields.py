@@ -112,7 +112,7 @@ class Reply(Struct, gc=False):
             return usage
         groq = as_object(self.x_groq) or {}
         candidates = (groq.get("usage"), *[choice.usage for choice in self.choices or ()])
-        return next((counts for place in candidates if (counts := as_object(place))), None)
+        return next((counts for candidate in candidates if (counts := as_object(candidate))), None)
 
 
 _STRICT: dict[str, Any] = {"gc": False, "forbid_unknown_fields": True}

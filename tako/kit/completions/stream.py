@@ -74,7 +74,7 @@ class CompletionsDecoder:
         self._sse = SseDecoder(provider.max_event_bytes)
         self._open_block = OpenBlock(self._decode)
         self._calls = CallIndex(id_maker(self._dialect))
-        self._spoken = SpokenAnswer(exchange.context)
+        self._spoken_answer = SpokenAnswer(exchange.context)
         self._fields = StreamFields()
         self._last_gathered: Event | None = None
         self._facts: tuple[Any, ...] = ()
@@ -327,8 +327,8 @@ class CompletionsDecoder:
             self._open_block.refusal(delta.refusal, out)
         if delta.audio:
             self._read_audio(delta.audio, out)
-        if self._spoken.is_open and delta.calls:
-            out += self._spoken.end()
+        if self._spoken_answer.is_open and delta.calls:
+            out += self._spoken_answer.end()
         for piece in self._calls.pieces(delta.calls):
             if isinstance(piece, OpenCall):
                 self._open_block.call(piece, out)
@@ -339,9 +339,9 @@ class CompletionsDecoder:
     def _read_audio(self, audio: Any, out: list[Delta]) -> None:
         """Add a piece of a spoken answer, whose text is a block of its own."""
         self._open_block.end(out)
-        if not self._spoken.is_open and "text" in self._open_block.kinds:
+        if not self._spoken_answer.is_open and "text" in self._open_block.kinds:
             out.append(Delta(state=BLOCK_END))
-        out += self._spoken.add(audio)
+        out += self._spoken_answer.add(audio)
 
     def _read_reasoning(self, delta: Content, out: list[Delta]) -> None:
         """Add a piece of reasoning; of fields that are empty remember that they are there."""
@@ -377,7 +377,7 @@ class CompletionsDecoder:
         """Return what only the end of the stream tells: the states of calls, citations, and other fields."""
         out: list[Delta] = []
         self._open_block.end(out)
-        out += self._spoken.end()
+        out += self._spoken_answer.end()
         for call in self._calls.calls:
             part = self._decode(call.block()) if call.kind else None
             if isinstance(part, ToolCallPart) and part.state is not None:
@@ -386,7 +386,7 @@ class CompletionsDecoder:
         if "text" in kinds and (citations := annotated_citations(fields.get("annotations"))):
             out.append(Delta(citations=tuple(citations)))
         empty_fields = [] if "reasoning" in kinds or not self._calls else list(self._empty_fields)
-        unspoken = self._spoken.unsent()
+        unspoken = self._spoken_answer.unsent()
         for block in (
             *([unspoken] if unspoken else ()),
             *last_blocks(fields, has_citations="text" in kinds, empty_fields=empty_fields),

@@ -184,7 +184,7 @@ class MessagesDecoder:
         """Read any event but the frequent ones; its type is told by its name or, where a proxy lost that, inside."""
         is_error = event.event == "error"
         if not is_error and event.data.strip() in (b"[DONE]", b"", b"null"):  # compatible servers', not the API's
-            yield from self._done(event.data)
+            yield from self._end_of_stream(event.data)
             return
         if event.event not in EVENTS and event.event != "message":
             self._skip(event.event, event.data)
@@ -216,7 +216,7 @@ class MessagesDecoder:
             case kind:
                 self._skip(text_of(kind), event.data)
 
-    def _done(self, data: bytes) -> Iterator[Delta]:
+    def _end_of_stream(self, data: bytes) -> Iterator[Delta]:
         """End a reply whose stop reason has come, if a server says so in the way of Chat Completions."""
         if data.startswith(b"[DONE]") and self._message.get("stop_reason"):
             self.ended = True

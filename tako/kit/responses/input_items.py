@@ -90,13 +90,13 @@ def _with_known_reasoning(items: Iterable[InputItem], context: PartContext) -> I
 
 def _without_repeated_ids(items: Iterable[InputItem]) -> Iterator[InputItem]:
     """Take the id off an item that a conversation repeats: the API refuses one that it has already."""
-    seen: set[str] = set()
+    ids: set[str] = set()
     for item in items:
         id = item.block.get("id")
-        if id in seen:
+        if id in ids:
             item.drop_id()
         elif isinstance(id, str):
-            seen.add(id)
+            ids.add(id)
         yield item
 
 

@@ -27,8 +27,8 @@ def with_own_names(response: ChatResponse, context: PartContext) -> ChatResponse
 
 
 def _with_own_name(part: Part, context: PartContext) -> Part:
-    named: Part = with_name(part, context.own_names)
-    return with_call(named, context.own_properties)
+    with_name_of_tool: Part = with_name(part, context.own_names)
+    return with_call(with_name_of_tool, context.own_properties)
 
 
 class OwnNamesDecoder(WrappingDecoder):
@@ -46,7 +46,7 @@ class OwnNamesDecoder(WrappingDecoder):
     def _convert(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         for chunk in chunks:
             if chunk.kind == "end":
-                yield from self._rest()
+                yield from self._held_arguments()
                 yield chunk
             elif not (chunk.tool_calls or chunk.part):
                 yield chunk
@@ -67,11 +67,13 @@ class OwnNamesDecoder(WrappingDecoder):
             self._arguments.setdefault(call.index, []).append(call.arguments_fragment)
         return replace(call, name=name, arguments_fragment="")
 
-    def _rest(self) -> Iterator[Chunk]:
+    def _held_arguments(self) -> Iterator[Chunk]:
         """Yield the arguments that were held, with the tool's own names."""
-        own = self._context.own_properties
+        own_names = self._context.own_properties
         pieces = [
-            ToolCallDelta(index, arguments_fragment=with_own_names_in_text("".join(texts), own[self._tools[index]]))
+            ToolCallDelta(
+                index, arguments_fragment=with_own_names_in_text("".join(texts), own_names[self._tools[index]])
+            )
             for index, texts in self._arguments.items()
         ]
         if pieces:

@@ -147,13 +147,13 @@ class Rewriter:
 
     def _resolved(self, schema: Schema) -> Schema:
         """Replace a reference by what it names, together with what stands beside it."""
-        seen: set[str] = set()
+        visited: set[str] = set()
         while (name := definition_name(schema.get("$ref"))) or schema.get("$ref") == "#":
-            if name in seen:
+            if name in visited:
                 raise UnsupportedSchema("a reference leads to itself alone")
-            seen.add(name)
-            rest = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
-            schema = all_of(rest, self._definitions.get(name, self._root), self._note_loss)
+            visited.add(name)
+            other_keywords = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
+            schema = all_of(other_keywords, self._definitions.get(name, self._root), self._note_loss)
         return schema
 
     # Every schema ----------------------------------------------------------------------------------------------------
@@ -196,26 +196,28 @@ class Rewriter:
         if not name and ref != "#":
             self.losses[f"the reference {ref!r}, whose target isn't in the schema"] = None
             return {keyword: value for keyword, value in node.items() if keyword != "$ref"}
-        rest = {keyword: value for keyword, value in node.items() if keyword != "$ref"}
-        if not rest or not self._rules.ref_alone or self._rules.inline:
+        other_keywords = {keyword: value for keyword, value in node.items() if keyword != "$ref"}
+        if not other_keywords or not self._rules.ref_alone or self._rules.inline:
             return dict(node)
-        if rest.keys() <= NOT_CONSTRAINING:
-            annotations: Schema = {keyword: rest[keyword] for keyword in ("description", "default") if keyword in rest}
+        if other_keywords.keys() <= NOT_CONSTRAINING:
+            annotations: Schema = {
+                keyword: other_keywords[keyword] for keyword in ("description", "default") if keyword in other_keywords
+            }
             return {"anyOf": [{"$ref": ref}], **annotations} if annotations else {"$ref": ref}
         if name in self._reachable.get(name, ()):
-            for keyword in rest.keys() - NOT_CONSTRAINING:
+            for keyword in other_keywords.keys() - NOT_CONSTRAINING:
                 self._note_loss(keyword)
             return {"$ref": ref}
         return self._resolved(node)
 
     def _inlined(self, node: Schema, name: str) -> Schema:
-        rest = {keyword: value for keyword, value in node.items() if keyword != "$ref"}
+        other_keywords = {keyword: value for keyword, value in node.items() if keyword != "$ref"}
         if name in self._followed or name == "#":
             self.losses["it refers to itself: the inner one is written as an object of any kind"] = None
-            return {"type": "object", **rest}
+            return {"type": "object", **other_keywords}
         self._followed.append(name)
         try:
-            return self._node(all_of(rest, self._definitions[name], self._note_loss))
+            return self._node(all_of(other_keywords, self._definitions[name], self._note_loss))
         finally:
             self._followed.remove(name)
 

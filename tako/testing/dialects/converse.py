@@ -114,8 +114,8 @@ class Converse(Dialect):
         parameters.update({"tool_choice": config["toolChoice"]} if "toolChoice" in config else {})
         parameters.update({"metadata": body["requestMetadata"]} if "requestMetadata" in body else {})
         parameters.update({"response_format": body["outputConfig"]} if "outputConfig" in body else {})
-        system = list(_seen("system", body.get("system", [])))
-        turns = [seen for message in body["messages"] for seen in _seen(message["role"], message["content"])]
+        system = list(_parts_in("system", body.get("system", [])))
+        turns = [seen for message in body["messages"] for seen in _parts_in(message["role"], message["content"])]
         return Asked(model, [*system, *turns], tools, parameters)
 
 
@@ -141,7 +141,7 @@ def _usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _seen(role: str, content: list[dict[str, Any]]) -> Iterator[Seen]:
+def _parts_in(role: str, content: list[dict[str, Any]]) -> Iterator[Seen]:
     for block in content:
         match block:
             case {"text": text}:

@@ -91,7 +91,7 @@ class Gemini(Dialect):
         parameters.update({"tool_choice": body["toolConfig"]} if "toolConfig" in body else {})
         parameters.update({"metadata": body["labels"]} if "labels" in body else {})
         system = [Seen("text", "system", part["text"]) for part in body.get("systemInstruction", {}).get("parts", ())]
-        turns = [seen for content in body["contents"] for seen in _seen(content)]
+        turns = [seen for content in body["contents"] for seen in _parts_in(content)]
         model = request.path.rpartition("/models/")[2].partition(":")[0]
         return Asked(model, [*system, *turns], tools, parameters)
 
@@ -127,7 +127,7 @@ def _usage(usage: Usage, *, is_last: bool) -> dict[str, Any]:
     }
 
 
-def _seen(content: dict[str, Any]) -> Iterator[Seen]:
+def _parts_in(content: dict[str, Any]) -> Iterator[Seen]:
     role = "assistant" if content.get("role") == "model" else "user"
     for part in content["parts"]:
         match part:

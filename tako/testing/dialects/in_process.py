@@ -107,7 +107,7 @@ class InProcess(Dialect):
     def read(self, request: Received) -> Asked:
         """Read the request."""
         chat_request = msgspec.json.decode(request.body, type=ChatRequest)
-        parts = [_seen(part, message.role) for message in chat_request.messages for part in message.parts]
+        parts = [_parts_in(part, message.role) for message in chat_request.messages for part in message.parts]
         names = ("temperature", "top_p", "max_tokens", "stop", "seed", "tool_choice", "response_format", "reasoning")
         parameters = {name: value for name in names if (value := getattr(chat_request, name)) not in (None, [])}
         return Asked(
@@ -133,7 +133,7 @@ def stage_at(url: str) -> Stage:
     return stage
 
 
-def _seen(part: Any, role: Role) -> Seen:
+def _parts_in(part: Any, role: Role) -> Seen:
     fields = msgspec.to_builtins(part)
     kinds = {"tool_call": "call", "tool_result": "result"}
     values = ("text", "data_b64", "url", "args", "result")

@@ -93,7 +93,7 @@ class Messages(Dialect):
         parameters = {PARAMETERS[name]: value for name, value in body.items() if name in PARAMETERS}
         parameters.update({"response_format": body["output_config"]} if "output_config" in body else {})
         system = [Seen("text", "system", block["text"]) for block in _blocks(body.get("system", []))]
-        return Asked(body["model"], [*system, *_seen(body["messages"])], tools, parameters)
+        return Asked(body["model"], [*system, *_parts_in(body["messages"])], tools, parameters)
 
 
 def event(kind: str, **fields: Any) -> bytes:
@@ -167,7 +167,7 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
-def _seen(messages: list[dict[str, Any]]) -> Iterator[Seen]:
+def _parts_in(messages: list[dict[str, Any]]) -> Iterator[Seen]:
     for message in messages:
         role = message["role"]
         for block in _blocks(message["content"]):

@@ -77,7 +77,7 @@ class Ollama(Dialect):
         tools = {tool["function"]["name"]: tool["function"]["parameters"] for tool in body.get("tools", ())}
         fields = {**body.get("options", {}), **body}
         parameters = {PARAMETERS[name]: value for name, value in fields.items() if name in PARAMETERS}
-        return Asked(body["model"], list(_seen(body["messages"])), tools, parameters)
+        return Asked(body["model"], list(_parts_in(body["messages"])), tools, parameters)
 
 
 def line(value: Any) -> bytes:
@@ -101,7 +101,7 @@ def _counts(script: Script) -> dict[str, int]:
     return {"prompt_eval_count": script.usage.input_tokens, "eval_count": script.usage.output_tokens}
 
 
-def _seen(messages: list[dict[str, Any]]) -> Iterator[Seen]:
+def _parts_in(messages: list[dict[str, Any]]) -> Iterator[Seen]:
     for message in messages:
         role = "user" if message["role"] == "tool" else message["role"]
         if message["role"] == "tool":

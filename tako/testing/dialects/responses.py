@@ -101,7 +101,7 @@ class Responses(Dialect):
         input = body["input"]
         items = [{"role": "user", "content": input}] if isinstance(input, str) else input
         system = [Seen("text", "system", body["instructions"])] if body.get("instructions") else []
-        return Asked(body.get("model", ""), [*system, *_seen(items)], tools, parameters)
+        return Asked(body.get("model", ""), [*system, *_parts_in(items)], tools, parameters)
 
     def _reply(self, script: Script, output: list[dict[str, Any]]) -> dict[str, Any]:
         status = self.word(script)
@@ -190,7 +190,7 @@ def _usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _seen(items: list[dict[str, Any]]) -> Iterator[Seen]:
+def _parts_in(items: list[dict[str, Any]]) -> Iterator[Seen]:
     for item in items:
         match item.get("type", "message"):
             case "message":

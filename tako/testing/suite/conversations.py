@@ -58,8 +58,8 @@ class Conversations(Harness):
                     carried = parameters.keys() & PARAMETERS.keys()
                     for name in carried:
                         expect_equal(parameters[name], PARAMETERS[name], f"{way}: {name} on the wire")
-                    lost: set[str] = set() if b"marker-7f" in request.body else {"metadata"}
-                    _check_accounted(PARAMETERS.keys() - carried | lost, response.notices, way)
+                    missing: set[str] = set() if b"marker-7f" in request.body else {"metadata"}
+                    _check_accounted(PARAMETERS.keys() - carried | missing, response.notices, way)
             for way in await self.responses_by_way(provider, ChatRequest([Message.user("Hi")], **ZEROS)):
                 parameters = self.vendor.read(server.requests[-1]).parameters
                 for name in carried & ZEROS.keys():

@@ -20,8 +20,8 @@ tries = []
 
 def failing(request):
     tries.append(request.json.get("stream", False))
-    said = reply(json={"choices": [{"message": {"content": "at last"}, "finish_reason": "stop"}]})
-    return said if len(tries) % 3 == 0 else reply(json={"error": {"message": "no"}}, status=503)
+    body = reply(json={"choices": [{"message": {"content": "at last"}, "finish_reason": "stop"}]})
+    return body if len(tries) % 3 == 0 else reply(json={"error": {"message": "no"}}, status=503)
 
 
 broken = stack.enter_context(serve(reply(json={"error": {"message": "no"}}, status=500)))

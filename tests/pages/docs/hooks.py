@@ -9,8 +9,8 @@ def count(request):
     counted.append(request.json["messages"][0]["content"])
     if request.path.endswith("/count_tokens"):
         return reply(json={"input_tokens": 10})
-    said = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "ok"}]}
-    return reply(json={**said, "id": "msg_1", "model": "claude", "stop_reason": "end_turn", "usage": {}})
+    body = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "ok"}]}
+    return reply(json={**body, "id": "msg_1", "model": "claude", "stop_reason": "end_turn", "usage": {}})
 
 
 os.environ["ANTHROPIC_API_KEY"] = "sk-ant-test"
