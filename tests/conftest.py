@@ -21,11 +21,11 @@ _numbers = count()
 @pytest.fixture
 def vendor() -> Iterator[Callable[..., type[Provider]]]:
     """Return a maker of provider classes, each in a module of its own that holds the given hooks."""
-    made: list[str] = []
+    modules: list[str] = []
 
     def make(name: str = "acme", *, base: type[Provider] = Provider, **hooks: Any) -> type[Provider]:
         module = ModuleType(f"vendor_{next(_numbers)}")
-        made.append(module.__name__)
+        modules.append(module.__name__)
         sys.modules[module.__name__] = module
         for hook, function in hooks.items():
             marked = function if hasattr(function, "tako_impl") else hookimpl(function)
@@ -33,7 +33,7 @@ def vendor() -> Iterator[Callable[..., type[Provider]]]:
         return type("Vendor", (base,), {"__module__": module.__name__, "name": name})
 
     yield make
-    for name in made:
+    for name in modules:
         del sys.modules[name]
 
 
@@ -89,13 +89,13 @@ def at(vendors: tuple[str, ...]) -> Callable[..., Provider]:
 def answers() -> dict[str, Any]:
     """Return what each vendor says to anything: the text "ok"."""
     completion = {"choices": [{"message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}]}
-    said = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "ok"}]}
+    message = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "ok"}]}
     gemini = {"candidates": [{"content": {"role": "model", "parts": [{"text": "ok"}]}, "finishReason": "STOP"}]}
     return {
         "openai": completion,
         "azure-openai": completion,
         "mistral": completion,
-        "anthropic": {**said, "id": "msg_1", "model": "claude", "stop_reason": "end_turn", "usage": {}},
+        "anthropic": {**message, "id": "msg_1", "model": "claude", "stop_reason": "end_turn", "usage": {}},
         "ollama": {
             "model": "llava",
             "message": {"role": "assistant", "content": "ok"},
