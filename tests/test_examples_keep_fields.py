@@ -88,7 +88,7 @@ CHUNKS = [
         Cost(Decimal(1), Decimal(2), Decimal(3), Decimal(4)),
     ),
 ]
-MEANT = {"deadline": {"deadline"}, "polite": {"messages"}, "Loud": {"messages"}}
+MEANT = {"deadline": {"deadline"}, "patient": {"deadline"}, "polite": {"messages"}, "Loud": {"messages"}}
 """The fields of the request that an example changes, beside texts; whoever adds to messages keeps what is there."""
 
 

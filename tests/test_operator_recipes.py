@@ -199,6 +199,18 @@ def test_budget(way: str, model: Model, use: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_call_of_a_fallback_is_counted_and_logged_once(
+    way: str, model: Model, use: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "audit")
+    use("audit")
+    budget = use("budget", tokens=100)
+    call(tako.providers.Fallback([model.provider]), way, request(context={"tenant": "acme"}))
+    assert budget.used == {"acme": 70}
+    assert len([record for record in caplog.records if record.name == "audit"]) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_audit(way: str, model: Model, use: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "audit")
     use("audit")

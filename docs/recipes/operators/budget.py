@@ -12,11 +12,11 @@ class BudgetError(tako.errors.PermissionDeniedError):
 
 
 @tako.around
-async def budget(request, inner, *, tokens: int = 100_000):
+async def budget(provider, request, inner, *, tokens: int = 100_000):
     tenant = request.context.get("tenant", "nobody")
     if used[tenant] >= tokens:
         raise BudgetError(f"{tenant} has used up its budget of {tokens} tokens")
     async for chunk in inner(request):
-        if chunk.kind == "end":
+        if chunk.kind == "end" and provider.name != "fallback":  # its members count
             used[tenant] += chunk.usage.total
         yield chunk

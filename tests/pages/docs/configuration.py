@@ -18,6 +18,8 @@ timeout = 30
 capabilities = { supports_streaming = false }
 [providers.math]
 use = "anthropic:claude-sonnet-5-5"
+[aliases]
+fast = "openai:gpt-6-luna"
 [conductor]
 coordinator = "code"
 max_fanout = 8
@@ -27,6 +29,7 @@ math = "math"
 """)
 
 # %% 2
+assert config.provider("fast").id == "openai:gpt-6-luna"
 assert small.model == "gpt-6-luna" and small.timeout == 30
 assert provider.id == "openai:gpt-6.2-sol" and provider.timeout == 30 and claude.timeout == 5
 assert list(conductor.workers) == ["code", "math"] and conductor.max_fanout == 8

@@ -44,6 +44,22 @@ acme = tako.providers.OpenAI("m", api_key="k", base_url=busy.url, max_retries=0)
 for way in (acme.blocking.chat, lambda prompt: acme.blocking.stream(prompt).response()):
     assert way("Hi").text == "at last"
 assert len(tries) == 6
+WAITS = (60.0,)
+for way in (acme.blocking.chat, lambda prompt, **limits: acme.blocking.stream(prompt, **limits).response()):
+    tries.clear()
+    try:
+        way("Hi", deadline=30)
+        raise AssertionError("the wait is longer than the deadline")
+    except ServerError:
+        assert len(tries) == 1
+WAITS = (0.0, 0.0)
+for way in (provider.blocking.chat, lambda prompt, **limits: provider.blocking.stream(prompt, **limits).response()):
+    sent_before = len(server.requests)
+    try:
+        way("Hello", deadline=30)
+        raise AssertionError("the vendor wants 90 seconds")
+    except tako.RateLimitError:
+        assert len(server.requests) == sent_before + 1
 tako.unregister(patient)
 try:
     provider.blocking.chat("Hello")

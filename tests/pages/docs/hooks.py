@@ -44,7 +44,7 @@ with stack.enter_context(__import__("contextlib").ExitStack()):
         except tako.errors.ProviderTimeoutError as error:
             assert "no whole answer within 0.05 s" in str(error)
     assert "late failed:" in caught[-1]
-for middleware in (redact, audit, deadline):
+for middleware in (audit, deadline):
     tako.unregister(middleware)
 
 # %% end

@@ -1,4 +1,5 @@
-# %% 5
+# %% 6
+assert len(server.requests) == 2
 import os
 
 from tako.testing.script import Script

@@ -8,6 +8,8 @@ COMPLETIONS = DIALECTS["completions"]
 
 
 def reply(request):
+    if "refused" in str(request.json):
+        return COMPLETIONS.refuse(401)
     if "busy" in str(request.json):
         return COMPLETIONS.refuse(429, headers={"retry-after": "90"})
     return Script(text="Hello there.")
@@ -25,13 +27,17 @@ def check(read):
     *pieces, done = read("Hi").split("\n\n")[:-1]
     assert "".join(json.loads(piece.removeprefix("data: ")) for piece in pieces) == "Hello there."
     assert done == "event: done\ndata: {}"
-    assert read("busy").startswith('event: failed\ndata: "openai:gpt-6.2-sol: 429')
+    assert read("busy").startswith('event: failed\ndata: "Too many requests')
     assert read("busy").count("\n\n") == 1
 
 
 with TestClient(app) as client:
     assert client.post("/chat", json=[{"role": "user", "content": "Hi"}]).json()["content"][0]["text"] == "Hello there."
-    assert client.post("/chat", json=[{"role": "user", "content": "busy"}]).status_code == 429
+    busy = client.post("/chat", json=[{"role": "user", "content": "busy"}])
+    assert (busy.status_code, busy.headers["retry-after"]) == (429, "90")
+    refused = client.post("/chat", json=[{"role": "user", "content": "refused"}])
+    assert refused.status_code == 502 and "key" not in refused.text.lower()
+    assert client.post("/chat", json=[]).status_code == 400
     check(lambda question: client.get(f"/stream?question={question}").text)
 
 # %% 3
