@@ -102,12 +102,11 @@ class Config(Struct, frozen=True):
             raise ConfigurationError(f"{self.path}: default isn't set; it names {one_of(self.providers)}")
         name, _, model = requested.partition(":")
         if name not in self.providers:
-            expected = f"{one_of(self.providers)}{did_you_mean(name, self.providers)}"
-            raise ConfigurationError(f"{self.path}: there is no [providers.{name}], only {expected}")
+            raise ConfigurationError(f"{self.path}: there is no [providers.{name}]; {self._known_names(name, model)}")
         table = self.providers[name].of_model(model)
         where = self._location(name)
         try:
-            return get_provider(table.id, **{"label": name, **self.options(name), **options})
+            return get_provider(table.id, **{**self.options(name), **options})
         except TakoError as error:
             text = str(error.args[0]).replace(f"{table.use}:MODEL", f"{name}:MODEL")
             error.args = (text if text.startswith(where) else f"{where}: {text}",)
@@ -146,10 +145,11 @@ class Config(Struct, frozen=True):
         table = self.providers[name]
         where = self._location(name)
         cls = PLUGINS.provider_class(table.use.partition(":")[0])
-        options: dict[str, Any] = {PLACES_PARAMETER: self.places} if accepts_places(cls) else {}
+        places = {PLACES_PARAMETER: self.places} if accepts_places(cls) else {}
+        options: dict[str, Any] = {"label": table.label, **places}
         known_options = options_of(cls)
         if known_options is None:
-            return {**table.options, **options}
+            return {**options, **table.options, **places}
         for key, value in table.options.items():
             if key not in known_options:
                 raise ConfigurationError(
@@ -164,6 +164,11 @@ class Config(Struct, frozen=True):
             except ValueError as error:
                 raise ConfigurationError(f"{where}.{key}{error}") from None
         return options
+
+    def _known_names(self, name: str, model: str) -> str:
+        """Say which names the file has. With a model, it may have been meant as the id of an installed provider."""
+        names = f"known names: {', '.join(self.providers) or 'none'}{did_you_mean(name, self.providers)}"
+        return f"{names}; tako.get_provider takes ids" if model else names
 
     def _location(self, name: str) -> str:
         """Return the file and the key of a provider, for messages."""

@@ -74,7 +74,9 @@ class Conversation:
         **options: Unpack[RequestOptions],
     ) -> None:
         if not hasattr(provider, "chat"):
-            raise ConfigurationError(f"Conversation: provider is {kind_of(provider)}, not a provider")
+            raise ConfigurationError(
+                f"Conversation: provider is {kind_of(provider)}, not a provider: use tako.get_provider(…)"
+            )
         check_names(options, provider.id)
         self.provider = provider
         self.options = options

@@ -151,14 +151,14 @@ class ProviderError(TakoError):
         body: The beginning of the reply as text, without secrets.
         retryable: Whether tako retries it.
         tries: How often tako has sent the request.
-        advice: What you can do, as the end of the error's text. None: by ``retry_after`` and ``retryable``. A class's
-            own is for refusals of a vendor, which have a status or a code.
     """
 
     retryable: bool = False
     tries: int = 1
-    advice: str | None = None
+    default_advice: ClassVar[str | None] = None
+    """What users can do if a vendor refused, so if there's a status or a code."""
     default_status: ClassVar[int | None] = None
+    _advice: str | None = None
 
     def __init__(
         self,
@@ -187,19 +187,28 @@ class ProviderError(TakoError):
         text = one_line(str(self.args[0]) if self.args else "")
         facts = [str(self.status_code) if self.status_code else "", self.code or ""]
         details = " ".join(fact for fact in facts if fact and fact not in text)
-        advice = one_line(self._what_to_do(text), LONGEST // 4)
+        advice = one_line(self.advice or "", LONGEST // 4)
         tail = f" ({self.tries} tries)" if self.tries > 1 else ""
         tail += f"; {advice}" if advice and advice not in text else ""
         tail += one_line(f" (request {self.request_id})", LONGEST // 4) if self.request_id else ""
         return one_line(": ".join(filter(None, (provider_id, details, text))), LONGEST - len(tail)) + tail
 
-    def _what_to_do(self, text: str) -> str:
+    @property
+    def advice(self) -> str | None:
+        """What you can do: the end of the error's text. None if there's nothing to add. You may set it."""
+        if self._advice is not None:
+            return self._advice or None
         is_of_vendor = self.status_code is not None or self.code is not None  # else a plugin or tako itself refused
-        if self.advice is not None and (is_of_vendor or "advice" in self.__dict__):
-            return self.advice
+        if self.default_advice is not None and is_of_vendor:
+            return self.default_advice
         if self.retry_after:
             return f"try again in {math.ceil(self.retry_after)} s"
-        return "try again later" if self.retryable and not _ADVISES_RETRY.search(text) else ""
+        advises_retry = _ADVISES_RETRY.search(str(self.args[0])) if self.args else None
+        return "try again later" if self.retryable and not advises_retry else None
+
+    @advice.setter
+    def advice(self, advice: str | None) -> None:
+        self._advice = advice
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -214,13 +223,13 @@ class BadRequestError(ProviderError):
 class ContextLengthError(BadRequestError):
     """The request is longer than the model's context window."""
 
-    advice = "send less, or use a model with a larger context"
+    default_advice = "send less, or use a model with a larger context"
 
 
 class AuthenticationError(ProviderError):
     """The vendor doesn't accept the key or the credentials (401)."""
 
-    advice = "check the key or the credentials"
+    default_advice = "check the key or the credentials"
 
     default_status = 401
 
@@ -228,7 +237,7 @@ class AuthenticationError(ProviderError):
 class PermissionDeniedError(ProviderError):
     """The credentials are valid, but don't allow this, or the account can't pay for it (402, 403)."""
 
-    advice = "check what the key allows, and the account's credit"
+    default_advice = "check what the key allows, and the account's credit"
 
     default_status = 403
 
@@ -236,7 +245,7 @@ class PermissionDeniedError(ProviderError):
 class NotFoundError(ProviderError):
     """There's no such model, deployment or path (404)."""
 
-    advice = "check the model's name and the address"
+    default_advice = "check the model's name and the address"
 
     default_status = 404
 
@@ -264,7 +273,7 @@ class OverloadedError(ServerError):
 class ContentFilterError(ProviderError):
     """The vendor's content policy refused the prompt."""
 
-    advice = "change the prompt"
+    default_advice = "change the prompt"
 
     default_status = 400
 

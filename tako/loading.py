@@ -34,7 +34,7 @@ def load(path: str, places: Sequence[str] | None = None, *, label: str, kind: st
     """
     module_name, _, name = path.partition(":")
     if not module_name or not name:
-        raise ConfigurationError(f"{label}{path} doesn't name a {kind}; write {label}package.module:function")
+        raise ConfigurationError(f"{label}{path} must name a {kind}, as in {label}package.module:function")
     try:
         if not _is_importable(module_name):  # otherwise, later imports of tako would search these folders, too
             folders = [str(Path.cwd())] if places is None else places

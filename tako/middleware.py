@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 from contextlib import AsyncExitStack, aclosing
 from functools import partial, update_wrapper
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from tako.errors import PluginError, StreamTruncatedError, kind_of
 from tako.fold import chunks_of, fold
@@ -24,12 +25,17 @@ if TYPE_CHECKING:
 
 PARAMETERS = ("provider", "request", "inner")
 """The parameters that the function may have."""
+_AWAITED = re.compile("async_generator.*await")
+"""What Python says, in any version, if a function awaits ``inner(request)``."""
 
 
 class AroundPlugin:
     """A plugin made by ``tako.around``, to be registered like any other."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, *, tryfirst: bool = False, trylast: bool = False) -> None:
+        mark = hookimpl(wrapper=True, tryfirst=tryfirst, trylast=trylast)
+        self.tako_chat = mark(partial(self._around_chat))  # a bound method can't be marked
+        self.tako_stream = mark(partial(self._around_stream))
         self.function = function
         self.__name__ = _name(function)
         self.parameters = _parameters(function, self.__name__)
@@ -58,8 +64,7 @@ class AroundPlugin:
         configured.__signature__ = signature
         return configured  # type: ignore[no-any-return]  # it's configure
 
-    @hookimpl(wrapper=True)
-    def tako_chat(self, provider: Provider) -> Around[Chat]:
+    def _around_chat(self, provider: Provider) -> Around[Chat]:
         """Pass the chunks of a chat through the function, and fold them."""
         inner = yield
 
@@ -82,8 +87,7 @@ class AroundPlugin:
 
         return chat
 
-    @hookimpl(wrapper=True)
-    def tako_stream(self, provider: Provider) -> Around[Stream]:
+    def _around_stream(self, provider: Provider) -> Around[Stream]:
         """Pass the chunks of a stream through the function."""
         inner = yield
         return lambda request: self.run(provider, request, inner)
@@ -103,15 +107,26 @@ class AroundPlugin:
             ended = False
             arguments = {name: available[name] for name in self.parameters} | self.options
             async with aclosing(self.function(**arguments)) as chunks:
-                async for chunk in chunks:
-                    if ended or chunk.__class__ is not Delta:
-                        ended = check_chunk(chunk, ended=ended, source="the function of tako.around")
-                    yield chunk
+                try:
+                    async for chunk in chunks:
+                        if ended or chunk.__class__ is not Delta:
+                            ended = check_chunk(chunk, ended=ended, source="the function of tako.around")
+                        yield chunk
+                except TypeError as error:
+                    if _AWAITED.search(str(error)):
+                        raise TypeError(f"{error}: write `async for chunk in inner(request)`") from error
+                    raise
         if not ended:
-            raise StreamTruncatedError(f"the stream ended without an End behind plugin {self.__name__!r}")
+            raise StreamTruncatedError(f"plugin {self.__name__!r} dropped the End of the stream; yield every chunk")
 
 
-def around(function: Function) -> AroundPlugin:
+@overload
+def around(function: Function, /) -> AroundPlugin: ...
+@overload
+def around(*, tryfirst: bool = False, trylast: bool = False) -> Callable[[Function], AroundPlugin]: ...
+def around(
+    function: Function | None = None, /, *, tryfirst: bool = False, trylast: bool = False
+) -> AroundPlugin | Callable[[Function], AroundPlugin]:
     """Make a plugin from an async generator function that goes around every request, for chat and stream alike.
 
     ::
@@ -132,10 +147,15 @@ def around(function: Function) -> AroundPlugin:
     You may change the request, change, drop or add chunks, call ``inner`` again before you yield the first chunk, and
     catch what is raised. Streams that you started are closed when your function ends, or when the caller leaves early.
 
+    ``@tako.around(trylast=True)`` goes inside tako's retries, around each try. ``tryfirst=True`` goes before the other
+    plugins.
+
     Raises:
         PluginError: The function isn't an async generator function, or has another parameter without a default.
     """
-    return AroundPlugin(function)
+    if function is None:
+        return partial(AroundPlugin, tryfirst=tryfirst, trylast=trylast)
+    return AroundPlugin(function, tryfirst=tryfirst, trylast=trylast)
 
 
 def _name(function: Any) -> str:

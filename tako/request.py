@@ -246,7 +246,8 @@ def _check_headers(headers: Any) -> None:
 def _check_items(items: Any, kinds: type | tuple[type, ...], path: str, advice: str = "") -> None:
     array = as_array(items)
     if array is None:
-        raise ConfigurationError(f"{path} is {kind_of(items)}, not a list")
+        hint = f": write {path}=[{short_repr(items)}]" if isinstance(items, str) and kinds is str else ""
+        raise ConfigurationError(f"{path} is {kind_of(items)}, not a list{hint}")
     for i, item in enumerate(array):
         if not isinstance(item, kinds):
             expected_type = kinds[0] if isinstance(kinds, tuple) else kinds

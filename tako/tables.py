@@ -25,13 +25,15 @@ DOLLAR_PROVIDER = "http-generic"
 class ProviderTable(Struct, frozen=True):
     """One ``[providers.NAME]``: which provider, which model, and its options. ``id`` is the provider's.
 
-    ``alias``: the table is a line of ``[aliases]``, an id under another name.
+    ``alias``: the table is a line of ``[aliases]``, an id under another name. ``label``: the name of the block, even if
+    an alias of it is used, so that plugins for this block see every request.
     """
 
     use: str
     model: str = ""
     options: dict[str, Any] = {}
     alias: bool = False
+    label: str = ""
 
     @property
     def id(self) -> str:
@@ -158,7 +160,7 @@ def _table(path: str, name: str, table: dict[str, Any], file: TomlFile) -> Provi
             f'{where}.use names a provider, as in "openai", or provider and model: "openai:gpt-6.2-sol"'
         )
     _refuse_secrets(where, options, file, dollar=use.partition(":")[0] == DOLLAR_PROVIDER)
-    return ProviderTable(use, model, options)
+    return ProviderTable(use, model, options, label=name)
 
 
 def _aliases(path: str, file: TomlFile, providers: dict[str, ProviderTable]) -> dict[str, ProviderTable]:
@@ -174,7 +176,7 @@ def _aliases(path: str, file: TomlFile, providers: dict[str, ProviderTable]) -> 
             raise ConfigurationError(
                 f'{where}: {target!r} isn\'t an id, as in "openai:gpt-6.2-sol", nor {one_of(providers)}'
             )
-        aliases[name] = replace(table, alias=True) if table is not None else ProviderTable(target, alias=True)
+        aliases[name] = replace(table or ProviderTable(target, label=name), alias=True)
     return aliases
 
 

@@ -142,7 +142,8 @@ def test_every_vendor_with_a_key_says_which_variable_it_is_in(name: str) -> None
 
 def test_the_error_about_a_missing_key_says_how_to_store_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["chat", "-m", "openai:m", "Hi"]) == 2
-    assert capsys.readouterr().err.endswith("(tako keys set openai stores one)\n")
+    end = "or pass -o 'api_key=$ENV:NAME' (tako keys set openai stores one)\n"
+    assert capsys.readouterr().err.endswith(end)
 
 
 def test_keys_that_others_can_read_and_broken_files_are_refused(home: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tako.cli import main
+from tako.cli.doctor import _advice as next_step
 from tako.cli.screen import complete_blocks, printable
 from tako.testing.server import reply, serve
 from tako.testing.waiting import PATIENCE, until
@@ -105,6 +106,25 @@ def test_doctor_connects_to_what_is_configured_and_shows_no_key(
     assert "sk-not" not in text
     assert main(["doctor", "openai"]) == 1  # the server is gone
     assert "unreachable  Connection refused" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("installed", "names"),
+    [
+        (["python", "openai"], "openai"),
+        (["gemini", "anthropic", "bedrock"], "anthropic (or gemini)"),
+        (["python"], "openai (after pip install tako-openai)"),
+    ],
+)
+def test_doctor_proposes_keys_of_installed_providers_only(installed: list[str], names: str) -> None:
+    rows = [{"name": name, "model": "", "plugin": "ok", "key": "", "endpoint": "", "why": "no"} for name in installed]
+    assert next_step(rows, None, "my.toml").startswith(f"next: tako keys set {names} stores a key")
+
+
+def test_doctor_says_what_the_provider_python_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "python", "--json"]) == 1
+    [row] = json.loads(capsys.readouterr().out)
+    assert row["why"] == "python must name a callable, as in python:package.module:function"
 
 
 def test_doctor_knows_the_embedded_model_and_refuses_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:

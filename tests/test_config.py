@@ -73,6 +73,15 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
+def test_an_unknown_name_is_told_the_names_of_the_file_and_who_takes_ids(tmp_path: Path) -> None:
+    (tmp_path / "tako.toml").write_text('[providers.a]\nuse = "ollama:m"\n[aliases]\nfast = "ollama:n"\n')
+    config = load_config(tmp_path / "tako.toml")
+    with pytest.raises(ConfigurationError, match=r"no \[providers.opnai\]; known names: a, fast$"):
+        config.provider("opnai")
+    with pytest.raises(ConfigurationError, match=r"known names: a, fast; tako\.get_provider takes ids$"):
+        config.provider("openai:gpt-6-luna")
+
+
 def test_a_file_names_providers_a_default_and_a_conductor(write: Callable[[str], Path]) -> None:
     config = load_config(write(CONFIGURATION))
     code = config.provider()
@@ -196,7 +205,7 @@ def test_what_is_wrong_with_a_provider_is_told_when_it_is_made(
 
 def test_an_unknown_name_says_which_there_are(write: Callable[[str], Path]) -> None:
     config = load_config(write(OPENAI))
-    with pytest.raises(ConfigurationError, match=r"there is no \[providers\.b\], only one of the \[providers\]: a"):
+    with pytest.raises(ConfigurationError, match=r"there is no \[providers\.b\]; known names: a"):
         config.provider("b")
     with pytest.raises(ConfigurationError, match=r"default isn't set; it names one of the \[providers\]: a"):
         config.provider()

@@ -286,7 +286,7 @@ def request_with(**options: Any) -> ChatRequest:
         ([Message.user(None)], "messages[0].content is None"),  # type: ignore[arg-type]
         ([Message.user(["hi"])], "messages[0].content[0] is a str, not a part: use ContentPart.text"),  # type: ignore[list-item]
         (request_with(tools=[{"name": "f"}]), "tools[0] is a dict, not a Tool"),
-        (request_with(stop="END"), "stop is a str, not a list"),
+        (request_with(stop="END"), "stop is a str, not a list: write stop=['END']"),
         (request_with(stop=[1]), "stop[0] is an int, not a str"),
         (request_with(temperature="hot"), "temperature is a str, not a number"),
         (request_with(max_tokens=1.5), "max_tokens is a float"),

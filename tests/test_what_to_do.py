@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,23 @@ def test_the_last_error_says_how_many_tries_were_made_and_what_to_do(name: str, 
         error = failure(at(name, server.url), way)
     assert len(server.requests) == error.tries == 3
     assert str(error).endswith("busy (3 tries); try again later")
+
+
+@pytest.mark.parametrize(
+    ("refused", "advice"),
+    [
+        (refusal(500, "broken"), "try again later"),
+        (refusal(429, "slow down", **{"retry-after": "89.5"}), "try again in 90 s"),
+        (refusal(401, "no"), None),
+        (refusal(400, "no"), ""),
+    ],
+)
+def test_advice_is_what_the_text_ends_in(refused: Reply, advice: str | None, at: At) -> None:
+    with serve(*[refused] * 3) as server:
+        error = failure(at("openai", server.url, max_retries=0))
+    assert str(error).endswith(f"; {error.advice}" if error.advice else ": no")
+    assert advice is None or (error.advice or "") == advice
+    assert pickle.loads(pickle.dumps(error)).advice == error.advice
 
 
 @pytest.mark.parametrize("way", WAYS)

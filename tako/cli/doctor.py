@@ -23,7 +23,7 @@ from tako.cli.table import print_rows
 from tako.discovery import provider_entries
 from tako.errors import TakoError
 from tako.hooks import PLUGINS, get_provider
-from tako.names import unknown_provider
+from tako.names import SHIPPED, unknown_provider
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -39,6 +39,8 @@ CREDENTIALS_LIMIT = 20.0
 """Seconds for finding credentials: an SDK is imported, and looks for them in files and at metadata services."""
 PLACEHOLDER = "doctor"
 """The model of providers that are checked without one."""
+KEY_PROVIDERS = ("openai", "anthropic", "gemini", "mistral")
+"""Providers that a newcomer can use with a key alone."""
 ENDPOINTS = ("base_url", "endpoint_url", "endpoint", "url")
 """Options that contain an address, as the providers name them. Providers whose credentials come from a chain have an
 async method ``find_credentials`` instead, which returns the address."""
@@ -70,10 +72,19 @@ def _advice(rows: list[dict[str, Any]], config: Config | None, path: str | None)
             f'next: {chat} -m {id} "Hello" (tako models {ready_row["name"]} lists models); to leave out -m, set the '
             f"variable {VARIABLE}, or `default` in tako.toml"
         )
-    key = "tako keys set openai (or anthropic, gemini, mistral) stores a key"
+    key = f"tako keys set {_providers_for_a_key(rows)} stores a key"
     if any(row["endpoint"] == "in process" and not row["why"] for row in rows):
         return f'next: {chat} "Hello" asks the embedded model; {key} for a larger one'
     return f"next: {key}; or tako setup embedded downloads a small model that needs no key"
+
+
+def _providers_for_a_key(rows: list[dict[str, Any]]) -> str:
+    """Name installed providers that only need a key, or one to install."""
+    installed = [row["name"] for row in rows if row["plugin"] == "ok" and not row["model"]]
+    first, *others = [name for name in KEY_PROVIDERS if name in installed] or [
+        f"openai (after pip install {SHIPPED['openai']})"
+    ]
+    return f"{first} (or {', '.join(others)})" if others else first
 
 
 @dataclass(frozen=True)

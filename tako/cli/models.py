@@ -153,7 +153,8 @@ def make_from_id(id: str, options: list[str], configured: Collection[str] = ()) 
         name = id.partition(":")[0]
         variable = variable_for(PLUGINS.provider_class(name))
         if variable and variable in str(error) and not os.environ.get(variable):
-            error.args = (f"{error} (tako keys set {name} stores one)",)
+            text = str(error).replace("pass api_key=", "pass -o 'api_key=$ENV:NAME'")
+            error.args = (f"{text} (tako keys set {name} stores one)",)
         raise
 
 

@@ -28,6 +28,11 @@ WRITTEN = Path(__file__).parent / "conversation-1.json"
 HI, OK, MORE = Message.user("Hi"), Message.assistant("ok"), Message.user("More")
 
 
+def test_an_id_is_no_provider() -> None:
+    with pytest.raises(ConfigurationError, match=r"is a str, not a provider: use tako.get_provider\(…\)"):
+        Conversation("openai:m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what people try
+
+
 def test_every_request_has_all_messages_so_far(saying: Callable[..., Any]) -> None:
     provider, seen = saying("ok")
     conversation = Conversation(provider, system="Be brief.", temperature=0)

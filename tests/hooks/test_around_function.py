@@ -472,3 +472,73 @@ def test_what_it_yields_is_a_chunk_or_an_error_that_names_it(way: str, vendor: V
     register(careless)
     with pytest.raises(PluginError, match=r"plugin 'careless' failed in .*: the function of tako.around yielded a str"):
         ask(vendor(**echo())("m"), way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_with_trylast_it_goes_around_each_try_and_decides_what_is_retried(
+    way: str, at: Callable[..., Provider], register: Register
+) -> None:
+    tries: list[str] = []
+
+    @tako.around(trylast=True)
+    async def policy(request: ChatRequest, inner: Any) -> AsyncGenerator[Any, None]:
+        try:
+            async for chunk in inner(request):
+                yield chunk
+        except ProviderError as error:
+            tries.append(str(error.status_code))
+            error.retryable = error.status_code == 503
+            raise
+
+    register(policy)
+    busy, broken = (reply(json={}, status=status, headers={"retry-after": "0"}) for status in (503, 500))
+    with serve(busy, broken) as server, pytest.raises(ProviderError):
+        ask(at("openai", server.url), way)
+    assert tries == ["503", "500"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_with_tryfirst_it_goes_before_plugins_that_were_registered_later(
+    way: str, vendor: Vendor, register: Register
+) -> None:
+    order: list[str] = []
+
+    async def first(request: ChatRequest, inner: Any) -> AsyncGenerator[Any, None]:
+        order.append("first")
+        async for chunk in inner(request):
+            yield chunk
+
+    @tako.around
+    async def second(request: ChatRequest, inner: Any) -> AsyncGenerator[Any, None]:
+        order.append("second")
+        async for chunk in inner(request):
+            yield chunk
+
+    register(tako.around(tryfirst=True)(first))
+    register(second)
+    ask(vendor(**echo())("m"), way)
+    assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_awaiting_inner_says_how_to_write_it(way: str, vendor: Vendor, register: Register) -> None:
+    @tako.around
+    async def hasty(request: ChatRequest, inner: Any) -> AsyncGenerator[Any, None]:
+        yield await inner(request)
+
+    register(hasty)
+    with pytest.raises(PluginError, match=r"'hasty' failed in .*: write `async for chunk in inner\(request\)`$"):
+        ask(vendor(**echo())("m"), way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_end_that_is_dropped_names_the_plugin(way: str, vendor: Vendor, register: Register) -> None:
+    @tako.around
+    async def endless(request: ChatRequest, inner: Any) -> AsyncGenerator[Any, None]:
+        async for chunk in inner(request):
+            if chunk.kind == "delta":
+                yield chunk
+
+    register(endless)
+    with pytest.raises(StreamTruncatedError, match="plugin 'endless' dropped the End of the stream; yield every chunk"):
+        ask(vendor(**echo())("m"), way)

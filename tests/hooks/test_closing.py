@@ -108,6 +108,19 @@ def test_a_label_is_the_name_in_the_file_or_an_option_or_else_the_id(tmp_path: P
         get_provider("ollama:m", label=5)
 
 
+def test_an_alias_of_a_block_and_a_member_of_a_fallback_keep_the_blocks_label(tmp_path: Path) -> None:
+    path = tmp_path / "tako.toml"
+    path.write_text(
+        '[providers.cheap]\nuse = "ollama:m"\n'
+        '[providers.both]\nuse = "fallback"\nproviders = ["cheap", "fast", "same"]\n'
+        '[aliases]\nsame = "cheap"\nfast = "ollama:n"\n'
+    )
+    config = tako.load_config(path)
+    assert [config.provider(name).label for name in ("same", "same:other", "fast")] == ["cheap", "cheap", "fast"]
+    both: Any = config.provider("both")
+    assert (both.label, [member.label for member in both.members]) == ("both", ["cheap", "fast", "cheap"])
+
+
 def test_a_plugin_sees_the_label(vendor: Vendor, register: Register) -> None:
     @tako.around
     async def sign(provider: Any, request: Any, inner: Any) -> AsyncGenerator[Any, None]:

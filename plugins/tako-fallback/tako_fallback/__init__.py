@@ -201,9 +201,24 @@ class _Attempts:
     def notices(self, member: Provider) -> list[Notice]:
         """Return notices that say what failed, and which member answered."""
         return [
-            Notice(notices.FELL_BACK, f"{failed.id} failed ({_text(error)}), so {member.id} was used", "", failed.name)
+            Notice(
+                notices.FELL_BACK,
+                f"{self._name(failed)} failed ({_text(error)}), so {self._name(member)} was used",
+                "",
+                failed.name,
+            )
             for failed, error in self.errors
         ]
+
+    def _name(self, member: Provider) -> str:
+        """Return a member's id. If others have the same, it's the label, or the place in the list."""
+        members = self.provider.members
+        if sum(other.id == member.id for other in members) == 1:
+            return member.id
+        if sum(other.label == member.label for other in members) == 1:
+            return member.label
+        place = next(i for i, other in enumerate(members) if other is member)
+        return f"{member.id} (providers[{place}])"
 
     def with_notices(self, chunk: Chunk, member: Provider) -> Chunk:
         """Return a chunk; if it's the End, add the notices."""
@@ -240,7 +255,9 @@ def _check_members(providers: object) -> list[Provider]:
         raise ConfigurationError(f"fallback: providers must be a list of at least one provider, not {kind}")
     for i, member in enumerate(members):
         if not isinstance(member, Provider):
-            raise ConfigurationError(f"fallback: providers[{i}] is {kind_of(member)}, not a provider")
+            raise ConfigurationError(
+                f"fallback: providers[{i}] is {kind_of(member)}, not a provider: use tako.get_provider(…)"
+            )
     return members
 
 

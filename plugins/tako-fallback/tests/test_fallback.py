@@ -63,6 +63,19 @@ class Member(tako.providers.PythonProvider):  # type: ignore[misc]
         yield self.answer(request)
 
 
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (({}, {}), ("m (providers[0])", "m (providers[1])")),
+        (({"label": "near"}, {"label": "far"}), ("near", "far")),
+    ],
+)
+def test_the_notice_tells_two_servers_of_one_model_apart(labels: Any, names: tuple[str, str]) -> None:
+    members = [Member("m", errors.ServerError("no"), **labels[0]), Member("m", **labels[1])]
+    [notice] = ask(Fallback(members), "chat").notices
+    assert notice.message == f"{names[0]} failed (ServerError: no), so {names[1]} was used"
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", MOVES)
 def test_the_next_provider_answers_if_the_first_fails(kind: type[errors.ProviderError], mode: str) -> None:
@@ -237,7 +250,7 @@ def test_a_fallback_is_made_by_class_by_id_and_from_a_file(tmp_path: Path, monke
     [
         ([], {}, "at least one"),
         ("openai", {}, "providers must be a list of at least one provider"),
-        (["openai:x"], {}, "providers[0] is a str, not a provider"),
+        (["openai:x"], {}, "providers[0] is a str, not a provider: use tako.get_provider(…)"),
         ([Member("a")], {"order": "random"}, "order is 'random', not one of given, rotate, cheapest"),
         ([Member("a")], {"pause": -1}, "pause is -1"),
     ],

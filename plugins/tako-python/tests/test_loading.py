@@ -56,9 +56,9 @@ def test_a_method_of_an_object_works_too(answers: str) -> None:
 @pytest.mark.parametrize(
     ("id", "text"),
     [
-        ("python:", "python: doesn't name a callable; write python:package.module:function"),
-        ("python:nothing", "python:nothing doesn't name a callable; write python:package.module:function"),
-        ("python:my_answers:", "doesn't name a callable"),
+        ("python:", "python: must name a callable, as in python:package.module:function"),
+        ("python:nothing", "python:nothing must name a callable, as in python:package.module:function"),
+        ("python:my_answers:", "must name a callable"),
         ("python:no_such_module:chat", "no_such_module can't be imported (ModuleNotFoundError"),
         ("python:broken_answers:chat", "broken_answers can't be imported (RuntimeError: no weights)"),
         ("python:my_answers:chatt", "python:my_answers:chatt: my_answers has no 'chatt'"),

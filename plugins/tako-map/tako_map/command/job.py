@@ -234,6 +234,6 @@ def _provider(options: Namespace, choice: Choice) -> tuple[str | Provider, dict[
     id, provider_options = choice.spec()
     if choice.config is not None and choice.table is not None:
         announce(choice.config, options.config)
-        return id, {"label": choice.id, **provider_options}
-    announce_rules(choice.config, options.config)
+    else:
+        announce_rules(choice.config, options.config)
     return id, provider_options
