@@ -9,6 +9,7 @@ ExitStack for servers. The environment is put back afterwards.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tako/*.md"), *ROOT.glob("plugins/*/README.md")]
 )
+RUFF = [sys.executable, "-m", "ruff", "check", "--isolated"]
 SET_UPS = Path(__file__).parent / "pages"
 BLOCK = re.compile(r"^```python(?: .*)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CELL = re.compile(r"^# %% (\w+)\n(.*?)(?=^# %% |\Z)", re.MULTILINE | re.DOTALL)
@@ -77,6 +79,17 @@ def test_the_snippets_of_a_page_run(
         namespace["stack"] = stack
         for path, line, code in steps(page):
             exec(compile("\n" * line + code, str(path), "exec", dont_inherit=True), namespace)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_says_what_the_names_are_that_its_snippets_leave_open(page: Path) -> None:
+    """Such as `url`, the address of a server. The set-up defines it, so only a reader would miss it."""
+    code = "\n".join(block for _, block in blocks(page))
+    command = [*RUFF, "--select=F821", "--output-format=json", "-"]
+    done = subprocess.run(command, input=code, capture_output=True, text=True, check=False)
+    undefined = {re.findall("`(.+)`", finding["message"])[0] for finding in json.loads(done.stdout)}
+    text = page.read_text(encoding="utf-8")
+    assert [name for name in undefined if f"`{name}`" not in text] == []
 
 
 def test_no_page_hides_code_in_comments() -> None:

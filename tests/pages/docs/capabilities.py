@@ -4,7 +4,11 @@ from tako.testing.server import reply, serve
 vllm = stack.enter_context(serve(reply(json={"data": [{"id": "qwen3-8b", "max_model_len": 40960}]}))).url
 
 # %% 4
-import tako
+assert local.capabilities.max_context_tokens == 40960
+assert local.capability_origins()["max_context_tokens"] == f"{vllm}/models"
+
+import os
+
 from tako.testing.server import reply, serve
 
 counting = stack.enter_context(
@@ -17,4 +21,7 @@ counting = stack.enter_context(
         reply(json={"input_tokens": 12}),
     )
 )
-claude = tako.providers.Anthropic("claude-sonnet-5-5", api_key="sk-ant-test", base_url=counting.url)
+os.environ |= {"ANTHROPIC_API_KEY": "sk-ant-test", "ANTHROPIC_BASE_URL": counting.url}
+
+# %% 5
+assert counted.input_tokens == 12

@@ -8,7 +8,7 @@ completion = {
 }
 server = stack.enter_context(serve(reply(json=completion)))
 os.environ["OPENAI_API_KEY"] = "sk-test"
-options = {"base_url": server.url}
+os.environ["OPENAI_BASE_URL"] = server.url
 with open("reviews.csv", "w") as file:
     file.write("id,text\na,Great soup\nb,Cold soup\n")
 
@@ -20,17 +20,16 @@ labels = {
     "usage": {"prompt_tokens": 20, "completion_tokens": 1},
 }
 by_schema = stack.enter_context(serve(reply(json=labels)))
-options = {"base_url": by_schema.url}
+os.environ["OPENAI_BASE_URL"] = by_schema.url
 
 # %% 3
 assert result.data == {"topic": "food"}
 wrong = JsonSchema("topic", {"properties": {"topic": {"enum": ["service"]}}})
-(refused,) = tako_map.run(["Great soup"], "openai:gpt-6-luna", options=options, schema=wrong)
+(refused,) = tako_map.run(["Great soup"], "openai:gpt-6-luna", schema=wrong)
 assert isinstance(refused.error, tako_map.AnswerError) and refused.error.response.text == '{"topic": "food"}'
-options = {"base_url": server.url}
+os.environ["OPENAI_BASE_URL"] = server.url
 
 # %% end
 assert {
-    result.key: result.text
-    for result in tako_map.run([("a", "Hello"), ("b", "Goodbye")], "openai:gpt-6-luna", options=options)
+    result.key: result.text for result in tako_map.run([("a", "Hello"), ("b", "Goodbye")], "openai:gpt-6-luna")
 } == {"a": "food", "b": "food"}

@@ -55,4 +55,3 @@ importlib.invalidate_caches()
 from tako_http_generic import data
 
 Gateway = data.acme_gateway.Gateway
-options = {"url": URL}

@@ -30,3 +30,7 @@ def answer(request):
 server = stack.enter_context(serve(answer))
 os.environ["OLLAMA_HOST"] = server.url
 picture_url = server.url + "/cat.png"
+
+# %% end
+response = eyes.blocking.chat([tako.Message.user(question)])
+assert not response.notices

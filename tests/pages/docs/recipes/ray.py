@@ -8,7 +8,7 @@ completion = {
 }
 server = stack.enter_context(serve(reply(json=completion)))
 os.environ["OPENAI_API_KEY"] = "sk-test"
-options = {"base_url": server.url}
+os.environ["OPENAI_BASE_URL"] = server.url
 rows = [{"id": f"k{i}", "text": f"thing {i}"} for i in range(20)]
 from importlib.util import find_spec
 
