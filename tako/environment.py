@@ -121,3 +121,8 @@ def _resolve(value: Any, where: str, owner: str) -> Any:
         is_changed = any(new is not item for new, item in zip(resolved_items, items, strict=True))
         return (resolved_items if isinstance(items, list) else tuple(resolved_items)) if is_changed else items
     return value
+
+
+def replace_key_advice(text: str, advice: str) -> str:
+    """Replace the Python form of a missing key's message, ``pass api_key=``, for the command and for tako.toml."""
+    return re.sub(r"pass api_key=.*", lambda _: advice, text)

@@ -102,7 +102,7 @@ def test_doctor_connects_to_what_is_configured_and_shows_no_key(
     assert (openai["plugin"], openai["key"]) == ("ok", "present")
     assert openai["endpoint"] == f"{server.url.removeprefix('http://')} reachable"
     assert (mistral["key"], mistral["endpoint"]) == ("missing", "")
-    assert "MISTRAL_API_KEY" in mistral["why"]
+    assert mistral["why"].endswith("set MISTRAL_API_KEY, or run tako keys set mistral")
     assert "sk-not" not in text
     assert main(["doctor", "openai"]) == 1  # the server is gone
     assert "unreachable  Connection refused" in capsys.readouterr().out

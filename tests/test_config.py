@@ -73,6 +73,14 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
+def test_a_missing_key_says_what_to_write_into_the_file(tmp_path: Path) -> None:
+    (tmp_path / "tako.toml").write_text('[providers.a]\nuse = "openai:m"\n')
+    with pytest.raises(
+        ConfigurationError, match=r'providers\.a: .* set OPENAI_API_KEY, or write api_key = "\$ENV:NAME"$'
+    ):
+        load_config(tmp_path / "tako.toml").provider("a")
+
+
 def test_an_unknown_name_is_told_the_names_of_the_file_and_who_takes_ids(tmp_path: Path) -> None:
     (tmp_path / "tako.toml").write_text('[providers.a]\nuse = "ollama:m"\n[aliases]\nfast = "ollama:n"\n')
     config = load_config(tmp_path / "tako.toml")

@@ -182,4 +182,6 @@ def _check_members(workers: Mapping[str, Provider], coordinator: Provider | None
         members["the coordinator"] = coordinator
     for member, provider in members.items():
         if not hasattr(provider, "chat"):
-            raise ConfigurationError(f"Conductor: {member} is {kind_of(provider)}, not a Provider")
+            raise ConfigurationError(
+                f"Conductor: {member} is {kind_of(provider)}, not a Provider: use tako.get_provider(…)"
+            )
