@@ -32,7 +32,7 @@ def test_ask_sends_one_request_and_an_unknown_role_names_the_known_ones() -> Non
         ({"worker_timeout": 0}, "worker_timeout"),
         ({"worker_timeout": "soon"}, "worker_timeout"),
         ({"workers": {}}, "at least one worker"),
-        ({"workers": {"a": "openai:gpt-5"}}, "worker 'a' is a str, not a Provider: use tako.get_provider(…)"),
+        ({"workers": {"a": "openai:gpt-5"}}, "worker 'a' is a str, not a Provider: use tako.get_provider"),
         ({"coordinator": "openai:gpt-5"}, "coordinator is a str"),
         ({"workers": {"coordinator": Worker().provider}, "coordinator": Worker().provider}, "coordinator's own"),
     ],
