@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tako import Chat, ChatRequest, Stream
     from tako.types import Chunk
 
+FILLED = [Message.user(".")]
+"""What a plugin might send in place of nothing."""
+
 
 class NoticesLost(Plugin):
     caught_by, message = "notices", "left out without a notice"
@@ -34,6 +37,13 @@ class NoticesLostInStreams(Plugin):
 
     def chunk(self, chunk: Chunk) -> Chunk:
         return replace(chunk, notices=[]) if isinstance(chunk, End) else chunk
+
+
+class NothingSent(Plugin):
+    caught_by, message = "nothing_to_send", "an empty text and nothing else: it passed for a success"
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return request if any(one.text for one in request.messages) else replace(request, messages=FILLED)
 
 
 class StrictIgnored(Plugin):

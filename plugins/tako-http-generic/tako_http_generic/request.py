@@ -10,7 +10,7 @@ from tako import ChatRequest, Role, notices
 from tako.environment import iter_secrets
 from tako.errors import ConfigurationError
 from tako.json_values import as_object
-from tako.kit.encoding import merge_extra
+from tako.kit.encoding import merge_extra, refuse_empty
 from tako.kit.exchange import Exchange
 from tako.kit.keys import Secret
 from tako.kit.parameters import PARAMETERS
@@ -103,6 +103,7 @@ class RequestEncoder:
             values["request"] = {name: value for name, value in values.items() if name != "system"}
         if "text" in placeholders:
             values["text"] = plain_text(values["messages"], context)
+        _refuse_empty(values, placeholders, context)
         return values
 
 
@@ -119,6 +120,14 @@ def _used_fields(request: ChatRequest, placeholders: set[str], context: PartCont
         if placeholders.isdisjoint(("messages", "text")):
             _note_messages(request, placeholders, context)
     return replace(request, **changes)
+
+
+def _refuse_empty(values: dict[str, Any], placeholders: set[str], context: PartContext) -> None:
+    """Raise ConfigurationError if the template has a place for content, and nothing is left to put there."""
+    places = placeholders & {"request", "messages", "text", "system"}
+    fields = {"messages" if place == "request" else place for place in places}
+    if fields:
+        refuse_empty([name for name in fields if values.get(name)], context)
 
 
 def _note_messages(request: ChatRequest, placeholders: set[str], context: PartContext) -> None:

@@ -133,6 +133,23 @@ def test_what_is_not_text_is_left_out_of_the_text_with_a_notice(messages_format:
     assert ("unsupported_part", "messages[1]") in notices_of(provider, request)
 
 
+@pytest.mark.parametrize("template", ["{{ request }}", {"messages": "{{ messages }}"}, {"prompt": "{{ text }}"}])
+@pytest.mark.parametrize("messages_format", ["tako", "openai", "anthropic", "ollama"])
+def test_a_request_with_nothing_to_send_is_refused(messages_format: Any, template: Any) -> None:
+    provider = make_provider(template, messages_format=messages_format)
+    with pytest.raises(ConfigurationError, match=r"acme has nothing to send: messages\[0\]\.content\[0\]: an empty"):
+        encode(provider, "")
+    with pytest.raises(ConfigurationError, match="the messages are empty"):
+        encode(provider, ChatRequest([Message.user([])]), stream=True)
+
+
+def test_a_system_text_that_has_a_place_may_be_sent_alone() -> None:
+    template = {"prompt": "{{ text }}", "system": "{{ system }}"}
+    assert sent(make_provider(template), ChatRequest([Message.system("Say hello.")]))["system"] == "Say hello."
+    with pytest.raises(ConfigurationError, match="nothing to send"):
+        encode(make_provider(template), ChatRequest([Message.system(""), Message.system("")]))
+
+
 def test_the_system_text_has_its_own_place_beside_the_text() -> None:
     provider = make_provider({"prompt": "{{ text }}", "system": "{{ system }}"})
     request = ChatRequest([Message.system("Be brief."), Message.user("Hi")])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tako.errors import UnsupportedError
+from tako.errors import ConfigurationError, UnsupportedError
 from tako.json_values import as_object
 from tako.parts import ContentPart, Part, ReasoningPart, TextPart
 from tako.state import Origin, State
@@ -26,6 +26,13 @@ PARAMETERS: dict[str, Any] = {"temperature": 0.5, "top_p": 0.96, "max_tokens": 7
 ZEROS: dict[str, Any] = {"temperature": 0.0, "seed": 0}
 """Values that a plugin easily takes for none."""
 LOSSY = ChatRequest([Message.user([ContentPart.text("What is this?"), ContentPart.image("image/tiff", TIFF)])])
+
+NOTHING: dict[str, list[Message]] = {
+    "an empty text": [Message.user("")],
+    "an empty message": [Message.user([])],
+    "an image that no vendor takes": [Message.user([ContentPart.image("image/tiff", TIFF)])],
+}
+"""Messages of which nothing is left to send."""
 
 
 class Conversations(Harness):
@@ -154,6 +161,17 @@ class Conversations(Harness):
                     raise CheckFailed(f"{way}: a strict request that loses an image is a {type(error).__name__}")
                 expect(error.notices, f"{way}: the UnsupportedError has no notices")
             expect_equal(len(server.requests), 0, "requests that went out in spite of strict")
+
+    @check("notices")
+    async def test_nothing_to_send(self) -> None:
+        """A request of which nothing is left is a ConfigurationError before anything is sent."""
+        async with self.scripted_provider(Script(text="ok")) as (provider, server):
+            for name, messages in NOTHING.items():
+                for way, call in self.calls_by_way(provider, ChatRequest(messages)).items():
+                    error = await error_of(call, f"{way}: {name} and nothing else")
+                    if not isinstance(error, ConfigurationError):
+                        raise CheckFailed(f"{way}: {name} and nothing else is {type(error).__name__}: {error}")
+            expect_equal(len(server.requests), 0, "requests with nothing in them")
 
     @check("scripted")
     async def test_strict_without_loss(self) -> None:

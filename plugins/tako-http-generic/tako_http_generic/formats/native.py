@@ -73,9 +73,11 @@ def native_values(
     system: list[str] = []
     for i, message in enumerate(request.messages):
         blocks = [block for _, block in encode_parts(message, i, translator, context)]
+        if not blocks:
+            continue
         if separate_system and message.role is Role.SYSTEM:
             system.append("".join([str(block.get("text", "")) for block in blocks]))
-        elif blocks:
+        else:
             messages.append({"role": message.role.value, "content": _content(message, blocks)})
     context.path = ""
     values: dict[str, Any] = {"messages": messages}
