@@ -98,12 +98,12 @@ def countable(chat: Chat, provider: Provider, plugin: str | None) -> Chat:
 
 
 async def _take(count: Count, request: ChatRequest) -> ChatResponse:
-    import anyio
+    import anyio.lowlevel
 
     count.request = request
     count.scope.cancel()
-    await anyio.sleep_forever()
-    raise AssertionError  # pragma: no cover - the count has cancelled this
+    await anyio.lowlevel.checkpoint()
+    raise UnsupportedError(f"{count.provider.id} can't count tokens: a plugin shields its call from being cancelled")
 
 
 def outside_count(function: Any, method: str) -> Any:

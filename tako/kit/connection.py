@@ -30,7 +30,7 @@ RECEIVED = 256 * 1024
 AHEAD = 256 * 1024
 """Bytes of a reply that wait here for who reads it; then the server has to wait."""
 LONGEST_HEAD = 256 * 1024
-"""Bytes of a reply's head."""
+"""Bytes of a reply's head, and of what follows the last piece of its body."""
 MOST_NAMES, LONG_NAME = 256, 64
 """How many names of headers are remembered, and how long they may be: a server can make up others without end."""
 FINAL = 200
@@ -110,7 +110,7 @@ class Connection(asyncio.BufferedProtocol):
         self._keeps = False  # as far as the reply's head says
         self._spoiled = False  # something came that wasn't asked for
         self._head = True  # the reply's head is there
-        self._head_size = 0
+        self._overhead = 0  # bytes since the last of the body: of a head, or of a trailer
         self._bodiless = False
         self._fields: dict[bytes, bytes] = {}
         self.on_header = self._fields.setdefault
@@ -134,7 +134,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def send(self, head: bytes, body: Body, timeout: float) -> None:
         """Send a request; a large body goes piece by piece, meanwhile the server may answer already."""
-        self.status, self.ended, self._head, self._head_size = 0, False, False, 0
+        self.status, self.ended, self._head, self._overhead = 0, False, False, 0
         self._bodiless = head.startswith(b"HEAD ")
         self._silence = self._head_until = inf
         if len(body) <= PIECE:
@@ -179,8 +179,8 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the reply is complete and the connection goes on."""
-        return self.ended and self._keeps and not self._spoiled and self._sending is None and self.is_open
+        """Whether the reply is complete and read, so that nothing of it is left, and the connection goes on."""
+        return self.is_read and self._keeps and not self._spoiled and self._sending is None and self.is_open
 
     def has_ended(self) -> bool:
         """Whether a kept connection cannot be used again, although the event loop may not have seen why.
@@ -197,6 +197,8 @@ class Connection(asyncio.BufferedProtocol):
         """Close at once: closing in good order would wait until the server takes what is left."""
         if self._sending is not None:
             self._sending.cancel()
+        if not self.ended:  # whoever still reads must not take this for the reply's end
+            self._failure = self._failure or EndedError()
         self.transport.abort()
 
     async def _send_rest(self, body: Any, seconds: float) -> None:
@@ -270,7 +272,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.ended:
             self._spoiled = True
             return
-        had_head = self._head
+        had_head, held = self._head, self._held
         try:
             self._parser.feed_data(_BUFFER.view[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -280,10 +282,12 @@ class Connection(asyncio.BufferedProtocol):
                 self._fail(EndedError() if had_head else NotHttpError())
         if self._fields and self._head:
             self._fields.clear()  # trailers, which nobody looks at
-        if not self._head:
-            self._head_size += nbytes
-            if self._head_size > LONGEST_HEAD:
-                self._fail(NotHttpError())
+        if self._held > held:
+            self._overhead = 0
+        elif not self.ended:
+            self._overhead += nbytes
+            if self._overhead > LONGEST_HEAD:
+                self._fail(EndedError() if self._head else NotHttpError())
         if not had_head or self._pieces or self.ended:  # trailers without end are silence
             self._wake()
 
@@ -291,7 +295,7 @@ class Connection(asyncio.BufferedProtocol):
         """End what is waited for: a body whose length nobody has said is complete now, anything else has failed."""
         if exc is not None and self._sending is not None:
             self._receive_the_rest()
-        is_end = exc is None and self._head and not self._is_framed()
+        is_end = exc is None and self._failure is None and self._head and not self._is_framed()
         if is_end:
             self.ended = True
         else:
@@ -341,7 +345,7 @@ class Connection(asyncio.BufferedProtocol):
             self._keeps = self._parser.should_keep_alive() and not self._bodiless
             self.ended = self._bodiless
         elif not self.ended:
-            self._head_size = 0  # another one begins
+            self._overhead = 0  # another one begins
         self._fields.clear()
 
     def on_body(self, data: bytes) -> None:

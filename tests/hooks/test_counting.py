@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
@@ -287,3 +288,18 @@ def test_one_that_knows_models_doesnt_stand_in_the_way_of_an_upload(
 
     register(plugin(tako_capabilities=tako_capabilities), required=True)
     assert Counting(vendor).provider.blocking.upload(tmp_path).id == "file-1"
+
+
+def test_a_plugin_that_shields_its_call_ends_a_count_with_an_error(vendor: Vendor, register: Register) -> None:
+    @tako.around
+    async def shielded(request: ChatRequest, inner: Any) -> AsyncGenerator[Any, None]:
+        with anyio.CancelScope(shield=True):
+            chunks = [chunk async for chunk in inner(request)]
+        for chunk in chunks:
+            yield chunk
+
+    register(shielded)
+    counting = Counting(vendor)
+    with pytest.raises(UnsupportedError, match="a plugin shields its call from being cancelled"):
+        counting.count()
+    assert counting.counted == []

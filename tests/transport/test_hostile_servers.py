@@ -135,6 +135,46 @@ def test_trailers_without_end_are_silence(streamed: bool) -> None:
             left.set()
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("start", [b"2\r\n{}\r\n0\r\nx-more: ", b"2\r\n{}\r\n2;more="])
+def test_a_trailer_or_an_extension_without_end_ends_the_reply(start: bytes, streamed: bool) -> None:
+    def flood(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(CHUNKED + start)
+        while True:  # until the client has left
+            connection.sendall(b"a" * 65536)
+
+    async def main() -> None:
+        async with OpenAI("m", api_key="k", base_url=server.url, max_retries=0, timeout=LIMIT) as provider:
+            asking = provider.stream("hi").response() if streamed else provider.chat("hi")
+            with pytest.raises((TransportError, StreamTruncatedError), match="incomplete"):
+                await asyncio.wait_for(asking, LIMIT)
+
+    with saying(flood) as server:
+        asyncio.run(main())
+
+
+def test_a_reply_that_is_read_while_its_provider_closes_is_not_complete() -> None:
+    def begin(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(head("200 OK", "content-type: application/json") + b"{}")  # it ends with the connection
+        begun.set()
+        until_left(connection)
+
+    async def main() -> None:
+        provider = OpenAI("m", api_key="k", base_url=server.url, max_retries=0, timeout=LIMIT)
+        asking = asyncio.create_task(provider.fetch(f"{server.url}/models", b"", method="GET"))
+        await until_async(begun.is_set)
+        await asyncio.sleep(0.05)
+        await provider.aclose()
+        with pytest.raises(TransportError, match="incomplete"):
+            await asyncio.wait_for(asking, LIMIT)
+
+    begun = threading.Event()
+    with saying(begin) as server:
+        asyncio.run(main())
+
+
 def asked_large(url: str, streamed: bool = False, **options: Any) -> Any:
     async def main() -> Any:
         async with OpenAI("m", api_key="k", base_url=url, max_retries=0, **options) as provider:

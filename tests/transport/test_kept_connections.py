@@ -174,3 +174,41 @@ def test_a_server_that_keeps_its_connections_is_asked_on_one(way: str) -> None:
     with saying(in_turn) as server:
         run(way, server.url, main)
     assert (server.requests, server.connections) == (6, 1)
+
+
+def answers_in_two_pieces(
+    server: list[Raw], number: list[int], asked: threading.Event
+) -> Callable[[socket.socket], None]:
+    """Answer each request on a connection with a first piece, and with its number when the client asks for the rest."""
+
+    def serve(connection: socket.socket) -> None:
+        while True:
+            server[0].read(connection)
+            number[0] += 1
+            events = [*COMPLETIONS.events(Script(text="first"))]
+            first = b"".join(events[:2])
+            rest = b"".join(events[1:]).replace(b"first", b" number %d" % number[0])
+            connection.sendall(head("200 OK", "content-type: text/event-stream", "transfer-encoding: chunked"))
+            connection.sendall(b"%x\r\n%s\r\n" % (len(first), first))
+            asked.wait(5)
+            asked.clear()
+            connection.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(rest), rest))
+
+    return serve
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_stream_left_unread_is_not_in_the_next_reply(way: str) -> None:
+    async def main(provider: OpenAI) -> None:
+        async with provider.stream("hi") as stream:
+            await anext(stream)
+            asked.set()
+            await anyio.sleep(0.1)  # so that all of it is there, unread
+        asked.set()
+        assert (await provider.stream("hi").response()).text == "first number 2"
+
+    servers: list[Raw] = []
+    asked = threading.Event()
+    with saying(answers_in_two_pieces(servers, [0], asked)) as server:
+        servers.append(server)
+        run(way, server.url, main)
