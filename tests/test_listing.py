@@ -234,6 +234,24 @@ def test_a_reply_without_a_count_is_no_count_of_zero() -> None:
         vendor_provider("anthropic", server.url).blocking.count_tokens("Hi")
 
 
+@pytest.mark.parametrize("vendor", ["openai", "mistral", "anthropic", "bedrock", "ollama"])
+def test_a_reply_without_a_list_is_no_empty_list(vendor: str) -> None:
+    with serve(reply(json={"entries": [{"id": "a", "modelId": "a", "name": "a"}]})) as server:
+        provider = vendor_provider(vendor, server.url)
+        with pytest.raises(ResponseError, match=rf"^{provider.id}: the reply has no list of models"):
+            provider.blocking.list_models()
+
+
+@pytest.mark.parametrize("vendor", LISTS)
+def test_a_list_of_which_no_entry_has_an_id_is_an_error_and_an_empty_one_is_not(vendor: str) -> None:
+    field = next(iter(LISTS[vendor][1]))
+    with serve(reply(json={field: ["large"]}), reply(json={field: []})) as server:
+        provider = vendor_provider(vendor, server.url)
+        with pytest.raises(ResponseError, match="the list of models has no entry with a field"):
+            provider.blocking.list_models()
+        assert provider.blocking.list_models() == []
+
+
 def test_a_third_party_adds_both(vendor: Any) -> None:
     class Acme(vendor("acme", tako_chat=lambda: lambda request: None)):  # type: ignore[misc]  # made on the spot
         async def list_models(self) -> list[ModelInfo]:

@@ -16,6 +16,7 @@ from binascii import Error
 from typing import TYPE_CHECKING, Any, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tako import notices
 from tako.kit.blocks import is_own
@@ -83,9 +84,9 @@ def read_media(
 ) -> Media | None:
     """Read an image or a file; ``takes(media)`` tells whether the wire has a place for it.
 
-    None, with a notice, if it has none, if base64 is broken, if the address has none of the schemes, or if it was
-    uploaded to another vendor. Its type is what its first bytes are, with a notice if it was declared as another one;
-    what the vendor made itself goes back under its own. Base64 is copied at most once.
+    None, with a notice, if it has none, if it takes no addresses, if base64 is broken, if the address has none of the
+    schemes, or if it was uploaded to another vendor. Its type is what its first bytes are, with a notice if it was
+    declared as another one; what the vendor made itself goes back under its own. Base64 is copied at most once.
     """
     if isinstance(part, FileIdPart):
         media = _uploaded(part, context)
@@ -95,7 +96,10 @@ def read_media(
         media = _inline(part, part.url, context) if is_data_url(part) else _address(part, context, schemes)
     if media is None or takes(media):
         return media
-    unsupported(media, context)
+    if media.url and takes(_as_inline(media)):
+        context.notice(notices.UNSUPPORTED_URL, f"{media.description} was left out: the vendor takes no addresses")
+    else:
+        unsupported(media, context)
     return None
 
 
@@ -167,6 +171,12 @@ def _inline(part: ImagePart | ImageUrlPart | FilePart | FileUrlPart, text: str, 
         text = f"{media.description} of type {declared!r} was sent as {mime}: its first bytes are those of one"
         context.notice(notices.CHANGED_PART, text)
     return Media(kind_of(mime) if mime else media.kind, mime, data, name=media.name)
+
+
+def _as_inline(media: Media) -> Media:
+    """Return what would be sent if an address had been the file itself. An image of unknown type counts as a PNG."""
+    mime = media.mime or ("image/png" if media.kind == "image" else "")
+    return replace(media, mime=mime, url="", data="AAAA")
 
 
 def _uploaded(part: FileIdPart, context: PartContext) -> Media | None:

@@ -72,7 +72,7 @@ async def fetch_models(provider: HttpProvider, url: str, field: str, prefix: str
     token, pages = "", 0
     while pages < MOST_PAGES:
         page = await fetch_json(provider, f"{url}?pageSize=1000{token}")
-        models += decode_models(page.get(field), "name", prefix)
+        models += decode_models(page.get(field, []), "name", prefix, provider=provider)
         pages += 1
         next_token = text_of(page.get("nextPageToken"))
         if not next_token:
@@ -81,9 +81,20 @@ async def fetch_models(provider: HttpProvider, url: str, field: str, prefix: str
     return models
 
 
-def decode_models(entries: Any, id: str = "id", prefix: str = "") -> list[ModelInfo]:
-    """Read a vendor's entries, in its order. ``id`` is the field of the id; ``prefix`` is taken off it."""
-    listed = [fields for entry in as_array(entries) or () if (fields := as_object(entry)) and text_of(fields.get(id))]
+def decode_models(
+    entries: Any, id: str = "id", prefix: str = "", *, provider: HttpProvider | None = None
+) -> list[ModelInfo]:
+    """Read a vendor's entries, in its order. ``id`` is the field of the id; ``prefix`` is taken off it.
+
+    Raises ResponseError, which names the provider, if there is no list, or if none of its entries has the id.
+    """
+    array = as_array(entries)
+    listed = [fields for entry in array or () if (fields := as_object(entry)) and text_of(fields.get(id))]
+    if array is None or (array and not listed):
+        problem = "reply has no list of models" if array is None else f"list of models has no entry with a field {id!r}"
+        raise ResponseError(
+            f"the {problem}", provider=provider.name if provider else None, model=provider.model if provider else None
+        )
     return [_model(entry, text_of(entry[id]).removeprefix(prefix)) for entry in listed]
 
 

@@ -207,6 +207,14 @@ class EveryImageIsPng(Plugin):
         return _each(request, lambda part: replace(part, mime="image/png") if isinstance(part, ImagePart) else part)
 
 
+class TextsOnLinesOfTheirOwn(Plugin):
+    caught_by, message = "inline_images", "texts of one message are joined without a separator"
+    also = ("conversation",)
+
+    def prepare_request(self, request: ChatRequest) -> ChatRequest:
+        return _each(request, lambda part: TextPart(f"{part.text}\n") if isinstance(part, TextPart) else part)
+
+
 class FilesDropped(Plugin):
     caught_by, message = "inline_files", "was lost without a notice"
 

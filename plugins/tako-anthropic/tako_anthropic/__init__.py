@@ -147,7 +147,7 @@ class Anthropic(HttpProvider):
         after_id = ""
         for _ in range(MOST_PAGES):
             page = await fetch_json(self, f"{self.base_url}/v1/models?limit=1000{after_id}")
-            models += decode_models(page.get("data"))
+            models += decode_models(page.get("data"), provider=self)
             last = page.get("last_id")
             if not (page.get("has_more") and isinstance(last, str)):
                 break

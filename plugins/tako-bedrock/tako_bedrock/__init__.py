@@ -115,7 +115,7 @@ class Bedrock(HttpProvider):
         """
         base = (await self.endpoint()).replace("://bedrock-runtime", "://bedrock", 1)
         reply = await fetch_json(self, f"{base}/foundation-models")
-        return decode_models(reply.get("modelSummaries"), "modelId")
+        return decode_models(reply.get("modelSummaries"), "modelId", provider=self)
 
     async def count(self, request: ChatRequest) -> TokenCount:
         """Ask how many tokens a request has (CountTokens). Raises ProviderError."""

@@ -83,7 +83,7 @@ class ReplyReader:
         """Read an error; ``reported`` is the value at the error pointer if it has been read already."""
         error = reported or self.error.get(doc)
         is_default = error is None or self.error_pointers == DEFAULT_ERRORS
-        facts = facts_of(doc) if is_default else facts_of({"error": error})
+        facts = facts_of(doc if is_default or isinstance(error, bool) else error)
         message = text_of(self._message.get(doc)) if self._message is not None else ""
         code = self._code.get(doc) if self._code is not None else None
         codes = [str(code)] if isinstance(code, (str, int)) and code != "" else []

@@ -104,6 +104,15 @@ def test_statuses_and_codes_become_classes(
     assert type(raised.value) is expected
 
 
+def test_an_error_of_an_unknown_shape_is_shown_as_the_server_sent_it(request_chat: RequestChat) -> None:
+    with pytest.raises(errors.BadRequestError) as raised:
+        request_chat(
+            reply(json={"fault": {"say": "no"}}, status=400), error_pointer="/fault", error_message_pointer="/say"
+        )
+    assert '{"say":"no"}' in str(raised.value)
+    assert '"error"' not in str(raised.value)
+
+
 def test_pointers_lead_to_the_message_and_the_code_of_an_error(request_chat: RequestChat) -> None:
     with pytest.raises(errors.PermissionDeniedError, match="acme:m: 403 no_money: pay first"):
         request_chat(

@@ -78,7 +78,7 @@ class Ollama(HttpProvider):
     async def list_models(self) -> list[ModelInfo]:
         """List the models that the server has pulled. Raises ProviderError."""
         body = await fetch_json(self, f"{self.base_url}/api/tags")
-        return decode_models(body.get("models"), "name")
+        return decode_models(body.get("models"), "name", provider=self)
 
     async def discover(self) -> Capabilities:
         """Fetch the model's capabilities from the server, and keep them. Raises ProviderError."""

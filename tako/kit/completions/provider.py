@@ -139,7 +139,7 @@ class CompletionsProvider(HttpProvider):
     async def list_models(self) -> list[ModelInfo]:
         """List the models of the vendor, or of the server. Raises ProviderError."""
         reply = await fetch_json(self, self.models_url)
-        return decode_models(reply.get("data"))
+        return decode_models(reply.get("data"), provider=self)
 
     async def upload_file(self, path: FilePath, mime: str | None, name: str | None) -> FileIdPart:
         """Give a file to the vendor, who keeps it, and return the part that stands for it."""

@@ -45,7 +45,9 @@ class Images(Harness):
                 expect_equal(images, [PIXEL] * 3, "the images on the wire")
                 expect({image.mime for image in received.of("image")} <= {"image/png", ""}, "an image has another type")
                 texts = "".join(seen.value for seen in received.of("text"))
-                expect_equal(texts, "beforeafter", "the text around images")
+                expect_equal(
+                    texts, "beforeafter", "the text around images (texts of one message are joined without a separator)"
+                )
             for mime, data in PICTURES.items():
                 shown = [ContentPart.image(mime, data), TextPart("?")]
                 responses = await self.responses_by_way(provider, ChatRequest([Message.user(shown)]))

@@ -24,3 +24,18 @@ stack.callback(sys.modules.pop, "__page__")
 sys.modules["tako_acme"] = sys.modules["vendor"] = Page()
 stack.callback(sys.modules.pop, "tako_acme")
 stack.callback(sys.modules.pop, "vendor")
+
+# %% end
+from tako.testing.server import sse
+
+UsualDecoder, Decoder = Decoder, FaultyDecoder
+fault = {"fault": {"kind": "busy", "text": "try later"}}
+with serve(reply(sse({"text": "Sun"}, fault))) as server:
+    provider = Faulty("large", api_key="test", base_url=server.url, max_retries=0)
+    try:
+        provider.blocking.stream("Hi").response()
+    except OverloadedError as error:
+        assert "busy: try later" in str(error)
+    else:
+        raise AssertionError("a fault in a stream was no error")
+Decoder = UsualDecoder
