@@ -28,9 +28,8 @@ def notice_on(part: MediaPart) -> tuple[str, str]:
     return notice.code, notice.message
 
 
-@pytest.mark.parametrize("url", ["https://example.com/cat.png", "https://example.com/cat?id=1"])
-def test_an_address_is_left_out_because_it_is_one(url: str) -> None:
-    assert notice_on(media_part(ContentPart.image_url(url))) == (
+def test_an_address_is_left_out_because_it_is_one() -> None:
+    assert notice_on(media_part(ContentPart.image_url("https://example.com/cat.png"))) == (
         "unsupported_url",
         "an image was left out: the vendor takes no addresses",
     )

@@ -96,7 +96,7 @@ def read_media(
         media = _inline(part, part.url, context) if is_data_url(part) else _address(part, context, schemes)
     if media is None or takes(media):
         return media
-    if media.url and takes(_as_inline(media)):
+    if media.url and takes(replace(media, url="", data="AAAA")):  # it takes the type, so it's the address
         context.notice(notices.UNSUPPORTED_URL, f"{media.description} was left out: the vendor takes no addresses")
     else:
         unsupported(media, context)
@@ -171,12 +171,6 @@ def _inline(part: ImagePart | ImageUrlPart | FilePart | FileUrlPart, text: str, 
         text = f"{media.description} of type {declared!r} was sent as {mime}: its first bytes are those of one"
         context.notice(notices.CHANGED_PART, text)
     return Media(kind_of(mime) if mime else media.kind, mime, data, name=media.name)
-
-
-def _as_inline(media: Media) -> Media:
-    """Return what would be sent if an address had been the file itself. An image of unknown type counts as a PNG."""
-    mime = media.mime or ("image/png" if media.kind == "image" else "")
-    return replace(media, mime=mime, url="", data="AAAA")
 
 
 def _uploaded(part: FileIdPart, context: PartContext) -> Media | None:
