@@ -30,7 +30,7 @@ RECEIVED = 256 * 1024
 AHEAD = 256 * 1024
 """Bytes of a reply that wait here for who reads it; then the server has to wait."""
 LONGEST_HEAD = 256 * 1024
-"""Bytes of a reply's head, and of what follows the last piece of its body."""
+"""Bytes of a reply's head, of one of its trailers, and of what stands before a chunk."""
 MOST_NAMES, LONG_NAME = 256, 64
 """How many names of headers are remembered, and how long they may be: a server can make up others without end."""
 FINAL = 200
@@ -110,7 +110,7 @@ class Connection(asyncio.BufferedProtocol):
         self._keeps = False  # as far as the reply's head says
         self._spoiled = False  # something came that wasn't asked for
         self._head = True  # the reply's head is there
-        self._overhead = 0  # bytes since the last of the body: of a head, or of a trailer
+        self._overhead = 0  # bytes since the last piece of the body, or since the last trailer
         self._bodiless = False
         self._fields: dict[bytes, bytes] = {}
         self.on_header = self._fields.setdefault
@@ -280,9 +280,10 @@ class Connection(asyncio.BufferedProtocol):
             if not self.ended:
                 self._head = had_head  # a head with nonsense in the same breath is none
                 self._fail(EndedError() if had_head else NotHttpError())
-        if self._fields and self._head:
-            self._fields.clear()  # trailers, which nobody looks at
-        if self._held > held:
+        is_trailer = bool(self._fields) and self._head  # complete ones, which nobody looks at
+        if is_trailer:
+            self._fields.clear()
+        if is_trailer or self._held > held:
             self._overhead = 0
         elif not self.ended:
             self._overhead += nbytes

@@ -146,9 +146,9 @@ def test_a_trailer_or_an_extension_without_end_ends_the_reply(start: bytes, stre
 
     async def main() -> None:
         async with OpenAI("m", api_key="k", base_url=server.url, max_retries=0, timeout=LIMIT) as provider:
-            asking = provider.stream("hi").response() if streamed else provider.chat("hi")
+            call = provider.stream("hi").response() if streamed else provider.chat("hi")
             with pytest.raises((TransportError, StreamTruncatedError), match="incomplete"):
-                await asyncio.wait_for(asking, LIMIT)
+                await asyncio.wait_for(call, LIMIT)
 
     with saying(flood) as server:
         asyncio.run(main())
@@ -163,12 +163,12 @@ def test_a_reply_that_is_read_while_its_provider_closes_is_not_complete() -> Non
 
     async def main() -> None:
         provider = OpenAI("m", api_key="k", base_url=server.url, max_retries=0, timeout=LIMIT)
-        asking = asyncio.create_task(provider.fetch(f"{server.url}/models", b"", method="GET"))
+        call = asyncio.create_task(provider.fetch(f"{server.url}/models", b"", method="GET"))
         await until_async(begun.is_set)
         await asyncio.sleep(0.05)
         await provider.aclose()
         with pytest.raises(TransportError, match="incomplete"):
-            await asyncio.wait_for(asking, LIMIT)
+            await asyncio.wait_for(call, LIMIT)
 
     begun = threading.Event()
     with saying(begin) as server:

@@ -177,7 +177,7 @@ def test_a_server_that_keeps_its_connections_is_asked_on_one(way: str) -> None:
 
 
 def answers_in_two_pieces(
-    server: list[Raw], number: list[int], asked: threading.Event
+    server: list[Raw], number: list[int], wants_rest: threading.Event
 ) -> Callable[[socket.socket], None]:
     """Answer each request on a connection with a first piece, and with its number when the client asks for the rest."""
 
@@ -190,8 +190,8 @@ def answers_in_two_pieces(
             rest = b"".join(events[1:]).replace(b"first", b" number %d" % number[0])
             connection.sendall(head("200 OK", "content-type: text/event-stream", "transfer-encoding: chunked"))
             connection.sendall(b"%x\r\n%s\r\n" % (len(first), first))
-            asked.wait(5)
-            asked.clear()
+            wants_rest.wait(5)
+            wants_rest.clear()
             connection.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(rest), rest))
 
     return serve
@@ -202,13 +202,13 @@ def test_what_a_stream_left_unread_is_not_in_the_next_reply(way: str) -> None:
     async def main(provider: OpenAI) -> None:
         async with provider.stream("hi") as stream:
             await anext(stream)
-            asked.set()
+            wants_rest.set()
             await anyio.sleep(0.1)  # so that all of it is there, unread
-        asked.set()
+        wants_rest.set()
         assert (await provider.stream("hi").response()).text == "first number 2"
 
     servers: list[Raw] = []
-    asked = threading.Event()
-    with saying(answers_in_two_pieces(servers, [0], asked)) as server:
+    wants_rest = threading.Event()
+    with saying(answers_in_two_pieces(servers, [0], wants_rest)) as server:
         servers.append(server)
         run(way, server.url, main)
