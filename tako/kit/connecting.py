@@ -93,7 +93,9 @@ class AddressCache:
         if lookup is None or has_failed or valid_until < loop.time():
             lookup = loop.create_task(_resolve(loop, *key))
             lookup.add_done_callback(_retrieve_error)
-            self._lookups[key] = loop.time() + CACHE_SECONDS, lookup
+            now = loop.time()
+            self._lookups = {name: entry for name, entry in self._lookups.items() if entry[0] >= now}
+            self._lookups[key] = now + CACHE_SECONDS, lookup
         return await asyncio.shield(lookup)
 
 

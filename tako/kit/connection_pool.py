@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tako.kit.transport_errors import Route
 
 KEEP_ALIVE = 60.0
-"""Seconds that an idle connection is kept."""
+"""Seconds after which an idle connection is closed. All are checked once in that time, so it may last twice as long."""
 
 PoolKey = tuple[Endpoint, str | None]
 """To whom a connection leads, and through which proxy."""

@@ -12,7 +12,7 @@ from time import monotonic
 CLOSE_DELAY = 0.02
 """Seconds within which a server closes a connection that it doesn't keep."""
 MAX_REMEMBERED = 1000
-"""Kinds of replies that are remembered."""
+"""Entries in each memory of a transport: kinds of replies, URLs, hosts behind proxies. A full one is emptied."""
 
 ReplyKind = tuple[str, int, str | None]
 """A reply's URL, status and type: what a server's habit depends on."""
@@ -33,5 +33,7 @@ class KeepAliveHistory:
         """Remember whether a connection could be used again after a reply of this kind."""
         if not is_kept:
             self.kept_open_after.discard(kind)
-        elif len(self.kept_open_after) < MAX_REMEMBERED:
+        else:
+            if len(self.kept_open_after) >= MAX_REMEMBERED:  # full: what still comes is learned again
+                self.kept_open_after.clear()
             self.kept_open_after.add(kind)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from tako.environment import FromEnvironment
 from tako.errors import ConfigurationError
+from tako.kit.keep_alive import MAX_REMEMBERED
 from tako.kit.keys import Secret
 from tako.kit.wire import HttpHeaders
 
@@ -51,6 +52,7 @@ class Proxies:
         self.may_apply = proxy is not None or trust_env
         """Whether there may be one."""
         self.secrets = [*proxy.secrets] if proxy is not None else []
+        self._known: list[Proxy] = []
         self._cache: dict[tuple[str, str], Proxy | None] = {}
 
     def __call__(self, url: str) -> Proxy | None:
@@ -59,9 +61,21 @@ class Proxies:
             return self._proxy
         scheme, _, host = url.split("/", 3)[:3]
         if (scheme, host) not in self._cache:
-            proxy = self._cache[scheme, host] = environment_proxy(url)
-            self.secrets += proxy.secrets if proxy is not None else ()
+            if len(self._cache) >= MAX_REMEMBERED:  # full: what still comes is read again
+                self._cache.clear()
+            self._cache[scheme, host] = self._shared(environment_proxy(url))
         return self._cache[scheme, host]
+
+    def _shared(self, proxy: Proxy | None) -> Proxy | None:
+        """Return one object for one proxy, so that its secrets are kept once for all hosts."""
+        if proxy is None:
+            return None
+        for known in self._known:
+            if (known.address, known.headers) == (proxy.address, proxy.headers):
+                return known
+        self._known.append(proxy)
+        self.secrets += proxy.secrets
+        return proxy
 
 
 def read_proxy(value: str | Secret | None, owner: str) -> Proxy | None:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tako.errors import TransportError
-from tako.kit.keep_alive import CLOSE_DELAY, KeepAliveHistory
+from tako.kit.keep_alive import CLOSE_DELAY, MAX_REMEMBERED, KeepAliveHistory
 from tako.testing.dialects import COMPLETIONS
 from tako.testing.script import Script
 from tako.testing.waiting import until
@@ -212,3 +212,12 @@ def test_what_a_stream_left_unread_is_not_in_the_next_reply(way: str) -> None:
     with saying(answers_in_two_pieces(servers, [0], wants_rest)) as server:
         servers.append(server)
         run(way, server.url, main)
+
+
+def test_a_full_memory_of_servers_is_emptied_and_new_ones_are_still_remembered() -> None:
+    history = KeepAliveHistory()
+    kinds = [(f"https://acme.example/{n}", 200, "application/json") for n in range(2 * MAX_REMEMBERED)]
+    for kind in kinds:
+        history.record(kind, is_kept=True)
+        assert history.delay(time.monotonic(), kind) == 0
+    assert len(history.kept_open_after) <= MAX_REMEMBERED

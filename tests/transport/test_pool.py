@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import select
 import socket
 import threading
 import tracemalloc
+import weakref
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ import msgspec
 import pytest
 
 from tako.errors import TransportError
+from tako.kit.connecting import AddressCache, Endpoint
 from tako.providers import OpenAI
 from tako.testing.waiting import until_async
 
@@ -220,3 +223,32 @@ def test_headers_that_go_on_after_a_body_take_no_memory() -> None:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 2_000_000  # they are 4 MB
+
+
+def test_addresses_of_hosts_that_are_not_called_any_more_are_forgotten() -> None:
+    class Addresses(list[Any]):
+        """A list that can be watched."""
+
+    class Loop(asyncio.SelectorEventLoop):
+        days = 0
+
+        def time(self) -> float:
+            return super().time() + self.days * 86400
+
+        async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+            addresses = Addresses()
+            remembered.append(weakref.ref(addresses))
+            return addresses
+
+    async def main() -> None:
+        cache = AddressCache()
+        for loop.days in range(20):
+            await cache.of(Endpoint(f"host-{loop.days}.example", 80, tls=False))
+            await asyncio.sleep(0)
+        gc.collect()
+        assert [addresses() is not None for addresses in remembered] == [False] * 19 + [True]
+
+    remembered: list[weakref.ref[Addresses]] = []
+    loop = Loop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(main())

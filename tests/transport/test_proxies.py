@@ -9,6 +9,7 @@ import pickle
 import socket
 import threading
 import traceback
+import tracemalloc
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ import pytest
 
 from tako.errors import ConfigurationError, ProviderTimeoutError, TransportError
 from tako.kit.connection import Connection
-from tako.kit.proxy import environment_proxy
+from tako.kit.keep_alive import MAX_REMEMBERED
+from tako.kit.proxy import Proxies, environment_proxy
 from tako.providers import Anthropic, OpenAI
 from tako.testing.server import reply, serve
 
@@ -330,3 +332,20 @@ def test_the_netrc_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -
             assert server.requests[0].headers["authorization"] == "Bearer k"
             anthropic = Anthropic("m", api_key="k", base_url=server.url, **options)
             assert "authorization" not in anthropic._all_headers
+
+
+def test_a_program_that_calls_many_hosts_keeps_few_of_them_and_the_secrets_of_a_proxy_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:{PASSWORD}@127.0.0.1:9")
+    proxies = Proxies(None, trust_env=True)
+    sizes: list[int] = []
+    tracemalloc.start()
+    try:
+        for n in range(4 * MAX_REMEMBERED):
+            assert proxies(f"http://host-{n}.example/v1") is proxies("http://acme.example/v1")
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(sizes) < 1.5 * max(sizes[:MAX_REMEMBERED])
+    assert [PASSWORD in secret.hide(PASSWORD) for secret in proxies.secrets] == [True, False]
