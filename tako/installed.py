@@ -56,6 +56,11 @@ class Entry:
         return self._source.version
 
     @property
+    def summary(self) -> str:
+        """What that distribution says of itself in a line, "" if it says nothing."""
+        return self._source.summary
+
+    @property
     def requirements(self) -> list[str]:
         """The requirements of that distribution, as in its metadata. Empty if they can't be read."""
         return self._source.requirements
@@ -92,6 +97,11 @@ class Source:
     def version(self) -> str:
         """The version, "?" if it's unknown."""
         return self._field("Version") or self._parts[1] or "?"
+
+    @property
+    def summary(self) -> str:
+        """The summary in the metadata."""
+        return self._field("Summary")
 
     @property
     def requirements(self) -> list[str]:

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 def test_a_command_is_imported_when_it_is_used_and_a_broken_one_harms_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info = tmp_path / "tako_odd-1.5.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tako-odd\nVersion: 1.5\n")
-    (info / "entry_points.txt").write_text("[tako.commands]\nodd = tako_odd:command\n")
+    for name, summary in (("odd", ""), ("even", "Summary: Count the calls.\n")):
+        info = tmp_path / f"tako_{name}-1.5.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: tako-{name}\nVersion: 1.5\n{summary}")
+        (info / "entry_points.txt").write_text(f"[tako.commands]\n{name} = tako_{name}:command\n")
     (tmp_path / "tako_odd.py").write_text('raise RuntimeError("a wheel came off")\n')
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
@@ -29,8 +30,9 @@ def test_a_command_is_imported_when_it_is_used_and_a_broken_one_harms_no_other(
 
     shown = tako("--help")
     assert shown.returncode == 0
-    assert "added by tako-odd" in shown.stdout
-    assert "added by tako-map" in shown.stdout
+    assert "  odd           added by tako-odd\n" in shown.stdout
+    assert "  even          count the calls (from tako-even)\n" in shown.stdout
+    assert "  map           send one prompt for each of many rows (from tako-map)\n" in shown.stdout
     assert tako("map", "--help").returncode == 0
     used = tako("odd")
     assert used.returncode == 2

@@ -89,7 +89,7 @@ def command_summaries() -> dict[str, str]:
     from tako.cli.arguments.plugin_commands import plugin_commands
 
     own = {name: command.summary for name, command in COMMANDS.items()}
-    return own | {name: f"added by {owners}" for name, owners in plugin_commands().items()}
+    return own | plugin_commands()
 
 
 def _with_command(arguments: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.arguments import COMMANDS, Parser, add_debug
+from tako.cli.screen import printable
 from tako.discovery import command_entries, exclusion_reason
 
 if TYPE_CHECKING:
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def plugin_commands() -> dict[str, str]:
-    """Return the names of these commands, each with its distribution; nothing is imported."""
-    return {name: " and ".join(sorted({entry.distribution for entry in claims})) for name, claims in _claims().items()}
+    """Return these commands with a line about each, from the metadata of its distribution; nothing is imported."""
+    return {name: _summary(claims) for name, claims in _claims().items()}
 
 
 def plugin_parser(name: str) -> ArgumentParser | None:
@@ -35,6 +36,17 @@ def plugin_parser(name: str) -> ArgumentParser | None:
             raise
         raise PluginError(f"the command of {entries[0]!r} is broken: {type(error).__name__}: {error}") from error
     return parser
+
+
+def _summary(claims: list[Any]) -> str:
+    """Return what a command's distribution says of itself, and its name."""
+    summaries = {entry.distribution: printable(entry.summary).rstrip(".") for entry in claims}
+    owners, summary = " and ".join(sorted(summaries)), summaries[claims[0].distribution]
+    return (
+        f"{summary[0].lower()}{summary[1:]} (from {owners})"
+        if summary and len(summaries) == 1
+        else f"added by {owners}"
+    )
 
 
 def _claims() -> dict[str, list[Any]]:
