@@ -1,12 +1,14 @@
 """Check that names in the code are plain terms: none of the words below names a variable, a field or a function.
 
-``python .ci/names.py`` checks tako, plugins, benchmarks, tests and ``.ci``, and exits with 1 if it finds one.
+``python .ci/names.py`` checks tako, plugins, benchmarks, tests, ``.ci``, and the Python in Markdown pages.
+It exits with 1 if there is such a name.
 ``python .ci/names.py FILE_OR_FOLDER ...`` checks those only, and ``--count`` prints a line for each file.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
-CHECKED = ("tako", "plugins", "benchmarks", "tests", ".ci", "conftest.py")
+CHECKED = ("tako", "plugins", "benchmarks", "tests", ".ci", "conftest.py", "docs", "README.md", "CONTRIBUTING.md")
+BLOCK = re.compile(r"^```python(?: .*)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""Python in a page."""
 
 INSTEAD: dict[str, str] = {
     "said": "notices, text or message: what the value is",
@@ -46,6 +50,7 @@ INSTEAD: dict[str, str] = {
 """Words that don't say what a value is, and better names."""
 
 PUBLIC: dict[str, frozenset[str]] = {
+    "docs/authors.md": frozenset(("whole", "words")),
     "tako/kit/exchange.py": frozenset(("whole",)),
     "tako/kit/files.py": frozenset(("takes",)),
     "tako/kit/keys.py": frozenset(("given",)),
@@ -74,6 +79,15 @@ def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 pass
 
 
+def python_of(page: str) -> str:
+    """Return the Python of a page, on the lines that it has there."""
+    code = ["" for _ in page.splitlines()]
+    for block in BLOCK.finditer(page):
+        lines, first = block[1].splitlines(), page.count("\n", 0, block.start(1))
+        code[first : first + len(lines)] = lines
+    return "\n".join(code)
+
+
 def bad_names(path: Path) -> list[tuple[int, str]]:
     """Return the lines and names in a file that are on the list and not public. The file's own name counts."""
     public = {
@@ -82,17 +96,21 @@ def bad_names(path: Path) -> list[tuple[int, str]]:
         if path.as_posix().startswith(f"{ROOT.as_posix()}/{start}")
         for name in listed
     }
-    stem = [(1, path.stem)] if path.stem.strip("_").lower() in INSTEAD else []
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    is_page = path.suffix == ".md"
+    stem = [(1, path.stem)] if path.stem.strip("_").lower() in INSTEAD and not is_page else []
+    tree = ast.parse(python_of(text) if is_page else text)
     bad = [(line, name) for line, name in names(tree) if name.strip("_").lower() in INSTEAD]
     return stem + [(line, name) for line, name in bad if name not in public]
 
 
 def files(arguments: list[str]) -> list[Path]:
-    """Return the Python files in the arguments and in their folders."""
+    """Return the Python files and the pages in the arguments and in their folders."""
     roots = [Path(argument).resolve() for argument in arguments] or [ROOT / name for name in CHECKED]
-    modules = (path for root in roots for path in ([root] if root.is_file() else root.rglob("*.py")))
-    return sorted(path for path in modules if not {".venv", "build", ".git"} & {*path.parts})
+    paths = (path for root in roots for path in ([root] if root.is_file() else root.rglob("*")))
+    return sorted(
+        path for path in paths if path.suffix in (".py", ".md") and not {".venv", "build", ".git"} & {*path.parts}
+    )
 
 
 def main() -> int:

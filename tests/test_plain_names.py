@@ -42,3 +42,10 @@ def test_every_way_to_give_a_name_is_looked_at(code: str, tmp_path: Path) -> Non
 def test_the_name_of_a_module_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "loose.py").write_text("name = 1\n")
     assert "loose: write the kind of thing" in check(tmp_path / "loose.py")
+
+
+def test_python_in_a_page_is_looked_at_on_its_own_line_and_other_text_is_not(tmp_path: Path) -> None:
+    page = "# A page\n\nsaid = 1\n\n```python\nname = 1\nsaid = 2\n```\n\n```\nwanted = 1\n```\n"
+    (tmp_path / "it.md").write_text(page)
+    assert "it.md:7: said: write" in check(tmp_path)
+    assert check(tmp_path).endswith("1 names in 1 files\n")

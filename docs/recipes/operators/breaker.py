@@ -11,14 +11,14 @@ failed, until = Counter(), {}
 
 @tako.around
 async def breaker(provider, request, inner, *, failures: int = 5, pause: float = 30.0):
-    who = provider.label
-    if failed[who] >= failures and time.monotonic() < until[who]:
-        raise OverloadedError(f"{who} failed {failed[who]} times in a row; it's left alone for {pause:g} s")
+    label = provider.label
+    if failed[label] >= failures and time.monotonic() < until[label]:
+        raise OverloadedError(f"{label} failed {failed[label]} times in a row; it's left alone for {pause:g} s")
     try:
         async for chunk in inner(request):
             yield chunk
-        failed[who] = 0
+        failed[label] = 0
     except (TransportError, ServerError):
-        failed[who] += 1
-        until[who] = time.monotonic() + pause
+        failed[label] += 1
+        until[label] = time.monotonic() + pause
         raise

@@ -12,8 +12,8 @@ decoder = msgspec.json.Decoder(list[tako.ChatChunk])
 
 @tako.around
 async def cache(provider, request, inner, *, url: str = "redis://localhost:6379", seconds: int = 3600):
-    who = [provider.label, provider.id, getattr(provider, "base_url", None)]  # several vendors serve one model
-    key = "tako:" + sha256(msgspec.json.encode([who, request])).hexdigest()
+    source = [provider.label, provider.id, getattr(provider, "base_url", None)]  # several vendors serve one model
+    key = "tako:" + sha256(msgspec.json.encode([source, request])).hexdigest()
     async with redis.asyncio.from_url(url) as store:
         known = await store.get(key)
         chunks = decoder.decode(known) if known else []

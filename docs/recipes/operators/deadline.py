@@ -7,6 +7,6 @@ import tako
 
 @tako.around
 async def deadline(provider, request, inner, *, longest: float = 60.0):
-    wanted = request.deadline or provider.deadline or longest
-    async for chunk in inner(replace(request, deadline=min(wanted, longest))):
+    requested = request.deadline or provider.deadline or longest
+    async for chunk in inner(replace(request, deadline=min(requested, longest))):
         yield chunk
