@@ -40,11 +40,13 @@ def measure(module: str, operation: str, url: str) -> float | None:
 
 def main() -> None:
     """Measure each client in each round, one after another, and print medians."""
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="*", default=list(CLIENTS), help="clients")
-    parser.add_argument("--operations", nargs="*", default=list(OPERATIONS))
-    parser.add_argument("--markdown", action="store_true")
+    parser = ArgumentParser(description="Measure the figures of the README on your machine.")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each client is measured (5)")
+    parser.add_argument(
+        "--only", nargs="*", default=list(CLIENTS), choices=CLIENTS, help="clients (all)", metavar="NAME"
+    )
+    parser.add_argument("--operations", nargs="*", default=list(OPERATIONS), choices=OPERATIONS, help="columns (all)")
+    parser.add_argument("--markdown", action="store_true", help="print the table of docs/benchmarks.md")
     options = parser.parse_args()
     installed = [module for module in options.only if find_spec(module) is not None]
     for module in options.only:
