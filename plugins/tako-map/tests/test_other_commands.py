@@ -32,10 +32,7 @@ def test_a_command_is_imported_when_it_is_used_and_a_broken_one_harms_no_other(
     assert shown.returncode == 0
     assert "  odd           added by tako-odd\n" in shown.stdout
     assert "  even          count the calls (from tako-even)\n" in shown.stdout
-    assert (
-        "  map           one prompt over many rows, on this machine or on a cluster, for tako (from tako-map)\n"
-        in shown.stdout
-    )
+    assert "  map           send one prompt for each of many rows (from tako-map)\n" in shown.stdout
     assert tako("map", "--help").returncode == 0
     used = tako("odd")
     assert used.returncode == 2
