@@ -14,7 +14,8 @@ import pytest
 
 from tako.cli import main
 from tako.cli.doctor import _advice as next_step
-from tako.cli.screen import complete_blocks, printable
+from tako.cli.screen import complete_blocks
+from tako.cli.terminal import printable
 from tako.testing.server import reply, serve
 from tako.testing.waiting import PATIENCE, until
 

@@ -15,7 +15,8 @@ from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, read_configuration
 from tako.cli.prompt import read_prompt
 from tako.cli.run import print_to_stderr
-from tako.cli.screen import FRAMES, Screen, is_terminal, printable
+from tako.cli.screen import FRAMES, Screen
+from tako.cli.terminal import is_terminal, printable
 from tako.conductor.events import Planned, WorkerDelta, WorkerEnded, WorkerStarted
 from tako.config import missing_message
 from tako.errors import ConfigurationError

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tako.cli.screen import is_terminal
+from tako.cli.terminal import is_terminal
 
 if TYPE_CHECKING:
     import asyncio

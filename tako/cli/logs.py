@@ -14,9 +14,10 @@ from tako.cli.log import MAX_MB, MEGABYTE, Log
 from tako.cli.recorder import read_back
 from tako.cli.resumption import log_file, open_log
 from tako.cli.run import FAILED, print_to_stderr
-from tako.cli.screen import Screen, printable
+from tako.cli.screen import Screen
 from tako.cli.session import print_json
 from tako.cli.table import print_rows
+from tako.cli.terminal import printable
 from tako.conversation import HISTORY_VERSION, History
 from tako.errors import ConfigurationError
 from tako.json_values import as_array

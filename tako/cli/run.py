@@ -58,7 +58,7 @@ def _prepare_streams() -> None:
 
 def print_to_stderr(text: str) -> None:
     """Write one line to stderr; control characters that came from elsewhere never reach the terminal."""
-    from tako.cli.screen import printable
+    from tako.cli.terminal import printable
 
     with suppress(OSError, ValueError):  # nobody reads it, or the disk is full
         print(printable(" ".join(text.split())), file=sys.stderr, flush=True)  # noqa: T201 - a command prints

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import sys
 from contextlib import asynccontextmanager
 from shutil import get_terminal_size
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self
+
+from tako.cli.terminal import is_terminal, printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SPINNER_DELAY = 0.15
 """Seconds of waiting before the spinner appears."""
-
-
-def printable(text: str) -> str:
-    """Replace control characters, which could move the cursor, set the title or type for the user."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Whether a stream is a terminal that can move its cursor."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class Screen:

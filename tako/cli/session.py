@@ -12,7 +12,8 @@ import msgspec
 from tako.cli.attachments import write_media
 from tako.cli.models import EMBEDDED
 from tako.cli.run import print_to_stderr
-from tako.cli.screen import Screen, is_terminal, printable, spinner
+from tako.cli.screen import Screen, spinner
+from tako.cli.terminal import is_terminal, printable
 from tako.types import ChatRequest, FinishReason, Message, Role, Usage
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tako.cli.run import print_to_stderr
-from tako.cli.screen import is_terminal, printable
+from tako.cli.terminal import is_terminal, printable
 
 GAP = "  "
 MIN_WIDTH = 8

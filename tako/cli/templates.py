@@ -13,10 +13,10 @@ from msgspec.structs import asdict
 from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, read_configuration
 from tako.cli.run import print_to_stderr
-from tako.cli.screen import printable
 from tako.cli.session import print_json
 from tako.cli.settings import find_template
 from tako.cli.table import print_rows
+from tako.cli.terminal import printable
 from tako.errors import ConfigurationError
 from tako.presets import Preset, Template, template_file, template_folder, user_templates
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from tako import trust
 from tako.cli.arguments import UsageError
 from tako.cli.run import FAILED, print_to_stderr
-from tako.cli.screen import is_terminal
 from tako.cli.session import print_json
 from tako.cli.table import print_rows
+from tako.cli.terminal import is_terminal
 from tako.config import NAME, review
 from tako.errors import ConfigurationError
 from tako.json_values import as_array, as_object

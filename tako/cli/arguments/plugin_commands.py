@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.arguments import COMMANDS, Parser, add_debug
-from tako.cli.screen import printable
+from tako.cli.terminal import printable
 from tako.discovery import command_entries, exclusion_reason
 
 if TYPE_CHECKING:

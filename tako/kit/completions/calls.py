@@ -11,10 +11,13 @@ from tako.kit.completions.blocks import CALL_FIELDS, Block, fragment
 from tako.kit.deltas import merge_pieces
 from tako.kit.encoding import merge
 from tako.kit.ids import CallIds, mint_id, read_id
-from tako.types import ToolCallDelta
+from tako.parts import ToolCallPart
+from tako.types import Delta, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from tako.parts import Part
 
 
 class OpenCall:
@@ -141,6 +144,13 @@ class CallIndex:
             return None
         open_call.texts.append(text)
         return ToolCallDelta(open_call.position, None, None, text)
+
+    def states(self, decode: Callable[[Block], Part | None]) -> Iterator[Delta]:
+        """Yield the states of the calls, which only the end of a stream tells."""
+        for call in self.calls:
+            part = decode(call.block()) if call.kind else None
+            if isinstance(part, ToolCallPart) and part.state is not None:
+                yield Delta(tool_calls=[ToolCallDelta(call.position, state=part.state)])
 
     def piece(self, call: Block) -> ToolCallDelta | OpenCall:
         """Return a fragment as tako numbers it."""

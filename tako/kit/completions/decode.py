@@ -80,7 +80,7 @@ def decode_reply(
     if other_choices:
         message = _join_choices(message, [one.full_message for one in other_choices if one.full_message is not None])
         finish_reason_text = (
-            next((one.finish_reason for one in other_choices if message.calls and _ended_for_calls(one, dialect)), None)
+            next((one.finish_reason for one in other_choices if message.calls and ended_for_calls(one, dialect)), None)
             or finish_reason_text
         )
     calls = message.calls
@@ -124,7 +124,7 @@ def _join_choices(first: Content, other_messages: list[Content]) -> Content:
     return replace(first, function_call=None, **fields)
 
 
-def _ended_for_calls(choice: Choice, dialect: Dialect) -> bool:
+def ended_for_calls(choice: Choice, dialect: Dialect) -> bool:
     """Whether a choice ended for calls."""
     return finish_reason(choice.finish_reason or "", dialect.finish_reasons, has_calls=False) is FinishReason.TOOL_CALLS
 

@@ -17,6 +17,7 @@ from tako.kit.completions.calls import CallIndex, OpenCall
 from tako.kit.completions.citations import REFERENCES, annotated_citations, referenced_citations
 from tako.kit.completions.decode import (
     SILENT_FINISH_REASONS,
+    ended_for_calls,
     id_maker,
     is_spread,
     last_blocks,
@@ -34,9 +35,8 @@ from tako.kit.hidden_errors import hidden_error, other_api
 from tako.kit.ids import read_id
 from tako.kit.sse import SseDecoder
 from tako.kit.token_counts import merge_counts, note_odd_usage
-from tako.parts import ToolCallPart
 from tako.state import BLOCK_END
-from tako.types import Chunk, Delta, End, FinishReason, ToolCallDelta
+from tako.types import Chunk, Delta, End
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,6 @@ class CompletionsDecoder:
         self._calls = CallIndex(id_maker(self._dialect))
         self._spoken_answer = SpokenAnswer(exchange.context)
         self._fields = StreamFields()
-        self._last_gathered: Event | None = None
         self._facts: tuple[Any, ...] = ()
         self._counts: dict[str, Any] | None = None
         self._finish_reason = ""
@@ -206,7 +205,7 @@ class CompletionsDecoder:
         facts = (reply.service_tier, reply.system_fingerprint, reply.provider)
         if reply.usage or facts != self._facts:
             self._facts = facts
-            self._gather(event)
+            self._fields.add_event(event)
         if reply.usage or reply.x_groq or (reply.choices and reply.choices[0].usage):
             self._count(reply.counts)
         if not self._id:
@@ -234,18 +233,12 @@ class CompletionsDecoder:
             self._fields.content_filter_json = choice.content_filter_results
         if choice.finish_reason:
             self._finish_reason = choice.finish_reason
-            self._gather(event)
+            self._fields.add_event(event)
 
     def _count(self, counts: dict[str, Any] | None) -> None:
         """Keep the counts of tokens that came last; zeros take none away."""
         if counts is not None:
             self._counts = merge_counts(self._counts or {}, counts)
-
-    def _gather(self, event: Event) -> None:
-        """Keep the fields of an event that are facts, or go back with the message; once."""
-        if event is not self._last_gathered:
-            self._last_gathered = event
-            self._fields.add(as_object(decode_any(event.data)) or {})
 
     def _read_choices(self, event: Event, choices: list[Choice], out: list[Delta]) -> None:
         """Read several choices: others than the first are other answers, or have more of the same one."""
@@ -253,13 +246,12 @@ class CompletionsDecoder:
         if first is not None:
             self._read_choice(event, first, out)
         for choice in choices:
-            if choice is not first and self._is_spread:
+            content = choice.delta_or_message
+            if choice is first:
+                continue
+            if self._is_spread:
                 self._read_other_choice(choice, out)
-            elif (
-                choice is not first
-                and choice.delta_or_message is not None
-                and (choice.delta_or_message.content or choice.delta_or_message.calls)
-            ):
+            elif content is not None and (content.content or content.calls):
                 self._note_ignored_choices()
 
     def _read_other_choice(self, choice: Choice, out: list[Delta]) -> None:
@@ -274,11 +266,8 @@ class CompletionsDecoder:
                 else:
                     self._text_choice = choice.index
             self._read_delta(content, out)
-        reasons, reason = self._dialect.finish_reasons, choice.finish_reason
-        if reason and (
-            not self._finish_reason or finish_reason(reason, reasons, has_calls=False) is FinishReason.TOOL_CALLS
-        ):
-            self._finish_reason = reason
+        if choice.finish_reason and (not self._finish_reason or ended_for_calls(choice, self._dialect)):
+            self._finish_reason = choice.finish_reason
 
     def _note_ignored_choices(self) -> None:
         """Note once that a text or calls of another choice were passed over."""
@@ -310,7 +299,7 @@ class CompletionsDecoder:
         if (facts := hidden_error(document)) is not None:
             raise self._failure(event, facts)
         reply = read_reply(document, event.data)
-        self._gather(event)
+        self._fields.add_event(event)
         return reply
 
     def _failure(self, event: Event, facts: Facts) -> ProviderError:
@@ -378,19 +367,14 @@ class CompletionsDecoder:
         out: list[Delta] = []
         self._open_block.end(out)
         out += self._spoken_answer.end()
-        for call in self._calls.calls:
-            part = self._decode(call.block()) if call.kind else None
-            if isinstance(part, ToolCallPart) and part.state is not None:
-                out.append(Delta(tool_calls=[ToolCallDelta(call.position, state=part.state)]))
+        out += self._calls.states(self._decode)
         kinds = self._open_block.kinds
         if "text" in kinds and (citations := annotated_citations(fields.get("annotations"))):
             out.append(Delta(citations=tuple(citations)))
         empty_fields = [] if "reasoning" in kinds or not self._calls else list(self._empty_fields)
         unspoken = self._spoken_answer.unsent()
-        for block in (
-            *([unspoken] if unspoken else ()),
-            *last_blocks(fields, has_citations="text" in kinds, empty_fields=empty_fields),
-        ):
+        rest = last_blocks(fields, has_citations="text" in kinds, empty_fields=empty_fields)
+        for block in (*([unspoken] if unspoken else ()), *rest):
             part = self._decode(block)
             if part is not None:
                 out.append(Delta(part=part))

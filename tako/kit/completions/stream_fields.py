@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tako.json_values import as_array, as_object
+from tako.kit.body import decode_any
 from tako.kit.completions.decode import READ_FIELDS, is_not_text
 from tako.kit.deltas import merge_pieces
 
 if TYPE_CHECKING:
     from tako.kit.completions.blocks import Block
+    from tako.kit.sse import Event
 
 NOT_RAW = ("id", "model", "object", "choices", "error", "obfuscation", "p")
 """Fields of chunks that say nothing which ``End.raw`` has to have: the last two are padding."""
@@ -29,10 +31,17 @@ class StreamFields:
     def __init__(self) -> None:
         self.content_filter_json: Any = None
         """What Azure's filter found last, as JSON that isn't read yet."""
+        self._last_event: Event | None = None
         self._reply: Block = {}
         self._choice: Block = {}
         self._growing: dict[str, list[Any]] = {}
         self._pieces: dict[str, list[Any]] = {}
+
+    def add_event(self, event: Event) -> None:
+        """Add the chunk of an event; once, however often it's given."""
+        if event is not self._last_event:
+            self._last_event = event
+            self.add(as_object(decode_any(event.data)) or {})
 
     def add(self, chunk: Block) -> None:
         """Add a chunk. Facts hold as they came last, log probabilities and fields of the message grow."""

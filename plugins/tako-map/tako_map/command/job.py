@@ -14,7 +14,7 @@ from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, announce_rules
 from tako.cli.models import Choice, choose_model
 from tako.cli.run import FAILED, INTERRUPTED, print_to_stderr
-from tako.cli.screen import is_terminal
+from tako.cli.terminal import is_terminal
 from tako.errors import ConfigurationError
 from tako_map.command.progress import Progress
 from tako_map.input.keyset import KeySet

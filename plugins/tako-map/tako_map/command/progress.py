@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tako.cli.run import print_to_stderr
-from tako.cli.screen import is_terminal
+from tako.cli.terminal import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
