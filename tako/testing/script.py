@@ -29,11 +29,20 @@ class Call(Struct, frozen=True):
 class Script(Struct, frozen=True, kw_only=True):
     """One reply: reasoning first, then text, then calls.
 
-    On wires that have blocks, ``unknown`` puts one of a kind that nobody knows after the text, and the texts in
-    ``more`` follow, each a block of its own.
-    ``signature``: opaque state that the vendor wants back, where its wire has any. ``finish``: None for what fits;
-    ``word`` is the vendor's own word instead. ``usage``: in tako's arithmetic; None for a vendor that counts nothing.
-    ``split``: characters in a piece of streamed text or arguments. ``interleave``: pieces of parallel calls alternate.
+    Attributes:
+        text: The text.
+        reasoning: The text of the reasoning.
+        signature: Opaque state that the vendor wants back, if its wire has any.
+        unknown: Whether a block of an unknown kind follows the text, on wires that have blocks.
+        more: More texts, each a block of its own, on wires that have blocks.
+        calls: The tool calls.
+        finish: The finish reason. None for the one that fits.
+        word: The vendor's own word for the finish reason, instead of ``finish``.
+        usage: The token counts, as tako counts. None for a vendor that counts nothing.
+        split: How many characters a piece of streamed text or arguments has.
+        interleave: Whether the pieces of parallel calls alternate.
+        model: The model that the reply names.
+        id: The id of the reply.
     """
 
     text: str = ""

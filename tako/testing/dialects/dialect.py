@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 class Seen(Struct, frozen=True):
     """Something of a request as it went over the wire.
 
-    ``kind`` is "text", "image" (``value`` is bare base64), "image_url", "call", "result" or "reasoning"; ``role`` is
-    "system", "user" or "assistant". Results have the ``id`` of their call, or the ``name`` where the wire has no ids.
+    Attributes:
+        kind: "text", "image", "image_url", "call", "result" or "reasoning".
+        role: "system", "user" or "assistant".
+        value: The text, the image as bare base64, the URL, or a call's arguments as JSON.
+        id: The id of a call, and of the call that a result answers. "" if the wire has no ids.
+        name: The tool's name, of a call. Also of a result, if the wire has no ids.
+        mime: The type of an image, if the wire tells it.
     """
 
     kind: str
@@ -35,7 +40,14 @@ class Seen(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """A request, read: the model, the parts in wire order, the tools' schemas by their names, and the parameters."""
+    """A request, as your dialect reads it.
+
+    Attributes:
+        model: The model.
+        parts: What the messages have, in the order of the wire.
+        tools: The tools' schemas by their names.
+        parameters: The parameters that were sent, by tako's names, such as "temperature" or "max_tokens".
+    """
 
     model: str
     parts: list[Seen]
