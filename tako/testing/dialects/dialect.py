@@ -25,7 +25,7 @@ class Seen(Struct, frozen=True):
     Attributes:
         kind: "text", "image", "image_url", "call", "result" or "reasoning".
         role: "system", "user" or "assistant".
-        value: The text, the image as bare base64, the URL, or a call's arguments as JSON.
+        value: The text, the image as bare base64, the URL, a call's arguments as JSON, or a result's content.
         id: The id of a call, and of the call that a result answers. "" if the wire has no ids.
         name: The tool's name, of a call. Also of a result, if the wire has no ids.
         mime: The type of an image, if the wire tells it.
