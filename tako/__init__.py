@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tako.errors import ConfigurationError as ConfigurationError
     from tako.errors import ContentFilterError as ContentFilterError
     from tako.errors import ContextLengthError as ContextLengthError
+    from tako.errors import MissingKeyError as MissingKeyError
     from tako.errors import NotFoundError as NotFoundError
     from tako.errors import OverloadedError as OverloadedError
     from tako.errors import PermissionDeniedError as PermissionDeniedError

@@ -37,8 +37,8 @@ from msgspec.structs import asdict
 
 from tako import trust
 from tako.conductor import Conductor
-from tako.environment import is_reference, replace_key_advice
-from tako.errors import ConfigurationError, TakoError, short_repr
+from tako.environment import is_reference
+from tako.errors import ConfigurationError, MissingKeyError, TakoError, short_repr
 from tako.folders import config_folder
 from tako.hooks import PLUGINS, get_provider
 from tako.hooks.settings import Settings
@@ -109,8 +109,8 @@ class Config(Struct, frozen=True):
             return get_provider(table.id, **{**self.options(name), **options})
         except TakoError as error:
             text = str(error.args[0]).replace(f"{table.use}:MODEL", f"{name}:MODEL")
-            if not table.alias:  # a line of [aliases] has no options
-                text = replace_key_advice(text, 'write api_key = "$ENV:NAME"')
+            if isinstance(error, MissingKeyError) and not table.alias:  # a line of [aliases] has no options
+                error.advice = 'write api_key = "$ENV:NAME"'
             error.args = (text if text.startswith(where) else f"{where}: {text}",)
             failure = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - a constructor that fails on a value that it didn't check
@@ -316,7 +316,7 @@ def _read_named(name: str, source: str) -> Config:
 
 
 def _read(path: Path) -> bytes | None:
-    """Read a file in a usual place, None if there is none. Raises ConfigurationError."""
+    """Read a file in a usual place, None if there isn't one. Raises ConfigurationError."""
     try:
         return read_regular_file(path, MAX_BYTES)
     except OSError as error:

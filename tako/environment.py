@@ -77,7 +77,7 @@ def resolve_text(text: str, where: str, owner: str) -> str:
 
 
 def resolve(value: Any, where: str, owner: str) -> Any:
-    """Return an option's value with its references resolved, the same object if it has none.
+    """Return an option's value with its references resolved, the same object if it doesn't have one.
 
     Values that may be secrets, by the names on the path to them, become ``FromEnvironment``, all others plain text.
     ``where`` is the option's name. Raises ConfigurationError, which names the variable and never shows a value.
@@ -121,8 +121,3 @@ def _resolve(value: Any, where: str, owner: str) -> Any:
         is_changed = any(new is not item for new, item in zip(resolved_items, items, strict=True))
         return (resolved_items if isinstance(items, list) else tuple(resolved_items)) if is_changed else items
     return value
-
-
-def replace_key_advice(text: str, advice: str) -> str:
-    """Replace the Python form of a missing key's message, ``pass api_key=``, for the command and for tako.toml."""
-    return re.sub(r"pass api_key=.*", lambda _: advice, text)

@@ -3,7 +3,8 @@
 ::
 
     TakoError
-    ├─ ConfigurationError        a missing key, a bad option; raised before the network
+    ├─ ConfigurationError        a bad option or request; raised before the network
+    │  └─ MissingKeyError            no key is set
     ├─ PluginError               missing, broken, disabled, ambiguous, or lacks a hook
     │  └─ UnknownProviderError       no provider has the name
     ├─ UnsupportedError          strict=True and the provider cannot carry something
@@ -90,6 +91,22 @@ class TakoError(Exception):
 
 class ConfigurationError(TakoError):
     """An option, a key or a request is wrong. Raised before anything is sent."""
+
+
+class MissingKeyError(ConfigurationError):
+    """A provider has no key.
+
+    Attributes:
+        advice: How to pass one, as the end of the text. The command and tako.toml have their own ways.
+    """
+
+    def __init__(self, problem: str, advice: str = "pass api_key=") -> None:
+        super().__init__(problem)
+        self.advice = advice
+
+    def __str__(self) -> str:
+        """Return one line: which provider, which variables to set, and how else to pass a key."""
+        return one_line(f"{super().__str__()}, or {self.advice}")
 
 
 class PluginError(TakoError):

@@ -66,7 +66,7 @@ class Entry:
         return self._source.requirements
 
     def load(self) -> Any:
-        """Import the module and return the attribute, or the module if there is none."""
+        """Import the module and return the attribute, or the module if there isn't one."""
         with plugin_output_to_stderr():
             module = import_module(self.module)
             return attrgetter(self._attribute)(module) if self._attribute else module

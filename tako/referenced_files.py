@@ -87,7 +87,7 @@ def import_from(files: ReferencedFiles) -> None:
 
 
 def read_regular_file(path: Path, limit: int) -> bytes | None:
-    """Read a file of at most ``limit`` bytes. None if there is none, or if it's a pipe or a device.
+    """Read a file of at most ``limit`` bytes. None if there isn't one, or if it's a pipe or a device.
 
     Raises OSError if it can't be read, and ConfigurationError if it's larger.
     """

@@ -100,7 +100,7 @@ def tool_of(
 
 
 def function_of(tool: object) -> Function | None:
-    """Return the function of a tool, None if it has none."""
+    """Return the function of a tool, None if it doesn't have one."""
     function: Function | None = vars(tool).get("function") if isinstance(tool, Tool) else None
     return function
 

@@ -246,7 +246,7 @@ class ChatResponse(Value, Struct, Generic[T_co], frozen=True):
 
     @property
     def text(self) -> str:
-        """All text of the reply, joined. "" if there is none."""
+        """All text of the reply, joined. "" if there isn't one."""
         return self.message.text
 
     @property
@@ -262,7 +262,7 @@ class ChatResponse(Value, Struct, Generic[T_co], frozen=True):
 
     @property
     def reasoning(self) -> str:
-        """The model's reasoning, joined. "" if there is none."""
+        """The model's reasoning, joined. "" if there isn't one."""
         return "".join([part.text for part in self.message.parts if isinstance(part, ReasoningPart)])
 
     @property

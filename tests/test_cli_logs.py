@@ -18,6 +18,7 @@ from tako.cli.log import Log, LoggedTurn, Start
 from tako.conversation import Conversation
 from tako.hooks import PLUGINS
 from tako.testing.server import Received, Reply, Server, reply, serve, sse
+from tako.testing.waiting import until
 
 from .terminals import CTRL_D, ENTER, Terminal
 
@@ -356,10 +357,10 @@ def test_undo_reaches_turns_from_before_the_conversation_continued(
         ("/undo", "are forgotten"),
         ("/undo", "Nothing to undo"),
     ):
-        screen.wait_for("> ")
-        screen.press(f"{typed}{ENTER}")
-        screen.wait_for(answer)
-    screen.press(CTRL_D)
+        earlier = screen.plain.count(answer)
+        screen.type(f"{typed}{ENTER}")
+        until(lambda answer=answer, earlier=earlier: screen.plain.count(answer) > earlier)
+    screen.type(CTRL_D)
     assert screen.close() == 0
     assert [row["question"] for row in logged(capsys)] == ["Stays"]
     chat("-C", "And now?")

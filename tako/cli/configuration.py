@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def read_configuration(path: str | None, *, needed: bool = True) -> Config | None:
-    """Read the file at ``path``, or else the one that ``load_config`` finds. Return None if there is none.
+    """Read the file at ``path``, or else the one that ``load_config`` finds. Return None if there isn't one.
 
     Its ``[plugins]`` apply from then on, and the keys that the user stored are in the environment. If a file in the
     current folder was skipped, a line says so. Raises ConfigurationError; if the file isn't ``needed``, only if it may

@@ -21,8 +21,7 @@ from tako.cli.providers import provider_state
 from tako.cli.run import FAILED, print_to_stderr
 from tako.cli.table import print_rows
 from tako.discovery import provider_entries
-from tako.environment import replace_key_advice
-from tako.errors import TakoError
+from tako.errors import MissingKeyError, TakoError
 from tako.hooks import PLUGINS, get_provider
 from tako.names import SHIPPED, unknown_provider
 
@@ -180,8 +179,9 @@ def _reason(subject: Subject, error: Exception) -> str:
     """Return an error's text for the command, without the model that nobody named."""
     if subject.model:
         return str(error)
-    text = str(error).replace(f"{subject.name}:{PLACEHOLDER}", subject.name)
-    return replace_key_advice(text, f"run tako keys set {subject.name}")
+    if isinstance(error, MissingKeyError):
+        error.advice = f"run tako keys set {subject.name}"
+    return str(error).replace(f"{subject.name}:{PLACEHOLDER}", subject.name)
 
 
 def _is_key_missing(subject: Subject, reason: str) -> bool:

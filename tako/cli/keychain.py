@@ -125,7 +125,7 @@ def _reason(error: Exception) -> str:
 
 
 def _keyring() -> Any:
-    """Return the system's keyring; None if it has none, or if `keyring` isn't installed."""
+    """Return the system's keyring; None if it doesn't have one, or if `keyring` isn't installed."""
     try:
         backend: Any = import_module("keyring").get_keyring()
         is_usable = backend.priority > 0

@@ -13,8 +13,7 @@ from tako.cli.arguments import UsageError
 from tako.cli.configuration import announce, announce_rules, find_table, read_configuration
 from tako.cli.keychain import variable_for
 from tako.discovery import find_provider
-from tako.environment import replace_key_advice
-from tako.errors import ConfigurationError, PluginError, UnknownProviderError
+from tako.errors import ConfigurationError, MissingKeyError, PluginError, UnknownProviderError
 from tako.hooks import PLUGINS, get_provider
 from tako.names import unknown_provider
 from tako.options import TABLES, fit_value
@@ -154,8 +153,11 @@ def make_from_id(id: str, options: list[str], configured: Collection[str] = ()) 
         name = id.partition(":")[0]
         variable = variable_for(PLUGINS.provider_class(name))
         if variable and variable in str(error) and not os.environ.get(variable):
-            text = replace_key_advice(str(error), "pass -o 'api_key=$ENV:NAME'")
-            error.args = (f"{text} (tako keys set {name} stores one)",)
+            store = f"(tako keys set {name} stores one)"
+            if isinstance(error, MissingKeyError):
+                error.advice = f"pass -o 'api_key=$ENV:NAME' {store}"
+            else:
+                error.args = (f"{error} {store}",)
         raise
 
 

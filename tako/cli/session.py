@@ -216,7 +216,7 @@ def usage_text(usage: Usage, cost: Cost | None) -> str:
 
 
 def last_code_block(text: str) -> str | None:
-    """Return the content of the last code block in a Markdown text; None if it has none."""
+    """Return the content of the last code block in a Markdown text; None if it doesn't have one."""
     blocks = [match["code"] for match in FENCED.finditer(text)]
     return blocks[-1] if blocks else None
 

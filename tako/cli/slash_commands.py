@@ -30,7 +30,7 @@ MAX_FILES = 1000
 
 
 class Command(NamedTuple):
-    """Its argument ("" if it has none), a line about it, and the function that runs it with the argument."""
+    """Its argument ("" if it doesn't have one), a line about it, and the function that runs it with the argument."""
 
     argument: str
     summary: str

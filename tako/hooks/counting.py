@@ -126,8 +126,7 @@ def outside_count(function: Any, method: str) -> Any:
         finally:
             await chunks.aclose()
 
-    functions: dict[str, Callable[[ChatRequest], Any]] = {"chat": chat, "stream": stream}
-    return functions[method]
+    return chat if method == "chat" else stream
 
 
 @contextmanager

@@ -200,7 +200,7 @@ class Body:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come; what knows that spares its reader a wait with a limit of time."""
+        """Whether nothing more will come. A reader that sees this needn't wait for the end."""
         return self._reply.is_read
 
     def __aiter__(self) -> Body:

@@ -43,9 +43,9 @@ _ESCAPES = re.compile(rb"(?i)\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(ud[89
 class BodyReader:
     """A body as it comes, decompressed: an async iterator, to be closed.
 
-    Raises ResponseError past ``cap`` bytes, before or after decompression, and TransportError where the body ends, but
-    its compression does not: then something has cut it that knows nothing of it. No generator, which asyncio registers
-    and has to be told of at the end: that costs a short reply more than reading it.
+    Raises ResponseError past ``cap`` bytes, before or after decompression. Raises TransportError if the body ends in
+    the middle of its compression, as one does that a proxy has cut. This isn't a generator: asyncio registers those,
+    which costs a short reply more than reading it.
     """
 
     def __init__(self, reply: HttpReply, cap: int) -> None:

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from tako.kit.wire import Body
 
 PIECE = 64 * 1024
-"""Bytes of a body that are sent at a time: each has ``timeout`` to go."""
+"""Bytes of a body that are sent at a time. The server has ``timeout`` to take each piece."""
 RECEIVED = 256 * 1024
 """Bytes that are received at a time, as asyncio does."""
 AHEAD = 256 * 1024
-"""Bytes of a reply that wait here for who reads it; then the server has to wait."""
+"""Bytes of a reply that may wait here until they're read. After that, the server has to wait."""
 LONGEST_HEAD = 256 * 1024
 """Bytes of a reply's head, of one of its trailers, and of what stands before a chunk."""
 MOST_NAMES, LONG_NAME = 256, 64
 """How many names of headers are remembered, and how long they may be: a server can make up others without end."""
 FINAL = 200
-"""Replies of a lower status are interim: another one follows."""
+"""The lowest status of a final reply. After a lower one, another reply follows."""
 
 
 class NotHttpError(Exception):
@@ -202,8 +202,9 @@ class Connection(asyncio.BufferedProtocol):
         self.transport.abort()
 
     async def _send_rest(self, body: Any, seconds: float) -> None:
+        """Send what follows a body's first piece. The time limits of the reply start when the last piece has gone."""
         try:
-            for at in range(PIECE, len(body) + PIECE, PIECE):
+            for at in range(PIECE, len(body) + PIECE, PIECE):  # the last piece is empty, and waits for the one before
                 if self._room is not None:
                     async with asyncio.timeout(seconds):
                         await self._room
@@ -214,13 +215,14 @@ class Connection(asyncio.BufferedProtocol):
                 if self.transport.is_closing():  # asyncio would complain of each piece
                     break
                 self.transport.write(body[at : at + PIECE])
-            self._watch(seconds)
+            if not self.ended and self.is_open:
+                self._watch(seconds)
         except Exception as error:  # noqa: BLE001 - also of the file; who waits for the reply raises it
             self._fail(error)
         self._sending = None
 
     def _next_event(self) -> asyncio.Future[None]:
-        """Return what is done when something happens. No coroutine: one more would cost each wait."""
+        """Return a future that's done when something happens. It isn't a coroutine, which would cost each wait more."""
         self._waits_since = self._loop.time()
         self._reading = self._loop.create_future()
         return self._reading
@@ -228,10 +230,10 @@ class Connection(asyncio.BufferedProtocol):
     # --- the limits of time
 
     def _watch(self, timeout: float) -> None:
-        """Let the time run that a reply has: for each silence, and for its head, should that drip.
+        """Start the time limits of a reply: one for each silence, and one for its head, which may come byte by byte.
 
-        One timer goes on over silences and requests, and looks when it is due: setting one for each piece would be
-        most of what a piece costs.
+        There's one timer for many silences and requests. It checks the limits when it's due, because a timer for each
+        piece would be most of what a piece costs.
         """
         now = self._loop.time()
         self._silence, self._waits_since, self._head_until = timeout, now, now + timeout * STALL_FACTOR

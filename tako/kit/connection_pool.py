@@ -46,7 +46,7 @@ class Pool:
         await self._lifetime.aclose()
 
     async def take(self, key: PoolKey) -> Connection | None:
-        """Return a kept connection that can still be used, None if there is none."""
+        """Return a kept connection that can still be used, None if there isn't one."""
         idle = self._idle.get(key)
         while idle:
             connection = idle.pop()

@@ -222,7 +222,7 @@ def make_error(
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the id that the vendor gave a request, None if there is none."""
+    """Return the id that the vendor gave a request, None if there isn't one."""
     value = next((headers[name] for name in REQUEST_IDS if name in headers), None)
     return None if value is None else one_line(value, LONGEST_CODE)
 

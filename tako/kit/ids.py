@@ -22,7 +22,7 @@ def mint_id() -> str:
 
 
 def read_id(value: Any) -> str:
-    """Return a call's id as text, "" if it has none: servers number their calls, and write "null" for none."""
+    """Return a call's id as text, "" if it doesn't have one: servers number their calls, and write "null" for none."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"{value:.0f}" if float(value).is_integer() else str(value)
     return "" if value == "null" else text_of(value)
@@ -39,7 +39,7 @@ class CallIds:
         return len(self._used)
 
     def unique(self, id: str | None) -> str:
-        """Return the vendor's id, or a new one if it has none or gave it to another call of this reply."""
+        """Return the vendor's id, or a new one if it doesn't have one or gave it to another call of this reply."""
         unique_id = id if id and id not in self._used else self._mint()
         self._used[unique_id] = None
         return unique_id

@@ -26,7 +26,7 @@ class KeepAliveHistory:
         """Kinds of replies after which connections could be used again."""
 
     def delay(self, since: float, kind: ReplyKind) -> float:
-        """Return the seconds until a connection may be used again that is free ``since`` then, after such a reply."""
+        """Return the seconds until a connection that's been free since ``since`` may be used, after such a reply."""
         return 0.0 if kind in self.kept_open_after else since + CLOSE_DELAY - monotonic()
 
     def record(self, kind: ReplyKind, *, is_kept: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tako.environment import FromEnvironment, resolve_text
-from tako.errors import AuthenticationError, ConfigurationError, ProviderError, TakoError, kind_of
+from tako.errors import AuthenticationError, ConfigurationError, MissingKeyError, ProviderError, TakoError, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -97,11 +97,11 @@ class Secret:
 def read_key(given: str | Secret | None, variable: str, owner: str) -> Secret:
     """Read a key: as given, from ``$ENV:NAME``, or from the vendor's usual environment variable.
 
-    Raises ConfigurationError, naming the variable, where there is none or where it cannot stand in a header.
+    Raises MissingKeyError, which names the variable, and ConfigurationError for a key that can't be in a header.
     """
     secret = find_key(given, variable, owner)
     if secret is None:
-        raise ConfigurationError(f"{owner} has no key: set {variable}, or pass api_key=")
+        raise MissingKeyError(f"{owner} has no key: set {variable}")
     return secret
 
 

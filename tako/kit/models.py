@@ -207,7 +207,7 @@ class ModelTable:
         return sheet
 
     def _read(self, name: str, kind: type[T]) -> T | None:
-        """Read a file of the package, None if there is none. Raises PluginError if it's broken."""
+        """Read a file of the package, None if there isn't one. Raises PluginError if it's broken."""
         import tomllib
         from importlib.resources import files
 

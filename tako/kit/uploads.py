@@ -90,7 +90,7 @@ async def send_file(provider: HttpProvider, url: str, body: FileBody, headers: M
 
 
 def read_file_id(answer: bytes) -> str:
-    """Read the id in the reply to an upload; raises ResponseError if there is none."""
+    """Read the id in the reply to an upload; raises ResponseError if there isn't one."""
     id = text_of(decode_json(answer, OBJECT).get("id"))
     if not id:
         raise ResponseError(f"the reply to the upload has no id: {excerpt(answer)}")

@@ -33,7 +33,7 @@ def normalize(schema: Schema) -> Schema:
 
 
 def definition_name(ref: Any) -> str:
-    """Return the name in ``$defs`` of a ``$ref`` in the normal form, "" if it has none."""
+    """Return the name in ``$defs`` of a ``$ref`` in the normal form, "" if it doesn't have one."""
     return ref.removeprefix(REF_PREFIX) if isinstance(ref, str) and ref.startswith(REF_PREFIX) else ""
 
 

@@ -104,7 +104,7 @@ def has_constructor_of(cls: Any, names: set[str]) -> bool:
 
 
 def dataclass_default(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
-    """Return the function that makes a field's default, None if it has none."""
+    """Return the function that makes a field's default, None if it doesn't have one."""
     return _default(field.default, field.default_factory, dataclasses.MISSING)
 
 

@@ -103,7 +103,7 @@ class _JsonParser:
         return False
 
     def open_text(self) -> Any:
-        """Return the open text as a value, MISSING if there is none."""
+        """Return the open text as a value, MISSING if there isn't one."""
         expects_value = self.stack and (isinstance(self.stack[-1], list) or self.keys[-1] is not MISSING)
         if self.is_broken or not expects_value or not self.buffer.startswith('"'):
             return MISSING
@@ -121,7 +121,7 @@ class PartialReader:
         self._parser = _JsonParser()
 
     def feed(self, text: str) -> Any:
-        """Add a piece of text. Returns the value so far, MISSING if there is none yet."""
+        """Add a piece of text. Returns the value so far, MISSING if there isn't one yet."""
         parser = self._parser
         parser.feed(text)
         text_so_far = parser.open_text()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from urllib.parse import quote
 
 from tako import Capabilities, Chat, ChatRequest, Origin, Stream, Translator, hookimpl, notices
-from tako.errors import BadRequestError, ConfigurationError, ServerError
+from tako.errors import BadRequestError, ConfigurationError, MissingKeyError, ServerError
 from tako.json_values import as_array
 from tako.kit.addresses import check_url, server_of
 from tako.kit.checks import Default, check_kind, check_text, explicit
@@ -235,7 +235,7 @@ def _credential(key: str | None, token: str | None, owner: str) -> dict[str, str
     token = None  # as above
     if bearer is None:
         names = "ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN"
-        raise ConfigurationError(f"{owner} has no key: set {names}, or pass api_key= or auth_token=")
+        raise MissingKeyError(f"{owner} has no key: set {names}", "pass api_key= or auth_token=")
     headers: dict[str, str | Secret] = {"authorization": bearer.prefixed("Bearer ")}
     return {**headers, "anthropic-beta": OAUTH_BETA} if bearer.reveal().startswith(OAUTH_TOKEN_PREFIX) else headers
 

@@ -7,7 +7,14 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Unpack
 from urllib.parse import quote
 
-from tako.errors import ConfigurationError, ContentFilterError, NotFoundError, OverloadedError, RateLimitError
+from tako.errors import (
+    ConfigurationError,
+    ContentFilterError,
+    MissingKeyError,
+    NotFoundError,
+    OverloadedError,
+    RateLimitError,
+)
 from tako.kit.addresses import check_url, server_of
 from tako.kit.checks import check_text, path_of
 from tako.kit.completions import Dialect, for_openai
@@ -88,9 +95,9 @@ class AzureOpenAI(ResponsesProvider):
         if has_key + has_token + has_source > 1:
             raise ConfigurationError(f"{self.name} accepts only one of api_key, token and token_provider")
         if not (key or bearer or source):
-            raise ConfigurationError(
-                f"{self.name} has no key: set AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN, or pass api_key=, token= "
-                "or token_provider="
+            raise MissingKeyError(
+                f"{self.name} has no key: set AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN",
+                "pass api_key=, token= or token_provider=",
             )
         if not (deployment or model):
             raise ConfigurationError(f"{self.name} needs deployment=, the name of a model's deployment")

@@ -140,7 +140,7 @@ class Bedrock(HttpProvider):
         return origin.matches(Origin(own.provider, "", own.server) if both_claude else own)
 
     def limits_for(self, model: str) -> Sequence[Limit]:
-        """Return Converse's limits for documents. It has none for PDF on Nova and on Claude 4 and later."""
+        """Return Converse's limits for documents. PDF has no limits on Nova, and on Claude 4 and later."""
         return document_limits(self.rules_for(model).family, self.base_model or model)
 
     def second_try(self, exchange: Exchange, error: BadRequestError) -> Exchange | None:

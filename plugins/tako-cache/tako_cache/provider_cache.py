@@ -44,7 +44,7 @@ class ProviderCache(Generic[T]):
         self._prefix = msgspec.json.encode([VERSION, kind.name, identify(provider)])
 
     async def get(self, request: ChatRequest) -> tuple[bytes, T | None]:
-        """Return the key of a request, b"" if it has none, and the stored reply, None if there is none."""
+        """Return the key of a request, b"" if it doesn't have one, and the stored reply, None if there isn't one."""
         key, reply = await to_thread.run_sync(self._get, request)
         if reply is None:
             self._cache.misses += 1
@@ -74,7 +74,7 @@ class ProviderCache(Generic[T]):
             self._cache.store.set(key, data)
 
     def _decode(self, data: bytes | None) -> T | None:
-        """Decode a reply; None if there is none, or if it's broken."""
+        """Decode a reply; None if there isn't one, or if it's broken."""
         try:
             return self._kind.decoder.decode(data) if data is not None else None
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors

@@ -53,7 +53,7 @@ class Store:
         self._warned: set[str] = set()
 
     def get(self, key: bytes) -> bytes | None:
-        """Return the value of a key; None if there is none, or if it's damaged."""
+        """Return the value of a key; None if there isn't one, or if it's damaged."""
         query = "SELECT value FROM replies WHERE key = ? AND (expires IS NULL OR expires > ?)"
         row = self._with(lambda database: database.execute(query, (key, time.time())).fetchone())
         if row is None or not isinstance(row[0], bytes):

@@ -21,7 +21,7 @@ class Pauses:
         self._until.pop(index, None)
 
     def seconds_left(self, index: int) -> float:
-        """Return the remaining seconds of a pause, 0 if there is none."""
+        """Return the remaining seconds of a pause, 0 if there isn't one."""
         until = self._until.get(index)
         return 0.0 if until is None else max(0.0, until - time.monotonic())
 

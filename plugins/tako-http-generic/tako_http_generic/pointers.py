@@ -100,7 +100,7 @@ class _Node:
         self.children: list[tuple[str, int | None, _Node]] = []
 
     def child(self, key: str, index: int | None) -> _Node:
-        """Return the node of a step, and make it if there is none."""
+        """Return the node of a step, and make it if there isn't one."""
         node = next((node for other, _, node in self.children if other == key), None)
         if node is None:
             node = _Node()
@@ -165,7 +165,7 @@ def _walk(node: _Node, value: Any, values: dict[str, Any]) -> None:
 
 
 def _item(items: list[Any], index: int | None) -> Any:
-    """Return an item of an array; None if there is none, or an empty one."""
+    """Return an item of an array; None if there isn't one, or an empty one."""
     return (items[index] or None) if index is not None and index < len(items) else None
 
 

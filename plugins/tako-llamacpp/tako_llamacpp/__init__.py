@@ -177,7 +177,7 @@ def _prepare(provider: LlamaCpp, translator: Translator, request: ChatRequest) -
 
 
 def find_model(model: str, owner: str) -> Path:
-    """Find a model's file by its name or path. Raises ConfigurationError if there is none."""
+    """Find a model's file by its name or path. Raises ConfigurationError if there isn't one."""
     if model == embedded.MODEL:
         embedded_path = embedded.find_embedded()
         if embedded_path is None:

@@ -49,7 +49,7 @@ class Result(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The text of the response; "" if there is none."""
+        """The text of the response; "" if there isn't one."""
         return self.response.text if self.response is not None else ""
 
 

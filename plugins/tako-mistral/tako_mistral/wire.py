@@ -46,7 +46,7 @@ def arrange(messages: list[dict[str, Any]], context: PartContext) -> list[dict[s
 
 
 def _move_system(messages: list[dict[str, Any]], context: PartContext) -> list[dict[str, Any]]:
-    """Move system messages up to where Mistral accepts them; if there are no others, they become the user's."""
+    """Move system messages up to where Mistral accepts them. If all messages are, make them the user's."""
     if all(message["role"] == "system" for message in messages):
         note_system_as_user(messages, context)
         return [{**message, "role": "user"} for message in messages]

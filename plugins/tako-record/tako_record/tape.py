@@ -56,7 +56,7 @@ class Tape:
         return [entry.request for entry in self._unplayed]
 
     def find(self, request: TapeRequest) -> TapeReply | TapeFailure | None:
-        """Return the next reply to a request, which then counts as played; None if the tape has none."""
+        """Return the next reply to a request, which then counts as played; None if the tape doesn't have one."""
         with self._lock:
             for entry in self._unplayed:
                 if entry.request.matches(request):
@@ -106,7 +106,7 @@ def _read(path: Path) -> list[Entry]:
 
 
 def _difference(recorded: Any, requested: Any, path: str) -> str:
-    """Return the path of the first difference between two JSON values, "" if there is none."""
+    """Return the path of the first difference between two JSON values, "" if there isn't one."""
     pairs: list[tuple[str, Any, Any]] = []
     if (left_object := as_object(recorded)) is not None and (right_object := as_object(requested)) is not None:
         pairs = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from msgspec.structs import replace
 
 from tako import Translator, hookimpl, notices
-from tako.errors import ConfigurationError
+from tako.errors import MissingKeyError
 from tako.kit.addresses import check_url
 from tako.kit.checks import Default, explicit, path_of
 from tako.kit.keys import find_key
@@ -56,7 +56,7 @@ class Gemini(GenerateContentProvider):
             key = find_key(None, KEYS[1], self.name)
         api_key = None  # a traceback with locals shows this frame
         if key is None:
-            raise ConfigurationError(f"{self.name} has no key: set {' or '.join(KEYS)}, or pass api_key=")
+            raise MissingKeyError(f"{self.name} has no key: set {' or '.join(KEYS)}")
         super().__init__(model, **options)
         self._model_path(model)
         url = explicit(base_url) or os.environ.get("GOOGLE_GEMINI_BASE_URL") or BASE_URL

@@ -44,7 +44,7 @@ RAW_AUDIO = ("audio/l16", "audio/pcm")
 
 
 def mint_id() -> str:
-    """Return an id for a call that has none."""
+    """Make an id for a call without one."""
     return MINTED_PREFIX + uuid4().hex[:24]
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 APPENDED_FIELDS = ("logprobsResult", "citationMetadata")
 """Fields of a candidate that come in several chunks. For any other field, the last value counts."""
 UNKNOWN_ERROR = "the vendor reported an error"
-"""The message of an error that has none."""
+"""The message of an error without one."""
 
 
 class GeminiDecoder:

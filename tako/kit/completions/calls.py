@@ -227,5 +227,5 @@ def _with_function(call: Block) -> Block:
 
 
 def _kind(call: Block) -> str:
-    """Tell what a fragment calls by the field that it has for it, or return "" if it has none."""
+    """Tell what a fragment calls by the field that it has for it, or return "" if it doesn't have one."""
     return next((kind for kind in CALL_FIELDS if isinstance(call.get(kind), dict)), "")

@@ -121,7 +121,7 @@ class Items:
             yield from self._item_done({"output_index": n}, fields)
 
     def _is_of(self, item: OpenItem, position: int, fields: dict[str, Any]) -> bool:
-        """Whether these fields of the whole reply are the item's, by its id; by the place, if it has none."""
+        """Whether these fields of the whole reply are the item's, by its id; by the place, if it doesn't have one."""
         if item.ids:
             return bool(item.ids & ids_of(fields))
         return self._has_indexes and item.index == position and item.may_be(text_of(fields.get("type")))

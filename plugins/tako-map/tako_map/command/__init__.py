@@ -50,46 +50,64 @@ def command(parser: ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="an option of the provider, such as base_url=http://gpu:11434; you can repeat it",
     )
-    request = parser.add_argument_group("the request")
-    request.add_argument("--prompt", metavar="TEMPLATE", help="the prompt, with {column} where a row's cell goes")
-    request.add_argument("--system", metavar="TEXT", help="an instruction for the model, which goes before the prompt")
-    request.add_argument("--schema", metavar="FILE", help="a JSON Schema that the answers must match")
-    request.add_argument("--image-column", metavar="COLUMN", help="a column of images: addresses, files or bytes")
-    request.add_argument(
+    for add_group in (_add_request, _add_limits, _add_earlier_results, _add_engine):
+        add_group(parser)
+
+
+def _add_request(parser: ArgumentParser) -> None:
+    """Add the arguments that make a request of each row."""
+    group = parser.add_argument_group("the request")
+    group.add_argument("--prompt", metavar="TEMPLATE", help="the prompt, with {column} where a row's cell goes")
+    group.add_argument("--system", metavar="TEXT", help="an instruction for the model, which goes before the prompt")
+    group.add_argument("--schema", metavar="FILE", help="a JSON Schema that the answers must match")
+    group.add_argument("--image-column", metavar="COLUMN", help="a column of images: addresses, files or bytes")
+    group.add_argument(
         "--key", metavar="COLUMN", help='the column with the keys (default: "key" or "id", else the row numbers)'
     )
-    request.add_argument("--max-tokens", type=whole_number, metavar="N", help="the most tokens of an answer")
-    request.add_argument("--temperature", type=number, metavar="X", help="the sampling temperature")
-    limits = parser.add_argument_group("how fast, and for how much")
-    limits.add_argument("--rpm", type=number, metavar="N", help="requests per minute, of all workers together")
-    limits.add_argument("--tpm", type=number, metavar="N", help="tokens per minute, of all workers together")
+    group.add_argument("--max-tokens", type=whole_number, metavar="N", help="the most tokens of an answer")
+    group.add_argument("--temperature", type=number, metavar="X", help="the sampling temperature")
+
+
+def _add_limits(parser: ArgumentParser) -> None:
+    """Add the arguments that limit a run."""
+    group = parser.add_argument_group("how fast, and for how much")
+    group.add_argument("--rpm", type=number, metavar="N", help="requests per minute, of all workers together")
+    group.add_argument("--tpm", type=number, metavar="N", help="tokens per minute, of all workers together")
     budget = "runs on one cluster with the same one share --rpm and --tpm; default: the model's id"
-    limits.add_argument("--budget", metavar="NAME", help=budget)
-    limits.add_argument(
+    group.add_argument("--budget", metavar="NAME", help=budget)
+    group.add_argument(
         "--max-cost", type=number, metavar="USD", help="stop before the cost, with earlier runs, exceeds this"
     )
-    limits.add_argument(
+    group.add_argument(
         "--concurrency", type=whole_number, default=64, metavar="N", help="the most calls at once (default: 64)"
     )
-    limits.add_argument(
+    group.add_argument(
         "--attempts", type=whole_number, default=8, metavar="N", help="the most calls for one row (default: 8)"
     )
-    earlier = parser.add_argument_group("results that OUT has already")
-    earlier.add_argument("--retry-failed", action="store_true", help="send failed rows again")
-    exclusive = earlier.add_mutually_exclusive_group()
+
+
+def _add_earlier_results(parser: ArgumentParser) -> None:
+    """Add the arguments about the results of earlier runs."""
+    group = parser.add_argument_group("results that OUT has already")
+    group.add_argument("--retry-failed", action="store_true", help="send failed rows again")
+    exclusive = group.add_mutually_exclusive_group()
     exclusive.add_argument("--restart", action="store_true", help="delete all answers, and send every row again")
     exclusive.add_argument(
         "--keep", action="store_true", help="keep the answers, although the prompt or the model has changed"
     )
-    engine = parser.add_argument_group("where calls are made")
-    engine.add_argument(
+
+
+def _add_engine(parser: ArgumentParser) -> None:
+    """Add the arguments about where the calls are made."""
+    group = parser.add_argument_group("where calls are made")
+    group.add_argument(
         "--engine",
         choices=["local", "dask", "ray"],
         default="local",
         help="this process, or a cluster (default: local)",
     )
-    engine.add_argument("--address", metavar="ADDRESS", help="a running cluster (default: one is started here)")
-    engine.add_argument("--workers", type=whole_number, metavar="N", help="processes of a cluster that is started here")
+    group.add_argument("--address", metavar="ADDRESS", help="a running cluster (default: one is started here)")
+    group.add_argument("--workers", type=whole_number, metavar="N", help="processes of a cluster that is started here")
 
 
 def _output(text: str) -> str:

@@ -47,7 +47,7 @@ class Cluster(Protocol):
         ...
 
     async def get_lease(self, budget: str, workers: set[str], request: LeaseRequest) -> Lease:
-        """Get a lease from the actor with a budget's quota; if there is none, it's made on one of these workers."""
+        """Get a lease from the actor with a budget's quota; if there isn't one, it's made on one of these workers."""
         ...
 
 

@@ -79,7 +79,7 @@ def take_fingerprint(
 
 
 def read_fingerprint(path: Path) -> Fingerprint | None:
-    """Read an output's fingerprint; None if there is none, or if it can't be decoded."""
+    """Read an output's fingerprint; None if there isn't one, or if it can't be decoded."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Fingerprint)
     except (OSError, msgspec.DecodeError, UnicodeError, RecursionError):

@@ -45,7 +45,7 @@ class StandardOutput:
         sys.stdout.buffer.flush()
 
     def clear(self) -> None:
-        """Do nothing: there is nothing to delete."""
+        """Do nothing, because what was printed can't be deleted."""
 
     def abandon(self) -> None:
         """Leave it open, as it was."""

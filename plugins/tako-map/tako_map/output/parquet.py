@@ -116,7 +116,7 @@ class ParquetFolder:
         return parts
 
     def _last_number(self) -> int:
-        """Return the number of the last file; -1 if there is none."""
+        """Return the number of the last file; -1 if there isn't one."""
         return max((int(part.stem.removeprefix("part-")) for part in self._parts()), default=-1)
 
     def _journal_number(self) -> int:
