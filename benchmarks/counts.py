@@ -235,12 +235,12 @@ OPERATIONS: dict[str, Callable[[], Count]] = {
 
 
 LIMITS = {
-    "chat": 256,
-    "blocking chat": 273,
+    "chat": 246,
+    "blocking chat": 262,
     "chunk, completions": 15,
     "chunk, messages": 13.5,
     "chunk, responses": 17,
-    "chunk, gemini": 14,
+    "chunk, gemini": 13.5,
     "chunk, converse": 14.5,
     "chunk, ollama": 11.5,
     PACED: 36.5,

@@ -23,7 +23,7 @@ from tako.request import SECONDS, as_request, is_model_name, is_seconds
 from tako.stream import ChatStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Mapping
     from types import TracebackType
 
     from tako.blocking import Blocking
@@ -153,11 +153,11 @@ class Provider:
 
         return await ask(self._chat_checked, checked, self, response_type, repairs)
 
-    async def _chat_checked(self, checked: ChatRequest) -> ChatResponse:
+    def _chat_checked(self, checked: ChatRequest) -> Awaitable[ChatResponse]:
         """Answer a request that is checked and has the provider's defaults."""
         handlers = self._current_handlers()
         chat = handlers.chat if ACTIVE_CALL.get() is None else handlers.for_nested_call(self, "chat")
-        return await chat(checked)
+        return chat(checked)
 
     @overload
     def stream(self, request: Prompt, **options: Unpack[RequestOptions]) -> ChatStream: ...

@@ -49,9 +49,9 @@ class ReplyHeaders(Mapping[str, str]):
     """The headers of a reply; of one that came twice, the first. Bytes become text when somebody looks at them."""
 
     def __init__(self, fields: dict[bytes, bytes]) -> None:
-        self._fields = {_NAMES.get(name) or _lower(name): value for name, value in fields.items()}
+        self._fields = dict(zip(map(_LOWER.__getitem__, fields), fields.values(), strict=True))
         if len(self._fields) < len(fields):  # names that differ in case alone
-            self._fields = {_lower(name): value for name, value in reversed(fields.items())}
+            self._fields = {_LOWER[name]: value for name, value in reversed(fields.items())}
 
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower().encode()].decode("utf-8", "replace")
@@ -63,13 +63,15 @@ class ReplyHeaders(Mapping[str, str]):
         return len(self._fields)
 
 
-_NAMES: dict[bytes, bytes] = {}
-"""Names of headers in lower case, by how servers write them: a thousand streams don't keep a thousand copies."""
+class _LowerNames(dict[bytes, bytes]):
+    """Names of headers in lower case, by how servers write them: a thousand streams don't keep a thousand copies."""
+
+    def __missing__(self, name: bytes) -> bytes:
+        lower = name.lower()
+        return self.setdefault(name, lower) if len(name) < LONG_NAME and len(self) < MOST_NAMES else lower
 
 
-def _lower(name: bytes) -> bytes:
-    lower = name.lower()
-    return _NAMES.setdefault(name, lower) if len(name) < LONG_NAME and len(_NAMES) < MOST_NAMES else lower
+_LOWER = _LowerNames()
 
 
 class _Buffer(threading.local):

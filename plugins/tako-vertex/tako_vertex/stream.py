@@ -14,6 +14,7 @@ from tako.kit.body import decode_any, decode_json
 from tako.kit.deltas import StreamFacts, merge_delta
 from tako.kit.hidden_errors import hidden_error
 from tako.kit.lines import strip_bom
+from tako.kit.repeated_chunks import RepeatedChunk
 from tako.kit.sse import SseDecoder
 from tako.kit.token_counts import note_odd_usage
 from tako.parts import FilePart, ReasoningPart, TextPart
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tako.kit.http import HttpProvider
     from tako.kit.sse import Event
     from tako.translator import Translator
+    from tako_vertex.wire import TextChunk
 
 APPENDED_FIELDS = ("logprobsResult", "citationMetadata")
 """Fields of a candidate that come in several chunks. For any other field, the last value counts."""
@@ -53,6 +55,7 @@ class GeminiDecoder:
         self._context = exchange.context
         self._decode = translator.decode
         self._frames = FrameSplitter(provider.max_event_bytes)
+        self._repeated = RepeatedChunk()
         self._calls = ToolCallDecoder()
         self._usage: UsageMetadata | None = None
         self._final_candidate: Candidate | None = None
@@ -84,7 +87,12 @@ class GeminiDecoder:
         yield self._end(reason)
 
     def _chunks(self, frames: list[bytes]) -> Iterator[Chunk]:
+        repeated = self._repeated
         for data in frames:
+            if text := repeated.text_of(data):
+                self._texts.append(text)
+                yield Delta(text)
+                continue
             try:
                 chunk = (
                     TEXT_CHUNK.decode(data) if self._raw.fields else None
@@ -92,23 +100,33 @@ class GeminiDecoder:
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 chunk = None
             if chunk is None:
+                repeated.forget()
                 yield from self._read_chunk(data)
-                continue
-            usage = chunk.usage_metadata
-            if usage is not None:
-                self._usage = usage if self._usage is None else usage.merge(self._usage)
-            for part in chunk.candidates[0].content.parts:
-                if not part.text:
-                    continue
-                if not part.thought:
-                    if self._block_ends:
-                        yield from self._end_block()
-                    self._texts.append(part.text)
-                    yield Delta(part.text)
-                elif self._block_ends is self._thought_end:
-                    yield Delta(reasoning=part.text)
+            else:
+                parts = chunk.candidates[0].content.parts
+                if len(parts) == 1 and parts[0].text and not parts[0].thought:
+                    repeated.expect(data, "text", parts[0].text)
                 else:
-                    yield from self._add_thought(part.text, None)
+                    repeated.forget()
+                yield from self._read_text_chunk(chunk)
+
+    def _read_text_chunk(self, chunk: TextChunk) -> Iterator[Delta]:
+        """Read a chunk that has text or thoughts alone."""
+        usage = chunk.usage_metadata
+        if usage is not None:
+            self._usage = usage if self._usage is None else usage.merge(self._usage)
+        for part in chunk.candidates[0].content.parts:
+            if not part.text:
+                continue
+            if not part.thought:
+                if self._block_ends:
+                    yield from self._end_block()
+                self._texts.append(part.text)
+                yield Delta(part.text)
+            elif self._block_ends is self._thought_end:
+                yield Delta(reasoning=part.text)
+            else:
+                yield from self._add_thought(part.text, None)
 
     def _read_chunk(self, data: bytes) -> Iterator[Delta]:
         """Read a chunk of any shape. Raises the error that it reports. Other fields are kept for ``raw``."""

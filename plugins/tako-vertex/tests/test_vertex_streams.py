@@ -13,6 +13,7 @@ from tako_vertex import Vertex
 from tako_vertex.json_array import ArrayDecoder
 
 from tako import ChatResponse, FinishReason, Usage, errors
+from tako.kit.repeated_chunks import RepeatedChunk
 from tako.parts import ImagePart, ReasoningPart, TextPart, ToolCallPart, VendorPart
 from tako.state import Origin, State
 from tako.testing.server import reply, serve, sse
@@ -88,6 +89,36 @@ def test_a_stream_is_decoded_byte_by_byte(framing: str) -> None:
         assert parts_of(response) == PARTS
         assert (response.finish_reason, response.id) == (FinishReason.TOOL_CALLS, "r")
         assert response.usage == Usage(5, 9, 0, 0, 2)
+
+
+PIECES = st.sampled_from(
+    [
+        chunk({"text": "Hi"}),
+        chunk({"text": 'a "text": "b" \\ \n \u00e9 \u2028'}),
+        chunk({"text": ""}),
+        chunk({"text": "hm", "thought": True}),
+        chunk({"text": "", "thoughtSignature": "s"}),
+        chunk({"text": "signed", "thoughtSignature": "s"}),
+        chunk({"text": "one"}, {"text": "two"}),
+        chunk({"text": "other"}, index=1),
+        chunk({"functionCall": {"name": "f", "args": {"text": "Hi"}}}),
+        {**chunk({"text": "counted"}), "usageMetadata": {"candidatesTokenCount": 3, "trafficType": "ON_DEMAND"}},
+        {**chunk({"text": "counted"}), "usageMetadata": {"candidatesTokenCount": 4}},
+    ]
+)
+
+
+@given(st.lists(PIECES, min_size=1, max_size=12))
+@settings(max_examples=150, deadline=None)
+def test_chunks_that_differ_in_their_text_alone_are_read_like_all_others(chunks: list[Any]) -> None:
+    named = [{**one, "modelVersion": "v", "responseId": "r"} for one in chunks]
+    stream = [*named, {**chunk(finishReason="STOP"), "modelVersion": "v", "responseId": "r"}]
+    read_alike = read(as_sse(stream))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RepeatedChunk, "text_of", lambda self, data: "")
+        parsed = read(as_sse(stream))
+    assert parts_of(read_alike) == parts_of(parsed)
+    assert (read_alike.usage, read_alike.raw, read_alike.id) == (parsed.usage, parsed.raw, parsed.id)
 
 
 def test_an_array_that_ends_anywhere_too_early_is_truncated() -> None:

@@ -7,7 +7,6 @@ msgspec.ValidationError for any other chunk, which is then read as a whole.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
@@ -16,6 +15,7 @@ import msgspec
 from msgspec import Raw, Struct, defstruct
 
 from tako.kit.completions.blocks import REASONING
+from tako.kit.repeated_chunks import RepeatedChunk
 
 NOTHING = Raw(b"null")
 NO_RESULTS = (NOTHING, Raw(b"{}"))
@@ -104,7 +104,6 @@ def _decoder(name: str, kind: Any, *, is_text_only: bool = False) -> Decode:
     return msgspec.json.Decoder(chunk).decode
 
 
-DECODE_TEXT = msgspec.json.Decoder(str).decode
 TEXT_ONLY = {name: _decoder(name, str, is_text_only=True) for name in ("content", *REASONING)}
 EXPECTED = {
     "content": _decoder("content", str),
@@ -115,44 +114,26 @@ EXPECTED = {
 """What reads the usual chunk, by what goes on: a field of the delta, or a thinking chunk of its content."""
 
 
-class ExpectedChunk:
+class ExpectedChunk(RepeatedChunk):
     """What is expected of the next chunk: that it goes on with the block that is open.
 
     ``head`` is the text before its choices, ``skip`` the length of that text; ``decode`` reads the rest. ``field`` is
     the field of its delta. ``is_text_only``: it's text or reasoning, and ``decode`` refuses chunks with more fields.
 
-    ``start`` is what stands before the text of such a chunk, ``end`` what follows it: a chunk between them differs in
-    its text alone. Most servers send nothing else, so that nothing has to be parsed.
+    ``text_of`` reads a chunk that differs in its text alone. Most servers send nothing else, so that nothing has to be
+    parsed.
     """
 
     def __init__(self, field: str = "", chunk: bytes = b"") -> None:
+        super().__init__()
         start_of_choices = chunk.find(_CHOICES) if field in EXPECTED else 0
         self.head = chunk[:start_of_choices] if start_of_choices > 0 else NO_HEAD
         self.skip = start_of_choices
         self.field = field
         self.decode: Decode = EXPECTED.get(field, EXPECTED["content"])
         self.is_text_only = False
-        self.start, self.end = NO_HEAD, b""
-        self.text_at = slice(0)
         if field in TEXT_ONLY and start_of_choices > 0:
             with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
                 text = TEXT_ONLY[field](b"{" + chunk[start_of_choices:]).choices[0].delta.text
                 self.decode, self.is_text_only = TEXT_ONLY[field], True
-                self._expect_text(text, chunk)
-
-    def _expect_text(self, text: str | None, chunk: bytes) -> None:
-        """Note what stands around the text, if that is sure: its field stands there once, and no escape is in it."""
-        start = re.search(rb'"%b": ?(?=")' % self.field.encode(), chunk)
-        written = b'"%b"' % (text or "").encode()
-        if start is not None and chunk.count(start[0]) == 1 and chunk.startswith(written, start.end()):
-            self.start, self.end = chunk[: start.end()], chunk[start.end() + len(written) :]
-            self.text_at = slice(len(self.start), -len(self.end))
-
-    def text_of(self, data: bytes) -> str:
-        """Return the text of a chunk that differs from the one before in nothing else; "" if it's another one."""
-        if data.startswith(self.start) and data.endswith(self.end):
-            try:
-                return DECODE_TEXT(data[self.text_at])
-            except (msgspec.DecodeError, UnicodeError):
-                return ""
-        return ""
+                self.expect(chunk, field, text)

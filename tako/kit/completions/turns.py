@@ -81,6 +81,8 @@ def arrange(
     """Return the messages; what can't stand where it is, and calls and results without the other, is noted."""
     encoded = [_encode(message, i, translator, context) for i, message in enumerate(request.messages)]
     context.path = ""
+    if not any(message.calls or message.results for message in encoded):  # most requests: there's nothing to pair
+        return [wire_message for message in encoded for wire_message in message.to_wire()]
     arranged: list[dict[str, Any]] = []
     turn: list[EncodedMessage] = []
     for message in encoded:
@@ -135,10 +137,6 @@ def _join(fields: dict[str, Any], new_fields: dict[str, Any]) -> None:
 
 def _pair_calls(turn: list[EncodedMessage], context: PartContext, dialect: Dialect) -> Iterator[dict[str, Any]]:
     """Yield a turn of the assistant's and all that follows it, the results in the order of the calls."""
-    if not any(message.calls or message.results for message in turn):  # most turns: there is nothing to pair
-        for message in turn:
-            yield from message.to_wire()
-        return
     results = [result for message in turn if message.role != "assistant" for result in message.results]
     pairs: list[tuple[EncodedMessage, Call, Result]] = []
     for message in turn:

@@ -50,6 +50,8 @@ def adapt(
     forms = wire_names(request, wire.names) if wire.names is not None else {}
     if forms:
         changes = _with_names(request, forms, context, wire)
+    elif not request.tools and request.response_format is None:  # most requests
+        return request
     accepts_schemas = rules.schemas and (rules.converse.schemas or not wire.is_converse)
     limits = ModelLimits(wire, "" if accepts_schemas or wire.strict_tools is None else model, Budget(rules.strict))
     if request.response_format is not None:

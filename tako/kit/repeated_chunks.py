@@ -1,0 +1,62 @@
+"""Chunks of a stream that differ from the one before in their text alone, so that they needn't be parsed."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+MOST_MISSES = 3
+"""Chunks in a row that differ in something else, as those with counts do. After that many, it isn't worth a look."""
+_NEVER = b"\0"
+"""No chunk begins with this."""
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+class RepeatedChunk:
+    """What stands before and after the text of a chunk.
+
+    ::
+
+        repeated = RepeatedChunk()
+        if text := repeated.text_of(data):    # nothing else is new
+            yield Delta(text)
+        else:
+            text = …                          # parse the chunk
+            repeated.expect(data, "text", text)
+    """
+
+    def __init__(self) -> None:
+        self._start, self._end = _NEVER, b""
+        self._text_at = slice(0)
+        self._misses = 0
+
+    def expect(self, chunk: bytes, field: str, text: str) -> None:
+        """Expect chunks like this one, which has ``text`` in ``field`` and nothing more that's new.
+
+        It's only done if the place of the text is sure: its field stands there once, and the text has no escape.
+        """
+        self.forget()
+        self._misses += 1
+        if self._misses > MOST_MISSES:
+            return
+        start = re.search(rb'"%b": ?(?=")' % field.encode(), chunk)
+        written = b'"%b"' % text.encode("utf-8", "replace")
+        if start is not None and chunk.count(start[0]) == 1 and chunk.startswith(written, start.end()):
+            self._start, self._end = chunk[: start.end()], chunk[start.end() + len(written) :]
+            self._text_at = slice(len(self._start), -len(self._end))
+
+    def forget(self) -> None:
+        """Expect nothing, since something else began."""
+        self._start = _NEVER
+
+    def text_of(self, data: bytes) -> str:
+        """Return the text of a chunk that differs from the expected one in nothing else; "" if it's another one."""
+        if data.startswith(self._start) and data.endswith(self._end):
+            if self._misses:
+                self._misses = 0
+            try:
+                return _decode_text(data[self._text_at])
+            except (msgspec.DecodeError, UnicodeError):
+                return ""
+        return ""
