@@ -16,7 +16,7 @@ from tako.kit.proxy import Proxy
 from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, describe_os_error, without_context
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from tako.errors import TransportError
     from tako.kit.connection import Connection
@@ -135,7 +135,7 @@ class AsyncioTransport:
 
 
 class Reply:
-    """A reply, whose body is read from its connection. It's also the iterator over the pieces of its body."""
+    """A reply, whose body is read from its connection."""
 
     def __init__(
         self,
@@ -153,19 +153,16 @@ class Reply:
         self._pool = pool
         self._slots = slots
 
-    def pieces(self) -> Reply:
+    def pieces(self) -> Body:
         """Iterate over what comes, as it comes."""
-        return self
+        return Body(self)
 
     @property
-    def is_over(self) -> bool:
-        """Whether nothing more will come. A reader that sees this needn't wait for the end."""
+    def is_read(self) -> bool:
+        """Whether the body has come and was read."""
         return self._connection is None or self._connection.is_read
 
-    def __aiter__(self) -> Reply:
-        return self
-
-    async def __anext__(self) -> bytes:
+    async def next_piece(self) -> bytes:
         """Wait for the next piece of the body. Raises TransportError, and StopAsyncIteration at its end."""
         if self._connection is None:
             raise StopAsyncIteration
@@ -193,6 +190,24 @@ class Reply:
             connection.abort()
         if self._slots is not None:
             self._slots.release()
+
+
+class Body:
+    """The body of a reply as an iterator; whoever has the reply closes it."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come. A reader that sees this needn't wait for the end."""
+        return self._reply.is_read
+
+    def __aiter__(self) -> Body:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._reply.next_piece()
 
 
 def _head(request: HttpRequest, target: Target) -> bytes:
