@@ -36,6 +36,7 @@ def test_any_other_chunk_has_to_be_parsed() -> None:
         assert repeated.text_of(data) == ""
     repeated.forget()
     assert repeated.text_of(chunk("two")) == ""
+    assert repeated.text_of(b'\0{"a": [{"text": "two"}]}') == ""
 
 
 def test_nothing_is_expected_of_a_chunk_whose_text_may_stand_elsewhere() -> None:
@@ -54,6 +55,8 @@ def test_it_gives_up_where_each_chunk_differs_in_more() -> None:
     for count in range(MOST_MISSES):
         repeated.expect(chunk("one", f', "n": {count}'), "text", "one")
     assert repeated.text_of(chunk("two", f', "n": {MOST_MISSES - 1}')) == "two"
+    repeated.expect(chunk("one"), "text", "one")  # a hit has begun the count anew
+    assert repeated.text_of(chunk("two")) == "two"
     for count in range(MOST_MISSES + 1):
         repeated.expect(chunk("one", f', "n": {count}'), "text", "one")
     assert repeated.text_of(chunk("two", f', "n": {MOST_MISSES}')) == ""

@@ -1,7 +1,7 @@
 """Layers around the functions of plugins and providers, so that an exception names the code that raised it.
 
 A general plugin that returns None, or the ``inner`` that it got, has no layer, so it costs nothing at call time. If its
-function returns what ``inner`` returned, as tako-otel's do without telemetry, that request has no layer.
+stream function returns the stream of ``inner``, as tako-otel does without telemetry, that request has no layer.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from tako.translator import Translator
 from tako.types import ChatRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from tako.hooks.contract import Blame
     from tako.hookspecs import Chat
     from tako.provider import Provider
@@ -79,28 +77,15 @@ def provider_failure(error: BaseException, provider: Provider, request: ChatRequ
 
 
 def _chat(inner: Chat, blame: Blame) -> Chat:
-    def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
+    async def chat(request: ChatRequest) -> ChatResponse:
         try:
-            answer = call_chat(inner, request)
+            return check_response(await call_chat(inner, request))
         except BaseException as error:
             if passes_through(error):
                 raise
             raise blame(error, request) from error
-        return answer if getattr(answer, "cr_code", None) is _CHECKED_CODE else _checked(answer, request, blame)
 
     return chat
-
-
-async def _checked(answer: Awaitable[ChatResponse], request: ChatRequest, blame: Blame) -> ChatResponse:
-    try:
-        return check_response(await answer)
-    except BaseException as error:
-        if passes_through(error):
-            raise
-        raise blame(error, request) from error
-
-
-_CHECKED_CODE = _checked.__code__
 
 
 def _check_request(inner: Any) -> Any:

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 MOST_MISSES = 3
-"""Chunks in a row that differ in something else, as those with counts do. After that many, it isn't worth a look."""
+"""How often in a row a chunk may be expected in vain, as where each has counts. Then a stream is read without it."""
 _NEVER = b"\0"
 """No chunk begins with this."""
 _decode_text = msgspec.json.Decoder(str).decode
@@ -32,7 +32,7 @@ class RepeatedChunk:
         self._misses = 0
 
     def expect(self, chunk: bytes, field: str, text: str) -> None:
-        """Expect chunks like this one, which has ``text`` in ``field`` and nothing more that's new.
+        """Expect chunks like this one, which has ``text`` in ``field``, and nothing else that hasn't been read.
 
         It's only done if the place of the text is sure: its field stands there once, and the text has no escape.
         """
@@ -48,7 +48,7 @@ class RepeatedChunk:
 
     def forget(self) -> None:
         """Expect nothing, since something else began."""
-        self._start = _NEVER
+        self._start, self._text_at = _NEVER, slice(0)
 
     def text_of(self, data: bytes) -> str:
         """Return the text of a chunk that differs from the expected one in nothing else; "" if it's another one."""

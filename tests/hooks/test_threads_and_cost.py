@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tako
-from tako import ChatResponse, Message, hookimpl
+from tako import hookimpl
 from tako.hooks import PluginWarning
 
 from .builders import able, ask, boom, plugin, saying, streaming
@@ -146,27 +146,3 @@ def test_a_plugin_that_hands_a_stream_on_as_it_is_costs_its_chunks_nothing(vendo
     register(plugin(tako_stream=tako_stream), "hands on")
     assert resumed_by_one_stream() == before
     assert before < 6
-
-
-def test_a_plugin_that_hands_a_chat_on_as_it_is_has_no_layer(vendor: Vendor, register: Register) -> None:
-    def frames_around_the_vendor() -> int:
-        frame, count = None, 0
-
-        async def chat(request: Any) -> Any:
-            nonlocal frame, count
-            frame = sys._getframe().f_back
-            while frame is not None:
-                frame, count = frame.f_back, count + 1
-            return ChatResponse(Message.assistant("vendor"))
-
-        ask(vendor(tako_chat=lambda: chat, tako_stream=streaming("a"), tako_capabilities=able)("m"))
-        return count
-
-    @hookimpl(wrapper=True)
-    def tako_chat() -> Any:
-        inner = yield
-        return lambda request: inner(request)  # noqa: PLW0108 - a function of its own, as a plugin has it
-
-    before = frames_around_the_vendor()
-    register(plugin(tako_chat=tako_chat), "hands on")
-    assert frames_around_the_vendor() == before + 1  # the check of what the provider's own code does

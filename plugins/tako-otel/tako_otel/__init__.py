@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tako.hooks import hookimpl, is_counting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable
+    from collections.abc import AsyncGenerator
 
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
@@ -65,11 +65,15 @@ def tako_chat(provider: Provider) -> Around[Chat]:
     if not callable(inner):
         return inner
 
-    def chat(request: ChatRequest) -> Awaitable[ChatResponse]:
+    async def chat(request: ChatRequest) -> ChatResponse:
         telemetry = _telemetry()
         if telemetry is None or telemetry.has_span(provider) or is_counting():
-            return inner(request)
-        return _observed_chat(inner, request, telemetry.operation(provider, request, stream=False))
+            return await inner(request)
+        with telemetry.operation(provider, request, stream=False) as operation:
+            with operation.current():
+                response = await inner(request)
+            operation.record_response(response)
+            return response
 
     return chat
 
@@ -85,20 +89,12 @@ def tako_stream(provider: Provider) -> Around[Stream]:
         telemetry = _telemetry()
         if telemetry is None:
             return inner(request)
-        return _observed_stream(inner, request, telemetry.operation(provider, request, stream=True))
+        return _observed(inner, request, telemetry.operation(provider, request, stream=True))
 
     return stream
 
 
-async def _observed_chat(inner: Chat, request: ChatRequest, operation: Operation) -> ChatResponse:
-    with operation:
-        with operation.current():
-            response = await inner(request)
-        operation.record_response(response)
-        return response
-
-
-async def _observed_stream(inner: Stream, request: ChatRequest, operation: Operation) -> AsyncGenerator[Chunk, None]:
+async def _observed(inner: Stream, request: ChatRequest, operation: Operation) -> AsyncGenerator[Chunk, None]:
     with operation:
         async with aclosing(inner(request)) as chunks:
             with (

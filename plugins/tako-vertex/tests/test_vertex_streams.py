@@ -101,6 +101,7 @@ PIECES = st.sampled_from(
         chunk({"text": "signed", "thoughtSignature": "s"}),
         chunk({"text": "one"}, {"text": "two"}),
         chunk({"text": "other"}, index=1),
+        chunk({"text": "cited"}, citationMetadata={"citations": [{"endIndex": 4, "uri": "https://example.org"}]}),
         chunk({"functionCall": {"name": "f", "args": {"text": "Hi"}}}),
         {**chunk({"text": "counted"}), "usageMetadata": {"candidatesTokenCount": 3, "trafficType": "ON_DEMAND"}},
         {**chunk({"text": "counted"}), "usageMetadata": {"candidatesTokenCount": 4}},
@@ -111,6 +112,21 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, min_size=1, max_size=12))
 @settings(max_examples=150, deadline=None)
 def test_chunks_that_differ_in_their_text_alone_are_read_like_all_others(chunks: list[Any]) -> None:
+    assert_read_alike(chunks)
+
+
+def test_text_after_a_signed_text_is_another_part_although_its_chunk_is_like_one_before() -> None:
+    text, signed = chunk({"text": "Hi"}), chunk({"text": "", "thoughtSignature": "s"})
+    assert_read_alike([text, text, text, signed, text, text])
+
+
+def test_citations_are_of_all_text_before_them() -> None:
+    sources = {"citations": [{"startIndex": 0, "endIndex": 6, "uri": "https://example.org"}]}
+    assert_read_alike([*[chunk({"text": "Hi"})] * 4, chunk({"text": "!"}, citationMetadata=sources)])
+
+
+def assert_read_alike(chunks: list[Any]) -> None:
+    """Check that a stream is read as if each of its chunks were parsed."""
     named = [{**one, "modelVersion": "v", "responseId": "r"} for one in chunks]
     stream = [*named, {**chunk(finishReason="STOP"), "modelVersion": "v", "responseId": "r"}]
     read_alike = read(as_sse(stream))
