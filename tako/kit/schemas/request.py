@@ -45,13 +45,13 @@ def adapt(
     the request that is returned. Call it first of all that encodes a request. ``rules`` are those of the model's
     family.
     """
-    rules = rules or rules_of(model)
     changes: dict[str, Any] = {}
     forms = wire_names(request, wire.names) if wire.names is not None else {}
     if forms:
         changes = _with_names(request, forms, context, wire)
     elif not request.tools and request.response_format is None:  # most requests
         return request
+    rules = rules or rules_of(model)
     accepts_schemas = rules.schemas and (rules.converse.schemas or not wire.is_converse)
     limits = ModelLimits(wire, "" if accepts_schemas or wire.strict_tools is None else model, Budget(rules.strict))
     if request.response_format is not None:
