@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from tako.kit.connecting import Endpoint, request_head
+from tako.kit.connecting import Endpoint
 from tako.kit.connection import EndedError, NotHttpError
 from tako.kit.connection_pool import Pool, PoolKey
 from tako.kit.keep_alive import MAX_REMEMBERED
 from tako.kit.proxy import Proxy
+from tako.kit.request_head import HeadWriter
 from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, describe_os_error, without_context
 
 if TYPE_CHECKING:
@@ -34,10 +35,8 @@ class Target(Struct, frozen=True):
     endpoint: Endpoint
     proxy: Proxy | None
     key: PoolKey
-    path: str
-    """What stands in the request's first line."""
-    headers: dict[str, str]
-    """The host, and what the proxy is to know."""
+    head: HeadWriter
+    """Knows the path, the host, and what the proxy is to know."""
 
     @classmethod
     def of(cls, url: str, proxy: Proxy | None) -> Target:
@@ -51,7 +50,7 @@ class Target(Struct, frozen=True):
         headers = {"host": endpoint.authority, "accept": "*/*"}
         if proxy is not None and not endpoint.tls:
             path, headers = f"http://{endpoint.authority}{path}", {**headers, **proxy.headers}
-        return cls(endpoint, proxy, (endpoint, proxy.address if proxy is not None else None), path, headers)
+        return cls(endpoint, proxy, (endpoint, proxy.address if proxy is not None else None), HeadWriter(path, headers))
 
 
 class AsyncioTransport:
@@ -88,7 +87,7 @@ class AsyncioTransport:
     async def _exchange(self, request: HttpRequest, proxy: Proxy | None) -> Reply:
         try:
             target = self._target(request.url, proxy)
-            head = _head(request, target)
+            head = target.head.write(request)
         except ValueError as error:
             failure: Exception = Route.of(request, proxy).unusable(f"its address or a header can't be used: {error}")
         else:
@@ -208,14 +207,6 @@ class Body:
 
     def __anext__(self) -> Awaitable[bytes]:
         return self._reply.next_piece()
-
-
-def _head(request: HttpRequest, target: Target) -> bytes:
-    """Write a request's head. Raises ValueError if a header can't be sent."""
-    headers = {**target.headers, **request.headers}
-    if request.body or request.method not in ("GET", "HEAD"):
-        headers["content-length"] = str(len(request.body))
-    return request_head(request.method, target.path, headers)
 
 
 def transport_error(error: Exception, route: Route, ended: str) -> TransportError:

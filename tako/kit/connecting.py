@@ -15,12 +15,11 @@ import aiohappyeyeballs
 from msgspec import Struct
 
 from tako.kit.connection import Connection, EndedError, NotHttpError
+from tako.kit.request_head import request_head
 from tako.kit.tls import trusted
 from tako.kit.transport_errors import describe_os_error, without_context
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tako.errors import TransportError
     from tako.kit.proxy import Proxy
     from tako.kit.transport_errors import Route
@@ -151,14 +150,6 @@ async def _tunnel(connection: Connection, endpoint: Endpoint, proxy: Proxy, seco
     inner.connection_made(transport)
     connection.connection_lost(None)  # TLS has its socket now: nothing of it may go on
     return inner
-
-
-def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
-    """Write the head of a request. Raises ValueError if a header would become two."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
-        raise ValueError("a header holds a line break")
-    return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode()
 
 
 async def _resolve(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Any]:
