@@ -65,6 +65,8 @@ def position_of(value: Any) -> int | None:
 
 def count_of(value: Any) -> int:
     """Return a count of tokens, 0 if the value isn't one. Some servers write counts as floats."""
-    if value.__class__ is int or isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
-        return int(value) if 0 < value < MOST_TOKENS else 0
-    return 0
+    if not value:  # most
+        return 0
+    if value.__class__ is int:
+        return value if 0 < value < MOST_TOKENS else 0
+    return int(value) if isinstance(value, float) and 0 < value < MOST_TOKENS else 0

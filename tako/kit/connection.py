@@ -56,6 +56,11 @@ class ReplyHeaders(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower().encode()].decode("utf-8", "replace")
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a header; Mapping's own method raises an error within for each that isn't there."""
+        value = self._fields.get(name.lower().encode())
+        return default if value is None else value.decode("utf-8", "replace")
+
     def __iter__(self) -> Iterator[str]:
         return (name.decode("utf-8", "replace") for name in self._fields)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 from io import BytesIO
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -38,13 +39,18 @@ def encode_parts(message: Message, i: int, translator: Translator, context: Part
     context.message = message
     context.encode = translator.encode
     for j, part in enumerate(message.parts):
-        context.path = f"messages[{i}].content[{j}]"
+        context.path = _path(i, j)
         noted_before = len(context.notices)
         block = translator.encode(part, context)
         if block is not None:
             yield part, block
         elif len(context.notices) == noted_before:
             context.notice(notices.UNSUPPORTED_PART, f"{kind_of(part)} was left out")
+
+
+@lru_cache(1024)  # in each request they're the same, and writing numbers takes a while
+def _path(i: int, j: int) -> str:
+    return f"messages[{i}].content[{j}]"
 
 
 def refuse_empty(messages: Sequence[Any], context: PartContext) -> None:

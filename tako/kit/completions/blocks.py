@@ -37,9 +37,11 @@ _HTTP_URL = re.compile(r"https?://.", re.IGNORECASE)
 
 def decode_block(block: Block, context: PartContext, dialect: Dialect) -> Part | None:  # noqa: PLR0911 - one a kind
     """Return the part that a block stands for, or None for one that says nothing."""
+    if is_plain(block):  # most
+        return TextPart(block["text"]) if block["text"] else None
     match block:
         case {"type": "text", "text": str(text)}:
-            state = None if is_plain(block) else state_of(block, ("type", "text"), context)
+            state = state_of(block, ("type", "text"), context)
             return TextPart(text, state=state) if text or state else None
         case {"refusal": str(text)}:
             return TextPart(text, refusal=True)
@@ -114,7 +116,7 @@ def _call(block: Block, context: PartContext, dialect: Dialect) -> ToolCallPart:
 
 def is_plain(chunk: Block) -> bool:
     """Whether a chunk is text and nothing else."""
-    return chunk.keys() == {"type", "text"} and chunk["type"] == "text" and isinstance(chunk["text"], str)
+    return len(chunk) == 2 and chunk.get("type") == "text" and isinstance(chunk.get("text"), str)  # noqa: PLR2004 - both
 
 
 def chunks_of(content: list[Any]) -> Iterator[Block]:

@@ -96,6 +96,7 @@ def decode_reply(
         usage=note_odd_usage(usage_of(reply.counts), exchange.context),
         model=text_of(reply.model) or exchange.body.get("model", ""),
         id=read_id(reply.id),
+        provider=exchange.provider,
         notices=exchange.notices,
         raw=document,
     )
@@ -152,7 +153,8 @@ def _parts(
         [name for name in REASONING if fields.get(name) == ""] if calls and not reasoning_texts(message) else ()
     )
     last = last_blocks(fields, has_citations=last_text >= 0, empty_fields=empty_fields)
-    return [*parts, *[part for block in last if (part := decode(block)) is not None]]
+    parts += [part for block in last if (part := decode(block)) is not None]
+    return parts
 
 
 def _with_citations(part: Part, citations: list[Citation]) -> Part:
@@ -200,7 +202,7 @@ def last_blocks(fields: Block, *, has_citations: bool, empty_fields: Iterable[st
     """
     for name in empty_fields:
         yield {name: ""}
-    for name in sorted(fields.keys() - NO_OTHER_FIELDS):
+    for name in sorted({*fields} - NO_OTHER_FIELDS):
         value = fields[name]
         if (name in READ_FIELDS and not is_not_text(name, value)) or value in EMPTY_VALUES:
             continue

@@ -14,7 +14,7 @@ from tako.parts import TextPart
 from tako.types import Role, Tool, VendorTool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tako.kit.completions.dialect import Dialect
     from tako.translator import PartContext
@@ -31,10 +31,17 @@ _NOT_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 def parameters(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
     """Yield the fields that carry a request's tools and parameters; what the dialect has no word for is noted."""
     yield from tools_of(request, context, _tool, partial(_choice, request=request, dialect=dialect))
-    yield from _sampling(request, context, dialect)
+    yield from temperatures(request, context, dialect)
+    if request.max_tokens is not None:
+        yield dialect.max_tokens, request.max_tokens
+    if request.stop:
+        yield from _stops(request.stop, context, dialect.stops)
+    if request.seed is not None:
+        yield dialect.seed, request.seed
     if request.response_format is not None and allows_json_beside_tools(request, context):
         yield "response_format", _format(request.response_format, context)
-    yield from _effort(request.reasoning, context, dialect, has_tools=bool(request.tools))
+    if request.reasoning is not None or request.tools:
+        yield from _effort(request.reasoning, context, dialect, has_tools=bool(request.tools))
     if request.metadata and dialect.metadata:
         yield "metadata", request.metadata
     elif request.metadata:
@@ -55,25 +62,17 @@ def effort_of(budget: int) -> str:
     return next((effort for limit, effort in EFFORTS if budget <= limit), "high")
 
 
-def temperatures(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, float]]:
-    """Yield temperature and top_p, as the model takes them."""
+def temperatures(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterable[tuple[str, float]]:
+    """List temperature and top_p, as the model takes them."""
+    if request.temperature is None and request.top_p is None:  # most requests
+        return ()
     thinks = request.reasoning not in (None, "none")
     is_refused_beside_effort = thinks and not dialect.sampling_beside_effort
     is_refused = not dialect.sampling or is_refused_beside_effort
     refusal = (
         f"this model doesn't accept it{' beside an effort' if is_refused_beside_effort else ''}" if is_refused else ""
     )
-    yield from sampling(request, rules_of(context.known_as), context, thinking=thinks, refusal=refusal)
-
-
-def _sampling(request: ChatRequest, context: PartContext, dialect: Dialect) -> Iterator[tuple[str, Any]]:
-    yield from temperatures(request, context, dialect)
-    if request.max_tokens is not None:
-        yield dialect.max_tokens, request.max_tokens
-    if request.stop:
-        yield from _stops(request.stop, context, dialect.stops)
-    if request.seed is not None:
-        yield dialect.seed, request.seed
+    return sampling(request, rules_of(context.known_as), context, thinking=thinks, refusal=refusal)
 
 
 def _stops(texts: list[str], context: PartContext, limit: int | None) -> Iterator[tuple[str, list[str]]]:
@@ -94,6 +93,8 @@ def tools_of(
 
     ``declare(tool)`` makes a function's declaration, ``choice(word)`` says ``tool_choice`` in the wire's words.
     """
+    if not request.tools and request.tool_choice is None and request.parallel_tool_calls is None:  # most requests
+        return
     tools = encode_tools(request, context, declare)
     if tools:
         yield "tools", tools

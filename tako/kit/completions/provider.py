@@ -123,7 +123,7 @@ class CompletionsProvider(HttpProvider):
         self, request: ChatRequest, translator: Translator, context: PartContext, *, stream: bool
     ) -> dict[str, Any]:
         """Make the body of a request."""
-        dialect = self.dialect_of(self.named(request.model or self.model))
+        dialect = self.dialect_of(context.known_as)
         return encode_request(request, self.wire_model, translator, context, dialect, stream=stream)
 
     @property

@@ -57,12 +57,13 @@ class EncodedMessage(Struct, eq=False):
     results: list[Result]
     other_fields: dict[str, Any]
 
-    def to_wire(self) -> Iterator[dict[str, Any]]:
-        """Yield the message, if anything is left of it."""
+    def to_wire(self) -> list[dict[str, Any]]:
+        """Return the message in a list, which is empty if nothing is left of it."""
         fields = {**self.other_fields, **self._calls()} if self.calls else self.other_fields
-        if self.content or fields:
-            content = _content(self.content) or ({} if self.calls else {"content": ""})
-            yield {"role": self.role, **content, **fields}
+        if not (self.content or fields):
+            return []
+        content = _content(self.content) or ({} if self.calls else {"content": ""})
+        return [{"role": self.role, **content, **fields}]
 
     def _calls(self) -> dict[str, Any]:
         calls = [call.block for call in self.calls if call.block.get("type") != "function_call"]
@@ -95,7 +96,7 @@ def arrange(
 
 def _encode(message: Message, i: int, translator: Translator, context: PartContext) -> EncodedMessage:
     """Encode one message. What stands beside the results in a tool message is the user's."""
-    encoded = EncodedMessage("user" if message.role is Role.TOOL else message.role.value, [], [], [], {})
+    encoded = EncodedMessage("user" if message.role is Role.TOOL else str(message.role), [], [], [], {})
     for part, block in encode_parts(message, i, translator, context):
         if block.get("type") == "text":  # most
             encoded.content.append(block)

@@ -103,7 +103,7 @@ class ResponsesProvider(CompletionsProvider):
         self, request: ChatRequest, translator: Translator, context: PartContext, *, stream: bool
     ) -> dict[str, Any]:
         """Make the body of a request."""
-        dialect = self.dialect_of(self.named(request.model or self.model))
+        dialect = self.dialect_of(context.known_as)
         if self.speaks_responses(request.model):
             return encode_request(request, self.wire_model, translator, context, dialect, stream=stream)
         if dialect.needs == "responses" and (self.api == "chat" or is_openai_or_azure(self.server)):

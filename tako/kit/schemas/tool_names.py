@@ -55,9 +55,10 @@ def wire_names(request: ChatRequest, names: Names) -> dict[str, str]:
     Names that fit stay as they are. Of the others the tools' come before those of earlier calls, so that a tool keeps
     its form while the conversation grows.
     """
-    names_in_order = {tool.name: None for tool in request.tools if isinstance(tool, Tool)} | called_names(
-        request.messages
-    )
+    names_of_calls = called_names(request.messages)
+    if not (request.tools or names_of_calls):  # most requests
+        return {}
+    names_in_order = {tool.name: None for tool in request.tools if isinstance(tool, Tool)} | names_of_calls
     refused = [name for name in names_in_order if not is_accepted(name, names)]
     if not refused:
         return {}
