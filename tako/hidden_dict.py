@@ -7,6 +7,8 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from _collections_abc import dict_items
+
     _BaseDict = dict[str, Any]
 else:
 
@@ -37,6 +39,9 @@ class HiddenDict(_BaseDict):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._items)
+
+    def items(self) -> dict_items[str, Any]:  # a mapping's own takes several calls
+        return self._items.items()
 
     def __len__(self) -> int:
         return len(self._items)

@@ -78,8 +78,8 @@ SECONDS = "a number of seconds above 0 and below a billion"
 """The description of a timeout or a deadline in messages."""
 TOO_DEEP = f"is nested deeper than {DEEPEST} levels"
 
-_DEFAULT_OPTIONS = astuple(ChatRequest([]))[1:]
-"""The fields of a request without options."""
+_DEFAULT_OPTIONS = astuple(ChatRequest([]))[1:-2]
+"""The fields of a request without options, between its messages and what is never compared: headers and context."""
 
 
 def as_request(prompt: ChatRequest | str | list[Message] | Message) -> ChatRequest:
@@ -155,7 +155,7 @@ def _field_problem(value: Any) -> str | None:
 
 def _check_options(request: ChatRequest) -> None:
     _check_headers(request.headers)
-    if astuple(request)[1:] == _DEFAULT_OPTIONS:
+    if astuple(request)[1:-2] == _DEFAULT_OPTIONS:
         return
     for name, kinds, expected in OPTION_TYPES:
         value = getattr(request, name)

@@ -17,7 +17,7 @@ from tako.kit.request_head import HeadWriter
 from tako.kit.transport_errors import CLOSED, INCOMPLETE, Route, describe_os_error, without_context
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Mapping
 
     from tako.errors import TransportError
     from tako.kit.connection import Connection
@@ -146,7 +146,8 @@ class Reply:
     ) -> None:
         self.status = connection.status
         self.headers: Mapping[str, str] = connection.headers
-        self._connection: Connection | None = connection  # None once it may carry another request
+        self.connection: Connection | None = connection
+        """None once it may carry another request."""
         self._url, self._timeouts = request.url, (request.timeout, request.connect_timeout)  # the body may be large
         self._target = target
         self._pool = pool
@@ -157,30 +158,13 @@ class Reply:
         return Body(self)
 
     @property
-    def is_read(self) -> bool:
-        """Whether the body has come and was read."""
-        return self._connection is None or self._connection.is_read
-
-    async def next_piece(self) -> bytes:
-        """Wait for the next piece of the body. Raises TransportError, and StopAsyncIteration at its end."""
-        if self._connection is None:
-            raise StopAsyncIteration
-        try:
-            data = await self._connection.read()
-        except (OSError, NotHttpError, EndedError) as error:
-            failure = transport_error(error, self._route(), INCOMPLETE)
-        else:
-            if data:
-                return data
-            raise StopAsyncIteration
-        raise failure
-
-    def _route(self) -> Route:
+    def route(self) -> Route:
+        """What an error says of the request."""
         return Route(self._url, self._target.proxy, *self._timeouts)
 
     async def aclose(self) -> None:
         """Keep the connection if the body is complete, else close it."""
-        connection, self._connection = self._connection, None
+        connection, self.connection = self.connection, None
         if connection is None:
             return
         if connection.is_reusable:
@@ -200,13 +184,26 @@ class Body:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come. A reader that sees this needn't wait for the end."""
-        return self._reply.is_read
+        connection = self._reply.connection
+        return connection is None or (connection.ended and not connection.pieces)
 
     def __aiter__(self) -> Body:
         return self
 
-    def __anext__(self) -> Awaitable[bytes]:
-        return self._reply.next_piece()
+    async def __anext__(self) -> bytes:
+        """Wait for the next piece of the body. Raises TransportError, and StopAsyncIteration at its end."""
+        connection = self._reply.connection
+        if connection is None:
+            raise StopAsyncIteration
+        try:
+            data = connection.take() if connection.pieces else await connection.read()
+        except (OSError, NotHttpError, EndedError) as error:
+            failure = transport_error(error, self._reply.route, INCOMPLETE)
+        else:
+            if data:
+                return data
+            raise StopAsyncIteration
+        raise failure
 
 
 def transport_error(error: Exception, route: Route, ended: str) -> TransportError:

@@ -50,7 +50,7 @@ class BodyReader:
 
     def __init__(self, reply: HttpReply, cap: int) -> None:
         self._inflate = _inflater(reply)
-        self._source = aiter(reply.pieces())
+        self._source = reply.pieces()
         self._cap = cap
         self._size = 0
         self._inflated: Iterator[bytes] = iter(())
@@ -71,7 +71,7 @@ class BodyReader:
     @property
     def is_read(self) -> bool:
         """Whether all of it has been handed over; a compressed body is read on, to see whether it's complete."""
-        return self._inflate is None and self.is_over
+        return self._inflate is None and bool(getattr(self._source, "is_over", False))
 
     async def aclose(self) -> None:
         """Leave the body."""
@@ -130,7 +130,7 @@ async def read_body(reply: HttpReply, cap: int, patience: float = inf) -> bytes:
     """Read a whole body; see ``read_pieces``, and ``StallTimer``, which ``patience`` in seconds is for."""
     pieces: list[bytes] = []
     timer = None
-    source = read_pieces(reply, cap)
+    source = BodyReader(reply, cap)
     try:
         async for piece in source:
             pieces.append(piece)
@@ -140,8 +140,9 @@ async def read_body(reply: HttpReply, cap: int, patience: float = inf) -> bytes:
                 timer.count(piece)
             else:
                 timer = StallTimer(patience)
-    finally:
+    except BaseException:
         await source.aclose()
+        raise
     return b"".join(pieces)
 
 

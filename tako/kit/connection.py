@@ -122,7 +122,8 @@ class Connection(asyncio.BufferedProtocol):
         self._fields: dict[bytes, bytes] = {}
         self.on_header = self._fields.setdefault
         """What llhttp calls with a header, or a trailer. A method of Python's would be a tenth of a short call."""
-        self._pieces: list[bytes] = []
+        self.pieces: list[bytes] = []
+        """Of the reply's body, those that are to be read."""
         self._held = 0  # bytes in them
         self._reading: asyncio.Future[None] | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -161,23 +162,23 @@ class Connection(asyncio.BufferedProtocol):
 
     async def read(self) -> bytes:
         """Return what has come of the body and wait if that is nothing; b"" at its end."""
-        while not (pieces := self._pieces):
+        while not self.pieces:
             if self.ended:
                 return b""
             if self._failure is not None:
                 raise self._failure
             await self._next_event()
+        return self.take()
+
+    def take(self) -> bytes:
+        """Return what has come of the body, in one piece. A reply that is there already needn't be waited for."""
+        pieces = self.pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         if self._held >= AHEAD:
             self.transport.resume_reading()
         self._held = 0
         return data
-
-    @property
-    def is_read(self) -> bool:
-        """Whether the reply is complete and all of it has been read."""
-        return self.ended and not self._pieces
 
     @property
     def is_open(self) -> bool:
@@ -187,7 +188,8 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_reusable(self) -> bool:
         """Whether the reply is complete and read, so that nothing of it is left, and the connection goes on."""
-        return self.is_read and self._keeps and not self._spoiled and self._sending is None and self.is_open
+        is_read = self.ended and not self.pieces
+        return is_read and self._keeps and not self._spoiled and self._sending is None and self.is_open
 
     def has_ended(self) -> bool:
         """Whether a kept connection cannot be used again, although the event loop may not have seen why.
@@ -298,7 +300,7 @@ class Connection(asyncio.BufferedProtocol):
             self._overhead += nbytes
             if self._overhead > LONGEST_HEAD:
                 self._fail(EndedError() if self._head else NotHttpError())
-        if not had_head or self._pieces or self.ended:  # trailers without end are silence
+        if not had_head or self.pieces or self.ended:  # trailers without end are silence
             self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -362,7 +364,7 @@ class Connection(asyncio.BufferedProtocol):
         """Take a piece of the body; when many wait to be read, the server has to wait."""
         if self._spoiled:
             return
-        self._pieces.append(data)
+        self.pieces.append(data)
         self._held += len(data)
         if self._held >= AHEAD:
             self.transport.pause_reading()
