@@ -40,7 +40,8 @@ class HiddenDict(_BaseDict):
     def __iter__(self) -> Iterator[str]:
         return iter(self._items)
 
-    def items(self) -> dict_items[str, Any]:  # a mapping's own takes several calls
+    def items(self) -> dict_items[str, Any]:
+        """Return the items as a dict does: a mapping's own view calls several methods."""
         return self._items.items()
 
     def __len__(self) -> int:

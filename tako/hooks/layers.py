@@ -18,13 +18,12 @@ from tako.hooks.contract import (
 )
 from tako.hooks.failures import WrongResultError, one_line, passes_through
 from tako.translator import Translator
-from tako.types import ChatRequest
+from tako.types import ChatRequest, ChatResponse
 
 if TYPE_CHECKING:
     from tako.hooks.contract import Blame
     from tako.hookspecs import Chat
     from tako.provider import Provider
-    from tako.types import ChatResponse
 
 FAILED = "the provider failed"
 """The beginning of the message if a provider's own code raised an exception that isn't a TakoError."""
@@ -79,7 +78,8 @@ def provider_failure(error: BaseException, provider: Provider, request: ChatRequ
 def _chat(inner: Chat, blame: Blame) -> Chat:
     async def chat(request: ChatRequest) -> ChatResponse:
         try:
-            return check_response(await call_chat(inner, request))
+            response = await call_chat(inner, request)
+            return response if response.__class__ is ChatResponse else check_response(response)
         except BaseException as error:
             if passes_through(error):
                 raise

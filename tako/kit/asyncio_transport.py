@@ -113,12 +113,15 @@ class AsyncioTransport:
     async def _start(self, request: HttpRequest, target: Target, head: bytes) -> tuple[Connection, ReplyKind | None]:
         """Begin to send on a kept connection or a new one; returns it, and what it carried before."""
         pool = self._pool
-        while (connection := await pool.take(target.key)) is not None:
+        while (connection := pool.take(target.key)) is not None:
+            if connection.kind not in pool.history.kept_open_after:
+                await pool.wait_for_close(connection)
             previous_kind = connection.kind
-            connection.send(head, request.body, request.timeout)
-            if connection.is_open:
-                return connection, previous_kind
-            pool.discard(connection)  # the system has refused the first byte, so nothing of the request has left
+            if not connection.has_ended():
+                connection.send(head, request.body, request.timeout)
+                if connection.is_open:
+                    return connection, previous_kind
+            pool.discard(connection)  # if the system has refused the first byte, nothing of the request has left
         route = Route.of(request, target.proxy)
         connection = await pool.open(target.endpoint, target.proxy, route, request.connect_timeout)
         connection.send(head, request.body, request.timeout)

@@ -45,17 +45,10 @@ class Pool:
         """Close all connections, and wait until they are closed."""
         await self._lifetime.aclose()
 
-    async def take(self, key: PoolKey) -> Connection | None:
-        """Return a kept connection that can still be used, None if there isn't one."""
+    def take(self, key: PoolKey) -> Connection | None:
+        """Return the kept connection that was used last, None if there isn't one. It may have ended."""
         idle = self._idle.get(key)
-        while idle:
-            connection = idle.pop()
-            if connection.kind not in self.history.kept_open_after:
-                await self._wait_for_close(connection)
-            if not connection.has_ended():
-                return connection
-            self.discard(connection)
-        return None
+        return idle.pop() if idle else None
 
     async def open(self, endpoint: Endpoint, proxy: Proxy | None, route: Route, seconds: float) -> Connection:
         """Open a connection. Raises TransportError."""
@@ -80,8 +73,8 @@ class Pool:
         if connection.kind is not None:
             self.history.record(connection.kind, is_kept=False)
 
-    async def _wait_for_close(self, connection: Connection) -> None:
-        """Wait until a connection shows whether the server has kept it."""
+    async def wait_for_close(self, connection: Connection) -> None:
+        """Wait until a kept connection shows whether the server has kept it, too."""
         pause = self.history.delay(connection.since, connection.kind) if connection.kind is not None else 0.0
         try:
             await asyncio.sleep(max(0.0, pause))
