@@ -96,7 +96,8 @@ def arrange(
 
 def _encode(message: Message, i: int, translator: Translator, context: PartContext) -> EncodedMessage:
     """Encode one message. What stands beside the results in a tool message is the user's."""
-    encoded = EncodedMessage("user" if message.role is Role.TOOL else str(message.role), [], [], [], {})
+    role = str(message.role)
+    encoded = EncodedMessage("user" if role == "tool" else role, [], [], [], {})
     for part, block in encode_parts(message, i, translator, context):
         if block.get("type") == "text":  # most
             encoded.content.append(block)

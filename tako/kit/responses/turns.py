@@ -70,7 +70,8 @@ def _is_system(block: dict[str, Any]) -> bool:
 
 def _items(message: Message, i: int, translator: Translator, context: PartContext) -> Iterator[InputItem]:
     """Encode one message: its content parts are one item, each of its other blocks one of its own."""
-    role = "user" if message.role is Role.TOOL else str(message.role)
+    role = str(message.role)
+    role = "user" if role == "tool" else role
     content: list[dict[str, Any]] = []
     path = f"messages[{i}]"
     for part, block in encode_parts(message, i, translator, context):
