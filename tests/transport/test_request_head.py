@@ -26,11 +26,11 @@ def request(text: str = "hi", **fields: Any) -> ChatRequest:
     return ChatRequest([Message.user(text)], **fields)
 
 
-def ask(asked: HttpProvider, *requests: ChatRequest) -> None:
+def ask(model: HttpProvider, *requests: ChatRequest) -> None:
     async def main() -> None:
-        async with asked:
+        async with model:
             for one in requests:
-                await asked.chat(one)
+                await model.chat(one)
 
     asyncio.run(main())
 
@@ -65,11 +65,11 @@ def test_headers_of_one_request_are_gone_from_the_next() -> None:
 
 def test_headers_that_are_added_to_a_provider_go_with_its_next_request() -> None:
     async def main() -> None:
-        async with provider(server) as asked:
+        async with provider(server) as model:
             for team in ("red", "blue"):
-                asked.add_headers({"x-team": team})
+                model.add_headers({"x-team": team})
                 for _ in range(3):
-                    await asked.chat("hi")
+                    await model.chat("hi")
 
     with serve(ANSWER) as server:
         asyncio.run(main())
@@ -78,9 +78,9 @@ def test_headers_that_are_added_to_a_provider_go_with_its_next_request() -> None
 
 def test_one_url_can_be_asked_by_several_methods() -> None:
     async def main() -> None:
-        async with provider(server) as asked:
+        async with provider(server) as model:
             for method in methods:
-                await asked.fetch(server.url, b"" if method == "GET" else b"{}", method=method)
+                await model.fetch(server.url, b"" if method == "GET" else b"{}", method=method)
 
     methods = ["POST", "POST", "GET", "GET", "PUT", "POST", "PUT", "PUT"]
     with serve(ANSWER) as server:
