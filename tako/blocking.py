@@ -7,6 +7,7 @@ import queue
 from inspect import GEN_CREATED, getgeneratorstate
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar, Unpack, overload
 
+from tako.direct_calls import asyncio_loop, run_directly
 from tako.form_hints import wrong_form
 from tako.hooks import PLUGINS
 from tako.loop_thread import LOST, MAX_STOP_SECONDS, LoopThread, loop_thread
@@ -58,7 +59,8 @@ class Blocking:
     ) -> ChatResponse[Any]:
         """Answer one request, as ``Provider.chat`` does. Raises a TakoError."""
         PLUGINS.load()  # here rather than on the loop: they may call what blocks while they're imported
-        return loop_thread().run(self._provider.chat(request, response_type=response_type, repairs=repairs, **options))
+        run = run_directly if self._provider.is_direct and asyncio_loop() is None else loop_thread().run
+        return run(self._provider.chat(request, response_type=response_type, repairs=repairs, **options))
 
     @overload
     def stream(self, request: Prompt, **options: Unpack[RequestOptions]) -> BlockingStream: ...

@@ -33,6 +33,8 @@ class Handlers(Struct, frozen=True):
     chat: Chat
     stream: Stream
     own_chat: Chat
+    needs_event_loop: bool
+    """Whether a general plugin with a part in ``chat`` may use asyncio."""
     wrappers: dict[str, list[str]]
     nested: dict[tuple[str, str], Any] = {}
 
@@ -72,4 +74,4 @@ def _call_hooks(provider: Provider) -> Handlers:
     translator: Translator = PLUGINS.ask("tako_translator", provider)
     chat, stream = (PLUGINS.bind(hook, provider, translator) for hook in ("tako_chat", "tako_stream"))
     wrappers = {"chat": chat.wrappers, "stream": stream.wrappers, "chat_only": stream.wrappers}
-    return Handlers(hooks, translator, chat.value, stream.value, chat.own_result, wrappers)
+    return Handlers(hooks, translator, chat.value, stream.value, chat.own_result, chat.needs_event_loop, wrappers)

@@ -8,10 +8,12 @@ import os
 import threading
 from concurrent.futures import CancelledError as ConcurrentCancelledError
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
+    from contextvars import Context
 
 T = TypeVar("T")
 
@@ -47,15 +49,18 @@ class LoopThread:
         """Whether the loop has stopped."""
         return self.lost or self._stopping
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for it; leaving early (Ctrl-C) cancels it."""
+    def run(self, work: Coroutine[Any, Any, T], context: Context | None = None) -> T:
+        """Run a coroutine on the loop and wait for it; leaving early (Ctrl-C) cancels it.
+
+        It runs in ``context``, or in a copy of the current one.
+        """
         if self.ended or threading.get_ident() == self.thread.ident:
             work.close()
             raise RuntimeError(LOST if self.lost else ENDED if self.ended else ON_LOOP_THREAD)
         call = _Call(work)
         with self.notifying(call.fail):
             try:
-                self.loop.call_soon_threadsafe(call.start, self.loop)
+                self.loop.call_soon_threadsafe(call.start, self.loop, context or copy_context())
                 return call.result()
             except asyncio.CancelledError:  # what ran has cancelled itself, or the program ends
                 raise self.error_to_raise(asyncio.CancelledError()) from None
@@ -161,10 +166,10 @@ class _Call(Generic[T]):
         self._done_lock = threading.Lock()
         self._done_lock.acquire()  # until the call has ended
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+    def start(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         """Start the task. Runs on the loop."""
         if not self.ended:
-            self._task = loop.create_task(self._run())
+            self._task = loop.create_task(self._run(), context=context)
 
     def cancel(self) -> None:
         """Cancel the task, since nobody waits for it. Runs on the loop."""

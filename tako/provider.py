@@ -54,6 +54,9 @@ class Provider:
     max_retries: int = 2
     deadline: float | None = None
     idempotency_header: str | None = None
+    needs_event_loop: ClassVar[bool] = True
+    """Whether the provider's own functions may use asyncio. If not, blocking calls are faster. Subclasses say so anew.
+    """
     defaults: Mapping[str, Any] = MappingProxyType({})
     options_of_providers: ClassVar[frozenset[str]] = frozenset()
     """Options that are lists of providers; a file names others of its own there."""
@@ -86,6 +89,7 @@ class Provider:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls.needs_event_loop = vars(cls).get("needs_event_loop", True)
         if "__init__" in vars(cls):
             setattr(cls, "__init__", wrap_init(cls.__init__))  # noqa: B010 - a plain assignment is refused by mypy
         if "count" in vars(cls):
@@ -339,6 +343,11 @@ class Provider:
     def refresh(self) -> None:
         """Ask the hooks again at the next use; for providers that have learned something, as by ``discover``."""
         self._handlers = self._capabilities = self._origins = None
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether a blocking chat begins in the calling thread, without an event loop (``tako.direct_calls``)."""
+        return not self.needs_event_loop and not self._current_handlers().needs_event_loop
 
     @property
     def blocking(self) -> Blocking:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from tako.direct_calls import event_loop
 from tako.errors import ProviderTimeoutError
 from tako.hooks import hookimpl
 
@@ -43,6 +44,7 @@ def tako_stream(provider: Provider) -> Around[Stream]:
 async def _chat_until(inner: Chat, request: ChatRequest, seconds: float) -> ChatResponse:
     import anyio
 
+    await event_loop()
     with anyio.move_on_after(seconds):
         return await inner(request)
     raise _timeout_error(seconds)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
+from tako.direct_calls import event_loop
 from tako.errors import ProviderError, StreamTruncatedError, TakoError, TransportError
 from tako.hooks import hookimpl
 from tako.hooks.contract import add_provider_and_cost, call_chat, call_stream, check_response, checked_chunks
@@ -108,10 +109,13 @@ async def repeat(
     def delay(error: Exception) -> bool | float:
         return isinstance(error, retryable) and _retry_delay(error)
 
-    if provider.max_retries <= 0 or delay(failure) is False:
+    if provider.max_retries <= 0 or not failure.retryable:
         raise failure
     import stamina
 
+    await event_loop()
+    if delay(failure) is False:
+        raise failure
     _silence_stamina()
     async for attempt in stamina.retry_context(
         on=delay,

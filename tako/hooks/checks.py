@@ -21,12 +21,16 @@ OPTIONS_ATTRIBUTE = "tako_impl"
 
 
 class Implementation(NamedTuple):
-    """A function that implements a hook: the names of its parameters, and the options of its ``@hookimpl``."""
+    """A function that implements a hook: the names of its parameters, and the options of its ``@hookimpl``.
+
+    ``needs_event_loop``: whether it may use asyncio, unless its plugin says that it doesn't.
+    """
 
     hook: str
     function: Callable[..., Any]
     parameters: tuple[str, ...]
     options: dict[str, Any]
+    needs_event_loop: bool
 
     @property
     def wrapper(self) -> bool:
@@ -40,12 +44,13 @@ def implementations_of(plugin: object, where: str) -> list[Implementation]:
     Raises PluginError with a reason if one of them is wrong.
     """
     implementations: list[Implementation] = []
+    needs_loop = inspect.getattr_static(plugin, "needs_event_loop", True) is not False
     for attribute, function, options in _functions(plugin):
         if options is not None:
             hook = options.get("specname") or attribute
             if hook in HOOKS or not options.get("optionalhook"):
                 parameters = _check(hook, function, options, f"{where}: {attribute}")
-                implementations.append(Implementation(hook, function, parameters, options))
+                implementations.append(Implementation(hook, function, parameters, options, needs_loop))
         elif attribute in HOOKS and not hasattr(function, "tako_spec"):
             raise PluginError(f"{where}: {attribute} is named like a hook but has no @tako.hookimpl")
     return implementations

@@ -44,6 +44,7 @@ class HookCall:
     """One call of a hook for one provider.
 
     ``own_result`` is the result of the provider's own code alone, ``wrappers`` are the general plugins around it.
+    ``needs_event_loop`` says whether a general plugin with a part in the result may use asyncio.
     """
 
     def __init__(self, hook: str, arguments: dict[str, Any]) -> None:
@@ -54,6 +55,7 @@ class HookCall:
         self.own_result: Any = None
         self.wrappers: list[str] = []
         self.failures: list[Failure] = []
+        self.needs_event_loop = False
         self.is_attributed = False  # whether errors of the result so far already name the code that raised them
 
     def refuse_recursion(self) -> None:
@@ -110,7 +112,8 @@ def make_proxy(plugin: str, implementation: Implementation, owner: Owner) -> Cal
                 hook_call.check_result(result)
         if result is None:
             return None
-        hook_call.own_result = _wrap_result(hook_call, plugin, owner, _countable(hook_call, plugin, owner, result))
+        result = _countable(hook_call, plugin, owner, result)
+        hook_call.own_result = _wrap_result(hook_call, plugin, owner, implementation, result)
         return hook_call.own_result
 
     def wrap() -> Generator[None, Any, Any]:
@@ -131,7 +134,7 @@ def make_proxy(plugin: str, implementation: Implementation, owner: Owner) -> Cal
             if result is wrapped_inner and raised_within is None:
                 return inner
             hook_call.check_result(result)
-        result = _wrap_result(hook_call, plugin, owner, result)
+        result = _wrap_result(hook_call, plugin, owner, implementation, result)
         if owner == "general":
             hook_call.wrappers.append(plugin)
         elif owner == "provider":
@@ -155,11 +158,12 @@ def _wrap_inner(hook_call: HookCall, owner: Owner, inner: Any) -> Any:
     return around_provider(hook_call.hook, inner, hook_call.arguments["provider"])
 
 
-def _wrap_result(hook_call: HookCall, plugin: str, owner: Owner, result: Any) -> Any:
+def _wrap_result(hook_call: HookCall, plugin: str, owner: Owner, implementation: Implementation, result: Any) -> Any:
     if owner != "general":
         hook_call.is_attributed = hook_call.is_attributed and owner == "tako"
         return result
     hook_call.is_attributed = True
+    hook_call.needs_event_loop = hook_call.needs_event_loop or implementation.needs_event_loop
     return around_plugin(hook_call.hook, result, hook_call.arguments["provider"], plugin)
 
 

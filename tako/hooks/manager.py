@@ -56,11 +56,13 @@ class HookResult(NamedTuple):
     """What a hook returned for one provider.
 
     ``own_result`` is the result without the wrappers of tako and of general plugins, ``wrappers`` are the general
-    plugins around it, and ``failures`` are the exceptions of others.
+    plugins around it, ``failures`` are the exceptions of others, and
+    ``needs_event_loop`` says whether a general plugin with a part in it may use asyncio.
     """
 
     value: Any
     own_result: Any
+    needs_event_loop: bool
     wrappers: list[str]
     failures: list[Failure]
 
@@ -125,7 +127,9 @@ class Hooks:
         finally:
             hook_call.is_answered, hook_call.outer = True, None
             current_call.reset(token)
-        return HookResult(value, hook_call.own_result, hook_call.wrappers, hook_call.failures)
+        return HookResult(
+            value, hook_call.own_result, hook_call.needs_event_loop, hook_call.wrappers, hook_call.failures
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as stale hooks: what the plugins of this process made isn't pickled."""

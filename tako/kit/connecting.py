@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import aiohappyeyeballs
 from msgspec import Struct
 
-from tako.kit.connection import Connection, EndedError, NotHttpError
+from tako.kit.connection import Connection
+from tako.kit.incoming import EndedError, NotHttpError
 from tako.kit.request_head import request_head
 from tako.kit.tls import trusted
 from tako.kit.transport_errors import describe_os_error, without_context
@@ -74,6 +75,10 @@ class RefusedError(Exception):
         self.status = status
 
 
+CONNECT_ERRORS = OSError, UnicodeError, NotHttpError, EndedError, RefusedError
+"""What ``connect_error`` describes."""
+
+
 class AddressCache:
     """Looks hosts up, once for all who ask at the same time."""
 
@@ -110,16 +115,21 @@ async def connect(
             connection = await _open(Endpoint.of(proxy.address), addresses)
             at_proxy = False
             return await _tunnel(connection, endpoint, proxy, seconds) if endpoint.tls else connection
-    except (OSError, UnicodeError, NotHttpError, EndedError, RefusedError) as error:
-        failure = _connect_error(error, route, at_proxy=at_proxy)
+    except CONNECT_ERRORS as error:
+        failure = connect_error(error, route, at_proxy=at_proxy)
     raise failure  # outside of the handler, so that the original doesn't ride along
+
+
+async def open_socket(endpoint: Endpoint, addresses: AddressCache) -> socket.socket:
+    """Connect a socket, which doesn't block. Raises OSError, and UnicodeError for what can't be a host's name."""
+    return await aiohappyeyeballs.start_connection(  # pyright: ignore[reportUnknownMemberType] - half typed
+        await addresses.of(endpoint), happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, loop=asyncio.get_running_loop()
+    )
 
 
 async def _open(endpoint: Endpoint, addresses: AddressCache) -> Connection:
     loop = asyncio.get_running_loop()
-    sock = await aiohappyeyeballs.start_connection(  # pyright: ignore[reportUnknownMemberType] - half typed
-        await addresses.of(endpoint), happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, loop=loop
-    )
+    sock = await open_socket(endpoint, addresses)
     _, connection = await loop.create_connection(
         partial(Connection, loop),
         sock=sock,
@@ -162,7 +172,7 @@ def _retrieve_error(lookup: asyncio.Task[Any]) -> None:
         lookup.exception()
 
 
-def _connect_error(error: Exception, route: Route, *, at_proxy: bool) -> TransportError:
+def connect_error(error: Exception, route: Route, *, at_proxy: bool) -> TransportError:
     """Say why there is no connection. The cause is the system's error, which holds neither URLs nor headers."""
     if isinstance(error, TimeoutError) and error.errno is None:
         failure: TransportError = route.slow_connect()

@@ -11,6 +11,7 @@ import anyio
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tako.direct_calls import event_loop
 from tako.errors import (
     BadRequestError,
     ProviderError,
@@ -138,6 +139,7 @@ def stream_through(
     """
 
     async def stream(request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        await event_loop()
         exchange = await prepare(request, True)
         refuse_if_strict(request, exchange.notices, provider)
         reply, exchange = await _send(provider, exchange, request)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
+from tako.direct_calls import event_loop
 from tako.kit.encoding import result_parts
 from tako.kit.exchange import refuse_if_strict
 from tako.kit.file_limits import note_limits
@@ -39,6 +40,7 @@ async def encode_fetched(
     refuse_if_strict(request, context.notices, provider)
     from tako.kit.prefetch import fetch_files
 
+    await event_loop()
     parts = [part for part in context.to_fetch if isinstance(part, (ImageUrlPart, FileUrlPart))]
     files = await fetch_files(parts, provider.url_prefetch)
     inline = {id(part): _replacement(part, file) for part, file in zip(parts, files, strict=True)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from contextlib import suppress
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 from msgspec.structs import replace
 
+from tako.direct_calls import event_loop, is_direct
 from tako.errors import ProviderError
 from tako.kit.billing import bill
 from tako.kit.body import ACCEPTED, read_body, read_start
@@ -19,11 +19,12 @@ from tako.kit.checks import check_option_names, check_text, check_transport_opti
 from tako.kit.failures import Facts, make_error, name_request, read_facts
 from tako.kit.headers import checked, hiding
 from tako.kit.keys import Secret, scrub, with_key_source
+from tako.kit.loops import BLOCKING, is_closed, loop_key
 from tako.kit.proxy import Proxies, read_proxy
 from tako.kit.reasoning_tags import read_tags
 from tako.kit.single_flight import SingleFlight
 from tako.kit.transport_errors import PROXY_LOGIN, login_refused
-from tako.kit.wire import AROUND, HttpHeaders, HttpReply, HttpRequest, Transport
+from tako.kit.wire import AROUND, PIECE, HttpHeaders, HttpReply, HttpRequest, Transport
 from tako.provider import Provider
 from tako.state import Origin
 from tako.translator import PartContext
@@ -249,7 +250,7 @@ class HttpProvider(Provider):
         try:
             auth_headers = await self.authorize(method, url, body if isinstance(body, bytes) else b"")
             headers = HttpHeaders({**self._all_headers, **auth_headers, **call.get("headers", {})})
-            transport = await self._loop_transport()
+            transport = await self._loop_transport(body)
             for wrap in AROUND:
                 transport = wrap(transport, self)
             reply = await transport.send(HttpRequest(method, url, headers, body, timeout, self.connect_timeout))
@@ -297,11 +298,12 @@ class HttpProvider(Provider):
         return hiding(headers, self.hide)
 
     async def aclose(self) -> None:
-        """Close the connections that belong to the running event loop."""
+        """Close the connections that belong to the running event loop, and those of blocking calls."""
         with self._lock:
-            transport = self._transports.pop(_loop_key(), None)
-        if transport is not None:
-            await transport.aclose()
+            transports = [self._transports.pop(key, None) for key in (loop_key(), BLOCKING)]
+        for transport in transports:
+            if transport is not None:
+                await transport.aclose()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a process: connections, locks, bound functions, and the text of keys."""
@@ -328,20 +330,32 @@ class HttpProvider(Provider):
         error = make_error(facts, codes=self.codes, status=reply.status, headers=reply.headers, body=text)
         return with_key_source(error, self.secrets)
 
-    async def _loop_transport(self) -> Transport:
-        """Return the transport of the running event loop; connections never cross loops."""
-        key = _loop_key()
+    @property
+    def _is_custom(self) -> bool:
+        """Whether requests don't travel through tako's own transport."""
+        own = type(self).make_transport is HttpProvider.make_transport
+        return not own or self._http_client is not None or self._transport is not None
+
+    def _needs_event_loop(self, body: Body) -> bool:
+        """Whether a blocking call can't send this without an event loop."""
+        options = self._transport_arguments
+        is_limited = options["max_connections"] or options["proxies"].may_apply
+        return bool(self._is_custom or is_limited or AROUND or len(body) > PIECE)
+
+    async def _loop_transport(self, body: Body) -> Transport:
+        """Return the transport of the running event loop, or of blocking calls; connections never cross loops."""
+        key = loop_key()
+        if key is BLOCKING and self._needs_event_loop(body):
+            await event_loop()
+            key = loop_key()
         transport = self._transports.get(key)
         if transport is None:
-            is_custom = (
-                self._http_client or self._transport or type(self).make_transport is not HttpProvider.make_transport
-            )
-            if not is_custom and isinstance(key, asyncio.AbstractEventLoop) and not _TRANSPORT_IMPORTED.is_set():
+            if not self._is_custom and isinstance(key, asyncio.AbstractEventLoop) and not _TRANSPORT_IMPORTED.is_set():
                 await _TRANSPORT_IMPORT.result()
             transport = self._transports.get(key) or await self.make_transport()
             with self._lock:
                 transport = self._transports.setdefault(key, transport)
-                for ended in [loop for loop in self._transports if loop is not key and _is_closed(loop)]:
+                for ended in [loop for loop in self._transports if loop is not key and is_closed(loop)]:
                     del self._transports[ended]
         return transport
 
@@ -351,7 +365,11 @@ class HttpProvider(Provider):
             from tako.kit.httpx_transport import ClientTransport
 
             return ClientTransport(self._http_client)
-        if self._transport is not None or not isinstance(_loop_key(), asyncio.AbstractEventLoop):
+        if is_direct():
+            from tako.kit.blocking_transport import BlockingTransport
+
+            return BlockingTransport(self._transport_arguments["proxies"])
+        if self._transport is not None or not isinstance(loop_key(), asyncio.AbstractEventLoop):
             from tako.kit.httpx_transport import HttpxTransport
 
             return HttpxTransport(self._transport, **self._transport_arguments)
@@ -370,17 +388,3 @@ def _import_transport() -> None:
 
 _TRANSPORT_IMPORTED = threading.Event()
 _TRANSPORT_IMPORT = SingleFlight(_import_transport)
-
-
-def _is_closed(loop: Any) -> bool:
-    """Whether an event loop will never run again."""
-    return isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed()
-
-
-def _loop_key() -> Any:
-    """Return what stands for the running event loop, of whichever library."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        trio = sys.modules["trio"]
-        return trio.lowlevel.current_trio_token()

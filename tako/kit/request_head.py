@@ -23,14 +23,15 @@ class HeadWriter:
         self._path = path
         self._headers = headers
         self._last_hash = 0
-        self._kept_for: tuple[str, HttpHeaders] = "", HttpHeaders()
-        self._kept = b""
+        self._kept = ("", HttpHeaders()), b""  # one value, since threads share it
 
     def write(self, request: HttpRequest) -> bytes:
         """Write a request's head. Raises ValueError if a header can't be sent."""
         if not request.body and request.method in ("GET", "HEAD"):
             return request_head(request.method, self._path, {**self._headers, **request.headers})
-        start = self._kept if (request.method, request.headers) == self._kept_for else self._start(request)
+        kept_for, start = self._kept
+        if (request.method, request.headers) != kept_for:
+            start = self._start(request)
         return b"%bcontent-length: %d\r\n\r\n" % (start, len(request.body))
 
     def _start(self, request: HttpRequest) -> bytes:
@@ -38,7 +39,7 @@ class HeadWriter:
         headers.pop("content-length", None)
         start = request_head(request.method, self._path, headers).removesuffix(b"\r\n")
         if hash(start) == self._last_hash:
-            self._kept_for, self._kept = (request.method, HttpHeaders(request.headers)), start
+            self._kept = (request.method, HttpHeaders(request.headers)), start
         self._last_hash = hash(start)
         return start
 

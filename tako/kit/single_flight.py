@@ -21,7 +21,9 @@ from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from tako.direct_calls import asyncio_loop, event_loop
 from tako.errors import TakoError
+from tako.kit.loops import loop_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
@@ -53,6 +55,7 @@ class Flight(Generic[T]):
 
         Each caller gets a TakoError of its own, because tracebacks grow as they're raised.
         """
+        await event_loop()
         try:
             return await _wait(self.start())
         except TakoError as error:
@@ -107,12 +110,11 @@ class TaskFlight(Flight[T]):
         self._tasks: set[asyncio.Task[None]] = set()  # a loop alone does not keep its tasks
 
     def _key(self) -> Hashable:
-        loop = _asyncio_loop()
-        key: Hashable = sys.modules["trio"].lowlevel.current_trio_token() if loop is None else loop
+        key: Hashable = loop_key()
         return key
 
     def _start(self, key: Hashable, future: Future[T]) -> None:
-        loop = _asyncio_loop()
+        loop = asyncio_loop()
         if loop is None:
             sys.modules["trio"].lowlevel.spawn_system_task(self._run, key, future)
             return
@@ -133,17 +135,9 @@ class TaskFlight(Flight[T]):
             future.set_result(result)
 
 
-def _asyncio_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the loop that runs here; None stands for trio's."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
 async def _wait(future: Future[T]) -> T:
     """Wait for a result on whichever event loop runs."""
-    if _asyncio_loop() is not None:
+    if asyncio_loop() is not None:
         return await asyncio.wrap_future(future)
     trio = sys.modules["trio"]
     event, token = trio.Event(), trio.lowlevel.current_trio_token()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 STALL_FACTOR = 5
 """How many times ``timeout`` a server may go on with what says nothing: keep-alives, or interim replies (1xx)."""
+PIECE = 64 * 1024
+"""Bytes of a body that are sent at a time. The server has ``timeout`` to take each piece."""
 
 
 class HttpHeaders(dict[str, str]):

@@ -18,12 +18,11 @@ from tako.testing.server import sse
 from tako.testing.waiting import until_async
 
 from .raw import head, saying, sized, until_left
-from .ways import ask, run
+from .ways import OURS, ask, run
 
 if TYPE_CHECKING:
     import trustme
 
-OURS = ("asyncio", "trio")
 LIMIT = 60.0
 DELTA = b"".join(sse({"choices": [{"delta": {"content": "Hello"}}]}, done=False))
 CHUNKED = head("200 OK", "content-type: text/event-stream", "transfer-encoding: chunked")

@@ -19,7 +19,7 @@ from tako.testing.script import Script
 from tako.testing.waiting import until
 
 from .raw import head, saying, sized
-from .ways import WAYS, run
+from .ways import LOOP_WAYS, WAYS, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ def test_a_server_that_closes_with_its_last_byte_costs_no_call(way: str, reply: 
     assert (server.requests, server.connections) == (10, 10)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", LOOP_WAYS)
 def test_many_kept_connections_may_have_ended_at_once(way: str) -> None:
     async def main(provider: OpenAI) -> None:
         async with anyio.create_task_group() as tasks:
@@ -159,7 +159,7 @@ def test_connections_rest_for_a_moment_until_a_server_is_known_to_keep_them() ->
     assert habits.delay(now, kind) > 0
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", LOOP_WAYS)
 def test_a_server_that_keeps_its_connections_is_asked_on_one(way: str) -> None:
     def in_turn(connection: socket.socket) -> None:
         while True:

@@ -24,13 +24,12 @@ from tako.testing.server import reply, serve
 
 from .raw import head, saying, sized, until_left
 from .script import ANSWER
-from .ways import ask
+from .ways import OURS, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-OURS = ("asyncio", "trio")
 """The transports that take ``proxy=``; the user's own have theirs."""
 PASSWORD = "hunter2hunter2"
 NOBODY = "http://model.example/v1"

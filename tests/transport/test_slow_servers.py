@@ -14,14 +14,13 @@ from tako.kit.body import PROGRESS_BYTES, StallTimer
 from tako.providers import OpenAI
 
 from .raw import head, saying, sized
-from .ways import ask
+from .ways import OURS, ask
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
 JSON, EVENTS = "content-type: application/json", "content-type: text/event-stream"
-OURS = ("asyncio", "trio")
 SHORT = 0.05
 CHUNKED = "transfer-encoding: chunked"
 
@@ -122,7 +121,7 @@ def test_a_question_without_a_body_is_not_waited_for_without_end_either() -> Non
         asyncio.run(main())
 
 
-@pytest.mark.parametrize("way", ["asyncio", "trio"])
+@pytest.mark.parametrize("way", OURS)
 def test_a_slow_call_frees_its_slot_of_a_limited_pool(way: str) -> None:
     answer = sized(b'{"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}', JSON)
     for seconds in (SHORT, 1, 10):

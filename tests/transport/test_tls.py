@@ -13,7 +13,7 @@ from tako.errors import TransportError
 
 from .raw import saying, sized, until_left
 from .script import ANSWER
-from .ways import WAYS, ask
+from .ways import OURS, WAYS, ask
 
 if TYPE_CHECKING:
     import socket
@@ -42,7 +42,7 @@ def test_a_certificate_of_an_unknown_authority_is_tried_once_and_says_how_to_tru
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError) or way != "asyncio"
 
 
-@pytest.mark.parametrize("way", ["asyncio", "trio"])
+@pytest.mark.parametrize("way", OURS)
 def test_a_certificate_that_is_over_or_another_hosts_says_so(way: str, authority: trustme.CA) -> None:
     over = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     for context, message in (
@@ -73,7 +73,7 @@ def test_a_handshake_that_breaks_off_is_tried_again(way: str) -> None:
     assert (server.connections, caught.value.retryable) == (2, True)
 
 
-@pytest.mark.parametrize("way", ["asyncio", "trio"])
+@pytest.mark.parametrize("way", OURS)
 def test_both_transports_trust_what_the_environment_names(way: str, trusted_tls: ssl.SSLContext) -> None:
     with saying(sized(ANSWER.pieces[0]), tls=trusted_tls) as server:  # type: ignore[arg-type]
         assert ask(way, local(server.url)).text == "ok"

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import trio
 
+from tako.direct_calls import run_directly
 from tako.providers import OpenAI
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-WAYS = ("asyncio", "trio", "transport", "client")
+LOOP_WAYS = ("asyncio", "trio", "transport", "client")
+OURS = ("asyncio", "blocking", "trio")
+WAYS = ("blocking", *LOOP_WAYS)
+"""On "blocking", a coroutine can only wait for providers."""
 
 
 def run(way: str, url: str, use: Callable[[OpenAI], Awaitable[Any]], **options: Any) -> Any:
-    """Run ``use(provider)`` by the default transport, on trio, or through a transport or a client of the user's."""
+    """Run ``use(provider)`` on asyncio, without a loop, on trio, or by a transport or a client of the user's."""
 
     async def main() -> Any:
         async with AsyncExitStack() as stack:
@@ -29,7 +33,13 @@ def run(way: str, url: str, use: Callable[[OpenAI], Awaitable[Any]], **options: 
             one = OpenAI("m", api_key="k", base_url=url, **{"max_retries": 0, **options})
             return await use(await stack.enter_async_context(one))
 
-    return trio.run(main) if way == "trio" else asyncio.run(main())
+    match way:
+        case "trio":
+            return trio.run(main)
+        case "blocking":
+            return run_directly(main())
+        case _:
+            return asyncio.run(main())
 
 
 def ask(way: str, url: str, streamed: bool = False, **options: Any) -> Any:

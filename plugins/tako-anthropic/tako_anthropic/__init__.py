@@ -85,6 +85,7 @@ class Anthropic(HttpProvider):
     """
 
     name = "anthropic"
+    needs_event_loop = False
     codes = {"request_too_large": BadRequestError, "timeout_error": ServerError}  # noqa: RUF012 - read-only by its type
 
     def __init__(

@@ -58,6 +58,7 @@ class AzureOpenAI(ResponsesProvider):
     """
 
     name = "azure-openai"
+    needs_event_loop = False
     file_purpose = "assistants"
     """Files with this purpose can be in requests. Azure doesn't have OpenAI's "user_data".
 

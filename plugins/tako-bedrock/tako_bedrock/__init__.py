@@ -67,6 +67,7 @@ class Bedrock(HttpProvider):
     """
 
     name = "bedrock"
+    needs_event_loop = False
     codes: ClassVar[Mapping[str, type[ProviderError]]] = CODES
 
     def __init__(

@@ -83,6 +83,7 @@ class HttpGeneric(HttpProvider):
     """
 
     name = "http-generic"
+    needs_event_loop = False
 
     def __init__(
         self,

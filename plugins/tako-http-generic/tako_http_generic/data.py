@@ -28,6 +28,7 @@ ENDINGS = (".toml", ".json")
 class DataProvider(HttpGeneric):
     """A provider with its parameters in a file. ``options`` override them."""
 
+    needs_event_loop = False
     file: ClassVar[Traversable]
 
     def __init__(self, model: str | None = None, **options: Any) -> None:

@@ -38,6 +38,7 @@ class Mistral(CompletionsProvider):
     """
 
     name = "mistral"
+    needs_event_loop = False
     key_variable = "MISTRAL_API_KEY"
     file_purpose = "ocr"
     vendor_url = BASE_URL

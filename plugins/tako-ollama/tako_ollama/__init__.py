@@ -49,6 +49,7 @@ class Ollama(HttpProvider):
     """
 
     name = "ollama"
+    needs_event_loop = False
     default_timeout = 600.0
 
     def __init__(

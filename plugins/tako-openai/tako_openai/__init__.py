@@ -35,6 +35,7 @@ class OpenAI(ResponsesProvider):
     """
 
     name = "openai"
+    needs_event_loop = False
     key_variable = "OPENAI_API_KEY"
     file_purpose = "user_data"
     vendor_url = str(BASE_URL)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tako_otel.operation import Operation, Telemetry
 
 tako_hooks = 1
+needs_event_loop = False
 
 
 def configure(

@@ -49,6 +49,7 @@ class Vertex(GenerateContentProvider):
     """
 
     name = "vertex"
+    needs_event_loop = False
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class Gemini(GenerateContentProvider):
     """
 
     name = "gemini"
+    needs_event_loop = False
     labels = False
 
     def __init__(
