@@ -235,8 +235,8 @@ OPERATIONS: dict[str, Callable[[], Count]] = {
 
 
 LIMITS = {
-    "chat": 219,
-    "blocking chat": 235,
+    "chat": 223,
+    "blocking chat": 236,
     "chunk, completions": 15,
     "chunk, messages": 13.5,
     "chunk, responses": 17,
