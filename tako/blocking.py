@@ -59,7 +59,7 @@ class Blocking:
     ) -> ChatResponse[Any]:
         """Answer one request, as ``Provider.chat`` does. Raises a TakoError."""
         PLUGINS.load()  # here rather than on the loop: they may call what blocks while they're imported
-        run = run_directly if self._provider.is_direct and asyncio_loop() is None else loop_thread().run
+        run = run_directly if self._runs_directly() else loop_thread().run
         return run(self._provider.chat(request, response_type=response_type, repairs=repairs, **options))
 
     @overload
@@ -186,6 +186,15 @@ class Blocking:
         """Close the connections of the provider."""
         loop_thread().run(self._provider.aclose())
 
+    def _runs_directly(self) -> bool:
+        """Whether a chat begins in this thread. Plugins' hooks may use asyncio, so they're called on the loop."""
+        provider = self._provider
+        if provider.needs_event_loop or asyncio_loop() is not None:
+            return False
+        if not provider.is_bound:
+            loop_thread().run(_bind(provider))
+        return provider.is_direct
+
     def __enter__(self) -> Self:
         return self
 
@@ -199,6 +208,10 @@ class Blocking:
 
     def __repr__(self) -> str:
         return f"{self._provider!r}.blocking"
+
+
+async def _bind(provider: Provider) -> None:
+    _ = provider.is_direct
 
 
 async def wait_for(awaitable: Awaitable[T]) -> T:

@@ -71,7 +71,15 @@ def bind(provider: Provider) -> Handlers:
 
 def _call_hooks(provider: Provider) -> Handlers:
     hooks = PLUGINS.hooks(type(provider))  # first: it's stale if a plugin is added or left out in between
-    translator: Translator = PLUGINS.ask("tako_translator", provider)
-    chat, stream = (PLUGINS.bind(hook, provider, translator) for hook in ("tako_chat", "tako_stream"))
+    translator = PLUGINS.bind("tako_translator", provider)
+    chat, stream = (PLUGINS.bind(hook, provider, translator.value) for hook in ("tako_chat", "tako_stream"))
     wrappers = {"chat": chat.wrappers, "stream": stream.wrappers, "chat_only": stream.wrappers}
-    return Handlers(hooks, translator, chat.value, stream.value, chat.own_result, chat.needs_event_loop, wrappers)
+    return Handlers(
+        hooks,
+        translator.value,
+        chat.value,
+        stream.value,
+        chat.own_result,
+        chat.needs_event_loop or translator.needs_event_loop,
+        wrappers,
+    )

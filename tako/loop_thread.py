@@ -69,6 +69,20 @@ class LoopThread:
                     self.loop.call_soon_threadsafe(call.cancel)
                 del call  # it refers to what it raises, whose traceback refers to this frame
 
+    def leave(self, work: Coroutine[Any, Any, None], context: Context) -> None:
+        """Run a coroutine on the loop without waiting for it."""
+
+        def start() -> None:
+            task = self.loop.create_task(work, context=context)
+            self._cleanups.add(task)
+            task.add_done_callback(self._cleanups.discard)
+
+        try:
+            self.loop.call_soon_threadsafe(start)
+        except RuntimeError:  # the program ends
+            work.close()
+            raise
+
     def error_to_raise(self, error: BaseException) -> BaseException:
         """Return the exception for a waiting thread. At the program's end, it's one that ends the thread silently."""
         return SystemExit(ENDED) if self._ending and isinstance(error, asyncio.CancelledError) else error

@@ -55,7 +55,9 @@ class Provider:
     deadline: float | None = None
     idempotency_header: str | None = None
     needs_event_loop: ClassVar[bool] = True
-    """Whether the provider's own functions may use asyncio. If not, blocking calls are faster. Subclasses say so anew.
+    """Whether the provider's own functions may use asyncio. If not, blocking calls are faster.
+
+    A subclass has to say it again.
     """
     defaults: Mapping[str, Any] = MappingProxyType({})
     options_of_providers: ClassVar[frozenset[str]] = frozenset()
@@ -343,6 +345,11 @@ class Provider:
     def refresh(self) -> None:
         """Ask the hooks again at the next use; for providers that have learned something, as by ``discover``."""
         self._handlers = self._capabilities = self._origins = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the hooks have been called, and no plugin has come or gone since."""
+        return self._handlers is not None and not self._handlers.hooks.stale
 
     @property
     def is_direct(self) -> bool:

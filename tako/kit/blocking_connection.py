@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from contextlib import suppress
 from functools import partial
@@ -9,16 +10,18 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from tako.direct_calls import waiting
-from tako.kit.incoming import BUFFER, EndedError, Incoming
+from tako.kit.incoming import AHEAD, RECEIVED, EndedError, Incoming
 from tako.kit.polling import poller
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Awaitable, Callable
 
     from tako.kit.wire import Body
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+_FREE: list[memoryview] = []
+"""Buffers that nothing is received into at the moment."""
 
 
 class BlockingConnection(Incoming):
@@ -29,6 +32,7 @@ class BlockingConnection(Incoming):
         self._socket = sock
         self._can_receive = poller(sock.fileno())
         self._decrypted: Callable[[], int] = getattr(sock, "pending", int)  # bytes that TLS has here already
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
         self._is_closed = False
         self.was_refused = False
         """Whether the system refused the first byte of the last request, so that nothing of it has left."""
@@ -36,7 +40,13 @@ class BlockingConnection(Incoming):
     async def send(self, head: bytes, body: Body, seconds: float) -> None:
         """Send a request; ``seconds`` is the longest silence, also until the system takes more."""
         self.begin(head)
-        rest = memoryview(head + body[:])
+        try:
+            await self._send(memoryview(head + body[:]), seconds)
+        except BaseException:  # the caller leaves
+            self.abort()
+            raise
+
+    async def _send(self, rest: memoryview, seconds: float) -> None:
         self.was_refused = False
         has_begun = False
         while rest:
@@ -44,8 +54,7 @@ class BlockingConnection(Incoming):
                 rest = rest[self._socket.send(rest) :]
                 has_begun = True
             except WOULD_BLOCK:
-                if not await waiting(partial(poller(self._socket.fileno(), is_to_send=True), seconds)):
-                    self._fail(TimeoutError())
+                if not await self._room_to_send(seconds):
                     return
             except OSError as error:
                 if has_begun:  # the server may have answered before it closed
@@ -54,6 +63,18 @@ class BlockingConnection(Incoming):
                 self._fail(error)
                 return
         self.set_limits(seconds)
+
+    async def _room_to_send(self, seconds: float) -> bool:
+        """Wait until the system takes more, and receive what comes meanwhile. Returns whether to send on."""
+        is_full = self._held >= AHEAD
+        room = poller(self._socket.fileno(), is_to_send=True, is_to_receive=not is_full)
+        if not await waiting(partial(room, seconds)):
+            self._fail(TimeoutError())
+        elif not is_full and (self._decrypted() or self._can_receive(0)):
+            self._receive_what_is_there()
+        if self.ended:  # the server answers early, and wants no more
+            self._spoiled = True
+        return not self.ended and self.is_open
 
     @property
     def is_open(self) -> bool:
@@ -71,6 +92,7 @@ class BlockingConnection(Incoming):
         if not self._is_closed:
             self._is_closed = True
             self._socket.close()
+            self._parser = None  # refers to this
 
     def _next_event(self) -> Awaitable[None]:
         now = monotonic()
@@ -78,26 +100,48 @@ class BlockingConnection(Incoming):
         return self._receive_until(until)
 
     async def _receive_until(self, until: float) -> None:
-        while self._decrypted() or await waiting(partial(self._can_receive, until - monotonic())):
-            try:
-                size = self._socket.recv_into(BUFFER.view)
-            except WOULD_BLOCK:  # TLS needs more for its next piece
-                continue
-            except OSError as error:
-                self._fail(error)
+        while (left := until - monotonic()) > 0 and (
+            self._decrypted() or await waiting(partial(self._can_receive, left))
+        ):
+            if self._receive_what_is_there():
                 return
-            if size:
-                self.receive(size)
-            else:
+        self._fail(TimeoutError())
+
+    def _receive_what_is_there(self) -> bool:
+        """Receive once, and notice the end. Returns whether anything happened: TLS may need more for its next piece."""
+        try:
+            if not self._receive():
                 self.lose(None)
                 self.abort()
-            return
-        self._fail(TimeoutError())
+        except WOULD_BLOCK:
+            return False
+        except OSError as error:
+            self._fail(error)
+        return True
+
+    def _receive(self) -> int:
+        """Receive once, and return how many bytes.
+
+        A call that interrupts this one, as in a signal's handler or ``__del__``, takes another buffer.
+        """
+        try:
+            buffer = _FREE.pop()
+        except IndexError:
+            buffer = memoryview(bytearray(RECEIVED))
+        try:
+            if self._is_tls and not self._decrypted():  # raises if it was reset: Python's TLS takes that for its end
+                socket.socket.recv(self._socket, 1, socket.MSG_PEEK)
+            size = self._socket.recv_into(buffer)
+            if size:
+                self.receive(buffer[:size])
+            return size
+        finally:
+            _FREE.append(buffer)
 
     def _receive_the_rest(self) -> None:
         with suppress(OSError):
-            while not self.ended and (size := self._socket.recv_into(BUFFER.view)):
-                self.receive(size)
+            while not self.ended and self._receive():
+                pass
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error

@@ -126,10 +126,9 @@ class Connection(Incoming, asyncio.BufferedProtocol):
         if self.ended or self._failure is not None or self._silence == inf:
             return
         now = self._loop.time()
-        if self._reading is None or self._reading.done():  # nobody waits for the server
-            due = now + self._silence
-        else:
-            due = min(self._waits_since + self._silence, inf if self._head else self._head_until)
+        is_waiting = self._reading is not None and not self._reading.done()
+        silent_until = (self._waits_since if is_waiting else now) + self._silence
+        due = silent_until if self._head else min(silent_until, self._head_until)
         if due > now:
             self._set_timer(due)
         else:
@@ -145,7 +144,9 @@ class Connection(Incoming, asyncio.BufferedProtocol):
         """Return where to put what comes."""
         return BUFFER.view
 
-    buffer_updated = Incoming.receive  # pyright: ignore[reportAssignmentType] - of this class, too
+    def buffer_updated(self, nbytes: int) -> None:
+        """Read what is in the buffer."""
+        self.receive(BUFFER.view[:nbytes])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is waited for."""
@@ -170,7 +171,7 @@ class Connection(Incoming, asyncio.BufferedProtocol):
         with suppress(OSError), socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as rest:
             rest.setblocking(False)
             while not self.ended and (size := rest.recv_into(BUFFER.view)):
-                self.receive(size)
+                self.receive(BUFFER.view[:size])
 
     def pause_writing(self) -> None:
         """Make ``_send_rest`` wait."""

@@ -336,7 +336,7 @@ class HttpProvider(Provider):
         own = type(self).make_transport is HttpProvider.make_transport
         return not own or self._http_client is not None or self._transport is not None
 
-    def _needs_event_loop(self, body: Body) -> bool:
+    def _moves_to_loop(self, body: Body) -> bool:
         """Whether a blocking call can't send this without an event loop."""
         options = self._transport_arguments
         is_limited = options["max_connections"] or options["proxies"].may_apply
@@ -345,7 +345,7 @@ class HttpProvider(Provider):
     async def _loop_transport(self, body: Body) -> Transport:
         """Return the transport of the running event loop, or of blocking calls; connections never cross loops."""
         key = loop_key()
-        if key is BLOCKING and self._needs_event_loop(body):
+        if key is BLOCKING and self._moves_to_loop(body):
             await event_loop()
             key = loop_key()
         transport = self._transports.get(key)

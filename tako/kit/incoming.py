@@ -184,14 +184,14 @@ class Incoming(ABC):
         self._silence, self._head_until = timeout, now + timeout * STALL_FACTOR
         return now
 
-    def receive(self, nbytes: int) -> None:
-        """Read what has come into ``BUFFER``; a server has nothing to say before it is asked."""
+    def receive(self, data: memoryview) -> None:
+        """Read what has come; a server has nothing to say before it is asked."""
         if self.ended:
             self._spoiled = True
             return
         had_head, held = self._head, self._held
         try:
-            self._parser.feed_data(BUFFER.view[:nbytes])
+            self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:  # what a signal's handler raised within `on_body`, say
             raise (error.__context__ or error) from None
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -205,7 +205,7 @@ class Incoming(ABC):
         if is_trailer or self._held > held:
             self._overhead = 0
         elif not self.ended:
-            self._overhead += nbytes
+            self._overhead += len(data)
             if self._overhead > LONGEST_HEAD:
                 self._fail(EndedError() if self._head else NotHttpError())
         if not had_head or self.pieces or self.ended:  # trailers without end are silence

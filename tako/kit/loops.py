@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import Any
 
-from tako.direct_calls import is_direct
+from tako.direct_calls import asyncio_loop, is_direct
 
 BLOCKING = "blocking"
 """What stands for the loop of blocking calls, which have none."""
@@ -14,10 +14,10 @@ BLOCKING = "blocking"
 
 def loop_key() -> Any:
     """Return the running loop, or what stands for it: trio's token, or ``BLOCKING``."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return BLOCKING if is_direct() else sys.modules["trio"].lowlevel.current_trio_token()
+    loop = asyncio_loop()
+    if loop is not None:
+        return loop
+    return BLOCKING if is_direct() else sys.modules["trio"].lowlevel.current_trio_token()
 
 
 def is_closed(loop: Any) -> bool:

@@ -12,20 +12,19 @@ MAX_MILLISECONDS = 2**31 - 1
 """The longest wait that the system takes: 24 days."""
 
 
-def poller(place: int, *, is_to_send: bool = False) -> Callable[[float], bool]:
+def poller(fileno: int, *, is_to_receive: bool = True, is_to_send: bool = False) -> Callable[[float], bool]:
     """Return a function that waits some seconds until a socket can receive, or send. It returns whether it can.
 
-    The end of the connection counts, too. ``place`` is the socket's ``fileno()``.
+    The end of the connection counts, too.
     """
     if not hasattr(select, "poll"):  # Windows
 
         def is_ready(seconds: float) -> bool:
             wait = min(max(0.0, seconds), MAX_MILLISECONDS / 1000)
-            places: list[int] = [place]
-            ready = select.select([], places, places, wait) if is_to_send else select.select(places, [], [], wait)
-            return any(ready)
+            sockets: list[int] = [fileno]
+            return any(select.select(sockets * is_to_receive, sockets * is_to_send, sockets * is_to_send, wait))
 
         return is_ready
     poll = select.poll()
-    poll.register(place, select.POLLOUT if is_to_send else select.POLLIN)
+    poll.register(fileno, select.POLLIN * is_to_receive | select.POLLOUT * is_to_send)
     return lambda seconds: bool(poll.poll(min(max(0.0, seconds * 1000), MAX_MILLISECONDS)))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import signal
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
 
@@ -40,3 +41,18 @@ def trusted_tls(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     return context
+
+
+@pytest.fixture
+def raising() -> Generator[Callable[[BaseException], None]]:
+    """Make SIGUSR1 raise an exception in the main thread."""
+    before = signal.getsignal(signal.SIGUSR1)
+
+    def set_error(error: BaseException) -> None:
+        def handle(number: int, frame: Any) -> None:
+            raise error
+
+        signal.signal(signal.SIGUSR1, handle)
+
+    yield set_error
+    signal.signal(signal.SIGUSR1, before)

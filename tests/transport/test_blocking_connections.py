@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tako import ChatRequest, ChatResponse, hookimpl
-from tako.direct_calls import event_loop, run_directly, waiting
+from tako.direct_calls import run_directly
 from tako.errors import ProviderTimeoutError
 from tako.kit.blocking_connection import BlockingConnection
-from tako.kit.blocking_transport import BlockingPool
+from tako.kit.blocking_pool import BlockingPool
 from tako.kit.connecting import Endpoint
 from tako.kit.connection_pool import KEEP_ALIVE
-from tako.kit.incoming import BUFFER
 from tako.kit.wire import PIECE
 from tako.loop_thread import loop_thread
 from tako.providers import OpenAI
@@ -31,12 +28,12 @@ from tako.testing.waiting import until
 
 from .raw import saying, sized
 from .script import ANSWER, provider
+from .signals import AlarmError, interrupting
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
-    from tako import Provider
 
 GUARD = 30.0
 SLOW = reply(json={}, delay=60)
@@ -89,25 +86,6 @@ def test_tls_connections_are_kept_too(trusted_tls: ssl.SSLContext) -> None:
 DOCUMENT = b'{"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}'
 
 
-class AlarmError(Exception):
-    """What a signal's handler raises, as job queues do."""
-
-
-@pytest.fixture
-def raising() -> Generator[Callable[[BaseException], None]]:
-    """Make SIGUSR1 raise an exception in the main thread."""
-    before = signal.getsignal(signal.SIGUSR1)
-
-    def set_error(error: BaseException) -> None:
-        def handle(number: int, frame: Any) -> None:
-            raise error
-
-        signal.signal(signal.SIGUSR1, handle)
-
-    yield set_error
-    signal.signal(signal.SIGUSR1, before)
-
-
 @pytest.mark.parametrize(
     "error", [AlarmError("late"), TimeoutError("late"), ConnectionError("late"), SystemExit(3)], ids=repr
 )
@@ -116,17 +94,8 @@ def test_an_exception_of_a_signals_handler_reaches_the_caller(
 ) -> None:
     raising(error)
     with serve(SLOW) as server:
-        face = provider(server, max_retries=2).blocking
-
-        def interrupt() -> None:
-            until(lambda: len(server.requests) == 1)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-
-        thread = threading.Thread(target=interrupt)
-        thread.start()
-        with pytest.raises(type(error)) as caught:
-            face.chat("hi")
-        thread.join()
+        with interrupting(lambda: len(server.requests) == 1), pytest.raises(type(error)) as caught:
+            provider(server, max_retries=2).blocking.chat("hi")
         assert caught.value is error
         until(lambda: server.open == 0)
         assert len(server.requests) == 1
@@ -142,9 +111,54 @@ def test_an_exception_while_a_reply_is_read_is_that_exception() -> None:
         connection = Interrupted(ours)
         run_directly(connection.send(b"GET / HTTP/1.1\r\n\r\n", b"", 1.0))
         start = sized(b"a")
-        BUFFER.view[: len(start)] = start
         with pytest.raises(KeyboardInterrupt):
-            connection.receive(len(start))
+            connection.receive(memoryview(start))
+
+
+def test_a_call_within_a_call_does_not_touch_its_reply() -> None:
+    class Nested(BlockingConnection):
+        def on_headers_complete(self) -> None:
+            assert provider(server).blocking.chat("hi").text == "ok"
+            super().on_headers_complete()
+
+    body = b"mine" * 100
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.sendall(sized(body))
+
+    async def read(connection: BlockingConnection) -> bytes:
+        await connection.send(b"GET / HTTP/1.1\r\n\r\n", b"", GUARD)
+        await connection.answered()
+        return await connection.read()
+
+    with serve(ANSWER) as server, ours, theirs:
+        assert run_directly(read(Nested(ours))) == body
+
+
+def test_an_answer_that_comes_while_a_request_is_sent_is_read() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.sendall(sized(b"too large", status="413 X"))
+
+    async def read(connection: BlockingConnection) -> tuple[int, bytes, bool]:
+        await connection.send(b"POST / HTTP/1.1\r\n\r\n", bytes(1 << 24), GUARD)
+        await connection.answered()
+        return connection.status, await connection.read(), connection.is_reusable
+
+    with ours, theirs:
+        assert run_directly(read(BlockingConnection(ours))) == (413, b"too large", False)
+
+
+def test_a_call_that_is_left_while_it_sends_closes_its_connection(raising: Callable[[BaseException], None]) -> None:
+    raising(AlarmError("late"))
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    connection = BlockingConnection(ours)
+
+    with ours, theirs:
+        with interrupting(lambda: bool(theirs.recv(1, socket.MSG_PEEK))), pytest.raises(AlarmError):
+            run_directly(connection.send(b"POST / HTTP/1.1\r\n\r\n", bytes(1 << 24), GUARD))
+        until(lambda: not connection.is_open)
 
 
 def test_a_forked_child_has_connections_of_its_own() -> None:
@@ -208,65 +222,6 @@ def test_a_deadline_ends_a_blocking_call() -> None:
         with pytest.raises(ProviderTimeoutError, match="deadline"):
             provider(server).blocking.chat("hi", deadline=0.1)
         until(lambda: server.open == 0)
-
-
-def test_a_subclass_has_an_event_loop_unless_it_says_otherwise() -> None:
-    class Own(OpenAI):
-        async def authorize(self, method: str, url: str, body: bytes) -> dict[str, str]:
-            import asyncio
-
-            return {"x-loop": type(asyncio.get_running_loop()).__name__}
-
-    with serve(ANSWER) as server:
-        assert Own("m", api_key="k", base_url=server.url).blocking.chat("hi").text == "ok"
-        assert "EventLoop" in server.requests[0].headers["x-loop"]
-
-
-@pytest.mark.parametrize("needs", [True, False])
-def test_a_plugin_has_an_event_loop_unless_it_says_otherwise(needs: bool, register: Callable[..., None]) -> None:
-    threads: list[int] = []
-
-    class Plugin:
-        needs_event_loop = needs
-
-        @hookimpl(wrapper=True)
-        def tako_chat(self, provider: Provider) -> Any:
-            inner = yield
-
-            async def chat(request: ChatRequest) -> ChatResponse:
-                threads.append(threading.get_ident())
-                answer: ChatResponse = await inner(request)
-                return answer
-
-            return chat
-
-    register(Plugin(), "looking")
-    with serve(ANSWER) as server:
-        assert provider(server).blocking.chat("hi").text == "ok"
-    assert (threads == [threading.get_ident()]) is not needs
-
-
-def test_a_call_moves_to_an_event_loop_once_it_needs_one() -> None:
-    async def work() -> list[int]:
-        places = [threading.get_ident()]
-        await event_loop()
-        return [*places, threading.get_ident()]
-
-    assert run_directly(work()) == [threading.get_ident(), loop_thread().thread.ident]
-
-
-def test_what_a_call_waits_for_is_outside_of_it() -> None:
-    def fail() -> None:
-        raise AlarmError
-
-    async def work() -> None:
-        try:
-            await waiting(fail)
-        except Exception:  # noqa: BLE001 - none may come here
-            pytest.fail("the coroutine saw the exception")
-
-    with pytest.raises(AlarmError):
-        run_directly(work())
 
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:

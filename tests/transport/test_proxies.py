@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-"""The transports that take ``proxy=``; the user's own have theirs."""
 PASSWORD = "hunter2hunter2"
 NOBODY = "http://model.example/v1"
 

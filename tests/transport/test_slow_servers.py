@@ -63,6 +63,16 @@ def test_a_reply_that_drips_is_a_timeout(way: str, start: bytes, drop: bytes) ->
     assert caught.value.retryable
 
 
+@pytest.mark.parametrize("way", ["asyncio", "blocking"])
+def test_interim_replies_without_pause_are_a_timeout(way: str) -> None:
+    def flood(connection: socket.socket) -> None:
+        while True:
+            connection.sendall(head("102 Processing") * 1000)
+
+    with saying(flood) as server, pytest.raises(ProviderTimeoutError):
+        ask(way, server.url, timeout=SHORT)
+
+
 @pytest.mark.parametrize(
     ("start", "drop"),
     [

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from anyio import to_thread
 
 from tako import Capabilities, Chat, ChatRequest, Origin, Stream, Translator, UrlPrefetch, hookimpl
+from tako.direct_calls import event_loop
 from tako.errors import AuthenticationError, BadRequestError, ConfigurationError, ProviderError
 from tako.kit.addresses import check_url
 from tako.kit.checks import check_text, path_of
@@ -174,6 +175,7 @@ class Bedrock(HttpProvider):
         signed_headers = {name: headers[name] for name in ("content-type", *self._user_headers)}
         if len(body) < LARGE_BODY:
             return signature(credentials.keys, endpoint.region, method, url, body, signed_headers)
+        await event_loop()
         return await to_thread.run_sync(signature, credentials.keys, endpoint.region, method, url, body, signed_headers)
 
     def error_facts(self, reply: HttpReply, body: bytes) -> Facts:

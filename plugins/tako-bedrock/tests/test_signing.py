@@ -74,6 +74,14 @@ def test_a_large_body_is_signed_in_a_thread_and_the_same():
     assert request.headers["authorization"].endswith("Signature=" + expected_signature(url, request))
 
 
+def test_large_bodies_of_blocking_calls_are_signed_in_a_thread_too():
+    answer = {"output": {"message": {"role": "assistant", "content": [{"text": "ok"}]}}, "stopReason": "end_turn"}
+    with serve(reply(json=answer)) as server:
+        face = tako.providers.Bedrock("m", region="us-east-1", endpoint_url=server.url).blocking
+        assert [face.chat("x" * (1 << 20)).text for _ in range(3)] == ["ok"] * 3
+        face.close()
+
+
 def test_no_log_has_a_session_token(aws, caplog):
     aws.setenv("AWS_SESSION_TOKEN", "SESSION+TOKEN")
     caplog.set_level(logging.DEBUG)
