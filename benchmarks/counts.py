@@ -237,8 +237,8 @@ OPERATIONS: dict[str, Callable[[], Count]] = {
 LIMITS = {
     "chat": 223,
     "blocking chat": 236,
-    "chunk, completions": 15,
-    "chunk, messages": 13.5,
+    "chunk, completions": 14,
+    "chunk, messages": 13.75,
     "chunk, responses": 17,
     "chunk, gemini": 13.5,
     "chunk, converse": 14.5,

@@ -39,6 +39,8 @@ class SseDecoder:
     def __init__(self, max_event_bytes: int = 16 * 1024 * 1024) -> None:
         self.id = ""
         """The last event id, as of the last blank line; an empty string before there is one."""
+        self.is_between_events = False
+        """Whether nothing is held, not even a comment, so that the next byte begins an event."""
         self._cap = max_event_bytes
         self._names: dict[bytes, str] = {}  # event types by their lines
         self._start: bytes | None = b""  # what may become a byte order mark; None once that is decided
@@ -90,6 +92,7 @@ class SseDecoder:
         self._event, self._data = event, value
         if rest:
             self._hold(rest)
+        self.is_between_events = not (self._midline or value is not None or event or self._other or self._start)
         return events
 
     def flush(self) -> list[Event]:

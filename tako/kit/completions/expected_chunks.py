@@ -15,7 +15,6 @@ import msgspec
 from msgspec import Raw, Struct, defstruct
 
 from tako.kit.completions.blocks import REASONING
-from tako.kit.repeated_chunks import RepeatedChunk
 
 NOTHING = Raw(b"null")
 NO_RESULTS = (NOTHING, Raw(b"{}"))
@@ -114,26 +113,23 @@ EXPECTED = {
 """What reads the usual chunk, by what goes on: a field of the delta, or a thinking chunk of its content."""
 
 
-class ExpectedChunk(RepeatedChunk):
+class ExpectedChunk:
     """What is expected of the next chunk: that it goes on with the block that is open.
 
     ``head`` is the text before its choices, ``skip`` the length of that text; ``decode`` reads the rest. ``field`` is
     the field of its delta. ``is_text_only``: it's text or reasoning, and ``decode`` refuses chunks with more fields.
-
-    ``text_of`` reads a chunk that differs in its text alone. Most servers send nothing else, so that nothing has to be
-    parsed.
+    ``text`` is then that of the chunk before.
     """
 
     def __init__(self, field: str = "", chunk: bytes = b"") -> None:
-        super().__init__()
         start_of_choices = chunk.find(_CHOICES) if field in EXPECTED else 0
         self.head = chunk[:start_of_choices] if start_of_choices > 0 else NO_HEAD
         self.skip = start_of_choices
         self.field = field
         self.decode: Decode = EXPECTED.get(field, EXPECTED["content"])
         self.is_text_only = False
+        self.text = ""
         if field in TEXT_ONLY and start_of_choices > 0:
             with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
-                text = TEXT_ONLY[field](b"{" + chunk[start_of_choices:]).choices[0].delta.text
+                self.text = TEXT_ONLY[field](b"{" + chunk[start_of_choices:]).choices[0].delta.text
                 self.decode, self.is_text_only = TEXT_ONLY[field], True
-                self.expect(chunk, field, text)

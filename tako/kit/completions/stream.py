@@ -33,7 +33,7 @@ from tako.kit.failures import facts_of, read_facts
 from tako.kit.finish_reasons import finish_reason
 from tako.kit.hidden_errors import hidden_error, other_api
 from tako.kit.ids import read_id
-from tako.kit.sse import SseDecoder
+from tako.kit.repeated_events import RepeatedEvents
 from tako.kit.token_counts import merge_counts, note_odd_usage
 from tako.state import BLOCK_END
 from tako.types import Chunk, Delta, End
@@ -71,7 +71,7 @@ class CompletionsDecoder:
         self._exchange = exchange
         self._translator = translator
         self._dialect = dialect or Dialect()
-        self._sse = SseDecoder(provider.max_event_bytes)
+        self._events = RepeatedEvents(provider.max_event_bytes)
         self._open_block = OpenBlock(self._decode)
         self._calls = CallIndex(id_maker(self._dialect))
         self._spoken_answer = SpokenAnswer(exchange.context)
@@ -93,13 +93,16 @@ class CompletionsDecoder:
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
-        return self._chunks(self._sse.feed(data))
+        at = 0
+        while at < len(data) and not self.ended:
+            texts, events, at = self._events.read(data, at)
+            yield from self._texts(texts) if texts else self._chunks(events)
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         """Yield what is left, the End last."""
         if not self.ended:  # what follows the terminator is nobody's
             try:
-                yield from self._chunks(self._sse.flush())
+                yield from self._chunks(self._events.flush())
             except ResponseError as error:
                 raise StreamTruncatedError("the stream ended in the middle of an event") from error
         if not self._finish_reason and not self.ended and (self._dialect.require_finish or not clean):
@@ -116,13 +119,6 @@ class CompletionsDecoder:
     def _chunks(self, events: list[Event]) -> Iterator[Chunk]:
         for event in events:
             data, expected = event.data, self._expected
-            if expected.is_text_only and (text := expected.text_of(data)):
-                if expected.field == "content":  # most: as `_text` does, without a function's call
-                    self._open_block.pieces.append(text)
-                    yield Delta(text)
-                else:
-                    yield self._text(text)
-                continue
             if data.startswith(expected.head) and (delta := self._decode_expected(data, expected)) is not None:
                 yield delta
                 continue
@@ -139,7 +135,17 @@ class CompletionsDecoder:
         text = chunk.choices[0].delta.text
         if not text or not (self._id or (chunk.id is None and chunk.model is None)):  # else these come only now
             return None
-        return self._text(text) if expected.is_text_only else self._continue_block(text, chunk)
+        if not expected.is_text_only:
+            return self._continue_block(text, chunk)
+        self._events.expect(data, expected.field, text)
+        return self._text(text)
+
+    def _texts(self, texts: list[str]) -> Iterator[Delta]:
+        """Add pieces of text or reasoning to the block that is open."""
+        if self._expected.field == "content":  # most: as `_text` does, without a function's call for each
+            self._open_block.pieces += texts
+            return map(Delta, texts)
+        return map(self._text, texts)
 
     def _text(self, text: str) -> Delta:
         """Add text or reasoning to the block that is open."""
@@ -193,7 +199,10 @@ class CompletionsDecoder:
             reply = unusual
         deltas = self._read(event, reply)
         field = "tool_calls" if self._calls and not self._open_block.kind else self._open_block.continuation
-        self._expected = ExpectedChunk(field, event.data)
+        self._expected = expected = ExpectedChunk(field, event.data)
+        self._events.forget()
+        if expected.is_text_only:
+            self._events.expect(event.data, field, expected.text)
         return deltas
 
     def _read(self, event: Event, reply: Reply) -> list[Delta]:

@@ -18,7 +18,7 @@ from tako.kit.hidden_errors import hidden_error
 from tako.kit.ids import CallIds, read_id
 from tako.kit.messages.open_block import STREAMED_FIELDS, OpenBlock
 from tako.kit.messages.reply import FINISH_REASONS, error_of, finish_reason, usage_of
-from tako.kit.sse import SseDecoder
+from tako.kit.repeated_events import RepeatedEvents
 from tako.kit.token_counts import merge_counts
 from tako.parts import TextPart, ToolCallPart
 from tako.state import BLOCK_END, State
@@ -131,7 +131,7 @@ class MessagesDecoder:
         self._exchange = exchange
         self._context = exchange.context
         self._translator = translator
-        self._sse = SseDecoder(provider.max_event_bytes)
+        self._events = RepeatedEvents(provider.max_event_bytes)
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, OpenBlock] = {}
@@ -147,13 +147,17 @@ class MessagesDecoder:
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Yield the deltas that these bytes complete."""
-        return self._chunks(self._sse.feed(data))
+        at = 0
+        while at < len(data) and not self.ended:
+            texts, events, at = self._events.read(data, at)
+            self._last_texts += texts
+            yield from map(self._delta_of, texts) if texts else self._chunks(events)
 
     def finish(self, *, clean: bool) -> Iterator[Chunk]:
         """Yield what is left, the End last."""
         if not self.ended:  # what follows the terminator is nobody's
             try:
-                yield from self._chunks(self._sse.flush())
+                yield from self._chunks(self._events.flush())
             except ResponseError as error:
                 raise StreamTruncatedError("the stream ended in the middle of an event") from error
         if not self.ended:
@@ -173,6 +177,7 @@ class MessagesDecoder:
                 if delta_event.index != self._index:
                     yield from self._event(event)
                 elif text := delta_event.delta.text:
+                    self._events.expect(event.data, delta_event.delta.name, text)
                     self._last_texts.append(text)
                     yield self._delta_of(text)
             elif event.event != "ping":
@@ -233,6 +238,7 @@ class MessagesDecoder:
     def _start(self, index: int, fields: dict[str, Any]) -> Iterator[Delta]:
         if index in self._blocks:
             yield from self._stop(index)
+        self._events.forget()
         block = self._blocks[index] = self._last_block = OpenBlock(fields)
         self._index = index if block.streamed_field else None
         self._decode_expected, self._last_texts = (
@@ -297,6 +303,7 @@ class MessagesDecoder:
         if block is None:
             return
         if block is self._last_block:
+            self._events.forget()
             self._last_block, self._index = NO_BLOCK, None
         fields = block.complete()
         if block.kind == "fallback":  # the model that goes on, which the whole reply names
