@@ -235,8 +235,8 @@ OPERATIONS: dict[str, Callable[[], Count]] = {
 
 
 LIMITS = {
-    "chat": 223,
-    "blocking chat": 236,
+    "chat": 225,
+    "blocking chat": 245,
     "chunk, completions": 14,
     "chunk, messages": 13.75,
     "chunk, responses": 17,
