@@ -1,4 +1,4 @@
-"""The connections of blocking calls that wait for the next request, of whichever thread."""
+"""The connections of blocking calls that wait for the next request, for all threads."""
 
 from __future__ import annotations
 

@@ -136,8 +136,8 @@ class LeakedConnection(Plugin):
             super().__init__(model, **options)
             self.kept: list[Any] = []
 
-        async def _loop_transport(self) -> Any:
-            provider, transport = self, await super()._loop_transport()
+        async def _loop_transport(self, body: Any) -> Any:
+            provider, transport = self, await super()._loop_transport(body)
 
             class Leaking:
                 async def send(self, request: Any) -> Kept:

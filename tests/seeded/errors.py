@@ -108,8 +108,8 @@ class RedirectFollowed(Plugin):
     caught_by, message = "redirects", "requests that followed a redirect"
 
     class Following(Acme):
-        async def _loop_transport(self) -> Any:
-            transport = await super()._loop_transport()
+        async def _loop_transport(self, body: Any) -> Any:
+            transport = await super()._loop_transport(body)
 
             class Followed:
                 async def send(self, request: Any) -> Any:
