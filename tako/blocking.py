@@ -1,4 +1,4 @@
-"""The blocking methods of a provider, which run on one background event loop for the whole process."""
+"""The blocking methods of a provider. Chats run in the calling thread if they can, all else on one background loop."""
 
 from __future__ import annotations
 

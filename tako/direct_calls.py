@@ -9,7 +9,7 @@ The waiting happens outside of the coroutine, so an exception of a signal's hand
 the caller as it is. Then the coroutine is cancelled on the background loop, as a task would be.
 
 Code that needs an event loop first awaits ``event_loop()``. Then the coroutine goes on there, in the background thread.
-Whatever else the coroutine waits for has the same effect.
+So does ``asyncio.sleep(0)``; anything else of asyncio raises an error without a loop.
 """
 
 from __future__ import annotations

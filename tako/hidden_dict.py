@@ -7,8 +7,6 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from _collections_abc import dict_items
-
     _BaseDict = dict[str, Any]
 else:
 
@@ -39,10 +37,6 @@ class HiddenDict(_BaseDict):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._items)
-
-    def items(self) -> dict_items[str, Any]:
-        """Return the items as a dict does: a mapping's own view calls several methods."""
-        return self._items.items()
 
     def __len__(self) -> int:
         return len(self._items)

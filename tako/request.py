@@ -238,6 +238,8 @@ def _check_tables(request: ChatRequest) -> None:
 def _check_headers(headers: Any) -> None:
     if not isinstance(headers, dict):
         raise ConfigurationError(f"headers is {kind_of(headers)}, not a dict")
+    if not headers:  # most requests
+        return
     for name, value in headers.items():  # pyright: ignore[reportUnknownVariableType] - checked here
         if not isinstance(name, str) or not isinstance(value, str):
             raise ConfigurationError(f"headers[{name!r}] is {kind_of(value)}: names and values are text")  # pyright: ignore[reportUnknownArgumentType] - the same

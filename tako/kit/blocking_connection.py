@@ -54,6 +54,7 @@ class BlockingConnection(Incoming):
                 rest = rest[self._socket.send(rest) :]
                 has_begun = True
             except WOULD_BLOCK:
+                has_begun = has_begun or self._is_tls  # which may have sent some of it
                 if not await self._room_to_send(seconds):
                     return
             except OSError as error:

@@ -56,9 +56,12 @@ class BlockingTransport(HttpTransport):
 async def _open(endpoint: Endpoint, route: Route, seconds: float) -> BlockingConnection:
     """Open a connection. Raises TransportError. The background loop looks the host up and connects."""
     until = monotonic() + seconds
+    context = trusted() if endpoint.tls else None
     try:
         sock = await _connect(endpoint, seconds)
-        return BlockingConnection(await _begin_tls(sock, endpoint.certificate_name, until) if endpoint.tls else sock)
+        if context is not None:
+            sock = await _begin_tls(sock, context, endpoint.certificate_name, until)
+        return BlockingConnection(sock)
     except CONNECT_ERRORS as error:
         failure = connect_error(error, route, at_proxy=False)
     raise failure  # outside of the handler, so that the original doesn't ride along
@@ -87,9 +90,9 @@ async def _try_to_connect(endpoint: Endpoint, seconds: float, opened: list[socke
     return None
 
 
-async def _begin_tls(sock: socket.socket, name: str, until: float) -> ssl.SSLSocket:
+async def _begin_tls(sock: socket.socket, context: ssl.SSLContext, name: str, until: float) -> ssl.SSLSocket:
     """Shake hands over a connected socket that doesn't block."""
-    tls = trusted().wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+    tls = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
     try:
         while True:
             try:

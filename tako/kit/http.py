@@ -249,11 +249,14 @@ class HttpProvider(Provider):
         method, timeout = call.get("method", "POST"), call.get("timeout") or self.timeout
         try:
             auth_headers = await self.authorize(method, url, body if isinstance(body, bytes) else b"")
-            headers = HttpHeaders({**self._all_headers, **auth_headers, **call.get("headers", {})})
+            own_headers = {**auth_headers, **call.get("headers", {})}
+            headers = HttpHeaders({**self._all_headers, **own_headers})
             transport = await self._loop_transport(body)
             for wrap in AROUND:
                 transport = wrap(transport, self)
-            reply = await transport.send(HttpRequest(method, url, headers, body, timeout, self.connect_timeout))
+            reply = await transport.send(
+                HttpRequest(method, url, headers, body, timeout, self.connect_timeout, bool(own_headers))
+            )
             if 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110
                 return reply
             try:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over tako's own pools of connections: what both transports share, on asyncio and of blocking calls."""
+"""HTTP/1.1 over tako's own pools of connections: what the transports of asyncio and of blocking calls share."""
 
 from __future__ import annotations
 

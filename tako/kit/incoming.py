@@ -5,7 +5,6 @@ Two connections use it: asyncio's (``tako.kit.connection``), and blocking ones (
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import inf
@@ -73,20 +72,6 @@ class _LowerNames(dict[bytes, bytes]):
 
 
 _LOWER = _LowerNames()
-
-
-class _Buffer(threading.local):
-    """What connections receive into, one for each thread: what has come is parsed before the next one receives.
-
-    A buffer for each piece would cost three system calls and a page fault: the C library gets that much memory from
-    the system, and gives it back.
-    """
-
-    def __init__(self) -> None:
-        self.view = memoryview(bytearray(RECEIVED))
-
-
-BUFFER = _Buffer()
 
 
 class Incoming(ABC):

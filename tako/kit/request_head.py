@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 class HeadWriter:
     """Writes the heads of the requests to one URL.
 
-    Most have the headers of the one before, so what was written is used again; the length of the body follows it. It's
-    kept when it's written for the second time, so a signature, or a key that one request has, isn't kept.
+    Most have the headers of the one before, so what was written is used again; the length of the body follows it.
+    Headers that one request has alone aren't kept.
     """
 
     def __init__(self, path: str, headers: Mapping[str, str]) -> None:
         self._path = path
         self._headers = headers
-        self._last_hash = 0
         self._kept = ("", HttpHeaders()), b""  # one value, since threads share it
 
     def write(self, request: HttpRequest) -> bytes:
@@ -38,9 +37,8 @@ class HeadWriter:
         headers = {**self._headers, **request.headers}
         headers.pop("content-length", None)
         start = request_head(request.method, self._path, headers).removesuffix(b"\r\n")
-        if hash(start) == self._last_hash:
+        if not request.has_own_headers:
             self._kept = (request.method, HttpHeaders(request.headers)), start
-        self._last_hash = hash(start)
         return start
 
 

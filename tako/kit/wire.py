@@ -57,7 +57,10 @@ Body = bytes | FileBody
 
 
 class HttpRequest(Struct, frozen=True):
-    """A request to send. Times are in seconds: ``timeout`` is the longest silence, connecting has its own limit."""
+    """A request to send. Times are in seconds: ``timeout`` is the longest silence, connecting has its own limit.
+
+    ``has_own_headers``: some headers are of this request alone, such as its signature, so they aren't remembered.
+    """
 
     method: str
     url: str
@@ -65,6 +68,7 @@ class HttpRequest(Struct, frozen=True):
     body: Body
     timeout: float
     connect_timeout: float
+    has_own_headers: bool = False
 
     def __repr__(self) -> str:
         shown = repr(self.url)[1:-1]  # an address may hide its keys

@@ -91,9 +91,10 @@ def test_one_url_can_be_asked_by_several_methods() -> None:
 
 def test_what_is_in_one_request_alone_is_not_kept() -> None:
     writer = HeadWriter("/v1", {"host": "example.com"})
-    for key in ("shared", "shared", KEY, "shared"):
+    for key in ("shared", KEY, KEY, "shared"):
         headers = HttpHeaders({"authorization": f"Bearer {key}"})
-        head = writer.write(HttpRequest("POST", "https://example.com/v1", headers, b"{}", 1.0, 1.0))
+        request = HttpRequest("POST", "https://example.com/v1", headers, b"{}", 1.0, 1.0, has_own_headers=key == KEY)
+        head = writer.write(request)
         assert f"authorization: Bearer {key}\r\n".encode() in head
         assert KEY.encode() not in pickle.dumps(vars(writer))
         assert "shared" not in repr(writer)

@@ -28,7 +28,6 @@ ENDINGS = (".toml", ".json")
 class DataProvider(HttpGeneric):
     """A provider with its parameters in a file. ``options`` override them."""
 
-    needs_event_loop = False
     file: ClassVar[Traversable]
 
     def __init__(self, model: str | None = None, **options: Any) -> None:
@@ -79,5 +78,6 @@ def _provider(package: str, name: str, file: Traversable) -> type[DataProvider]:
         "__doc__": f"The endpoint that {file.name} of {package} describes.",
         "name": read_file(file)["id"],
         "file": file,
+        "needs_event_loop": False,
     }
     return type(name, (DataProvider,), attributes)
