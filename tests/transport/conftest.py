@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
+from tako.kit.wire import AROUND
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
@@ -24,6 +26,15 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         for record in caplog.records
         if record.levelno >= logging.WARNING and record.name != "stamina"
     ] == []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_around() -> Iterator[None]:
+    """Take away what other tests left around transports: a blocking call would have an event loop because of it."""
+    left = [*AROUND]
+    AROUND.clear()
+    yield
+    AROUND[:] = left
 
 
 @pytest.fixture
