@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from itertools import count
 from types import ModuleType
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _numbers = count()
+
+
+@pytest.fixture
+def without_finalizers() -> Iterator[None]:
+    """Collect nothing while the stack is full: a finalizer of another test's garbage would fail there."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

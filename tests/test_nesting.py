@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import pickle
 from functools import partial, reduce
@@ -38,12 +37,7 @@ DEPTHS = (DEEPEST + 1, 400, 900, 5000, 100_000)
 WAYS = [False, True]
 
 
-@pytest.fixture(autouse=True)
-def _no_finalizers() -> Iterator[None]:
-    """Collect nothing while the stack is full: a finalizer of another test's garbage would fail there."""
-    gc.disable()
-    yield
-    gc.enable()
+pytestmark = pytest.mark.usefixtures("without_finalizers")
 
 
 def nested(depth: int) -> Any:

@@ -49,6 +49,9 @@ STRICT: dict[str, tuple[Rules | None, Rules]] = {
 LINKED = {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}}
 
 
+pytestmark = pytest.mark.usefixtures("without_finalizers")
+
+
 @pytest.mark.parametrize("vendor", TOOLS)
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_the_schema_of_a_tool_is_one_that_the_vendor_takes(kind: str, vendor: str) -> None:

@@ -42,6 +42,9 @@ HISTORY = [
 ]
 
 
+pytestmark = pytest.mark.usefixtures("without_finalizers")
+
+
 @pytest.fixture(autouse=True)
 def _no_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
