@@ -34,6 +34,7 @@ _GZIP = b"\x1f"
 _CM_DEFLATE = 8  # RFC 1950, 2.2: the low half of zlib's first byte; no deflate data of a compressor's begins with it
 
 T = TypeVar("T")
+_NOTHING: Iterator[bytes] = iter(())  # has nothing for anybody, so all share it
 
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _ESCAPES = re.compile(rb"(?i)\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(ud[89a-f][0-9a-f]{2})|.)")
@@ -53,7 +54,7 @@ class BodyReader:
         self._source = reply.pieces()
         self._cap = cap
         self._size = 0
-        self._inflated: Iterator[bytes] = iter(())
+        self._inflated = _NOTHING
 
     def __aiter__(self) -> BodyReader:
         return self

@@ -68,6 +68,7 @@ class RepeatedEvents:
         if self._event.count(chunk) == 1 and b"\n" not in chunk:
             before, _, after = self._event.partition(chunk)
             self._start, self._end = before + example[0], example[1] + after
+            self._event, self._example = b"", None  # a thousand streams needn't keep them
 
     def read(self, data: bytes, at: int) -> tuple[list[str], list[Event], int]:
         """Return the texts, or else the events, that come next in a piece, and where to go on.
