@@ -71,14 +71,8 @@ class LoopThread:
 
     def leave(self, work: Coroutine[Any, Any, None], context: Context) -> None:
         """Run a coroutine on the loop without waiting for it."""
-
-        def start() -> None:
-            task = self.loop.create_task(work, context=context)
-            self._cleanups.add(task)
-            task.add_done_callback(self._cleanups.discard)
-
         try:
-            self.loop.call_soon_threadsafe(start)
+            self.loop.call_soon_threadsafe(self._start_cleanup, work, context)
         except RuntimeError:  # the program ends
             work.close()
             raise
@@ -103,11 +97,15 @@ class LoopThread:
         if self.ended or self._ending:  # the loop cleans up by itself when it stops
             work.close()
         elif threading.current_thread() is self.thread:
-            task = self.loop.create_task(work)
-            self._cleanups.add(task)
-            task.add_done_callback(self._cleanups.discard)
+            self._start_cleanup(work)
         else:
             self.run(work)
+
+    def _start_cleanup(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> None:
+        """Start a task that nobody waits for. A loop alone doesn't keep its tasks."""
+        task = self.loop.create_task(work, context=context)
+        self._cleanups.add(task)
+        task.add_done_callback(self._cleanups.discard)
 
     def park(self) -> Callable[[], object] | None:
         """Pause the thread between two callbacks, without a lock that a fork would copy. Returns what resumes it."""

@@ -149,7 +149,7 @@ class BlockingConnection(Incoming):
         self.abort()
 
     def _wake(self) -> None:
-        """Nobody waits: what comes is received by whoever reads."""
+        """Nothing to do: the reader itself receives."""
 
     def _pause(self) -> None:
         """Nothing is received before somebody reads."""

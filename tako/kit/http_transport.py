@@ -176,7 +176,7 @@ class Reply:
 
 
 class Body:
-    """The body of a reply as an iterator; whoever has the reply closes it."""
+    """The body of a reply as an iterator. The code that has the reply closes it."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tako import ChatRequest, ChatResponse, Translator, hookimpl
+from tako import ChatRequest, Translator, hookimpl
 from tako.direct_calls import event_loop, run_directly, waiting
 from tako.loop_thread import loop_thread
 from tako.providers import OpenAI
@@ -27,6 +27,23 @@ if TYPE_CHECKING:
 SLOW = reply(json={}, delay=60)
 
 
+class AroundChat:
+    """A plugin around every chat: ``chat(provider, request, inner)``."""
+
+    def __init__(self, chat: Callable[..., Any], *, needs_event_loop: bool = False) -> None:
+        self.chat = chat
+        self.needs_event_loop = needs_event_loop
+
+    @hookimpl(wrapper=True)
+    def tako_chat(self, provider: Provider) -> Any:
+        inner = yield
+
+        async def chat(request: ChatRequest) -> Any:
+            return await self.chat(provider, request, inner)
+
+        return chat
+
+
 def test_a_subclass_has_an_event_loop_unless_it_says_otherwise() -> None:
     class Own(OpenAI):
         async def authorize(self, method: str, url: str, body: bytes) -> dict[str, str]:
@@ -41,21 +58,11 @@ def test_a_subclass_has_an_event_loop_unless_it_says_otherwise() -> None:
 def test_a_plugin_has_an_event_loop_unless_it_says_otherwise(needs: bool, register: Callable[..., None]) -> None:
     threads: list[int] = []
 
-    class Plugin:
-        needs_event_loop = needs
+    async def chat(provider: Provider, request: ChatRequest, inner: Any) -> Any:
+        threads.append(threading.get_ident())
+        return await inner(request)
 
-        @hookimpl(wrapper=True)
-        def tako_chat(self, provider: Provider) -> Any:
-            inner = yield
-
-            async def chat(request: ChatRequest) -> ChatResponse:
-                threads.append(threading.get_ident())
-                answer: ChatResponse = await inner(request)
-                return answer
-
-            return chat
-
-    register(Plugin(), "looking")
+    register(AroundChat(chat, needs_event_loop=needs), "looking")
     with serve(ANSWER) as server:
         assert provider(server).blocking.chat("hi").text == "ok"
     assert (threads == [threading.get_ident()]) is not needs
@@ -91,28 +98,19 @@ def test_a_plugin_sees_that_a_call_is_cancelled(
     variable = ContextVar("variable", default="outside")
     ends: list[type[BaseException] | str] = []
 
-    class Plugin:
-        needs_event_loop = False
+    async def chat(provider: Provider, request: ChatRequest, inner: Any) -> Any:
+        ends.append(variable.get())
+        token = variable.set("inside")
+        try:
+            return await inner(request)
+        except BaseException as error:
+            ends.append(type(error))
+            raise
+        finally:
+            variable.reset(token)
+            ends.append(variable.get())
 
-        @hookimpl(wrapper=True)
-        def tako_chat(self, provider: Provider) -> Any:
-            inner = yield
-
-            async def chat(request: ChatRequest) -> ChatResponse:
-                ends.append(variable.get())
-                token = variable.set("inside")
-                try:
-                    return await inner(request)  # type: ignore[no-any-return]
-                except BaseException as error:
-                    ends.append(type(error))
-                    raise
-                finally:
-                    variable.reset(token)
-                    ends.append(variable.get())
-
-            return chat
-
-    register(Plugin(), "looking")
+    register(AroundChat(chat), "looking")
     raising(AlarmError("late"))
     variable.set("caller")
     with serve(SLOW) as server:
@@ -124,23 +122,13 @@ def test_a_plugin_sees_that_a_call_is_cancelled(
 
 
 def test_a_plugin_may_run_an_event_loop_of_its_own(register: Callable[..., None]) -> None:
-    class Plugin:
-        needs_event_loop = False
+    async def chat(provider: Provider, request: ChatRequest, inner: Any) -> Any:
+        if provider.model == "m":
+            other = OpenAI("other", api_key="k", base_url=server.url)
+            assert asyncio.run(other.chat("hi")).text == "ok"
+        return await inner(request)
 
-        @hookimpl(wrapper=True)
-        def tako_chat(self, provider: Provider) -> Any:
-            inner = yield
-
-            async def chat(request: ChatRequest) -> ChatResponse:
-                if provider.model == "m":
-                    other = OpenAI("other", api_key="k", base_url=server.url)
-                    assert asyncio.run(other.chat("hi")).text == "ok"
-                answer: ChatResponse = await inner(request)
-                return answer
-
-            return chat
-
-    register(Plugin(), "nesting")
+    register(AroundChat(chat), "nesting")
     with serve(ANSWER) as server:
         assert provider(server).blocking.chat("hi").text == "ok"
         assert len(server.requests) == 2

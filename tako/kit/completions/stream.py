@@ -138,23 +138,16 @@ class CompletionsDecoder:
         if not expected.is_text_only:
             return self._continue_block(text, chunk)
         self._events.expect(data, expected.field, text)
-        return self._text(text)
+        return self._texts([text])[0]
 
-    def _texts(self, texts: list[str]) -> Iterator[Delta]:
+    def _texts(self, texts: list[str]) -> list[Delta]:
         """Add pieces of text or reasoning to the block that is open."""
-        if self._expected.field == "content":  # most: as `_text` does, without a function's call for each
-            self._open_block.pieces += texts
-            return map(Delta, texts)
-        return map(self._text, texts)
-
-    def _text(self, text: str) -> Delta:
-        """Add text or reasoning to the block that is open."""
         field = self._expected.field
         if field == "content":
-            self._open_block.pieces.append(text)
-            return Delta(text)
-        self._open_block.pieces.append({field: text})
-        return Delta(reasoning=text)
+            self._open_block.pieces += texts
+            return [*map(Delta, texts)]
+        self._open_block.pieces += [{field: text} for text in texts]
+        return [Delta(reasoning=text) for text in texts]
 
     def _continue_block(self, text: Any, chunk: Any) -> Delta | None:
         """Add what a usual chunk has to the block that is open; None if it isn't one that goes on."""
