@@ -78,9 +78,7 @@ class CompletionsDecoder:
         self._fields = StreamFields()
         self._facts: tuple[Any, ...] = ()
         self._counts: dict[str, Any] | None = None
-        self._finish_reason = ""
-        self._id = ""
-        self._model = ""
+        self._finish_reason = self._id = self._model = ""
         self._is_spread = is_spread(exchange)
         self._is_empty = True  # no choice has had a message so far
         self._has_ignored_choices = False  # other answers to the same question were
