@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from functools import partial
 from time import monotonic
@@ -13,6 +12,7 @@ from tako.kit.blocking_connection import WOULD_BLOCK, BlockingConnection
 from tako.kit.blocking_pool import BlockingPool
 from tako.kit.connecting import CONNECT_ERRORS, AddressCache, connect_error, open_socket
 from tako.kit.http_transport import HttpTransport
+from tako.kit.loops import TimeLimit
 from tako.kit.polling import poller
 from tako.kit.tls import trusted
 from tako.kit.transport_errors import Route
@@ -83,7 +83,7 @@ async def _connect(endpoint: Endpoint, seconds: float) -> socket.socket:
 async def _try_to_connect(endpoint: Endpoint, seconds: float, opened: list[socket.socket]) -> Exception | None:
     """Connect a socket, or return why there's none: what a blocking call waits for doesn't raise."""
     try:
-        async with asyncio.timeout(seconds):
+        async with TimeLimit(seconds):
             opened.append(await open_socket(endpoint, AddressCache()))
     except CONNECT_ERRORS as error:
         return error

@@ -15,7 +15,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
@@ -32,6 +32,8 @@ BACKLOG = 1024
 """Connections that wait to be accepted; beyond asyncio's 100, clients are kept waiting for seconds."""
 POLL = 0.005
 """Seconds between two looks at what is waited for."""
+MANY = 20
+"""Open connections at which this time is twice as long: hundreds that wait would take a processor for themselves."""
 
 
 class Received(Struct):
@@ -122,7 +124,7 @@ class Server:
             self.failures.append(error)
             raise
 
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
         self.connections += 1
         self.open += 1
@@ -137,10 +139,10 @@ class Server:
             self.open -= 1
             writer.close()
 
-    async def _answer(self, scripted: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _answer(self, scripted: Reply, reader: _Reader, writer: asyncio.StreamWriter) -> bool:
         """Send one reply; returns whether the connection goes on."""
-        gone = asyncio.ensure_future(_client_left(reader))
-        if scripted.delay and not await _wait(scripted.delay, gone):
+        gone = reader.has_ended
+        if scripted.delay and not await self._wait(scripted.delay, gone):
             self.left_early += 1
             return False
         head = "".join(f"{name}: {value}\r\n" for name, value in scripted.headers.items())
@@ -148,7 +150,7 @@ class Server:
         try:
             for piece in scripted.pieces:
                 if callable(piece):
-                    await _wait(piece, gone)
+                    await self._wait(piece, gone)
                 else:
                     writer.write(b"%x\r\n%s\r\n" % (len(piece), piece) if piece else b"")
                     await writer.drain()
@@ -168,11 +170,16 @@ class Server:
                 await writer.drain()
         except ConnectionError:
             self.left_early += 1
-        finally:
-            gone.cancel()
-            with suppress(asyncio.CancelledError, ConnectionError):
-                await gone
         return scripted.ending == "end"
+
+    async def _wait(self, delay: float | Condition, client_left: asyncio.Future[None]) -> bool:
+        """Wait for seconds, or for what must hold; returns whether the client is still there."""
+        if not callable(delay):
+            await asyncio.wait([client_left], timeout=delay)
+        else:
+            while not delay() and not client_left.done():
+                await asyncio.wait([client_left], timeout=POLL * (1 + self.open / MANY))
+        return not client_left.done()
 
 
 @contextmanager
@@ -182,7 +189,7 @@ def serve(*script: Script) -> Generator[Server, None, None]:
     loop = asyncio.SelectorEventLoop()  # whose readers can be removed, on every system
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    starting = asyncio.start_server(server.handle, "127.0.0.1", 0, backlog=BACKLOG)
+    starting = loop.create_server(lambda: _protocol(server), "127.0.0.1", 0, backlog=BACKLOG)
     listening = asyncio.run_coroutine_threadsafe(starting, loop).result()
     server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
@@ -194,20 +201,29 @@ def serve(*script: Script) -> Generator[Server, None, None]:
         loop.close()
 
 
-async def _client_left(reader: asyncio.StreamReader) -> None:
-    """Wait until the client has closed, without taking bytes of its next request."""
-    while not reader.at_eof() and reader.exception() is None:  # noqa: ASYNC110 - a StreamReader has no event for it
-        await asyncio.sleep(POLL)
+class _Reader(asyncio.StreamReader):
+    """Tells when the client has closed, without taking bytes of its next request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def feed_eof(self) -> None:
+        super().feed_eof()
+        self._end()
+
+    def set_exception(self, exc: Exception) -> None:
+        super().set_exception(exc)
+        self._end()
+
+    def _end(self) -> None:
+        if not self.has_ended.done():
+            self.has_ended.set_result(None)
 
 
-async def _wait(delay: float | Condition, client_left: asyncio.Future[None]) -> bool:
-    """Wait for seconds, or for what must hold; returns whether the client is still there."""
-    if not callable(delay):
-        await asyncio.wait([client_left], timeout=delay)
-    else:
-        while not delay() and not client_left.done():
-            await asyncio.wait([client_left], timeout=POLL)
-    return not client_left.done()
+def _protocol(server: Server) -> asyncio.StreamReaderProtocol:
+    reader = _Reader()
+    return asyncio.StreamReaderProtocol(reader, lambda _, writer: server.handle(reader, writer))
 
 
 async def _shut_down(server: asyncio.Server) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tako.errors import AuthenticationError, ProviderTimeoutError, TakoError, TransportError
 from tako.kit.body import PROGRESS_BYTES, StallTimer
+from tako.kit.loops import TimeLimit
 from tako.providers import OpenAI
 
 from .raw import head, saying, sized
@@ -38,6 +39,7 @@ def dripping(start: bytes, drop: bytes) -> Callable[[socket.socket], None]:
     return say
 
 
+OK = sized(b'{"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}', JSON)
 HEAD_OF_A_REPLY = head("200 OK", JSON, "content-length: 99999999")
 
 
@@ -133,9 +135,39 @@ def test_a_question_without_a_body_is_not_waited_for_without_end_either() -> Non
 
 @pytest.mark.parametrize("way", OURS)
 def test_a_slow_call_frees_its_slot_of_a_limited_pool(way: str) -> None:
-    answer = sized(b'{"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}', JSON)
     for seconds in (SHORT, 1, 10):
-        with saying(dripping(HEAD_OF_A_REPLY, b" "), answer) as server, suppress(ProviderTimeoutError):
+        with saying(dripping(HEAD_OF_A_REPLY, b" "), OK) as server, suppress(ProviderTimeoutError):
             assert ask(way, server.url, timeout=seconds, max_connections=1, max_retries=1).text == "ok"
             return
     raise AssertionError("the answer never came")
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_connecting_goes_on_after_the_event_loop_stood_still(turns: int) -> None:
+    async def stand_still() -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        time.sleep(0.4)  # noqa: ASYNC251 - this is what programs do
+
+    async def main() -> None:
+        options: dict[str, Any] = {"connect_timeout": 0.2, "max_retries": 0}
+        async with OpenAI("m", api="chat", api_key="k", base_url=server.url, **options) as one:
+            reply, _ = await asyncio.gather(one.chat("hi"), stand_still())
+            assert reply.text == "ok"
+
+    with saying(OK) as server:
+        asyncio.run(main())
+
+
+def test_a_loop_that_stands_still_again_and_again_has_a_limit_all_the_same() -> None:
+    async def main() -> int:
+        turns = 0
+        with suppress(TimeoutError):
+            async with TimeLimit(0.05):
+                while turns < 20:
+                    turns += 1
+                    time.sleep(0.2)  # noqa: ASYNC251
+                    await asyncio.sleep(0)
+        return turns
+
+    assert asyncio.run(main()) < 10
