@@ -63,6 +63,17 @@ def chunks_of(response: ChatResponse) -> list[Chunk]:
     return [*_deltas(response.message.parts), end]
 
 
+def join_deltas(chunks: list[Chunk]) -> list[Chunk]:
+    """Join chunks that are all pieces of text, or all of reasoning; others stay. ``fold`` makes the same of both."""
+    texts = [chunk.text or "" for chunk in chunks if isinstance(chunk, Delta)]
+    if chunks == [*map(Delta, texts)]:
+        return [Delta("".join(texts))]
+    thoughts = [chunk.reasoning or "" for chunk in chunks if isinstance(chunk, Delta)]
+    if chunks == [Delta(reasoning=text) for text in thoughts]:
+        return [Delta(reasoning="".join(thoughts))]
+    return chunks
+
+
 def closing_delta(part: Part) -> Delta:
     """Return the last delta of a block whose text, reasoning or arguments have already been streamed.
 
