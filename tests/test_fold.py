@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tako.fold import chunks_of, fold
+from tako.fold import chunks_of, fold, join_deltas
 from tako.parts import Citation, ImagePart, Part, ReasoningPart, TextPart, ToolCallPart, VendorPart
 from tako.state import BLOCK_END, Origin, State
-from tako.types import ChatResponse, Cost, Delta, End, FinishReason, Message, Notice, ToolCallDelta, Usage
+from tako.types import ChatResponse, Chunk, Cost, Delta, End, FinishReason, Message, Notice, ToolCallDelta, Usage
 
 some_text = st.text(min_size=1, max_size=8)
 json_value = st.recursive(
@@ -55,6 +55,31 @@ responses = st.builds(
 @given(responses)
 def test_a_reply_taken_apart_folds_back_into_itself(response: ChatResponse) -> None:
     assert fold(chunks_of(response), "acme", "other-model") == response
+
+
+@given(st.lists(st.builds(Delta, st.none() | st.text(max_size=3)) | st.builds(Delta, reasoning=st.text(max_size=3))))
+def test_joined_deltas_fold_to_the_same(deltas: list[Chunk]) -> None:
+    assert fold(join_deltas(deltas)) == fold(deltas)
+
+
+@given(responses)
+def test_joined_deltas_of_any_reply_fold_to_the_same(response: ChatResponse) -> None:
+    chunks = chunks_of(response)
+    assert fold(join_deltas(chunks)) == fold(chunks)
+
+
+def test_pieces_of_text_and_of_reasoning_are_joined_and_nothing_else() -> None:
+    assert join_deltas([Delta("a"), Delta(""), Delta("b")]) == [Delta("ab")]
+    assert join_deltas([Delta(reasoning="a"), Delta(reasoning="b")]) == [Delta(reasoning="ab")]
+    others: list[list[Chunk]] = [
+        [Delta("a"), Delta(reasoning="b")],
+        [Delta("a"), Delta("b", state=BLOCK_END)],
+        [Delta("a"), Delta("b", refusal=True)],
+        [Delta("a"), Delta(tool_calls=[ToolCallDelta(0, "1", "f", "")])],
+        [Delta("a"), End()],
+    ]
+    for chunks in others:
+        assert join_deltas(chunks) == chunks
 
 
 @given(responses)

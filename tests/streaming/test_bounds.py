@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import tracemalloc
 import zlib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tako import Delta
+from tako import Capabilities, Delta, End
 from tako.errors import ProviderTimeoutError, ResponseError
 from tako.providers import OpenAI
 from tako.testing.server import reply, serve, sse
 
 from .scripts import ALL_EVENTS, HANGING, PACES, TEXTS, at_some_pace, collect, delta, finish, provider, stream_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
 
 
 def test_a_giant_event_is_refused() -> None:
@@ -94,3 +99,37 @@ def test_connecting_has_a_limit_of_its_own() -> None:
             asyncio.run(client.chat("hi"))
         for one in waiting:
             one.close()
+
+
+@pytest.mark.parametrize("field", ["text", "reasoning"])
+def test_a_stream_keeps_what_it_said_and_not_each_piece(vendor: Callable[..., Any], field: str) -> None:
+    pieces = 5000
+
+    def tako_stream() -> Any:
+        async def stream(request: Any) -> AsyncGenerator[Any, None]:
+            for number in range(pieces):
+                yield Delta(**{field: f"{number:04} "})
+            yield End()
+
+        return stream
+
+    hooked = vendor(
+        tako_stream=tako_stream,
+        tako_chat=lambda: asyncio.sleep,
+        tako_capabilities=lambda: Capabilities(supports_streaming=True),
+    )
+
+    async def main() -> None:
+        async with hooked("m").stream("hi") as stream:
+            await anext(stream)
+            tracemalloc.start()
+            try:
+                for _ in range(pieces - 1):
+                    await anext(stream)
+                assert tracemalloc.get_traced_memory()[0] < 40 * pieces  # five letters each; a Delta alone takes 130
+            finally:
+                tracemalloc.stop()
+            said = await stream.response()
+            assert (said.text or said.reasoning) == "".join(f"{number:04} " for number in range(pieces))
+
+    asyncio.run(main())
