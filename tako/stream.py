@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from time import monotonic
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from tako.errors import ProviderTimeoutError, StreamTruncatedError, TakoError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 JOINED = 16
 """Pieces of text that are kept as one: each takes ten times as much memory as its letters."""
+AT_ONCE = 0.01
+"""Seconds. Pieces that come together in less stay as they are: their stream is over soon, and joining costs time."""
 
 
 class ChatStream:
@@ -107,13 +110,14 @@ class ChatStream:
 async def _record_chunks(
     stream: Stream, request: ChatRequest, received: list[Chunk], fold_received: Callable[[], ChatResponse]
 ) -> AsyncGenerator[Chunk, None]:
-    full = JOINED
+    full, since = JOINED, monotonic()
     try:
         async with aclosing(stream(request)) as chunks:
             async for chunk in chunks:
                 if len(received) == full:
-                    received[-JOINED:] = join_deltas(received[-JOINED:])
-                    full = len(received) + JOINED
+                    if monotonic() - since > AT_ONCE:
+                        received[-JOINED:] = join_deltas(received[-JOINED:])
+                    full, since = len(received) + JOINED, monotonic()
                 received.append(chunk)
                 yield chunk
     except (StreamTruncatedError, ProviderTimeoutError) as error:
