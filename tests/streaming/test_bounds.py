@@ -132,7 +132,7 @@ def test_a_stream_keeps_what_it_said_and_not_each_piece(vendor: Callable[..., An
                 assert tracemalloc.get_traced_memory()[0] < 60 * pieces  # five letters each; a Delta takes 190
             finally:
                 tracemalloc.stop()
-            said = await stream.response()
-            assert (said.text or said.reasoning) == "".join(f"{number:04} " for number in range(pieces))
+            response = await stream.response()
+            assert (response.text or response.reasoning) == "".join(f"{number:04} " for number in range(pieces))
 
     asyncio.run(main())
