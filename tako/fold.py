@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +14,7 @@ from tako.state import BLOCK_END
 from tako.types import ChatResponse, Chunk, Delta, End, FinishReason, Message, Role, ToolCallDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tako.state import State
 
@@ -64,14 +65,20 @@ def chunks_of(response: ChatResponse) -> list[Chunk]:
 
 
 def join_deltas(chunks: list[Chunk]) -> list[Chunk]:
-    """Join chunks that are all pieces of text, or all of reasoning; others stay. ``fold`` makes the same of both."""
-    texts = [chunk.text or "" for chunk in chunks if isinstance(chunk, Delta)]
-    if chunks == [*map(Delta, texts)]:
-        return [Delta("".join(texts))]
-    thoughts = [chunk.reasoning or "" for chunk in chunks if isinstance(chunk, Delta)]
-    if chunks == [Delta(reasoning=text) for text in thoughts]:
-        return [Delta(reasoning="".join(thoughts))]
-    return chunks
+    """Join chunks that are all pieces of text, of reasoning, or of one call's arguments; others stay as they are.
+
+    ``fold`` makes the same reply of both.
+    """
+    deltas = [chunk for chunk in chunks if isinstance(chunk, Delta)]
+    calls = [call for delta in deltas for call in delta.tool_calls]
+    make: Callable[[str], Delta] = Delta
+    if calls:
+        make, texts = partial(_arguments_delta, calls[0].index), [call.arguments_fragment for call in calls]
+    elif deltas and deltas[0].reasoning is not None:
+        make, texts = _reasoning_delta, [delta.reasoning or "" for delta in deltas]
+    else:
+        texts = [delta.text or "" for delta in deltas]
+    return [make("".join(texts))] if chunks == [*map(make, texts)] else chunks
 
 
 def closing_delta(part: Part) -> Delta:
@@ -95,6 +102,14 @@ def parse_arguments(text: str) -> Any:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return text
     return text if is_deep(value) else value
+
+
+def _reasoning_delta(text: str) -> Delta:
+    return Delta(reasoning=text)
+
+
+def _arguments_delta(index: int, text: str) -> Delta:
+    return Delta(tool_calls=[ToolCallDelta(index, None, None, text)])
 
 
 def _deltas(parts: list[Part]) -> list[Delta]:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tako.types import ChatRequest, ChatResponse, Chunk
 
 JOINED = 16
-"""Pieces of text that are kept as one: each takes ten times as much memory as its letters."""
+"""Pieces of a text, of reasoning or of arguments that are kept as one: each takes 190 bytes beside its letters."""
 AT_ONCE = 0.01
-"""Seconds. Pieces that come together in less stay as they are: their stream is over soon, and joining costs time."""
+"""Seconds. If so many pieces come in less, they stay as they are: in a burst, joining would be a tenth of the time."""
 
 
 class ChatStream:
@@ -49,7 +49,8 @@ class ChatStream:
         model = request.model or provider.model
         self._id = id = id_with_model(provider, model)
         self._received = received
-        self._fold: Callable[[], ChatResponse] = lambda: fold(received, id, model)
+        # of a copy: the blocking face reads ahead in another thread, which joins pieces
+        self._fold: Callable[[], ChatResponse] = lambda: fold([*received], id, model)
         # nothing in here refers to self, so a loop that is left with `break` frees the stream, which closes it
         self._chunks = _record_chunks(stream, request, received, self._fold)
 
@@ -110,14 +111,15 @@ class ChatStream:
 async def _record_chunks(
     stream: Stream, request: ChatRequest, received: list[Chunk], fold_received: Callable[[], ChatResponse]
 ) -> AsyncGenerator[Chunk, None]:
-    full, since = JOINED, monotonic()
+    room, since = JOINED, monotonic()
     try:
         async with aclosing(stream(request)) as chunks:
             async for chunk in chunks:
-                if len(received) == full:
+                if not room:
                     if monotonic() - since > AT_ONCE:
                         received[-JOINED:] = join_deltas(received[-JOINED:])
-                    full, since = len(received) + JOINED, monotonic()
+                    room, since = JOINED, monotonic()
+                room -= 1
                 received.append(chunk)
                 yield chunk
     except (StreamTruncatedError, ProviderTimeoutError) as error:

@@ -57,25 +57,19 @@ def test_a_reply_taken_apart_folds_back_into_itself(response: ChatResponse) -> N
     assert fold(chunks_of(response), "acme", "other-model") == response
 
 
-@given(st.lists(st.builds(Delta, st.none() | st.text(max_size=3)) | st.builds(Delta, reasoning=st.text(max_size=3))))
-def test_joined_deltas_fold_to_the_same(deltas: list[Chunk]) -> None:
-    assert fold(join_deltas(deltas)) == fold(deltas)
-
-
-@given(responses)
-def test_joined_deltas_of_any_reply_fold_to_the_same(response: ChatResponse) -> None:
-    chunks = chunks_of(response)
-    assert fold(join_deltas(chunks)) == fold(chunks)
-
-
-def test_pieces_of_text_and_of_reasoning_are_joined_and_nothing_else() -> None:
+def test_pieces_of_one_kind_are_joined_and_nothing_else() -> None:
     assert join_deltas([Delta("a"), Delta(""), Delta("b")]) == [Delta("ab")]
     assert join_deltas([Delta(reasoning="a"), Delta(reasoning="b")]) == [Delta(reasoning="ab")]
+    arguments = [Delta(tool_calls=[ToolCallDelta(1, None, None, text)]) for text in ("a", "b", "ab")]
+    assert join_deltas(arguments[:2]) == arguments[2:]
     others: list[list[Chunk]] = [
         [Delta("a"), Delta(reasoning="b")],
         [Delta("a"), Delta("b", state=BLOCK_END)],
         [Delta("a"), Delta("b", refusal=True)],
         [Delta("a"), Delta(tool_calls=[ToolCallDelta(0, "1", "f", "")])],
+        [Delta(tool_calls=[ToolCallDelta(index, None, None, "a")]) for index in (0, 1)],
+        [Delta(tool_calls=[ToolCallDelta(0, None, None, "a"), ToolCallDelta(0, None, None, "b")])],
+        [Delta(tool_calls=[ToolCallDelta(0, None, None, "a")]), Delta("b")],
         [Delta("a"), End()],
     ]
     for chunks in others:

@@ -12,7 +12,7 @@ from tako.kit.blocking_connection import WOULD_BLOCK, BlockingConnection
 from tako.kit.blocking_pool import BlockingPool
 from tako.kit.connecting import CONNECT_ERRORS, AddressCache, connect_error, open_socket
 from tako.kit.http_transport import HttpTransport
-from tako.kit.loops import TimeLimit
+from tako.kit.loops import TimeLimit, more_time
 from tako.kit.polling import poller
 from tako.kit.tls import trusted
 from tako.kit.transport_errors import Route
@@ -60,6 +60,9 @@ async def _open(endpoint: Endpoint, route: Route, seconds: float) -> BlockingCon
     try:
         sock = await _connect(endpoint, seconds)
         if context is not None:
+            late = monotonic() - until
+            if late > 0:  # the background loop stood still
+                until += late + more_time(seconds, late)
             sock = await _begin_tls(sock, context, endpoint.certificate_name, until)
         return BlockingConnection(sock)
     except CONNECT_ERRORS as error:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 BLOCKING = "blocking"
 """What stands for the loop of blocking calls, which have none."""
-STILL = 0.1
-"""Seconds that a timer is late where the event loop stood still; asyncio's debug mode complains of as many."""
+STILL = 0.005
+"""If a timer is later than this, in seconds, the event loop stood still."""
 
 
 def loop_key() -> Any:
@@ -30,21 +30,27 @@ def is_closed(loop: Any) -> bool:
     return isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed()
 
 
-class TimeLimit:
-    """Like ``asyncio.timeout``, but for an event loop that stood still meanwhile.
+def more_time(seconds: float, late: float) -> float:
+    """Return how much longer a wait may take if the event loop stood still, and sees so late that its time is over."""
+    return min(seconds, max(1.0, late))
 
-    Such a loop sees that the time is over before it sees what came in that time. Then the limit begins anew, once.
-    Programs block their loop, and machines sleep.
+
+class TimeLimit:
+    """Like ``asyncio.timeout``, but if the event loop stood still when the time was over, there's more of it, once.
+
+    Such a loop would end the wait before it sees what came meanwhile. Programs block their loop, and machines sleep.
     """
+
+    _timer: asyncio.TimerHandle
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._limit = asyncio.timeout(None)
-        self._has_begun_anew = False
+        self._has_more = False
 
     async def __aenter__(self) -> None:
-        self._start()
         await self._limit.__aenter__()
+        self._start(self._seconds)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -52,13 +58,14 @@ class TimeLimit:
         self._timer.cancel()
         await self._limit.__aexit__(kind, error, traceback)
 
-    def _start(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look_at_the_clock)
+    def _start(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._look_at_the_clock)
 
     def _look_at_the_clock(self) -> None:
         now = asyncio.get_running_loop().time()
-        if now - self._timer.when() > STILL and not self._has_begun_anew:
-            self._has_begun_anew = True
-            self._start()
+        late = now - self._timer.when()
+        if late > STILL and not self._has_more:
+            self._has_more = True
+            self._start(more_time(self._seconds, late))
         else:
             self._limit.reschedule(now)
