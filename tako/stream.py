@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tako.types import ChatRequest, ChatResponse, Chunk
 
 JOINED = 16
-"""Pieces of a text, of reasoning or of arguments that are kept as one: each takes 190 bytes beside its letters."""
+"""Pieces of a text, of reasoning or of arguments that are kept as one: each takes 190 bytes and more."""
 AT_ONCE = 0.01
-"""Seconds. If so many pieces come in less, they stay as they are: in a burst, joining would be a tenth of the time."""
+"""If ``JOINED`` pieces come within so many seconds, they aren't joined, which would be a tenth of a burst's time."""
 
 
 class ChatStream:

@@ -12,7 +12,7 @@ from tako.kit.blocking_connection import WOULD_BLOCK, BlockingConnection
 from tako.kit.blocking_pool import BlockingPool
 from tako.kit.connecting import CONNECT_ERRORS, AddressCache, connect_error, open_socket
 from tako.kit.http_transport import HttpTransport
-from tako.kit.loops import TimeLimit, more_time
+from tako.kit.loops import Limit, TimeLimit
 from tako.kit.polling import poller
 from tako.kit.tls import trusted
 from tako.kit.transport_errors import Route
@@ -55,25 +55,22 @@ class BlockingTransport(HttpTransport):
 
 async def _open(endpoint: Endpoint, route: Route, seconds: float) -> BlockingConnection:
     """Open a connection. Raises TransportError. The background loop looks the host up and connects."""
-    until = monotonic() + seconds
+    limit = Limit(seconds)
     context = trusted() if endpoint.tls else None
     try:
-        sock = await _connect(endpoint, seconds)
+        sock = await _connect(endpoint, limit)
         if context is not None:
-            late = monotonic() - until
-            if late > 0:  # the background loop stood still
-                until += late + more_time(seconds, late)
-            sock = await _begin_tls(sock, context, endpoint.certificate_name, until)
+            sock = await _begin_tls(sock, context, endpoint.certificate_name, limit)
         return BlockingConnection(sock)
     except CONNECT_ERRORS as error:
         failure = connect_error(error, route, at_proxy=False)
     raise failure  # outside of the handler, so that the original doesn't ride along
 
 
-async def _connect(endpoint: Endpoint, seconds: float) -> socket.socket:
+async def _connect(endpoint: Endpoint, limit: Limit) -> socket.socket:
     opened: list[socket.socket] = []
     try:
-        error = await waiting(lambda: loop_thread().run(_try_to_connect(endpoint, seconds, opened)))
+        error = await waiting(lambda: loop_thread().run(_try_to_connect(endpoint, limit, opened)))
     except BaseException:  # the caller leaves
         for sock in opened:
             sock.close()
@@ -83,17 +80,17 @@ async def _connect(endpoint: Endpoint, seconds: float) -> socket.socket:
     return opened[0]
 
 
-async def _try_to_connect(endpoint: Endpoint, seconds: float, opened: list[socket.socket]) -> Exception | None:
+async def _try_to_connect(endpoint: Endpoint, limit: Limit, opened: list[socket.socket]) -> Exception | None:
     """Connect a socket, or return why there's none: what a blocking call waits for doesn't raise."""
     try:
-        async with TimeLimit(seconds):
+        async with TimeLimit(limit):
             opened.append(await open_socket(endpoint, AddressCache()))
     except CONNECT_ERRORS as error:
         return error
     return None
 
 
-async def _begin_tls(sock: socket.socket, context: ssl.SSLContext, name: str, until: float) -> ssl.SSLSocket:
+async def _begin_tls(sock: socket.socket, context: ssl.SSLContext, name: str, limit: Limit) -> ssl.SSLSocket:
     """Shake hands over a connected socket that doesn't block."""
     tls = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
     try:
@@ -102,7 +99,7 @@ async def _begin_tls(sock: socket.socket, context: ssl.SSLContext, name: str, un
                 tls.do_handshake()
             except WOULD_BLOCK as error:
                 wait = poller(tls.fileno(), is_to_send=isinstance(error, ssl.SSLWantWriteError))
-                if not await waiting(partial(wait, until - monotonic())):
+                if not await waiting(partial(wait, limit.until - monotonic())) and limit.is_over():
                     raise TimeoutError from None
             except ssl.SSLEOFError:
                 raise ConnectionResetError from None

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from tako.kit.connection import Connection
 from tako.kit.incoming import EndedError, NotHttpError
-from tako.kit.loops import TimeLimit
+from tako.kit.loops import Limit, TimeLimit
 from tako.kit.request_head import request_head
 from tako.kit.tls import trusted
 from tako.kit.transport_errors import describe_os_error, without_context
@@ -110,7 +110,7 @@ async def connect(
     """Open a connection, through a proxy if there is one. Raises TransportError."""
     at_proxy = proxy is not None
     try:
-        async with TimeLimit(seconds):
+        async with TimeLimit(Limit(seconds)):
             if proxy is None:
                 return await _open(endpoint, addresses)
             connection = await _open(Endpoint.of(proxy.address), addresses)

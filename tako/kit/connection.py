@@ -11,7 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from tako.kit.incoming import RECEIVED, EndedError, Incoming
-from tako.kit.loops import TimeLimit
+from tako.kit.loops import Limit, TimeLimit
 from tako.kit.polling import poller
 from tako.kit.wire import PIECE
 
@@ -99,7 +99,7 @@ class Connection(Incoming, asyncio.BufferedProtocol):
         try:
             for at in range(PIECE, len(body) + PIECE, PIECE):  # the last piece is empty, and waits for the one before
                 if self._room is not None:
-                    async with TimeLimit(seconds):
+                    async with TimeLimit(Limit(seconds)):
                         await self._room
                 await asyncio.sleep(0)  # a server that refuses a body answers and closes: read that first
                 if self.ended:  # it wants no more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tako.direct_calls import asyncio_loop, is_direct
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 BLOCKING = "blocking"
 """What stands for the loop of blocking calls, which have none."""
 STILL = 0.005
-"""If a timer is later than this, in seconds, the event loop stood still."""
+"""Seconds. If the end of a limit is seen later than this, the event loop stood still, or the machine."""
 
 
 def loop_key() -> Any:
@@ -30,42 +31,53 @@ def is_closed(loop: Any) -> bool:
     return isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed()
 
 
-def more_time(seconds: float, late: float) -> float:
-    """Return how much longer a wait may take if the event loop stood still, and sees so late that its time is over."""
-    return min(seconds, max(1.0, late))
+class Limit:
+    """When a wait has to end. If nobody could look at the clock at that time, there's more of it, once.
+
+    Programs block their event loop, and machines sleep. Then what came meanwhile is seen too late.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.until = monotonic() + seconds
+        """By ``time.monotonic``, which asyncio's loops use, too."""
+        self._seconds = seconds
+        self._was_extended = False
+
+    def is_over(self) -> bool:
+        """Ask when the time is up: whether that's the end. If it's late, the end moves by as much, or by a second."""
+        late = monotonic() - self.until
+        if late <= STILL or self._was_extended:
+            return True
+        self._was_extended = True
+        self.until += late + min(self._seconds, max(1.0, late))
+        return False
 
 
 class TimeLimit:
-    """Like ``asyncio.timeout``, but if the event loop stood still when the time was over, there's more of it, once.
-
-    Such a loop would end the wait before it sees what came meanwhile. Programs block their loop, and machines sleep.
-    """
+    """Like ``asyncio.timeout``, with a ``Limit``."""
 
     _timer: asyncio.TimerHandle
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._limit = asyncio.timeout(None)
-        self._has_more = False
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        self._timeout = asyncio.timeout(None)
 
     async def __aenter__(self) -> None:
-        await self._limit.__aenter__()
-        self._start(self._seconds)
+        await self._timeout.__aenter__()
+        self._start()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._timer.cancel()
-        await self._limit.__aexit__(kind, error, traceback)
+        await self._timeout.__aexit__(kind, error, traceback)
 
-    def _start(self, seconds: float) -> None:
+    def _start(self) -> None:
+        seconds = self._limit.until - monotonic()
         self._timer = asyncio.get_running_loop().call_later(seconds, self._look_at_the_clock)
 
     def _look_at_the_clock(self) -> None:
-        now = asyncio.get_running_loop().time()
-        late = now - self._timer.when()
-        if late > STILL and not self._has_more:
-            self._has_more = True
-            self._start(more_time(self._seconds, late))
+        if self._limit.is_over():
+            self._timeout.reschedule(asyncio.get_running_loop().time())
         else:
-            self._limit.reschedule(now)
+            self._start()

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tako.errors import AuthenticationError, ProviderTimeoutError, TakoError, TransportError
 from tako.kit.body import PROGRESS_BYTES, StallTimer
-from tako.kit.loops import TimeLimit
-from tako.loop_thread import loop_thread
 from tako.providers import OpenAI
 
 from .raw import head, saying, sized
-from .test_tls import serving
 from .ways import OURS, ask
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
-
-    import trustme
 
 JSON, EVENTS = "content-type: application/json", "content-type: text/event-stream"
 SHORT = 0.05
@@ -44,7 +38,6 @@ def dripping(start: bytes, drop: bytes) -> Callable[[socket.socket], None]:
     return say
 
 
-OK = sized(b'{"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}', JSON)
 HEAD_OF_A_REPLY = head("200 OK", JSON, "content-length: 99999999")
 
 
@@ -140,101 +133,9 @@ def test_a_question_without_a_body_is_not_waited_for_without_end_either() -> Non
 
 @pytest.mark.parametrize("way", OURS)
 def test_a_slow_call_frees_its_slot_of_a_limited_pool(way: str) -> None:
+    answer = sized(b'{"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}', JSON)
     for seconds in (SHORT, 1, 10):
-        with saying(dripping(HEAD_OF_A_REPLY, b" "), OK) as server, suppress(ProviderTimeoutError):
+        with saying(dripping(HEAD_OF_A_REPLY, b" "), answer) as server, suppress(ProviderTimeoutError):
             assert ask(way, server.url, timeout=seconds, max_connections=1, max_retries=1).text == "ok"
             return
     raise AssertionError("the answer never came")
-
-
-LIMITS = (0.1, 1.0, 5.0)
-"""Seconds, in turn: a busy machine may need the longer ones."""
-
-
-def stand_still(loop: asyncio.AbstractEventLoop, turns: int, seconds: float) -> None:
-    """Block an event loop, as programs do, after some of its turns."""
-    if turns:
-        loop.call_soon(stand_still, loop, turns - 1, seconds)
-    else:
-        time.sleep(seconds)
-
-
-@pytest.mark.parametrize("turns", range(1, 5))
-@pytest.mark.parametrize("is_tls", [False, True])
-def test_connecting_goes_on_after_the_event_loop_stood_still(is_tls: bool, turns: int, authority: trustme.CA) -> None:
-    async def main(limit: float) -> str:
-        stand_still(asyncio.get_running_loop(), turns, 2 * limit)
-        async with impatient_provider(server, limit) as one:
-            return (await one.chat("hi")).text
-
-    with saying(*[OK] * len(LIMITS), tls=serving(authority) if is_tls else None) as server:
-        for limit in LIMITS:
-            with suppress(ProviderTimeoutError):
-                assert asyncio.run(main(limit)) == "ok"
-                return
-    raise AssertionError("it never connected")
-
-
-@pytest.mark.parametrize("is_tls", [False, True])
-def test_a_blocking_call_connects_although_the_background_loop_stands_still_again_and_again(
-    is_tls: bool, authority: trustme.CA
-) -> None:
-    loop = loop_thread().loop
-    has_answer = threading.Event()
-
-    def stand_still_each_turn(seconds: float) -> None:
-        if not has_answer.is_set():
-            time.sleep(seconds)
-            loop.call_soon(stand_still_each_turn, seconds)
-
-    with saying(*[OK] * len(LIMITS), tls=serving(authority) if is_tls else None) as server:
-        for limit in LIMITS:
-            has_answer.clear()
-            loop.call_soon_threadsafe(stand_still_each_turn, limit / 4)
-            with suppress(ProviderTimeoutError), closing(impatient_provider(server, limit).blocking) as one:
-                try:
-                    assert one.chat("hi").text == "ok"
-                finally:
-                    has_answer.set()
-                return
-    raise AssertionError("it never connected")
-
-
-def impatient_provider(server: Any, connect_timeout: float) -> OpenAI:
-    url = server.url.replace("127.0.0.1", "localhost")
-    return OpenAI("m", api="chat", api_key="k", base_url=url, connect_timeout=connect_timeout, max_retries=0)
-
-
-def test_a_large_body_goes_on_after_the_event_loop_stood_still() -> None:
-    def read_late(connection: socket.socket) -> None:
-        head, _, body = connection.recv(1 << 20).partition(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        time.sleep(0.8 * limit)
-        while (length := length - len(body)) > 0:
-            body = connection.recv(1 << 20)
-        connection.sendall(OK)
-
-    async def main() -> None:
-        asyncio.get_running_loop().call_later(0.4 * limit, time.sleep, 1.6 * limit)
-        async with OpenAI("m", api="chat", api_key="k", base_url=server.url, timeout=limit, max_retries=0) as one:
-            assert (await one.chat("x" * 20_000_000)).text == "ok"
-
-    for limit in LIMITS:  # noqa: B007 - the server's script uses it
-        with saying(read_late) as server, suppress(ProviderTimeoutError):
-            asyncio.run(main())
-            return
-    raise AssertionError("the body was never sent")
-
-
-def test_a_loop_that_stands_still_again_and_again_has_a_limit_all_the_same() -> None:
-    async def main() -> int:
-        turns = 0
-        with suppress(TimeoutError):
-            async with TimeLimit(0.05):
-                while turns < 20:
-                    turns += 1
-                    time.sleep(0.2)  # noqa: ASYNC251
-                    await asyncio.sleep(0)
-        return turns
-
-    assert asyncio.run(main()) < 10
