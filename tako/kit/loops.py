@@ -44,7 +44,10 @@ class Limit:
         self._was_extended = False
 
     def is_over(self) -> bool:
-        """Ask when the time is up: whether that's the end. If it's late, the end moves by as much, or by a second."""
+        """Ask when the time is up: whether that's the end.
+
+        If that's late, the end moves by as much again: by a second at least, and by no more than the limit itself.
+        """
         late = monotonic() - self.until
         if late <= STILL or self._was_extended:
             return True

@@ -159,7 +159,7 @@ def test_an_open_stream_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> 
                 await stream.aclose()
         own = [tracemalloc.Filter(True, "*/tako/*"), tracemalloc.Filter(False, "*/tako/testing/*")]
         size = sum(statistic.size for statistic in snapshot.filter_traces(own).statistics("filename"))
-        assert size < 23_500 * streams
+        assert size < 20_000 * streams
 
     async def open_stream(provider: OpenAI) -> ChatStream:
         stream = provider.stream("hi")
